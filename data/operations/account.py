@@ -1,0 +1,165 @@
+"""The account: setting an installation up, and its two-factor policy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from peewee import SQL, fn
+
+from data.operations import audit
+from data.operations.actors import Acting, Actor, Operator, authorise, resolve, stale
+from data.operations.directory import NewUser, create_user
+from data.operations.people import status_column
+from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
+from data.rules import names
+from data.rules.events import Event
+from data.rules.facts import Mode, Policy, Status
+from data.rules.permissions import Action, action_to_enter, permits
+from data.rules.policy import may_enter_mode
+from data.storage import models
+from data.store import Tx
+
+FIRST_PRACTICE = "Main"
+NAMED_PEOPLE = 5
+"""How many people a preview names; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """The account's policy, and how many active users stand in each status."""
+
+    account: str
+    policy: Policy
+    people: dict[Status, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ModePreview:
+    """Whom a change of the mode affects, among the active users.
+
+    `refusal` says why the asker cannot make the change; `pending_names` are the first of the pending.
+    """
+
+    before: Mode
+    after: Mode
+    ready: int
+    pending: int
+    pending_names: tuple[str, ...]
+    not_asked: int
+    you_must_set_up: bool
+    refusal: str | None
+
+
+def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Done | Denied:
+    """Create the account, its first practice and its first administrator in an empty database."""
+    if models.Account.select().exists():
+        return Denied("This home is initialised already.")
+    name = names.tidy(account_name)
+    if not name:
+        return Denied(f"An account needs a name of at most {names.TEXT_LIMIT} characters.")
+    models.Installation.insert(key_check=tx.services.vault.check_value, created_at=tx.now).execute()
+    account_id = models.Account.insert(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now).execute()
+    models.Practice.insert(account=account_id, name=FIRST_PRACTICE).execute()
+    acting = resolve(tx, operator)
+    if isinstance(acting, SessionOver):
+        return Denied(acting.message)
+    audit.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
+    created = create_user(tx, operator, admin)
+    if not isinstance(created, Done):
+        # The account is not to stay behind without its administrator.
+        raise InstallRefusedError(created.message)
+    return Done(f"Account {name} created.")
+
+
+class InstallRefusedError(Exception):
+    """The first administrator was refused; the whole installation is rolled back."""
+
+
+def key_matches(tx: Tx) -> bool:
+    """Whether the master key is the one that this database's secrets are sealed under."""
+    row = models.Installation.select().first()
+    return row is not None and row.key_check == tx.services.vault.check_value
+
+
+def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
+    """Read the policy and count the people by status."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    account = models.Account.get_by_id(acting.account_id)
+    return PolicyView(account.name, acting.policy, _count(acting, acting.policy))
+
+
+def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
+    """Say whom a change of the mode would affect, before anyone confirms it."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    after = Policy(mode)
+    people = _count(acting, after)
+    table = models.User
+    pending = (
+        table.select(table.name)
+        .where((table.account == acting.account_id) & (status_column(after) == Status.PENDING.value))
+        .order_by(table.name)
+    )
+    mine = acting.facts
+    return ModePreview(
+        before=acting.policy.mode,
+        after=mode,
+        ready=people.get(Status.ENABLED, 0),
+        pending=people.get(Status.PENDING, 0),
+        pending_names=tuple(row.name for row in pending.limit(NAMED_PEOPLE)),
+        not_asked=people.get(Status.NO, 0) + people.get(Status.NOT_AVAILABLE, 0),
+        you_must_set_up=mine is not None
+        and not mine.enrolled
+        and (mode is Mode.REQUIRED or (mode is not Mode.OFF and mine.must_use_two_factor)),
+        refusal=_mode_refusal(acting, mode),
+    )
+
+
+def set_mode(tx: Tx, actor: Actor, mode: Mode, *, seen: Mode) -> Done | RefusedOrStale:
+    """Change the account's mode; `seen` is the mode that the actor decided upon."""
+    acting = authorise(tx, actor, action_to_enter(mode))
+    if not isinstance(acting, Acting):
+        return acting
+    if acting.policy.mode is not seen:
+        return Denied(
+            f"Someone else changed the mode to {acting.policy.mode.value} meanwhile. Look again first."
+        )
+    if refusal := _mode_refusal(acting, mode):
+        return Denied(refusal)
+    if refused := stale(tx, acting):
+        return refused
+    models.Account.update(mode=mode.value).where(models.Account.id == acting.account_id).execute()
+    audit.record(tx, acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
+    return Done(f"The mode is now {mode.value}.")
+
+
+def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
+    """Why this actor cannot change to this mode now."""
+    action = action_to_enter(mode)
+    if not acting.is_operator and not permits(action, acting.roles):
+        return action.who_can
+    if acting.policy.mode is mode:
+        return f"The mode is {mode.value} already."
+    if mode is Mode.PERMANENT:
+        return "The mode permanent is not offered yet."
+    if not may_enter_mode(acting.policy.mode, mode):
+        return "The mode is permanent and cannot be changed again."
+    if mode is Mode.REQUIRED and acting.facts is not None and not acting.facts.enrolled:
+        return "Set up two-factor authentication for yourself first; then you can require it of everyone."
+    return None
+
+
+def _count(acting: Acting, policy: Policy) -> dict[Status, int]:
+    """Count active users by the status they have, or would have, under a policy."""
+    table = models.User
+    column = status_column(policy).alias("status")
+    counted = (
+        table.select(column, fn.COUNT(table.id).alias("people"))
+        .where((table.account == acting.account_id) & table.active)
+        .group_by(SQL("status"))
+        .tuples()
+    )
+    rows: Iterable[tuple[str, int]] = counted.iterator()
+    return {Status(name): people for name, people in rows}

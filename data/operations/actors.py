@@ -1,0 +1,168 @@
+"""Who acts: looked up anew in each operation's transaction, so that a demotion counts at once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
+from data.rules.facts import Application, Mode, Policy, Role, UserFacts
+from data.rules.permissions import Action, permits
+from data.rules.policy import Refusal
+from data.storage import models
+from data.store import Tx
+
+FRESH_FOR = timedelta(minutes=5)
+"""How long a code or password counts as fresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Whoever can read the home on the host; `login` is their name there."""
+
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user, acting through an open session."""
+
+    session_id: int
+
+
+Actor = Operator | Member
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """An actor as the database has it now. `user` and `session` are None for the operator."""
+
+    name: str
+    account_id: int
+    policy: Policy
+    application: Application
+    address: str
+    roles: frozenset[Role]
+    user: models.User | None = None
+    session: models.Session | None = None
+    facts: UserFacts | None = None
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether this is the operator on the host."""
+        return self.user is None
+
+
+@dataclass(frozen=True, slots=True)
+class ActingUser:
+    """A signed-in user acting on their own things."""
+
+    acting: Acting
+    user: models.User
+    session: models.Session
+    facts: UserFacts
+
+    @property
+    def policy(self) -> Policy:
+        """The policy of the user's account."""
+        return self.acting.policy
+
+
+def policy_of(account: models.Account) -> Policy:
+    """Read an account's policy."""
+    return Policy(Mode(account.mode))
+
+
+def roles_of(user: models.User) -> frozenset[Role]:
+    """Read the roles a user holds."""
+    rows = models.UserRole.select().where(models.UserRole.user == user.id)
+    return frozenset(Role(row.role) for row in rows)
+
+
+def app_factor_of(user_id: int) -> models.Factor | None:
+    """Read a user's authenticator app, if one is confirmed."""
+    table = models.Factor
+    return table.select().where((table.user == user_id) & (table.kind == "app")).get_or_none()
+
+
+def facts_of(user: models.User) -> UserFacts:
+    """Gather what the rules ask about a user."""
+    return UserFacts(
+        active=user.active,
+        locked=user.locked_at is not None,
+        one_time_password=user.one_time_password,
+        required=user.required,
+        enrolled=app_factor_of(user.id) is not None,
+        roles=roles_of(user),
+    )
+
+
+def resolve(tx: Tx, actor: Actor) -> Acting | SessionOver:
+    """Look an actor up."""
+    if isinstance(actor, Operator):
+        account = models.Account.select().order_by(models.Account.id).get()
+        return Acting(
+            f"operator:{actor.login}"[:40],
+            account.id,
+            policy_of(account),
+            Application.HOST,
+            "host",
+            frozenset(),
+        )
+    session = models.Session.get_or_none(models.Session.id == actor.session_id)
+    if session is None or session.ended_at is not None:
+        return SessionOver()
+    user = session.user
+    facts = facts_of(user)
+    if not facts.active:
+        return SessionOver(Refusal.DEACTIVATED.value)
+    if facts.locked:
+        return SessionOver(Refusal.LOCKED.value)
+    return Acting(
+        user.name,
+        user.account.id,
+        policy_of(user.account),
+        Application(session.application),
+        session.address,
+        facts.roles,
+        user,
+        session,
+        facts,
+    )
+
+
+def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused:
+    """Look an actor up who wants to do something to others; a restricted session may do nothing."""
+    acting = resolve(tx, actor)
+    if isinstance(acting, SessionOver) or acting.is_operator:
+        return acting
+    if acting.session is not None and acting.session.restricted:
+        return Denied("Finish signing in first.")
+    return acting if permits(action, acting.roles) else Denied(action.who_can)
+
+
+def own(tx: Tx, actor: Actor, *, restricted: bool = False) -> ActingUser | Refused:
+    """Look up a user who acts on their own things; `restricted` lets a restricted session do so too."""
+    acting = resolve(tx, actor)
+    if isinstance(acting, SessionOver):
+        return acting
+    if acting.user is None or acting.session is None or acting.facts is None:
+        return Denied("The operator has no profile. Name a user instead.")
+    if acting.session.restricted and not restricted:
+        return Denied("Finish signing in first.")
+    return ActingUser(acting, acting.user, acting.session, acting.facts)
+
+
+def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
+    """Say what a sensitive act still needs; None when a code or password was given lately.
+
+    The operator proves nothing: whoever can read the home holds all of its keys.
+    """
+    if acting.session is None or acting.user is None or acting.facts is None:
+        return None
+    given = acting.session.fresh_at
+    if given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR:
+        return None
+    if acting.facts.enrolled and acting.policy.mode is not Mode.OFF:
+        return FreshProofNeeded(FreshProof.CODE)
+    if acting.user.password_hash is not None:
+        return FreshProofNeeded(FreshProof.PASSWORD)
+    return Denied("Sign out and in again, and do this within five minutes of it.")

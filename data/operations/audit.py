@@ -1,0 +1,110 @@
+"""The audit log: written inside the transaction of the act it records, read in pages."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.results import Refused
+from data.rules.events import Event, sentence
+from data.rules.facts import Application
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the log, with its sentence."""
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    user: str | None
+    application: str
+    address: str
+    detail: dict[str, object]
+
+    @property
+    def sentence(self) -> str:
+        """The event in words; it still holds foreign strings."""
+        return sentence(self.event, self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows to read: of a user (as actor or subject), of an event's kind, since a moment."""
+
+    user: str | None = None
+    event: str | None = None
+    since: datetime | None = None
+
+
+def record(tx: Tx, acting: Acting, event: Event, user: str | None = None, **detail: object) -> None:
+    """Write what someone did."""
+    write(
+        tx,
+        event,
+        account_id=acting.account_id,
+        actor=acting.name,
+        user=user,
+        application=acting.application,
+        address=acting.address,
+        **detail,
+    )
+
+
+def write(
+    tx: Tx,
+    event: Event,
+    *,
+    account_id: int,
+    actor: str,
+    user: str | None,
+    application: Application,
+    address: str,
+    **detail: object,
+) -> None:
+    """Write a row; `detail` never holds a secret, a code, a password or a key."""
+    models.AuditEntry.insert(
+        at=tx.now,
+        account=account_id,
+        event=event.value,
+        actor=actor,
+        user=user,
+        application=application.value,
+        address=address,
+        detail=json.dumps(detail, default=str),
+    ).execute()
+
+
+def list_entries(
+    tx: Tx, actor: Actor, which: Filter, *, before: int | None = None, limit: int = 50
+) -> list[Entry] | Refused:
+    """Read the log from the newest row backwards; `before` is the last row's id of the page above."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    return entries(acting.account_id, which, before=before, limit=limit)
+
+
+def entries(account_id: int, which: Filter, *, before: int | None = None, limit: int = 50) -> list[Entry]:
+    """Read rows of one account, newest first."""
+    table = models.AuditEntry
+    query = table.select().where(table.account == account_id)
+    if which.user:
+        query = query.where((table.user == which.user) | (table.actor == which.user))
+    if which.event:
+        query = query.where(table.event.startswith(which.event))
+    if which.since:
+        query = query.where(table.at >= which.since)
+    if before is not None:
+        query = query.where(table.id < before)
+    return [_entry(row) for row in query.order_by(table.id.desc()).limit(limit)]
+
+
+def _entry(row: models.AuditEntry) -> Entry:
+    return Entry(
+        row.id, row.at, row.event, row.actor, row.user, row.application, row.address, json.loads(row.detail)
+    )

@@ -1,0 +1,143 @@
+"""Judging a second-factor answer: counted, verified and spent in the caller's transaction."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from data.operations import audit
+from data.operations.actors import app_factor_of
+from data.rules import recovery, totp
+from data.rules.events import Event
+from data.rules.facts import Application
+from data.rules.policy import ATTEMPTS
+from data.storage import models
+from data.store import Tx
+
+Method = Literal["code", "recovery code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """The answer was right and is spent; `recovery_left` is set when it was a recovery code."""
+
+    method: Method
+    recovery_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWrong:
+    """The answer was wrong and counted."""
+
+    attempts_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAlreadyUsed:
+    """The answer was right once; it was not counted. A next code from the app comes in some seconds."""
+
+    next_in_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedNow:
+    """The answer was wrong and the last attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who answers, and where: for the audit log."""
+
+    application: Application
+    address: str
+
+
+def judge(
+    tx: Tx, user: models.User, answer: str, asker: Asker
+) -> Right | CodeWrong | CodeAlreadyUsed | LockedNow:
+    """Judge a code from the app or a recovery code of a user who is not locked."""
+    digits = "".join(answer.split())
+    typed_recovery = recovery.parse(answer)
+    if len(digits) == totp.DIGITS and digits.isascii() and digits.isdigit():
+        verdict = _judge_app_code(tx, user, digits)
+    elif typed_recovery is not None:
+        verdict = _judge_recovery_code(tx, user, typed_recovery)
+    else:
+        verdict = None
+    if isinstance(verdict, Right):
+        _reset_attempts(user)
+        if verdict.recovery_left is not None:
+            _write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
+        return verdict
+    if isinstance(verdict, CodeAlreadyUsed):
+        _write(tx, Event.CODE_REPLAYED, user, asker)
+        return verdict
+    return _count_wrong(tx, user, asker)
+
+
+def codes_left(user_id: int) -> int:
+    """Count a user's unused recovery codes."""
+    table = models.RecoveryCode
+    return table.select().where((table.user == user_id) & table.used_at.is_null()).count()
+
+
+def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+    factor = app_factor_of(user.id)
+    if factor is None:
+        return None
+    secret = totp.encode_secret(
+        tx.services.vault.open(factor.sealed_secret, user_id=user.id, factor_id=factor.id)
+    )
+    match totp.match_step(secret, digits, at=tx.now, after=factor.last_step):
+        case totp.Matched(step) if _spend_step(factor.id, step):
+            return Right("code")
+        case totp.Unmatched():
+            return None
+        case _:
+            return CodeAlreadyUsed(totp.seconds_to_live_step(at=tx.now, after=factor.last_step))
+
+
+def _spend_step(factor_id: int, step: int) -> bool:
+    """Accept a time step once: on every node the row takes a later step only."""
+    table = models.Factor
+    spent = table.update(last_step=step).where((table.id == factor_id) & (table.last_step < step)).execute()
+    return bool(spent)
+
+
+def _judge_recovery_code(
+    tx: Tx, user: models.User, typed: recovery.RecoveryCode
+) -> Right | CodeAlreadyUsed | None:
+    table = models.RecoveryCode
+    stored = table.get_or_none((table.user == user.id) & (table.selector == typed.selector))
+    if stored is None or not tx.services.recovery_hasher.verify(stored.secret_hash, typed.secret):
+        return None
+    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
+    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+
+
+def _reset_attempts(user: models.User) -> None:
+    if user.attempts_left != ATTEMPTS:
+        models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
+
+
+def _count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNow:
+    table = models.User
+    left = max(0, user.attempts_left - 1)
+    table.update(attempts_left=left).where(table.id == user.id).execute()
+    _write(tx, Event.CODE_WRONG, user, asker, left=left)
+    if left:
+        return CodeWrong(left)
+    table.update(locked_at=tx.now).where(table.id == user.id).execute()
+    _write(tx, Event.LOCKED, user, asker)
+    return LockedNow()
+
+
+def _write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
+    audit.write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=asker.application,
+        address=asker.address,
+        **detail,
+    )

@@ -1,0 +1,307 @@
+"""Changing people: creating, editing, deactivating, roles, requiring, clearing and unlocking."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from data.operations import audit
+from data.operations.actors import Acting, Actor, authorise, roles_of, stale
+from data.operations.enrollment import remove_factors
+from data.operations.people import find_user
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.rules import names
+from data.rules.events import Event
+from data.rules.facts import ADMIN_ROLES, Mode, Role
+from data.rules.permissions import Action, action_to_grant, outranks, permits
+from data.rules.policy import ATTEMPTS
+from data.rules.publickeys import PublicKey
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What a new user is made from. The password is hashed before, off the transaction."""
+
+    name: str
+    email: str
+    full_name: str = ""
+    roles: frozenset[Role] = frozenset()
+    required: bool = False
+    password_hash: str | None = field(default=None, repr=False)
+    one_time_password: bool = True
+    key: PublicKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """What to change of a user; None leaves a field as it is."""
+
+    email: str | None = None
+    full_name: str | None = None
+
+
+def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
+    """Create a user in the actor's account."""
+    acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    for role in new.roles:
+        if refusal := _may_grant(acting, role):
+            return refusal
+    fields = _checked(name=new.name, email=new.email, full_name=new.full_name)
+    if isinstance(fields, Denied):
+        return fields
+    if refusal := _taken(fields):
+        return refusal
+    practice = (
+        models.Practice.select()
+        .where(models.Practice.account == acting.account_id)
+        .order_by(models.Practice.id)
+        .get()
+    )
+    user_id = models.User.insert(
+        account=acting.account_id,
+        practice=practice.id,
+        required=new.required,
+        password_hash=new.password_hash,
+        one_time_password=new.one_time_password and new.password_hash is not None,
+        attempts_left=ATTEMPTS,
+        created_at=tx.now,
+        **fields,
+    ).execute()
+    for role in new.roles:
+        models.UserRole.insert(user=user_id, role=role.value).execute()
+    audit.record(
+        tx, acting, Event.USER_CREATED, fields["name"], roles=sorted(new.roles), required=new.required
+    )
+    if new.key is not None:
+        add_key_row(tx, acting, user_id, fields["name"], new.key)
+    return Done(f"User {fields['name']} created.")
+
+
+def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
+    """Store a parsed public key for a user who does not hold it yet."""
+    models.PublicKey.insert(
+        user=user_id,
+        algorithm=key.algorithm,
+        blob=key.blob,
+        fingerprint=key.fingerprint,
+        comment=(names.tidy(key.comment) or "")[: names.TEXT_LIMIT],
+        added_at=tx.now,
+    ).execute()
+    audit.record(tx, acting, Event.KEY_ADDED, username, fingerprint=key.fingerprint)
+
+
+def edit_user(tx: Tx, actor: Actor, name: str, changes: UserChanges) -> Done | Refused:
+    """Change a user's e-mail address or full name."""
+    found = _find(tx, actor, name, Action.MANAGE_PEOPLE)
+    if not isinstance(found, Found):
+        return found
+    given = {
+        key: value
+        for key, value in (("email", changes.email), ("full_name", changes.full_name))
+        if value is not None
+    }
+    fields = _checked(**given)
+    if isinstance(fields, Denied):
+        return fields
+    changed = {key: value for key, value in fields.items() if value != getattr(found.user, key)}
+    if not changed:
+        return Done("Nothing changed.")
+    if refusal := _taken(changed):
+        return refusal
+    models.User.update(changed).where(models.User.id == found.user.id).execute()
+    audit.record(tx, found.acting, Event.USER_EDITED, found.user.name, fields=", ".join(sorted(changed)))
+    return Done(f"User {found.user.name} saved.")
+
+
+def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refused:
+    """Deactivate a user, or activate one again; the last administrators are kept."""
+    found = _find(tx, actor, name, Action.MANAGE_PEOPLE)
+    if not isinstance(found, Found):
+        return found
+    user = found.user
+    words = "active" if active else "deactivated"
+    if user.active == active:
+        return Denied(f"User {user.name} is {words} already.")
+    if not active:
+        if found.acting.user is not None and found.acting.user.id == user.id:
+            return Denied("You cannot deactivate yourself. Another system administrator can.")
+        if refusal := _keeps_last_admins(found, found.roles):
+            return refusal
+        _end_sessions(tx, user.id)
+    models.User.update(active=active).where(models.User.id == user.id).execute()
+    audit.record(tx, found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
+    return Done(f"User {user.name} is {words}.")
+
+
+def set_roles(tx: Tx, actor: Actor, name: str, roles: frozenset[Role]) -> Done | Refused:
+    """Give a user exactly these roles, each by someone who may grant or take it."""
+    found = _find(tx, actor, name, Action.SEE_PEOPLE)
+    if not isinstance(found, Found):
+        return found
+    changed = found.roles ^ roles
+    if not changed:
+        return Denied("Those are the user's roles already.")
+    if found.acting.user is not None and found.acting.user.id == found.user.id:
+        return Denied("Nobody changes their own roles. Ask another administrator.")
+    for role in changed:
+        if refusal := _may_grant(found.acting, role):
+            return refusal
+    if refusal := _keeps_last_admins(found, found.roles - roles):
+        return refusal
+    models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
+    for role in roles:
+        models.UserRole.insert(user=found.user.id, role=role.value).execute()
+    audit.record(
+        tx, found.acting, Event.ROLES_CHANGED, found.user.name, roles=", ".join(sorted(roles)) or "none"
+    )
+    return Done(f"Roles of {found.user.name} saved.")
+
+
+def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | Refused:
+    """Require two-factor authentication of a user, or leave it to the policy again."""
+    found = _find(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    if not isinstance(found, Found):
+        return found
+    if refusal := _outranked(found):
+        return refusal
+    user = found.user
+    if user.required == required:
+        return Denied(
+            f"Two-factor authentication is {'' if required else 'not '}required of {user.name} already."
+        )
+    models.User.update(required=required).where(models.User.id == user.id).execute()
+    audit.record(tx, found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
+    if not required:
+        return Done(f"Two-factor authentication is no longer required of {user.name}.")
+    rests = " The flag rests while the mode is off." if found.acting.policy.mode is Mode.OFF else ""
+    return Done(f"Two-factor authentication is required of {user.name}.{rests}")
+
+
+def disable_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+    """Remove a user's flag, factors and recovery codes."""
+    return _remove_two_factor(tx, actor, name, keep_flag=False)
+
+
+def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+    """Remove a user's factors and recovery codes and keep the flag: for a new phone."""
+    return _remove_two_factor(tx, actor, name, keep_flag=True)
+
+
+def unlock(tx: Tx, actor: Actor, name: str, reason: str = "") -> Done | Refused:
+    """Let a locked user sign in again, with all seven attempts."""
+    found = _find(tx, actor, name, Action.UNLOCK)
+    if not isinstance(found, Found):
+        return found
+    user = found.user
+    if user.locked_at is None:
+        return Denied(f"User {user.name} is not locked.")
+    models.User.update(locked_at=None, attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
+    audit.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=reason)
+    return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An administrator and the user they act on."""
+
+    acting: Acting
+    user: models.User
+    roles: frozenset[Role]
+
+
+def _find(tx: Tx, actor: Actor, name: str, action: Action) -> Found | Refused:
+    acting = authorise(tx, actor, action)
+    if not isinstance(acting, Acting):
+        return acting
+    user = find_user(acting, name)
+    return user if isinstance(user, Denied) else Found(acting, user, roles_of(user))
+
+
+def find_to_reset(tx: Tx, actor: Actor, name: str, action: Action) -> Found | RefusedOrStale:
+    """Find a user whose password, keys or factors an administrator wants to change.
+
+    Nobody resets someone who holds a role they lack, and the act asks for fresh proof.
+    """
+    found = _find(tx, actor, name, action)
+    if not isinstance(found, Found):
+        return found
+    return _outranked(found) or stale(tx, found.acting) or found
+
+
+def _remove_two_factor(tx: Tx, actor: Actor, name: str, *, keep_flag: bool) -> Done | RefusedOrStale:
+    found = find_to_reset(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    if not isinstance(found, Found):
+        return found
+    remove_factors(found.user.id)
+    if not keep_flag:
+        models.User.update(required=False).where(models.User.id == found.user.id).execute()
+    audit.record(tx, found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
+    done = "data cleared" if keep_flag else "authentication disabled"
+    return Done(f"Two-factor {done} for {found.user.name}.")
+
+
+def _outranked(found: Found) -> Denied | None:
+    if found.acting.is_operator or outranks(found.acting.roles, found.roles):
+        return None
+    lacking = ", ".join(role.label for role in sorted(found.roles - found.acting.roles))
+    return Denied(
+        f"{found.user.name} holds a role that you lack ({lacking}). Someone who holds it can do this."
+    )
+
+
+def _may_grant(acting: Acting, role: Role) -> Denied | None:
+    action = action_to_grant(role)
+    return None if acting.is_operator or permits(action, acting.roles) else Denied(action.who_can)
+
+
+def _keeps_last_admins(found: Found, lost: Iterable[Role]) -> Denied | None:
+    """Refuse to lose the last active holder of an admin role."""
+    if not found.user.active:
+        return None
+    for role in sorted(ADMIN_ROLES & frozenset(lost)):
+        others = (
+            models.UserRole.select()
+            .join(models.User)
+            .where(
+                (models.UserRole.role == role.value)
+                & (models.User.account == found.acting.account_id)
+                & models.User.active
+                & (models.User.id != found.user.id)
+            )
+        )
+        if not others.exists():
+            return Denied(f"{found.user.name} is the last active {role.label}. Make someone else one first.")
+    return None
+
+
+def _end_sessions(tx: Tx, user_id: int) -> None:
+    table = models.Session
+    table.update(ended_at=tx.now).where((table.user == user_id) & table.ended_at.is_null()).execute()
+
+
+def _checked(**given: str) -> dict[str, str] | Denied:
+    """Fold and check names and addresses."""
+    checked: dict[str, str] = {}
+    for key, value in given.items():
+        folded, rule = _FOLDS[key][0](value), _FOLDS[key][1]
+        if folded is None:
+            return Denied(rule)
+        checked[key] = folded
+    return checked
+
+
+_FOLDS = {
+    "name": (names.fold_username, names.USERNAME_RULE),
+    "email": (names.fold_email, "That is not an e-mail address. One looks like anna@clinic.example."),
+    "full_name": (names.tidy, f"A full name has at most {names.TEXT_LIMIT} characters."),
+}
+
+
+def _taken(fields: dict[str, str]) -> Denied | None:
+    if "name" in fields and models.User.select().where(models.User.name == fields["name"]).exists():
+        return Denied(f"There is a user {fields['name']} already. Choose another name.")
+    if "email" in fields and models.User.select().where(models.User.email == fields["email"]).exists():
+        return Denied("Another user has that e-mail address. Each user needs their own.")
+    return None

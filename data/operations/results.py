@@ -1,0 +1,43 @@
+"""What operations return beside their own results. A denial is a value, never an exception."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The change was made; `message` confirms it in words."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The change was not made; `message` says why, and who can or what to do instead."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOver:
+    """The actor's session has ended, or its user may no longer act."""
+
+    message: str = "This session is over. Sign in again."
+
+
+class FreshProof(Enum):
+    """What proves anew who is at the keyboard."""
+
+    CODE = "code"
+    PASSWORD = "password"  # noqa: S105 - the name of a kind, not a password.
+
+
+@dataclass(frozen=True, slots=True)
+class FreshProofNeeded:
+    """The act asks for a fresh code (of a user without two-factor authentication, the password)."""
+
+    proof: FreshProof
+
+
+Refused = Denied | SessionOver
+RefusedOrStale = Denied | SessionOver | FreshProofNeeded

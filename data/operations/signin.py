@@ -1,0 +1,425 @@
+"""Signing in: the first factor, the second, and the session that both together open."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from data.operations import audit, codes
+from data.operations.actors import facts_of, policy_of
+from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow, Right
+from data.rules import recovery, throttle
+from data.rules.addresses import normalise, source_of
+from data.rules.events import Event
+from data.rules.facts import Application, FirstFactor, Proof
+from data.rules.names import fold_username
+from data.rules.policy import (
+    MustChangePassword,
+    MustEnrol,
+    NeedCode,
+    Refusal,
+    Refused,
+    SignedIn,
+    Step,
+    next_step,
+)
+from data.storage import models
+from data.store import Store, Tx
+
+RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a sign-in comes from: the application, and the source address (or `local`)."""
+
+    application: Application
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A typed name, looked up. Of an unknown or deactivated user it holds a decoy and no keys.
+
+    The typed name is not shown by `repr`: people type passwords there.
+    """
+
+    username: str = field(repr=False)
+    origin: Origin
+    bucket: int = field(repr=False)
+    user_id: int | None
+    credential: int
+    key_fingerprints: frozenset[str]
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A passed first factor that waits for its code. `session_id` is set inside a restricted session."""
+
+    user_id: int
+    username: str
+    origin: Origin
+    first_factor: FirstFactor
+    credential: str
+    session_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an application is given: who signed in, and what they must do before anything else.
+
+    `attempt` is set while `step` asks for a code; `notices` are sentences to show at sign-in.
+    """
+
+    id: int
+    user_id: int
+    username: str
+    application: Application
+    address: str
+    step: RestrictedOrFull
+    notices: tuple[str, ...] = ()
+    attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFactorRejected:
+    """No such user, wrong password, unknown key or deactivated: all the same to the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """The first factor passed; a code is to be asked."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A session is open; its step says whether it is restricted."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The first factor passed, yet there is no way in; `reason` may be shown."""
+
+    reason: str
+
+
+FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
+CodeResult = Admitted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
+
+
+def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
+    """Look a typed name up, with the same statements whether or not there is such a user."""
+    folded = fold_username(username) or ""
+    user = models.User.get_or_none(models.User.name == folded)
+    known = user if user is not None and user.active else None
+    user_id = known.id if known else None
+    keys = models.PublicKey.select(models.PublicKey.fingerprint).where(
+        models.PublicKey.user == (user_id or 0)
+    )
+    fingerprints = frozenset(key.fingerprint for key in keys)
+    return Candidate(
+        username=folded,
+        origin=Origin(origin.application, normalise(origin.address)),
+        bucket=tx.services.vault.bucket(folded or username),
+        user_id=user_id,
+        credential=known.credential if known else 0,
+        key_fingerprints=fingerprints,
+        password_hash=(known.password_hash if known else None) or tx.services.hasher.decoy,
+    )
+
+
+async def prove_password(store: Store, candidate: Candidate, password: str) -> FirstFactorResult:
+    """Judge a password after the wait that the source has earned.
+
+    Once it is looked at, its outcome is counted even when the caller is gone.
+    """
+    wait = await store.read(first_factor_delay, candidate)
+    if wait:
+        await asyncio.sleep(wait)
+    return await store.finish(_judge_password(store, candidate, password))
+
+
+async def _judge_password(store: Store, candidate: Candidate, password: str) -> FirstFactorResult:
+    right = await store.compute(store.services.hasher.verify, candidate.password_hash, password)
+    return await store.run(settle_password, candidate, right=right)
+
+
+async def prove_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | None:
+    """Judge a password again inside a session: as slowly and as surely counted as at a sign-in."""
+    wait = await store.read(first_factor_delay, candidate)
+    if wait:
+        await asyncio.sleep(wait)
+    return await store.finish(_judge_fresh_password(store, candidate, password))
+
+
+async def _judge_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | None:
+    right = await store.compute(store.services.hasher.verify, candidate.password_hash, password)
+    return None if right else await store.run(_reject, candidate)
+
+
+def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
+    """Return the seconds that the next password from this source for this name waits."""
+    table = models.FirstFactorFailures
+    since = int(tx.now.timestamp()) // 60 - throttle.WINDOW_MINUTES
+    of_source = of_name = 0
+    for row in table.select().where((table.source == _source(candidate)) & (table.minute > since)):
+        of_source += row.count
+        of_name += row.count if row.bucket == candidate.bucket else 0
+    return throttle.delay(failures_of_source=of_source, failures_of_name=of_name)
+
+
+def settle_password(tx: Tx, candidate: Candidate, *, right: bool) -> FirstFactorResult:
+    """Record a judged password and decide what comes next."""
+    user = _still(candidate) if right else None
+    if user is None:
+        return _reject(tx, candidate)
+    attempt = _attempt(candidate, user, FirstFactor.PASSWORD, f"password:{user.credential}")
+    return _after_first_factor(tx, user, attempt, candidate)
+
+
+def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+    """Record a public key whose signature was verified and decide what comes next."""
+    user = _still(candidate)
+    if user is None or not _holds_key(user.id, fingerprint):
+        return _reject(tx, candidate)
+    attempt = _attempt(candidate, user, FirstFactor.KEY, fingerprint)
+    return _after_first_factor(tx, user, attempt, candidate)
+
+
+def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
+    """Judge the answer to the question for a code: count, verify, spend, audit and admit, all or nothing."""
+    user = models.User.get_or_none(models.User.id == attempt.user_id)
+    if user is None or not _credential_stands(user, attempt):
+        return TurnedAway("Your key or password was changed meanwhile. Sign in again.")
+    step = _step(user, attempt, code=False)
+    if isinstance(step, Refused):
+        return _turn_away(tx, user, attempt, step.reason)
+    if not isinstance(step, NeedCode):
+        return _admit(tx, user, attempt, step, method=None)
+    verdict = codes.judge(tx, user, answer, codes.Asker(attempt.origin.application, attempt.origin.address))
+    match verdict:
+        case Right():
+            return _admit(tx, user, attempt, _step(user, attempt, code=True), method=verdict)
+        case LockedNow():
+            return TurnedAway(Refusal.LOCKED.value)
+        case _:
+            return verdict
+
+
+def end_session(tx: Tx, session_id: int) -> None:
+    """Record that a session ended; the first to say so counts."""
+    table = models.Session
+    session = table.get_or_none(table.id == session_id)
+    if session is None or session.ended_at is not None:
+        return
+    table.update(ended_at=tx.now).where(table.id == session_id).execute()
+    user = session.user
+    audit.write(
+        tx,
+        Event.SIGNED_OUT,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=Application(session.application),
+        address=session.address,
+    )
+
+
+def end_all_sessions(tx: Tx, application: Application) -> int:
+    """End what a killed server left open, before it serves again; return how many there were."""
+    table = models.Session
+    return int(
+        table.update(ended_at=tx.now)
+        .where((table.application == application.value) & table.ended_at.is_null())
+        .execute()
+    )
+
+
+def advance(tx: Tx, session_id: int) -> CodeResult:
+    """Ask the rules again after a restricted session has done what it was opened for.
+
+    The session becomes a full one only here and in `submit_code`.
+    """
+    session = models.Session.get_or_none(models.Session.id == session_id)
+    if session is None or session.ended_at is not None:
+        return TurnedAway("This session is over. Sign in again.")
+    user = session.user
+    attempt = Attempt(
+        user.id,
+        user.name,
+        Origin(Application(session.application), session.address),
+        FirstFactor(session.first_factor),
+        session.credential,
+        session.id,
+    )
+    if not _credential_stands(user, attempt):
+        return TurnedAway("Your key or password was changed meanwhile. Sign in again.")
+    step = _step(user, attempt, code=session.code_proven)
+    if isinstance(step, Refused):
+        return _turn_away(tx, user, attempt, step.reason)
+    return _admit(tx, user, attempt, step, method=None)
+
+
+def _source(candidate: Candidate) -> str:
+    return source_of(candidate.origin.address)
+
+
+def _attempt(candidate: Candidate, user: models.User, first_factor: FirstFactor, credential: str) -> Attempt:
+    return Attempt(user.id, user.name, candidate.origin, first_factor, credential)
+
+
+def _still(candidate: Candidate) -> models.User | None:
+    """Read the candidate's user again: active, and with the password that was looked at."""
+    user = models.User.get_or_none(models.User.id == (candidate.user_id or 0))
+    stands = user is not None and user.active and user.credential == candidate.credential
+    return user if stands else None
+
+
+def _holds_key(user_id: int, fingerprint: str) -> bool:
+    table = models.PublicKey
+    return table.get_or_none((table.user == user_id) & (table.fingerprint == fingerprint)) is not None
+
+
+def _credential_stands(user: models.User, attempt: Attempt) -> bool:
+    """Whether the key is still held, or the password still the one that was proven."""
+    if attempt.first_factor is FirstFactor.KEY:
+        return _holds_key(user.id, attempt.credential)
+    return attempt.credential == f"password:{user.credential}"
+
+
+def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
+    """Count a failure under its source and minute; of the name only a bucket is kept."""
+    table = models.FirstFactorFailures
+    table.insert(
+        source=_source(candidate), bucket=candidate.bucket, minute=int(tx.now.timestamp()) // 60, count=1
+    ).on_conflict(
+        conflict_target=[table.source, table.bucket, table.minute], update={table.count: table.count + 1}
+    ).execute()
+    return FirstFactorRejected()
+
+
+def _step(user: models.User, attempt: Attempt, *, code: bool) -> Step:
+    return next_step(policy_of(user.account), facts_of(user), Proof(attempt.first_factor, code=code))
+
+
+def _after_first_factor(
+    tx: Tx, user: models.User, attempt: Attempt, candidate: Candidate
+) -> FirstFactorResult:
+    match _step(user, attempt, code=False):
+        case Refused(Refusal.DEACTIVATED):
+            return _reject(tx, candidate)
+        case Refused(reason):
+            return _turn_away(tx, user, attempt, reason)
+        case NeedCode():
+            return CodeNeeded(attempt)
+        case step:
+            return _admit(tx, user, attempt, step, method=None)
+
+
+def _turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: Refusal) -> TurnedAway:
+    _audit(tx, Event.TURNED_AWAY, user, attempt, reason=reason.value)
+    return TurnedAway(reason.value)
+
+
+def _admit(
+    tx: Tx, user: models.User, attempt: Attempt, step: Step, *, method: Right | None
+) -> Admitted | TurnedAway:
+    """Open a session, or carry a restricted one on; what the step still asks for keeps it restricted."""
+    if isinstance(step, Refused):
+        return _turn_away(tx, user, attempt, step.reason)
+    restricted = not isinstance(step, SignedIn)
+    changes = {"restricted": restricted, "credential": attempt.credential}
+    if method is not None:
+        changes |= {"code_proven": True, "fresh_at": tx.now}
+    if attempt.session_id is None:
+        session_id = _open_session(tx, attempt, changes)
+    else:
+        session_id = attempt.session_id
+        models.Session.update(changes).where(models.Session.id == session_id).execute()
+    _record_admission(tx, user, attempt, step, method)
+    waiting = isinstance(step, NeedCode)
+    return Admitted(
+        Session(
+            id=session_id,
+            user_id=user.id,
+            username=user.name,
+            application=attempt.origin.application,
+            address=attempt.origin.address,
+            step=step,
+            notices=() if restricted else _notices(user, method),
+            attempt=_within(attempt, session_id) if waiting else None,
+        )
+    )
+
+
+def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
+    columns: dict[str, object] = {
+        "user": attempt.user_id,
+        "application": attempt.origin.application.value,
+        "address": attempt.origin.address,
+        "first_factor": attempt.first_factor.value,
+        "started_at": tx.now,
+        "fresh_at": tx.now,
+    }
+    return int(models.Session.insert(columns | changes).execute())
+
+
+def _within(attempt: Attempt, session_id: int) -> Attempt:
+    return Attempt(
+        attempt.user_id,
+        attempt.username,
+        attempt.origin,
+        attempt.first_factor,
+        attempt.credential,
+        session_id,
+    )
+
+
+def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, method: Right | None) -> None:
+    methods = attempt.first_factor.value + (f" and {method.method}" if method else "")
+    match step:
+        case MustChangePassword():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must change the password")
+        case MustEnrol():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must set up 2FA")
+        case NeedCode():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="a code is to be given")
+        case _:
+            _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
+            models.User.update(last_signin_at=tx.now).where(models.User.id == user.id).execute()
+    if attempt.first_factor is FirstFactor.KEY:
+        table = models.PublicKey
+        table.update(last_used_at=tx.now).where(
+            (table.user == user.id) & (table.fingerprint == attempt.credential)
+        ).execute()
+
+
+def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:
+    left = method.recovery_left if method else None
+    if left is None:
+        if not user.recovery_saved or method is None:
+            return ()
+        left = codes.codes_left(user.id)
+    if left > recovery.FEW_LEFT:
+        return ()
+    return (f"{left} recovery code{'' if left == 1 else 's'} left. Make new ones on My profile.",)
+
+
+def _audit(tx: Tx, event: Event, user: models.User, attempt: Attempt, **detail: object) -> None:
+    audit.write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=attempt.origin.application,
+        address=attempt.origin.address,
+        **detail,
+    )

@@ -1,0 +1,89 @@
+"""What the audit log can say: each event's name as it is stored, and its sentence."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """One kind of change or sign-in outcome."""
+
+    ACCOUNT_CREATED = "account.created"
+    SIGNED_IN = "signin.admitted"
+    RESTRICTED = "signin.restricted"
+    SIGNED_OUT = "signin.ended"
+    CODE_WRONG = "signin.code_wrong"
+    CODE_REPLAYED = "signin.code_replayed"
+    CODE_FRESH = "signin.code_fresh"
+    LOCKED = "signin.locked"
+    TURNED_AWAY = "signin.turned_away"
+    USER_CREATED = "user.created"
+    USER_EDITED = "user.edited"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_ACTIVATED = "user.activated"
+    USER_UNLOCKED = "user.unlocked"
+    ROLES_CHANGED = "user.roles_changed"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an event's name.
+    ONE_TIME_PASSWORD_SET = "password.one_time_set"  # noqa: S105 - an event's name.
+    KEY_ADDED = "key.added"
+    KEY_REMOVED = "key.removed"
+    REQUIRED = "two_factor.required"
+    NOT_REQUIRED = "two_factor.not_required"
+    ENROLLED = "two_factor.enrolled"
+    REPLACED = "two_factor.replaced"
+    TURNED_OFF = "two_factor.turned_off"
+    DISABLED = "two_factor.disabled"
+    CLEARED = "two_factor.cleared"
+    RECOVERY_RENEWED = "recovery.renewed"
+    RECOVERY_SAVED = "recovery.saved"
+    RECOVERY_USED = "recovery.used"
+    MODE_CHANGED = "policy.mode_changed"
+
+
+_SENTENCES: dict[Event, str] = {
+    Event.ACCOUNT_CREATED: "Account {name} created",
+    Event.SIGNED_IN: "Signed in with {methods}",
+    Event.RESTRICTED: "Restricted sign-in with {methods}: {reason}",
+    Event.SIGNED_OUT: "Signed out",
+    Event.CODE_WRONG: "Wrong code, {left} attempts left",
+    Event.CODE_REPLAYED: "Refused a code that was already used",
+    Event.CODE_FRESH: "Confirmed with a fresh {method}",
+    Event.LOCKED: "Locked after seven wrong codes",
+    Event.TURNED_AWAY: "Turned away: {reason}",
+    Event.USER_CREATED: "User created",
+    Event.USER_EDITED: "Edited: {fields}",
+    Event.USER_DEACTIVATED: "Deactivated",
+    Event.USER_ACTIVATED: "Activated",
+    Event.USER_UNLOCKED: "Unlocked",
+    Event.ROLES_CHANGED: "Roles now: {roles}",
+    Event.PASSWORD_CHANGED: "Password changed",
+    Event.ONE_TIME_PASSWORD_SET: "One-time password set",
+    Event.KEY_ADDED: "SSH key added: {fingerprint}",
+    Event.KEY_REMOVED: "SSH key removed: {fingerprint}",
+    Event.REQUIRED: "Two-factor authentication required",
+    Event.NOT_REQUIRED: "Two-factor authentication no longer required",
+    Event.ENROLLED: "Authenticator app set up",
+    Event.REPLACED: "Authenticator app replaced",
+    Event.TURNED_OFF: "Two-factor authentication turned off by the user",
+    Event.DISABLED: "Two-factor authentication disabled",
+    Event.CLEARED: "Two-factor data cleared",
+    Event.RECOVERY_RENEWED: "New recovery codes made",
+    Event.RECOVERY_SAVED: "Recovery codes confirmed as saved",
+    Event.RECOVERY_USED: "Recovery code used, {left} left",
+    Event.MODE_CHANGED: "Mode changed from {before} to {after}",
+}
+
+
+class _Missing(dict[str, object]):
+    """Leaves a visible gap where a detail is missing, so that an old row can always be shown."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def sentence(event: str, detail: Mapping[str, object]) -> str:
+    """Say an audit row in words; an event of a newer version is shown by its name."""
+    try:
+        template = _SENTENCES[Event(event)]
+    except ValueError:
+        return event
+    return template.format_map(_Missing(detail))

@@ -1,0 +1,99 @@
+"""The words of the product as types: what the rules are asked about."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """The account's policy on two-factor authentication, from the loosest to the strictest."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    PERMANENT = "permanent"
+
+    @property
+    def strictness(self) -> int:
+        """The mode's place in the order from loosest (0) to strictest (3)."""
+        return list(Mode).index(self)
+
+
+class Role(StrEnum):
+    """What a user may hold beside being a user."""
+
+    SUPPORT = "support"
+    SYSTEM_ADMIN = "system_admin"
+    SECURITY_ADMIN = "security_admin"
+
+    @property
+    def label(self) -> str:
+        """The role in words, as screens show it."""
+        return self.value.replace("_admin", " administrator")
+
+
+ADMIN_ROLES = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
+"""Whoever holds one of these counts as required to use two-factor authentication."""
+
+
+class Application(StrEnum):
+    """Where a sign-in or an act happens."""
+
+    SSH = "ssh"
+    LOCAL = "local"
+    HOST = "host"
+
+
+class FirstFactor(StrEnum):
+    """What proved the first factor."""
+
+    KEY = "key"
+    PASSWORD = "password"  # noqa: S105 - the name of a kind, not a password.
+
+
+class Status(StrEnum):
+    """A user's two-factor status, worded as every table shows it."""
+
+    DEACTIVATED = "Deactivated"
+    LOCKED = "Locked"
+    NOT_AVAILABLE = "Not available"
+    NO = "No"
+    PENDING = "Pending setup on next login"
+    ENABLED = "Enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The account's two-factor policy."""
+
+    mode: Mode
+    remember_days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UserFacts:
+    """What the rules know of a user.
+
+    `enrolled` says that a usable second factor is confirmed; `one_time_password` that the
+    password was set by an administrator or by `init` and is to be replaced.
+    """
+
+    active: bool = True
+    locked: bool = False
+    one_time_password: bool = False
+    required: bool = False
+    enrolled: bool = False
+    roles: frozenset[Role] = field(default_factory=frozenset)
+
+    @property
+    def must_use_two_factor(self) -> bool:
+        """Whether the flag or an admin role requires two-factor authentication of this user."""
+        return self.required or bool(self.roles & ADMIN_ROLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What has been proven in this sign-in so far; the first factor always has."""
+
+    first_factor: FirstFactor
+    code: bool = False
+    address_remembered: bool = False

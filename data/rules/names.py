@@ -1,0 +1,34 @@
+"""Names, addresses and other strings that people give for themselves."""
+
+import re
+
+from email_validator import EmailNotValidError, validate_email
+
+_USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
+TEXT_LIMIT = 120
+"""Characters of a full name, of an account's name or of a key's comment."""
+
+
+def fold_username(typed: str) -> str | None:
+    """Fold a user name to lower case; None when it is not one."""
+    folded = typed.strip().lower()
+    return folded if _USERNAME.match(folded) else None
+
+
+USERNAME_RULE = "A user name has up to 32 letters a-z, digits, dots, underscores and dashes, and begins with a letter or digit."
+
+
+def fold_email(typed: str) -> str | None:
+    """Fold an e-mail address for comparing without case; None when it is not one."""
+    try:
+        return validate_email(
+            typed.strip(), check_deliverability=False, test_environment=True
+        ).normalized.lower()
+    except EmailNotValidError:
+        return None
+
+
+def tidy(typed: str) -> str | None:
+    """Fold the white space of a name; None when it is too long."""
+    tidied = " ".join(typed.split())
+    return tidied if len(tidied) <= TEXT_LIMIT else None

@@ -1,0 +1,36 @@
+"""What a password must be: twelve characters or more, not among the commonest (NIST SP 800-63B-4).
+
+There are no composition rules.
+"""
+
+from zxcvbn import zxcvbn
+
+MIN_LENGTH = 12
+MAX_LENGTH = 256
+"""Longer passwords are refused before they are hashed or normalised."""
+_READABLE = "abcdefghjkmnpqrstuvwxyz023456789"
+"""Letters and digits that are not mistaken for each other."""
+_JUDGED_LENGTH = 72
+_COMMON_SCORE = 1
+"""zxcvbn's score of passwords that fall within a million guesses."""
+
+
+def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
+    """Say what is wrong with a new password, or None.
+
+    `about` holds words that stand close to the user (name, address) and make a password guessable.
+    """
+    if len(password) < MIN_LENGTH:
+        return f"The password needs {MIN_LENGTH} characters or more."
+    if len(password) > MAX_LENGTH:
+        return f"The password may have {MAX_LENGTH} characters at most."
+    judged = zxcvbn(password[:_JUDGED_LENGTH], user_inputs=[word for word in about if word])
+    if judged["score"] <= _COMMON_SCORE:
+        return "That password is among the commonest or too easily guessed. Choose another one."
+    return None
+
+
+def one_time_from_random(raw: bytes) -> str:
+    """Turn at least 20 random bytes into a one-time password of four groups of five, 100 bits in all."""
+    symbols = "".join(_READABLE[byte % 32] for byte in raw[:20])
+    return "-".join(symbols[start : start + 5] for start in range(0, 20, 5))

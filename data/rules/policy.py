@@ -1,0 +1,103 @@
+"""The decision core: what someone who has passed the first factor must do next.
+
+The rows of the design's table stand here in its order, and the first that matches wins. The
+result types leave no way to read a refusal as an admission.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from data.rules.facts import FirstFactor, Mode, Policy, Proof, Status, UserFacts
+
+ATTEMPTS = 7
+"""Wrong codes in a row, over all applications, that lock a user."""
+
+
+class Refusal(StrEnum):
+    """Why someone is turned away."""
+
+    DEACTIVATED = "This user is deactivated."
+    LOCKED = "Locked after seven wrong codes. Ask a system administrator to unlock you."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Everything asked for has been proven."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedCode:
+    """A second factor is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class MustChangePassword:
+    """A restricted session that sets a new password, after which the rules are asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MustEnrol:
+    """A restricted session with the enrolment wizard and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No way in."""
+
+    reason: Refusal
+
+
+Step = SignedIn | NeedCode | MustChangePassword | MustEnrol | Refused
+
+
+def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: PLR0911 - one row, one return.
+    """Decide what a user who has passed the first factor must do next.
+
+    A one-time password is to be replaced by whoever signs in with it; a public key is no
+    one-time password, so it does not ask for a new one.
+    """
+    if not user.active:
+        return Refused(Refusal.DEACTIVATED)
+    if user.locked:
+        return Refused(Refusal.LOCKED)
+    if user.one_time_password and proof.first_factor is FirstFactor.PASSWORD:
+        return MustChangePassword()
+    if policy.mode is Mode.OFF:
+        return SignedIn()
+    if user.enrolled:
+        return SignedIn() if proof.code or proof.address_remembered else NeedCode()
+    if user.must_use_two_factor or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
+        return MustEnrol()
+    return SignedIn()
+
+
+def status(policy: Policy, user: UserFacts) -> Status:
+    """Name the status that tables show for a user."""
+    if not user.active:
+        return Status.DEACTIVATED
+    if user.locked:
+        return Status.LOCKED
+    if policy.mode is Mode.OFF:
+        return Status.NOT_AVAILABLE
+    if user.enrolled:
+        return Status.ENABLED
+    if user.must_use_two_factor or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
+        return Status.PENDING
+    return Status.NO
+
+
+def may_set_up(policy: Policy) -> bool:
+    """Whether users may enrol: whenever the mode is not off."""
+    return policy.mode is not Mode.OFF
+
+
+def may_turn_off(policy: Policy, user: UserFacts) -> bool:
+    """Whether users may turn their own two-factor authentication off."""
+    return policy.mode is Mode.OPTIONAL and not user.must_use_two_factor
+
+
+def may_enter_mode(current: Mode, wanted: Mode) -> bool:
+    """Whether the mode can change so: `permanent` is entered from `required` only and never left."""
+    if current is Mode.PERMANENT:
+        return wanted is Mode.PERMANENT
+    return wanted is not Mode.PERMANENT or current is Mode.REQUIRED

@@ -1,0 +1,40 @@
+"""Recovery codes: five, of four groups of four characters from Crockford's base32.
+
+The first group is the selector, which finds the stored code without hashing; the other three,
+60 random bits, are the secret.
+"""
+
+from dataclasses import dataclass, field
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base32: without I, L, O and U."""
+CODES = 5
+GROUPS = 4
+GROUP_LENGTH = 4
+LENGTH = GROUPS * GROUP_LENGTH
+FEW_LEFT = 2
+"""At this number or below, a sign-in says how many are left."""
+
+_FOLD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCode:
+    """A recovery code taken apart."""
+
+    selector: str
+    secret: str = field(repr=False)
+
+
+def from_random(raw: bytes) -> str:
+    """Turn at least 16 random bytes into a code of four groups joined by dashes."""
+    symbols = "".join(ALPHABET[byte % 32] for byte in raw[:LENGTH])
+    return "-".join(symbols[start : start + GROUP_LENGTH] for start in range(0, LENGTH, GROUP_LENGTH))
+
+
+def parse(typed: str) -> RecoveryCode | None:
+    """Read a typed code: any case, with or without dashes and spaces, O read as 0, I and L as 1."""
+    folded = typed.strip().upper().translate(_FOLD)
+    if len(folded) != LENGTH or any(symbol not in ALPHABET for symbol in folded):
+        return None
+    return RecoveryCode(folded[:GROUP_LENGTH], folded[GROUP_LENGTH:])

@@ -1,0 +1,29 @@
+"""Foreign strings, made fit to be shown in a terminal, a log or a message."""
+
+import unicodedata
+
+_ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Control, format, surrogate, private-use and unassigned characters, and line separators."""
+SHOWN_LIMIT = 256
+
+
+def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
+    r"""Return a string of at most `limit` characters without anything a terminal acts on.
+
+    Control, format, surrogate and private-use characters become visible escapes such as `\x1b`;
+    what is too long is clipped and ends in an ellipsis.
+    """
+    text = str(foreign)
+    shown = "".join(_visible(symbol) for symbol in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _visible(symbol: str) -> str:
+    if symbol.isascii() and symbol.isprintable():
+        return symbol
+    if unicodedata.category(symbol) not in _ESCAPED_CATEGORIES:
+        return symbol
+    point = ord(symbol)
+    if point <= 0xFF:  # noqa: PLR2004 - the last code point that two digits write.
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - as above, four digits.

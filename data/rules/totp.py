@@ -1,0 +1,112 @@
+"""Time-based one-time passwords (RFC 6238): SHA-1, six digits, steps of 30 seconds."""
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+
+import pyotp
+
+SECRET_BYTES = 20
+"""The length of a secret in bytes: that of the HMAC's output, as RFC 4226 section 4 recommends."""
+STEP_SECONDS = 30
+DIGITS = 6
+WINDOW = 1
+"""Time steps accepted on either side of the present one (RFC 6238 section 5.2 allows one)."""
+ISSUER_LIMIT = 12
+"""Characters of the issuer that still leave the QR code room on a terminal of 80x24."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The code is right and stands for a time step that has not been accepted yet."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The code is right for a time step at or before the last accepted one."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """The code stands for no time step in the window."""
+
+
+def encode_secret(raw: bytes) -> str:
+    """Write the bytes of a secret in base32 without padding, as authenticator apps take them."""
+    return base64.b32encode(raw).decode("ascii").rstrip("=")
+
+
+def decode_secret(secret: str) -> bytes:
+    """Read the bytes back from `encode_secret`."""
+    return base64.b32decode(secret + "=" * (-len(secret) % 8))
+
+
+def step_at(moment: datetime) -> int:
+    """Return the time step that a moment falls in, counted from the Unix epoch."""
+    return int(moment.timestamp()) // STEP_SECONDS
+
+
+def code_at(secret: str, step: int) -> str:
+    """Return the six digits for a time step of a base32 secret."""
+    return pyotp.TOTP(secret, digits=DIGITS, interval=STEP_SECONDS).generate_otp(step)
+
+
+def match_step(
+    secret: str, code: str, *, at: datetime, after: int, window: int = WINDOW
+) -> Matched | Replayed | Unmatched:
+    """Find the time step that a code stands for.
+
+    A step at or before `after`, the last accepted one, is dead (RFC 6238 section 5.2). A code that
+    by chance stands for a dead step and a live one in the window counts for the live one. Every
+    step of the window is computed whatever the answer.
+    """
+    present = step_at(at)
+    hits = [
+        step
+        for step in range(max(0, present - window), present + window + 1)
+        if compare_digest(code_at(secret, step).encode(), code.encode())
+    ]
+    live = [step for step in hits if step > after]
+    if live:
+        return Matched(live[0])
+    return Replayed(hits[-1]) if hits else Unmatched()
+
+
+def seconds_to_live_step(*, at: datetime, after: int) -> int:
+    """Return the seconds until the authenticator shows a code for a step that is not dead yet."""
+    first_live = max(after + 1, step_at(at))
+    return max(0, first_live * STEP_SECONDS - int(at.timestamp()))
+
+
+def clock_offset(secret: str, code: str, *, at: datetime, search_minutes: int = 10) -> int | None:
+    """Estimate by how many seconds the clock behind a code differs from ours.
+
+    Positive is ahead. None when the code stands for no step within `search_minutes` on either
+    side. Only for someone who was just shown the secret: to anyone else it would tell which codes
+    are nearly right.
+    """
+    present = step_at(at)
+    reach = search_minutes * 60 // STEP_SECONDS
+    for distance in range(reach + 1):
+        for step in {present + distance, present - distance}:
+            if step >= 0 and compare_digest(code_at(secret, step).encode(), code.encode()):
+                return (step - present) * STEP_SECONDS
+    return None
+
+
+def provisioning_uri(secret: str, *, username: str, issuer: str) -> str:
+    """Return the `otpauth://` address of a secret in the short form that all common apps read.
+
+    Parameters that stand at their default are left out, which keeps the QR code small.
+    """
+    return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=issuer[:ISSUER_LIMIT])
+
+
+def grouped(secret: str) -> str:
+    """Write a secret in groups of four for typing by hand."""
+    return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

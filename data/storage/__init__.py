@@ -1,0 +1,1 @@
+"""Storage: tables, migrations, sealing and hashing."""

@@ -1,0 +1,232 @@
+"""The tables. Only operations write them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from peewee import (
+    AutoField,
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    CompositeKey,
+    DatabaseProxy,
+    Field,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+database = DatabaseProxy()
+"""The database that the open store serves; a process has one store open at a time."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime | None) -> int | None:
+    """Count the whole microseconds from the Unix epoch to a moment, the form in which it is stored."""
+    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+class _MomentField(Field):
+    """A moment in UTC, stored as whole microseconds since the Unix epoch: the same on every database."""
+
+    field_type = "BIGINT"
+
+    def db_value(self, value: datetime | None) -> int | None:
+        return microseconds(value)
+
+    def python_value(self, value: int | None) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def moment_field() -> "Field[datetime]":
+    """Make a column for a moment."""
+    return _MomentField()
+
+
+def optional_moment_field() -> "Field[datetime | None]":
+    """Make a column for a moment that may not have come."""
+    return _MomentField(null=True)
+
+
+class _Table(Model):
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class Installation(_Table):
+    """One row: what marks a database as this product's and binds it to its master key."""
+
+    id = AutoField()
+    key_check = CharField(max_length=32)
+    created_at = moment_field()
+
+
+class Account(_Table):
+    """An organisation and its policy."""
+
+    id = AutoField()
+    name = CharField(max_length=120, unique=True)
+    mode = CharField(max_length=16)
+    created_at = moment_field()
+
+
+class Practice(_Table):
+    """A part of an account."""
+
+    id = AutoField()
+    account = ForeignKeyField(Account, backref="practices", on_delete="RESTRICT")
+    name = CharField(max_length=120)
+
+    class Meta:
+        indexes = ((("account", "name"), True),)
+
+
+class User(_Table):
+    """A person who signs in.
+
+    `credential` grows by one with every new password, so that a sign-in begun with an older one
+    is not admitted.
+    """
+
+    account_id: int
+    practice_id: int
+
+    id = AutoField()
+    account = ForeignKeyField(Account, backref="users", on_delete="RESTRICT")
+    practice = ForeignKeyField(Practice, backref="users", on_delete="RESTRICT")
+    name = CharField(max_length=32, unique=True)
+    email = CharField(max_length=254, unique=True)
+    full_name = CharField(max_length=120, default="")
+    phone = CharField(max_length=16, null=True)
+    active = BooleanField(default=True)
+    required = BooleanField(default=False)
+    password_hash = CharField(max_length=200, null=True)
+    one_time_password = BooleanField(default=False)
+    credential = IntegerField(default=0)
+    attempts_left = IntegerField()
+    locked_at = optional_moment_field()
+    recovery_saved = BooleanField(default=True)
+    created_at = moment_field()
+    last_signin_at = optional_moment_field()
+
+
+class UserRole(_Table):
+    """A role that a user holds."""
+
+    user_id: int
+
+    user = ForeignKeyField(User, backref="role_rows", on_delete="CASCADE")
+    role = CharField(max_length=20)
+
+    class Meta:
+        primary_key = CompositeKey("user", "role")
+
+
+class PublicKey(_Table):
+    """An SSH public key that signs a user in."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="keys", on_delete="CASCADE")
+    algorithm = CharField(max_length=64)
+    blob = TextField()
+    fingerprint = CharField(max_length=64)
+    comment = CharField(max_length=120, default="")
+    added_at = moment_field()
+    last_used_at = optional_moment_field()
+
+    class Meta:
+        indexes = ((("user", "fingerprint"), True),)
+
+
+class Factor(_Table):
+    """A confirmed second factor: today the authenticator app, one per user."""
+
+    user_id: int
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="factors", on_delete="CASCADE")
+    kind = CharField(max_length=16)
+    sealed_secret = BlobField()
+    last_step = BigIntegerField()
+    confirmed_at = moment_field()
+
+    class Meta:
+        indexes = ((("user", "kind"), True),)
+
+
+class RecoveryCode(_Table):
+    """A recovery code: its selector in the clear, its secret hashed."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="recovery_codes", on_delete="CASCADE")
+    selector = CharField(max_length=4)
+    secret_hash = CharField(max_length=200)
+    used_at = optional_moment_field()
+
+    class Meta:
+        indexes = ((("user", "selector"), True),)
+
+
+class Session(_Table):
+    """Someone who is signed in; a restricted one may only do what its step asks for."""
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="sessions", on_delete="CASCADE")
+    application = CharField(max_length=16)
+    address = CharField(max_length=64)
+    first_factor = CharField(max_length=16)
+    credential = CharField(max_length=80)
+    code_proven = BooleanField(default=False)
+    restricted = BooleanField(default=False)
+    started_at = moment_field()
+    fresh_at = optional_moment_field()
+    ended_at = optional_moment_field()
+
+
+class AuditEntry(_Table):
+    """One act or sign-in outcome. Names are copied, so that a row says the same for ever."""
+
+    id = AutoField()
+    at = moment_field()
+    account = ForeignKeyField(Account, null=True, on_delete="RESTRICT")
+    event = CharField(max_length=40)
+    actor = CharField(max_length=40)
+    user = CharField(max_length=40, null=True)
+    application = CharField(max_length=16)
+    address = CharField(max_length=64)
+    detail = TextField()
+
+    class Meta:
+        indexes = ((("account", "user"), False), (("account", "event"), False))
+
+
+class FirstFactorFailures(_Table):
+    """How many first factors failed from a source in one minute, per bucket of names."""
+
+    source = CharField(max_length=64)
+    bucket = IntegerField()
+    minute = BigIntegerField()
+    count = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("source", "bucket", "minute")
+        indexes = ((("minute",), False),)
+
+
+TABLES: tuple[type[Any], ...] = (
+    Installation,
+    Account,
+    Practice,
+    User,
+    UserRole,
+    PublicKey,
+    Factor,
+    RecoveryCode,
+    Session,
+    AuditEntry,
+    FirstFactorFailures,
+)
