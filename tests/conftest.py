@@ -1,0 +1,34 @@
+"""What all tests share: the helpers in `support`, and the rule for programs that may be missing."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+settings.register_profile(
+    "twofold", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("twofold")
+
+RequireProgram = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def require_program() -> RequireProgram:
+    """Return the path of a program, skip the test by the program's name, or fail in CI."""
+
+    def require(name: str) -> str:
+        found = shutil.which(name)
+        if found is not None:
+            return found
+        if os.environ.get("CI"):
+            pytest.fail(f"the program {name} is missing, and CI must not skip", pytrace=False)
+        pytest.skip(f"the program {name} is not installed")
+
+    return require
