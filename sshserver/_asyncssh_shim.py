@@ -1,0 +1,156 @@
+"""The only file that touches private names of asyncssh, which is pinned to one version for it.
+
+asyncssh has no server-side partial success. Here every way to success, including a `begin_auth` that
+returns False, is made to pass a verdict of ours before a byte of it is sent: the methods are shadowed
+on the connection's instance, before its first packet is read. What is missing ends the start of the
+server, never the check.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+import asyncssh
+from asyncssh.packet import PacketDecodeError, SSHPacket, String
+from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
+
+from sshserver.auth import Verdict
+
+_VERSION: Final = "2.24.1"
+_SHADOWED: Final = {
+    "send_userauth_success": ["self"],
+    "send_userauth_failure": ["self", "partial_success"],
+    "validate_public_key": ["self", "username", "key_data", "msg", "signature"],
+    "reload_config": ["self"],
+    "pause_writing": ["self"],
+    "resume_writing": ["self"],
+}
+_RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
+"""The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
+
+
+class ShimError(RuntimeError):
+    """The installed asyncssh is not the one that this file was written for."""
+
+
+class Hooks(Protocol):
+    """What the connection of this project decides in place of asyncssh's."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a request that claims success deserves at this moment."""
+        ...
+
+    async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
+        """Judge a public key; `verify` checks the signature and is None for an unsigned probe."""
+        ...
+
+    def refused(self) -> None:
+        """A failure has been sent."""
+
+    def congested(self) -> None:
+        """The socket takes no more for the moment."""
+
+    def relieved(self) -> None:
+        """The socket takes data again."""
+
+
+def check() -> None:
+    """Compare the installed asyncssh with the one that this file was written for.
+
+    Raises:
+        ShimError: when the version, a method or its parameters differ.
+    """
+    if asyncssh.__version__ != _VERSION:
+        raise ShimError(f"asyncssh {_VERSION} is needed, {asyncssh.__version__} is installed")
+    for name, parameters in _SHADOWED.items():
+        method = getattr(asyncssh.SSHServerConnection, name, None)
+        if method is None or list(inspect.signature(method).parameters) != parameters:
+            raise ShimError(f"asyncssh has changed: {name}")
+    if not hasattr(asyncssh.SSHServerChannel, "_process_env_request"):
+        raise ShimError("asyncssh has changed: _process_env_request")
+
+
+def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, packet_bytes: int) -> None:
+    """Put `hooks` in charge of a connection; to be called from `connection_made`.
+
+    `packet_bytes` bounds the packets that are taken before a channel is open.
+
+    Raises:
+        ShimError: when asyncssh is not the one this was written for.
+    """
+    check()
+    private = cast("Any", connection)
+    succeed = connection.send_userauth_success
+    fail = connection.send_userauth_failure
+
+    async def send_userauth_success() -> None:
+        match hooks.verdict:
+            case Verdict.ADMIT:
+                await succeed()
+            case Verdict.PARTIAL:
+                send_userauth_failure(partial_success=True)
+            case _:
+                send_userauth_failure(partial_success=False)
+
+    def send_userauth_failure(partial_success: bool) -> None:
+        fail(partial_success)
+        hooks.refused()
+
+    async def validate_public_key(_username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+        key = _decode(key_data)
+        if not msg or key is None:
+            return await hooks.key_offered(key, None)
+        return await hooks.key_offered(key, lambda: _verify(private, key, msg, signature))
+
+    async def reload_config() -> None:
+        """Keep the options as they are: no setting of ours depends on the user's name."""
+
+    private.send_userauth_success = send_userauth_success
+    private.send_userauth_failure = send_userauth_failure
+    private.validate_public_key = validate_public_key
+    private.reload_config = reload_config
+    private.pause_writing = hooks.congested
+    private.resume_writing = hooks.relieved
+    if private._max_recv_pktlen < packet_bytes:  # noqa: SLF001
+        raise ShimError("asyncssh has changed: the largest packet")
+    private._max_recv_pktlen = packet_bytes  # noqa: SLF001
+
+
+def limit_environment(
+    channel: "asyncssh.SSHServerChannel[bytes]", keeps: Callable[[str, str, int], bool]
+) -> dict[str, str]:
+    """Return the mapping that fills with the variables `keeps` takes: name, value, number already kept."""
+    kept: dict[str, str] = {}
+
+    def process_env_request(packet: SSHPacket) -> bool:
+        name = packet.get_string().decode("ascii", "replace")
+        value = packet.get_string().decode("utf-8", "replace")
+        packet.check_end()
+        if not keeps(name, value, len(kept)):
+            return False
+        kept[name] = value
+        return True
+
+    cast("Any", channel)._process_env_request = process_env_request  # noqa: SLF001
+    return kept
+
+
+def _decode(key_data: bytes) -> SSHKey | None:
+    """Decode a plain public key; certificates are none."""
+    try:
+        return decode_ssh_public_key(key_data)
+    except (KeyImportError, ValueError):
+        return None
+
+
+def _verify(connection: Any, key: SSHKey, msg: bytes, signature: bytes) -> bool:
+    """Check a login signature (RFC 4252 section 7), with SHA-2 where the key is RSA."""
+    allowed = _RSA_SIGNATURES if key.algorithm == b"ssh-rsa" else {key.algorithm}
+    try:
+        if SSHPacket(signature).get_string() not in allowed:
+            return False
+        key.set_touch_required(True)
+        return key.verify(String(connection._session_id) + msg, signature)  # noqa: SLF001
+    except (PacketDecodeError, ValueError):
+        return False

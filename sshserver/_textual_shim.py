@@ -1,0 +1,198 @@
+"""The only file that touches private names of Textual, which is pinned to one version for it.
+
+Textual expects to own its process. Here many apps share one: a crash shows no values, nothing is read
+from the server's environment, standard output stays where it is, and an ended app can be collected.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TextIO, cast
+
+from rich.console import Console, RenderableType
+from textual._xterm_parser import XTermParser
+from textual.app import App, SystemCommand
+from textual.driver import Driver
+from textual.events import Resize
+from textual.filter import LineFilter, Monochrome, NoColor
+from textual.geometry import Size
+from textual.message import Message
+from textual.messages import InBandWindowResize
+from textual.screen import Screen
+from textual.worker import WorkerFailed
+
+from sshserver import crash
+from sshserver.terminal import Colours, Terminal
+
+_log = logging.getLogger("twofold.app")
+_COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
+    # A monochrome terminal still gets bold and reverse, which rich writes only for some colour system.
+    Colours.NONE: "standard",
+    Colours.SIXTEEN: "standard",
+    Colours.INDEXED: "256",
+    Colours.TRUE: "truecolor",
+}
+
+
+class ContainedApp(App[str | None]):
+    """An app that fails with a short message and a reference, locally and in an SSH session.
+
+    Its result, if any, is shown as the last line once the screen is restored.
+    """
+
+    crash_message: str | None = None
+    """What the person is told of an error that ended the app, or None."""
+    _hosted = False
+
+    def host(self, terminal: Terminal, driver: Callable[..., Driver]) -> None:
+        """Prepare the app for a client's `terminal`, before `run_async`.
+
+        `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`.
+        """
+        self._hosted = True
+        self.driver_class = cast("type[Driver]", driver)
+        self.features = frozenset()
+        self.devtools = None
+        self.no_color = terminal.no_color or terminal.colours is Colours.NONE
+        self._filters = [known for known in self._filters if not isinstance(known, Monochrome | NoColor)]
+        self._filters += _colour_filters(terminal)
+        self.console = Console(
+            color_system=_COLOUR_SYSTEMS[terminal.colours],
+            file=cast("TextIO", self.console.file),
+            width=terminal.columns,
+            height=terminal.rows,
+            markup=True,
+            highlight=False,
+            emoji=False,
+            legacy_windows=False,
+            force_terminal=True,
+            safe_box=False,
+            soft_wrap=False,
+            _environ={},
+        )
+
+    async def run_hosted(self, terminal: Terminal) -> str | None:
+        """Run the app to its end in a client's terminal and return its result."""
+        self._task_factory = asyncio.get_running_loop().get_task_factory()
+        return await self.run_async(size=terminal.size)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Yield the palette's commands but those that write files beside the server."""
+        for command in super().get_system_commands(screen):
+            if command.title != "Screenshot":
+                yield command
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Do nothing: the file would be written on the server."""
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End the app; the renderables may hold values and are not shown."""
+        del renderables
+        self._fail(sys.exc_info()[1] or RuntimeError())
+
+    async def _process_messages(self, *args: Any, **kwargs: Any) -> None:
+        if self._hosted:
+            # Textual has just put an eager task factory on the loop that all sessions share, and is
+            # about to point the process's standard streams at this app.
+            asyncio.get_running_loop().set_task_factory(self._task_factory)
+            self._capture_stdout = cast("Any", sys.stdout)
+            self._capture_stderr = cast("Any", sys.stderr)
+        await super()._process_messages(*args, **kwargs)
+
+    def _handle_exception(self, error: Exception) -> None:
+        if self._exception is None and not self._hosted:
+            # Textual's Pilot raises it in the test that drives the app.
+            self._exception = error
+            self._exception_event.set()
+        self._fail(error)
+
+    def _fatal_error(self) -> None:
+        self._fail(sys.exc_info()[1] or RuntimeError())
+
+    def _fail(self, error: BaseException) -> None:
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        reference = crash.report(cause, "The app")
+        self._return_code = 1
+        if self.crash_message is None:
+            self.crash_message = crash.words_for(reference)
+            self._exit_renderables = [self.crash_message]
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        if self._hosted:
+            self._exit_renderables.clear()
+        else:
+            super()._print_error_renderables()
+
+    def _log(self, *args: Any, **kwargs: Any) -> None:
+        """Keep Textual's own log silent: it holds keys as they are typed."""
+
+
+class InputParser(XTermParser):
+    """Textual's parser without the cache that keeps every parser, and with it every app, alive."""
+
+    _parse_extended_key = XTermParser._parse_extended_key.__wrapped__  # type: ignore[assignment]  # noqa: SLF001
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a sequence has begun that `tick` may have to give up."""
+        return self._timeout_time is not None
+
+    def keep_cells(self) -> None:
+        """Count the mouse in cells, whatever the terminal has announced."""
+        self.mouse_pixels = False
+
+
+class HostedDriver(Driver):
+    """The side of a driver that faces the app."""
+
+    @property
+    def backlog(self) -> int:
+        """How many messages wait in the app."""
+        return self._app._message_queue.qsize()  # noqa: SLF001
+
+    def send_message(self, message: Message) -> None:
+        """Hand a message to the app, which runs on the loop that calls."""
+        self._app.post_message(message)
+
+    def announce(self, message: Message) -> bool:
+        """Hand a parsed message to the app; return False for a size, which only SSH may change."""
+        if isinstance(message, Resize | InBandWindowResize):
+            return False
+        self.process_message(message)
+        return True
+
+    def announce_size(self, size: tuple[int, int]) -> None:
+        """Tell the app the new size of its terminal in columns and rows."""
+        self._size = size
+        self._app.post_message(Resize(Size(*size), Size(*size)))
+
+    def repaint(self) -> None:
+        """Have the app draw its whole screen."""
+        self._app.call_later(partial(self._app.refresh, layout=True))
+
+    def open_url(self, url: str, new_tab: bool = True) -> None:
+        """Open nothing: the browser would be the server's."""
+
+    def deliver_binary(
+        self,
+        binary: BinaryIO | TextIO,
+        *,
+        delivery_key: str,  # noqa: ARG002 - as Textual's.
+        save_path: Path,  # noqa: ARG002
+        open_method: Literal["browser", "download"] = "download",  # noqa: ARG002
+        encoding: str | None = None,  # noqa: ARG002
+        mime_type: str | None = None,  # noqa: ARG002
+        name: str | None = None,  # noqa: ARG002
+    ) -> None:
+        """Write nothing: the file would be the server's."""
+        binary.close()
+
+
+def _colour_filters(terminal: Terminal) -> list[LineFilter]:
+    if terminal.colours is Colours.NONE:
+        return [NoColor()]
+    return [Monochrome()] if terminal.no_color else []

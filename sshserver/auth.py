@@ -1,0 +1,258 @@
+"""The sign-in conversation of one connection, without input or output.
+
+`connection.py` feeds it what the client sends and what the data operations answer, and carries out
+what it returns. It alone knows what has been proven; nothing is proven but by a result of the data
+layer, and a change of the user name takes everything back.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signin import (
+    Admitted,
+    Attempt,
+    CodeNeeded,
+    CodeResult,
+    FirstFactorRejected,
+    FirstFactorResult,
+    Session,
+    TurnedAway,
+)
+from sshserver.limits import Limits
+
+PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
+CODE_PROMPT: Final = "Verification code: "
+_CODE_MISSING: Final = "Type the code from your authenticator app, or a recovery code."
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send a challenge; without a prompt it only tells. Answers are never echoed (RFC 4256)."""
+
+    prompt: str | None
+    instruction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPassword:
+    """Have the data layer judge a password."""
+
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCode:
+    """Have the data layer judge a code."""
+
+    attempt: Attempt = field(repr=False)
+    answer: str = field(repr=False)
+
+
+class Reply(Enum):
+    """How an exchange or a request ends."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class Verdict(Enum):
+    """What a request that claims success deserves (RFC 4252 section 5.1)."""
+
+    ADMIT = "admit"
+    PARTIAL = "partial"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class _NothingProven:
+    """The first factor is outstanding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CodeOutstanding:
+    attempt: Attempt = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _In:
+    session: Session
+
+
+_Stage = _NothingProven | _CodeOutstanding | _Away | _In
+
+
+class Conversation:
+    """What one connection has proven, asked and got wrong.
+
+    The counters belong to the connection and survive a change of the user name; the rest does not.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """Start with nothing proven."""
+        self._limits = limits
+        self._stage: _Stage = _NothingProven()
+        self._wrong_in_exchange = 0
+        self._told_away = False
+        self.exchange = 0
+        """The number of the exchange under way; a result that was asked for in another one is stale."""
+        self.wrong_answers = 0
+        self.unknown_keys = 0
+        self.requests = 0
+
+    @property
+    def offers_key(self) -> bool:
+        """Whether public keys are taken now."""
+        return isinstance(self._stage, _NothingProven)
+
+    @property
+    def offers_questions(self) -> bool:
+        """Whether keyboard-interactive is offered now."""
+        return not isinstance(self._stage, _In)
+
+    @property
+    def first_factor_passed(self) -> bool:
+        """Whether the first factor was proven and not taken back."""
+        return isinstance(self._stage, _CodeOutstanding | _In)
+
+    @property
+    def session(self) -> Session | None:
+        """The session that both factors opened, or None."""
+        return self._stage.session if isinstance(self._stage, _In) else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a request that claims success deserves."""
+        match self._stage:
+            case _In():
+                return Verdict.ADMIT
+            case _CodeOutstanding() | _Away():
+                return Verdict.PARTIAL
+            case _:
+                return Verdict.FAIL
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the connection has used up what it may get wrong, or was told that it is turned away."""
+        return (
+            self._told_away
+            or self.wrong_answers >= self._limits.wrong_answers
+            or self.unknown_keys >= self._limits.unknown_keys
+            or self.requests >= self._limits.sign_in_requests
+        )
+
+    def begin(self) -> None:
+        """Take back everything: the client names a user, or another one."""
+        self._stage = _NothingProven()
+        self.open_request()
+
+    def open_request(self) -> None:
+        """Count a request; whatever was asked for before it is stale."""
+        self.exchange += 1
+        self.requests += 1
+
+    def open_exchange(self) -> Ask | Reply:
+        """Begin a keyboard-interactive exchange."""
+        self.open_request()
+        self._wrong_in_exchange = 0
+        return Reply.FAILURE if self.exhausted else self._question()
+
+    def answer(self, responses: list[str]) -> CheckPassword | CheckCode | Ask | Reply:
+        """Take the responses to the last challenge."""
+        if isinstance(self._stage, _Away):
+            self._told_away = True
+            return Reply.FAILURE
+        if len(responses) != 1 or isinstance(self._stage, _In):
+            return self.count_wrong_answer()
+        text = responses[0]
+        if isinstance(self._stage, _CodeOutstanding):
+            return self._code_answer(self._stage.attempt, text)
+        if len(text) > self._limits.password_characters:
+            return self._wrong_password()
+        return CheckPassword(text)
+
+    def count_wrong_answer(self) -> Reply:
+        """Count an answer that is wrong without a look at it, and fail its exchange."""
+        self.wrong_answers += 1
+        return Reply.FAILURE
+
+    def count_unknown_key(self) -> None:
+        """Count a key that is not the user's or of no type that is taken."""
+        self.unknown_keys += 1
+
+    def take_first_factor(self, result: FirstFactorResult) -> Ask | Reply:
+        """Take the data layer's judgement of a password that was asked for in this exchange."""
+        if isinstance(result, FirstFactorRejected):
+            return self._wrong_password()
+        self._advance(result)
+        return Reply.SUCCESS if self.session else self._question()
+
+    def take_key(self, result: FirstFactorResult) -> bool:
+        """Take the data layer's judgement of a key whose signature was verified."""
+        if isinstance(result, FirstFactorRejected):
+            self.count_unknown_key()
+            return False
+        self._advance(result)
+        return True
+
+    def take_code(self, result: CodeResult) -> Ask | Reply:
+        """Take the data layer's judgement of a code."""
+        match result:
+            case CodeWrong(left):
+                return self._ask_again(f"Wrong code, {left} attempt{'' if left == 1 else 's'} left.")
+            case CodeAlreadyUsed(seconds):
+                following = "" if seconds is None else f" The next one comes in {seconds} s."
+                return self._ask_again(f"That code was already used.{following}")
+            case FirstFactorRejected():
+                self._stage = _NothingProven()
+                return self.count_wrong_answer()
+            case _:
+                self._advance(result)
+                return Reply.SUCCESS if self.session else self._question()
+
+    def take_stale(self, result: FirstFactorResult | CodeResult) -> None:
+        """Count what came too late to change anything: a wrong answer is one all the same."""
+        if isinstance(result, FirstFactorRejected | CodeWrong | CodeAlreadyUsed):
+            self.wrong_answers += 1
+
+    def _advance(self, result: CodeNeeded | Admitted | TurnedAway) -> None:
+        match result:
+            case CodeNeeded(attempt):
+                self._stage = _CodeOutstanding(attempt)
+            case Admitted(session):
+                self._stage = _In(session)
+            case TurnedAway(reason):
+                self._stage = _Away(reason)
+
+    def _question(self) -> Ask | Reply:
+        match self._stage:
+            case _NothingProven():
+                return Ask(PASSWORD_PROMPT)
+            case _CodeOutstanding():
+                return Ask(CODE_PROMPT)
+            case _Away(reason):
+                return Ask(None, reason)
+            case _:
+                return Reply.FAILURE
+
+    def _code_answer(self, attempt: Attempt, text: str) -> CheckCode | Ask | Reply:
+        if not text.strip() or len(text) > self._limits.code_characters:
+            return self._ask_again(_CODE_MISSING)
+        return CheckCode(attempt, text)
+
+    def _ask_again(self, reason: str) -> Ask | Reply:
+        self.wrong_answers += 1
+        return Reply.FAILURE if self.exhausted else Ask(CODE_PROMPT, reason)
+
+    def _wrong_password(self) -> Ask | Reply:
+        self.wrong_answers += 1
+        self._wrong_in_exchange += 1
+        if self.exhausted or self._wrong_in_exchange >= self._limits.wrong_passwords_per_exchange:
+            return Reply.FAILURE
+        return Ask(PASSWORD_PROMPT)

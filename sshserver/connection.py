@@ -1,0 +1,335 @@
+"""One SSH connection: it carries the sign-in conversation, and opens channels once that has ended well."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import asyncssh
+from asyncssh.public_key import SSHKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from data.operations.signin import Admitted, Candidate, CodeResult, FirstFactorResult
+from data.rules.publickeys import ALGORITHMS
+from sshserver import _asyncssh_shim, crash
+from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
+from sshserver.gate import Gate
+from sshserver.idle import IdleWatch
+from sshserver.limits import Limits, Lobby, Tally
+from sshserver.session import AppFactory, AppSession
+
+_log = logging.getLogger("twofold.ssh")
+_Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
+_Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult)
+_Outcome = TypeVar("_Outcome")
+_TOO_MANY_FAILURES: Final = "Too many authentication failures."
+
+
+@dataclass(slots=True)
+class House:
+    """What the connections of one server share."""
+
+    gate: Gate
+    make_app: AppFactory
+    limits: Limits
+    lobby: Lobby = field(init=False)
+    tally: Tally = field(init=False)
+    connections: set["Connection"] = field(default_factory=set)
+    work: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Data operations under way; they outlive the connections that asked for them."""
+
+    def __post_init__(self) -> None:
+        self.lobby = Lobby(self.limits)
+        self.tally = Tally(self.limits.sessions_per_user)
+
+    def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
+        """Run `work` to its end, whoever stops waiting for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.work.add(task)
+        task.add_done_callback(self.work.discard)
+        return task
+
+    async def end_session(self, session_id: int) -> None:
+        """Record the end of a session; a database that fails is logged, nobody waits for it."""
+        try:
+            await self.gate.end_session(session_id)
+        except Exception as error:  # noqa: BLE001 - nobody is left to be told.
+            crash.report(error, "Ending a session")
+
+
+class Connection(asyncssh.SSHServer):
+    """The server's side of one connection."""
+
+    def __init__(self, house: House) -> None:
+        """Belong to `house`."""
+        self._house = house
+        self._limits = house.limits
+        self._conversation = Conversation(house.limits)
+        self._candidate: Candidate | None = None
+        self._ssh: asyncssh.SSHServerConnection | None = None
+        self._address = ""
+        self._place: object = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._first_deadline = 0.0
+        self._busy = False
+        self._idle: IdleWatch | None = None
+        self._gone = asyncio.Event()
+        self.sessions: set[AppSession] = set()
+        """The sessions of this connection's channels."""
+
+    # The connection.
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Put the conversation in charge before anything is read, and start the clock."""
+        try:
+            _asyncssh_shim.install(conn, self, self._limits.packet_bytes)
+        except BaseException:
+            conn.abort()
+            raise
+        self._ssh = conn
+        self._address = str((conn.get_extra_info("peername") or ("",))[0])
+        self._house.connections.add(self)
+        self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
+        self._enter_lobby()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave nothing behind; a session that was opened ends."""
+        del exc
+        self._ssh = None
+        self._gone.set()
+        self._leave_lobby()
+        self._house.connections.discard(self)
+        if self._idle is not None:
+            self._idle.stop()
+        if (session := self._conversation.session) is not None:
+            self._house.start(self._house.end_session(session.id))
+
+    def congested(self) -> None:
+        """Draw nothing while the socket is full."""
+        for session in self.sessions:
+            session.pause("socket")
+
+    def relieved(self) -> None:
+        """Draw again."""
+        for session in self.sessions:
+            session.resume("socket")
+
+    def disconnect(self, reason: str) -> None:
+        """Say why, and close the connection."""
+        if self._ssh is not None:
+            self._ssh.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
+
+    async def gone(self) -> None:
+        """Wait until the connection is closed."""
+        await self._gone.wait()
+
+    @property
+    def session_id(self) -> int | None:
+        """The number of the session that this connection was admitted to, or None."""
+        session = self._conversation.session
+        return session.id if session else None
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether both factors were proven."""
+        return self._conversation.session is not None
+
+    # Sign-in.
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a request that claims success deserves at this moment."""
+        return self._conversation.verdict
+
+    async def begin_auth(self, username: str) -> bool:
+        """Take back what was proven, and look the name up. Authentication is always needed."""
+        passed = self._conversation.first_factor_passed
+        self._end_unused_session()
+        self._conversation.begin()
+        self._candidate = None
+        if passed:
+            self._enter_lobby()
+        try:
+            self._candidate = await self._house.gate.find(username, self._address)
+        except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
+            self._break_off(error)
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        """Offer public keys until a first factor is proven."""
+        return self._conversation.offers_key
+
+    def kbdint_auth_supported(self) -> bool:
+        """Offer keyboard-interactive for the password, the code, or the reason for being turned away."""
+        return self._conversation.offers_questions
+
+    def password_auth_supported(self) -> bool:
+        """Never: the method is judged on the event loop before we see it."""
+        return False
+
+    async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
+        """Judge a key: an unsigned probe learns whether it would do, and proves nothing."""
+        conversation = self._conversation
+        conversation.open_request()
+        fingerprint = self._fingerprint_of_known(key)
+        candidate = self._candidate
+        if fingerprint is None or candidate is None or not conversation.offers_key or conversation.exhausted:
+            conversation.count_unknown_key()
+            return False
+        if verify is None:
+            return True
+        if self._busy or not verify():
+            conversation.count_wrong_answer()
+            return False
+        passed = await self._judge(self._house.gate.prove_key(candidate, fingerprint), conversation.take_key)
+        return passed is True
+
+    async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> _Challenge:
+        """Begin an exchange; without a name there is nobody to ask."""
+        del username, lang, submethods
+        reply = self._conversation.open_exchange()
+        return False if self._candidate is None else _challenge(reply)
+
+    async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> _Challenge:
+        """Have the answers judged and ask the next question."""
+        del username
+        if self._busy or self._candidate is None:
+            return _challenge(self._conversation.count_wrong_answer())
+        match self._conversation.answer(list(responses)):
+            case CheckPassword(password):
+                proof = self._house.gate.prove_password(self._candidate, password)
+                return _challenge(await self._judge(proof, self._conversation.take_first_factor))
+            case CheckCode(attempt, answer):
+                judgement = self._house.gate.submit_code(attempt, answer)
+                return _challenge(await self._judge(judgement, self._conversation.take_code))
+            case reply:
+                return _challenge(reply)
+
+    def refused(self) -> None:
+        """End the connection after a failure that was one too many, or that undid an admission."""
+        if self._conversation.exhausted or self.is_admitted:
+            self.disconnect(_TOO_MANY_FAILURES)
+
+    def auth_completed(self) -> None:
+        """Go on to channels. This stays synchronous: a channel may be opened right after it."""
+        self._leave_lobby()
+        self._watch_idle()
+
+    async def _judge(
+        self, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
+    ) -> _Outcome | Reply:
+        """Have the data layer judge, and take its result whether or not the client waits for it."""
+        self._busy = True
+        work = self._settle(operation, take, self._conversation.exchange)
+        return await asyncio.shield(self._house.start(work))
+
+    async def _settle(
+        self, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome], exchange: int
+    ) -> _Outcome | Reply:
+        try:
+            result = await operation
+        except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
+            self._break_off(error)
+            return Reply.FAILURE
+        finally:
+            self._busy = False
+        if self._ssh is None or exchange != self._conversation.exchange:
+            # The client hung up or began anew meanwhile: what it would have opened stays shut.
+            self._conversation.take_stale(result)
+            if isinstance(result, Admitted):
+                await self._house.end_session(result.session.id)
+            return Reply.FAILURE
+        outcome = take(result)
+        if self._conversation.first_factor_passed:
+            self._await_second_factor()
+        return outcome
+
+    def _fingerprint_of_known(self, key: SSHKey | None) -> str | None:
+        """Return the fingerprint of a key that is the candidate's and of a type that is taken."""
+        if key is None or key.algorithm.decode("ascii") not in ALGORITHMS:
+            return None
+        public = key.pyca_key
+        if isinstance(public, RSAPublicKey) and public.key_size < self._limits.rsa_min_bits:
+            return None
+        fingerprint = key.get_fingerprint()
+        known = self._candidate.key_fingerprints if self._candidate else frozenset()
+        return fingerprint if fingerprint in known else None
+
+    def _end_unused_session(self) -> None:
+        if (session := self._conversation.session) is not None:
+            self._house.start(self._house.end_session(session.id))
+
+    def _break_off(self, error: BaseException) -> None:
+        crash.report(error, "Sign-in")
+        self.disconnect("Signing in is not possible right now. Try again shortly.")
+
+    # The time before admission.
+
+    def _enter_lobby(self) -> None:
+        self._leave_lobby()
+        self._place = self._house.lobby.enter(self._address, self._make_room)
+        self._deadline = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)
+
+    def _leave_lobby(self) -> None:
+        self._house.lobby.leave(self._place)
+        self._place = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _await_second_factor(self) -> None:
+        if self._place is None:
+            return
+        self._leave_lobby()
+        seconds = self._limits.second_factor_seconds
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
+
+    def _out_of_time(self) -> None:
+        self._deadline = None
+        self.disconnect("The time to sign in is over.")
+
+    def _make_room(self) -> None:
+        if self._ssh is not None:
+            self._ssh.abort()
+
+    # Channels.
+
+    def session_requested(self) -> AppSession | bool:
+        """Open a channel for whoever was admitted."""
+        admission = self._conversation.session
+        if admission is None or len(self.sessions) >= self._limits.sessions_per_connection:
+            return False
+        user_id = admission.user_id
+
+        def ended(session: AppSession) -> None:
+            self.sessions.discard(session)
+            if session.claimed:
+                self._house.tally.give_back(user_id)
+            if not self.sessions and self._ssh is not None:
+                self._watch_idle()
+
+        session = AppSession(
+            admission, self._house.make_app, self._limits, lambda: self._house.tally.take(user_id), ended
+        )
+        self.sessions.add(session)
+        return session
+
+    def _watch_idle(self) -> None:
+        """Close a connection that nobody opens a channel on."""
+        if self._idle is not None:
+            self._idle.stop()
+        self._idle = IdleWatch(self._limits.idle_minutes * 60, 0.0, lambda: None, self._close_unused)
+
+    def _close_unused(self) -> None:
+        self._idle = None
+        if not self.sessions:
+            self.disconnect("The connection was not used.")
+
+
+def _challenge(reply: Ask | Reply) -> _Challenge:
+    """Write a reply in asyncssh's form."""
+    if isinstance(reply, Reply):
+        return reply is Reply.SUCCESS
+    prompts = [] if reply.prompt is None else [(reply.prompt, False)]
+    return ("", reply.instruction, "", prompts)

@@ -1,0 +1,66 @@
+"""What a connection asks of the data layer. The self-test puts another gate in its place."""
+
+from typing import Protocol
+
+from data.operations import signin
+from data.operations.signin import (
+    Attempt,
+    Candidate,
+    CodeResult,
+    FirstFactorResult,
+    Origin,
+)
+from data.rules.facts import Application
+from data.store import Store
+
+
+class Gate(Protocol):
+    """Judges both factors. Once begun, a judgement ends even when the client has hung up."""
+
+    async def find(self, username: str, address: str) -> Candidate:
+        """Look a typed name up; an unknown one gives a candidate who can prove nothing."""
+        ...
+
+    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+        """Judge a password."""
+        ...
+
+    async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+        """Judge a key of which a signature was verified."""
+        ...
+
+    async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
+        """Judge a code."""
+        ...
+
+    async def end_session(self, session_id: int) -> None:
+        """Record that a session ended."""
+        ...
+
+
+class StoreGate:
+    """The gate that the database keeps."""
+
+    def __init__(self, store: Store) -> None:
+        """Judge by what `store` holds."""
+        self._store = store
+
+    async def find(self, username: str, address: str) -> Candidate:
+        """Look a typed name up in one reading transaction."""
+        return await self._store.read(signin.find_candidate, username, Origin(Application.SSH, address))
+
+    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+        """Judge a password after the wait that its source has earned."""
+        return await signin.prove_password(self._store, candidate, password)
+
+    async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+        """Judge a key of which a signature was verified, in one transaction."""
+        return await self._store.run(signin.prove_key, candidate, fingerprint)
+
+    async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
+        """Count, verify and spend a code in one transaction."""
+        return await self._store.run(signin.submit_code, attempt, answer)
+
+    async def end_session(self, session_id: int) -> None:
+        """Record that a session ended."""
+        await self._store.run(signin.end_session, session_id)

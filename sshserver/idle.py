@@ -1,0 +1,50 @@
+"""Noticing that nobody is there any more."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class IdleWatch:
+    """Calls `warn` some time before, and `expire` when, nothing has touched it for `seconds`.
+
+    One timer runs however often it is touched. `warning` is how many seconds before the end the
+    warning comes; it is repeated for every idle spell.
+    """
+
+    def __init__(
+        self, seconds: float, warning: float, warn: Callable[[], None], expire: Callable[[], None]
+    ) -> None:
+        """Start watching on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._seconds = seconds
+        self._first_stop = max(seconds - warning, 0.0)
+        self._warn = warn
+        self._expire = expire
+        self._warned = False
+        self._last = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = self._loop.call_at(
+            self._last + self._first_stop, self._look
+        )
+
+    def touch(self) -> None:
+        """Note that someone is there."""
+        self._last = self._loop.time()
+        self._warned = False
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        idle = self._loop.time() - self._last
+        if idle >= self._seconds and self._warned:
+            self._timer = None
+            self._expire()
+            return
+        if idle >= self._first_stop and not self._warned:
+            self._warned = True
+            self._warn()
+        due = self._last + (self._seconds if self._warned else self._first_stop)
+        self._timer = self._loop.call_at(max(due, self._loop.time()), self._look)

@@ -1,0 +1,134 @@
+"""Every number that bounds what a client may take from the server, and the accounting of strangers."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from data.rules.addresses import source_of
+from data.rules.publickeys import RSA_MIN_BITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of one server; times are in seconds unless the name says otherwise."""
+
+    wrong_answers: int = 6
+    """Wrong passwords, wrong codes, malformed answers and bad signatures of one connection together."""
+    unknown_keys: int = 20
+    """Public keys that are not the user's; agents hold many."""
+    wrong_passwords_per_exchange: int = 3
+    """After these one keyboard-interactive exchange fails; the client may begin another."""
+    sign_in_requests: int = 80
+    """Requests of any kind before sign-in, so that free ones are not endless either."""
+    password_characters: int = 1024
+    code_characters: int = 128
+
+    first_factor_seconds: float = 60.0
+    second_factor_seconds: float = 300.0
+    connections_per_source: int = 10
+    """Connections of one IPv4 address or IPv6 /64 that have not passed the first factor."""
+    unauthenticated_connections: int = 200
+    """Connections in all that have not passed the first factor."""
+
+    sessions_per_user: int = 20
+    sessions_per_connection: int = 10
+    idle_minutes: float = 30.0
+    idle_warning_seconds: float = 60.0
+    """How long before the end of an idle session its user is warned."""
+    keepalive_seconds: float = 30.0
+    keepalive_count: int = 3
+    """Keepalive intervals after which a silent client is gone."""
+    drain_seconds: float = 5.0
+    """How long sessions that were told to end may take before they are cut off."""
+
+    rsa_min_bits: int = RSA_MIN_BITS
+    packet_bytes: int = 65536
+    """The largest packet taken; RFC 4253 section 6.1 asks for 35000."""
+
+    environment_variables: int = 16
+    environment_bytes: int = 64
+    """The longest value of an environment variable that is kept."""
+    min_columns: int = 20
+    max_columns: int = 500
+    min_rows: int = 5
+    max_rows: int = 200
+
+    write_buffer_bytes: int = 262144
+    """Unsent screen output of a channel above which frames are dropped."""
+    unread_seconds: float = 30.0
+    """How long a client may leave its screen unread before its session ends."""
+    early_input_bytes: int = 65536
+    """Input kept for an app that has not started yet; what is more is dropped."""
+    paste_characters: int = 262144
+    """The longest bracketed paste; a longer one is dropped whole."""
+    input_backlog: int = 1000
+    """Messages waiting in an app above which its channel is not read."""
+
+
+class Lobby:
+    """The connections that have not passed the first factor, in the order of their arrival.
+
+    When a source or the whole lobby is full, the oldest connection in it makes room for the new one:
+    whoever merely holds connections open keeps nobody out.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """Open an empty lobby bounded by `limits`."""
+        self._limits = limits
+        self._places: OrderedDict[object, tuple[str, Callable[[], None]]] = OrderedDict()
+        self._sources: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def enter(self, address: str, drop: Callable[[], None]) -> object:
+        """Count a connection from `address` and return its place.
+
+        `drop` is called at most once, when the connection has to make room; it has left by then.
+        """
+        source = source_of(address)
+        if self._sources[source] >= self._limits.connections_per_source:
+            self._drop(next(place for place, (known, _) in self._places.items() if known == source))
+        if len(self._places) >= self._limits.unauthenticated_connections:
+            self._drop(next(iter(self._places)))
+        place = object()
+        self._places[place] = (source, drop)
+        self._sources[source] += 1
+        return place
+
+    def leave(self, place: object) -> None:
+        """Stop counting a connection; a place that was already left is ignored."""
+        found = self._places.pop(place, None)
+        if found is None:
+            return
+        source = found[0]
+        self._sources[source] -= 1
+        if not self._sources[source]:
+            del self._sources[source]
+
+    def _drop(self, place: object) -> None:
+        drop = self._places[place][1]
+        self.leave(place)
+        drop()
+
+
+class Tally:
+    """How many sessions each user has open."""
+
+    def __init__(self, most: int) -> None:
+        """Allow `most` sessions a user."""
+        self._most = most
+        self._open: Counter[int] = Counter()
+
+    def take(self, user_id: int) -> bool:
+        """Count one more session of a user, or return False when they have as many as allowed."""
+        if self._open[user_id] >= self._most:
+            return False
+        self._open[user_id] += 1
+        return True
+
+    def give_back(self, user_id: int) -> None:
+        """Count one session fewer."""
+        self._open[user_id] -= 1
+        if self._open[user_id] <= 0:
+            del self._open[user_id]

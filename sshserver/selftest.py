@@ -1,0 +1,174 @@
+"""The proof, at every start, that one factor alone opens nothing.
+
+The real connection class is asked by a real client over the loopback interface; only the database is
+a stand-in, so that no user's data is touched. A server that fails this must not serve.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import asyncssh
+from asyncssh.public_key import SSHKey
+
+from data.operations.codes import CodeWrong
+from data.operations.signin import (
+    Admitted,
+    Attempt,
+    Candidate,
+    CodeNeeded,
+    CodeResult,
+    FirstFactorRejected,
+    FirstFactorResult,
+    Origin,
+    Session,
+)
+from data.rules.facts import Application, FirstFactor
+from data.rules.policy import SignedIn
+from sshserver.auth import CODE_PROMPT, PASSWORD_PROMPT
+from sshserver.gate import Gate
+from sshserver.limits import Limits
+from sshserver.session import AppFactory
+from sshserver.terminal import Terminal
+
+if TYPE_CHECKING:
+    from sshserver._textual_shim import ContainedApp
+    from sshserver.server import Server
+
+Listen = Callable[[Gate, SSHKey, AppFactory, str, int, Limits], Awaitable["Server"]]
+_HOST: Final = "127.0.0.1"
+_USER: Final = "selftest"
+_SECONDS: Final = 10.0
+
+
+class SelfTestError(RuntimeError):
+    """The server would let someone in who must stay out, or keep out who may come in."""
+
+
+class _StubGate:
+    """Knows one user, one key, one password and one code."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.password = secrets.token_urlsafe()
+        self.code = secrets.token_urlsafe()
+        self._fingerprint = fingerprint
+        self._origin = Origin(Application.SSH, _HOST)
+
+    async def find(self, username: str, address: str) -> Candidate:
+        del address
+        fingerprints = frozenset({self._fingerprint})
+        return Candidate(username, self._origin, 0, 1, 1, fingerprints, "")
+
+    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+        del candidate
+        return self._needs_code(FirstFactor.PASSWORD) if password == self.password else FirstFactorRejected()
+
+    async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+        del candidate
+        return (
+            self._needs_code(FirstFactor.KEY) if fingerprint == self._fingerprint else FirstFactorRejected()
+        )
+
+    async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
+        if answer != self.code:
+            return CodeWrong(1)
+        return Admitted(Session(1, attempt.user_id, _USER, Application.SSH, _HOST, SignedIn()))
+
+    async def end_session(self, session_id: int) -> None:
+        del session_id
+
+    def _needs_code(self, factor: FirstFactor) -> CodeNeeded:
+        return CodeNeeded(Attempt(1, _USER, self._origin, factor, ""))
+
+
+class _Client(asyncssh.SSHClient):
+    """Answers the questions it has answers for, and gives up at the first other one."""
+
+    def __init__(self, answers: dict[str, str]) -> None:
+        self._answers = answers
+
+    def kbdint_auth_requested(self) -> str:
+        return ""
+
+    def kbdint_challenge_received(
+        self, _name: str, _instructions: str, _lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        answers = [self._answers.get(prompt) for prompt, _echo in prompts]
+        return None if None in answers else [answer for answer in answers if answer is not None]
+
+
+async def run(listen: Listen) -> None:
+    """Try to come in with one factor and with both, through a server that `listen` starts.
+
+    Raises:
+        SelfTestError: when the outcome is not the one that this product promises.
+    """
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    gate = _StubGate(key.get_fingerprint())
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await listen(gate, host_key, _no_app, _HOST, 0, Limits())
+    password, code = {PASSWORD_PROMPT: gate.password}, {CODE_PROMPT: gate.code}
+    wrong_code = {CODE_PROMPT: gate.password}
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await _expect(server.port, [key], {}, opens=False, what="a key alone")
+            await _expect(server.port, [key], wrong_code, opens=False, what="a key and a wrong code")
+            await _expect(server.port, [], password, opens=False, what="a password alone")
+            await _expect(
+                server.port, [], password | wrong_code, opens=False, what="a password, a wrong code"
+            )
+            await _expect(server.port, [], code, opens=False, what="a code alone")
+            await _expect(server.port, [key], code, opens=True, what="a key and a code")
+            await _expect(server.port, [], password | code, opens=True, what="a password and a code")
+    except TimeoutError:
+        raise SelfTestError("The self-test did not come to an end.") from None
+    finally:
+        await server.drain()
+
+
+async def _expect(port: int, keys: list[SSHKey], answers: dict[str, str], *, opens: bool, what: str) -> None:
+    if await _opens_a_channel(port, keys, answers) is not opens:
+        verb = "opened a channel" if not opens else "did not open a channel"
+        raise SelfTestError(f"The self-test failed, so the server does not start: {what} {verb}.")
+
+
+async def _opens_a_channel(port: int, keys: list[SSHKey], answers: dict[str, str]) -> bool:
+    async with _connected(port, keys, answers) as connection:
+        if connection is None:
+            return False
+        with contextlib.suppress(asyncssh.ChannelOpenError):
+            await connection.run("exit")
+        return True
+
+
+@contextlib.asynccontextmanager
+async def _connected(
+    port: int, keys: list[SSHKey], answers: dict[str, str]
+) -> AsyncIterator[asyncssh.SSHClientConnection | None]:
+    """Connect with exactly these proofs; give None when sign-in failed."""
+    connection = None
+    with contextlib.suppress(asyncssh.DisconnectError, asyncssh.ConnectionLost):
+        connection = await asyncssh.connect(
+            _HOST,
+            port,
+            username=_USER,
+            client_factory=lambda: _Client(answers),
+            client_keys=keys or None,
+            known_hosts=None,
+            config=None,
+            agent_path=None,
+            preferred_auth=["publickey", "keyboard-interactive"],
+        )
+    try:
+        yield connection
+    finally:
+        if connection is not None:
+            connection.abort()
+            await connection.wait_closed()
+
+
+def _no_app(session: Session, terminal: Terminal) -> "ContainedApp":
+    del session, terminal
+    raise SelfTestError("The self-test opens no terminal.")

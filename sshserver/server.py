@@ -1,0 +1,184 @@
+"""The SSH server: it listens, and stops listening without cutting anyone off in mid-word."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+import asyncssh
+from asyncssh.kex import get_kex_algs
+from asyncssh.public_key import SSHKey
+
+from data.store import Store
+from sshserver import _asyncssh_shim, crash, selftest
+from sshserver.connection import Connection, House
+from sshserver.gate import Gate, StoreGate
+from sshserver.limits import Limits
+from sshserver.session import AppFactory
+
+_log = logging.getLogger("twofold.ssh")
+_KEY_EXCHANGES: Final = ("curve25519-sha256", "curve25519-sha256@libssh.org", "mlkem768x25519-sha256")
+"""In the order that dropbear survives; what cryptography's backend lacks is left out."""
+_CIPHERS: Final = (
+    "chacha20-poly1305@openssh.com",
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes256-ctr",
+    "aes192-ctr",
+    "aes128-ctr",
+)
+_MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
+_LOGIN_SIGNATURES: Final = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+_RECEIVE_WINDOW: Final = 65536
+_SHUTTING_DOWN: Final = "The server is shutting down."
+
+
+class Server:
+    """A listening server."""
+
+    def __init__(self, acceptor: asyncssh.SSHAcceptor, house: House) -> None:
+        """Stand for what `serve` has started."""
+        self._acceptor = acceptor
+        self._house = house
+        self._closed = asyncio.Event()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._acceptor.get_addresses()[0][1])
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Every address and port that is listened on."""
+        return [(str(address[0]), int(address[1])) for address in self._acceptor.get_addresses()]
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections there are, signed in or not."""
+        return len(self._house.connections)
+
+    @property
+    def session_count(self) -> int:
+        """How many channels there are."""
+        return sum(len(connection.sessions) for connection in self._house.connections)
+
+    def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
+        """End the given sessions, telling their users why; return how many were here."""
+        wanted = set(session_ids)
+        found = [known for known in self._house.connections if known.session_id in wanted]
+        for connection in found:
+            self._house.start(self._end(connection, reason))
+        return len(found)
+
+    async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
+        """Stop: listen no more, tell sessions, close them, and wait until all is recorded."""
+        self._acceptor.close()
+        ends = [self._end(connection, reason) for connection in tuple(self._house.connections)]
+        await asyncio.gather(*ends)
+        for _ in range(2):  # Connections that close leave work behind: recording the end of their sessions.
+            await asyncio.sleep(0)
+            if self._house.work:
+                await asyncio.wait(self._house.work, timeout=self._house.limits.drain_seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._acceptor.wait_closed(), self._house.limits.drain_seconds)
+        self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until `drain` has ended."""
+        await self._closed.wait()
+
+    async def _end(self, connection: Connection, reason: str) -> None:
+        tasks = [session.task for session in connection.sessions if session.task is not None]
+        for session in tuple(connection.sessions):
+            session.end(reason)
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._house.limits.drain_seconds)
+        connection.disconnect(reason)
+        await connection.gone()
+
+
+async def serve(
+    store: Store,
+    host_key: SSHKey,
+    make_app: AppFactory,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    limits: Limits | None = None,
+) -> Server:
+    """Start to serve `make_app`'s app to users of `store`, behind both factors.
+
+    `port` 0 picks a free one. The self-test has passed when this returns.
+
+    Raises:
+        OSError: when the address cannot be listened on.
+        SelfTestError: when a first factor alone would open a channel, or both would not.
+        ShimError: when the installed asyncssh is another one than this was written for.
+    """
+    crash.contain_loop_errors(asyncio.get_running_loop())
+    await selftest.run(listen)
+    return await listen(StoreGate(store), host_key, make_app, host, port, limits or Limits())
+
+
+async def listen(
+    gate: Gate, host_key: SSHKey, make_app: AppFactory, host: str, port: int, limits: Limits
+) -> Server:
+    """Start to listen, without the self-test.
+
+    Raises:
+        OSError: when the address cannot be listened on.
+        ShimError: when the installed asyncssh is another one than this was written for.
+    """
+    # Below WARNING asyncssh logs user names, and at its debug levels passwords.
+    asyncssh.set_log_level(logging.WARNING)
+    asyncssh.set_debug_level(1)
+    _asyncssh_shim.check()
+    house = House(gate, make_app, limits)
+    acceptor = await asyncssh.create_server(
+        lambda: Connection(house), host, port, **_options(host_key, limits)
+    )
+    return Server(acceptor, house)
+
+
+def _options(host_key: SSHKey, limits: Limits) -> dict[str, Any]:
+    available = {name.decode("ascii") for name in get_kex_algs()}
+    return {
+        "server_host_keys": [host_key],
+        "server_version": "Twofold",
+        "kex_algs": [name for name in _KEY_EXCHANGES if name in available],
+        "encryption_algs": _CIPHERS,
+        "mac_algs": _MACS,
+        "compression_algs": None,
+        "signature_algs": _LOGIN_SIGNATURES,
+        "public_key_auth": True,
+        "kbdint_auth": True,
+        "password_auth": False,
+        "host_based_auth": False,
+        "gss_host": None,
+        "gss_kex": False,
+        "gss_auth": False,
+        "x509_trusted_certs": None,
+        "agent_forwarding": False,
+        "x11_forwarding": False,
+        "allow_scp": False,
+        "sftp_factory": None,
+        "allow_pty": True,
+        "line_editor": False,
+        "encoding": None,
+        "window": _RECEIVE_WINDOW,
+        # Sign-in has deadlines of its own, for each of its factors.
+        "login_timeout": 0,
+        "keepalive_interval": limits.keepalive_seconds,
+        # asyncssh gives a client up one interval after the last of these went unanswered.
+        "keepalive_count_max": limits.keepalive_count - 1,
+    }
