@@ -11,6 +11,7 @@ from asyncssh.public_key import SSHKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from data.operations.signin import Admitted, Candidate, CodeResult, FirstFactorResult
+from data.rules.addresses import source_of
 from data.rules.publickeys import ALGORITHMS
 from sshserver import _asyncssh_shim, crash
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
@@ -34,14 +35,16 @@ class House:
     make_app: AppFactory
     limits: Limits
     lobby: Lobby = field(init=False)
-    tally: Tally = field(init=False)
+    sessions: Tally = field(init=False)
+    judgements: Tally = field(init=False)
     connections: set["Connection"] = field(default_factory=set)
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     """Data operations under way; they outlive the connections that asked for them."""
 
     def __post_init__(self) -> None:
         self.lobby = Lobby(self.limits)
-        self.tally = Tally(self.limits.sessions_per_user)
+        self.sessions = Tally(self.limits.sessions_per_user)
+        self.judgements = Tally(self.limits.judgements_per_source)
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
         """Run `work` to its end, whoever stops waiting for it."""
@@ -198,7 +201,9 @@ class Connection(asyncssh.SSHServer):
             return _challenge(self._conversation.count_wrong_answer())
         match self._conversation.answer(list(responses)):
             case CheckPassword(password):
-                proof = self._house.gate.prove_password(self._candidate, password)
+                if not self._house.judgements.take(source_of(self._address)):
+                    return _challenge(self._conversation.count_wrong_answer())
+                proof = self._prove_password(self._candidate, password)
                 return _challenge(await self._judge(proof, self._conversation.take_first_factor))
             case CheckCode(attempt, answer):
                 judgement = self._house.gate.submit_code(attempt, answer)
@@ -215,6 +220,12 @@ class Connection(asyncssh.SSHServer):
         """Go on to channels. This stays synchronous: a channel may be opened right after it."""
         self._leave_lobby()
         self._watch_idle()
+
+    async def _prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+        try:
+            return await self._house.gate.prove_password(candidate, password)
+        finally:
+            self._house.judgements.give_back(source_of(self._address))
 
     async def _judge(
         self, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
@@ -305,12 +316,12 @@ class Connection(asyncssh.SSHServer):
         def ended(session: AppSession) -> None:
             self.sessions.discard(session)
             if session.claimed:
-                self._house.tally.give_back(user_id)
+                self._house.sessions.give_back(user_id)
             if not self.sessions and self._ssh is not None:
                 self._watch_idle()
 
         session = AppSession(
-            admission, self._house.make_app, self._limits, lambda: self._house.tally.take(user_id), ended
+            admission, self._house.make_app, self._limits, lambda: self._house.sessions.take(user_id), ended
         )
         self.sessions.add(session)
         return session

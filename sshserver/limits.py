@@ -1,7 +1,7 @@
 """Every number that bounds what a client may take from the server, and the accounting of strangers."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from data.rules.addresses import source_of
@@ -30,6 +30,8 @@ class Limits:
     unauthenticated_connections: int = 200
     """Connections in all that have not passed the first factor."""
 
+    judgements_per_source: int = 10
+    """Passwords of one source that are judged at a time; a hash costs more than sending one and hanging up."""
     sessions_per_user: int = 20
     sessions_per_connection: int = 10
     idle_minutes: float = 30.0
@@ -113,22 +115,25 @@ class Lobby:
 
 
 class Tally:
-    """How many sessions each user has open."""
+    """How many of something each key has open: sessions of a user, judgements for a source."""
 
     def __init__(self, most: int) -> None:
-        """Allow `most` sessions a user."""
+        """Allow `most` for each key."""
         self._most = most
-        self._open: Counter[int] = Counter()
+        self._open: Counter[Hashable] = Counter()
 
-    def take(self, user_id: int) -> bool:
-        """Count one more session of a user, or return False when they have as many as allowed."""
-        if self._open[user_id] >= self._most:
+    def __len__(self) -> int:
+        return self._open.total()
+
+    def take(self, key: Hashable) -> bool:
+        """Count one more, or return False when there are as many as allowed."""
+        if self._open[key] >= self._most:
             return False
-        self._open[user_id] += 1
+        self._open[key] += 1
         return True
 
-    def give_back(self, user_id: int) -> None:
-        """Count one session fewer."""
-        self._open[user_id] -= 1
-        if self._open[user_id] <= 0:
-            del self._open[user_id]
+    def give_back(self, key: Hashable) -> None:
+        """Count one fewer."""
+        self._open[key] -= 1
+        if self._open[key] <= 0:
+            del self._open[key]

@@ -1,0 +1,90 @@
+"""A gate without a database, for tests of the SSH server alone."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from asyncssh.public_key import SSHKey
+
+from data.operations.codes import CodeWrong
+from data.operations.signin import (
+    Admitted,
+    Attempt,
+    Candidate,
+    CodeNeeded,
+    CodeResult,
+    FirstFactorRejected,
+    FirstFactorResult,
+    Origin,
+    Session,
+    TurnedAway,
+)
+from data.rules.facts import Application, FirstFactor
+from data.rules.policy import SignedIn
+
+PASSWORD = "the right password"
+CODE = "123456"
+LOCKED = "Locked after seven wrong codes. Ask a system administrator to unlock you."
+
+
+@dataclass
+class FakeGate:
+    """Everyone has the same password, code and keys; `locked` and `without_code` name exceptions."""
+
+    keys: Iterable[SSHKey] = ()
+    locked: set[str] = field(default_factory=set)
+    without_code: set[str] = field(default_factory=set)
+    wait: asyncio.Event | None = None
+    found: list[str] = field(default_factory=list)
+    passwords: list[str] = field(default_factory=list)
+    proven_keys: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
+    opened: list[int] = field(default_factory=list)
+    ended: list[int] = field(default_factory=list)
+
+    async def find(self, username: str, address: str) -> Candidate:
+        self.found.append(username)
+        fingerprints = frozenset(key.get_fingerprint() for key in self.keys)
+        return Candidate(username, Origin(Application.SSH, address), 0, 1, 1, fingerprints, "")
+
+    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+        self.passwords.append(password)
+        await self._pause()
+        if password != PASSWORD:
+            return FirstFactorRejected()
+        return self._after_first_factor(candidate, FirstFactor.PASSWORD)
+
+    async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+        self.proven_keys.append(fingerprint)
+        await self._pause()
+        return self._after_first_factor(candidate, FirstFactor.KEY)
+
+    async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
+        self.codes.append(answer)
+        await self._pause()
+        if answer != CODE:
+            return CodeWrong(7 - len(self.codes))
+        return self._admit(attempt.username)
+
+    async def end_session(self, session_id: int) -> None:
+        self.ended.append(session_id)
+
+    def _after_first_factor(self, candidate: Candidate, factor: FirstFactor) -> FirstFactorResult:
+        if candidate.username in self.locked:
+            return TurnedAway(LOCKED)
+        if candidate.username in self.without_code:
+            return self._admit(candidate.username)
+        return CodeNeeded(Attempt(1, candidate.username, candidate.origin, factor, ""))
+
+    def _admit(self, username: str) -> Admitted:
+        self.opened.append(len(self.opened) + 1)
+        return Admitted(session(self.opened[-1], username))
+
+    async def _pause(self) -> None:
+        if self.wait is not None:
+            await self.wait.wait()
+
+
+def session(number: int = 1, username: str = "alice", user_id: int = 1) -> Session:
+    """Make a session that asks for nothing more."""
+    return Session(number, user_id, username, Application.SSH, "127.0.0.1", SignedIn())

@@ -1,0 +1,130 @@
+"""A real store with people in it, for tests that sign in over SSH."""
+
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncssh
+from asyncssh.public_key import SSHKey
+
+from data.operations.account import install
+from data.operations.actors import Operator
+from data.operations.directory import NewUser, create_user
+from data.operations.results import Done
+from data.rules import publickeys, totp
+from data.rules.facts import Role
+from data.storage import models
+from data.storage.database import create_sqlite
+from data.storage.hashing import HashCost
+from data.storage.vault import Vault
+from data.store import Services, Store, Tx, open_services
+
+CHEAP = HashCost(passes=1, memory=8, lanes=1)
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+PASSWORD = "a long enough sentence"
+OPERATOR = Operator("tests")
+
+
+@dataclass
+class StillClock:
+    """A clock that stands until it is moved."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class People:
+    """A store and the means to fill it."""
+
+    store: Store
+    clock: StillClock
+    folder: Path
+    keys: dict[str, SSHKey] = field(default_factory=dict)
+
+    async def add(
+        self, name: str, *, password: str | None = PASSWORD, key: SSHKey | None = None, enrolled: bool = True
+    ) -> None:
+        """Create a user with a password of their own, a key, and an authenticator app holding SECRET."""
+        hasher = self.store.services.hasher
+        parsed = publickeys.parse(key.export_public_key("openssh").decode()) if key else None
+        assert parsed is None or isinstance(parsed, publickeys.PublicKey)
+        new = NewUser(
+            name,
+            f"{name}@example.org",
+            password_hash=hasher.hash(password) if password else None,
+            one_time_password=False,
+            key=parsed,
+        )
+        created = await self.store.run(create_user, OPERATOR, new)
+        assert isinstance(created, Done), created
+        if key:
+            self.keys[name] = key
+        if enrolled:
+            await self.store.run(_enrol, name)
+
+    async def add_with_key(self, name: str, *, password: str | None = None, enrolled: bool = True) -> SSHKey:
+        """Create a user with a new Ed25519 key, and return it."""
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        await self.add(name, password=password, key=key, enrolled=enrolled)
+        return key
+
+    def key_file(self, name: str) -> Path:
+        """Write a user's private key in OpenSSH's format and return the file."""
+        path = self.folder / f"{name}.key"
+        path.write_bytes(self.keys[name].export_private_key("openssh"))
+        path.chmod(0o600)
+        return path
+
+    def code(self, oathtool: str = "oathtool") -> str:
+        """Let oathtool compute the code of this moment."""
+        moment = self.clock.now.strftime("%Y-%m-%d %H:%M:%S UTC")
+        command = [oathtool, "--totp", "--base32", "--now", moment, SECRET]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def wrong_code(self) -> str:
+        """Return six digits that are no code of these minutes."""
+        now = totp.step_at(self.clock.now)
+        right = {totp.code_at(SECRET, step) for step in range(now - 3, now + 4)}
+        return next(code for code in ("000000", "111111", "222222", "333333", "444444") if code not in right)
+
+    async def user(self, name: str) -> models.User:
+        """Read a user's row."""
+        return await self.store.read(lambda _tx: models.User.get(models.User.name == name))
+
+    async def open_sessions(self) -> int:
+        """Count the sessions that have not ended."""
+        table = models.Session
+        return await self.store.read(lambda _tx: table.select().where(table.ended_at.is_null()).count())
+
+
+def open_people(folder: Path) -> People:
+    """Install an account with an administrator in a new database in `folder`."""
+    clock = StillClock()
+    services: Services = open_services(clock, Vault(bytes(32)), CHEAP)
+    store = Store(create_sqlite(folder / "twofold.db"), services)
+    admin = NewUser(
+        "admin",
+        "admin@example.org",
+        roles=frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN}),
+        password_hash=services.hasher.hash(PASSWORD),
+        one_time_password=False,
+    )
+    installed = store.run_now(install, OPERATOR, "Clinic", admin)
+    assert isinstance(installed, Done), installed
+    return People(store, clock, folder)
+
+
+def _enrol(tx: Tx, name: str) -> None:
+    user = models.User.get(models.User.name == name)
+    factor = models.Factor.insert(
+        user=user.id, kind="app", sealed_secret=b"", last_step=0, confirmed_at=tx.now
+    ).execute()
+    sealed = tx.services.vault.seal(totp.decode_secret(SECRET), user_id=user.id, factor_id=factor)
+    models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor).execute()
