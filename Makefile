@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test format pictures snapshots clean
+.PHONY: run test soak format pictures snapshots clean
 
 run: $(VENV)/.installed ## Start the server on 127.0.0.1:2222, its state in .twofold/
-	@$(BIN)/twofold --home .twofold start --port 2222
+	@$(BIN)/twofold --home .twofold serve --init --host 127.0.0.1 --port 2222
 
 test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all tests
 	$(BIN)/ruff format --check .
@@ -18,6 +18,15 @@ test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all te
 format: $(VENV)/.installed-dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/.installed-dev ## The long forms of the tests
+	$(BIN)/pytest -m soak
+
+pictures: $(VENV)/.installed ## Draw the README's pictures from the running app
+	$(BIN)/python .pictures/make.py
+
+snapshots: $(VENV)/.installed-dev ## Accept the screens as they are now; look at the difference before
+	$(BIN)/pytest tests/tui --snapshot-update
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -15,7 +15,7 @@ def fold_username(typed: str) -> str | None:
     return folded if _USERNAME.match(folded) else None
 
 
-USERNAME_RULE = "A user name has up to 32 letters a-z, digits, dots, underscores and dashes, and begins with a letter or digit."
+USERNAME_RULE = "A user name has 1 to 32 of a-z, 0-9, dot, underscore and dash, first a letter or digit."
 
 
 def fold_email(typed: str) -> str | None:

@@ -29,7 +29,7 @@ _WORDS = 2
 class KeyFault(StrEnum):
     """Why a pasted text is not taken as a public key."""
 
-    PRIVATE = "That is a private key. It was not stored; keep it to yourself and paste the file ending in .pub instead."
+    PRIVATE = "That is a private key; it was not stored. Paste the file ending in .pub instead."
     UNREADABLE = (
         "That is not an OpenSSH public key. It is one line that begins with a type such as ssh-ed25519."
     )

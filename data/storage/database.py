@@ -1,14 +1,11 @@
 """The embedded database: opening it, knowing it for ours, and bringing its schema up to date."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from enum import Enum
 from pathlib import Path
 
 from peewee import DatabaseError, SqliteDatabase
 from playhouse.migrations import Runner
-
-from data.storage import models
 
 APPLICATION_ID = 0x32464F4C
 """SQLite's `application_id` of our files: "2FOL"."""
@@ -35,7 +32,11 @@ class ForeignDatabaseError(Exception):
 
 
 def open_sqlite(path: Path) -> SqliteDatabase:
-    """Open the file at `path`; SQLite gives its side files the modes of the file itself."""
+    """Open the file at `path`; SQLite gives its side files the modes of the file itself.
+
+    peewee would log statements with their values at debug level, hashes and sealed secrets among them.
+    """
+    logging.getLogger("peewee").setLevel(logging.WARNING)
     return SqliteDatabase(str(path), pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
 
 
@@ -77,13 +78,3 @@ def migrate(database: SqliteDatabase) -> list[str]:
     with database.atomic("EXCLUSIVE"):
         applied: list[str] = Runner(database, str(_MIGRATIONS)).up()
     return applied
-
-
-@contextmanager
-def bound(database: SqliteDatabase) -> Iterator[None]:
-    """Let the tables serve this database in this process."""
-    models.database.initialize(database)
-    try:
-        yield
-    finally:
-        database.close()

@@ -1,0 +1,169 @@
+"""The home: the directory that holds an installation, and who may read it.
+
+Whoever can read the home is the operator, so its modes are part of the lock: 0700 for the directory,
+0600 for its files, the database's side files too.
+"""
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.storage.vault import KEY_BYTES, Vault
+
+_PRIVATE_DIRECTORY = 0o700
+_PRIVATE_FILE = 0o600
+_OTHERS = 0o077
+
+
+class HomeError(Exception):
+    """The home cannot be used; the message says why and what to do, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of an installation."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """The settings file."""
+        return self.path / "twofold.toml"
+
+    @property
+    def database(self) -> Path:
+        """The embedded database."""
+        return self.path / "twofold.db"
+
+    @property
+    def master_key(self) -> Path:
+        """The key under which secrets are sealed."""
+        return self.path / "master.key"
+
+    @property
+    def host_key(self) -> Path:
+        """The SSH server's private key."""
+        return self.path / "ssh_host_ed25519_key"
+
+    @property
+    def initialised(self) -> bool:
+        """Whether there is an installation here, or what is left of one."""
+        return any(file.exists() for file in (self.database, self.master_key))
+
+    def create(self, settings: str, host_key: bytes) -> None:
+        """Make the directory, the settings file and both keys; what exists already is kept.
+
+        Raises:
+            HomeError: when the directory cannot be made, or is open to others.
+        """
+        try:
+            self.path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+            self._check_modes()
+            _write_new(self.settings, settings.encode())
+            _write_new(self.master_key, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n")
+            _write_new(self.host_key, host_key)
+        except OSError as error:
+            raise HomeError(f"The home {self.path} cannot be written: {error.strerror}.") from None
+
+    def discard(self) -> None:
+        """Remove the files that a failed `init` has made, so that it can be tried again."""
+        for file in (self.database, self.master_key, self.host_key, self.settings, *self._side_files()):
+            file.unlink(missing_ok=True)
+
+    def check(self) -> None:
+        """Refuse a home that is missing, incomplete or open to others.
+
+        Raises:
+            HomeError: with what to do.
+        """
+        if not self.path.is_dir() or not self.initialised:
+            raise HomeError(
+                f"There is no installation in {self.path}. Create one with: {self.command('init')}"
+            )
+        self._check_modes()
+        for file, meaning in (
+            (self.database, "database"),
+            (self.master_key, "master key"),
+            (self.host_key, "host key"),
+        ):
+            if not file.is_file():
+                raise HomeError(f"The {meaning} {file} is missing. Restore it from a backup of this home.")
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Hold the home for one server; the lock ends with the process, however that ends.
+
+        Raises:
+            HomeError: when another server serves this home.
+        """
+        with self.master_key.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise HomeError(
+                    f"Another server serves {self.path} already. Stop it first, or name another home."
+                ) from None
+            yield
+
+    def open_vault(self) -> Vault:
+        """Read the master key.
+
+        Raises:
+            HomeError: when it is unreadable or damaged; the message shows nothing of it.
+        """
+        try:
+            return Vault(bytes.fromhex(self.master_key.read_text("ascii").strip()))
+        except (OSError, ValueError):
+            raise HomeError(
+                f"The master key {self.master_key} is damaged. Restore it from a backup of this home."
+            ) from None
+
+    def read_host_key(self) -> bytes:
+        """Read the SSH server's private key.
+
+        Raises:
+            HomeError: when it cannot be read.
+        """
+        try:
+            return self.host_key.read_bytes()
+        except OSError as error:
+            raise HomeError(f"The host key {self.host_key} cannot be read: {error.strerror}.") from None
+
+    def command(self, command: str) -> str:
+        """Write a command line for this home, for messages that say what to do next."""
+        return f"twofold --home {self.path} {command}"
+
+    def _side_files(self) -> list[Path]:
+        name = self.database.name
+        return [self.database.with_name(name + suffix) for suffix in ("-wal", "-shm", "-journal")]
+
+    def _check_modes(self) -> None:
+        if _is_open(self.path):
+            raise HomeError(f"The home {self.path} is open to others. Close it with: chmod 700 {self.path}")
+        files = (self.settings, self.database, self.master_key, self.host_key, *self._side_files())
+        wide = [str(file) for file in files if file.exists() and _is_open(file)]
+        if wide:
+            raise HomeError(
+                f"Files of the home are open to others. Close them with: chmod 600 {' '.join(wide)}"
+            )
+
+
+def _is_open(path: Path) -> bool:
+    return bool(stat.S_IMODE(path.stat().st_mode) & _OTHERS)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a private file and make sure that it is on the disk; one that exists is kept."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

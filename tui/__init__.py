@@ -1,0 +1,1 @@
+"""What people see, and the composition root."""

@@ -1,0 +1,109 @@
+"""`twofold audit`: the log of every change and sign-in."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from data.operations import audit as log
+from data.operations.audit import Entry, Filter
+from data.rules.names import fold_username
+from data.storage.home import Home
+from tui.cli.installation import Installation, confirmed, installation
+from tui.cli.tables import echo_json, echo_table, iso, when
+
+_PAGE = 500
+_AGO = re.compile(r"(\d{1,6})([mhd])\Z")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@click.group(epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
+def audit() -> None:
+    """Read the audit log."""
+
+
+@audit.command(
+    "list",
+    epilog="\b\nExamples:\n"
+    "  twofold audit list --since 2h\n"
+    "  twofold audit list --user anna --json --limit 0\n",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--user", "name", help="Only what this user did or what was done to them.")
+@click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest rows; 0 for all."
+)
+@click.pass_obj
+def list_entries(home: Home, as_json: bool, name: str | None, since: str | None, limit: int) -> None:
+    """List the newest rows, oldest of them first."""
+    with installation(home) as here:
+        which = Filter(user=_folded(name), since=_moment(since, here.store.services.clock()))
+        found = _newest(here, which, limit)
+    if as_json:
+        echo_json([_as_json(entry) for entry in found])
+        return
+    echo_table(
+        ("WHEN", "WHO", "USER", "WHERE", "WHAT"),
+        [
+            (
+                when(entry.at),
+                entry.actor,
+                entry.user or "-",
+                f"{entry.application} {entry.address}",
+                entry.sentence,
+            )
+            for entry in found
+        ],
+    )
+
+
+def _newest(here: Installation, which: Filter, limit: int) -> list[Entry]:
+    found: list[Entry] = []
+    while not limit or len(found) < limit:
+        size = min(_PAGE, limit - len(found)) if limit else _PAGE
+        before = found[-1].id if found else None
+        page = confirmed(
+            here.store.run_now(log.list_entries, here.operator, which, before=before, limit=size)
+        )
+        found.extend(page)
+        if len(page) < size:
+            break
+    return found[::-1]
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "at": iso(entry.at),
+        "event": entry.event,
+        "actor": entry.actor,
+        "user": entry.user,
+        "application": entry.application,
+        "address": entry.address,
+        "detail": entry.detail,
+        "sentence": entry.sentence,
+    }
+
+
+def _folded(name: str | None) -> str | None:
+    if name is None:
+        return None
+    folded = fold_username(name)
+    if folded is None:
+        raise click.UsageError("--user is to be a user name.")
+    return folded
+
+
+def _moment(since: str | None, now: datetime) -> datetime | None:
+    if since is None:
+        return None
+    try:
+        if ago := _AGO.match(since):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        parsed = datetime.fromisoformat(since)
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            "--since is to be 30m, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T08:00."
+        ) from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

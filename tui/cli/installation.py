@@ -1,0 +1,149 @@
+"""Opening an installation: every command's way from a home to a store."""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+import platformdirs
+from peewee import DatabaseError, OperationalError, SqliteDatabase
+
+from data.operations.account import key_matches
+from data.operations.actors import Operator
+from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
+from data.rules.text import safe
+from data.storage.database import ForeignDatabaseError, SchemaState, open_sqlite, schema_state
+from data.storage.hashing import Hasher
+from data.storage.home import Home, HomeError
+from data.store import Services, Store
+from tui.settings import Settings, load
+
+R = TypeVar("R")
+
+
+def system_clock() -> datetime:
+    """Return the present moment; the one place that reads the system's clock for decisions."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An open home: its settings, its store, and the operator who opened it."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    operator: Operator
+
+
+def default_home() -> Path:
+    """Return where the state lives unless something else is said: the platform's data directory."""
+    return Path(platformdirs.user_data_dir("twofold", appauthor=False))
+
+
+def operator() -> Operator:
+    """Name whoever runs the command, as the audit log does."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = str(os.getuid())
+    return Operator(safe(login, 24))
+
+
+@contextmanager
+def installation(home: Home) -> Iterator[Installation]:
+    """Open an installation for one command.
+
+    Raises:
+        HomeError: when the home, its key or its database cannot be used; it says what to do.
+    """
+    home.check()
+    settings = load(home.settings)
+    database = _checked_database(home)
+    store = Store(database, services(home, settings))
+    try:
+        if not store.run_now(key_matches):
+            raise HomeError(
+                f"The master key {home.master_key} is not the one that {home.database} is sealed under. "
+                "Restore both from the same backup."
+            )
+        yield Installation(home, settings, store, operator())
+    finally:
+        store.close()
+
+
+def services(home: Home, settings: Settings) -> Services:
+    """Make the services of a process from a home's key and settings."""
+    return Services(
+        clock=system_clock, vault=home.open_vault(), hasher=Hasher(settings.cost), issuer=settings.issuer
+    )
+
+
+def state_of(home: Home, database: SqliteDatabase) -> SchemaState:
+    """Compare the schema of a home's database with this program's.
+
+    Raises:
+        HomeError: when the file is no database of ours, or cannot be read.
+    """
+    try:
+        with database.connection_context():
+            return schema_state(database)
+    except ForeignDatabaseError:
+        raise HomeError(
+            f"{home.database} is not a Twofold database. Restore it from a backup of this home."
+        ) from None
+    except OperationalError as error:
+        raise HomeError(f"{home.database} cannot be opened: {safe(error)}.") from None
+    except DatabaseError:
+        raise HomeError(f"{home.database} is damaged. Restore it from a backup of this home.") from None
+
+
+def refuse(message: str) -> NoReturn:
+    """End a command that was refused: one line on stderr, exit status 1."""
+    raise click.ClickException(message)
+
+
+def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
+    """Return an operation's result, or end the command with its denial."""
+    if isinstance(result, Denied | SessionOver):
+        refuse(result.message)
+    if isinstance(result, FreshProofNeeded):
+        refuse("This needs a fresh code.")
+    return result
+
+
+def say(result: Done | Denied | SessionOver | FreshProofNeeded) -> None:
+    """Say in words what was done, or end the command with the denial."""
+    click.echo(safe(confirmed(result).message))
+
+
+def on_a_terminal() -> bool:
+    """Whether there is someone to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def read_password_line() -> str:
+    """Read a password from the first line of standard input."""
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise click.UsageError("There is no password on standard input.")
+    return password
+
+
+def _checked_database(home: Home) -> SqliteDatabase:
+    database = open_sqlite(home.database)
+    match state_of(home, database):
+        case SchemaState.OLDER:
+            raise HomeError(
+                f"The database is of an older version. Bring it up to date: {home.command('upgrade')}"
+            )
+        case SchemaState.NEWER:
+            raise HomeError("The database is of a newer version of Twofold. Install that version to use it.")
+        case SchemaState.CURRENT:
+            return database

@@ -1,0 +1,26 @@
+"""The app in this terminal, with its own sign-in screen."""
+
+import sys
+
+import click
+
+from data.operations.signin import Origin
+from data.rules.facts import Application
+from data.storage.home import Home
+from tui.app import TwofoldApp
+from tui.cli.installation import installation, refuse, system_clock
+
+LOCAL = Origin(Application.LOCAL, "local")
+
+
+def run_local_app(home: Home) -> None:
+    """Open the app in this terminal; sign-ins count as of the application `local`."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise click.UsageError("The app needs a terminal.")
+    with installation(home) as here:
+        app = TwofoldApp(here.store, session=None, origin=LOCAL, clock=system_clock)
+        farewell = app.run()
+    if app.return_code:
+        refuse(app.crash_message or "The app ended early.")
+    if farewell:
+        click.echo(farewell)

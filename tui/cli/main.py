@@ -1,0 +1,123 @@
+"""The `twofold` command and how its errors reach a person."""
+
+import logging
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from data.operations.account import InstallRefusedError
+from data.rules.text import safe
+from data.storage.home import Home, HomeError
+from data.store import StoreUnavailableError
+from sshserver.crash import place_of
+from tui.cli.installation import default_home
+
+_EXAMPLES = """\b
+Examples:
+  twofold init --account Clinic --admin anna --email anna@clinic.example
+  twofold serve --port 2222
+  twofold user add ben --email ben@clinic.example --require-2fa
+  twofold policy set --mode required
+  twofold                        the app in this terminal
+"""
+
+
+_COMMANDS = {
+    "init": "tui.cli.setup",
+    "hostkey": "tui.cli.setup",
+    "upgrade": "tui.cli.setup",
+    "serve": "tui.cli.serve",
+    "user": "tui.cli.user",
+    "policy": "tui.cli.policy",
+    "audit": "tui.cli.audit",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when it is asked for: most need neither server nor app."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above.
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(
+    cls=_LazyGroup, invoke_without_command=True, epilog=_EXAMPLES, context_settings={"max_content_width": 100}
+)
+@click.option(
+    "--home",
+    "path",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="TWOFOLD_HOME",
+    show_envvar=True,
+    default=default_home,
+    show_default="the platform's data directory",
+    help="Where the state lives.",
+)
+@click.version_option(package_name="twofold")
+@click.pass_context
+def cli(context: click.Context, path: Path) -> None:
+    """Two-factor authentication that an organisation runs itself, from the terminal.
+
+    Without a command, the app opens in this terminal. The commands act as the operator on the host:
+    whoever can read the home.
+    """
+    context.obj = Home(path.absolute())
+    if context.invoked_subcommand is None:
+        import_module("tui.cli.local").run_local_app(context.obj)
+
+
+def main() -> None:
+    """Run the command line; every error reaches a person as one line on stderr.
+
+    Exit status 2 is for wrong usage, 1 for a refused or failed operation.
+    """
+    os.umask(0o077)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        result = cli.main(prog_name="twofold", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except BrokenPipeError:
+        sys.stdout = None
+        return 1
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback reaches a person.
+        return _fail(error)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(error: BaseException) -> int:
+    """Say an error in one line and return the exit status."""
+    match error:
+        case click.UsageError():
+            command = error.ctx.command_path if error.ctx else "twofold"
+            _complain(f"{error.format_message()} See: {command} --help")
+            return 2
+        case click.ClickException():
+            _complain(error.format_message())
+        case click.Abort() | KeyboardInterrupt():
+            _complain("Stopped; nothing more was done.")
+        case HomeError() | StoreUnavailableError() | InstallRefusedError():
+            _complain(str(error))
+        case _:
+            _complain(f"Internal error: {place_of(error)}. Please report this line.")
+    return 1
+
+
+def _complain(message: str) -> None:
+    line = " ".join(message.split())
+    click.echo(f"twofold: {safe(line, 1_000)}", err=True)

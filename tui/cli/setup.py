@@ -1,0 +1,166 @@
+"""The commands that set an installation up: init, hostkey, upgrade."""
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass, field
+
+import click
+from asyncssh.public_key import SSHKey
+
+from data.operations import account
+from data.operations.actors import Operator
+from data.operations.directory import NewUser
+from data.operations.results import Denied
+from data.rules import passwords
+from data.rules.facts import ADMIN_ROLES
+from data.rules.names import fold_email, fold_username
+from data.rules.text import safe
+from data.storage.database import SchemaState, create_sqlite, migrate, open_sqlite
+from data.storage.home import Home, HomeError
+from data.store import Store
+from sshserver import hostkey as host_keys
+from tui import settings as settings_file
+from tui.cli.installation import (
+    on_a_terminal,
+    operator,
+    read_password_line,
+    refuse,
+    services,
+    state_of,
+    system_clock,
+)
+
+_DEFAULT_ACCOUNT = "Twofold"
+_DEFAULT_ADMIN = "admin"
+_DEFAULT_EMAIL = "admin@twofold.test"
+_LOCALHOST = "127.0.0.1"
+_STANDARD_PORT = 22
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAdmin:
+    """The administrator that `init` made; `password` is None when the caller gave it."""
+
+    name: str
+    password: str | None = field(repr=False)
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  twofold init\n"
+    "  twofold init --account Clinic --admin anna --email anna@clinic.example\n"
+    "  pass show twofold | twofold init --password-stdin --account Clinic --admin anna --email a@b.example\n"
+)
+@click.option("--account", "account_name", help="The organisation's name.")
+@click.option("--admin", help="The first administrator's user name.")
+@click.option("--email", help="The first administrator's e-mail address.")
+@click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@click.pass_obj
+def init(
+    home: Home, account_name: str | None, admin: str | None, email: str | None, password_stdin: bool
+) -> None:
+    """Create an installation: its home, keys, database, account and first administrator.
+
+    What is missing is asked for on a terminal. The administrator gets a one-time password, which is
+    replaced at the first sign-in.
+    """
+    if home.initialised:
+        refuse(f"{home.path} is initialised already. Serve it with: {home.command('serve')}")
+    account_name = account_name or _asked("--account", "Name of the organisation", _DEFAULT_ACCOUNT)
+    admin = admin or _asked("--admin", "User name of the first administrator", _DEFAULT_ADMIN)
+    email = email or _asked("--email", "E-mail address of the first administrator", None)
+    given = read_password_line() if password_stdin else None
+    first = initialise(home, account_name, admin, email, given)
+    click.echo(f"Created {safe(account_name)} in {home.path}.")
+    if first.password is not None:
+        click.echo(f"One-time password of {first.name}: {first.password}")
+    click.echo(f"Serve it with: {home.command('serve')}")
+
+
+@click.command(epilog="\b\nExample:\n  twofold hostkey >> ~/.ssh/known_hosts.new\n")
+@click.option("--host", default=_LOCALHOST, show_default=True, help="The name that clients connect to.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="The port, instead of the settings'.")
+@click.pass_obj
+def hostkey(home: Home, host: str, port: int | None) -> None:
+    """Show the server's fingerprint and its line for known_hosts."""
+    home.check()
+    settings = settings_file.load(home.settings)
+    key = load_host_key(home)
+    click.echo(host_keys.fingerprint(key), err=True)
+    click.echo(host_keys.known_hosts_line(key, host, port or settings.port or _STANDARD_PORT))
+
+
+@click.command(epilog="\b\nExample:\n  twofold upgrade\n")
+@click.pass_obj
+def upgrade(home: Home) -> None:
+    """Bring the database's schema up to date, after copying it."""
+    home.check()
+    database = open_sqlite(home.database)
+    state = state_of(home, database)
+    if state is SchemaState.CURRENT:
+        click.echo("The database is up to date.")
+        return
+    if state is SchemaState.NEWER:
+        refuse("The database is of a newer version of Twofold. Install that version to use it.")
+    with home.serving():
+        backup = home.database.with_name(f"{home.database.name}.{system_clock():%Y%m%d-%H%M%S}.backup")
+        backup.touch(mode=0o600, exist_ok=False)
+        with (
+            contextlib.closing(sqlite3.connect(home.database)) as source,
+            contextlib.closing(sqlite3.connect(backup)) as target,
+        ):
+            source.backup(target)
+        click.echo(f"Copied the database to {backup}.")
+        with database.connection_context():
+            applied = migrate(database)
+    click.echo(f"Applied {', '.join(applied)}. The database is up to date.")
+
+
+def _asked(option: str, question: str, default: str | None) -> str:
+    if not on_a_terminal():
+        raise click.UsageError(f"{option} is missing, and there is no terminal to ask on.")
+    return str(click.prompt(question, default=default, err=True))
+
+
+def initialise(home: Home, account_name: str, admin: str, email: str, given: str | None) -> FirstAdmin:
+    """Create a home with its first administrator; what a refused one has made is removed again."""
+    if fold_username(admin) is None:
+        refuse("The administrator's name is not a user name: a-z, 0-9, dot, underscore and dash.")
+    if fold_email(email) is None:
+        refuse("That is not an e-mail address. One looks like anna@clinic.example.")
+    if given and (fault := passwords.fault(given, about=(admin, email, account_name))):
+        refuse(fault)
+    home.create(settings_file.template(), host_keys.generate())
+    try:
+        return _install(home, operator(), account_name, admin, email, given)
+    except BaseException:
+        home.discard()
+        raise
+
+
+def _install(
+    home: Home, by: Operator, account_name: str, admin: str, email: str, given: str | None
+) -> FirstAdmin:
+    made = services(home, settings_file.load(home.settings))
+    password = given or passwords.one_time_from_random(made.random_bytes(20))
+    first = NewUser(name=admin, email=email, roles=ADMIN_ROLES, password_hash=made.hasher.hash(password))
+    store = Store(create_sqlite(home.database), made)
+    try:
+        result = store.run_now(account.install, by, account_name, first)
+    finally:
+        store.close()
+    if isinstance(result, Denied):
+        refuse(result.message)
+    return FirstAdmin(fold_username(admin) or admin, None if given else password)
+
+
+def load_host_key(home: Home) -> SSHKey:
+    """Read a home's host key.
+
+    Raises:
+        HomeError: when it is missing or damaged; it says what to do.
+    """
+    try:
+        return host_keys.load(home.read_host_key())
+    except host_keys.HostKeyError as error:
+        raise HomeError(f"{error} Restore {home.host_key} from a backup of this home.") from None

@@ -1,0 +1,361 @@
+"""`twofold user`: people, as the operator manages them."""
+
+from pathlib import Path
+
+import click
+
+from data.operations import credentials, directory, people
+from data.operations.people import UserDetail, UserQuery, UserRow
+from data.rules import passwords, publickeys
+from data.rules.facts import Role, Status
+from data.rules.publickeys import PublicKey
+from data.rules.text import safe
+from data.storage.home import Home
+from tui.cli.installation import Installation, confirmed, installation, read_password_line, refuse, say
+from tui.cli.tables import echo_json, echo_table, iso, when
+
+_PAGE = 500
+_KEY_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True, allow_dash=True)
+_KEY_FILE_LIMIT = 65_536
+
+
+@click.group(
+    epilog="\b\nExamples:\n"
+    "  twofold user add ben --email ben@clinic.example --key-file ben.pub --require-2fa\n"
+    "  twofold user list --status Locked\n"
+    "  twofold user unlock ben\n"
+)
+def user() -> None:
+    """Manage people."""
+
+
+@user.command(
+    epilog="\b\nExamples:\n"
+    "  twofold user add ben --email ben@clinic.example\n"
+    "  twofold user add eve --email eve@clinic.example --role support --key-file eve.pub\n"
+)
+@click.argument("name")
+@click.option("--email", required=True, help="The e-mail address; each user has their own.")
+@click.option("--name", "full_name", default="", help="The full name.")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice([role.value for role in Role]),
+    multiple=True,
+    help="A role to hold; may be given several times.",
+)
+@click.option("--require-2fa", is_flag=True, help="Require two-factor authentication from the first sign-in.")
+@click.option("--password-stdin", is_flag=True, help="Read a one-time password from standard input.")
+@click.option("--key-file", type=_KEY_FILE, help="A file with an SSH public key (- for standard input).")
+@click.pass_obj
+def add(
+    home: Home,
+    name: str,
+    email: str,
+    full_name: str,
+    roles: tuple[str, ...],
+    require_2fa: bool,
+    password_stdin: bool,
+    key_file: Path | None,
+) -> None:
+    """Create a user.
+
+    Without a password and without a key, a one-time password is made and printed once. The user
+    replaces it at the first sign-in.
+    """
+    if password_stdin and str(key_file) == "-":
+        raise click.UsageError("Only one of the password and the key can come from standard input.")
+    given = read_password_line() if password_stdin else None
+    key = _parsed(_key_text(key_file)) if key_file else None
+    with installation(home) as here:
+        made = None if given or key else passwords.one_time_from_random(here.store.services.random_bytes(20))
+        if given and (fault := passwords.fault(given, about=(name, email, full_name))):
+            refuse(fault)
+        password = given or made
+        new = directory.NewUser(
+            name=name,
+            email=email,
+            full_name=full_name,
+            roles=frozenset(Role(role) for role in roles),
+            required=require_2fa,
+            password_hash=here.store.services.hasher.hash(password) if password else None,
+            key=key,
+        )
+        say(here.store.run_now(directory.create_user, here.operator, new))
+    if made:
+        click.echo(f"One-time password: {made}")
+
+
+@user.command(
+    "list", epilog="\b\nExamples:\n  twofold user list --search clinic\n  twofold user list --json\n"
+)
+@click.option("--search", default="", help="Only whose name, full name or e-mail holds these words.")
+@click.option(
+    "--status",
+    type=click.Choice([status.value for status in Status], case_sensitive=False),
+    help="Only who stands so.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_users(home: Home, search: str, status: str | None, as_json: bool) -> None:
+    """List the users."""
+    with installation(home) as here:
+        rows = _all_users(here, search, Status(status) if status else None)
+    if as_json:
+        echo_json([_row_json(row) for row in rows])
+        return
+    echo_table(
+        ("NAME", "2FA", "ROLES", "E-MAIL", "FULL NAME", "LAST SIGN-IN"),
+        [
+            (
+                row.name,
+                row.status.value,
+                ",".join(sorted(row.roles)) or "-",
+                row.email,
+                row.full_name or "-",
+                when(row.last_signin_at),
+            )
+            for row in rows
+        ],
+    )
+
+
+@user.command(epilog="\b\nExample:\n  twofold user show ben --json\n")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(home: Home, name: str, as_json: bool) -> None:
+    """Show all about one user."""
+    with installation(home) as here:
+        detail = confirmed(here.store.run_now(people.user_detail, here.operator, name))
+    if as_json:
+        echo_json(_detail_json(detail))
+        return
+    for label, value in _detail_lines(detail):
+        click.echo(f"{label:<16}{safe(value)}")
+    click.echo("Lately")
+    for entry in detail.recent:
+        click.echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
+
+
+@user.command(epilog="\b\nExample:\n  twofold user edit ben --email ben@practice.example\n")
+@click.argument("name")
+@click.option("--email", help="The new e-mail address.")
+@click.option("--name", "full_name", help="The new full name.")
+@click.pass_obj
+def edit(home: Home, name: str, email: str | None, full_name: str | None) -> None:
+    """Change a user's e-mail address or full name."""
+    if email is None and full_name is None:
+        raise click.UsageError("Say what to change: --email or --name.")
+    with installation(home) as here:
+        changes = directory.UserChanges(email=email, full_name=full_name)
+        say(here.store.run_now(directory.edit_user, here.operator, name, changes))
+
+
+@user.command(epilog="\b\nExamples:\n  twofold user require ben\n  twofold user require ben --no\n")
+@click.argument("name")
+@click.option("--no", "release", is_flag=True, help="Leave it to the policy again.")
+@click.pass_obj
+def require(home: Home, name: str, release: bool) -> None:
+    """Require two-factor authentication of a user."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.set_required, here.operator, name, required=not release))
+
+
+@user.command("disable-2fa", epilog="\b\nExample:\n  twofold user disable-2fa ben\n")
+@click.argument("name")
+@click.pass_obj
+def disable_two_factor(home: Home, name: str) -> None:
+    """Remove a user's flag, authenticator app and recovery codes."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.disable_two_factor, here.operator, name))
+
+
+@user.command("clear-2fa", epilog="\b\nExample:\n  twofold user clear-2fa ben\n")
+@click.argument("name")
+@click.pass_obj
+def clear_two_factor(home: Home, name: str) -> None:
+    """Remove a user's authenticator app and recovery codes, and keep the flag: for a new phone."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.clear_two_factor, here.operator, name))
+
+
+@user.command(epilog='\b\nExample:\n  twofold user unlock ben --reason "typed the old phone\'s codes"\n')
+@click.argument("name")
+@click.option("--reason", default="", help="Why, for the audit log.")
+@click.pass_obj
+def unlock(home: Home, name: str, reason: str) -> None:
+    """Let a locked user sign in again."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.unlock, here.operator, name, reason))
+
+
+@user.command(epilog="\b\nExample:\n  twofold user deactivate ben\n")
+@click.argument("name")
+@click.pass_obj
+def deactivate(home: Home, name: str) -> None:
+    """Shut a user out, and keep everything about them."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.set_active, here.operator, name, active=False))
+
+
+@user.command(epilog="\b\nExample:\n  twofold user activate ben\n")
+@click.argument("name")
+@click.pass_obj
+def activate(home: Home, name: str) -> None:
+    """Let a deactivated user sign in again."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.set_active, here.operator, name, active=True))
+
+
+@user.command(epilog="\b\nExamples:\n  twofold user password ben\n")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@click.pass_obj
+def password(home: Home, name: str, password_stdin: bool) -> None:
+    """Set a new one-time password, and print it once unless it was given."""
+    given = read_password_line() if password_stdin else None
+    if given and (fault := passwords.fault(given, about=(name,))):
+        refuse(fault)
+    with installation(home) as here:
+        services = here.store.services
+        chosen = given or passwords.one_time_from_random(services.random_bytes(20))
+        hashed = services.hasher.hash(chosen)
+        say(here.store.run_now(credentials.set_one_time_password, here.operator, name, hashed))
+    if not given:
+        click.echo(f"One-time password: {chosen}")
+
+
+@user.group(epilog="\b\nExamples:\n  twofold user key add ben ben.pub\n  twofold user key list ben\n")
+def key() -> None:
+    """Manage a user's SSH public keys."""
+
+
+@key.command("add", epilog="\b\nExamples:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
+@click.argument("name")
+@click.argument("key_file", type=_KEY_FILE)
+@click.pass_obj
+def add_key(home: Home, name: str, key_file: Path) -> None:
+    """Add a public key from a file (- for standard input)."""
+    text = _key_text(key_file)
+    with installation(home) as here:
+        say(here.store.run_now(credentials.add_key, here.operator, text, name=name))
+
+
+@key.command("list", epilog="\b\nExample:\n  twofold user key list ben --json\n")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_keys(home: Home, name: str, as_json: bool) -> None:
+    """List a user's public keys."""
+    with installation(home) as here:
+        keys = confirmed(here.store.run_now(people.user_detail, here.operator, name)).keys
+    if as_json:
+        echo_json([_key_json(row) for row in keys])
+        return
+    echo_table(
+        ("FINGERPRINT", "TYPE", "ADDED", "LAST USED", "COMMENT"),
+        [
+            (row.fingerprint, row.algorithm, when(row.added_at), when(row.last_used_at), row.comment or "-")
+            for row in keys
+        ],
+    )
+
+
+@key.command("remove", epilog="\b\nExample:\n  twofold user key remove ben SHA256:47DEQpj8HBSa...\n")
+@click.argument("name")
+@click.argument("fingerprint")
+@click.pass_obj
+def remove_key(home: Home, name: str, fingerprint: str) -> None:
+    """Remove a public key by its fingerprint."""
+    with installation(home) as here:
+        say(here.store.run_now(credentials.remove_key, here.operator, fingerprint, name=name))
+
+
+def _key_text(path: Path) -> str:
+    """Read a key file; what is far too long to be one is cut off and refused by the parser."""
+    with click.open_file(str(path), encoding="utf-8", errors="replace") as file:
+        return str(file.read(_KEY_FILE_LIMIT))
+
+
+def _parsed(text: str) -> PublicKey:
+    parsed = publickeys.parse(text)
+    if not isinstance(parsed, PublicKey):
+        refuse(parsed.value)
+    return parsed
+
+
+def _all_users(here: Installation, search: str, status: Status | None) -> list[UserRow]:
+    rows: list[UserRow] = []
+    while True:
+        query = UserQuery(search, status, after=rows[-1].cursor if rows else None, limit=_PAGE)
+        page = confirmed(here.store.run_now(people.list_users, here.operator, query))
+        rows.extend(page.rows)
+        if not page.more:
+            return rows
+
+
+def _row_json(row: UserRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "full_name": row.full_name,
+        "email": row.email,
+        "practice": row.practice,
+        "roles": sorted(row.roles),
+        "status": row.status.value,
+        "last_signin_at": iso(row.last_signin_at),
+    }
+
+
+def _key_json(row: people.KeyRow) -> dict[str, object]:
+    return {
+        "fingerprint": row.fingerprint,
+        "algorithm": row.algorithm,
+        "comment": row.comment,
+        "added_at": iso(row.added_at),
+        "last_used_at": iso(row.last_used_at),
+    }
+
+
+def _detail_json(detail: UserDetail) -> dict[str, object]:
+    return {
+        "name": detail.name,
+        "full_name": detail.full_name,
+        "email": detail.email,
+        "practice": detail.practice,
+        "account": detail.account,
+        "roles": sorted(detail.roles),
+        "status": detail.status.value,
+        "required": detail.required,
+        "active": detail.active,
+        "locked_at": iso(detail.locked_at),
+        "attempts_left": detail.attempts_left,
+        "enrolled_at": iso(detail.enrolled_at),
+        "recovery_codes_left": detail.recovery_codes_left,
+        "has_password": detail.has_password,
+        "one_time_password": detail.one_time_password,
+        "keys": [_key_json(row) for row in detail.keys],
+        "created_at": iso(detail.created_at),
+        "last_signin_at": iso(detail.last_signin_at),
+    }
+
+
+def _detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
+    password_state = "one-time, to be replaced" if detail.one_time_password else "set"
+    return [
+        ("Name", detail.name),
+        ("Full name", detail.full_name or "-"),
+        ("E-mail", detail.email),
+        ("Practice", f"{detail.practice}, {detail.account}"),
+        ("Roles", ", ".join(role.label for role in sorted(detail.roles)) or "-"),
+        ("2FA", detail.status.value),
+        ("Required", "yes" if detail.required else "no"),
+        ("Set up", when(detail.enrolled_at)),
+        ("Recovery codes", f"{detail.recovery_codes_left} left" if detail.enrolled_at else "-"),
+        ("Attempts left", str(detail.attempts_left)),
+        ("Locked", when(detail.locked_at)),
+        ("Password", password_state if detail.has_password else "none"),
+        ("SSH keys", ", ".join(row.fingerprint for row in detail.keys) or "-"),
+        ("Created", when(detail.created_at)),
+        ("Last sign-in", when(detail.last_signin_at)),
+    ]

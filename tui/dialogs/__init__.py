@@ -1,0 +1,1 @@
+"""Modal questions. A dialog returns what was answered; it changes nothing itself."""

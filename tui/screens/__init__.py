@@ -1,0 +1,1 @@
+"""Screens. A screen turns a message into one operation and renders its result; it decides nothing."""
