@@ -1,0 +1,33 @@
+"""The audit log's sentences."""
+
+import string
+
+import pytest
+
+from data.rules import events
+from data.rules.events import Event, sentence
+
+
+@pytest.mark.parametrize("event", Event)
+def test_every_event_has_a_sentence_that_can_be_said_without_its_details(event):
+    assert sentence(event.value, {}) != event.value
+    assert "{" not in sentence(event.value, {})
+
+
+def test_details_are_said_and_braces_in_them_are_no_templates():
+    assert sentence("signin.code_wrong", {"left": 4}) == "Wrong code, 4 attempts left"
+    assert sentence("user.edited", {"fields": "{left}"}) == "Edited: {left}"
+
+
+def test_an_event_of_a_newer_version_is_shown_by_its_name():
+    assert sentence("future.event", {"x": 1}) == "future.event"
+
+
+def test_no_template_reaches_into_an_object():
+    fields = [
+        name
+        for template in events._SENTENCES.values()
+        for _, name, _, _ in string.Formatter().parse(template)
+        if name is not None
+    ]
+    assert all(name.isidentifier() for name in fields)

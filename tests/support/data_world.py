@@ -1,0 +1,278 @@
+"""A small organisation on a real database file, with a clock that only moves when told to."""
+
+import base64
+import hmac
+import shutil
+import struct
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from data.operations import account, credentials, directory, enrollment, signin
+from data.operations.actors import Actor, Member, Operator
+from data.rules.facts import Application, Mode, Role
+from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from data.rules.publickeys import PublicKey
+from data.storage import models
+from data.storage.database import create_sqlite, open_sqlite
+from data.storage.hashing import HashCost, Hasher
+from data.storage.vault import Vault
+from data.store import Services, Store
+
+CHEAP = HashCost(1, 8, 1)
+MASTER_KEY = bytes(range(32))
+PASSWORD = "correct horse battery staple"
+START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)
+OPERATOR = Operator("root")
+SUPPORT, SYSTEM, SECURITY = Role.SUPPORT, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN
+BOTH = frozenset({SYSTEM, SECURITY})
+
+_template: list[bytes] = []
+_hasher = Hasher(CHEAP)
+_password_hash = _hasher.hash(PASSWORD)
+
+
+class Clock:
+    """The present moment, which stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+def totp(secret: str, moment: datetime, steps: int = 0) -> str:
+    """Compute a code as RFC 4226 and RFC 6238 have it, by other code than the product's."""
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    counter = int(moment.timestamp()) // 30 + steps
+    digest = hmac.digest(key, struct.pack(">Q", counter), "sha1")
+    offset = digest[-1] & 15
+    return str(int.from_bytes(digest[offset : offset + 4]) % 2**31 % 10**6).zfill(6)
+
+
+def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> Services:
+    """Make the services with hashing that costs next to nothing."""
+    return Services(clock=clock, vault=Vault(master_key), hasher=_hasher, recovery_hasher=_hasher)
+
+
+class World:
+    """An installation with the account `Clinic` and its first administrator `admin`.
+
+    Everybody's password is PASSWORD, and none is a one-time password unless a test asks for it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "twofold.db"
+        self.clock = Clock()
+        if _template:
+            self.path.write_bytes(_template[0])
+            database = open_sqlite(self.path)
+        else:
+            database = create_sqlite(self.path)
+        self.database = database
+        self.services = services(self.clock)
+        self.store = Store(database, self.services)
+        self.secrets: dict[str, str] = {}
+        self.recovery: dict[str, tuple[str, ...]] = {}
+        if not _template:
+            self._install(folder)
+
+    def _install(self, folder: Path) -> None:
+        admin = directory.NewUser(
+            "admin",
+            "admin@clinic.example",
+            roles=BOTH,
+            password_hash=_password_hash,
+            one_time_password=False,
+        )
+        self.run(account.install, OPERATOR, "Clinic", admin)
+        self.database.close()
+        _template.append(self.path.read_bytes())
+
+    def close(self) -> None:
+        self.store.close()
+
+    def run(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return self.store.run_now(operation, *args, **kwargs)
+
+    # People
+
+    def user(
+        self,
+        name: str,
+        *roles: Role,
+        required: bool = False,
+        one_time: bool = False,
+        password: str | None = PASSWORD,
+        key: PublicKey | None = None,
+    ) -> str:
+        """Create a user and return the name."""
+        hashed = _password_hash if password == PASSWORD else password and _hasher.hash(password)
+        new = directory.NewUser(
+            name,
+            f"{name}@clinic.example",
+            roles=frozenset(roles),
+            required=required,
+            password_hash=hashed,
+            one_time_password=one_time,
+            key=key,
+        )
+        done = self.run(directory.create_user, OPERATOR, new)
+        assert done.message == f"User {name} created."
+        return name
+
+    def row(self, name: str) -> models.User:
+        return models.User.get(models.User.name == name)
+
+    def mode(self, mode: Mode) -> None:
+        """Set the mode directly, whatever would be asked of an administrator."""
+        models.Account.update(mode=mode.value).execute()
+
+    def set(self, name: str, **columns: Any) -> None:
+        models.User.update(columns).where(models.User.name == name).execute()
+
+    # Signing in
+
+    def origin(self, application: Application = Application.SSH, address: str = "192.0.2.1") -> signin.Origin:
+        return signin.Origin(application, address)
+
+    def first(self, name: str, password: str = PASSWORD, **origin: Any) -> Any:
+        """Pass, or fail, the first factor with a password."""
+        candidate = self.run(signin.find_candidate, name, self.origin(**origin))
+        right = _hasher.verify(candidate.password_hash, password)
+        return self.run(signin.settle_password, candidate, right=right)
+
+    def first_by_key(self, name: str, fingerprint: str, **origin: Any) -> Any:
+        candidate = self.run(signin.find_candidate, name, self.origin(**origin))
+        return self.run(signin.prove_key, candidate, fingerprint)
+
+    def attempt(self, name: str, **origin: Any) -> signin.Attempt:
+        """Return a passed first factor of an enrolled user."""
+        needed = self.first(name, **origin)
+        assert isinstance(needed, signin.CodeNeeded), needed
+        return needed.attempt
+
+    def submit(self, attempt: signin.Attempt, answer: str) -> Any:
+        return self.run(signin.submit_code, attempt, answer)
+
+    def code(self, name: str, steps: int = 0) -> str:
+        """Return what the user's phone shows now, or some steps away from now."""
+        return totp(self.secrets[name], self.clock.now, steps)
+
+    def live_code(self, name: str) -> str:
+        """Return a code that is good, letting time pass if the present one is spent."""
+        last = models.Factor.get(models.Factor.user == self.row(name).id).last_step
+        while int(self.clock.now.timestamp()) // 30 <= last:
+            self.clock.forward(seconds=30)
+        return self.code(name)
+
+    def wrong_code(self, name: str) -> str:
+        """Return six digits that are right for no step near the present one."""
+        near = {self.code(name, steps) for steps in range(-25, 26)}
+        return next(code for code in ("000000", "111111", "222222") if code not in near)
+
+    def session(self, name: str, **origin: Any) -> Member:
+        """Open a full session for a user, by whatever the rules ask of them."""
+        result = self.first(name, **origin)
+        if isinstance(result, signin.CodeNeeded):
+            result = self.submit(result.attempt, self.live_code(name))
+        assert isinstance(result, signin.Admitted), result
+        if isinstance(result.session.step, MustEnrol):
+            self.wizard(name, Member(result.session.id))
+            result = self.run(signin.advance, result.session.id)
+        assert isinstance(result.session.step, SignedIn), result
+        return Member(result.session.id)
+
+    def restricted(self, name: str, step: type[MustEnrol | MustChangePassword | NeedCode]) -> signin.Session:
+        """Open a restricted session by password alone."""
+        result = self.first(name)
+        assert isinstance(result, signin.Admitted), result
+        assert isinstance(result.session.step, step), result
+        return result.session
+
+    def wizard(self, name: str, actor: Actor) -> enrollment.Enrolled:
+        """Go through the enrolment wizard, which a test sees to be open for this actor."""
+        pending = self.run(enrollment.begin_app, actor)
+        assert isinstance(pending, enrollment.PendingApp), pending
+        enrolled = self.run(enrollment.confirm_app, actor, pending, totp(pending.secret, self.clock.now))
+        assert isinstance(enrolled, enrollment.Enrolled), enrolled
+        self.secrets[name] = pending.secret
+        if enrolled.recovery_codes:
+            self.recovery[name] = enrolled.recovery_codes
+        return enrolled
+
+    def enrol(self, name: str) -> Member:
+        """Enrol a user and have the recovery codes saved; return their full session."""
+        member = self.session(name)
+        if name not in self.secrets:
+            self.wizard(name, member)
+        self.run(enrollment.confirm_saved, member)
+        return member
+
+    def person(self, name: str, *roles: Role, **options: Any) -> Member:
+        """Create a user and return an open session of theirs; administrators enrol on the way."""
+        return self.session(self.user(name, *roles, **options))
+
+    def lock(self, name: str) -> None:
+        """Lock an enrolled user by seven wrong codes."""
+        attempt = self.attempt(name)
+        for _ in range(7):
+            self.submit(attempt, self.wrong_code(name))
+        assert self.row(name).locked_at is not None
+
+    def one_time_password(self, name: str, actor: Actor = OPERATOR, password: str = PASSWORD) -> Any:
+        return self.run(credentials.set_one_time_password, actor, name, _hasher.hash(password))
+
+    def has_hash_of(self, name: str, password: str) -> bool:
+        return _hasher.verify(self.row(name).password_hash or "", password)
+
+    # Looking
+
+    def events(self, *, user: str | None = None, last: int | None = None) -> list[str]:
+        """Return the kinds of the audit rows, oldest first."""
+        query = models.AuditEntry.select().order_by(models.AuditEntry.id)
+        rows = [row.event for row in query if user is None or row.user == user]
+        return rows if last is None else rows[-last:]
+
+    def dump(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return every row of every table."""
+        return {table._meta.table_name: sorted(table.select().tuples(), key=repr) for table in models.TABLES}
+
+    def file_bytes(self) -> bytes:
+        """Return all that lies on the disk: the database and its side files."""
+        return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob(self.path.name + "*")))
+
+
+class PassingWorld(World):
+    """A world in a folder of its own: for Hypothesis, which shares fixtures between examples."""
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="twofold-test-", ignore_cleanup_errors=True)
+        super().__init__(Path(self._folder.name))
+
+    def close(self) -> None:
+        super().close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def copy_home(world: World, folder: Path) -> Path:
+    """Copy the database file elsewhere, side files included."""
+    for path in world.path.parent.glob(world.path.name + "*"):
+        shutil.copy(path, folder / path.name)
+    return folder / world.path.name
+
+
+def names_of(rows: Iterable[Any]) -> list[str]:
+    return [row.name for row in rows]
