@@ -53,8 +53,8 @@ def parse(pasted: str) -> PublicKey | KeyFault:
     """Read a public key in the form of an `authorized_keys` line without options."""
     if "PRIVATE KEY" in pasted or "PuTTY-User-Key-File" in pasted:
         return KeyFault.PRIVATE
-    words = pasted.split(maxsplit=2) if len(pasted) <= _MAX_LENGTH else []
-    if len(words) < _WORDS:
+    words = pasted.split() if len(pasted) <= _MAX_LENGTH else []
+    if len(words) < _WORDS or len(pasted.strip().splitlines()) > 1:
         return KeyFault.UNREADABLE
     algorithm, blob = words[0], words[1]
     try:
