@@ -2,14 +2,10 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile(
     "twofold", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

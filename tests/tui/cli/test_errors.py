@@ -1,0 +1,111 @@
+"""Errors reach a person as one line on stderr that says what to do."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tui.cli import main as cli_main
+from tui.cli.main import _COMMANDS, cli
+
+
+def one_line(err: str) -> str:
+    assert err.endswith("\n")
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("frob",), "See: twofold --help"),
+        (("user", "frob"), "See: twofold user --help"),
+        (("user", "add"), "See: twofold user add --help"),
+        (("user", "add", "x"), "--email"),
+        (("user", "edit", "anna"), "--email or --name"),
+        (("policy", "set", "--mode", "permanent"), "'off', 'optional', 'required'"),
+        (("policy", "set", "--mode", "off"), "--yes"),
+        (("audit", "list", "--since", "yesterday"), "30m, 2h, 7d"),
+        (("audit", "list", "--since", "999999d"), "30m, 2h, 7d"),
+        (("serve", "--port", "70000"), "--port"),
+        ((), "needs a terminal"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
+    outcome = clinic(*arguments)
+    assert outcome.status == 2
+    assert says in one_line(outcome.err)
+    assert outcome.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("user", "show", "nobody"), "no such user"),
+        (("user", "unlock", "anna"), "not locked"),
+        (("user", "deactivate", "anna"), "last active"),
+        (("user", "add", "Anna", "--email", "b@clinic.example"), "already"),
+        (("user", "add", "ben", "--email", "ANNA@clinic.example"), "e-mail"),
+        (("user", "add", "ben", "--email", "rubbish"), "e-mail address"),
+        (("user", "add", "-", "--email", "b@clinic.example"), "user name"),
+        (("user", "key", "remove", "anna", "SHA256:x"), "no such key"),
+        (("policy", "set", "--mode", "optional", "--yes"), "already"),
+        (("init", "--account", "x", "--admin", "y", "--email", "z@z.example"), "initialised already"),
+    ],
+)
+def test_a_refused_operation_is_one_line_and_status_1(clinic, arguments, says):
+    outcome = clinic(*arguments)
+    assert outcome.status == 1
+    assert says in one_line(outcome.err)
+    assert outcome.out == ""
+
+
+def test_an_unforeseen_error_shows_its_place_and_nothing_that_was_typed(run, monkeypatch):
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise RuntimeError("hunter2hunter2")
+
+    monkeypatch.setattr(cli, "main", fail)
+    outcome = run("user", "list")
+    assert outcome.status == 1
+    assert "RuntimeError" in one_line(outcome.err)
+    assert "hunter2" not in outcome.err
+
+
+def test_escape_sequences_in_an_argument_are_shown_as_text(clinic):
+    outcome = clinic("user", "show", "\x1b]0;owned\x07")
+    assert "\x1b" not in outcome.err
+    outcome = clinic("\x1b[31mfrob")
+    assert "\x1b" not in one_line(outcome.err)
+
+
+def test_a_closed_pipe_is_no_error_report(home, clinic):
+    program = Path(sys.executable).with_name("twofold")
+    shell = f"{program} --home {home} audit list | true"
+    ended = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=True)
+    assert "Traceback" not in ended.stderr
+    assert "Internal error" not in ended.stderr
+
+
+def _commands(group, path=()):
+    names = group.list_commands(None) if path == () else group.commands
+    for name in names:
+        command = group.get_command(None, name)
+        yield (*path, name), command
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", [(), *(path for path, _ in _commands(cli))], ids=" ".join)
+def test_every_command_has_help_with_an_example_that_names_it(run, path):
+    outcome = run(*path, "--help")
+    assert outcome.status == 0
+    assert re.search(r"Examples?:", outcome.out)
+    assert f"twofold {' '.join(path)}".strip() in outcome.out.split("Example", 1)[1]
+
+
+def test_every_command_of_the_group_can_be_loaded():
+    assert sorted(path[0] for path, _ in _commands(cli) if len(path) == 1) == sorted(_COMMANDS)
+    assert cli_main is not None

@@ -1,0 +1,227 @@
+"""The home: who may read it, what is refused, and that nothing is created silently."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.storage import database
+from data.storage.home import Home
+
+NAMES = {"twofold.toml", "twofold.db", "master.key", "ssh_host_ed25519_key"}
+PROGRAM = Path(sys.executable).with_name("twofold")
+
+
+def modes(home: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()}
+
+
+def test_init_makes_four_private_files_in_a_private_directory(home, clinic):
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert modes(home) == dict.fromkeys(NAMES, 0o600)
+
+
+def test_side_files_of_the_database_are_private_too_under_a_wide_umask(home, clinic):
+    old = os.umask(0)
+    try:
+        reader = sqlite3.connect(home / "twofold.db")
+        reader.execute("select * from user").fetchall()
+        subprocess.run(
+            [PROGRAM, "--home", home, "user", "require", "anna"], check=True, capture_output=True, timeout=60
+        )
+        side_files = {name: mode for name, mode in modes(home).items() if name not in NAMES}
+        reader.close()
+    finally:
+        os.umask(old)
+    assert side_files
+    assert set(side_files.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("what", "mode"), [("", 0o755), ("", 0o710), ("master.key", 0o640), ("twofold.db", 0o604)]
+)
+def test_a_home_with_wider_modes_is_refused_with_the_chmod_line(home, clinic, what, mode):
+    path = home / what if what else home
+    path.chmod(mode)
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    right = "chmod 600" if what else "chmod 700"
+    assert f"{right} {path}" in outcome.err
+    path.chmod(0o600 if what else 0o700)
+    assert clinic("user", "list").status == 0
+
+
+@pytest.mark.parametrize("name", ["master.key", "ssh_host_ed25519_key", "twofold.db"])
+def test_a_missing_file_is_refused_and_not_made_anew(home, clinic, name):
+    (home / name).unlink()
+    for command in (("serve", "--port", "0"), ("user", "list")):
+        outcome = clinic(*command)
+        assert outcome.status == 1
+        assert name in outcome.err
+        assert "backup" in outcome.err
+        assert not (home / name).exists()
+
+
+def test_serve_without_an_installation_names_init_and_creates_nothing(home, run):
+    outcome = run("serve", "--port", "0")
+    assert outcome.status == 1
+    assert outcome.err.rstrip().endswith(f"twofold --home {home} init")
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 1000, b"SQLite format 3\0" + bytes(100)])
+def test_a_foreign_database_is_refused(home, clinic, content):
+    (home / "twofold.db").write_bytes(content)
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    assert "twofold.db" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_another_programs_sqlite_database_is_refused_and_left_as_it_is(home, clinic):
+    database = home / "twofold.db"
+    database.unlink()
+    other = sqlite3.connect(database)
+    other.execute("create table user (name text)")
+    other.commit()
+    other.close()
+    database.chmod(0o600)
+    before = database.read_bytes()
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    assert "not a Twofold database" in outcome.err
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "zz", "00" * 31])
+def test_a_damaged_master_key_is_refused(home, clinic, content):
+    (home / "master.key").write_text(content)
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    assert "master key" in outcome.err
+
+
+def test_another_installations_master_key_is_refused(home, clinic):
+    (home / "master.key").write_text("ab" * 32)
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    assert "sealed under" in outcome.err
+    assert "abab" not in outcome.err
+
+
+def test_a_damaged_host_key_is_refused(home, clinic):
+    (home / "ssh_host_ed25519_key").write_text("rubbish")
+    outcome = clinic("hostkey")
+    assert outcome.status == 1
+    assert "host key" in outcome.err
+
+
+def test_hostkey_prints_what_ssh_keygen_prints(home, clinic, require_program, tmp_path):
+    keygen = require_program("ssh-keygen")
+    outcome = clinic("hostkey", "--port", "2222")
+    assert outcome.out.startswith("[127.0.0.1]:2222 ssh-ed25519 ")
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(outcome.out)
+    shown = subprocess.run([keygen, "-lf", known_hosts], capture_output=True, text=True, check=True)
+    assert outcome.err.strip() in shown.stdout
+    found = subprocess.run(
+        [keygen, "-F", "[127.0.0.1]:2222", "-f", known_hosts], capture_output=True, text=True, check=True
+    )
+    assert "found" in found.stdout
+
+
+def test_only_one_server_holds_a_home(home, clinic):
+    with Home(home).serving():
+        outcome = clinic("serve", "--port", "0")
+    assert outcome.status == 1
+    assert "Another server" in outcome.err
+
+
+def test_init_needs_no_default_and_fails_clearly_without_a_terminal(home, run):
+    for missing, given in {
+        "--account": (),
+        "--admin": ("--account", "Clinic"),
+        "--email": ("--account", "Clinic", "--admin", "anna"),
+    }.items():
+        outcome = run("init", *given)
+        assert outcome.status == 2
+        assert missing in outcome.err
+        assert "no terminal" in outcome.err
+        assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("admin", "email", "password"),
+    [("An na", "a@clinic.example", "x" * 3), ("anna", "rubbish", None), ("anna", "a@b.example", "short")],
+)
+def test_a_refused_init_leaves_nothing_and_can_be_tried_again(home, run, admin, email, password):
+    stdin, option = (f"{password}\n", ("--password-stdin",)) if password else ("", ())
+    outcome = run("init", "--account", "Clinic", "--admin", admin, "--email", email, *option, stdin=stdin)
+    assert outcome.status == 1
+    assert not (home / "twofold.db").exists()
+    assert run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example").status == 0
+
+
+def test_init_prints_a_one_time_password_only_when_it_made_one(home, run):
+    outcome = run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
+    assert "One-time password of anna: " in outcome.out
+
+
+def test_a_password_from_standard_input_is_not_printed(clinic, home):
+    outcome = clinic(
+        "user", "add", "ben", "--email", "b@b.example", "--password-stdin", stdin="another long one\n"
+    )
+    assert outcome.status == 0
+    assert "another" not in outcome.out + outcome.err
+
+
+@pytest.fixture
+def later_version(tmp_path, monkeypatch):
+    """This program, as if it had one migration more."""
+    migrations = tmp_path / "migrations"
+    shutil.copytree(database._MIGRATIONS, migrations)
+    (migrations / "0002_note.py").write_text(
+        "def up(migrator, db):\n    db.execute_sql('create table note (text text)')\n"
+    )
+    monkeypatch.setattr(database, "_MIGRATIONS", migrations)
+
+
+def test_an_older_schema_is_refused_until_upgrade_has_copied_and_migrated_it(home, clinic, later_version):
+    before = (home / "twofold.db").read_bytes()
+    outcome = clinic("serve", "--port", "0")
+    assert outcome.status == 1
+    assert outcome.err.rstrip().endswith(f"twofold --home {home} upgrade")
+
+    outcome = clinic("upgrade")
+    assert outcome.status == 0, outcome.err
+    (backup,) = home.glob("twofold.db.*.backup")
+    assert modes(home)[backup.name] == 0o600
+    with contextlib.closing(sqlite3.connect(backup)) as copy:
+        assert copy.execute("select name from user").fetchall() == [("anna",)]
+        assert not copy.execute("select * from sqlite_master where name = 'note'").fetchall()
+    assert len(backup.read_bytes()) == len(before)
+    assert clinic("user", "list").status == 0
+    assert clinic("upgrade").out == "The database is up to date.\n"
+
+
+def test_a_migration_that_fails_changes_nothing(home, clinic, later_version):
+    (database._MIGRATIONS / "0003_broken.py").write_text("def up(migrator, db):\n    raise ValueError\n")
+    outcome = clinic("upgrade")
+    assert outcome.status == 1
+    with contextlib.closing(sqlite3.connect(home / "twofold.db")) as present:
+        assert not present.execute("select * from sqlite_master where name = 'note'").fetchall()
+
+
+def test_a_newer_schema_is_refused_and_says_so(home, clinic):
+    with sqlite3.connect(home / "twofold.db") as database:
+        database.execute("insert into schema_migration (name, applied) values ('9999_later', '2030-01-01')")
+    for command in (("serve", "--port", "0"), ("upgrade",), ("user", "list")):
+        outcome = clinic(*command)
+        assert outcome.status == 1
+        assert "newer version" in outcome.err

@@ -1,0 +1,66 @@
+"""`twofold.toml`: every default shown, and what is wrong said by name."""
+
+import re
+from dataclasses import asdict
+
+import pytest
+
+from data.storage.hashing import HashCost
+from data.storage.home import HomeError
+from sshserver.limits import Limits
+from tui import settings
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "twofold.toml"
+
+
+def test_the_template_changes_nothing_and_shows_every_default(file):
+    file.write_text(settings.template())
+    untouched = settings.load(file)
+    file.write_text(re.sub(r"^#(\w+ = )", r"\1", settings.template(), flags=re.MULTILINE))
+    assert settings.load(file) == untouched
+    file.unlink()
+    assert settings.load(file) == untouched
+
+
+def test_the_defaults_are_those_of_the_layers_below(file):
+    loaded = settings.load(file)
+    assert loaded.limits == Limits()
+    assert loaded.cost == HashCost()
+
+
+def test_what_is_set_is_used(file):
+    file.write_text(
+        '[server]\nport = 2022\n[limits]\nsessions_per_user = 3\n[enrolment]\nissuer = "Clinic"\n'
+    )
+    loaded = settings.load(file)
+    assert (loaded.port, loaded.limits.sessions_per_user, loaded.issuer) == (2022, 3, "Clinic")
+    assert asdict(loaded.limits) == asdict(Limits(sessions_per_user=3))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[sevrer]\nport = 1", "sevrer"),
+        ("[server]\nprot = 1", "prot"),
+        ("port = 1", "port"),
+        ("[server]\nport = 99999", "between 0 and 65535"),
+        ("[server]\nport = true", "a number"),
+        ("[server]\nport = '1'", "a number"),
+        ("[server]\nhost = 1", "in quotes"),
+        ("[passwords]\nargon2_memory_kib = 8", "between 8192"),
+        ("[log]\nlevel = 'loud'", "debug, info, warning, error"),
+        ("[enrolment]\nissuer = 'a name that is too long'", "12 characters"),
+        ("[enrolment]\nissuer = 'a:b'", "no colon"),
+        ("[limits]\nwrong_answers = 0", "between 1"),
+        ("[limits]\nidle_minutes = nan", "between 1"),
+        ("rub\x1bbish", "cannot be read"),
+    ],
+)
+def test_a_fault_is_said_by_name(file, text, says):
+    file.write_text(text)
+    with pytest.raises(HomeError, match=re.escape(says)) as error:
+        settings.load(file)
+    assert "\x1b" not in str(error.value)
