@@ -1,0 +1,362 @@
+"""The first factor: by password and by key, and what an outsider can tell from it."""
+
+import contextlib
+from itertools import pairwise
+
+import pytest
+from support.data_world import PASSWORD, START, SYSTEM, Clock, World
+
+from data.operations import credentials, directory, signin
+from data.operations.actors import Member
+from data.operations.signin import Admitted, CodeNeeded, FirstFactorRejected, TurnedAway
+from data.rules import publickeys, throttle
+from data.rules.facts import Application, Mode
+from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+PARSED = publickeys.parse(KEY)
+SECRET_TYPED_AS_NAME = "my-Secret.passw0rd"
+
+
+@contextlib.contextmanager
+def statements(world: World):
+    """Collect the SQL that the connection of this thread runs, without its values."""
+    seen: list[str] = []
+    execute = world.database.execute_sql
+    world.database.execute_sql = lambda sql, *args, **kwargs: (
+        seen.append(sql),
+        execute(sql, *args, **kwargs),
+    )[1]
+    try:
+        yield seen
+    finally:
+        del world.database.execute_sql
+
+
+@contextlib.contextmanager
+def hashes(world: World):
+    """Count the password hashes that are computed."""
+    seen: list[int] = []
+    argon2 = world.services.hasher._argon2
+    hasher = world.services.hasher
+
+    class Counting:
+        def verify(self, *args):
+            seen.append(1)
+            return argon2.verify(*args)
+
+        def hash(self, *args):
+            seen.append(1)
+            return argon2.hash(*args)
+
+    hasher._argon2 = Counting()
+    try:
+        yield seen
+    finally:
+        hasher._argon2 = argon2
+
+
+def failures() -> dict[tuple[str, int], int]:
+    table = models.FirstFactorFailures
+    counted: dict[tuple[str, int], int] = {}
+    for row in table.select():
+        counted[row.source, row.minute] = counted.get((row.source, row.minute), 0) + row.count
+    return counted
+
+
+def test_a_right_password_signs_in_a_user_of_whom_no_code_is_asked(world):
+    world.user("anna")
+    admitted = world.first("anna")
+    assert isinstance(admitted, Admitted)
+    assert admitted.session.step == SignedIn()
+    assert world.events(user="anna", last=1) == ["signin.admitted"]
+    assert world.row("anna").last_signin_at == START
+
+
+def test_the_name_is_folded_before_it_is_looked_up(world):
+    world.user("anna")
+    assert isinstance(world.first(" ANNA "), Admitted)
+
+
+def test_a_key_that_the_user_holds_signs_in(world):
+    world.user("anna", key=PARSED)
+    admitted = world.first_by_key("anna", PARSED.fingerprint)
+    assert isinstance(admitted, Admitted)
+    assert models.PublicKey.get().last_used_at == START
+    assert models.Session.get().first_factor == "key"
+
+
+def test_the_candidate_names_the_keys_that_may_sign(world):
+    world.user("anna", key=PARSED)
+    assert world.run(signin.find_candidate, "anna", world.origin()).key_fingerprints == {PARSED.fingerprint}
+    world.set("anna", active=False)
+    assert world.run(signin.find_candidate, "anna", world.origin()).key_fingerprints == frozenset()
+
+
+def test_someone_elses_key_and_an_unknown_key_are_rejected_and_counted(world):
+    world.user("anna", key=PARSED)
+    world.user("bob")
+    assert world.first_by_key("bob", PARSED.fingerprint) == FirstFactorRejected()
+    assert world.first_by_key("anna", "SHA256:other") == FirstFactorRejected()
+    assert world.first_by_key("nobody", PARSED.fingerprint) == FirstFactorRejected()
+    assert sum(failures().values()) == 3
+
+
+def test_an_enrolled_user_is_asked_for_a_code_after_either_first_factor(world):
+    world.user("anna", key=PARSED)
+    world.enrol("anna")
+    assert isinstance(world.first("anna"), CodeNeeded)
+    assert isinstance(world.first_by_key("anna", PARSED.fingerprint), CodeNeeded)
+
+
+def test_an_enrolled_user_is_signed_in_without_a_code_while_the_mode_is_off(world):
+    world.enrol(world.user("anna"))
+    world.mode(Mode.OFF)
+    assert world.first("anna").session.step == SignedIn()
+
+
+@pytest.mark.parametrize("mode", [Mode.REQUIRED, Mode.PERMANENT])
+def test_a_user_who_must_enrol_gets_a_restricted_session(world, mode):
+    world.user("anna")
+    world.mode(mode)
+    admitted = world.first("anna")
+    assert admitted.session.step == MustEnrol()
+    assert models.Session.get().restricted
+    assert world.events(user="anna", last=1) == ["signin.restricted"]
+    assert world.row("anna").last_signin_at is None
+
+
+def test_a_one_time_password_opens_a_restricted_session(world):
+    world.user("anna", one_time=True)
+    assert world.first("anna").session.step == MustChangePassword()
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda world: None,
+        lambda world: world.user("anna"),
+        lambda world: (world.user("anna"), world.set("anna", active=False)),
+        lambda world: world.user("anna", password=None),
+        lambda world: world.enrol(world.user("anna")),
+        lambda world: (world.enrol(world.user("anna")), world.lock("anna")),
+    ],
+    ids=["unknown", "wrong password", "deactivated", "no password", "enrolled", "locked"],
+)
+def test_every_failure_takes_the_same_statements_and_one_hash(world, prepare):
+    world.user("witness")
+    with statements(world) as expected, hashes(world) as expected_hashes:
+        assert world.first("nobody-at-all", "wrong password") == FirstFactorRejected()
+    prepare(world)
+    world.clock.forward(minutes=1)
+    with statements(world) as seen, hashes(world) as seen_hashes:
+        assert world.first("anna", "wrong password") == FirstFactorRejected()
+    assert seen == expected
+    assert len(seen) >= 3
+    assert len(seen_hashes) == len(expected_hashes) == 1
+
+
+def test_the_right_password_of_a_deactivated_user_looks_like_an_unknown_user(world):
+    world.user("anna")
+    world.set("anna", active=False)
+    with statements(world) as unknown:
+        assert world.first("nobody") == FirstFactorRejected()
+    with statements(world) as deactivated:
+        assert world.first("anna") == FirstFactorRejected()
+    assert deactivated == unknown
+    assert world.events(user="anna") == ["user.created"]
+
+
+def test_a_name_that_cannot_exist_takes_the_same_statements_too(world):
+    with statements(world) as unknown:
+        world.first("nobody")
+    with statements(world) as rubbish:
+        assert world.first("\x1b \ud800 DROP TABLE") == FirstFactorRejected()
+    assert rubbish == unknown
+
+
+def test_an_empty_password_never_signs_in_where_there_is_none(world):
+    world.user("anna", password=None)
+    assert world.first("anna", "") == FirstFactorRejected()
+    assert world.first("nobody", "") == FirstFactorRejected()
+
+
+def test_someone_locked_is_told_so_only_after_the_first_factor(world):
+    world.enrol(world.user("anna"))
+    world.lock("anna")
+    assert world.first("anna", "wrong password") == FirstFactorRejected()
+    assert world.first("anna") == TurnedAway(Refusal.LOCKED.value)
+    assert world.events(user="anna", last=1) == ["signin.turned_away"]
+
+
+def test_first_factor_failures_lock_nobody(world):
+    world.enrol(world.user("anna"))
+    for _ in range(50):
+        world.first("anna", "wrong password")
+    assert world.row("anna").attempts_left == 7
+    assert isinstance(world.first("anna"), CodeNeeded)
+
+
+def test_failures_are_counted_per_source_and_minute_and_audited_nowhere(world):
+    world.user("anna")
+    before = world.events()
+    for _ in range(3):
+        world.first("anna", "wrong", address="2001:db8::1")
+        world.first("nobody", "wrong", address="2001:db8::2%eth0")
+    world.clock.forward(minutes=1)
+    world.first("anna", "wrong", address="::ffff:192.0.2.9")
+    minute = int(START.timestamp()) // 60
+    assert failures() == {("2001:db8::/64", minute): 6, ("192.0.2.9", minute + 1): 1}
+    assert world.events() == before
+
+
+def test_what_is_typed_as_an_unknown_name_lies_nowhere_on_the_disk(world):
+    world.user("anna")
+    for typed in (SECRET_TYPED_AS_NAME, SECRET_TYPED_AS_NAME.lower(), "Tr0ub4dor & 3 typed here"):
+        world.first(typed, "some-password-typed")
+    assert sum(failures().values()) == 3
+    on_disk = world.file_bytes().lower()
+    assert b"anna@clinic.example" in on_disk
+    for typed in (SECRET_TYPED_AS_NAME, "Tr0ub4dor", "some-password-typed"):
+        assert typed.lower().encode() not in on_disk
+
+
+def test_what_is_typed_as_a_name_is_not_shown_by_repr(world):
+    candidate = world.run(signin.find_candidate, SECRET_TYPED_AS_NAME, world.origin())
+    assert SECRET_TYPED_AS_NAME.lower() not in repr(candidate).lower()
+    assert candidate.password_hash not in repr(candidate)
+
+
+def delay(world: World, name: str, address: str = "192.0.2.1") -> float:
+    candidate = world.run(signin.find_candidate, name, world.origin(address=address))
+    return world.run(signin.first_factor_delay, candidate)
+
+
+def test_a_source_waits_longer_for_a_name_it_got_wrong_and_other_sources_do_not(world):
+    world.user("anna")
+    waits = [delay(world, "anna")]
+    for _ in range(8):
+        world.first("anna", "wrong")
+        waits.append(delay(world, "anna"))
+    assert waits[0] == 0 < waits[-1]
+    assert all(earlier <= later for earlier, later in pairwise(waits))
+    assert delay(world, "anna", "198.51.100.1") == 0
+    assert delay(world, "bob") == 0
+
+
+def test_an_unknown_name_waits_as_long_as_a_known_one(world):
+    world.user("anna")
+    for name in ("anna", "nobody"):
+        for _ in range(5):
+            world.first(name, "wrong")
+    assert delay(world, "anna") == delay(world, "nobody") > 0
+
+
+def test_a_source_that_tries_many_names_waits_for_all_of_them(world):
+    for number in range(throttle.FREE_PER_SOURCE + 1):
+        world.first(f"user{number}", "wrong")
+    assert delay(world, "someone-new") > 0
+
+
+def test_failures_are_forgotten_after_their_window(world):
+    for _ in range(8):
+        world.first("anna", "wrong")
+    world.clock.forward(minutes=throttle.WINDOW_MINUTES - 1)
+    assert delay(world, "anna") > 0
+    world.clock.forward(minutes=1)
+    assert delay(world, "anna") == 0
+
+
+async def test_the_wait_is_kept_before_the_password_is_looked_at(world, monkeypatch):
+    world.user("anna")
+    for _ in range(8):
+        world.first("anna", "wrong")
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("data.operations.signin.asyncio.sleep", sleep)
+    candidate = await world.store.read(signin.find_candidate, "anna", world.origin())
+    assert isinstance(await signin.prove_password(world.store, candidate, PASSWORD), Admitted)
+    assert slept == [delay(world, "anna")]
+
+
+async def test_a_password_is_proven_off_the_event_loop_as_well(world):
+    world.user("anna")
+    candidate = await world.store.read(signin.find_candidate, "anna", world.origin())
+    assert isinstance(await signin.prove_password(world.store, candidate, PASSWORD), Admitted)
+    assert await signin.prove_password(world.store, candidate, "wrong") == FirstFactorRejected()
+    assert sum(failures().values()) == 1
+
+
+def test_a_password_changed_between_looking_up_and_judging_does_not_sign_in(world):
+    world.user("anna")
+    candidate = world.run(signin.find_candidate, "anna", world.origin())
+    world.one_time_password("anna")
+    assert world.run(signin.settle_password, candidate, right=True) == FirstFactorRejected()
+
+
+def test_a_user_deactivated_between_looking_up_and_judging_does_not_sign_in(world):
+    world.user("anna", key=PARSED)
+    candidate = world.run(signin.find_candidate, "anna", world.origin())
+    world.set("anna", active=False)
+    assert world.run(signin.settle_password, candidate, right=True) == FirstFactorRejected()
+    assert world.run(signin.prove_key, candidate, PARSED.fingerprint) == FirstFactorRejected()
+
+
+def test_a_decoy_judged_right_by_mistake_signs_nobody_in(world):
+    candidate = world.run(signin.find_candidate, "nobody", world.origin())
+    assert world.run(signin.settle_password, candidate, right=True) == FirstFactorRejected()
+
+
+def test_a_session_records_where_it_came_from(world):
+    world.user("anna")
+    world.first("anna", application=Application.LOCAL, address="::ffff:192.0.2.7")
+    session = models.Session.get()
+    assert (session.application, session.address) == ("local", "192.0.2.7")
+
+
+def test_an_ended_session_is_over_for_good(world):
+    member = world.person("anna")
+    world.run(signin.end_session, member.session_id)
+    world.clock.forward(minutes=1)
+    world.run(signin.end_session, member.session_id)
+    assert models.Session.get().ended_at == START
+    assert world.events(user="anna").count("signin.ended") == 1
+    assert isinstance(world.run(signin.advance, member.session_id), TurnedAway)
+
+
+def test_what_a_killed_server_left_open_is_ended_per_application(world):
+    world.user("anna")
+    ssh, local = world.session("anna"), world.session("anna", application=Application.LOCAL)
+    assert world.run(signin.end_all_sessions, Application.SSH) == 1
+    assert models.Session.get_by_id(ssh.session_id).ended_at == START
+    assert models.Session.get_by_id(local.session_id).ended_at is None
+
+
+def test_the_clock_of_the_transaction_stands_still(tmp_path):
+    class Ticking(Clock):
+        def __call__(self):
+            self.forward(seconds=1)
+            return self.now
+
+    world = World(tmp_path)
+    world.services = None
+    ticking = Ticking()
+    object.__setattr__(world.store.services, "clock", ticking)
+    moments = world.run(lambda tx: (tx.now, tx.now))
+    assert moments[0] == moments[1]
+    world.close()
+
+
+def test_a_new_user_made_with_a_key_signs_in_with_it_alone(world):
+    done = world.run(
+        directory.create_user,
+        Member(world.person("boss", SYSTEM).session_id),
+        directory.NewUser("carl", "carl@clinic.example", key=PARSED),
+    )
+    assert done.message == "User carl created."
+    assert isinstance(world.first_by_key("carl", PARSED.fingerprint), Admitted)
+    assert isinstance(world.run(credentials.add_key, Member(99), KEY), credentials.SessionOver)

@@ -1,0 +1,269 @@
+"""The second factor: counted, verified and spent, in whichever application it is given."""
+
+import pytest
+from support.data_world import OPERATOR, PASSWORD, SUPPORT, SYSTEM, World
+
+from data.operations import credentials, directory, signin
+from data.operations.actors import Member
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.results import Denied, Done
+from data.operations.signin import Admitted, CodeNeeded, TurnedAway
+from data.rules import publickeys, recovery
+from data.rules.facts import Application, Mode
+from data.rules.policy import MustEnrol, NeedCode, Refusal, SignedIn
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+
+
+@pytest.fixture
+def anna(world: World) -> str:
+    """An enrolled user whose last code is a minute old."""
+    world.enrol(world.user("anna"))
+    world.clock.forward(minutes=1)
+    return "anna"
+
+
+def test_a_right_code_signs_in(world, anna):
+    admitted = world.submit(world.attempt(anna), world.code(anna))
+    assert isinstance(admitted, Admitted)
+    assert admitted.session.step == SignedIn()
+    entry = models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get()
+    assert (entry.event, entry.detail) == ("signin.admitted", '{"methods": "password and code"}')
+
+
+def test_spaces_in_a_code_are_ignored(world, anna):
+    code = world.code(anna)
+    assert isinstance(world.submit(world.attempt(anna), f" {code[:3]} {code[3:]}\t"), Admitted)
+
+
+@pytest.mark.parametrize("steps", [-1, 0, 1])
+def test_a_code_of_a_neighbouring_step_is_good(world, anna, steps):
+    assert isinstance(world.submit(world.attempt(anna), world.code(anna, steps)), Admitted)
+
+
+@pytest.mark.parametrize("steps", [-2, 2])
+def test_a_code_of_a_farther_step_is_wrong_and_no_hint_at_the_clock_is_given(world, anna, steps):
+    assert world.submit(world.attempt(anna), world.code(anna, steps)) == CodeWrong(6)
+
+
+def test_a_replay_is_refused_and_audited_and_does_not_count(world, anna):
+    code = world.code(anna)
+    world.submit(world.attempt(anna), code)
+    world.clock.forward(seconds=13)
+    assert world.submit(world.attempt(anna), code) == CodeAlreadyUsed(next_in_seconds=17)
+    assert world.events(user=anna, last=1) == ["signin.code_replayed"]
+    assert world.row(anna).attempts_left == 7
+
+
+def test_a_replay_does_not_set_the_count_back(world, anna):
+    world.submit(world.attempt(anna), world.code(anna))
+    world.submit(world.attempt(anna), world.wrong_code(anna))
+    world.submit(world.attempt(anna), world.code(anna))
+    assert world.row(anna).attempts_left == 6
+
+
+def test_accepting_a_later_step_kills_the_earlier_ones(world, anna):
+    world.submit(world.attempt(anna), world.code(anna, 1))
+    assert isinstance(world.submit(world.attempt(anna), world.code(anna, 0)), CodeAlreadyUsed)
+    assert isinstance(world.submit(world.attempt(anna), world.code(anna, -1)), CodeAlreadyUsed)
+
+
+def test_a_code_is_good_once_whatever_the_application(world, anna):
+    code = world.code(anna)
+    ssh, local = world.attempt(anna), world.attempt(anna, application=Application.LOCAL)
+    assert isinstance(world.submit(ssh, code), Admitted)
+    assert isinstance(world.submit(local, code), CodeAlreadyUsed)
+
+
+def test_seven_wrong_codes_over_several_applications_lock(world, anna):
+    applications = [Application.SSH, Application.LOCAL]
+    attempts = [world.attempt(anna, application=each, address=f"192.0.2.{each}") for each in applications]
+    answers = [world.submit(attempts[number % 2], world.wrong_code(anna)) for number in range(7)]
+    assert answers == [*(CodeWrong(left) for left in (6, 5, 4, 3, 2, 1)), TurnedAway(Refusal.LOCKED.value)]
+    assert world.events(user=anna, last=2) == ["signin.code_wrong", "signin.locked"]
+    for attempt in attempts:
+        assert world.submit(attempt, world.code(anna)) == TurnedAway(Refusal.LOCKED.value)
+    assert world.row(anna).attempts_left == 0
+
+
+def test_fresh_codes_inside_a_session_count_on_the_same_count(world, anna):
+    member = world.session(anna)
+    for left in (6, 5, 4):
+        assert world.run(credentials.confirm_fresh_code, member, world.wrong_code(anna)) == CodeWrong(left)
+    assert world.submit(world.attempt(anna), world.wrong_code(anna)) == CodeWrong(3)
+
+
+def test_a_right_code_sets_the_count_back_to_seven(world, anna):
+    for _ in range(6):
+        world.submit(world.attempt(anna), world.wrong_code(anna))
+    assert isinstance(world.submit(world.attempt(anna), world.code(anna)), Admitted)
+    assert world.row(anna).attempts_left == 7
+
+
+def test_asking_for_the_first_factor_again_does_not_set_the_count_back(world, anna):
+    world.submit(world.attempt(anna), world.wrong_code(anna))
+    world.attempt(anna)
+    assert world.row(anna).attempts_left == 6
+
+
+@pytest.mark.parametrize("rubbish", ["", "12345", "1234567", "١٢٣٤٥٦", "\ud800", "x" * 5000, "'; --"])
+def test_rubbish_is_a_wrong_code_and_counts(world, anna, rubbish):
+    assert world.submit(world.attempt(anna), rubbish) == CodeWrong(6)
+
+
+def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
+    typed = world.recovery[anna][0].lower().replace("-", " ")
+    admitted = world.submit(world.attempt(anna), typed)
+    assert isinstance(admitted, Admitted)
+    assert world.events(user=anna, last=2) == ["recovery.used", "signin.admitted"]
+    assert world.submit(world.attempt(anna), typed) == CodeAlreadyUsed(None)
+    assert world.row(anna).attempts_left == 7
+
+
+def test_each_of_the_five_recovery_codes_is_good_once_and_few_left_is_said(world, anna):
+    codes = world.recovery[anna]
+    assert len(set(codes)) == recovery.CODES == 5
+    notices = [world.submit(world.attempt(anna), code).session.notices for code in codes]
+    assert notices[:2] == [(), ()]
+    assert [notice[0][: notice[0].index(".")] for notice in notices[2:]] == [
+        "2 recovery codes left",
+        "1 recovery code left",
+        "0 recovery codes left",
+    ]
+    assert all(isinstance(world.submit(world.attempt(anna), code), CodeAlreadyUsed) for code in codes)
+
+
+def test_few_left_is_said_at_a_sign_in_with_the_app_too(world, anna):
+    for code in world.recovery[anna][:3]:
+        world.submit(world.attempt(anna), code)
+    assert "2 recovery codes left" in world.submit(world.attempt(anna), world.code(anna)).session.notices[0]
+
+
+def test_a_wrong_recovery_code_with_a_right_selector_counts(world, anna):
+    selector = world.recovery[anna][0][:5]
+    assert world.submit(world.attempt(anna), selector + "0000-0000-0000") == CodeWrong(6)
+
+
+def test_nobody_signs_in_with_someone_elses_code(world, anna):
+    world.enrol(world.user("bob"))
+    world.clock.forward(minutes=1)
+    assert world.submit(world.attempt(anna), world.code("bob")) == CodeWrong(6)
+    assert world.submit(world.attempt(anna), world.recovery["bob"][0]) == CodeWrong(5)
+
+
+def test_unlocking_gives_all_attempts_back(world, anna):
+    world.lock(anna)
+    assert world.run(directory.unlock, world.person("boss", SYSTEM), anna) == Done(
+        "User anna is unlocked and has 7 attempts again."
+    )
+    assert world.row(anna).attempts_left == 7
+    world.clock.forward(minutes=1)
+    assert isinstance(world.submit(world.attempt(anna), world.code(anna)), Admitted)
+
+
+def test_support_never_unlocks_and_the_operator_can(world, anna):
+    world.lock(anna)
+    assert isinstance(world.run(directory.unlock, world.person("helper", SUPPORT), anna), Denied)
+    assert world.row(anna).locked_at is not None
+    assert isinstance(world.run(directory.unlock, OPERATOR, anna), Done)
+
+
+def test_unlocking_someone_who_is_not_locked_is_denied_and_resets_nothing(world, anna):
+    world.submit(world.attempt(anna), world.wrong_code(anna))
+    assert isinstance(world.run(directory.unlock, OPERATOR, anna), Denied)
+    assert world.row(anna).attempts_left == 6
+
+
+def test_a_locked_admins_own_session_cannot_unlock_them(world):
+    boss = world.person("boss", SYSTEM)
+    world.clock.forward(minutes=1)
+    world.lock("boss")
+    denied = world.run(directory.unlock, boss, "boss")
+    assert denied.message == Refusal.LOCKED.value
+    assert world.row("boss").locked_at is not None
+
+
+def test_a_password_changed_before_the_second_factor_is_not_admitted(world, anna):
+    attempt = world.attempt(anna)
+    world.one_time_password(anna)
+    result = world.submit(attempt, world.code(anna))
+    assert isinstance(result, TurnedAway)
+    assert world.events(user=anna, last=1) == ["signin.turned_away"]
+
+
+def test_a_key_removed_before_the_second_factor_is_not_admitted(world):
+    key = publickeys.parse(KEY)
+    world.user("anna", key=key)
+    world.enrol("anna")
+    world.clock.forward(minutes=1)
+    attempt = world.first_by_key("anna", key.fingerprint).attempt
+    world.run(credentials.remove_key, OPERATOR, key.fingerprint, name="anna")
+    assert isinstance(world.submit(attempt, world.code("anna")), TurnedAway)
+    assert world.events(user="anna", last=1) == ["signin.turned_away"]
+
+
+def test_a_key_stands_when_the_password_changes(world):
+    key = publickeys.parse(KEY)
+    world.user("anna", key=key)
+    world.enrol("anna")
+    world.clock.forward(minutes=1)
+    attempt = world.first_by_key("anna", key.fingerprint).attempt
+    world.one_time_password("anna")
+    assert isinstance(world.submit(attempt, world.code("anna")), Admitted)
+
+
+def test_a_user_deactivated_before_the_second_factor_is_turned_away(world, anna):
+    attempt = world.attempt(anna)
+    world.run(directory.set_active, OPERATOR, anna, active=False)
+    assert world.submit(attempt, world.code(anna)) == TurnedAway(Refusal.DEACTIVATED.value)
+
+
+def test_a_user_cleared_before_the_second_factor_is_asked_by_the_rules_again(world):
+    world.enrol(world.user("anna", required=True))
+    attempt = world.attempt("anna")
+    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    admitted = world.submit(attempt, "000000")
+    assert admitted.session.step == MustEnrol()
+    assert models.Session.get_by_id(admitted.session.id).restricted
+
+
+def test_the_rules_are_asked_again_when_the_mode_went_off_meanwhile(world, anna):
+    attempt = world.attempt(anna)
+    world.mode(Mode.OFF)
+    assert world.submit(attempt, "").session.step == SignedIn()
+    assert world.row(anna).attempts_left == 7
+
+
+def test_a_one_time_password_is_replaced_before_the_code_is_asked(world, anna):
+    world.one_time_password(anna)
+    session = world.restricted(anna, signin.MustChangePassword)
+    member = Member(session.id)
+    world.run(credentials.store_password, member, world.services.hasher.hash("another long password"))
+    advanced = world.run(signin.advance, session.id).session
+    assert (advanced.id, advanced.step) == (session.id, NeedCode())
+    assert models.Session.get_by_id(session.id).restricted
+    wrong = world.submit(advanced.attempt, world.wrong_code(anna))
+    assert wrong == CodeWrong(6)
+    done = world.submit(advanced.attempt, world.code(anna)).session
+    assert (done.id, done.step) == (session.id, SignedIn())
+    assert not models.Session.get_by_id(session.id).restricted
+    assert isinstance(world.first(anna, "another long password"), CodeNeeded)
+    assert isinstance(world.first(anna, PASSWORD), signin.FirstFactorRejected)
+
+
+def test_a_session_that_ended_before_its_code_came_is_not_admitted(world, anna):
+    world.one_time_password(anna)
+    session = world.restricted(anna, signin.MustChangePassword)
+    world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("another long one"))
+    attempt = world.run(signin.advance, session.id).session.attempt
+    world.run(signin.end_session, session.id)
+    assert isinstance(world.submit(attempt, world.code(anna)), TurnedAway)
+    assert models.Session.get_by_id(session.id).restricted
+    assert world.events(user=anna)[-1] != "signin.admitted"
+
+
+def test_a_code_is_shown_by_no_result(world, anna):
+    code = world.code(anna)
+    assert code not in repr(world.submit(world.attempt(anna), code))
+    assert code.encode() not in world.file_bytes()

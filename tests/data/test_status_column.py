@@ -1,0 +1,59 @@
+"""The status as SQL says the same as the rule."""
+
+from itertools import product
+
+import pytest
+from support.data_world import OPERATOR, START, World
+
+from data.operations import people
+from data.rules.facts import Mode, Policy, Role, Status, UserFacts
+from data.rules.policy import status
+from data.storage import models
+
+ROLE_SETS = [(), (Role.SUPPORT,), (Role.SYSTEM_ADMIN,), (Role.SECURITY_ADMIN,), tuple(Role)]
+
+
+def everyone(world: World) -> dict[str, UserFacts]:
+    """Put one user of each kind into the database."""
+    account = models.Account.get()
+    practice = models.Practice.get()
+    facts_by_name = {}
+    kinds = product((True, False), (True, False), (True, False), (True, False), ROLE_SETS)
+    for number, (active, locked, required, enrolled, roles) in enumerate(kinds):
+        user = models.User.create(
+            account=account,
+            practice=practice,
+            name=f"u{number}",
+            email=f"u{number}@clinic.example",
+            active=active,
+            locked_at=START if locked else None,
+            required=required,
+            attempts_left=7,
+            created_at=START,
+        )
+        for role in roles:
+            models.UserRole.create(user=user, role=role.value)
+        if enrolled:
+            models.Factor.create(user=user, kind="app", sealed_secret=b"", last_step=0, confirmed_at=START)
+        facts_by_name[user.name] = UserFacts(active, locked, False, required, enrolled, frozenset(roles))
+    return facts_by_name
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_the_database_computes_the_same_status_as_the_rule(world, mode):
+    facts = everyone(world)
+    policy = Policy(mode)
+    column = people.status_column(policy)
+    computed = dict(models.User.select(models.User.name, column).where(models.User.name != "admin").tuples())
+    assert computed == {name: status(policy, known).value for name, known in facts.items()}
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_filtering_the_table_by_a_status_finds_exactly_those_who_show_it(world, mode):
+    everyone(world)
+    world.mode(mode)
+    shown = world.run(people.list_users, OPERATOR, people.UserQuery(limit=500)).rows
+    for wanted in Status:
+        page = world.run(people.list_users, OPERATOR, people.UserQuery(status=wanted, limit=500))
+        assert [row.name for row in page.rows] == [row.name for row in shown if row.status is wanted]
+        assert page.total == len(page.rows)
