@@ -24,6 +24,9 @@ from data.rules.policy import (
 from data.storage import models
 from data.store import Store, Tx
 
+_CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
+_SESSION_OVER = "This session is over. Sign in again."
+
 RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
 
 
@@ -196,8 +199,10 @@ def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResu
 def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     """Judge the answer to the question for a code: count, verify, spend, audit and admit, all or nothing."""
     user = models.User.get_or_none(models.User.id == attempt.user_id)
-    if user is None or not _credential_stands(user, attempt):
-        return TurnedAway("Your key or password was changed meanwhile. Sign in again.")
+    if user is None:
+        return TurnedAway(_CREDENTIAL_CHANGED)
+    if reason := _ended_meanwhile(user, attempt):
+        return _turn_away(tx, user, attempt, reason)
     step = _step(user, attempt, code=False)
     if isinstance(step, Refused):
         return _turn_away(tx, user, attempt, step.reason)
@@ -249,7 +254,7 @@ def advance(tx: Tx, session_id: int) -> CodeResult:
     """
     session = models.Session.get_or_none(models.Session.id == session_id)
     if session is None or session.ended_at is not None:
-        return TurnedAway("This session is over. Sign in again.")
+        return TurnedAway(_SESSION_OVER)
     user = session.user
     attempt = Attempt(
         user.id,
@@ -259,8 +264,8 @@ def advance(tx: Tx, session_id: int) -> CodeResult:
         session.credential,
         session.id,
     )
-    if not _credential_stands(user, attempt):
-        return TurnedAway("Your key or password was changed meanwhile. Sign in again.")
+    if reason := _ended_meanwhile(user, attempt):
+        return _turn_away(tx, user, attempt, reason)
     step = _step(user, attempt, code=session.code_proven)
     if isinstance(step, Refused):
         return _turn_away(tx, user, attempt, step.reason)
@@ -294,6 +299,15 @@ def _credential_stands(user: models.User, attempt: Attempt) -> bool:
     return attempt.credential == f"password:{user.credential}"
 
 
+def _ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
+    """Say why what was proven before counts no more, whatever is proven next."""
+    if attempt.session_id is not None:
+        session = models.Session.get_or_none(models.Session.id == attempt.session_id)
+        if session is None or session.ended_at is not None:
+            return _SESSION_OVER
+    return None if _credential_stands(user, attempt) else _CREDENTIAL_CHANGED
+
+
 def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
     """Count a failure under its source and minute; of the name only a bucket is kept."""
     table = models.FirstFactorFailures
@@ -323,9 +337,9 @@ def _after_first_factor(
             return _admit(tx, user, attempt, step, method=None)
 
 
-def _turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: Refusal) -> TurnedAway:
-    _audit(tx, Event.TURNED_AWAY, user, attempt, reason=reason.value)
-    return TurnedAway(reason.value)
+def _turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
+    _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
+    return TurnedAway(str(reason))
 
 
 def _admit(
