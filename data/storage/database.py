@@ -1,10 +1,12 @@
 """The embedded database: opening it, knowing it for ours, and bringing its schema up to date."""
 
 import logging
+import sqlite3
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 
-from peewee import DatabaseError, SqliteDatabase
+from peewee import SqliteDatabase
 from playhouse.migrations import Runner
 
 APPLICATION_ID = 0x32464F4C
@@ -27,10 +29,6 @@ class SchemaState(Enum):
     NEWER = "newer"
 
 
-class ForeignDatabaseError(Exception):
-    """The file is no database of ours."""
-
-
 def open_sqlite(path: Path) -> SqliteDatabase:
     """Open the file at `path`; SQLite gives its side files the modes of the file itself.
 
@@ -47,25 +45,28 @@ def create_sqlite(path: Path) -> SqliteDatabase:
         FileExistsError: when there is a file already.
     """
     path.touch(mode=0o600, exist_ok=False)
+    # The mark goes into the file itself, before the write-ahead log stands beside it.
+    with closing(sqlite3.connect(path)) as marking:
+        marking.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        marking.commit()
     database = open_sqlite(path)
     with database.connection_context():
-        database.pragma("application_id", APPLICATION_ID)
         migrate(database)
     return database
 
 
-def schema_state(database: SqliteDatabase) -> SchemaState:
-    """Compare the database's schema with this program's.
+def is_ours(path: Path) -> bool:
+    """Whether a file bears our mark; it is looked at without opening it, so another's stays as it is.
 
-    Raises:
-        ForeignDatabaseError: when it is not ours at all.
+    Source: the SQLite file format, section 1.3: the magic string, and the application id at byte 68.
     """
-    try:
-        ours = database.pragma("application_id") == APPLICATION_ID
-    except DatabaseError:
-        ours = False
-    if not ours:
-        raise ForeignDatabaseError
+    with path.open("rb") as file:
+        header = file.read(100)
+    return header.startswith(b"SQLite format 3\0") and header[68:72] == APPLICATION_ID.to_bytes(4)
+
+
+def schema_state(database: SqliteDatabase) -> SchemaState:
+    """Compare the schema of a database of ours with this program's."""
     history = Runner(database, str(_MIGRATIONS)).status()
     if any(migration.path is None for migration in history):
         return SchemaState.NEWER

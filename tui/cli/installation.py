@@ -18,7 +18,7 @@ from data.operations.account import key_matches
 from data.operations.actors import Operator
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.rules.text import safe
-from data.storage.database import ForeignDatabaseError, SchemaState, open_sqlite, schema_state
+from data.storage.database import SchemaState, is_ours, open_sqlite, schema_state
 from data.storage.hashing import Hasher
 from data.storage.home import Home, HomeError
 from data.store import Services, Store
@@ -91,13 +91,11 @@ def state_of(home: Home, database: SqliteDatabase) -> SchemaState:
     Raises:
         HomeError: when the file is no database of ours, or cannot be read.
     """
+    if not is_ours(home.database):
+        raise HomeError(f"{home.database} is not a Twofold database. Restore it from a backup of this home.")
     try:
         with database.connection_context():
             return schema_state(database)
-    except ForeignDatabaseError:
-        raise HomeError(
-            f"{home.database} is not a Twofold database. Restore it from a backup of this home."
-        ) from None
     except OperationalError as error:
         raise HomeError(f"{home.database} cannot be opened: {safe(error)}.") from None
     except DatabaseError:
