@@ -1,0 +1,61 @@
+"""What is shipped: the three packages, whole, and under names that nothing else has taken."""
+
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = ("data", "sshserver", "tui")
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_each_top_level_package_belongs_to_this_distribution_alone(name):
+    assert set(packages_distributions()[name]) == {"twofold"}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_imported_package_is_the_one_of_this_project(name):
+    assert Path(__import__(name).__file__).parent == ROOT / name
+
+
+def test_the_wheel_lists_every_package():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    present = [
+        ".".join(init.parent.relative_to(ROOT).parts)
+        for layer in LAYERS
+        for init in (ROOT / layer).rglob("__init__.py")
+    ]
+    assert sorted(listed) == sorted(present)
+
+
+def test_the_wheel_takes_every_file_that_is_no_python():
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    taken = {
+        file.relative_to(ROOT)
+        for package, patterns in given.items()
+        for pattern in patterns
+        for file in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    present = {
+        file.relative_to(ROOT)
+        for layer in LAYERS
+        for file in (ROOT / layer).rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc")
+    }
+    assert present == taken
+
+
+def test_private_names_of_the_libraries_are_touched_in_the_two_shims_only():
+    """`_asyncssh_shim` and `_textual_shim` are why the two libraries are pinned exactly."""
+    shims = {ROOT / "sshserver" / "_asyncssh_shim.py", ROOT / "sshserver" / "_textual_shim.py"}
+    private_imports = [
+        f"{file.relative_to(ROOT)}: {line.strip()}"
+        for layer in LAYERS
+        for file in (ROOT / layer).rglob("*.py")
+        if file not in shims
+        for line in file.read_text().splitlines()
+        if line.strip().startswith(("from textual._", "from asyncssh._", "import textual._"))
+    ]
+    assert private_imports == []
