@@ -209,13 +209,9 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     if not isinstance(step, NeedCode):
         return _admit(tx, user, attempt, step, method=None)
     verdict = codes.judge(tx, user, answer, codes.Asker(attempt.origin.application, attempt.origin.address))
-    match verdict:
-        case Right():
-            return _admit(tx, user, attempt, _step(user, attempt, code=True), method=verdict)
-        case LockedNow():
-            return TurnedAway(Refusal.LOCKED.value)
-        case _:
-            return verdict
+    if isinstance(verdict, Right):
+        return _admit(tx, user, attempt, _step(user, attempt, code=True), method=verdict)
+    return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
 
 
 def end_session(tx: Tx, session_id: int) -> None:
