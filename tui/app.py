@@ -1,0 +1,116 @@
+"""The app: one person's session, in one terminal."""
+
+from typing import ClassVar
+
+from textual.command import Provider
+from textual.theme import Theme
+
+from data.operations import signin
+from data.operations.signin import Origin, Session
+from data.store import Clock, Store
+from sshserver.terminal import Terminal
+from tui.commands import DARK, LIGHT, TwofoldCommands
+from tui.screens.acting import ActingApp
+from tui.screens.activity import ActivityScreen
+from tui.screens.base import MainScreen
+from tui.screens.journey import SIGNED_OUT, lead_to_console
+from tui.screens.profile import ProfileScreen
+from tui.screens.security import SecurityScreen
+from tui.screens.users import UsersScreen
+
+_PLACES: list[tuple[str, str, type[MainScreen]]] = [
+    ("profile", "My profile", ProfileScreen),
+    ("users", "Users", UsersScreen),
+    ("security", "Security", SecurityScreen),
+    ("activity", "Activity", ActivityScreen),
+]
+_THEMES = (
+    Theme(
+        DARK,
+        primary="#6ea8d8",
+        secondary="#8a9bb0",
+        accent="#d8b36e",
+        warning="#d8b36e",
+        error="#e08080",
+        success="#8cc38c",
+        foreground="#d6dbe1",
+        background="#15191e",
+        surface="#1b2027",
+        panel="#252c35",
+    ),
+    Theme(
+        LIGHT,
+        dark=False,
+        primary="#1f5f99",
+        secondary="#55677a",
+        accent="#8a5a00",
+        warning="#8a5a00",
+        error="#a02828",
+        success="#256b32",
+        foreground="#20262d",
+        background="#f7f8fa",
+        surface="#ffffff",
+        panel="#e6eaef",
+    ),
+)
+
+
+class TwofoldApp(ActingApp):
+    """The terminal app of Twofold.
+
+    With a `session` it begins at that session's step; without one (on the host) it asks for both
+    factors itself, as coming from `origin`, and ends the session it opened. Its result is a last
+    line for the person, or None.
+    """
+
+    TITLE = "Twofold"
+    CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[type[Provider]]] = {TwofoldCommands}  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        session: Session | None,
+        clock: Clock,
+        origin: Origin | None = None,
+        terminal: Terminal | None = None,
+    ) -> None:
+        super().__init__(store, session=session, clock=clock, terminal=terminal or Terminal())
+        self._origin = origin
+        self._opens_session = session is None
+        for theme in _THEMES:
+            self.register_theme(theme)
+        self.theme = DARK
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.run_worker(lead_to_console(self, self._origin), group="journey")
+
+    async def on_unmount(self) -> None:
+        """End the session that was opened here; one that came from outside is ended there."""
+        if self._opens_session and self.session is not None:
+            await self.reach(lambda: self.store.run(signin.end_session, self.actor.session_id))
+
+    def places(self) -> list[tuple[str, str, str]]:
+        """Return key, name and title of each main screen that this person has."""
+        held = _PLACES if self.roles else _PLACES[:1]
+        return [(str(key), name, title) for key, (name, title, _) in enumerate(held, 1)]
+
+    def open_place(self, place: str) -> None:
+        """Go to one of the main screens, from wherever on them the person is."""
+        screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _PLACES}
+        self.run_worker(self._switch_to(screens[place]), group="places", exclusive=True)
+
+    async def _switch_to(self, screen: type[MainScreen]) -> None:
+        while isinstance(self.screen, MainScreen):
+            await self.pop_screen()
+        await self.push_screen(screen())
+
+    async def action_quit(self) -> None:
+        """Sign out."""
+        self.exit(SIGNED_OUT)
+
+    def action_help_quit(self) -> None:
+        """Say how to leave to those who try Ctrl+C."""
+        self.notify("Press q to sign out, or Ctrl+Q anywhere.")

@@ -1,0 +1,39 @@
+"""The command palette: the places, the keys of the screen, and the two themes."""
+
+from collections.abc import Iterator
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.types import IgnoreReturnCallbackType
+
+from tui.screens.acting import ActingApp
+from tui.screens.base import ActingScreen
+
+DARK, LIGHT = "twofold-dark", "twofold-light"
+
+
+class TwofoldCommands(Provider):
+    """Offers what the screen below the palette offers by keys, and the themes."""
+
+    def _commands(self) -> Iterator[tuple[str, str, IgnoreReturnCallbackType]]:
+        app, screen = self.app, self.screen
+        if not isinstance(app, ActingApp) or not isinstance(screen, ActingScreen):
+            return
+        for key, name, title in app.places():
+            yield f"Go to {title}", f"Key {key}", lambda name=name: app.open_place(name)
+        for key, words, action in screen.commands():
+            yield words, f"Key {key}", lambda action=action: screen.run_action(action)
+        for words, theme in (("Dark theme", DARK), ("Light theme", LIGHT)):
+            yield words, "Until you sign out", lambda theme=theme: setattr(app, "theme", theme)
+
+    async def discover(self) -> Hits:
+        """Yield all commands before anything is typed."""
+        for words, hint, run in self._commands():
+            yield DiscoveryHit(words, run, help=hint)
+
+    async def search(self, query: str) -> Hits:
+        """Yield the commands that match what is typed."""
+        matcher = self.matcher(query)
+        for words, hint, run in self._commands():
+            score = matcher.match(words)
+            if score > 0:
+                yield Hit(score, matcher.highlight(words), run, help=hint)

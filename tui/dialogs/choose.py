@@ -1,0 +1,43 @@
+"""Asks for one of several choices."""
+
+from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
+
+from rich.text import Text
+from textual.widget import Widget
+from textual.widgets import OptionList
+
+from data.rules.text import safe
+from tui.dialogs.dialog import Dialog
+
+C = TypeVar("C")
+
+
+class ChooseDialog(Dialog[tuple[C]], Generic[C]):
+    """Offers a list; the choice comes wrapped in a tuple, so that None can be one."""
+
+    AUTO_FOCUS = "OptionList"
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, C]], present: C | None = None) -> None:
+        super().__init__(title, "Choose")
+        self._choices = choices
+        self._present = present
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the list."""
+        yield OptionList(*(Text(safe(words)) for words, _ in self._choices), markup=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Begin at the present choice."""
+        values = [value for _, value in self._choices]
+        at = values.index(self._present) if self._present in values else 0
+        self.query_one(OptionList).highlighted = at
+
+    def on_option_list_option_selected(self) -> None:
+        """Take Enter or a click as the answer."""
+        self.action_answer()
+
+    def answer(self) -> tuple[C] | None:
+        """Return the highlighted choice."""
+        at = self.query_one(OptionList).highlighted
+        return None if at is None else (self._choices[at][1],)

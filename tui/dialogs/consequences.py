@@ -1,0 +1,150 @@
+"""What each act on a user will do, in words, for the question before it."""
+
+from data.operations.account import ModePreview
+from data.operations.people import UserDetail
+from data.rules.facts import Mode, Policy, Status, UserFacts
+from data.rules.policy import ATTEMPTS, status
+from tui.dialogs.confirm import Question
+from tui.widgets.words import MODE_WORDS, counted
+
+
+def _without_factor(user: UserDetail, *, required: bool) -> str:
+    """Say what comes after a user's factors are gone, by asking the rules."""
+    facts = UserFacts(active=user.active, required=required, roles=user.roles)
+    match status(Policy(user.mode), facts):
+        case Status.PENDING:
+            return f"{user.name} must set it up again at the next sign-in."
+        case Status.NOT_AVAILABLE:
+            return "The mode is off, so nothing is asked of them until it is turned on."
+        case _:
+            return f"{user.name} signs in with the password or SSH key alone from then on."
+
+
+def require(user: UserDetail) -> Question:
+    """Describe requiring two-factor authentication, or stopping to."""
+    if user.required:
+        return Question(
+            f"Stop requiring 2FA of {user.name}?",
+            f"The flag of {user.name} is removed. What they have set up stays. Where the account or a role "
+            "requires two-factor authentication, it is still asked.",
+            "Stop requiring",
+        )
+    now = (
+        "They have set it up already and cannot turn it off any more."
+        if user.enrolled_at
+        else f"{user.name} must set it up at the next sign-in."
+    )
+    rests = " While the mode is off this rests: turn it on under 3 Security." if user.mode is Mode.OFF else ""
+    return Question(f"Require 2FA of {user.name}?", f"{now}{rests}", "Require")
+
+
+def disable(user: UserDetail) -> Question:
+    """Describe removing flag, factors and codes."""
+    return Question(
+        f"Disable 2FA of {user.name}?",
+        f"The authenticator app, the recovery codes and the flag of {user.name} are removed. "
+        + _without_factor(user, required=False),
+        "Disable",
+    )
+
+
+def clear(user: UserDetail) -> Question:
+    """Describe removing factors and codes while keeping the flag."""
+    return Question(
+        f"Clear the 2FA data of {user.name}?",
+        f"For a new or a lost phone: the authenticator app and the recovery codes of {user.name} are "
+        "removed. Whether it is required of them stays as it is. "
+        + _without_factor(user, required=user.required),
+        "Clear",
+    )
+
+
+def unlock(user: UserDetail) -> str:
+    """Describe unlocking."""
+    return (
+        f"{user.name} can sign in again and has all {ATTEMPTS} attempts. Make sure that it was them: "
+        "someone may know their password. The reason goes into the activity."
+    )
+
+
+def one_time_password(user: UserDetail) -> Question:
+    """Describe a new one-time password."""
+    return Question(
+        f"New one-time password for {user.name}?",
+        f"The present password of {user.name} stops working. The new one is shown to you once, and they must "
+        "replace it when they sign in with it.",
+        "Make one",
+    )
+
+
+def activate(user: UserDetail) -> Question:
+    """Describe deactivating a user, or activating one again."""
+    if user.active:
+        return Question(
+            f"Deactivate {user.name}?",
+            f"{user.name} cannot sign in any more, and open sessions of theirs end. Nothing is deleted; "
+            "they can be activated again.",
+            "Deactivate",
+        )
+    return Question(
+        f"Activate {user.name}?",
+        f"{user.name} can sign in again, with what they had set up before.",
+        "Activate",
+    )
+
+
+def remove_key(fingerprint: str, whose: str) -> Question:
+    """Describe removing an SSH key."""
+    return Question("Remove this SSH key?", f"{fingerprint}\nIt does not sign {whose} in any more.", "Remove")
+
+
+def turn_off() -> Question:
+    """Describe turning one's own two-factor authentication off."""
+    return Question(
+        "Turn off two-factor authentication?",
+        "Your authenticator app and your recovery codes are removed. You sign in with your password or "
+        "SSH key alone from then on.",
+        "Turn off",
+    )
+
+
+def new_recovery_codes(left: int) -> Question:
+    """Describe making new recovery codes."""
+    return Question(
+        "Make new recovery codes?",
+        f"Five new codes are made and shown to you. The old ones ({left} left) stop working.",
+        "Make new ones",
+    )
+
+
+def affected(preview: ModePreview) -> list[str]:
+    """Say whom a change of the mode affects, a sentence for each group."""
+    lines = [MODE_WORDS[preview.after]]
+    if preview.after is Mode.OFF:
+        return lines
+    lines.append(
+        f"{counted(preview.ready, 'person has', 'people have')} set it up and will be asked for a code."
+    )
+    if preview.pending:
+        others = preview.pending - len(preview.pending_names)
+        names = ", ".join(preview.pending_names) + (f" and {others} more" if others else "")
+        lines.append(
+            f"{counted(preview.pending, 'person', 'people')} must set it up at the next sign-in: {names}."
+        )
+    else:
+        lines.append("Nobody has to set it up at the next sign-in.")
+    if preview.not_asked:
+        lines.append(f"{counted(preview.not_asked, 'person is', 'people are')} not asked for a code.")
+    lines.append(
+        "You must set it up yourself." if preview.you_must_set_up else "You need not set anything up."
+    )
+    return lines
+
+
+def change_mode(preview: ModePreview) -> Question:
+    """Describe a change of the mode."""
+    return Question(
+        f"Change the mode from {preview.before.value} to {preview.after.value}?",
+        "\n".join(affected(preview)),
+        "Change",
+    )

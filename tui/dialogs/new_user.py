@@ -1,0 +1,69 @@
+"""Asks for what a new user is made from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet
+
+from data.rules.facts import Role
+from tui.dialogs.dialog import Dialog, paragraph
+from tui.dialogs.roles import role_boxes, ticked
+
+
+@dataclass(frozen=True, slots=True)
+class NewUserForm:
+    """What was typed, unchecked."""
+
+    name: str = ""
+    email: str = ""
+    full_name: str = ""
+    required: bool = False
+    roles: frozenset[Role] = frozenset()
+    key: str = ""
+
+
+class NewUserDialog(Dialog[NewUserForm]):
+    """The form of a new user; `form` holds what was typed before, and `fault` what was wrong with it."""
+
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, form: NewUserForm, fault: str = "") -> None:
+        super().__init__("New user", "Create")
+        self._form = form
+        self._fault = fault
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the fields."""
+        form = self._form
+        yield Horizontal(Label("User name"), Input(form.name, id="name"), classes="row")
+        yield Horizontal(Label("E-mail"), Input(form.email, id="email"), classes="row")
+        yield Horizontal(Label("Full name"), Input(form.full_name, id="full-name"), classes="row")
+        yield Horizontal(
+            Label("2FA"),
+            RadioSet(
+                RadioButton("No", value=not form.required),
+                RadioButton("Yes", value=form.required, id="required"),
+                compact=True,
+            ),
+            classes="row",
+        )
+        yield Horizontal(Label("Roles"), Horizontal(*role_boxes(form.roles)), classes="row roles")
+        yield Horizontal(
+            Label("SSH key"), Input(form.key, "optional: the line of the .pub file", id="key"), classes="row"
+        )
+        yield paragraph("A one-time password is made and shown to you once.", "hint")
+        if self._fault:
+            yield paragraph(f"✗ {self._fault}", "fault")
+
+    def answer(self) -> NewUserForm:
+        """Return what was typed."""
+        return NewUserForm(
+            name=self.query_one("#name", Input).value,
+            email=self.query_one("#email", Input).value,
+            full_name=self.query_one("#full-name", Input).value,
+            required=self.query_one("#required", RadioButton).value,
+            roles=ticked(iter(self.query(Checkbox))),
+            key=self.query_one("#key", Input).value.strip(),
+        )

@@ -1,0 +1,40 @@
+"""Asks which roles a user is to hold."""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from textual.widget import Widget
+from textual.widgets import Checkbox
+
+from data.rules.facts import Role
+from tui.dialogs.dialog import Dialog, paragraph
+
+
+def role_boxes(held: AbstractSet[Role]) -> Iterator[Checkbox]:
+    """Yield a box to tick for each role."""
+    for role in Role:
+        yield Checkbox(role.label.capitalize(), role in held, name=role.value, classes="role", compact=True)
+
+
+def ticked(boxes: Iterator[Checkbox]) -> frozenset[Role]:
+    """Return the roles whose boxes are ticked."""
+    return frozenset(Role(box.name) for box in boxes if box.value and box.name)
+
+
+class RolesDialog(Dialog[frozenset[Role]]):
+    """Shows the roles held and takes the roles wanted."""
+
+    AUTO_FOCUS = "Checkbox"
+
+    def __init__(self, name: str, held: AbstractSet[Role]) -> None:
+        super().__init__(f"Roles of {name}", "Save")
+        self._held = held
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the boxes."""
+        yield paragraph("Administrators count as required to use two-factor authentication.")
+        yield from role_boxes(self._held)
+
+    def answer(self) -> frozenset[Role]:
+        """Return the roles ticked."""
+        return ticked(iter(self.query(Checkbox)))

@@ -1,0 +1,53 @@
+"""Tells something that is to be read before going on."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from tui.dialogs.dialog import Dialog, paragraph
+
+
+class TellDialog(Dialog[bool]):
+    """Shows words until they are closed."""
+
+    AUTO_FOCUS = "#yes"
+
+    def __init__(self, title: str, body: str) -> None:
+        super().__init__(title, "Close", None)
+        self._body = body
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the words."""
+        yield paragraph(self._body)
+
+
+class ShownOnceDialog(Dialog[bool]):
+    """Shows a secret once. Esc does not close it: what is closed is gone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "send", "Send to the clipboard")]
+    AUTO_FOCUS = None
+
+    def __init__(self, title: str, body: str, secret: str) -> None:
+        super().__init__(title, "I have noted it", None)
+        self._body = body
+        self._secret = secret
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the words and the secret."""
+        yield paragraph(self._body)
+        yield paragraph(self._secret, "secret")
+        yield paragraph(
+            "It is not shown again. Shift-drag to select it, or c sends it to the clipboard.", "hint"
+        )
+        self.note = paragraph("", "hint note")
+        yield self.note
+
+    def action_cancel(self) -> None:
+        """Stay: only the button closes."""
+
+    def action_send(self) -> None:
+        """Send the secret to the terminal's clipboard, which may or may not take it."""
+        self.app.copy_to_clipboard(self._secret)
+        self.note.update("✓ Sent to the clipboard.")

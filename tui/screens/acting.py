@@ -1,0 +1,195 @@
+"""The part of the app that runs operations and renders the results they have in common."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from textual.screen import Screen
+from textual.worker import Worker
+
+from data.operations import credentials
+from data.operations.actors import Actor, Member
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
+from data.operations.signin import Session
+from data.rules.facts import Role
+from data.store import Clock, Store, StoreUnavailableError, Tx
+from sshserver._textual_shim import ContainedApp
+from sshserver.terminal import Terminal
+from tui.dialogs.fresh_proof import FreshProofDialog
+from tui.widgets.status_line import Said, StatusLine, Tone
+from tui.widgets.top_line import Heading
+from tui.widgets.words import refused_code
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Screen[Any]")
+
+
+class ActingApp(ContainedApp):
+    """An app in whose session someone acts: every screen reaches the operations through it.
+
+    An operation is handed to the store in a worker, never on the event loop. What is the same for
+    all of them is rendered here: a refusal, the end of the session, the question for a fresh proof,
+    and a database that does not answer.
+    """
+
+    def __init__(self, store: Store, *, session: Session | None, clock: Clock, terminal: Terminal) -> None:
+        super().__init__()
+        self.store = store
+        self.session = session
+        self.clock = clock
+        self.terminal = terminal
+        self.said = Said()
+        self.heading = Heading()
+        self.roles: frozenset[Role] = frozenset()
+
+    @property
+    def actor(self) -> Member:
+        """Whoever is signed in. There is one wherever an operation is performed."""
+        if self.session is None:
+            raise RuntimeError("nobody is signed in")
+        return Member(self.session.id)
+
+    def say(self, words: str, tone: Tone = Tone.NOTE) -> None:
+        """Put words into the status line."""
+        self.said = Said(words, tone)
+        for screen in self.screen_stack:
+            for line in screen.query(StatusLine):
+                line.show(self.said)
+
+    def open_place(self, place: str) -> None:
+        """Go to one of the main screens."""
+        raise NotImplementedError
+
+    def places(self) -> list[tuple[str, str, str]]:
+        """Return key, name and title of each main screen that this person has."""
+        raise NotImplementedError
+
+    async def perform(
+        self,
+        operation: Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver | FreshProofNeeded],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | None:
+        """Run an operation that may write, and say how it went; None when it was not done."""
+        return self.settle(await self.propose(operation, *args, **kwargs))
+
+    async def inquire(
+        self,
+        operation: Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | None:
+        """Run an operation that only reads."""
+        return self.settle(
+            await self._renewed(lambda: self.store.read(operation, self.actor, *args, **kwargs))
+        )
+
+    async def propose(
+        self,
+        operation: Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver | FreshProofNeeded],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | Denied:
+        """Run an operation that may write, and leave a refusal to the caller, who still shows a form."""
+        return await self._renewed(lambda: self.store.run(operation, self.actor, *args, **kwargs))
+
+    async def propose_compound(
+        self,
+        function: Callable[
+            Concatenate[Store, Member, P], Awaitable[R | Denied | SessionOver | FreshProofNeeded]
+        ],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | Denied:
+        """Carry out what takes several operations, such as one that hashes between them."""
+        return await self._renewed(lambda: function(self.store, self.actor, *args, **kwargs))
+
+    async def reach(self, act: Callable[[], Awaitable[R]]) -> R | None:
+        """Do something before anyone has signed in; None when the database does not answer."""
+        try:
+            return await act()
+        except StoreUnavailableError as error:
+            self.say(str(error), Tone.REFUSED)
+            return None
+
+    def ended(self, words: str | None) -> asyncio.CancelledError:
+        """End the app with these words; what is returned is to be raised, which ends the worker too."""
+        self.exit(words)
+        return asyncio.CancelledError()
+
+    def settle(self, result: R | Denied) -> R | None:
+        """Say how an operation went; None when it was refused."""
+        if isinstance(result, Denied):
+            self.say(result.message, Tone.REFUSED)
+            return None
+        if isinstance(result, Done):
+            self.say(result.message, Tone.DONE)
+        return result
+
+    async def _renewed(
+        self, act: Callable[[], Awaitable[R | Denied | SessionOver | FreshProofNeeded]]
+    ) -> R | Denied:
+        """Run an act; where it needs a fresh proof, ask for that and run it once more."""
+        try:
+            result = await act()
+            if isinstance(result, FreshProofNeeded):
+                if not await self._prove_afresh(result.proof):
+                    return Denied("Not confirmed, so nothing was changed.")
+                result = await act()
+        except StoreUnavailableError as error:
+            return Denied(str(error))
+        if isinstance(result, SessionOver):
+            raise self.ended(result.message)
+        if isinstance(result, SessionOver | FreshProofNeeded):
+            return Denied("That took too long. Try again.")
+        return result
+
+    async def _prove_afresh(self, proof: FreshProof) -> bool:
+        fault = ""
+        while True:
+            answer = await self.push_screen_wait(FreshProofDialog(proof, fault))
+            if answer is None:
+                return False
+            match await self._confirm(proof, answer[0]):
+                case Done():
+                    return True
+                case SessionOver(message):
+                    raise self.ended(message)
+                case Denied(message):
+                    fault = message
+                case CodeWrong() | CodeAlreadyUsed() as refused:
+                    fault = refused_code(refused)
+
+    async def _confirm(
+        self, proof: FreshProof, answer: str
+    ) -> Done | CodeWrong | CodeAlreadyUsed | Denied | SessionOver:
+        if proof is FreshProof.PASSWORD:
+            return await credentials.confirm_fresh_password(self.store, self.actor, answer)
+        return await self.store.run(credentials.confirm_fresh_code, self.actor, answer)
+
+
+def working(
+    action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[S, P], None]:
+    """Make a screen's coroutine an action that runs in a worker, one at a time.
+
+    While one runs, further presses do nothing: a second Enter is no second attempt.
+    """
+
+    @wraps(action)
+    def start(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
+        if is_working(self):
+            return
+        worker = self.run_worker(action(self, *args, **kwargs), group="acting")
+        self._acting_worker = worker  # type: ignore[attr-defined]
+
+    return cast("Callable[Concatenate[S, P], None]", start)
+
+
+def is_working(screen: "Screen[Any]") -> bool:
+    """Whether an action of this screen is still under way."""
+    worker: Worker[None] | None = getattr(screen, "_acting_worker", None)
+    return worker is not None and not worker.is_finished

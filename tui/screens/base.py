@@ -1,0 +1,100 @@
+"""What the screens share: the app's type, actions that run one at a time, and the main screens' frame."""
+
+from collections.abc import Iterator
+from typing import ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.getters import app as app_of
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer
+
+from tui.dialogs.help import HelpDialog
+from tui.screens.acting import ActingApp, is_working, working
+from tui.widgets.status_line import StatusLine
+from tui.widgets.top_line import TopLine
+
+T = TypeVar("T")
+
+
+class ActingScreen(Screen[T]):
+    """A screen whose app performs operations."""
+
+    app = app_of(ActingApp)
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "show_keys", "Help", key_display="?"),
+    ]
+
+    @working
+    async def action_show_keys(self) -> None:
+        """List what the keys of this screen do."""
+        await self.app.push_screen_wait(HelpDialog(list(self.keys())))
+
+    def keys(self) -> Iterator[tuple[str, str]]:
+        """Yield each key with what it does."""
+        yield from ((key, words) for key, words, _ in self.commands())
+
+    def commands(self) -> Iterator[tuple[str, str, str]]:
+        """Yield key, words and action of each of the screen's own bindings."""
+        seen = set()
+        for active in self.active_bindings.values():
+            binding = active.binding
+            if active.node is not self or not active.enabled or binding.action in seen:
+                continue
+            seen.add(binding.action)
+            yield self.app.get_key_display(binding), binding.tooltip or binding.description, binding.action
+
+
+class MainScreen(ActingScreen[None]):
+    """One of the main screens: the top line, its own body, the status line, the keys."""
+
+    PLACE: ClassVar[str]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "go('profile')", "My profile", show=False),
+        Binding("2", "go('users')", "Users", show=False),
+        Binding("3", "go('security')", "Security", show=False),
+        Binding("4", "go('activity')", "Activity", show=False),
+        Binding("q", "sign_out", "Sign out"),
+    ]
+
+    def body(self) -> Iterator[Widget]:
+        """Yield what stands between the top line and the status line."""
+        yield from ()
+
+    def compose(self) -> ComposeResult:
+        """Build the frame and the body."""
+        yield TopLine(self.app.heading, self.app.places(), self.PLACE)
+        yield from self.body()
+        yield StatusLine(self.app.said)
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_screen_resume(self) -> None:
+        """Show what is true now, each time the screen comes to the front."""
+        for line in self.query(StatusLine):
+            line.show(self.app.said)
+        self.load()
+
+    def load(self) -> None:
+        """Read what the screen shows; an action under way does so itself when it is done."""
+        if not is_working(self):
+            self.run_worker(self.read(), group="reading", exclusive=True)
+
+    async def read(self) -> None:
+        """Read what the screen shows."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the keys of those main screens only that this person has."""
+        if action == "go":
+            return parameters[0] in [name for _, name, _ in self.app.places()]
+        return super().check_action(action, parameters)
+
+    def action_go(self, place: str) -> None:
+        """Go to another main screen."""
+        self.app.open_place(place)
+
+    def action_sign_out(self) -> None:
+        """End the session."""
+        self.app.exit("Signed out.")

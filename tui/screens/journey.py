@@ -1,0 +1,116 @@
+"""The way from a session's first step to the main screens."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from data.operations import enrollment, people, signin
+from data.operations.enrollment import NewRecoveryCodes
+from data.operations.results import Denied, SessionOver
+from data.operations.signin import Admitted, CodeNeeded, Origin, Session, TurnedAway
+from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from tui.dialogs.tell import TellDialog
+from tui.screens.acting import ActingApp
+from tui.screens.new_password import NewPasswordScreen
+from tui.screens.recovery_codes import RecoveryCodesScreen
+from tui.screens.signin import CodeScreen, SignInScreen
+from tui.screens.wizard import enrol
+from tui.widgets.top_line import Heading
+
+R = TypeVar("R")
+SIGNED_OUT = "Signed out."
+
+
+async def lead_to_console(app: ActingApp, origin: Origin | None) -> None:
+    """Lead a person through every step that stands before the main screens, and open those."""
+    while app.session is None:
+        app.session = await _sign_in(app, origin)
+    while not isinstance(app.session.step, SignedIn):
+        app.session = await _take_step(app, app.session)
+    await _open_console(app, app.session)
+
+
+async def _take_step(app: ActingApp, session: Session) -> Session:
+    """Do what one step asks for; the rules say what comes next."""
+    match session.step:
+        case MustChangePassword():
+            if not await app.push_screen_wait(NewPasswordScreen()):
+                raise app.ended(SIGNED_OUT)
+        case MustEnrol():
+            await _enrol(app)
+        case NeedCode():
+            return await _give_code(app, session)
+    return await _advance(app, session)
+
+
+async def _enrol(app: ActingApp) -> None:
+    """Lead through the wizard; leaving it ends the session, a refusal has the rules asked again."""
+    match await enrol(app):
+        case Denied(message):
+            await app.push_screen_wait(TellDialog("The set-up ended", message))
+        case False:
+            raise app.ended(SIGNED_OUT)
+
+
+async def _advance(app: ActingApp, session: Session) -> Session:
+    match await _insist(app, lambda: app.store.run(signin.advance, session.id)):
+        case Admitted(following):
+            return following
+        case TurnedAway(reason):
+            raise app.ended(reason)
+        case _:
+            raise app.ended("Sign in again.")
+
+
+async def _insist(app: ActingApp, act: Callable[[], Awaitable[R]]) -> R:
+    """Do what there is no going on without, until the database answers."""
+    while True:
+        result = await app.reach(act)
+        if result is not None:
+            return result
+        await app.push_screen_wait(TellDialog("Not now", app.said.words))
+
+
+async def _give_code(app: ActingApp, session: Session) -> Session:
+    if session.attempt is None:
+        raise app.ended("Sign in again.")
+    match await app.push_screen_wait(CodeScreen(session.attempt)):
+        case Admitted(following):
+            return following
+        case TurnedAway(reason):
+            raise app.ended(reason)
+        case _:
+            raise app.ended(SIGNED_OUT)
+
+
+async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
+    """Ask for both factors on the host; None to begin again."""
+    if origin is None:
+        raise RuntimeError("a sign-in needs its origin")
+    result = await app.push_screen_wait(SignInScreen(origin))
+    if isinstance(result, CodeNeeded):
+        answer = await app.push_screen_wait(CodeScreen(result.attempt))
+        if answer is None:
+            return None
+        result = answer
+    match result:
+        case Admitted(session):
+            return session
+        case TurnedAway(reason):
+            raise app.ended(reason)
+        case _:
+            raise app.ended(None)
+
+
+async def _open_console(app: ActingApp, session: Session) -> None:
+    unsaved = await app.perform(enrollment.replace_unsaved_codes)
+    if isinstance(unsaved, NewRecoveryCodes):
+        await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
+    match await _insist(app, lambda: app.store.read(people.my_profile, app.actor)):
+        case people.Profile(detail=mine):
+            app.heading = Heading(mine.account, mine.name)
+            app.roles = mine.roles
+        case Denied(message) | SessionOver(message):
+            raise app.ended(message)
+    if session.notices:
+        app.say(" ".join(session.notices))
+    app.open_place("users" if app.roles else "profile")

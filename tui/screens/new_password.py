@@ -1,0 +1,66 @@
+"""The new password that replaces a one-time password."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label
+
+from data.operations import credentials
+from data.rules.passwords import MIN_LENGTH
+from tui.dialogs.dialog import paragraph
+from tui.screens.acting import working
+from tui.screens.page import Page
+from tui.widgets.status_line import Tone
+
+
+class NewPasswordScreen(Page[bool]):
+    """Asks twice for a new password; gives True once it is set, False for leaving."""
+
+    HEADLINE = "Choose a new password"
+    AUTO_FOCUS = "#first"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Sign out")]
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the two fields."""
+        yield paragraph(
+            "You signed in with a one-time password. Replace it by one that only you know: "
+            f"{MIN_LENGTH} characters or more, several words for example."
+        )
+        yield Label("New password")
+        yield Input(id="first", password=True)
+        yield Label("The same again")
+        yield Input(id="second", password=True)
+        yield Button("Set password", variant="primary", compact=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on to the second field, and from there to the end."""
+        if event.input.id == "first":
+            self.query_one("#second").focus()
+        else:
+            self.submit()
+
+    def on_button_pressed(self) -> None:
+        """Set the password."""
+        self.submit()
+
+    @working
+    async def submit(self) -> None:
+        """Set the password, if both fields agree."""
+        first, second = self.query_one("#first", Input), self.query_one("#second", Input)
+        if first.value != second.value:
+            second.value = ""
+            self.app.say("The two passwords differ. Type the second one again.", Tone.REFUSED)
+            return
+        self.app.say("Checking…")
+        done = self.app.settle(await self.app.propose_compound(credentials.change_password, first.value))
+        if done is not None:
+            self.dismiss(True)
+            return
+        first.value = second.value = ""
+        first.focus()
+
+    def action_leave(self) -> None:
+        """Leave with the one-time password as it is."""
+        self.dismiss(False)

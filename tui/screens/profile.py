@@ -1,0 +1,168 @@
+"""One's own profile."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+
+from data.operations import credentials, enrollment, people
+from data.operations.people import Profile
+from data.operations.results import Denied
+from data.rules.facts import Mode
+from tui.dialogs import consequences
+from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.form import Field, FormDialog
+from tui.screens.acting import working
+from tui.screens.base import MainScreen
+from tui.screens.recovery_codes import RecoveryCodesScreen
+from tui.screens.user_actions import add_key, remove_key
+from tui.screens.wizard import enrol
+from tui.widgets.action_bar import ActionBar, Offer
+from tui.widgets.facts import Facts, activity_lines, key_lines
+from tui.widgets.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
+
+
+class ProfileScreen(MainScreen):
+    """What users see and do of their own."""
+
+    PLACE = "profile"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "set_up", "Set up 2FA", tooltip="Set up 2FA, or replace the phone"),
+        Binding("t", "turn_off", "Turn off 2FA", show=False),
+        Binding("r", "recovery_codes", "Recovery codes", tooltip="New recovery codes"),
+        Binding("w", "password", "Password", tooltip="Change the password"),
+        Binding("k", "add_key", "Add SSH key"),
+        Binding("x", "remove_key", "Remove SSH key", show=False),
+    ]
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the facts and the actions."""
+        scroll = VerticalScroll(id="detail")
+        scroll.compose_add_child(ActionBar())
+        scroll.compose_add_child(Facts())
+        yield scroll
+
+    async def read(self) -> None:
+        """Read the profile."""
+        profile = await self.app.inquire(people.my_profile)
+        if profile is None:
+            return
+        self.query_one(ActionBar).offer(_offers(profile))
+        self.query_one(Facts).show(_facts(profile), self.size.width)
+
+    @working
+    async def action_set_up(self) -> None:
+        """Set two-factor authentication up, or replace the phone."""
+        result = await enrol(self.app)
+        if isinstance(result, Denied):
+            self.app.settle(result)
+        await self.read()
+
+    @working
+    async def action_turn_off(self) -> None:
+        """Turn two-factor authentication off, where that is allowed."""
+        if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
+            await self.app.perform(enrollment.turn_off)
+            await self.read()
+
+    @working
+    async def action_recovery_codes(self) -> None:
+        """Make new recovery codes and show them."""
+        profile = await self.app.inquire(people.my_profile)
+        if profile is None:
+            return
+        question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
+        if not await self.app.push_screen_wait(ConfirmDialog(question)):
+            return
+        renewed = await self.app.perform(enrollment.renew_recovery_codes)
+        if renewed is not None:
+            await self.app.push_screen_wait(RecoveryCodesScreen(renewed.recovery_codes))
+        await self.read()
+
+    @working
+    async def action_password(self) -> None:
+        """Change the password."""
+        fault = ""
+        while True:
+            fields = [Field("New password", hidden=True), Field("The same again", hidden=True)]
+            answer = await self.app.push_screen_wait(
+                FormDialog("Change your password", fields, yes="Change", fault=fault)
+            )
+            if answer is None:
+                return
+            fault = await self._change(*answer)
+            if not fault:
+                break
+        await self.read()
+
+    async def _change(self, first: str, second: str) -> str:
+        """Change the password; return what is wrong with it."""
+        if first != second:
+            return "The two passwords differ."
+        result = await self.app.propose_compound(credentials.change_password, first)
+        if isinstance(result, Denied):
+            return result.message
+        self.app.settle(result)
+        return ""
+
+    @working
+    async def action_add_key(self) -> None:
+        """Add a pasted public key."""
+        await add_key(self, None)
+        await self.read()
+
+    @working
+    async def action_remove_key(self) -> None:
+        """Remove one of the keys."""
+        profile = await self.app.inquire(people.my_profile)
+        if profile is not None:
+            await remove_key(self, profile.detail.keys, None)
+            await self.read()
+
+
+def _offers(profile: Profile) -> list[Offer]:
+    enrolled = profile.detail.enrolled_at is not None
+    offers = []
+    if profile.may_set_up:
+        offers.append(Offer("s", "Replace the phone" if enrolled else "Set up 2FA", "set_up"))
+    if profile.may_turn_off:
+        offers.append(Offer("t", "Turn off 2FA", "turn_off"))
+    if enrolled:
+        offers.append(Offer("r", "New recovery codes", "recovery_codes"))
+    return [
+        *offers,
+        Offer("w", "Change password", "password"),
+        Offer("k", "Add SSH key", "add_key"),
+        Offer("x", "Remove SSH key", "remove_key"),
+    ]
+
+
+def _facts(profile: Profile) -> list[tuple[str, str]]:
+    mine = profile.detail
+    since = f", since {moment(mine.enrolled_at)}" if mine.enrolled_at else ""
+    return [
+        ("2FA", f"{mine.status.value}{since}"),
+        ("Policy", _policy(profile)),
+        *([("Recovery codes", f"{mine.recovery_codes_left} left")] if mine.enrolled_at else []),
+        ("", ""),
+        ("You", f"{mine.full_name} ({mine.name})" if mine.full_name else mine.name),
+        ("E-mail", mine.email),
+        ("Roles", roles_in_words(mine.roles)),
+        ("SSH keys", key_lines(mine.keys)),
+        ("Last sign-in", moment(mine.last_signin_at)),
+        ("", ""),
+        ("How it works", "\n".join(HOW_IT_WORKS)),
+        ("", ""),
+        ("Recently", activity_lines(mine.recent)),
+    ]
+
+
+def _policy(profile: Profile) -> str:
+    words = MODE_WORDS[profile.detail.mode]
+    if profile.detail.mode is Mode.OFF:
+        return f"{words} A security administrator can turn it on under Security."
+    if profile.may_turn_off or not profile.must_use_two_factor:
+        return words
+    return f"{words} It is required of you."

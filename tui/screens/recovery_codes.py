@@ -1,0 +1,120 @@
+"""The last step of the wizard: five recovery codes, to be saved and confirmed as saved."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button, Checkbox
+
+from data.operations import enrollment
+from tui.dialogs.dialog import paragraph
+from tui.screens.acting import working
+from tui.screens.base import ActingScreen
+from tui.screens.page import Page
+from tui.widgets.countdown import Countdown
+from tui.widgets.status_line import Tone
+
+
+class RecoveryCodesScreen(Page[None]):
+    """Shows the codes until they are confirmed as saved.
+
+    `next_code_in_seconds` is given right after an enrolment; without codes (an app was replaced)
+    only that is shown.
+    """
+
+    HEADLINE = "Two-factor authentication is set up"
+    AUTO_FOCUS = "Checkbox, Button"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "plain", "Plain page"),
+        Binding("c", "send", "To the clipboard"),
+        Binding("s", "tick", "Saved"),
+    ]
+
+    def __init__(self, codes: Sequence[str], next_code_in_seconds: int | None = None) -> None:
+        super().__init__()
+        self._codes = tuple(codes)
+        self._next = next_code_in_seconds
+        if next_code_in_seconds is None:
+            self.HEADLINE = "New recovery codes"
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the codes and the confirmation."""
+        if self._codes:
+            yield paragraph(
+                "Step 4 of 4: Save these recovery codes." if self._next is not None else "Save these codes.",
+                "step",
+            )
+            yield paragraph(
+                "Each signs you in once when your phone is not at hand. Keep them where your phone is not: "
+                "on paper or in a password manager. They are not shown again."
+            )
+            yield paragraph("\n".join(self._codes), "secret")
+            yield paragraph(
+                "Shift-drag to select · p plain page to copy or print · c to the clipboard", "hint"
+            )
+        if self._next is not None:
+            yield Countdown(self.app.clock, self._next)
+        if self._codes:
+            yield Checkbox("I have saved these codes (s)", compact=True)
+        yield Button("Continue", variant="primary", compact=True, disabled=bool(self._codes))
+
+    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
+        """Let only those go on who have saved the codes."""
+        button = self.query_one(Button)
+        button.disabled = not event.value
+        if event.value:
+            button.focus()
+
+    def on_button_pressed(self) -> None:
+        """Go on."""
+        self.confirm()
+
+    @working
+    async def confirm(self) -> None:
+        """Record that the codes are saved."""
+        if not self._codes or await self.app.perform(enrollment.confirm_saved) is not None:
+            self.dismiss(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the keys for codes only where there are codes."""
+        return (
+            bool(self._codes)
+            if action in ("plain", "send", "tick")
+            else super().check_action(action, parameters)
+        )
+
+    def action_tick(self) -> None:
+        """Tick or untick the box."""
+        self.query_one(Checkbox).toggle()
+
+    def action_send(self) -> None:
+        """Send the codes to the terminal's clipboard, which may or may not take them."""
+        self.app.copy_to_clipboard("\n".join(self._codes))
+        self.app.say("Sent to the clipboard.", Tone.DONE)
+
+    @working
+    async def action_plain(self) -> None:
+        """Show nothing but the codes."""
+        await self.app.push_screen_wait(
+            PlainPage(["Twofold recovery codes", "", *self._codes, "", "Esc back"])
+        )
+
+
+class PlainPage(ActingScreen[None]):
+    """Bare lines, to be copied or printed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,p", "close", "Back")]
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__()
+        self._lines = tuple(lines)
+
+    def compose(self) -> ComposeResult:
+        """Build the page."""
+        yield paragraph("\n".join(self._lines))
+
+    def action_close(self) -> None:
+        """Go back."""
+        self.dismiss(None)

@@ -1,0 +1,125 @@
+"""Signing in: name and password (on the host only), then the code."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button, Input, Label
+
+from data.operations import signin
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signin import Admitted, Attempt, CodeNeeded, FirstFactorRejected, Origin, TurnedAway
+from tui.dialogs.dialog import paragraph
+from tui.screens.acting import working
+from tui.screens.page import Page
+from tui.widgets.status_line import Tone
+from tui.widgets.words import refused_code
+
+REJECTED = "Wrong user name or password."
+"""Said alike of an unknown user, a wrong password and a deactivated user."""
+
+
+class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
+    """Asks for the first factor; its result is what that led to, or None for leaving."""
+
+    HEADLINE = "Sign in to Twofold"
+    AUTO_FOCUS = "#name"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
+
+    def __init__(self, origin: Origin) -> None:
+        super().__init__()
+        self._origin = origin
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the two fields."""
+        yield Label("User name")
+        yield Input(id="name")
+        yield Label("Password")
+        yield Input(id="password", password=True)
+        yield Button("Sign in", variant="primary", compact=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go on to the password, and from there to the sign-in."""
+        if event.input.id == "name":
+            self.query_one("#password").focus()
+        else:
+            self.submit()
+
+    def on_button_pressed(self) -> None:
+        """Sign in."""
+        self.submit()
+
+    @working
+    async def submit(self) -> None:
+        """Prove the first factor."""
+        field = self.query_one("#password", Input)
+        self.app.say("Checking…")
+        result = await self.app.reach(lambda: self._prove(self.query_one("#name", Input).value, field.value))
+        field.value = ""
+        match result:
+            case None:
+                pass
+            case FirstFactorRejected():
+                self.app.say(REJECTED, Tone.REFUSED)
+                field.focus()
+            case _:
+                self.app.say("")
+                self.dismiss(result)
+
+    async def _prove(self, name: str, password: str) -> signin.FirstFactorResult:
+        candidate = await self.app.store.read(signin.find_candidate, name, self._origin)
+        return await signin.prove_password(self.app.store, candidate, password)
+
+    def action_leave(self) -> None:
+        """Leave without signing in."""
+        self.dismiss(None)
+
+
+class CodeScreen(Page[Admitted | TurnedAway | None]):
+    """Asks for the second factor; None for leaving."""
+
+    HEADLINE = "Verification code"
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__()
+        self._attempt = attempt
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the field."""
+        yield paragraph("Type the code that your authenticator app shows, or one of your recovery codes.")
+        yield Input(placeholder="123 456")
+        yield Button("Continue", variant="primary", compact=True)
+
+    def on_input_submitted(self) -> None:
+        """Submit the code."""
+        self.submit()
+
+    def on_button_pressed(self) -> None:
+        """Submit the code."""
+        self.submit()
+
+    @working
+    async def submit(self) -> None:
+        """Have the code judged; an empty field is no attempt."""
+        field = self.query_one(Input)
+        answer, field.value = field.value, ""
+        if not answer.strip():
+            return
+        result = await self.app.reach(lambda: self.app.store.run(signin.submit_code, self._attempt, answer))
+        match result:
+            case None:
+                pass
+            case CodeWrong() | CodeAlreadyUsed():
+                self.app.say(refused_code(result), Tone.REFUSED)
+            case FirstFactorRejected():
+                self.dismiss(TurnedAway("Sign in again."))
+            case _:
+                self.app.say("")
+                self.dismiss(result)
+
+    def action_leave(self) -> None:
+        """Leave without a code."""
+        self.dismiss(None)

@@ -1,0 +1,228 @@
+"""What administrators do to one user: the same keys on the table and on the detail."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from data.operations import credentials, directory, people
+from data.operations.credentials import OneTimePassword
+from data.operations.directory import UserChanges
+from data.operations.people import KeyRow, UserDetail
+from data.operations.results import Denied
+from data.rules.text import safe
+from tui.dialogs import consequences
+from tui.dialogs.choose import ChooseDialog
+from tui.dialogs.confirm import ConfirmDialog, Question
+from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.roles import RolesDialog
+from tui.dialogs.tell import ShownOnceDialog
+from tui.screens.acting import working
+from tui.screens.base import MainScreen
+from tui.widgets.action_bar import Offer
+
+
+class UserActionsScreen(MainScreen):
+    """A main screen on which a user is selected."""
+
+    PLACE = "users"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "require", "Require", tooltip="Require 2FA, or stop requiring it"),
+        Binding("d", "disable", "Disable", tooltip="Disable 2FA"),
+        Binding("c", "clear", "Clear", tooltip="Clear 2FA data, for a new phone"),
+        Binding("u", "unlock", "Unlock"),
+        Binding("p", "one_time_password", "One-time password", show=False),
+        Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
+        Binding("e", "edit", "Edit", show=False),
+        Binding("o", "roles", "Roles", show=False),
+        Binding("k", "add_key", "Add SSH key", show=False),
+        Binding("x", "remove_key", "Remove SSH key", show=False),
+    ]
+
+    def selected_name(self) -> str | None:
+        """Return the name of the user that the actions are about."""
+        raise NotImplementedError
+
+    async def look_up(self) -> UserDetail | None:
+        """Read the selected user as the database has it now."""
+        name = self.selected_name()
+        return await self.app.inquire(people.user_detail, name) if name else None
+
+    @working
+    async def action_require(self) -> None:
+        """Require two-factor authentication, or stop requiring it."""
+        user = await self._agreed(consequences.require)
+        if user is not None:
+            await self.app.perform(directory.set_required, user.name, required=not user.required)
+            await self.read()
+
+    @working
+    async def action_disable(self) -> None:
+        """Remove flag, factors and codes."""
+        user = await self._agreed(consequences.disable)
+        if user is not None:
+            await self.app.perform(directory.disable_two_factor, user.name)
+            await self.read()
+
+    @working
+    async def action_clear(self) -> None:
+        """Remove factors and codes, keep the flag."""
+        user = await self._agreed(consequences.clear)
+        if user is not None:
+            await self.app.perform(directory.clear_two_factor, user.name)
+            await self.read()
+
+    @working
+    async def action_activate(self) -> None:
+        """Deactivate, or activate again."""
+        user = await self._agreed(consequences.activate)
+        if user is not None:
+            await self.app.perform(directory.set_active, user.name, active=not user.active)
+            await self.read()
+
+    @working
+    async def action_unlock(self) -> None:
+        """Unlock, with a reason for the log."""
+        user = await self.look_up()
+        if user is None:
+            return
+        answer = await self.app.push_screen_wait(
+            FormDialog(
+                f"Unlock {user.name}?", [Field("Reason")], body=consequences.unlock(user), yes="Unlock"
+            )
+        )
+        if answer is not None:
+            await self.app.perform(directory.unlock, user.name, answer[0])
+            await self.read()
+
+    @working
+    async def action_one_time_password(self) -> None:
+        """Make a one-time password and show it once."""
+        user = await self._agreed(consequences.one_time_password)
+        if user is not None:
+            await self.give_one_time_password(user.name)
+            await self.read()
+
+    @working
+    async def action_edit(self) -> None:
+        """Change name and address."""
+        user = await self.look_up()
+        if user is None:
+            return
+        email, full_name, fault = user.email, user.full_name, ""
+        while True:
+            fields = [Field("E-mail", safe(email)), Field("Full name", safe(full_name))]
+            answer = await self.app.push_screen_wait(
+                FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault)
+            )
+            if answer is None:
+                return
+            email, full_name = answer
+            result = await self.app.propose(directory.edit_user, user.name, _changes(user, email, full_name))
+            if not isinstance(result, Denied):
+                break
+            fault = result.message
+        self.app.settle(result)
+        await self.read()
+
+    @working
+    async def action_roles(self) -> None:
+        """Give and take roles."""
+        user = await self.look_up()
+        if user is None:
+            return
+        wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
+        if wanted is not None:
+            await self.app.perform(directory.set_roles, user.name, wanted)
+            await self.read()
+
+    @working
+    async def action_add_key(self) -> None:
+        """Add a pasted public key."""
+        user = await self.look_up()
+        if user is not None:
+            await add_key(self, user.name)
+            await self.read()
+
+    @working
+    async def action_remove_key(self) -> None:
+        """Remove one of the keys."""
+        user = await self.look_up()
+        if user is not None:
+            await remove_key(self, user.keys, user.name)
+            await self.read()
+
+    async def give_one_time_password(self, name: str) -> None:
+        """Make a one-time password and show it once."""
+        result = self.app.settle(await self.app.propose_compound(credentials.give_one_time_password, name))
+        if isinstance(result, OneTimePassword):
+            await self.app.push_screen_wait(
+                ShownOnceDialog(f"One-time password of {name}", result.message, result.password)
+            )
+
+    async def _agreed(self, ask: Callable[[UserDetail], Question]) -> UserDetail | None:
+        """Return the selected user, if the question about them is answered with yes."""
+        user = await self.look_up()
+        if user is None:
+            return None
+        return user if await self.app.push_screen_wait(ConfirmDialog(ask(user))) else None
+
+
+def offers_for(user: UserDetail) -> list[Offer]:
+    """Name the actions on a user in the words that fit them now."""
+    return [
+        Offer("r", "Stop requiring 2FA" if user.required else "Require 2FA", "require"),
+        Offer("d", "Disable 2FA", "disable"),
+        Offer("c", "Clear 2FA data", "clear"),
+        Offer("u", "Unlock", "unlock"),
+        Offer("p", "One-time password", "one_time_password"),
+        Offer("a", "Deactivate" if user.active else "Activate", "activate"),
+        Offer("e", "Edit", "edit"),
+        Offer("o", "Roles", "roles"),
+        Offer("k", "Add SSH key", "add_key"),
+        Offer("x", "Remove SSH key", "remove_key"),
+    ]
+
+
+async def add_key(screen: MainScreen, name: str | None) -> None:
+    """Ask for a public key until it is taken; `name` is None for one's own."""
+    fault = ""
+    while True:
+        answer = await screen.app.push_screen_wait(
+            FormDialog(
+                "Add an SSH key",
+                [Field("Public key", placeholder="ssh-ed25519 AAAA… comment")],
+                body="Paste the one line of the file that ends in .pub.",
+                yes="Add",
+                fault=fault,
+            )
+        )
+        if answer is None:
+            return
+        result = await screen.app.propose(credentials.add_key, answer[0], name=name)
+        if not isinstance(result, Denied):
+            screen.app.settle(result)
+            return
+        fault = result.message
+
+
+async def remove_key(screen: MainScreen, keys: tuple[KeyRow, ...], name: str | None) -> None:
+    """Ask which key, and whether; `name` is None for one's own."""
+    if not keys:
+        screen.app.settle(Denied("There is no SSH key to remove."))
+        return
+    choices = [(f"{key.fingerprint} {key.comment}", key.fingerprint) for key in keys]
+    chosen = await screen.app.push_screen_wait(ChooseDialog("Remove which SSH key?", choices))
+    if chosen is None:
+        return
+    question = consequences.remove_key(chosen[0], name or "you")
+    if await screen.app.push_screen_wait(ConfirmDialog(question)):
+        await screen.app.perform(credentials.remove_key, chosen[0], name=name)
+
+
+def _changes(user: UserDetail, email: str, full_name: str) -> UserChanges:
+    """Leave alone what the form shows as it was, also where that is shown escaped."""
+    return UserChanges(
+        email=None if email == safe(user.email) else email,
+        full_name=None if full_name == safe(user.full_name) else full_name,
+    )

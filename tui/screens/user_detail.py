@@ -1,0 +1,81 @@
+"""One user."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+
+from data.operations.people import UserDetail
+from data.rules.facts import Mode
+from tui.screens.user_actions import UserActionsScreen, offers_for
+from tui.widgets.action_bar import ActionBar
+from tui.widgets.facts import Facts, activity_lines, key_lines
+from tui.widgets.words import moment, roles_in_words
+
+
+class UserDetailScreen(UserActionsScreen):
+    """All that is known of a user, with what can be done."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._about = name
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the facts and the actions."""
+        with_focus = VerticalScroll(id="detail")
+        with_focus.compose_add_child(ActionBar())
+        with_focus.compose_add_child(Facts())
+        yield with_focus
+
+    def selected_name(self) -> str | None:
+        """Return the name of the user shown."""
+        return self._about
+
+    async def read(self) -> None:
+        """Read the user."""
+        user = await self.look_up()
+        if user is None:
+            return
+        self.query_one(ActionBar).offer(offers_for(user))
+        self.query_one(Facts).show(_facts(user), self.size.width)
+
+    def action_back(self) -> None:
+        """Go back to the table."""
+        self.dismiss(None)
+
+
+def _facts(user: UserDetail) -> list[tuple[str, str]]:
+    status = user.status.value
+    if user.mode is Mode.OFF:
+        status += " (the mode is off: it is turned on under 3 Security)"
+    return [
+        ("Name", user.name),
+        ("Full name", user.full_name),
+        ("E-mail", user.email),
+        ("Practice", f"{user.practice}, {user.account}"),
+        ("Roles", roles_in_words(user.roles)),
+        ("", ""),
+        ("2FA", status),
+        ("Required", "yes, by an administrator" if user.required else "not of this user in particular"),
+        ("Set up", moment(user.enrolled_at, "not set up")),
+        ("Recovery codes", f"{user.recovery_codes_left} left" if user.enrolled_at else "none"),
+        ("Attempts left", str(user.attempts_left)),
+        *([("Locked", moment(user.locked_at))] if user.locked_at else []),
+        ("", ""),
+        ("Password", _password(user)),
+        ("SSH keys", key_lines(user.keys)),
+        ("Last sign-in", moment(user.last_signin_at)),
+        ("Created", moment(user.created_at)),
+        ("", ""),
+        ("Recently", activity_lines(user.recent)),
+    ]
+
+
+def _password(user: UserDetail) -> str:
+    if not user.has_password:
+        return "none"
+    return "a one-time password, to be replaced" if user.one_time_password else "set"

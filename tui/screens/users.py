@@ -1,0 +1,196 @@
+"""The users table."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import DataTable, Input, Static
+
+from data.operations import directory, people
+from data.operations.directory import NewUser
+from data.operations.people import SortKey, UserPage, UserQuery, UserRow
+from data.operations.results import Denied, Done
+from data.rules import publickeys
+from data.rules.facts import Status
+from tui.dialogs.choose import ChooseDialog
+from tui.dialogs.new_user import NewUserDialog, NewUserForm
+from tui.screens.acting import working
+from tui.screens.user_actions import UserActionsScreen
+from tui.screens.user_detail import UserDetailScreen
+from tui.widgets.paged_table import Column, PagedTable
+from tui.widgets.words import counted, day, roles_in_short
+
+_COLUMNS: list[Column[UserRow]] = [
+    Column("Name", 14, lambda row: row.name, share=1),
+    Column("Full name", 18, lambda row: row.full_name, from_width=76, share=1),
+    Column("E-mail", 20, lambda row: row.email, from_width=100, share=2),
+    Column("2FA", 27, lambda row: row.status.value),
+    Column("Roles", 8, lambda row: roles_in_short(row.roles), from_width=110, share=1),
+    Column("Sign-in", 10, lambda row: day(row.last_signin_at)),
+]
+
+
+class UsersScreen(UserActionsScreen):
+    """Pages of users, searched, sorted and filtered by the database."""
+
+    AUTO_FOCUS = "DataTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", priority=False),
+        Binding("n", "new", "New"),
+        Binding("slash", "search", "Search", key_display="/"),
+        Binding("f", "filter", "Filter", tooltip="Filter by 2FA status"),
+        Binding("s", "sort", "Sort"),
+        Binding("right_square_bracket", "page(True)", "Next page", key_display="]", show=False),
+        Binding("left_square_bracket", "page(False)", "Previous page", key_display="[", show=False),
+        Binding("escape", "all", "All", show=False, tooltip="Leave search and filter"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._query = UserQuery()
+        self._starts: list[tuple[str, int] | None] = [None]
+        """The cursors at which the pages up to the present one begin."""
+        self._page: UserPage | None = None
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the search field, the summary and the table."""
+        yield Input(placeholder="Search names and addresses", id="search", classes="hidden")
+        yield Static("", id="summary", markup=False)
+        self._table = PagedTable(_COLUMNS, lambda row: row.name)
+        yield self._table
+
+    def selected_name(self) -> str | None:
+        """Return the name under the cursor."""
+        row = self._table.selected
+        return row.name if row else None
+
+    async def read(self) -> None:
+        """Read the present page."""
+        page = await self.app.inquire(people.list_users, replace(self._query, after=self._starts[-1]))
+        if page is None:
+            return
+        self._page = page
+        self._table.fill(page.rows)
+        self.query_one("#summary", Static).update(self._summary(page))
+
+    def _summary(self, page: UserPage) -> str:
+        first = people.PAGE * (len(self._starts) - 1) + 1
+        parts = [counted(page.total, "user")]
+        if page.total > len(page.rows) > 0:
+            parts[0] = (
+                f"{first}-{first + len(page.rows) - 1} of {counted(page.total, 'user')}  ([ ] for more)"
+            )
+        if self._query.search:
+            parts.append("found by search")
+        if self._query.status:
+            parts.append(f"2FA: {self._query.status.value}")
+        parts.append(f"by {self._query.sort.value}")
+        if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
+            parts.append("2FA is off: turn it on under 3 Security")
+        return " · ".join(parts)
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open the row that Enter or a click chose."""
+        event.stop()
+        self.action_open()
+
+    def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
+        """Turn the page when the cursor goes beyond an end."""
+        self.action_page(event.forward)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search as it is typed."""
+        self._ask(replace(self._query, search=event.value))
+
+    def on_input_submitted(self) -> None:
+        """Go to what was found."""
+        self._table.focus()
+
+    def _ask(self, query: UserQuery) -> None:
+        self._query = query
+        self._starts = [None]
+        self.load()
+
+    def action_page(self, forward: bool) -> None:
+        """Turn the page."""
+        if forward and self._page and self._page.more and self._page.rows:
+            self._starts.append(self._page.rows[-1].cursor)
+        elif not forward and len(self._starts) > 1:
+            self._starts.pop()
+        else:
+            return
+        self.load()
+
+    def action_open(self) -> None:
+        """Show the user under the cursor."""
+        name = self.selected_name()
+        if name:
+            self.app.push_screen(UserDetailScreen(name))
+
+    def action_search(self) -> None:
+        """Show and enter the search field."""
+        field = self.query_one("#search", Input)
+        field.remove_class("hidden")
+        field.focus()
+
+    def action_all(self) -> None:
+        """Leave the search field, or search and filter."""
+        field = self.query_one("#search", Input)
+        if field.has_focus and field.value:
+            self._table.focus()
+            return
+        field.add_class("hidden")
+        field.value = ""
+        self._table.focus()
+        self._ask(UserQuery(sort=self._query.sort))
+
+    @working
+    async def action_sort(self) -> None:
+        """Choose the order."""
+        choices = [(f"By {key.value}", key) for key in SortKey]
+        chosen = await self.app.push_screen_wait(ChooseDialog("Sort users", choices, self._query.sort))
+        if chosen is not None:
+            self._query = replace(self._query, sort=chosen[0])
+            self._starts = [None]
+            await self.read()
+
+    @working
+    async def action_filter(self) -> None:
+        """Choose the status to see."""
+        choices: list[tuple[str, Status | None]] = [
+            ("All", None),
+            *((status.value, status) for status in Status),
+        ]
+        chosen = await self.app.push_screen_wait(
+            ChooseDialog("Show users with 2FA", choices, self._query.status)
+        )
+        if chosen is not None:
+            self._query = replace(self._query, status=chosen[0])
+            self._starts = [None]
+            await self.read()
+
+    @working
+    async def action_new(self) -> None:
+        """Create a user and show the one-time password."""
+        form, fault = NewUserForm(), ""
+        while True:
+            answer = await self.app.push_screen_wait(NewUserDialog(form, fault))
+            if answer is None:
+                return
+            form = answer
+            result = await self._create(form)
+            if isinstance(result, Done):
+                break
+            fault = result.message
+        self.app.settle(result)
+        await self.give_one_time_password(form.name)
+        await self.read()
+
+    async def _create(self, form: NewUserForm) -> Done | Denied:
+        key = publickeys.parse(form.key) if form.key else None
+        if isinstance(key, publickeys.KeyFault):
+            return Denied(key.value)
+        new = NewUser(form.name, form.email, form.full_name, form.roles, form.required, key=key)
+        return await self.app.propose(directory.create_user, new)

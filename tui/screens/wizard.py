@@ -1,0 +1,202 @@
+"""The enrolment wizard, "Set up Two-Factor Authentication": what you need, the QR code, the first code."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.geometry import Size
+from textual.widget import Widget
+from textual.widgets import Button
+
+from data.operations import enrollment
+from data.operations.enrollment import Enrolled, EnrolmentCodeWrong, PendingApp
+from data.operations.results import Denied
+from data.rules.totp import DIGITS
+from sshserver.terminal import Colours
+from tui.dialogs.dialog import paragraph
+from tui.screens.acting import ActingApp, working
+from tui.screens.base import ActingScreen
+from tui.screens.page import Page
+from tui.screens.recovery_codes import RecoveryCodesScreen
+from tui.widgets.fields import DigitsInput
+from tui.widgets.qr import QrCode
+from tui.widgets.status_line import StatusLine, Tone
+from tui.widgets.words import HOW_IT_WORKS
+
+TITLE = "Set up Two-Factor Authentication"
+SIDE_WIDTH = 37
+"""Columns that the words beside the QR code need."""
+BELOW_HEIGHT = 16
+"""Rows that the words below the QR code need."""
+
+
+async def enrol(app: ActingApp) -> bool | Denied:
+    """Lead through the wizard; False when it was left, a denial when it was refused.
+
+    Every visit of the QR code begins with a secret of its own: the one before was discarded.
+    """
+    while True:
+        pending = await app.propose(enrollment.begin_app)
+        if isinstance(pending, Denied):
+            return pending
+        if not await app.push_screen_wait(IntroductionScreen(pending)):
+            return False
+        result = await app.push_screen_wait(SetUpScreen(pending))
+        if isinstance(result, Denied):
+            return result
+        if result is not None:
+            app.say(result.message, Tone.DONE)
+            await app.push_screen_wait(
+                RecoveryCodesScreen(result.recovery_codes, result.next_code_in_seconds)
+            )
+            return True
+
+
+class IntroductionScreen(Page[bool]):
+    """Says why, what is needed and what comes; True to go on."""
+
+    HEADLINE = TITLE
+    AUTO_FOCUS = "Button"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "answer(True)", "Next"),
+        Binding("escape", "answer(False)", "Leave"),
+    ]
+
+    def __init__(self, pending: PendingApp) -> None:
+        super().__init__()
+        self._pending = pending
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the words."""
+        replaces = (
+            " The phone you have set up works until the new one is confirmed."
+            if self._pending.replaces
+            else ""
+        )
+        yield paragraph(
+            f"Step 1 of 4: What you need. Two-factor authentication is {self._pending.because}.{replaces}"
+        )
+        yield paragraph(
+            "You need an authenticator app on your phone: Google Authenticator, Microsoft Authenticator, "
+            "Twilio Authy, or any other that scans such QR codes."
+        )
+        yield paragraph("\n".join(f"• {line}" for line in HOW_IT_WORKS), "hint")
+        yield Button("Next", variant="primary", compact=True)
+
+    def on_button_pressed(self) -> None:
+        """Go on."""
+        self.dismiss(True)
+
+    def action_answer(self, answer: bool) -> None:
+        """Go on or leave."""
+        self.dismiss(answer)
+
+
+class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
+    """Shows the secret as a QR code and as a key, and takes the first code; None for leaving.
+
+    It has neither header nor footer: at 80x24 a QR code needs the room.
+    """
+
+    AUTO_FOCUS = "DigitsInput"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Back"),
+        Binding("c", "send_key", "Send the key to the clipboard"),
+    ]
+
+    def __init__(self, pending: PendingApp) -> None:
+        super().__init__()
+        self._pending = pending
+        self._code = QrCode(pending.uri)
+        self._size_words = paragraph("", "hint size")
+
+    def compose(self) -> ComposeResult:
+        """Build the code and, beside or below it, the words."""
+        groups = self._pending.manual_key.split()
+        half = (len(groups) + 1) // 2
+        with Horizontal(id="set-up"):
+            yield self._code
+            with VerticalScroll(id="side", can_focus=False):
+                yield paragraph(TITLE, "title")
+                yield self._size_words
+                yield paragraph("Step 2 of 4: Add it to your app.", "step")
+                yield paragraph("Scan the QR code, or type this key:", "how scan")
+                yield paragraph("Type this key into your app:", "how type")
+                yield paragraph(f"{' '.join(groups[:half])}\n{' '.join(groups[half:])}", "secret")
+                yield paragraph(f"Step 3 of 4: Type the {DIGITS} digits it shows.", "step")
+                yield DigitsInput("123 456")
+                yield Button("Enable 2FA", variant="primary", compact=True)
+                yield StatusLine()
+                yield paragraph("c key to clipboard · Esc back\nShift-drag to select text", "hint keys")
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Show the QR code where there is room for it, else the key at once and the size that is needed."""
+        self.lay_out(event.size)
+
+    def lay_out(self, room: Size) -> None:
+        """Lay the screen out for a size."""
+        needs = self._code.needs
+        beside = room.height >= needs.height and room.width >= needs.width + 1 + SIDE_WIDTH
+        below = not beside and room.width >= needs.width and room.height >= needs.height + BELOW_HEIGHT
+        shown = self._has_colour and (beside or below)
+        self.set_class(beside and shown, "-beside")
+        self.set_class(below and shown, "-below")
+        self.set_class(not shown, "-key-only")
+        self._size_words.update(self._why_no_code(room) if not shown else "")
+
+    @property
+    def _has_colour(self) -> bool:
+        return self.app.terminal.colours is not Colours.NONE
+
+    def _why_no_code(self, room: Size) -> str:
+        if not self._has_colour:
+            return "A terminal without colour cannot show a QR code."
+        needs = self._code.needs
+        return (
+            f"A QR code needs a terminal of {needs.width + 1 + SIDE_WIDTH}x{needs.height}; "
+            f"this one has {room.width}x{room.height}."
+        )
+
+    def on_input_submitted(self) -> None:
+        """Submit the code."""
+        self.submit()
+
+    def on_button_pressed(self) -> None:
+        """Submit the code."""
+        self.submit()
+
+    @working
+    async def submit(self) -> None:
+        """Have the code judged; it never counts as an attempt, and the right one is never shown."""
+        field = self.query_one(DigitsInput)
+        code, field.value = field.value, ""
+        if not code.strip():
+            return
+        result: Enrolled | EnrolmentCodeWrong | Denied = await self.app.propose(
+            enrollment.confirm_app, self._pending, code
+        )
+        match result:
+            case EnrolmentCodeWrong(offset):
+                self.app.say(_wrong(offset), Tone.REFUSED)
+            case _:
+                self.dismiss(result)
+
+    def action_send_key(self) -> None:
+        """Send the key to the terminal's clipboard, which may or may not take it."""
+        self.app.copy_to_clipboard(self._pending.secret)
+        self.app.say("Sent to the clipboard.", Tone.DONE)
+
+    def action_leave(self) -> None:
+        """Leave, which discards the secret."""
+        self.app.say("")
+        self.dismiss(None)
+
+
+def _wrong(offset: int | None) -> str:
+    if offset is None:
+        return "That code is wrong. Wait for the next one and type it."
+    way = "ahead" if offset > 0 else "behind"
+    return f"Your phone's clock is off: it is about {abs(offset)} s {way}. Set it to automatic and try again."

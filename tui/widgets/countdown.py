@@ -1,0 +1,33 @@
+"""Seconds that run down in a sentence."""
+
+from datetime import datetime, timedelta
+from math import ceil
+
+from rich.text import Text
+from textual.widgets import Static
+
+from data.store import Clock
+
+
+class Countdown(Static):
+    """Says how long it is until the phone shows a code that a sign-in takes."""
+
+    def __init__(self, clock: Clock, seconds: int) -> None:
+        super().__init__(markup=False)
+        self._clock = clock
+        self._until: datetime = clock() + timedelta(seconds=seconds)
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.tick()
+        self.set_interval(1, self.tick)
+
+    def tick(self) -> None:
+        """Say what is left."""
+        left = ceil((self._until - self._clock()).total_seconds())
+        words = (
+            f"The code you typed is spent. The next sign-in takes the phone's next code, in {left} s."
+            if left > 0
+            else "The code you typed is spent. Your phone shows the next one now."
+        )
+        self.update(Text(words))

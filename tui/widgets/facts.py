@@ -1,0 +1,49 @@
+"""A list of facts: labels on the left, values that wrap on the right."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+from textual.widgets import Static
+
+from data.operations.audit import Entry
+from data.operations.people import KeyRow
+from data.rules.text import safe
+from tui.widgets.words import day, moment
+
+_NARROW = 70
+
+
+class Facts(Static):
+    """Shows facts; their values are foreign strings."""
+
+    def show(self, facts: Sequence[tuple[str, str]], width: int = 80) -> None:
+        """Show these facts in place of the last ones."""
+        table = Table.grid(padding=(0, 2 if width >= _NARROW else 1), expand=True)
+        table.add_column(width=14, no_wrap=True)
+        table.add_column(ratio=1, overflow="fold")
+        for label, value in facts:
+            table.add_row(Text(label, "bold"), Text("\n".join(safe(line) for line in value.split("\n"))))
+        self.update(table)
+
+
+def key_lines(keys: Sequence[KeyRow]) -> str:
+    """Write SSH keys, one a line."""
+    lines = [
+        f"{_one_line(key.comment) or key.algorithm}  {key.fingerprint}, used {day(key.last_used_at)}"
+        for key in keys
+    ]
+    return "\n".join(lines) or "none"
+
+
+def activity_lines(entries: Sequence[Entry]) -> str:
+    """Write rows of the audit log, one a line."""
+    lines = [
+        f"{moment(entry.at)}  {_one_line(entry.sentence)} ({_one_line(entry.actor)})" for entry in entries
+    ]
+    return "\n".join(lines) or "nothing yet"
+
+
+def _one_line(foreign: str) -> str:
+    """Keep a foreign string from breaking the list it stands in."""
+    return safe(foreign, 120)

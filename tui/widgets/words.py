@@ -1,0 +1,71 @@
+"""How values read on the screen: moments, roles, statuses, names, and refusals of a code."""
+
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.rules.facts import Mode, Role
+from data.rules.policy import ATTEMPTS
+from data.rules.text import safe
+
+_SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
+
+HOW_IT_WORKS = (
+    "Beside your password or SSH key you are asked for a code that only your phone can show.",
+    "It is asked at every sign-in. A code is good once and for about a minute.",
+    f"{ATTEMPTS} wrong codes in a row lock you until a system administrator unlocks you.",
+    "Phone lost? Type one of your recovery codes instead of a code, or ask an administrator.",
+)
+"""What everyone should know of two-factor authentication here, one sentence a line."""
+
+MODE_WORDS = {
+    Mode.OFF: "Off: nobody is asked for a code, enrolled or not.",
+    Mode.OPTIONAL: "Optional: everyone decides, but administrators and those it is required of.",
+    Mode.REQUIRED: "Required: everyone sets it up at their next sign-in.",
+    Mode.PERMANENT: "Permanent: required of everyone, and never to be left again.",
+}
+
+
+def moment(at: datetime | None, otherwise: str = "never") -> str:
+    """Write a moment to the minute, in UTC and saying so."""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else otherwise
+
+
+def day(at: datetime | None, otherwise: str = "never") -> str:
+    """Write the day of a moment in UTC."""
+    return f"{at:%Y-%m-%d}" if at else otherwise
+
+
+def roles_in_short(roles: AbstractSet[Role]) -> str:
+    """Name roles by one word each, in the order of their definition."""
+    return " ".join(_SHORT_ROLES[role] for role in Role if role in roles)
+
+
+def roles_in_words(roles: AbstractSet[Role]) -> str:
+    """Name roles in full."""
+    return ", ".join(role.label for role in Role if role in roles) or "none"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Write a number with its noun."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def refused_code(result: CodeWrong | CodeAlreadyUsed) -> str:
+    """Say why a code was not taken."""
+    if isinstance(result, CodeWrong):
+        return f"Wrong code, {counted(result.attempts_left, 'attempt')} left."
+    if result.next_in_seconds is None:
+        return "That recovery code was already used."
+    return f"That code was already used, next one in {result.next_in_seconds} s."
+
+
+def cell(foreign: object, width: int) -> Text:
+    """Make a table cell of a foreign string: visible characters only, clipped to its column."""
+    shown = safe(foreign)
+    if cell_len(shown) > width:
+        shown = set_cell_size(shown, max(0, width - 1)).rstrip() + "…"
+    return Text(shown, no_wrap=True, end="")
