@@ -1,0 +1,165 @@
+"""The five minutes of a fresh code, and what counts as one."""
+
+from datetime import timedelta
+
+import pytest
+from support.data_world import PASSWORD, SECURITY, SYSTEM, World
+
+from data.operations import account, credentials, directory, enrollment, signin
+from data.operations.actors import FRESH_FOR, Member
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
+from data.rules import publickeys
+from data.rules.facts import Mode
+from data.rules.policy import Refusal
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+CODE, ASK_PASSWORD = FreshProofNeeded(FreshProof.CODE), FreshProofNeeded(FreshProof.PASSWORD)
+INSTANT = timedelta(microseconds=1)
+
+
+@pytest.fixture
+def boss(world: World) -> Member:
+    """An enrolled administrator with every role that counts."""
+    return world.person("boss", SYSTEM, SECURITY)
+
+
+SENSITIVE = {
+    "replacing the app": lambda world, me: world.run(enrollment.begin_app, me),
+    "new recovery codes": lambda world, me: world.run(enrollment.renew_recovery_codes, me),
+    "adding a key": lambda world, me: world.run(credentials.add_key, me, KEY),
+    "removing a key": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x"),
+    "a new password": lambda world, me: world.run(credentials.store_password, me, "hash"),
+    "a policy change": lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
+    "someone's one-time password": lambda world, me: world.one_time_password("anna", me),
+    "clearing someone's data": lambda world, me: world.run(directory.clear_two_factor, me, "anna"),
+    "disabling someone's": lambda world, me: world.run(directory.disable_two_factor, me, "anna"),
+    "adding someone's key": lambda world, me: world.run(credentials.add_key, me, KEY, name="anna"),
+}
+
+
+@pytest.mark.parametrize("act", SENSITIVE.values(), ids=SENSITIVE)
+def test_a_sensitive_act_asks_for_a_code_older_than_five_minutes_and_not_before(world, boss, act):
+    world.user("anna")
+    world.clock.now += FRESH_FOR + INSTANT
+    before = world.dump()
+    assert act(world, boss) == CODE
+    assert world.dump() == before
+    world.clock.now -= INSTANT
+    assert act(world, boss) != CODE
+
+
+def test_a_clock_that_went_back_makes_nothing_fresh(world, boss):
+    world.clock.forward(seconds=-1)
+    assert world.run(enrollment.renew_recovery_codes, boss) == CODE
+
+
+async def test_the_password_is_asked_before_a_new_one_is_even_judged(world, boss):
+    world.clock.forward(minutes=6)
+    assert await credentials.change_password(world.store, boss, "short") == CODE
+
+
+def test_a_fresh_code_opens_the_next_five_minutes(world, boss):
+    world.clock.forward(minutes=6)
+    assert world.run(credentials.confirm_fresh_code, boss, world.code("boss")) == Done("Confirmed.")
+    assert world.events(user="boss", last=1) == ["signin.code_fresh"]
+    world.clock.now += FRESH_FOR
+    assert isinstance(world.run(enrollment.renew_recovery_codes, boss), enrollment.NewRecoveryCodes)
+
+
+def test_a_fresh_code_is_of_its_own_session_only(world, boss):
+    other = world.session("boss")
+    world.clock.forward(minutes=6)
+    world.run(credentials.confirm_fresh_code, boss, world.code("boss"))
+    assert world.run(enrollment.renew_recovery_codes, other) == CODE
+
+
+def test_a_wrong_fresh_code_counts_and_opens_nothing(world, boss):
+    world.clock.forward(minutes=6)
+    assert world.run(credentials.confirm_fresh_code, boss, world.wrong_code("boss")) == CodeWrong(6)
+    assert world.run(enrollment.renew_recovery_codes, boss) == CODE
+
+
+def test_a_fresh_code_is_spent_like_any_other(world, boss):
+    world.clock.forward(minutes=6)
+    world.run(credentials.confirm_fresh_code, boss, world.code("boss"))
+    assert isinstance(world.submit(world.attempt("boss"), world.code("boss")), CodeAlreadyUsed)
+
+
+def test_the_seventh_wrong_fresh_code_locks_and_ends_the_session(world, boss):
+    wrong = world.wrong_code("boss")
+    answers = [world.run(credentials.confirm_fresh_code, boss, wrong) for _ in range(7)]
+    assert answers[-1] == SessionOver(Refusal.LOCKED.value)
+    assert world.row("boss").locked_at is not None
+    world.clock.forward(minutes=1)
+    over = world.run(credentials.confirm_fresh_code, boss, world.code("boss"))
+    assert over == SessionOver(Refusal.LOCKED.value)
+
+
+async def test_of_a_user_without_two_factor_authentication_the_password_is_asked(world):
+    anna = world.person("anna")
+    world.clock.forward(minutes=6)
+    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+    assert await credentials.confirm_fresh_password(world.store, anna, "wrong") == Denied("Wrong password.")
+    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+    assert models.FirstFactorFailures.get().count == 1
+    assert await credentials.confirm_fresh_password(world.store, anna, PASSWORD) == Done("Confirmed.")
+    assert isinstance(world.run(enrollment.begin_app, anna), enrollment.PendingApp)
+
+
+async def test_of_an_enrolled_user_the_password_is_no_substitute_for_a_code(world):
+    anna = world.enrol(world.user("anna"))
+    world.clock.forward(minutes=6)
+    assert isinstance(await credentials.confirm_fresh_password(world.store, anna, PASSWORD), Denied)
+    assert world.run(enrollment.turn_off, anna) == CODE
+
+
+async def test_of_an_enrolled_user_the_password_is_asked_while_the_mode_is_off(world):
+    anna = world.enrol(world.user("anna"))
+    world.mode(Mode.OFF)
+    world.clock.forward(minutes=6)
+    assert world.run(credentials.add_key, anna, KEY) == ASK_PASSWORD
+    assert await credentials.confirm_fresh_password(world.store, anna, PASSWORD) == Done("Confirmed.")
+    assert isinstance(world.run(credentials.add_key, anna, KEY), Done)
+
+
+async def test_a_user_without_a_password_signs_in_anew(world):
+    key = publickeys.parse(KEY)
+    world.user("anna", password=None, key=key)
+    member = Member(world.first_by_key("anna", key.fingerprint).session.id)
+    world.clock.forward(minutes=6)
+    denied = world.run(enrollment.begin_app, member)
+    assert isinstance(denied, Denied)
+    assert "Sign out and in again" in denied.message
+    assert await credentials.confirm_fresh_password(world.store, member, "") == Denied("Wrong password.")
+
+
+def test_someone_without_an_app_has_no_attempts_to_lose_to_fresh_codes(world):
+    anna = world.person("anna")
+    for _ in range(8):
+        assert isinstance(world.run(credentials.confirm_fresh_code, anna, "123456"), Denied)
+    assert world.row("anna").attempts_left == 7
+
+
+def test_losing_the_factor_while_a_code_is_asked_locks_nobody(world, boss):
+    anna = world.enrol(world.user("anna"))
+    world.run(directory.clear_two_factor, boss, "anna")
+    assert isinstance(world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0]), Denied)
+    assert world.row("anna").attempts_left == 7
+
+
+def test_the_sign_in_itself_is_fresh(world):
+    world.enrol(world.user("anna"))
+    world.clock.forward(hours=1)
+    attempt = world.attempt("anna")
+    session = world.submit(attempt, world.code("anna")).session
+    member = Member(session.id)
+    assert isinstance(world.run(enrollment.renew_recovery_codes, member), enrollment.NewRecoveryCodes)
+    assert isinstance(world.first("anna"), signin.CodeNeeded)
+
+
+def test_a_password_given_before_the_enrolment_is_not_fresh_after_it_in_another_session(world):
+    thief = world.person("anna")
+    world.wizard("anna", world.session("anna"))
+    assert world.run(enrollment.begin_app, thief) == CODE

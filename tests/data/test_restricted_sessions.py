@@ -1,0 +1,186 @@
+"""A restricted session may do what it was opened for, and nothing else at all."""
+
+import inspect
+
+import pytest
+from support.data_world import PASSWORD, SECURITY, SYSTEM, World, totp
+
+from data.operations import account, audit, credentials, directory, enrollment, people, signin
+from data.operations.actors import Member
+from data.operations.results import Denied, Done
+from data.rules.facts import Mode
+from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+NEW_PASSWORD = "a wholly new password"
+NEW = directory.NewUser("new", "new@clinic.example")
+
+
+async def pending(world: World, me: Member):
+    """Try to enrol, by a wizard as a full session of the same moment would have had it."""
+    begun = enrollment.PendingApp(me.session_id, world.clock.now, None, "Clinic", "", "A" * 32, "")
+    return world.run(enrollment.confirm_app, me, begun, totp("A" * 32, world.clock.now))
+
+
+OPERATIONS = {
+    "show_policy": lambda world, me: world.run(account.show_policy, me),
+    "preview_mode": lambda world, me: world.run(account.preview_mode, me, Mode.OFF),
+    "set_mode": lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
+    "list_entries": lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
+    "list_users": lambda world, me: world.run(people.list_users, me, people.UserQuery()),
+    "user_detail": lambda world, me: world.run(people.user_detail, me, "bob"),
+    "my_profile": lambda world, me: world.run(people.my_profile, me),
+    "create_user": lambda world, me: world.run(directory.create_user, me, NEW),
+    "edit_user": lambda world, me: world.run(
+        directory.edit_user, me, "bob", directory.UserChanges(full_name="Bob")
+    ),
+    "set_active": lambda world, me: world.run(directory.set_active, me, "bob", active=False),
+    "set_roles": lambda world, me: world.run(directory.set_roles, me, "bob", frozenset({SYSTEM})),
+    "set_required": lambda world, me: world.run(directory.set_required, me, "bob", required=True),
+    "disable_two_factor": lambda world, me: world.run(directory.disable_two_factor, me, "bob"),
+    "clear_two_factor": lambda world, me: world.run(directory.clear_two_factor, me, "bob"),
+    "unlock": lambda world, me: world.run(directory.unlock, me, "bob"),
+    "set_one_time_password": lambda world, me: world.one_time_password("bob", me),
+    "add_key": lambda world, me: world.run(credentials.add_key, me, KEY),
+    "add_key of someone": lambda world, me: world.run(credentials.add_key, me, KEY, name="bob"),
+    "remove_key": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x"),
+    "remove_key of someone": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x", name="bob"),
+    "confirm_fresh_code": lambda world, me: world.run(credentials.confirm_fresh_code, me, "000000"),
+    "confirm_fresh_password": lambda world, me: credentials.confirm_fresh_password(world.store, me, PASSWORD),
+    "give_one_time_password": lambda world, me: credentials.give_one_time_password(world.store, me, "bob"),
+    "replace_unsaved_codes": lambda world, me: world.run(enrollment.replace_unsaved_codes, me),
+    "renew_recovery_codes": lambda world, me: world.run(enrollment.renew_recovery_codes, me),
+    "turn_off": lambda world, me: world.run(enrollment.turn_off, me),
+    "change_password": lambda world, me: credentials.change_password(world.store, me, NEW_PASSWORD),
+    "store_password": lambda world, me: world.run(credentials.store_password, me, "hash"),
+    "begin_app": lambda world, me: world.run(enrollment.begin_app, me),
+    "confirm_app": pending,
+    "confirm_saved": lambda world, me: world.run(enrollment.confirm_saved, me),
+}
+WIZARD = {"begin_app", "confirm_app"}
+PASSWORD_CHANGE = {"change_password", "store_password"}
+
+
+def must_enrol(world: World) -> Member:
+    return Member(world.restricted(world.user("anna", SYSTEM, SECURITY), MustEnrol).id)
+
+
+def must_enrol_by_key(world: World) -> Member:
+    key = credentials.publickeys.parse(KEY)
+    world.user("anna", SYSTEM, SECURITY, key=key, one_time=True)
+    session = world.first_by_key("anna", key.fingerprint).session
+    assert session.step == MustEnrol()
+    return Member(session.id)
+
+
+def must_change_password(world: World) -> Member:
+    return Member(
+        world.restricted(world.user("anna", SYSTEM, SECURITY, one_time=True), MustChangePassword).id
+    )
+
+
+def must_give_code(world: World) -> Member:
+    """An enrolled administrator, whose codes are not saved, after replacing a one-time password."""
+    world.session(world.user("anna", SYSTEM, SECURITY))
+    world.one_time_password("anna")
+    session = world.restricted("anna", MustChangePassword)
+    world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
+    assert world.run(signin.advance, session.id).session.step == NeedCode()
+    return Member(session.id)
+
+
+def must_change_password_enrolled(world: World) -> Member:
+    world.session(world.user("anna", SYSTEM, SECURITY))
+    world.one_time_password("anna")
+    return Member(world.restricted("anna", MustChangePassword).id)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    ("restrict", "allowed"),
+    [
+        (must_enrol, WIZARD),
+        (must_enrol_by_key, WIZARD),
+        (must_change_password, PASSWORD_CHANGE),
+        (must_change_password_enrolled, PASSWORD_CHANGE),
+        (must_give_code, set()),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, restrict, allowed, name):
+    world.user("bob")
+    me = restrict(world)
+    if name in allowed:
+        return
+    before = world.dump()
+    result = OPERATIONS[name](world, me)
+    if hasattr(result, "__await__"):
+        result = await result
+    assert isinstance(result, Denied)
+    assert world.dump() == before
+
+
+def test_every_operation_an_actor_can_ask_for_is_tried_above():
+    found = {
+        name
+        for module in (account, audit, credentials, directory, enrollment, people)
+        for name, function in vars(module).items()
+        if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+    helpers = {"password_context", "find_to_reset", "write"}
+    assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
+
+
+async def test_what_a_restricted_session_is_for_works(world):
+    world.user("bob")
+    me = must_change_password(world)
+    assert await credentials.change_password(world.store, me, NEW_PASSWORD) == Done("Password changed.")
+    assert isinstance(await credentials.change_password(world.store, me, "yet another password"), Denied)
+    assert world.run(signin.advance, me.session_id).session.step == MustEnrol()
+    world.wizard("anna", me)
+    assert isinstance(world.run(enrollment.confirm_saved, me), Done)
+    assert isinstance(world.run(account.show_policy, me), Denied)
+    assert world.run(signin.advance, me.session_id).session.step == SignedIn()
+    assert isinstance(world.run(account.show_policy, me), account.PolicyView)
+
+
+def test_a_restricted_session_stays_restricted_until_its_work_is_done(world):
+    me = must_enrol(world)
+    assert world.run(signin.advance, me.session_id).session.step == MustEnrol()
+    assert models.Session.get_by_id(me.session_id).restricted
+
+
+def test_leaving_the_wizard_leaves_the_user_pending(world):
+    me = must_enrol(world)
+    world.run(enrollment.begin_app, me)
+    world.run(signin.end_session, me.session_id)
+    assert world.first("anna").session.step == MustEnrol()
+
+
+def test_a_restricted_session_is_released_by_a_looser_policy_through_the_rules_alone(world):
+    world.user("anna")
+    world.mode(Mode.REQUIRED)
+    session = world.restricted("anna", MustEnrol)
+    world.mode(Mode.OPTIONAL)
+    assert isinstance(world.run(people.my_profile, Member(session.id)), Denied)
+    assert world.run(signin.advance, session.id).session.step == SignedIn()
+    assert isinstance(world.run(people.my_profile, Member(session.id)), people.Profile)
+
+
+def test_a_wizard_can_be_finished_though_the_policy_was_loosened_meanwhile(world):
+    world.user("anna")
+    world.mode(Mode.REQUIRED)
+    member = Member(world.restricted("anna", MustEnrol).id)
+    world.mode(Mode.OPTIONAL)
+    world.wizard("anna", member)
+    assert world.run(signin.advance, member.session_id).session.step == SignedIn()
+
+
+def test_a_password_changed_elsewhere_ends_what_a_restricted_session_began(world):
+    me = must_enrol(world)
+    world.one_time_password("anna")
+    result = world.run(signin.advance, me.session_id)
+    assert isinstance(result, signin.TurnedAway)
+    assert world.events(user="anna", last=1) == ["signin.turned_away"]
