@@ -69,7 +69,7 @@ def match_step(
     hits = [
         step
         for step in range(max(0, present - window), present + window + 1)
-        if compare_digest(code_at(secret, step).encode(), code.encode())
+        if compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "replace"))
     ]
     live = [step for step in hits if step > after]
     if live:
@@ -94,7 +94,7 @@ def clock_offset(secret: str, code: str, *, at: datetime, search_minutes: int = 
     reach = search_minutes * 60 // STEP_SECONDS
     for distance in range(reach + 1):
         for step in {present + distance, present - distance}:
-            if step >= 0 and compare_digest(code_at(secret, step).encode(), code.encode()):
+            if step >= 0 and compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "replace")):
                 return (step - present) * STEP_SECONDS
     return None
 
