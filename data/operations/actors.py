@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
-from data.rules.facts import Application, Mode, Policy, Role, UserFacts
+from data.rules.facts import Application, FirstFactor, Mode, Policy, Proof, Role, UserFacts
 from data.rules.permissions import Action, permits
-from data.rules.policy import Refusal
+from data.rules.policy import Refusal, Step, next_step
 from data.storage import models
 from data.store import Tx
 
@@ -64,6 +64,12 @@ class ActingUser:
     def policy(self) -> Policy:
         """The policy of the user's account."""
         return self.acting.policy
+
+    @property
+    def step(self) -> Step:
+        """What the rules ask of this session now."""
+        proof = Proof(FirstFactor(self.session.first_factor), code=self.session.code_proven)
+        return next_step(self.policy, self.facts, proof)
 
 
 def policy_of(account: models.Account) -> Policy:
@@ -139,16 +145,25 @@ def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused:
     return acting if permits(action, acting.roles) else Denied(action.who_can)
 
 
-def own(tx: Tx, actor: Actor, *, restricted: bool = False) -> ActingUser | Refused:
-    """Look up a user who acts on their own things; `restricted` lets a restricted session do so too."""
+def own(tx: Tx, actor: Actor, *, restricted: tuple[type[Step], ...] = ()) -> ActingUser | Refused:
+    """Look up a user who acts on their own things.
+
+    A restricted session may do so only where `restricted` names the step that the rules ask of it.
+    """
     acting = resolve(tx, actor)
     if isinstance(acting, SessionOver):
         return acting
     if acting.user is None or acting.session is None or acting.facts is None:
         return Denied("The operator has no profile. Name a user instead.")
-    if acting.session.restricted and not restricted:
+    me = ActingUser(acting, acting.user, acting.session, acting.facts)
+    if me.session.restricted and not isinstance(me.step, restricted):
         return Denied("Finish signing in first.")
-    return ActingUser(acting, acting.user, acting.session, acting.facts)
+    return me
+
+
+def code_is_asked(policy: Policy, facts: UserFacts) -> bool:
+    """Whether fresh proof is a code of this user, so that the password is none."""
+    return facts.enrolled and policy.mode is not Mode.OFF
 
 
 def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
@@ -161,7 +176,7 @@ def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
     given = acting.session.fresh_at
     if given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR:
         return None
-    if acting.facts.enrolled and acting.policy.mode is not Mode.OFF:
+    if code_is_asked(acting.policy, acting.facts):
         return FreshProofNeeded(FreshProof.CODE)
     if acting.user.password_hash is not None:
         return FreshProofNeeded(FreshProof.PASSWORD)

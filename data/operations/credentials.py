@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from data.operations import audit, codes
-from data.operations.actors import ActingUser, Actor, Member, own, stale
+from data.operations.actors import ActingUser, Actor, Member, code_is_asked, own, stale
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow
 from data.operations.directory import Found, add_key_row, find_to_reset
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
@@ -12,9 +12,11 @@ from data.rules import passwords, publickeys
 from data.rules.events import Event
 from data.rules.facts import FirstFactor
 from data.rules.permissions import Action
-from data.rules.policy import Refusal
+from data.rules.policy import MustChangePassword, Refusal
 from data.storage import models
 from data.store import Store, Tx
+
+_CODE_IS_ASKED = "A fresh code is asked of you, not the password."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ async def change_password(store: Store, actor: Actor, password: str) -> Done | R
 
 def password_context(tx: Tx, actor: Actor) -> _PasswordContext | RefusedOrStale:
     """Read what a new password is judged against, and whether the actor may set one now."""
-    me = own(tx, actor, restricted=True)
+    me = own(tx, actor, restricted=(MustChangePassword,))
     if not isinstance(me, ActingUser):
         return me
     if not me.session.restricted and (refusal := stale(tx, me.acting)):
@@ -55,11 +57,9 @@ def password_context(tx: Tx, actor: Actor) -> _PasswordContext | RefusedOrStale:
 
 def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOrStale:
     """Store a judged and hashed password; sign-ins begun with the old one are not admitted any more."""
-    me = own(tx, actor, restricted=True)
+    me = own(tx, actor, restricted=(MustChangePassword,))
     if not isinstance(me, ActingUser):
         return me
-    if me.session.restricted and not me.user.one_time_password:
-        return Denied("Finish signing in first.")
     if not me.session.restricted and (refusal := stale(tx, me.acting)):
         return refusal
     credential = _set_password(me.user, password_hash, one_time=False)
@@ -127,6 +127,8 @@ def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | 
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
+    if not me.facts.enrolled:
+        return Denied("Two-factor authentication is not set up, so there is no code to give.")
     verdict = codes.judge(tx, me.user, answer, codes.Asker(me.acting.application, me.acting.address))
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
@@ -144,20 +146,26 @@ async def confirm_fresh_password(store: Store, actor: Member, password: str) -> 
     candidate = await store.read(find_candidate, *asked)
     if isinstance(await prove_fresh_password(store, candidate, password), FirstFactorRejected):
         return Denied("Wrong password.")
-    return await store.run(_mark_fresh_by_password, actor)
+    return await store.run(_mark_fresh_by_password, actor, candidate.credential)
 
 
 def _fresh_password_asker(tx: Tx, actor: Actor) -> tuple[str, Origin] | Refused:
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
+    if code_is_asked(me.policy, me.facts):
+        return Denied(_CODE_IS_ASKED)
     return me.user.name, Origin(me.acting.application, me.acting.address)
 
 
-def _mark_fresh_by_password(tx: Tx, actor: Actor) -> Done | Refused:
+def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Refused:
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
+    if code_is_asked(me.policy, me.facts):
+        return Denied(_CODE_IS_ASKED)
+    if me.user.credential != credential:
+        return Denied("Your password was changed meanwhile.")
     _mark_fresh(tx, me, "password")
     return Done("Confirmed.")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from data.operations import audit
 from data.operations.actors import ActingUser, Actor, app_factor_of, own, stale
@@ -9,7 +10,7 @@ from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import recovery, totp
 from data.rules.events import Event
 from data.rules.facts import Mode
-from data.rules.policy import may_set_up, may_turn_off
+from data.rules.policy import ATTEMPTS, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
 from data.storage import models
 from data.store import Tx
 
@@ -17,6 +18,11 @@ WIZARD_LIFE = timedelta(minutes=30)
 """How long a secret that was shown can still be confirmed."""
 
 NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
+
+
+_WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
+"""Steps at which a restricted session may still be in the wizard: the policy or another session can
+have changed what is asked since it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class NewRecoveryCodes:
 
 def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
     """Make a secret to show; nothing is stored until it is confirmed with a code."""
-    me = own(tx, actor, restricted=True)
+    me = own(tx, actor, restricted=_WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
     if not may_set_up(me.policy):
@@ -79,7 +85,7 @@ def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
     return PendingApp(
         session_id=me.session.id,
         begun_at=tx.now,
-        replaces=present.id if present else None,
+        replaces=_identity(present),
         account=me.user.account.name,
         because=_because(me),
         secret=secret,
@@ -94,13 +100,14 @@ def confirm_app(
 
     A wizard that was open while another one was confirmed ends here: what it would replace is gone.
     """
-    me = own(tx, actor, restricted=True)
+    me = own(tx, actor, restricted=_WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     present = app_factor_of(me.user.id)
-    if pending.session_id != me.session.id or pending.replaces != (present.id if present else None):
+    barred = me.session.restricted and present is not None
+    if barred or pending.session_id != me.session.id or pending.replaces != _identity(present):
         return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
     if not timedelta(0) <= tx.now - pending.begun_at <= WIZARD_LIFE:
         return Denied("This set-up took too long and ended. Start again for a new QR code.")
@@ -110,9 +117,9 @@ def confirm_app(
         return EnrolmentCodeWrong(totp.clock_offset(pending.secret, digits, at=tx.now))
     _store_factor(tx, me.user.id, pending.secret, match.step)
     issued = () if present else _issue_recovery_codes(tx, me.user.id)
-    models.Session.update(fresh_at=tx.now, code_proven=True).where(
-        models.Session.id == me.session.id
-    ).execute()
+    table = models.Session
+    table.update(fresh_at=None).where(table.user == me.user.id).execute()
+    table.update(fresh_at=tx.now, code_proven=True).where(table.id == me.session.id).execute()
     audit.record(tx, me.acting, Event.REPLACED if present else Event.ENROLLED, me.user.name)
     return Enrolled(
         recovery_codes=issued,
@@ -125,9 +132,11 @@ def confirm_app(
 
 def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
     """Record that the recovery codes were saved, so that they are not shown again."""
-    me = own(tx, actor, restricted=True)
+    me = own(tx, actor, restricted=(SignedIn,))
     if not isinstance(me, ActingUser):
         return me
+    if not me.facts.enrolled:
+        return Denied("There are no recovery codes to save. Set up two-factor authentication first.")
     models.User.update(recovery_saved=True).where(models.User.id == me.user.id).execute()
     audit.record(tx, me.acting, Event.RECOVERY_SAVED, me.user.name)
     return Done("Recovery codes saved.")
@@ -162,6 +171,8 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
         return me
     if not me.facts.enrolled:
         return Denied("Two-factor authentication is not set up.")
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
     if not may_turn_off(me.policy, me.facts):
         return Denied(f"Two-factor authentication is {_because(me)}, so it cannot be turned off.")
     if refusal := stale(tx, me.acting):
@@ -172,11 +183,18 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
 
 
 def remove_factors(user_id: int) -> None:
-    """Remove every factor and recovery code of a user, and give back all attempts but no unlocking."""
+    """Remove every factor and recovery code of a user; who is not locked has all attempts again."""
     models.Factor.delete().where(models.Factor.user == user_id).execute()
     models.RecoveryCode.delete().where(models.RecoveryCode.user == user_id).execute()
-    models.User.update(recovery_saved=True).where(models.User.id == user_id).execute()
+    table = models.User
+    table.update(recovery_saved=True).where(table.id == user_id).execute()
+    table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
     models.Session.update(code_proven=False).where(models.Session.user == user_id).execute()
+
+
+def _identity(factor: models.Factor | None) -> int | None:
+    """Return a number that no other factor has: unlike the row's id, which a database may give again."""
+    return None if factor is None else int.from_bytes(sha256(factor.sealed_secret).digest()[:8])
 
 
 def _because(me: ActingUser) -> str:
