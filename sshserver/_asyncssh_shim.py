@@ -95,6 +95,8 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, packet_bytes
 
     def send_userauth_failure(partial_success: bool) -> None:
         fail(partial_success)
+        # Some clients (paramiko) ask for the service again before each method, as sshd lets them.
+        private._next_service = b"ssh-userauth"  # noqa: SLF001
         hooks.refused()
 
     async def validate_public_key(_username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
@@ -112,8 +114,8 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, packet_bytes
     private.reload_config = reload_config
     private.pause_writing = hooks.congested
     private.resume_writing = hooks.relieved
-    if private._max_recv_pktlen < packet_bytes:  # noqa: SLF001
-        raise ShimError("asyncssh has changed: the largest packet")
+    if not hasattr(private, "_next_service") or private._max_recv_pktlen < packet_bytes:  # noqa: SLF001
+        raise ShimError("asyncssh has changed: the connection's attributes")
     private._max_recv_pktlen = packet_bytes  # noqa: SLF001
 
 

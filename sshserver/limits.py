@@ -31,7 +31,7 @@ class Limits:
     """Connections in all that have not passed the first factor."""
 
     judgements_per_source: int = 10
-    """Passwords of one source that are judged at a time; a hash costs more than sending one and hanging up."""
+    """Passwords of one source judged at a time; a hash costs more than sending one and hanging up."""
     sessions_per_user: int = 20
     sessions_per_connection: int = 10
     idle_minutes: float = 30.0

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 Listen = Callable[[Gate, SSHKey, AppFactory, str, int, Limits], Awaitable["Server"]]
 _HOST: Final = "127.0.0.1"
 _USER: Final = "selftest"
-_SECONDS: Final = 10.0
+_SECONDS: Final = 3.0
+_REFUSAL: Final = "The self-test failed, so the server does not start: {}."
 
 
 class SelfTestError(RuntimeError):
@@ -123,24 +124,27 @@ async def run(listen: Listen) -> None:
             await _expect(server.port, [key], code, opens=True, what="a key and a code")
             await _expect(server.port, [], password | code, opens=True, what="a password and a code")
     except TimeoutError:
-        raise SelfTestError("The self-test did not come to an end.") from None
+        raise SelfTestError(_REFUSAL.format("it did not come to an end")) from None
     finally:
         await server.drain()
 
 
 async def _expect(port: int, keys: list[SSHKey], answers: dict[str, str], *, opens: bool, what: str) -> None:
-    if await _opens_a_channel(port, keys, answers) is not opens:
-        verb = "opened a channel" if not opens else "did not open a channel"
-        raise SelfTestError(f"The self-test failed, so the server does not start: {what} {verb}.")
-
-
-async def _opens_a_channel(port: int, keys: list[SSHKey], answers: dict[str, str]) -> bool:
     async with _connected(port, keys, answers) as connection:
-        if connection is None:
-            return False
-        with contextlib.suppress(asyncssh.ChannelOpenError):
-            await connection.run("exit")
-        return True
+        if opens and not await _opens_a_channel(connection):
+            raise SelfTestError(_REFUSAL.format(f"{what} did not open a channel"))
+        if not opens and connection is not None:
+            raise SelfTestError(_REFUSAL.format(f"{what} signed in"))
+
+
+async def _opens_a_channel(connection: asyncssh.SSHClientConnection | None) -> bool:
+    if connection is None:
+        return False
+    try:
+        await connection.run("exit")
+    except asyncssh.ChannelOpenError:
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager

@@ -68,6 +68,8 @@ def test_few_short_variables_about_language_and_colour_are_kept(name):
     assert not keeps_variable(name, "\x1b[2J", 0, Limits())
 
 
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "TERM", "LC_", "LANGUAGE", "TEXTUAL", "lang", "LC_ALL\n"])
+@pytest.mark.parametrize(
+    "name", ["LD_PRELOAD", "PATH", "TERM", "LC_", "LANGUAGE", "TEXTUAL", "lang", "LC_ALL\n"]
+)
 def test_every_other_variable_is_ignored(name):
     assert not keeps_variable(name, "value", 0, Limits())

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import asyncssh
@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 class GreetingApp(ContainedApp):
     """Greets who signed in; `q` leaves, `x` crashes, every other key is shown."""
 
-    BINDINGS = [Binding("q", "leave", "Leave"), Binding("x", "crash", "Crash")]
+    BINDINGS: ClassVar = [Binding("q", "leave", "Leave"), Binding("x", "crash", "Crash")]
 
     def __init__(self, session: Session, terminal: Terminal) -> None:
         super().__init__()
@@ -146,5 +146,5 @@ async def connect(
 async def until(condition: Any, seconds: float = 10.0) -> None:
     """Wait until `condition()` holds."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event.
             await asyncio.sleep(0.005)

@@ -68,7 +68,7 @@ class TerminalProgram:
             if match:
                 self._seen += match.end()
                 return match.group().decode("utf-8", "replace")
-            await self._wait(deadline, f"{pattern!r} was not written. Output: {self.output[self._seen:]!r}")
+            await self._wait(deadline, f"{pattern!r} was not written. Output: {self.output[self._seen :]!r}")
 
     async def expect_on_screen(self, text: str, seconds: float = 20.0) -> None:
         """Wait until `text` stands on the screen."""

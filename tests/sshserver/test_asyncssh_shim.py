@@ -1,0 +1,66 @@
+"""The private names of asyncssh: what is missing ends the start, never the check."""
+
+import asyncssh
+import pytest
+from support.ssh_gate import FakeGate
+from support.ssh_server import running_server
+
+from sshserver import _asyncssh_shim, selftest, server
+from sshserver._asyncssh_shim import ShimError, check
+from sshserver.auth import Conversation, Verdict
+from sshserver.connection import Connection
+
+
+def test_the_installed_asyncssh_is_the_one_this_was_written_for():
+    check()
+
+
+def test_another_version_of_asyncssh_is_refused(monkeypatch):
+    monkeypatch.setattr(asyncssh, "__version__", "2.99.0")
+    with pytest.raises(ShimError, match=r"2\.99\.0"):
+        check()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "send_userauth_success",
+        "send_userauth_failure",
+        "validate_public_key",
+        "reload_config",
+        "pause_writing",
+    ],
+)
+async def test_a_missing_or_changed_method_keeps_the_server_from_listening(monkeypatch, name):
+    monkeypatch.setattr(asyncssh.SSHServerConnection, name, lambda self, other: None)
+    with pytest.raises(ShimError, match=name):
+        async with running_server(FakeGate()):
+            pass
+
+
+async def test_the_self_test_passes():
+    await selftest.run(server.listen)
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        lambda patch: patch.setattr(_asyncssh_shim, "install", install_nothing),
+        lambda patch: patch.setattr(Connection, "verdict", Verdict.ADMIT),
+        lambda patch: patch.setattr(Connection, "verdict", Verdict.FAIL),
+        lambda patch: (
+            patch.setattr(Conversation, "first_factor_passed", True)
+            or patch.setattr(Conversation, "verdict", Verdict.ADMIT)
+        ),
+        lambda patch: patch.setattr(Connection, "session_requested", lambda self: False),
+    ],
+    ids=["no hooks", "all are admitted", "nobody is admitted", "no second factor", "no channels"],
+)
+async def test_the_self_test_notices(monkeypatch, sabotage):
+    sabotage(monkeypatch)
+    with pytest.raises(selftest.SelfTestError, match="does not start"):
+        await selftest.run(server.listen)
+
+
+def install_nothing(connection, hooks, packet_bytes):
+    del connection, hooks, packet_bytes
