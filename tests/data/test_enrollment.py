@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from support.data_world import BOTH, OPERATOR, World, totp
+from support.data_world import BOTH, OPERATOR, World, clipped, totp
 
 from data.operations import credentials, directory, enrollment, signin
 from data.operations.actors import Member
@@ -79,7 +79,7 @@ def test_a_code_of_a_phone_whose_clock_is_off_is_refused_with_a_hint(world, anna
     assert models.Factor.select().count() == 0
 
 
-@pytest.mark.parametrize("rubbish", ["", "12345", "\ud800", "x" * 5000])
+@pytest.mark.parametrize("rubbish", ["", "12345", "\ud800", "x" * 5000], ids=clipped)
 def test_rubbish_is_a_wrong_code(world, anna, rubbish):
     pending = begin(world, anna)
     assert world.run(enrollment.confirm_app, anna, pending, rubbish) == EnrolmentCodeWrong(None)

@@ -4,7 +4,7 @@ import contextlib
 from itertools import pairwise
 
 import pytest
-from support.data_world import PASSWORD, START, SYSTEM, Clock, World
+from support.data_world import PASSWORD, START, SYSTEM, Clock, World, statements
 
 from data.operations import credentials, directory, signin
 from data.operations.actors import Member
@@ -17,21 +17,6 @@ from data.storage import models
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 PARSED = publickeys.parse(KEY)
 SECRET_TYPED_AS_NAME = "my-Secret.passw0rd"
-
-
-@contextlib.contextmanager
-def statements(world: World):
-    """Collect the SQL that the connection of this thread runs, without its values."""
-    seen: list[str] = []
-    execute = world.database.execute_sql
-    world.database.execute_sql = lambda sql, *args, **kwargs: (
-        seen.append(sql),
-        execute(sql, *args, **kwargs),
-    )[1]
-    try:
-        yield seen
-    finally:
-        del world.database.execute_sql
 
 
 @contextlib.contextmanager

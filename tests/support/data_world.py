@@ -2,9 +2,9 @@
 
 import base64
 import hmac
-import shutil
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -267,12 +267,23 @@ class PassingWorld(World):
         self.close()
 
 
-def copy_home(world: World, folder: Path) -> Path:
-    """Copy the database file elsewhere, side files included."""
-    for path in world.path.parent.glob(world.path.name + "*"):
-        shutil.copy(path, folder / path.name)
-    return folder / world.path.name
+@contextmanager
+def statements(world: World) -> Iterator[list[str]]:
+    """Collect the SQL that operations run in this thread, without its values."""
+    seen: list[str] = []
+    execute = world.database.execute_sql
+
+    def recording(sql: str, *args: Any, **kwargs: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *args, **kwargs)
+
+    world.database.execute_sql = recording
+    try:
+        yield seen
+    finally:
+        del world.database.execute_sql
 
 
-def names_of(rows: Iterable[Any]) -> list[str]:
-    return [row.name for row in rows]
+def clipped(value: object) -> str:
+    """Name a parameter of a test by its beginning."""
+    return repr(value)[:12]

@@ -1,0 +1,188 @@
+"""The users table and its details: search, sort, filter and paging against a plain model."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.data_world import OPERATOR, PASSWORD, START, SUPPORT, PassingWorld, clipped, statements
+
+from data.operations import directory, people
+from data.operations.people import SortKey, UserQuery
+from data.operations.results import Denied
+from data.rules import publickeys
+from data.rules.facts import Mode, Role, Status
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+FULL_NAMES = ["", "Anna Lee", "Özlem Ölmez", "ÉMILE Zola", "100% Bob_x", "İpek", "[b]x[/b]"]
+
+persons = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["anna", "bob", "a.b", "a-b", "a_b", "zed", "ann", "0x"]),
+        "domain": st.sampled_from(["clinic.example", "other.example"]),
+        "full_name": st.sampled_from(FULL_NAMES),
+        "active": st.booleans(),
+        "locked": st.booleans(),
+        "required": st.booleans(),
+        "enrolled": st.booleans(),
+        "role": st.none() | st.sampled_from(Role),
+        "signed_in": st.none() | st.integers(0, 3),
+    }
+)
+searches = st.sampled_from(
+    ["", "a", "AN", "anna lee", "lee anna", "ö", "Ö", "éMILE", "%", "_", "a_b", "example", "zz", "i", "[b]"]
+)
+
+
+def insert(world, person):
+    user = models.User.create(
+        account=1,
+        practice=1,
+        name=person["name"],
+        email=f"{person['name']}@{person['domain']}",
+        full_name=person["full_name"],
+        active=person["active"],
+        locked_at=START if person["locked"] else None,
+        required=person["required"],
+        attempts_left=7,
+        created_at=START,
+        last_signin_at=None
+        if person["signed_in"] is None
+        else START + timedelta(minutes=person["signed_in"]),
+    )
+    if person["role"]:
+        models.UserRole.create(user=user, role=person["role"].value)
+    if person["enrolled"]:
+        models.Factor.create(user=user, kind="app", sealed_secret=b"", last_step=0, confirmed_at=START)
+
+
+def status_of(person, mode):
+    if not person["active"]:
+        return Status.DEACTIVATED
+    if person["locked"]:
+        return Status.LOCKED
+    if mode is Mode.OFF:
+        return Status.NOT_AVAILABLE
+    if person["enrolled"]:
+        return Status.ENABLED
+    admin = person["role"] in {Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN}
+    return Status.PENDING if person["required"] or admin or mode is not Mode.OPTIONAL else Status.NO
+
+
+def expected_names(crowd, mode, search, status, sort):
+    def matches(person):
+        where = (person["name"], f"{person['name']}@{person['domain']}", person["full_name"].lower())
+        return all(any(word in text for text in where) for word in search.lower().split())
+
+    found = [
+        (number, person)
+        for number, person in enumerate(crowd)
+        if matches(person) and status in {None, status_of(person, mode)}
+    ]
+    key = {
+        SortKey.NAME: lambda pair: pair[1]["name"],
+        SortKey.EMAIL: lambda pair: f"{pair[1]['name']}@{pair[1]['domain']}",
+        SortKey.LAST_SIGNIN: lambda pair: (
+            -1 if pair[1]["signed_in"] is None else pair[1]["signed_in"],
+            -pair[0],
+        ),
+    }[sort]
+    return [person["name"] for _, person in sorted(found, key=key, reverse=sort is SortKey.LAST_SIGNIN)]
+
+
+@settings(max_examples=80)
+@given(
+    crowd=st.lists(persons, max_size=8, unique_by=lambda person: person["name"]),
+    mode=st.sampled_from(Mode),
+    search=searches,
+    status=st.none() | st.sampled_from(Status),
+    sort=st.sampled_from(SortKey),
+    limit=st.integers(1, 4),
+)
+def test_search_sort_filter_and_paging_say_what_a_plain_model_would(crowd, mode, search, status, sort, limit):
+    with PassingWorld() as world:
+        models.UserRole.delete().execute()
+        models.User.delete().execute()
+        for person in crowd:
+            insert(world, person)
+        world.mode(mode)
+        expected = expected_names(crowd, mode, search, status, sort)
+        read: list[people.UserRow] = []
+        more = True
+        while more:
+            query = UserQuery(search, status, sort, read[-1].cursor if read else None, limit)
+            page = world.run(people.list_users, OPERATOR, query)
+            assert page.total == len(expected)
+            assert len(page.rows) <= limit
+            read += page.rows
+            more = page.more
+            assert more == (len(read) < len(expected))
+        assert [row.name for row in read] == expected
+        by_name = {person["name"]: person for person in crowd}
+        for row in read:
+            person = by_name[row.name]
+            assert row.status is status_of(person, mode)
+            assert row.roles == ({person["role"]} if person["role"] else set())
+            assert row.practice == "Main"
+
+
+@pytest.mark.parametrize(
+    "typed", ["\ud800", "\x00", "'; DROP TABLE user; --", "x" * 5000, "a " * 2500], ids=clipped
+)
+def test_a_search_of_rubbish_raises_nothing(world, typed):
+    assert isinstance(world.run(people.list_users, OPERATOR, UserQuery(search=typed)), people.UserPage)
+
+
+def test_the_table_takes_a_fixed_number_of_statements_however_many_rows(world):
+    counts = []
+    for more in (2, 40):
+        for number in range(more):
+            world.user(f"u{more}-{number}", SUPPORT)
+        with statements(world) as seen:
+            world.run(people.list_users, OPERATOR, UserQuery())
+        counts.append(len(seen))
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_detail_of_a_user_shows_what_an_administrator_needs(world):
+    world.user("anna", SUPPORT, key=publickeys.parse(KEY))
+    world.enrol("anna")
+    world.clock.forward(minutes=1)
+    world.submit(world.attempt("anna"), world.recovery["anna"][0])
+    world.submit(world.attempt("anna"), world.wrong_code("anna"))
+    detail = world.run(people.user_detail, OPERATOR, " Anna")
+    assert (detail.status, detail.enrolled_at, detail.recovery_codes_left) == (Status.ENABLED, START, 4)
+    assert (detail.attempts_left, detail.locked_at, detail.has_password) == (6, None, True)
+    assert (detail.roles, detail.mode, detail.one_time_password) == ({SUPPORT}, Mode.OPTIONAL, False)
+    assert [key.comment for key in detail.keys] == ["anna"]
+    assert detail.last_signin_at == world.clock.now
+    assert len(detail.recent) == people.RECENT
+    assert detail.recent[0].sentence == "Wrong code, 6 attempts left"
+
+
+def test_an_unknown_name_is_denied_without_being_repeated(world):
+    denied = world.run(people.user_detail, OPERATOR, "my-secret-password")
+    assert denied == Denied("There is no such user.")
+
+
+def test_ones_own_profile_says_what_the_policy_leaves_to_oneself(world):
+    anna = world.enrol(world.user("anna"))
+    profile = world.run(people.my_profile, anna)
+    assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, True, False)
+    world.run(directory.set_required, OPERATOR, "anna", required=True)
+    profile = world.run(people.my_profile, anna)
+    assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, False, True)
+    world.mode(Mode.OFF)
+    assert not world.run(people.my_profile, anna).may_set_up
+
+
+def test_the_operator_has_no_profile(world):
+    assert isinstance(world.run(people.my_profile, OPERATOR), Denied)
+
+
+def test_no_result_shows_a_password_hash(world):
+    anna = world.person("anna")
+    shown = repr((world.run(people.my_profile, anna), world.run(people.list_users, OPERATOR, UserQuery())))
+    assert "argon2" not in shown
+    assert PASSWORD not in shown

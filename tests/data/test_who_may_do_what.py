@@ -1,0 +1,216 @@
+"""Every act on others against every role: who may, who may not, and that a denial changes nothing."""
+
+from itertools import combinations
+
+import pytest
+from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
+
+from data.operations import account, audit, credentials, directory, people
+from data.operations.actors import Actor, Member
+from data.operations.results import Denied, Done, SessionOver
+from data.rules.facts import Mode, Role
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
+FINGERPRINT = credentials.publickeys.parse(KEY).fingerprint
+ROLE_SETS = [frozenset(chosen) for size in range(4) for chosen in combinations(Role, size)]
+WHO = [*ROLE_SETS, "operator"]
+
+
+def changes(name: str):
+    return directory.UserChanges(full_name=name)
+
+
+def new(*roles: Role) -> directory.NewUser:
+    return directory.NewUser("new", "new@clinic.example", roles=frozenset(roles))
+
+
+def named(who: frozenset[Role] | str) -> str:
+    return who if isinstance(who, str) else "+".join(sorted(who)) or "user"
+
+
+def roles(*held: Role) -> frozenset[Role]:
+    return frozenset(held)
+
+
+ACTS = {
+    "see the users": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(people.list_users, me, people.UserQuery()),
+    ),
+    "see a user": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(people.user_detail, me, "anna")),
+    "see the log": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
+    ),
+    "see the policy": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(account.show_policy, me)),
+    "preview a mode": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(account.preview_mode, me, Mode.REQUIRED),
+    ),
+    "create a user": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new())),
+    "create a supporter": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new(SUPPORT))),
+    "edit a user": ({SYSTEM}, lambda world, me: world.run(directory.edit_user, me, "anna", changes("Anna"))),
+    "deactivate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "anna", active=False)),
+    "activate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "gone", active=True)),
+    "give a one-time password": ({SYSTEM}, lambda world, me: world.one_time_password("anna", me)),
+    "add a key": ({SYSTEM}, lambda world, me: world.run(credentials.add_key, me, OTHER_KEY, name="anna")),
+    "remove a key": (
+        {SYSTEM},
+        lambda world, me: world.run(credentials.remove_key, me, FINGERPRINT, name="anna"),
+    ),
+    "grant support": (
+        {SYSTEM},
+        lambda world, me: world.run(directory.set_roles, me, "anna", roles(SUPPORT)),
+    ),
+    "take support": ({SYSTEM}, lambda world, me: world.run(directory.set_roles, me, "helper", roles())),
+    "grant system administrator": (
+        {SYSTEM},
+        lambda world, me: world.run(directory.set_roles, me, "anna", roles(SYSTEM)),
+    ),
+    "take system administrator": (
+        {SYSTEM},
+        lambda world, me: world.run(directory.set_roles, me, "system", roles()),
+    ),
+    "grant security administrator": (
+        {SECURITY},
+        lambda world, me: world.run(directory.set_roles, me, "anna", roles(SECURITY)),
+    ),
+    "take security administrator": (
+        {SECURITY},
+        lambda world, me: world.run(directory.set_roles, me, "security", roles()),
+    ),
+    "require": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(directory.set_required, me, "anna", required=True),
+    ),
+    "require no more": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(directory.set_required, me, "locked", required=False),
+    ),
+    "disable": ({SYSTEM, SECURITY}, lambda world, me: world.run(directory.disable_two_factor, me, "anna")),
+    "clear": ({SYSTEM, SECURITY}, lambda world, me: world.run(directory.clear_two_factor, me, "anna")),
+    "unlock": ({SYSTEM}, lambda world, me: world.run(directory.unlock, me, "locked")),
+    "set the mode": (
+        {SECURITY},
+        lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
+    ),
+    "turn off": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
+    ),
+}
+
+
+def actor(world: World, who: frozenset[Role] | str) -> Actor:
+    """Return someone who holds these roles, enrolled and with fresh proof."""
+    if isinstance(who, str):
+        return OPERATOR
+    world.user("me", *who)
+    return world.enrol("me")
+
+
+@pytest.fixture
+def people_there(world: World) -> World:
+    world.user("anna", key=credentials.publickeys.parse(KEY))
+    world.enrol("anna")
+    world.user("helper", SUPPORT)
+    world.user("system", SYSTEM)
+    world.user("security", SECURITY)
+    world.user("gone")
+    world.set("gone", active=False)
+    world.user("locked", required=True)
+    world.set("locked", locked_at=world.clock.now, attempts_left=0)
+    return world
+
+
+@pytest.mark.parametrize("who", WHO, ids=named)
+@pytest.mark.parametrize("act", ACTS)
+def test_an_act_is_done_for_those_of_the_table_and_changes_nothing_for_others(people_there, who, act):
+    world = people_there
+    allowed_roles, perform = ACTS[act]
+    me = actor(world, who)
+    before = world.dump()
+    result = perform(world, me)
+    if who == "operator" or who & allowed_roles:
+        assert not isinstance(result, Denied | SessionOver), result
+        assert isinstance(result, Done) == (world.dump() != before)
+    else:
+        assert isinstance(result, Denied)
+        assert result.message.startswith("Only ")
+        assert world.dump() == before
+
+
+def test_a_demotion_counts_at_once_in_an_open_session(world):
+    me = world.person("me", SYSTEM)
+    world.run(directory.set_roles, OPERATOR, "me", roles())
+    assert isinstance(world.run(directory.create_user, me, new()), Denied)
+
+
+@pytest.mark.parametrize("dead", ["ended", "unknown", "deactivated", "locked"])
+def test_nobody_acts_through_a_session_that_is_over(people_there, dead):
+    world = people_there
+    me = world.person("me", SYSTEM, SECURITY)
+    if dead == "ended":
+        world.run(audit_end, me)
+    elif dead == "unknown":
+        me = Member(4711)
+    elif dead == "deactivated":
+        world.set("me", active=False)
+    else:
+        world.set("me", locked_at=world.clock.now)
+    before = world.dump()
+    for _, perform in ACTS.values():
+        assert isinstance(perform(world, me), SessionOver)
+    assert world.dump() == before
+
+
+def audit_end(tx, me):
+    models.Session.update(ended_at=tx.now).where(models.Session.id == me.session_id).execute()
+
+
+@pytest.mark.parametrize("mine", ROLE_SETS, ids=named)
+@pytest.mark.parametrize("theirs", ROLE_SETS, ids=named)
+def test_nobody_resets_someone_who_holds_a_role_they_lack(world, mine, theirs):
+    if not mine & {SYSTEM, SECURITY}:
+        return
+    me = world.person("me", *mine)
+    world.user("them", *theirs)
+    resets = [lambda: world.run(directory.clear_two_factor, me, "them")]
+    resets.append(lambda: world.run(directory.disable_two_factor, me, "them"))
+    resets.append(lambda: world.run(directory.set_required, me, "them", required=True))
+    if SYSTEM in mine:
+        resets.append(lambda: world.one_time_password("them", me))
+        resets.append(lambda: world.run(credentials.add_key, me, KEY, name="them"))
+        resets.append(lambda: world.run(credentials.remove_key, me, FINGERPRINT, name="them"))
+    for reset in resets:
+        before = world.dump()
+        result = reset()
+        assert isinstance(result, Done) == (theirs <= mine), result
+        if not theirs <= mine:
+            assert "holds a role that you lack" in result.message
+            assert world.dump() == before
+
+
+@pytest.mark.parametrize("wanted", ROLE_SETS, ids=named)
+def test_nobody_changes_their_own_roles(world, wanted):
+    me = world.person("me", SYSTEM, SECURITY)
+    before = world.dump()
+    assert isinstance(world.run(directory.set_roles, me, "me", wanted), Denied)
+    assert world.dump() == before
+
+
+def test_admins_reach_nobody_of_another_account(world):
+    other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
+    practice = models.Practice.create(account=other, name="Main")
+    stranger = world.user("stranger")
+    world.set(stranger, account=other, practice=practice)
+    me = world.person("me", SYSTEM, SECURITY, SUPPORT)
+    assert isinstance(world.run(people.user_detail, me, stranger), Denied)
+    assert isinstance(world.run(directory.set_active, me, stranger, active=False), Denied)
+    assert isinstance(world.run(directory.set_roles, me, stranger, roles(SUPPORT)), Denied)
+    assert isinstance(world.run(directory.clear_two_factor, me, stranger), Denied)
+    assert "stranger" not in {row.name for row in world.run(people.list_users, me, people.UserQuery()).rows}
+    world.run(directory.set_required, OPERATOR, "me", required=True)
+    assert world.run(account.show_policy, me).account == "Clinic"
