@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
 from data.rules.facts import Application, FirstFactor, Mode, Policy, Proof, Role, UserFacts
+from data.rules.names import storable
 from data.rules.permissions import Action, permits
 from data.rules.policy import Refusal, Step, next_step
 from data.storage import models
@@ -106,7 +107,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | SessionOver:
     if isinstance(actor, Operator):
         account = models.Account.select().order_by(models.Account.id).get()
         return Acting(
-            f"operator:{actor.login}"[:40],
+            f"operator:{storable(actor.login)}"[:40],
             account.id,
             policy_of(account),
             Application.HOST,

@@ -8,6 +8,7 @@ from data.operations.actors import Acting, Actor, authorise
 from data.operations.results import Refused
 from data.rules.events import Event, sentence
 from data.rules.facts import Application
+from data.rules.names import storable
 from data.rules.permissions import Action
 from data.storage import models
 from data.store import Tx
@@ -94,9 +95,10 @@ def entries(account_id: int, which: Filter, *, before: int | None = None, limit:
     table = models.AuditEntry
     query = table.select().where(table.account == account_id)
     if which.user:
-        query = query.where((table.user == which.user) | (table.actor == which.user))
+        name = storable(which.user)
+        query = query.where((table.user == name) | (table.actor == name))
     if which.event:
-        query = query.where(table.event.startswith(which.event))
+        query = query.where(table.event.startswith(storable(which.event)))
     if which.since:
         query = query.where(table.at >= which.since)
     if before is not None:

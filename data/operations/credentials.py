@@ -11,6 +11,7 @@ from data.operations.signin import FirstFactorRejected, Origin, find_candidate, 
 from data.rules import passwords, publickeys
 from data.rules.events import Event
 from data.rules.facts import FirstFactor
+from data.rules.names import storable
 from data.rules.permissions import Action
 from data.rules.policy import MustChangePassword, Refusal
 from data.storage import models
@@ -112,6 +113,7 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     if not isinstance(owner, Found):
         return owner
     table = models.PublicKey
+    fingerprint = storable(fingerprint)
     mine = table.user == owner.user.id
     if not table.select().where(mine & (table.fingerprint == fingerprint)).exists():
         return Denied("There is no such key. List the keys to see their fingerprints.")

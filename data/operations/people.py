@@ -21,7 +21,7 @@ from data.operations.actors import (
 )
 from data.operations.results import Denied, Refused
 from data.rules.facts import ADMIN_ROLES, Mode, Policy, Role, Status, UserFacts
-from data.rules.names import fold_username
+from data.rules.names import fold_username, storable
 from data.rules.permissions import Action
 from data.rules.policy import may_set_up, may_turn_off, status
 from data.storage import models
@@ -30,6 +30,8 @@ from data.store import Tx
 PAGE = 50
 """Rows that one page of a table holds."""
 RECENT = 8
+_SEARCH_WORDS = 8
+"""Words of a search that are looked for; more would outgrow what a database takes."""
 
 
 class SortKey(StrEnum):
@@ -205,7 +207,7 @@ def status_column(policy: Policy) -> Any:
 def _matching(acting: Acting, query: UserQuery) -> Any:
     table = models.User
     matching = table.select().where(table.account == acting.account_id)
-    for word in query.search.lower().split():
+    for word in storable(query.search).lower().split()[:_SEARCH_WORDS]:
         matching = matching.where(
             table.name.contains(word) | table.email.contains(word) | fn.LOWER(table.full_name).contains(word)
         )

@@ -28,7 +28,12 @@ def fold_email(typed: str) -> str | None:
         return None
 
 
+def storable(typed: str) -> str:
+    """Replace lone surrogates, which stand for bytes that are no text and which no database takes."""
+    return typed.encode("utf-8", "replace").decode("utf-8")
+
+
 def tidy(typed: str) -> str | None:
     """Fold the white space of a name; None when it is too long."""
-    tidied = " ".join(typed.split())
+    tidied = " ".join(storable(typed).split())
     return tidied if len(tidied) <= TEXT_LIMIT else None

@@ -35,7 +35,14 @@ def open_sqlite(path: Path) -> SqliteDatabase:
     peewee would log statements with their values at debug level, hashes and sealed secrets among them.
     """
     logging.getLogger("peewee").setLevel(logging.WARNING)
-    return SqliteDatabase(str(path), pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
+    database = SqliteDatabase(str(path), pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
+    # SQLite's own lower() leaves letters outside of ASCII as they are.
+    database.register_function(_lower, "lower", 1)
+    return database
+
+
+def _lower(text: str | None) -> str | None:
+    return None if text is None else str(text).lower()
 
 
 def create_sqlite(path: Path) -> SqliteDatabase:
