@@ -1,0 +1,152 @@
+"""The installed program on the host: first start, later starts, questions on a terminal, the local app."""
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.phone import Phone
+from support.ssh_terminal import TerminalProgram
+
+PROGRAM = Path(sys.executable).with_name("twofold")
+LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
+PASSWORD = "a walrus hums in july"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+async def start(home: Path, *arguments: str) -> tuple[asyncio.subprocess.Process, str]:
+    """Start the server and return it with all that it printed until it was ready."""
+    server = await asyncio.create_subprocess_exec(
+        PROGRAM, "--home", home, "serve", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    printed = ""
+    while not LISTENING.search(printed):
+        line = await asyncio.wait_for(server.stdout.readline(), 30)
+        assert line, (await server.stderr.read()).decode()
+        printed += line.decode()
+    return server, printed
+
+
+async def stop(server: asyncio.subprocess.Process, number: signal.Signals = signal.SIGTERM) -> None:
+    server.send_signal(number)
+    assert await asyncio.wait_for(server.wait(), 30) == 0
+    assert await server.stderr.read() == b""
+
+
+def twofold(home: Path, *arguments: str) -> str:
+    command = [PROGRAM, "--home", home, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+async def test_the_first_start_prints_what_a_newcomer_needs_once_and_later_starts_just_serve(home):
+    server, printed = await start(home, "--init", "--port", "0")
+    port = LISTENING.search(printed).group(1)
+    assert f"ssh -p {port} admin@127.0.0.1" in printed
+    assert f"ssh-keygen -R '[127.0.0.1]:{port}'" in printed
+    fingerprint = re.search(r"SHA256:\S+", printed).group()
+    assert re.search(r"one-time password +\S{23}\n", printed)
+    hostkey = subprocess.run(
+        [PROGRAM, "--home", home, "hostkey"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert hostkey.stderr.strip() == fingerprint
+    await stop(server)
+
+    server, printed = await start(home, "--init", "--port", "0")
+    assert LISTENING.fullmatch(printed.strip())
+    await stop(server, signal.SIGINT)
+
+
+async def test_a_port_in_use_is_said_in_one_line(home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [PROGRAM, "--home", home, "serve", "--init", "--port", str(port)]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert re.fullmatch(
+        rf"twofold: Cannot listen on 127\.0\.0\.1:{port}: .*in use.* Choose another with --port\.\n",
+        ended.stderr,
+    )
+    assert "One-time password of admin: " in ended.stdout, "it would never be shown again"
+
+
+async def test_init_asks_for_what_is_missing_on_a_terminal(home):
+    terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home), "init"])
+    await terminal.expect("Name of the organisation")
+    terminal.type("Clinic\r")
+    await terminal.expect("User name of the first administrator")
+    terminal.type("\r")
+    await terminal.expect("E-mail address of the first administrator")
+    terminal.type("anna@clinic.example\r")
+    await terminal.expect("One-time password of admin: ")
+    assert await terminal.end() == 0
+    assert "admin" in twofold(home, "user", "list")
+
+
+async def test_a_change_of_the_mode_is_confirmed_on_a_terminal(home):
+    twofold(home, "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    command = [str(PROGRAM), "--home", str(home), "policy", "set", "--mode", "required"]
+    for answer, mode in (("n", "optional"), ("y", "required")):
+        terminal = await TerminalProgram.start(command)
+        await terminal.expect(r"1  must set it up at their next sign-in \(anna\)")
+        await terminal.expect("Change the mode")
+        terminal.type(f"{answer}\r")
+        assert await terminal.end() == (0 if answer == "y" else 1)
+        assert f'"mode": "{mode}"' in twofold(home, "policy", "show", "--json")
+
+
+async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, require_program):
+    phone = Phone(require_program("oathtool"))
+    arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    printed = twofold(home, "init", *arguments)
+    one_time = re.search(r"One-time password of anna: (\S+)", printed).group(1)
+
+    terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
+    await sign_in(terminal, "anna", one_time)
+    await terminal.expect_on_screen("Choose a new password")
+    terminal.type(PASSWORD + "\r")
+    await asyncio.sleep(0.3)
+    terminal.type(PASSWORD + "\r")
+    await terminal.expect_on_screen("Google Authenticator")
+    terminal.type("n")
+    await terminal.expect_on_screen("Enable 2FA")
+    manual = "".join(re.findall(r"\b[A-Z2-7]{4}\b", terminal.text))
+    phone.scan(f"otpauth://totp/x?secret={manual}")
+    terminal.type(await phone.new_code() + "\r")
+    await terminal.expect_on_screen("recovery codes")
+    await terminal.kill()
+
+    # Whoever leaves before the recovery codes are saved gets new ones at the next sign-in.
+    terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
+    await sign_in(terminal, "anna", PASSWORD)
+    await terminal.expect_on_screen("Verification code")
+    terminal.type(phone.wrong_code() + "\r")
+    await terminal.expect_on_screen("6 attempts left")
+    assert re.search(r"Attempts left +6\n", twofold(home, "user", "show", "anna"))
+    terminal.type(await phone.new_code() + "\r")
+    await terminal.expect_on_screen("New recovery codes")
+    terminal.type("s")
+    await asyncio.sleep(0.5)
+    terminal.type("\r")
+    await terminal.expect_on_screen("1 My profile")
+    terminal.type("q")
+    assert await terminal.end() == 0
+    assert b"Signed out." in terminal.output
+    assert "local local" in twofold(home, "audit", "list")
+
+
+async def sign_in(terminal: TerminalProgram, name: str, password: str) -> None:
+    await terminal.expect_on_screen("User name")
+    terminal.type(name + "\r")
+    await asyncio.sleep(0.3)
+    terminal.type(password + "\r")
