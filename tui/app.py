@@ -65,6 +65,7 @@ class TwofoldApp(ActingApp):
 
     TITLE = "Twofold"
     CSS_PATH = "app.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 - declared so by Textual.
     COMMANDS: ClassVar[set[type[Provider]]] = {TwofoldCommands}  # type: ignore[assignment]
 
     def __init__(

@@ -26,6 +26,8 @@ def paragraph(words: str, classes: str = "") -> Static:
 class Dialog(ModalScreen[T | None]):
     """A question; leaving it without an answer gives None."""
 
+    BOX_TAKES_FOCUS: ClassVar[bool] = False
+    """Whether the box scrolls by keys: where there is nothing else to focus."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
 
     def __init__(self, title: str, yes: str = "OK", no: str | None = "Cancel") -> None:
@@ -44,7 +46,7 @@ class Dialog(ModalScreen[T | None]):
 
     def compose(self) -> ComposeResult:
         """Build the box."""
-        with VerticalScroll(id="box", can_focus=False):
+        with VerticalScroll(id="box", can_focus=self.BOX_TAKES_FOCUS):
             yield paragraph(self._title, "title")
             yield from self.content()
             with Horizontal(classes="buttons"):

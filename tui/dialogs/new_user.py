@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet
 
 from data.rules.facts import Role
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.dialogs.roles import role_boxes, ticked
+from tui.widgets.toggles import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ class NewUserDialog(Dialog[NewUserForm]):
         yield Horizontal(
             Label("2FA"),
             RadioSet(
-                RadioButton("No", value=not form.required),
-                RadioButton("Yes", value=form.required, id="required"),
+                Choice("No", value=not form.required),
+                Choice("Yes", value=form.required, id="required"),
                 compact=True,
             ),
             classes="row",
         )
-        yield Horizontal(Label("Roles"), Horizontal(*role_boxes(form.roles)), classes="row roles")
+        yield Horizontal(Label("Roles"), Vertical(*role_boxes(form.roles)), classes="row roles")
         yield Horizontal(
             Label("SSH key"), Input(form.key, "optional: the line of the .pub file", id="key"), classes="row"
         )

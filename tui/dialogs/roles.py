@@ -8,12 +8,13 @@ from textual.widgets import Checkbox
 
 from data.rules.facts import Role
 from tui.dialogs.dialog import Dialog, paragraph
+from tui.widgets.toggles import TickBox
 
 
 def role_boxes(held: AbstractSet[Role]) -> Iterator[Checkbox]:
     """Yield a box to tick for each role."""
     for role in Role:
-        yield Checkbox(role.label.capitalize(), role in held, name=role.value, classes="role", compact=True)
+        yield TickBox(role.label.capitalize(), role in held, name=role.value, classes="role", compact=True)
 
 
 def ticked(boxes: Iterator[Checkbox]) -> frozenset[Role]:

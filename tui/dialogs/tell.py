@@ -12,7 +12,9 @@ from tui.dialogs.dialog import Dialog, paragraph
 class TellDialog(Dialog[bool]):
     """Shows words until they are closed."""
 
-    AUTO_FOCUS = "#yes"
+    AUTO_FOCUS = "#box"
+    BOX_TAKES_FOCUS = True
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "cancel", "Close")]
 
     def __init__(self, title: str, body: str) -> None:
         super().__init__(title, "Close", None)

@@ -23,7 +23,7 @@ _COLUMNS: list[Column[Entry]] = [
     Column("Time (UTC)", 16, lambda row: f"{row.at:%Y-%m-%d %H:%M}"),
     Column("User", 10, lambda row: row.user or ""),
     Column("What", 22, lambda row: row.sentence, share=3),
-    Column("By", 10, lambda row: row.actor, from_width=76, share=1),
+    Column("By", 10, lambda row: row.actor, from_width=90, share=1),
     Column("From", 16, lambda row: f"{row.application} {row.address}", from_width=100),
 ]
 _KINDS: list[tuple[str, str | None]] = [

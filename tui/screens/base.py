@@ -41,7 +41,8 @@ class ActingScreen(Screen[T]):
         seen = set()
         for active in self.active_bindings.values():
             binding = active.binding
-            if active.node is not self or not active.enabled or binding.action in seen:
+            inherited = binding.action.startswith(("app.", "screen."))
+            if active.node is not self or inherited or not active.enabled or binding.action in seen:
                 continue
             seen.add(binding.action)
             yield self.app.get_key_display(binding), binding.tooltip or binding.description, binding.action
@@ -69,7 +70,7 @@ class MainScreen(ActingScreen[None]):
         yield TopLine(self.app.heading, self.app.places(), self.PLACE)
         yield from self.body()
         yield StatusLine(self.app.said)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer(show_command_palette=False)
 
     def on_screen_resume(self) -> None:
         """Show what is true now, each time the screen comes to the front."""

@@ -30,4 +30,4 @@ class Page(ActingScreen[T]):
             yield paragraph(self.HEADLINE, "title")
             yield from self.body()
             yield StatusLine(self.app.said)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer(show_command_palette=False)

@@ -15,6 +15,7 @@ from tui.screens.base import ActingScreen
 from tui.screens.page import Page
 from tui.widgets.countdown import Countdown
 from tui.widgets.status_line import Tone
+from tui.widgets.toggles import TickBox
 
 
 class RecoveryCodesScreen(Page[None]):
@@ -24,7 +25,6 @@ class RecoveryCodesScreen(Page[None]):
     only that is shown.
     """
 
-    HEADLINE = "Two-factor authentication is set up"
     AUTO_FOCUS = "Checkbox, Button"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "plain", "Plain page"),
@@ -36,28 +36,21 @@ class RecoveryCodesScreen(Page[None]):
         super().__init__()
         self._codes = tuple(codes)
         self._next = next_code_in_seconds
-        if next_code_in_seconds is None:
-            self.HEADLINE = "New recovery codes"
+        self.HEADLINE = _headline(self._codes, next_code_in_seconds)
 
     def body(self) -> Iterator[Widget]:
         """Yield the codes and the confirmation."""
         if self._codes:
             yield paragraph(
-                "Step 4 of 4: Save these recovery codes." if self._next is not None else "Save these codes.",
-                "step",
-            )
-            yield paragraph(
-                "Each signs you in once when your phone is not at hand. Keep them where your phone is not: "
-                "on paper or in a password manager. They are not shown again."
+                "Each signs you in once without your phone. Keep them apart from it; "
+                "they are not shown again."
             )
             yield paragraph("\n".join(self._codes), "secret")
-            yield paragraph(
-                "Shift-drag to select · p plain page to copy or print · c to the clipboard", "hint"
-            )
+            yield paragraph("Shift-drag to select; p is a plain page to copy or print.", "hint")
         if self._next is not None:
             yield Countdown(self.app.clock, self._next)
         if self._codes:
-            yield Checkbox("I have saved these codes (s)", compact=True)
+            yield TickBox("I have saved these codes (s)", compact=True)
         yield Button("Continue", variant="primary", compact=True, disabled=bool(self._codes))
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
@@ -118,3 +111,9 @@ class PlainPage(ActingScreen[None]):
     def action_close(self) -> None:
         """Go back."""
         self.dismiss(None)
+
+
+def _headline(codes: Sequence[str], next_code_in_seconds: int | None) -> str:
+    if not codes:
+        return "The new phone is set up"
+    return "New recovery codes" if next_code_in_seconds is None else "Step 4 of 4: Save your recovery codes"

@@ -18,6 +18,7 @@ from tui.dialogs.confirm import ConfirmDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
 from tui.widgets.facts import Facts
+from tui.widgets.toggles import Choice
 
 
 class SecurityScreen(MainScreen):
@@ -43,7 +44,7 @@ class SecurityScreen(MainScreen):
         scroll = VerticalScroll(id="detail", can_focus=False)
         for part in (
             Label("Two-factor authentication", classes="title"),
-            RadioSet(*(RadioButton(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
+            RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
             Label("People", classes="title"),

@@ -28,9 +28,9 @@ class UserActionsScreen(MainScreen):
     PLACE = "users"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "require", "Require", tooltip="Require 2FA, or stop requiring it"),
-        Binding("d", "disable", "Disable", tooltip="Disable 2FA"),
-        Binding("c", "clear", "Clear", tooltip="Clear 2FA data, for a new phone"),
-        Binding("u", "unlock", "Unlock"),
+        Binding("d", "disable", "Disable", show=False, tooltip="Disable 2FA"),
+        Binding("c", "clear", "Clear", show=False, tooltip="Clear 2FA data, for a new phone"),
+        Binding("u", "unlock", "Unlock", show=False),
         Binding("p", "one_time_password", "One-time password", show=False),
         Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
         Binding("e", "edit", "Edit", show=False),

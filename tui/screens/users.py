@@ -27,7 +27,7 @@ _COLUMNS: list[Column[UserRow]] = [
     Column("Full name", 18, lambda row: row.full_name, from_width=76, share=1),
     Column("E-mail", 20, lambda row: row.email, from_width=100, share=2),
     Column("2FA", 27, lambda row: row.status.value),
-    Column("Roles", 8, lambda row: roles_in_short(row.roles), from_width=110, share=1),
+    Column("Roles", 15, lambda row: roles_in_short(row.roles), from_width=118),
     Column("Sign-in", 10, lambda row: day(row.last_signin_at)),
 ]
 

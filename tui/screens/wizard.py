@@ -126,7 +126,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield paragraph("Scan the QR code, or type this key:", "how scan")
                 yield paragraph("Type this key into your app:", "how type")
                 yield paragraph(f"{' '.join(groups[:half])}\n{' '.join(groups[half:])}", "secret")
-                yield paragraph(f"Step 3 of 4: Type the {DIGITS} digits it shows.", "step")
+                yield paragraph(f"Step 3 of 4: Type its {DIGITS} digits.", "step")
                 yield DigitsInput("123 456")
                 yield Button("Enable 2FA", variant="primary", compact=True)
                 yield StatusLine()

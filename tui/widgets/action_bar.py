@@ -7,6 +7,8 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
+_GAP = 3
+
 
 class Offer(NamedTuple):
     """One action: its key, its words, and the screen's action it runs."""
@@ -15,17 +17,36 @@ class Offer(NamedTuple):
     words: str
     action: str
 
+    @property
+    def label(self) -> Content:
+        """The offer as it is shown, with its click."""
+        shown = Content.assemble((self.key, "bold underline"), f" {self.words}")
+        return shown.stylize(Style.from_meta({"@click": f"screen.{self.action}"}))
+
 
 class ActionBar(Static):
-    """A row of offers that wraps between them and never inside one."""
+    """Lines of offers, broken between them and never inside one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._offers: Sequence[Offer] = ()
 
     def offer(self, offers: Sequence[Offer]) -> None:
         """Show these offers in place of the last ones."""
-        pieces: list[Content] = []
-        for offer in offers:
-            if pieces:
-                pieces.append(Content("   "))
-            words = f"\N{NO-BREAK SPACE}{offer.words}".replace(" ", "\N{NO-BREAK SPACE}")
-            label = Content.assemble((offer.key, "bold underline"), words)
-            pieces.append(label.stylize(Style.from_meta({"@click": f"screen.{offer.action}"})))
-        self.update(Content("").join(pieces))
+        self._offers = offers
+        self._lay_out()
+
+    def on_resize(self) -> None:
+        """Break the lines anew."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        lines: list[list[Content]] = [[]]
+        used = 0
+        for label in (offer.label for offer in self._offers):
+            if lines[-1] and used + label.cell_length > self.content_size.width:
+                lines.append([])
+                used = 0
+            lines[-1].append(label)
+            used += label.cell_length + _GAP
+        self.update(Content("\n").join(Content(" " * _GAP).join(line) for line in lines))

@@ -26,8 +26,8 @@ class Countdown(Static):
         """Say what is left."""
         left = ceil((self._until - self._clock()).total_seconds())
         words = (
-            f"The code you typed is spent. The next sign-in takes the phone's next code, in {left} s."
+            f"Your next sign-in takes the phone's next code, in {left} s."
             if left > 0
-            else "The code you typed is spent. Your phone shows the next one now."
+            else "Your next sign-in takes the code that the phone shows now."
         )
         self.update(Text(words))

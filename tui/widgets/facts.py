@@ -20,7 +20,7 @@ class Facts(Static):
     def show(self, facts: Sequence[tuple[str, str]], width: int = 80) -> None:
         """Show these facts in place of the last ones."""
         table = Table.grid(padding=(0, 2 if width >= _NARROW else 1), expand=True)
-        table.add_column(width=14, no_wrap=True)
+        table.add_column(min_width=14, no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
         for label, value in facts:
             table.add_row(Text(label, "bold"), Text("\n".join(safe(line) for line in value.split("\n"))))

@@ -14,10 +14,10 @@ from data.rules.text import safe
 _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
 
 HOW_IT_WORKS = (
-    "Beside your password or SSH key you are asked for a code that only your phone can show.",
-    "It is asked at every sign-in. A code is good once and for about a minute.",
-    f"{ATTEMPTS} wrong codes in a row lock you until a system administrator unlocks you.",
-    "Phone lost? Type one of your recovery codes instead of a code, or ask an administrator.",
+    "Beside your password or SSH key: a code that only your phone shows.",
+    "Asked at every sign-in. A code is good once, for about a minute.",
+    f"{ATTEMPTS} wrong codes in a row lock you. A system administrator unlocks.",
+    "Phone lost? Type a recovery code instead, or ask an administrator.",
 )
 """What everyone should know of two-factor authentication here, one sentence a line."""
 
