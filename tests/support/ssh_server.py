@@ -146,5 +146,5 @@ async def connect(
 async def until(condition: Any, seconds: float = 10.0) -> None:
     """Wait until `condition()` holds."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event.
+        while not condition():
             await asyncio.sleep(0.005)

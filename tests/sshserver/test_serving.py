@@ -1,0 +1,178 @@
+"""`serve` as a whole: a real store, the self-test, the host key, and codes that race each other."""
+
+import asyncio
+import subprocess
+
+import asyncssh
+import pytest
+from support.ssh_people import OPERATOR, PASSWORD, People
+from support.ssh_server import GreetingApp, connect, running_server, until
+
+from data.operations.directory import set_active, unlock
+from data.storage import models
+from sshserver import hostkey, selftest
+from sshserver.gate import StoreGate
+from sshserver.limits import Limits
+from sshserver.server import serve
+
+LOCKED = "Locked after seven wrong codes. Ask a system administrator to unlock you."
+
+
+async def denied(port, username, answers, **options):
+    with pytest.raises((asyncssh.PermissionDenied, asyncssh.DisconnectError)) as caught:
+        await connect(port, username, answers, **options)
+    return caught.value.client
+
+
+async def test_serve_lets_a_user_of_the_store_in_and_records_when_they_leave(people: People):
+    await people.add("alice")
+    key = hostkey.load(hostkey.generate())
+    server = await serve(people.store, key, GreetingApp, port=0)
+    connection, _ = await connect(server.port, "alice", [PASSWORD, people.code()])
+    assert connection.get_server_host_key() == key.convert_to_public()
+    assert await people.open_sessions() == 1
+    await server.drain()
+    assert await people.open_sessions() == 0
+
+
+async def test_serve_refuses_to_start_when_the_self_test_fails(people: People, monkeypatch):
+    async def fail(listen):
+        raise selftest.SelfTestError("no")
+
+    monkeypatch.setattr(selftest, "run", fail)
+    with pytest.raises(selftest.SelfTestError):
+        await serve(people.store, hostkey.load(hostkey.generate()), GreetingApp, port=0)
+
+
+async def test_a_port_in_use_is_an_error_of_the_system(people: People):
+    async with running_server(StoreGate(people.store)) as running:
+        with pytest.raises(OSError, match="in use"):
+            await serve(people.store, running.host_key, GreetingApp, port=running.port)
+
+
+async def test_unknown_deactivated_and_mistaken_users_hear_and_see_the_same(people: People):
+    await people.add("alice")
+    await people.add("gone")
+    await people.store.run(set_active, OPERATOR, "gone", active=False)
+    async with running_server(StoreGate(people.store)) as running:
+        heard = []
+        for name, password in (("alice", "wrong"), ("nobody", PASSWORD), ("gone", PASSWORD)):
+            client = await denied(running.port, name, [password])
+            heard.append((client.asked, client.told, client.echoed))
+    assert heard[0] == heard[1] == heard[2]
+
+
+async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: People):
+    key = await people.add_with_key("alice")
+    async with running_server(StoreGate(people.store), Limits(wrong_answers=20)) as running:
+        client = await denied(running.port, "alice", [people.wrong_code()] * 7, keys=[key])
+        assert client.told[:6] == [
+            f"Wrong code, {left} attempt{'s' if left > 1 else ''} left." for left in range(6, 0, -1)
+        ]
+        assert client.told[6] == LOCKED
+        client = await denied(running.port, "alice", [people.code()], keys=[key])
+        assert (client.asked, client.told) == ([], [LOCKED])
+        await people.store.run(unlock, OPERATOR, "alice")
+        connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
+        connection.close()
+
+
+async def test_a_code_is_good_once_and_the_next_one_is_announced(people: People):
+    key = await people.add_with_key("alice")
+    async with running_server(StoreGate(people.store)) as running:
+        connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
+        connection.close()
+        client = await denied(running.port, "alice", [people.code()], keys=[key])
+        assert client.told == ["That code was already used. The next one comes in 4 s."]
+        people.clock.forward(30)
+        connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
+        connection.close()
+
+
+async def test_one_code_through_two_connections_opens_one_of_them(people: People):
+    key = await people.add_with_key("alice")
+    async with running_server(StoreGate(people.store)) as running:
+        for _ in range(20):
+            people.clock.forward(30)
+            code = people.code()
+            tries = (connect(running.port, "alice", [code], keys=[key]) for _ in range(2))
+            outcomes = await asyncio.gather(*tries, return_exceptions=True)
+            admitted = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+            assert len(admitted) == 1
+            admitted[0][0].close()
+            await admitted[0][0].wait_closed()
+
+
+async def test_of_forty_wrong_codes_at_once_seven_are_judged_and_then_the_right_one_is_refused(
+    people: People,
+):
+    key = await people.add_with_key("alice")
+    limits = Limits(connections_per_source=50)
+    async with running_server(StoreGate(people.store), limits) as running:
+        wrong = people.wrong_code()
+        tries = (connect(running.port, "alice", [wrong], keys=[key]) for _ in range(40))
+        outcomes = await asyncio.gather(*tries, return_exceptions=True)
+        assert all(isinstance(outcome, asyncssh.Error) for outcome in outcomes)
+        await denied(running.port, "alice", [people.code()], keys=[key])
+    table = models.AuditEntry
+    wrong_codes = table.select().where(table.event == "signin.code_wrong")
+    assert await people.store.read(lambda _tx: wrong_codes.count()) == 7
+    assert (await people.user("alice")).locked_at is not None
+
+
+class NotingGate(StoreGate):
+    """Says when a code has arrived, before it is judged."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.arrived = asyncio.Event()
+
+    async def submit_code(self, attempt, answer):
+        self.arrived.set()
+        await asyncio.sleep(0.05)
+        return await super().submit_code(attempt, answer)
+
+
+async def test_a_client_that_hangs_up_right_after_sending_is_counted(people: People):
+    key = await people.add_with_key("alice")
+    gate = NotingGate(people.store)
+    async with running_server(gate) as running:
+        for left in (6, 5, 4):
+            gate.arrived.clear()
+            attempt = asyncio.create_task(connect(running.port, "alice", [people.wrong_code()], keys=[key]))
+            await asyncio.wait_for(gate.arrived.wait(), 5)
+            attempt.cancel()
+            await asyncio.gather(attempt, return_exceptions=True)
+            await until(lambda: running.server.connection_count == 0)
+            assert running.server._house.work
+            await until(lambda: not running.server._house.work)
+            assert (await people.user("alice")).attempts_left == left
+
+
+def test_the_host_key_is_shown_as_ssh_keygen_shows_it(require_program, tmp_path):
+    path = tmp_path / "key"
+    path.write_bytes(hostkey.generate())
+    path.chmod(0o600)
+    key = hostkey.load(path.read_bytes())
+    command = [require_program("ssh-keygen"), "-l", "-f", str(path)]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert shown.split()[1] == hostkey.fingerprint(key)
+    assert hostkey.known_hosts_line(key, "host.example", 2222).startswith(
+        "[host.example]:2222 ssh-ed25519 AAAA"
+    )
+    assert hostkey.known_hosts_line(key, "host.example", 22).startswith("host.example ssh-ed25519 AAAA")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"nonsense",
+        asyncssh.generate_private_key("ecdsa-sha2-nistp256").export_private_key(),
+        asyncssh.generate_private_key("ssh-ed25519").export_private_key(passphrase="secret"),
+    ],
+    ids=["empty", "nonsense", "another type", "encrypted"],
+)
+def test_what_is_no_plain_ed25519_key_is_refused(text):
+    with pytest.raises(hostkey.HostKeyError):
+        hostkey.load(text)
