@@ -1,0 +1,267 @@
+"""Sign-in, locking, unlocking, clearing and enrolling in any order, beside a small model."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from support.data_world import OPERATOR, PassingWorld, totp
+
+from data.operations import credentials, directory, enrollment, signin
+from data.operations.actors import Member
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.enrollment import Enrolled, PendingApp
+from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
+from data.operations.signin import Admitted, CodeNeeded, TurnedAway
+from data.rules.facts import Mode
+from data.rules.policy import MustEnrol, SignedIn
+from data.storage import models
+
+NAMES = ("anna", "bob")
+names = st.sampled_from(NAMES)
+
+
+@dataclass
+class Person:
+    """What the machine knows of a user."""
+
+    required: bool = False
+    locked: bool = False
+    attempts: int = 7
+    secret: str | None = None
+    last_step: int = -1
+    accepted: list[tuple[str, int]] = field(default_factory=list)
+    seen_codes: list[str] = field(default_factory=list)
+    recovery: dict[str, bool] = field(default_factory=dict)
+
+
+class SignInMachine(RuleBasedStateMachine):
+    attempts = Bundle("attempts")
+    sessions = Bundle("sessions")
+    restricted = Bundle("restricted")
+
+    def __init__(self):
+        super().__init__()
+        self.world = PassingWorld()
+        self.mode = Mode.OPTIONAL
+        self.people = {self.world.user(name): Person() for name in NAMES}
+
+    def teardown(self):
+        self.world.close()
+
+    # The model
+
+    @property
+    def step(self) -> int:
+        return int(self.world.clock.now.timestamp()) // 30
+
+    def expected_step(self, person: Person) -> object:
+        """The rules' answer to someone who is not locked and has given no code."""
+        if self.mode is Mode.OFF:
+            return SignedIn()
+        if person.secret:
+            return None
+        return MustEnrol() if person.required or self.mode is not Mode.OPTIONAL else SignedIn()
+
+    def expected_verdict(self, person: Person, answer: str) -> str:
+        """Judge an answer as the design words it, and keep the count."""
+        if answer in person.recovery:
+            verdict = "replayed" if person.recovery[answer] else "right"
+            person.recovery[answer] = True
+        else:
+            window = range(self.step - 1, self.step + 2)
+            now = self.world.clock.now
+            hits = [step for step in window if totp(person.secret, now, step - self.step) == answer]
+            live = [step for step in hits if step > person.last_step]
+            verdict = "right" if live else "replayed" if hits else "wrong"
+            if live:
+                person.last_step = live[0]
+                person.accepted.append((person.secret, live[0]))
+        if verdict == "right":
+            person.attempts = 7
+        elif verdict == "wrong":
+            person.attempts -= 1
+            person.locked = person.attempts == 0
+        return "locked" if person.locked else verdict
+
+    def forget(self, person: Person) -> None:
+        person.secret, person.last_step, person.recovery = None, -1, {}
+        if not person.locked:
+            person.attempts = 7
+
+    def answer_of(self, person: Person, kind: str, steps: int, choice: int) -> str:
+        if kind == "code" and person.secret:
+            code = totp(person.secret, self.world.clock.now, steps)
+            person.seen_codes.append(code)
+            return code
+        if kind == "old code" and person.seen_codes:
+            return person.seen_codes[choice % len(person.seen_codes)]
+        if kind == "recovery code" and person.recovery:
+            return list(person.recovery)[choice % len(person.recovery)]
+        return "no code at all"
+
+    # What people do
+
+    answers = {  # noqa: RUF012 - the arguments of rules, shared by two of them.
+        "kind": st.sampled_from(["code", "code", "old code", "recovery code", "rubbish"]),
+        "steps": st.integers(-2, 2),
+        "choice": st.integers(0, 99),
+    }
+
+    @rule(name=names, target=attempts)
+    def pass_the_first_factor(self, name):
+        person = self.people[name]
+        result = self.world.first(name)
+        if person.locked:
+            assert isinstance(result, TurnedAway)
+        elif (step := self.expected_step(person)) is not None:
+            assert isinstance(result, Admitted)
+            assert result.session.step == step
+        else:
+            assert isinstance(result, CodeNeeded)
+            return result.attempt
+        return multiple()
+
+    @rule(target=sessions, attempt=consumes(attempts), **answers)
+    def answer_the_question(self, attempt, kind, steps, choice):
+        person = self.people[attempt.username]
+        answer = self.answer_of(person, kind, steps, choice)
+        was_locked = person.locked
+        early = None if was_locked else self.expected_step(person)
+        result = self.world.submit(attempt, answer)
+        if was_locked:
+            assert isinstance(result, TurnedAway)
+        elif early is not None:
+            assert isinstance(result, Admitted)
+            assert result.session.step == early
+        else:
+            verdict = self.expected_verdict(person, answer)
+            expected = {
+                "right": Admitted,
+                "replayed": CodeAlreadyUsed,
+                "wrong": CodeWrong,
+                "locked": TurnedAway,
+            }[verdict]
+            assert isinstance(result, expected), (verdict, result)
+            if verdict == "right":
+                assert result.session.step == SignedIn()
+                return (attempt.username, Member(result.session.id))
+        return multiple()
+
+    @rule(name=names, target=sessions)
+    def sign_in_where_no_code_is_asked(self, name):
+        person = self.people[name]
+        if not person.locked and self.expected_step(person) == SignedIn():
+            return (name, Member(self.world.first(name).session.id))
+        return multiple()
+
+    @rule(name=names, target=restricted)
+    def begin_a_restricted_session(self, name):
+        person = self.people[name]
+        if not person.locked and self.expected_step(person) == MustEnrol():
+            return (name, Member(self.world.first(name).session.id))
+        return multiple()
+
+    @rule(session=sessions, **answers)
+    def confirm_with_a_fresh_code(self, session, kind, steps, choice):
+        name, member = session
+        person = self.people[name]
+        answer = self.answer_of(person, kind, steps, choice)
+        result = self.world.run(credentials.confirm_fresh_code, member, answer)
+        if person.locked:
+            assert isinstance(result, SessionOver)
+        elif not person.secret:
+            assert isinstance(result, Denied)
+        else:
+            expected = {"right": Done, "replayed": CodeAlreadyUsed, "wrong": CodeWrong, "locked": SessionOver}
+            assert isinstance(result, expected[self.expected_verdict(person, answer)])
+
+    @rule(session=sessions)
+    def enrol_or_replace_in_a_full_session(self, session):
+        name, member = session
+        self.enrol(name, member, restricted=False)
+
+    @rule(session=consumes(restricted))
+    def enrol_in_a_restricted_session(self, session):
+        name, member = session
+        self.enrol(name, member, restricted=True)
+
+    def enrol(self, name, member, *, restricted):
+        person = self.people[name]
+        begun = self.world.run(enrollment.begin_app, member)
+        if person.locked:
+            assert isinstance(begun, SessionOver)
+            return
+        if self.mode is Mode.OFF or (restricted and person.secret):
+            assert isinstance(begun, Denied)
+            return
+        if isinstance(begun, FreshProofNeeded):
+            assert not restricted
+            return
+        assert isinstance(begun, PendingApp)
+        code = totp(begun.secret, self.world.clock.now)
+        result = self.world.run(enrollment.confirm_app, member, begun, code)
+        assert isinstance(result, Enrolled)
+        assert bool(result.recovery_codes) == (person.secret is None)
+        if person.secret is None:
+            person.recovery = dict.fromkeys(result.recovery_codes, False)
+        person.secret, person.last_step = begun.secret, self.step
+        person.accepted.append((begun.secret, self.step))
+        person.seen_codes.append(code)
+        if restricted:
+            assert self.world.run(signin.advance, member.session_id).session.step == SignedIn()
+
+    # What administrators and the clock do
+
+    @rule(name=names)
+    def unlock(self, name):
+        person = self.people[name]
+        result = self.world.run(directory.unlock, OPERATOR, name)
+        assert isinstance(result, Done) == person.locked
+        if person.locked:
+            person.locked, person.attempts = False, 7
+
+    @rule(name=names, disable=st.booleans())
+    def clear_or_disable(self, name, disable):
+        person = self.people[name]
+        act = directory.disable_two_factor if disable else directory.clear_two_factor
+        assert isinstance(self.world.run(act, OPERATOR, name), Done)
+        self.forget(person)
+        person.required = person.required and not disable
+
+    @rule(name=names)
+    def require_or_not(self, name):
+        person = self.people[name]
+        person.required = not person.required
+        self.world.run(directory.set_required, OPERATOR, name, required=person.required)
+
+    @rule(mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.OPTIONAL, Mode.REQUIRED]))
+    def change_the_mode(self, mode):
+        self.mode = mode
+        self.world.mode(mode)
+
+    @rule(seconds=st.sampled_from([1, 13, 30, 30, 60, 400]))
+    def let_time_pass(self, seconds):
+        self.world.clock.forward(seconds=seconds)
+
+    # What must hold
+
+    @invariant()
+    def counts_and_locks_are_those_of_the_model(self):
+        for name, person in self.people.items():
+            row = self.world.row(name)
+            assert row.attempts_left == person.attempts
+            assert 0 <= row.attempts_left <= 7
+            assert (row.locked_at is not None) == person.locked == (row.attempts_left == 0)
+
+    @invariant()
+    def no_step_is_accepted_twice(self):
+        for name, person in self.people.items():
+            assert len(set(person.accepted)) == len(person.accepted)
+            factor = models.Factor.get_or_none(models.Factor.user == self.world.row(name).id)
+            assert (factor is not None) == (person.secret is not None)
+            assert factor is None or factor.last_step == person.last_step
+
+
+TestSignIn = SignInMachine.TestCase
+TestSignIn.settings = settings(max_examples=40, stateful_step_count=40)

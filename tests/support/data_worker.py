@@ -1,0 +1,40 @@
+"""A second process on a test's database: reads `SECONDS ANSWER` lines and prints what became of each."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from support.data_world import PASSWORD, services
+
+from data.operations import signin
+from data.rules.facts import Application
+from data.storage.database import open_sqlite
+from data.store import Store
+
+
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def main(path: str, name: str) -> None:
+    moment = datetime.fromtimestamp(int(sys.stdin.readline()), UTC)
+
+    def clock() -> datetime:
+        return moment
+
+    store = Store(open_sqlite(Path(path)), services(clock))
+    origin = signin.Origin(Application.SSH, "192.0.2.77")
+    candidate = store.run_now(signin.find_candidate, name, origin)
+    right = store.services.hasher.verify(candidate.password_hash, PASSWORD)
+    needed = store.run_now(signin.settle_password, candidate, right=right)
+    say("ready")
+    for line in sys.stdin:
+        seconds, answer = line.split()
+        moment = datetime.fromtimestamp(int(seconds), UTC)
+        say(type(store.run_now(signin.submit_code, needed.attempt, answer)).__name__)
+    store.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
