@@ -1,7 +1,8 @@
 """The only file that touches private names of Textual, which is pinned to one version for it.
 
-Textual expects to own its process. Here many apps share one: a crash shows no values, nothing is read
-from the server's environment, standard output stays where it is, and an ended app can be collected.
+Textual expects to own its process. Here many apps share one: a crash shows no values, colours are those
+of the client and not of the server's environment, standard output stays where it is, and an ended app
+can be collected.
 """
 
 import asyncio

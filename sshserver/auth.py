@@ -157,6 +157,10 @@ class Conversation:
         self.exchange += 1
         self.requests += 1
 
+    def count_refusal(self) -> None:
+        """Count a refusal, for the requests that are refused without a question to this conversation."""
+        self.requests += 1
+
     def open_exchange(self) -> Ask | Reply:
         """Begin a keyboard-interactive exchange."""
         self.open_request()

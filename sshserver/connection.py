@@ -213,6 +213,7 @@ class Connection(asyncssh.SSHServer):
 
     def refused(self) -> None:
         """End the connection after a failure that was one too many, or that undid an admission."""
+        self._conversation.count_refusal()
         if self._conversation.exhausted or self.is_admitted:
             self.disconnect(_TOO_MANY_FAILURES)
 

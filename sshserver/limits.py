@@ -18,8 +18,8 @@ class Limits:
     """Public keys that are not the user's; agents hold many."""
     wrong_passwords_per_exchange: int = 3
     """After these one keyboard-interactive exchange fails; the client may begin another."""
-    sign_in_requests: int = 80
-    """Requests of any kind before sign-in, so that free ones are not endless either."""
+    sign_in_requests: int = 100
+    """Requests and refusals of any kind before sign-in, so that free ones are not endless either."""
     password_characters: int = 1024
     code_characters: int = 128
 

@@ -275,11 +275,9 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def _warn_idle(self) -> None:
         if self._app is not None:
-            self._app.notify(
-                "This session ends in a minute. Press any key to stay.",
-                title="Still there?",
-                severity="warning",
-            )
+            seconds = self._limits.idle_warning_seconds
+            words = f"This session ends in {seconds:g} seconds. Press any key to stay."
+            self._app.notify(words, title="Still there?", severity="warning", timeout=seconds)
 
     def _expire(self) -> None:
         self.end(f"Signed out: nothing was typed for {self._limits.idle_minutes:g} minutes.")

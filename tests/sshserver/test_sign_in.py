@@ -328,16 +328,31 @@ async def test_the_oldest_stranger_makes_room_and_whoever_has_passed_the_first_f
             transport.close()
 
 
-async def test_a_database_that_fails_ends_the_connection_and_opens_nothing(caplog):
-    class BrokenGate(FakeGate):
-        async def submit_code(self, attempt, answer):
-            raise RuntimeError(f"secret {answer}")
+@pytest.mark.parametrize("broken", ["find", "prove_key", "prove_password", "submit_code"])
+async def test_a_database_that_fails_ends_the_connection_and_opens_nothing(caplog, monkeypatch, broken):
+    async def fail(*given):
+        raise RuntimeError(f"secret {given}")
 
-    gate = BrokenGate([KEY])
+    gate = FakeGate([KEY])
+    monkeypatch.setattr(gate, broken, fail)
     async with running_server(gate) as running:
-        await refused(running.port, "alice", [CODE], keys=[KEY])
-    assert CODE not in caplog.text
+        keys = [] if broken == "prove_password" else [KEY]
+        client = await refused(running.port, "alice", [PASSWORD, CODE] if not keys else [CODE], keys=keys)
+        assert client.told == []
+    assert gate.opened == []
+    assert "secret" not in caplog.text
     assert "RuntimeError at" in caplog.text
+
+
+async def test_requests_that_are_always_refused_are_not_endless_either():
+    async with running_server(FakeGate(), Limits(sign_in_requests=10)) as running:
+        transport = await paramiko_transport(running.port)
+        for _ in range(20):
+            with pytest.raises((paramiko.SSHException, EOFError)):
+                await asyncio.to_thread(transport.auth_none, "alice")
+            if not transport.is_active():
+                break
+        assert not transport.is_active()
 
 
 async def paramiko_transport(port):
