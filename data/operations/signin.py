@@ -25,6 +25,7 @@ from data.storage import models
 from data.store import Store, Tx
 
 _CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
+_KEPT_MINUTES = 24 * 60
 _SESSION_OVER = "This session is over. Sign in again."
 
 RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
@@ -305,11 +306,11 @@ def _ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
 
 
 def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
-    """Count a failure under its source and minute; of the name only a bucket is kept."""
+    """Count a failure under its source and minute, for a day; of the name only a bucket is kept."""
     table = models.FirstFactorFailures
-    table.insert(
-        source=_source(candidate), bucket=candidate.bucket, minute=int(tx.now.timestamp()) // 60, count=1
-    ).on_conflict(
+    minute = int(tx.now.timestamp()) // 60
+    table.delete().where(table.minute < minute - _KEPT_MINUTES).execute()
+    table.insert(source=_source(candidate), bucket=candidate.bucket, minute=minute, count=1).on_conflict(
         conflict_target=[table.source, table.bucket, table.minute], update={table.count: table.count + 1}
     ).execute()
     return FirstFactorRejected()

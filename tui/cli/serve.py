@@ -13,6 +13,8 @@ from data.rules.facts import Application
 from data.rules.text import safe
 from data.storage.home import Home
 from sshserver import hostkey as host_keys
+from sshserver._asyncssh_shim import ShimError
+from sshserver.selftest import SelfTestError
 from sshserver.server import Server
 from sshserver.server import serve as serve_ssh
 from sshserver.session import AppFactory
@@ -58,6 +60,8 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    # No other server holds this home, so what is still open was left behind by one that was killed.
+    await here.store.run(signin.end_all_sessions, Application.SSH)
     try:
         server = await serve_ssh(
             here.store, key, _app_factory(here), host=host, port=port, limits=here.settings.limits
@@ -65,7 +69,8 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
     except OSError as error:
         _say_first_password(first)
         refuse(f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port.")
-    await here.store.run(signin.end_all_sessions, Application.SSH)
+    except (SelfTestError, ShimError) as error:
+        refuse(f"The server does not start: {error}.")
     if first is not None:
         _welcome(first, key, host, server)
     click.echo(f"listening on {_shown(host)}:{server.port}")
