@@ -25,7 +25,7 @@ class RecoveryCodesScreen(Page[None]):
     only that is shown.
     """
 
-    AUTO_FOCUS = "Checkbox, Button"
+    AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "plain", "Plain page"),
         Binding("c", "send", "To the clipboard"),

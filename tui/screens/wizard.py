@@ -27,7 +27,7 @@ from tui.widgets.status_line import StatusLine, Tone
 from tui.widgets.words import HOW_IT_WORKS
 
 TITLE = "Set up Two-Factor Authentication"
-SIDE_WIDTH = 37
+SIDE_WIDTH = 34
 """Columns that the words beside the QR code need."""
 BELOW_HEIGHT = 16
 """Rows that the words below the QR code need."""
@@ -123,7 +123,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield paragraph(TITLE, "title")
                 yield self._size_words
                 yield paragraph("Step 2 of 4: Add it to your app.", "step")
-                yield paragraph("Scan the QR code, or type this key:", "how scan")
+                yield paragraph("Scan it, or type this key:", "how scan")
                 yield paragraph("Type this key into your app:", "how type")
                 yield paragraph(f"{' '.join(groups[:half])}\n{' '.join(groups[half:])}", "secret")
                 yield paragraph(f"Step 3 of 4: Type its {DIGITS} digits.", "step")
@@ -139,7 +139,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
     def lay_out(self, room: Size) -> None:
         """Lay the screen out for a size."""
         needs = self._code.needs
-        beside = room.height >= needs.height and room.width >= needs.width + 1 + SIDE_WIDTH
+        beside = room.height >= needs.height and room.width >= needs.width + SIDE_WIDTH
         below = not beside and room.width >= needs.width and room.height >= needs.height + BELOW_HEIGHT
         shown = self._has_colour and (beside or below)
         self.set_class(beside and shown, "-beside")
@@ -156,7 +156,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
             return "A terminal without colour cannot show a QR code."
         needs = self._code.needs
         return (
-            f"A QR code needs a terminal of {needs.width + 1 + SIDE_WIDTH}x{needs.height}; "
+            f"A QR code needs a terminal of {needs.width + SIDE_WIDTH}x{needs.height}; "
             f"this one has {room.width}x{room.height}."
         )
 

@@ -1,0 +1,235 @@
+"""From the first factor to the main screens."""
+
+import pytest
+from data.operations.actors import Member
+from data.rules.facts import Mode
+from data.rules.policy import MustChangePassword, MustEnrol
+from data.storage import models
+from support.data_world import BOTH, PASSWORD, World, totp
+from support.tui_app import Person, opened, sign_in
+from tui.screens.wizard import SetUpScreen
+
+NEW_PASSWORD = "nine purple otters juggle"
+
+
+async def enrols(person: Person, name: str) -> None:
+    """Go through the wizard from its first page to the main screens."""
+    await person.sees("Set up Two-Factor Authentication", "Step 1 of 4")
+    await person.presses("enter")
+    await person.sees("Step 2 of 4", "Enable 2FA")
+    setting_up = person.app.screen
+    assert isinstance(setting_up, SetUpScreen)
+    secret = setting_up._pending.secret
+    person.world.secrets[name] = secret
+    await person.types(totp(secret, person.world.clock.now))
+    await person.presses("enter")
+    await person.sees("Step 4 of 4", "Your next sign-in takes the phone's next code")
+    await person.presses("s")
+    await person.presses("enter")
+
+
+async def test_an_admin_with_a_one_time_password_comes_by_password_wizard_and_codes_to_the_console(world):
+    world.user("head", *BOTH, one_time=True)
+    async with opened(world, session=world.restricted("head", MustChangePassword)) as person:
+        await person.sees("Choose a new password", "12 characters or more")
+        await person.types(NEW_PASSWORD)
+        await person.presses("enter")
+        await person.types(NEW_PASSWORD)
+        await person.presses("enter")
+        await person.sees("required of administrators", "Google Authenticator", "Microsoft Authenticator")
+        await person.sees("Twilio Authy")
+        await enrols(person, "head")
+        await person.sees("2 Users", "head@clinic.example"[:4], "✓ Recovery codes saved.")
+        assert person.app.session is not None
+        assert models.Session.get_by_id(person.app.session.id).restricted is False
+    assert world.has_hash_of("head", NEW_PASSWORD)
+    assert world.events(user="head", last=3) == ["two_factor.enrolled", "recovery.saved", "signin.admitted"]
+
+
+async def test_a_required_user_reads_who_requires_it_and_ends_on_the_profile(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        await person.sees("Two-factor authentication is required by Clinic.")
+        await enrols(person, "anna")
+        await person.sees("1 My profile", "Enabled, since 2026-03-02")
+        assert "2 Users" not in person.screen
+
+
+async def test_passwords_that_differ_or_are_too_short_are_refused_in_words_and_can_be_typed_again(world):
+    world.user("new", one_time=True)
+    async with opened(world, session=world.restricted("new", MustChangePassword)) as person:
+        await person.sees("Choose a new password")
+        await person.types("short")
+        await person.presses("enter")
+        await person.types("other")
+        await person.presses("enter")
+        await person.sees("The two passwords differ")
+        await person.types("short")
+        await person.presses("enter")
+        await person.sees("The password needs 12 characters or more.")
+        await person.presses("escape")
+        assert await person.has_left() == "Signed out."
+    assert world.has_hash_of("new", PASSWORD)
+
+
+async def test_leaving_the_wizard_signs_out_and_leaves_nothing_behind(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        await person.sees("Step 1 of 4")
+        await person.presses("escape")
+        assert await person.has_left() == "Signed out."
+    assert not models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
+
+
+async def test_each_visit_of_the_qr_code_has_a_secret_of_its_own(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        seen = []
+        for _ in range(2):
+            await person.sees("Step 1 of 4")
+            await person.presses("n")
+            await person.sees("Step 2 of 4")
+            assert isinstance(person.app.screen, SetUpScreen)
+            seen.append(person.app.screen._pending.secret)
+            await person.presses("escape")
+        assert seen[0] != seen[1]
+
+
+async def test_a_wizard_ends_when_another_one_was_finished_and_the_rules_are_asked_again(world):
+    world.mode(Mode.REQUIRED)
+    mine, other = (world.restricted("anna", MustEnrol) for _ in range(2))
+    async with opened(world, session=mine) as person:
+        await person.sees("Step 1 of 4")
+        await person.presses("enter")
+        await person.sees("Step 2 of 4")
+        setting_up = person.app.screen
+        assert isinstance(setting_up, SetUpScreen)
+        world.wizard("anna", Member(other.id))
+        await person.types(totp(setting_up._pending.secret, world.clock.now))
+        await person.presses("enter")
+        await person.sees("Another set-up was finished meanwhile")
+        await person.presses("enter")
+        await person.sees("Verification code")
+        await person.types(world.live_code("anna"))
+        await person.presses("enter")
+        await person.sees("New recovery codes")
+
+
+async def test_recovery_codes_that_were_not_confirmed_are_shown_anew_at_the_next_sign_in(world):
+    world.session("anna")
+    world.wizard("anna", world.session("anna"))
+    async with opened(world, "anna") as person:
+        shown = await person.sees("New recovery codes")
+        assert not any(code in shown for code in world.recovery["anna"])
+        await person.presses("enter")
+        await person.sees("New recovery codes")
+        await person.presses("s", "enter")
+        await person.sees("1 My profile")
+    assert world.row("anna").recovery_saved
+
+
+async def test_few_recovery_codes_are_said_at_sign_in(world):
+    world.enrol("anna")
+    code = next(
+        row for row in models.RecoveryCode.select().where(models.RecoveryCode.user == world.row("anna").id)
+    )
+    models.RecoveryCode.update(used_at=world.clock.now).where(
+        (models.RecoveryCode.user == world.row("anna").id) & (models.RecoveryCode.id != code.id)
+    ).execute()
+    async with opened(world, "anna") as person:
+        await person.sees("1 recovery code left. Make new ones on My profile.")
+
+
+class TestOnTheHost:
+    """The app with its own sign-in screen."""
+
+    async def signs_in(self, person: Person, name: str, password: str = PASSWORD) -> None:
+        await person.sees("Sign in to Twofold")
+        await person.fills(name=name, password=password)
+        await person.pilot.click("Button")
+
+    @pytest.mark.parametrize("name", ["nobody", "anna", "gone"])
+    async def test_an_unknown_user_a_wrong_password_and_a_deactivated_user_read_the_same(self, world, name):
+        world.user("gone")
+        world.set("gone", active=False)
+        async with opened(world) as person:
+            await person.sees("Sign in to Twofold")
+            await person.types(name)
+            await person.presses("enter")
+            await person.types(PASSWORD if name == "gone" else "not the password")
+            await person.presses("enter")
+            await person.sees("✗ Wrong user name or password.")
+            assert "not the password" not in person.screen
+
+    async def test_password_and_code_sign_in_and_the_session_ends_with_the_app(self, world):
+        code = world.live_code("admin")
+        async with opened(world) as person:
+            await person.sees("Sign in to Twofold")
+            await person.types("admin")
+            await person.presses("enter")
+            await person.types(PASSWORD)
+            await person.presses("enter")
+            await person.sees("Verification code")
+            await person.types(code[:3] + " " + code[3:])
+            await person.presses("enter")
+            await person.sees("2 Users", "anna")
+            await person.presses("q")
+            assert await person.has_left() == "Signed out."
+        assert world.events(user="admin", last=2) == ["signin.admitted", "signin.ended"]
+        assert models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get().application == "local"
+
+    async def test_refusals_of_a_code_are_worded_by_reason_until_the_user_is_locked(self, world):
+        spent = world.live_code("admin")
+        world.submit(world.attempt("admin"), spent)
+        wrong = world.wrong_code("admin")
+        async with opened(world) as person:
+            await self.signs_in(person, "admin")
+            await person.sees("Verification code")
+            await person.types(spent)
+            await person.presses("enter")
+            await person.sees("That code was already used, next one in 30 s.")
+            for left in (6, 5, 4, 3, 2, 1):
+                await person.types(wrong)
+                await person.presses("enter")
+                await person.sees(f"Wrong code, {left} attempt")
+            await person.types(wrong)
+            await person.presses("enter")
+            assert "Ask a system administrator to unlock you." in (await person.has_left() or "")
+
+    async def test_a_recovery_code_goes_into_the_same_field(self, world):
+        async with opened(world) as person:
+            await self.signs_in(person, "admin")
+            await person.sees("Verification code")
+            await person.types(world.recovery["admin"][0].lower())
+            await person.presses("enter")
+            await person.sees("2 Users")
+
+    async def test_an_empty_field_is_no_attempt_and_escape_goes_back(self, world):
+        async with opened(world) as person:
+            await self.signs_in(person, "admin")
+            await person.sees("Verification code")
+            await person.presses("enter")
+            await person.presses("escape")
+            await person.sees("Sign in to Twofold")
+            await person.presses("escape")
+            assert await person.has_left() is None
+        assert world.row("admin").attempts_left == 7
+
+    async def test_two_quick_presses_of_enter_are_one_attempt(self, world):
+        wrong = world.wrong_code("admin")
+        async with opened(world) as person:
+            await self.signs_in(person, "admin")
+            await person.sees("Verification code")
+            await person.types(wrong)
+            await person.presses("enter", "enter", "enter")
+            await person.sees("Wrong code, 6 attempts left.")
+        assert world.row("admin").attempts_left == 6
+
+
+async def test_signing_in_by_a_given_session_leaves_its_end_to_whom_it_belongs(world):
+    session = sign_in(world, "anna")
+    async with opened(world, session=session) as person:
+        await person.sees("1 My profile")
+        await person.presses("ctrl+q")
+        assert await person.has_left() == "Signed out."
+    assert models.Session.get_by_id(session.id).ended_at is None

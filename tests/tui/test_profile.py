@@ -1,0 +1,172 @@
+"""My profile: what users see and do of their own."""
+
+import pytest
+from data.rules.facts import Mode
+from data.storage import models
+from support.data_world import PASSWORD, totp
+from support.tui_app import opened
+from tui.screens.wizard import SetUpScreen
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 anna@laptop"
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        (Mode.OFF, "Off: nobody is asked for a code"),
+        (Mode.OPTIONAL, "Optional: everyone decides"),
+        (Mode.REQUIRED, "Required: everyone sets it up"),
+    ],
+)
+async def test_the_profile_says_what_the_policy_says_and_how_it_works(world, mode, words):
+    world.enrol("anna")
+    world.mode(mode)
+    async with opened(world, "anna", size=(100, 40)) as person:
+        await person.sees(words, "anna@clinic.example", "How it works", "Asked at every sign-in.")
+        await person.sees("7 wrong codes in a row lock you.", "Phone lost? Type a recovery code instead")
+        await person.sees("Recently", "Signed in with password")
+
+
+async def test_a_user_sets_two_factor_authentication_up_and_turns_it_off_again(world):
+    async with opened(world, "anna") as person:
+        await person.sees("s Set up 2FA", "2FA No")
+        await person.presses("s")
+        await person.sees("Two-factor authentication is your choice.")
+        await person.presses("enter")
+        await person.sees("Step 2 of 4")
+        assert isinstance(person.app.screen, SetUpScreen)
+        await person.types(totp(person.app.screen._pending.secret, world.clock.now))
+        await person.presses("enter")
+        await person.sees("Step 4 of 4")
+        await person.presses("s", "enter")
+        await person.sees("2FA Enabled, since", "5 left", "s Replace the phone", "t Turn off 2FA")
+        await person.presses("t")
+        await person.sees("Your authenticator app and your recovery codes are removed.")
+        await person.presses("y")
+        await person.sees("✓ Two-factor authentication is turned off.", "2FA No")
+
+
+async def test_replacing_the_phone_asks_for_a_fresh_code_and_shows_no_new_recovery_codes(world):
+    world.enrol("anna")
+    async with opened(world, "anna") as person:
+        await person.sees("s Replace the phone")
+        world.clock.forward(minutes=6)
+        await person.presses("s")
+        await person.sees("Is it still you?", "a proof from the last five minutes")
+        await person.types(world.live_code("anna"))
+        await person.presses("enter")
+        await person.sees("The phone you have set up works until the new one is confirmed.")
+        await person.presses("enter")
+        await person.sees("Step 2 of 4")
+        assert isinstance(person.app.screen, SetUpScreen)
+        secret = person.app.screen._pending.secret
+        await person.types(totp(secret, world.clock.now))
+        await person.presses("enter")
+        shown = await person.sees("The new phone is set up", "Your next sign-in takes the phone's next code")
+        assert "saved" not in shown
+        await person.presses("enter")
+        await person.sees("✓ The new phone is set up; the old one no longer works.", "5 left")
+
+
+async def test_turning_off_is_not_offered_and_is_denied_in_words_where_it_is_required(world):
+    world.enrol("anna")
+    world.mode(Mode.REQUIRED)
+    async with opened(world, "anna") as person:
+        await person.sees("It is required of you.")
+        assert "Turn off" not in person.screen
+        await person.presses("t")
+        await person.sees("Turn off two-factor authentication?")
+        await person.presses("y")
+        await person.sees("✗ Two-factor authentication is required by Clinic, so it cannot be turned off.")
+
+
+async def test_setting_up_is_denied_in_words_while_the_mode_is_off(world):
+    world.mode(Mode.OFF)
+    async with opened(world, "anna") as person:
+        await person.sees("2FA Not available", "A security administrator can turn it on")
+        assert "Set up 2FA" not in person.screen.split("\n")[3]
+        await person.presses("s")
+        await person.sees("✗ Two-factor authentication is not available")
+
+
+async def test_new_recovery_codes_replace_the_old_ones(world):
+    world.enrol("anna")
+    async with opened(world, "anna") as person:
+        await person.sees("r New recovery codes")
+        await person.presses("r")
+        await person.sees("The old ones (5 left) stop working.")
+        await person.presses("y")
+        shown = await person.sees("New recovery codes", "they are not shown again")
+        assert not any(code in shown for code in world.recovery["anna"])
+        await person.presses("s", "enter")
+        await person.sees("✓ Recovery codes saved.")
+    assert "recovery.renewed" in world.events(user="anna")
+
+
+async def test_the_password_is_changed_after_its_faults_were_said_in_the_dialog(world):
+    async with opened(world, "anna") as person:
+        await person.sees("w Change password")
+        for first, second, fault in (
+            ("one thing", "another", "The two passwords differ."),
+            ("short", "short", "The password needs 12 characters or more."),
+            (PASSWORD, PASSWORD, "That is the present password."),
+        ):
+            if "Change your password" not in person.screen:
+                await person.presses("w")
+            await person.sees("Change your password")
+            await person.types(first)
+            await person.presses("enter")
+            await person.types(second)
+            await person.presses("enter")
+            await person.sees(f"✗ {fault}")
+            assert first not in person.screen
+        await person.types("nine purple otters juggle")
+        await person.presses("enter")
+        await person.types("nine purple otters juggle")
+        await person.presses("enter")
+        await person.sees("✓ Password changed.")
+    assert world.has_hash_of("anna", "nine purple otters juggle")
+
+
+async def test_ssh_keys_are_added_and_removed_and_a_private_key_is_refused(world):
+    async with opened(world, "anna") as person:
+        await person.sees("k Add SSH key")
+        await person.presses("k")
+        await person.sees("Add an SSH key")
+        await person.types("-----BEGIN OPENSSH PRIVATE KEY-----")
+        await person.presses("enter")
+        await person.sees("✗ That is a private key")
+        assert "BEGIN OPENSSH" not in person.screen
+        await person.types(KEY)
+        await person.presses("enter")
+        await person.sees("✓ Key SHA256:", "anna@laptop")
+        await person.presses("x")
+        await person.sees("Remove which SSH key?")
+        await person.presses("enter")
+        await person.sees("It does not sign you in any more.")
+        await person.presses("y")
+        await person.sees("removed.", "SSH keys none")
+        await person.presses("x")
+        await person.sees("✗ There is no SSH key to remove.")
+    assert not models.PublicKey.select().exists()
+
+
+async def test_offers_can_be_clicked(world):
+    async with opened(world, "anna") as person:
+        await person.sees("w Change password")
+        await person.clicks("Change password")
+        await person.sees("Change your password")
+        await person.clicks("Cancel")
+        await person.sees_no_more("Change your password")
+
+
+async def test_a_confirmation_that_is_not_given_changes_nothing(world):
+    world.enrol("anna")
+    async with opened(world, "anna") as person:
+        await person.sees("t Turn off 2FA")
+        for no in ("n", "escape", "enter"):
+            await person.presses("t")
+            await person.sees("Turn off two-factor authentication?")
+            await person.presses(no)
+            await person.sees_no_more("Turn off two-factor authentication?")
+    assert "two_factor.turned_off" not in world.events()

@@ -1,0 +1,221 @@
+"""The QR code, the manual key and the first code."""
+
+import base64
+
+import pytest
+import zxingcpp
+from data.operations.actors import Member
+from data.rules import totp as rules
+from data.rules.facts import Mode
+from data.rules.policy import MustEnrol
+from data.storage import models
+from sshserver.terminal import Colours, Terminal
+from support.data_world import World, totp
+from support.tui_app import Person, make_app, opened, photograph
+from textual.filter import Monochrome, NoColor
+from tui.screens.wizard import SetUpScreen
+from tui.widgets.qr import QrCode
+
+LONGEST = "a" * 32
+
+
+@pytest.fixture
+def required(world: World) -> World:
+    world.mode(Mode.REQUIRED)
+    return world
+
+
+async def sets_up(person: Person) -> SetUpScreen:
+    await person.sees("Step 1 of 4")
+    await person.presses("enter")
+    await person.sees("Step 2 of 4")
+    assert isinstance(person.app.screen, SetUpScreen)
+    return person.app.screen
+
+
+def decoded(person: Person) -> list[str]:
+    return [found.text for found in zxingcpp.read_barcodes(photograph(person.app))]
+
+
+@pytest.mark.parametrize("theme", ["twofold-dark", "twofold-light"])
+async def test_the_qr_code_is_read_from_the_screen_at_80x24_beside_the_key_and_the_code_field(
+    required, theme
+):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        person.app.theme = theme
+        screen = await sets_up(person)
+        assert decoded(person) == [screen._pending.uri]
+        await person.sees("Scan it, or type this key:")
+        groups = screen._pending.manual_key.split()
+        await person.sees(
+            " ".join(groups[:4]), " ".join(groups[4:]), "123 456", "Enable 2FA", "Shift-drag to select"
+        )
+
+
+async def test_the_qr_code_of_the_longest_user_name_fits_80x24(required):
+    required.user(LONGEST)
+    async with opened(required, session=required.restricted(LONGEST, MustEnrol)) as person:
+        screen = await sets_up(person)
+        assert screen.query_one(QrCode).needs == (45, 23)
+        assert decoded(person) == [screen._pending.uri]
+        assert LONGEST in screen._pending.uri
+
+
+async def test_the_qr_code_stays_black_on_white_where_colours_are_filtered(required):
+    app = make_app(required, required.restricted("anna", MustEnrol))
+    app._filters.append(Monochrome())
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(app, pilot, required)
+        screen = await sets_up(person)
+        assert decoded(person) == [screen._pending.uri]
+
+
+async def test_a_terminal_without_colour_shows_the_key_and_says_why(required):
+    app = make_app(required, required.restricted("anna", MustEnrol), Terminal(colours=Colours.NONE))
+    app.no_color = True
+    app._filters.append(NoColor())
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(app, pilot, required)
+        screen = await sets_up(person)
+        await person.sees("A terminal without colour cannot show a QR code.", screen._pending.manual_key[:19])
+        assert decoded(person) == []
+
+
+async def test_a_terminal_that_gets_too_small_falls_back_to_the_key_and_comes_back(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        await person.types("12")
+        await person.resizes(60, 20)
+        needed = f"A QR code needs a terminal of {screen.query_one(QrCode).needs.width + 34}x"
+        shown = await person.sees(needed, "this one has 60x20", "Type this key into your app:", "Enable 2FA")
+        assert screen._pending.manual_key[:19] in shown
+        assert decoded(person) == []
+        await person.resizes(80, 24)
+        await person.sees("Scan it")
+        assert decoded(person) == [screen._pending.uri]
+        await person.sees("12")
+
+
+async def test_a_high_and_narrow_terminal_shows_the_words_below_the_qr_code(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol), size=(60, 42)) as person:
+        screen = await sets_up(person)
+        assert decoded(person) == [screen._pending.uri]
+        await person.sees(screen._pending.manual_key[:19], "Enable 2FA")
+
+
+async def test_a_wrong_code_is_said_and_the_right_one_is_never_shown(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        secret = screen._pending.secret
+        near = {totp(secret, required.clock.now, steps) for steps in range(-25, 26)}
+        await person.types(next(code for code in ("000000", "111111") if code not in near))
+        await person.clicks("Enable 2FA")
+        shown = await person.sees("✗ That code is wrong.")
+        assert totp(secret, required.clock.now) not in shown.replace(" ", "")
+    assert required.row("anna").attempts_left == 7
+
+
+@pytest.mark.parametrize(("steps", "words"), [(8, "about 240 s ahead"), (-8, "about 240 s behind")])
+async def test_a_code_of_another_time_is_told_as_a_clock_that_is_off(required, steps, words):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        await person.types(totp(screen._pending.secret, required.clock.now, steps))
+        await person.presses("enter")
+        await person.sees("Your phone's clock is off", words)
+
+
+async def test_letters_stay_free_for_actions_and_c_sends_the_key_to_the_clipboard(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        await person.presses("1", "c", "x", "2")
+        await person.sees("✓ Sent to the clipboard.")
+        assert "opied" not in person.screen
+        assert person.app.clipboard == screen._pending.secret
+        assert screen.query_one("DigitsInput").value == "12"
+        await person.presses("question_mark")
+        await person.sees("Keys of this screen", "Send the key to the clipboard")
+
+
+async def test_the_secret_is_active_only_after_the_right_code_and_the_next_one_is_counted_down_to(required):
+    required.clock.forward(seconds=7)
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        assert not models.Factor.select().where(models.Factor.user == required.row("anna").id).exists()
+        code = totp(screen._pending.secret, required.clock.now)
+        await person.types(code)
+        await person.presses("enter")
+        await person.sees("Your next sign-in takes the phone's next code, in 23 s.")
+        required.clock.forward(seconds=10)
+        person.app.screen.query_one("Countdown").tick()
+        await person.sees("in 13 s.")
+        required.clock.forward(seconds=13)
+        person.app.screen.query_one("Countdown").tick()
+        await person.sees("Your next sign-in takes the code that the phone shows now.")
+
+
+async def test_recovery_codes_are_confirmed_before_going_on_and_offered_as_a_plain_page(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol), size=(60, 20)) as person:
+        screen = await sets_up(person)
+        await person.types(totp(screen._pending.secret, required.clock.now))
+        await person.presses("enter")
+        shown = await person.sees(
+            "Save your recovery codes", "Shift-drag to select", "[ ] I have saved these codes"
+        )
+        codes = [word for word in shown.split() if word.count("-") == 3]
+        assert len(codes) == 5
+        await person.presses("enter", "escape")
+        await person.presses("p")
+        plain = await person.sees(*codes, "Esc back")
+        assert [line.strip() for line in plain.split("\n") if line.strip()] == [
+            "Twofold recovery codes",
+            *codes,
+            "Esc back",
+        ]
+        await person.presses("escape")
+        await person.sees("Step 4 of 4")
+        await person.presses("c")
+        await person.sees("✓ Sent to the clipboard.")
+        assert person.app.clipboard.split() == codes
+        assert not required.row("anna").recovery_saved
+        await person.clicks("[ ]")
+        await person.sees("[x] I have saved")
+        await person.clicks("Continue")
+        await person.sees("1 My profile")
+        assert required.row("anna").recovery_saved
+
+
+async def test_the_key_that_is_shown_is_the_secret_that_is_stored(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        shown = screen._pending.manual_key.replace(" ", "")
+        await person.types(totp(shown, required.clock.now))
+        await person.presses("enter")
+        await person.sees("Step 4 of 4")
+    factor = models.Factor.get(models.Factor.user == required.row("anna").id)
+    opened_secret = required.services.vault.open(
+        factor.sealed_secret, user_id=factor.user_id, factor_id=factor.id
+    )
+    assert base64.b32encode(opened_secret).decode() == shown
+    assert len(opened_secret) == rules.SECRET_BYTES
+
+
+async def test_a_set_up_that_took_too_long_ends_in_words(world):
+    async with opened(world, "anna") as person:
+        await person.sees("1 My profile")
+        await person.presses("s")
+        screen = await sets_up(person)
+        world.clock.forward(minutes=31)
+        await person.types(totp(screen._pending.secret, world.clock.now))
+        await person.presses("enter")
+        await person.sees("✗ This set-up took too long and ended.", "1 My profile")
+
+
+async def test_a_factor_that_came_meanwhile_ends_the_wizard_on_the_profile(world):
+    async with opened(world, "anna") as person:
+        await person.sees("1 My profile")
+        await person.presses("s")
+        screen = await sets_up(person)
+        world.wizard("anna", Member(world.session("anna").session_id))
+        await person.types(totp(screen._pending.secret, world.clock.now))
+        await person.presses("enter")
+        await person.sees("✗ Another set-up was finished meanwhile", "1 My profile")
