@@ -91,7 +91,7 @@ async def at_one_moment(port: int, name: str, clients: list[Waiting], key: async
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something in the database holds."""
     async with asyncio.timeout(20):
-        while not await holds():  # noqa: ASYNC110 - the database sends no word.
+        while not await holds():
             await asyncio.sleep(0.01)
 
 
