@@ -1,5 +1,6 @@
 """The app: one person's session, in one terminal."""
 
+from functools import partial
 from typing import ClassVar
 
 from textual.command import Provider
@@ -10,7 +11,7 @@ from data.operations.signin import Origin, Session
 from data.store import Clock, Store
 from sshserver.terminal import Terminal
 from tui.commands import DARK, LIGHT, TwofoldCommands
-from tui.screens.acting import ActingApp
+from tui.screens.acting import ActingApp, in_background
 from tui.screens.activity import ActivityScreen
 from tui.screens.base import MainScreen
 from tui.screens.journey import SIGNED_OUT, lead_to_console
@@ -86,7 +87,7 @@ class TwofoldApp(ActingApp):
 
     def on_mount(self) -> None:
         """Begin."""
-        self.run_worker(lead_to_console(self, self._origin), group="journey")
+        in_background(self, partial(lead_to_console, self, self._origin), "journey")
 
     async def on_unmount(self) -> None:
         """End the session that was opened here; one that came from outside is ended there."""
@@ -101,7 +102,7 @@ class TwofoldApp(ActingApp):
     def open_place(self, place: str) -> None:
         """Go to one of the main screens, from wherever on them the person is."""
         screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _PLACES}
-        self.run_worker(self._switch_to(screens[place]), group="places", exclusive=True)
+        in_background(self, partial(self._switch_to, screens[place]), "places", latest_only=True)
 
     async def _switch_to(self, screen: type[MainScreen]) -> None:
         while isinstance(self.screen, MainScreen):

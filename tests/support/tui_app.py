@@ -129,7 +129,7 @@ class Person:
             if self.app._exit:
                 raise AssertionError(f"the app ended with {self.app.return_value!r}; {complaint}")
             shown = self.front
-            if holds(" ".join(shown.split())):
+            if holds(" ".join(shown.replace("▌", " ").split())):
                 return shown
             await asyncio.sleep(0.005)
         raise AssertionError(f"{complaint} on\n{self.screen}")
@@ -147,7 +147,7 @@ async def opened(
     """Run the app for a user who signs in by password and code, or for a session, or from the sign-in."""
     given = session or (sign_in(world, name) if name else None)
     app = make_app(world, given, terminal)
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         yield Person(app, pilot, world)
     assert app.crash_message is None
 

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker
 
@@ -183,10 +184,18 @@ def working(
     def start(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
         if is_working(self):
             return
-        worker = self.run_worker(action(self, *args, **kwargs), group="acting")
+        worker = in_background(self, partial(action, self, *args, **kwargs), "acting")
         self._acting_worker = worker  # type: ignore[attr-defined]
 
     return cast("Callable[Concatenate[S, P], None]", start)
+
+
+def in_background(
+    node: DOMNode, work: Callable[[], Coroutine[None, None, None]], group: str, *, latest_only: bool = False
+) -> Worker[None]:
+    """Run `work` in a worker; with `latest_only` it takes the place of what the group still does."""
+    worker: Worker[None] = node.run_worker(work, group=group, exclusive=latest_only)
+    return worker
 
 
 def is_working(screen: "Screen[Any]") -> bool:

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Footer
 
 from tui.dialogs.help import HelpDialog
-from tui.screens.acting import ActingApp, is_working, working
+from tui.screens.acting import ActingApp, in_background, is_working, working
 from tui.widgets.status_line import StatusLine
 from tui.widgets.top_line import TopLine
 
@@ -81,7 +81,7 @@ class MainScreen(ActingScreen[None]):
     def load(self) -> None:
         """Read what the screen shows; an action under way does so itself when it is done."""
         if not is_working(self):
-            self.run_worker(self.read(), group="reading", exclusive=True)
+            in_background(self, self.read, "reading", latest_only=True)
 
     async def read(self) -> None:
         """Read what the screen shows."""

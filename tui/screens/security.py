@@ -1,6 +1,7 @@
 """The account's two-factor policy."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,7 +16,7 @@ from data.rules.facts import Mode, Status
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
-from tui.screens.acting import working
+from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
 from tui.widgets.facts import Facts
 from tui.widgets.toggles import Choice
@@ -43,7 +44,7 @@ class SecurityScreen(MainScreen):
         """Yield the parts; what they show is read after the first frame."""
         scroll = VerticalScroll(id="detail", can_focus=False)
         for part in (
-            Label("Two-factor authentication", classes="title"),
+            Label("Two-factor authentication", id="mode", classes="title"),
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
@@ -59,6 +60,7 @@ class SecurityScreen(MainScreen):
         if view is None:
             return
         self._view = view
+        self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
         with self.prevent(RadioSet.Changed):
             for button in self.query(RadioButton):
                 mode = Mode(button.name or "")
@@ -72,7 +74,8 @@ class SecurityScreen(MainScreen):
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:
         """Show whom the chosen mode would affect."""
-        self.run_worker(self._show_preview(Mode(event.pressed.name or "")), group="reading", exclusive=True)
+        show = partial(self._show_preview, Mode(event.pressed.name or ""))
+        in_background(self, show, "reading", latest_only=True)
 
     def on_button_pressed(self) -> None:
         """Apply the chosen mode."""
@@ -110,4 +113,4 @@ class SecurityScreen(MainScreen):
             return
         if await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
             await self.app.perform(account.set_mode, preview.after, seen=preview.before)
-            await self.read()
+        await self.read()

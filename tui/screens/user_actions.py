@@ -20,6 +20,7 @@ from tui.dialogs.tell import ShownOnceDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
 from tui.widgets.action_bar import Offer
+from tui.widgets.status_line import Tone
 
 
 class UserActionsScreen(MainScreen):
@@ -159,6 +160,7 @@ class UserActionsScreen(MainScreen):
             await self.app.push_screen_wait(
                 ShownOnceDialog(f"One-time password of {name}", result.message, result.password)
             )
+            self.app.say(result.message, Tone.DONE)
 
     async def _agreed(self, ask: Callable[[UserDetail], Question]) -> UserDetail | None:
         """Return the selected user, if the question about them is answered with yes."""

@@ -8,15 +8,12 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from data.operations import directory, people
-from data.operations.directory import NewUser
+from data.operations import people
 from data.operations.people import SortKey, UserPage, UserQuery, UserRow
-from data.operations.results import Denied, Done
-from data.rules import publickeys
 from data.rules.facts import Status
 from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.new_user import NewUserDialog, NewUserForm
 from tui.screens.acting import working
+from tui.screens.new_user import create_user
 from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_detail import UserDetailScreen
 from tui.widgets.paged_table import Column, PagedTable
@@ -174,23 +171,5 @@ class UsersScreen(UserActionsScreen):
     @working
     async def action_new(self) -> None:
         """Create a user and show the one-time password."""
-        form, fault = NewUserForm(), ""
-        while True:
-            answer = await self.app.push_screen_wait(NewUserDialog(form, fault))
-            if answer is None:
-                return
-            form = answer
-            result = await self._create(form)
-            if isinstance(result, Done):
-                break
-            fault = result.message
-        self.app.settle(result)
-        await self.give_one_time_password(form.name)
+        await create_user(self.app)
         await self.read()
-
-    async def _create(self, form: NewUserForm) -> Done | Denied:
-        key = publickeys.parse(form.key) if form.key else None
-        if isinstance(key, publickeys.KeyFault):
-            return Denied(key.value)
-        new = NewUser(form.name, form.email, form.full_name, form.roles, form.required, key=key)
-        return await self.app.propose(directory.create_user, new)

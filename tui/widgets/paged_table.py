@@ -50,6 +50,7 @@ class PagedTable(DataTable[object], Generic[R]):
         self._shape = columns
         self._key = key
         self._page: Sequence[R] = ()
+        self._came_from_below = False
 
     @property
     def selected(self) -> R | None:
@@ -64,6 +65,9 @@ class PagedTable(DataTable[object], Generic[R]):
         keys = [self._key(row) for row in page]
         if before is not None and self._key(before) in keys:
             self.move_cursor(row=keys.index(self._key(before)))
+        elif self._came_from_below:
+            self.move_cursor(row=len(keys) - 1)
+        self._came_from_below = False
 
     def on_resize(self) -> None:
         """Lay the columns out anew."""
@@ -81,9 +85,18 @@ class PagedTable(DataTable[object], Generic[R]):
     def action_cursor_up(self) -> None:
         """Move up, or back to the page before."""
         if self.cursor_row <= 0:
+            self._came_from_below = True
             self.post_message(self.PageWanted(forward=False))
         else:
             super().action_cursor_up()
+
+    def action_scroll_home(self) -> None:
+        """Move to the first row of the page."""
+        self.move_cursor(row=0)
+
+    def action_scroll_end(self) -> None:
+        """Move to the last row of the page."""
+        self.move_cursor(row=len(self._page) - 1)
 
     def _draw(self) -> None:
         shape = fit(self._shape, self.size.width - 1 or 79)

@@ -1,0 +1,96 @@
+"""The audit log."""
+
+from data.storage import models
+from support.tui_app import opened
+from tui.widgets.paged_table import PagedTable
+
+
+def fill(world, count: int) -> None:
+    account = models.Account.get()
+    models.AuditEntry.insert_many(
+        {
+            "at": world.clock.now,
+            "account": account.id,
+            "event": "user.edited",
+            "actor": "admin",
+            "user": f"user{number:03}",
+            "application": "ssh",
+            "address": "192.0.2.1",
+            "detail": '{"fields": "email"}',
+        }
+        for number in range(count)
+    ).execute()
+
+
+async def test_the_newest_rows_come_first_with_their_times_in_utc(world):
+    world.clock.forward(minutes=90)
+    async with opened(world, "admin", size=(120, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("4")
+        await person.sees(
+            "Time (UTC)", "newest first", "2026-03-02 10:30 admin Signed in with password and code"
+        )
+        await person.sees("operator:root host host", "Account Clinic created")
+
+
+async def test_pages_follow_each_other_without_gaps(world):
+    fill(world, 120)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("4")
+        await person.sees("newest first")
+        seen = []
+        for words in ("newest first", "page 2", "page 3"):
+            await person.sees(words)
+            seen += [row.id for row in person.app.screen.query_one(PagedTable)._page]
+            await person.presses("right_square_bracket")
+        assert seen == [row.id for row in models.AuditEntry.select().order_by(models.AuditEntry.id.desc())]
+        await person.presses("left_square_bracket")
+        await person.sees("page 2")
+        await person.presses("home", "up")
+        await person.sees("newest first")
+
+
+async def test_rows_are_filtered_by_user(world):
+    world.session("anna")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("4")
+        await person.sees("newest first")
+        await person.presses("slash")
+        await person.types("Anna")
+        await person.presses("enter")
+        await person.sees("user anna", "Signed in with password")
+        assert "boris" not in person.screen
+        await person.presses("escape")
+        await person.sees_no_more("user anna")
+
+
+async def test_rows_are_filtered_by_kind_and_by_time(world):
+    world.clock.forward(days=3)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("4")
+        await person.sees("Everything", "All time")
+        await person.presses("k")
+        await person.sees("Show which events?", "SSH keys")
+        await person.presses(*["down"] * 4, "enter")
+        await person.sees("People · All time", "User created")
+        assert "Signed in" not in person.screen
+        await person.presses("t")
+        await person.sees("Show since when?")
+        await person.presses("down", "down", "enter")
+        await person.sees("People · The last day", "nothing found")
+        await person.presses("escape")
+        await person.sees("Everything · All time", "Signed in")
+
+
+async def test_a_row_is_shown_in_full(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("4")
+        await person.sees("newest first")
+        await person.presses("enter")
+        await person.sees("Signed in with password and code", "From: ssh 192.0.2.1", "Event: signin.admitted")
+        await person.presses("escape")
+        await person.sees_no_more("From: ssh")

@@ -1,0 +1,291 @@
+"""What all screens share: places, help, palette, fresh proof, the session's end, a database that fails."""
+
+import pytest
+from data.operations import credentials
+from data.rules.facts import Mode
+from data.storage import models
+from data.store import StoreUnavailableError
+from sshserver.terminal import Colours, Terminal
+from support.data_world import PASSWORD, World
+from support.tui_app import Person, make_app, opened, screen_cells, sign_in
+from textual.filter import NoColor
+from tui.screens.base import MainScreen
+
+
+async def test_a_user_has_the_profile_alone(world):
+    async with opened(world, "anna") as person:
+        shown = await person.sees("1 My profile", "Clinic", "anna")
+        assert not any(title in shown for title in ("2 Users", "3 Security", "4 Activity"))
+        await person.presses("2", "3", "4")
+        await person.sees("How it works")
+        assert isinstance(person.app.screen, MainScreen)
+        assert person.app.screen.PLACE == "profile"
+
+
+async def test_places_are_reached_by_keys_and_by_clicks(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        for key, words in (
+            ("1", "How it works"),
+            ("3", "(•) Optional"),
+            ("4", "newest first"),
+            ("2", "4 users"),
+        ):
+            await person.presses(key)
+            await person.sees(words)
+        for title, words in (
+            ("My profile", "How it works"),
+            ("Activity", "newest first"),
+            ("Users", "4 users"),
+        ):
+            await person.clicks(title)
+            await person.sees(words)
+        assert len(person.app.screen_stack) == 2
+
+
+async def test_a_place_is_reached_from_a_detail_too(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("enter")
+        await person.sees("Attempts left")
+        await person.presses("1")
+        await person.sees("How it works")
+        assert len(person.app.screen_stack) == 2
+
+
+@pytest.mark.parametrize("place", ["1", "2", "3", "4"])
+async def test_help_lists_every_key_of_the_screen(world, place):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses(place)
+        await person.presses("question_mark")
+        shown = await person.sees("Keys of this screen", "Sign out")
+        listed = {line.split()[0] for line in shown.split("\n") if line.split()}
+        assert {"?", "1"} <= listed
+        await person.presses("escape")
+        await person.sees_no_more("Keys of this screen")
+
+
+async def test_every_key_of_the_users_table_is_listed_with_what_it_does(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("question_mark")
+        await person.sees(
+            "Require 2FA, or stop requiring it",
+            "Disable 2FA",
+            "Clear 2FA data, for a new phone",
+            "Unlock",
+            "One-time password",
+            "Deactivate or activate",
+            "Filter by 2FA status",
+            "Next page",
+        )
+
+
+async def test_the_palette_offers_places_and_keys_and_no_writing_of_files(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("ctrl+p")
+        for _ in range(50):
+            await person.pilot.pause(0.01)
+            if "Go to Security" in person.screen:
+                break
+        assert "Go to Security" in person.screen
+        assert "creenshot" not in person.screen
+        await person.types("light")
+        for _ in range(50):
+            await person.pilot.pause(0.01)
+            if "Light theme" in person.screen and "Go to" not in person.screen:
+                break
+        await person.presses("enter")
+        await person.sees("4 users")
+        assert person.app.theme == "twofold-light"
+
+
+class TestFreshProof:
+    async def adds_a_key(self, person: Person) -> None:
+        await person.sees("k Add SSH key")
+        person.world.clock.forward(minutes=6)
+        await person.presses("k")
+        await person.sees("Add an SSH key")
+        await person.types(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 x"
+        )
+        await person.presses("enter")
+        await person.sees("Is it still you?")
+
+    async def test_a_wrong_code_counts_and_the_right_one_lets_the_act_go_on(self, world):
+        world.enrol("anna")
+        async with opened(world, "anna") as person:
+            await self.adds_a_key(person)
+            await person.types(world.wrong_code("anna"))
+            await person.presses("enter")
+            await person.sees("✗ Wrong code, 6 attempts left.")
+            await person.types(world.live_code("anna"))
+            await person.presses("enter")
+            await person.sees("✓ Key SHA256:")
+        assert models.PublicKey.select().count() == 1
+
+    async def test_the_password_is_asked_of_someone_without_2fa(self, world):
+        async with opened(world, "anna") as person:
+            await self.adds_a_key(person)
+            await person.sees("Type your password.")
+            await person.types("not the password")
+            await person.presses("enter")
+            await person.sees("✗ Wrong password.")
+            assert "not the password" not in person.screen
+            await person.types(PASSWORD)
+            await person.presses("enter")
+            await person.sees("✓ Key SHA256:")
+
+    async def test_without_it_nothing_is_changed(self, world):
+        async with opened(world, "anna") as person:
+            await self.adds_a_key(person)
+            await person.presses("escape")
+            await person.sees("✗ Not confirmed, so nothing was changed.")
+        assert not models.PublicKey.select().exists()
+
+    async def test_the_seventh_wrong_code_ends_the_session_locked(self, world):
+        world.enrol("anna")
+        wrong = world.wrong_code("anna")
+        async with opened(world, "anna") as person:
+            await self.adds_a_key(person)
+            world.set("anna", attempts_left=1)
+            await person.types(wrong)
+            await person.presses("enter")
+            assert "Locked after seven wrong codes." in (await person.has_left() or "")
+
+
+class TestEnd:
+    async def test_a_session_that_was_ended_elsewhere_ends_the_app_with_words(self, world):
+        session = sign_in(world, "admin")
+        async with opened(world, session=session) as person:
+            await person.sees("4 users")
+            models.Session.update(ended_at=world.clock.now).where(models.Session.id == session.id).execute()
+            await person.presses("3")
+            assert await person.has_left() == "This session is over. Sign in again."
+
+    async def test_a_deactivated_user_is_out_at_the_next_act(self, world):
+        async with opened(world, "anna") as person:
+            await person.sees("How it works")
+            world.set("anna", active=False)
+            await person.presses("1")
+            assert await person.has_left() == "This user is deactivated."
+
+    async def test_a_demotion_counts_at_the_next_act(self, world, supporter):
+        async with opened(world, supporter) as person:
+            await person.sees("2 Users", "anna")
+            models.UserRole.delete().where(models.UserRole.user == world.row(supporter).id).execute()
+            await person.presses("4")
+            await person.sees("✗ Only support, a system administrator or a security administrator can see")
+
+
+class TestDatabaseFailure:
+    @pytest.fixture
+    def failing(self, world, monkeypatch):
+        async def fail(*_arguments: object, **_named: object) -> None:
+            raise StoreUnavailableError
+
+        def break_down(app) -> None:
+            monkeypatch.setattr(app.store, "run", fail)
+            monkeypatch.setattr(app.store, "read", fail)
+
+        return break_down
+
+    async def test_an_act_that_the_database_refused_is_said_and_the_app_stays(self, world, failing):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            failing(person.app)
+            await person.presses("3")
+            await person.sees(
+                "✗ The database is not available right now. Nothing was changed; try again shortly."
+            )
+            await person.presses("q")
+            assert await person.has_left() == "Signed out."
+
+    async def test_a_sign_in_that_the_database_refused_can_be_repeated(self, world, failing):
+        async with opened(world) as person:
+            await person.sees("Sign in to Twofold")
+            failing(person.app)
+            await person.fills(name="admin", password=PASSWORD)
+            await person.pilot.click("Button")
+            await person.sees("✗ The database is not available right now.")
+
+    async def test_the_way_to_the_console_waits_for_the_database(self, world, monkeypatch):
+        session = sign_in(world, "anna")
+        app = make_app(world, session)
+        real, calls = app.store.read, []
+
+        async def stumble(*arguments, **named):
+            calls.append(1)
+            if len(calls) == 1:
+                raise StoreUnavailableError
+            return await real(*arguments, **named)
+
+        monkeypatch.setattr(app.store, "read", stumble)
+        async with app.run_test(size=(80, 24)) as pilot:
+            person = Person(app, pilot, world)
+            await person.sees("Not now", "The database is not available right now.")
+            await person.presses("enter")
+            await person.sees("How it works")
+
+
+async def test_without_colour_no_colour_is_sent_and_marks_say_what_colour_would(world):
+    app = make_app(world, sign_in(world, "admin"), Terminal(colours=Colours.NONE))
+    app.no_color = True
+    app._filters.append(NoColor())
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(app, pilot, world)
+        await person.sees("4 users")
+        for key in ("1", "3", "4", "2"):
+            await person.presses(key)
+            await person.sees("1 My profile")
+            for line in screen_cells(app):
+                styles = [part.style for part in line if part.style]
+                colours = [colour for style in styles for colour in (style.color, style.bgcolor)]
+                assert all(colour is None or colour.is_default for colour in colours)
+        lines = screen_cells(app)
+        present = next(part for part in lines[1] if "Users" in part.text)
+        assert present.style is not None
+        assert present.style.reverse
+        cursor = next(
+            part
+            for line in lines
+            for part in line
+            if part.text.strip() == "admin" and part.style and part.style.reverse
+        )
+        assert cursor
+        await person.presses("d", "y")
+        await person.sees("✓ Two-factor authentication disabled for admin.")
+
+
+async def test_idle_warnings_reach_the_person_on_any_screen(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        person.app.notify("This session ends in a minute.", title="Still there?")
+        await person.sees("Still there?", "This session ends in a minute.")
+
+
+async def test_control_c_says_how_to_leave(world):
+    async with opened(world, "anna") as person:
+        await person.sees("How it works")
+        await person.presses("ctrl+c")
+        await person.sees("Press q to sign out")
+
+
+async def test_no_secret_is_in_the_representation_of_screens_and_results(world):
+    world.mode(Mode.REQUIRED)
+    result = await credentials.give_one_time_password(world.store, world.session("admin"), "anna")
+    assert isinstance(result, credentials.OneTimePassword)
+    assert result.password not in repr(result)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (40, 12), (200, 60)])
+async def test_every_screen_stands_any_size(world: World, size):
+    async with opened(world, "admin", size=size) as person:
+        await person.sees("Users")
+        for key in ("1", "2", "3", "4", "question_mark", "escape", "2", "n", "escape", "enter"):
+            await person.presses(key)
+        await person.resizes(20, 5)
+        await person.resizes(*size)
+        await person.sees("admin")

@@ -1,0 +1,141 @@
+"""The account's policy."""
+
+import pytest
+from data.rules.facts import Mode
+from support.data_world import SECURITY
+from support.tui_app import opened
+from textual.widgets import RadioButton
+
+
+async def test_the_screen_shows_the_mode_and_counts_the_people(world):
+    world.set("anna", required=True)
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional", "( ) Off", "( ) Required")
+        await person.sees("No 2", "Pending setup on next login 1", "Enabled 1")
+        assert "Permanent" not in person.screen
+
+
+async def test_permanent_is_shown_only_where_it_is_the_mode(world):
+    world.mode(Mode.PERMANENT)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Permanent")
+        await person.presses("o")
+        await person.sees("✗ The mode is permanent and cannot be changed again.")
+
+
+async def test_required_is_previewed_confirmed_and_said(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("r")
+        await person.sees(
+            "1 person has set it up and will be asked for a code.",
+            "3 people must set it up at the next sign-in: anna, boris, carla.",
+            "You need not set anything up.",
+        )
+        assert world.events(last=1) == ["signin.admitted"]
+        await person.presses("a")
+        await person.sees("Change the mode from optional to required?", "anna, boris, carla")
+        await person.presses("n")
+        await person.sees("( ) Required")
+        await person.presses("r")
+        await person.sees("3 people must")
+        await person.presses("a")
+        await person.sees("Change the mode")
+        await person.presses("y")
+        await person.sees("✓ The mode is now required.", "(•) Required")
+    assert world.events(last=1) == ["policy.mode_changed"]
+
+
+async def test_more_than_five_people_are_counted_and_the_first_named(world):
+    for name in ("dora", "eve", "finn", "gus"):
+        world.user(name)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("r")
+        await person.sees(
+            "7 people must set it up at the next sign-in: anna, boris, carla, dora, eve and 2 more."
+        )
+
+
+async def test_turning_it_off_asks_for_a_fresh_code_when_the_last_is_old(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.clicks("( ) Off")
+        await person.sees("Off: nobody is asked for a code")
+        world.clock.forward(minutes=6)
+        await person.clicks("Apply")
+        await person.sees("Change the mode from optional to off?")
+        await person.presses("y")
+        await person.sees("Is it still you?")
+        await person.types(world.live_code("admin"))
+        await person.presses("enter")
+        await person.sees("✓ The mode is now off.")
+
+
+async def test_an_admin_who_is_not_enrolled_reads_why_required_is_refused(world):
+    world.mode(Mode.OFF)
+    world.user("sec", SECURITY)
+    async with opened(world, "sec") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Off")
+        await person.presses("r")
+        await person.sees(
+            "You must set it up yourself.", "✗ Set up two-factor authentication for yourself first"
+        )
+        assert person.app.screen.query_one("Button").disabled
+
+
+async def test_a_change_that_someone_else_made_first_is_refused_in_words(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("r")
+        await person.sees("3 people must")
+        world.mode(Mode.OFF)
+        await person.presses("a")
+        await person.sees("Change the mode")
+        await person.presses("y")
+        await person.sees("✗ Someone else changed the mode to off meanwhile.", "(•) Off")
+
+
+async def test_support_reads_the_policy_and_why_they_cannot_change_it(world, supporter):
+    async with opened(world, supporter) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("r")
+        await person.sees("✗ Only a security administrator can turn two-factor authentication on")
+
+
+async def test_applying_without_a_change_asks_for_one(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("a")
+        await person.sees("Choose another mode first.")
+
+
+@pytest.mark.parametrize(("key", "mode"), [("o", "off"), ("p", "optional"), ("r", "required")])
+async def test_each_mode_has_a_key_and_escape_undoes_the_choice(world, key, mode):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses(key)
+        await person.sees(f"(•) {mode.capitalize()}")
+        await person.presses("escape")
+        await person.sees("(•) Optional")
+        assert sum(button.value for button in person.app.screen.query(RadioButton)) == 1

@@ -1,0 +1,421 @@
+"""The users table and one user's detail."""
+
+import pytest
+from data.operations import people
+from data.rules.facts import Mode, Role
+from data.storage import models
+from support.data_world import PASSWORD, SECURITY, SUPPORT
+from support.tui_app import Person, opened
+from textual.widgets import RadioSet
+from tui.widgets.paged_table import PagedTable
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 anna@laptop"
+
+
+def crowd(world, count: int) -> None:
+    """Put many people straight into the table."""
+    admin = world.row("admin")
+    models.User.insert_many(
+        {
+            "account": admin.account_id,
+            "practice": admin.practice_id,
+            "name": f"user{number:03}",
+            "email": f"user{number:03}@clinic.example",
+            "attempts_left": 7,
+            "created_at": world.clock.now,
+        }
+        for number in range(count)
+    ).execute()
+
+
+async def opens(person: Person, name: str) -> None:
+    """Come from the table to a user's detail."""
+    await person.sees("2 Users", name)
+    table = person.app.screen.query_one(PagedTable)
+    rows = [row.name for row in table._page]
+    await person.presses(*["down"] * rows.index(name), "enter")
+    await person.sees(f"{name}@clinic.example", "Attempts left")
+
+
+class TestTable:
+    @pytest.mark.parametrize(
+        ("size", "columns"),
+        [
+            ((60, 20), ["Name", "2FA", "Sign-in"]),
+            ((80, 24), ["Name", "Full name", "2FA", "Sign-in"]),
+            ((120, 40), ["Name", "Full name", "E-mail", "2FA", "Roles", "Sign-in"]),
+        ],
+    )
+    async def test_columns_are_those_there_is_room_for(self, world, size, columns):
+        world.set("anna", required=True)
+        async with opened(world, "admin", size=size) as person:
+            shown = await person.sees("4 users", "Pending setup on next login")
+            header = next(line for line in shown.split("\n") if "2FA" in line and "Name" in line)
+            assert [
+                name for name in ("Name", "Full name", "E-mail", "2FA", "Roles", "Sign-in") if name in header
+            ] == columns
+            assert all(len(line) == size[0] for line in shown.split("\n"))
+
+    async def test_columns_follow_the_terminal(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("Anna Berg")
+            await person.resizes(60, 20)
+            await person.sees_no_more("Anna Berg")
+            await person.resizes(120, 40)
+            await person.sees("anna@clinic.example", "system security")
+
+    async def test_pages_are_read_one_at_a_time_and_turned_by_keys(self, world):
+        crowd(world, 120)
+        async with opened(world, "admin") as person:
+            await person.sees("1-50 of 124 users")
+            table = person.app.screen.query_one(PagedTable)
+            assert len(table._page) == people.PAGE
+            await person.presses("right_square_bracket")
+            await person.sees("51-100 of 124 users", "user046")
+            await person.presses("right_square_bracket")
+            await person.sees("101-124 of 124 users")
+            await person.presses("right_square_bracket")
+            await person.presses("left_square_bracket")
+            await person.sees("51-100 of 124 users")
+
+    async def test_moving_beyond_the_ends_turns_the_page(self, world):
+        crowd(world, 60)
+        async with opened(world, "admin") as person:
+            await person.sees("1-50 of 64 users")
+            await person.presses("end", "down")
+            await person.sees("51-64 of 64 users")
+            assert person.app.screen.query_one(PagedTable).cursor_row == 0
+            await person.presses("up")
+            await person.sees("1-50 of 64 users")
+            assert person.app.screen.query_one(PagedTable).cursor_row == people.PAGE - 1
+
+    async def test_searching_filters_as_it_is_typed_and_escape_leaves_it(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("slash")
+            await person.types("díaz")
+            await person.sees("1 user", "carla", "found by search")
+            assert "boris" not in person.screen
+            await person.presses("enter", "enter")
+            await person.sees("carla@clinic.example")
+            await person.presses("escape")
+            await person.sees("1 user")
+            await person.presses("escape")
+            await person.sees("4 users", "boris")
+
+    async def test_filtering_by_status_shows_those_alone(self, world):
+        world.set("anna", required=True)
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("f")
+            await person.sees("Show users with 2FA", "Locked", "Enabled")
+            await person.presses(*["down"] * 5, "enter")
+            await person.sees("1 user", "2FA: Pending setup on next login", "anna")
+            assert "boris" not in person.screen
+
+    async def test_sorting_by_last_sign_in_puts_the_latest_first(self, world):
+        world.clock.forward(minutes=5)
+        world.session("carla")
+        world.clock.forward(minutes=5)
+        async with opened(world, "admin") as person:
+            await person.sees("by name")
+            await person.presses("s")
+            await person.sees("Sort users")
+            await person.presses("down", "down", "enter")
+            await person.sees("by last sign-in")
+            rows = [row.name for row in person.app.screen.query_one(PagedTable)._page]
+            assert rows[:2] == ["admin", "carla"]
+
+    async def test_a_click_on_a_row_opens_it(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("Boris Iwanow")
+            await person.clicks("Boris Iwanow")
+            await person.clicks("Boris Iwanow")
+            await person.sees("boris@clinic.example")
+
+    async def test_while_the_mode_is_off_the_table_says_where_it_is_turned_on(self, world):
+        world.mode(Mode.OFF)
+        async with opened(world, "admin") as person:
+            await person.sees("Not available", "2FA is off: turn it on under 3 Security")
+
+
+class TestActions:
+    """Each action, its words before, its words after, and what it did."""
+
+    @pytest.mark.parametrize(
+        ("key", "before", "after", "event"),
+        [
+            ("r", "anna must set it up at the next sign-in.", "is required of anna.", "two_factor.required"),
+            (
+                "d",
+                "anna signs in with the password or SSH key alone",
+                "disabled for anna.",
+                "two_factor.disabled",
+            ),
+            ("c", "For a new or a lost phone", "data cleared for anna.", "two_factor.cleared"),
+            ("a", "open sessions of theirs end", "User anna is deactivated.", "user.deactivated"),
+        ],
+    )
+    @pytest.mark.parametrize("place", ["table", "detail"])
+    async def test_what_will_happen_is_said_before_and_confirmed_after(
+        self, world, key, before, after, event, place
+    ):
+        if key in "dc":
+            world.enrol("anna")
+        async with opened(world, "admin") as person:
+            if place == "detail":
+                await opens(person, "anna")
+            else:
+                await person.sees("anna")
+                await person.presses("down")
+            await person.presses(key)
+            await person.sees(before)
+            await person.presses("y")
+            await person.sees("✓", after)
+        assert event in world.events(user="anna")
+
+    async def test_requiring_can_be_stopped_again(self, world):
+        world.set("anna", required=True)
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.sees("r Stop requiring 2FA")
+            await person.clicks("Stop requiring 2FA")
+            await person.sees("Stop requiring 2FA of anna?")
+            await person.clicks("Stop requiring (y)")
+            await person.sees("✓ Two-factor authentication is no longer required of anna.", "r Require 2FA")
+
+    @pytest.mark.parametrize("key", ["d", "c"])
+    async def test_where_the_mode_demands_it_losing_the_factor_means_setting_up_again(self, world, key):
+        world.enrol("anna")
+        world.mode(Mode.REQUIRED)
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses(key)
+            await person.sees("anna must set it up again at the next sign-in.")
+            await person.presses("y")
+            await person.sees("✓", "Pending setup on next login")
+
+    async def test_requiring_while_the_mode_is_off_says_that_it_rests_and_where_to_turn_it_on(self, world):
+        world.mode(Mode.OFF)
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.sees("it is turned on under 3 Security")
+            await person.presses("r")
+            await person.sees("While the mode is off this rests: turn it on under 3 Security.")
+            await person.presses("y")
+            await person.sees("The flag rests while the mode is off.")
+
+    async def test_unlocking_takes_a_reason_into_the_activity(self, world):
+        world.enrol("anna")
+        world.lock("anna")
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.sees("Locked 2026-03-02")
+            await person.presses("u")
+            await person.sees("Unlock anna?", "all 7 attempts", "The reason goes into the activity")
+            await person.types("forgot")
+            await person.presses("enter")
+            await person.sees("✓ User anna is unlocked and has 7 attempts again.", "2FA Enabled")
+        assert "forgot" in models.AuditEntry.get(models.AuditEntry.event == "user.unlocked").detail
+
+    async def test_a_one_time_password_is_shown_once_and_works(self, world):
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses("p")
+            await person.sees("The present password of anna stops working.")
+            await person.presses("y")
+            shown = await person.sees(
+                "One-time password of anna", "It is not shown again.", "Shift-drag to select"
+            )
+            password = next(word for word in shown.split() if word.count("-") == 3)
+            await person.presses("escape", "c")
+            await person.sees("✓ Sent to the clipboard.")
+            assert person.app.clipboard == password
+            await person.clicks("I have noted it")
+            await person.sees("anna has a one-time password", "a one-time password, to be replaced")
+            assert password not in person.screen
+        assert world.has_hash_of("anna", password)
+
+    async def test_editing_keeps_what_was_typed_until_it_is_right(self, world):
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses("e")
+            await person.sees("Edit anna", "anna@clinic.example", "Anna Berg")
+            await person.presses("home", *["delete"] * 5)
+            await person.presses("enter", "enter")
+            await person.sees("✗ That is not an e-mail address.", "clinic.example")
+            await person.presses("home", *"ann@", "enter", "end", *" X", "enter")
+            await person.sees("✓ User anna saved.", "ann@clinic.example", "Anna Berg X")
+
+    async def test_roles_are_given_and_taken(self, world):
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses("o")
+            await person.sees("Roles of anna", "[ ] Support")
+            await person.presses("space", "tab", "space")
+            await person.sees("[x] Support", "[x] System administrator")
+            await person.clicks("Save")
+            await person.sees("✓ Roles of anna saved.", "Roles support, system administrator")
+        assert {
+            row.role for row in models.UserRole.select().where(models.UserRole.user == world.row("anna").id)
+        } == {
+            "support",
+            "system_admin",
+        }
+
+    async def test_keys_of_a_user_are_added_and_removed(self, world):
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses("k")
+            await person.sees("Add an SSH key")
+            await person.types(KEY)
+            await person.presses("enter")
+            await person.sees("✓ Key SHA256:", "anna@laptop")
+            await person.presses("x")
+            await person.sees("Remove which SSH key?", "anna@laptop")
+            await person.presses("enter")
+            await person.sees("It does not sign anna in any more.")
+            await person.presses("y")
+            await person.sees("removed.", "SSH keys none")
+
+    async def test_a_deactivated_user_can_be_activated_again(self, world):
+        world.set("anna", active=False)
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.clicks("Activate")
+            await person.sees("anna can sign in again")
+            await person.presses("y")
+            await person.sees("✓ User anna is active.", "a Deactivate")
+
+
+class TestNewUser:
+    async def test_a_new_user_with_2fa_yes_is_pending_and_gets_a_one_time_password(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("n")
+            await person.sees("New user", "User name", "2FA", "(•) No ( ) Yes", "SSH key")
+            await person.types("Dora")
+            await person.presses("enter", *"dora@x.example", "enter", *"Dora D", "tab")
+            assert isinstance(person.app.focused, RadioSet)
+            await person.presses("right", "space")
+            await person.sees("( ) No (•) Yes")
+            await person.clicks("Create")
+            shown = await person.sees("User dora created.", "to be replaced at the first sign-in")
+            password = next(word for word in shown.split() if word.count("-") == 3)
+            await person.clicks("I have noted it")
+            await person.sees("5 users", "dora", "Pending setup on next login")
+        assert world.row("dora").required
+        assert world.row("dora").one_time_password
+        assert world.has_hash_of("dora", password)
+
+    async def test_what_was_typed_stays_while_a_fault_is_said(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("n")
+            await person.sees("New user")
+            await person.fills(name="anna", email="other@clinic.example", full_name="Anna B", key=KEY)
+            await person.clicks("Create")
+            await person.sees("✗ There is a user anna already.", "other@clinic.example", "Anna B")
+            await person.fills(name="annab", key="-----BEGIN OPENSSH PRIVATE KEY-----")
+            await person.clicks("Create")
+            await person.sees("✗ That is a private key")
+            await person.fills(key=KEY)
+            await person.clicks("Create")
+            await person.sees("User annab created.")
+        assert models.PublicKey.get().comment == "anna@laptop"
+        assert not world.row("annab").required
+
+    async def test_roles_given_at_creation_are_held(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("n")
+            await person.sees("New user")
+            await person.fills(name="eve", email="eve@clinic.example")
+            await person.clicks("[ ] Support")
+            await person.clicks("Create")
+            await person.sees("User eve created.")
+        assert models.UserRole.get(models.UserRole.user == world.row("eve").id).role == Role.SUPPORT.value
+
+    async def test_leaving_the_form_creates_nobody(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("n")
+            await person.sees("New user")
+            await person.presses("escape")
+            await person.sees("4 users")
+        assert "user.created" not in world.events(last=1)
+
+
+class TestDenials:
+    """Keys may be pressed by anyone; the operation decides, and the screen says why."""
+
+    @pytest.mark.parametrize(
+        ("key", "yes", "words"),
+        [
+            (
+                "r",
+                "y",
+                "✗ Only a system administrator or a security administrator can require, disable or clear",
+            ),
+            (
+                "d",
+                "y",
+                "✗ Only a system administrator or a security administrator can require, disable or clear",
+            ),
+            (
+                "c",
+                "y",
+                "✗ Only a system administrator or a security administrator can require, disable or clear",
+            ),
+            ("u", "enter", "✗ Only a system administrator can unlock people."),
+            ("p", "y", "✗ Only a system administrator can manage people."),
+            ("a", "y", "✗ Only a system administrator can manage people."),
+        ],
+    )
+    async def test_support_looks_but_changes_nothing(self, world, supporter, key, yes, words):
+        async with opened(world, supporter) as person:
+            await person.sees("2 Users", "anna")
+            await person.presses("down", key)
+            await person.sees("Cancel")
+            await person.presses(yes)
+            await person.sees(words)
+
+    async def test_a_system_admin_cannot_reset_who_holds_a_role_they_lack(self, world, system_admin):
+        async with opened(world, system_admin) as person:
+            await person.sees("2 Users", "admin")
+            await person.presses("d")
+            await person.sees("Disable 2FA of admin?")
+            await person.presses("y")
+            await person.sees("✗ admin holds a role that you lack (security administrator).")
+
+    async def test_the_last_administrators_are_kept(self, world):
+        world.user("sec", SECURITY)
+        world.enrol("sec")
+        async with opened(world, "sec") as person:
+            await person.sees("admin")
+            await person.presses("o")
+            await person.sees("Roles of admin")
+            await person.presses("tab", "space")
+            await person.clicks("Save")
+            await person.sees("✗ Only a system administrator can grant or take")
+
+    async def test_a_refused_form_stays_open_with_its_reason(self, world, supporter):
+        async with opened(world, supporter) as person:
+            await person.sees("2 Users", "anna")
+            await person.presses("n")
+            await person.sees("New user")
+            await person.fills(name="x", email="x@clinic.example")
+            await person.clicks("Create")
+            await person.sees("✗ Only a system administrator can manage people.", "x@clinic.example")
+
+    async def test_nobody_changes_their_own_password_as_an_administrator(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("2 Users", "admin")
+            await person.presses("p", "y")
+            await person.sees("✗ Change your own password on My profile.")
+        assert world.has_hash_of("admin", PASSWORD)
+
+    async def test_support_is_a_role_that_sees_the_tables(self, world):
+        world.user("sue", SUPPORT)
+        async with opened(world, "sue") as person:
+            await person.sees("1 My profile", "2 Users", "3 Security", "4 Activity")

@@ -1,0 +1,50 @@
+"""Creating a user: from the form to the one-time password."""
+
+from data.operations import directory
+from data.operations.directory import NewUser
+from data.operations.results import Denied, Done
+from data.rules import passwords, publickeys
+from tui.dialogs.new_user import NewUserDialog, NewUserForm
+from tui.dialogs.tell import ShownOnceDialog
+from tui.screens.acting import ActingApp
+
+
+async def create_user(app: ActingApp) -> None:
+    """Ask for a new user until one is created or the form is left; then show the one-time password once.
+
+    The password is stored with the user, in one operation: there is no user without it.
+    """
+    password = passwords.one_time_from_random(app.store.services.random_bytes(20))
+    hashed = await app.store.compute(app.store.services.hasher.hash, password)
+    form, fault = NewUserForm(), ""
+    while True:
+        answer = await app.push_screen_wait(NewUserDialog(form, fault))
+        if answer is None:
+            return
+        form = answer
+        result = await _propose(app, form, hashed)
+        if isinstance(result, Done):
+            break
+        fault = result.message
+    app.settle(result)
+    await app.push_screen_wait(
+        ShownOnceDialog(
+            "One-time password", f"{result.message} It is to be replaced at the first sign-in.", password
+        )
+    )
+
+
+async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Done | Denied:
+    key = publickeys.parse(form.key) if form.key else None
+    if isinstance(key, publickeys.KeyFault):
+        return Denied(key.value)
+    new = NewUser(
+        name=form.name,
+        email=form.email,
+        full_name=form.full_name,
+        roles=form.roles,
+        required=form.required,
+        password_hash=password_hash,
+        key=key,
+    )
+    return await app.propose(directory.create_user, new)
