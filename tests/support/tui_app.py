@@ -7,18 +7,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data.operations import signin
-from data.operations.signin import Origin, Session
-from data.rules.facts import Application
 from PIL import Image, ImageDraw
 from rich.segment import Segment
 from rich.style import Style
-from sshserver.terminal import Terminal
 from support.data_world import World
 from textual.events import Paste
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input
+
+from data.operations import signin
+from data.operations.signin import Origin, Session
+from data.rules.facts import Application
+from sshserver.terminal import Terminal
 from tui.app import TwofoldApp
 
 LOCAL = Origin(Application.LOCAL, "local")

@@ -1,7 +1,8 @@
 """The audit log."""
 
-from data.storage import models
 from support.tui_app import opened
+
+from data.storage import models
 from tui.widgets.paged_table import PagedTable
 
 

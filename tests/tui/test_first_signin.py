@@ -1,12 +1,13 @@
 """From the first factor to the main screens."""
 
 import pytest
+from support.data_world import BOTH, PASSWORD, totp
+from support.tui_app import Person, opened, sign_in
+
 from data.operations.actors import Member
 from data.rules.facts import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.storage import models
-from support.data_world import BOTH, PASSWORD, World, totp
-from support.tui_app import Person, opened, sign_in
 from tui.screens.wizard import SetUpScreen
 
 NEW_PASSWORD = "nine purple otters juggle"

@@ -1,14 +1,15 @@
 """What all screens share: places, help, palette, fresh proof, the session's end, a database that fails."""
 
 import pytest
+from support.data_world import PASSWORD, World
+from support.tui_app import Person, make_app, opened, screen_cells, sign_in
+from textual.filter import NoColor
+
 from data.operations import credentials
 from data.rules.facts import Mode
 from data.storage import models
 from data.store import StoreUnavailableError
 from sshserver.terminal import Colours, Terminal
-from support.data_world import PASSWORD, World
-from support.tui_app import Person, make_app, opened, screen_cells, sign_in
-from textual.filter import NoColor
 from tui.screens.base import MainScreen
 
 

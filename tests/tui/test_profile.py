@@ -1,10 +1,11 @@
 """My profile: what users see and do of their own."""
 
 import pytest
-from data.rules.facts import Mode
-from data.storage import models
 from support.data_world import PASSWORD, totp
 from support.tui_app import opened
+
+from data.rules.facts import Mode
+from data.storage import models
 from tui.screens.wizard import SetUpScreen
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 anna@laptop"

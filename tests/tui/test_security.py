@@ -1,10 +1,11 @@
 """The account's policy."""
 
 import pytest
-from data.rules.facts import Mode
 from support.data_world import SECURITY
 from support.tui_app import opened
 from textual.widgets import RadioButton
+
+from data.rules.facts import Mode
 
 
 async def test_the_screen_shows_the_mode_and_counts_the_people(world):

@@ -1,12 +1,13 @@
 """The users table and one user's detail."""
 
 import pytest
-from data.operations import people
-from data.rules.facts import Mode, Role
-from data.storage import models
 from support.data_world import PASSWORD, SECURITY, SUPPORT
 from support.tui_app import Person, opened
 from textual.widgets import RadioSet
+
+from data.operations import people
+from data.rules.facts import Mode, Role
+from data.storage import models
 from tui.widgets.paged_table import PagedTable
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 anna@laptop"

@@ -4,15 +4,16 @@ import base64
 
 import pytest
 import zxingcpp
+from support.data_world import World, totp
+from support.tui_app import Person, make_app, opened, photograph
+from textual.filter import Monochrome, NoColor
+
 from data.operations.actors import Member
 from data.rules import totp as rules
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol
 from data.storage import models
 from sshserver.terminal import Colours, Terminal
-from support.data_world import World, totp
-from support.tui_app import Person, make_app, opened, photograph
-from textual.filter import Monochrome, NoColor
 from tui.screens.wizard import SetUpScreen
 from tui.widgets.qr import QrCode
 

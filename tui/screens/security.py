@@ -61,11 +61,10 @@ class SecurityScreen(MainScreen):
             return
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
-        with self.prevent(RadioSet.Changed):
-            for button in self.query(RadioButton):
-                mode = Mode(button.name or "")
-                button.display = mode is not Mode.PERMANENT or view.policy.mode is Mode.PERMANENT
-                button.value = mode is view.policy.mode
+        for button in self.query(RadioButton):
+            is_permanent = button.name == Mode.PERMANENT.value
+            button.display = not is_permanent or view.policy.mode is Mode.PERMANENT
+        self.action_choose(view.policy.mode.value)
         counts = [
             (status.value, str(view.people.get(status, 0))) for status in Status if view.people.get(status)
         ]
