@@ -180,6 +180,7 @@ def test_pages_and_filters_say_what_a_plain_list_would(rows, user, event, minute
         ):
             assert len(page) <= limit
             read += page
+            assert len(read) <= len(expected)
         assert [(row.at, row.event, row.actor, row.user) for row in read] == expected
 
 

@@ -270,3 +270,15 @@ def test_clearing_the_data_of_someone_locked_does_not_unlock_them(world, anna):
     world.run(directory.clear_two_factor, OPERATOR, "anna")
     assert isinstance(world.first("anna"), signin.TurnedAway)
     assert world.row("anna").attempts_left == 0
+
+
+def test_a_session_that_became_restricted_replaces_nothing_by_a_wizard_it_had_open(world, anna):
+    world.wizard("anna", anna)
+    world.mode(Mode.OFF)
+    later = world.session("anna")
+    world.mode(Mode.OPTIONAL)
+    pending = begin(world, later)
+    assert world.run(signin.advance, later.session_id).session.step == NeedCode()
+    before = world.dump()
+    assert isinstance(world.run(enrollment.confirm_app, later, pending, shown(world, pending)), Denied)
+    assert world.dump() == before

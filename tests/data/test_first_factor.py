@@ -230,6 +230,12 @@ def test_a_source_waits_longer_for_a_name_it_got_wrong_and_other_sources_do_not(
     assert delay(world, "bob") == 0
 
 
+def test_a_name_is_slowed_down_however_it_is_typed(world):
+    for typed in ("anna", "ANNA", " Anna ", "aNNa", "anna\n"):
+        world.first(typed, "wrong")
+    assert delay(world, "anna") == delay(world, "ANNA") > 0
+
+
 def test_an_unknown_name_waits_as_long_as_a_known_one(world):
     world.user("anna")
     for name in ("anna", "nobody"):

@@ -163,3 +163,20 @@ def test_a_password_given_before_the_enrolment_is_not_fresh_after_it_in_another_
     thief = world.person("anna")
     world.wizard("anna", world.session("anna"))
     assert world.run(enrollment.begin_app, thief) == CODE
+
+
+def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
+    anna = world.person("anna")
+    world.clock.forward(minutes=6)
+    looked_at = world.row("anna").credential
+    world.one_time_password("anna")
+    assert isinstance(world.run(credentials._mark_fresh_by_password, anna, looked_at), Denied)
+    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+
+
+def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proof(world):
+    anna = world.person("anna")
+    world.wizard("anna", world.session("anna"))
+    looked_at = world.row("anna").credential
+    assert isinstance(world.run(credentials._mark_fresh_by_password, anna, looked_at), Denied)
+    assert world.run(enrollment.begin_app, anna) == CODE
