@@ -14,7 +14,7 @@ async def test_the_screen_shows_the_mode_and_counts_the_people(world):
         await person.sees("2 Users")
         await person.presses("3")
         await person.sees("(•) Optional", "( ) Off", "( ) Required")
-        await person.sees("No 2", "Pending setup on next login 1", "Enabled 1")
+        await person.sees("No 2 · Pending setup on next login 1 · Enabled 1")
         assert "Permanent" not in person.screen
 
 

@@ -18,7 +18,6 @@ from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
-from tui.widgets.facts import Facts
 from tui.widgets.toggles import Choice
 
 
@@ -45,11 +44,10 @@ class SecurityScreen(MainScreen):
         scroll = VerticalScroll(id="detail", can_focus=False)
         for part in (
             Label("Two-factor authentication", id="mode", classes="title"),
+            Static("", id="people", markup=False),
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
-            Label("People", classes="title"),
-            Facts(),
         ):
             scroll.compose_add_child(part)
         yield scroll
@@ -65,10 +63,8 @@ class SecurityScreen(MainScreen):
             is_permanent = button.name == Mode.PERMANENT.value
             button.display = not is_permanent or view.policy.mode is Mode.PERMANENT
         self.action_choose(view.policy.mode.value)
-        counts = [
-            (status.value, str(view.people.get(status, 0))) for status in Status if view.people.get(status)
-        ]
-        self.query_one(Facts).show(counts)
+        counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
+        self.query_one("#people", Static).update(f"People: {' · '.join(counts)}")
         await self._show_preview(view.policy.mode)
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:

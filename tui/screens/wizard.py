@@ -14,6 +14,7 @@ from textual.widgets import Button
 from data.operations import enrollment
 from data.operations.enrollment import Enrolled, EnrolmentCodeWrong, PendingApp
 from data.operations.results import Denied
+from data.rules.text import safe
 from data.rules.totp import DIGITS
 from sshserver.terminal import Colours
 from tui.dialogs.dialog import paragraph
@@ -29,6 +30,7 @@ from tui.widgets.words import HOW_IT_WORKS
 TITLE = "Set up Two-Factor Authentication"
 SIDE_WIDTH = 34
 """Columns that the words beside the QR code need."""
+_REASON_LIMIT = 140
 BELOW_HEIGHT = 16
 """Rows that the words below the QR code need."""
 
@@ -71,14 +73,10 @@ class IntroductionScreen(Page[bool]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the words."""
-        replaces = (
-            " The phone you have set up works until the new one is confirmed."
-            if self._pending.replaces
-            else ""
-        )
-        yield paragraph(
-            f"Step 1 of 4: What you need. Two-factor authentication is {self._pending.because}.{replaces}"
-        )
+        reason = safe(self._pending.because, _REASON_LIMIT)
+        yield paragraph(f"Step 1 of 4: What you need. Two-factor authentication is {reason}.")
+        if self._pending.replaces:
+            yield paragraph("The phone you have set up works until the new one is confirmed.")
         yield paragraph(
             "You need an authenticator app on your phone: Google Authenticator, Microsoft Authenticator, "
             "Twilio Authy, or any other that scans such QR codes."

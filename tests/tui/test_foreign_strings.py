@@ -1,0 +1,129 @@
+"""Names, addresses and everything else that others typed reach the terminal as visible text alone."""
+
+import json
+import re
+
+import pytest
+from support.tui_app import Person, opened
+
+from data.rules.facts import Mode
+from data.rules.policy import MustEnrol
+from data.storage import models
+
+TITLE = "\x1b]0;taken over\x07"
+CLEAR = "\x1b[2J\x9b31m"
+MARKUP = "[red]x[/red][@click=app.exit]"
+BIDI = "\u202egnp.exe\u2066"
+LONG = "very" * 1250
+EVIL = [TITLE, CLEAR, MARKUP, BIDI, LONG, "\ud7ff\ue000\u200b", "line\nbreak\r\ttab"]
+
+_SEQUENCES = re.compile(r"\x1b\[[0-9;?<>=]*[A-Za-z]")
+
+
+async def is_clean(person: Person, written: list[str]) -> None:
+    """Look at the cells, and at all bytes that the driver was given, without what Textual itself sends."""
+    shown = await person.sees("Clinic")
+    assert all(symbol.isprintable() for symbol in shown.replace("\n", ""))
+    raw = _SEQUENCES.sub("", "".join(written))
+    assert written
+    assert "taken over" not in raw or "\\x1b]0;taken over\\x07" in raw
+    assert "\x1b]0;" not in raw
+    assert not re.search(r"[\x80-\x9f\u202a-\u202e\u2066-\u2069\u200b\ue000]", raw)
+    assert "\x1b[2J\x9b" not in "".join(written)
+
+
+@pytest.fixture
+def poisoned(world):
+    """Everybody's strings are as bad as a database row can make them."""
+    for number, text in enumerate(EVIL):
+        name = world.user(f"evil{number}")
+        world.set(name, full_name=text, email=f"{text}{number}@x.example")
+    models.User.update(name=f"a{TITLE}").where(models.User.name == "evil0").execute()
+    account = models.Account.get()
+    models.AuditEntry.insert_many(
+        {
+            "at": world.clock.now,
+            "account": account.id,
+            "event": event,
+            "actor": text,
+            "user": text,
+            "application": text[:16],
+            "address": text,
+            "detail": json.dumps({"fields": text, "reason": text}),
+        }
+        for text in EVIL
+        for event in ("user.edited", "signin.turned_away", text)
+    ).execute()
+    models.PublicKey.insert(
+        user=world.row("admin").id,
+        algorithm=CLEAR,
+        blob="x",
+        fingerprint=TITLE,
+        comment=MARKUP,
+        added_at=world.clock.now,
+    ).execute()
+    world.set("admin", full_name=MARKUP + TITLE)
+    return world
+
+
+async def test_no_screen_lets_a_foreign_string_act(poisoned, monkeypatch):
+    async with opened(poisoned, "admin", size=(120, 40)) as person:
+        written: list[str] = []
+        monkeypatch.setattr(person.app._driver, "write", written.append)
+        await person.sees("11 users")
+        await is_clean(person, written)
+        for key in ("1", "4", "2"):
+            await person.presses(key)
+            await is_clean(person, written)
+        for _ in range(11):
+            await person.presses("down", "enter")
+            await is_clean(person, written)
+            for action in ("r", "e"):
+                await person.presses(action)
+                assert all(symbol.isprintable() for symbol in person.screen.replace("\n", ""))
+                await person.presses("escape")
+            await person.presses("escape")
+        await person.sees("11 users")
+
+
+async def test_markup_is_shown_as_it_was_typed(poisoned):
+    async with opened(poisoned, "admin", size=(120, 40)) as person:
+        await person.sees("[red]x[/red][@cl")
+        await person.presses("1")
+        await person.sees("[red]x[/red][@click=app.exit]\\x1b]0;taken over\\x07")
+        await person.clicks("[@click=app.exit]")
+        await person.sees("How it works")
+
+
+async def test_a_string_of_five_thousand_characters_is_clipped(poisoned):
+    async with opened(poisoned, "admin", size=(120, 40)) as person:
+        await person.sees("veryvery", "…")
+        table_lines = [line for line in person.screen.split("\n") if "veryvery" in line]
+        assert len(table_lines) == 1
+        await person.presses("4")
+        await person.sees("newest first")
+        assert all(len(line) == 120 for line in person.screen.split("\n"))
+
+
+async def test_the_name_of_the_account_is_clean_in_the_wizard(world, monkeypatch):
+    models.Account.update(name=f"Clinic {TITLE}{MARKUP}{LONG}").execute()
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        written: list[str] = []
+        monkeypatch.setattr(person.app._driver, "write", written.append)
+        await person.sees("required by Clinic \\x1b]0;taken over\\x07[red]x[/red]")
+        await person.resizes(81, 24)
+        await is_clean(person, written)
+
+
+async def test_editing_a_user_with_a_foreign_name_leaves_what_was_not_touched_as_it_is(poisoned):
+    async with opened(poisoned, "admin") as person:
+        await person.sees("11 users")
+        await person.presses("slash")
+        await person.types("evil1")
+        await person.sees("1 user")
+        await person.presses("enter", "e")
+        await person.sees("Edit evil1", "\\x1b[2J\\x9b31m")
+        await person.presses("enter", "enter")
+        await person.sees("✓ Nothing changed.")
+    assert poisoned.row("evil1").full_name == CLEAR

@@ -1,0 +1,150 @@
+"""Pictures of the main screens; `pytest --snapshot-update` after a look accepts new ones."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from support.data_world import SUPPORT, World, totp
+from support.tui_app import Person, make_app, sign_in
+from textual.widgets import Input
+
+from data.rules.facts import Mode
+from data.rules.policy import MustChangePassword, MustEnrol
+from tui.app import TwofoldApp
+from tui.screens.wizard import SetUpScreen
+
+Walk = Callable[[Person], Awaitable[object]]
+
+
+@pytest.fixture
+def clinic(world: World) -> World:
+    """A clinic in which something has happened."""
+    world.user("dmitri", required=True)
+    world.set("dmitri", full_name="Dmitri Petrov")
+    world.user("emma", SUPPORT)
+    world.set("emma", full_name="Emma van der Woude")
+    world.clock.now += timedelta(days=2, hours=3)
+    world.enrol("anna")
+    world.enrol("boris")
+    world.lock("boris")
+    world.set("carla", active=False)
+    world.clock.now += timedelta(hours=1)
+    return world
+
+
+async def to_sign_in(person: Person) -> None:
+    await person.sees("Sign in to Twofold")
+
+
+async def to_new_password(person: Person) -> None:
+    await person.sees("Choose a new password")
+
+
+async def to_introduction(person: Person) -> None:
+    await person.sees("Step 1 of 4")
+
+
+async def to_qr_code(person: Person) -> None:
+    await to_introduction(person)
+    await person.presses("enter")
+    await person.sees("Step 2 of 4")
+
+
+async def to_recovery_codes(person: Person) -> None:
+    await to_qr_code(person)
+    assert isinstance(person.app.screen, SetUpScreen)
+    await person.types(totp(person.app.screen._pending.secret, person.world.clock.now))
+    await person.presses("enter")
+    await person.sees("Step 4 of 4")
+
+
+async def to_profile(person: Person) -> None:
+    await to_users(person)
+    await person.presses("1")
+    await person.sees("How it works")
+
+
+async def to_users(person: Person) -> None:
+    await person.sees("6 users", "anna")
+
+
+async def to_detail(person: Person) -> None:
+    await to_users(person)
+    await person.presses("down", "down", "enter")
+    await person.sees("Boris Iwanow", "Attempts left")
+
+
+async def to_confirmation(person: Person) -> None:
+    await to_detail(person)
+    await person.presses("c")
+    await person.sees("Clear the 2FA data of boris?")
+
+
+async def to_new_user(person: Person) -> None:
+    await to_users(person)
+    await person.presses("n")
+    await person.sees("New user")
+
+
+async def to_security(person: Person) -> None:
+    await to_users(person)
+    await person.presses("3")
+    await person.sees("(•) Optional", "People: ")
+    await person.presses("r")
+    await person.sees("must set it up at the next sign-in")
+
+
+async def to_activity(person: Person) -> None:
+    await to_users(person)
+    await person.presses("4")
+    await person.sees("newest first", "Wrong code")
+
+
+def as_admin(world: World) -> TwofoldApp:
+    return make_app(world, sign_in(world, "admin"))
+
+
+def as_newcomer(world: World) -> TwofoldApp:
+    world.user("greta", one_time=True)
+    return make_app(world, world.restricted("greta", MustChangePassword))
+
+
+def to_enrol(world: World) -> TwofoldApp:
+    world.mode(Mode.REQUIRED)
+    world.user("greta")
+    return make_app(world, world.restricted("greta", MustEnrol))
+
+
+def on_the_host(world: World) -> TwofoldApp:
+    return make_app(world, None)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize(
+    ("who", "walk"),
+    [
+        (on_the_host, to_sign_in),
+        (as_newcomer, to_new_password),
+        (to_enrol, to_introduction),
+        (to_enrol, to_qr_code),
+        (to_enrol, to_recovery_codes),
+        (as_admin, to_profile),
+        (as_admin, to_users),
+        (as_admin, to_detail),
+        (as_admin, to_confirmation),
+        (as_admin, to_new_user),
+        (as_admin, to_security),
+        (as_admin, to_activity),
+    ],
+    ids=lambda part: part.__name__,
+)
+def test_the_screen_looks_as_it_did(clinic, snap_compare, who, walk: Walk, size):
+    app = who(clinic)
+
+    async def arrive(pilot) -> None:
+        await walk(Person(app, pilot, clinic))
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=arrive)
