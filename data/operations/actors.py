@@ -97,6 +97,7 @@ def facts_of(user: models.User) -> UserFacts:
         locked=user.locked_at is not None,
         one_time_password=user.one_time_password,
         required=user.required,
+        lost_factor=user.lost_factor,
         enrolled=app_factor_of(user.id) is not None,
         roles=roles_of(user),
     )

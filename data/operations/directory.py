@@ -185,7 +185,10 @@ def disable_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale
 
 
 def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
-    """Remove a user's factors and recovery codes and keep the flag: for a new phone."""
+    """Remove a user's factors and recovery codes and keep the flag: for a new phone.
+
+    Who had a factor must set one up again, also where it is not required of them.
+    """
     return _remove_two_factor(tx, actor, name, keep_flag=True)
 
 
@@ -234,7 +237,7 @@ def _remove_two_factor(tx: Tx, actor: Actor, name: str, *, keep_flag: bool) -> D
     found = find_to_reset(tx, actor, name, Action.CONTROL_TWO_FACTOR)
     if not isinstance(found, Found):
         return found
-    remove_factors(found.user.id)
+    remove_factors(found.user.id, lost=keep_flag)
     if not keep_flag:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
     audit.record(tx, found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)

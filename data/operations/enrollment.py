@@ -177,17 +177,22 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
         return Denied(f"Two-factor authentication is {_because(me)}, so it cannot be turned off.")
     if refusal := stale(tx, me.acting):
         return refusal
-    remove_factors(me.user.id)
+    remove_factors(me.user.id, lost=False)
     audit.record(tx, me.acting, Event.TURNED_OFF, me.user.name)
     return Done("Two-factor authentication is turned off.")
 
 
-def remove_factors(user_id: int) -> None:
-    """Remove every factor and recovery code of a user; who is not locked has all attempts again."""
-    models.Factor.delete().where(models.Factor.user == user_id).execute()
+def remove_factors(user_id: int, *, lost: bool) -> None:
+    """Remove every factor and recovery code of a user; who is not locked has all attempts again.
+
+    `lost` says that the user must enrol anew; it stays so until they did, or until it is disabled.
+    """
+    removed = models.Factor.delete().where(models.Factor.user == user_id).execute()
     models.RecoveryCode.delete().where(models.RecoveryCode.user == user_id).execute()
     table = models.User
     table.update(recovery_saved=True).where(table.id == user_id).execute()
+    if removed or not lost:
+        table.update(lost_factor=lost).where(table.id == user_id).execute()
     table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
     models.Session.update(code_proven=False).where(models.Session.user == user_id).execute()
 
@@ -200,6 +205,8 @@ def _identity(factor: models.Factor | None) -> int | None:
 def _because(me: ActingUser) -> str:
     if me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return f"required by {me.user.account.name}"
+    if me.user.lost_factor:
+        return "to be set up again: an administrator cleared your data"
     if me.user.required:
         return "required of you by an administrator"
     return "required of administrators" if me.facts.must_use_two_factor else "your choice"
@@ -212,6 +219,7 @@ def _store_factor(tx: Tx, user_id: int, secret: str, step: int) -> None:
     ).execute()
     sealed = tx.services.vault.seal(totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
     models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()
+    models.User.update(lost_factor=False).where(models.User.id == user_id).execute()
 
 
 def _renew(tx: Tx, me: ActingUser) -> NewRecoveryCodes:

@@ -199,6 +199,7 @@ def status_column(policy: Policy) -> Any:
         return Case(None, rows, Status.NOT_AVAILABLE.value)
     rows.append((enrolled, Status.ENABLED.value))
     rows.append((table.required, pending))
+    rows.append((table.lost_factor, pending))
     rows.append((is_admin, pending))
     everyone = policy.mode in (Mode.REQUIRED, Mode.PERMANENT)
     return Case(None, rows, pending if everyone else Status.NO.value)
@@ -254,6 +255,7 @@ def _row(
         locked=user.locked_at is not None,
         required=user.required,
         enrolled=enrolled,
+        lost_factor=user.lost_factor,
         roles=roles,
     )
     return UserRow(

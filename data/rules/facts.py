@@ -74,7 +74,8 @@ class UserFacts:
     """What the rules know of a user.
 
     `enrolled` says that a usable second factor is confirmed; `one_time_password` that the
-    password was set by an administrator or by `init` and is to be replaced.
+    password was set by an administrator or by `init` and is to be replaced; `lost_factor` that the
+    last factor went otherwise than by being turned off or disabled.
     """
 
     active: bool = True
@@ -83,11 +84,20 @@ class UserFacts:
     required: bool = False
     enrolled: bool = False
     roles: frozenset[Role] = field(default_factory=frozenset)
+    lost_factor: bool = False
 
     @property
     def must_use_two_factor(self) -> bool:
         """Whether the flag or an admin role requires two-factor authentication of this user."""
         return self.required or bool(self.roles & ADMIN_ROLES)
+
+    @property
+    def must_set_up(self) -> bool:
+        """Whether this user, not being enrolled, must enrol in any mode but `off`.
+
+        Whoever lost the last factor never falls back to the first one alone.
+        """
+        return self.must_use_two_factor or self.lost_factor
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: P
         return SignedIn()
     if user.enrolled:
         return SignedIn() if proof.code or proof.address_remembered else NeedCode()
-    if user.must_use_two_factor or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
+    if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return MustEnrol()
     return SignedIn()
 
@@ -81,7 +81,7 @@ def status(policy: Policy, user: UserFacts) -> Status:
         return Status.NOT_AVAILABLE
     if user.enrolled:
         return Status.ENABLED
-    if user.must_use_two_factor or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
+    if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return Status.PENDING
     return Status.NO
 

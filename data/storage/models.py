@@ -104,6 +104,7 @@ class User(_Table):
     phone = CharField(max_length=16, null=True)
     active = BooleanField(default=True)
     required = BooleanField(default=False)
+    lost_factor = BooleanField(default=False)
     password_hash = CharField(max_length=200, null=True)
     one_time_password = BooleanField(default=False)
     credential = IntegerField(default=0)

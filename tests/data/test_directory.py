@@ -160,7 +160,32 @@ def test_disabling_removes_flag_and_factors_and_clearing_keeps_the_flag(world, r
     assert not world.row("anna").required
     assert world.row("bob").required == required
     assert shown(world, "anna").status is Status.NO
-    assert shown(world, "bob").status is (Status.PENDING if required else Status.NO)
+    assert shown(world, "bob").status is Status.PENDING
+
+
+def test_whoever_lost_the_last_factor_never_falls_back_to_the_password_alone(world):
+    world.enrol(world.user("anna"))
+    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    assert world.first("anna").session.step == MustEnrol()
+    world.run(directory.set_required, OPERATOR, "anna", required=True)
+    world.run(directory.set_required, OPERATOR, "anna", required=False)
+    assert world.first("anna").session.step == MustEnrol()
+    world.run(directory.disable_two_factor, OPERATOR, "anna")
+    assert world.first("anna").session.step == SignedIn()
+
+
+def test_clearing_someone_who_has_nothing_asks_nothing_new_of_them(world):
+    world.user("anna")
+    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    assert shown(world, "anna").status is Status.NO
+
+
+def test_enrolling_again_makes_good_for_the_lost_factor(world):
+    world.enrol(world.user("anna"))
+    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    member = world.enrol("anna")
+    assert isinstance(world.run(enrollment.turn_off, member), Done)
+    assert shown(world, "anna").status is Status.NO
 
 
 def test_where_the_mode_demands_it_a_disabled_user_is_pending_again(world):

@@ -24,6 +24,7 @@ from data.rules.policy import (
 
 PASSWORD, KEY = FirstFactor.PASSWORD, FirstFactor.KEY
 OFF, OPTIONAL, REQUIRED, PERMANENT = Mode
+LOST = UserFacts(lost_factor=True)
 DEMANDED = (
     UserFacts(required=True),
     UserFacts(roles=frozenset({Role.SYSTEM_ADMIN})),
@@ -40,6 +41,7 @@ users = st.builds(
     required=st.booleans(),
     enrolled=st.booleans(),
     roles=st.frozensets(st.sampled_from(Role)),
+    lost_factor=st.booleans(),
 )
 proofs = st.builds(Proof, st.sampled_from(FirstFactor), code=st.booleans(), address_remembered=st.booleans())
 
@@ -50,14 +52,20 @@ def burden(step: Step) -> int:
 
 
 def every_user():
-    flags = product((False, True), repeat=5)
+    flags = list(product((False, True), repeat=5))
     role_sets = [frozenset(), *({role} for role in Role), frozenset(Role)]
-    return [UserFacts(*flag, roles=frozenset(roles)) for flag in flags for roles in role_sets]
+    return [
+        UserFacts(*flag, roles=frozenset(roles), lost_factor=lost)
+        for flag in flags
+        for roles in role_sets
+        for lost in (False, True)
+    ]
 
 
 def expected(mode, user, proof):
     """The table once more, written as a list of rows."""
-    demanded = user.required or bool(user.roles & {Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
+    admin = bool(user.roles & {Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
+    demanded = user.required or admin or user.lost_factor
     strict = mode in {REQUIRED, PERMANENT}
     rows = [
         (not user.active, Refused(Refusal.DEACTIVATED), Status.DEACTIVATED),
@@ -103,7 +111,8 @@ def test_every_state_has_the_outcome_and_the_status_of_the_first_matching_row(mo
         (OFF, UserFacts(enrolled=True), SignedIn(), "Not available"),
         (OFF, UserFacts(required=True), SignedIn(), "Not available"),
         *[(OPTIONAL, user, SignedIn(), "No") for user in FREE],
-        *[(OPTIONAL, user, MustEnrol(), "Pending setup on next login") for user in DEMANDED],
+        *[(OPTIONAL, user, MustEnrol(), "Pending setup on next login") for user in (*DEMANDED, LOST)],
+        (OFF, LOST, SignedIn(), "Not available"),
         *[(REQUIRED, user, MustEnrol(), "Pending setup on next login") for user in FREE + DEMANDED],
         *[(PERMANENT, user, MustEnrol(), "Pending setup on next login") for user in FREE + DEMANDED],
         *[

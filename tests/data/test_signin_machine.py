@@ -26,6 +26,7 @@ class Person:
     """What the machine knows of a user."""
 
     required: bool = False
+    lost: bool = False
     locked: bool = False
     attempts: int = 7
     secret: str | None = None
@@ -61,7 +62,8 @@ class SignInMachine(RuleBasedStateMachine):
             return SignedIn()
         if person.secret:
             return None
-        return MustEnrol() if person.required or self.mode is not Mode.OPTIONAL else SignedIn()
+        demanded = person.required or person.lost or self.mode is not Mode.OPTIONAL
+        return MustEnrol() if demanded else SignedIn()
 
     def expected_verdict(self, person: Person, answer: str) -> str:
         """Judge an answer as the design words it, and keep the count."""
@@ -152,14 +154,18 @@ class SignInMachine(RuleBasedStateMachine):
     def sign_in_where_no_code_is_asked(self, name):
         person = self.people[name]
         if not person.locked and self.expected_step(person) == SignedIn():
-            return (name, Member(self.world.first(name).session.id))
+            session = self.world.first(name).session
+            assert session.step == SignedIn()
+            return (name, Member(session.id))
         return multiple()
 
     @rule(name=names, target=restricted)
     def begin_a_restricted_session(self, name):
         person = self.people[name]
         if not person.locked and self.expected_step(person) == MustEnrol():
-            return (name, Member(self.world.first(name).session.id))
+            session = self.world.first(name).session
+            assert session.step == MustEnrol()
+            return (name, Member(session.id))
         return multiple()
 
     @rule(session=sessions, **answers)
@@ -226,6 +232,7 @@ class SignInMachine(RuleBasedStateMachine):
         person = self.people[name]
         act = directory.disable_two_factor if disable else directory.clear_two_factor
         assert isinstance(self.world.run(act, OPERATOR, name), Done)
+        person.lost = not disable and (person.lost or person.secret is not None)
         self.forget(person)
         person.required = person.required and not disable
 

@@ -18,8 +18,8 @@ def everyone(world: World) -> dict[str, UserFacts]:
     account = models.Account.get()
     practice = models.Practice.get()
     facts_by_name = {}
-    kinds = product((True, False), (True, False), (True, False), (True, False), ROLE_SETS)
-    for number, (active, locked, required, enrolled, roles) in enumerate(kinds):
+    kinds = product(*[(True, False)] * 5, ROLE_SETS)
+    for number, (active, locked, required, enrolled, lost, roles) in enumerate(kinds):
         user = models.User.create(
             account=account,
             practice=practice,
@@ -28,6 +28,7 @@ def everyone(world: World) -> dict[str, UserFacts]:
             active=active,
             locked_at=START if locked else None,
             required=required,
+            lost_factor=lost,
             attempts_left=7,
             created_at=START,
         )
@@ -35,7 +36,9 @@ def everyone(world: World) -> dict[str, UserFacts]:
             models.UserRole.create(user=user, role=role.value)
         if enrolled:
             models.Factor.create(user=user, kind="app", sealed_secret=b"", last_step=0, confirmed_at=START)
-        facts_by_name[user.name] = UserFacts(active, locked, False, required, enrolled, frozenset(roles))
+        facts_by_name[user.name] = UserFacts(
+            active, locked, False, required, enrolled, frozenset(roles), lost
+        )
     return facts_by_name
 
 

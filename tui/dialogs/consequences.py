@@ -8,9 +8,9 @@ from tui.dialogs.confirm import Question
 from tui.widgets.words import MODE_WORDS, counted
 
 
-def _without_factor(user: UserDetail, *, required: bool) -> str:
+def _without_factor(user: UserDetail, *, required: bool, lost: bool) -> str:
     """Say what comes after a user's factors are gone, by asking the rules."""
-    facts = UserFacts(active=user.active, required=required, roles=user.roles)
+    facts = UserFacts(active=user.active, required=required, roles=user.roles, lost_factor=lost)
     match status(Policy(user.mode), facts):
         case Status.PENDING:
             return f"{user.name} must set it up again at the next sign-in."
@@ -43,7 +43,7 @@ def disable(user: UserDetail) -> Question:
     return Question(
         f"Disable 2FA of {user.name}?",
         f"The authenticator app, the recovery codes and the flag of {user.name} are removed. "
-        + _without_factor(user, required=False),
+        + _without_factor(user, required=False, lost=False),
         "Disable",
     )
 
@@ -54,7 +54,7 @@ def clear(user: UserDetail) -> Question:
         f"Clear the 2FA data of {user.name}?",
         f"For a new or a lost phone: the authenticator app and the recovery codes of {user.name} are "
         "removed. Whether it is required of them stays as it is. "
-        + _without_factor(user, required=user.required),
+        + _without_factor(user, required=user.required, lost=user.enrolled_at is not None),
         "Clear",
     )
 

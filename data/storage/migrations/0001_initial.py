@@ -53,6 +53,7 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
         phone = CharField(null=True, max_length=16)
         active = BooleanField(default=True)
         required = BooleanField(default=False)
+        lost_factor = BooleanField(default=False)
         password_hash = CharField(null=True, max_length=200)
         one_time_password = BooleanField(default=False)
         credential = IntegerField(default=0)
