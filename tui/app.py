@@ -9,8 +9,8 @@ from textual.theme import Theme
 from data.operations import signin
 from data.operations.signin import Origin, Session
 from data.store import Clock, Store
-from sshserver.terminal import Terminal
-from tui.commands import DARK, LIGHT, TwofoldCommands
+from sshserver.terminal import Colours, Terminal
+from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands
 from tui.screens.acting import ActingApp, in_background
 from tui.screens.activity import ActivityScreen
 from tui.screens.base import MainScreen
@@ -35,9 +35,24 @@ _THEMES = (
         error="#e08080",
         success="#8cc38c",
         foreground="#d6dbe1",
-        background="#15191e",
-        surface="#1b2027",
-        panel="#252c35",
+        background="#17191c",
+        surface="#1f2225",
+        panel="#2b2f33",
+    ),
+    Theme(
+        # Each colour is one of the sixteen, so that none turns into a neighbour of its background.
+        SIXTEEN,
+        primary="#00ffff",
+        secondary="#c0c0c0",
+        accent="#ffff00",
+        warning="#ffff00",
+        error="#ff0000",
+        success="#00ff00",
+        foreground="#ffffff",
+        background="#000000",
+        surface="#000000",
+        panel="#000080",
+        variables={"text-muted": "#c0c0c0", "text-disabled": "#808080"},
     ),
     Theme(
         LIGHT,
@@ -49,9 +64,9 @@ _THEMES = (
         error="#a02828",
         success="#256b32",
         foreground="#20262d",
-        background="#f7f8fa",
+        background="#f8f9fa",
         surface="#ffffff",
-        panel="#e6eaef",
+        panel="#e7e9eb",
     ),
 )
 
@@ -83,7 +98,7 @@ class TwofoldApp(ActingApp):
         self._opens_session = session is None
         for theme in _THEMES:
             self.register_theme(theme)
-        self.theme = DARK
+        self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
 
     def on_mount(self) -> None:
         """Begin."""

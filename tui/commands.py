@@ -1,4 +1,4 @@
-"""The command palette: the places, the keys of the screen, and the two themes."""
+"""The command palette: the places, the keys of the screen, and the themes."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from textual.types import IgnoreReturnCallbackType
 from tui.screens.acting import ActingApp
 from tui.screens.base import ActingScreen
 
-DARK, LIGHT = "twofold-dark", "twofold-light"
+DARK, LIGHT, SIXTEEN = "twofold-dark", "twofold-light", "twofold-sixteen"
 
 
 class TwofoldCommands(Provider):
@@ -22,7 +22,7 @@ class TwofoldCommands(Provider):
             yield f"Go to {title}", f"Key {key}", lambda name=name: app.open_place(name)
         for key, words, action in screen.commands():
             yield words, f"Key {key}", lambda action=action: screen.run_action(action)
-        for words, theme in (("Dark theme", DARK), ("Light theme", LIGHT)):
+        for words, theme in (("Dark theme", DARK), ("Light theme", LIGHT), ("Sixteen colours", SIXTEEN)):
             yield words, "Until you sign out", lambda theme=theme: setattr(app, "theme", theme)
 
     async def discover(self) -> Hits:

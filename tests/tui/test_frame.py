@@ -260,6 +260,12 @@ async def test_without_colour_no_colour_is_sent_and_marks_say_what_colour_would(
         await person.sees("✓ Two-factor authentication disabled for admin.")
 
 
+async def test_a_terminal_of_sixteen_colours_is_given_no_others(world):
+    async with opened(world, "admin", terminal=Terminal(colours=Colours.SIXTEEN)) as person:
+        await person.sees("4 users")
+        assert person.app.theme == "twofold-sixteen"
+
+
 async def test_idle_warnings_reach_the_person_on_any_screen(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
