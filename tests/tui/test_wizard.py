@@ -125,6 +125,17 @@ async def test_a_code_of_another_time_is_told_as_a_clock_that_is_off(required, s
         await person.sees("Your phone's clock is off", words)
 
 
+async def test_a_refusal_is_in_sight_on_the_smallest_terminal(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        await person.resizes(40, 12)
+        secret = screen._pending.secret
+        near = {totp(secret, required.clock.now, steps) for steps in range(-25, 26)}
+        await person.types(next(code for code in ("000000", "111111") if code not in near))
+        await person.presses("enter")
+        await person.sees("✗ That code is wrong.")
+
+
 async def test_letters_stay_free_for_actions_and_c_sends_the_key_to_the_clipboard(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)

@@ -59,6 +59,8 @@ class ActingApp(ContainedApp):
         for screen in self.screen_stack:
             for line in screen.query(StatusLine):
                 line.show(self.said)
+                if words:
+                    line.scroll_visible(animate=False)
 
     def open_place(self, place: str) -> None:
         """Go to one of the main screens."""
