@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal, TextIO, cast
 
 from rich.console import Console, RenderableType
 from textual._xterm_parser import XTermParser
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter, Monochrome, NoColor
@@ -27,6 +27,7 @@ from textual.worker import WorkerFailed
 
 from sshserver import crash
 from sshserver.terminal import Colours, Terminal
+from sshserver.typeahead import TypeAheadApp
 
 _log = logging.getLogger("twofold.app")
 _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
@@ -38,7 +39,7 @@ _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
 }
 
 
-class ContainedApp(App[str | None]):
+class ContainedApp(TypeAheadApp):
     """An app that fails with a short message and a reference, locally and in an SSH session.
 
     Its result, if any, is shown as the last line once the screen is restored.
@@ -152,8 +153,9 @@ class HostedDriver(Driver):
 
     @property
     def backlog(self) -> int:
-        """How many messages wait in the app."""
-        return self._app._message_queue.qsize()  # noqa: SLF001
+        """How many messages and keys wait in the app."""
+        waiting = self._app.keys_waiting if isinstance(self._app, TypeAheadApp) else 0
+        return self._app._message_queue.qsize() + waiting  # noqa: SLF001
 
     def send_message(self, message: Message) -> None:
         """Hand a message to the app, which runs on the loop that calls."""

@@ -40,6 +40,7 @@ _LOGIN_SIGNATURES: Final = (
     "rsa-sha2-256",
 )
 _RECEIVE_WINDOW: Final = 65536
+_LEAVING_SECONDS: Final = 1.0
 _SHUTTING_DOWN: Final = "The server is shutting down."
 
 
@@ -103,6 +104,9 @@ class Server:
             session.end(reason)
         if tasks:
             await asyncio.wait(tasks, timeout=self._house.limits.drain_seconds)
+            # Most clients leave with their last channel; cut off, they would report an error.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(connection.gone(), _LEAVING_SECONDS)
         connection.disconnect(reason)
         await connection.gone()
 

@@ -133,9 +133,7 @@ async def code_then(terminal: TerminalProgram, code: str) -> None:
 async def set_password(clinic: Clinic, terminal: TerminalProgram, password: str) -> None:
     clinic.secrets.append(password)
     await terminal.expect_on_screen("Choose a new password")
-    terminal.type(password + "\r")
-    await asyncio.sleep(0.3)
-    terminal.type(password + "\r")
+    terminal.type(f"{password}\t{password}\r")
 
 
 async def enrol(clinic: Clinic, terminal: TerminalProgram, phone: Phone, label: str) -> list[str]:

@@ -114,9 +114,7 @@ async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, requi
     terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
     await sign_in(terminal, "anna", one_time)
     await terminal.expect_on_screen("Choose a new password")
-    terminal.type(PASSWORD + "\r")
-    await asyncio.sleep(0.3)
-    terminal.type(PASSWORD + "\r")
+    terminal.type(f"{PASSWORD}\r{PASSWORD}\r")
     await terminal.expect_on_screen("Google Authenticator")
     terminal.type("n")
     await terminal.expect_on_screen("Enable 2FA")
@@ -147,6 +145,4 @@ async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, requi
 
 async def sign_in(terminal: TerminalProgram, name: str, password: str) -> None:
     await terminal.expect_on_screen("User name")
-    terminal.type(name + "\r")
-    await asyncio.sleep(0.3)
-    terminal.type(password + "\r")
+    terminal.type(f"{name}\t{password}\r")

@@ -1,5 +1,7 @@
 """The app in this terminal, with its own sign-in screen."""
 
+import os
+import shutil
 import sys
 
 import click
@@ -7,10 +9,16 @@ import click
 from data.operations.signin import Origin
 from data.rules.facts import Application
 from data.storage.home import Home
+from sshserver.terminal import Terminal, describe
 from tui.app import TwofoldApp
-from tui.cli.installation import installation, refuse, system_clock
+from tui.cli.installation import Installation, installation, refuse, system_clock
 
 LOCAL = Origin(Application.LOCAL, "local")
+
+
+def _this_terminal(here: Installation) -> Terminal:
+    size = shutil.get_terminal_size()
+    return describe(os.environ.get("TERM", ""), os.environ, (size.columns, size.lines), here.settings.limits)
 
 
 def run_local_app(home: Home) -> None:
@@ -18,7 +26,9 @@ def run_local_app(home: Home) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("The app needs a terminal.")
     with installation(home) as here:
-        app = TwofoldApp(here.store, session=None, origin=LOCAL, clock=system_clock)
+        app = TwofoldApp(
+            here.store, session=None, origin=LOCAL, clock=system_clock, terminal=_this_terminal(here)
+        )
         farewell = app.run()
     if app.return_code:
         refuse(app.crash_message or "The app ended early.")

@@ -1,0 +1,71 @@
+"""What is typed ahead of the screen lands where the person meant it."""
+
+import asyncio
+import time
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.events import Key
+from textual.widgets import Input
+
+from sshserver.typeahead import TypeAheadApp
+
+
+class TwoFields(TypeAheadApp):
+    """Goes on to the second field by Enter, as the sign-in screen does."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(), Vertical():
+            yield Input(id="first")
+            yield Input(id="second", password=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.input.id == "first":
+            self.query_one("#second").focus()
+        else:
+            event.input.remove()
+
+
+def type_at_once(app: TwoFields, text: str) -> None:
+    """Post every key before the app has looked at the first one."""
+    names = {"\t": "tab", "\r": "enter", " ": "space"}
+    for character in text:
+        app.post_message(Key(names.get(character, character), character))
+
+
+async def until_taken(app: TwoFields) -> None:
+    async with asyncio.timeout(10):
+        while app.keys_waiting or app._under_way:
+            await asyncio.sleep(0.01)
+
+
+async def test_what_follows_a_tab_or_an_enter_goes_to_the_next_field():
+    for separator in "\t\r":
+        app = TwoFields()
+        async with app.run_test():
+            type_at_once(app, f"anna{separator}secret words")
+            await asyncio.sleep(0)
+            await until_taken(app)
+            assert app.query_one("#first", Input).value == "anna"
+            assert app.query_one("#second", Input).value == "secret words"
+
+
+async def test_keys_go_on_when_the_widget_that_had_one_is_gone():
+    app = TwoFields()
+    async with app.run_test():
+        type_at_once(app, "a\tb\r\txyz")
+        await asyncio.sleep(0)
+        await until_taken(app)
+        assert app.query_one("#first", Input).value.endswith("xyz")
+
+
+async def test_a_long_burst_is_taken_in_order_and_without_waiting_out_any_timer():
+    app = TwoFields()
+    async with app.run_test():
+        text = "abcdefghij" * 50
+        before = time.monotonic()
+        type_at_once(app, text)
+        await asyncio.sleep(0)
+        await until_taken(app)
+        assert app.query_one("#first", Input).value == text
+        assert time.monotonic() - before < 20, "500 keys, far from half a second each"
