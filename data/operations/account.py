@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from peewee import SQL, fn
 
@@ -9,10 +10,12 @@ from data.operations import audit
 from data.operations.actors import Acting, Actor, Operator, authorise, resolve, stale
 from data.operations.directory import NewUser, create_user
 from data.operations.people import status_column
+from data.operations.permanence import items_of
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
 from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import Mode, Policy, Status
+from data.rules.permanence import passes
 from data.rules.permissions import Action, action_to_enter, permits
 from data.rules.policy import may_enter_mode
 from data.storage import models
@@ -25,11 +28,16 @@ NAMED_PEOPLE = 5
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """The account's policy, and how many active users stand in each status."""
+    """The account's policy, and how many active users stand in each status.
+
+    `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
+    """
 
     account: str
     policy: Policy
     people: dict[Status, int]
+    permanent_since: datetime | None = None
+    permanent_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,13 @@ def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
     if not isinstance(acting, Acting):
         return acting
     account = models.Account.get_by_id(acting.account_id)
-    return PolicyView(account.name, acting.policy, _count(acting, acting.policy))
+    return PolicyView(
+        account.name,
+        acting.policy,
+        _count(acting, acting.policy),
+        account.permanent_at,
+        account.permanent_by,
+    )
 
 
 def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
@@ -112,13 +126,19 @@ def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
         not_asked=people.get(Status.NO, 0) + people.get(Status.NOT_AVAILABLE, 0),
         you_must_set_up=mine is not None
         and not mine.enrolled
-        and (mode is Mode.REQUIRED or (mode is not Mode.OFF and mine.must_use_two_factor)),
+        and (mode in (Mode.REQUIRED, Mode.PERMANENT) or (mode is not Mode.OFF and mine.must_use_two_factor)),
         refusal=_mode_refusal(acting, mode),
     )
 
 
-def set_mode(tx: Tx, actor: Actor, mode: Mode, *, seen: Mode) -> Done | RefusedOrStale:
-    """Change the account's mode; `seen` is the mode that the actor decided upon."""
+def set_mode(
+    tx: Tx, actor: Actor, mode: Mode, *, seen: Mode, confirmation: str = ""
+) -> Done | RefusedOrStale:
+    """Change the account's mode; `seen` is the mode that the actor decided upon.
+
+    `permanent` takes the account's name as a typed confirmation, and cannot be left again: this is
+    the one operation that writes the mode.
+    """
     acting = authorise(tx, actor, action_to_enter(mode))
     if not isinstance(acting, Acting):
         return acting
@@ -128,9 +148,15 @@ def set_mode(tx: Tx, actor: Actor, mode: Mode, *, seen: Mode) -> Done | RefusedO
         )
     if refusal := _mode_refusal(acting, mode):
         return Denied(refusal)
+    changes: dict[str, object] = {"mode": mode.value}
+    if mode is Mode.PERMANENT:
+        name = models.Account.get_by_id(acting.account_id).name
+        if names.tidy(confirmation) != name:
+            return Denied(f"Not confirmed: type the name of the account, {name}.")
+        changes |= {"permanent_at": tx.now, "permanent_by": acting.name}
     if refused := stale(tx, acting):
         return refused
-    models.Account.update(mode=mode.value).where(models.Account.id == acting.account_id).execute()
+    models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     audit.record(tx, acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
     return Done(f"The mode is now {mode.value}.")
 
@@ -142,13 +168,23 @@ def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
         return action.who_can
     if acting.policy.mode is mode:
         return f"The mode is {mode.value} already."
-    if mode is Mode.PERMANENT:
-        return "The mode permanent is not offered yet."
-    if not may_enter_mode(acting.policy.mode, mode):
+    if acting.policy.mode is Mode.PERMANENT:
         return "The mode is permanent and cannot be changed again."
+    if mode is Mode.PERMANENT:
+        return _permanent_refusal(acting)
     if mode is Mode.REQUIRED and acting.facts is not None and not acting.facts.enrolled:
         return "Set up two-factor authentication for yourself first; then you can require it of everyone."
     return None
+
+
+def _permanent_refusal(acting: Acting) -> str | None:
+    """Why the mode permanent cannot be entered now."""
+    if not may_enter_mode(acting.policy.mode, Mode.PERMANENT):
+        return "The mode permanent can be entered from the mode required only. Require it of everyone first."
+    items = items_of(acting.account_id)
+    if passes(items):
+        return None
+    return f"Not yet. {next(item.sentence for item in items if not item.met)}."
 
 
 def _count(acting: Acting, policy: Policy) -> dict[Status, int]:

@@ -71,6 +71,8 @@ class Account(_Table):
     id = AutoField()
     name = CharField(max_length=120, unique=True)
     mode = CharField(max_length=16)
+    permanent_at = optional_moment_field()
+    permanent_by = CharField(max_length=40, null=True)
     created_at = moment_field()
 
 

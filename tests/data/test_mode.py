@@ -99,12 +99,6 @@ def test_permanent_is_not_left_by_anyone(world, who, wanted):
     assert world.dump() == before
 
 
-def test_permanent_is_not_entered_without_its_checklist(world):
-    world.mode(REQUIRED)
-    assert isinstance(set_mode(world, OPERATOR, PERMANENT, seen=REQUIRED), Denied)
-    assert models.Account.get().mode == "required"
-
-
 def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
     chief, other = world.person("chief", SECURITY), world.person("other", SECURITY)
     set_mode(world, other, REQUIRED)

@@ -5,7 +5,16 @@ import inspect
 import pytest
 from support.data_world import PASSWORD, SECURITY, SYSTEM, World, totp
 
-from data.operations import account, audit, credentials, directory, enrollment, people, signin
+from data.operations import (
+    account,
+    audit,
+    credentials,
+    directory,
+    enrollment,
+    people,
+    permanence,
+    signin,
+)
 from data.operations.actors import Member
 from data.operations.results import Denied, Done
 from data.rules.facts import Mode
@@ -27,6 +36,7 @@ OPERATIONS = {
     "show_policy": lambda world, me: world.run(account.show_policy, me),
     "preview_mode": lambda world, me: world.run(account.preview_mode, me, Mode.OFF),
     "set_mode": lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
+    "show_checklist": lambda world, me: world.run(permanence.show_checklist, me),
     "list_entries": lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
     "list_users": lambda world, me: world.run(people.list_users, me, people.UserQuery()),
     "user_detail": lambda world, me: world.run(people.user_detail, me, "bob"),
@@ -124,7 +134,7 @@ async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, res
 def test_every_operation_an_actor_can_ask_for_is_tried_above():
     found = {
         name
-        for module in (account, audit, credentials, directory, enrollment, people)
+        for module in (account, audit, credentials, directory, enrollment, people, permanence)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")

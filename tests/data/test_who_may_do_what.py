@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, audit, credentials, directory, people
+from data.operations import account, audit, credentials, directory, people, permanence
 from data.operations.actors import Actor, Member
 from data.operations.results import Denied, Done, SessionOver
 from data.rules.facts import Mode, Role
@@ -45,6 +45,10 @@ ACTS = {
         lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
     ),
     "see the policy": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(account.show_policy, me)),
+    "see the checklist": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(permanence.show_checklist, me),
+    ),
     "preview a mode": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(account.preview_mode, me, Mode.REQUIRED),
@@ -140,6 +144,16 @@ def test_an_act_is_done_for_those_of_the_table_and_changes_nothing_for_others(pe
         assert isinstance(result, Denied)
         assert result.message.startswith("Only ")
         assert world.dump() == before
+
+
+@pytest.mark.parametrize("who", [frozenset(Role), "operator"], ids=named)
+def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, who):
+    world = people_there
+    me = actor(world, who)
+    world.mode(Mode.PERMANENT)
+    for _, perform in ACTS.values():
+        perform(world, me)
+        assert models.Account.get().mode == "permanent"
 
 
 def test_a_demotion_counts_at_once_in_an_open_session(world):

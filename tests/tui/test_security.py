@@ -6,6 +6,7 @@ from support.tui_app import opened
 from textual.widgets import RadioButton
 
 from data.rules.facts import Mode
+from data.storage import models
 
 
 async def test_the_screen_shows_the_mode_and_counts_the_people(world):
@@ -16,16 +17,68 @@ async def test_the_screen_shows_the_mode_and_counts_the_people(world):
         await person.sees("(•) Optional", "( ) Off", "( ) Required")
         await person.sees("No 2 · Pending setup on next login 1 · Enabled 1")
         assert "Permanent" not in person.screen
+        await person.presses("m")
+        await person.sees("(•) Optional")
 
 
-async def test_permanent_is_shown_only_where_it_is_the_mode(world):
+async def test_a_permanent_mode_shows_a_padlock_with_date_and_name_and_stays(world):
     world.mode(Mode.PERMANENT)
+    models.Account.update(permanent_at=world.clock.now, permanent_by="vera").execute()
+    async with opened(world, "admin", size=(60, 20)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("┌┴─┴┐", "Permanent since 2026-03-02 09:00 UTC,", "made so by vera.")
+        await person.presses("o", "p", "r", "m", "a")
+        await person.sees_no_more("( )", "Apply")
+    assert models.Account.get().mode == "permanent"
+
+
+async def test_permanent_is_entered_with_the_checklist_and_the_typed_name_of_the_account(world, system_admin):
+    world.mode(Mode.REQUIRED)
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("3")
-        await person.sees("(•) Permanent")
-        await person.presses("o")
-        await person.sees("✗ The mode is permanent and cannot be changed again.")
+        await person.sees("(•) Required", "( ) Permanent")
+        await person.presses("m")
+        await person.sees(
+            "✓ Every active administrator has set up 2FA.",
+            "✗ Every active user has set up 2FA: missing anna, boris, carla.",
+            "✓ At least 2 system administrators can unlock each other.",
+            "✗ Not yet.",
+        )
+        await person.presses("a")
+        await person.sees("✗ Not yet. Every active user has set up 2FA: missing anna, boris, carla.")
+        for name in ("anna", "boris", "carla"):
+            world.set(name, active=False)
+        await person.presses("escape", "m")
+        await person.sees("✓ Every active user has set up 2FA.")
+        await person.presses("a")
+        await person.sees("Make it permanent?", "nobody can change the mode again", "the account: Clinic")
+        await person.types("clinic")
+        await person.presses("enter")
+        await person.sees("✗ Not confirmed: type the name of the account, Clinic.")
+        assert models.Account.get().mode == "required"
+        await person.types("Clinic")
+        await person.presses("enter")
+        await person.sees(
+            "✓ The mode is now permanent.", "made so by admin.", "Nobody can change the mode again."
+        )
+    assert models.Account.get().mode == "permanent"
+
+
+async def test_the_confirmation_of_permanent_can_be_left(world, system_admin):
+    world.mode(Mode.REQUIRED)
+    for name in ("anna", "boris", "carla"):
+        world.set(name, active=False)
+    async with opened(world, "admin", size=(60, 20)) as person:
+        await person.sees("2 Users")
+        await person.presses("3", "m")
+        await person.sees("✓ Every active user has set up 2FA.")
+        await person.presses("a")
+        await person.sees("Make it permanent?")
+        await person.presses("escape")
+        await person.sees("(•) Required")
+    assert models.Account.get().mode == "required"
 
 
 async def test_required_is_previewed_confirmed_and_said(world):

@@ -2,13 +2,14 @@
 
 import click
 
-from data.operations import account
-from data.operations.account import ModePreview
+from data.operations import account, permanence
+from data.operations.account import ModePreview, PolicyView
+from data.operations.permanence import Checklist
 from data.rules.facts import Mode
 from data.rules.text import safe
 from data.storage.home import Home
-from tui.cli.installation import confirmed, installation, on_a_terminal, refuse, say
-from tui.cli.tables import echo_json
+from tui.cli.installation import Installation, confirmed, installation, on_a_terminal, refuse, say
+from tui.cli.tables import echo_json, iso, when
 
 
 @click.group(
@@ -30,39 +31,107 @@ def show(home: Home, as_json: bool) -> None:
             {
                 "account": view.account,
                 "mode": view.policy.mode.value,
+                "permanent_since": iso(view.permanent_since),
+                "permanent_by": view.permanent_by,
                 "people": {status.value: count for status, count in sorted(view.people.items())},
             }
         )
         return
     click.echo(f"Account  {safe(view.account)}")
-    click.echo(f"Mode     {view.policy.mode.value}")
+    click.echo(f"Mode     {_mode_line(view)}")
     for status, count in sorted(view.people.items()):
         click.echo(f"{count:7}  {status.value}")
 
 
 @policy.command(
+    "checklist", epilog="\b\nExamples:\n  twofold policy checklist\n  twofold policy checklist --json\n"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show_checklist(home: Home, as_json: bool) -> None:
+    """Show what must hold before the mode can become permanent, and who is missing."""
+    with installation(home) as here:
+        checklist = confirmed(here.store.run_now(permanence.show_checklist, here.operator))
+    if as_json:
+        echo_json(_checklist_json(checklist))
+        return
+    _echo_checklist(checklist)
+
+
+@policy.command(
     "set",
-    epilog="\b\nExamples:\n  twofold policy set --mode required\n  twofold policy set --mode off --yes\n",
+    epilog="\b\nExamples:\n"
+    "  twofold policy set --mode required\n"
+    "  twofold policy set --mode off --yes\n"
+    "  twofold policy set --mode permanent --confirm Clinic\n",
 )
 @click.option(
     "--mode",
     "wanted",
-    type=click.Choice([Mode.OFF.value, Mode.OPTIONAL.value, Mode.REQUIRED.value]),
+    type=click.Choice([mode.value for mode in Mode]),
     required=True,
-    help="Who must use two-factor authentication.",
+    help="Who must use two-factor authentication; permanent can never be left again.",
 )
+@click.option("--confirm", "confirmation", metavar="NAME", help="For permanent: the name of the account.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
-def set_mode(home: Home, wanted: str, yes: bool) -> None:
+def set_policy(home: Home, wanted: str, confirmation: str | None, yes: bool) -> None:
     """Change the mode, after showing whom that affects."""
-    mode = Mode(wanted)
     with installation(home) as here:
-        preview = confirmed(here.store.run_now(account.preview_mode, here.operator, mode))
-        if preview.refusal:
-            refuse(preview.refusal)
-        if not yes:
-            _ask(preview)
-        say(here.store.run_now(account.set_mode, here.operator, mode, seen=preview.before))
+        _set_mode(here, Mode(wanted), confirmation, yes=yes)
+
+
+def _set_mode(here: Installation, mode: Mode, confirmation: str | None, *, yes: bool) -> None:
+    preview = confirmed(here.store.run_now(account.preview_mode, here.operator, mode))
+    if preview.refusal:
+        refuse(preview.refusal)
+    if mode is Mode.PERMANENT:
+        confirmation = confirmation or _ask_for_name(here)
+    elif not yes:
+        _ask(preview)
+    say(
+        here.store.run_now(
+            account.set_mode, here.operator, mode, seen=preview.before, confirmation=confirmation or ""
+        )
+    )
+
+
+def _ask_for_name(here: Installation) -> str:
+    if not on_a_terminal():
+        raise click.UsageError("There is no terminal to ask on. Add --confirm with the account's name.")
+    _echo_checklist(confirmed(here.store.run_now(permanence.show_checklist, here.operator)), err=True)
+    click.echo("Nobody can leave the mode permanent again: no administrator, no operator.", err=True)
+    return str(click.prompt("Type the name of the account to confirm", err=True))
+
+
+def _mode_line(view: PolicyView) -> str:
+    mode = view.policy.mode.value
+    if view.permanent_since is None:
+        return mode
+    return f"{mode} since {when(view.permanent_since)}, by {safe(view.permanent_by or '?')}"
+
+
+def _checklist_json(checklist: Checklist) -> dict[str, object]:
+    return {
+        "account": checklist.account,
+        "mode": checklist.mode.value,
+        "passes": checklist.passes,
+        "items": [
+            {
+                "condition": item.condition,
+                "met": item.met,
+                "lacking": item.lacking or None,
+                "missing": item.missing.count,
+                "missing_names": list(item.missing.names),
+            }
+            for item in checklist.items
+        ],
+    }
+
+
+def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
+    for item in checklist.items:
+        click.echo(f"{'yes' if item.met else 'NO ':<4} {safe(item.sentence, 400)}", err=err)
 
 
 def _ask(preview: ModePreview) -> None:

@@ -2,6 +2,7 @@
 
 from data.operations.account import ModePreview
 from data.operations.people import UserDetail
+from data.operations.permanence import Checklist
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
@@ -148,3 +149,18 @@ def change_mode(preview: ModePreview) -> Question:
         "\n".join(affected(preview)),
         "Change",
     )
+
+
+def checklist_lines(checklist: Checklist) -> list[str]:
+    """Write the checklist of the mode permanent, an item a line; each mark is a sign and not a colour."""
+    return [f"{'✓' if item.met else '✗'} {item.sentence}." for item in checklist.items]
+
+
+def make_permanent(checklist: Checklist) -> str:
+    """Describe entering the mode permanent."""
+    warning = (
+        "From then on everyone must use two-factor authentication, and nobody can change the mode again: "
+        "no administrator, no operator, no setting."
+    )
+    question = f"To confirm, type the name of the account: {checklist.account}"
+    return "\n".join((warning, *checklist_lines(checklist), question))

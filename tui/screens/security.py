@@ -10,15 +10,21 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Label, RadioButton, RadioSet, Static
 
-from data.operations import account
+from data.operations import account, permanence
 from data.operations.account import ModePreview, PolicyView
+from data.operations.results import Denied
 from data.rules.facts import Mode, Status
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
+from tui.widgets.status_line import Tone
 from tui.widgets.toggles import Choice
+from tui.widgets.words import moment
+
+_PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
 
 class SecurityScreen(MainScreen):
@@ -30,6 +36,7 @@ class SecurityScreen(MainScreen):
         Binding("o", "choose('off')", "Off"),
         Binding("p", "choose('optional')", "Optional"),
         Binding("r", "choose('required')", "Required"),
+        Binding("m", "choose('permanent')", "Permanent"),
         Binding("a", "apply", "Apply"),
         Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
     ]
@@ -44,6 +51,7 @@ class SecurityScreen(MainScreen):
         scroll = VerticalScroll(id="detail", can_focus=False)
         for part in (
             Label("Two-factor authentication", id="mode", classes="title"),
+            Static("", id="padlock", classes="hidden", markup=False),
             Static("", id="people", markup=False),
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
@@ -59,9 +67,13 @@ class SecurityScreen(MainScreen):
             return
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
+        self._show_padlock(view)
         for button in self.query(RadioButton):
             is_permanent = button.name == Mode.PERMANENT.value
-            button.display = not is_permanent or view.policy.mode is Mode.PERMANENT
+            button.display = not is_permanent or self._offers_permanent
+        self.query_one(RadioSet).display = not self._is_permanent
+        self.query_one(Button).display = not self._is_permanent
+        self.refresh_bindings()
         self.action_choose(view.policy.mode.value)
         counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
         self.query_one("#people", Static).update(f"People: {' · '.join(counts)}")
@@ -83,10 +95,41 @@ class SecurityScreen(MainScreen):
         self._preview = preview
         changes = preview.before is not preview.after
         lines = consequences.affected(preview)
+        if changes and mode is Mode.PERMANENT:
+            checklist = await self.app.inquire(permanence.show_checklist)
+            lines = [lines[0], *(consequences.checklist_lines(checklist) if checklist else [])]
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
         self.query_one("#preview", Static).update(Text("\n".join(safe(line, 400) for line in lines)))
         self.query_one(Button).disabled = not changes or preview.refusal is not None
+
+    @property
+    def _offers_permanent(self) -> bool:
+        """Whether the mode permanent can be chosen: it is entered from required only."""
+        return self._view is not None and self._view.policy.mode is Mode.REQUIRED
+
+    @property
+    def _is_permanent(self) -> bool:
+        return self._view is not None and self._view.policy.mode is Mode.PERMANENT
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer a mode's key only where that mode can be chosen: once permanent, none can."""
+        if action == "choose" and parameters[0] == Mode.PERMANENT.value:
+            return self._offers_permanent
+        if action in ("choose", "apply", "undo"):
+            return not self._is_permanent
+        return super().check_action(action, parameters)
+
+    def _show_padlock(self, view: PolicyView) -> None:
+        padlock = self.query_one("#padlock", Static)
+        padlock.set_class(not self._is_permanent, "hidden")
+        words = (
+            "",
+            f"Permanent since {moment(view.permanent_since, 'an unknown day')},",
+            f"made so by {safe(view.permanent_by or 'nobody known')}.",
+            "Nobody can change the mode again.",
+        )
+        padlock.update(Text("\n".join(f"{lock}  {said}" for lock, said in zip(_PADLOCK, words, strict=True))))
 
     def action_choose(self, mode: str) -> None:
         """Choose a mode by its key."""
@@ -106,6 +149,32 @@ class SecurityScreen(MainScreen):
         if preview is None or preview.before is preview.after:
             self.app.say("Choose another mode first.")
             return
-        if await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
+        if preview.after is Mode.PERMANENT:
+            await self._make_permanent(preview)
+        elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
             await self.app.perform(account.set_mode, preview.after, seen=preview.before)
         await self.read()
+
+    async def _make_permanent(self, preview: ModePreview) -> None:
+        """Show the checklist and take the typed name of the account."""
+        checklist = await self.app.inquire(permanence.show_checklist)
+        if checklist is None:
+            return
+        if preview.refusal:
+            self.app.say(preview.refusal, Tone.REFUSED)
+            return
+        title, body = "Make it permanent?", consequences.make_permanent(checklist)
+        field, fault = Field("Account name"), ""
+        while True:
+            answer = await self.app.push_screen_wait(
+                FormDialog(title, [field], body=body, yes="Make permanent", fault=fault)
+            )
+            if answer is None:
+                return
+            result = await self.app.propose(
+                account.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=answer[0]
+            )
+            if not isinstance(result, Denied):
+                self.app.settle(result)
+                return
+            fault = result.message

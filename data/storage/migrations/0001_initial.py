@@ -29,6 +29,8 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
     class Account(Model):
         name = CharField(unique=True, max_length=120)
         mode = CharField(max_length=16)
+        permanent_at = BigIntegerField(null=True)
+        permanent_by = CharField(null=True, max_length=40)
         created_at = BigIntegerField()
 
         class Meta:

@@ -26,7 +26,7 @@ def one_line(err: str) -> str:
         (("user", "add"), "See: twofold user add --help"),
         (("user", "add", "x"), "--email"),
         (("user", "edit", "anna"), "--email or --name"),
-        (("policy", "set", "--mode", "permanent"), "'off', 'optional', 'required'"),
+        (("policy", "set", "--mode", "sometimes"), "'off', 'optional', 'required', 'permanent'"),
         (("policy", "set", "--mode", "off"), "--yes"),
         (("audit", "list", "--since", "yesterday"), "30m, 2h, 7d"),
         (("audit", "list", "--since", "999999d"), "30m, 2h, 7d"),

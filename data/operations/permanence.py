@@ -1,0 +1,72 @@
+"""The checklist of the mode `permanent`, answered by the database."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import fn
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.results import Refused
+from data.rules.facts import ADMIN_ROLES, Mode, Role
+from data.rules.permanence import NAMED, Item, People, checklist, passes
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """What must hold before the mode becomes permanent; `account` is the name to type."""
+
+    account: str
+    mode: Mode
+    items: tuple[Item, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether everything holds."""
+        return passes(self.items)
+
+
+def show_checklist(tx: Tx, actor: Actor) -> Checklist | Refused:
+    """Read the checklist, item by item with who is missing."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    account = models.Account.get_by_id(acting.account_id)
+    return Checklist(account.name, acting.policy.mode, items_of(acting.account_id))
+
+
+def items_of(account_id: int) -> tuple[Item, ...]:
+    """Judge the checklist of an account."""
+    table = models.User
+    active = table.select().where((table.account == account_id) & table.active)
+    return checklist(
+        admins_without=_people(active.where(_holds(*ADMIN_ROLES) & ~_enrolled())),
+        users_without=_people(active.where(~_can_be_asked())),
+        unlockers=_people(active.where(_holds(Role.SYSTEM_ADMIN) & _enrolled() & table.locked_at.is_null())),
+    )
+
+
+def _people(query: Any) -> People:
+    table = models.User
+    names = tuple(row.name for row in query.order_by(table.name).limit(NAMED))
+    return People(query.count(), names)
+
+
+def _enrolled() -> Any:
+    return fn.EXISTS(models.Factor.select(1).where(models.Factor.user == models.User.id))
+
+
+def _can_be_asked() -> Any:
+    """Write as SQL who is enrolled, or holds the contact data of a method that is on.
+
+    The authenticator app knows no contact data: of it, only enrolment counts.
+    """
+    return _enrolled()
+
+
+def _holds(*roles: Role) -> Any:
+    table = models.UserRole
+    held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
+    return fn.EXISTS(table.select(1).where(held))

@@ -1,0 +1,72 @@
+"""The checklist before the mode `permanent`, which nobody can leave again."""
+
+from dataclasses import dataclass
+
+NAMED = 5
+"""How many people an item names; the others are counted."""
+UNLOCKERS = 2
+"""System administrators who can sign in: with one alone, nobody could unlock that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Some people of whom the first are named."""
+
+    count: int
+    names: tuple[str, ...]
+
+    @property
+    def listed(self) -> str:
+        """The names, and how many others there are."""
+        others = self.count - len(self.names)
+        named = ", ".join(self.names)
+        return f"{named} and {others} more" if others else named
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One condition, whether it is met, and who stands in its way."""
+
+    condition: str
+    met: bool
+    missing: People
+    lacking: str
+    """What is missing, in words; empty where the condition is met."""
+
+    @property
+    def sentence(self) -> str:
+        """The condition, and where it is not met what is missing."""
+        return self.condition if self.met else f"{self.condition}: {self.lacking}"
+
+
+def checklist(*, admins_without: People, users_without: People, unlockers: People) -> tuple[Item, ...]:
+    """Judge the three conditions.
+
+    `admins_without` are the active administrators who are not enrolled, `users_without` the active
+    users who neither are enrolled nor could be asked by a method that is on, and `unlockers` the
+    system administrators who can sign in with a second factor now.
+    """
+    return (
+        _nobody("Every active administrator has set up 2FA", admins_without),
+        _nobody("Every active user has set up 2FA", users_without),
+        _enough_unlockers(unlockers),
+    )
+
+
+def passes(items: tuple[Item, ...]) -> bool:
+    """Whether `permanent` may be entered."""
+    return all(item.met for item in items)
+
+
+def _nobody(condition: str, without: People) -> Item:
+    return Item(condition, not without.count, without, f"missing {without.listed}" if without.count else "")
+
+
+def _enough_unlockers(unlockers: People) -> Item:
+    condition = f"At least {UNLOCKERS} system administrators can unlock each other"
+    if unlockers.count >= UNLOCKERS:
+        return Item(condition, met=True, missing=People(0, ()), lacking="")
+    there = (
+        f"only {unlockers.listed} has set up 2FA and is not locked" if unlockers.count else "there is none"
+    )
+    return Item(condition, met=False, missing=People(0, ()), lacking=there)

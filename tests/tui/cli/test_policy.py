@@ -1,0 +1,44 @@
+"""`twofold policy`."""
+
+import json
+
+from data.rules.facts import Mode
+
+
+def test_the_checklist_names_who_is_missing(clinic):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    shown = clinic("policy", "checklist").out
+    assert "NO   Every active user has set up 2FA: missing anna, ben" in shown
+    found = json.loads(clinic("policy", "checklist", "--json").out)
+    assert (found["account"], found["mode"], found["passes"]) == ("Clinic", "optional", False)
+    assert [(item["met"], item["missing_names"]) for item in found["items"]] == [
+        (False, ["anna"]),
+        (False, ["anna", "ben"]),
+        (False, []),
+    ]
+
+
+def test_permanent_needs_required_the_checklist_and_the_name(clinic):
+    refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
+    assert (refused.status, "from the mode required only" in refused.err) == (1, True)
+    clinic("policy", "set", "--mode", "required", "--yes")
+    refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
+    assert (refused.status, "missing anna" in refused.err) == (1, True)
+
+
+def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
+    clinic("policy", "set", "--mode", "required", "--yes")
+    monkeypatch.setattr("data.operations.account.passes", bool)
+    unnamed = clinic("policy", "set", "--mode", "permanent", "--yes")
+    assert (unnamed.status, "Add --confirm with the account's name" in unnamed.err) == (2, True)
+    misnamed = clinic("policy", "set", "--mode", "permanent", "--confirm", "Klinik")
+    assert (misnamed.status, "type the name of the account, Clinic" in misnamed.err) == (1, True)
+    done = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
+    assert (done.status, done.out) == (0, "The mode is now permanent.\n")
+    assert "permanent since 20" in clinic("policy", "show").out
+    shown = json.loads(clinic("policy", "show", "--json").out)
+    assert shown["mode"] == "permanent"
+    assert shown["permanent_by"].startswith("operator:")
+    for mode in Mode:
+        left = clinic("policy", "set", "--mode", mode.value, "--yes", "--confirm", "Clinic")
+        assert (left.status, "permanent" in left.err) == (1, True)
