@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from enum import Enum
 
-from data.rules.facts import Mode, Role
+from data.rules.facts import ADMIN_ROLES, Mode, Role
 
 SUPPORT, SYSTEM, SECURITY = Role.SUPPORT, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN
 
@@ -50,5 +50,9 @@ def action_to_enter(mode: Mode) -> Action:
 
 
 def outranks(actor: AbstractSet[Role], subject: AbstractSet[Role]) -> bool:
-    """Whether an admin may reset a person: never someone who holds a role the admin lacks."""
-    return subject <= actor
+    """Whether an admin may reset a person: never someone who holds a role the admin lacks.
+
+    Either admin role includes all that support may do, so support shields nobody from an admin.
+    """
+    held = actor | {SUPPORT} if actor & ADMIN_ROLES else actor
+    return subject <= held
