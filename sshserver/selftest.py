@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import asyncssh
 from asyncssh.public_key import SSHKey
@@ -35,12 +35,25 @@ from sshserver.terminal import Terminal
 
 if TYPE_CHECKING:
     from sshserver._textual_shim import ContainedApp
-    from sshserver.server import Server
 
-Listen = Callable[[Gate, SSHKey, AppFactory, str, int, Limits], Awaitable["Server"]]
+
+class Listening(Protocol):
+    """A server that was started to be tried."""
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        ...
+
+    async def drain(self) -> None:
+        """Stop it."""
+        ...
+
+
+Listen = Callable[[Gate, SSHKey, AppFactory, str, int, Limits], Awaitable[Listening]]
 _HOST: Final = "127.0.0.1"
 _USER: Final = "selftest"
-_SECONDS: Final = 3.0
+_SECONDS: Final = 10.0
 _REFUSAL: Final = "The self-test failed, so the server does not start: {}."
 
 

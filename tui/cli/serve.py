@@ -69,7 +69,9 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
     except OSError as error:
         _say_first_password(first)
         refuse(f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port.")
-    except (SelfTestError, ShimError) as error:
+    except SelfTestError as error:
+        refuse(str(error))
+    except ShimError as error:
         refuse(f"The server does not start: {error}.")
     if first is not None:
         _welcome(first, key, host, server)
