@@ -1,5 +1,6 @@
 """The app: one person's session, in one terminal."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from tui.screens.acting import ActingApp, in_background
 from tui.screens.activity import ActivityScreen
 from tui.screens.base import MainScreen
 from tui.screens.journey import SIGNED_OUT, lead_to_console
+from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen
 from tui.screens.security import SecurityScreen
 from tui.screens.users import UsersScreen
@@ -24,6 +26,7 @@ _PLACES: list[tuple[str, str, type[MainScreen]]] = [
     ("users", "Users", UsersScreen),
     ("security", "Security", SecurityScreen),
     ("activity", "Activity", ActivityScreen),
+    ("practices", "Practices", PracticesScreen),
 ]
 _THEMES = (
     Theme(
@@ -119,7 +122,13 @@ class TwofoldApp(ActingApp):
         screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _PLACES}
         in_background(self, partial(self._switch_to, screens[place]), "places", latest_only=True)
 
-    async def _switch_to(self, screen: type[MainScreen]) -> None:
+    def open_users_of(self, practice: str) -> None:
+        """Go to the users of one practice."""
+        in_background(
+            self, partial(self._switch_to, partial(UsersScreen, practice)), "places", latest_only=True
+        )
+
+    async def _switch_to(self, screen: Callable[[], MainScreen]) -> None:
         while isinstance(self.screen, MainScreen):
             await self.pop_screen()
         await self.push_screen(screen())

@@ -28,7 +28,7 @@ NAMED_PEOPLE = 5
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """The account's policy, and how many active users stand in each status.
+    """The account's policy, how many active users stand in each status, and how many practices it reaches.
 
     `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
     """
@@ -36,6 +36,7 @@ class PolicyView:
     account: str
     policy: Policy
     people: dict[Status, int]
+    practices: int
     permanent_since: datetime | None = None
     permanent_by: str | None = None
 
@@ -98,6 +99,7 @@ def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
         account.name,
         acting.policy,
         _count(acting, acting.policy),
+        models.Practice.select().where(models.Practice.account == acting.account_id).count(),
         account.permanent_at,
         account.permanent_by,
     )

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data.operations import audit
-from data.operations.actors import Acting, Actor, authorise, roles_of, stale
+from data.operations.actors import Acting, ActingUser, Actor, authorise, own, roles_of, stale
 from data.operations.enrollment import remove_factors
 from data.operations.people import find_user
+from data.operations.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import names
 from data.rules.events import Event
@@ -30,14 +31,26 @@ class NewUser:
     password_hash: str | None = field(default=None, repr=False)
     one_time_password: bool = True
     key: PublicKey | None = None
+    phone: str = ""
+    practice: str | None = None
+    """The name of a practice of the account; None stands for its first."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserChanges:
-    """What to change of a user; None leaves a field as it is."""
+    """What to change of a user, or what a form showed of them; None leaves a field out.
+
+    An empty phone number removes the number.
+    """
 
     email: str | None = None
     full_name: str | None = None
+    phone: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """Return the fields that are not left out."""
+        fields = {"email": self.email, "full_name": self.full_name, "phone": self.phone}
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
@@ -48,26 +61,23 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     for role in new.roles:
         if refusal := _may_grant(acting, role):
             return refusal
-    fields = _checked(name=new.name, email=new.email, full_name=new.full_name)
+    fields = _checked(name=new.name, email=new.email, full_name=new.full_name, phone=new.phone)
     if isinstance(fields, Denied):
         return fields
     if refusal := _taken(fields):
         return refusal
-    practice = (
-        models.Practice.select()
-        .where(models.Practice.account == acting.account_id)
-        .order_by(models.Practice.id)
-        .get()
-    )
+    practice = _practice_of(acting, new.practice)
+    if isinstance(practice, Denied):
+        return practice
     user_id = models.User.insert(
         account=acting.account_id,
-        practice=practice.id,
+        practice=practice,
         required=new.required,
         password_hash=new.password_hash,
         one_time_password=new.one_time_password and new.password_hash is not None,
         attempts_left=ATTEMPTS,
         created_at=tx.now,
-        **fields,
+        **_columns(fields),
     ).execute()
     for role in new.roles:
         models.UserRole.insert(user=user_id, role=role.value).execute()
@@ -76,7 +86,7 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     )
     if new.key is not None:
         add_key_row(tx, acting, user_id, fields["name"], new.key)
-    return Done(f"User {fields['name']} created.")
+    return Done(f"User {fields['name']} created.{_shared_phone(acting, user_id, fields)}")
 
 
 def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
@@ -92,27 +102,39 @@ def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: Public
     audit.record(tx, acting, Event.KEY_ADDED, username, fingerprint=key.fingerprint)
 
 
-def edit_user(tx: Tx, actor: Actor, name: str, changes: UserChanges) -> Done | Refused:
-    """Change a user's e-mail address or full name."""
+def edit_user(
+    tx: Tx, actor: Actor, name: str, changes: UserChanges, *, seen: UserChanges | None = None
+) -> Done | Refused:
+    """Change a user's e-mail address, full name or phone number.
+
+    `seen` is what the actor's form showed. What someone else changed since, of the fields to be
+    changed, refuses the whole; other fields stay as that someone left them.
+    """
     found = _find(tx, actor, name, Action.MANAGE_PEOPLE)
     if not isinstance(found, Found):
         return found
-    given = {
-        key: value
-        for key, value in (("email", changes.email), ("full_name", changes.full_name))
-        if value is not None
-    }
-    fields = _checked(**given)
-    if isinstance(fields, Denied):
-        return fields
-    changed = {key: value for key, value in fields.items() if value != getattr(found.user, key)}
-    if not changed:
-        return Done("Nothing changed.")
-    if refusal := _taken(changed):
+    changed = _changed(found.user, changes, seen)
+    if not isinstance(changed, dict):
+        return changed or Done("Nothing changed.")
+    return _save(tx, found.acting, found.user, changed)
+
+
+def edit_own(
+    tx: Tx, actor: Actor, changes: UserChanges, *, seen: UserChanges | None = None
+) -> Done | RefusedOrStale:
+    """Change one's own full name, e-mail address or phone number; the last two ask for fresh proof.
+
+    Codes go to them, and whoever finds a terminal open is not to turn them elsewhere.
+    """
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    changed = _changed(me.user, changes, seen)
+    if not isinstance(changed, dict):
+        return changed or Done("Nothing changed.")
+    if changed.keys() != {"full_name"} and (refusal := stale(tx, me.acting)):
         return refusal
-    models.User.update(changed).where(models.User.id == found.user.id).execute()
-    audit.record(tx, found.acting, Event.USER_EDITED, found.user.name, fields=", ".join(sorted(changed)))
-    return Done(f"User {found.user.name} saved.")
+    return _save(tx, me.acting, me.user, changed)
 
 
 def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refused:
@@ -135,20 +157,17 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
     return Done(f"User {user.name} is {words}.")
 
 
-def set_roles(tx: Tx, actor: Actor, name: str, roles: frozenset[Role]) -> Done | Refused:
-    """Give a user exactly these roles, each by someone who may grant or take it."""
+def set_roles(
+    tx: Tx, actor: Actor, name: str, roles: frozenset[Role], *, seen: frozenset[Role] | None = None
+) -> Done | Refused:
+    """Give a user exactly these roles, each by someone who may grant or take it.
+
+    `seen` are the roles that the actor decided upon.
+    """
     found = _find(tx, actor, name, Action.SEE_PEOPLE)
     if not isinstance(found, Found):
         return found
-    changed = found.roles ^ roles
-    if not changed:
-        return Denied("Those are the user's roles already.")
-    if found.acting.user is not None and found.acting.user.id == found.user.id:
-        return Denied("Nobody changes their own roles. Ask another administrator.")
-    for role in changed:
-        if refusal := _may_grant(found.acting, role):
-            return refusal
-    if refusal := _keeps_last_admins(found, found.roles - roles):
+    if refusal := _roles_refusal(found, roles, seen):
         return refusal
     models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
     for role in roles:
@@ -259,6 +278,21 @@ def _may_grant(acting: Acting, role: Role) -> Denied | None:
     return None if acting.is_operator or permits(action, acting.roles) else Denied(action.who_can)
 
 
+def _roles_refusal(found: Found, roles: frozenset[Role], seen: frozenset[Role] | None) -> Denied | None:
+    """Why this actor cannot give exactly these roles now."""
+    user = found.user
+    changed = found.roles ^ roles
+    if not changed:
+        return Denied("Those are the user's roles already.")
+    if seen is not None and seen != found.roles:
+        held = ", ".join(role.label for role in sorted(found.roles)) or "none"
+        return Denied(f"Someone else changed the roles of {user.name} to {held} meanwhile. Look again first.")
+    if found.acting.user is not None and found.acting.user.id == user.id:
+        return Denied("Nobody changes their own roles. Ask another administrator.")
+    refusals = (_may_grant(found.acting, role) for role in sorted(changed))
+    return next(filter(None, refusals), None) or _keeps_last_admins(found, found.roles - roles)
+
+
 def _keeps_last_admins(found: Found, lost: Iterable[Role]) -> Denied | None:
     """Refuse to lose the last active holder of an admin role."""
     if not found.user.active:
@@ -299,7 +333,60 @@ _FOLDS = {
     "name": (names.fold_username, names.USERNAME_RULE),
     "email": (names.fold_email, "That is not an e-mail address. One looks like anna@clinic.example."),
     "full_name": (names.tidy, f"A full name has at most {names.TEXT_LIMIT} characters."),
+    "phone": (lambda typed: names.fold_phone(typed) if typed.strip() else "", names.PHONE_RULE),
 }
+_LABELS = {"email": "e-mail address", "full_name": "full name", "phone": "phone number"}
+
+
+def _columns(fields: dict[str, str]) -> dict[str, str | None]:
+    """Write checked fields as columns: no phone number is null."""
+    return {key: value or None if key == "phone" else value for key, value in fields.items()}
+
+
+def _changed(
+    user: models.User, changes: UserChanges, seen: UserChanges | None
+) -> dict[str, str] | Denied | None:
+    """Return the checked fields that differ from what a user has; None when nothing does."""
+    fields = _checked(**changes.given())
+    if isinstance(fields, Denied):
+        return fields
+    present = {key: getattr(user, key) or "" for key in _LABELS}
+    changed = {key: value for key, value in fields.items() if value != present[key]}
+    shown = seen.given() if seen else {}
+    for key in changed:
+        if key in shown and shown[key] != present[key]:
+            return Denied(
+                f"Someone else changed the {_LABELS[key]} to {present[key] or 'none'} meanwhile. "
+                "Look again, and save once more if yours is right."
+            )
+    return changed or None
+
+
+def _save(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> Done | Denied:
+    if refusal := _taken(changed):
+        return refusal
+    models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
+    audit.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
+    return Done(f"User {user.name} saved.{_shared_phone(acting, user.id, changed)}")
+
+
+def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
+    """Warn of a number that another user of the account has as well; sharing is allowed."""
+    table = models.User
+    other = fields.get("phone") and table.get_or_none(
+        (table.account == acting.account_id) & (table.phone == fields["phone"]) & (table.id != user_id)
+    )
+    return f" {other.name} has the same phone number: a number each is better." if other else ""
+
+
+def _practice_of(acting: Acting, name: str | None) -> int | Denied:
+    """Find the practice that a new user goes to."""
+    if name is not None:
+        found = find_practice(acting, name)
+        return NO_SUCH_PRACTICE if found is None else found.id
+    table = models.Practice
+    first: models.Practice = table.select().where(table.account == acting.account_id).order_by(table.id).get()
+    return first.id
 
 
 def _taken(fields: dict[str, str]) -> Denied | None:

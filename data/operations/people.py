@@ -21,7 +21,7 @@ from data.operations.actors import (
 )
 from data.operations.results import Denied, Refused
 from data.rules.facts import ADMIN_ROLES, Mode, Policy, Role, Status, UserFacts
-from data.rules.names import fold_username, storable
+from data.rules.names import fold_username, phone_part, storable
 from data.rules.permissions import Action
 from data.rules.policy import may_set_up, may_turn_off, status
 from data.storage import models
@@ -44,13 +44,18 @@ class SortKey(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserQuery:
-    """What the users table asks for; `after` is the `cursor` of the last row of the page before."""
+    """What the users table asks for; `after` is the `cursor` of the last row of the page before.
+
+    `search` looks for its words in names, addresses, phone numbers and practices; `practice` is the
+    name of one, in full.
+    """
 
     search: str = ""
     status: Status | None = None
     sort: SortKey = SortKey.NAME
     after: tuple[str, int] | None = None
     limit: int = PAGE
+    practice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class UserRow:
     name: str
     full_name: str
     email: str
+    phone: str | None
     practice: str
     roles: frozenset[Role]
     status: Status
@@ -209,12 +215,26 @@ def _matching(acting: Acting, query: UserQuery) -> Any:
     table = models.User
     matching = table.select().where(table.account == acting.account_id)
     for word in storable(query.search).lower().split()[:_SEARCH_WORDS]:
-        matching = matching.where(
-            table.name.contains(word) | table.email.contains(word) | fn.LOWER(table.full_name).contains(word)
+        found = (
+            table.name.contains(word)
+            | table.email.contains(word)
+            | fn.LOWER(table.full_name).contains(word)
+            | table.practice.in_(_practices(acting, fn.LOWER(models.Practice.name).contains(word)))
         )
+        if digits := phone_part(word):
+            found |= table.phone.contains(digits)
+        matching = matching.where(found)
+    if query.practice is not None:
+        named = _practices(acting, models.Practice.name == storable(query.practice))
+        matching = matching.where(table.practice.in_(named))
     if query.status is not None:
         matching = matching.where(status_column(acting.policy) == query.status.value)
     return matching
+
+
+def _practices(acting: Acting, which: Any) -> Any:
+    table = models.Practice
+    return table.select(table.id).where((table.account == acting.account_id) & which)
 
 
 def _page(matching: Any, query: UserQuery) -> Any:
@@ -263,6 +283,7 @@ def _row(
         name=user.name,
         full_name=user.full_name,
         email=user.email,
+        phone=user.phone,
         practice=practices.get(user.practice_id, ""),
         roles=roles,
         status=status(policy, facts),

@@ -8,6 +8,8 @@ class Event(StrEnum):
     """One kind of change or sign-in outcome."""
 
     ACCOUNT_CREATED = "account.created"
+    PRACTICE_ADDED = "practice.added"
+    PRACTICE_RENAMED = "practice.renamed"
     SIGNED_IN = "signin.admitted"
     RESTRICTED = "signin.restricted"
     SIGNED_OUT = "signin.ended"
@@ -18,6 +20,7 @@ class Event(StrEnum):
     TURNED_AWAY = "signin.turned_away"
     USER_CREATED = "user.created"
     USER_EDITED = "user.edited"
+    USER_MOVED = "user.moved"
     USER_DEACTIVATED = "user.deactivated"
     USER_ACTIVATED = "user.activated"
     USER_UNLOCKED = "user.unlocked"
@@ -41,6 +44,8 @@ class Event(StrEnum):
 
 _SENTENCES: dict[Event, str] = {
     Event.ACCOUNT_CREATED: "Account {name} created",
+    Event.PRACTICE_ADDED: "Practice {name} added",
+    Event.PRACTICE_RENAMED: "Practice {before} renamed to {after}",
     Event.SIGNED_IN: "Signed in with {methods}",
     Event.RESTRICTED: "Restricted sign-in with {methods}: {reason}",
     Event.SIGNED_OUT: "Signed out",
@@ -51,6 +56,7 @@ _SENTENCES: dict[Event, str] = {
     Event.TURNED_AWAY: "Turned away: {reason}",
     Event.USER_CREATED: "User created",
     Event.USER_EDITED: "Edited: {fields}",
+    Event.USER_MOVED: "Moved from practice {before} to {after}",
     Event.USER_DEACTIVATED: "Deactivated",
     Event.USER_ACTIVATED: "Activated",
     Event.USER_UNLOCKED: "Unlocked",

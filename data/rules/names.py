@@ -2,11 +2,12 @@
 
 import re
 
+import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
 TEXT_LIMIT = 120
-"""Characters of a full name, of an account's name or of a key's comment."""
+"""Characters of a full name, of an account's or a practice's name, or of a key's comment."""
 
 
 def fold_username(typed: str) -> str | None:
@@ -26,6 +27,35 @@ def fold_email(typed: str) -> str | None:
         ).normalized.lower()
     except EmailNotValidError:
         return None
+
+
+def fold_phone(typed: str) -> str | None:
+    """Write a phone number as E.164 has it; None when it is not a number that can be called.
+
+    It begins with + and the country, since nothing here knows in which country someone is.
+    """
+    try:
+        number = phonenumbers.parse(storable(typed), None)
+    except phonenumbers.NumberParseException:
+        return None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+PHONE_RULE = "That is not a phone number. One begins with + and the country: +49 30 1234567."
+
+
+def phone_part(word: str) -> str:
+    """Read a word of a search as a part of a stored number: its digits; empty where it is none.
+
+    The zero that stands for the country is left out.
+    """
+    bare = word.translate(_PHONE_MARKS)
+    return bare.lstrip("0") if bare.isascii() and bare.isdigit() else ""
+
+
+_PHONE_MARKS = str.maketrans("", "", "+-/.()")
 
 
 def storable(typed: str) -> str:

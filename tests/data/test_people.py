@@ -72,7 +72,7 @@ def status_of(person, mode):
 
 def expected_names(crowd, mode, search, status, sort):
     def matches(person):
-        where = (person["name"], f"{person['name']}@{person['domain']}", person["full_name"].lower())
+        where = (person["name"], f"{person['name']}@{person['domain']}", person["full_name"].lower(), "main")
         return all(any(word in text for text in where) for word in search.lower().split())
 
     found = [

@@ -13,6 +13,7 @@ from data.operations import (
     enrollment,
     people,
     permanence,
+    practices,
     signin,
 )
 from data.operations.actors import Member
@@ -45,6 +46,11 @@ OPERATIONS = {
     "edit_user": lambda world, me: world.run(
         directory.edit_user, me, "bob", directory.UserChanges(full_name="Bob")
     ),
+    "edit_own": lambda world, me: world.run(directory.edit_own, me, directory.UserChanges(full_name="Anna")),
+    "list_practices": lambda world, me: world.run(practices.list_practices, me),
+    "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
+    "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),
+    "move_user": lambda world, me: world.run(practices.move_user, me, "bob", "Main"),
     "set_active": lambda world, me: world.run(directory.set_active, me, "bob", active=False),
     "set_roles": lambda world, me: world.run(directory.set_roles, me, "bob", frozenset({SYSTEM})),
     "set_required": lambda world, me: world.run(directory.set_required, me, "bob", required=True),
@@ -134,7 +140,7 @@ async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, res
 def test_every_operation_an_actor_can_ask_for_is_tried_above():
     found = {
         name
-        for module in (account, audit, credentials, directory, enrollment, people, permanence)
+        for module in (account, audit, credentials, directory, enrollment, people, permanence, practices)
         for name, function in vars(module).items()
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")

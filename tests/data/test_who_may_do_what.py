@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, audit, credentials, directory, people, permanence
+from data.operations import account, audit, credentials, directory, people, permanence, practices
 from data.operations.actors import Actor, Member
 from data.operations.results import Denied, Done, SessionOver
 from data.rules.facts import Mode, Role
@@ -56,6 +56,16 @@ ACTS = {
     "create a user": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new())),
     "create a supporter": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new(SUPPORT))),
     "edit a user": ({SYSTEM}, lambda world, me: world.run(directory.edit_user, me, "anna", changes("Anna"))),
+    "see the practices": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(practices.list_practices, me),
+    ),
+    "add a practice": ({SYSTEM}, lambda world, me: world.run(practices.add_practice, me, "South")),
+    "rename a practice": (
+        {SYSTEM},
+        lambda world, me: world.run(practices.rename_practice, me, "North", "South"),
+    ),
+    "move a user": ({SYSTEM}, lambda world, me: world.run(practices.move_user, me, "anna", "North")),
     "deactivate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "anna", active=False)),
     "activate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "gone", active=True)),
     "give a one-time password": ({SYSTEM}, lambda world, me: world.one_time_password("anna", me)),
@@ -119,6 +129,7 @@ def actor(world: World, who: frozenset[Role] | str) -> Actor:
 def people_there(world: World) -> World:
     world.user("anna", key=credentials.publickeys.parse(KEY))
     world.enrol("anna")
+    world.run(practices.add_practice, OPERATOR, "North")
     world.user("helper", SUPPORT)
     world.user("system", SYSTEM)
     world.user("security", SECURITY)

@@ -124,6 +124,6 @@ async def test_editing_a_user_with_a_foreign_name_leaves_what_was_not_touched_as
         await person.sees("1 user")
         await person.presses("enter", "e")
         await person.sees("Edit evil1", "\\x1b[2J\\x9b31m")
-        await person.presses("enter", "enter")
+        await person.presses("enter", "enter", "enter")
         await person.sees("✓ Nothing changed.")
     assert poisoned.row("evil1").full_name == CLEAR

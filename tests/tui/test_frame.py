@@ -78,7 +78,7 @@ async def test_every_key_of_the_users_table_is_listed_with_what_it_does(world):
             "Unlock",
             "One-time password",
             "Deactivate or activate",
-            "Filter by 2FA status",
+            "Filter by 2FA, practice",
             "Next page",
         )
 

@@ -109,7 +109,7 @@ class TestTable:
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("f")
-            await person.sees("Show users with 2FA", "Locked", "Enabled")
+            await person.sees("Show which users?", "2FA: Locked", "2FA: Enabled")
             await person.presses(*["down"] * 5, "enter")
             await person.sees("1 user", "2FA: Pending setup on next login", "anna")
             assert "boris" not in person.screen
@@ -243,9 +243,9 @@ class TestActions:
             await person.presses("e")
             await person.sees("Edit anna", "anna@clinic.example", "Anna Berg")
             await person.presses("home", *["delete"] * 5)
-            await person.presses("enter", "enter")
+            await person.presses("enter", "enter", "enter")
             await person.sees("✗ That is not an e-mail address.", "clinic.example")
-            await person.presses("home", *"ann@", "enter", "end", *" X", "enter")
+            await person.presses("home", *"ann@", "enter", "end", *" X", "enter", "enter")
             await person.sees("✓ User anna saved.", "ann@clinic.example", "Anna Berg X")
 
     async def test_roles_are_given_and_taken(self, world):
@@ -296,7 +296,7 @@ class TestNewUser:
             await person.presses("n")
             await person.sees("New user", "User name", "2FA", "(•) No ( ) Yes", "SSH key")
             await person.types("Dora")
-            await person.presses("enter", *"dora@x.example", "enter", *"Dora D", "tab")
+            await person.presses("enter", *"dora@x.example", "enter", *"Dora D", "tab", "tab")
             assert isinstance(person.app.focused, RadioSet)
             await person.presses("right", "space")
             await person.sees("( ) No (•) Yes")

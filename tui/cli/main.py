@@ -31,6 +31,7 @@ _COMMANDS = {
     "upgrade": "tui.cli.setup",
     "serve": "tui.cli.serve",
     "user": "tui.cli.user",
+    "practice": "tui.cli.practice",
     "policy": "tui.cli.policy",
     "audit": "tui.cli.audit",
 }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from data.operations import credentials, directory, people
+from data.operations import credentials, directory, people, practices
 from data.operations.people import UserDetail, UserQuery, UserRow
 from data.rules import passwords, publickeys
 from data.rules.facts import Role, Status
@@ -33,10 +33,13 @@ def user() -> None:
     epilog="\b\nExamples:\n"
     "  twofold user add ben --email ben@clinic.example\n"
     "  twofold user add eve --email eve@clinic.example --role support --key-file eve.pub\n"
+    '  twofold user add joe --email joe@clinic.example --practice "Clinic North" --phone "+49 30 1234567"\n'
 )
 @click.argument("name")
 @click.option("--email", required=True, help="The e-mail address; each user has their own.")
 @click.option("--name", "full_name", default="", help="The full name.")
+@click.option("--phone", default="", help="The phone number, with + and the country.")
+@click.option("--practice", help="The practice they belong to.  [default: the account's first]")
 @click.option(
     "--role",
     "roles",
@@ -53,6 +56,8 @@ def add(
     name: str,
     email: str,
     full_name: str,
+    phone: str,
+    practice: str | None,
     roles: tuple[str, ...],
     require_2fa: bool,
     password_stdin: bool,
@@ -80,6 +85,8 @@ def add(
             required=require_2fa,
             password_hash=here.store.services.hasher.hash(password) if password else None,
             key=key,
+            phone=phone,
+            practice=practice,
         )
         say(here.store.run_now(directory.create_user, here.operator, new))
     if made:
@@ -89,7 +96,10 @@ def add(
 @user.command(
     "list", epilog="\b\nExamples:\n  twofold user list --search clinic\n  twofold user list --json\n"
 )
-@click.option("--search", default="", help="Only whose name, full name or e-mail holds these words.")
+@click.option(
+    "--search", default="", help="Only whose name, full name, e-mail, phone or practice holds these words."
+)
+@click.option("--practice", help="Only who is in this practice.")
 @click.option(
     "--status",
     type=click.Choice([status.value for status in Status], case_sensitive=False),
@@ -97,21 +107,23 @@ def add(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def list_users(home: Home, search: str, status: str | None, as_json: bool) -> None:
+def list_users(home: Home, search: str, practice: str | None, status: str | None, as_json: bool) -> None:
     """List the users."""
     with installation(home) as here:
-        rows = _all_users(here, search, Status(status) if status else None)
+        rows = _all_users(here, search, Status(status) if status else None, practice)
     if as_json:
         echo_json([_row_json(row) for row in rows])
         return
     echo_table(
-        ("NAME", "2FA", "ROLES", "E-MAIL", "FULL NAME", "LAST SIGN-IN"),
+        ("NAME", "2FA", "ROLES", "PRACTICE", "E-MAIL", "PHONE", "FULL NAME", "LAST SIGN-IN"),
         [
             (
                 row.name,
                 row.status.value,
                 ",".join(sorted(row.roles)) or "-",
+                row.practice,
                 row.email,
+                row.phone or "-",
                 row.full_name or "-",
                 when(row.last_signin_at),
             )
@@ -138,18 +150,58 @@ def show(home: Home, name: str, as_json: bool) -> None:
         click.echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
 
 
-@user.command(epilog="\b\nExample:\n  twofold user edit ben --email ben@practice.example\n")
+@user.command(
+    epilog="\b\nExamples:\n"
+    "  twofold user edit ben --email ben@practice.example\n"
+    '  twofold user edit ben --phone "+49 30 1234567"\n'
+)
 @click.argument("name")
 @click.option("--email", help="The new e-mail address.")
 @click.option("--name", "full_name", help="The new full name.")
+@click.option("--phone", help="The new phone number, with + and the country; empty for none.")
 @click.pass_obj
-def edit(home: Home, name: str, email: str | None, full_name: str | None) -> None:
-    """Change a user's e-mail address or full name."""
-    if email is None and full_name is None:
-        raise click.UsageError("Say what to change: --email or --name.")
+def edit(home: Home, name: str, email: str | None, full_name: str | None, phone: str | None) -> None:
+    """Change a user's e-mail address, full name or phone number."""
+    changes = directory.UserChanges(email=email, full_name=full_name, phone=phone)
+    if not changes.given():
+        raise click.UsageError("Say what to change: --email, --name or --phone.")
     with installation(home) as here:
-        changes = directory.UserChanges(email=email, full_name=full_name)
         say(here.store.run_now(directory.edit_user, here.operator, name, changes))
+
+
+@user.command(epilog='\b\nExample:\n  twofold user move ben --practice "Clinic North"\n')
+@click.argument("name")
+@click.option("--practice", required=True, help="The practice they belong to from now on.")
+@click.pass_obj
+def move(home: Home, name: str, practice: str) -> None:
+    """Move a user to another practice of the account."""
+    with installation(home) as here:
+        say(here.store.run_now(practices.move_user, here.operator, name, practice))
+
+
+_ROLE = click.Choice([role.value for role in Role])
+
+
+@user.command(
+    epilog="\b\nExamples:\n"
+    "  twofold user role ben --grant support\n"
+    "  twofold user role ben --grant security_admin --take support\n"
+)
+@click.argument("name")
+@click.option("--grant", type=_ROLE, multiple=True, help="A role to give; may be given several times.")
+@click.option("--take", type=_ROLE, multiple=True, help="A role to take away; may be given several times.")
+@click.pass_obj
+def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -> None:
+    """Grant and take roles; the last administrators are kept."""
+    given, taken = frozenset(map(Role, grant)), frozenset(map(Role, take))
+    if not given | taken:
+        raise click.UsageError("Say what to change: --grant ROLE or --take ROLE.")
+    if both := given & taken:
+        raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken at once.")
+    with installation(home) as here:
+        held = confirmed(here.store.run_now(people.user_detail, here.operator, name)).roles
+        wanted = (held | given) - taken
+        say(here.store.run_now(directory.set_roles, here.operator, name, wanted, seen=held))
 
 
 @user.command(epilog="\b\nExamples:\n  twofold user require ben\n  twofold user require ben --no\n")
@@ -285,10 +337,11 @@ def _parsed(text: str) -> PublicKey:
     return parsed
 
 
-def _all_users(here: Installation, search: str, status: Status | None) -> list[UserRow]:
+def _all_users(here: Installation, search: str, status: Status | None, practice: str | None) -> list[UserRow]:
     rows: list[UserRow] = []
     while True:
-        query = UserQuery(search, status, after=rows[-1].cursor if rows else None, limit=_PAGE)
+        after = rows[-1].cursor if rows else None
+        query = UserQuery(search, status, after=after, limit=_PAGE, practice=practice)
         page = confirmed(here.store.run_now(people.list_users, here.operator, query))
         rows.extend(page.rows)
         if not page.more:
@@ -300,6 +353,7 @@ def _row_json(row: UserRow) -> dict[str, object]:
         "name": row.name,
         "full_name": row.full_name,
         "email": row.email,
+        "phone": row.phone,
         "practice": row.practice,
         "roles": sorted(row.roles),
         "status": row.status.value,
@@ -322,6 +376,7 @@ def _detail_json(detail: UserDetail) -> dict[str, object]:
         "name": detail.name,
         "full_name": detail.full_name,
         "email": detail.email,
+        "phone": detail.phone,
         "practice": detail.practice,
         "account": detail.account,
         "roles": sorted(detail.roles),
@@ -346,6 +401,7 @@ def _detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
         ("Name", detail.name),
         ("Full name", detail.full_name or "-"),
         ("E-mail", detail.email),
+        ("Phone", detail.phone or "-"),
         ("Practice", f"{detail.practice}, {detail.account}"),
         ("Roles", ", ".join(role.label for role in sorted(detail.roles)) or "-"),
         ("2FA", detail.status.value),

@@ -1,13 +1,15 @@
 """Asks for what a new user is made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.text import Text
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet
+from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet, Select
 
 from data.rules.facts import Role
+from data.rules.text import safe
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.dialogs.roles import role_boxes, ticked
 from tui.widgets.toggles import Choice
@@ -23,16 +25,22 @@ class NewUserForm:
     required: bool = False
     roles: frozenset[Role] = frozenset()
     key: str = ""
+    phone: str = ""
+    practice: str | None = None
 
 
 class NewUserDialog(Dialog[NewUserForm]):
-    """The form of a new user; `form` holds what was typed before, and `fault` what was wrong with it."""
+    """The form of a new user; `form` holds what was typed before, and `fault` what was wrong with it.
+
+    Where there are several `practices`, one is chosen.
+    """
 
     AUTO_FOCUS = "Input"
 
-    def __init__(self, form: NewUserForm, fault: str = "") -> None:
+    def __init__(self, form: NewUserForm, practices: Sequence[str], fault: str = "") -> None:
         super().__init__("New user", "Create")
         self._form = form
+        self._practices = practices
         self._fault = fault
 
     def content(self) -> Iterator[Widget]:
@@ -41,6 +49,14 @@ class NewUserDialog(Dialog[NewUserForm]):
         yield Horizontal(Label("User name"), Input(form.name, id="name"), classes="row")
         yield Horizontal(Label("E-mail"), Input(form.email, id="email"), classes="row")
         yield Horizontal(Label("Full name"), Input(form.full_name, id="full-name"), classes="row")
+        yield Horizontal(
+            Label("Phone"), Input(form.phone, "optional: +49 30 1234567", id="phone"), classes="row"
+        )
+        if len(self._practices) > 1:
+            options = [(Text(safe(name)), name) for name in self._practices]
+            chosen = form.practice if form.practice in self._practices else self._practices[0]
+            select = Select(options, value=chosen, allow_blank=False, compact=True)
+            yield Horizontal(Label("Practice"), select, classes="row")
         yield Horizontal(
             Label("2FA"),
             RadioSet(
@@ -67,4 +83,6 @@ class NewUserDialog(Dialog[NewUserForm]):
             required=self.query_one("#required", RadioButton).value,
             roles=ticked(iter(self.query(Checkbox))),
             key=self.query_one("#key", Input).value.strip(),
+            phone=self.query_one("#phone", Input).value,
+            practice=next((str(select.value) for select in self.query(Select)), None),
         )

@@ -66,6 +66,10 @@ class ActingApp(ContainedApp):
         """Go to one of the main screens."""
         raise NotImplementedError
 
+    def open_users_of(self, practice: str) -> None:
+        """Go to the users of one practice."""
+        raise NotImplementedError
+
     def places(self) -> list[tuple[str, str, str]]:
         """Return key, name and title of each main screen that this person has."""
         raise NotImplementedError

@@ -58,6 +58,7 @@ class MainScreen(ActingScreen[None]):
         Binding("2", "go('users')", "Users", show=False),
         Binding("3", "go('security')", "Security", show=False),
         Binding("4", "go('activity')", "Activity", show=False),
+        Binding("5", "go('practices')", "Practices", show=False),
         Binding("q", "sign_out", "Sign out"),
     ]
 

@@ -1,6 +1,6 @@
 """Creating a user: from the form to the one-time password."""
 
-from data.operations import directory
+from data.operations import directory, practices
 from data.operations.directory import NewUser
 from data.operations.results import Denied, Done
 from data.rules import passwords, publickeys
@@ -9,16 +9,18 @@ from tui.dialogs.tell import ShownOnceDialog
 from tui.screens.acting import ActingApp
 
 
-async def create_user(app: ActingApp) -> None:
+async def create_user(app: ActingApp, practice: str | None = None) -> None:
     """Ask for a new user until one is created or the form is left; then show the one-time password once.
 
     The password is stored with the user, in one operation: there is no user without it.
     """
     password = passwords.one_time_from_random(app.store.services.random_bytes(20))
     hashed = await app.store.compute(app.store.services.hasher.hash, password)
-    form, fault = NewUserForm(), ""
+    rows = await app.inquire(practices.list_practices) or []
+    choices = [row.name for row in rows]
+    form, fault = NewUserForm(practice=practice), ""
     while True:
-        answer = await app.push_screen_wait(NewUserDialog(form, fault))
+        answer = await app.push_screen_wait(NewUserDialog(form, choices, fault))
         if answer is None:
             return
         form = answer
@@ -46,5 +48,7 @@ async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Don
         required=form.required,
         password_hash=password_hash,
         key=key,
+        phone=form.phone,
+        practice=form.practice,
     )
     return await app.propose(directory.create_user, new)

@@ -7,9 +7,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations import credentials, enrollment, people
-from data.operations.people import Profile
-from data.operations.results import Denied
+from data.operations import credentials, directory, enrollment, people
+from data.operations.directory import UserChanges
+from data.operations.people import Profile, UserDetail
+from data.operations.results import Denied, Done
 from data.rules.facts import Mode
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
@@ -17,7 +18,7 @@ from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
 from tui.screens.recovery_codes import RecoveryCodesScreen
-from tui.screens.user_actions import add_key, remove_key
+from tui.screens.user_actions import add_key, edit, remove_key
 from tui.screens.wizard import enrol
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.facts import Facts, activity_lines, key_lines
@@ -33,7 +34,8 @@ class ProfileScreen(MainScreen):
         Binding("t", "turn_off", "Turn off 2FA", show=False),
         Binding("r", "recovery_codes", "Recovery codes", tooltip="New recovery codes"),
         Binding("w", "password", "Password", tooltip="Change the password"),
-        Binding("k", "add_key", "Add SSH key"),
+        Binding("e", "edit", "Edit", tooltip="Edit name, address and phone number"),
+        Binding("k", "add_key", "Add SSH key", show=False),
         Binding("x", "remove_key", "Remove SSH key", show=False),
     ]
 
@@ -108,6 +110,21 @@ class ProfileScreen(MainScreen):
         return ""
 
     @working
+    async def action_edit(self) -> None:
+        """Change one's own name, address and phone number."""
+        mine = await self._mine()
+        if mine is not None:
+            await edit(self, mine, self._mine, self._save)
+            await self.read()
+
+    async def _save(self, changes: UserChanges, *, seen: UserChanges) -> Done | Denied:
+        return await self.app.propose(directory.edit_own, changes, seen=seen)
+
+    async def _mine(self) -> UserDetail | None:
+        profile = await self.app.inquire(people.my_profile)
+        return profile.detail if profile else None
+
+    @working
     async def action_add_key(self) -> None:
         """Add a pasted public key."""
         await add_key(self, None)
@@ -134,6 +151,7 @@ def _offers(profile: Profile) -> list[Offer]:
     return [
         *offers,
         Offer("w", "Change password", "password"),
+        Offer("e", "Edit", "edit"),
         Offer("k", "Add SSH key", "add_key"),
         Offer("x", "Remove SSH key", "remove_key"),
     ]
@@ -149,6 +167,8 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("", ""),
         ("You", f"{mine.full_name} ({mine.name})" if mine.full_name else mine.name),
         ("E-mail", mine.email),
+        *([("Phone", mine.phone)] if mine.phone else []),
+        ("Practice", f"{mine.practice}, {mine.account}"),
         ("Roles", roles_in_words(mine.roles)),
         ("SSH keys", key_lines(mine.keys)),
         ("Last sign-in", moment(mine.last_signin_at)),

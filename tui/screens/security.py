@@ -22,7 +22,7 @@ from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
 from tui.widgets.status_line import Tone
 from tui.widgets.toggles import Choice
-from tui.widgets.words import moment
+from tui.widgets.words import counted, moment
 
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
@@ -76,7 +76,10 @@ class SecurityScreen(MainScreen):
         self.refresh_bindings()
         self.action_choose(view.policy.mode.value)
         counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
-        self.query_one("#people", Static).update(f"People: {' · '.join(counts)}")
+        self.query_one("#people", Static).update(
+            f"People: {' · '.join(counts)}\n"
+            f"One policy for all of {view.account}: it reaches {counted(view.practices, 'practice')}."
+        )
         await self._show_preview(view.policy.mode)
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:

@@ -1,15 +1,15 @@
 """What administrators do to one user: the same keys on the table and on the detail."""
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from data.operations import credentials, directory, people
+from data.operations import credentials, directory, people, practices
 from data.operations.credentials import OneTimePassword
 from data.operations.directory import UserChanges
 from data.operations.people import KeyRow, UserDetail
-from data.operations.results import Denied
+from data.operations.results import Denied, Done
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
@@ -35,6 +35,7 @@ class UserActionsScreen(MainScreen):
         Binding("p", "one_time_password", "One-time password", show=False),
         Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
         Binding("e", "edit", "Edit", show=False),
+        Binding("m", "move", "Move", show=False, tooltip="Move to a practice"),
         Binding("o", "roles", "Roles", show=False),
         Binding("k", "add_key", "Add SSH key", show=False),
         Binding("x", "remove_key", "Remove SSH key", show=False),
@@ -106,25 +107,35 @@ class UserActionsScreen(MainScreen):
 
     @working
     async def action_edit(self) -> None:
-        """Change name and address."""
+        """Change name, address and phone number."""
         user = await self.look_up()
-        if user is None:
+        if user is not None:
+            name = user.name
+
+            async def save(changes: UserChanges, *, seen: UserChanges) -> Done | Denied:
+                return await self.app.propose(directory.edit_user, name, changes, seen=seen)
+
+            await edit(self, user, self.look_up, save)
+            await self.read()
+
+    @working
+    async def action_move(self) -> None:
+        """Move to another practice."""
+        user = await self.look_up()
+        rows = await self.app.inquire(practices.list_practices) if user else None
+        if user is None or rows is None:
             return
-        email, full_name, fault = user.email, user.full_name, ""
-        while True:
-            fields = [Field("E-mail", safe(email)), Field("Full name", safe(full_name))]
-            answer = await self.app.push_screen_wait(
-                FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault)
+        if len(rows) == 1:
+            self.app.say(f"{rows[0].name} is the only practice. Add another one under 5 Practices.")
+            return
+        chosen = await self.app.push_screen_wait(
+            ChooseDialog(
+                f"Move {user.name} to which practice?", [(row.name, row.name) for row in rows], user.practice
             )
-            if answer is None:
-                return
-            email, full_name = answer
-            result = await self.app.propose(directory.edit_user, user.name, _changes(user, email, full_name))
-            if not isinstance(result, Denied):
-                break
-            fault = result.message
-        self.app.settle(result)
-        await self.read()
+        )
+        if chosen is not None:
+            await self.app.perform(practices.move_user, user.name, chosen[0], seen=user.practice)
+            await self.read()
 
     @working
     async def action_roles(self) -> None:
@@ -134,7 +145,7 @@ class UserActionsScreen(MainScreen):
             return
         wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
         if wanted is not None:
-            await self.app.perform(directory.set_roles, user.name, wanted)
+            await self.app.perform(directory.set_roles, user.name, wanted, seen=user.roles)
             await self.read()
 
     @working
@@ -180,6 +191,7 @@ def offers_for(user: UserDetail) -> list[Offer]:
         Offer("p", "One-time password", "one_time_password"),
         Offer("a", "Deactivate" if user.active else "Activate", "activate"),
         Offer("e", "Edit", "edit"),
+        Offer("m", "Move", "move"),
         Offer("o", "Roles", "roles"),
         Offer("k", "Add SSH key", "add_key"),
         Offer("x", "Remove SSH key", "remove_key"),
@@ -222,9 +234,50 @@ async def remove_key(screen: MainScreen, keys: tuple[KeyRow, ...], name: str | N
         await screen.app.perform(credentials.remove_key, chosen[0], name=name)
 
 
-def _changes(user: UserDetail, email: str, full_name: str) -> UserChanges:
-    """Leave alone what the form shows as it was, also where that is shown escaped."""
-    return UserChanges(
-        email=None if email == safe(user.email) else email,
-        full_name=None if full_name == safe(user.full_name) else full_name,
-    )
+async def edit(
+    screen: MainScreen,
+    user: UserDetail,
+    look_up: Callable[[], Awaitable[UserDetail | None]],
+    save: "Save",
+) -> None:
+    """Ask for the fields of a user until they are saved or the form is left.
+
+    After a refusal the form shows what is true now, but for the fields that were typed in.
+    """
+    shown = typed = _fields(user)
+    fault = ""
+    while True:
+        fields = [
+            Field("E-mail", typed[0]),
+            Field("Full name", typed[1]),
+            Field("Phone", typed[2], "+49 30 1234567"),
+        ]
+        answer = await screen.app.push_screen_wait(
+            FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault)
+        )
+        if answer is None:
+            return
+        changes = [new if new != old else None for new, old in zip(answer, shown, strict=True)]
+        seen = UserChanges(user.email, user.full_name, user.phone or "")
+        result = await save(UserChanges(*changes), seen=seen)
+        if not isinstance(result, Denied):
+            screen.app.settle(result)
+            return
+        fault = result.message
+        present = await look_up()
+        if present is None:
+            return
+        user, shown = present, _fields(present)
+        typed = tuple(old if new is None else new for new, old in zip(changes, shown, strict=True))
+
+
+class Save(Protocol):
+    """Saves what was typed into the form of a user, unless that changed since it was shown."""
+
+    async def __call__(self, changes: UserChanges, *, seen: UserChanges) -> Done | Denied:
+        """Save; a denial says what is wrong."""
+
+
+def _fields(user: UserDetail) -> tuple[str, ...]:
+    """Return what the form shows: what stays as it is shown is left alone, also where that is escaped."""
+    return safe(user.email), safe(user.full_name), user.phone or ""

@@ -51,11 +51,12 @@ class UserDetailScreen(UserActionsScreen):
 def _facts(user: UserDetail) -> list[tuple[str, str]]:
     status = user.status.value
     if user.mode is Mode.OFF:
-        status += " (the mode is off: it is turned on under 3 Security)"
+        status = "Two-Factor Authentication not available: it is turned on under 3 Security"
     return [
         ("Name", user.name),
         ("Full name", user.full_name),
         ("E-mail", user.email),
+        *([("Phone", user.phone)] if user.phone else []),
         ("Practice", f"{user.practice}, {user.account}"),
         ("Roles", roles_in_words(user.roles)),
         ("", ""),

@@ -8,9 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from data.operations import people
+from data.operations import people, practices
 from data.operations.people import SortKey, UserPage, UserQuery, UserRow
 from data.rules.facts import Status
+from data.rules.text import safe
 from tui.dialogs.choose import ChooseDialog
 from tui.screens.acting import working
 from tui.screens.new_user import create_user
@@ -23,6 +24,8 @@ _COLUMNS: list[Column[UserRow]] = [
     Column("Name", 14, lambda row: row.name, share=1),
     Column("Full name", 18, lambda row: row.full_name, from_width=76, share=1),
     Column("E-mail", 20, lambda row: row.email, from_width=100, share=2),
+    Column("Practice", 12, lambda row: row.practice, from_width=132, share=1),
+    Column("Phone", 16, lambda row: row.phone or "", from_width=150),
     Column("2FA", 27, lambda row: row.status.value),
     Column("Roles", 15, lambda row: roles_in_short(row.roles), from_width=118),
     Column("Sign-in", 10, lambda row: day(row.last_signin_at)),
@@ -37,23 +40,23 @@ class UsersScreen(UserActionsScreen):
         Binding("enter", "open", "Open", priority=False),
         Binding("n", "new", "New"),
         Binding("slash", "search", "Search", key_display="/"),
-        Binding("f", "filter", "Filter", tooltip="Filter by 2FA status"),
+        Binding("f", "filter", "Filter", tooltip="Filter by 2FA, practice"),
         Binding("s", "sort", "Sort"),
         Binding("right_square_bracket", "page(True)", "Next page", key_display="]", show=False),
         Binding("left_square_bracket", "page(False)", "Previous page", key_display="[", show=False),
         Binding("escape", "all", "All", show=False, tooltip="Leave search and filter"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, practice: str | None = None) -> None:
         super().__init__()
-        self._query = UserQuery()
+        self._query = UserQuery(practice=practice)
         self._starts: list[tuple[str, int] | None] = [None]
         """The cursors at which the pages up to the present one begin."""
         self._page: UserPage | None = None
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
-        yield Input(placeholder="Search names and addresses", id="search", classes="hidden")
+        yield Input(placeholder="Search names, addresses, phones, practices", id="search", classes="hidden")
         yield Static("", id="summary", markup=False)
         self._table = PagedTable(_COLUMNS, lambda row: row.name)
         yield self._table
@@ -83,6 +86,8 @@ class UsersScreen(UserActionsScreen):
             parts.append("found by search")
         if self._query.status:
             parts.append(f"2FA: {self._query.status.value}")
+        if self._query.practice is not None:
+            parts.append(safe(self._query.practice, 24))
         parts.append(f"by {self._query.sort.value}")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
@@ -155,21 +160,23 @@ class UsersScreen(UserActionsScreen):
 
     @working
     async def action_filter(self) -> None:
-        """Choose the status to see."""
-        choices: list[tuple[str, Status | None]] = [
-            ("All", None),
-            *((status.value, status) for status in Status),
+        """Choose the status or the practice to see."""
+        rows = await self.app.inquire(practices.list_practices) or []
+        choices: list[tuple[str, tuple[Status | None, str | None]]] = [
+            ("All", (None, None)),
+            *((f"2FA: {status.value}", (status, None)) for status in Status),
+            *((f"Practice: {row.name}", (None, row.name)) for row in rows if len(rows) > 1),
         ]
-        chosen = await self.app.push_screen_wait(
-            ChooseDialog("Show users with 2FA", choices, self._query.status)
-        )
+        present = (self._query.status, self._query.practice)
+        chosen = await self.app.push_screen_wait(ChooseDialog("Show which users?", choices, present))
         if chosen is not None:
-            self._query = replace(self._query, status=chosen[0])
+            status, practice = chosen[0]
+            self._query = replace(self._query, status=status, practice=practice)
             self._starts = [None]
             await self.read()
 
     @working
     async def action_new(self) -> None:
         """Create a user and show the one-time password."""
-        await create_user(self.app)
+        await create_user(self.app, self._query.practice)
         await self.read()

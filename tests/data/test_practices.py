@@ -1,0 +1,184 @@
+"""Practices, phone numbers, and changes that two administrators make at once."""
+
+import pytest
+from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
+
+from data.operations import account, directory, people, practices
+from data.operations.directory import NewUser, UserChanges
+from data.operations.people import UserQuery
+from data.operations.practices import PracticeRow
+from data.operations.results import Denied, Done, FreshProofNeeded
+from data.rules import names
+from data.rules.facts import Mode, Role, Status
+
+BERLIN, PARIS = "+493012345678", "+33123456789"
+
+
+def shown(world: World, name: str) -> people.UserDetail:
+    return world.run(people.user_detail, OPERATOR, name)
+
+
+def edit(world, actor, name, changes, seen=None):
+    return world.run(directory.edit_user, actor, name, changes, seen=seen)
+
+
+def found(world, **query) -> list[str]:
+    return [row.name for row in world.run(people.list_users, OPERATOR, UserQuery(**query)).rows]
+
+
+def test_practices_are_added_renamed_and_listed_with_how_many_users_each_has(world):
+    assert world.run(practices.add_practice, OPERATOR, "  north   wing ") == Done(
+        "Practice north wing added."
+    )
+    world.user("anna")
+    world.set(world.user("gone"), active=False)
+    world.run(practices.move_user, OPERATOR, "anna", "NORTH WING")
+    assert world.run(practices.list_practices, OPERATOR) == [
+        PracticeRow("Main", 2, 1),
+        PracticeRow("north wing", 1, 1),
+    ]
+    done = world.run(practices.rename_practice, OPERATOR, "north wing", "North Wing")
+    assert done == Done("Practice north wing is now North Wing.")
+    assert shown(world, "anna").practice == "North Wing"
+    assert world.events(last=1) == ["practice.renamed"]
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 121, "MAIN", " main "])
+def test_a_practice_needs_a_name_of_its_own(world, name):
+    world.run(practices.add_practice, OPERATOR, "North")
+    before = world.dump()
+    assert isinstance(world.run(practices.add_practice, OPERATOR, name), Denied)
+    assert isinstance(world.run(practices.rename_practice, OPERATOR, "North", name), Denied)
+    assert world.dump() == before
+
+
+def test_letters_outside_of_ascii_are_compared_without_case_too(world):
+    world.run(practices.add_practice, OPERATOR, "Überlingen")
+    assert isinstance(world.run(practices.add_practice, OPERATOR, "ÜBERLINGEN"), Denied)
+
+
+def test_an_unknown_practice_is_denied_and_changes_nothing(world):
+    world.user("anna")
+    before = world.dump()
+    for name in ("North", "", "\ud800"):
+        assert world.run(practices.move_user, OPERATOR, "anna", name) == practices.NO_SUCH_PRACTICE
+        assert world.run(practices.rename_practice, OPERATOR, name, "South") == practices.NO_SUCH_PRACTICE
+    new = NewUser("bob", "bob@clinic.example", practice="North")
+    assert world.run(directory.create_user, OPERATOR, new) == practices.NO_SUCH_PRACTICE
+    assert world.dump() == before
+
+
+def test_one_policy_reaches_all_practices_of_the_account(world):
+    world.run(practices.add_practice, OPERATOR, "North")
+    world.run(directory.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", practice="north"))
+    assert world.run(account.show_policy, OPERATOR).practices == 2
+    world.mode(Mode.REQUIRED)
+    assert shown(world, "bob").status is Status.PENDING
+
+
+def test_two_who_move_the_same_user_do_not_undo_each_other(world):
+    for name in ("North", "South"):
+        world.run(practices.add_practice, OPERATOR, name)
+    world.user("anna")
+    one, other = world.person("one", SYSTEM), world.person("other", SYSTEM)
+    assert isinstance(world.run(practices.move_user, one, "anna", "North", seen="Main"), Done)
+    denied = world.run(practices.move_user, other, "anna", "South", seen="Main")
+    assert denied == Denied("Someone else moved anna to North meanwhile. Look again first.")
+    assert shown(world, "anna").practice == "North"
+
+
+def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(world):
+    world.run(practices.add_practice, OPERATOR, "North Wing")
+    new = NewUser("bob", "bob@clinic.example", phone="+49 30 12345678", practice="North Wing")
+    world.run(directory.create_user, OPERATOR, new)
+    for search in ("north", "wing NORTH", "030", "+49 30", "030-123", "(30)", "45678", "bob wing 4930"):
+        assert found(world, search=search) == ["bob"], search
+    for search in ("north admin", "4931", "0331"):
+        assert found(world, search=search) == [], search
+    assert found(world, practice="North Wing") == ["bob"]
+    assert found(world, practice="Main") == ["admin"]
+    assert found(world, practice="\ud800") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        (" +49 30 12345678 ", BERLIN),
+        ("+49 (30) 1234-5678", BERLIN),
+        ("+33 1 23 45 67 89", PARIS),
+        ("030 12345678", None),
+        ("+49 30 12345678 ext. 5", None),
+        ("+49 1", None),
+        ("+999 123456789", None),
+        ("anna", None),
+        ("\ud800", None),
+        ("+" * 5000, None),
+        ("+49 30 12345678\x1b[2J", None),
+    ],
+    ids=repr,
+)
+def test_a_phone_number_is_stored_as_e164_or_refused(typed, stored):
+    assert names.fold_phone(typed) == stored
+
+
+def test_two_users_may_share_a_number_and_are_warned(world):
+    world.run(directory.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", phone=BERLIN))
+    done = world.run(directory.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
+    assert done == Done("User bob created. anna has the same phone number: a number each is better.")
+    assert edit(world, OPERATOR, "admin", UserChanges(phone=BERLIN)).message.startswith("User admin saved. ")
+    assert edit(world, OPERATOR, "admin", UserChanges(phone=" ")) == Done("User admin saved.")
+    assert shown(world, "admin").phone is None
+    assert isinstance(edit(world, OPERATOR, "admin", UserChanges(phone="4711")), Denied)
+
+
+def test_two_users_never_share_an_address_in_whatever_case(world):
+    world.user("anna")
+    for actor_name in ("ANNA@clinic.example", "Anna@CLINIC.EXAMPLE"):
+        assert isinstance(edit(world, OPERATOR, "admin", UserChanges(email=actor_name)), Denied)
+
+
+def test_the_second_of_two_editors_is_told_what_changed_and_nothing_is_lost(world):
+    world.user("anna")
+    one, other = world.person("one", SYSTEM), world.person("other", SYSTEM)
+    form = UserChanges("anna@clinic.example", "", "")
+    assert isinstance(edit(world, one, "anna", UserChanges(full_name="Anna Lee"), form), Done)
+    denied = edit(world, other, "anna", UserChanges(full_name="Anna Berg", phone=BERLIN), form)
+    assert denied.message.startswith("Someone else changed the full name to Anna Lee meanwhile.")
+    assert (shown(world, "anna").full_name, shown(world, "anna").phone) == ("Anna Lee", None)
+
+
+def test_editors_of_different_fields_both_get_their_way(world):
+    world.user("anna")
+    form = UserChanges("anna@clinic.example", "", "")
+    edit(world, OPERATOR, "anna", UserChanges(full_name="Anna Lee"), form)
+    assert isinstance(edit(world, OPERATOR, "anna", UserChanges(phone=BERLIN), form), Done)
+    assert (shown(world, "anna").full_name, shown(world, "anna").phone) == ("Anna Lee", BERLIN)
+
+
+def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
+    world.user("anna")
+    nobody: frozenset[Role] = frozenset()
+    one, other = world.person("one", *BOTH), world.person("other", *BOTH)
+    roles = directory.set_roles
+    assert isinstance(world.run(roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
+    denied = world.run(roles, other, "anna", frozenset({SECURITY}), seen=nobody)
+    assert denied == Denied("Someone else changed the roles of anna to support meanwhile. Look again first.")
+    assert shown(world, "anna").roles == {SUPPORT}
+
+
+def test_ones_own_name_is_changed_at_any_time_and_addresses_after_fresh_proof(world):
+    anna = world.enrol(world.user("anna"))
+    world.clock.forward(minutes=6)
+    assert isinstance(world.run(directory.edit_own, anna, UserChanges(full_name="Anna Lee")), Done)
+    for changes in (UserChanges(email="lee@clinic.example"), UserChanges(phone=BERLIN)):
+        before = world.dump()
+        assert isinstance(world.run(directory.edit_own, anna, changes), FreshProofNeeded)
+        assert world.dump() == before
+    world.clock.forward(minutes=1)
+    anna = world.session("anna")
+    changes = UserChanges("lee@clinic.example", phone=BERLIN)
+    assert isinstance(world.run(directory.edit_own, anna, changes), Done)
+    mine = shown(world, "anna")
+    assert (mine.full_name, mine.email, mine.phone) == ("Anna Lee", "lee@clinic.example", BERLIN)
+    assert isinstance(world.run(directory.edit_own, anna, UserChanges("admin@clinic.example")), Denied)
+    assert isinstance(world.run(directory.edit_own, OPERATOR, changes), Denied)

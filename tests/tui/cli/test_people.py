@@ -1,0 +1,68 @@
+"""Practices, roles and phone numbers on the command line."""
+
+import json
+
+
+def shown(clinic, name: str) -> dict[str, object]:
+    return json.loads(clinic("user", "show", name, "--json").out)
+
+
+def test_practices_are_managed_and_users_move_between_them(clinic):
+    assert clinic("practice", "add", "North").out == "Practice North added.\n"
+    assert clinic("practice", "rename", "main", "South").out == "Practice Main is now South.\n"
+    added = clinic(
+        "user", "add", "ben", "--email", "b@b.example", "--practice", "north", "--phone", "+49 30 12345678"
+    )
+    assert added.status == 0, added.err
+    assert (shown(clinic, "ben")["practice"], shown(clinic, "ben")["phone"]) == ("North", "+493012345678")
+    assert clinic("user", "move", "ben", "--practice", "South").out == "User ben is now in practice South.\n"
+    listed = clinic("practice", "list").out.split("\n")
+    assert [line.split() for line in listed[:3]] == [
+        ["PRACTICE", "USERS", "ACTIVE"],
+        ["North", "0", "0"],
+        ["South", "2", "2"],
+    ]
+    assert json.loads(clinic("practice", "list", "--json").out)[1] == {
+        "name": "South",
+        "users": 2,
+        "active": 2,
+    }
+    assert "ben" in clinic("user", "list", "--practice", "South", "--search", "030").out
+    assert "ben" not in clinic("user", "list", "--practice", "North").out
+
+
+def test_refusals_are_one_line_that_says_what_to_do(clinic):
+    for arguments, words in (
+        (("practice", "add", "MAIN"), "Choose another name."),
+        (("user", "move", "anna", "--practice", "x"), "There is no such practice."),
+        (("user", "move", "nobody", "--practice", "Main"), "There is no such user."),
+        (("user", "edit", "anna", "--phone", "4711"), "One begins with + and the country"),
+        (("user", "role", "anna", "--take", "system_admin"), "the last active system administrator"),
+    ):
+        outcome = clinic(*arguments)
+        assert (outcome.status, outcome.out, outcome.err.count("\n")) == (1, "", 1)
+        assert words in outcome.err
+    for arguments in (
+        ("user", "role", "anna"),
+        ("user", "edit", "anna"),
+        ("user", "role", "anna", "--grant", "support", "--take", "support"),
+    ):
+        assert clinic(*arguments).status == 2
+
+
+def test_roles_are_granted_and_taken_one_by_one(clinic):
+    clinic("user", "add", "ben", "--email", "b@b.example", "--role", "support")
+    outcome = clinic("user", "role", "ben", "--grant", "security_admin", "--grant", "system_admin")
+    assert outcome.out == "Roles of ben saved.\n"
+    assert shown(clinic, "ben")["roles"] == ["security_admin", "support", "system_admin"]
+    assert clinic("user", "role", "anna", "--take", "system_admin", "--grant", "support").status == 0
+    assert shown(clinic, "anna")["roles"] == ["security_admin", "support"]
+    assert clinic("user", "role", "ben", "--grant", "support").status == 1
+
+
+def test_a_phone_number_is_set_shared_with_a_warning_and_removed(clinic):
+    clinic("user", "add", "ben", "--email", "b@b.example", "--phone", "+49 30 12345678")
+    outcome = clinic("user", "edit", "anna", "--phone", "+493012345678")
+    assert outcome.out == "User anna saved. ben has the same phone number: a number each is better.\n"
+    assert clinic("user", "edit", "anna", "--phone", "").status == 0
+    assert shown(clinic, "anna")["phone"] is None

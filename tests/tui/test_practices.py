@@ -1,0 +1,102 @@
+"""The Practices screen, and practices on the way of a user."""
+
+from support.data_world import OPERATOR
+from support.tui_app import opened
+from textual.widgets import Select
+
+from data.operations import practices
+
+
+async def test_practices_are_added_and_renamed_and_their_users_shown(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "5 Practices")
+        await person.presses("5")
+        await person.sees("1 practice · one policy reaches all of them", "Main")
+        await person.presses("n")
+        await person.sees("New practice")
+        await person.types("main")
+        await person.presses("enter")
+        await person.sees("✗ There is a practice Main already.")
+        await person.presses("home", *"Re", "enter")
+        await person.sees("✓ Practice Remain added.", "2 practices")
+        await person.presses("down", "e")
+        await person.sees("Rename the practice", "Remain")
+        await person.presses("home", *["delete"] * 2, *"Do", "enter")
+        await person.sees("✓ Practice Remain is now Domain.")
+        world.run(practices.move_user, OPERATOR, "boris", "Domain")
+        await person.presses("home", "enter")
+        await person.sees("1 user", "Domain", "boris")
+        assert "carla" not in person.screen
+
+
+async def test_a_user_is_moved_and_the_second_mover_is_told(world):
+    for name in ("North", "South"):
+        world.run(practices.add_practice, OPERATOR, name)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "m")
+        await person.sees("Move anna to which practice?", "North")
+        world.run(practices.move_user, OPERATOR, "anna", "South")
+        await person.presses("down", "enter")
+        await person.sees("✗ Someone else moved anna to South meanwhile.")
+        await person.presses("m")
+        await person.sees("Move anna")
+        await person.presses("up", "enter")
+        await person.sees("✓ User anna is now in practice North.")
+
+
+async def test_where_there_is_one_practice_moving_says_where_to_add_another(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("m")
+        await person.sees("Main is the only practice. Add another one under 5 Practices.")
+
+
+async def test_a_new_user_goes_to_the_practice_that_is_chosen(world):
+    world.run(practices.add_practice, OPERATOR, "North")
+    async with opened(world, "admin", size=(80, 30)) as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("n")
+        await person.sees("New user", "Practice", "Main")
+        await person.fills(name="dora", email="dora@x.example", phone="4711")
+        person.app.screen.query_one(Select).value = "North"
+        await person.clicks("Create")
+        await person.sees("✗ That is not a phone number.", "North")
+        await person.fills(phone="+49 30 12345678")
+        await person.clicks("Create")
+        await person.sees("User dora created.")
+    assert (world.row("dora").practice.name, world.row("dora").phone) == ("North", "+493012345678")
+
+
+async def test_the_second_editor_keeps_what_they_typed_and_sees_what_changed(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "e")
+        await person.sees("Edit anna", "Anna Berg")
+        await person.presses("tab", "end", *" X", "tab")
+        await person.types("+493012345678")
+        world.set("anna", full_name="Anna Lee", email="lee@clinic.example")
+        await person.presses("enter")
+        await person.sees("✗ Someone else changed the full name to Anna Lee meanwhile.", "Anna Berg X")
+        await person.sees("lee@clinic.example", "+493012345678")
+        await person.presses("enter", "enter", "enter")
+        await person.sees("✓ User anna saved.")
+    anna = world.row("anna")
+    assert (anna.email, anna.full_name, anna.phone) == ("lee@clinic.example", "Anna Berg X", "+493012345678")
+
+
+async def test_people_edit_their_own_profile(world):
+    async with opened(world, "anna") as person:
+        await person.sees("How it works")
+        await person.presses("e")
+        await person.sees("Edit anna", "Anna Berg")
+        await person.presses("tab", "end", *" X", "enter", "enter")
+        await person.sees("✓ User anna saved.", "Anna Berg X (anna)")
+
+
+async def test_security_says_that_one_policy_reaches_all_practices(world):
+    world.run(practices.add_practice, OPERATOR, "North")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("3")
+        await person.sees("One policy for all of Clinic: it reaches 2 practices.")
