@@ -6,6 +6,7 @@ password in the field of the user name.
 """
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -50,8 +51,9 @@ class TypeAheadApp(App[str | None]):
         self._under_way = True
         self._key_number += 1
         done = partial(self._done, self._key_number)
+        # The timer does not keep an app alive that ends with this key.
         self._impatience = asyncio.get_running_loop().call_later(
-            _PATIENCE, lambda: self.post_message(Callback(done))
+            _PATIENCE, _give_up, weakref.ref(self), self._key_number
         )
         path = self._path()
         await super().on_event(key)
@@ -82,3 +84,9 @@ class TypeAheadApp(App[str | None]):
         self._under_way = False
         if self._keys:
             await self._take(self._keys.popleft())
+
+
+def _give_up(app: "weakref.ref[TypeAheadApp]", number: int) -> None:
+    """Count a key as done whose word never came back."""
+    if (alive := app()) is not None:
+        alive.post_message(Callback(partial(alive._done, number)))  # noqa: SLF001 - its own.
