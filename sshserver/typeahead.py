@@ -9,6 +9,7 @@ import asyncio
 import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from functools import partial
 
 from textual.app import App
@@ -51,9 +52,9 @@ class TypeAheadApp(App[str | None]):
         self._under_way = True
         self._key_number += 1
         done = partial(self._done, self._key_number)
-        # The timer does not keep an app alive that ends with this key.
+        # Neither the timer nor its context keeps an app alive that ends with this key.
         self._impatience = asyncio.get_running_loop().call_later(
-            _PATIENCE, _give_up, weakref.ref(self), self._key_number
+            _PATIENCE, _give_up, weakref.ref(self), self._key_number, context=Context()
         )
         path = self._path()
         await super().on_event(key)
