@@ -1,17 +1,17 @@
 """The account: setting an installation up, and its two-factor policy."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from peewee import SQL, fn
 
 from data.operations import audit
-from data.operations.actors import Acting, Actor, Operator, authorise, resolve, stale
+from data.operations.actors import Acting, Actor, Operator, authorise, find_account, resolve, stale
 from data.operations.directory import NewUser, create_user
 from data.operations.people import status_column
 from data.operations.permanence import items_of
-from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import Mode, Policy, Status
@@ -62,21 +62,35 @@ def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Do
     """Create the account, its first practice and its first administrator in an empty database."""
     if models.Account.select().exists():
         return Denied("This home is initialised already.")
-    name = names.tidy(account_name)
-    if not name:
-        return Denied(f"An account needs a name of at most {names.TEXT_LIMIT} characters.")
     models.Installation.insert(key_check=tx.services.vault.check_value, created_at=tx.now).execute()
+    result = found_account(tx, operator, account_name, admin)
+    if not isinstance(result, Done):
+        # Nothing of it is to stay behind without its administrator.
+        raise InstallRefusedError(result.message)
+    return result
+
+
+def found_account(
+    tx: Tx, operator: Operator, account_name: str, admin: NewUser, practice: str = FIRST_PRACTICE
+) -> Done | Refused:
+    """Create an account with its first practice and its first administrator.
+
+    A refusal may leave a part of it: the caller rolls that back.
+    """
+    name, practice_name = names.tidy(account_name), names.tidy(practice)
+    if not name or not practice_name:
+        return Denied(f"An account and a practice need a name of at most {names.TEXT_LIMIT} characters.")
+    if find_account(name) is not None:
+        return Denied(f"There is an account {name} already. Choose another name.")
     account_id = models.Account.insert(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now).execute()
-    models.Practice.insert(account=account_id, name=FIRST_PRACTICE).execute()
-    acting = resolve(tx, operator)
-    if isinstance(acting, SessionOver):
-        return Denied(acting.message)
+    models.Practice.insert(account=account_id, name=practice_name).execute()
+    within = replace(operator, account=name)
+    acting = resolve(tx, within)
+    if not isinstance(acting, Acting):
+        return acting
     audit.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
-    created = create_user(tx, operator, admin)
-    if not isinstance(created, Done):
-        # The account is not to stay behind without its administrator.
-        raise InstallRefusedError(created.message)
-    return Done(f"Account {name} created.")
+    created = create_user(tx, within, admin)
+    return Done(f"Account {name} created.") if isinstance(created, Done) else created
 
 
 class InstallRefusedError(Exception):

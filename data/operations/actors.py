@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from peewee import fn
+
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
 from data.rules.facts import Application, FirstFactor, Mode, Policy, Proof, Role, UserFacts
 from data.rules.names import storable
@@ -11,15 +13,21 @@ from data.rules.policy import Refusal, Step, next_step
 from data.storage import models
 from data.store import Tx
 
+NO_SUCH_ACCOUNT = Denied("There is no such account. List them with: twofold account list")
+_NAMED_ACCOUNTS = 5
 FRESH_FOR = timedelta(minutes=5)
 """How long a code or password counts as fresh."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Whoever can read the home on the host; `login` is their name there."""
+    """Whoever can read the home on the host; `login` is their name there.
+
+    `account` names the account to act in; None stands for the only one.
+    """
 
     login: str
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +111,31 @@ def facts_of(user: models.User) -> UserFacts:
     )
 
 
-def resolve(tx: Tx, actor: Actor) -> Acting | SessionOver:
+def find_account(name: str) -> models.Account | None:
+    """Look an account up by its name, compared without case."""
+    folded = " ".join(storable(name).split()).lower()
+    found: models.Account | None = models.Account.get_or_none(fn.LOWER(models.Account.name) == folded)
+    return found
+
+
+def _account_of(operator: Operator) -> models.Account | Denied:
+    """Find the account that the operator acts in: the one named, or the only one."""
+    if operator.account is not None:
+        return find_account(operator.account) or NO_SUCH_ACCOUNT
+    accounts = list(models.Account.select().order_by(models.Account.name).limit(_NAMED_ACCOUNTS + 1))
+    if len(accounts) == 1:
+        return accounts[0]
+    named = ", ".join(account.name for account in accounts[:_NAMED_ACCOUNTS])
+    more = ", ..." if len(accounts) > _NAMED_ACCOUNTS else ""
+    return Denied(f"There are several accounts ({named}{more}). Say which one with --account NAME.")
+
+
+def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
     """Look an actor up."""
     if isinstance(actor, Operator):
-        account = models.Account.select().order_by(models.Account.id).get()
+        account = _account_of(actor)
+        if isinstance(account, Denied):
+            return account
         return Acting(
             f"operator:{storable(actor.login)}"[:40],
             account.id,
@@ -140,7 +169,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | SessionOver:
 def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused:
     """Look an actor up who wants to do something to others; a restricted session may do nothing."""
     acting = resolve(tx, actor)
-    if isinstance(acting, SessionOver) or acting.is_operator:
+    if not isinstance(acting, Acting) or acting.is_operator:
         return acting
     if acting.session is not None and acting.session.restricted:
         return Denied("Finish signing in first.")
@@ -153,7 +182,7 @@ def own(tx: Tx, actor: Actor, *, restricted: tuple[type[Step], ...] = ()) -> Act
     A restricted session may do so only where `restricted` names the step that the rules ask of it.
     """
     acting = resolve(tx, actor)
-    if isinstance(acting, SessionOver):
+    if not isinstance(acting, Acting):
         return acting
     if acting.user is None or acting.session is None or acting.facts is None:
         return Denied("The operator has no profile. Name a user instead.")

@@ -1,12 +1,17 @@
 """A restricted session may do what it was opened for, and nothing else at all."""
 
 import inspect
+from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
-from support.data_world import PASSWORD, SECURITY, SYSTEM, World, totp
+from support.data_world import OPERATOR, PASSWORD, SECURITY, SUPPORT, SYSTEM, World, totp
 
+from data import operations
 from data.operations import (
     account,
+    accounts,
     audit,
     credentials,
     directory,
@@ -16,13 +21,14 @@ from data.operations import (
     practices,
     signin,
 )
-from data.operations.actors import Member
+from data.operations.actors import Member, Operator
 from data.operations.results import Denied, Done
 from data.rules.facts import Mode
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+PREFIX = f"{operations.__name__}."
 NEW_PASSWORD = "a wholly new password"
 NEW = directory.NewUser("new", "new@clinic.example")
 
@@ -47,6 +53,9 @@ OPERATIONS = {
         directory.edit_user, me, "bob", directory.UserChanges(full_name="Bob")
     ),
     "edit_own": lambda world, me: world.run(directory.edit_own, me, directory.UserChanges(full_name="Anna")),
+    "add_account": lambda world, me: world.run(accounts.add_account, me, "Third", "Main", NEW),
+    "list_accounts": lambda world, me: world.run(accounts.list_accounts, me),
+    "show_account": lambda world, me: world.run(accounts.show_account, me, "Clinic"),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
     "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),
@@ -140,13 +149,56 @@ async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, res
 def test_every_operation_an_actor_can_ask_for_is_tried_above():
     found = {
         name
-        for module in (account, audit, credentials, directory, enrollment, people, permanence, practices)
+        for module in (import_module(found.name) for found in iter_modules(operations.__path__, PREFIX))
         for name, function in vars(module).items()
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    helpers = {"password_context", "find_to_reset", "write"}
+    helpers = {"authorise", "find_to_reset", "own", "password_context", "resolve", "write"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
+
+
+def rows_of_the_clinic(world: World) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row that belongs to the account `Clinic`."""
+    clinic = models.Account.get(models.Account.name == "Clinic")
+    users = [user.id for user in clinic.users]
+    rows = {"account": [(clinic.name, clinic.mode)]}
+    for table in models.TABLES:
+        fields = table._meta.fields
+        if "account" in fields:
+            which = table.account == clinic.id
+        elif "user" in fields:
+            which = table.user.in_(users)
+        else:
+            continue
+        rows[table._meta.table_name] = sorted(table.select().where(which).tuples(), key=repr)
+    return rows
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_an_administrator_neither_sees_nor_touches_another_account(world, name):
+    """Every operation, asked for by someone with all roles and fresh proof in an account of their own."""
+    world.user("bob", SUPPORT)
+    world.enrol("bob")
+    world.clock.forward(minutes=1)
+    chief = directory.NewUser("chief", "chief@other.example", password_hash=world.row("bob").password_hash)
+    chief = replace(chief, one_time_password=False)
+    world.run(accounts.add_account, OPERATOR, "Other", "Secret Wing", chief)
+    other = Operator("root", "Other")
+    deputy = replace(chief, name="deputy", email="deputy@other.example", roles=frozenset({SYSTEM, SECURITY}))
+    world.run(directory.create_user, other, deputy)
+    world.run(directory.set_roles, other, "chief", frozenset({SUPPORT, SYSTEM, SECURITY}))
+    me = world.enrol("chief")
+    before = rows_of_the_clinic(world)
+    act = OPERATIONS[name]
+    result = act(world, me)
+    if hasattr(result, "__await__"):
+        result = await result
+    assert rows_of_the_clinic(world) == before
+    assert "bob" not in repr(result)
+    assert "Clinic" not in repr(result)
+    if "bob" in act.__code__.co_consts:
+        assert result == Denied("There is no such user.")
 
 
 async def test_what_a_restricted_session_is_for_works(world):

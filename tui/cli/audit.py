@@ -9,7 +9,7 @@ from data.operations import audit as log
 from data.operations.audit import Entry, Filter
 from data.rules.names import fold_username
 from data.storage.home import Home
-from tui.cli.installation import Installation, confirmed, installation
+from tui.cli.installation import InAccount, Installation, confirmed, installation
 from tui.cli.tables import echo_json, echo_table, iso, when
 
 _PAGE = 500
@@ -17,7 +17,7 @@ _AGO = re.compile(r"(\d{1,6})([mhd])\Z")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-@click.group(epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
+@click.group(cls=InAccount, epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
 def audit() -> None:
     """Read the audit log."""
 

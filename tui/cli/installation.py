@@ -25,6 +25,7 @@ from data.store import Services, Store
 from tui.settings import Settings, load
 
 R = TypeVar("R")
+_ACCOUNT = "twofold.account"
 
 
 def system_clock() -> datetime:
@@ -47,13 +48,44 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_dir("twofold", appauthor=False))
 
 
+class InAccount(click.Group):
+    """A group whose commands act in one account: each takes `--account`, needed where there are several."""
+
+    group_class = type
+    """Groups inside of this one are such groups too."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Take a command in, and have it say in which account it acts."""
+        if not isinstance(cmd, click.Group):
+            cmd.params.append(
+                click.Option(
+                    ["--account"],
+                    metavar="NAME",
+                    expose_value=False,
+                    callback=_remember_account,
+                    help="The account to act in, where there are several.",
+                )
+            )
+        super().add_command(cmd, name)
+
+
+def _remember_account(context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    context.meta[_ACCOUNT] = name
+
+
+def _named_account() -> str | None:
+    context = click.get_current_context(silent=True)
+    name = context.meta.get(_ACCOUNT) if context else None
+    return None if name is None else str(name)
+
+
 def operator() -> Operator:
     """Name whoever runs the command, as the audit log does."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):
         login = str(os.getuid())
-    return Operator(safe(login, 24))
+    return Operator(safe(login, 24), _named_account())
 
 
 @contextmanager

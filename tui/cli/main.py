@@ -30,6 +30,7 @@ _COMMANDS = {
     "hostkey": "tui.cli.setup",
     "upgrade": "tui.cli.setup",
     "serve": "tui.cli.serve",
+    "account": "tui.cli.account",
     "user": "tui.cli.user",
     "practice": "tui.cli.practice",
     "policy": "tui.cli.policy",

@@ -8,12 +8,13 @@ from data.operations.permanence import Checklist
 from data.rules.facts import Mode
 from data.rules.text import safe
 from data.storage.home import Home
-from tui.cli.installation import Installation, confirmed, installation, on_a_terminal, refuse, say
+from tui.cli.installation import InAccount, Installation, confirmed, installation, on_a_terminal, refuse, say
 from tui.cli.tables import echo_json, iso, when
 
 
 @click.group(
-    epilog="\b\nExamples:\n  twofold policy show --json\n  twofold policy set --mode required --yes\n"
+    cls=InAccount,
+    epilog="\b\nExamples:\n  twofold policy show --json\n  twofold policy set --mode required --yes\n",
 )
 def policy() -> None:
     """Show and change the account's policy."""

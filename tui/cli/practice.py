@@ -4,15 +4,16 @@ import click
 
 from data.operations import practices
 from data.storage.home import Home
-from tui.cli.installation import confirmed, installation, say
+from tui.cli.installation import InAccount, confirmed, installation, say
 from tui.cli.tables import echo_json, echo_table
 
 
 @click.group(
+    cls=InAccount,
     epilog="\b\nExamples:\n"
     '  twofold practice add "Clinic North"\n'
     '  twofold user move ben --practice "Clinic North"\n'
-    "  twofold practice list --json\n"
+    "  twofold practice list --json\n",
 )
 def practice() -> None:
     """Manage practices: sites, departments. One policy reaches all of them."""

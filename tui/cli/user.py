@@ -11,7 +11,15 @@ from data.rules.facts import Role, Status
 from data.rules.publickeys import PublicKey
 from data.rules.text import safe
 from data.storage.home import Home
-from tui.cli.installation import Installation, confirmed, installation, read_password_line, refuse, say
+from tui.cli.installation import (
+    InAccount,
+    Installation,
+    confirmed,
+    installation,
+    read_password_line,
+    refuse,
+    say,
+)
 from tui.cli.tables import echo_json, echo_table, iso, when
 
 _PAGE = 500
@@ -20,10 +28,11 @@ _KEY_FILE_LIMIT = 65_536
 
 
 @click.group(
+    cls=InAccount,
     epilog="\b\nExamples:\n"
     "  twofold user add ben --email ben@clinic.example --key-file ben.pub --require-2fa\n"
     "  twofold user list --status Locked\n"
-    "  twofold user unlock ben\n"
+    "  twofold user unlock ben\n",
 )
 def user() -> None:
     """Manage people."""

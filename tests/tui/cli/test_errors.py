@@ -25,7 +25,7 @@ def one_line(err: str) -> str:
         (("user", "frob"), "See: twofold user --help"),
         (("user", "add"), "See: twofold user add --help"),
         (("user", "add", "x"), "--email"),
-        (("user", "edit", "anna"), "--email or --name"),
+        (("user", "edit", "anna"), "--email, --name or --phone"),
         (("policy", "set", "--mode", "sometimes"), "'off', 'optional', 'required', 'permanent'"),
         (("policy", "set", "--mode", "off"), "--yes"),
         (("audit", "list", "--since", "yesterday"), "30m, 2h, 7d"),

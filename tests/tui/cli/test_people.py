@@ -66,3 +66,30 @@ def test_a_phone_number_is_set_shared_with_a_warning_and_removed(clinic):
     assert outcome.out == "User anna saved. ben has the same phone number: a number each is better.\n"
     assert clinic("user", "edit", "anna", "--phone", "").status == 0
     assert shown(clinic, "anna")["phone"] is None
+
+
+def test_with_one_account_it_is_never_named_and_with_several_it_must_be(clinic):
+    added = clinic("account", "add", "Surgery", "--admin", "eve", "--email", "e@surgery.example")
+    assert added.out.startswith("Account Surgery created.\nOne-time password of eve: ")
+    for arguments in (
+        ("user", "list"),
+        ("policy", "show"),
+        ("audit", "list"),
+        ("user", "key", "list", "eve"),
+    ):
+        refused = clinic(*arguments)
+        assert (refused.status, refused.out) == (1, "")
+        assert refused.err == (
+            "twofold: There are several accounts (Clinic, Surgery). Say which one with --account NAME.\n"
+        )
+        assert clinic(*arguments, "--account", "surgery").status == 0
+        assert "--account NAME" in clinic(*arguments[:-1], arguments[-1], "--help").out
+    assert "no such user" in clinic("user", "show", "anna", "--account", "Surgery").err
+    assert "no such account" in clinic("user", "list", "--account", "Nowhere").err
+    assert [row["name"] for row in json.loads(clinic("account", "list", "--json").out)] == [
+        "Clinic",
+        "Surgery",
+    ]
+    assert json.loads(clinic("account", "show", "surgery", "--json").out)["administrators"] == ["eve"]
+    assert "Main (1)" in clinic("account", "show", "Surgery").out
+    assert clinic("account", "add", "clinic", "--admin", "joe", "--email", "j@j.example").status == 1

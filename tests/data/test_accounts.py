@@ -1,0 +1,86 @@
+"""Several accounts in one installation."""
+
+import pytest
+from support.data_world import OPERATOR, World
+
+from data.operations import account, accounts, audit, people, practices
+from data.operations.accounts import AccountRow
+from data.operations.actors import NO_SUCH_ACCOUNT, Operator
+from data.operations.directory import NewUser
+from data.operations.people import UserQuery
+from data.operations.results import Denied, Done
+from data.rules.facts import ADMIN_ROLES, Mode, Status
+
+EVE = NewUser("eve", "eve@surgery.example", password_hash="hash")
+CLINIC, SURGERY = Operator("root", "Clinic"), Operator("root", " SURGERY ")
+
+
+def add(world: World, name: str = "Surgery", practice: str = "Old Town", admin: NewUser = EVE):
+    return world.run(accounts.add_account, OPERATOR, name, practice, admin)
+
+
+def test_a_new_account_has_its_first_practice_and_administrator(world):
+    assert add(world) == Done("Account Surgery created.")
+    eve = world.run(people.user_detail, SURGERY, "eve")
+    assert (eve.account, eve.practice, eve.roles) == ("Surgery", "Old Town", ADMIN_ROLES)
+    assert eve.one_time_password
+    assert world.run(accounts.list_accounts, OPERATOR) == [
+        AccountRow("Clinic", Mode.OPTIONAL, 1, 1),
+        AccountRow("Surgery", Mode.OPTIONAL, 1, 1),
+    ]
+    view = world.run(accounts.show_account, OPERATOR, "surgery")
+    assert (view.name, view.administrators, view.people) == ("Surgery", ("eve",), {Status.PENDING: 1})
+    assert world.run(accounts.show_account, OPERATOR, "Nowhere") == NO_SUCH_ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("name", "practice", "admin"),
+    [
+        ("CLINIC", "Main", EVE),
+        ("", "Main", EVE),
+        ("x" * 121, "Main", EVE),
+        ("Surgery", " ", EVE),
+        ("Surgery", "Main", NewUser("admin", "eve@surgery.example")),
+        ("Surgery", "Main", NewUser("eve", "ADMIN@clinic.example")),
+        ("Surgery", "Main", NewUser("not a name", "eve@surgery.example")),
+    ],
+)
+def test_a_refused_account_leaves_nothing(world, name, practice, admin):
+    before = world.dump()
+    assert isinstance(add(world, name, practice, admin), Denied)
+    assert world.dump() == before
+
+
+def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(world):
+    add(world)
+    denied = world.run(people.list_users, OPERATOR, UserQuery())
+    assert denied == Denied(
+        "There are several accounts (Clinic, Surgery). Say which one with --account NAME."
+    )
+    assert world.run(people.list_users, Operator("root", "Nowhere"), UserQuery()) == NO_SUCH_ACCOUNT
+    assert world.run(people.list_users, Operator("root", ""), UserQuery()) == NO_SUCH_ACCOUNT
+    for operator, name in ((CLINIC, "admin"), (SURGERY, "eve")):
+        page = world.run(people.list_users, operator, UserQuery())
+        assert [row.name for row in page.rows] == [name]
+    assert world.run(people.user_detail, SURGERY, "admin") == Denied("There is no such user.")
+
+
+def test_policy_practices_and_log_are_those_of_the_account(world):
+    add(world)
+    world.run(practices.add_practice, SURGERY, "Main")
+    assert isinstance(world.run(account.set_mode, SURGERY, Mode.REQUIRED, seen=Mode.OPTIONAL), Done)
+    assert world.run(account.show_policy, CLINIC).policy.mode is Mode.OPTIONAL
+    assert [row.name for row in world.run(practices.list_practices, CLINIC)] == ["Main"]
+    events = [entry.event for entry in world.run(audit.list_entries, SURGERY, audit.Filter())]
+    assert events == ["policy.mode_changed", "practice.added", "user.created", "account.created"]
+    assert "practice.added" not in [
+        entry.event for entry in world.run(audit.list_entries, CLINIC, audit.Filter())
+    ]
+
+
+def test_a_practice_of_another_account_is_no_practice(world):
+    add(world)
+    denied = world.run(practices.move_user, SURGERY, "eve", "Main")
+    assert denied == practices.NO_SUCH_PRACTICE
+    denied = world.run(practices.rename_practice, CLINIC, "Old Town", "New Town")
+    assert denied == practices.NO_SUCH_PRACTICE
