@@ -1,0 +1,20 @@
+"""What the journeys share."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.clinic import Clinic
+
+
+@pytest.fixture
+async def clinic(tmp_path: Path, require_program) -> AsyncIterator[Clinic]:
+    found = Clinic(
+        tmp_path, require_program("ssh"), require_program("ssh-keygen"), require_program("oathtool")
+    )
+    yield found
+    for terminal in found.open:
+        await terminal.kill()
+    if found.server is not None and found.server.returncode is None:
+        found.server.kill()
+        await found.server.wait()
