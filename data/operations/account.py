@@ -11,6 +11,7 @@ from data.operations.actors import Acting, Actor, Operator, authorise, find_acco
 from data.operations.directory import NewUser, create_user
 from data.operations.people import status_column
 from data.operations.permanence import items_of
+from data.operations.remembered import shorten
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import names
 from data.rules.events import Event
@@ -18,6 +19,7 @@ from data.rules.facts import Mode, Policy, Status
 from data.rules.permanence import passes
 from data.rules.permissions import Action, action_to_enter, permits
 from data.rules.policy import may_enter_mode
+from data.rules.remembering import MAX_DAYS, period_in_words
 from data.storage import models
 from data.store import Tx
 
@@ -124,7 +126,7 @@ def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    after = Policy(mode)
+    after = replace(acting.policy, mode=mode)
     people = _count(acting, after)
     table = models.User
     pending = (
@@ -175,6 +177,29 @@ def set_mode(
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     audit.record(tx, acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
     return Done(f"The mode is now {mode.value}.")
+
+
+def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | RefusedOrStale:
+    """Change for how many days an address is remembered; `seen` is the number decided upon.
+
+    Fewer days shorten what is remembered already, none forget it; more days lengthen nothing.
+    """
+    acting = authorise(tx, actor, Action.SET_POLICY)
+    if not isinstance(acting, Acting):
+        return acting
+    if not 0 <= days <= MAX_DAYS:
+        return Denied(f"Addresses are remembered for 0 to {MAX_DAYS} days.")
+    before = acting.policy.remember_days
+    if before != seen:
+        return Denied(f"Someone else changed the days to {before} meanwhile. Look again first.")
+    if before == days:
+        return Denied(f"Addresses are remembered for {days} days already.")
+    if refused := stale(tx, acting):
+        return refused
+    models.Account.update(remember_days=days).where(models.Account.id == acting.account_id).execute()
+    shorten(acting.account_id, days)
+    audit.record(tx, acting, Event.REMEMBER_DAYS_CHANGED, before=before, after=days)
+    return Done(f"From now on: {period_in_words(days)}.")
 
 
 def _mode_refusal(acting: Acting, mode: Mode) -> str | None:

@@ -83,7 +83,7 @@ class ActingUser:
 
 def policy_of(account: models.Account) -> Policy:
     """Read an account's policy."""
-    return Policy(Mode(account.mode))
+    return Policy(Mode(account.mode), account.remember_days)
 
 
 def roles_of(user: models.User) -> frozenset[Role]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from data.operations import audit
 from data.operations.actors import app_factor_of
+from data.operations.remembered import forget
 from data.rules import recovery, totp
 from data.rules.events import Event
 from data.rules.facts import Application
@@ -126,6 +127,7 @@ def _count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedN
     if left:
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
+    forget(user.id)
     _write(tx, Event.LOCKED, user, asker)
     return LockedNow()
 

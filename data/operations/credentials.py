@@ -6,6 +6,7 @@ from data.operations import audit, codes
 from data.operations.actors import ActingUser, Actor, Member, code_is_asked, own, stale
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow
 from data.operations.directory import Found, add_key_row, find_to_reset
+from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
 from data.operations.signin import FirstFactorRejected, Origin, find_candidate, prove_fresh_password
 from data.rules import passwords, publickeys
@@ -14,6 +15,7 @@ from data.rules.facts import FirstFactor
 from data.rules.names import storable
 from data.rules.permissions import Action
 from data.rules.policy import MustChangePassword, Refusal
+from data.rules.remembering import password_credential
 from data.storage import models
 from data.store import Store, Tx
 
@@ -65,7 +67,7 @@ def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOr
         return refusal
     credential = _set_password(me.user, password_hash, one_time=False)
     if me.session.first_factor == FirstFactor.PASSWORD.value:
-        models.Session.update(credential=f"password:{credential}").where(
+        models.Session.update(credential=password_credential(credential)).where(
             models.Session.id == me.session.id
         ).execute()
     audit.record(tx, me.acting, Event.PASSWORD_CHANGED, me.user.name)
@@ -120,6 +122,7 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     if name is None and owner.user.password_hash is None and table.select().where(mine).count() == 1:
         return Denied("That is your only way to sign in. Add another key or set a password first.")
     table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
+    forget(owner.user.id, credential=fingerprint)
     audit.record(tx, owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
     return Done(f"Key {fingerprint} removed.")
 
@@ -190,6 +193,7 @@ def _set_password(user: models.User, password_hash: str, *, one_time: bool) -> i
     models.User.update(password_hash=password_hash, one_time_password=one_time, credential=credential).where(
         models.User.id == user.id
     ).execute()
+    forget(user.id)
     return credential
 
 

@@ -8,6 +8,7 @@ from data.operations.actors import Acting, ActingUser, Actor, authorise, own, ro
 from data.operations.enrollment import remove_factors
 from data.operations.people import find_user
 from data.operations.practices import NO_SUCH_PRACTICE, find_practice
+from data.operations.remembered import NOTHING_REMEMBERED, forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import names
 from data.rules.events import Event
@@ -152,6 +153,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
         if refusal := _keeps_last_admins(found, found.roles):
             return refusal
         _end_sessions(tx, user.id)
+        forget(user.id)
     models.User.update(active=active).where(models.User.id == user.id).execute()
     audit.record(tx, found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
     return Done(f"User {user.name} is {words}.")
@@ -222,6 +224,18 @@ def unlock(tx: Tx, actor: Actor, name: str, reason: str = "") -> Done | Refused:
     models.User.update(locked_at=None, attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
     audit.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=reason)
     return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
+
+
+def forget_addresses(tx: Tx, actor: Actor, name: str, which: int | None = None) -> Done | Refused:
+    """Forget a user's remembered addresses, or one of them: a code is asked there again."""
+    found = _find(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    if not isinstance(found, Found):
+        return found
+    count = forget(found.user.id, which=which)
+    if not count:
+        return Done(NOTHING_REMEMBERED)
+    audit.record(tx, found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
+    return Done(f"Forgotten: {found.user.name} is asked for a code there again.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from data.operations import audit
 from data.operations.actors import ActingUser, Actor, app_factor_of, own, stale
+from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import recovery, totp
 from data.rules.events import Event
@@ -143,11 +144,16 @@ def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
 
 
 def replace_unsaved_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | Refused | None:
-    """Make new recovery codes at sign-in when the last ones were never confirmed as saved."""
+    """Make new recovery codes at sign-in when the last ones were never confirmed as saved.
+
+    Only for someone who gave a code: a remembered address is no second factor to hand some out for.
+    """
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
     if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
+        return None
+    if not me.session.code_proven:
         return None
     return _renew(tx, me)
 
@@ -183,12 +189,15 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
 
 
 def remove_factors(user_id: int, *, lost: bool) -> None:
-    """Remove every factor and recovery code of a user; who is not locked has all attempts again.
+    """Remove every factor, recovery code and remembered address of a user.
+
+    Who is not locked has all attempts again.
 
     `lost` says that the user must enrol anew; it stays so until they did, or until it is disabled.
     """
     removed = models.Factor.delete().where(models.Factor.user == user_id).execute()
     models.RecoveryCode.delete().where(models.RecoveryCode.user == user_id).execute()
+    forget(user_id)
     table = models.User
     table.update(recovery_saved=True).where(table.id == user_id).execute()
     if removed or not lost:

@@ -19,6 +19,7 @@ from data.operations.actors import (
     own,
     policy_of,
 )
+from data.operations.remembered import Remembered, remembered_of
 from data.operations.results import Denied, Refused
 from data.rules.facts import ADMIN_ROLES, Mode, Policy, Role, Status, UserFacts
 from data.rules.names import fold_username, phone_part, storable
@@ -117,6 +118,7 @@ class UserDetail:
     has_password: bool
     one_time_password: bool
     keys: tuple[KeyRow, ...]
+    remembered: tuple[Remembered, ...]
     created_at: datetime
     last_signin_at: datetime | None
     recent: tuple[audit.Entry, ...]
@@ -174,7 +176,7 @@ def user_detail(tx: Tx, actor: Actor, name: str) -> UserDetail | Refused:
     if not isinstance(acting, Acting):
         return acting
     user = find_user(acting, name)
-    return user if isinstance(user, Denied) else _detail(user)
+    return user if isinstance(user, Denied) else _detail(tx, user)
 
 
 def my_profile(tx: Tx, actor: Actor) -> Profile | Refused:
@@ -183,7 +185,7 @@ def my_profile(tx: Tx, actor: Actor) -> Profile | Refused:
     if not isinstance(me, ActingUser):
         return me
     return Profile(
-        _detail(me.user),
+        _detail(tx, me.user),
         may_set_up=may_set_up(me.policy),
         may_turn_off=me.facts.enrolled and may_turn_off(me.policy, me.facts),
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),
@@ -314,7 +316,7 @@ def key_rows(user_id: int) -> tuple[KeyRow, ...]:
     )
 
 
-def _detail(user: models.User) -> UserDetail:
+def _detail(tx: Tx, user: models.User) -> UserDetail:
     account = user.account
     policy, facts = policy_of(account), facts_of(user)
     factor = app_factor_of(user.id)
@@ -338,6 +340,7 @@ def _detail(user: models.User) -> UserDetail:
         has_password=user.password_hash is not None,
         one_time_password=user.one_time_password,
         keys=key_rows(user.id),
+        remembered=remembered_of(tx, user),
         created_at=user.created_at,
         last_signin_at=user.last_signin_at,
         recent=tuple(audit.entries(account.id, audit.Filter(user=user.name), limit=RECENT)),

@@ -1,11 +1,12 @@
 """Signing in: the first factor, the second, and the session that both together open."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data.operations import audit, codes
-from data.operations.actors import facts_of, policy_of
+from data.operations.actors import code_is_asked, facts_of, policy_of
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow, Right
+from data.operations.remembered import is_remembered, remember
 from data.rules import recovery, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.events import Event
@@ -21,6 +22,7 @@ from data.rules.policy import (
     Step,
     next_step,
 )
+from data.rules.remembering import password_credential
 from data.storage import models
 from data.store import Store, Tx
 
@@ -184,7 +186,7 @@ def settle_password(tx: Tx, candidate: Candidate, *, right: bool) -> FirstFactor
     user = _still(candidate) if right else None
     if user is None:
         return _reject(tx, candidate)
-    attempt = _attempt(candidate, user, FirstFactor.PASSWORD, f"password:{user.credential}")
+    attempt = _attempt(candidate, user, FirstFactor.PASSWORD, password_credential(user.credential))
     return _after_first_factor(tx, user, attempt, candidate)
 
 
@@ -204,14 +206,17 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         return TurnedAway(_CREDENTIAL_CHANGED)
     if reason := _ended_meanwhile(user, attempt):
         return _turn_away(tx, user, attempt, reason)
-    step = _step(user, attempt, code=False)
+    proof = _proof(tx, user, attempt)
+    step = _step(user, proof)
     if isinstance(step, Refused):
         return _turn_away(tx, user, attempt, step.reason)
     if not isinstance(step, NeedCode):
-        return _admit(tx, user, attempt, step, method=None)
+        return _admit(tx, user, attempt, step, proof)
     verdict = codes.judge(tx, user, answer, codes.Asker(attempt.origin.application, attempt.origin.address))
     if isinstance(verdict, Right):
-        return _admit(tx, user, attempt, _step(user, attempt, code=True), method=verdict)
+        remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
+        proof = replace(proof, code=True)
+        return _admit(tx, user, attempt, _step(user, proof), proof, method=verdict)
     return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
 
 
@@ -263,10 +268,11 @@ def advance(tx: Tx, session_id: int) -> CodeResult:
     )
     if reason := _ended_meanwhile(user, attempt):
         return _turn_away(tx, user, attempt, reason)
-    step = _step(user, attempt, code=session.code_proven)
+    proof = replace(_proof(tx, user, attempt), code=session.code_proven)
+    step = _step(user, proof)
     if isinstance(step, Refused):
         return _turn_away(tx, user, attempt, step.reason)
-    return _admit(tx, user, attempt, step, method=None)
+    return _admit(tx, user, attempt, step, proof)
 
 
 def _source(candidate: Candidate) -> str:
@@ -293,7 +299,7 @@ def _credential_stands(user: models.User, attempt: Attempt) -> bool:
     """Whether the key is still held, or the password still the one that was proven."""
     if attempt.first_factor is FirstFactor.KEY:
         return _holds_key(user.id, attempt.credential)
-    return attempt.credential == f"password:{user.credential}"
+    return attempt.credential == password_credential(user.credential)
 
 
 def _ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
@@ -316,14 +322,29 @@ def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
     return FirstFactorRejected()
 
 
-def _step(user: models.User, attempt: Attempt, *, code: bool) -> Step:
-    return next_step(policy_of(user.account), facts_of(user), Proof(attempt.first_factor, code=code))
+def _proof(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
+    """Gather what stands proven without a code."""
+    origin = attempt.origin
+    remembered = is_remembered(tx, user, origin.application, origin.address, attempt.credential)
+    return Proof(attempt.first_factor, address_remembered=remembered)
+
+
+def _step(user: models.User, proof: Proof) -> Step:
+    return next_step(policy_of(user.account), facts_of(user), proof)
+
+
+def _rests_on_address(user: models.User, proof: Proof) -> bool:
+    """Whether a code would be asked, were the address not remembered."""
+    return (
+        proof.address_remembered and not proof.code and code_is_asked(policy_of(user.account), facts_of(user))
+    )
 
 
 def _after_first_factor(
     tx: Tx, user: models.User, attempt: Attempt, candidate: Candidate
 ) -> FirstFactorResult:
-    match _step(user, attempt, code=False):
+    proof = _proof(tx, user, attempt)
+    match _step(user, proof):
         case Refused(Refusal.DEACTIVATED):
             return _reject(tx, candidate)
         case Refused(reason):
@@ -331,7 +352,7 @@ def _after_first_factor(
         case NeedCode():
             return CodeNeeded(attempt)
         case step:
-            return _admit(tx, user, attempt, step, method=None)
+            return _admit(tx, user, attempt, step, proof)
 
 
 def _turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
@@ -340,21 +361,27 @@ def _turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> Turn
 
 
 def _admit(
-    tx: Tx, user: models.User, attempt: Attempt, step: Step, *, method: Right | None
+    tx: Tx, user: models.User, attempt: Attempt, step: Step, proof: Proof, *, method: Right | None = None
 ) -> Admitted | TurnedAway:
-    """Open a session, or carry a restricted one on; what the step still asks for keeps it restricted."""
+    """Open a session, or carry a restricted one on; what the step still asks for keeps it restricted.
+
+    A remembered address is no fresh proof: a sensitive act asks for a code at once.
+    """
     if isinstance(step, Refused):
         return _turn_away(tx, user, attempt, step.reason)
     restricted = not isinstance(step, SignedIn)
-    changes = {"restricted": restricted, "credential": attempt.credential}
+    changes: dict[str, object] = {"restricted": restricted, "credential": attempt.credential}
     if method is not None:
         changes |= {"code_proven": True, "fresh_at": tx.now}
+    by_address = isinstance(step, SignedIn) and _rests_on_address(user, proof)
+    if by_address:
+        changes["fresh_at"] = None
     if attempt.session_id is None:
         session_id = _open_session(tx, attempt, changes)
     else:
         session_id = attempt.session_id
         models.Session.update(changes).where(models.Session.id == session_id).execute()
-    _record_admission(tx, user, attempt, step, method)
+    _record_admission(tx, user, attempt, step, _methods(attempt, method, by_address=by_address))
     waiting = isinstance(step, NeedCode)
     return Admitted(
         Session(
@@ -393,8 +420,14 @@ def _within(attempt: Attempt, session_id: int) -> Attempt:
     )
 
 
-def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, method: Right | None) -> None:
-    methods = attempt.first_factor.value + (f" and {method.method}" if method else "")
+def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str:
+    """Say what an admission rests on."""
+    if by_address:
+        return f"{attempt.first_factor.value} from a remembered address"
+    return attempt.first_factor.value + (f" and {method.method}" if method else "")
+
+
+def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, methods: str) -> None:
     match step:
         case MustChangePassword():
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must change the password")

@@ -40,6 +40,9 @@ class Event(StrEnum):
     RECOVERY_SAVED = "recovery.saved"
     RECOVERY_USED = "recovery.used"
     MODE_CHANGED = "policy.mode_changed"
+    REMEMBER_DAYS_CHANGED = "policy.remember_days_changed"
+    ADDRESS_REMEMBERED = "address.remembered"
+    ADDRESSES_FORGOTTEN = "address.forgotten"
 
 
 _SENTENCES: dict[Event, str] = {
@@ -76,6 +79,9 @@ _SENTENCES: dict[Event, str] = {
     Event.RECOVERY_SAVED: "Recovery codes confirmed as saved",
     Event.RECOVERY_USED: "Recovery code used, {left} left",
     Event.MODE_CHANGED: "Mode changed from {before} to {after}",
+    Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after} days, {before} before",
+    Event.ADDRESS_REMEMBERED: "Address remembered until {until}",
+    Event.ADDRESSES_FORGOTTEN: "Remembered addresses forgotten: {count}",
 }
 
 

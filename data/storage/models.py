@@ -71,6 +71,7 @@ class Account(_Table):
     id = AutoField()
     name = CharField(max_length=120, unique=True)
     mode = CharField(max_length=16)
+    remember_days = IntegerField(default=0)
     permanent_at = optional_moment_field()
     permanent_by = CharField(max_length=40, null=True)
     created_at = moment_field()
@@ -174,6 +175,22 @@ class RecoveryCode(_Table):
         indexes = ((("user", "selector"), True),)
 
 
+class RememberedAddress(_Table):
+    """Where a user gave a code: from this address with this first factor none is asked until then."""
+
+    user_id: int
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="remembered", on_delete="CASCADE")
+    address = CharField(max_length=64)
+    credential = CharField(max_length=80)
+    accepted_at = moment_field()
+    until = moment_field()
+
+    class Meta:
+        indexes = ((("user", "address", "credential"), True),)
+
+
 class Session(_Table):
     """Someone who is signed in; a restricted one may only do what its step asks for."""
 
@@ -229,6 +246,7 @@ TABLES: tuple[type[Any], ...] = (
     PublicKey,
     Factor,
     RecoveryCode,
+    RememberedAddress,
     Session,
     AuditEntry,
     FirstFactorFailures,

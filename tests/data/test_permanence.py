@@ -4,6 +4,7 @@ import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
 from data.operations import account, directory, people, permanence
+from data.operations.actors import Operator
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.rules.facts import Mode
 from data.rules.permanence import People, checklist
@@ -28,7 +29,7 @@ def make_permanent(world, actor=OPERATOR, *, seen=Mode.REQUIRED, confirmation="C
 
 
 def lacking(world):
-    items = world.run(permanence.show_checklist, OPERATOR).items
+    items = world.run(permanence.show_checklist, Operator("root", "Clinic")).items
     return [item.lacking for item in items if not item.met]
 
 
@@ -112,8 +113,9 @@ def test_a_locked_system_administrator_cannot_unlock_the_other(ready):
 
 
 def test_people_of_another_account_do_not_count(ready):
-    other = models.Account.create(name="Other", mode="required", created_at=ready.clock.now)
     ready.user("stranger")
+    other = models.Account.create(name="Other", mode="required", created_at=ready.clock.now)
+    assert lacking(ready) == ["missing stranger"]
     ready.set("stranger", account=other)
     assert lacking(ready) == []
 

@@ -19,6 +19,7 @@ from data.operations import (
     people,
     permanence,
     practices,
+    remembered,
     signin,
 )
 from data.operations.actors import Member, Operator
@@ -65,6 +66,9 @@ OPERATIONS = {
     "set_required": lambda world, me: world.run(directory.set_required, me, "bob", required=True),
     "disable_two_factor": lambda world, me: world.run(directory.disable_two_factor, me, "bob"),
     "clear_two_factor": lambda world, me: world.run(directory.clear_two_factor, me, "bob"),
+    "set_remember_days": lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
+    "forget_addresses": lambda world, me: world.run(directory.forget_addresses, me, "bob"),
+    "forget_my_addresses": lambda world, me: world.run(remembered.forget_my_addresses, me),
     "unlock": lambda world, me: world.run(directory.unlock, me, "bob"),
     "set_one_time_password": lambda world, me: world.one_time_password("bob", me),
     "add_key": lambda world, me: world.run(credentials.add_key, me, KEY),

@@ -116,6 +116,14 @@ ACTS = {
         {SECURITY},
         lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
     ),
+    "remember addresses": (
+        {SECURITY},
+        lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
+    ),
+    "forget addresses": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(directory.forget_addresses, me, "anna"),
+    ),
     "turn off": (
         {SYSTEM, SECURITY},
         lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
@@ -136,6 +144,13 @@ def people_there(world: World) -> World:
     world.user("anna", key=credentials.publickeys.parse(KEY))
     world.enrol("anna")
     world.run(practices.add_practice, OPERATOR, "North")
+    models.RememberedAddress.create(
+        user=world.row("anna"),
+        address="192.0.2.1",
+        credential=FINGERPRINT,
+        accepted_at=world.clock.now,
+        until=world.clock.now,
+    )
     world.user("helper", SUPPORT)
     world.user("system", SYSTEM)
     world.user("security", SECURITY)

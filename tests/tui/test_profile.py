@@ -1,9 +1,10 @@
 """My profile: what users see and do of their own."""
 
 import pytest
-from support.data_world import PASSWORD, totp
+from support.data_world import OPERATOR, PASSWORD, totp
 from support.tui_app import opened
 
+from data.operations import account
 from data.rules.facts import Mode
 from data.storage import models
 from tui.screens.wizard import SetUpScreen
@@ -23,7 +24,7 @@ async def test_the_profile_says_what_the_policy_says_and_how_it_works(world, mod
     world.enrol("anna")
     world.mode(mode)
     async with opened(world, "anna", size=(100, 40)) as person:
-        await person.sees(words, "anna@clinic.example", "How it works", "Asked at every sign-in.")
+        await person.sees(words, "anna@clinic.example", "How it works", "Asked when you sign in.")
         await person.sees("7 wrong codes in a row lock you.", "Phone lost? Type a recovery code instead")
         await person.sees("Recently", "Signed in with password")
 
@@ -171,3 +172,21 @@ async def test_a_confirmation_that_is_not_given_changes_nothing(world):
             await person.presses(no)
             await person.sees_no_more("Turn off two-factor authentication?")
     assert "two_factor.turned_off" not in world.events()
+
+
+async def test_remembered_addresses_are_listed_and_forgotten_one_or_all(world):
+    world.run(account.set_remember_days, OPERATOR, 3, seen=0)
+    world.enrol("anna")
+    for address in ("192.0.2.1", "2001:db8::7"):
+        world.submit(world.attempt("anna", address=address), world.live_code("anna"))
+    async with opened(world, "anna", size=(100, 40)) as person:
+        await person.sees("192.0.2.1 with password, until 2026-03-05", "2001:db8::7 with password")
+        await person.presses("f")
+        await person.sees("Forget which address?", "All of them")
+        await person.presses("down", "enter")
+        await person.sees("✓ Forgotten: a code is asked there again.")
+        await person.sees_no_more("192.0.2.1 with")
+        await person.presses("f", "enter")
+        await person.sees_no_more("2001:db8::7 with", "f Forget addresses")
+        await person.presses("f")
+        await person.sees("✗ No address is remembered.")

@@ -193,3 +193,29 @@ async def test_each_mode_has_a_key_and_escape_undoes_the_choice(world, key, mode
         await person.presses("escape")
         await person.sees("(•) Optional")
         assert sum(button.value for button in person.app.screen.query(RadioButton)) == 1
+
+
+async def test_the_days_of_remembering_are_chosen_and_said(world):
+    async with opened(world, "admin", size=(80, 30)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("Remembered addresses", "d Change: now a code at every sign-in")
+        await person.presses("d")
+        await person.sees("0: a code at every sign-in", "7: no code for 7 days")
+        await person.presses("down", "down", "enter")
+        await person.sees("✓ From now on: no code for 2 days", "d Change: now no code for 2 days")
+        await person.clicks("d Change: now no code")
+        await person.sees("0: a code at every sign-in")
+        await person.presses("home", "enter")
+        await person.sees("✓ From now on: a code at every sign-in.")
+    assert world.events(last=2) == ["policy.remember_days_changed"] * 2
+
+
+async def test_support_cannot_change_the_days(world, supporter):
+    async with opened(world, supporter, size=(80, 30)) as person:
+        await person.sees("2 Users")
+        await person.presses("3", "d")
+        await person.sees("7: no code for 7 days")
+        await person.presses("down", "enter")
+        await person.sees("✗ Only a security administrator can")
+    assert models.Account.get().remember_days == 0

@@ -6,6 +6,7 @@ from data.operations import account, permanence
 from data.operations.account import ModePreview, PolicyView
 from data.operations.permanence import Checklist
 from data.rules.facts import Mode
+from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.text import safe
 from data.storage.home import Home
 from tui.cli.installation import InAccount, Installation, confirmed, installation, on_a_terminal, refuse, say
@@ -32,6 +33,7 @@ def show(home: Home, as_json: bool) -> None:
             {
                 "account": view.account,
                 "mode": view.policy.mode.value,
+                "remember_days": view.policy.remember_days,
                 "permanent_since": iso(view.permanent_since),
                 "permanent_by": view.permanent_by,
                 "people": {status.value: count for status, count in sorted(view.people.items())},
@@ -40,6 +42,7 @@ def show(home: Home, as_json: bool) -> None:
         return
     click.echo(f"Account  {safe(view.account)}")
     click.echo(f"Mode     {_mode_line(view)}")
+    click.echo(f"Asked    {period_in_words(view.policy.remember_days)}")
     for status, count in sorted(view.people.items()):
         click.echo(f"{count:7}  {status.value}")
 
@@ -64,22 +67,35 @@ def show_checklist(home: Home, as_json: bool) -> None:
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
     "  twofold policy set --mode off --yes\n"
-    "  twofold policy set --mode permanent --confirm Clinic\n",
+    "  twofold policy set --mode permanent --confirm Clinic\n"
+    "  twofold policy set --remember-days 3\n",
 )
 @click.option(
     "--mode",
     "wanted",
     type=click.Choice([mode.value for mode in Mode]),
-    required=True,
     help="Who must use two-factor authentication; permanent can never be left again.",
 )
 @click.option("--confirm", "confirmation", metavar="NAME", help="For permanent: the name of the account.")
+@click.option(
+    "--remember-days",
+    type=click.IntRange(0, MAX_DAYS),
+    help="Days without a code from the same address with the same first factor; 0 asks every time.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
-def set_policy(home: Home, wanted: str, confirmation: str | None, yes: bool) -> None:
-    """Change the mode, after showing whom that affects."""
+def set_policy(
+    home: Home, wanted: str | None, confirmation: str | None, remember_days: int | None, yes: bool
+) -> None:
+    """Change the mode, after showing whom that affects, or for how long addresses are remembered."""
+    if wanted is None and remember_days is None:
+        raise click.UsageError("Say what to change: --mode or --remember-days.")
     with installation(home) as here:
-        _set_mode(here, Mode(wanted), confirmation, yes=yes)
+        if wanted is not None:
+            _set_mode(here, Mode(wanted), confirmation, yes=yes)
+        if remember_days is not None:
+            seen = confirmed(here.store.run_now(account.show_policy, here.operator)).policy.remember_days
+            say(here.store.run_now(account.set_remember_days, here.operator, remember_days, seen=seen))
 
 
 def _set_mode(here: Installation, mode: Mode, confirmation: str | None, *, yes: bool) -> None:

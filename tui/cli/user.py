@@ -251,6 +251,15 @@ def unlock(home: Home, name: str, reason: str) -> None:
         say(here.store.run_now(directory.unlock, here.operator, name, reason))
 
 
+@user.command(epilog="\b\nExample:\n  twofold user forget ben\n")
+@click.argument("name")
+@click.pass_obj
+def forget(home: Home, name: str) -> None:
+    """Forget the addresses from which a user is not asked for a code."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.forget_addresses, here.operator, name))
+
+
 @user.command(epilog="\b\nExample:\n  twofold user deactivate ben\n")
 @click.argument("name")
 @click.pass_obj
@@ -399,6 +408,10 @@ def _detail_json(detail: UserDetail) -> dict[str, object]:
         "has_password": detail.has_password,
         "one_time_password": detail.one_time_password,
         "keys": [_key_json(row) for row in detail.keys],
+        "remembered": [
+            {"address": row.address, "first_factor": row.first_factor, "until": iso(row.until)}
+            for row in detail.remembered
+        ],
         "created_at": iso(detail.created_at),
         "last_signin_at": iso(detail.last_signin_at),
     }
@@ -421,6 +434,12 @@ def _detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
         ("Locked", when(detail.locked_at)),
         ("Password", password_state if detail.has_password else "none"),
         ("SSH keys", ", ".join(row.fingerprint for row in detail.keys) or "-"),
+        ("Remembered", _remembered_line(detail)),
         ("Created", when(detail.created_at)),
         ("Last sign-in", when(detail.last_signin_at)),
     ]
+
+
+def _remembered_line(detail: UserDetail) -> str:
+    rows = [f"{row.address} ({row.first_factor}) until {when(row.until)}" for row in detail.remembered]
+    return ", ".join(rows) or "-"

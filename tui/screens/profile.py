@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations import credentials, directory, enrollment, people
+from data.operations import credentials, directory, enrollment, people, remembered
 from data.operations.directory import UserChanges
 from data.operations.people import Profile, UserDetail
 from data.operations.results import Denied, Done
@@ -18,10 +18,10 @@ from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
 from tui.screens.recovery_codes import RecoveryCodesScreen
-from tui.screens.user_actions import add_key, edit, remove_key
+from tui.screens.user_actions import add_key, choose_address, edit, remove_key
 from tui.screens.wizard import enrol
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.facts import Facts, activity_lines, key_lines
+from tui.widgets.facts import Facts, activity_lines, address_lines, key_lines
 from tui.widgets.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 
 
@@ -37,6 +37,7 @@ class ProfileScreen(MainScreen):
         Binding("e", "edit", "Edit", tooltip="Edit name, address and phone number"),
         Binding("k", "add_key", "Add SSH key", show=False),
         Binding("x", "remove_key", "Remove SSH key", show=False),
+        Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -138,6 +139,17 @@ class ProfileScreen(MainScreen):
             await remove_key(self, profile.detail.keys, None)
             await self.read()
 
+    @working
+    async def action_forget(self) -> None:
+        """Forget one of the remembered addresses, or all."""
+        profile = await self.app.inquire(people.my_profile)
+        if profile is None:
+            return
+        chosen = await choose_address(self, profile.detail.remembered)
+        if chosen is not None:
+            await self.app.perform(remembered.forget_my_addresses, chosen[0])
+        await self.read()
+
 
 def _offers(profile: Profile) -> list[Offer]:
     enrolled = profile.detail.enrolled_at is not None
@@ -154,6 +166,7 @@ def _offers(profile: Profile) -> list[Offer]:
         Offer("e", "Edit", "edit"),
         Offer("k", "Add SSH key", "add_key"),
         Offer("x", "Remove SSH key", "remove_key"),
+        *([Offer("f", "Forget addresses", "forget")] if profile.detail.remembered else []),
     ]
 
 
@@ -171,6 +184,7 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("Practice", f"{mine.practice}, {mine.account}"),
         ("Roles", roles_in_words(mine.roles)),
         ("SSH keys", key_lines(mine.keys)),
+        *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),
         ("", ""),
         ("How it works", "\n".join(HOW_IT_WORKS)),

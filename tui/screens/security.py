@@ -14,12 +14,15 @@ from data.operations import account, permanence
 from data.operations.account import ModePreview, PolicyView
 from data.operations.results import Denied
 from data.rules.facts import Mode, Status
+from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.text import safe
 from tui.dialogs import consequences
+from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
+from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.status_line import Tone
 from tui.widgets.toggles import Choice
 from tui.widgets.words import counted, moment
@@ -38,6 +41,7 @@ class SecurityScreen(MainScreen):
         Binding("r", "choose('required')", "Required"),
         Binding("m", "choose('permanent')", "Permanent"),
         Binding("a", "apply", "Apply"),
+        Binding("d", "remember_days", "Days", show=False, tooltip="Days for which addresses are remembered"),
         Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
     ]
 
@@ -56,6 +60,8 @@ class SecurityScreen(MainScreen):
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
+            Label("Remembered addresses", classes="title"),
+            ActionBar(),
         ):
             scroll.compose_add_child(part)
         yield scroll
@@ -68,6 +74,8 @@ class SecurityScreen(MainScreen):
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
         self._show_padlock(view)
+        asked = f"Change: now {period_in_words(view.policy.remember_days)}"
+        self.query_one(ActionBar).offer([Offer("d", asked, "remember_days")])
         for button in self.query(RadioButton):
             is_permanent = button.name == Mode.PERMANENT.value
             button.display = not is_permanent or self._offers_permanent
@@ -144,6 +152,19 @@ class SecurityScreen(MainScreen):
         """Choose the present mode again."""
         if self._view is not None:
             self.action_choose(self._view.policy.mode.value)
+
+    @working
+    async def action_remember_days(self) -> None:
+        """Choose for how many days addresses are remembered."""
+        view = await self.app.inquire(account.show_policy)
+        if view is None:
+            return
+        seen = view.policy.remember_days
+        choices = [(f"{days}: {period_in_words(days)}", days) for days in range(MAX_DAYS + 1)]
+        chosen = await self.app.push_screen_wait(ChooseDialog("Remember addresses for days", choices, seen))
+        if chosen is not None and chosen[0] != seen:
+            await self.app.perform(account.set_remember_days, chosen[0], seen=seen)
+        await self.read()
 
     @working
     async def action_apply(self) -> None:

@@ -9,6 +9,7 @@ from data.operations import credentials, directory, people, practices
 from data.operations.credentials import OneTimePassword
 from data.operations.directory import UserChanges
 from data.operations.people import KeyRow, UserDetail
+from data.operations.remembered import NOTHING_REMEMBERED, Remembered
 from data.operations.results import Denied, Done
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -21,6 +22,7 @@ from tui.screens.acting import working
 from tui.screens.base import MainScreen
 from tui.widgets.action_bar import Offer
 from tui.widgets.status_line import Tone
+from tui.widgets.words import moment
 
 
 class UserActionsScreen(MainScreen):
@@ -218,6 +220,16 @@ async def add_key(screen: MainScreen, name: str | None) -> None:
             screen.app.settle(result)
             return
         fault = result.message
+
+
+async def choose_address(screen: MainScreen, rows: tuple[Remembered, ...]) -> tuple[int | None] | None:
+    """Ask which remembered address to forget; None in the tuple stands for all of them."""
+    if not rows:
+        screen.app.settle(Denied(NOTHING_REMEMBERED))
+        return None
+    choices: list[tuple[str, int | None]] = [("All of them", None)]
+    choices += [(f"{row.address} with {row.first_factor}, until {moment(row.until)}", row.id) for row in rows]
+    return await screen.app.push_screen_wait(ChooseDialog("Forget which address?", choices))
 
 
 async def remove_key(screen: MainScreen, keys: tuple[KeyRow, ...], name: str | None) -> None:

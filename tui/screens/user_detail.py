@@ -7,18 +7,23 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
+from data.operations import directory
 from data.operations.people import UserDetail
 from data.rules.facts import Mode
-from tui.screens.user_actions import UserActionsScreen, offers_for
-from tui.widgets.action_bar import ActionBar
-from tui.widgets.facts import Facts, activity_lines, key_lines
+from tui.screens.acting import working
+from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
+from tui.widgets.action_bar import ActionBar, Offer
+from tui.widgets.facts import Facts, activity_lines, address_lines, key_lines
 from tui.widgets.words import moment, roles_in_words
 
 
 class UserDetailScreen(UserActionsScreen):
     """All that is known of a user, with what can be done."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
+        Binding("escape", "back", "Back"),
+    ]
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -40,12 +45,28 @@ class UserDetailScreen(UserActionsScreen):
         user = await self.look_up()
         if user is None:
             return
-        self.query_one(ActionBar).offer(offers_for(user))
+        self.query_one(ActionBar).offer(_offers(user))
         self.query_one(Facts).show(_facts(user), self.size.width)
+
+    @working
+    async def action_forget(self) -> None:
+        """Forget one of the remembered addresses, or all."""
+        user = await self.look_up()
+        if user is None:
+            return
+        chosen = await choose_address(self, user.remembered)
+        if chosen is not None:
+            await self.app.perform(directory.forget_addresses, user.name, chosen[0])
+        await self.read()
 
     def action_back(self) -> None:
         """Go back to the table."""
         self.dismiss(None)
+
+
+def _offers(user: UserDetail) -> list[Offer]:
+    forget = [Offer("f", "Forget addresses", "forget")] if user.remembered else []
+    return offers_for(user) + forget
 
 
 def _facts(user: UserDetail) -> list[tuple[str, str]]:
@@ -69,6 +90,7 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
         ("", ""),
         ("Password", _password(user)),
         ("SSH keys", key_lines(user.keys)),
+        *([("Remembered", address_lines(user.remembered))] if user.remembered else []),
         ("Last sign-in", moment(user.last_signin_at)),
         ("Created", moment(user.created_at)),
         ("", ""),

@@ -8,6 +8,7 @@ from textual.widgets import Static
 
 from data.operations.audit import Entry
 from data.operations.people import KeyRow
+from data.operations.remembered import Remembered
 from data.rules.text import safe
 from tui.widgets.words import day, moment
 
@@ -34,6 +35,12 @@ def key_lines(keys: Sequence[KeyRow]) -> str:
         for key in keys
     ]
     return "\n".join(lines) or "none"
+
+
+def address_lines(remembered: Sequence[Remembered]) -> str:
+    """Write remembered addresses, one a line."""
+    lines = [f"{row.address} with {row.first_factor}, until {moment(row.until)}" for row in remembered]
+    return "\n".join(lines) or "none, a code is asked every time"
 
 
 def activity_lines(entries: Sequence[Entry]) -> str:

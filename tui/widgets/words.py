@@ -15,7 +15,7 @@ _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECUR
 
 HOW_IT_WORKS = (
     "Beside your password or SSH key: a code that only your phone shows.",
-    "Asked at every sign-in. A code is good once, for about a minute.",
+    "Asked when you sign in. A code is good once, for about a minute.",
     f"{ATTEMPTS} wrong codes in a row lock you. A system administrator unlocks.",
     "Phone lost? Type a recovery code instead, or ask an administrator.",
 )

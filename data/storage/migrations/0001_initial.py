@@ -29,6 +29,7 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
     class Account(Model):
         name = CharField(unique=True, max_length=120)
         mode = CharField(max_length=16)
+        remember_days = IntegerField(default=0)
         permanent_at = BigIntegerField(null=True)
         permanent_by = CharField(null=True, max_length=40)
         created_at = BigIntegerField()
@@ -115,6 +116,18 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
             table_name = "recovery_code"
             indexes = ((("user", "selector"), True),)
 
+    class RememberedAddress(Model):
+        user = ForeignKeyField(User, on_delete="CASCADE")
+        address = CharField(max_length=64)
+        credential = CharField(max_length=80)
+        accepted_at = BigIntegerField()
+        until = BigIntegerField()
+
+        class Meta:
+            database = db
+            table_name = "remembered_address"
+            indexes = ((("user", "address", "credential"), True),)
+
     class Session(Model):
         user = ForeignKeyField(User, on_delete="CASCADE")
         application = CharField(max_length=16)
@@ -168,6 +181,7 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
             PublicKey,
             Factor,
             RecoveryCode,
+            RememberedAddress,
             Session,
             AuditEntry,
             FirstFactorFailures,

@@ -42,3 +42,18 @@ def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
     for mode in Mode:
         left = clinic("policy", "set", "--mode", mode.value, "--yes", "--confirm", "Clinic")
         assert (left.status, "permanent" in left.err) == (1, True)
+
+
+def test_the_days_of_remembering_are_set_shown_and_bounded(clinic):
+    assert "Asked    a code at every sign-in" in clinic("policy", "show").out
+    done = clinic("policy", "set", "--remember-days", "3")
+    assert (done.status, done.out[:12]) == (0, "From now on:")
+    assert json.loads(clinic("policy", "show", "--json").out)["remember_days"] == 3
+    assert clinic("policy", "set", "--remember-days", "8").status == 2
+    assert "Say what to change" in clinic("policy", "set").err
+
+
+def test_forgetting_says_when_there_is_nothing(clinic):
+    assert clinic("user", "forget", "anna").out == "No address is remembered.\n"
+    assert json.loads(clinic("user", "show", "anna", "--json").out)["remembered"] == []
+    assert clinic("user", "forget", "nobody").err == "twofold: There is no such user.\n"
