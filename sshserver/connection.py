@@ -123,6 +123,11 @@ class Connection(asyncssh.SSHServer):
         if self._ssh is not None:
             self._ssh.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
 
+    def abort(self) -> None:
+        """Close the connection without a word, whatever is still to be sent."""
+        if self._ssh is not None:
+            self._ssh.abort()
+
     async def gone(self) -> None:
         """Wait until the connection is closed."""
         await self._gone.wait()

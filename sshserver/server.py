@@ -16,6 +16,7 @@ from sshserver.connection import Connection, House
 from sshserver.gate import Gate, StoreGate
 from sshserver.limits import Limits
 from sshserver.session import AppFactory
+from sshserver.sweep import SWEEP_SECONDS, sweep
 
 _log = logging.getLogger("twofold.ssh")
 _KEY_EXCHANGES: Final = ("curve25519-sha256", "curve25519-sha256@libssh.org", "mlkem768x25519-sha256")
@@ -41,6 +42,10 @@ _LOGIN_SIGNATURES: Final = (
 )
 _RECEIVE_WINDOW: Final = 65536
 _LEAVING_SECONDS: Final = 1.0
+_ENDING_SECONDS: Final = 1.0
+"""What an app gets to end when its session was ended: with the sweep before it and the client's own time
+after it, less than five seconds in all."""
+_CUTTING_OFF_SECONDS: Final = 0.5
 _SHUTTING_DOWN: Final = "The server is shutting down."
 
 
@@ -52,6 +57,7 @@ class Server:
         self._acceptor = acceptor
         self._house = house
         self._closed = asyncio.Event()
+        self._sweep: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -73,18 +79,29 @@ class Server:
         """How many channels there are."""
         return sum(len(connection.sessions) for connection in self._house.connections)
 
+    def session_ids(self) -> set[int]:
+        """Return the numbers of the sessions that the connections were admitted to."""
+        return {known.session_id for known in self._house.connections if known.session_id is not None}
+
+    def follow(self, store: Store, every: float) -> None:
+        """End, from now on and every so many seconds, what `store` says is over."""
+        self._sweep = asyncio.get_running_loop().create_task(sweep(self, store, every), name="sweep")
+
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
         """End the given sessions, telling their users why; return how many were here."""
         wanted = set(session_ids)
         found = [known for known in self._house.connections if known.session_id in wanted]
         for connection in found:
-            self._house.start(self._end(connection, reason))
+            self._house.start(self._end(connection, reason, _ENDING_SECONDS))
         return len(found)
 
     async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
         """Stop: listen no more, tell sessions, close them, and wait until all is recorded."""
         self._acceptor.close()
-        ends = [self._end(connection, reason) for connection in tuple(self._house.connections)]
+        if self._sweep is not None:
+            self._sweep.cancel()
+        seconds = self._house.limits.drain_seconds
+        ends = [self._end(connection, reason, seconds) for connection in tuple(self._house.connections)]
         await asyncio.gather(*ends)
         for _ in range(2):  # Connections that close leave work behind: recording the end of their sessions.
             await asyncio.sleep(0)
@@ -98,17 +115,22 @@ class Server:
         """Wait until `drain` has ended."""
         await self._closed.wait()
 
-    async def _end(self, connection: Connection, reason: str) -> None:
+    async def _end(self, connection: Connection, reason: str, seconds: float) -> None:
+        """Close a connection; apps get some seconds to end, a client that does not read gets as many."""
         tasks = [session.task for session in connection.sessions if session.task is not None]
         for session in tuple(connection.sessions):
             session.end(reason)
         if tasks:
-            await asyncio.wait(tasks, timeout=self._house.limits.drain_seconds)
+            await asyncio.wait(tasks, timeout=seconds)
             # Most clients leave with their last channel; cut off, they would report an error.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(connection.gone(), _LEAVING_SECONDS)
         connection.disconnect(reason)
-        await connection.gone()
+        try:
+            await asyncio.wait_for(connection.gone(), _CUTTING_OFF_SECONDS)
+        except TimeoutError:
+            connection.abort()
+            await connection.gone()
 
 
 async def serve(
@@ -119,9 +141,11 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     limits: Limits | None = None,
+    sweep_seconds: float = SWEEP_SECONDS,
 ) -> Server:
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
+    Sessions that the store says are over are closed within `sweep_seconds` and a little.
     `port` 0 picks a free one. The self-test has passed when this returns.
 
     Raises:
@@ -131,7 +155,9 @@ async def serve(
     """
     crash.contain_loop_errors(asyncio.get_running_loop())
     await selftest.run(listen)
-    return await listen(StoreGate(store), host_key, make_app, host, port, limits or Limits())
+    server = await listen(StoreGate(store), host_key, make_app, host, port, limits or Limits())
+    server.follow(store, sweep_seconds)
+    return server
 
 
 async def listen(

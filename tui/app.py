@@ -1,15 +1,16 @@
 """The app: one person's session, in one terminal."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
 from textual.command import Provider
 from textual.theme import Theme
 
-from data.operations import signin
+from data.operations import sessions, signin
 from data.operations.signin import Origin, Session
-from data.store import Clock, Store
+from data.store import Clock, Store, StoreUnavailableError
 from sshserver.terminal import Colours, Terminal
 from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands
 from tui.screens.acting import ActingApp, in_background
@@ -19,6 +20,7 @@ from tui.screens.journey import SIGNED_OUT, lead_to_console
 from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen
 from tui.screens.security import SecurityScreen
+from tui.screens.sessions import SessionsScreen
 from tui.screens.users import UsersScreen
 
 _PLACES: list[tuple[str, str, type[MainScreen]]] = [
@@ -27,6 +29,7 @@ _PLACES: list[tuple[str, str, type[MainScreen]]] = [
     ("security", "Security", SecurityScreen),
     ("activity", "Activity", ActivityScreen),
     ("practices", "Practices", PracticesScreen),
+    ("sessions", "Sessions", SessionsScreen),
 ]
 _THEMES = (
     Theme(
@@ -82,6 +85,8 @@ class TwofoldApp(ActingApp):
     line for the person, or None.
     """
 
+    LOOK_SECONDS: ClassVar[float] = 2.0
+    """How often the app looks whether a session that it opened was ended elsewhere."""
     TITLE = "Twofold"
     CSS_PATH = "app.tcss"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 - declared so by Textual.
@@ -104,8 +109,21 @@ class TwofoldApp(ActingApp):
         self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Begin; a session that was opened here is watched here, one from outside by its server."""
         in_background(self, partial(lead_to_console, self, self._origin), "journey")
+        if self._opens_session:
+            self.set_interval(
+                self.LOOK_SECONDS, lambda: in_background(self, self._look, "watching", latest_only=True)
+            )
+
+    async def _look(self) -> None:
+        """Leave when the session was ended elsewhere."""
+        if self.session is None:
+            return
+        with suppress(StoreUnavailableError):
+            over = await self.store.read(sessions.ended_among, [self.session.id])
+            if reason := over.get(self.session.id):
+                self.exit(reason)
 
     async def on_unmount(self) -> None:
         """End the session that was opened here; one that came from outside is ended there."""

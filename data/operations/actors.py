@@ -146,7 +146,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
         )
     session = models.Session.get_or_none(models.Session.id == actor.session_id)
     if session is None or session.ended_at is not None:
-        return SessionOver()
+        return SessionOver(session.ended_because) if session and session.ended_because else SessionOver()
     user = session.user
     facts = facts_of(user)
     if not facts.active:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.results import Refused
@@ -90,8 +91,28 @@ def list_entries(
     return entries(acting.account_id, which, before=before, limit=limit)
 
 
+def export_entries(
+    tx: Tx, actor: Actor, which: Filter, *, after: int = 0, limit: int = 500
+) -> list[Entry] | Refused:
+    """Read the log from the oldest row forwards; `after` is the last row's id of the page before."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.AuditEntry
+    found = _matching(acting.account_id, which).where(table.id > after)
+    return [_entry(row) for row in found.order_by(table.id).limit(limit)]
+
+
 def entries(account_id: int, which: Filter, *, before: int | None = None, limit: int = 50) -> list[Entry]:
     """Read rows of one account, newest first."""
+    table = models.AuditEntry
+    query = _matching(account_id, which)
+    if before is not None:
+        query = query.where(table.id < before)
+    return [_entry(row) for row in query.order_by(table.id.desc()).limit(limit)]
+
+
+def _matching(account_id: int, which: Filter) -> Any:
     table = models.AuditEntry
     query = table.select().where(table.account == account_id)
     if which.user:
@@ -101,9 +122,7 @@ def entries(account_id: int, which: Filter, *, before: int | None = None, limit:
         query = query.where(table.event.startswith(storable(which.event)))
     if which.since:
         query = query.where(table.at >= which.since)
-    if before is not None:
-        query = query.where(table.id < before)
-    return [_entry(row) for row in query.order_by(table.id.desc()).limit(limit)]
+    return query
 
 
 def _entry(row: models.AuditEntry) -> Entry:

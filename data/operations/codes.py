@@ -6,10 +6,11 @@ from typing import Literal
 from data.operations import audit
 from data.operations.actors import app_factor_of
 from data.operations.remembered import forget
+from data.operations.sessions import end_sessions_of_user
 from data.rules import recovery, totp
 from data.rules.events import Event
 from data.rules.facts import Application
-from data.rules.policy import ATTEMPTS
+from data.rules.policy import ATTEMPTS, Refusal
 from data.storage import models
 from data.store import Tx
 
@@ -128,6 +129,7 @@ def _count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedN
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
     forget(user.id)
+    end_sessions_of_user(tx, user.id, Refusal.LOCKED)
     _write(tx, Event.LOCKED, user, asker)
     return LockedNow()
 

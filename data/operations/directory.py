@@ -10,14 +10,18 @@ from data.operations.people import find_user
 from data.operations.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.remembered import NOTHING_REMEMBERED, forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.sessions import end_sessions_of_user
 from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import ADMIN_ROLES, Mode, Role
 from data.rules.permissions import Action, action_to_grant, outranks, permits
-from data.rules.policy import ATTEMPTS
+from data.rules.policy import ATTEMPTS, Refusal
 from data.rules.publickeys import PublicKey
 from data.storage import models
 from data.store import Tx
+
+_LOST_A_ROLE = "An administrator took a role from you. Sign in again."
+_DATA_CLEARED = "An administrator cleared your two-factor data. Sign in again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
             return Denied("You cannot deactivate yourself. Another system administrator can.")
         if refusal := _keeps_last_admins(found, found.roles):
             return refusal
-        _end_sessions(tx, user.id)
+        end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
         forget(user.id)
     models.User.update(active=active).where(models.User.id == user.id).execute()
     audit.record(tx, found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
@@ -174,6 +178,8 @@ def set_roles(
     models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
     for role in roles:
         models.UserRole.insert(user=found.user.id, role=role.value).execute()
+    if found.roles - roles:
+        end_sessions_of_user(tx, found.user.id, _LOST_A_ROLE)
     audit.record(
         tx, found.acting, Event.ROLES_CHANGED, found.user.name, roles=", ".join(sorted(roles)) or "none"
     )
@@ -271,7 +277,9 @@ def _remove_two_factor(tx: Tx, actor: Actor, name: str, *, keep_flag: bool) -> D
     if not isinstance(found, Found):
         return found
     remove_factors(found.user.id, lost=keep_flag)
-    if not keep_flag:
+    if keep_flag:
+        end_sessions_of_user(tx, found.user.id, _DATA_CLEARED)
+    else:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
     audit.record(tx, found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"
@@ -325,11 +333,6 @@ def _keeps_last_admins(found: Found, lost: Iterable[Role]) -> Denied | None:
         if not others.exists():
             return Denied(f"{found.user.name} is the last active {role.label}. Make someone else one first.")
     return None
-
-
-def _end_sessions(tx: Tx, user_id: int) -> None:
-    table = models.Session
-    table.update(ended_at=tx.now).where((table.user == user_id) & table.ended_at.is_null()).execute()
 
 
 def _checked(**given: str) -> dict[str, str] | Denied:

@@ -143,7 +143,7 @@ def list_users(tx: Tx, actor: Actor, query: UserQuery) -> UserPage | Refused:
     total = matching.count()
     rows = list(_page(matching, query))
     shown = rows[: query.limit]
-    roles = _roles_by_user(row.id for row in shown)
+    roles = roles_by_user(row.id for row in shown)
     practices = {
         row.id: row.name
         for row in models.Practice.select().where(models.Practice.account == acting.account_id)
@@ -294,7 +294,8 @@ def _row(
     )
 
 
-def _roles_by_user(user_ids: Iterable[int]) -> dict[int, frozenset[Role]]:
+def roles_by_user(user_ids: Iterable[int]) -> dict[int, frozenset[Role]]:
+    """Read the roles of several users; who holds none is left out."""
     table = models.UserRole
     held: dict[int, frozenset[Role]] = {}
     for row in table.select().where(table.user.in_(list(user_ids))):

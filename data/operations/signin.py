@@ -256,7 +256,7 @@ def advance(tx: Tx, session_id: int) -> CodeResult:
     """
     session = models.Session.get_or_none(models.Session.id == session_id)
     if session is None or session.ended_at is not None:
-        return TurnedAway(_SESSION_OVER)
+        return TurnedAway((session.ended_because if session else "") or _SESSION_OVER)
     user = session.user
     attempt = Attempt(
         user.id,
@@ -307,7 +307,7 @@ def _ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
     if attempt.session_id is not None:
         session = models.Session.get_or_none(models.Session.id == attempt.session_id)
         if session is None or session.ended_at is not None:
-            return _SESSION_OVER
+            return (session.ended_because if session else "") or _SESSION_OVER
     return None if _credential_stands(user, attempt) else _CREDENTIAL_CHANGED
 
 
@@ -376,12 +376,15 @@ def _admit(
     by_address = isinstance(step, SignedIn) and _rests_on_address(user, proof)
     if by_address:
         changes["fresh_at"] = None
+    methods = _methods(attempt, method, by_address=by_address)
+    if method is not None or by_address or attempt.session_id is None:
+        changes["methods"] = methods
     if attempt.session_id is None:
         session_id = _open_session(tx, attempt, changes)
     else:
         session_id = attempt.session_id
         models.Session.update(changes).where(models.Session.id == session_id).execute()
-    _record_admission(tx, user, attempt, step, _methods(attempt, method, by_address=by_address))
+    _record_admission(tx, user, attempt, step, methods)
     waiting = isinstance(step, NeedCode)
     return Admitted(
         Session(

@@ -13,6 +13,7 @@ class Event(StrEnum):
     SIGNED_IN = "signin.admitted"
     RESTRICTED = "signin.restricted"
     SIGNED_OUT = "signin.ended"
+    SESSION_ENDED = "session.ended"
     CODE_WRONG = "signin.code_wrong"
     CODE_REPLAYED = "signin.code_replayed"
     CODE_FRESH = "signin.code_fresh"
@@ -52,6 +53,7 @@ _SENTENCES: dict[Event, str] = {
     Event.SIGNED_IN: "Signed in with {methods}",
     Event.RESTRICTED: "Restricted sign-in with {methods}: {reason}",
     Event.SIGNED_OUT: "Signed out",
+    Event.SESSION_ENDED: "Session ended by an administrator: from {source}",
     Event.CODE_WRONG: "Wrong code, {left} attempts left",
     Event.CODE_REPLAYED: "Refused a code that was already used",
     Event.CODE_FRESH: "Confirmed with a fresh {method}",

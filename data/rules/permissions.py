@@ -14,6 +14,7 @@ class Action(Enum):
     SEE_PEOPLE = "see the people and the activity", frozenset({SUPPORT, SYSTEM, SECURITY})
     MANAGE_PEOPLE = "manage people", frozenset({SYSTEM})
     MANAGE_PRACTICES = "manage practices", frozenset({SYSTEM})
+    END_SESSIONS = "end sessions of others", frozenset({SYSTEM})
     GRANT_SYSTEM_ROLES = "grant or take the roles support and system administrator", frozenset({SYSTEM})
     GRANT_SECURITY_ROLE = "grant or take the role security administrator", frozenset({SECURITY})
     CONTROL_TWO_FACTOR = "require, disable or clear two-factor authentication", frozenset({SYSTEM, SECURITY})

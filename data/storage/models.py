@@ -199,12 +199,14 @@ class Session(_Table):
     application = CharField(max_length=16)
     address = CharField(max_length=64)
     first_factor = CharField(max_length=16)
+    methods = CharField(max_length=80, default="")
     credential = CharField(max_length=80)
     code_proven = BooleanField(default=False)
     restricted = BooleanField(default=False)
     started_at = moment_field()
     fresh_at = optional_moment_field()
     ended_at = optional_moment_field()
+    ended_because = CharField(max_length=120, default="")
 
 
 class AuditEntry(_Table):

@@ -131,10 +131,10 @@ def test_confirming_a_replacement_ends_the_other_open_replacement(world, anna):
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), signin.Admitted)
 
 
-def test_a_replacement_begun_before_the_data_was_cleared_ends_there(world, anna):
+def test_a_replacement_begun_before_it_was_disabled_ends_there(world, anna):
     world.wizard("anna", anna)
     pending = begin(world, anna)
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(directory.disable_two_factor, OPERATOR, "anna")
     world.wizard("anna", anna)
     assert isinstance(world.run(enrollment.confirm_app, anna, pending, shown(world, pending)), Denied)
 

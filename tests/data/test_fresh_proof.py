@@ -144,7 +144,7 @@ def test_someone_without_an_app_has_no_attempts_to_lose_to_fresh_codes(world):
 
 def test_losing_the_factor_while_a_code_is_asked_locks_nobody(world, boss):
     anna = world.enrol(world.user("anna"))
-    world.run(directory.clear_two_factor, boss, "anna")
+    world.run(directory.disable_two_factor, boss, "anna")
     assert isinstance(world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0]), Denied)
     assert world.row("anna").attempts_left == 7
 

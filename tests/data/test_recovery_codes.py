@@ -39,12 +39,12 @@ def test_they_are_replaced_until_they_are_saved(world, anna):
     assert isinstance(world.submit(world.attempt("anna"), second.recovery_codes[4]), signin.Admitted)
 
 
-@pytest.mark.parametrize("change", ["mode off", "cleared"])
+@pytest.mark.parametrize("change", ["mode off", "disabled"])
 def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
     if change == "mode off":
         world.mode(Mode.OFF)
     else:
-        world.run(directory.clear_two_factor, world.session("admin"), "anna")
+        world.run(directory.disable_two_factor, world.session("admin"), "anna")
     assert world.run(enrollment.replace_unsaved_codes, anna) is None
 
 

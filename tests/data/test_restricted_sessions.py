@@ -16,10 +16,12 @@ from data.operations import (
     credentials,
     directory,
     enrollment,
+    exporting,
     people,
     permanence,
     practices,
     remembered,
+    sessions,
     signin,
 )
 from data.operations.actors import Member, Operator
@@ -48,6 +50,10 @@ OPERATIONS = {
     "list_entries": lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
     "list_users": lambda world, me: world.run(people.list_users, me, people.UserQuery()),
     "user_detail": lambda world, me: world.run(people.user_detail, me, "bob"),
+    "export_people": lambda world, me: world.run(exporting.export_people, me),
+    "export_entries": lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
+    "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
+    "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "my_profile": lambda world, me: world.run(people.my_profile, me),
     "create_user": lambda world, me: world.run(directory.create_user, me, NEW),
     "edit_user": lambda world, me: world.run(

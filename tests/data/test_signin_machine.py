@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from peewee import fn
 from support.data_world import OPERATOR, PassingWorld, totp
 
 from data.operations import credentials, directory, enrollment, signin
@@ -34,6 +35,8 @@ class Person:
     accepted: list[tuple[str, int]] = field(default_factory=list)
     seen_codes: list[str] = field(default_factory=list)
     recovery: dict[str, bool] = field(default_factory=dict)
+    over_up_to: int = 0
+    """Sessions up to this number were ended by a lock or by clearing."""
 
 
 class SignInMachine(RuleBasedStateMachine):
@@ -84,6 +87,8 @@ class SignInMachine(RuleBasedStateMachine):
         elif verdict == "wrong":
             person.attempts -= 1
             person.locked = person.attempts == 0
+            if person.locked:
+                self.end_sessions(person)
         return "locked" if person.locked else verdict
 
     def forget(self, person: Person) -> None:
@@ -174,7 +179,7 @@ class SignInMachine(RuleBasedStateMachine):
         person = self.people[name]
         answer = self.answer_of(person, kind, steps, choice)
         result = self.world.run(credentials.confirm_fresh_code, member, answer)
-        if person.locked:
+        if person.locked or member.session_id <= person.over_up_to:
             assert isinstance(result, SessionOver)
         elif not person.secret:
             assert isinstance(result, Denied)
@@ -195,7 +200,7 @@ class SignInMachine(RuleBasedStateMachine):
     def enrol(self, name, member, *, restricted):
         person = self.people[name]
         begun = self.world.run(enrollment.begin_app, member)
-        if person.locked:
+        if person.locked or member.session_id <= person.over_up_to:
             assert isinstance(begun, SessionOver)
             return
         if self.mode is Mode.OFF or (restricted and person.secret):
@@ -219,6 +224,9 @@ class SignInMachine(RuleBasedStateMachine):
 
     # What administrators and the clock do
 
+    def end_sessions(self, person):
+        person.over_up_to = models.Session.select(fn.MAX(models.Session.id)).scalar() or 0
+
     @rule(name=names)
     def unlock(self, name):
         person = self.people[name]
@@ -235,6 +243,8 @@ class SignInMachine(RuleBasedStateMachine):
         person.lost = not disable and (person.lost or person.secret is not None)
         self.forget(person)
         person.required = person.required and not disable
+        if not disable:
+            self.end_sessions(person)
 
     @rule(name=names)
     def require_or_not(self, name):

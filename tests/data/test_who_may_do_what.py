@@ -5,7 +5,18 @@ from itertools import combinations
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, accounts, audit, credentials, directory, people, permanence, practices
+from data.operations import (
+    account,
+    accounts,
+    audit,
+    credentials,
+    directory,
+    exporting,
+    people,
+    permanence,
+    practices,
+    sessions,
+)
 from data.operations.actors import Actor, Member
 from data.operations.results import Denied, Done, SessionOver
 from data.rules.facts import Mode, Role
@@ -34,6 +45,11 @@ def roles(*held: Role) -> frozenset[Role]:
     return frozenset(held)
 
 
+def open_session(name: str) -> int:
+    """Return the number of a session that a user has open."""
+    return models.Session.get(models.Session.user == models.User.get(models.User.name == name).id).id
+
+
 ACTS = {
     "see the users": (
         {SUPPORT, SYSTEM, SECURITY},
@@ -43,6 +59,22 @@ ACTS = {
     "see the log": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
+    ),
+    "export the users": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(exporting.export_people, me),
+    ),
+    "export the log": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
+    ),
+    "see the sessions": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(sessions.list_sessions, me),
+    ),
+    "end a session": (
+        {SYSTEM},
+        lambda world, me: world.run(sessions.end_session_of, me, open_session("anna")),
     ),
     "see the policy": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(account.show_policy, me)),
     "see the checklist": (
@@ -188,10 +220,11 @@ def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, wh
         assert models.Account.get().mode == "permanent"
 
 
-def test_a_demotion_counts_at_once_in_an_open_session(world):
+def test_a_demotion_ends_the_open_session_and_counts_in_the_next_one(world):
     me = world.person("me", SYSTEM)
     world.run(directory.set_roles, OPERATOR, "me", roles())
-    assert isinstance(world.run(directory.create_user, me, new()), Denied)
+    assert isinstance(world.run(directory.create_user, me, new()), SessionOver)
+    assert isinstance(world.run(directory.create_user, world.session("me"), new()), Denied)
 
 
 @pytest.mark.parametrize("dead", ["ended", "unknown", "deactivated", "locked"])

@@ -1,7 +1,9 @@
 """`twofold audit`: the log of every change and sign-in."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
@@ -9,6 +11,7 @@ from data.operations import audit as log
 from data.operations.audit import Entry, Filter
 from data.rules.names import fold_username
 from data.storage.home import Home
+from tui.cli.exports import export_options, write_records
 from tui.cli.installation import InAccount, Installation, confirmed, installation
 from tui.cli.tables import echo_json, echo_table, iso, when
 
@@ -56,6 +59,37 @@ def list_entries(home: Home, as_json: bool, name: str | None, since: str | None,
             for entry in found
         ],
     )
+
+
+_COLUMNS = ("id", "at", "event", "sentence", "actor", "user", "application", "address", "detail")
+
+
+@audit.command(
+    epilog="\b\nExamples:\n"
+    "  twofold audit export > audit.csv\n"
+    "  twofold audit export --since 30d --format jsonl --output audit.jsonl\n"
+)
+@click.option("--user", "name", help="Only what this user did or what was done to them.")
+@click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
+@export_options
+@click.pass_obj
+def export(home: Home, name: str | None, since: str | None, form: str, output: Path | None) -> None:
+    """Write the log as CSV or JSON Lines, oldest rows first.
+
+    In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    with installation(home) as here:
+        which = Filter(user=_folded(name), since=_moment(since, here.store.services.clock()))
+        write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
+
+
+def _oldest_first(here: Installation, which: Filter) -> Iterator[Entry]:
+    after = 0
+    while page := confirmed(
+        here.store.run_now(log.export_entries, here.operator, which, after=after, limit=_PAGE)
+    ):
+        yield from page
+        after = page[-1].id
 
 
 def _newest(here: Installation, which: Filter, limit: int) -> list[Entry]:

@@ -35,6 +35,7 @@ _COMMANDS = {
     "practice": "tui.cli.practice",
     "policy": "tui.cli.policy",
     "audit": "tui.cli.audit",
+    "session": "tui.cli.session",
 }
 
 

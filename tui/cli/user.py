@@ -1,16 +1,19 @@
 """`twofold user`: people, as the operator manages them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from data.operations import credentials, directory, people, practices
+from data.operations import credentials, directory, exporting, people, practices
+from data.operations.exporting import PersonRecord
 from data.operations.people import UserDetail, UserQuery, UserRow
 from data.rules import passwords, publickeys
 from data.rules.facts import Role, Status
 from data.rules.publickeys import PublicKey
 from data.rules.text import safe
 from data.storage.home import Home
+from tui.cli.exports import export_options, write_records
 from tui.cli.installation import (
     InAccount,
     Installation,
@@ -340,6 +343,60 @@ def remove_key(home: Home, name: str, fingerprint: str) -> None:
     """Remove a public key by its fingerprint."""
     with installation(home) as here:
         say(here.store.run_now(credentials.remove_key, here.operator, fingerprint, name=name))
+
+
+_EXPORTED = (
+    "name",
+    "email",
+    "full_name",
+    "phone",
+    "practice",
+    "require_2fa",
+    "roles",
+    "status",
+    "active",
+    "created_at",
+    "last_signin_at",
+)
+
+
+@user.command(
+    epilog="\b\nExamples:\n"
+    "  twofold user export > people.csv\n"
+    "  twofold user export --format jsonl --output people.jsonl\n"
+)
+@export_options
+@click.pass_obj
+def export(home: Home, form: str, output: Path | None) -> None:
+    """Write all users as CSV or JSON Lines, by name; no secret is among it.
+
+    In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    with installation(home) as here:
+        write_records(map(_record_json, _all_people(here)), _EXPORTED, form, output)
+
+
+def _all_people(here: Installation) -> Iterator[PersonRecord]:
+    after = ""
+    while page := confirmed(here.store.run_now(exporting.export_people, here.operator, after=after)):
+        yield from page
+        after = page[-1].name
+
+
+def _record_json(person: PersonRecord) -> dict[str, object]:
+    return {
+        "name": person.name,
+        "email": person.email,
+        "full_name": person.full_name,
+        "phone": person.phone,
+        "practice": person.practice,
+        "require_2fa": person.require_2fa,
+        "roles": sorted(role.value for role in person.roles),
+        "status": person.status.value,
+        "active": person.active,
+        "created_at": iso(person.created_at),
+        "last_signin_at": iso(person.last_signin_at),
+    }
 
 
 def _key_text(path: Path) -> str:

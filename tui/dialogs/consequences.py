@@ -3,10 +3,11 @@
 from data.operations.account import ModePreview
 from data.operations.people import UserDetail
 from data.operations.permanence import Checklist
+from data.operations.sessions import SessionRow
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
-from tui.widgets.words import MODE_WORDS, counted
+from tui.widgets.words import MODE_WORDS, counted, moment
 
 
 def _without_factor(user: UserDetail, *, required: bool, lost: bool) -> str:
@@ -91,6 +92,16 @@ def activate(user: UserDetail) -> Question:
         f"Activate {user.name}?",
         f"{user.name} can sign in again, with what they had set up before.",
         "Activate",
+    )
+
+
+def end_session(row: SessionRow) -> Question:
+    """Describe ending someone's session."""
+    return Question(
+        f"End the session of {row.user}?",
+        f"From {row.application} {row.address}, since {moment(row.started_at)}. It closes within five "
+        f"seconds. {row.user} can sign in again; to prevent that, deactivate them.",
+        "End",
     )
 
 

@@ -37,6 +37,7 @@ _KINDS: list[tuple[str, str | None]] = [
     ("Passwords", "password."),
     ("SSH keys", "key."),
     ("Policy", "policy."),
+    ("Sessions ended", "session."),
 ]
 _SPANS: list[tuple[str, timedelta | None]] = [
     ("All time", None),

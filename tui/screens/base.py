@@ -59,6 +59,7 @@ class MainScreen(ActingScreen[None]):
         Binding("3", "go('security')", "Security", show=False),
         Binding("4", "go('activity')", "Activity", show=False),
         Binding("5", "go('practices')", "Practices", show=False),
+        Binding("6", "go('sessions')", "Sessions", show=False),
         Binding("q", "sign_out", "Sign out"),
     ]
 

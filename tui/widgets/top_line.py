@@ -12,6 +12,9 @@ from textual.widgets import Static
 from data.rules.text import safe
 from tui.widgets.words import cell
 
+_IN_SHORT = {"profile": "Me"}
+"""Titles that are shorter where not all of them have room."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:
@@ -37,7 +40,20 @@ class TopLine(Vertical):
             yield Static(cell(self._heading.account, 30), id="account", markup=False)
             yield Static(cell(self._heading.person, 32), id="person", markup=False)
         with Horizontal(id="tabs"):
-            for key, name, title in self._places:
-                label = Content.assemble((f" {key} ", "bold"), f"{safe(title)} ")
-                click = Style.from_meta({"@click": f"screen.go('{name}')"})
-                yield Static(label.stylize(click), classes="tab -present" if name == self._present else "tab")
+            for _, name, _ in self._places:
+                yield Static(classes="tab -present" if name == self._present else "tab")
+
+    def on_resize(self) -> None:
+        """Write the tabs as long as there is room for."""
+        labels = [self._label(*place) for place in self._places]
+        if sum(label.cell_length for label in labels) > self.size.width:
+            labels = [
+                self._label(key, name, _IN_SHORT.get(name, title), pad="")
+                for key, name, title in self._places
+            ]
+        for tab, label in zip(self.query(".tab").results(Static), labels, strict=True):
+            tab.update(label)
+
+    def _label(self, key: str, name: str, title: str, pad: str = " ") -> Content:
+        label = Content.assemble((f"{pad}{key} ", "bold"), f"{safe(title)} ")
+        return label.stylize(Style.from_meta({"@click": f"screen.go('{name}')"}))

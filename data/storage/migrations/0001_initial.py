@@ -133,12 +133,14 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
         application = CharField(max_length=16)
         address = CharField(max_length=64)
         first_factor = CharField(max_length=16)
+        methods = CharField(max_length=80, default="")
         credential = CharField(max_length=80)
         code_proven = BooleanField(default=False)
         restricted = BooleanField(default=False)
         started_at = BigIntegerField()
         fresh_at = BigIntegerField(null=True)
         ended_at = BigIntegerField(null=True)
+        ended_because = CharField(max_length=120, default="")
 
         class Meta:
             database = db

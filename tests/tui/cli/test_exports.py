@@ -1,0 +1,120 @@
+"""Exports: CSV and JSON Lines, to standard output or a new file, without ever holding it all."""
+
+import csv
+import io
+import json
+import stat
+
+import pytest
+
+from data.operations import exporting
+from data.operations.people import PAGE
+from data.storage import models
+from tui.cli import audit as audit_cli
+
+
+def crowd(home, count: int) -> None:
+    database = models.database
+    database.connect(reuse_if_open=True)
+    anna = models.User.get(models.User.name == "anna")
+    rows = [
+        {
+            "account": anna.account_id,
+            "practice": anna.practice_id,
+            "name": f"user{number:04}",
+            "email": f"user{number:04}@clinic.example",
+            "full_name": "=1+1" if number == 0 else f'User, "{number}"',
+            "phone": "+4930123456" if number == 0 else None,
+            "attempts_left": 7,
+            "created_at": anna.created_at,
+        }
+        for number in range(count)
+    ]
+    for start in range(0, count, 500):
+        models.User.insert_many(rows[start : start + 500]).execute()
+    database.close()
+
+
+def records(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_people_are_exported_as_csv_with_formulas_neutralised(home, clinic):
+    crowd(home, 3)
+    outcome = clinic("user", "export")
+    assert outcome.status == 0, outcome.err
+    found = {row["name"]: row for row in records(outcome.out)}
+    assert set(found) == {"anna", "user0000", "user0001", "user0002"}
+    assert found["user0000"]["full_name"] == "'=1+1"
+    assert found["user0000"]["phone"] == "'+4930123456"
+    assert found["user0001"]["full_name"] == 'User, "1"'
+    assert found["anna"]["roles"] == "security_admin system_admin"
+    assert (found["anna"]["status"], found["anna"]["require_2fa"]) == ("Pending setup on next login", "no")
+
+
+def test_people_are_exported_as_json_lines_as_they_are(home, clinic):
+    crowd(home, 1)
+    lines = [json.loads(line) for line in clinic("user", "export", "--format", "jsonl").out.splitlines()]
+    assert [line["name"] for line in lines] == ["anna", "user0000"]
+    assert lines[1]["full_name"] == "=1+1"
+    assert lines[1]["phone"] == "+4930123456"
+    assert lines[1]["active"] is True
+
+
+def test_pages_follow_each_other_without_gaps_and_none_is_large(home, clinic, monkeypatch):
+    crowd(home, 1203)
+    asked = []
+    original = exporting.export_people
+
+    def watched(tx, actor, *, after=""):
+        page = original(tx, actor, after=after)
+        asked.append(len(page))
+        return page
+
+    monkeypatch.setattr(exporting, "export_people", watched)
+    names = [row["name"] for row in records(clinic("user", "export").out)]
+    assert names == ["anna", *(f"user{number:04}" for number in range(1203))]
+    assert asked == [500, 500, 204, 0]
+    assert PAGE <= exporting.PAGE
+
+
+def test_no_secret_is_exported(home, clinic):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    for form in ("csv", "jsonl"):
+        assert "argon2" not in clinic("user", "export", "--format", form).out
+
+
+def test_the_log_is_exported_oldest_first_and_agrees_with_the_list(clinic, monkeypatch):
+    monkeypatch.setattr(audit_cli, "_PAGE", 2)
+    for name in ("ben", "eve", "kim"):
+        clinic("user", "add", name, "--email", f"{name}@clinic.example")
+    listed = json.loads(clinic("audit", "list", "--json", "--limit", "0").out)
+    lines = [json.loads(line) for line in clinic("audit", "export", "--format", "jsonl").out.splitlines()]
+    assert lines == listed
+    rows = records(clinic("audit", "export").out)
+    assert [int(row["id"]) for row in rows] == [entry["id"] for entry in listed]
+    assert [row["user"] for row in records(clinic("audit", "export", "--user", "eve").out)] == ["eve"]
+
+
+def test_a_file_is_made_private_and_never_overwritten(tmp_path, clinic):
+    path = tmp_path / "people.csv"
+    before = path.parent.stat().st_mode
+    assert clinic("user", "export", "--output", str(path)).status == 0
+    assert records(path.read_text())[0]["name"] == "anna"
+    path.write_text("mine")
+    outcome = clinic("user", "export", "--output", str(path))
+    assert outcome.status == 1
+    assert "exists already" in outcome.err
+    assert path.read_text() == "mine"
+    assert stat.S_IMODE(before) == stat.S_IMODE(path.parent.stat().st_mode)
+    assert "cannot be written" in clinic("audit", "export", "--output", str(tmp_path / "no" / "x.csv")).err
+
+
+@pytest.mark.parametrize("evil", ["\x1b]0;taken over\x07", "a\x9bb", "tab\there"])
+def test_a_terminal_acts_on_nothing_in_an_export(clinic, evil):
+    models.database.connect(reuse_if_open=True)
+    models.User.update(full_name=evil).execute()
+    models.database.close()
+    for form in ("csv", "jsonl"):
+        out = clinic("user", "export", "--format", form).out
+        assert all(symbol.isprintable() or symbol == "\n" for symbol in out)

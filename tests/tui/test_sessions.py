@@ -1,0 +1,89 @@
+"""Who is signed in, on the screen; and the app on the host, whose session is ended elsewhere."""
+
+from support.data_world import OPERATOR
+from support.tui_app import Person, make_app, opened
+
+from data.operations import sessions
+from data.storage import models
+from tui.app import TwofoldApp
+
+
+async def test_who_is_on_is_shown_with_where_since_when_and_how(world):
+    world.session("anna", address="192.0.2.77")
+    async with opened(world, "admin", size=(120, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("6")
+        await person.sees("sessions open", "newest first", "anna 192.0.2.77 2026-03-02 09:", "password")
+        await person.sees("password and code", "yours")
+        await person.presses("enter")
+        await person.sees("Session of admin", "By: password and code", "State: yours")
+
+
+async def test_a_session_is_ended_after_a_confirmation(world):
+    anna = world.session("anna", address="192.0.2.77")
+    models.Session.update(ended_at=world.clock.now).where(models.Session.id < anna.session_id).execute()
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("6")
+        await person.sees("2 sessions open", "192.0.2.77")
+        await person.presses("down", "e")
+        await person.sees("End the session of anna?", "closes within five seconds")
+        await person.presses("n")
+        assert models.Session.get_by_id(anna.session_id).ended_at is None
+        await person.presses("e")
+        await person.sees("End the session of anna?")
+        await person.presses("y")
+        await person.sees("✓ The session of anna from 192.0.2.77 is ended.", "1 session open")
+        assert models.Session.get_by_id(anna.session_id).ended_because == sessions.ENDED_BY_ADMIN
+
+
+async def test_ones_own_session_is_not_ended_so(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("6")
+        await person.sees("sessions open")
+        await person.presses("e")
+        await person.sees("End the session of admin?")
+        await person.presses("y")
+        await person.sees("✗ That is the session you are in. Sign out to end it.")
+
+
+async def test_support_sees_the_sessions_and_ends_none(world, supporter):
+    anna = world.session("anna")
+    async with opened(world, supporter) as person:
+        await person.sees("2 Users")
+        await person.presses("6")
+        await person.sees("sessions open", "anna")
+        await person.presses("down", "e")
+        await person.sees("End the session of anna?")
+        await person.presses("y")
+        await person.sees("✗ Only a system administrator can end sessions of others.")
+    assert models.Session.get_by_id(anna.session_id).ended_at is None
+
+
+async def test_sessions_come_in_pages(world):
+    for _ in range(60):
+        world.session("anna")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("6")
+        await person.sees("page 1 ([ ] for more)")
+        await person.presses("right_square_bracket")
+        await person.sees("page 2")
+        await person.presses("left_square_bracket")
+        await person.sees("page 1")
+
+
+async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(world, monkeypatch):
+    monkeypatch.setattr(TwofoldApp, "LOOK_SECONDS", 0.02)
+    app = make_app(world, None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(app, pilot, world)
+        await person.sees("Sign in to Twofold")
+        app.session = (await signed_in_locally(world)).session
+        world.run(sessions.end_session_of, OPERATOR, app.session.id)
+        assert await person.has_left() == "An administrator ended this session."
+
+
+async def signed_in_locally(world):
+    return world.first("anna", address="local")

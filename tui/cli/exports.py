@@ -1,0 +1,85 @@
+"""Records as CSV or JSON Lines, written as they come."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from data.rules.spreadsheets import neutralised
+from data.rules.text import safe
+from tui.cli.installation import refuse
+
+F = TypeVar("F", bound=Callable[..., Any])
+Record = Mapping[str, object]
+_CELL_LIMIT = 32_000
+"""Characters of a cell; spreadsheets take no more."""
+
+_format = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="CSV with a row of names first, or one JSON object a line.",
+)
+_output = click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A new file to write, instead of standard output.",
+)
+
+
+def export_options(command: F) -> F:
+    """Add the options that every export has."""
+    return _format(_output(command))
+
+
+def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:
+    """Write each record as soon as it is read; none is kept."""
+    with _opened(output) as file:
+        if form == "jsonl":
+            for record in records:
+                file.write(json.dumps({name: record[name] for name in columns}) + "\n")
+            return
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for record in records:
+            writer.writerow([_cell(record[name]) for name in columns])
+
+
+def _cell(value: object) -> str:
+    """Write a value so that neither a spreadsheet runs it nor a terminal acts on it."""
+    match value:
+        case None:
+            return ""
+        case True | False:
+            return "yes" if value else "no"
+        case list():
+            return safe(neutralised(" ".join(str(item) for item in value)), _CELL_LIMIT)
+        case dict():
+            return json.dumps(value)
+        case _:
+            return safe(neutralised(str(value)), _CELL_LIMIT)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[str]]:
+    if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        yield sys.stdout
+        return
+    try:
+        file = output.open("x", encoding="utf-8", newline="")
+    except FileExistsError:
+        refuse(f"{output} exists already. Choose another name, or remove it first.")
+    except OSError as error:
+        refuse(f"{output} cannot be written: {error.strerror}.")
+    with file:
+        yield file

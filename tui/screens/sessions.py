@@ -1,0 +1,119 @@
+"""Who is signed in now."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import DataTable, Static
+
+from data.operations import sessions
+from data.operations.sessions import SessionPage, SessionRow
+from tui.dialogs import consequences
+from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.tell import TellDialog
+from tui.screens.acting import working
+from tui.screens.base import MainScreen
+from tui.widgets.paged_table import Column, PagedTable
+from tui.widgets.words import counted, moment
+
+PAGE = 50
+
+
+def _state(row: SessionRow) -> str:
+    return "yours" if row.mine else "signing in" if row.restricted else "signed in"
+
+
+_COLUMNS: list[Column[SessionRow]] = [
+    Column("User", 12, lambda row: row.user, share=1),
+    Column("From", 15, lambda row: row.address, share=1),
+    Column("Since (UTC)", 16, lambda row: f"{row.started_at:%Y-%m-%d %H:%M}"),
+    Column("By", 20, lambda row: row.methods, from_width=76, share=1),
+    Column("In", 6, lambda row: row.application, from_width=100),
+    Column("State", 12, _state, from_width=100),
+]
+
+
+class SessionsScreen(MainScreen):
+    """Pages of open sessions, newest first."""
+
+    PLACE = "sessions"
+    AUTO_FOCUS = "DataTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open"),
+        Binding("e", "end", "End", tooltip="End the session"),
+        Binding("r", "refresh", "Refresh"),
+        Binding("right_square_bracket", "page(True)", "Older", key_display="]"),
+        Binding("left_square_bracket", "page(False)", "Newer", key_display="["),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._starts: list[int | None] = [None]
+        """The last session of the page above, for the pages up to the present one."""
+        self._page: SessionPage | None = None
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the summary and the table."""
+        yield Static("", id="summary", markup=False)
+        self._table = PagedTable(_COLUMNS, lambda row: str(row.id))
+        yield self._table
+
+    async def read(self) -> None:
+        """Read the present page."""
+        page = await self.app.inquire(sessions.list_sessions, before=self._starts[-1], limit=PAGE)
+        if page is None:
+            return
+        self._page = page
+        self._table.fill(page.rows)
+        parts = [f"{counted(page.total, 'session')} open", "newest first"]
+        if len(self._starts) > 1 or page.more:
+            parts.append(f"page {len(self._starts)}  ([ ] for more)")
+        self.query_one("#summary", Static).update(" · ".join(parts))
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open the row that Enter or a click chose."""
+        event.stop()
+        self.action_open()
+
+    def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
+        """Turn the page when the cursor goes beyond an end."""
+        self.action_page(event.forward)
+
+    def action_page(self, forward: bool) -> None:
+        """Turn the page."""
+        if forward and self._page and self._page.more and self._page.rows:
+            self._starts.append(self._page.rows[-1].id)
+        elif not forward and len(self._starts) > 1:
+            self._starts.pop()
+        else:
+            return
+        self.load()
+
+    def action_refresh(self) -> None:
+        """Read who is on now."""
+        self.load()
+
+    @working
+    async def action_open(self) -> None:
+        """Show a session in full."""
+        row = self._table.selected
+        if row is not None:
+            await self.app.push_screen_wait(TellDialog(f"Session of {row.user}", _in_full(row)))
+
+    @working
+    async def action_end(self) -> None:
+        """End the session under the cursor."""
+        row = self._table.selected
+        if row is None:
+            return
+        if await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row))):
+            await self.app.perform(sessions.end_session_of, row.id)
+            await self.read()
+
+
+def _in_full(row: SessionRow) -> str:
+    return (
+        f"User: {row.user}\nFrom: {row.application} {row.address}\nSince: {moment(row.started_at)}\n"
+        f"By: {row.methods}\nState: {_state(row)}\nNumber: {row.id}"
+    )
