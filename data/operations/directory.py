@@ -219,16 +219,19 @@ def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     return _remove_two_factor(tx, actor, name, keep_flag=True)
 
 
-def unlock(tx: Tx, actor: Actor, name: str, reason: str = "") -> Done | Refused:
-    """Let a locked user sign in again, with all seven attempts."""
+def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | Refused:
+    """Let a locked user sign in again, with all seven attempts; the audit log keeps the reason."""
     found = _find(tx, actor, name, Action.UNLOCK)
     if not isinstance(found, Found):
         return found
     user = found.user
     if user.locked_at is None:
         return Denied(f"User {user.name} is not locked.")
+    because = names.tidy(reason)
+    if not because:
+        return Denied(f"Say why, in 1 to {names.TEXT_LIMIT} characters: the activity keeps the reason.")
     models.User.update(locked_at=None, attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
-    audit.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=reason)
+    audit.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=because)
     return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
 
 

@@ -64,7 +64,7 @@ _SENTENCES: dict[Event, str] = {
     Event.USER_MOVED: "Moved from practice {before} to {after}",
     Event.USER_DEACTIVATED: "Deactivated",
     Event.USER_ACTIVATED: "Activated",
-    Event.USER_UNLOCKED: "Unlocked",
+    Event.USER_UNLOCKED: "Unlocked: {reason}",
     Event.ROLES_CHANGED: "Roles now: {roles}",
     Event.PASSWORD_CHANGED: "Password changed",
     Event.ONE_TIME_PASSWORD_SET: "One-time password set",

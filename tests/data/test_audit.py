@@ -34,7 +34,7 @@ def every_act(world, boss):
     changes = directory.UserChanges(full_name="Anna")
     candidate = world.run(signin.find_candidate, "victim", world.origin())
     return {
-        "unlock": (directory.unlock, boss, "victim"),
+        "unlock": (directory.unlock, boss, "victim", "a slip"),
         "create": (directory.create_user, boss, directory.NewUser("new", "new@clinic.example")),
         "edit": (directory.edit_user, boss, "anna", changes),
         "clear": (directory.clear_two_factor, boss, "anna"),

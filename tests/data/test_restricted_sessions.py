@@ -75,7 +75,7 @@ OPERATIONS = {
     "set_remember_days": lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
     "forget_addresses": lambda world, me: world.run(directory.forget_addresses, me, "bob"),
     "forget_my_addresses": lambda world, me: world.run(remembered.forget_my_addresses, me),
-    "unlock": lambda world, me: world.run(directory.unlock, me, "bob"),
+    "unlock": lambda world, me: world.run(directory.unlock, me, "bob", "a slip"),
     "set_one_time_password": lambda world, me: world.one_time_password("bob", me),
     "add_key": lambda world, me: world.run(credentials.add_key, me, KEY),
     "add_key of someone": lambda world, me: world.run(credentials.add_key, me, KEY, name="bob"),

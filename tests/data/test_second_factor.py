@@ -3,7 +3,7 @@
 import pytest
 from support.data_world import OPERATOR, PASSWORD, SUPPORT, SYSTEM, World
 
-from data.operations import credentials, directory, signin
+from data.operations import credentials, directory, people, signin
 from data.operations.actors import Member
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.results import Denied, Done
@@ -154,7 +154,7 @@ def test_nobody_signs_in_with_someone_elses_code(world, anna):
 
 def test_unlocking_gives_all_attempts_back(world, anna):
     world.lock(anna)
-    assert world.run(directory.unlock, world.person("boss", SYSTEM), anna) == Done(
+    assert world.run(directory.unlock, world.person("boss", SYSTEM), anna, "a slip") == Done(
         "User anna is unlocked and has 7 attempts again."
     )
     assert world.row(anna).attempts_left == 7
@@ -164,14 +164,14 @@ def test_unlocking_gives_all_attempts_back(world, anna):
 
 def test_support_never_unlocks_and_the_operator_can(world, anna):
     world.lock(anna)
-    assert isinstance(world.run(directory.unlock, world.person("helper", SUPPORT), anna), Denied)
+    assert isinstance(world.run(directory.unlock, world.person("helper", SUPPORT), anna, "a slip"), Denied)
     assert world.row(anna).locked_at is not None
-    assert isinstance(world.run(directory.unlock, OPERATOR, anna), Done)
+    assert isinstance(world.run(directory.unlock, OPERATOR, anna, "a slip"), Done)
 
 
 def test_unlocking_someone_who_is_not_locked_is_denied_and_resets_nothing(world, anna):
     world.submit(world.attempt(anna), world.wrong_code(anna))
-    assert isinstance(world.run(directory.unlock, OPERATOR, anna), Denied)
+    assert isinstance(world.run(directory.unlock, OPERATOR, anna, "a slip"), Denied)
     assert world.row(anna).attempts_left == 6
 
 
@@ -179,7 +179,7 @@ def test_a_locked_admins_own_session_cannot_unlock_them(world):
     boss = world.person("boss", SYSTEM)
     world.clock.forward(minutes=1)
     world.lock("boss")
-    denied = world.run(directory.unlock, boss, "boss")
+    denied = world.run(directory.unlock, boss, "boss", "a slip")
     assert denied.message == Refusal.LOCKED.value
     assert world.row("boss").locked_at is not None
 
@@ -267,3 +267,20 @@ def test_a_code_is_shown_by_no_result(world, anna):
     code = world.code(anna)
     assert code not in repr(world.submit(world.attempt(anna), code))
     assert code.encode() not in world.file_bytes()
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 121])
+def test_unlocking_without_a_reason_changes_nothing(world, reason):
+    world.enrol(world.user("anna"))
+    world.lock("anna")
+    before = world.dump()
+    assert "Say why" in world.run(directory.unlock, OPERATOR, "anna", reason).message
+    assert world.dump() == before
+
+
+def test_the_activity_keeps_the_reason_of_an_unlocking(world):
+    world.enrol(world.user("anna"))
+    world.lock("anna")
+    world.run(directory.unlock, OPERATOR, "anna", " spoke\n on the phone ")
+    recent = world.run(people.user_detail, OPERATOR, "anna").recent
+    assert recent[0].sentence == "Unlocked: spoke on the phone"

@@ -230,7 +230,7 @@ class SignInMachine(RuleBasedStateMachine):
     @rule(name=names)
     def unlock(self, name):
         person = self.people[name]
-        result = self.world.run(directory.unlock, OPERATOR, name)
+        result = self.world.run(directory.unlock, OPERATOR, name, "a slip")
         assert isinstance(result, Done) == person.locked
         if person.locked:
             person.locked, person.attempts = False, 7

@@ -143,7 +143,7 @@ ACTS = {
     ),
     "disable": ({SYSTEM, SECURITY}, lambda world, me: world.run(directory.disable_two_factor, me, "anna")),
     "clear": ({SYSTEM, SECURITY}, lambda world, me: world.run(directory.clear_two_factor, me, "anna")),
-    "unlock": ({SYSTEM}, lambda world, me: world.run(directory.unlock, me, "locked")),
+    "unlock": ({SYSTEM}, lambda world, me: world.run(directory.unlock, me, "locked", "a slip")),
     "set the mode": (
         {SECURITY},
         lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),

@@ -152,7 +152,7 @@ async def test_from_an_empty_directory_to_a_new_phone(clinic):
     await lock(clinic, ben, key)
 
     # Unlocked, he signs in; cleared, he enrols again, with a new secret.
-    clinic.twofold("user", "unlock", "ben")
+    clinic.twofold("user", "unlock", "ben", "--reason", "a slip")
     terminal = await clinic.connect("ben", key=key)
     await code_then(terminal, await ben.new_code())
     await terminal.expect_on_screen("1 My profile")

@@ -72,7 +72,7 @@ async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: Peop
         assert client.told[6] == LOCKED
         client = await denied(running.port, "alice", [people.code()], keys=[key])
         assert (client.asked, client.told) == ([], [LOCKED])
-        await people.store.run(unlock, OPERATOR, "alice")
+        await people.store.run(unlock, OPERATOR, "alice", "a slip")
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
         connection.close()
 

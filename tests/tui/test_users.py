@@ -214,6 +214,8 @@ class TestActions:
             await person.sees("Locked 2026-03-02")
             await person.presses("u")
             await person.sees("Unlock anna?", "all 7 attempts", "The reason goes into the activity")
+            await person.presses("enter")
+            await person.sees("✗ Say why: the activity keeps the reason.")
             await person.types("forgot")
             await person.presses("enter")
             await person.sees("✓ User anna is unlocked and has 7 attempts again.", "2FA Enabled")
@@ -368,7 +370,7 @@ class TestDenials:
                 "y",
                 "✗ Only a system administrator or a security administrator can require, disable or clear",
             ),
-            ("u", "enter", "✗ Only a system administrator can unlock people."),
+            ("u", "x enter", "✗ Only a system administrator can unlock people."),
             ("p", "y", "✗ Only a system administrator can manage people."),
             ("a", "y", "✗ Only a system administrator can manage people."),
         ],
@@ -378,7 +380,7 @@ class TestDenials:
             await person.sees("2 Users", "anna")
             await person.presses("down", key)
             await person.sees("Cancel")
-            await person.presses(yes)
+            await person.presses(*yes.split())
             await person.sees(words)
 
     async def test_a_system_admin_cannot_reset_who_holds_a_role_they_lack(self, world, system_admin):

@@ -19,6 +19,7 @@ from tui.cli.installation import (
     Installation,
     confirmed,
     installation,
+    on_a_terminal,
     read_password_line,
     refuse,
     say,
@@ -246,10 +247,14 @@ def clear_two_factor(home: Home, name: str) -> None:
 
 @user.command(epilog='\b\nExample:\n  twofold user unlock ben --reason "typed the old phone\'s codes"\n')
 @click.argument("name")
-@click.option("--reason", default="", help="Why, for the audit log.")
+@click.option("--reason", help="Why, for the audit log; asked for on a terminal when it is not given.")
 @click.pass_obj
-def unlock(home: Home, name: str, reason: str) -> None:
+def unlock(home: Home, name: str, reason: str | None) -> None:
     """Let a locked user sign in again."""
+    if reason is None:
+        if not on_a_terminal():
+            raise click.UsageError("Say why with --reason: the audit log keeps it.")
+        reason = str(click.prompt("Why", err=True))
     with installation(home) as here:
         say(here.store.run_now(directory.unlock, here.operator, name, reason))
 

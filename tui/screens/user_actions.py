@@ -90,14 +90,23 @@ class UserActionsScreen(MainScreen):
         user = await self.look_up()
         if user is None:
             return
-        answer = await self.app.push_screen_wait(
-            FormDialog(
-                f"Unlock {user.name}?", [Field("Reason")], body=consequences.unlock(user), yes="Unlock"
+        fault = ""
+        while True:
+            question = FormDialog(
+                f"Unlock {user.name}?",
+                [Field("Reason")],
+                body=consequences.unlock(user),
+                yes="Unlock",
+                fault=fault,
             )
-        )
-        if answer is not None:
-            await self.app.perform(directory.unlock, user.name, answer[0])
-            await self.read()
+            answer = await self.app.push_screen_wait(question)
+            if answer is None:
+                return
+            if answer[0].strip():
+                break
+            fault = "Say why: the activity keeps the reason."
+        await self.app.perform(directory.unlock, user.name, answer[0])
+        await self.read()
 
     @working
     async def action_one_time_password(self) -> None:

@@ -28,6 +28,7 @@ def one_line(err: str) -> str:
         (("user", "edit", "anna"), "--email, --name or --phone"),
         (("policy", "set", "--mode", "sometimes"), "'off', 'optional', 'required', 'permanent'"),
         (("policy", "set", "--mode", "off"), "--yes"),
+        (("user", "unlock", "anna"), "Say why with --reason"),
         (("audit", "list", "--since", "yesterday"), "30m, 2h, 7d"),
         (("audit", "list", "--since", "999999d"), "30m, 2h, 7d"),
         (("serve", "--port", "70000"), "--port"),
@@ -45,7 +46,7 @@ def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
     ("arguments", "says"),
     [
         (("user", "show", "nobody"), "no such user"),
-        (("user", "unlock", "anna"), "not locked"),
+        (("user", "unlock", "anna", "--reason", "a slip"), "not locked"),
         (("user", "deactivate", "anna"), "last active"),
         (("user", "add", "Anna", "--email", "b@clinic.example"), "already"),
         (("user", "add", "ben", "--email", "ANNA@clinic.example"), "e-mail"),
