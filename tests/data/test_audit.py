@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.data_world import OPERATOR, SECURITY, SYSTEM, PassingWorld, clipped
 
 from data.operations import account, audit, credentials, directory, enrollment, signin
+from data.operations.actors import Operator
 from data.operations.audit import Entry, Filter
 from data.rules.events import Event
 from data.rules.facts import Application, Mode
@@ -187,7 +188,7 @@ def test_pages_and_filters_say_what_a_plain_list_would(rows, user, event, minute
 def test_rows_of_another_account_are_not_read(world):
     other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
     models.AuditEntry.update(account=other).execute()
-    assert world.run(audit.list_entries, OPERATOR, Filter()) == []
+    assert world.run(audit.list_entries, Operator("root", "Clinic"), Filter()) == []
 
 
 @pytest.mark.parametrize("typed", ["\ud800", "\x00", "'; DROP TABLE user; --", "x" * 5000], ids=clipped)
