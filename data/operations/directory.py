@@ -22,6 +22,7 @@ from data.store import Tx
 
 _LOST_A_ROLE = "An administrator took a role from you. Sign in again."
 _DATA_CLEARED = "An administrator cleared your two-factor data. Sign in again."
+_RESTS = " The flag rests while the mode is off."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     )
     if new.key is not None:
         add_key_row(tx, acting, user_id, fields["name"], new.key)
-    return Done(f"User {fields['name']} created.{_shared_phone(acting, user_id, fields)}")
+    rests = _RESTS if new.required and acting.policy.mode is Mode.OFF else ""
+    return Done(f"User {fields['name']} created.{rests}{_shared_phone(acting, user_id, fields)}")
 
 
 def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
@@ -202,7 +204,7 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
     audit.record(tx, found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
         return Done(f"Two-factor authentication is no longer required of {user.name}.")
-    rests = " The flag rests while the mode is off." if found.acting.policy.mode is Mode.OFF else ""
+    rests = _RESTS if found.acting.policy.mode is Mode.OFF else ""
     return Done(f"Two-factor authentication is required of {user.name}.{rests}")
 
 

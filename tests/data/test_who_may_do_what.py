@@ -15,6 +15,7 @@ from data.operations import (
     people,
     permanence,
     practices,
+    protection,
     sessions,
 )
 from data.operations.actors import Actor, Member
@@ -88,6 +89,10 @@ ACTS = {
     "create a user": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new())),
     "create a supporter": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new(SUPPORT))),
     "edit a user": ({SYSTEM}, lambda world, me: world.run(directory.edit_user, me, "anna", changes("Anna"))),
+    "see who stands out": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(protection.show_standing_out, me),
+    ),
     "see the accounts": (set(), lambda world, me: world.run(accounts.list_accounts, me)),
     "see an account": (set(), lambda world, me: world.run(accounts.show_account, me, "Clinic")),
     "add an account": (

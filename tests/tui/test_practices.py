@@ -1,10 +1,12 @@
 """The Practices screen, and practices on the way of a user."""
 
-from support.data_world import OPERATOR
+import pytest
+from support.data_world import OPERATOR, SYSTEM
 from support.tui_app import opened
 from textual.widgets import Select
 
 from data.operations import practices
+from data.rules.facts import Mode
 
 
 async def test_practices_are_added_and_renamed_and_their_users_shown(world):
@@ -100,3 +102,55 @@ async def test_security_says_that_one_policy_reaches_all_practices(world):
         await person.sees("2 Users", "anna")
         await person.presses("3")
         await person.sees("One policy for all of Clinic: it reaches 2 practices.")
+
+
+async def test_security_shows_who_stands_out(world):
+    world.user("boss", SYSTEM)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("3")
+        await person.sees("! Administrators without a second factor: boss (w)")
+        await person.presses("w")
+        shown = await person.sees(
+            "Administrators: admin, boss. ! Without a second factor: boss.",
+            "! 4 of 5 people have no second factor: anna, boris, boss, carla.",
+        )
+        assert "Only one system administrator" not in shown
+        await person.presses("escape")
+        await person.presses("r")
+        await person.sees_no_more("Administrators without a second factor")
+    world.set("boss", active=False)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("3")
+        await person.sees("! Without a second factor: anna, boris, carla (w)")
+        await person.presses("w")
+        await person.sees("! Only one system administrator: nobody could unlock them.")
+
+
+async def test_while_the_mode_is_off_detail_and_actions_say_where_it_is_turned_on(world):
+    world.enrol("anna")
+    world.mode(Mode.OFF)
+    async with opened(world, "admin", size=(80, 30)) as person:
+        await person.sees("2 Users", "anna", "Not available", "2FA is off: turn it on under 3 Security")
+        await person.presses("down", "enter")
+        await person.sees("2FA Two-Factor Authentication not available: it is turned on under 3 Security")
+        for key, title in (("d", "Disable 2FA of anna?"), ("c", "Clear the 2FA data of anna?")):
+            await person.presses(key)
+            await person.sees(title, "nothing is asked of them until it is turned on under 3 Security.")
+            await person.presses("n")
+            await person.sees_no_more(title)
+        await person.presses("r")
+        await person.sees("While the mode is off this rests: turn it on under 3 Security.")
+
+
+@pytest.mark.parametrize("mode", [Mode.REQUIRED, Mode.PERMANENT])
+async def test_where_everyone_must_have_it_disabling_says_that_they_must_set_it_up_again(world, mode):
+    world.enrol("anna")
+    world.mode(mode)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "d")
+        await person.sees("Disable 2FA of anna?", "anna must set it up again at the next sign-in.")
+        await person.presses("y")
+        await person.sees("✓ Two-factor authentication disabled for anna.", "Pending setup on next login")

@@ -2,7 +2,7 @@
 
 import click
 
-from data.operations import account, permanence
+from data.operations import account, permanence, protection
 from data.operations.account import ModePreview, PolicyView
 from data.operations.permanence import Checklist
 from data.rules.facts import Mode
@@ -11,6 +11,7 @@ from data.rules.text import safe
 from data.storage.home import Home
 from tui.cli.installation import InAccount, Installation, confirmed, installation, on_a_terminal, refuse, say
 from tui.cli.tables import echo_json, iso, when
+from tui.dialogs import consequences
 
 
 @click.group(
@@ -28,6 +29,7 @@ def show(home: Home, as_json: bool) -> None:
     """Show the mode, and how many people stand where."""
     with installation(home) as here:
         view = confirmed(here.store.run_now(account.show_policy, here.operator))
+        seen = confirmed(here.store.run_now(protection.show_standing_out, here.operator))
     if as_json:
         echo_json(
             {
@@ -37,6 +39,8 @@ def show(home: Home, as_json: bool) -> None:
                 "permanent_since": iso(view.permanent_since),
                 "permanent_by": view.permanent_by,
                 "people": {status.value: count for status, count in sorted(view.people.items())},
+                "without_second_factor": seen.unprotected.count,
+                "administrators_without_second_factor": seen.unprotected_admins.count,
             }
         )
         return
@@ -45,6 +49,8 @@ def show(home: Home, as_json: bool) -> None:
     click.echo(f"Asked    {period_in_words(view.policy.remember_days)}")
     for status, count in sorted(view.people.items()):
         click.echo(f"{count:7}  {status.value}")
+    for line in consequences.standing_out(seen):
+        click.echo(safe(line))
 
 
 @policy.command(

@@ -3,6 +3,7 @@
 from data.operations.account import ModePreview
 from data.operations.people import UserDetail
 from data.operations.permanence import Checklist
+from data.operations.protection import StandingOut
 from data.operations.sessions import SessionRow
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
@@ -17,7 +18,7 @@ def _without_factor(user: UserDetail, *, required: bool, lost: bool) -> str:
         case Status.PENDING:
             return f"{user.name} must set it up again at the next sign-in."
         case Status.NOT_AVAILABLE:
-            return "The mode is off, so nothing is asked of them until it is turned on."
+            return "The mode is off, so nothing is asked of them until it is turned on under 3 Security."
         case _:
             return f"{user.name} signs in with the password or SSH key alone from then on."
 
@@ -151,6 +152,32 @@ def affected(preview: ModePreview) -> list[str]:
         "You must set it up yourself." if preview.you_must_set_up else "You need not set anything up."
     )
     return lines
+
+
+def standing_out(seen: StandingOut) -> list[str]:
+    """Say who protects others, who has no second factor, and what would be better."""
+    lines = [f"Administrators: {seen.admins.listed}."]
+    if seen.unprotected_admins.count:
+        lines[0] += f" ! Without a second factor: {seen.unprotected_admins.listed}."
+    if seen.unprotected.count:
+        people = counted(seen.active, "person has", "people have")
+        lines.append(f"! {seen.unprotected.count} of {people} no second factor: {seen.unprotected.listed}.")
+    if seen.system_admins == 1:
+        lines.append("! Only one system administrator: nobody could unlock them. Make someone else one too.")
+    return lines
+
+
+def stands_out_most(seen: StandingOut) -> str:
+    """Say in one line what of `standing_out` matters most; key w shows the whole."""
+    if seen.unprotected_admins.count:
+        lacking = f"! Administrators without a second factor: {seen.unprotected_admins.listed}"
+    elif seen.unprotected.count:
+        lacking = f"! Without a second factor: {seen.unprotected.listed}"
+    elif seen.system_admins == 1:
+        lacking = "! Only one system administrator: nobody could unlock them"
+    else:
+        return f"Administrators: {seen.admins.listed} (w)"
+    return f"{lacking} (w)"
 
 
 def change_mode(preview: ModePreview) -> Question:

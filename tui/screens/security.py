@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Label, RadioButton, RadioSet, Static
 
-from data.operations import account, permanence
+from data.operations import account, permanence, protection
 from data.operations.account import ModePreview, PolicyView
 from data.operations.results import Denied
 from data.rules.facts import Mode, Status
@@ -20,6 +20,7 @@ from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.tell import TellDialog
 from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
 from tui.widgets.action_bar import ActionBar, Offer
@@ -42,6 +43,7 @@ class SecurityScreen(MainScreen):
         Binding("m", "choose('permanent')", "Permanent"),
         Binding("a", "apply", "Apply"),
         Binding("d", "remember_days", "Days", show=False, tooltip="Days for which addresses are remembered"),
+        Binding("w", "stand_out", "Who", show=False, tooltip="Who stands out"),
         Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
     ]
 
@@ -57,6 +59,7 @@ class SecurityScreen(MainScreen):
             Label("Two-factor authentication", id="mode", classes="title"),
             Static("", id="padlock", classes="hidden", markup=False),
             Static("", id="people", markup=False),
+            Static("", id="standing-out", markup=False),
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
@@ -69,7 +72,8 @@ class SecurityScreen(MainScreen):
     async def read(self) -> None:
         """Read the policy and count the people."""
         view = await self.app.inquire(account.show_policy)
-        if view is None:
+        standing_out = await self.app.inquire(protection.show_standing_out)
+        if view is None or standing_out is None:
             return
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
@@ -82,6 +86,8 @@ class SecurityScreen(MainScreen):
         self.query_one(RadioSet).display = not self._is_permanent
         self.query_one(Button).display = not self._is_permanent
         self.refresh_bindings()
+        self.query_one("#standing-out", Static).update(consequences.stands_out_most(standing_out))
+        # Choosing starts another reading in the place of this one, if it changes the choice.
         self.action_choose(view.policy.mode.value)
         counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
         self.query_one("#people", Static).update(
@@ -111,6 +117,8 @@ class SecurityScreen(MainScreen):
             lines = [lines[0], *(consequences.checklist_lines(checklist) if checklist else [])]
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
+        # What a change would do takes the place of what stands out, which small terminals have no room for.
+        self.query_one("#standing-out").display = not changes
         self.query_one("#preview", Static).update(Text("\n".join(safe(line, 400) for line in lines)))
         self.query_one(Button).disabled = not changes or preview.refusal is not None
 
@@ -147,6 +155,14 @@ class SecurityScreen(MainScreen):
         for button in self.query(RadioButton):
             if button.name == mode:
                 button.value = True
+
+    @working
+    async def action_stand_out(self) -> None:
+        """Show the administrators, and who has no second factor."""
+        seen = await self.app.inquire(protection.show_standing_out)
+        if seen is not None:
+            words = "\n\n".join(consequences.standing_out(seen))
+            await self.app.push_screen_wait(TellDialog("Who stands out", words))
 
     def action_undo(self) -> None:
         """Choose the present mode again."""

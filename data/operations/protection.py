@@ -1,0 +1,54 @@
+"""Who stands out: the administrators, who protect others, and people without any second factor."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from peewee import fn
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.results import Refused
+from data.rules.facts import ADMIN_ROLES, Role
+from data.rules.permanence import NAMED, People
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOut:
+    """Active people who stand out; the unprotected have no second factor of any kind."""
+
+    admins: People
+    unprotected_admins: People
+    unprotected: People
+    active: int
+    system_admins: int
+
+
+def show_standing_out(tx: Tx, actor: Actor) -> StandingOut | Refused:
+    """Read who stands out in the account, in whatever mode it is."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table, factor = models.User, models.Factor
+    active = table.select().where((table.account == acting.account_id) & table.active)
+    unprotected = ~fn.EXISTS(factor.select(1).where(factor.user == table.id))
+    admins = active.where(_holds(*ADMIN_ROLES))
+    return StandingOut(
+        admins=_people(admins),
+        unprotected_admins=_people(admins.where(unprotected)),
+        unprotected=_people(active.where(unprotected)),
+        active=active.count(),
+        system_admins=active.where(_holds(Role.SYSTEM_ADMIN)).count(),
+    )
+
+
+def _holds(*roles: Role) -> Any:
+    table = models.UserRole
+    held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
+    return fn.EXISTS(table.select(1).where(held))
+
+
+def _people(query: Any) -> People:
+    names = tuple(row.name for row in query.order_by(models.User.name).limit(NAMED))
+    return People(query.count(), names)
