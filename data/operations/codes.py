@@ -89,7 +89,7 @@ def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlrea
         tx.services.vault.open(factor.sealed_secret, user_id=user.id, factor_id=factor.id)
     )
     match totp.match_step(secret, digits, at=tx.now, after=factor.last_step):
-        case totp.Matched(step) if _spend_step(factor.id, step):
+        case totp.Matched(step) if _spend_step(factor.id, step, offset=step - totp.step_at(tx.now)):
             return Right("code")
         case totp.Unmatched():
             return None
@@ -97,11 +97,14 @@ def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlrea
             return CodeAlreadyUsed(totp.seconds_to_live_step(at=tx.now, after=factor.last_step))
 
 
-def _spend_step(factor_id: int, step: int) -> bool:
-    """Accept a time step once: on every node the row takes a later step only."""
+def _spend_step(factor_id: int, step: int, *, offset: int) -> bool:
+    """Accept a time step once: on every node the row takes a later step only.
+
+    How far the phone was ahead is kept for whoever wants to know why codes fail.
+    """
     table = models.Factor
-    spent = table.update(last_step=step).where((table.id == factor_id) & (table.last_step < step)).execute()
-    return bool(spent)
+    earlier = (table.id == factor_id) & (table.last_step < step)
+    return bool(table.update(last_step=step, last_offset=offset).where(earlier).execute())
 
 
 def _judge_recovery_code(

@@ -224,7 +224,12 @@ def _because(me: ActingUser) -> str:
 def _store_factor(tx: Tx, user_id: int, secret: str, step: int) -> None:
     models.Factor.delete().where((models.Factor.user == user_id) & (models.Factor.kind == "app")).execute()
     factor_id = models.Factor.insert(
-        user=user_id, kind="app", sealed_secret=b"", last_step=step, confirmed_at=tx.now
+        user=user_id,
+        kind="app",
+        sealed_secret=b"",
+        last_step=step,
+        last_offset=step - totp.step_at(tx.now),
+        confirmed_at=tx.now,
     ).execute()
     sealed = tx.services.vault.seal(totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
     models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()

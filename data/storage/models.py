@@ -147,7 +147,10 @@ class PublicKey(_Table):
 
 
 class Factor(_Table):
-    """A confirmed second factor: today the authenticator app, one per user."""
+    """A confirmed second factor: today the authenticator app, one per user.
+
+    `last_offset` is by how many time steps the last accepted code was ahead of the time here.
+    """
 
     user_id: int
 
@@ -156,6 +159,7 @@ class Factor(_Table):
     kind = CharField(max_length=16)
     sealed_secret = BlobField()
     last_step = BigIntegerField()
+    last_offset = IntegerField(null=True)
     confirmed_at = moment_field()
 
     class Meta:

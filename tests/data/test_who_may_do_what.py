@@ -11,6 +11,7 @@ from data.operations import (
     audit,
     credentials,
     directory,
+    explanation,
     exporting,
     people,
     permanence,
@@ -57,6 +58,10 @@ ACTS = {
         lambda world, me: world.run(people.list_users, me, people.UserQuery()),
     ),
     "see a user": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(people.user_detail, me, "anna")),
+    "ask why": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(explanation.explain_user, me, "anna"),
+    ),
     "see the log": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(audit.list_entries, me, audit.Filter()),

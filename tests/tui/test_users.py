@@ -422,3 +422,24 @@ class TestDenials:
         world.user("sue", SUPPORT)
         async with opened(world, "sue") as person:
             await person.sees("1 My profile", "2 Users", "3 Security", "4 Activity")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_why_they_cannot_sign_in_is_answered_on_a_screen_of_its_own(world, size):
+    world.enrol("anna")
+    world.lock("anna")
+    async with opened(world, "admin", size=size) as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "enter")
+        await person.sees("anna@clinic.example", "w Why can't they sign in?")
+        await person.presses("w")
+        await person.sees(
+            "Why can't anna sign in?",
+            "✓ anna is active.",
+            "✗ Locked after seven wrong codes, 2026-03-02 09:00 UTC.",
+            "! No SSH key is known",
+        )
+        await person.presses("end")
+        await person.sees("! 0 of 7 attempts left. Wrong codes: 7 in ssh")
+        await person.presses("escape")
+        await person.sees("anna@clinic.example")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from data.operations import credentials, directory, exporting, people, practices
+from data.operations import credentials, directory, explanation, exporting, people, practices
 from data.operations.exporting import PersonRecord
 from data.operations.people import UserDetail, UserQuery, UserRow
 from data.rules import passwords, publickeys
@@ -161,6 +161,24 @@ def show(home: Home, name: str, as_json: bool) -> None:
     click.echo("Lately")
     for entry in detail.recent:
         click.echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
+
+
+@user.command(epilog="\b\nExamples:\n  twofold user explain ben\n  twofold user explain ben --json\n")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def explain(home: Home, name: str, as_json: bool) -> None:
+    """Answer in sentences why a user can or cannot sign in."""
+    with installation(home) as here:
+        answer = confirmed(here.store.run_now(explanation.explain_user, here.operator, name))
+    if as_json:
+        findings = [
+            {"weight": finding.weight.value, "sentence": finding.sentence} for finding in answer.findings
+        ]
+        echo_json({"name": answer.name, "findings": findings})
+        return
+    for finding in answer.findings:
+        click.echo(f"{finding.weight.value:<6} {safe(finding.sentence, 400)}")
 
 
 @user.command(

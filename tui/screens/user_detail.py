@@ -11,6 +11,7 @@ from data.operations import directory
 from data.operations.people import UserDetail
 from data.rules.facts import Mode
 from tui.screens.acting import working
+from tui.screens.explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.facts import Facts, activity_lines, address_lines, key_lines
@@ -21,6 +22,7 @@ class UserDetailScreen(UserActionsScreen):
     """All that is known of a user, with what can be done."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "explain", "Why?", tooltip="Why can't they sign in?"),
         Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
         Binding("escape", "back", "Back"),
     ]
@@ -48,6 +50,10 @@ class UserDetailScreen(UserActionsScreen):
         self.query_one(ActionBar).offer(_offers(user))
         self.query_one(Facts).show(_facts(user), self.size.width)
 
+    def action_explain(self) -> None:
+        """Answer why the user can or cannot sign in."""
+        self.app.push_screen(ExplanationScreen(self._about))
+
     @working
     async def action_forget(self) -> None:
         """Forget one of the remembered addresses, or all."""
@@ -66,7 +72,7 @@ class UserDetailScreen(UserActionsScreen):
 
 def _offers(user: UserDetail) -> list[Offer]:
     forget = [Offer("f", "Forget addresses", "forget")] if user.remembered else []
-    return offers_for(user) + forget
+    return [*offers_for(user), Offer("w", "Why can't they sign in?", "explain"), *forget]
 
 
 def _facts(user: UserDetail) -> list[tuple[str, str]]:

@@ -98,6 +98,7 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
         kind = CharField(max_length=16)
         sealed_secret = BlobField()
         last_step = BigIntegerField()
+        last_offset = IntegerField(null=True)
         confirmed_at = BigIntegerField()
 
         class Meta:

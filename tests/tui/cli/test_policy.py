@@ -57,3 +57,15 @@ def test_forgetting_says_when_there_is_nothing(clinic):
     assert clinic("user", "forget", "anna").out == "No address is remembered.\n"
     assert json.loads(clinic("user", "show", "anna", "--json").out)["remembered"] == []
     assert clinic("user", "forget", "nobody").err == "twofold: There is no such user.\n"
+
+
+def test_a_user_is_explained_in_sentences(clinic):
+    lines = clinic("user", "explain", "anna").out.splitlines()
+    assert lines[0] == "fine   anna is active."
+    assert "note   They have not signed in yet." in lines
+    shown = json.loads(clinic("user", "explain", "anna", "--json").out)
+    assert (shown["name"], shown["findings"][0]) == (
+        "anna",
+        {"weight": "fine", "sentence": "anna is active."},
+    )
+    assert clinic("user", "explain", "nobody").status == 1

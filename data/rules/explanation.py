@@ -1,0 +1,220 @@
+"""Why can't they sign in? What is known of a user, turned into sentences."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from data.rules.facts import FirstFactor, Mode, Policy, Proof, UserFacts
+from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, next_step
+from data.rules.totp import STEP_SECONDS
+
+
+class Weight(StrEnum):
+    """What a finding means for the next sign-in."""
+
+    STOPS = "stops"
+    NOTE = "note"
+    FINE = "fine"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence of the answer."""
+
+    weight: Weight
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Refused codes: how many in each application, and when the last one came."""
+
+    by_application: tuple[tuple[str, int], ...] = ()
+    last_at: datetime | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there were in all."""
+        return sum(count for _, count in self.by_application)
+
+    @property
+    def words(self) -> str:
+        """How many in which application, and when last."""
+        listed = ", ".join(f"{count} in {application}" for application, count in self.by_application)
+        return f"{listed}, the last one {_moment(self.last_at)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A sign-in that ended well."""
+
+    at: datetime
+    application: str
+    address: str
+    methods: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that the answer is made of.
+
+    `wrong` are the wrong codes that the attempts were spent on, `replayed` the used codes of the
+    last day. `clock_offset` is by how many time steps the last accepted code was ahead.
+    `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour,
+    of this name and of those that share its bucket.
+    """
+
+    name: str
+    policy: Policy
+    user: UserFacts
+    has_password: bool = False
+    keys: int = 0
+    key_used_at: datetime | None = None
+    locked_at: datetime | None = None
+    enrolled_at: datetime | None = None
+    recovery_left: int = 0
+    attempts_left: int = ATTEMPTS
+    wrong: Failures = Failures()
+    replayed: Failures = Failures()
+    clock_offset: int | None = None
+    first_factor_failures: int = 0
+    remembered: tuple[tuple[str, str, datetime], ...] = ()
+    successes: tuple[Success, ...] = ()
+
+
+def explain(known: Known) -> tuple[Finding, ...]:
+    """Answer in sentences, from the first thing a sign-in asks for to the last."""
+    parts = (_standing, _first_factor, _second_factor, _attempts, _clock, _remembered, _successes)
+    return tuple(finding for part in parts for finding in part(known))
+
+
+def _standing(known: Known) -> Iterator[Finding]:
+    if not known.user.active:
+        yield _stops(f"{known.name} is deactivated. A system administrator can activate them.")
+    else:
+        yield _fine(f"{known.name} is active.")
+    if known.user.locked:
+        yield _stops(
+            f"Locked after seven wrong codes, {_moment(known.locked_at)}. A system administrator can unlock "
+            "them, and so can the operator on the host."
+        )
+
+
+def _first_factor(known: Known) -> Iterator[Finding]:
+    if not known.has_password and not known.keys:
+        yield _stops("Neither a password nor an SSH key is set: give a one-time password or add a key.")
+    elif not known.has_password:
+        yield _note("No password is set: only an SSH key signs in.")
+    elif known.user.one_time_password:
+        yield _note("The password is a one-time password: whoever signs in with it must set a new one first.")
+    else:
+        yield _fine("A password is set.")
+    if known.keys:
+        plural = "s are" if known.keys > 1 else " is"
+        yield _fine(f"{known.keys} SSH key{plural} known, last used {_moment(known.key_used_at)}.")
+    elif known.has_password:
+        yield _note("No SSH key is known: only the password signs in.")
+    if known.first_factor_failures:
+        yield _note(
+            f"{known.first_factor_failures} wrong passwords or unknown keys in the last quarter of an hour, "
+            "for this name or one that is counted with it: further tries from there are slowed down."
+        )
+
+
+_MODES = {
+    Mode.OFF: "The mode is off: nobody is asked for a code.",
+    Mode.OPTIONAL: "The mode is optional.",
+    Mode.REQUIRED: "The mode is required: everyone must use two-factor authentication.",
+    Mode.PERMANENT: "The mode is permanent: everyone must use two-factor authentication.",
+}
+
+
+def _second_factor(known: Known) -> Iterator[Finding]:
+    user = known.user
+    yield _fine(_MODES[known.policy.mode])
+    if user.required:
+        yield _fine("Two-factor authentication is required of them by an administrator.")
+    elif user.must_use_two_factor:
+        yield _fine("Two-factor authentication is required of them by their role.")
+    if user.enrolled:
+        codes = f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
+        yield _fine(f"An authenticator app is set up, since {_moment(known.enrolled_at)}; {codes}.")
+    elif user.lost_factor:
+        yield _note("Their last second factor was removed, so they must set one up again.")
+    else:
+        yield _note("No second factor is set up.")
+    if user.active and not user.locked:
+        yield _next(known)
+
+
+def _next(known: Known) -> Finding:
+    """Say what the next sign-in asks for, by asking the rules."""
+    factor = FirstFactor.PASSWORD if known.has_password else FirstFactor.KEY
+    match next_step(known.policy, known.user, Proof(factor)):
+        case MustChangePassword():
+            return _note("At the next sign-in with the password they are led to a new password first.")
+        case MustEnrol():
+            return _note(
+                "At the next sign-in they are led through the set-up, and get no further without it."
+            )
+        case NeedCode():
+            return _fine("At the next sign-in a code is asked after the password or key.")
+        case _:
+            return _fine("At the next sign-in the password or key alone signs in.")
+
+
+def _attempts(known: Known) -> Iterator[Finding]:
+    if known.user.enrolled or known.attempts_left < ATTEMPTS:
+        left = f"{known.attempts_left} of {ATTEMPTS} attempts left"
+        if known.wrong.count:
+            yield _note(f"{left}. Wrong codes: {known.wrong.words}.")
+        else:
+            yield _fine(f"{left}.")
+    if known.replayed.count:
+        yield _note(
+            f"Codes that were already used were refused in the last day: {known.replayed.words}. "
+            "A code is good once; the next one comes within 30 seconds."
+        )
+
+
+def _clock(known: Known) -> Iterator[Finding]:
+    if not known.user.enrolled or known.clock_offset is None:
+        return
+    seconds = abs(known.clock_offset) * STEP_SECONDS
+    if not seconds:
+        yield _fine("The clock of the phone was right at the last accepted code.")
+        return
+    direction = "ahead" if known.clock_offset > 0 else "behind"
+    yield _note(f"The clock of the phone was about {seconds} s {direction} at the last accepted code.")
+
+
+def _remembered(known: Known) -> Iterator[Finding]:
+    for address, factor, until in known.remembered:
+        yield _fine(f"From {address} with {factor} no code is asked until {_moment(until)}.")
+
+
+def _successes(known: Known) -> Iterator[Finding]:
+    if not known.successes:
+        yield _note("They have not signed in yet.")
+    for success in known.successes:
+        yield _fine(
+            f"Signed in {_moment(success.at)} in {success.application} from {success.address} with "
+            f"{success.methods}."
+        )
+
+
+def _stops(sentence: str) -> Finding:
+    return Finding(Weight.STOPS, sentence)
+
+
+def _note(sentence: str) -> Finding:
+    return Finding(Weight.NOTE, sentence)
+
+
+def _fine(sentence: str) -> Finding:
+    return Finding(Weight.FINE, sentence)
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "never"

@@ -1,0 +1,61 @@
+"""Why can't they sign in?"""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Label, Static
+
+from data.operations import explanation
+from data.operations.explanation import Explanation
+from data.rules.explanation import Weight
+from data.rules.text import safe
+from tui.screens.base import MainScreen
+
+_MARKS = {Weight.STOPS: "✗", Weight.NOTE: "!", Weight.FINE: "✓"}
+_SENTENCE_LIMIT = 400
+
+
+class ExplanationScreen(MainScreen):
+    """Everything that decides on a user's next sign-in, in sentences; their marks need no colour."""
+
+    PLACE = "users"
+    AUTO_FOCUS = "#detail"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._about = name
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the title and the place of the sentences."""
+        scroll = VerticalScroll(id="detail")
+        title = f"Why can't {safe(self._about)} sign in?"
+        scroll.compose_add_child(Label(title, classes="title", markup=False))
+        scroll.compose_add_child(Static("", id="findings", markup=False))
+        yield scroll
+
+    async def read(self) -> None:
+        """Read the answer."""
+        answer = await self.app.inquire(explanation.explain_user, self._about)
+        if answer is not None:
+            self.query_one("#findings", Static).update(_table(answer))
+
+    def action_back(self) -> None:
+        """Go back to the user."""
+        self.dismiss(None)
+
+
+def _table(answer: Explanation) -> Table:
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(width=1)
+    table.add_column(ratio=1, overflow="fold")
+    for finding in answer.findings:
+        style = "bold" if finding.weight is Weight.STOPS else ""
+        sentence = safe(finding.sentence, _SENTENCE_LIMIT)
+        table.add_row(Text(_MARKS[finding.weight], "bold"), Text(sentence, style))
+    return table
