@@ -20,6 +20,7 @@ class Event(StrEnum):
     LOCKED = "signin.locked"
     TURNED_AWAY = "signin.turned_away"
     USER_CREATED = "user.created"
+    PEOPLE_IMPORTED = "people.imported"
     USER_EDITED = "user.edited"
     USER_MOVED = "user.moved"
     USER_DEACTIVATED = "user.deactivated"
@@ -60,6 +61,7 @@ _SENTENCES: dict[Event, str] = {
     Event.LOCKED: "Locked after seven wrong codes",
     Event.TURNED_AWAY: "Turned away: {reason}",
     Event.USER_CREATED: "User created",
+    Event.PEOPLE_IMPORTED: "{count} users imported",
     Event.USER_EDITED: "Edited: {fields}",
     Event.USER_MOVED: "Moved from practice {before} to {after}",
     Event.USER_DEACTIVATED: "Deactivated",

@@ -213,6 +213,32 @@ class Session(_Table):
     ended_because = CharField(max_length=120, default="")
 
 
+class ImportBatch(_Table):
+    """An import of people that is under way; what it has staged goes with it."""
+
+    id = AutoField()
+    account = ForeignKeyField(Account, backref="imports", on_delete="CASCADE")
+    begun_at = moment_field()
+
+
+class StagedUser(_Table):
+    """A user to be, until the import is published; `row` is the row of the file."""
+
+    id = AutoField()
+    batch = ForeignKeyField(ImportBatch, backref="staged", on_delete="CASCADE")
+    row = IntegerField()
+    name = CharField(max_length=32)
+    email = CharField(max_length=254)
+    full_name = CharField(max_length=120)
+    phone = CharField(max_length=16, null=True)
+    practice = ForeignKeyField(Practice, backref="staged", on_delete="CASCADE")
+    required = BooleanField()
+    algorithm = CharField(max_length=64)
+    blob = TextField()
+    fingerprint = CharField(max_length=64)
+    comment = CharField(max_length=120)
+
+
 class AuditEntry(_Table):
     """One act or sign-in outcome. Names are copied, so that a row says the same for ever."""
 
@@ -254,6 +280,8 @@ TABLES: tuple[type[Any], ...] = (
     RecoveryCode,
     RememberedAddress,
     Session,
+    ImportBatch,
+    StagedUser,
     AuditEntry,
     FirstFactorFailures,
 )

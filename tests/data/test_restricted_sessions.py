@@ -18,6 +18,7 @@ from data.operations import (
     enrollment,
     explanation,
     exporting,
+    importing,
     people,
     permanence,
     practices,
@@ -29,11 +30,13 @@ from data.operations import (
 from data.operations.actors import Member, Operator
 from data.operations.results import Denied, Done
 from data.rules.facts import Mode
+from data.rules.people_csv import PersonRow
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 PREFIX = f"{operations.__name__}."
+ONE_MORE = PersonRow(2, "more", "more@clinic.example", "", None, "", required=False, key=None)
 NEW_PASSWORD = "a wholly new password"
 NEW = directory.NewUser("new", "new@clinic.example")
 
@@ -54,6 +57,11 @@ OPERATIONS = {
     "user_detail": lambda world, me: world.run(people.user_detail, me, "bob"),
     "export_people": lambda world, me: world.run(exporting.export_people, me),
     "export_entries": lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
+    "check_people": lambda world, me: world.run(importing.check_people, me, ()),
+    "check_all": lambda world, me: importing.check_all(world.store, me, (ONE_MORE,), lambda _more: None),
+    "import_people": lambda world, me: importing.import_people(world.store, me, (ONE_MORE,), lambda _: None),
+    "stage_people": lambda world, me: world.run(importing.stage_people, me, None, (ONE_MORE,)),
+    "publish_people": lambda world, me: world.run(importing.publish_people, me, 1),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "my_profile": lambda world, me: world.run(people.my_profile, me),

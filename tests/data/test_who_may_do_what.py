@@ -13,6 +13,7 @@ from data.operations import (
     directory,
     explanation,
     exporting,
+    importing,
     people,
     permanence,
     practices,
@@ -47,6 +48,12 @@ def roles(*held: Role) -> frozenset[Role]:
     return frozenset(held)
 
 
+def import_nobody(world: World, me: Actor):
+    """Stage an import, which writes nothing that anybody sees until it is published."""
+    staged = world.run(importing.stage_people, me, None, ())
+    return world.run(importing.publish_people, me, staged.batch) if hasattr(staged, "batch") else staged
+
+
 def open_session(name: str) -> int:
     """Return the number of a session that a user has open."""
     return models.Session.get(models.Session.user == models.User.get(models.User.name == name).id).id
@@ -74,6 +81,8 @@ ACTS = {
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
     ),
+    "check an import": ({SYSTEM}, lambda world, me: world.run(importing.check_people, me, ())),
+    "stage an import": ({SYSTEM}, import_nobody),
     "see the sessions": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(sessions.list_sessions, me),

@@ -9,9 +9,9 @@ import click
 from data.rules.text import safe
 
 
-def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
     """Print rows under headings, in columns as wide as they need."""
-    shown = [list(headings), *([safe(cell, 64) for cell in row] for row in rows)]
+    shown = [list(headings), *([safe(cell, limit) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in shown) for column in range(len(headings))]
     for row in shown:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

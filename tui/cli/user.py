@@ -25,6 +25,7 @@ from tui.cli.installation import (
     say,
 )
 from tui.cli.tables import echo_json, echo_table, iso, when
+from tui.cli.user_import import import_people
 
 _PAGE = 500
 _KEY_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True, allow_dash=True)
@@ -420,6 +421,9 @@ def _record_json(person: PersonRecord) -> dict[str, object]:
         "created_at": iso(person.created_at),
         "last_signin_at": iso(person.last_signin_at),
     }
+
+
+user.add_command(import_people)
 
 
 def _key_text(path: Path) -> str:

@@ -17,6 +17,7 @@ from tui.screens.acting import working
 from tui.screens.new_user import create_user
 from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_detail import UserDetailScreen
+from tui.screens.user_import import import_users
 from tui.widgets.paged_table import Column, PagedTable
 from tui.widgets.words import counted, day, roles_in_short
 
@@ -39,6 +40,7 @@ class UsersScreen(UserActionsScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=False),
         Binding("n", "new", "New"),
+        Binding("i", "import", "Import", show=False, tooltip="Import users from pasted CSV"),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("f", "filter", "Filter", tooltip="Filter by 2FA, practice"),
         Binding("s", "sort", "Sort"),
@@ -174,6 +176,12 @@ class UsersScreen(UserActionsScreen):
             self._query = replace(self._query, status=status, practice=practice)
             self._starts = [None]
             await self.read()
+
+    @working
+    async def action_import(self) -> None:
+        """Create many users from pasted text."""
+        await import_users(self.app)
+        await self.read()
 
     @working
     async def action_new(self) -> None:

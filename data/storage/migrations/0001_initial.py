@@ -147,6 +147,32 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
             database = db
             table_name = "session"
 
+    class ImportBatch(Model):
+        account = ForeignKeyField(Account, on_delete="CASCADE")
+        begun_at = BigIntegerField()
+
+        class Meta:
+            database = db
+            table_name = "import_batch"
+
+    class StagedUser(Model):
+        batch = ForeignKeyField(ImportBatch, on_delete="CASCADE")
+        row = IntegerField()
+        name = CharField(max_length=32)
+        email = CharField(max_length=254)
+        full_name = CharField(max_length=120)
+        phone = CharField(null=True, max_length=16)
+        practice = ForeignKeyField(Practice, on_delete="CASCADE")
+        required = BooleanField()
+        algorithm = CharField(max_length=64)
+        blob = TextField()
+        fingerprint = CharField(max_length=64)
+        comment = CharField(max_length=120)
+
+        class Meta:
+            database = db
+            table_name = "staged_user"
+
     class AuditEntry(Model):
         at = BigIntegerField()
         account = ForeignKeyField(Account, null=True, on_delete="RESTRICT")
@@ -186,6 +212,8 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
             RecoveryCode,
             RememberedAddress,
             Session,
+            ImportBatch,
+            StagedUser,
             AuditEntry,
             FirstFactorFailures,
         ]

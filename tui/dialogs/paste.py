@@ -1,0 +1,51 @@
+"""Asks for several lines of text, which are usually pasted."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Paste
+from textual.widget import Widget
+from textual.widgets import TextArea
+
+from data.rules.text import safe
+from tui.dialogs.dialog import Dialog, paragraph
+
+_LINE_LIMIT = 20_000
+
+
+class PasteArea(TextArea):
+    """Takes pasted text, in which whatever a terminal would act on becomes visible."""
+
+    def on_paste(self, event: Paste) -> None:
+        """Put the text in, line by line and each made safe; tabs stay, since they separate cells."""
+        event.prevent_default()
+        event.stop()
+        lines = event.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.insert(
+            "\n".join("\t".join(safe(cell, _LINE_LIMIT) for cell in line.split("\t")) for line in lines)
+        )
+
+
+class PasteDialog(Dialog[str]):
+    """Takes lines of text; `fault` says what was wrong with the last ones."""
+
+    AUTO_FOCUS = "TextArea"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "answer", "Check")]
+
+    def __init__(self, title: str, body: str, text: str = "", fault: str = "") -> None:
+        super().__init__(title, "Check (Ctrl+S)")
+        self._body = body
+        self._text = text
+        self._fault = fault
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the words and the field."""
+        yield paragraph(self._body)
+        if self._fault:
+            yield paragraph(f"✗ {self._fault}", "fault")
+        yield PasteArea(self._text, soft_wrap=False, show_line_numbers=True, compact=True)
+
+    def answer(self) -> str:
+        """Return the text."""
+        return self.query_one(TextArea).text

@@ -1,0 +1,84 @@
+"""Importing users: from pasted CSV over a preview to the result."""
+
+from data.operations import importing
+from data.operations.importing import Faulty
+from data.operations.results import Denied, Done
+from data.rules import people_csv
+from data.rules.people_csv import PersonRow, RowFault
+from tui.dialogs.confirm import ConfirmDialog, Question
+from tui.dialogs.paste import PasteDialog
+from tui.screens.acting import ActingApp
+from tui.widgets.words import counted
+
+_SHOWN = 8
+_TITLE = "Import users"
+_BODY = (
+    "Paste CSV text here: a terminal cannot reach files on your computer. Columns: "
+    f"{', '.join(people_csv.COLUMNS)}. Name and email are needed. For a large file, the operator has "
+    "`twofold user import` on the host."
+)
+
+
+async def import_users(app: ActingApp) -> None:
+    """Ask for CSV text until it can be imported or the dialog is left."""
+    text, fault = "", ""
+    while True:
+        answer = await app.push_screen_wait(PasteDialog(_TITLE, _BODY, text, fault))
+        if answer is None:
+            return
+        text = answer
+        found = await app.store.compute(people_csv.read_people, text.encode("utf-8", "replace"))
+        if found.faults:
+            fault = _faults(found.faults)
+            continue
+        checked: Faulty | Denied | None = await app.propose_compound(
+            importing.check_all, found.rows, lambda _more: None
+        )
+        if isinstance(checked, Faulty | Denied):
+            fault = _faults(checked.faults) if isinstance(checked, Faulty) else checked.message
+            continue
+        if not await app.push_screen_wait(ConfirmDialog(_preview(found.rows))):
+            fault = ""
+            continue
+        telling = _telling(app, len(found.rows))
+        result: Done | Faulty | Denied = await app.propose_compound(
+            importing.import_people, found.rows, telling
+        )
+        if isinstance(result, Done):
+            app.settle(result)
+            return
+        fault = _faults(result.faults) if isinstance(result, Faulty) else result.message
+
+
+def _telling(app: ActingApp, count: int) -> importing.Told:
+    done = 0
+
+    def tell(more: int) -> None:
+        nonlocal done
+        done += more
+        app.say(f"Importing: {done} of {count}")
+
+    return tell
+
+
+def _faults(faults: tuple[RowFault, ...]) -> str:
+    lines = [
+        f"Row {fault.row}{', ' + fault.column if fault.column else ''}: {fault.wrong}"
+        if fault.row
+        else fault.wrong
+        for fault in faults[:_SHOWN]
+    ]
+    more = [f"… and {len(faults) - _SHOWN} more."] if len(faults) > _SHOWN else []
+    return "\n".join(["Nobody was imported.", *lines, *more])
+
+
+def _preview(rows: tuple[PersonRow, ...]) -> Question:
+    shown = [
+        f"{row.name}  {row.email}  {row.full_name}{'  2FA required' if row.required else ''}"
+        f"{'  with a key' if row.key else ''}"
+        for row in rows[:_SHOWN]
+    ]
+    more = [f"… and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []
+    keyless = sum(row.key is None for row in rows)
+    after = f"\n{counted(keyless, 'user')} without a key will need a one-time password." if keyless else ""
+    return Question(f"Import {counted(len(rows), 'user')}?", "\n".join([*shown, *more]) + after, "Import")
