@@ -1,7 +1,7 @@
 """The Practices screen, and practices on the way of a user."""
 
 import pytest
-from support.data_world import OPERATOR, SYSTEM
+from support.data_world import OPERATOR, SECURITY, SYSTEM
 from support.tui_app import opened
 from textual.widgets import Select
 
@@ -154,3 +154,30 @@ async def test_where_everyone_must_have_it_disabling_says_that_they_must_set_it_
         await person.sees("Disable 2FA of anna?", "anna must set it up again at the next sign-in.")
         await person.presses("y")
         await person.sees("✓ Two-factor authentication disabled for anna.", "Pending setup on next login")
+
+
+async def test_clearing_offers_a_new_one_time_password_beside_it(world):
+    world.enrol("anna")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "c", "y")
+        await person.sees(
+            "A new one-time password for anna too?",
+            "Whoever knows the present password could set 2FA up before anna does.",
+        )
+        await person.presses("y")
+        shown = await person.sees("One-time password of anna", "It is not shown again.")
+        password = next(word for word in shown.split() if word.count("-") == 3)
+    assert world.row("anna").one_time_password
+    assert world.has_hash_of("anna", password)
+
+
+async def test_a_security_administrator_who_cannot_give_passwords_is_not_offered_one(world):
+    world.enrol("anna")
+    world.user("chief", SECURITY)
+    world.enrol("chief")
+    world.clock.forward(minutes=1)
+    async with opened(world, "chief") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "c", "y")
+        await person.sees("✓ Two-factor data cleared for anna.", "2 Users")

@@ -172,6 +172,9 @@ class TestActions:
             await person.presses(key)
             await person.sees(before)
             await person.presses("y")
+            if key == "c":
+                await person.sees("A new one-time password for anna too?")
+                await person.presses("n")
             await person.sees("✓", after)
         assert event in world.events(user="anna")
 

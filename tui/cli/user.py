@@ -262,6 +262,11 @@ def clear_two_factor(home: Home, name: str) -> None:
     """Remove a user's authenticator app and recovery codes, and keep the flag: for a new phone."""
     with installation(home) as here:
         say(here.store.run_now(directory.clear_two_factor, here.operator, name))
+    click.echo(
+        "Whoever knows their password could set it up first; a new one-time password prevents that: "
+        "twofold user password NAME",
+        err=True,
+    )
 
 
 @user.command(epilog='\b\nExample:\n  twofold user unlock ben --reason "typed the old phone\'s codes"\n')

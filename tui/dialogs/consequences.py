@@ -80,6 +80,16 @@ def one_time_password(user: UserDetail) -> Question:
     )
 
 
+def one_time_password_too(user: UserDetail) -> Question:
+    """Offer a new one-time password after a clearing."""
+    return Question(
+        f"A new one-time password for {user.name} too?",
+        f"Whoever knows the present password could set 2FA up before {user.name} does. With a new one-time "
+        "password, which you hand over, only they can. The present one stops working.",
+        "Make one",
+    )
+
+
 def activate(user: UserDetail) -> Question:
     """Describe deactivating a user, or activating one again."""
     if user.active:

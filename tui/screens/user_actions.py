@@ -11,6 +11,7 @@ from data.operations.directory import UserChanges
 from data.operations.people import KeyRow, UserDetail
 from data.operations.remembered import NOTHING_REMEMBERED, Remembered
 from data.operations.results import Denied, Done
+from data.rules.facts import Role
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
@@ -73,7 +74,8 @@ class UserActionsScreen(MainScreen):
         """Remove factors and codes, keep the flag."""
         user = await self._agreed(consequences.clear)
         if user is not None:
-            await self.app.perform(directory.clear_two_factor, user.name)
+            if await self.app.perform(directory.clear_two_factor, user.name):
+                await self._offer_one_time_password(user)
             await self.read()
 
     @working
@@ -183,6 +185,14 @@ class UserActionsScreen(MainScreen):
                 ShownOnceDialog(f"One-time password of {name}", result.message, result.password)
             )
             self.app.say(result.message, Tone.DONE)
+
+    async def _offer_one_time_password(self, user: UserDetail) -> None:
+        """Offer a new password beside the clearing, to those who can give one."""
+        can_give = Role.SYSTEM_ADMIN in self.app.roles and user.name != self.app.heading.person
+        if not can_give or not user.has_password:
+            return
+        if await self.app.push_screen_wait(ConfirmDialog(consequences.one_time_password_too(user))):
+            await self.give_one_time_password(user.name)
 
     async def _agreed(self, ask: Callable[[UserDetail], Question]) -> UserDetail | None:
         """Return the selected user, if the question about them is answered with yes."""

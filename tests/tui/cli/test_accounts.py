@@ -1,0 +1,30 @@
+"""Which commands act in an account, and so say in which where there are several."""
+
+from collections.abc import Iterator
+
+import click
+
+from tui.cli.main import cli
+
+OF_THE_INSTALLATION = {"init", "serve", "hostkey", "upgrade", "account"}
+"""What knows no account, or all of them."""
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        else:
+            yield (*path, name), command
+
+
+def test_every_command_that_acts_in_an_account_takes_its_name():
+    without = {
+        path
+        for path, command in commands(cli)
+        if path[0] not in OF_THE_INSTALLATION and "account" not in {param.name for param in command.params}
+    }
+    assert without == set()
