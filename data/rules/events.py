@@ -34,6 +34,7 @@ class Event(StrEnum):
     REQUIRED = "two_factor.required"
     NOT_REQUIRED = "two_factor.not_required"
     ENROLLED = "two_factor.enrolled"
+    TAKEN_OVER = "two_factor.taken_over"
     REPLACED = "two_factor.replaced"
     TURNED_OFF = "two_factor.turned_off"
     DISABLED = "two_factor.disabled"
@@ -75,6 +76,7 @@ _SENTENCES: dict[Event, str] = {
     Event.REQUIRED: "Two-factor authentication required",
     Event.NOT_REQUIRED: "Two-factor authentication no longer required",
     Event.ENROLLED: "Authenticator app set up",
+    Event.TAKEN_OVER: "Authenticator app taken over from a file, with {codes} scratch codes",
     Event.REPLACED: "Authenticator app replaced",
     Event.TURNED_OFF: "Two-factor authentication turned off by the user",
     Event.DISABLED: "Two-factor authentication disabled",

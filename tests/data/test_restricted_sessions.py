@@ -26,6 +26,7 @@ from data.operations import (
     remembered,
     sessions,
     signin,
+    takeover,
 )
 from data.operations.actors import Member, Operator
 from data.operations.results import Denied, Done
@@ -62,6 +63,8 @@ OPERATIONS = {
     "import_people": lambda world, me: importing.import_people(world.store, me, (ONE_MORE,), lambda _: None),
     "stage_people": lambda world, me: world.run(importing.stage_people, me, None, (ONE_MORE,)),
     "publish_people": lambda world, me: world.run(importing.publish_people, me, 1),
+    "take_over": lambda world, me: world.run(takeover.take_over, me, ()),
+    "find_unfit": lambda world, me: world.run(takeover.find_unfit, me, ()),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "my_profile": lambda world, me: world.run(people.my_profile, me),

@@ -19,12 +19,15 @@ from data.operations import (
     practices,
     protection,
     sessions,
+    takeover,
 )
 from data.operations.actors import Actor, Member
 from data.operations.results import Denied, Done, SessionOver
 from data.rules.facts import Mode, Role
+from data.rules.google_authenticator import AuthenticatorFile
 from data.storage import models
 
+AUTHENTICATOR = AuthenticatorFile(bytes(20), (), -1)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
 FINGERPRINT = credentials.publickeys.parse(KEY).fingerprint
@@ -83,6 +86,10 @@ ACTS = {
     ),
     "check an import": ({SYSTEM}, lambda world, me: world.run(importing.check_people, me, ())),
     "stage an import": ({SYSTEM}, import_nobody),
+    "take over a file": (
+        set(),
+        lambda world, me: world.run(takeover.take_over, me, [("system", AUTHENTICATOR)]),
+    ),
     "see the sessions": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(sessions.list_sessions, me),

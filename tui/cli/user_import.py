@@ -9,10 +9,11 @@ from typing import NoReturn
 
 import click
 
-from data.operations import importing
+from data.operations import importing, takeover
 from data.operations.importing import Faulty, Told
 from data.operations.results import Denied, Done, SessionOver
-from data.rules import people_csv
+from data.rules import google_authenticator, people_csv
+from data.rules.google_authenticator import AuthenticatorFile, FileFault
 from data.rules.people_csv import PersonRow, RowFault
 from data.storage.home import Home
 from tui.cli.installation import confirmed, installation, refuse, say
@@ -27,15 +28,20 @@ _SHOWN_FAULTS = 100
     "  twofold user import people.csv --dry-run\n"
     "  twofold user import people.csv\n"
     "  twofold user import --encoding cp1252 old-excel.csv\n"
+    "  twofold user import --google-authenticator ben=/home/ben/.google_authenticator\n"
     "\n"
     "\b\nA file looks like this:\n"
     "  name,email,full_name,phone,practice,require_2fa,public_key\n"
     "  ben,ben@clinic.example,Ben Example,+49 30 1234567,Clinic North,yes,ssh-ed25519 AAAA...\n",
 )
-@click.argument(
-    "file", type=click.Path(path_type=Path, dir_okay=False, exists=True, readable=True, allow_dash=True)
+@click.argument("sources", nargs=-1, required=True, metavar="FILE.csv | NAME=FILE...")
+@click.option("--dry-run", is_flag=True, help="Only say what is wrong, and change nothing.")
+@click.option(
+    "--google-authenticator",
+    "takes_over",
+    is_flag=True,
+    help="Take over .google_authenticator files of existing users: NAME=FILE for each.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what is wrong with the file, and change nothing.")
 @click.option(
     "--encoding",
     type=click.Choice(people_csv.ENCODINGS),
@@ -44,13 +50,26 @@ _SHOWN_FAULTS = 100
     help="How the file's letters are written.",
 )
 @click.pass_obj
-def import_people(home: Home, file: Path, dry_run: bool, encoding: str) -> None:
+def import_people(
+    home: Home, sources: tuple[str, ...], dry_run: bool, takes_over: bool, encoding: str
+) -> None:
     """Create users from a CSV file (- for standard input): all of them, or none.
 
     The first row names the columns: name and email are needed; full_name, phone, practice, require_2fa
     and public_key may be left out. Roles are never taken from a file, and nobody gets a password: make a
     one-time password with `twofold user password` for those without a key.
+
+    With --google-authenticator, existing users get the secret and the unused scratch codes of the file
+    that Google's PAM module kept for them, so that their phones go on showing the right codes.
     """
+    if takes_over:
+        _take_over(home, [_named_file(source) for source in sources], dry_run=dry_run)
+        return
+    if len(sources) > 1:
+        raise click.UsageError("Import one CSV file at a time.")
+    file = Path(sources[0])
+    if str(file) != "-" and not file.is_file():
+        raise click.UsageError(f"There is no file {file}.")
     found = people_csv.read_people(_contents(file), encoding)
     if found.faults:
         _refuse_faults(found.faults)
@@ -64,6 +83,44 @@ def import_people(home: Home, file: Path, dry_run: bool, encoding: str) -> None:
         with _progress(len(found.rows), "Importing") as told:
             result = asyncio.run(importing.import_people(here.store, here.operator, found.rows, told))
         say(_settled(result) or Denied("Nothing was imported."))
+
+
+def _named_file(source: str) -> tuple[str, Path]:
+    name, _, path = source.partition("=")
+    if not name or not path:
+        raise click.UsageError("Give each file as NAME=FILE, such as ben=/home/ben/.google_authenticator.")
+    return name, Path(path)
+
+
+def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> None:
+    """Take all files over or none; what cannot be honoured is named, and never what is in a file."""
+    taken: list[tuple[str, AuthenticatorFile]] = []
+    unfit: list[tuple[str, str]] = []
+    for name, path in named:
+        file = _authenticator_file(path)
+        if isinstance(file, FileFault):
+            unfit.append((name, file.wrong))
+        else:
+            taken.append((name, file))
+    with installation(home) as here:
+        if not unfit and dry_run:
+            result = here.store.run_now(takeover.find_unfit, here.operator, taken)
+        elif not unfit:
+            result = here.store.run_now(takeover.take_over, here.operator, taken)
+        else:
+            result = takeover.Unfit(tuple(unfit))
+    if isinstance(result, takeover.Unfit):
+        echo_table(("USER", "WHAT IS WRONG"), result.reasons, limit=160)
+        refuse("Nothing was taken over. Leave out or mend what is listed, and try again.")
+    say(result)
+
+
+def _authenticator_file(path: Path) -> AuthenticatorFile | FileFault:
+    try:
+        with path.open("rb") as file:
+            return google_authenticator.read_file(file.read(google_authenticator.MAX_BYTES + 1))
+    except OSError as error:
+        return FileFault(f"The file cannot be read: {error.strerror}.")
 
 
 def _contents(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -76,3 +77,38 @@ def test_letters_of_an_older_excel_are_read_when_that_is_said(tmp_path, clinic):
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, clinic):
     outcome = clinic("user", "import", write(tmp_path, "name,email,\x1b]0;x\x07\nben,b@x.example,\n"))
     assert "\x1b" not in outcome.out + outcome.err
+
+
+def test_a_file_of_the_real_module_is_taken_over_and_no_secret_is_printed(tmp_path, clinic, require_program):
+    path = tmp_path / "google_authenticator"
+    command = [require_program("google-authenticator"), "-t", "-d", "-f", "-r", "3", "-R", "30", "-w", "3"]
+    subprocess.run([*command, "-C", "-Q", "NONE", "-q", "-s", str(path)], check=True, capture_output=True)
+    clinic("user", "add", "ben", "--email", "ben@x.example")
+    outcome = clinic("user", "import", "--google-authenticator", "--dry-run", f"ben={path}")
+    assert outcome.out == "The authenticator app of 1 user can be taken over. Nothing was changed.\n"
+    outcome = clinic("user", "import", "--google-authenticator", f"ben={path}")
+    assert (outcome.status, outcome.out) == (0, "Took over the authenticator app of 1 user.\n")
+    shown = json.loads(clinic("user", "show", "ben", "--json").out)
+    assert (shown["status"], shown["recovery_codes_left"]) == ("Enabled", 5)
+
+
+def test_files_that_cannot_be_honoured_are_named_and_none_is_taken_over(tmp_path, clinic):
+    good, counter = tmp_path / "good", tmp_path / "counter"
+    good.write_text('JBSWY3DPEHPK3PXP\n" TOTP_AUTH\n')
+    counter.write_text('JBSWY3DPEHPK3PXP\n" HOTP_COUNTER 3\n')
+    for name in ("ben", "eve"):
+        clinic("user", "add", name, "--email", f"{name}@x.example")
+    named = (f"ben={good}", f"eve={counter}", f"kim={tmp_path / 'missing'}")
+    outcome = clinic("user", "import", "--google-authenticator", *named)
+    assert outcome.status == 1
+    assert "eve   It is counter-based (HOTP_COUNTER)." in outcome.out
+    assert "kim   The file cannot be read" in outcome.out
+    assert "JBSWY3DP" not in outcome.out + outcome.err
+    assert json.loads(clinic("user", "show", "ben", "--json").out)["enrolled_at"] is None
+
+
+def test_wrong_usage_says_what_to_give(tmp_path, clinic):
+    for arguments in ((), ("a.csv", "b.csv"), ("missing.csv",), ("--google-authenticator", "ben")):
+        outcome = clinic("user", "import", *arguments)
+        assert outcome.status == 2
+        assert "See: twofold user import --help" in outcome.err
