@@ -180,7 +180,9 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if not may_turn_off(me.policy, me.facts):
-        return Denied(f"Two-factor authentication is {_because(me)}, so it cannot be turned off.")
+        return Denied(
+            f"Two-factor authentication is {_because(me)}, so it cannot be turned off. Ask an administrator."
+        )
     if refusal := stale(tx, me.acting):
         return refusal
     remove_factors(me.user.id, lost=False)

@@ -3,7 +3,8 @@
 import pytest
 from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, directory, people, practices
+from data.operations import account, accounts, directory, people, practices
+from data.operations.actors import Operator
 from data.operations.directory import NewUser, UserChanges
 from data.operations.people import UserQuery
 from data.operations.practices import PracticeRow
@@ -182,3 +183,11 @@ def test_ones_own_name_is_changed_at_any_time_and_addresses_after_fresh_proof(wo
     assert (mine.full_name, mine.email, mine.phone) == ("Anna Lee", "lee@clinic.example", BERLIN)
     assert isinstance(world.run(directory.edit_own, anna, UserChanges("admin@clinic.example")), Denied)
     assert isinstance(world.run(directory.edit_own, OPERATOR, changes), Denied)
+
+
+def test_a_number_shared_with_another_account_is_not_spoken_of(world):
+    eve = NewUser("eve", "eve@other.example", phone=BERLIN, password_hash="hash")
+    world.run(accounts.add_account, OPERATOR, "Other", "Main", eve)
+    changes = UserChanges(phone=BERLIN)
+    done = world.run(directory.edit_user, Operator("root", "Clinic"), "admin", changes)
+    assert done == Done("User admin saved.")

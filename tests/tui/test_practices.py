@@ -181,3 +181,14 @@ async def test_a_security_administrator_who_cannot_give_passwords_is_not_offered
         await person.sees("2 Users", "anna")
         await person.presses("down", "c", "y")
         await person.sees("✓ Two-factor data cleared for anna.", "2 Users")
+
+
+@pytest.mark.parametrize(("column", "shown"), [({"active": False}, "2FA Deactivated"), ({}, "not available")])
+async def test_who_cannot_sign_in_at_all_is_shown_so_in_the_mode_off_too(world, column, shown):
+    world.mode(Mode.OFF)
+    if column:
+        world.set("anna", **column)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("down", "enter")
+        await person.sees("anna@clinic.example", shown)

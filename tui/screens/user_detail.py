@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from data.operations import directory
 from data.operations.people import UserDetail
-from data.rules.facts import Mode
+from data.rules.facts import Status
 from tui.screens.acting import working
 from tui.screens.explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
@@ -77,7 +77,7 @@ def _offers(user: UserDetail) -> list[Offer]:
 
 def _facts(user: UserDetail) -> list[tuple[str, str]]:
     status = user.status.value
-    if user.mode is Mode.OFF:
+    if user.status is Status.NOT_AVAILABLE:
         status = "Two-Factor Authentication not available: it is turned on under 3 Security"
     return [
         ("Name", user.name),

@@ -6,8 +6,8 @@ import click
 
 from tui.cli.main import cli
 
-OF_THE_INSTALLATION = {"init", "serve", "hostkey", "upgrade", "account"}
-"""What knows no account, or all of them."""
+OF_THE_INSTALLATION = {"init", "serve", "hostkey", "upgrade", "account", "sms"}
+"""What knows no account, or all of them: a gateway hands over the messages of every account."""
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
