@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.resync import NextCodeWanted
 from data.operations.signin import (
     Admitted,
     Attempt,
@@ -210,6 +211,8 @@ class Conversation:
         match result:
             case CodeWrong(left):
                 return self._ask_again(f"Wrong code, {left} attempt{'' if left == 1 else 's'} left.")
+            case NextCodeWanted():
+                return self._ask_again(result.message)
             case CodeAlreadyUsed(seconds):
                 following = "" if seconds is None else f" The next one comes in {seconds} s."
                 return self._ask_again(f"That code was already used.{following}")
@@ -222,7 +225,7 @@ class Conversation:
 
     def take_stale(self, result: FirstFactorResult | CodeResult) -> None:
         """Count what came too late to change anything: a wrong answer is one all the same."""
-        if isinstance(result, FirstFactorRejected | CodeWrong | CodeAlreadyUsed):
+        if isinstance(result, FirstFactorRejected | NextCodeWanted | CodeWrong | CodeAlreadyUsed):
             self.wrong_answers += 1
 
     def _advance(self, result: CodeNeeded | Admitted | TurnedAway) -> None:

@@ -68,14 +68,14 @@ def judge(
     else:
         verdict = None
     if isinstance(verdict, Right):
-        _reset_attempts(user)
+        reset_attempts(user)
         if verdict.recovery_left is not None:
-            _write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
+            write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
         return verdict
     if isinstance(verdict, CodeAlreadyUsed):
-        _write(tx, Event.CODE_REPLAYED, user, asker)
+        write(tx, Event.CODE_REPLAYED, user, asker)
         return verdict
-    return _count_wrong(tx, user, asker)
+    return count_wrong(tx, user, asker)
 
 
 def codes_left(user_id: int) -> int:
@@ -88,26 +88,39 @@ def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlrea
     factor = app_factor_of(user.id)
     if factor is None:
         return None
-    secret = totp.encode_secret(
-        tx.services.vault.open(factor.sealed_secret, user_id=user.id, factor_id=factor.id)
-    )
-    match totp.match_step(secret, digits, at=tx.now, after=factor.last_step):
-        case totp.Matched(step) if _spend_step(factor.id, step, offset=step - totp.step_at(tx.now)):
+    match match(tx, factor, secret_of(tx, factor), digits):
+        case totp.Matched(step) if spend_step(factor.id, step, offset=step - totp.step_at(tx.now)):
             return Right("code")
         case totp.Unmatched():
             return None
         case _:
-            return CodeAlreadyUsed(totp.seconds_to_live_step(at=tx.now, after=factor.last_step))
+            shown = totp.drifted(tx.now, factor.drift)
+            return CodeAlreadyUsed(totp.seconds_to_live_step(at=shown, after=factor.last_step))
 
 
-def _spend_step(factor_id: int, step: int, *, offset: int) -> bool:
+def secret_of(tx: Tx, factor: models.Factor) -> str:
+    """Open the secret of an authenticator app."""
+    sealed = factor.sealed_secret
+    return totp.encode_secret(tx.services.vault.open(sealed, user_id=factor.user_id, factor_id=factor.id))
+
+
+def match(
+    tx: Tx, factor: models.Factor, secret: str, digits: str
+) -> totp.Matched | totp.Replayed | totp.Unmatched:
+    """Find the time step of a code in the window around the time that the phone shows."""
+    return totp.match_step(secret, digits, at=totp.drifted(tx.now, factor.drift), after=factor.last_step)
+
+
+def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
     """Accept a time step once: on every node the row takes a later step only.
 
-    How far the phone was ahead is kept for whoever wants to know why codes fail.
+    How far the phone was ahead is kept for whoever wants to know why codes fail. An offer to resync
+    ends with it.
     """
     table = models.Factor
     earlier = (table.id == factor_id) & (table.last_step < step)
-    return bool(table.update(last_step=step, last_offset=offset).where(earlier).execute())
+    spent = table.update(last_step=step, last_offset=offset, resync_until=None, resync_step=None)
+    return bool(spent.where(earlier).execute())
 
 
 def _judge_recovery_code(
@@ -137,26 +150,29 @@ def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeA
     return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
 
 
-def _reset_attempts(user: models.User) -> None:
+def reset_attempts(user: models.User) -> None:
+    """Give all attempts back after a right answer."""
     if user.attempts_left != ATTEMPTS:
         models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
 
 
-def _count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNow:
+def count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNow:
+    """Count a wrong answer; the last attempt locks."""
     table = models.User
     left = max(0, user.attempts_left - 1)
     table.update(attempts_left=left).where(table.id == user.id).execute()
-    _write(tx, Event.CODE_WRONG, user, asker, left=left)
+    write(tx, Event.CODE_WRONG, user, asker, left=left)
     if left:
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
     forget(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)
-    _write(tx, Event.LOCKED, user, asker)
+    write(tx, Event.LOCKED, user, asker)
     return LockedNow()
 
 
-def _write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
+def write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
+    """Write what an answer led to into the audit log."""
     audit.write(
         tx,
         event,

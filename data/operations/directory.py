@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data.operations import audit
-from data.operations.actors import Acting, ActingUser, Actor, authorise, own, roles_of, stale
+from data.operations.actors import Acting, ActingUser, Actor, app_factor_of, authorise, own, roles_of, stale
 from data.operations.enrollment import remove_factors
 from data.operations.people import find_user
 from data.operations.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.remembered import NOTHING_REMEMBERED, forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.resync import OFFER_LASTS
 from data.operations.sessions import end_sessions_of_user
 from data.rules import names
 from data.rules.events import Event
@@ -247,6 +248,23 @@ def forget_addresses(tx: Tx, actor: Actor, name: str, which: int | None = None) 
         return Done(NOTHING_REMEMBERED)
     audit.record(tx, found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
     return Done(f"Forgotten: {found.user.name} is asked for a code there again.")
+
+
+def offer_resync(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+    """Let a user sign in by two consecutive codes for an hour, though their phone's clock is off."""
+    found = find_to_reset(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    if not isinstance(found, Found):
+        return found
+    user = found.user
+    factor = app_factor_of(user.id)
+    if factor is None:
+        return Denied(f"{user.name} has set up no authenticator app, so there is no clock to bring back.")
+    until = tx.now + OFFER_LASTS
+    table = models.Factor
+    table.update(resync_until=until, resync_step=None).where(table.id == factor.id).execute()
+    audit.record(tx, found.acting, Event.RESYNC_OFFERED, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
+    locked = f" Unlock them too: {user.name} is locked." if user.locked_at else ""
+    return Done(f"For an hour {user.name} can sign in with two codes, one after the other.{locked}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from data.operations.actors import Acting, Actor, app_factor_of, authorise, fact
 from data.operations.people import find_user, key_rows
 from data.operations.remembered import remembered_of
 from data.operations.results import Denied, Refused
+from data.operations.resync import offered_until
 from data.rules import throttle
 from data.rules.events import Event
 from data.rules.explanation import Failures, Finding, Known, Success, explain
@@ -65,6 +66,8 @@ def _known(tx: Tx, user: models.User) -> Known:
             [row for row in _entries(user, Event.CODE_REPLAYED, _REPLAYS) if tx.now - row.at <= _REPLAYS_OF]
         ),
         clock_offset=factor.last_offset if factor else None,
+        drift=factor.drift if factor else 0,
+        resync_until=offered_until(tx, factor),
         first_factor_failures=_first_factor_failures(tx, user),
         remembered=tuple((row.address, row.first_factor, row.until) for row in remembered_of(tx, user)),
         successes=tuple(_success(row) for row in _entries(user, Event.SIGNED_IN, SUCCESSES)),

@@ -21,6 +21,7 @@ from data.operations.actors import (
 )
 from data.operations.remembered import Remembered, remembered_of
 from data.operations.results import Denied, Refused
+from data.operations.resync import offered_until
 from data.rules.facts import ADMIN_ROLES, Mode, Policy, Role, Status, UserFacts
 from data.rules.names import fold_username, phone_part, storable
 from data.rules.permissions import Action
@@ -119,6 +120,7 @@ class UserDetail:
     one_time_password: bool
     keys: tuple[KeyRow, ...]
     remembered: tuple[Remembered, ...]
+    resync_until: datetime | None
     created_at: datetime
     last_signin_at: datetime | None
     recent: tuple[audit.Entry, ...]
@@ -342,6 +344,7 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         one_time_password=user.one_time_password,
         keys=key_rows(user.id),
         remembered=remembered_of(tx, user),
+        resync_until=offered_until(tx, factor),
         created_at=user.created_at,
         last_signin_at=user.last_signin_at,
         recent=tuple(audit.entries(account.id, audit.Filter(user=user.name), limit=RECENT)),

@@ -7,6 +7,7 @@ from data.operations import audit, codes
 from data.operations.actors import code_is_asked, facts_of, policy_of
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow, Right
 from data.operations.remembered import is_remembered, remember
+from data.operations.resync import NextCodeWanted, judge_pair
 from data.rules import recovery, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.events import Event
@@ -113,7 +114,7 @@ class TurnedAway:
 
 
 FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
-CodeResult = Admitted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
+CodeResult = Admitted | NextCodeWanted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
 
 
 def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
@@ -212,7 +213,8 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         return _turn_away(tx, user, attempt, step.reason)
     if not isinstance(step, NeedCode):
         return _admit(tx, user, attempt, step, proof)
-    verdict = codes.judge(tx, user, answer, codes.Asker(attempt.origin.application, attempt.origin.address))
+    asker = codes.Asker(attempt.origin.application, attempt.origin.address)
+    verdict = judge_pair(tx, user, answer, asker) or codes.judge(tx, user, answer, asker)
     if isinstance(verdict, Right):
         remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
         proof = replace(proof, code=True)

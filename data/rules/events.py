@@ -39,6 +39,9 @@ class Event(StrEnum):
     TURNED_OFF = "two_factor.turned_off"
     DISABLED = "two_factor.disabled"
     CLEARED = "two_factor.cleared"
+    RESYNC_OFFERED = "two_factor.resync_offered"
+    RESYNC_BEGUN = "signin.resync_begun"
+    RESYNCED = "two_factor.resynced"
     RECOVERY_RENEWED = "recovery.renewed"
     RECOVERY_SAVED = "recovery.saved"
     RECOVERY_USED = "recovery.used"
@@ -81,6 +84,9 @@ _SENTENCES: dict[Event, str] = {
     Event.TURNED_OFF: "Two-factor authentication turned off by the user",
     Event.DISABLED: "Two-factor authentication disabled",
     Event.CLEARED: "Two-factor data cleared",
+    Event.RESYNC_OFFERED: "Resync of the authenticator app offered until {until}",
+    Event.RESYNC_BEGUN: "First of two codes for a resync",
+    Event.RESYNCED: "Authenticator app resynced, its clock {seconds} s ahead of the server's",
     Event.RECOVERY_RENEWED: "New recovery codes made",
     Event.RECOVERY_SAVED: "Recovery codes confirmed as saved",
     Event.RECOVERY_USED: "Recovery code used, {left} left",

@@ -60,7 +60,8 @@ class Known:
     """All that the answer is made of.
 
     `wrong` are the wrong codes that the attempts were spent on, `replayed` the used codes of the
-    last day. `clock_offset` is by how many time steps the last accepted code was ahead.
+    last day. `clock_offset` is by how many time steps the last accepted code was ahead, `drift` by
+    how many the phone's clock is taken to be since a resync.
     `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour,
     of this name and of those that share its bucket.
     """
@@ -78,6 +79,8 @@ class Known:
     wrong: Failures = Failures()
     replayed: Failures = Failures()
     clock_offset: int | None = None
+    drift: int = 0
+    resync_until: datetime | None = None
     first_factor_failures: int = 0
     remembered: tuple[tuple[str, str, datetime], ...] = ()
     successes: tuple[Success, ...] = ()
@@ -179,14 +182,23 @@ def _attempts(known: Known) -> Iterator[Finding]:
 
 
 def _clock(known: Known) -> Iterator[Finding]:
-    if not known.user.enrolled or known.clock_offset is None:
+    if not known.user.enrolled:
         return
-    seconds = abs(known.clock_offset) * STEP_SECONDS
-    if not seconds:
+    if known.clock_offset == 0:
         yield _fine("The clock of the phone was right at the last accepted code.")
-        return
-    direction = "ahead" if known.clock_offset > 0 else "behind"
-    yield _note(f"The clock of the phone was about {seconds} s {direction} at the last accepted code.")
+    elif known.clock_offset is not None:
+        yield _note(f"The clock of the phone was {_off(known.clock_offset)} at the last accepted code.")
+    if known.drift:
+        yield _fine(f"Since a resync it is taken to be {_off(known.drift)}.")
+    if known.resync_until:
+        yield _note(
+            f"A resync is offered until {_moment(known.resync_until)}: two codes of their app, one after the "
+            "other, bring its clock back."
+        )
+
+
+def _off(steps: int) -> str:
+    return f"about {abs(steps) * STEP_SECONDS} s {'ahead' if steps > 0 else 'behind'}"
 
 
 def _remembered(known: Known) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hmac import compare_digest
 
 import pyotp
@@ -13,6 +13,8 @@ STEP_SECONDS = 30
 DIGITS = 6
 WINDOW = 1
 """Time steps accepted on either side of the present one (RFC 6238 section 5.2 allows one)."""
+RESYNC_STEPS = 20
+"""Time steps by which a phone can be off, either way, and still be brought back: ten minutes."""
 ISSUER_LIMIT = 12
 """Characters of the issuer that still leave the QR code room on a terminal of 80x24."""
 
@@ -97,6 +99,37 @@ def clock_offset(secret: str, code: str, *, at: datetime, search_minutes: int = 
             if step >= 0 and compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "replace")):
                 return (step - present) * STEP_SECONDS
     return None
+
+
+def drifted(moment: datetime, drift: int) -> datetime:
+    """Return the time on a phone whose clock is some steps ahead."""
+    return moment + timedelta(seconds=drift * STEP_SECONDS)
+
+
+def match_lone(secret: str, code: str, *, at: datetime, after: int) -> int | None:
+    """Find the unused step within the reach of a resync that a code stands for, the nearest first."""
+    hits = [step for step in _resync_steps(at, after) if _stands_for(secret, code, step)]
+    present = step_at(at)
+    return min(hits, key=lambda step: abs(step - present), default=None)
+
+
+def match_pair(secret: str, first: str, second: str, *, at: datetime, after: int) -> int | None:
+    """Find two consecutive unused steps within the reach of a resync; return the second one."""
+    hits = {
+        step + 1
+        for step in _resync_steps(at, after)
+        if _stands_for(secret, first, step) and _stands_for(secret, second, step + 1)
+    }
+    return min(hits & set(_resync_steps(at, after)), default=None)
+
+
+def _resync_steps(at: datetime, after: int) -> range:
+    present = step_at(at)
+    return range(max(0, after + 1, present - RESYNC_STEPS), present + RESYNC_STEPS + 1)
+
+
+def _stands_for(secret: str, code: str, step: int) -> bool:
+    return compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "replace"))
 
 
 def provisioning_uri(secret: str, *, username: str, issuer: str) -> str:

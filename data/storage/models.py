@@ -149,7 +149,9 @@ class PublicKey(_Table):
 class Factor(_Table):
     """A confirmed second factor: today the authenticator app, one per user.
 
-    `last_offset` is by how many time steps the last accepted code was ahead of the time here.
+    `last_offset` is by how many time steps the last accepted code was ahead of the time here, and
+    `drift` by how many the phone's clock is taken to be. While an offer to resync stands,
+    `resync_step` is the time step of the first of two codes.
     """
 
     user_id: int
@@ -160,6 +162,9 @@ class Factor(_Table):
     sealed_secret = BlobField()
     last_step = BigIntegerField()
     last_offset = IntegerField(null=True)
+    drift = IntegerField(default=0)
+    resync_until = optional_moment_field()
+    resync_step = BigIntegerField(null=True)
     confirmed_at = moment_field()
 
     class Meta:

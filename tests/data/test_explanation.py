@@ -72,6 +72,8 @@ CASES = [
         FINE,
         "The clock of the phone was right at the last accepted code.",
     ),
+    (known(enrolled=True, drift=-4), FINE, "Since a resync it is taken to be about 120 s behind."),
+    (known(enrolled=True, resync_until=AT), NOTE, "A resync is offered until 2026-03-02 09:00 UTC"),
     (known(enrolled=True, clock_offset=1), NOTE, "about 30 s ahead at the last accepted code."),
     (known(enrolled=True, clock_offset=-1), NOTE, "about 30 s behind at the last accepted code."),
     (

@@ -90,6 +90,7 @@ OPERATIONS = {
     "forget_addresses": lambda world, me: world.run(directory.forget_addresses, me, "bob"),
     "forget_my_addresses": lambda world, me: world.run(remembered.forget_my_addresses, me),
     "explain_user": lambda world, me: world.run(explanation.explain_user, me, "bob"),
+    "offer_resync": lambda world, me: world.run(directory.offer_resync, me, "bob"),
     "unlock": lambda world, me: world.run(directory.unlock, me, "bob", "a slip"),
     "set_one_time_password": lambda world, me: world.one_time_password("bob", me),
     "add_key": lambda world, me: world.run(credentials.add_key, me, KEY),

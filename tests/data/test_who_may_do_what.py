@@ -178,6 +178,10 @@ ACTS = {
         {SECURITY},
         lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
     ),
+    "offer a resync": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(directory.offer_resync, me, "anna"),
+    ),
     "forget addresses": (
         {SYSTEM, SECURITY},
         lambda world, me: world.run(directory.forget_addresses, me, "anna"),

@@ -2,13 +2,16 @@
 
 import asyncio
 import subprocess
+from datetime import timedelta
 
 import asyncssh
 import pytest
-from support.ssh_people import OPERATOR, PASSWORD, People
+from support.ssh_people import OPERATOR, PASSWORD, SECRET, People
 from support.ssh_server import GreetingApp, connect, running_server, until
 
-from data.operations.directory import set_active, unlock
+from data.operations.account import set_remember_days
+from data.operations.directory import offer_resync, set_active, unlock
+from data.rules import totp
 from data.storage import models
 from sshserver import hostkey, selftest
 from sshserver.gate import StoreGate
@@ -176,3 +179,38 @@ def test_the_host_key_is_shown_as_ssh_keygen_shows_it(require_program, tmp_path)
 def test_what_is_no_plain_ed25519_key_is_refused(text):
     with pytest.raises(hostkey.HostKeyError):
         hostkey.load(text)
+
+
+async def test_a_remembered_address_asks_for_no_code_until_the_days_are_over(people: People):
+    key = await people.add_with_key("alice")
+    await people.store.run(set_remember_days, OPERATOR, 2, seen=0)
+    async with running_server(StoreGate(people.store)) as running:
+        connection, client = await connect(running.port, "alice", [people.code()], keys=[key])
+        assert client.asked == ["Verification code: "]
+        connection.abort()
+        connection, client = await connect(running.port, "alice", [], keys=[key])
+        assert client.asked == []
+        connection.abort()
+        people.clock.now += timedelta(days=2)
+        connection, client = await connect(running.port, "alice", [people.code()], keys=[key])
+        assert client.asked == ["Verification code: "]
+        connection.abort()
+
+
+async def test_a_phone_that_is_five_minutes_off_comes_back_by_two_codes(people: People):
+    key = await people.add_with_key("alice")
+    await people.store.run(offer_resync, OPERATOR, "alice")
+    late = totp.step_at(people.clock.now) - 10
+    codes = [totp.code_at(SECRET, late), totp.code_at(SECRET, late + 1)]
+    async with running_server(StoreGate(people.store)) as running:
+        connection, client = await connect(running.port, "alice", codes, keys=[key])
+        assert client.told == [
+            "That is the first of two codes. Wait until your app shows the next one, and type that."
+        ]
+        connection.abort()
+        people.clock.now += timedelta(minutes=1)
+        connection, client = await connect(
+            running.port, "alice", [totp.code_at(SECRET, late + 2)], keys=[key]
+        )
+        assert client.told == []
+        connection.abort()

@@ -446,3 +446,28 @@ async def test_why_they_cannot_sign_in_is_answered_on_a_screen_of_its_own(world,
         await person.sees("! 0 of 7 attempts left. Wrong codes: 7 in ssh")
         await person.presses("escape")
         await person.sees("anna@clinic.example")
+
+
+async def test_a_resync_is_offered_explained_and_used_at_the_question_for_a_code(world):
+    world.enrol("anna")
+    world.clock.forward(minutes=30)
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await opens(person, "anna")
+        await person.sees("s Offer a resync")
+        await person.presses("s")
+        await person.sees("Offer anna a resync?", "two codes that follow each other", "Make sure that it")
+        await person.presses("y")
+        await person.sees("✓ For an hour anna can sign in with two codes", "offered until 2026-03-02 10:")
+        await person.presses("w")
+        await person.sees("! A resync is offered until 2026-03-02 10:")
+    async with opened(world) as person:
+        await person.sees("User name")
+        await person.fills(name="anna", password=PASSWORD)
+        await person.presses("enter", "enter")
+        await person.sees("Type the code that your authenticator app shows")
+        await person.types(world.code("anna", -12))
+        await person.presses("enter")
+        await person.sees("That is the first of two codes. Wait until your app shows the next one")
+        await person.types(world.code("anna", -11))
+        await person.presses("enter")
+        await person.sees("2FA Enabled")

@@ -283,6 +283,15 @@ def unlock(home: Home, name: str, reason: str | None) -> None:
         say(here.store.run_now(directory.unlock, here.operator, name, reason))
 
 
+@user.command(epilog="\b\nExample:\n  twofold user resync ben\n")
+@click.argument("name")
+@click.pass_obj
+def resync(home: Home, name: str) -> None:
+    """Let two consecutive codes bring back a phone whose clock is up to ten minutes off, for an hour."""
+    with installation(home) as here:
+        say(here.store.run_now(directory.offer_resync, here.operator, name))
+
+
 @user.command(epilog="\b\nExample:\n  twofold user forget ben\n")
 @click.argument("name")
 @click.pass_obj
@@ -497,6 +506,7 @@ def _detail_json(detail: UserDetail) -> dict[str, object]:
         "has_password": detail.has_password,
         "one_time_password": detail.one_time_password,
         "keys": [_key_json(row) for row in detail.keys],
+        "resync_until": iso(detail.resync_until),
         "remembered": [
             {"address": row.address, "first_factor": row.first_factor, "until": iso(row.until)}
             for row in detail.remembered

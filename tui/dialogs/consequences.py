@@ -62,6 +62,17 @@ def clear(user: UserDetail) -> Question:
     )
 
 
+def resync(user: UserDetail) -> Question:
+    """Describe offering a resync."""
+    return Question(
+        f"Offer {user.name} a resync?",
+        f"For a phone whose clock is up to ten minutes off. For an hour {user.name} can sign in by typing "
+        "two codes that follow each other, one after the other at the question for a code. Make sure that it "
+        "is them who asks: codes that someone saw are good for longer while the offer stands.",
+        "Offer",
+    )
+
+
 def unlock(user: UserDetail) -> str:
     """Describe unlocking."""
     return (

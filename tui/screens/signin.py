@@ -9,6 +9,7 @@ from textual.widgets import Button, Input, Label
 
 from data.operations import signin
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.resync import NextCodeWanted
 from data.operations.signin import Admitted, Attempt, CodeNeeded, FirstFactorRejected, Origin, TurnedAway
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
@@ -112,6 +113,8 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         match result:
             case None:
                 pass
+            case NextCodeWanted():
+                self.app.say(result.message)
             case CodeWrong() | CodeAlreadyUsed():
                 self.app.say(refused_code(result), Tone.REFUSED)
             case FirstFactorRejected():

@@ -56,7 +56,7 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_require(self) -> None:
         """Require two-factor authentication, or stop requiring it."""
-        user = await self._agreed(consequences.require)
+        user = await self.agreed(consequences.require)
         if user is not None:
             await self.app.perform(directory.set_required, user.name, required=not user.required)
             await self.read()
@@ -64,7 +64,7 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_disable(self) -> None:
         """Remove flag, factors and codes."""
-        user = await self._agreed(consequences.disable)
+        user = await self.agreed(consequences.disable)
         if user is not None:
             await self.app.perform(directory.disable_two_factor, user.name)
             await self.read()
@@ -72,7 +72,7 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_clear(self) -> None:
         """Remove factors and codes, keep the flag."""
-        user = await self._agreed(consequences.clear)
+        user = await self.agreed(consequences.clear)
         if user is not None:
             if await self.app.perform(directory.clear_two_factor, user.name):
                 await self._offer_one_time_password(user)
@@ -81,7 +81,7 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_activate(self) -> None:
         """Deactivate, or activate again."""
-        user = await self._agreed(consequences.activate)
+        user = await self.agreed(consequences.activate)
         if user is not None:
             await self.app.perform(directory.set_active, user.name, active=not user.active)
             await self.read()
@@ -113,7 +113,7 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_one_time_password(self) -> None:
         """Make a one-time password and show it once."""
-        user = await self._agreed(consequences.one_time_password)
+        user = await self.agreed(consequences.one_time_password)
         if user is not None:
             await self.give_one_time_password(user.name)
             await self.read()
@@ -194,7 +194,7 @@ class UserActionsScreen(MainScreen):
         if await self.app.push_screen_wait(ConfirmDialog(consequences.one_time_password_too(user))):
             await self.give_one_time_password(user.name)
 
-    async def _agreed(self, ask: Callable[[UserDetail], Question]) -> UserDetail | None:
+    async def agreed(self, ask: Callable[[UserDetail], Question]) -> UserDetail | None:
         """Return the selected user, if the question about them is answered with yes."""
         user = await self.look_up()
         if user is None:

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from data.operations import directory
 from data.operations.people import UserDetail
 from data.rules.facts import Status
+from tui.dialogs import consequences
 from tui.screens.acting import working
 from tui.screens.explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
@@ -23,6 +24,7 @@ class UserDetailScreen(UserActionsScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "explain", "Why?", tooltip="Why can't they sign in?"),
+        Binding("s", "resync", "Resync", show=False, tooltip="Offer a resync: two codes bring a clock back"),
         Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
         Binding("escape", "back", "Back"),
     ]
@@ -55,6 +57,14 @@ class UserDetailScreen(UserActionsScreen):
         self.app.push_screen(ExplanationScreen(self._about))
 
     @working
+    async def action_resync(self) -> None:
+        """Offer to bring the phone's clock back by two consecutive codes."""
+        user = await self.agreed(consequences.resync)
+        if user is not None:
+            await self.app.perform(directory.offer_resync, user.name)
+            await self.read()
+
+    @working
     async def action_forget(self) -> None:
         """Forget one of the remembered addresses, or all."""
         user = await self.look_up()
@@ -72,7 +82,8 @@ class UserDetailScreen(UserActionsScreen):
 
 def _offers(user: UserDetail) -> list[Offer]:
     forget = [Offer("f", "Forget addresses", "forget")] if user.remembered else []
-    return [*offers_for(user), Offer("w", "Why can't they sign in?", "explain"), *forget]
+    resync = [Offer("s", "Offer a resync", "resync")] if user.enrolled_at else []
+    return [*offers_for(user), *resync, Offer("w", "Why can't they sign in?", "explain"), *forget]
 
 
 def _facts(user: UserDetail) -> list[tuple[str, str]]:
@@ -92,6 +103,7 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
         ("Set up", moment(user.enrolled_at, "not set up")),
         ("Recovery codes", f"{user.recovery_codes_left} left" if user.enrolled_at else "none"),
         ("Attempts left", str(user.attempts_left)),
+        *([("Resync", f"offered until {moment(user.resync_until)}")] if user.resync_until else []),
         *([("Locked", moment(user.locked_at))] if user.locked_at else []),
         ("", ""),
         ("Password", _password(user)),

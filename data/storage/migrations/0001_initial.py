@@ -99,6 +99,9 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
         sealed_secret = BlobField()
         last_step = BigIntegerField()
         last_offset = IntegerField(null=True)
+        drift = IntegerField(default=0)
+        resync_until = BigIntegerField(null=True)
+        resync_step = BigIntegerField(null=True)
         confirmed_at = BigIntegerField()
 
         class Meta:

@@ -69,3 +69,9 @@ def test_a_user_is_explained_in_sentences(clinic):
         {"weight": "fine", "sentence": "anna is active."},
     )
     assert clinic("user", "explain", "nobody").status == 1
+
+
+def test_a_resync_needs_an_app(clinic):
+    assert "has set up no authenticator app" in clinic("user", "resync", "anna").err
+    assert clinic("user", "resync", "nobody").status == 1
+    assert json.loads(clinic("user", "show", "anna", "--json").out)["resync_until"] is None
