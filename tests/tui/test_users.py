@@ -197,6 +197,9 @@ class TestActions:
             await person.presses(key)
             await person.sees("anna must set it up again at the next sign-in.")
             await person.presses("y")
+            if key == "c":
+                await person.sees("A new one-time password for anna too?")
+                await person.presses("n")
             await person.sees("✓", "Pending setup on next login")
 
     async def test_requiring_while_the_mode_is_off_says_that_it_rests_and_where_to_turn_it_on(self, world):
