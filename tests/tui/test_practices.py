@@ -192,3 +192,31 @@ async def test_who_cannot_sign_in_at_all_is_shown_so_in_the_mode_off_too(world, 
         await person.sees("2 Users", "anna")
         await person.presses("down", "enter")
         await person.sees("anna@clinic.example", shown)
+
+
+@pytest.mark.parametrize("search", ["030 123", "north", "anna@", "berg"])
+async def test_a_user_is_found_by_phone_practice_address_or_name_opened_and_disabled(world, search):
+    world.enrol("anna")
+    world.run(practices.add_practice, OPERATOR, "North Wing")
+    world.run(practices.move_user, OPERATOR, "anna", "North Wing")
+    world.set("anna", phone="+493012345678")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "boris")
+        await person.presses("slash")
+        await person.types(search)
+        await person.sees("1 user", "anna", "Enabled")
+        await person.presses("enter", "enter")
+        await person.sees("+493012345678", "North Wing, Clinic", "Attempts left")
+        await person.presses("d", "y")
+        await person.sees("✓ Two-factor authentication disabled for anna.", "2FA No")
+
+
+async def test_support_sees_the_practices_and_reads_who_can_change_them(world, supporter):
+    async with opened(world, supporter) as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("5")
+        await person.sees("1 practice", "Main")
+        await person.presses("n")
+        await person.types("North")
+        await person.presses("enter")
+        await person.sees("✗ Only a system administrator can manage practices.")
