@@ -21,6 +21,7 @@ from data.operations.actors import app_factor_of
 from data.operations.codes import Asker, LockedNow, Right
 from data.rules import totp
 from data.rules.events import Event
+from data.rules.policy import ATTEMPTS
 from data.storage import models
 from data.store import Tx
 
@@ -36,7 +37,10 @@ class NextCodeWanted:
     @property
     def message(self) -> str:
         """What to do, in words."""
-        return "That is the first of two codes. Wait until your app shows the next one, and type that."
+        next_one = "That is the first of two codes. Wait until your app shows the next one, and type that."
+        if self.attempts_left == ATTEMPTS:
+            return next_one
+        return f"{next_one} {self.attempts_left} attempt{'' if self.attempts_left == 1 else 's'} left."
 
 
 def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:

@@ -54,7 +54,7 @@ def test_two_consecutive_codes_in_two_answers_bring_it_back_too(world, offered):
     attempt = world.attempt("anna")
     first = world.submit(attempt, world.code("anna", -12))
     assert isinstance(first, NextCodeWanted)
-    assert "Wait until your app shows the next one" in first.message
+    assert first.message.endswith("Wait until your app shows the next one, and type that.")
     world.clock.forward(seconds=30)
     assert isinstance(world.submit(attempt, world.code("anna", -12)), Admitted)
     assert factor().drift == -12
@@ -111,6 +111,8 @@ def test_the_first_code_of_an_offer_is_not_counted_and_every_further_one_is(worl
     assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(7)
     assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(6)
     assert world.submit(attempt, world.code("anna", -9)) == NextCodeWanted(5)
+    assert NextCodeWanted(5).message.endswith("and type that. 5 attempts left.")
+    assert NextCodeWanted(1).message.endswith("1 attempt left.")
     for left in (4, 3, 2, 1):
         assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(left)
     assert isinstance(world.submit(attempt, world.code("anna", -12)), TurnedAway)
