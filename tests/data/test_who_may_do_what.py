@@ -9,6 +9,7 @@ from data.operations import (
     account,
     accounts,
     audit,
+    bulk,
     credentials,
     directory,
     explanation,
@@ -22,6 +23,7 @@ from data.operations import (
     takeover,
 )
 from data.operations.actors import Actor, Member
+from data.operations.bulk import BulkResult
 from data.operations.results import Denied, Done, SessionOver
 from data.rules.facts import Mode, Role
 from data.rules.google_authenticator import AuthenticatorFile
@@ -89,6 +91,18 @@ ACTS = {
     "take over a file": (
         set(),
         lambda world, me: world.run(takeover.take_over, me, [("system", AUTHENTICATOR)]),
+    ),
+    "require of many": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.REQUIRE),
+    ),
+    "clear many": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.CLEAR),
+    ),
+    "deactivate many": (
+        {SYSTEM},
+        lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.DEACTIVATE),
     ),
     "see the sessions": (
         {SUPPORT, SYSTEM, SECURITY},
@@ -233,7 +247,7 @@ def test_an_act_is_done_for_those_of_the_table_and_changes_nothing_for_others(pe
     result = perform(world, me)
     if who == "operator" or who & allowed_roles:
         assert not isinstance(result, Denied | SessionOver), result
-        assert isinstance(result, Done) == (world.dump() != before)
+        assert isinstance(result, Done | BulkResult) == (world.dump() != before)
     else:
         assert isinstance(result, Denied)
         assert result.message.startswith("Only ")

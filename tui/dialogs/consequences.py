@@ -1,6 +1,9 @@
 """What each act on a user will do, in words, for the question before it."""
 
+from collections.abc import Sequence
+
 from data.operations.account import ModePreview
+from data.operations.bulk import Bulk
 from data.operations.people import UserDetail
 from data.operations.permanence import Checklist
 from data.operations.protection import StandingOut
@@ -9,6 +12,9 @@ from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
 from tui.widgets.words import MODE_WORDS, counted, moment
+
+_NAMED = 8
+"""How many users a question about many names; the others are counted."""
 
 
 def _without_factor(user: UserDetail, *, required: bool, lost: bool) -> str:
@@ -115,6 +121,26 @@ def activate(user: UserDetail) -> Question:
         f"{user.name} can sign in again, with what they had set up before.",
         "Activate",
     )
+
+
+def act_on_many(names: Sequence[str], act: Bulk) -> Question:
+    """Describe an act on many users."""
+    people = counted(len(names), "user")
+    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    match act:
+        case Bulk.REQUIRE:
+            title, yes = f"Require 2FA of {people}?", "Require"
+            then = "Who has not set it up must do so at the next sign-in."
+        case Bulk.CLEAR:
+            title, yes = f"Clear the 2FA data of {people}?", "Clear"
+            then = (
+                "Their apps and recovery codes are removed, and open sessions of theirs end. "
+                "Who had set it up must do so again at the next sign-in."
+            )
+        case Bulk.DEACTIVATE:
+            title, yes = f"Deactivate {people}?", "Deactivate"
+            then = "They cannot sign in any more, and open sessions of theirs end. Nothing is deleted."
+    return Question(title, f"{shown}.\n{then}", f"{yes} {len(names)}")
 
 
 def end_session(row: SessionRow) -> Question:

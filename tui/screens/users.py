@@ -8,19 +8,25 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from data.operations import people, practices
+from data.operations import bulk, people, practices
+from data.operations.bulk import Bulk
 from data.operations.people import SortKey, UserPage, UserQuery, UserRow
 from data.rules.facts import Status
 from data.rules.text import safe
+from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
+from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.tell import TellDialog
 from tui.screens.acting import working
 from tui.screens.new_user import create_user
 from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_detail import UserDetailScreen
 from tui.screens.user_import import import_users
 from tui.widgets.paged_table import Column, PagedTable
+from tui.widgets.status_line import Tone
 from tui.widgets.words import counted, day, roles_in_short
 
+_MARK = "● "
 _COLUMNS: list[Column[UserRow]] = [
     Column("Name", 14, lambda row: row.name, share=1),
     Column("Full name", 18, lambda row: row.full_name, from_width=76, share=1),
@@ -39,14 +45,15 @@ class UsersScreen(UserActionsScreen):
     AUTO_FOCUS = "DataTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=False),
+        Binding("space", "mark", "Mark", show=False, tooltip="Mark, to act on many"),
         Binding("n", "new", "New"),
-        Binding("i", "import", "Import", show=False, tooltip="Import users from pasted CSV"),
+        Binding("i", "import", "Import", show=False, tooltip="Import pasted CSV"),
         Binding("slash", "search", "Search", key_display="/"),
         Binding("f", "filter", "Filter", tooltip="Filter by 2FA, practice"),
         Binding("s", "sort", "Sort"),
         Binding("right_square_bracket", "page(True)", "Next page", key_display="]", show=False),
         Binding("left_square_bracket", "page(False)", "Previous page", key_display="[", show=False),
-        Binding("escape", "all", "All", show=False, tooltip="Leave search and filter"),
+        Binding("escape", "all", "All", show=False, tooltip="Leave marks and filters"),
     ]
 
     def __init__(self, practice: str | None = None) -> None:
@@ -55,13 +62,19 @@ class UsersScreen(UserActionsScreen):
         self._starts: list[tuple[str, int] | None] = [None]
         """The cursors at which the pages up to the present one begin."""
         self._page: UserPage | None = None
+        self._marked: dict[str, None] = {}
+        """The names of the marked users, in the order of marking; they stay over pages and searches."""
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
         yield Input(placeholder="Search names, addresses, phones, practices", id="search", classes="hidden")
         yield Static("", id="summary", markup=False)
-        self._table = PagedTable(_COLUMNS, lambda row: row.name)
+        name = replace(_COLUMNS[0], value=self._marked_name)
+        self._table = PagedTable([name, *_COLUMNS[1:]], lambda row: row.name)
         yield self._table
+
+    def _marked_name(self, row: UserRow) -> str:
+        return f"{_MARK}{row.name}" if row.name in self._marked else row.name
 
     def selected_name(self) -> str | None:
         """Return the name under the cursor."""
@@ -74,6 +87,9 @@ class UsersScreen(UserActionsScreen):
         if page is None:
             return
         self._page = page
+        self._show(page)
+
+    def _show(self, page: UserPage) -> None:
         self._table.fill(page.rows)
         self.query_one("#summary", Static).update(self._summary(page))
 
@@ -91,6 +107,8 @@ class UsersScreen(UserActionsScreen):
         if self._query.practice is not None:
             parts.append(safe(self._query.practice, 24))
         parts.append(f"by {self._query.sort.value}")
+        if self._marked:
+            parts.insert(1, f"{len(self._marked)} marked: r, c, a act on them")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
@@ -127,6 +145,61 @@ class UsersScreen(UserActionsScreen):
             return
         self.load()
 
+    def action_mark(self) -> None:
+        """Mark the user under the cursor, or take the mark away, and move on."""
+        name = self.selected_name()
+        if name is None or self._page is None:
+            return
+        if name in self._marked:
+            del self._marked[name]
+        else:
+            self._marked[name] = None
+        self._show(self._page)
+        if self._table.cursor_row < len(self._page.rows) - 1:
+            self._table.action_cursor_down()
+
+    def action_require(self) -> None:
+        """Require two-factor authentication of all marked users, or act on the one under the cursor."""
+        if self._marked:
+            self._act_on_marked(Bulk.REQUIRE)
+        else:
+            super().action_require()
+
+    def action_clear(self) -> None:
+        """Clear the data of all marked users, or of the one under the cursor."""
+        if self._marked:
+            self._act_on_marked(Bulk.CLEAR)
+        else:
+            super().action_clear()
+
+    def action_activate(self) -> None:
+        """Deactivate all marked users, or act on the one under the cursor."""
+        if self._marked:
+            self._act_on_marked(Bulk.DEACTIVATE)
+        else:
+            super().action_activate()
+
+    @working
+    async def _act_on_marked(self, act: Bulk) -> None:
+        """Ask once, act in one operation, and say whom it did not reach; those stay marked."""
+        names = list(self._marked)
+        if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
+            return
+        result = await self.app.perform(bulk.act_on_many, names, act)
+        if result is None:
+            return
+        self._marked = {name: None for name, _ in result.refused}
+        done = f"{counted(len(result.done), 'user')} {act.done}"
+        if result.refused:
+            self.app.say(f"{done}, {len(result.refused)} refused; they stay marked.", Tone.REFUSED)
+            lines = [f"{name}: {why}" for name, why in result.refused]
+            await self.app.push_screen_wait(
+                TellDialog(f"{done}, {len(result.refused)} refused", "\n".join(lines))
+            )
+        else:
+            self.app.say(f"{done}.", Tone.DONE)
+        await self.read()
+
     def action_open(self) -> None:
         """Show the user under the cursor."""
         name = self.selected_name()
@@ -140,7 +213,11 @@ class UsersScreen(UserActionsScreen):
         field.focus()
 
     def action_all(self) -> None:
-        """Leave the search field, or search and filter."""
+        """Take all marks away; or leave the search field, or search and filter."""
+        if self._marked and self._page:
+            self._marked.clear()
+            self._show(self._page)
+            return
         field = self.query_one("#search", Input)
         if field.has_focus and field.value:
             self._table.focus()

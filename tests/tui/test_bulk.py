@@ -1,0 +1,98 @@
+"""Acting on marked users in the table."""
+
+from support.data_world import SYSTEM
+from support.tui_app import opened
+
+from data.storage import models
+from tui.widgets.paged_table import PagedTable
+
+
+async def marks(person, *names: str) -> None:
+    """Move to each of these in the table and press space."""
+    table = person.app.screen.query_one(PagedTable)
+    for name in names:
+        rows = [row.name for row in table._page]
+        table.move_cursor(row=rows.index(name))
+        await person.presses("space")
+
+
+async def test_marks_are_seen_without_colour_and_counted_and_escape_takes_them_away(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await marks(person, "anna", "carla")
+        await person.sees("● anna", "● carla", "2 marked")
+        assert "● boris" not in person.screen
+        await marks(person, "anna")
+        await person.sees("1 marked")
+        await person.presses("escape")
+        await person.sees_no_more("●", "marked")
+
+
+async def test_space_marks_and_moves_on(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("down", "space", "space", "space", "space")
+        await person.sees("2 marked", "● anna", "● boris")
+
+
+async def test_one_confirmation_names_how_many_and_all_are_done(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await marks(person, "anna", "boris")
+        await person.presses("r")
+        await person.sees("Require 2FA of 2 users?", "anna, boris.", "Require 2 (y)")
+        assert not world.row("anna").required
+        await person.presses("y")
+        await person.sees("✓ 2 users required.")
+        assert "●" not in person.screen
+    assert world.row("anna").required
+    assert world.row("boris").required
+    assert not world.row("carla").required
+
+
+async def test_the_refused_are_named_with_the_reason_and_stay_marked(world):
+    world.set("boris", active=False)
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await marks(person, "admin", "anna", "boris")
+        await person.presses("a")
+        await person.sees("Deactivate 3 users?")
+        await person.presses("y")
+        await person.sees(
+            "1 user deactivated, 2 refused",
+            "admin: You cannot deactivate yourself.",
+            "boris: User boris is deactivated already.",
+        )
+        await person.presses("escape")
+        await person.sees("● admin", "● boris", "2 marked")
+    assert not world.row("anna").active
+
+
+async def test_clearing_many_asks_for_a_fresh_code_once(world, system_admin):
+    for name in ("anna", "boris"):
+        world.enrol(name)
+    async with opened(world, system_admin) as person:
+        await person.sees("5 users")
+        world.clock.forward(hours=1)
+        await marks(person, "anna", "boris")
+        await person.presses("c")
+        await person.sees("Clear the 2FA data of 2 users?")
+        await person.presses("y")
+        await person.sees("code")
+        await person.types(world.live_code(system_admin))
+        await person.presses("enter")
+        await person.sees("✓ 2 users cleared.")
+    people = [world.row(name).id for name in ("anna", "boris")]
+    assert models.Factor.select().where(models.Factor.user.in_(people)).count() == 0
+
+
+async def test_no_means_nothing_happens_and_the_marks_stay(world):
+    world.user("helper", SYSTEM)
+    async with opened(world, "admin") as person:
+        await person.sees("5 users")
+        await marks(person, "anna")
+        await person.presses("a")
+        await person.sees("Deactivate 1 user?")
+        await person.presses("n")
+        await person.sees("● anna")
+    assert world.row("anna").active
