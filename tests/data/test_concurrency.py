@@ -246,7 +246,7 @@ def test_an_accepted_step_is_dead_for_a_writer_that_read_before(world, anna):
     """Two servers that both found the code right: the row takes the step once."""
     factor = models.Factor.get(models.Factor.user == world.row(anna).id)
     step = factor.last_step + 2
-    assert world.run(lambda _tx: signin.codes._spend_step(factor.id, step))
-    assert not world.run(lambda _tx: signin.codes._spend_step(factor.id, step))
-    assert not world.run(lambda _tx: signin.codes._spend_step(factor.id, step - 1))
+    assert world.run(lambda _tx: signin.codes.spend_step(factor.id, step, offset=0))
+    assert not world.run(lambda _tx: signin.codes.spend_step(factor.id, step, offset=0))
+    assert not world.run(lambda _tx: signin.codes.spend_step(factor.id, step - 1, offset=0))
     assert isinstance(world.submit(world.attempt(anna), world.code(anna)), CodeAlreadyUsed)
