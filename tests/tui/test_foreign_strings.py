@@ -63,6 +63,11 @@ def poisoned(world):
         added_at=world.clock.now,
     ).execute()
     world.set("admin", full_name=MARKUP + TITLE)
+    for name in ("evil1", "evil3"):
+        session = world.session(name)
+        models.Session.update(address=CLEAR, methods=MARKUP + TITLE, application=BIDI).where(
+            models.Session.id == session.session_id
+        ).execute()
     return world
 
 
@@ -72,7 +77,7 @@ async def test_no_screen_lets_a_foreign_string_act(poisoned, monkeypatch):
         monkeypatch.setattr(person.app._driver, "write", written.append)
         await person.sees("11 users")
         await is_clean(person, written)
-        for key in ("1", "4", "2"):
+        for key in ("1", "4", "6", "2"):
             await person.presses(key)
             await is_clean(person, written)
         for _ in range(11):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from support.data_world import SUPPORT, World, totp
 from support.tui_app import Person, make_app, sign_in
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from data.rules.facts import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
@@ -100,6 +100,30 @@ async def to_activity(person: Person) -> None:
     await person.sees("newest first", "Wrong code")
 
 
+async def to_sessions(person: Person) -> None:
+    await to_users(person)
+    await person.presses("6")
+    await person.sees("sessions open", "yours" if person.app.size.width > 100 else "password and code")
+
+
+async def to_marked(person: Person) -> None:
+    await to_users(person)
+    await person.presses("down", "space", "space", "r")
+    await person.sees("Require 2FA of 2 users?")
+
+
+async def to_import(person: Person) -> None:
+    await to_users(person)
+    await person.presses("i")
+    await person.sees("Import users")
+    area = person.app.screen.query_one(TextArea)
+    area.cursor_blink = False
+    area.text = "name,email\nben,ben@clinic.example\nanna,nobody\n"
+    await person.presses("ctrl+s")
+    await person.sees("Row 3, email")
+    person.app.screen.query_one(TextArea).cursor_blink = False
+
+
 def as_admin(world: World) -> TwofoldApp:
     return make_app(world, sign_in(world, "admin"))
 
@@ -135,6 +159,9 @@ def on_the_host(world: World) -> TwofoldApp:
         (as_admin, to_new_user),
         (as_admin, to_security),
         (as_admin, to_activity),
+        (as_admin, to_sessions),
+        (as_admin, to_marked),
+        (as_admin, to_import),
     ],
     ids=lambda part: part.__name__,
 )

@@ -3,8 +3,11 @@
 import json
 import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from support.ssh_terminal import TerminalProgram
 
 from data.rules import people_csv
 
@@ -112,3 +115,13 @@ def test_wrong_usage_says_what_to_give(tmp_path, clinic):
         outcome = clinic("user", "import", *arguments)
         assert outcome.status == 2
         assert "See: twofold user import --help" in outcome.err
+
+
+async def test_a_bar_shows_the_progress_on_a_terminal(tmp_path, home, clinic):
+    path = write(tmp_path, "name,email\n" + "".join(f"u{n},u{n}@x.example\n" for n in range(700)))
+    program = Path(sys.executable).with_name("twofold")
+    terminal = await TerminalProgram.start([str(program), "--home", str(home), "user", "import", path])
+    await terminal.expect("Checking .*100%")
+    await terminal.expect("Importing .*100%")
+    await terminal.expect("Imported 700 users")
+    assert await terminal.end() == 0

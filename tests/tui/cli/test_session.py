@@ -1,0 +1,46 @@
+"""`twofold session`: who is on, and ending that."""
+
+import json
+
+from data.storage import models
+
+
+def open_session(name: str) -> int:
+    """Put an open session straight into the table, as a running server does."""
+    models.database.connect(reuse_if_open=True)
+    user = models.User.get(models.User.name == name)
+    made = models.Session.insert(
+        user=user.id,
+        application="ssh",
+        address="192.0.2.7",
+        first_factor="key",
+        methods="key and code",
+        credential="x",
+        started_at=user.created_at,
+    ).execute()
+    models.database.close()
+    return int(made)
+
+
+def test_sessions_are_listed_and_ended(clinic):
+    assert clinic("session", "list").out.split() == ["ID", "USER", "FROM", "SINCE", "BY", "STATE"]
+    number = open_session("anna")
+    line = clinic("session", "list").out.splitlines()[1]
+    assert line.startswith(f"{number}   anna  ssh 192.0.2.7  ")
+    assert line.endswith("key and code  signed in")
+    listed = json.loads(clinic("session", "list", "--json").out)
+    assert [(row["id"], row["user"], row["address"], row["methods"]) for row in listed] == [
+        (number, "anna", "192.0.2.7", "key and code")
+    ]
+    outcome = clinic("session", "end", str(number))
+    assert (outcome.status, outcome.out) == (0, "The session of anna from 192.0.2.7 is ended.\n")
+    assert json.loads(clinic("session", "list", "--json").out) == []
+    assert "Session ended by an administrator: from ssh 192.0.2.7" in clinic("audit", "list").out
+
+
+def test_what_is_not_open_is_said_and_wrong_usage_is_wrong_usage(clinic):
+    outcome = clinic("session", "end", "4711")
+    assert (outcome.status, outcome.out) == (1, "")
+    assert "There is no such open session." in outcome.err
+    for number in ("0", "x", str(2**64)):
+        assert clinic("session", "end", number).status == 2
