@@ -15,6 +15,8 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from peewee import DatabaseError, InterfaceError, SqliteDatabase
 
+from data.rules.facts import Method
+from data.rules.sending import PER_DAY
 from data.storage import models
 from data.storage.hashing import RECOVERY_COST, HashCost, Hasher
 from data.storage.vault import Vault
@@ -36,12 +38,17 @@ class StoreUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What operations need beside the database; made once, in the composition root."""
+    """What operations need beside the database; made once, in the composition root.
+
+    `sends` names the methods that the settings know a carrier for.
+    """
 
     clock: Clock
     vault: Vault = field(repr=False)
     hasher: Hasher
     issuer: str = "Twofold"
+    sends: frozenset[Method] = frozenset()
+    codes_per_day: int = PER_DAY
     random_bytes: RandomBytes = secrets.token_bytes
     recovery_hasher: Hasher = field(default_factory=lambda: Hasher(RECOVERY_COST))
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.resync import NextCodeWanted
+from data.operations.sending import CodeSent, NotSent
 from data.operations.signin import (
     Admitted,
     Attempt,
@@ -18,14 +19,17 @@ from data.operations.signin import (
     CodeResult,
     FirstFactorRejected,
     FirstFactorResult,
+    SendResult,
     Session,
     TurnedAway,
 )
+from data.rules.facts import Method
+from data.rules.sending import asked_for, prompt, sent_at_once
 from sshserver.limits import Limits
 
 PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
-CODE_PROMPT: Final = "Verification code: "
-_CODE_MISSING: Final = "Type the code from your authenticator app, or a recovery code."
+CODE_PROMPT: Final = prompt((Method.APP,))
+_CODE_MISSING: Final = "Type a code, or a recovery code."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,14 @@ class CheckCode:
     answer: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class SendCode:
+    """Have a code sent; what comes of it is part of the next question."""
+
+    attempt: Attempt = field(repr=False)
+    method: Method
+
+
 class Reply(Enum):
     """How an exchange or a request ends."""
 
@@ -73,7 +85,10 @@ class _NothingProven:
 
 @dataclass(frozen=True, slots=True)
 class _CodeOutstanding:
+    """A code is asked for. one is sent unasked (`sent_unasked`) at most once."""
+
     attempt: Attempt = field(repr=False)
+    sent_unasked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +121,8 @@ class Conversation:
         self.wrong_answers = 0
         self.unknown_keys = 0
         self.requests = 0
+        self.sent_codes = 0
+        """How many codes were sent to whoever is signing in."""
 
     @property
     def offers_key(self) -> bool:
@@ -162,13 +179,13 @@ class Conversation:
         """Count a refusal, for the requests that are refused without a question to this conversation."""
         self.requests += 1
 
-    def open_exchange(self) -> Ask | Reply:
+    def open_exchange(self) -> Ask | SendCode | Reply:
         """Begin a keyboard-interactive exchange."""
         self.open_request()
         self._wrong_in_exchange = 0
         return Reply.FAILURE if self.exhausted else self._question()
 
-    def answer(self, responses: list[str]) -> CheckPassword | CheckCode | Ask | Reply:
+    def answer(self, responses: list[str]) -> CheckPassword | CheckCode | SendCode | Ask | Reply:
         """Take the responses to the last challenge."""
         if isinstance(self._stage, _Away):
             self._told_away = True
@@ -191,7 +208,7 @@ class Conversation:
         """Count a key that is not the user's or of no type that is taken."""
         self.unknown_keys += 1
 
-    def take_first_factor(self, result: FirstFactorResult) -> Ask | Reply:
+    def take_first_factor(self, result: FirstFactorResult) -> Ask | SendCode | Reply:
         """Take the data layer's judgement of a password that was asked for in this exchange."""
         if isinstance(result, FirstFactorRejected):
             return self._wrong_password()
@@ -206,7 +223,21 @@ class Conversation:
         self._advance(result)
         return True
 
-    def take_code(self, result: CodeResult) -> Ask | Reply:
+    def take_sent(self, result: SendResult) -> Ask | Reply:
+        """Take what came of sending a code: asking for one is neither right nor wrong."""
+        match result:
+            case CodeSent():
+                self.sent_codes += 1
+                words = result.message
+            case NotSent(reason):
+                words = reason
+            case TurnedAway():
+                self._advance(result)
+                return Ask(None, result.reason)
+        question = self._question()
+        return Ask(question.prompt, words) if isinstance(question, Ask) else Reply.FAILURE
+
+    def take_code(self, result: CodeResult) -> Ask | SendCode | Reply:
         """Take the data layer's judgement of a code."""
         match result:
             case CodeWrong(left):
@@ -223,7 +254,7 @@ class Conversation:
                 self._advance(result)
                 return Reply.SUCCESS if self.session else self._question()
 
-    def take_stale(self, result: FirstFactorResult | CodeResult) -> None:
+    def take_stale(self, result: FirstFactorResult | CodeResult | SendResult) -> None:
         """Count what came too late to change anything: a wrong answer is one all the same."""
         if isinstance(result, FirstFactorRejected | NextCodeWanted | CodeWrong | CodeAlreadyUsed):
             self.wrong_answers += 1
@@ -237,25 +268,36 @@ class Conversation:
             case TurnedAway(reason):
                 self._stage = _Away(reason)
 
-    def _question(self) -> Ask | Reply:
+    def _question(self) -> Ask | SendCode | Reply:
         match self._stage:
             case _NothingProven():
                 return Ask(PASSWORD_PROMPT)
-            case _CodeOutstanding():
-                return Ask(CODE_PROMPT)
+            case _CodeOutstanding(attempt, sent_unasked):
+                method = None if sent_unasked else sent_at_once(attempt.methods)
+                if method is None:
+                    return Ask(prompt(attempt.methods))
+                self._stage = _CodeOutstanding(attempt, sent_unasked=True)
+                return SendCode(attempt, method)
             case _Away(reason):
                 return Ask(None, reason)
             case _:
                 return Reply.FAILURE
 
-    def _code_answer(self, attempt: Attempt, text: str) -> CheckCode | Ask | Reply:
+    def _code_answer(self, attempt: Attempt, text: str) -> CheckCode | SendCode | Ask | Reply:
+        method = asked_for(text, attempt.methods)
+        if method is not None:
+            # Asking is bounded as requests are, so that it is not endless either.
+            self.requests += 1
+            return Reply.FAILURE if self.exhausted else SendCode(attempt, method)
         if not text.strip() or len(text) > self._limits.code_characters:
             return self._ask_again(_CODE_MISSING)
         return CheckCode(attempt, text)
 
     def _ask_again(self, reason: str) -> Ask | Reply:
         self.wrong_answers += 1
-        return Reply.FAILURE if self.exhausted else Ask(CODE_PROMPT, reason)
+        if self.exhausted or not isinstance(self._stage, _CodeOutstanding):
+            return Reply.FAILURE
+        return Ask(prompt(self._stage.attempt.methods), reason)
 
     def _wrong_password(self) -> Ask | Reply:
         self.wrong_answers += 1

@@ -10,11 +10,11 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from data.operations.signin import Admitted, Candidate, CodeResult, FirstFactorResult
+from data.operations.signin import Admitted, Candidate, CodeResult, FirstFactorResult, SendResult
 from data.rules.addresses import source_of
 from data.rules.publickeys import ALGORITHMS
 from sshserver import _asyncssh_shim, crash
-from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
+from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, SendCode, Verdict
 from sshserver.gate import Gate
 from sshserver.idle import IdleWatch
 from sshserver.limits import Limits, Lobby, Tally
@@ -22,7 +22,7 @@ from sshserver.session import AppFactory, AppSession
 
 _log = logging.getLogger("twofold.ssh")
 _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
-_Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult)
+_Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
 _TOO_MANY_FAILURES: Final = "Too many authentication failures."
 
@@ -197,7 +197,9 @@ class Connection(asyncssh.SSHServer):
         """Begin an exchange; without a name there is nobody to ask."""
         del username, lang, submethods
         reply = self._conversation.open_exchange()
-        return False if self._candidate is None else _challenge(reply)
+        if self._candidate is None or (self._busy and isinstance(reply, SendCode)):
+            return False
+        return _challenge(await self._carry_out(reply))
 
     async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> _Challenge:
         """Have the answers judged and ask the next question."""
@@ -209,12 +211,16 @@ class Connection(asyncssh.SSHServer):
                 if not self._house.judgements.take(source_of(self._address)):
                     return _challenge(self._conversation.count_wrong_answer())
                 proof = self._prove_password(self._candidate, password)
-                return _challenge(await self._judge(proof, self._conversation.take_first_factor))
+                return _challenge(
+                    await self._carry_out(await self._judge(proof, self._conversation.take_first_factor))
+                )
             case CheckCode(attempt, answer):
                 judgement = self._house.gate.submit_code(attempt, answer)
-                return _challenge(await self._judge(judgement, self._conversation.take_code))
+                return _challenge(
+                    await self._carry_out(await self._judge(judgement, self._conversation.take_code))
+                )
             case reply:
-                return _challenge(reply)
+                return _challenge(await self._carry_out(reply))
 
     def refused(self) -> None:
         """End the connection after a failure that was one too many, or that undid an admission."""
@@ -232,6 +238,18 @@ class Connection(asyncssh.SSHServer):
             return await self._house.gate.prove_password(candidate, password)
         finally:
             self._house.judgements.give_back(source_of(self._address))
+
+    async def _carry_out(self, reply: Ask | SendCode | Reply) -> Ask | Reply:
+        """Have a code sent where that stands before the next question."""
+        if not isinstance(reply, SendCode):
+            return reply
+        conversation = self._conversation
+        sent_before = conversation.sent_codes
+        sending = self._house.gate.send_code(reply.attempt, reply.method)
+        outcome = await self._judge(sending, conversation.take_sent)
+        if conversation.sent_codes > sent_before:
+            self._await_sent_code()
+        return outcome
 
     async def _judge(
         self, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
@@ -301,6 +319,13 @@ class Connection(asyncssh.SSHServer):
         self._leave_lobby()
         seconds = self._limits.second_factor_seconds
         self._deadline = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
+
+    def _await_sent_code(self) -> None:
+        """Wait for as long as a code that was just sent is good."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            seconds = self._limits.sent_code_seconds
+            self._deadline = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
 
     def _out_of_time(self) -> None:
         self._deadline = None

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from data.delivery import codes as delivery
+from data.delivery.carriers import Carriers
 from data.operations import signin
 from data.operations.signin import (
     Attempt,
@@ -9,8 +11,9 @@ from data.operations.signin import (
     CodeResult,
     FirstFactorResult,
     Origin,
+    SendResult,
 )
-from data.rules.facts import Application
+from data.rules.facts import Application, Method
 from data.store import Store
 
 
@@ -33,6 +36,10 @@ class Gate(Protocol):
         """Judge a code."""
         ...
 
+    async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
+        """Send a code to whoever has passed the first factor; asking is no attempt."""
+        ...
+
     async def end_session(self, session_id: int) -> None:
         """Record that a session ended."""
         ...
@@ -41,9 +48,10 @@ class Gate(Protocol):
 class StoreGate:
     """The gate that the database keeps."""
 
-    def __init__(self, store: Store) -> None:
-        """Judge by what `store` holds."""
+    def __init__(self, store: Store, carriers: Carriers | None = None) -> None:
+        """Judge by what `store` holds, and send codes by `carriers`."""
         self._store = store
+        self._carriers = carriers or Carriers()
 
     async def find(self, username: str, address: str) -> Candidate:
         """Look a typed name up in one reading transaction."""
@@ -60,6 +68,10 @@ class StoreGate:
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
         """Count, verify and spend a code in one transaction."""
         return await self._store.run(signin.submit_code, attempt, answer)
+
+    async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
+        """Make a code in one transaction, then hand it to its carrier."""
+        return await delivery.send(self._store, self._carriers, signin.send_code, attempt, method)
 
     async def end_session(self, session_id: int) -> None:
         """Record that a session ended."""

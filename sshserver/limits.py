@@ -25,6 +25,8 @@ class Limits:
 
     first_factor_seconds: float = 60.0
     second_factor_seconds: float = 300.0
+    sent_code_seconds: float = 900.0
+    """Time to answer from when a code was sent: as long as the code is good."""
     connections_per_source: int = 10
     """Connections of one IPv4 address or IPv6 /64 that have not passed the first factor."""
     unauthenticated_connections: int = 200

@@ -14,6 +14,7 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.operations.codes import CodeWrong
+from data.operations.sending import NotSent
 from data.operations.signin import (
     Admitted,
     Attempt,
@@ -23,9 +24,10 @@ from data.operations.signin import (
     FirstFactorRejected,
     FirstFactorResult,
     Origin,
+    SendResult,
     Session,
 )
-from data.rules.facts import Application, FirstFactor
+from data.rules.facts import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
 from sshserver.auth import CODE_PROMPT, PASSWORD_PROMPT
 from sshserver.gate import Gate
@@ -89,6 +91,10 @@ class _StubGate:
         if answer != self.code:
             return CodeWrong(1)
         return Admitted(Session(1, attempt.user_id, _USER, Application.SSH, _HOST, SignedIn()))
+
+    async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
+        del attempt, method
+        return NotSent("The self-test sends nothing.")
 
     async def end_session(self, session_id: int) -> None:
         del session_id

@@ -10,6 +10,7 @@ import asyncssh
 from asyncssh.kex import get_kex_algs
 from asyncssh.public_key import SSHKey
 
+from data.delivery.carriers import Carriers
 from data.store import Store
 from sshserver import _asyncssh_shim, crash, selftest
 from sshserver.connection import Connection, House
@@ -138,6 +139,7 @@ async def serve(
     host_key: SSHKey,
     make_app: AppFactory,
     *,
+    carriers: Carriers | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
     limits: Limits | None = None,
@@ -145,8 +147,9 @@ async def serve(
 ) -> Server:
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
-    Sessions that the store says are over are closed within `sweep_seconds` and a little.
-    `port` 0 picks a free one. The self-test has passed when this returns.
+    `carriers` send the codes that are not made by an app. Sessions that the store says are over are
+    closed within `sweep_seconds` and a little. `port` 0 picks a free one. The self-test has passed
+    when this returns.
 
     Raises:
         OSError: when the address cannot be listened on.
@@ -155,7 +158,8 @@ async def serve(
     """
     crash.contain_loop_errors(asyncio.get_running_loop())
     await selftest.run(listen)
-    server = await listen(StoreGate(store), host_key, make_app, host, port, limits or Limits())
+    gate = StoreGate(store, carriers)
+    server = await listen(gate, host_key, make_app, host, port, limits or Limits())
     server.follow(store, sweep_seconds)
     return server
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.command import Provider
 from textual.theme import Theme
 
+from data.delivery.carriers import Carriers
 from data.operations import sessions, signin
 from data.operations.signin import Origin, Session
 from data.store import Clock, Store, StoreUnavailableError
@@ -100,8 +101,15 @@ class TwofoldApp(ActingApp):
         clock: Clock,
         origin: Origin | None = None,
         terminal: Terminal | None = None,
+        carriers: Carriers | None = None,
     ) -> None:
-        super().__init__(store, session=session, clock=clock, terminal=terminal or Terminal())
+        super().__init__(
+            store,
+            session=session,
+            clock=clock,
+            terminal=terminal or Terminal(),
+            carriers=carriers or Carriers(),
+        )
         self._origin = origin
         self._opens_session = session is None
         for theme in _THEMES:

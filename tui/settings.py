@@ -6,16 +6,20 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from data.delivery.carriers import Carriers, Command, Security, Smtp
+from data.rules.names import fold_email
+from data.rules.sending import PER_DAY
 from data.rules.text import safe
 from data.rules.totp import ISSUER_LIMIT
 from data.storage.hashing import HashCost
 from data.storage.home import HomeError
 from sshserver.limits import Limits
 
-Value = int | float | str
+Value = int | float | str | tuple[str, ...]
 
 _LIMITS = Limits()
 _COST = HashCost()
+_SECURITIES: dict[str, Security] = {"starttls": "starttls", "tls": "tls", "none": "none"}
 _LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -44,6 +48,22 @@ _SETTINGS = (
         "Twofold",
         f"The name that authenticator apps show, at most {ISSUER_LIMIT} characters.",
     ),
+    _Setting("smtp", "host", "", "The mail server that codes by e-mail are sent through; empty for none."),
+    _Setting("smtp", "port", 587, "Its port: 587 for starttls, 465 for tls, most often.", 1, 65_535),
+    _Setting("smtp", "security", "starttls", f"How the way there is protected: {', '.join(_SECURITIES)}."),
+    _Setting("smtp", "ca_file", "", "Certificates to trust instead of the system's; empty for the system's."),
+    _Setting("smtp", "user", "", "The name to sign in with there; empty for none."),
+    _Setting("smtp", "password", "", "The password to it ..."),
+    _Setting("smtp", "password_file", "", "... or a file that holds it and that only you can read."),
+    _Setting("smtp", "from", "", 'The sender, such as "twofold@clinic.example".'),
+    _Setting(
+        "sms",
+        "send_command",
+        (),
+        'The program that sends text messages, such as ["gammu-smsd-inject", "TEXT", "{to}"]. It gets the\n'
+        "# number in the place of {to}, the text on its standard input, and no shell; empty for none.",
+    ),
+    _Setting("sending", "codes_per_day", PER_DAY, "Codes sent within a day, by all methods together."),
     _Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes.", 1, 100),
     _Setting("passwords", "argon2_memory_kib", _COST.memory, "Memory in KiB.", 8_192, 4_194_304),
     _Setting("passwords", "argon2_lanes", _COST.lanes, "Lanes.", 1, 64),
@@ -73,6 +93,8 @@ class Settings:
     cost: HashCost
     limits: Limits
     log_level: str
+    carriers: Carriers
+    codes_per_day: int
 
 
 def template() -> str:
@@ -94,7 +116,7 @@ def load(path: Path) -> Settings:
     if fault:
         raise HomeError(f"{path}: {fault}")
     values = {(known.section, known.key): _value(path, known, given) for known in _SETTINGS}
-    return _settings(values)
+    return _settings(path, values)
 
 
 def _template_lines() -> Iterator[str]:
@@ -105,8 +127,13 @@ def _template_lines() -> Iterator[str]:
         if setting.section != section:
             section = setting.section
             yield f"\n[{section}]\n"
-        shown = f'"{setting.default}"' if isinstance(setting.default, str) else f"{setting.default:g}"
-        yield f"# {setting.comment}\n#{setting.key} = {shown}\n"
+        yield f"# {setting.comment}\n#{setting.key} = {_shown(setting.default)}\n"
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, tuple):
+        return "[]"
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 
 def _unknown(given: dict[str, Any]) -> str | None:
@@ -124,9 +151,13 @@ def _value(path: Path, setting: _Setting, given: dict[str, Any]) -> Value:
     value: object = given.get(setting.section, {}).get(setting.key, setting.default)
     where = f"{path}: {setting.key} in [{setting.section}]"
     if isinstance(setting.default, str):
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or (setting.default and not value):
             raise HomeError(f"{where} is to be a text in quotes.")
         return _checked_text(where, setting.key, value)
+    if isinstance(setting.default, tuple):
+        if not isinstance(value, list | tuple) or not all(isinstance(part, str) and part for part in value):
+            raise HomeError(f"{where} is to be a list of texts in quotes.")
+        return tuple(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise HomeError(f"{where} is to be a number.")
     if not setting.least <= value <= setting.most:
@@ -137,23 +168,67 @@ def _value(path: Path, setting: _Setting, given: dict[str, Any]) -> Value:
 def _checked_text(where: str, key: str, value: str) -> str:
     if key == "level" and value not in _LEVELS:
         raise HomeError(f"{where} is to be one of {', '.join(_LEVELS)}.")
+    if key == "security" and value not in _SECURITIES:
+        raise HomeError(f"{where} is to be one of {', '.join(_SECURITIES)}.")
     if key == "issuer" and (len(value) > ISSUER_LIMIT or ":" in value):
         raise HomeError(f"{where} is to have at most {ISSUER_LIMIT} characters and no colon.")
     return value
 
 
-def _settings(values: dict[tuple[str, str], Value]) -> Settings:
+def _smtp(path: Path, values: dict[tuple[str, str], Value]) -> Smtp | None:
+    given = {key: str(value) for (section, key), value in values.items() if section == "smtp"}
+    if not given["host"]:
+        return None
+    if fold_email(given["from"]) is None:
+        raise HomeError(f"{path}: from in [smtp] is to be an e-mail address: the sender of the codes.")
+    password = given["password"]
+    if given["password_file"]:
+        password = _first_line(path, path.parent / given["password_file"])
+    return Smtp(
+        given["host"],
+        int(given["port"]),
+        given["from"],
+        _SECURITIES[given["security"]],
+        given["user"],
+        password,
+        given["ca_file"],
+    )
+
+
+def _command(path: Path, values: dict[tuple[str, str], Value]) -> Command | None:
+    arguments = values["sms", "send_command"]
+    if not isinstance(arguments, tuple) or not arguments:
+        return None
+    if not any("{to}" in argument for argument in arguments[1:]):
+        raise HomeError(f"{path}: send_command in [sms] is to hold {{to}}, where the number stands.")
+    return Command(arguments)
+
+
+def _first_line(path: Path, file: Path) -> str:
+    try:
+        return file.read_text("utf-8").partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise HomeError(f"{path}: the file {safe(file)} cannot be read: {type(error).__name__}.") from None
+
+
+def _number(value: Value) -> int:
+    return int(value) if isinstance(value, int | float) else 0
+
+
+def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
     known = {field.name for field in fields(Limits)}
     limits: dict[str, Any] = {key: value for (section, key), value in values.items() if section == "limits"}
     return Settings(
         host=str(values["server", "host"]),
-        port=int(values["server", "port"]),
+        port=_number(values["server", "port"]),
         issuer=str(values["enrolment", "issuer"]),
         cost=HashCost(
-            passes=int(values["passwords", "argon2_passes"]),
-            memory=int(values["passwords", "argon2_memory_kib"]),
-            lanes=int(values["passwords", "argon2_lanes"]),
+            passes=_number(values["passwords", "argon2_passes"]),
+            memory=_number(values["passwords", "argon2_memory_kib"]),
+            lanes=_number(values["passwords", "argon2_lanes"]),
         ),
         limits=Limits(**{key: value for key, value in limits.items() if key in known}),
         log_level=str(values["log", "level"]),
+        carriers=Carriers(_smtp(path, values), _command(path, values)),
+        codes_per_day=_number(values["sending", "codes_per_day"]),
     )

@@ -9,13 +9,13 @@ from peewee import SQL, fn
 from data.operations import audit
 from data.operations.actors import Acting, Actor, Operator, authorise, find_account, resolve, stale
 from data.operations.directory import NewUser, create_user
-from data.operations.people import status_column
+from data.operations.people import has_factor, status_column
 from data.operations.permanence import items_of
 from data.operations.remembered import shorten
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import names
 from data.rules.events import Event
-from data.rules.facts import Mode, Policy, Status
+from data.rules.facts import Method, Mode, Policy, Status
 from data.rules.permanence import passes
 from data.rules.permissions import Action, action_to_enter, permits
 from data.rules.policy import may_enter_mode
@@ -57,6 +57,21 @@ class ModePreview:
     pending_names: tuple[str, ...]
     not_asked: int
     you_must_set_up: bool
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MethodsPreview:
+    """Whom a change of the methods leaves without a usable one, among the active users.
+
+    `refusal` says why the asker cannot make the change; `without_names` are the first of those left.
+    """
+
+    before: frozenset[Method]
+    after: frozenset[Method]
+    without: int
+    without_names: tuple[str, ...]
+    you_are_left: bool
     refusal: str | None
 
 
@@ -200,6 +215,81 @@ def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | R
     shorten(acting.account_id, days)
     audit.record(tx, acting, Event.REMEMBER_DAYS_CHANGED, before=before, after=days)
     return Done(f"From now on: {period_in_words(days)}.")
+
+
+def preview_methods(tx: Tx, actor: Actor, methods: frozenset[Method]) -> MethodsPreview | Refused:
+    """Say whom a change of the methods would leave without one, before anyone confirms it."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.User
+    left = table.select(table.name).where(
+        (table.account == acting.account_id)
+        & table.active
+        & has_factor(acting.policy.methods)
+        & ~has_factor(methods)
+    )
+    mine = acting.user
+    return MethodsPreview(
+        before=acting.policy.methods,
+        after=methods,
+        without=left.count(),
+        without_names=tuple(row.name for row in left.order_by(table.name).limit(NAMED_PEOPLE)),
+        you_are_left=mine is not None and left.where(table.id == mine.id).exists(),
+        refusal=_methods_refusal(tx, acting, methods),
+    )
+
+
+def set_methods(
+    tx: Tx, actor: Actor, methods: frozenset[Method], *, seen: frozenset[Method]
+) -> Done | RefusedOrStale:
+    """Switch methods on and off; `seen` are those that were on when the actor decided.
+
+    Whoever is left without a usable method must set one up again, and never falls back to the
+    first factor alone; what they had set up rests, and is good again when its method comes back.
+    """
+    acting = authorise(tx, actor, Action.SET_POLICY)
+    if not isinstance(acting, Acting):
+        return acting
+    if acting.policy.methods != seen:
+        return Denied("Someone else changed the methods meanwhile. Look again first.")
+    if refusal := _methods_refusal(tx, acting, methods):
+        return Denied(refusal)
+    if refused := stale(tx, acting):
+        return refused
+    models.Account.update(
+        app_on=Method.APP in methods, sms_on=Method.SMS in methods, email_on=Method.EMAIL in methods
+    ).where(models.Account.id == acting.account_id).execute()
+    table = models.User
+    ours = table.account == acting.account_id
+    table.update(lost_factor=True).where(
+        ours & has_factor(frozenset(Method)) & ~has_factor(methods)
+    ).execute()
+    table.update(lost_factor=False).where(ours & has_factor(methods)).execute()
+    audit.record(tx, acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
+    return Done(f"The methods are now: {_listed(methods)}.")
+
+
+def _listed(methods: frozenset[Method]) -> str:
+    return ", ".join(method.label for method in Method if method in methods) or "none"
+
+
+def _methods_refusal(tx: Tx, acting: Acting, methods: frozenset[Method]) -> str | None:
+    """Why this actor cannot have these methods on."""
+    if not acting.is_operator and not permits(Action.SET_POLICY, acting.roles):
+        return Action.SET_POLICY.who_can
+    if methods == acting.policy.methods:
+        return "Those methods are on already."
+    if not methods:
+        return "At least one method stays on. To ask nobody for a code, change the mode to off."
+    for method in sorted(methods - acting.policy.methods):
+        if method.is_sent and method not in tx.services.sends:
+            section = "[sms]" if method is Method.SMS else "[smtp]"
+            return (
+                f"Nothing is set up to send by {method.label}. The operator sets it in twofold.toml under "
+                f"{section}, then starts the server again."
+            )
+    return None
 
 
 def _mode_refusal(acting: Acting, mode: Mode) -> str | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from peewee import fn
 
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
-from data.rules.facts import Application, FirstFactor, Mode, Policy, Proof, Role, UserFacts
+from data.rules.facts import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
 from data.rules.names import storable
 from data.rules.permissions import Action, permits
 from data.rules.policy import Refusal, Step, next_step
@@ -83,7 +83,9 @@ class ActingUser:
 
 def policy_of(account: models.Account) -> Policy:
     """Read an account's policy."""
-    return Policy(Mode(account.mode), account.remember_days)
+    switches = {Method.APP: account.app_on, Method.SMS: account.sms_on, Method.EMAIL: account.email_on}
+    methods = frozenset(method for method, on in switches.items() if on)
+    return Policy(Mode(account.mode), account.remember_days, methods)
 
 
 def roles_of(user: models.User) -> frozenset[Role]:
@@ -92,10 +94,23 @@ def roles_of(user: models.User) -> frozenset[Role]:
     return frozenset(Role(row.role) for row in rows)
 
 
-def app_factor_of(user_id: int) -> models.Factor | None:
-    """Read a user's authenticator app, if one is confirmed."""
+def factor_of(user_id: int, method: Method) -> models.Factor | None:
+    """Read a user's factor of a method, if one is confirmed."""
     table = models.Factor
-    return table.select().where((table.user == user_id) & (table.kind == "app")).get_or_none()
+    return table.select().where((table.user == user_id) & (table.kind == method.value)).get_or_none()
+
+
+def usable_factors(user_id: int, policy: Policy) -> list[models.Factor]:
+    """Read a user's confirmed factors of the methods that are on, in the order of the methods."""
+    table = models.Factor
+    kinds = [method.value for method in Method if method in policy.methods]
+    rows = table.select().where((table.user == user_id) & table.kind.in_(kinds))
+    return sorted(rows, key=lambda row: kinds.index(row.kind))
+
+
+def methods_of(user: models.User) -> tuple[Method, ...]:
+    """Name the methods by which a user can have a code now."""
+    return tuple(Method(row.kind) for row in usable_factors(user.id, policy_of(user.account)))
 
 
 def facts_of(user: models.User) -> UserFacts:
@@ -106,7 +121,7 @@ def facts_of(user: models.User) -> UserFacts:
         one_time_password=user.one_time_password,
         required=user.required,
         lost_factor=user.lost_factor,
-        enrolled=app_factor_of(user.id) is not None,
+        enrolled=bool(methods_of(user)),
         roles=roles_of(user),
     )
 
@@ -208,7 +223,7 @@ def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
     if given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR:
         return None
     if code_is_asked(acting.policy, acting.facts):
-        return FreshProofNeeded(FreshProof.CODE)
+        return FreshProofNeeded(FreshProof.CODE, methods_of(acting.user))
     if acting.user.password_hash is not None:
         return FreshProofNeeded(FreshProof.PASSWORD)
     return Denied("Sign out and in again, and do this within five minutes of it.")

@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from data.operations import audit
-from data.operations.actors import app_factor_of
+from data.operations.actors import factor_of, policy_of
 from data.operations.remembered import forget
+from data.operations.sending import Asker, spend_proof, void_codes
 from data.operations.sessions import end_sessions_of_user
 from data.rules import recovery, totp
 from data.rules.events import Event
-from data.rules.facts import Application
+from data.rules.facts import Method as FactorMethod
 from data.rules.google_authenticator import SCRATCH_DIGITS
 from data.rules.policy import ATTEMPTS, Refusal
 from data.storage import models
 from data.store import Tx
 
-Method = Literal["code", "recovery code"]
+Method = Literal["code", "recovery code", "text message code", "e-mail code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +46,14 @@ class LockedNow:
     """The answer was wrong and the last attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who answers, and where: for the audit log."""
-
-    application: Application
-    address: str
-
-
 def judge(
     tx: Tx, user: models.User, answer: str, asker: Asker
 ) -> Right | CodeWrong | CodeAlreadyUsed | LockedNow:
-    """Judge a code from the app or a recovery code of a user who is not locked."""
+    """Judge a code from the app, a sent code or a recovery code of a user who is not locked."""
     digits = "".join(answer.split())
     typed_recovery = recovery.parse(answer)
     if len(digits) == totp.DIGITS and digits.isascii() and digits.isdigit():
-        verdict = _judge_app_code(tx, user, digits)
+        verdict = _judge_digits(tx, user, digits)
     elif len(digits) == SCRATCH_DIGITS and digits.isascii() and digits.isdigit():
         verdict = _judge_scratch_code(tx, user, digits)
     elif typed_recovery is not None:
@@ -69,6 +62,7 @@ def judge(
         verdict = None
     if isinstance(verdict, Right):
         reset_attempts(user)
+        void_codes(user.id)
         if verdict.recovery_left is not None:
             write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
         return verdict
@@ -84,8 +78,25 @@ def codes_left(user_id: int) -> int:
     return table.select().where((table.user == user_id) & table.used_at.is_null()).count()
 
 
+def _judge_digits(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+    """Judge six digits by every method that is on: the field does not say where they come from."""
+    policy = policy_of(user.account)
+    of_app = _judge_app_code(tx, user, digits) if FactorMethod.APP in policy.methods else None
+    if isinstance(of_app, Right):
+        return of_app
+    match spend_proof(tx, user, policy, digits):
+        case FactorMethod.EMAIL:
+            return Right("e-mail code")
+        case FactorMethod.SMS:
+            return Right("text message code")
+        case True:
+            return of_app or CodeAlreadyUsed(None)
+        case _:
+            return of_app
+
+
 def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
-    factor = app_factor_of(user.id)
+    factor = factor_of(user.id, FactorMethod.APP)
     if factor is None:
         return None
     match match(tx, factor, secret_of(tx, factor), digits):

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from data.operations import audit, codes
-from data.operations.actors import ActingUser, Actor, Member, code_is_asked, own, stale
+from data.operations import audit, codes, sending
+from data.operations.actors import ActingUser, Actor, Member, code_is_asked, factor_of, methods_of, own, stale
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow
 from data.operations.directory import Found, add_key_row, find_to_reset
 from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
+from data.operations.sending import CodeToSend, NotSent
 from data.operations.signin import FirstFactorRejected, Origin, find_candidate, prove_fresh_password
 from data.rules import passwords, publickeys
 from data.rules.events import Event
-from data.rules.facts import FirstFactor
+from data.rules.facts import FirstFactor, Method
 from data.rules.names import storable
 from data.rules.permissions import Action
 from data.rules.policy import MustChangePassword, Refusal
@@ -134,13 +135,25 @@ def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | 
         return me
     if not me.facts.enrolled:
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
-    verdict = codes.judge(tx, me.user, answer, codes.Asker(me.acting.application, me.acting.address))
+    verdict = codes.judge(tx, me.user, answer, sending.Asker(me.acting.application, me.acting.address))
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
     if isinstance(verdict, CodeWrong | CodeAlreadyUsed):
         return verdict
     _mark_fresh(tx, me, verdict.method)
     return Done("Confirmed.")
+
+
+def send_fresh_code(tx: Tx, actor: Actor, method: Method) -> CodeToSend | NotSent | Refused:
+    """Make a code to be sent to someone who is signed in and is asked for fresh proof."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    factor = factor_of(me.user.id, method)
+    if method not in methods_of(me.user) or factor is None or factor.destination is None:
+        return NotSent(f"No code can be sent to you by {method.label}.")
+    asker = sending.Asker(me.acting.application, me.acting.address)
+    return sending.make_code(tx, me.user, method, factor.destination, sending.PROOF, asker)
 
 
 async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:

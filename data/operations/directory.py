@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from data.operations import audit
-from data.operations.actors import Acting, ActingUser, Actor, app_factor_of, authorise, own, roles_of, stale
+from data.operations.actors import (
+    Acting,
+    ActingUser,
+    Actor,
+    authorise,
+    factor_of,
+    methods_of,
+    own,
+    roles_of,
+    stale,
+)
 from data.operations.enrollment import remove_factors
 from data.operations.people import find_user
 from data.operations.practices import NO_SUCH_PRACTICE, find_practice
@@ -14,7 +24,7 @@ from data.operations.resync import OFFER_LASTS
 from data.operations.sessions import end_sessions_of_user
 from data.rules import names
 from data.rules.events import Event
-from data.rules.facts import ADMIN_ROLES, Mode, Role
+from data.rules.facts import ADMIN_ROLES, Method, Mode, Role
 from data.rules.permissions import Action, action_to_grant, outranks, permits
 from data.rules.policy import ATTEMPTS, Refusal
 from data.rules.publickeys import PublicKey
@@ -112,9 +122,10 @@ def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: Public
 
 def edit_user(
     tx: Tx, actor: Actor, name: str, changes: UserChanges, *, seen: UserChanges | None = None
-) -> Done | Refused:
+) -> Done | RefusedOrStale:
     """Change a user's e-mail address, full name or phone number.
 
+    Where codes went to what is changed, this resets a second factor and is asked for like that.
     `seen` is what the actor's form showed. What someone else changed since, of the fields to be
     changed, refuses the whole; other fields stay as that someone left them.
     """
@@ -124,6 +135,9 @@ def edit_user(
     changed = _changed(found.user, changes, seen)
     if not isinstance(changed, dict):
         return changed or Done("Nothing changed.")
+    resets = _factors_at(found.user.id, changed)
+    if resets and (refusal := _outranked(found) or stale(tx, found.acting)):
+        return refusal
     return _save(tx, found.acting, found.user, changed)
 
 
@@ -256,7 +270,7 @@ def offer_resync(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     if not isinstance(found, Found):
         return found
     user = found.user
-    factor = app_factor_of(user.id)
+    factor = factor_of(user.id, Method.APP)
     if factor is None:
         return Denied(f"{user.name} has set up no authenticator app, so there is no clock to bring back.")
     until = tx.now + OFFER_LASTS
@@ -407,7 +421,39 @@ def _save(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) ->
         return refusal
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
     audit.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
-    return Done(f"User {user.name} saved.{_shared_phone(acting, user.id, changed)}")
+    withdrawn = _withdraw(tx, acting, user, changed)
+    return Done(f"User {user.name} saved.{_shared_phone(acting, user.id, changed)}{withdrawn}")
+
+
+_DESTINATIONS = {"email": Method.EMAIL, "phone": Method.SMS}
+"""Which method's codes go to which field of a user."""
+
+
+def _factors_at(user_id: int, changed: dict[str, str]) -> list[models.Factor]:
+    """Read the factors whose codes go to what is changed."""
+    kinds = {method.value: changed[key] for key, method in _DESTINATIONS.items() if key in changed}
+    table = models.Factor
+    rows = table.select().where((table.user == user_id) & table.kind.in_(list(kinds)))
+    return [row for row in rows if row.destination != kinds[row.kind]]
+
+
+def _withdraw(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> str:
+    """Withdraw the factors whose codes went to what was changed; return what to say of it.
+
+    Whoever loses the last one so must set one up again, and never falls back to the first factor alone.
+    """
+    gone = _factors_at(user.id, changed)
+    if not gone:
+        return ""
+    for factor in gone:
+        factor.delete_instance()
+        audit.record(tx, acting, Event.WITHDRAWN, user.name, method=Method(factor.kind).label)
+    forget(user.id)
+    listed = " and ".join(Method(factor.kind).label for factor in gone)
+    if methods_of(user):
+        return f" Codes by {listed} are withdrawn."
+    models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
+    return f" Codes by {listed} are withdrawn; two-factor authentication must be set up again."
 
 
 def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:

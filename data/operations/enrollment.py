@@ -1,17 +1,21 @@
-"""Enrolling an authenticator app, recovery codes, and turning two-factor authentication off."""
+"""Enrolling an app or a sent method, recovery codes, and turning two-factor authentication off."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from data.operations import audit
-from data.operations.actors import ActingUser, Actor, app_factor_of, own, stale
+from data.operations import audit, sending
+from data.operations.actors import ActingUser, Actor, factor_of, methods_of, own, stale
+from data.operations.codes import codes_left
 from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.sending import CodeToSend, NotSent
 from data.rules import recovery, totp
 from data.rules.events import Event
-from data.rules.facts import Mode
+from data.rules.facts import Method, Mode
+from data.rules.names import PHONE_RULE, fold_phone
 from data.rules.policy import ATTEMPTS, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
+from data.rules.sending import masked
 from data.storage import models
 from data.store import Tx
 
@@ -21,6 +25,7 @@ WIZARD_LIFE = timedelta(minutes=30)
 NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
 
 
+_SET_UP_ALREADY = "Two-factor authentication is set up already. Sign in again."
 _WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
 """Steps at which a restricted session may still be in the wizard: the policy or another session can
 have changed what is asked since it was opened."""
@@ -45,11 +50,43 @@ class PendingApp:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingDestination:
+    """An address or number that a code is to prove. It lives in the wizard and nowhere else."""
+
+    session_id: int
+    begun_at: datetime
+    replaces: int | None
+    method: Method
+    because: str
+    destination: str = field(repr=False)
+    shared: bool = False
+    """Whether another user has this number too."""
+
+    @property
+    def masked(self) -> str:
+        """The destination as its owner knows it."""
+        return masked(self.method, self.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class WizardChoice:
+    """The methods that can be set up now, and those of them that the user has already."""
+
+    because: str
+    methods: tuple[Method, ...]
+    present: tuple[Method, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
-    """The app is active. `recovery_codes` is empty when an app was replaced: the old codes stay good."""
+    """The factor is active.
+
+    `recovery_codes` is empty where the user has some that stay good: a second method brings none.
+    `next_code_in_seconds` is set for an app.
+    """
 
     recovery_codes: tuple[str, ...] = field(repr=False)
-    next_code_in_seconds: int
+    next_code_in_seconds: int | None
     message: str
 
 
@@ -70,18 +107,25 @@ class NewRecoveryCodes:
     recovery_codes: tuple[str, ...] = field(repr=False)
 
 
-def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
-    """Make a secret to show; nothing is stored until it is confirmed with a code."""
+def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
+    """Read which methods the wizard can offer; e-mail is offered to the address on the profile."""
     me = own(tx, actor, restricted=_WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
-    present = app_factor_of(me.user.id)
-    if me.session.restricted and present is not None:
-        return Denied("Two-factor authentication is set up already. Sign in again.")
-    if not me.session.restricted and (refusal := stale(tx, me.acting)):
-        return refusal
+    if me.session.restricted and me.facts.enrolled:
+        return Denied(_SET_UP_ALREADY)
+    on = tuple(method for method in Method if method in me.policy.methods)
+    return WizardChoice(_because(me), on, methods_of(me.user))
+
+
+def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
+    """Make a secret to show; nothing is stored until it is confirmed with a code."""
+    me = _in_wizard(tx, actor, Method.APP)
+    if not isinstance(me, ActingUser):
+        return me
+    present = factor_of(me.user.id, Method.APP)
     secret = totp.encode_secret(tx.services.random_bytes(totp.SECRET_BYTES))
     return PendingApp(
         session_id=me.session.id,
@@ -101,34 +145,63 @@ def confirm_app(
 
     A wizard that was open while another one was confirmed ends here: what it would replace is gone.
     """
-    me = own(tx, actor, restricted=_WIZARD_STEPS)
+    me = _still_in_wizard(tx, actor, Method.APP, pending)
     if not isinstance(me, ActingUser):
         return me
-    if not may_set_up(me.policy):
-        return Denied(NOT_AVAILABLE)
-    present = app_factor_of(me.user.id)
-    barred = me.session.restricted and present is not None
-    if barred or pending.session_id != me.session.id or pending.replaces != _identity(present):
-        return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
-    if not timedelta(0) <= tx.now - pending.begun_at <= WIZARD_LIFE:
-        return Denied("This set-up took too long and ended. Start again for a new QR code.")
+    present = factor_of(me.user.id, Method.APP)
     digits = "".join(code.split())
     match = totp.match_step(pending.secret, digits, at=tx.now, after=-1)
     if not isinstance(match, totp.Matched):
         return EnrolmentCodeWrong(totp.clock_offset(pending.secret, digits, at=tx.now))
-    _store_factor(tx, me.user.id, pending.secret, match.step)
-    issued = () if present else _issue_recovery_codes(tx, me.user.id)
-    table = models.Session
-    table.update(fresh_at=None).where(table.user == me.user.id).execute()
-    table.update(fresh_at=tx.now, code_proven=True).where(table.id == me.session.id).execute()
-    audit.record(tx, me.acting, Event.REPLACED if present else Event.ENROLLED, me.user.name)
+    _store_app(tx, me.user.id, pending.secret, match.step)
     return Enrolled(
-        recovery_codes=issued,
+        recovery_codes=_complete(tx, me, Method.APP, replaced=present is not None),
         next_code_in_seconds=totp.seconds_to_live_step(at=tx.now, after=match.step),
         message="The new phone is set up; the old one no longer works."
         if present
         else "Two-factor authentication is enabled.",
     )
+
+
+def begin_email(tx: Tx, actor: Actor) -> PendingDestination | RefusedOrStale:
+    """Begin to prove the address on the profile; `send_enrolment_code` sends the codes for it."""
+    me = _in_wizard(tx, actor, Method.EMAIL)
+    return _pending(tx, me, Method.EMAIL, me.user.email) if isinstance(me, ActingUser) else me
+
+
+def begin_sms(tx: Tx, actor: Actor, number: str) -> PendingDestination | RefusedOrStale:
+    """Begin to prove a phone number that the user typed."""
+    me = _in_wizard(tx, actor, Method.SMS)
+    if not isinstance(me, ActingUser):
+        return me
+    folded = fold_phone(number)
+    if folded is None:
+        return Denied(PHONE_RULE)
+    table = models.User
+    shared = table.select().where((table.phone == folded) & (table.id != me.user.id)).exists()
+    return replace(_pending(tx, me, Method.SMS, folded), shared=shared)
+
+
+def send_enrolment_code(tx: Tx, actor: Actor, pending: PendingDestination) -> CodeToSend | NotSent | Refused:
+    """Make a code to be sent to the destination that is being set up."""
+    me = _still_in_wizard(tx, actor, pending.method, pending)
+    if not isinstance(me, ActingUser):
+        return me
+    asker = sending.Asker(me.acting.application, me.acting.address)
+    return sending.make_code(tx, me.user, pending.method, pending.destination, sending.ENROL, asker)
+
+
+def confirm_sent(
+    tx: Tx, actor: Actor, pending: PendingDestination, code: str
+) -> Enrolled | EnrolmentCodeWrong | Refused:
+    """Activate a destination by a code that was sent there."""
+    me = _still_in_wizard(tx, actor, pending.method, pending)
+    if not isinstance(me, ActingUser):
+        return me
+    digits = "".join(code.split())
+    if not sending.prove_destination(tx, me.user.id, pending.method, pending.destination, digits):
+        return EnrolmentCodeWrong(None)
+    return _activate(tx, me, pending.method, pending.destination)
 
 
 def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
@@ -202,6 +275,7 @@ def remove_factors(user_id: int, *, lost: bool) -> None:
     forget(user_id)
     table = models.User
     table.update(recovery_saved=True).where(table.id == user_id).execute()
+    models.SentCode.update(void=True).where(models.SentCode.user == user_id).execute()
     if removed or not lost:
         table.update(lost_factor=lost).where(table.id == user_id).execute()
     table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
@@ -210,20 +284,115 @@ def remove_factors(user_id: int, *, lost: bool) -> None:
 
 def _identity(factor: models.Factor | None) -> int | None:
     """Return a number that no other factor has: unlike the row's id, which a database may give again."""
-    return None if factor is None else int.from_bytes(sha256(factor.sealed_secret).digest()[:8])
+    if factor is None:
+        return None
+    at = models.microseconds(factor.confirmed_at)
+    known = factor.sealed_secret + f"{factor.destination}:{at}".encode()
+    return int.from_bytes(sha256(known).digest()[:8])
+
+
+def _in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrStale:
+    """Let someone into the wizard: a restricted session never replaces or adds to a factor that exists."""
+    me = own(tx, actor, restricted=_WIZARD_STEPS)
+    if not isinstance(me, ActingUser):
+        return me
+    if refusal := _not_offered(me, method):
+        return refusal
+    if me.session.restricted:
+        return Denied(_SET_UP_ALREADY) if me.facts.enrolled else me
+    return stale(tx, me.acting) or me
+
+
+def _still_in_wizard(
+    tx: Tx, actor: Actor, method: Method, pending: PendingApp | PendingDestination
+) -> ActingUser | Refused:
+    """Let someone go on in the wizard that `pending` was begun in."""
+    me = own(tx, actor, restricted=_WIZARD_STEPS)
+    if not isinstance(me, ActingUser):
+        return me
+    if refusal := _not_offered(me, method):
+        return refusal
+    barred = me.session.restricted and me.facts.enrolled
+    present = _identity(factor_of(me.user.id, method))
+    if barred or pending.session_id != me.session.id or pending.replaces != present:
+        return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
+    to = pending.destination if isinstance(pending, PendingDestination) else None
+    if method is Method.EMAIL and to != me.user.email:
+        return Denied("Your e-mail address was changed meanwhile. Start again.")
+    if not timedelta(0) <= tx.now - pending.begun_at <= WIZARD_LIFE:
+        return Denied("This set-up took too long and ended. Start again.")
+    return me
+
+
+def _not_offered(me: ActingUser, method: Method) -> Denied | None:
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
+    if method not in me.policy.methods:
+        return Denied(f"The method {method.label} is switched off. Choose another one.")
+    return None
+
+
+def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> PendingDestination:
+    return PendingDestination(
+        session_id=me.session.id,
+        begun_at=tx.now,
+        replaces=_identity(factor_of(me.user.id, method)),
+        method=method,
+        because=_because(me),
+        destination=destination,
+    )
+
+
+def _activate(tx: Tx, me: ActingUser, method: Method, destination: str) -> Enrolled:
+    """Store a proven destination as a factor, in place of the one before."""
+    table = models.Factor
+    mine = (table.user == me.user.id) & (table.kind == method.value)
+    replaced = bool(table.delete().where(mine).execute())
+    table.insert(
+        user=me.user.id,
+        kind=method.value,
+        sealed_secret=b"",
+        last_step=0,
+        destination=destination,
+        confirmed_at=tx.now,
+    ).execute()
+    sending.void_codes(me.user.id)
+    if method is Method.SMS:
+        models.User.update(phone=destination).where(models.User.id == me.user.id).execute()
+    return Enrolled(
+        recovery_codes=_complete(tx, me, method, replaced=replaced),
+        next_code_in_seconds=None,
+        message=f"Codes by {method.label} are set up.",
+    )
+
+
+def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, ...]:
+    """Finish an enrolment; return the recovery codes that are new with it.
+
+    What another session proved before, it proved without this factor: it is fresh no more.
+    """
+    keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
+    issued = () if keeps_codes else _issue_recovery_codes(tx, me.user.id)
+    models.User.update(lost_factor=False).where(models.User.id == me.user.id).execute()
+    table = models.Session
+    table.update(fresh_at=None).where(table.user == me.user.id).execute()
+    table.update(fresh_at=tx.now, code_proven=True).where(table.id == me.session.id).execute()
+    event = Event.REPLACED if replaced else Event.ENROLLED
+    audit.record(tx, me.acting, event, me.user.name, method=method.label)
+    return issued
 
 
 def _because(me: ActingUser) -> str:
     if me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return f"required by {me.user.account.name}"
     if me.user.lost_factor:
-        return "to be set up again: an administrator cleared your data"
+        return "to be set up again: what you had set up is gone"
     if me.user.required:
         return "required of you by an administrator"
     return "required of administrators" if me.facts.must_use_two_factor else "your choice"
 
 
-def _store_factor(tx: Tx, user_id: int, secret: str, step: int) -> None:
+def _store_app(tx: Tx, user_id: int, secret: str, step: int) -> None:
     models.Factor.delete().where((models.Factor.user == user_id) & (models.Factor.kind == "app")).execute()
     factor_id = models.Factor.insert(
         user=user_id,
@@ -235,7 +404,6 @@ def _store_factor(tx: Tx, user_id: int, secret: str, step: int) -> None:
     ).execute()
     sealed = tx.services.vault.seal(totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
     models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()
-    models.User.update(lost_factor=False).where(models.User.id == user_id).execute()
 
 
 def _renew(tx: Tx, me: ActingUser) -> NewRecoveryCodes:

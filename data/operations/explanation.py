@@ -8,7 +8,7 @@ from datetime import timedelta
 from peewee import fn
 
 from data.operations import codes
-from data.operations.actors import Acting, Actor, app_factor_of, authorise, facts_of, policy_of
+from data.operations.actors import Acting, Actor, authorise, factor_of, facts_of, policy_of, usable_factors
 from data.operations.people import find_user, key_rows
 from data.operations.remembered import remembered_of
 from data.operations.results import Denied, Refused
@@ -16,6 +16,7 @@ from data.operations.resync import offered_until
 from data.rules import throttle
 from data.rules.events import Event
 from data.rules.explanation import Failures, Finding, Known, Success, explain
+from data.rules.facts import Method
 from data.rules.permissions import Action
 from data.rules.policy import ATTEMPTS
 from data.storage import models
@@ -48,26 +49,29 @@ def explain_user(tx: Tx, actor: Actor, name: str) -> Explanation | Refused:
 
 def _known(tx: Tx, user: models.User) -> Known:
     keys = key_rows(user.id)
-    factor = app_factor_of(user.id)
+    policy = policy_of(user.account)
+    app = factor_of(user.id, Method.APP)
+    factors = usable_factors(user.id, policy)
     used = [key.last_used_at for key in keys if key.last_used_at]
     return Known(
         name=user.name,
-        policy=policy_of(user.account),
+        policy=policy,
         user=facts_of(user),
         has_password=user.password_hash is not None,
         keys=len(keys),
         key_used_at=max(used, default=None),
         locked_at=user.locked_at,
-        enrolled_at=factor.confirmed_at if factor else None,
+        enrolled_at=min((factor.confirmed_at for factor in factors), default=None),
+        methods=tuple(Method(factor.kind) for factor in factors) or (Method.APP,),
         recovery_left=codes.codes_left(user.id),
         attempts_left=user.attempts_left,
         wrong=_failures(_entries(user, Event.CODE_WRONG, ATTEMPTS - user.attempts_left)),
         replayed=_failures(
             [row for row in _entries(user, Event.CODE_REPLAYED, _REPLAYS) if tx.now - row.at <= _REPLAYS_OF]
         ),
-        clock_offset=factor.last_offset if factor else None,
-        drift=factor.drift if factor else 0,
-        resync_until=offered_until(tx, factor),
+        clock_offset=app.last_offset if app else None,
+        drift=app.drift if app else 0,
+        resync_until=offered_until(tx, app),
         first_factor_failures=_first_factor_failures(tx, user),
         remembered=tuple((row.address, row.first_factor, row.until) for row in remembered_of(tx, user)),
         successes=tuple(_success(row) for row in _entries(user, Event.SIGNED_IN, SUCCESSES)),

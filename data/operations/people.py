@@ -13,19 +13,21 @@ from data.operations.actors import (
     Acting,
     ActingUser,
     Actor,
-    app_factor_of,
     authorise,
+    factor_of,
     facts_of,
     own,
     policy_of,
+    usable_factors,
 )
 from data.operations.remembered import Remembered, remembered_of
 from data.operations.results import Denied, Refused
 from data.operations.resync import offered_until
-from data.rules.facts import ADMIN_ROLES, Mode, Policy, Role, Status, UserFacts
+from data.rules.facts import ADMIN_ROLES, Method, Mode, Policy, Role, Status, UserFacts
 from data.rules.names import fold_username, phone_part, storable
 from data.rules.permissions import Action
 from data.rules.policy import may_set_up, may_turn_off, status
+from data.rules.sending import masked
 from data.storage import models
 from data.store import Tx
 
@@ -97,6 +99,15 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FactorRow:
+    """A second factor as lists show it; `masked` is where its codes are sent."""
+
+    method: Method
+    masked: str | None
+    confirmed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class UserDetail:
     """All that an administrator sees of a user."""
 
@@ -115,6 +126,7 @@ class UserDetail:
     locked_at: datetime | None
     attempts_left: int
     enrolled_at: datetime | None
+    factors: tuple[FactorRow, ...]
     recovery_codes_left: int
     has_password: bool
     one_time_password: bool
@@ -134,6 +146,7 @@ class Profile:
     may_set_up: bool
     may_turn_off: bool
     must_use_two_factor: bool
+    methods: frozenset[Method]
 
 
 def list_users(tx: Tx, actor: Actor, query: UserQuery) -> UserPage | Refused:
@@ -150,7 +163,7 @@ def list_users(tx: Tx, actor: Actor, query: UserQuery) -> UserPage | Refused:
         row.id: row.name
         for row in models.Practice.select().where(models.Practice.account == acting.account_id)
     }
-    enrolled = _enrolled(row.id for row in shown)
+    enrolled = _enrolled(acting.policy, (row.id for row in shown))
     return UserPage(
         tuple(
             _row(
@@ -191,6 +204,7 @@ def my_profile(tx: Tx, actor: Actor) -> Profile | Refused:
         may_set_up=may_set_up(me.policy),
         may_turn_off=me.facts.enrolled and may_turn_off(me.policy, me.facts),
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),
+        methods=me.policy.methods,
     )
 
 
@@ -198,7 +212,7 @@ def status_column(policy: Policy) -> Any:
     """Write the rule `status` as SQL, for filtering in the database."""
     table = models.User
     pending = Status.PENDING.value
-    enrolled = fn.EXISTS(models.Factor.select(1).where(models.Factor.user == table.id))
+    enrolled = has_factor(policy.methods)
     admin_role = models.UserRole.role.in_([role.value for role in ADMIN_ROLES])
     is_admin = fn.EXISTS(models.UserRole.select(1).where((models.UserRole.user == table.id) & admin_role))
     rows: list[tuple[Any, str]] = [
@@ -213,6 +227,13 @@ def status_column(policy: Policy) -> Any:
     rows.append((is_admin, pending))
     everyone = policy.mode in (Mode.REQUIRED, Mode.PERMANENT)
     return Case(None, rows, pending if everyone else Status.NO.value)
+
+
+def has_factor(methods: frozenset[Method]) -> Any:
+    """Write as SQL whether a user has a confirmed factor of one of these methods."""
+    table = models.Factor
+    kinds = [method.value for method in methods]
+    return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
 
 
 def _matching(acting: Acting, query: UserQuery) -> Any:
@@ -305,9 +326,11 @@ def roles_by_user(user_ids: Iterable[int]) -> dict[int, frozenset[Role]]:
     return held
 
 
-def _enrolled(user_ids: Iterable[int]) -> set[int]:
+def _enrolled(policy: Policy, user_ids: Iterable[int]) -> set[int]:
     table = models.Factor
-    return {row.user_id for row in table.select(table.user).where(table.user.in_(list(user_ids)))}
+    kinds = [method.value for method in policy.methods]
+    usable = table.user.in_(list(user_ids)) & table.kind.in_(kinds)
+    return {row.user_id for row in table.select(table.user).where(usable)}
 
 
 def key_rows(user_id: int) -> tuple[KeyRow, ...]:
@@ -322,7 +345,14 @@ def key_rows(user_id: int) -> tuple[KeyRow, ...]:
 def _detail(tx: Tx, user: models.User) -> UserDetail:
     account = user.account
     policy, facts = policy_of(account), facts_of(user)
-    factor = app_factor_of(user.id)
+    factors = tuple(
+        FactorRow(
+            Method(row.kind),
+            masked(Method(row.kind), row.destination) if row.destination else None,
+            row.confirmed_at,
+        )
+        for row in usable_factors(user.id, policy)
+    )
     return UserDetail(
         id=user.id,
         name=user.name,
@@ -338,13 +368,14 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         active=user.active,
         locked_at=user.locked_at,
         attempts_left=user.attempts_left,
-        enrolled_at=factor.confirmed_at if factor else None,
+        enrolled_at=min((factor.confirmed_at for factor in factors), default=None),
+        factors=factors,
         recovery_codes_left=codes.codes_left(user.id),
         has_password=user.password_hash is not None,
         one_time_password=user.one_time_password,
         keys=key_rows(user.id),
         remembered=remembered_of(tx, user),
-        resync_until=offered_until(tx, factor),
+        resync_until=offered_until(tx, factor_of(user.id, Method.APP)),
         created_at=user.created_at,
         last_signin_at=user.last_signin_at,
         recent=tuple(audit.entries(account.id, audit.Filter(user=user.name), limit=RECENT)),

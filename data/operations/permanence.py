@@ -5,9 +5,10 @@ from typing import Any
 
 from peewee import fn
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor, authorise, policy_of
+from data.operations.people import has_factor
 from data.operations.results import Refused
-from data.rules.facts import ADMIN_ROLES, Mode, Role
+from data.rules.facts import ADMIN_ROLES, Method, Mode, Policy, Role
 from data.rules.permanence import NAMED, Item, People, checklist, passes
 from data.rules.permissions import Action
 from data.storage import models
@@ -40,11 +41,13 @@ def show_checklist(tx: Tx, actor: Actor) -> Checklist | Refused:
 def items_of(account_id: int) -> tuple[Item, ...]:
     """Judge the checklist of an account."""
     table = models.User
+    policy = policy_of(models.Account.get_by_id(account_id))
+    enrolled = has_factor(policy.methods)
     active = table.select().where((table.account == account_id) & table.active)
     return checklist(
-        admins_without=_people(active.where(_holds(*ADMIN_ROLES) & ~_enrolled())),
-        users_without=_people(active.where(~_can_be_asked())),
-        unlockers=_people(active.where(_holds(Role.SYSTEM_ADMIN) & _enrolled() & table.locked_at.is_null())),
+        admins_without=_people(active.where(_holds(*ADMIN_ROLES) & ~enrolled)),
+        users_without=_people(active.where(~_can_be_asked(policy))),
+        unlockers=_people(active.where(_holds(Role.SYSTEM_ADMIN) & enrolled & table.locked_at.is_null())),
     )
 
 
@@ -54,16 +57,18 @@ def _people(query: Any) -> People:
     return People(query.count(), names)
 
 
-def _enrolled() -> Any:
-    return fn.EXISTS(models.Factor.select(1).where(models.Factor.user == models.User.id))
-
-
-def _can_be_asked() -> Any:
+def _can_be_asked(policy: Policy) -> Any:
     """Write as SQL who is enrolled, or holds the contact data of a method that is on.
 
-    The authenticator app knows no contact data: of it, only enrolment counts.
+    The authenticator app knows no contact data: of it, only enrolment counts. Everyone has an
+    e-mail address.
     """
-    return _enrolled()
+    askable = has_factor(policy.methods)
+    if Method.SMS in policy.methods:
+        askable |= models.User.phone.is_null(False)
+    if Method.EMAIL in policy.methods:
+        askable |= models.User.email != ""
+    return askable
 
 
 def _holds(*roles: Role) -> Any:

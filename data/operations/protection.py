@@ -6,6 +6,7 @@ from typing import Any
 from peewee import fn
 
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.people import has_factor
 from data.operations.results import Refused
 from data.rules.facts import ADMIN_ROLES, Role
 from data.rules.permanence import NAMED, People
@@ -30,9 +31,9 @@ def show_standing_out(tx: Tx, actor: Actor) -> StandingOut | Refused:
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    table, factor = models.User, models.Factor
+    table = models.User
     active = table.select().where((table.account == acting.account_id) & table.active)
-    unprotected = ~fn.EXISTS(factor.select(1).where(factor.user == table.id))
+    unprotected = ~has_factor(acting.policy.methods)
     admins = active.where(_holds(*ADMIN_ROLES))
     return StandingOut(
         admins=_people(admins),

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from data.rules.facts import Method
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -34,9 +36,13 @@ class FreshProof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FreshProofNeeded:
-    """The act asks for a fresh code (of a user without two-factor authentication, the password)."""
+    """The act asks for a fresh code (of a user without two-factor authentication, the password).
+
+    `methods` are those by which the user can have a code.
+    """
 
     proof: FreshProof
+    methods: tuple[Method, ...] = (Method.APP,)
 
 
 Refused = Denied | SessionOver

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from data.operations import codes
-from data.operations.actors import app_factor_of
-from data.operations.codes import Asker, LockedNow, Right
+from data.operations.actors import factor_of, policy_of
+from data.operations.codes import LockedNow, Right
+from data.operations.sending import Asker, void_codes
 from data.rules import totp
 from data.rules.events import Event
+from data.rules.facts import Method
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from data.store import Tx
@@ -57,7 +59,7 @@ def judge_pair(
     None where it is neither, or where the code is one for the ordinary window: then it is judged as
     any other. A code is good once all the same: both halves are dead afterwards, with all before.
     """
-    factor = app_factor_of(user.id)
+    factor = factor_of(user.id, Method.APP) if Method.APP in policy_of(user.account).methods else None
     if factor is None or offered_until(tx, factor) is None:
         return None
     digits = "".join(answer.split())
@@ -89,6 +91,7 @@ def _accept(tx: Tx, user: models.User, factor: models.Factor, step: int | None, 
         return None
     models.Factor.update(drift=drift).where(models.Factor.id == factor.id).execute()
     codes.reset_attempts(user)
+    void_codes(user.id)
     codes.write(tx, Event.RESYNCED, user, asker, seconds=drift * totp.STEP_SECONDS)
     return Right("code")
 

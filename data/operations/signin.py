@@ -3,15 +3,16 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from data.operations import audit, codes
-from data.operations.actors import code_is_asked, facts_of, policy_of
+from data.operations import audit, codes, sending
+from data.operations.actors import code_is_asked, factor_of, facts_of, methods_of, policy_of
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow, Right
 from data.operations.remembered import is_remembered, remember
 from data.operations.resync import NextCodeWanted, judge_pair
+from data.operations.sending import CodeSent, CodeToSend, NotSent
 from data.rules import recovery, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.events import Event
-from data.rules.facts import Application, FirstFactor, Proof
+from data.rules.facts import Application, FirstFactor, Method, Proof
 from data.rules.names import fold_username
 from data.rules.policy import (
     MustChangePassword,
@@ -60,7 +61,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A passed first factor that waits for its code. `session_id` is set inside a restricted session."""
+    """A passed first factor that waits for its code. `session_id` is set inside a restricted session.
+
+    `methods` are those by which the user could have a code when it passed.
+    """
 
     user_id: int
     username: str
@@ -68,6 +72,7 @@ class Attempt:
     first_factor: FirstFactor
     credential: str
     session_id: int | None = None
+    methods: tuple[Method, ...] = (Method.APP,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class TurnedAway:
 
 FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
 CodeResult = Admitted | NextCodeWanted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
+SendResult = CodeSent | NotSent | TurnedAway
 
 
 def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
@@ -213,13 +219,32 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         return _turn_away(tx, user, attempt, step.reason)
     if not isinstance(step, NeedCode):
         return _admit(tx, user, attempt, step, proof)
-    asker = codes.Asker(attempt.origin.application, attempt.origin.address)
+    asker = sending.Asker(attempt.origin.application, attempt.origin.address)
     verdict = judge_pair(tx, user, answer, asker) or codes.judge(tx, user, answer, asker)
     if isinstance(verdict, Right):
         remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
         proof = replace(proof, code=True)
         return _admit(tx, user, attempt, _step(user, proof), proof, method=verdict)
     return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
+
+
+def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent | TurnedAway:
+    """Make a code for someone who has passed the first factor; asking never changes the attempt count."""
+    user = models.User.get_or_none(models.User.id == attempt.user_id)
+    if user is None:
+        return TurnedAway(_CREDENTIAL_CHANGED)
+    if reason := _ended_meanwhile(user, attempt):
+        return _turn_away(tx, user, attempt, reason)
+    step = _step(user, _proof(tx, user, attempt))
+    if isinstance(step, Refused):
+        return _turn_away(tx, user, attempt, step.reason)
+    factor = factor_of(user.id, method)
+    if not isinstance(step, NeedCode) or method not in methods_of(user) or factor is None:
+        return NotSent(f"No code can be sent to you by {method.label} any more. Sign in again.")
+    if factor.destination is None:
+        return NotSent("Codes of an authenticator app are not sent. Open the app.")
+    asker = sending.Asker(attempt.origin.application, attempt.origin.address)
+    return sending.make_code(tx, user, method, factor.destination, sending.PROOF, asker)
 
 
 def end_session(tx: Tx, session_id: int) -> None:
@@ -267,6 +292,7 @@ def advance(tx: Tx, session_id: int) -> CodeResult:
         FirstFactor(session.first_factor),
         session.credential,
         session.id,
+        methods_of(user),
     )
     if reason := _ended_meanwhile(user, attempt):
         return _turn_away(tx, user, attempt, reason)
@@ -282,7 +308,7 @@ def _source(candidate: Candidate) -> str:
 
 
 def _attempt(candidate: Candidate, user: models.User, first_factor: FirstFactor, credential: str) -> Attempt:
-    return Attempt(user.id, user.name, candidate.origin, first_factor, credential)
+    return Attempt(user.id, user.name, candidate.origin, first_factor, credential, methods=methods_of(user))
 
 
 def _still(candidate: Candidate) -> models.User | None:
@@ -422,6 +448,7 @@ def _within(attempt: Attempt, session_id: int) -> Attempt:
         attempt.first_factor,
         attempt.credential,
         session_id,
+        attempt.methods,
     )
 
 

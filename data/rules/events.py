@@ -49,6 +49,10 @@ class Event(StrEnum):
     REMEMBER_DAYS_CHANGED = "policy.remember_days_changed"
     ADDRESS_REMEMBERED = "address.remembered"
     ADDRESSES_FORGOTTEN = "address.forgotten"
+    WITHDRAWN = "two_factor.withdrawn"
+    METHODS_CHANGED = "policy.methods_changed"
+    CODE_SENT = "code.sent"
+    CODE_NOT_SENT = "code.not_sent"
 
 
 _SENTENCES: dict[Event, str] = {
@@ -78,9 +82,9 @@ _SENTENCES: dict[Event, str] = {
     Event.KEY_REMOVED: "SSH key removed: {fingerprint}",
     Event.REQUIRED: "Two-factor authentication required",
     Event.NOT_REQUIRED: "Two-factor authentication no longer required",
-    Event.ENROLLED: "Authenticator app set up",
+    Event.ENROLLED: "Two-factor authentication set up: {method}",
     Event.TAKEN_OVER: "Authenticator app taken over from a file, with {codes} scratch codes",
-    Event.REPLACED: "Authenticator app replaced",
+    Event.REPLACED: "Two-factor authentication replaced: {method}",
     Event.TURNED_OFF: "Two-factor authentication turned off by the user",
     Event.DISABLED: "Two-factor authentication disabled",
     Event.CLEARED: "Two-factor data cleared",
@@ -94,6 +98,10 @@ _SENTENCES: dict[Event, str] = {
     Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after} days, {before} before",
     Event.ADDRESS_REMEMBERED: "Address remembered until {until}",
     Event.ADDRESSES_FORGOTTEN: "Remembered addresses forgotten: {count}",
+    Event.WITHDRAWN: "Codes by {method} withdrawn: the destination was changed",
+    Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
+    Event.CODE_SENT: "Code sent by {method} to {to}",
+    Event.CODE_NOT_SENT: "A code could not be sent by {method}",
 }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from data.rules.facts import FirstFactor, Mode, Policy, Proof, UserFacts
+from data.rules.facts import FirstFactor, Method, Mode, Policy, Proof, UserFacts
 from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, next_step
 from data.rules.totp import STEP_SECONDS
 
@@ -74,6 +74,7 @@ class Known:
     key_used_at: datetime | None = None
     locked_at: datetime | None = None
     enrolled_at: datetime | None = None
+    methods: tuple[Method, ...] = (Method.APP,)
     recovery_left: int = 0
     attempts_left: int = ATTEMPTS
     wrong: Failures = Failures()
@@ -142,7 +143,7 @@ def _second_factor(known: Known) -> Iterator[Finding]:
         yield _fine("Two-factor authentication is required of them by their role.")
     if user.enrolled:
         codes = f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
-        yield _fine(f"An authenticator app is set up, since {_moment(known.enrolled_at)}; {codes}.")
+        yield _fine(f"{_methods(known)} set up, since {_moment(known.enrolled_at)}; {codes}.")
     elif user.lost_factor:
         yield _note("Their last second factor was removed, so they must set one up again.")
     else:
@@ -230,3 +231,12 @@ def _fine(sentence: str) -> Finding:
 
 def _moment(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else "never"
+
+
+_METHODS = {Method.APP: "an authenticator app", Method.SMS: "text messages", Method.EMAIL: "e-mail"}
+
+
+def _methods(known: Known) -> str:
+    named = [_METHODS[method] for method in known.methods]
+    listed = " and ".join((", ".join(named[:-1]), named[-1]) if named[1:] else named)
+    return f"{listed[:1].upper()}{listed[1:]} {'is' if known.methods == (Method.APP,) else 'are'}"

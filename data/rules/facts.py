@@ -43,6 +43,24 @@ class Application(StrEnum):
     HOST = "host"
 
 
+class Method(StrEnum):
+    """A kind of second factor that a user can set up and an account can switch on."""
+
+    APP = "app"
+    SMS = "sms"
+    EMAIL = "email"
+
+    @property
+    def label(self) -> str:
+        """The method in words, as screens show it."""
+        return {Method.APP: "authenticator app", Method.SMS: "text message", Method.EMAIL: "e-mail"}[self]
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its codes are sent to the user, instead of made by the user's phone."""
+        return self is not Method.APP
+
+
 class FirstFactor(StrEnum):
     """What proved the first factor."""
 
@@ -67,13 +85,14 @@ class Policy:
 
     mode: Mode
     remember_days: int = 0
+    methods: frozenset[Method] = frozenset({Method.APP})
 
 
 @dataclass(frozen=True, slots=True)
 class UserFacts:
     """What the rules know of a user.
 
-    `enrolled` says that a usable second factor is confirmed; `one_time_password` that the
+    `enrolled` says that a factor of a method that is on is confirmed; `one_time_password` that the
     password was set by an administrator or by `init` and is to be replaced; `lost_factor` that the
     last factor went otherwise than by being turned off or disabled.
     """

@@ -74,6 +74,9 @@ class Account(_Table):
     remember_days = IntegerField(default=0)
     permanent_at = optional_moment_field()
     permanent_by = CharField(max_length=40, null=True)
+    app_on = BooleanField(default=True)
+    sms_on = BooleanField(default=False)
+    email_on = BooleanField(default=False)
     created_at = moment_field()
 
 
@@ -147,8 +150,9 @@ class PublicKey(_Table):
 
 
 class Factor(_Table):
-    """A confirmed second factor: today the authenticator app, one per user.
+    """A confirmed second factor, one of a kind per user.
 
+    Of an authenticator app it holds the secret, of a sent method the address or number that was proven.
     `last_offset` is by how many time steps the last accepted code was ahead of the time here, and
     `drift` by how many the phone's clock is taken to be. While an offer to resync stands,
     `resync_step` is the time step of the first of two codes.
@@ -165,6 +169,7 @@ class Factor(_Table):
     drift = IntegerField(default=0)
     resync_until = optional_moment_field()
     resync_step = BigIntegerField(null=True)
+    destination = CharField(max_length=254, null=True)
     confirmed_at = moment_field()
 
     class Meta:
@@ -198,6 +203,27 @@ class RememberedAddress(_Table):
 
     class Meta:
         indexes = ((("user", "address", "credential"), True),)
+
+
+class SentCode(_Table):
+    """A code that was sent to a user, hashed under a key; kept for a day to bound how many are sent."""
+
+    user_id: int
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="sent_codes", on_delete="CASCADE")
+    purpose = CharField(max_length=16)
+    method = CharField(max_length=16)
+    destination = CharField(max_length=254)
+    digest = CharField(max_length=64)
+    sent_at = moment_field()
+    failed = BooleanField(default=False)
+    wrong_tries = IntegerField(default=0)
+    used_at = optional_moment_field()
+    void = BooleanField(default=False)
+
+    class Meta:
+        indexes = ((("user", "sent_at"), False), (("destination", "sent_at"), False), (("sent_at",), False))
 
 
 class Session(_Table):
@@ -284,6 +310,7 @@ TABLES: tuple[type[Any], ...] = (
     Factor,
     RecoveryCode,
     RememberedAddress,
+    SentCode,
     Session,
     ImportBatch,
     StagedUser,

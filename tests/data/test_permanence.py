@@ -85,7 +85,10 @@ def test_a_user_who_is_not_enrolled_is_named_and_stands_in_the_way(ready):
     ready.user("dora")
     assert lacking(ready) == ["missing dora"]
     before = ready.dump()
-    assert make_permanent(ready).message == "Not yet. Every active user has set up 2FA: missing dora."
+    assert (
+        make_permanent(ready).message
+        == "Not yet. Every active user has 2FA or can be sent codes: missing dora."
+    )
     assert ready.dump() == before
     ready.run(directory.set_active, OPERATOR, "dora", active=False)
     assert isinstance(make_permanent(ready), Done)

@@ -31,7 +31,7 @@ from data.operations import (
 )
 from data.operations.actors import Member, Operator
 from data.operations.results import Denied, Done
-from data.rules.facts import Mode
+from data.rules.facts import Method, Mode
 from data.rules.people_csv import PersonRow
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.storage import models
@@ -40,6 +40,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGA
 PREFIX = f"{operations.__name__}."
 ONE_MORE = PersonRow(2, "more", "more@clinic.example", "", None, "", required=False, key=None)
 NEW_PASSWORD = "a wholly new password"
+BOTH_METHODS = frozenset({Method.APP, Method.EMAIL})
 NEW = directory.NewUser("new", "new@clinic.example")
 
 
@@ -54,7 +55,27 @@ def reasons(result):
     return Denied(result.refused[0][1]) if isinstance(result, bulk.BulkResult) else result
 
 
+def destination(world: World, me: Member):
+    """Make what the wizard would hold of an address, as a full session of the same moment would have it."""
+    email = models.Session.get_by_id(me.session_id).user.email
+    return enrollment.PendingDestination(me.session_id, world.clock.now, None, Method.EMAIL, "", email)
+
+
 OPERATIONS = {
+    "preview_methods": lambda world, me: world.run(account.preview_methods, me, BOTH_METHODS),
+    "set_methods": lambda world, me: world.run(
+        account.set_methods, me, BOTH_METHODS, seen=frozenset({Method.APP})
+    ),
+    "send_fresh_code": lambda world, me: world.run(credentials.send_fresh_code, me, Method.EMAIL),
+    "wizard_choice": lambda world, me: world.run(enrollment.wizard_choice, me),
+    "begin_email": lambda world, me: world.run(enrollment.begin_email, me),
+    "begin_sms": lambda world, me: world.run(enrollment.begin_sms, me, "+49 170 1234567"),
+    "send_enrolment_code": lambda world, me: world.run(
+        enrollment.send_enrolment_code, me, destination(world, me)
+    ),
+    "confirm_sent": lambda world, me: world.run(
+        enrollment.confirm_sent, me, destination(world, me), "123456"
+    ),
     "show_policy": lambda world, me: world.run(account.show_policy, me),
     "preview_mode": lambda world, me: world.run(account.preview_mode, me, Mode.OFF),
     "set_mode": lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
@@ -116,7 +137,15 @@ OPERATIONS = {
     "confirm_app": pending,
     "confirm_saved": lambda world, me: world.run(enrollment.confirm_saved, me),
 }
-WIZARD = {"begin_app", "confirm_app"}
+WIZARD = {
+    "wizard_choice",
+    "begin_app",
+    "confirm_app",
+    "begin_email",
+    "begin_sms",
+    "send_enrolment_code",
+    "confirm_sent",
+}
 PASSWORD_CHANGE = {"change_password", "store_password"}
 
 

@@ -25,7 +25,7 @@ from data.operations import (
 from data.operations.actors import Actor, Member
 from data.operations.bulk import BulkResult
 from data.operations.results import Denied, Done, SessionOver
-from data.rules.facts import Mode, Role
+from data.rules.facts import Method, Mode, Role
 from data.rules.google_authenticator import AuthenticatorFile
 from data.storage import models
 
@@ -199,6 +199,16 @@ ACTS = {
     "forget addresses": (
         {SYSTEM, SECURITY},
         lambda world, me: world.run(directory.forget_addresses, me, "anna"),
+    ),
+    "preview methods": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(account.preview_methods, me, frozenset({Method.EMAIL})),
+    ),
+    "set the methods": (
+        {SECURITY},
+        lambda world, me: world.run(
+            account.set_methods, me, frozenset({Method.APP, Method.EMAIL}), seen=frozenset({Method.APP})
+        ),
     ),
     "turn off": (
         {SYSTEM, SECURITY},

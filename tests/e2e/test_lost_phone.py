@@ -51,5 +51,5 @@ async def test_a_recovery_code_a_new_phone_and_the_old_one_is_dead(clinic: Clini
     await terminal.expect_on_screen("1 My profile")
     await sign_out(terminal)
     told = clinic.twofold("audit", "list", "--user", "ben")
-    assert "Authenticator app replaced" in told
+    assert "Two-factor authentication replaced: authenticator app" in told
     assert "Recovery code used, 3 left" in told

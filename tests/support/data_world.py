@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from data.operations import account, credentials, directory, enrollment, signin
+from data.operations import account, credentials, directory, enrollment, sending, signin
 from data.operations.actors import Actor, Member, Operator
-from data.rules.facts import Application, Mode, Role
+from data.rules.facts import Application, Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.publickeys import PublicKey
 from data.storage import models
@@ -58,7 +59,21 @@ def totp(secret: str, moment: datetime, steps: int = 0) -> str:
 
 def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> Services:
     """Make the services with hashing that costs next to nothing."""
-    return Services(clock=clock, vault=Vault(master_key), hasher=_hasher, recovery_hasher=_hasher)
+    return Services(
+        clock=clock,
+        vault=Vault(master_key),
+        hasher=_hasher,
+        recovery_hasher=_hasher,
+        sends=frozenset({Method.SMS, Method.EMAIL}),
+    )
+
+
+def code_in(made: Any) -> str:
+    """Return the code of a message that was made to be sent."""
+    assert isinstance(made, sending.CodeToSend), made
+    found = re.search(r"[0-9]{6}", made.envelope.text)
+    assert found, "no code in the message"
+    return found.group()
 
 
 class World:
@@ -133,6 +148,37 @@ class World:
     def mode(self, mode: Mode) -> None:
         """Set the mode directly, whatever would be asked of an administrator."""
         models.Account.update(mode=mode.value).execute()
+
+    def methods(self, *methods: Method) -> None:
+        """Switch on exactly these methods, directly."""
+        models.Account.update(
+            app_on=Method.APP in methods, sms_on=Method.SMS in methods, email_on=Method.EMAIL in methods
+        ).execute()
+
+    def enrol_email(self, name: str, member: Member | None = None) -> Member:
+        """Set e-mail up for a user, in a session of theirs."""
+        actor = member or self.session(name)
+        pending = self.run(enrollment.begin_email, actor)
+        assert isinstance(pending, enrollment.PendingDestination), pending
+        self.confirm_destination(actor, pending)
+        return actor
+
+    def confirm_destination(self, actor: Actor, pending: enrollment.PendingDestination) -> Any:
+        """Have a code sent to what is being set up, and type it."""
+        made = self.run(enrollment.send_enrolment_code, actor, pending)
+        enrolled = self.run(enrollment.confirm_sent, actor, pending, code_in(made))
+        assert isinstance(enrolled, enrollment.Enrolled), enrolled
+        if enrolled.recovery_codes:
+            self.recovery[self._name_of(actor)] = enrolled.recovery_codes
+        return enrolled
+
+    def _name_of(self, actor: Actor) -> str:
+        assert isinstance(actor, Member)
+        return models.Session.get_by_id(actor.session_id).user.name
+
+    def sent(self, attempt: signin.Attempt, method: Method = Method.EMAIL) -> str:
+        """Have a code made for someone who signs in, and return it."""
+        return code_in(self.run(signin.send_code, attempt, method))
 
     def set(self, name: str, **columns: Any) -> None:
         models.User.update(columns).where(models.User.name == name).execute()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from asyncssh.public_key import SSHKey
 
 from data.operations.codes import CodeWrong
+from data.operations.sending import CodeSent
 from data.operations.signin import (
     Admitted,
     Attempt,
@@ -16,10 +17,11 @@ from data.operations.signin import (
     FirstFactorRejected,
     FirstFactorResult,
     Origin,
+    SendResult,
     Session,
     TurnedAway,
 )
-from data.rules.facts import Application, FirstFactor
+from data.rules.facts import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
 
 PASSWORD = "the right password"
@@ -39,6 +41,8 @@ class FakeGate:
     passwords: list[str] = field(default_factory=list)
     proven_keys: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
+    sent: list[Method] = field(default_factory=list)
+    methods: tuple[Method, ...] = (Method.APP,)
     opened: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
 
@@ -66,6 +70,11 @@ class FakeGate:
             return CodeWrong(7 - len(self.codes))
         return self._admit(attempt.username)
 
+    async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
+        self.sent.append(method)
+        await self._pause()
+        return CodeSent(method, "a•••@example.org")
+
     async def end_session(self, session_id: int) -> None:
         self.ended.append(session_id)
 
@@ -74,7 +83,7 @@ class FakeGate:
             return TurnedAway(LOCKED)
         if candidate.username in self.without_code:
             return self._admit(candidate.username)
-        return CodeNeeded(Attempt(1, candidate.username, candidate.origin, factor, ""))
+        return CodeNeeded(Attempt(1, candidate.username, candidate.origin, factor, "", methods=self.methods))
 
     def _admit(self, username: str) -> Admitted:
         self.opened.append(len(self.opened) + 1)

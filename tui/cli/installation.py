@@ -113,7 +113,12 @@ def installation(home: Home) -> Iterator[Installation]:
 def services(home: Home, settings: Settings) -> Services:
     """Make the services of a process from a home's key and settings."""
     return Services(
-        clock=system_clock, vault=home.open_vault(), hasher=Hasher(settings.cost), issuer=settings.issuer
+        clock=system_clock,
+        vault=home.open_vault(),
+        hasher=Hasher(settings.cost),
+        issuer=settings.issuer,
+        sends=settings.carriers.methods,
+        codes_per_day=settings.codes_per_day,
     )
 
 

@@ -27,7 +27,12 @@ def run_local_app(home: Home) -> None:
         raise click.UsageError("The app needs a terminal.")
     with installation(home) as here:
         app = TwofoldApp(
-            here.store, session=None, origin=LOCAL, clock=system_clock, terminal=_this_terminal(here)
+            here.store,
+            session=None,
+            origin=LOCAL,
+            clock=system_clock,
+            terminal=_this_terminal(here),
+            carriers=here.settings.carriers,
         )
         farewell = app.run()
     if app.return_code:

@@ -5,18 +5,20 @@ import click
 from data.operations import account, permanence, protection
 from data.operations.account import ModePreview, PolicyView
 from data.operations.permanence import Checklist
-from data.rules.facts import Mode
+from data.rules.facts import Method, Mode
 from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.text import safe
 from data.storage.home import Home
 from tui.cli.installation import InAccount, Installation, confirmed, installation, on_a_terminal, refuse, say
 from tui.cli.tables import echo_json, iso, when
 from tui.dialogs import consequences
+from tui.widgets.words import left_without
 
 
 @click.group(
     cls=InAccount,
-    epilog="\b\nExamples:\n  twofold policy show --json\n  twofold policy set --mode required --yes\n",
+    epilog="\b\nExamples:\n  twofold policy show --json\n  twofold policy set --mode required --yes\n"
+    "  twofold policy set --methods app,email\n",
 )
 def policy() -> None:
     """Show and change the account's policy."""
@@ -38,6 +40,7 @@ def show(home: Home, as_json: bool) -> None:
                 "remember_days": view.policy.remember_days,
                 "permanent_since": iso(view.permanent_since),
                 "permanent_by": view.permanent_by,
+                "methods": _names(view.policy.methods),
                 "people": {status.value: count for status, count in sorted(view.people.items())},
                 "without_second_factor": seen.unprotected.count,
                 "administrators_without_second_factor": seen.unprotected_admins.count,
@@ -47,6 +50,7 @@ def show(home: Home, as_json: bool) -> None:
     click.echo(f"Account  {safe(view.account)}")
     click.echo(f"Mode     {_mode_line(view)}")
     click.echo(f"Asked    {period_in_words(view.policy.remember_days)}")
+    click.echo(f"Methods  {', '.join(_names(view.policy.methods))}")
     for status, count in sorted(view.people.items()):
         click.echo(f"{count:7}  {status.value}")
     for line in consequences.standing_out(seen):
@@ -73,6 +77,7 @@ def show_checklist(home: Home, as_json: bool) -> None:
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
     "  twofold policy set --mode off --yes\n"
+    "  twofold policy set --methods app,sms,email\n"
     "  twofold policy set --mode permanent --confirm Clinic\n"
     "  twofold policy set --remember-days 3\n",
 )
@@ -82,6 +87,7 @@ def show_checklist(home: Home, as_json: bool) -> None:
     type=click.Choice([mode.value for mode in Mode]),
     help="Who must use two-factor authentication; permanent can never be left again.",
 )
+@click.option("--methods", "listed", metavar="LIST", help="The methods that are on, such as app,sms,email.")
 @click.option("--confirm", "confirmation", metavar="NAME", help="For permanent: the name of the account.")
 @click.option(
     "--remember-days",
@@ -91,12 +97,20 @@ def show_checklist(home: Home, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
 def set_policy(
-    home: Home, wanted: str | None, confirmation: str | None, remember_days: int | None, yes: bool
+    home: Home,
+    wanted: str | None,
+    listed: str | None,
+    confirmation: str | None,
+    remember_days: int | None,
+    yes: bool,
 ) -> None:
-    """Change the mode, after showing whom that affects, or for how long addresses are remembered."""
-    if wanted is None and remember_days is None:
-        raise click.UsageError("Say what to change: --mode or --remember-days.")
+    """Change the mode or the methods, after showing whom that affects, or the days of remembering."""
+    if wanted is None and listed is None and remember_days is None:
+        raise click.UsageError("Say what to change: --mode, --methods or --remember-days.")
+    methods = _parsed(listed) if listed is not None else None
     with installation(home) as here:
+        if methods is not None:
+            _set_methods(here, methods, yes=yes)
         if wanted is not None:
             _set_mode(here, Mode(wanted), confirmation, yes=yes)
         if remember_days is not None:
@@ -157,9 +171,37 @@ def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
         click.echo(f"{'yes' if item.met else 'NO ':<4} {safe(item.sentence, 400)}", err=err)
 
 
-def _ask(preview: ModePreview) -> None:
+def _set_methods(here: Installation, methods: frozenset[Method], *, yes: bool) -> None:
+    preview = confirmed(here.store.run_now(account.preview_methods, here.operator, methods))
+    if preview.refusal:
+        refuse(preview.refusal)
+    if not yes:
+        _needs_terminal()
+        for line in left_without(preview):
+            click.echo(safe(line, 400), err=True)
+        click.confirm("Change the methods?", abort=True, err=True)
+    say(here.store.run_now(account.set_methods, here.operator, methods, seen=preview.before))
+
+
+def _parsed(listed: str) -> frozenset[Method]:
+    names = [name.strip().lower() for name in listed.split(",") if name.strip()]
+    known = [method.value for method in Method]
+    if not names or any(name not in known for name in names):
+        raise click.UsageError(f"--methods is a list of {', '.join(known)}, with commas between.")
+    return frozenset(Method(name) for name in names)
+
+
+def _names(methods: frozenset[Method]) -> list[str]:
+    return [method.value for method in Method if method in methods]
+
+
+def _needs_terminal() -> None:
     if not on_a_terminal():
         raise click.UsageError("There is no terminal to ask on. Add --yes to confirm.")
+
+
+def _ask(preview: ModePreview) -> None:
+    _needs_terminal()
     click.echo(f"From {preview.before.value} to {preview.after.value}:", err=True)
     click.echo(f"{preview.ready:7}  sign in with a code", err=True)
     more = ", ..." if preview.pending > len(preview.pending_names) else ""

@@ -64,7 +64,13 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
     await here.store.run(signin.end_all_sessions, Application.SSH)
     try:
         server = await serve_ssh(
-            here.store, key, _app_factory(here), host=host, port=port, limits=here.settings.limits
+            here.store,
+            key,
+            _app_factory(here),
+            carriers=here.settings.carriers,
+            host=host,
+            port=port,
+            limits=here.settings.limits,
         )
     except OSError as error:
         _say_first_password(first)
@@ -82,7 +88,13 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
 
 def _app_factory(here: Installation) -> AppFactory:
     def make_app(session: Session, terminal: Terminal) -> TwofoldApp:
-        return TwofoldApp(here.store, session=session, clock=system_clock, terminal=terminal)
+        return TwofoldApp(
+            here.store,
+            session=session,
+            clock=system_clock,
+            terminal=terminal,
+            carriers=here.settings.carriers,
+        )
 
     return make_app
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from data.operations.account import ModePreview
+from data.operations.account import MethodsPreview, ModePreview
 from data.operations.bulk import Bulk
 from data.operations.people import UserDetail
 from data.operations.permanence import Checklist
@@ -11,7 +11,7 @@ from data.operations.sessions import SessionRow
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
-from tui.widgets.words import MODE_WORDS, counted, moment
+from tui.widgets.words import MODE_WORDS, counted, left_without, moment
 
 _NAMED = 8
 """How many users a question about many names; the others are counted."""
@@ -249,3 +249,8 @@ def make_permanent(checklist: Checklist) -> str:
     )
     question = f"To confirm, type the name of the account: {checklist.account}"
     return "\n".join((warning, *checklist_lines(checklist), question))
+
+
+def change_methods(preview: MethodsPreview) -> Question:
+    """Describe switching methods on and off."""
+    return Question("Change the methods?", "\n".join(left_without(preview)), "Change")

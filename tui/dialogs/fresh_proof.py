@@ -1,26 +1,40 @@
 """Asks anew for a code or the password, before a sensitive change."""
 
-from data.operations.results import FreshProof
-from tui.dialogs.form import Field, FormDialog
+from collections.abc import Iterator
 
-_WORDS = {
-    FreshProof.CODE: (
-        "Type a fresh code from your authenticator app, or a recovery code.",
-        "Verification code",
-    ),
-    FreshProof.PASSWORD: ("Type your password.", "Password"),
-}
+from textual.widget import Widget
+
+from data.operations.results import FreshProof, FreshProofNeeded
+from data.rules.facts import Method
+from data.rules.sending import prompt
+from tui.dialogs.dialog import paragraph
+from tui.dialogs.form import Field, FormDialog
 
 
 class FreshProofDialog(FormDialog):
-    """Asks who is at the keyboard."""
+    """Asks who is at the keyboard; `note` says where a code was sent."""
 
-    def __init__(self, proof: FreshProof, fault: str = "") -> None:
-        body, label = _WORDS[proof]
+    def __init__(self, needed: FreshProofNeeded, fault: str = "", note: str = "") -> None:
+        hidden = needed.proof is FreshProof.PASSWORD
+        label = "Password" if hidden else prompt(needed.methods).removesuffix(": ")
         super().__init__(
             "Is it still you?",
-            [Field(label, hidden=proof is FreshProof.PASSWORD)],
-            body=f"This change needs a proof from the last five minutes. {body}",
+            [Field(label, hidden=hidden)],
+            body=f"This change needs a proof from the last five minutes. {_words(needed)}",
             yes="Continue",
             fault=fault,
         )
+        self._note = note
+
+    def content(self) -> Iterator[Widget]:
+        """Yield the question, and where a code was sent."""
+        yield from super().content()
+        if self._note:
+            yield paragraph(self._note, "hint")
+
+
+def _words(needed: FreshProofNeeded) -> str:
+    if needed.proof is FreshProof.PASSWORD:
+        return "Type your password."
+    app = " from your authenticator app" if Method.APP in needed.methods else ""
+    return f"Type a fresh code{app}, or a recovery code."

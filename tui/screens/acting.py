@@ -9,12 +9,16 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker
 
+from data.delivery import codes as delivery
+from data.delivery.carriers import Carriers
 from data.operations import credentials
 from data.operations.actors import Actor, Member
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
+from data.operations.sending import CodeSent, CodeToSend, NotSent
 from data.operations.signin import Session
-from data.rules.facts import Role
+from data.rules.facts import Method, Role
+from data.rules.sending import asked_for, sent_at_once
 from data.store import Clock, Store, StoreUnavailableError, Tx
 from sshserver._textual_shim import ContainedApp
 from sshserver.terminal import Terminal
@@ -36,12 +40,15 @@ class ActingApp(ContainedApp):
     and a database that does not answer.
     """
 
-    def __init__(self, store: Store, *, session: Session | None, clock: Clock, terminal: Terminal) -> None:
+    def __init__(
+        self, store: Store, *, session: Session | None, clock: Clock, terminal: Terminal, carriers: Carriers
+    ) -> None:
         super().__init__()
         self.store = store
         self.session = session
         self.clock = clock
         self.terminal = terminal
+        self.carriers = carriers
         self.said = Said()
         self.heading = Heading()
         self.roles: frozenset[Role] = frozenset()
@@ -114,6 +121,19 @@ class ActingApp(ContainedApp):
         """Carry out what takes several operations, such as one that hashes between them."""
         return await self._renewed(lambda: function(self.store, self.actor, *args, **kwargs))
 
+    async def propose_sending(
+        self,
+        operation: Callable[
+            Concatenate[Tx, Actor, P], CodeToSend | NotSent | Denied | SessionOver | FreshProofNeeded
+        ],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> CodeSent | NotSent | Denied:
+        """Have a code made by an operation and handed to its carrier."""
+        return await self._renewed(
+            lambda: delivery.send(self.store, self.carriers, operation, self.actor, *args, **kwargs)
+        )
+
     async def reach(self, act: Callable[[], Awaitable[R]]) -> R | None:
         """Do something before anyone has signed in; None when the database does not answer."""
         try:
@@ -143,7 +163,7 @@ class ActingApp(ContainedApp):
         try:
             result = await act()
             if isinstance(result, FreshProofNeeded):
-                if not await self._prove_afresh(result.proof):
+                if not await self._prove_afresh(result):
                     return Denied("Not confirmed, so nothing was changed.")
                 result = await act()
         except StoreUnavailableError as error:
@@ -154,13 +174,19 @@ class ActingApp(ContainedApp):
             return Denied("That took too long. Try again.")
         return result
 
-    async def _prove_afresh(self, proof: FreshProof) -> bool:
-        fault = ""
+    async def _prove_afresh(self, needed: FreshProofNeeded) -> bool:
+        fault = note = ""
+        wanted = sent_at_once(needed.methods) if needed.proof is FreshProof.CODE else None
         while True:
-            answer = await self.push_screen_wait(FreshProofDialog(proof, fault))
+            if wanted is not None:
+                note, fault = await self._send_afresh(wanted)
+            answer = await self.push_screen_wait(FreshProofDialog(needed, fault, note))
             if answer is None:
                 return False
-            match await self._confirm(proof, answer[0]):
+            wanted = asked_for(answer[0], needed.methods) if needed.proof is FreshProof.CODE else None
+            if wanted is not None:
+                continue
+            match await self._confirm(needed.proof, answer[0]):
                 case Done():
                     return True
                 case SessionOver(message):
@@ -169,6 +195,19 @@ class ActingApp(ContainedApp):
                     fault = message
                 case CodeWrong() | CodeAlreadyUsed() as refused:
                     fault = refused_code(refused)
+
+    async def _send_afresh(self, method: Method) -> tuple[str, str]:
+        """Send a code; return what there is to note, and what went wrong."""
+        match await delivery.send(self.store, self.carriers, credentials.send_fresh_code, self.actor, method):
+            case CodeSent() as sent:
+                return sent.message, ""
+            case NotSent(reason):
+                return "", reason
+            case Denied(message):
+                return "", message
+            case SessionOver(message):
+                raise self.ended(message)
+        raise TypeError("a code was neither sent nor refused")
 
     async def _confirm(
         self, proof: FreshProof, answer: str

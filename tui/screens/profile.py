@@ -11,7 +11,7 @@ from data.operations import credentials, directory, enrollment, people, remember
 from data.operations.directory import UserChanges
 from data.operations.people import Profile, UserDetail
 from data.operations.results import Denied, Done
-from data.rules.facts import Mode
+from data.rules.facts import Method, Mode
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
@@ -21,7 +21,7 @@ from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.user_actions import add_key, choose_address, edit, remove_key
 from tui.screens.wizard import enrol
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.facts import Facts, activity_lines, address_lines, key_lines
+from tui.widgets.facts import Facts, activity_lines, address_lines, factor_lines, key_lines
 from tui.widgets.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 
 
@@ -155,7 +155,7 @@ def _offers(profile: Profile) -> list[Offer]:
     enrolled = profile.detail.enrolled_at is not None
     offers = []
     if profile.may_set_up:
-        offers.append(Offer("s", "Replace the phone" if enrolled else "Set up 2FA", "set_up"))
+        offers.append(Offer("s", _set_up_words(profile), "set_up"))
     if profile.may_turn_off:
         offers.append(Offer("t", "Turn off 2FA", "turn_off"))
     if enrolled:
@@ -170,11 +170,18 @@ def _offers(profile: Profile) -> list[Offer]:
     ]
 
 
+def _set_up_words(profile: Profile) -> str:
+    if profile.detail.enrolled_at is None:
+        return "Set up 2FA"
+    return "Replace the phone" if profile.methods == {Method.APP} else "Add or replace a method"
+
+
 def _facts(profile: Profile) -> list[tuple[str, str]]:
     mine = profile.detail
     since = f", since {moment(mine.enrolled_at)}" if mine.enrolled_at else ""
     return [
         ("2FA", f"{mine.status.value}{since}"),
+        *([("Methods", factor_lines(mine.factors))] if mine.factors else []),
         ("Policy", _policy(profile)),
         *([("Recovery codes", f"{mine.recovery_codes_left} left")] if mine.enrolled_at else []),
         ("", ""),

@@ -32,11 +32,13 @@ class RecoveryCodesScreen(Page[None]):
         Binding("s", "tick", "Saved"),
     ]
 
-    def __init__(self, codes: Sequence[str], next_code_in_seconds: int | None = None) -> None:
+    def __init__(
+        self, codes: Sequence[str], next_code_in_seconds: int | None = None, headline: str = ""
+    ) -> None:
         super().__init__()
         self._codes = tuple(codes)
         self._next = next_code_in_seconds
-        self.HEADLINE = _headline(self._codes, next_code_in_seconds)
+        self.HEADLINE = headline or _headline(self._codes, next_code_in_seconds)
 
     def body(self) -> Iterator[Widget]:
         """Yield the codes and the confirmation."""

@@ -6,14 +6,14 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Button, Label, RadioButton, RadioSet, Static
+from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
 from data.operations import account, permanence, protection
 from data.operations.account import ModePreview, PolicyView
 from data.operations.results import Denied
-from data.rules.facts import Mode, Status
+from data.rules.facts import Method, Mode, Status
 from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -25,7 +25,7 @@ from tui.screens.acting import in_background, working
 from tui.screens.base import MainScreen
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.status_line import Tone
-from tui.widgets.toggles import Choice
+from tui.widgets.toggles import Choice, TickBox
 from tui.widgets.words import counted, moment
 
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
@@ -44,6 +44,7 @@ class SecurityScreen(MainScreen):
         Binding("a", "apply", "Apply"),
         Binding("d", "remember_days", "Days", show=False, tooltip="Days for which addresses are remembered"),
         Binding("w", "stand_out", "Who", show=False, tooltip="Who stands out"),
+        Binding("t", "methods", "Methods", tooltip="Go to the methods; space switches one"),
         Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
     ]
 
@@ -63,6 +64,14 @@ class SecurityScreen(MainScreen):
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
+            Label("Methods (t)", classes="title methods"),
+            Horizontal(
+                *(
+                    TickBox(method.label.capitalize(), name=method.value, classes="method", compact=True)
+                    for method in Method
+                ),
+                classes="methods",
+            ),
             Label("Remembered addresses", classes="title"),
             ActionBar(),
         ):
@@ -86,6 +95,7 @@ class SecurityScreen(MainScreen):
         self.query_one(RadioSet).display = not self._is_permanent
         self.query_one(Button).display = not self._is_permanent
         self.refresh_bindings()
+        self._show_methods(view.policy.methods)
         self.query_one("#standing-out", Static).update(consequences.stands_out_most(standing_out))
         # Choosing starts another reading in the place of this one, if it changes the choice.
         self.action_choose(view.policy.mode.value)
@@ -100,6 +110,35 @@ class SecurityScreen(MainScreen):
         """Show whom the chosen mode would affect."""
         show = partial(self._show_preview, Mode(event.pressed.name or ""))
         in_background(self, show, "reading", latest_only=True)
+
+    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
+        """Switch a method, once that is confirmed."""
+        event.stop()
+        if self._view is not None:
+            self._switch(
+                frozenset(Method(box.name) for box in self.query(Checkbox) if box.value and box.name)
+            )
+
+    def action_methods(self) -> None:
+        """Go to the switches of the methods."""
+        self.query(Checkbox).first().focus()
+
+    @working
+    async def _switch(self, methods: frozenset[Method]) -> None:
+        preview = await self.app.inquire(account.preview_methods, methods)
+        if preview is None or preview.before == methods:
+            await self.read()
+            return
+        if preview.refusal:
+            self.app.settle(Denied(preview.refusal))
+        elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
+            await self.app.perform(account.set_methods, methods, seen=preview.before)
+        await self.read()
+
+    def _show_methods(self, methods: frozenset[Method]) -> None:
+        with self.prevent(Checkbox.Changed):
+            for box in self.query(Checkbox):
+                box.value = box.name in methods
 
     def on_button_pressed(self) -> None:
         """Apply the chosen mode."""

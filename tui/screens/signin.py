@@ -7,10 +7,14 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
+from data.delivery import codes as delivery
 from data.operations import signin
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.resync import NextCodeWanted
+from data.operations.sending import CodeSent, NotSent
 from data.operations.signin import Admitted, Attempt, CodeNeeded, FirstFactorRejected, Origin, TurnedAway
+from data.rules.facts import Method
+from data.rules.sending import LETTERS, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.page import Page
@@ -90,24 +94,66 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the field."""
-        yield paragraph("Type the code that your authenticator app shows, or one of your recovery codes.")
+        methods = self._attempt.methods
+        app = (
+            "the code that your authenticator app shows" if Method.APP in methods else "the code sent to you"
+        )
+        yield paragraph(f"Type {app}, or one of your recovery codes.")
+        if any(method.is_sent for method in methods):
+            yield Label(prompt(methods).strip(), markup=False)
         yield Input(placeholder="123 456")
-        yield Button("Continue", variant="primary", compact=True)
+        yield Button("Continue", id="continue", variant="primary", compact=True)
+        for method in methods:
+            if method.is_sent:
+                words = f"Send a code by {method.label} ({LETTERS[method]})"
+                yield Button(words, id=f"send-{method.value}", compact=True)
+
+    def on_mount(self) -> None:
+        """Send a code at once where that is the only way to have one."""
+        method = sent_at_once(self._attempt.methods)
+        if method is not None:
+            self.send(method)
 
     def on_input_submitted(self) -> None:
         """Submit the code."""
         self.submit()
 
-    def on_button_pressed(self) -> None:
-        """Submit the code."""
-        self.submit()
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Submit the code, or have one sent."""
+        if event.button.id == "continue":
+            self.submit()
+            return
+        self.send(Method((event.button.id or "").removeprefix("send-")))
+
+    @working
+    async def send(self, method: Method) -> None:
+        """Have a code sent."""
+        await self._send(method)
+
+    async def _send(self, method: Method) -> None:
+        self.app.say("Sending…")
+        self.query_one(Input).focus()
+        store, carriers = self.app.store, self.app.carriers
+        match await self.app.reach(
+            lambda: delivery.send(store, carriers, signin.send_code, self._attempt, method)
+        ):
+            case CodeSent() as sent:
+                self.app.say(sent.message, Tone.DONE)
+            case NotSent(reason):
+                self.app.say(reason, Tone.REFUSED)
+            case TurnedAway() as away:
+                self.dismiss(away)
 
     @working
     async def submit(self) -> None:
-        """Have the code judged; an empty field is no attempt."""
+        """Have the code judged; an empty field is no attempt, and neither is asking for a code."""
         field = self.query_one(Input)
         answer, field.value = field.value, ""
         if not answer.strip():
+            return
+        wanted = asked_for(answer, self._attempt.methods)
+        if wanted is not None:
+            await self._send(wanted)
             return
         result = await self.app.reach(lambda: self.app.store.run(signin.submit_code, self._attempt, answer))
         match result:

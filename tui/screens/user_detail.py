@@ -15,7 +15,7 @@ from tui.screens.acting import working
 from tui.screens.explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.facts import Facts, activity_lines, address_lines, key_lines
+from tui.widgets.facts import Facts, activity_lines, address_lines, factor_lines, key_lines
 from tui.widgets.words import moment, roles_in_words
 
 
@@ -100,7 +100,7 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
         ("", ""),
         ("2FA", status),
         ("Required", "yes, by an administrator" if user.required else "not of this user in particular"),
-        ("Set up", moment(user.enrolled_at, "not set up")),
+        ("Set up", factor_lines(user.factors)),
         ("Recovery codes", f"{user.recovery_codes_left} left" if user.enrolled_at else "none"),
         ("Attempts left", str(user.attempts_left)),
         *([("Resync", f"offered until {moment(user.resync_until)}")] if user.resync_until else []),

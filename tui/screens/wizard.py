@@ -12,12 +12,22 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from data.operations import enrollment
-from data.operations.enrollment import Enrolled, EnrolmentCodeWrong, PendingApp
+from data.operations.enrollment import (
+    Enrolled,
+    EnrolmentCodeWrong,
+    PendingApp,
+    PendingDestination,
+    WizardChoice,
+)
 from data.operations.results import Denied
+from data.operations.sending import CodeSent, NotSent
+from data.rules.facts import Method
+from data.rules.names import fold_phone
 from data.rules.text import safe
 from data.rules.totp import DIGITS
 from sshserver.terminal import Colours
 from tui.dialogs.dialog import paragraph
+from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import ActingApp, working
 from tui.screens.base import ActingScreen
 from tui.screens.page import Page
@@ -38,6 +48,58 @@ BELOW_HEIGHT = 16
 async def enrol(app: ActingApp) -> bool | Denied:
     """Lead through the wizard; False when it was left, a denial when it was refused.
 
+    Where other methods than the app are on, the person chooses first.
+    """
+    while True:
+        choice = await app.propose(enrollment.wizard_choice)
+        if isinstance(choice, Denied):
+            return choice
+        if choice.methods == (Method.APP,):
+            return await _enrol_app(app)
+        method = await app.push_screen_wait(MethodScreen(choice))
+        if method is None:
+            return False
+        done = await (_enrol_app(app) if method is Method.APP else _enrol_sent(app, method))
+        if done is not False:
+            return done
+
+
+async def _enrol_sent(app: ActingApp, method: Method) -> bool | Denied:
+    """Prove an address or number by a code that is sent there."""
+    pending = await (app.propose(enrollment.begin_email) if method is Method.EMAIL else _ask_number(app))
+    if pending is None or isinstance(pending, Denied):
+        return pending or False
+    result = await app.push_screen_wait(SentCodeScreen(pending))
+    if result is None or isinstance(result, Denied):
+        return result or False
+    app.say(result.message, Tone.DONE)
+    if result.recovery_codes:
+        headline = "Step 3 of 3: Save your recovery codes"
+        await app.push_screen_wait(RecoveryCodesScreen(result.recovery_codes, headline=headline))
+    return True
+
+
+async def _ask_number(app: ActingApp) -> PendingDestination | Denied | None:
+    """Ask for a phone number until it is one; None when that was left."""
+    typed = fault = ""
+    while True:
+        field = Field("Phone number", typed, placeholder="+49 170 1234567")
+        body = "The number that codes are sent to as text messages, with its country."
+        answer = await app.push_screen_wait(
+            FormDialog("Your phone number", [field], body=body, yes="Send a code", fault=fault)
+        )
+        if answer is None:
+            return None
+        typed = answer[0]
+        pending = await app.propose(enrollment.begin_sms, typed)
+        if not isinstance(pending, Denied) or fold_phone(typed) is not None:
+            return pending
+        fault = pending.message
+
+
+async def _enrol_app(app: ActingApp) -> bool | Denied:
+    """Lead through the set-up of an app.
+
     Every visit of the QR code begins with a secret of its own: the one before was discarded.
     """
     while True:
@@ -55,6 +117,128 @@ async def enrol(app: ActingApp) -> bool | Denied:
                 RecoveryCodesScreen(result.recovery_codes, result.next_code_in_seconds)
             )
             return True
+
+
+_METHODS = {
+    Method.APP: ("a", "An authenticator app: works without a network, and nothing is sent."),
+    Method.SMS: ("t", "Text messages: codes are sent to your phone number."),
+    Method.EMAIL: ("e", "E-mail: codes are sent to the address on your profile."),
+}
+
+
+class MethodScreen(Page[Method]):
+    """Asks by which of the methods that are on codes are to come."""
+
+    HEADLINE = TITLE
+    AUTO_FOCUS = "Button"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(Binding(key, f"choose('{method.value}')", method.label) for method, (key, _) in _METHODS.items()),
+        Binding("escape", "leave", "Leave"),
+    ]
+
+    def __init__(self, choice: WizardChoice) -> None:
+        super().__init__()
+        self._choice = choice
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the methods."""
+        reason = safe(self._choice.because, _REASON_LIMIT)
+        yield paragraph(f"Two-factor authentication is {reason}. How do you want to get your codes?")
+        for method in self._choice.methods:
+            key, words = _METHODS[method]
+            present = " It is set up; this replaces it." if method in self._choice.present else ""
+            yield paragraph(f"{words}{present}")
+            yield Button(f"{method.label.capitalize()} ({key})", id=method.value, compact=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the keys of those methods only that are on."""
+        if action == "choose":
+            return parameters[0] in self._choice.methods
+        return super().check_action(action, parameters)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Go on with the chosen method."""
+        self.dismiss(Method(event.button.id or ""))
+
+    def action_choose(self, method: str) -> None:
+        """Choose by key."""
+        self.dismiss(Method(method))
+
+    def action_leave(self) -> None:
+        """Leave the wizard."""
+        self.dismiss(None)
+
+
+class SentCodeScreen(Page[Enrolled | Denied]):
+    """Sends a code to an address or number and asks for it."""
+
+    HEADLINE = TITLE
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resend", "Send another"),
+        Binding("escape", "leave", "Back"),
+    ]
+
+    def __init__(self, pending: PendingDestination) -> None:
+        super().__init__()
+        self._pending = pending
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the field."""
+        where = f"by {self._pending.method.label} to {self._pending.masked}"
+        yield paragraph(f"Step 2 of 3: Type the code that is sent {where}.", "step")
+        if self._pending.shared:
+            yield paragraph("Another person uses this number too. A number of your own is better.")
+        yield DigitsInput("123 456")
+        yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
+        yield Button("Send another (r)", id="resend", compact=True)
+
+    def on_mount(self) -> None:
+        """Send the first code."""
+        self.action_resend()
+
+    def on_input_submitted(self) -> None:
+        """Submit the code."""
+        self.submit()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Submit the code, or have another one sent."""
+        if event.button.id == "enable":
+            self.submit()
+        else:
+            self.action_resend()
+
+    @working
+    async def action_resend(self) -> None:
+        """Have a code sent."""
+        self.app.say("Sending…")
+        match await self.app.propose_sending(enrollment.send_enrolment_code, self._pending):
+            case CodeSent() as sent:
+                self.app.say(sent.message, Tone.DONE)
+            case NotSent(reason):
+                self.app.say(reason, Tone.REFUSED)
+            case Denied() as denied:
+                self.dismiss(denied)
+
+    @working
+    async def submit(self) -> None:
+        """Have the code judged; it never counts as an attempt."""
+        field = self.query_one(DigitsInput)
+        code, field.value = field.value, ""
+        if not code.strip():
+            return
+        result: Enrolled | EnrolmentCodeWrong | Denied = await self.app.propose(
+            enrollment.confirm_sent, self._pending, code
+        )
+        if isinstance(result, EnrolmentCodeWrong):
+            self.app.say("That code is wrong, or older than 15 minutes.", Tone.REFUSED)
+        else:
+            self.dismiss(result)
+
+    def action_leave(self) -> None:
+        """Go back; what was sent proves nothing any more once the wizard is left."""
+        self.app.say("")
+        self.dismiss(None)
 
 
 class IntroductionScreen(Page[bool]):

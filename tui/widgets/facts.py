@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from data.operations.audit import Entry
-from data.operations.people import KeyRow
+from data.operations.people import FactorRow, KeyRow
 from data.operations.remembered import Remembered
 from data.rules.text import safe
 from tui.widgets.words import day, moment
@@ -41,6 +41,16 @@ def address_lines(remembered: Sequence[Remembered]) -> str:
     """Write remembered addresses, one a line."""
     lines = [f"{row.address} with {row.first_factor}, until {moment(row.until)}" for row in remembered]
     return "\n".join(lines) or "none, a code is asked every time"
+
+
+def factor_lines(factors: Sequence[FactorRow]) -> str:
+    """Write second factors, one a line."""
+    lines = [
+        f"{row.method.label}{f' to {_one_line(row.masked)}' if row.masked else ''}, "
+        f"since {moment(row.confirmed_at)}"
+        for row in factors
+    ]
+    return "\n".join(lines) or "not set up"
 
 
 def activity_lines(entries: Sequence[Entry]) -> str:

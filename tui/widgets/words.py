@@ -6,8 +6,9 @@ from datetime import datetime
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from data.operations.account import MethodsPreview
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.rules.facts import Mode, Role
+from data.rules.facts import Method, Mode, Role
 from data.rules.policy import ATTEMPTS
 from data.rules.text import safe
 
@@ -59,7 +60,7 @@ def refused_code(result: CodeWrong | CodeAlreadyUsed) -> str:
     if isinstance(result, CodeWrong):
         return f"Wrong code, {counted(result.attempts_left, 'attempt')} left."
     if result.next_in_seconds is None:
-        return "That recovery code was already used."
+        return "That code was already used."
     return f"That code was already used, next one in {result.next_in_seconds} s."
 
 
@@ -69,3 +70,24 @@ def cell(foreign: object, width: int) -> Text:
     if cell_len(shown) > width:
         shown = set_cell_size(shown, max(0, width - 1)).rstrip() + "…"
     return Text(shown, no_wrap=True, end="")
+
+
+def left_without(preview: MethodsPreview) -> list[str]:
+    """Say which methods are switched, and whom that leaves without a usable one."""
+    lines = [
+        f"{method.label.capitalize()}: {'on' if method in preview.after else 'off'} from now on."
+        for method in Method
+        if (method in preview.after) != (method in preview.before)
+    ]
+    if preview.without:
+        others = preview.without - len(preview.without_names)
+        names = ", ".join(preview.without_names) + (f" and {others} more" if others else "")
+        lines.append(
+            f"{counted(preview.without, 'person has', 'people have')} nothing else set up and must do so at "
+            f"the next sign-in: {names}. Their recovery codes stay."
+        )
+    elif preview.before - preview.after:
+        lines.append("Everyone who has set it up keeps a method that is on.")
+    if preview.you_are_left:
+        lines.append("You are among them: set another method up first.")
+    return lines

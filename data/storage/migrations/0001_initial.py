@@ -32,6 +32,9 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
         remember_days = IntegerField(default=0)
         permanent_at = BigIntegerField(null=True)
         permanent_by = CharField(null=True, max_length=40)
+        app_on = BooleanField(default=True)
+        sms_on = BooleanField(default=False)
+        email_on = BooleanField(default=False)
         created_at = BigIntegerField()
 
         class Meta:
@@ -102,6 +105,7 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
         drift = IntegerField(default=0)
         resync_until = BigIntegerField(null=True)
         resync_step = BigIntegerField(null=True)
+        destination = CharField(null=True, max_length=254)
         confirmed_at = BigIntegerField()
 
         class Meta:
@@ -131,6 +135,27 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
             database = db
             table_name = "remembered_address"
             indexes = ((("user", "address", "credential"), True),)
+
+    class SentCode(Model):
+        user = ForeignKeyField(User, on_delete="CASCADE")
+        purpose = CharField(max_length=16)
+        method = CharField(max_length=16)
+        destination = CharField(max_length=254)
+        digest = CharField(max_length=64)
+        sent_at = BigIntegerField()
+        failed = BooleanField(default=False)
+        wrong_tries = IntegerField(default=0)
+        used_at = BigIntegerField(null=True)
+        void = BooleanField(default=False)
+
+        class Meta:
+            database = db
+            table_name = "sent_code"
+            indexes = (
+                (("user", "sent_at"), False),
+                (("destination", "sent_at"), False),
+                (("sent_at",), False),
+            )
 
     class Session(Model):
         user = ForeignKeyField(User, on_delete="CASCADE")
@@ -214,6 +239,7 @@ def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
             Factor,
             RecoveryCode,
             RememberedAddress,
+            SentCode,
             Session,
             ImportBatch,
             StagedUser,

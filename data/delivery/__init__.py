@@ -1,0 +1,1 @@
+"""Delivery: handing messages over to their carriers, outside of any transaction and off the sign-in."""

@@ -1,0 +1,117 @@
+"""Codes that are sent to a user: how long they live, how many may be sent, and how they are worded."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from data.rules.facts import Method
+
+DIGITS = 6
+LIFE = timedelta(minutes=15)
+"""How long a sent code is good."""
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+PER_HOUR = 5
+"""Codes that one user is sent within an hour."""
+PER_DESTINATION = 20
+"""Codes that one address or number is sent within an hour, whoever asks for them."""
+PER_DAY = 1_000
+"""Codes that an installation sends within a day, unless its settings say otherwise."""
+TRIES = 7
+"""Wrong answers after which a code that was to prove an address is void."""
+LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
+"""What is typed in the place of a code to have one sent."""
+_SHOWN_DIGITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A code that was sent to a user before; `failed` says that it could not be handed over."""
+
+    at: datetime
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message to be sent: by which method, where to, and in which words."""
+
+    method: Method
+    to: str
+    subject: str
+    text: str
+
+    def __repr__(self) -> str:
+        """Show neither the words, which may hold a code, nor the address."""
+        return f"Envelope({self.method.value})"
+
+
+def refusal(
+    now: datetime, to_user: Iterable[Sending], *, to_destination: int, of_day: int, per_day: int
+) -> str | None:
+    """Say why no further code may be sent now, or None.
+
+    `to_destination` counts the last hour, `of_day` the installation's last day. A code that could
+    not be handed over leaves the minute free, so that another method can be chosen at once.
+    """
+    lately = [sending for sending in to_user if timedelta(0) <= now - sending.at < HOUR]
+    minutes = [sending.at for sending in lately if not sending.failed and now - sending.at < MINUTE]
+    if minutes:
+        wait = max(minutes) + MINUTE - now
+        return f"A code was sent a moment ago. The next one can be sent in {_seconds(wait)} s."
+    if len(lately) >= PER_HOUR:
+        wait = min(sending.at for sending in lately) + HOUR - now
+        return f"{PER_HOUR} codes were sent within an hour. The next one can be sent in {_minutes(wait)} min."
+    if to_destination >= PER_DESTINATION:
+        return "Too many codes were sent there within an hour. Try again later, or use another method."
+    if of_day >= per_day:
+        return "No more codes are sent today. Use another method or a recovery code, or ask an administrator."
+    return None
+
+
+def code_from_random(raw: bytes) -> str:
+    """Turn at least eight random bytes into a code."""
+    return str(int.from_bytes(raw[:8]) % 10**DIGITS).zfill(DIGITS)
+
+
+def masked(method: Method, destination: str) -> str:
+    """Show so much of an address or number that its owner knows which one it is."""
+    if method is Method.EMAIL:
+        local, _, domain = destination.rpartition("@")
+        return f"{local[:1]}•••@{domain}"
+    return f"•••• {destination[-_SHOWN_DIGITS:]}"
+
+
+def prompt(methods: Sequence[Method]) -> str:
+    """Word the question for a code: it offers what can be sent."""
+    offers = ", ".join(
+        f"{LETTERS[method]}: {method.label}" for method in Method if method in methods and method.is_sent
+    )
+    return f"Verification code ({offers}): " if offers else "Verification code: "
+
+
+def asked_for(answer: str, methods: Sequence[Method]) -> Method | None:
+    """Return the method whose letter was typed in the place of a code, if it is one of these."""
+    typed = answer.strip().lower()
+    return next((method for method, letter in LETTERS.items() if letter == typed and method in methods), None)
+
+
+def sent_at_once(methods: Sequence[Method]) -> Method | None:
+    """Return the method by which a code is sent unasked: where it is the only one."""
+    return methods[0] if len(methods) == 1 and methods[0].is_sent else None
+
+
+def envelope(method: Method, to: str, code: str, issuer: str) -> Envelope:
+    """Word the message that carries a code."""
+    minutes = LIFE // MINUTE
+    text = f"{code} is your {issuer} verification code, good for {minutes} minutes. Give it to nobody."
+    if method is Method.EMAIL:
+        text += "\n\nYou did not ask for it? Then someone has your password or key: tell an administrator.\n"
+    return Envelope(method, to, f"{issuer} verification code", text)
+
+
+def _seconds(wait: timedelta) -> int:
+    return max(1, -(-int(wait.total_seconds() * 1000) // 1000))
+
+
+def _minutes(wait: timedelta) -> int:
+    return max(1, -(-int(wait.total_seconds()) // 60))

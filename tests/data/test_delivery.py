@@ -1,0 +1,215 @@
+"""Delivery: real carriers, and rude ones that cost the person five seconds at most and no attempt."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.data_world import World
+from support.gateway import running_gateway
+from support.mail import HOST, SMTP_PASSWORD, USER, certificate, mail_server
+
+from data.delivery import codes as delivery
+from data.delivery.carriers import Carriers, Command, Smtp, UndeliveredError
+from data.operations import signin
+from data.operations.sending import CodeSent, NotSent
+from data.rules.facts import Method
+from data.rules.sending import Envelope
+
+SENDER = "twofold@clinic.example"
+CODE = "123456"
+MAIL = Envelope(Method.EMAIL, "anna@clinic.example", "Clinic verification code", f"{CODE} is your code.\n")
+TEXT = Envelope(Method.SMS, "+491701234711", "", f"{CODE} is your code.")
+
+
+def smtp(port: int, **options) -> Smtp:
+    return Smtp(HOST, port, SENDER, **{"security": "none"} | options)
+
+
+async def test_an_e_mail_arrives_as_it_was_worded():
+    async with mail_server() as mail:
+        await smtp(mail.port).carry(MAIL)
+    message = mail.messages[0]
+    assert (message["From"], message["To"]) == (SENDER, "anna@clinic.example")
+    assert message["Subject"] == "Clinic verification code"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"]
+    assert message["Message-ID"].endswith("@clinic.example>")
+    assert message.get_content().strip() == MAIL.text.strip()
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_the_way_to_the_mail_server_is_encrypted_and_the_name_and_password_are_given(
+    tmp_path, security
+):
+    context, trusted = certificate(tmp_path)
+    async with mail_server(**{security: context}, auth=security == "starttls") as mail:
+        login = {"user": USER, "password": SMTP_PASSWORD} if security == "starttls" else {}
+        await smtp(mail.port, security=security, ca_file=trusted, **login).carry(MAIL)
+    assert len(mail.messages) == 1
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_a_mail_server_that_cannot_prove_its_name_gets_nothing(tmp_path, security):
+    context, _ = certificate(tmp_path)
+    async with mail_server(**{security: context}) as mail:
+        with pytest.raises(UndeliveredError):
+            await smtp(mail.port, security=security).carry(MAIL)
+    assert not mail.messages
+
+
+async def test_a_mail_server_without_encryption_gets_nothing_where_it_is_asked_for():
+    async with mail_server() as mail:
+        with pytest.raises(UndeliveredError):
+            await smtp(mail.port, security="starttls").carry(MAIL)
+    assert not mail.messages
+
+
+async def test_a_wrong_password_at_the_mail_server_is_no_delivery(tmp_path):
+    context, trusted = certificate(tmp_path)
+    async with mail_server(starttls=context, auth=True) as mail:
+        carrier = smtp(mail.port, security="starttls", ca_file=trusted, user=USER, password="not that one")
+        with pytest.raises(UndeliveredError) as refused:
+            await carrier.carry(MAIL)
+    assert "not that one" not in repr(carrier) + str(refused.value)
+
+
+async def test_an_address_with_a_line_break_is_no_second_header():
+    async with mail_server() as mail:
+        with pytest.raises(UndeliveredError):
+            await smtp(mail.port).carry(Envelope(Method.EMAIL, "a@b.example\nBcc: c@d.example", "", ""))
+    assert not mail.messages
+
+
+async def test_what_a_rude_mail_server_answers_is_not_logged(caplog):
+    caplog.set_level(logging.DEBUG)
+    async with mail_server() as mail:
+        mail.answer = "554 no: {content}"
+        with pytest.raises(UndeliveredError):
+            await Carriers(smtp(mail.port)).carry(MAIL)
+    told = [record.getMessage() for record in caplog.records if record.name == "twofold.delivery"]
+    assert told == ["A message by e-mail was not taken: SMTPDataError"]
+    logged = [record.getMessage() for record in caplog.records if record.name != "mail.log"]
+    assert not any(CODE in line for line in logged)
+
+
+async def test_a_slow_mail_server_is_given_up():
+    async with mail_server() as mail:
+        mail.wait = 2
+        begun = time.monotonic()
+        with pytest.raises(UndeliveredError, match="no answer in time"):
+            await Carriers(smtp(mail.port), limit_seconds=0.3).carry(MAIL)
+        assert time.monotonic() - begun < 1.5
+
+
+# Text messages
+
+
+def script(folder: Path, body: str) -> Command:
+    """Make a gateway of a few lines of Python."""
+    path = folder / "gateway.py"
+    path.write_text(
+        f"import os, pathlib, subprocess, sys, time\nhere = pathlib.Path({str(folder)!r})\n{body}\n"
+    )
+    return Command((sys.executable, str(path), "{to}"))
+
+
+async def test_a_text_message_goes_through_the_real_gammu_smsd(tmp_path, require_program):
+    smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
+    async with running_gateway(smsd, inject, tmp_path / "gammu") as gateway:
+        await Carriers(command=Command(gateway.send_command)).carry(TEXT)
+        assert await gateway.sent() == (TEXT.to, TEXT.text)
+
+
+async def test_the_words_stand_on_standard_input_and_never_among_the_arguments(tmp_path):
+    seen = "(here / 'seen').write_text(repr((sys.argv[1:], sys.stdin.read())))"
+    await script(tmp_path, seen).carry(TEXT)
+    assert (tmp_path / "seen").read_text() == repr(([TEXT.to], TEXT.text))
+
+
+async def test_there_is_no_shell(tmp_path):
+    seen = "(here / 'seen').write_text(repr(sys.argv[1:]))"
+    await script(tmp_path, seen).carry(Envelope(Method.SMS, "+49; touch x", "", ""))
+    assert (tmp_path / "seen").read_text() == repr(["+49; touch x"])
+
+
+RUDE = {
+    "exits with 1": "sys.exit(1)",
+    "ends by a signal": "os.kill(os.getpid(), 9)",
+    "reads nothing": "sys.exit(3)",
+    "is slow": "time.sleep(60)",
+    "is slow with a child": "subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])",
+    "repeats the words": "print(sys.stdin.read(), file=sys.stderr); sys.exit(1)",
+}
+
+
+@pytest.mark.parametrize("body", RUDE.values(), ids=RUDE.keys())
+async def test_a_rude_gateway_is_told_by_its_kind_and_costs_no_more_than_the_limit(tmp_path, caplog, body):
+    caplog.set_level(logging.DEBUG)
+    begun = time.monotonic()
+    with pytest.raises(UndeliveredError) as refused:
+        await Carriers(command=script(tmp_path, body), limit_seconds=1.0).carry(TEXT)
+    assert time.monotonic() - begun < 4
+    assert CODE not in caplog.text + str(refused.value)
+
+
+async def test_a_gateway_that_floods_its_output_still_delivers(tmp_path):
+    body = "sys.stdin.read()\nfor _ in range(200): os.write(1, b'x' * 65536); os.write(2, b'y' * 65536)"
+    await Carriers(command=script(tmp_path, body)).carry(TEXT)
+
+
+async def test_a_gateway_that_is_not_there_is_no_delivery(tmp_path):
+    for arguments in (["/nowhere/gateway", "{to}"], [str(tmp_path), "{to}"]):
+        with pytest.raises(UndeliveredError):
+            await Carriers(command=Command(arguments)).carry(TEXT)
+
+
+def test_the_limit_is_five_seconds():
+    assert Carriers().limit_seconds == 5
+
+
+# With the operations
+
+
+@pytest.fixture
+def bert(tmp_path):
+    """A world in which bert has his codes by e-mail."""
+    world = World(tmp_path)
+    world.methods(Method.APP, Method.EMAIL)
+    world.user("bert")
+    world.enrol_email("bert")
+    world.clock.forward(hours=2)
+    yield world
+    world.close()
+
+
+async def test_a_code_is_made_sent_and_signs_in(bert):
+    attempt = bert.attempt("bert")
+    async with mail_server() as mail:
+        carriers = Carriers(smtp(mail.port))
+        sent = await delivery.send(bert.store, carriers, signin.send_code, attempt, Method.EMAIL)
+    assert sent == CodeSent(Method.EMAIL, "b•••@clinic.example")
+    assert isinstance(bert.submit(attempt, mail.code), signin.Admitted)
+
+
+async def test_a_carrier_that_is_down_counts_as_no_attempt_and_leaves_the_next_try_free(bert):
+    attempt = bert.attempt("bert")
+    down = Carriers(smtp(1))
+    for _ in range(2):
+        result = await delivery.send(bert.store, down, signin.send_code, attempt, Method.EMAIL)
+        assert result == NotSent(
+            "The code could not be sent by e-mail right now. Choose another method, or try again."
+        )
+    assert bert.row("bert").attempts_left == 7
+    assert bert.events(user="bert", last=2) == ["code.sent", "code.not_sent"]
+
+
+async def test_what_the_operation_refuses_is_not_sent(bert):
+    async with mail_server() as mail:
+        carriers = Carriers(smtp(mail.port))
+        attempt = bert.attempt("bert")
+        await delivery.send(bert.store, carriers, signin.send_code, attempt, Method.EMAIL)
+        result = await delivery.send(bert.store, carriers, signin.send_code, attempt, Method.EMAIL)
+    assert isinstance(result, NotSent)
+    assert len(mail.messages) == 1

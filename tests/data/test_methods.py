@@ -1,0 +1,172 @@
+"""Which methods are on, and what becomes of those whose method is switched off."""
+
+import pytest
+from support.data_world import OPERATOR, SECURITY, SYSTEM, World
+
+from data.operations import account, directory, enrollment, people, signin
+from data.operations.actors import Member
+from data.operations.codes import CodeWrong
+from data.operations.results import Denied, Done, FreshProofNeeded
+from data.rules.facts import Method, Mode, Status
+from data.rules.policy import MustEnrol, SignedIn
+from data.storage import models
+
+APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
+APP_ONLY = frozenset({APP})
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """E-mail is on beside the app; anna has the app, bert has e-mail, carl both and dora nothing."""
+    world.methods(APP, EMAIL)
+    for name in ("anna", "bert", "carl", "dora"):
+        world.user(name)
+    world.enrol("anna")
+    world.enrol_email("bert")
+    world.enrol_email("carl", world.enrol("carl"))
+    world.clock.forward(hours=1)
+    return world
+
+
+def change(world: World, *methods: Method):
+    seen = world.run(account.show_policy, OPERATOR).policy.methods
+    return world.run(account.set_methods, OPERATOR, frozenset(methods), seen=seen)
+
+
+def status(world: World, name: str) -> Status:
+    return world.run(people.user_detail, OPERATOR, name).status
+
+
+def test_a_new_account_has_the_app_alone(tmp_path):
+    new = World(tmp_path)
+    try:
+        assert new.run(account.show_policy, OPERATOR).policy.methods == APP_ONLY
+    finally:
+        new.close()
+
+
+def test_switching_a_method_off_names_whom_it_leaves_without_one(world):
+    preview = world.run(account.preview_methods, OPERATOR, APP_ONLY)
+    assert (preview.without, preview.without_names, preview.you_are_left) == (1, ("bert",), False)
+    preview = world.run(account.preview_methods, OPERATOR, frozenset({EMAIL}))
+    assert preview.without_names == ("anna",)
+
+
+def test_an_administrator_is_told_to_be_among_those_left(world):
+    me = world.person("me", SECURITY)
+    assert world.run(account.preview_methods, me, frozenset({EMAIL})).you_are_left
+    assert not world.run(account.preview_methods, me, frozenset({APP, SMS})).you_are_left
+
+
+def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_alone(world):
+    assert change(world, APP) == Done("The methods are now: authenticator app.")
+    assert [status(world, name) for name in ("anna", "bert", "carl", "dora")] == [
+        Status.ENABLED,
+        Status.PENDING,
+        Status.ENABLED,
+        Status.NO,
+    ]
+    assert world.first("bert").session.step == MustEnrol()
+    assert world.first("dora").session.step == SignedIn()
+    rows = world.run(people.list_users, OPERATOR, people.UserQuery(status=Status.PENDING)).rows
+    assert "bert" in [row.name for row in rows]
+    assert world.events(last=3)[0] == "policy.methods_changed"
+
+
+def test_recovery_codes_outlive_the_switching_off(world):
+    change(world, APP)
+    world.wizard("bert", Member(world.restricted("bert", MustEnrol).id))
+    assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), signin.Admitted)
+
+
+def test_what_was_set_up_is_good_again_when_its_method_comes_back(world):
+    change(world, APP)
+    change(world, APP, EMAIL)
+    assert status(world, "bert") is Status.ENABLED
+    assert not world.row("bert").lost_factor
+    assert world.attempt("bert").methods == (EMAIL,)
+
+
+def test_at_least_one_method_stays_on(world):
+    assert isinstance(change(world), Denied)
+
+
+def test_a_method_without_a_carrier_is_not_switched_on(world):
+    object.__setattr__(world.services, "sends", frozenset({EMAIL}))
+    refused = change(world, APP, SMS, EMAIL)
+    assert "twofold.toml under [sms]" in refused.message
+    assert change(world, EMAIL) == Done("The methods are now: e-mail.")
+
+
+def test_a_change_that_someone_else_made_meanwhile_is_not_undone(world):
+    refused = world.run(account.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
+    assert refused == Denied("Someone else changed the methods meanwhile. Look again first.")
+
+
+def test_a_change_asks_for_fresh_proof(world):
+    me = world.person("me", SECURITY)
+    world.clock.forward(minutes=6)
+    seen = frozenset({APP, EMAIL})
+    result = world.run(account.set_methods, me, APP_ONLY, seen=seen)
+    assert isinstance(result, FreshProofNeeded)
+    assert result.methods == (APP,)
+
+
+def test_the_mode_off_asks_nobody_and_leaves_what_was_set_up(world):
+    change(world, APP)
+    world.mode(Mode.OFF)
+    assert world.first("bert").session.step == SignedIn()
+    assert models.Factor.select().where(models.Factor.kind == "email").count() == 2
+
+
+# A changed address or number
+
+
+def edit(world: World, actor, name: str, **fields: str):
+    return world.run(directory.edit_user, actor, name, directory.UserChanges(**fields))
+
+
+def test_a_changed_address_withdraws_the_codes_that_went_there_and_leaves_the_user_pending(world):
+    done = edit(world, OPERATOR, "bert", email="bert@new.example")
+    assert done.message == (
+        "User bert saved. Codes by e-mail are withdrawn; two-factor authentication must be set up again."
+    )
+    assert status(world, "bert") is Status.PENDING
+    assert world.first("bert").session.step == MustEnrol()
+    assert world.events(user="bert")[-3:-1] == ["user.edited", "two_factor.withdrawn"]
+
+
+def test_who_has_another_method_keeps_it_when_the_address_changes(world):
+    assert edit(world, OPERATOR, "carl", email="carl@new.example").message.endswith(
+        "by e-mail are withdrawn."
+    )
+    assert world.attempt("carl").methods == (APP,)
+    assert edit(world, OPERATOR, "anna", email="anna@new.example").message == "User anna saved."
+    assert edit(world, OPERATOR, "carl", full_name="Carl").message == "User carl saved."
+
+
+def test_a_code_that_went_to_the_old_address_is_worth_nothing(world):
+    attempt = world.attempt("carl")
+    code = world.sent(attempt)
+    edit(world, OPERATOR, "carl", email="carl@new.example")
+    assert isinstance(world.submit(attempt, code), CodeWrong)
+
+
+def test_a_changed_number_withdraws_text_messages(world):
+    world.methods(APP, SMS, EMAIL)
+    member = world.session("anna")
+    world.confirm_destination(member, world.run(enrollment.begin_sms, member, "+49 170 1234711"))
+    assert world.attempt("anna").methods == (APP, SMS)
+    assert edit(world, OPERATOR, "anna", phone="+49 170 1234711").message == "Nothing changed."
+    edit(world, OPERATOR, "anna", phone="")
+    assert world.attempt("anna").methods == (APP,)
+
+
+def test_turning_codes_elsewhere_is_a_reset_that_needs_rank_and_fresh_proof(world):
+    me = world.person("me", SYSTEM)
+    world.clock.forward(minutes=6)
+    assert isinstance(edit(world, me, "bert", email="bert@new.example"), FreshProofNeeded)
+    assert isinstance(edit(world, me, "dora", email="dora@new.example"), Done)
+    world.run(directory.set_roles, OPERATOR, "bert", frozenset({SECURITY}))
+    refused = edit(world, me, "bert", email="bert@new.example")
+    assert "holds a role that you lack" in refused.message

@@ -1,0 +1,306 @@
+"""Codes by e-mail at sign-in, for fresh proof and in the wizard: good once, for a while, within limits."""
+
+import pytest
+from support.data_world import OPERATOR, World, code_in
+
+from data.operations import credentials, enrollment, people, sending, signin
+from data.operations.actors import Member
+from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.results import Denied, FreshProof, FreshProofNeeded
+from data.operations.sending import CodeToSend, NotSent
+from data.rules.facts import Method, Mode, Status
+from data.rules.policy import MustEnrol
+from data.storage import models
+
+APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    """E-mail is on beside the app; anna has both, bert has e-mail alone."""
+    world.methods(APP, EMAIL)
+    world.user("anna")
+    world.enrol("anna")
+    world.enrol_email("anna")
+    world.user("bert")
+    world.enrol_email("bert")
+    world.clock.forward(hours=2)
+    return world
+
+
+def other(code: str) -> str:
+    return f"{(int(code) + 1) % 10**6:06}"
+
+
+def test_the_question_offers_the_methods_that_are_set_up(world):
+    assert world.attempt("anna").methods == (APP, EMAIL)
+    assert world.attempt("bert").methods == (EMAIL,)
+
+
+def test_a_sent_code_signs_in_and_is_good_once(world):
+    attempt = world.attempt("bert")
+    code = world.sent(attempt)
+    assert isinstance(world.submit(attempt, f" {code[:3]} {code[3:]} "), signin.Admitted)
+    assert world.row("bert").attempts_left == 7
+    again = world.attempt("bert")
+    assert world.submit(again, code) == CodeAlreadyUsed(None)
+    assert world.row("bert").attempts_left == 7
+    assert world.events(user="bert", last=1) == ["signin.code_replayed"]
+
+
+def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world):
+    attempt = world.attempt("bert")
+    world.submit(attempt, world.sent(attempt))
+    rows = world.run(people.user_detail, OPERATOR, "bert").recent
+    said = [row.sentence for row in rows]
+    assert "Signed in with password and e-mail code" in said
+    assert "Code sent by e-mail to b•••@clinic.example" in said
+
+
+def test_every_outstanding_code_is_good_until_one_succeeds_and_then_none(world):
+    attempt = world.attempt("bert")
+    first = world.sent(attempt)
+    world.clock.forward(seconds=60)
+    second = world.sent(attempt)
+    world.clock.forward(seconds=60)
+    third = world.sent(attempt)
+    assert isinstance(world.submit(attempt, second), signin.Admitted)
+    for code in {first, third} - {second}:
+        assert world.submit(world.attempt("bert"), code) == CodeWrong(6)
+        world.set("bert", attempts_left=7)
+
+
+def test_a_right_code_of_the_app_voids_what_was_sent(world):
+    attempt = world.attempt("anna")
+    code = world.sent(attempt)
+    assert isinstance(world.submit(attempt, world.live_code("anna")), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), code), CodeWrong)
+
+
+def test_a_sent_code_is_good_for_fifteen_minutes(world):
+    attempt = world.attempt("bert")
+    code = world.sent(attempt)
+    world.clock.forward(minutes=15)
+    assert isinstance(world.submit(attempt, code), CodeWrong)
+    world.clock.forward(seconds=-1)
+    assert isinstance(world.submit(attempt, code), signin.Admitted)
+
+
+def test_asking_for_a_code_never_changes_the_attempt_count(world):
+    attempt = world.attempt("bert")
+    code = world.sent(attempt)
+    for left in (6, 5, 4):
+        assert world.submit(attempt, other(code)) == CodeWrong(left)
+    world.clock.forward(seconds=60)
+    fresh = world.sent(attempt)
+    assert world.row("bert").attempts_left == 4
+    assert world.submit(attempt, other(fresh)) == CodeWrong(3)
+
+
+def test_wrong_codes_lock_whichever_method_they_are_for(world):
+    attempt = world.attempt("anna")
+    code = world.sent(attempt)
+    for _ in range(7):
+        last = world.submit(attempt, other(code))
+    assert isinstance(last, signin.TurnedAway)
+    assert isinstance(world.run(signin.send_code, attempt, EMAIL), signin.TurnedAway)
+    assert isinstance(world.submit(attempt, code), signin.TurnedAway)
+
+
+def test_a_user_is_sent_one_code_a_minute_and_five_an_hour(world):
+    attempt = world.attempt("bert")
+    for _ in range(5):
+        world.sent(attempt)
+        assert isinstance(world.run(signin.send_code, attempt, EMAIL), NotSent)
+        world.clock.forward(minutes=1)
+    refused = world.run(signin.send_code, attempt, EMAIL)
+    assert refused == NotSent("5 codes were sent within an hour. The next one can be sent in 55 min.")
+    world.clock.forward(minutes=55)
+    world.sent(attempt)
+
+
+def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
+    attempt = world.attempt("bert")
+    for _ in range(20):
+        models.SentCode.insert(
+            user=world.row("anna").id,
+            purpose="proof",
+            method="email",
+            destination="bert@clinic.example",
+            digest="",
+            sent_at=world.clock.now,
+        ).execute()
+    assert "Too many codes were sent there" in world.run(signin.send_code, attempt, EMAIL).reason
+
+
+def test_an_installation_sends_so_many_codes_a_day(world):
+    object.__setattr__(world.services, "codes_per_day", 1)
+    models.SentCode.delete().execute()
+    world.sent(world.attempt("bert"))
+    assert "today" in world.run(signin.send_code, world.attempt("anna"), EMAIL).reason
+    world.clock.forward(hours=24, seconds=1)
+    world.sent(world.attempt("anna"))
+
+
+def test_a_code_that_was_not_handed_over_frees_the_minute_and_still_works(world):
+    attempt = world.attempt("bert")
+    made = world.run(signin.send_code, attempt, EMAIL)
+    world.run(sending.record_failure, made)
+    assert world.row("bert").attempts_left == 7
+    assert world.events(user="bert", last=1) == ["code.not_sent"]
+    assert isinstance(world.run(signin.send_code, attempt, EMAIL), CodeToSend)
+    assert isinstance(world.submit(attempt, code_in(made)), signin.Admitted)
+
+
+def test_a_code_of_one_user_is_worth_nothing_for_another(world):
+    code = world.sent(world.attempt("bert"))
+    assert isinstance(world.submit(world.attempt("anna"), code), CodeWrong)
+
+
+def test_the_code_lies_nowhere_in_the_files(world):
+    made = world.run(signin.send_code, world.attempt("bert"), EMAIL)
+    assert code_in(made) not in repr(made)
+    assert code_in(made).encode() not in b"".join(
+        row.digest.encode() for row in models.SentCode.select() if not row.void
+    )
+    stored = models.SentCode.get_by_id(made.id)
+    assert stored.digest == world.services.vault.digest_code(
+        code_in(made), user_id=stored.user_id, purpose="proof"
+    )
+    details = [row.detail for row in models.AuditEntry.select()]
+    assert not any(code_in(made) in detail for detail in details)
+
+
+def test_a_method_that_was_switched_off_sends_no_more_and_its_codes_are_wrong(world):
+    attempt = world.attempt("anna")
+    code = world.sent(attempt)
+    world.methods(APP)
+    assert "any more" in world.run(signin.send_code, attempt, EMAIL).reason
+    assert isinstance(world.submit(attempt, code), CodeWrong)
+
+
+def test_codes_of_an_app_that_is_switched_off_are_wrong(world):
+    world.methods(EMAIL)
+    attempt = world.attempt("anna")
+    assert attempt.methods == (EMAIL,)
+    assert isinstance(world.submit(attempt, world.live_code("anna")), CodeWrong)
+
+
+def test_a_recovery_code_goes_into_the_same_field(world):
+    assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), signin.Admitted)
+
+
+def test_a_fresh_code_can_be_a_sent_one(world):
+    world.clock.forward(minutes=2)
+    attempt = world.attempt("bert")
+    member = Member(world.submit(attempt, world.sent(attempt)).session.id)
+    world.clock.forward(minutes=6)
+    assert world.run(enrollment.begin_email, member) == FreshProofNeeded(FreshProof.CODE, (EMAIL,))
+    made = world.run(credentials.send_fresh_code, member, EMAIL)
+    assert world.run(credentials.confirm_fresh_code, member, other(code_in(made))) == CodeWrong(6)
+    assert world.run(credentials.confirm_fresh_code, member, code_in(made)).message == "Confirmed."
+    assert isinstance(world.run(enrollment.begin_email, member), enrollment.PendingDestination)
+    assert isinstance(world.run(credentials.send_fresh_code, member, APP), NotSent)
+
+
+# The wizard
+
+
+def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
+    world.user("carl", required=True)
+    session = world.restricted("carl", MustEnrol)
+    member = Member(session.id)
+    assert world.run(enrollment.wizard_choice, member).methods == (APP, EMAIL)
+    pending = world.run(enrollment.begin_email, member)
+    assert "carl" not in repr(pending)
+    enrolled = world.confirm_destination(member, pending)
+    assert len(enrolled.recovery_codes) == 5
+    assert world.run(people.user_detail, OPERATOR, "carl").status is Status.ENABLED
+    assert world.run(signin.advance, member.session_id).session.step == signin.SignedIn()
+    assert world.attempt("carl").methods == (EMAIL,)
+
+
+def test_a_second_method_brings_no_new_recovery_codes(world):
+    world.user("dora")
+    member = world.enrol("dora")
+    assert world.confirm_destination(member, world.run(enrollment.begin_email, member)).recovery_codes == ()
+    assert isinstance(world.submit(world.attempt("dora"), world.recovery["dora"][0]), signin.Admitted)
+
+
+def test_a_code_to_enrol_signs_nobody_in_and_the_other_way_round(world):
+    member = world.session("anna")
+    pending = world.run(enrollment.begin_email, member)
+    to_enrol = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    assert isinstance(world.submit(world.attempt("anna"), to_enrol), CodeWrong)
+    world.clock.forward(minutes=1)
+    to_prove = world.sent(world.attempt("anna"))
+    wrong = world.run(enrollment.confirm_sent, member, pending, to_prove)
+    assert wrong == enrollment.EnrolmentCodeWrong(None)
+
+
+def test_seven_wrong_answers_use_up_a_code_to_enrol_and_count_as_no_attempt(world):
+    member = world.session("anna")
+    pending = world.run(enrollment.begin_email, member)
+    code = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    for _ in range(7):
+        world.run(enrollment.confirm_sent, member, pending, other(code))
+    refused = world.run(enrollment.confirm_sent, member, pending, code)
+    assert refused == enrollment.EnrolmentCodeWrong(None)
+    assert world.row("anna").attempts_left == 7
+
+
+def test_a_set_up_ends_when_the_address_changes_meanwhile(world):
+    member = world.session("anna")
+    pending = world.run(enrollment.begin_email, member)
+    code = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    world.set("anna", email="new@clinic.example")
+    assert isinstance(world.run(enrollment.confirm_sent, member, pending, code), Denied)
+
+
+def test_a_restricted_session_never_replaces_a_method_that_another_session_set_up(world):
+    world.user("carl", required=True)
+    mine = Member(world.restricted("carl", MustEnrol).id)
+    thief = Member(world.restricted("carl", MustEnrol).id)
+    begun = world.run(enrollment.begin_email, thief)
+    world.enrol_email("carl", mine)
+    for result in (
+        world.run(enrollment.send_enrolment_code, thief, begun),
+        world.run(enrollment.confirm_sent, thief, begun, "123456"),
+        world.run(enrollment.begin_app, thief),
+        world.run(enrollment.begin_email, thief),
+        world.run(enrollment.wizard_choice, thief),
+    ):
+        assert isinstance(result, Denied)
+
+
+def test_a_method_that_is_off_cannot_be_set_up(world):
+    member = world.session("anna")
+    assert isinstance(world.run(enrollment.begin_sms, member, "+49 170 1234711"), Denied)
+    world.methods(EMAIL)
+    assert isinstance(world.run(enrollment.begin_app, member), Denied)
+
+
+def test_turning_off_removes_every_method_and_what_was_sent(world):
+    member = world.session("anna")
+    attempt = world.attempt("anna")
+    code = world.sent(attempt)
+    world.run(enrollment.turn_off, member)
+    assert isinstance(world.first("anna"), signin.Admitted)
+    world.mode(Mode.REQUIRED)
+    assert models.SentCode.select().where(models.SentCode.void == False).count() == 0  # noqa: E712
+    assert code
+
+
+def test_a_phone_number_can_be_shared_with_a_word_and_is_kept_on_the_profile(world):
+    world.methods(APP, SMS, EMAIL)
+    for name, shared in (("anna", False), ("bert", True)):
+        attempt = world.attempt(name)
+        member = Member(world.submit(attempt, world.sent(attempt)).session.id)
+        assert isinstance(world.run(enrollment.begin_sms, member, "0170"), Denied)
+        pending = world.run(enrollment.begin_sms, member, "+49 170 1234711")
+        assert (pending.shared, pending.masked) == (shared, "•••• 4711")
+        world.clock.forward(minutes=1)
+        world.confirm_destination(member, pending)
+        assert world.row(name).phone == "+491701234711"
+    assert world.attempt("anna").methods == (APP, SMS, EMAIL)
+    assert world.attempt("bert").methods == (SMS, EMAIL)

@@ -1,0 +1,189 @@
+"""Signing in over SSH with codes that are sent."""
+
+import asyncio
+
+import asyncssh
+import pytest
+from support.data_world import PASSWORD, World
+from support.mail import HOST, mail_server
+from support.ssh_gate import CODE, FakeGate, session
+from support.ssh_gate import PASSWORD as GATE_PASSWORD
+from support.ssh_server import AnsweringClient, connect, running_server
+
+from data.delivery.carriers import Carriers, Smtp
+from data.operations.codes import CodeWrong
+from data.operations.sending import CodeSent, NotSent
+from data.operations.signin import Admitted, Attempt, CodeNeeded, Origin, TurnedAway
+from data.rules.facts import Application, FirstFactor, Method
+from sshserver.auth import Ask, CheckCode, Conversation, Reply, SendCode, Verdict
+from sshserver.gate import StoreGate
+from sshserver.limits import Limits
+
+APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
+SENT = CodeSent(EMAIL, "a•••@example.org")
+BOTH = "Verification code (s: text message, e: e-mail): "
+
+
+def passed(*methods: Method, limits: Limits | None = None) -> tuple[Conversation, Attempt]:
+    """Return a conversation whose first factor has passed by a key."""
+    attempt = Attempt(1, "a", Origin(Application.SSH, "::1"), FirstFactor.KEY, "", methods=methods)
+    talk = Conversation(limits or Limits())
+    talk.begin()
+    talk.take_key(CodeNeeded(attempt))
+    return talk, attempt
+
+
+def test_several_methods_are_offered_and_nothing_is_sent_unasked():
+    talk, attempt = passed(APP, SMS, EMAIL)
+    assert talk.open_exchange() == Ask(BOTH)
+    assert talk.answer(["e"]) == SendCode(attempt, EMAIL)
+    assert talk.take_sent(SENT) == Ask(BOTH, SENT.message)
+    assert talk.answer([CODE]) == CheckCode(attempt, CODE)
+    assert talk.take_code(CodeWrong(6)) == Ask(BOTH, "Wrong code, 6 attempts left.")
+
+
+def test_with_one_sent_method_alone_a_code_is_sent_at_once_and_once():
+    talk, attempt = passed(EMAIL)
+    assert talk.open_exchange() == SendCode(attempt, EMAIL)
+    assert talk.take_sent(SENT) == Ask("Verification code (e: e-mail): ", SENT.message)
+    assert talk.open_exchange() == Ask("Verification code (e: e-mail): ")
+    assert talk.answer([" E "]) == SendCode(attempt, EMAIL)
+
+
+def test_a_code_that_was_not_sent_counts_as_no_wrong_answer():
+    talk, _ = passed(SMS, EMAIL)
+    talk.open_exchange()
+    talk.answer(["s"])
+    assert talk.take_sent(NotSent("Not now.")) == Ask(BOTH, "Not now.")
+    assert (talk.wrong_answers, talk.sent_codes) == (0, 0)
+
+
+def test_a_letter_that_is_not_offered_is_an_answer_like_any_other():
+    talk, attempt = passed(APP, EMAIL)
+    talk.open_exchange()
+    assert talk.answer(["s"]) == CheckCode(attempt, "s")
+
+
+def test_asking_for_codes_without_end_ends():
+    talk, _ = passed(EMAIL, limits=Limits(sign_in_requests=5))
+    talk.open_exchange()
+    answers = [talk.answer(["e"]) for _ in range(5)]
+    assert answers[-1] is Reply.FAILURE
+
+
+def test_who_is_turned_away_while_asking_is_told():
+    talk, _ = passed(APP, EMAIL)
+    talk.open_exchange()
+    talk.answer(["e"])
+    assert talk.take_sent(TurnedAway("Locked.")) == Ask(None, "Locked.")
+    assert talk.verdict is Verdict.PARTIAL
+    assert talk.session is None
+
+
+def test_a_right_code_admits():
+    talk, _ = passed(EMAIL)
+    talk.open_exchange()
+    talk.take_sent(SENT)
+    talk.answer([CODE])
+    assert talk.take_code(Admitted(session())) is Reply.SUCCESS
+
+
+class MailReader(AnsweringClient):
+    """Answers the question for a code with what the mail server has received by then."""
+
+    def __init__(self, mail, *answers: str) -> None:
+        super().__init__(list(answers))
+        self.mail = mail
+
+    def kbdint_challenge_received(self, name: str, instructions: str, lang: str, prompts):
+        if not self.answers:
+            self.answers.append(self.mail.code)
+        return super().kbdint_challenge_received(name, instructions, lang, prompts)
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    world.methods(APP, EMAIL)
+    for name in ("anna", "bert"):
+        world.user(name)
+    world.enrol("anna")
+    world.enrol_email("anna")
+    world.enrol_email("bert")
+    world.clock.forward(hours=2)
+    yield world
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "prompt"),
+    [
+        ("anna", (PASSWORD, "e"), "Verification code (e: e-mail): "),
+        ("bert", (PASSWORD,), "Verification code (e: e-mail): "),
+    ],
+)
+async def test_a_code_by_a_real_mail_server_signs_in(world, name, answers, prompt):
+    async with mail_server() as mail:
+        gate = StoreGate(world.store, Carriers(Smtp(HOST, mail.port, "t@clinic.example", "none")))
+        async with running_server(gate) as running:
+            client = MailReader(mail, *answers)
+            async with asyncssh.connect(
+                HOST,
+                running.port,
+                username=name,
+                client_factory=lambda: client,
+                client_keys=None,
+                known_hosts=None,
+                config=None,
+                agent_path=None,
+            ):
+                pass
+    assert client.asked[-1] == prompt
+    assert client.told == [
+        f"A code was sent by e-mail to {name[0]}•••@clinic.example. It is good for 15 minutes."
+    ]
+    assert len(mail.messages) == 1
+    assert "signin.admitted" in world.events(user=name)
+
+
+async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(world):
+    gate = StoreGate(world.store, Carriers(Smtp(HOST, 1, "t@clinic.example", "none")))
+    async with running_server(gate) as running:
+        connection, client = await connect(running.port, "anna", [PASSWORD, "e", world.live_code("anna")])
+        connection.close()
+    assert client.told == [
+        "The code could not be sent by e-mail right now. Choose another method, or try again."
+    ]
+    assert world.row("anna").attempts_left == 7
+
+
+class SlowReader(AnsweringClient):
+    """Answers the question after the code was sent later than the first deadline."""
+
+    async def kbdint_challenge_received(self, _name: str, instructions: str, _lang: str, prompts):
+        if not prompts or self.answers:
+            return [self.answers.pop(0) for _ in prompts]
+        await asyncio.sleep(0.5)
+        return [CODE]
+
+
+@pytest.mark.parametrize(("answers", "comes_in"), [(["e"], True), ([], False)])
+async def test_the_connection_waits_for_a_code_that_was_sent(answers, comes_in):
+    limits = Limits(second_factor_seconds=0.2, sent_code_seconds=5.0)
+    async with running_server(FakeGate(methods=(APP, EMAIL)), limits) as running:
+        client = SlowReader([GATE_PASSWORD, *answers])
+        signing_in = asyncssh.connect(
+            HOST,
+            running.port,
+            username="alice",
+            client_factory=lambda: client,
+            client_keys=None,
+            known_hosts=None,
+            config=None,
+            agent_path=None,
+        )
+        if comes_in:
+            (await signing_in).close()
+        else:
+            with pytest.raises(asyncssh.Error):
+                await signing_in

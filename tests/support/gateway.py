@@ -1,0 +1,63 @@
+"""The real gammu-smsd with its dummy phone: a gateway that sends text messages nowhere."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_SETTINGS = """[gammu]
+device = {folder}/phone
+connection = none
+model = dummy
+[smsd]
+service = files
+inboxpath = {folder}/in/
+outboxpath = {folder}/out/
+sentsmspath = {folder}/sent/
+errorsmspath = {folder}/err/
+logfile = {folder}/log
+commtimeout = 1
+sendtimeout = 5
+receivefrequency = 1
+loopsleep = 1
+checksecurity = 0
+checkbattery = 0
+checksignal = 0
+checknetwork = 0
+hangupcalls = 0
+"""
+
+
+@dataclass
+class Gateway:
+    """A running gammu-smsd."""
+
+    folder: Path
+    send_command: tuple[str, ...]
+
+    async def sent(self, seconds: float = 20.0) -> tuple[str, str]:
+        """Wait until the phone has sent a text message; return its number and its words."""
+        async with asyncio.timeout(seconds):
+            while not (done := list((self.folder / "sent").iterdir())):
+                await asyncio.sleep(0.05)
+        lines = done[0].read_text().splitlines()
+        number = next(line for line in lines if line.startswith("Number ="))
+        words = next(line for line in lines if line.startswith("; ") and "is your" in line)
+        return number.partition('"')[2].strip('"'), words.removeprefix("; ")
+
+
+@asynccontextmanager
+async def running_gateway(smsd: str, inject: str, folder: Path) -> AsyncIterator[Gateway]:
+    """Run gammu-smsd with its dummy phone in `folder`."""
+    for name in ("in", "out", "sent", "err", "phone"):
+        (folder / name).mkdir(parents=True)
+    settings = folder / "smsdrc"
+    settings.write_text(_SETTINGS.format(folder=folder))
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(smsd, "-c", str(settings), stdout=quiet, stderr=quiet)
+    try:
+        yield Gateway(folder, (inject, "-c", str(settings), "TEXT", "{to}"))
+    finally:
+        process.terminate()
+        await process.wait()

@@ -1,0 +1,107 @@
+"""A real SMTP server on the loopback interface, and a certificate for it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP, AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+HOST = "127.0.0.1"
+USER, SMTP_PASSWORD = "twofold", "the mail server's password"
+
+
+@dataclass
+class MailServer:
+    """What arrived; `answer` is what it says to a message, `wait` how long it takes."""
+
+    port: int = 0
+    messages: list[EmailMessage] = field(default_factory=list)
+    answer: str = "250 taken"
+    wait: float = 0
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - the name that aiosmtpd calls.
+        await asyncio.sleep(self.wait)
+        if self.answer.startswith("250"):
+            message = message_from_bytes(envelope.content, policy=default)
+            assert isinstance(message, EmailMessage)
+            self.messages.append(message)
+        return self.answer.replace("{content}", envelope.content.decode()[-40:].strip().replace("\r\n", " "))
+
+    def check_login(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> Any:
+        right = (data.login, data.password) == (USER.encode(), SMTP_PASSWORD.encode())
+        return AuthResult(success=right, handled=right)
+
+    @property
+    def words(self) -> str:
+        """The words of the last message."""
+        return str(self.messages[-1].get_content()) if self.messages else ""
+
+    @property
+    def code(self) -> str:
+        """The code in the last message."""
+        return self.words[:6]
+
+
+@asynccontextmanager
+async def mail_server(
+    *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, auth: bool = False
+) -> AsyncIterator[MailServer]:
+    """Run a mail server."""
+    mail = MailServer()
+
+    def make() -> SMTP:
+        return SMTP(
+            mail,
+            loop=asyncio.get_running_loop(),
+            hostname="mail.test",
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            auth_required=auth,
+            auth_require_tls=starttls is not None,
+            authenticator=mail.check_login if auth else None,
+        )
+
+    server = await asyncio.get_running_loop().create_server(make, HOST, 0, ssl=tls)
+    mail.port = server.sockets[0].getsockname()[1]
+    try:
+        yield mail
+    finally:
+        server.close()
+
+
+def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate for the loopback address; return the server's context and the file to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file, key_file = folder / "mail.crt", folder / "mail.key"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file, key_file)
+    return context, str(file)

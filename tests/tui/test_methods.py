@@ -1,0 +1,164 @@
+"""Methods in the app: the switches, the wizard's choice, and codes that are sent."""
+
+import pytest
+from support.data_world import PASSWORD
+from support.gateway import running_gateway
+from support.mail import HOST, mail_server
+from support.tui_app import Person, make_app, opened
+
+from data.delivery.carriers import Carriers, Command, Smtp
+from data.rules.facts import Method, Mode
+from data.rules.policy import MustEnrol
+
+APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
+
+
+@pytest.fixture
+def mailed(world):
+    """E-mail is on beside the app, and boris has it."""
+    world.methods(APP, EMAIL)
+    world.enrol_email("boris")
+    world.set("boris", recovery_saved=True)
+    world.clock.forward(hours=2)
+    return world
+
+
+def carriers(mail) -> Carriers:
+    return Carriers(Smtp(HOST, mail.port, "twofold@clinic.example", "none"))
+
+
+async def test_a_method_is_switched_on_after_a_question_and_off_with_those_it_leaves_out(world):
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("[x] Authenticator app", "[ ] Text message", "[ ] E-mail")
+        await person.presses("t", "tab", "tab", "space")
+        await person.sees("Change the methods?", "E-mail: on from now on.")
+        await person.presses("y")
+        await person.sees("[x] E-mail", "✓ The methods are now: authenticator app, e-mail.")
+        await person.presses("t", "space")
+        await person.sees(
+            "1 person has nothing else set up", "admin. Their recovery codes stay.", "You are among"
+        )
+        await person.presses("n")
+        await person.sees("[x] Authenticator app")
+    assert world.events(last=1) == ["policy.methods_changed"]
+
+
+async def test_a_switch_that_is_refused_says_what_to_do_and_goes_back(world):
+    object.__setattr__(world.services, "sends", frozenset())
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("[ ] E-mail")
+        await person.presses("t", "tab", "tab", "space")
+        await person.sees("The operator sets it in twofold.toml under [smtp]", "[ ] E-mail")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_the_wizard_offers_the_methods_and_sets_e_mail_up(mailed, size):
+    mailed.mode(Mode.REQUIRED)
+    async with mail_server() as mail:
+        session = mailed.restricted("anna", MustEnrol)
+        async with opened(mailed, session=session, size=size) as person:
+            person.app.carriers = carriers(mail)
+            await person.sees("How do you want to get your codes?", "Authenticator app (a)", "E-mail (e)")
+            assert "Text message (t)" not in person.screen
+            await person.presses("e")
+            await person.sees("Step 2 of 3", "A code was sent by e-mail to a•••@clinic.example.")
+            await person.types("000000" if mail.code != "000000" else "111111")
+            await person.presses("enter")
+            await person.sees("That code is wrong, or older than 15 minutes.")
+            await person.types(mail.code)
+            await person.presses("enter")
+            await person.sees("Step 3 of 3: Save your recovery codes")
+            await person.presses("s", "enter")
+            await person.sees("1 My profile", "e-mail to a•••@clinic.example")
+    assert mailed.row("anna").attempts_left == 7
+
+
+async def test_the_app_can_still_be_chosen_and_the_choice_be_gone_back_to(mailed):
+    mailed.mode(Mode.REQUIRED)
+    async with opened(mailed, session=mailed.restricted("anna", MustEnrol)) as person:
+        await person.sees("How do you want")
+        await person.presses("a")
+        await person.sees("Step 1 of 4")
+        await person.presses("escape")
+        await person.sees("How do you want")
+
+
+async def test_a_mail_server_that_is_down_is_told_in_the_wizard_and_another_method_can_be_chosen(mailed):
+    mailed.mode(Mode.REQUIRED)
+    async with opened(mailed, session=mailed.restricted("anna", MustEnrol)) as person:
+        person.app.carriers = Carriers(Smtp(HOST, 1, "twofold@clinic.example", "none"))
+        await person.sees("How do you want")
+        await person.presses("e")
+        await person.sees("✗ The code could not be sent by e-mail right now.")
+        await person.presses("escape")
+        await person.sees("How do you want")
+
+
+async def test_a_number_is_typed_proven_through_the_gateway_and_kept(world, tmp_path, require_program):
+    smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
+    world.methods(SMS)
+    world.mode(Mode.REQUIRED)
+    session = world.restricted("anna", MustEnrol)
+    async with (
+        running_gateway(smsd, inject, tmp_path / "gammu") as gateway,
+        opened(world, session=session) as person,
+    ):
+        person.app.carriers = Carriers(command=Command(gateway.send_command))
+        await person.sees("How do you want")
+        await person.presses("t")
+        await person.sees("Your phone number")
+        await person.types("0170 12")
+        await person.presses("enter")
+        await person.sees("That is not a phone number.")
+        person.app.focused.value = "+49 170 1234711"
+        await person.presses("enter")
+        await person.sees("A code was sent by text message to •••• 4711.")
+        number, words = await gateway.sent()
+        assert number == "+491701234711"
+        await person.types(words[:6])
+        await person.presses("enter")
+        await person.sees("Step 3 of 3")
+    assert world.row("anna").phone == "+491701234711"
+
+
+async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(mailed):
+    async with mail_server() as mail:
+        app = make_app(mailed, None)
+        app.carriers = carriers(mail)
+        async with app.run_test(size=(80, 24)) as pilot:
+            person = Person(app, pilot, mailed)
+            await person.sees("Sign in to Twofold")
+            await person.fills(name="boris", password=PASSWORD)
+            app.screen.query_one("#password").focus()
+            await person.presses("enter")
+            await person.sees(
+                "Verification code (e: e-mail):", "A code was sent by e-mail to b•••@clinic.example."
+            )
+            await person.types("e")
+            await person.presses("enter")
+            await person.sees("A code was sent a moment ago.")
+            await person.types(mail.code)
+            await person.presses("enter")
+            await person.sees("1 My profile")
+    assert mailed.row("boris").attempts_left == 7
+
+
+async def test_fresh_proof_can_be_a_code_by_e_mail(mailed):
+    async with mail_server() as mail:
+        attempt = mailed.attempt("boris")
+        session = mailed.submit(attempt, mailed.sent(attempt)).session
+        mailed.clock.forward(minutes=10)
+        async with opened(mailed, session=session) as person:
+            person.app.carriers = carriers(mail)
+            await person.sees("1 My profile")
+            await person.presses("r")
+            await person.sees("Make new recovery codes?")
+            await person.presses("y")
+            await person.sees("Is it still you?", "A code was sent by e-mail to b•••@clinic.example.")
+            await person.types(mail.code)
+            await person.presses("enter")
+            await person.sees("New recovery codes")
