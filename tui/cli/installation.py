@@ -51,9 +51,6 @@ def default_home() -> Path:
 class InAccount(click.Group):
     """A group whose commands act in one account: each takes `--account`, needed where there are several."""
 
-    group_class = type
-    """Groups inside of this one are such groups too."""
-
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Take a command in, and have it say in which account it acts."""
         if not isinstance(cmd, click.Group):

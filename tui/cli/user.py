@@ -7,10 +7,9 @@ import click
 
 from data.operations import credentials, directory, explanation, exporting, people, practices
 from data.operations.exporting import PersonRecord
-from data.operations.people import UserDetail, UserQuery, UserRow
-from data.rules import passwords, publickeys
+from data.operations.people import UserQuery, UserRow
+from data.rules import passwords
 from data.rules.facts import Role, Status
-from data.rules.publickeys import PublicKey
 from data.rules.text import safe
 from data.storage.home import Home
 from tui.cli.exports import export_options, write_records
@@ -24,12 +23,12 @@ from tui.cli.installation import (
     refuse,
     say,
 )
+from tui.cli.people_rendering import detail_json, detail_lines, row_json
 from tui.cli.tables import echo_json, echo_table, iso, when
 from tui.cli.user_import import import_people
+from tui.cli.user_key import KEY_FILE, key, key_text, parsed_key
 
 _PAGE = 500
-_KEY_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True, allow_dash=True)
-_KEY_FILE_LIMIT = 65_536
 
 
 @click.group(
@@ -63,7 +62,7 @@ def user() -> None:
 )
 @click.option("--require-2fa", is_flag=True, help="Require two-factor authentication from the first sign-in.")
 @click.option("--password-stdin", is_flag=True, help="Read a one-time password from standard input.")
-@click.option("--key-file", type=_KEY_FILE, help="A file with an SSH public key (- for standard input).")
+@click.option("--key-file", type=KEY_FILE, help="A file with an SSH public key (- for standard input).")
 @click.pass_obj
 def add(
     home: Home,
@@ -85,7 +84,7 @@ def add(
     if password_stdin and str(key_file) == "-":
         raise click.UsageError("Only one of the password and the key can come from standard input.")
     given = read_password_line() if password_stdin else None
-    key = _parsed(_key_text(key_file)) if key_file else None
+    key = parsed_key(key_text(key_file)) if key_file else None
     with installation(home) as here:
         made = None if given or key else passwords.one_time_from_random(here.store.services.random_bytes(20))
         if given and (fault := passwords.fault(given, about=(name, email, full_name))):
@@ -126,7 +125,7 @@ def list_users(home: Home, search: str, practice: str | None, status: str | None
     with installation(home) as here:
         rows = _all_users(here, search, Status(status) if status else None, practice)
     if as_json:
-        echo_json([_row_json(row) for row in rows])
+        echo_json([row_json(row) for row in rows])
         return
     echo_table(
         ("NAME", "2FA", "ROLES", "PRACTICE", "E-MAIL", "PHONE", "FULL NAME", "LAST SIGN-IN"),
@@ -155,9 +154,9 @@ def show(home: Home, name: str, as_json: bool) -> None:
     with installation(home) as here:
         detail = confirmed(here.store.run_now(people.user_detail, here.operator, name))
     if as_json:
-        echo_json(_detail_json(detail))
+        echo_json(detail_json(detail))
         return
-    for label, value in _detail_lines(detail):
+    for label, value in detail_lines(detail):
         click.echo(f"{label:<16}{safe(value)}")
     click.echo("Lately")
     for entry in detail.recent:
@@ -337,52 +336,6 @@ def password(home: Home, name: str, password_stdin: bool) -> None:
         click.echo(f"One-time password: {chosen}")
 
 
-@user.group(epilog="\b\nExamples:\n  twofold user key add ben ben.pub\n  twofold user key list ben\n")
-def key() -> None:
-    """Manage a user's SSH public keys."""
-
-
-@key.command("add", epilog="\b\nExamples:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
-@click.argument("name")
-@click.argument("key_file", type=_KEY_FILE)
-@click.pass_obj
-def add_key(home: Home, name: str, key_file: Path) -> None:
-    """Add a public key from a file (- for standard input)."""
-    text = _key_text(key_file)
-    with installation(home) as here:
-        say(here.store.run_now(credentials.add_key, here.operator, text, name=name))
-
-
-@key.command("list", epilog="\b\nExample:\n  twofold user key list ben --json\n")
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def list_keys(home: Home, name: str, as_json: bool) -> None:
-    """List a user's public keys."""
-    with installation(home) as here:
-        keys = confirmed(here.store.run_now(people.user_detail, here.operator, name)).keys
-    if as_json:
-        echo_json([_key_json(row) for row in keys])
-        return
-    echo_table(
-        ("FINGERPRINT", "TYPE", "ADDED", "LAST USED", "COMMENT"),
-        [
-            (row.fingerprint, row.algorithm, when(row.added_at), when(row.last_used_at), row.comment or "-")
-            for row in keys
-        ],
-    )
-
-
-@key.command("remove", epilog="\b\nExample:\n  twofold user key remove ben SHA256:47DEQpj8HBSa...\n")
-@click.argument("name")
-@click.argument("fingerprint")
-@click.pass_obj
-def remove_key(home: Home, name: str, fingerprint: str) -> None:
-    """Remove a public key by its fingerprint."""
-    with installation(home) as here:
-        say(here.store.run_now(credentials.remove_key, here.operator, fingerprint, name=name))
-
-
 _EXPORTED = (
     "name",
     "email",
@@ -437,22 +390,6 @@ def _record_json(person: PersonRecord) -> dict[str, object]:
     }
 
 
-user.add_command(import_people)
-
-
-def _key_text(path: Path) -> str:
-    """Read a key file; what is far too long to be one is cut off and refused by the parser."""
-    with click.open_file(str(path), encoding="utf-8", errors="replace") as file:
-        return str(file.read(_KEY_FILE_LIMIT))
-
-
-def _parsed(text: str) -> PublicKey:
-    parsed = publickeys.parse(text)
-    if not isinstance(parsed, PublicKey):
-        refuse(parsed.value)
-    return parsed
-
-
 def _all_users(here: Installation, search: str, status: Status | None, practice: str | None) -> list[UserRow]:
     rows: list[UserRow] = []
     while True:
@@ -464,83 +401,5 @@ def _all_users(here: Installation, search: str, status: Status | None, practice:
             return rows
 
 
-def _row_json(row: UserRow) -> dict[str, object]:
-    return {
-        "name": row.name,
-        "full_name": row.full_name,
-        "email": row.email,
-        "phone": row.phone,
-        "practice": row.practice,
-        "roles": sorted(row.roles),
-        "status": row.status.value,
-        "last_signin_at": iso(row.last_signin_at),
-    }
-
-
-def _key_json(row: people.KeyRow) -> dict[str, object]:
-    return {
-        "fingerprint": row.fingerprint,
-        "algorithm": row.algorithm,
-        "comment": row.comment,
-        "added_at": iso(row.added_at),
-        "last_used_at": iso(row.last_used_at),
-    }
-
-
-def _detail_json(detail: UserDetail) -> dict[str, object]:
-    return {
-        "name": detail.name,
-        "full_name": detail.full_name,
-        "email": detail.email,
-        "phone": detail.phone,
-        "practice": detail.practice,
-        "account": detail.account,
-        "roles": sorted(detail.roles),
-        "status": detail.status.value,
-        "required": detail.required,
-        "active": detail.active,
-        "locked_at": iso(detail.locked_at),
-        "attempts_left": detail.attempts_left,
-        "enrolled_at": iso(detail.enrolled_at),
-        "methods": [row.method.value for row in detail.factors],
-        "recovery_codes_left": detail.recovery_codes_left,
-        "has_password": detail.has_password,
-        "one_time_password": detail.one_time_password,
-        "keys": [_key_json(row) for row in detail.keys],
-        "resync_until": iso(detail.resync_until),
-        "remembered": [
-            {"address": row.address, "first_factor": row.first_factor, "until": iso(row.until)}
-            for row in detail.remembered
-        ],
-        "created_at": iso(detail.created_at),
-        "last_signin_at": iso(detail.last_signin_at),
-    }
-
-
-def _detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
-    password_state = "one-time, to be replaced" if detail.one_time_password else "set"
-    return [
-        ("Name", detail.name),
-        ("Full name", detail.full_name or "-"),
-        ("E-mail", detail.email),
-        ("Phone", detail.phone or "-"),
-        ("Practice", f"{detail.practice}, {detail.account}"),
-        ("Roles", ", ".join(role.label for role in sorted(detail.roles)) or "-"),
-        ("2FA", detail.status.value),
-        ("Required", "yes" if detail.required else "no"),
-        ("Set up", when(detail.enrolled_at)),
-        ("Methods", ", ".join(row.method.label for row in detail.factors) or "-"),
-        ("Recovery codes", f"{detail.recovery_codes_left} left" if detail.enrolled_at else "-"),
-        ("Attempts left", str(detail.attempts_left)),
-        ("Locked", when(detail.locked_at)),
-        ("Password", password_state if detail.has_password else "none"),
-        ("SSH keys", ", ".join(row.fingerprint for row in detail.keys) or "-"),
-        ("Remembered", _remembered_line(detail)),
-        ("Created", when(detail.created_at)),
-        ("Last sign-in", when(detail.last_signin_at)),
-    ]
-
-
-def _remembered_line(detail: UserDetail) -> str:
-    rows = [f"{row.address} ({row.first_factor}) until {when(row.until)}" for row in detail.remembered]
-    return ", ".join(rows) or "-"
+user.add_command(import_people)
+user.add_command(key)
