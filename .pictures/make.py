@@ -18,11 +18,12 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from data.operations import account, directory, enrollment, signin
+from data.operations import account, admission, directory, enrollment, first_factor, second_factor
 from data.operations.actors import Member, Operator
+from data.operations.admission import Admitted, Origin, Session
 from data.operations.directory import NewUser
 from data.operations.enrollment import PendingApp
-from data.operations.signin import Admitted, CodeNeeded, Origin, Session
+from data.operations.first_factor import CodeNeeded
 from data.rules import totp
 from data.rules.facts import ADMIN_ROLES, Application, Mode, Role
 from data.storage.database import create_sqlite
@@ -83,7 +84,7 @@ class Clinic:
         result = self._first_factor(name)
         if isinstance(result, CodeNeeded):
             code = totp.code_at(self._secrets[name], totp.step_at(self.now))
-            result = self._do(signin.submit_code, result.attempt, code)
+            result = self._do(second_factor.submit_code, result.attempt, code)
         if not isinstance(result, Admitted):
             raise TypeError(f"{name} was not admitted")
         return result.session
@@ -106,10 +107,10 @@ class Clinic:
             one_time_password=False,
         )
 
-    def _first_factor(self, name: str) -> signin.FirstFactorResult:
+    def _first_factor(self, name: str) -> first_factor.FirstFactorResult:
         origin = Origin(Application.SSH, "192.0.2.7")
-        candidate = self._do(signin.find_candidate, name, origin)
-        result: signin.FirstFactorResult = self._do(signin.settle_password, candidate, right=True)
+        candidate = self._do(first_factor.find_candidate, name, origin)
+        result: first_factor.FirstFactorResult = self._do(first_factor.settle_password, candidate, right=True)
         return result
 
     def _enrol(self, name: str) -> None:
@@ -120,7 +121,7 @@ class Clinic:
         code = totp.code_at(pending.secret, totp.step_at(self.now))
         self._do(enrollment.confirm_app, actor, pending, code)
         self._do(enrollment.confirm_saved, actor)
-        self._do(signin.advance, actor.session_id)
+        self._do(admission.advance, actor.session_id)
         self._secrets[name] = pending.secret
 
     def _lock(self, name: str) -> None:
@@ -128,7 +129,7 @@ class Clinic:
         needed = self._first_factor(name)
         if isinstance(needed, CodeNeeded):
             for _ in range(7):
-                self._do(signin.submit_code, needed.attempt, "no code")
+                self._do(second_factor.submit_code, needed.attempt, "no code")
 
 
 async def draw(

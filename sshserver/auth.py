@@ -9,20 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from data.operations.admission import Admitted, Attempt, Session, TurnedAway
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
 from data.operations.resync import NextCodeWanted
+from data.operations.second_factor import CodeResult, SendResult
 from data.operations.sending import CodeSent, NotSent
-from data.operations.signin import (
-    Admitted,
-    Attempt,
-    CodeNeeded,
-    CodeResult,
-    FirstFactorRejected,
-    FirstFactorResult,
-    SendResult,
-    Session,
-    TurnedAway,
-)
 from data.rules.facts import Method
 from data.rules.sending import asked_for, prompt, sent_at_once
 from sshserver.limits import Limits

@@ -10,7 +10,9 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from data.operations.signin import Admitted, Candidate, CodeResult, FirstFactorResult, SendResult
+from data.operations.admission import Admitted
+from data.operations.first_factor import Candidate, FirstFactorResult
+from data.operations.second_factor import CodeResult, SendResult
 from data.rules.addresses import source_of
 from data.rules.publickeys import ALGORITHMS
 from sshserver import _asyncssh_shim, crash

@@ -4,15 +4,10 @@ from typing import Protocol
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers
-from data.operations import signin
-from data.operations.signin import (
-    Attempt,
-    Candidate,
-    CodeResult,
-    FirstFactorResult,
-    Origin,
-    SendResult,
-)
+from data.operations import first_factor, second_factor, sessions
+from data.operations.admission import Attempt, Origin
+from data.operations.first_factor import Candidate, FirstFactorResult
+from data.operations.second_factor import CodeResult, SendResult
 from data.rules.facts import Application, Method
 from data.store import Store
 
@@ -55,24 +50,24 @@ class StoreGate:
 
     async def find(self, username: str, address: str) -> Candidate:
         """Look a typed name up in one reading transaction."""
-        return await self._store.read(signin.find_candidate, username, Origin(Application.SSH, address))
+        return await self._store.read(first_factor.find_candidate, username, Origin(Application.SSH, address))
 
     async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
         """Judge a password after the wait that its source has earned."""
-        return await signin.prove_password(self._store, candidate, password)
+        return await first_factor.prove_password(self._store, candidate, password)
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
         """Judge a key of which a signature was verified, in one transaction."""
-        return await self._store.run(signin.prove_key, candidate, fingerprint)
+        return await self._store.run(first_factor.prove_key, candidate, fingerprint)
 
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
         """Count, verify and spend a code in one transaction."""
-        return await self._store.run(signin.submit_code, attempt, answer)
+        return await self._store.run(second_factor.submit_code, attempt, answer)
 
     async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
         """Make a code in one transaction, then hand it to its carrier."""
-        return await delivery.send(self._store, self._carriers, signin.send_code, attempt, method)
+        return await delivery.send(self._store, self._carriers, second_factor.send_code, attempt, method)
 
     async def end_session(self, session_id: int) -> None:
         """Record that a session ended."""
-        await self._store.run(signin.end_session, session_id)
+        await self._store.run(sessions.end_session, session_id)

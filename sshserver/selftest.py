@@ -13,20 +13,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import asyncssh
 from asyncssh.public_key import SSHKey
 
+from data.operations.admission import Admitted, Attempt, Origin, Session
 from data.operations.codes import CodeWrong
+from data.operations.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.second_factor import CodeResult, SendResult
 from data.operations.sending import NotSent
-from data.operations.signin import (
-    Admitted,
-    Attempt,
-    Candidate,
-    CodeNeeded,
-    CodeResult,
-    FirstFactorRejected,
-    FirstFactorResult,
-    Origin,
-    SendResult,
-    Session,
-)
 from data.rules.facts import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
 from sshserver.auth import CODE_PROMPT, PASSWORD_PROMPT

@@ -9,7 +9,7 @@ from typing import Final
 
 import asyncssh
 
-from data.operations.signin import Session
+from data.operations.admission import Session
 from data.rules.text import safe
 from sshserver import crash
 from sshserver._asyncssh_shim import limit_environment

@@ -9,8 +9,8 @@ from textual.command import Provider
 from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
-from data.operations import sessions, signin
-from data.operations.signin import Origin, Session
+from data.operations import sessions
+from data.operations.admission import Origin, Session
 from data.store import Clock, Store, StoreUnavailableError
 from sshserver.terminal import Colours, Terminal
 from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands
@@ -136,7 +136,7 @@ class TwofoldApp(ActingApp):
     async def on_unmount(self) -> None:
         """End the session that was opened here; one that came from outside is ended there."""
         if self._opens_session and self.session is not None:
-            await self.reach(lambda: self.store.run(signin.end_session, self.actor.session_id))
+            await self.reach(lambda: self.store.run(sessions.end_session, self.actor.session_id))
 
     def places(self) -> list[tuple[str, str, str]]:
         """Return key, name and title of each main screen that this person has."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from data.operations.actors import Acting, Actor, authorise, stale
-from data.operations.directory import clear_two_factor, set_active, set_required
+from data.operations.directory import set_active
 from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.two_factor import clear_two_factor, set_required
 from data.rules.permissions import Action
 from data.store import Tx
 

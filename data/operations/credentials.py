@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 
 from data.operations import audit, codes, sending
 from data.operations.actors import ActingUser, Actor, Member, code_is_asked, factor_of, methods_of, own, stale
+from data.operations.admission import Origin
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow
-from data.operations.directory import Found, add_key_row, find_to_reset
+from data.operations.directory import add_key_row
+from data.operations.first_factor import FirstFactorRejected, find_candidate, prove_fresh_password
 from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
 from data.operations.sending import CodeToSend, NotSent
-from data.operations.signin import FirstFactorRejected, Origin, find_candidate, prove_fresh_password
+from data.operations.subjects import Subject, find_to_reset
 from data.rules import passwords, publickeys
 from data.rules.events import Event
 from data.rules.facts import FirstFactor, Method
@@ -86,7 +88,7 @@ async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTi
 def set_one_time_password(tx: Tx, actor: Actor, name: str, password_hash: str) -> Done | RefusedOrStale:
     """Store a hashed one-time password for a user."""
     found = find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
-    if not isinstance(found, Found):
+    if not isinstance(found, Subject):
         return found
     if found.acting.user is not None and found.acting.user.id == found.user.id:
         return Denied("Change your own password on My profile.")
@@ -98,7 +100,7 @@ def set_one_time_password(tx: Tx, actor: Actor, name: str, password_hash: str) -
 def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Done | RefusedOrStale:
     """Add a pasted public key to the actor, or to the user called `name`."""
     owner = _key_owner(tx, actor, name)
-    if not isinstance(owner, Found):
+    if not isinstance(owner, Subject):
         return owner
     key = publickeys.parse(pasted)
     if isinstance(key, publickeys.KeyFault):
@@ -113,7 +115,7 @@ def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Do
 def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = None) -> Done | RefusedOrStale:
     """Remove a key of the actor, or of the user called `name`."""
     owner = _key_owner(tx, actor, name)
-    if not isinstance(owner, Found):
+    if not isinstance(owner, Subject):
         return owner
     table = models.PublicKey
     fingerprint = storable(fingerprint)
@@ -210,10 +212,10 @@ def _set_password(user: models.User, password_hash: str, *, one_time: bool) -> i
     return credential
 
 
-def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Found | RefusedOrStale:
+def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Subject | RefusedOrStale:
     if name is not None:
         return find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
-    return stale(tx, me.acting) or Found(me.acting, me.user, me.facts.roles)
+    return stale(tx, me.acting) or Subject(me.acting, me.user, me.facts.roles)

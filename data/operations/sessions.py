@@ -9,6 +9,7 @@ from data.operations import audit
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.results import Denied, Done, Refused
 from data.rules.events import Event
+from data.rules.facts import Application
 from data.rules.permissions import Action
 from data.storage import models
 from data.store import Tx
@@ -123,4 +124,33 @@ def _row(session: models.Session, mine: int | None) -> SessionRow:
         restricted=session.restricted,
         started_at=session.started_at,
         mine=session.id == mine,
+    )
+
+
+def end_session(tx: Tx, session_id: int) -> None:
+    """Record that a session ended; the first to say so counts."""
+    table = models.Session
+    session = table.get_or_none(table.id == session_id)
+    if session is None or session.ended_at is not None:
+        return
+    table.update(ended_at=tx.now).where(table.id == session_id).execute()
+    user = session.user
+    audit.write(
+        tx,
+        Event.SIGNED_OUT,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=Application(session.application),
+        address=session.address,
+    )
+
+
+def end_all_sessions(tx: Tx, application: Application) -> int:
+    """End what a killed server left open, before it serves again; return how many there were."""
+    table = models.Session
+    return int(
+        table.update(ended_at=tx.now)
+        .where((table.application == application.value) & table.ended_at.is_null())
+        .execute()
     )

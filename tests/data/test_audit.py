@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, SECURITY, SYSTEM, PassingWorld, clipped
 
-from data.operations import account, audit, credentials, directory, enrollment, signin
+from data.operations import (
+    account,
+    audit,
+    credentials,
+    directory,
+    enrollment,
+    first_factor,
+    second_factor,
+    sessions,
+    two_factor,
+)
 from data.operations.actors import Operator
 from data.operations.audit import Entry, Filter
 from data.rules.events import Event
@@ -33,17 +43,17 @@ def every_act(world, boss):
     attempt = world.attempt("anna")
     pending = world.run(enrollment.begin_app, anna)
     changes = directory.UserChanges(full_name="Anna")
-    candidate = world.run(signin.find_candidate, "victim", world.origin())
+    candidate = world.run(first_factor.find_candidate, "victim", world.origin())
     return {
-        "unlock": (directory.unlock, boss, "victim", "a slip"),
+        "unlock": (two_factor.unlock, boss, "victim", "a slip"),
         "create": (directory.create_user, boss, directory.NewUser("new", "new@clinic.example")),
         "edit": (directory.edit_user, boss, "anna", changes),
-        "clear": (directory.clear_two_factor, boss, "anna"),
-        "disable": (directory.disable_two_factor, boss, "victim"),
+        "clear": (two_factor.clear_two_factor, boss, "anna"),
+        "disable": (two_factor.disable_two_factor, boss, "victim"),
         "mode": (lambda tx: account.set_mode(tx, boss, Mode.OFF, seen=Mode.OPTIONAL),),
-        "right code": (signin.submit_code, attempt, world.code("anna")),
-        "wrong code": (signin.submit_code, attempt, world.wrong_code("anna")),
-        "recovery code": (signin.submit_code, attempt, world.recovery["anna"][0]),
+        "right code": (second_factor.submit_code, attempt, world.code("anna")),
+        "wrong code": (second_factor.submit_code, attempt, world.wrong_code("anna")),
+        "recovery code": (second_factor.submit_code, attempt, world.recovery["anna"][0]),
         "replace the app": (
             enrollment.confirm_app,
             anna,
@@ -55,8 +65,8 @@ def every_act(world, boss):
         "turn off": (enrollment.turn_off, anna),
         "password": (credentials.store_password, anna, "hash"),
         "one-time password": (credentials.set_one_time_password, boss, "anna", "hash"),
-        "turned away": (lambda tx: signin.settle_password(tx, candidate, right=True),),
-        "sign out": (signin.end_session, anna.session_id),
+        "turned away": (lambda tx: first_factor.settle_password(tx, candidate, right=True),),
+        "sign out": (sessions.end_session, anna.session_id),
     }
 
 
@@ -90,7 +100,7 @@ def test_an_act_whose_row_cannot_be_written_is_not_done(world, monkeypatch):
         "CREATE TRIGGER full BEFORE INSERT ON audit_entry BEGIN SELECT RAISE(ABORT, 'x'); END"
     )
     with pytest.raises(StoreUnavailableError):
-        world.run(directory.set_required, OPERATOR, "anna", required=True)
+        world.run(two_factor.set_required, OPERATOR, "anna", required=True)
     world.database.execute_sql("DROP TRIGGER full")
     assert world.dump() == before
 
@@ -99,8 +109,8 @@ def test_a_row_copies_the_names_and_the_place(world):
     world.user("boss", SYSTEM)
     boss = world.session("boss", application=Application.LOCAL, address="::ffff:192.0.2.8")
     world.user("anna")
-    world.run(directory.set_required, boss, "anna", required=True)
-    world.run(directory.set_required, OPERATOR, "anna", required=False)
+    world.run(two_factor.set_required, boss, "anna", required=True)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=False)
     by_operator, by_boss = world.run(audit.list_entries, OPERATOR, Filter(user="anna"), limit=2)
     assert (by_boss.actor, by_boss.user, by_boss.application, by_boss.address) == (
         "boss",

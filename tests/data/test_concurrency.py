@@ -13,9 +13,9 @@ import pytest
 from support import data_worker
 from support.data_world import World
 
-from data.operations import signin
+from data.operations import codes, first_factor, second_factor
+from data.operations.admission import Admitted, TurnedAway
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signin import Admitted, TurnedAway
 from data.rules.policy import Refusal
 from data.storage import models
 
@@ -44,7 +44,7 @@ async def test_one_code_through_two_tasks_at_once_is_accepted_once(world, anna):
         world.clock.forward(seconds=30)
         code = world.code(anna)
         results = await asyncio.gather(
-            *(world.store.run(signin.submit_code, attempt, code) for attempt in attempts)
+            *(world.store.run(second_factor.submit_code, attempt, code) for attempt in attempts)
         )
         assert outcomes(results) == {"Admitted": 1, "CodeAlreadyUsed": 1}
     assert world.row(anna).attempts_left == 7
@@ -79,7 +79,7 @@ async def test_one_recovery_code_through_many_tasks_at_once_is_accepted_once(wor
     attempt = world.attempt(anna)
     for code in world.recovery[anna]:
         results = await asyncio.gather(
-            *(world.store.run(signin.submit_code, attempt, code) for _ in range(4))
+            *(world.store.run(second_factor.submit_code, attempt, code) for _ in range(4))
         )
         assert outcomes(results) == {"Admitted": 1, "CodeAlreadyUsed": 3}
 
@@ -88,7 +88,7 @@ async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
     attempts = [world.attempt(anna, address=f"192.0.2.{number}") for number in range(40)]
     wrong = world.wrong_code(anna)
     results = await asyncio.gather(
-        *(world.store.run(signin.submit_code, attempt, wrong) for attempt in attempts)
+        *(world.store.run(second_factor.submit_code, attempt, wrong) for attempt in attempts)
     )
     assert sorted(result.attempts_left for result in results if isinstance(result, CodeWrong)) == [
         *range(1, 7)
@@ -96,7 +96,7 @@ async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
     assert results.count(TurnedAway(Refusal.LOCKED.value)) == 34
     assert wrong_codes_counted() == 7
     assert world.row(anna).locked_at is not None
-    right = await world.store.run(signin.submit_code, attempts[0], world.code(anna))
+    right = await world.store.run(second_factor.submit_code, attempts[0], world.code(anna))
     assert right == TurnedAway(Refusal.LOCKED.value)
 
 
@@ -104,7 +104,7 @@ async def test_a_right_code_among_wrong_ones_is_admitted_or_comes_too_late(world
     attempt = world.attempt(anna)
     answers = [world.wrong_code(anna)] * 6 + [world.code(anna)] + [world.wrong_code(anna)] * 8
     results = await asyncio.gather(
-        *(world.store.run(signin.submit_code, attempt, answer) for answer in answers)
+        *(world.store.run(second_factor.submit_code, attempt, answer) for answer in answers)
     )
     assert isinstance(results[6], Admitted)
     assert outcomes(results) == {"CodeWrong": 12, "Admitted": 1, "TurnedAway": 2}
@@ -121,7 +121,7 @@ async def test_a_caller_who_hangs_up_after_handing_over_is_counted(world, anna):
     occupied = asyncio.create_task(world.store.run(occupy))
     await asyncio.to_thread(busy.wait, 10)
     callers = [
-        asyncio.create_task(world.store.run(signin.submit_code, attempt, world.wrong_code(anna)))
+        asyncio.create_task(world.store.run(second_factor.submit_code, attempt, world.wrong_code(anna)))
         for _ in range(3)
     ]
     await asyncio.sleep(0)
@@ -138,7 +138,7 @@ async def test_a_caller_who_hangs_up_after_handing_over_is_counted(world, anna):
 
 
 async def test_a_password_that_is_being_looked_at_is_counted_when_the_caller_hangs_up(world, anna):
-    candidate = world.run(signin.find_candidate, anna, world.origin())
+    candidate = world.run(first_factor.find_candidate, anna, world.origin())
     busy, go = threading.Event(), threading.Event()
 
     def occupy():
@@ -147,7 +147,7 @@ async def test_a_password_that_is_being_looked_at_is_counted_when_the_caller_han
 
     occupied = asyncio.create_task(world.store.compute(occupy))
     await asyncio.to_thread(busy.wait, 10)
-    caller = asyncio.create_task(signin.prove_password(world.store, candidate, "wrong"))
+    caller = asyncio.create_task(first_factor.prove_password(world.store, candidate, "wrong"))
     while world.store._hasher._work_queue.qsize() == 0:
         await asyncio.sleep(0.001)
     caller.cancel()
@@ -166,7 +166,7 @@ async def test_closing_waits_for_what_was_handed_over(tmp_path):
     world.enrol(world.user("anna"))
     attempt = world.attempt("anna")
     calls = [
-        asyncio.create_task(world.store.run(signin.submit_code, attempt, world.wrong_code("anna")))
+        asyncio.create_task(world.store.run(second_factor.submit_code, attempt, world.wrong_code("anna")))
         for _ in range(5)
     ]
     await asyncio.sleep(0)
@@ -246,7 +246,7 @@ def test_an_accepted_step_is_dead_for_a_writer_that_read_before(world, anna):
     """Two servers that both found the code right: the row takes the step once."""
     factor = models.Factor.get(models.Factor.user == world.row(anna).id)
     step = factor.last_step + 2
-    assert world.run(lambda _tx: signin.codes.spend_step(factor.id, step, offset=0))
-    assert not world.run(lambda _tx: signin.codes.spend_step(factor.id, step, offset=0))
-    assert not world.run(lambda _tx: signin.codes.spend_step(factor.id, step - 1, offset=0))
+    assert world.run(lambda _tx: codes.spend_step(factor.id, step, offset=0))
+    assert not world.run(lambda _tx: codes.spend_step(factor.id, step, offset=0))
+    assert not world.run(lambda _tx: codes.spend_step(factor.id, step - 1, offset=0))
     assert isinstance(world.submit(world.attempt(anna), world.code(anna)), CodeAlreadyUsed)

@@ -12,7 +12,7 @@ from support.mail import HOST, SMTP_PASSWORD, USER, certificate, mail_server
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers, Command, Smtp, UndeliveredError
-from data.operations import signin
+from data.operations import admission, second_factor
 from data.operations.sending import CodeSent, NotSent
 from data.rules.facts import Method
 from data.rules.sending import Envelope
@@ -188,16 +188,16 @@ async def test_a_code_is_made_sent_and_signs_in(bert):
     attempt = bert.attempt("bert")
     async with mail_server() as mail:
         carriers = Carriers(smtp(mail.port))
-        sent = await delivery.send(bert.store, carriers, signin.send_code, attempt, Method.EMAIL)
+        sent = await delivery.send(bert.store, carriers, second_factor.send_code, attempt, Method.EMAIL)
     assert sent == CodeSent(Method.EMAIL, "b•••@clinic.example")
-    assert isinstance(bert.submit(attempt, mail.code), signin.Admitted)
+    assert isinstance(bert.submit(attempt, mail.code), admission.Admitted)
 
 
 async def test_a_carrier_that_is_down_counts_as_no_attempt_and_leaves_the_next_try_free(bert):
     attempt = bert.attempt("bert")
     down = Carriers(smtp(1))
     for _ in range(2):
-        result = await delivery.send(bert.store, down, signin.send_code, attempt, Method.EMAIL)
+        result = await delivery.send(bert.store, down, second_factor.send_code, attempt, Method.EMAIL)
         assert result == NotSent(
             "The code could not be sent by e-mail right now. Choose another method, or try again."
         )
@@ -209,7 +209,7 @@ async def test_what_the_operation_refuses_is_not_sent(bert):
     async with mail_server() as mail:
         carriers = Carriers(smtp(mail.port))
         attempt = bert.attempt("bert")
-        await delivery.send(bert.store, carriers, signin.send_code, attempt, Method.EMAIL)
-        result = await delivery.send(bert.store, carriers, signin.send_code, attempt, Method.EMAIL)
+        await delivery.send(bert.store, carriers, second_factor.send_code, attempt, Method.EMAIL)
+        result = await delivery.send(bert.store, carriers, second_factor.send_code, attempt, Method.EMAIL)
     assert isinstance(result, NotSent)
     assert len(mail.messages) == 1

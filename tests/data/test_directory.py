@@ -3,7 +3,17 @@
 import pytest
 from support.data_world import BOTH, OPERATOR, PASSWORD, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, credentials, directory, enrollment, people, signin
+from data.operations import (
+    account,
+    admission,
+    credentials,
+    directory,
+    enrollment,
+    first_factor,
+    granting,
+    people,
+    two_factor,
+)
 from data.operations.actors import Operator
 from data.operations.credentials import OneTimePassword
 from data.operations.directory import NewUser, UserChanges
@@ -80,7 +90,7 @@ def test_deactivating_ends_the_sessions_at_once_and_activating_opens_none(world)
     anna = world.person("anna")
     world.run(directory.set_active, OPERATOR, "anna", active=False)
     assert isinstance(world.run(people.my_profile, anna), SessionOver)
-    assert isinstance(world.first("anna"), signin.FirstFactorRejected)
+    assert isinstance(world.first("anna"), first_factor.FirstFactorRejected)
     world.run(directory.set_active, OPERATOR, "anna", active=True)
     assert isinstance(world.run(people.my_profile, anna), SessionOver)
     assert world.first("anna").session.step == SignedIn()
@@ -97,25 +107,25 @@ def test_activating_unlocks_nobody(world):
     world.lock("anna")
     world.run(directory.set_active, OPERATOR, "anna", active=False)
     world.run(directory.set_active, OPERATOR, "anna", active=True)
-    assert world.first("anna") == signin.TurnedAway(Refusal.LOCKED.value)
+    assert world.first("anna") == admission.TurnedAway(Refusal.LOCKED.value)
 
 
 @pytest.mark.parametrize("role", [SYSTEM, SECURITY])
 def test_the_last_active_administrators_are_neither_demoted_nor_deactivated(world, role):
     before = world.dump()
     assert isinstance(world.run(directory.set_active, OPERATOR, "admin", active=False), Denied)
-    assert isinstance(world.run(directory.set_roles, OPERATOR, "admin", BOTH - {role}), Denied)
-    assert isinstance(world.run(directory.set_roles, OPERATOR, "admin", NOTHING), Denied)
+    assert isinstance(world.run(granting.set_roles, OPERATOR, "admin", BOTH - {role}), Denied)
+    assert isinstance(world.run(granting.set_roles, OPERATOR, "admin", NOTHING), Denied)
     assert world.dump() == before
     world.user("deputy", role)
-    assert isinstance(world.run(directory.set_roles, OPERATOR, "admin", BOTH - {role}), Done)
+    assert isinstance(world.run(granting.set_roles, OPERATOR, "admin", BOTH - {role}), Done)
 
 
 def test_a_deactivated_administrator_does_not_stand_in_for_the_last_one(world):
     world.user("deputy", *BOTH)
     world.run(directory.set_active, OPERATOR, "deputy", active=False)
     assert isinstance(world.run(directory.set_active, OPERATOR, "admin", active=False), Denied)
-    assert isinstance(world.run(directory.set_roles, OPERATOR, "deputy", NOTHING), Done)
+    assert isinstance(world.run(granting.set_roles, OPERATOR, "deputy", NOTHING), Done)
 
 
 def test_an_administrator_of_another_account_does_not_stand_in_for_the_last_one(world):
@@ -124,30 +134,30 @@ def test_an_administrator_of_another_account_does_not_stand_in_for_the_last_one(
     practice = models.Practice.create(account=other, name="Main")
     world.set("stranger", account=other, practice=practice)
     clinic = Operator("root", "Clinic")
-    denied = world.run(directory.set_roles, clinic, "admin", NOTHING)
+    denied = world.run(granting.set_roles, clinic, "admin", NOTHING)
     assert "admin is the last active" in denied.message
 
 
 def test_a_role_makes_its_holder_enrol_at_the_next_sign_in(world):
     world.user("anna")
     assert world.first("anna").session.step == SignedIn()
-    world.run(directory.set_roles, OPERATOR, "anna", frozenset({SECURITY}))
+    world.run(granting.set_roles, OPERATOR, "anna", frozenset({SECURITY}))
     assert world.first("anna").session.step == MustEnrol()
 
 
 def test_requiring_makes_pending_and_is_reversible(world):
     world.user("anna")
-    world.run(directory.set_required, OPERATOR, "anna", required=True)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=True)
     assert shown(world, "anna").status is Status.PENDING
     assert world.first("anna").session.step == MustEnrol()
-    world.run(directory.set_required, OPERATOR, "anna", required=False)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=False)
     assert shown(world, "anna").status is Status.NO
 
 
 def test_the_flag_may_be_set_while_the_mode_is_off_and_rests(world):
     world.user("anna")
     world.mode(Mode.OFF)
-    done = world.run(directory.set_required, OPERATOR, "anna", required=True)
+    done = world.run(two_factor.set_required, OPERATOR, "anna", required=True)
     assert "rests while the mode is off" in done.message
     assert world.first("anna").session.step == SignedIn()
     world.mode(Mode.OPTIONAL)
@@ -156,7 +166,7 @@ def test_the_flag_may_be_set_while_the_mode_is_off_and_rests(world):
 
 @pytest.mark.parametrize("required", [False, True])
 def test_disabling_removes_flag_and_factors_and_clearing_keeps_the_flag(world, required):
-    for name, act in (("anna", directory.disable_two_factor), ("bob", directory.clear_two_factor)):
+    for name, act in (("anna", two_factor.disable_two_factor), ("bob", two_factor.clear_two_factor)):
         world.enrol(world.user(name, required=required))
         world.run(act, OPERATOR, name)
     assert models.Factor.select().count() == models.RecoveryCode.select().count() == 0
@@ -168,24 +178,24 @@ def test_disabling_removes_flag_and_factors_and_clearing_keeps_the_flag(world, r
 
 def test_whoever_lost_the_last_factor_never_falls_back_to_the_password_alone(world):
     world.enrol(world.user("anna"))
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     assert world.first("anna").session.step == MustEnrol()
-    world.run(directory.set_required, OPERATOR, "anna", required=True)
-    world.run(directory.set_required, OPERATOR, "anna", required=False)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=True)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=False)
     assert world.first("anna").session.step == MustEnrol()
-    world.run(directory.disable_two_factor, OPERATOR, "anna")
+    world.run(two_factor.disable_two_factor, OPERATOR, "anna")
     assert world.first("anna").session.step == SignedIn()
 
 
 def test_clearing_someone_who_has_nothing_asks_nothing_new_of_them(world):
     world.user("anna")
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     assert shown(world, "anna").status is Status.NO
 
 
 def test_enrolling_again_makes_good_for_the_lost_factor(world):
     world.enrol(world.user("anna"))
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     member = world.enrol("anna")
     assert isinstance(world.run(enrollment.turn_off, member), Done)
     assert shown(world, "anna").status is Status.NO
@@ -194,19 +204,19 @@ def test_enrolling_again_makes_good_for_the_lost_factor(world):
 def test_where_the_mode_demands_it_a_disabled_user_is_pending_again(world):
     world.enrol(world.user("anna"))
     world.mode(Mode.REQUIRED)
-    world.run(directory.disable_two_factor, OPERATOR, "anna")
+    world.run(two_factor.disable_two_factor, OPERATOR, "anna")
     assert world.first("anna").session.step == MustEnrol()
 
 
 def test_a_cleared_user_can_enrol_again_and_the_old_app_and_codes_are_dead(world):
     world.enrol(world.user("anna", required=True))
     old_codes = world.recovery["anna"]
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     member = world.enrol("anna")
     assert isinstance(world.run(enrollment.renew_recovery_codes, member), enrollment.NewRecoveryCodes)
     world.clock.forward(minutes=1)
     assert world.submit(world.attempt("anna"), old_codes[0]).attempts_left == 6
-    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
 async def test_a_one_time_password_kills_the_old_one_and_is_replaced_at_sign_in(world):
@@ -214,7 +224,7 @@ async def test_a_one_time_password_kills_the_old_one_and_is_replaced_at_sign_in(
     given = await credentials.give_one_time_password(world.store, OPERATOR, "anna")
     assert isinstance(given, OneTimePassword)
     assert given.password not in repr(given)
-    assert isinstance(world.first("anna"), signin.FirstFactorRejected)
+    assert isinstance(world.first("anna"), first_factor.FirstFactorRejected)
     session = world.first("anna", given.password).session
     assert session.step == MustChangePassword()
     member = credentials.Member(session.id)
@@ -223,8 +233,8 @@ async def test_a_one_time_password_kills_the_old_one_and_is_replaced_at_sign_in(
     assert await credentials.change_password(world.store, member, "a wholly new password") == Done(
         "Password changed."
     )
-    assert world.run(signin.advance, session.id).session.step == SignedIn()
-    assert isinstance(world.first("anna", given.password), signin.FirstFactorRejected)
+    assert world.run(admission.advance, session.id).session.step == SignedIn()
+    assert isinstance(world.first("anna", given.password), first_factor.FirstFactorRejected)
     assert world.first("anna", "a wholly new password").session.step == SignedIn()
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from support.data_world import BOTH, OPERATOR, World, clipped, totp
 
-from data.operations import credentials, directory, enrollment, signin
+from data.operations import admission, credentials, enrollment, first_factor, two_factor
 from data.operations.actors import Member
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.enrollment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
@@ -37,7 +37,7 @@ def test_a_shown_secret_is_stored_nowhere_until_it_is_confirmed(world, anna):
     assert world.dump() == before
     assert len(pending.secret) == 32
     assert f"secret={pending.secret}" in pending.uri
-    assert isinstance(world.first("anna"), signin.Admitted)
+    assert isinstance(world.first("anna"), admission.Admitted)
 
 
 def test_one_right_code_enables_and_brings_five_recovery_codes(world, anna):
@@ -46,7 +46,7 @@ def test_one_right_code_enables_and_brings_five_recovery_codes(world, anna):
     assert isinstance(enrolled, Enrolled)
     assert len(enrolled.recovery_codes) == 5
     assert world.events(user="anna", last=1) == ["two_factor.enrolled"]
-    assert isinstance(world.first("anna"), signin.CodeNeeded)
+    assert isinstance(world.first("anna"), first_factor.CodeNeeded)
 
 
 def test_each_wizard_shows_a_new_secret(world, anna):
@@ -59,7 +59,7 @@ def test_the_confirming_code_is_dead_for_a_sign_in_and_the_wait_is_said(world, a
     assert enrolled.next_code_in_seconds == 17
     assert world.submit(world.attempt("anna"), world.code("anna")) == CodeAlreadyUsed(17)
     world.clock.forward(seconds=17)
-    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
 def test_a_wrong_code_enables_nothing_and_counts_nothing(world, anna):
@@ -114,7 +114,7 @@ def test_confirming_ends_the_users_other_open_wizard(world, anna):
     world.wizard("anna", anna)
     assert isinstance(world.run(enrollment.confirm_app, other, theirs, shown(world, theirs)), Denied)
     world.clock.forward(minutes=1)
-    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
 def test_confirming_a_replacement_ends_the_other_open_replacement(world, anna):
@@ -128,13 +128,13 @@ def test_confirming_a_replacement_ends_the_other_open_replacement(world, anna):
     late = world.run(enrollment.confirm_app, other, theirs, shown(world, theirs))
     assert isinstance(late, Denied)
     world.clock.forward(minutes=1)
-    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
 def test_a_replacement_begun_before_it_was_disabled_ends_there(world, anna):
     world.wizard("anna", anna)
     pending = begin(world, anna)
-    world.run(directory.disable_two_factor, OPERATOR, "anna")
+    world.run(two_factor.disable_two_factor, OPERATOR, "anna")
     world.wizard("anna", anna)
     assert isinstance(world.run(enrollment.confirm_app, anna, pending, shown(world, pending)), Denied)
 
@@ -146,7 +146,7 @@ def test_a_restricted_session_never_replaces_a_factor_that_exists(world):
     world.enrol("anna")
     assert isinstance(world.run(enrollment.begin_app, slow), Denied)
     assert isinstance(world.run(enrollment.confirm_app, slow, pending, shown(world, pending)), Denied)
-    advanced = world.run(signin.advance, slow.session_id).session
+    advanced = world.run(admission.advance, slow.session_id).session
     assert advanced.step == NeedCode()
 
 
@@ -155,7 +155,7 @@ def test_after_the_wizard_the_restricted_session_is_a_full_one_without_another_c
     session = world.restricted("anna", MustEnrol)
     world.wizard("anna", Member(session.id))
     world.run(enrollment.confirm_saved, Member(session.id))
-    advanced = world.run(signin.advance, session.id).session
+    advanced = world.run(admission.advance, session.id).session
     assert (advanced.id, advanced.step) == (session.id, SignedIn())
 
 
@@ -168,7 +168,7 @@ def test_a_replacement_needs_a_fresh_code_and_kills_the_old_app(world, anna):
     pending = begin(world, anna)
     assert totp(old, world.clock.now, 1) != shown(world, pending, 1)
     world.clock.forward(seconds=30)
-    assert isinstance(world.submit(world.attempt("anna"), totp(old, world.clock.now)), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), totp(old, world.clock.now)), admission.Admitted)
     replaced = world.run(enrollment.confirm_app, anna, pending, shown(world, pending))
     assert isinstance(replaced, Enrolled)
     assert replaced.recovery_codes == ()
@@ -176,13 +176,13 @@ def test_a_replacement_needs_a_fresh_code_and_kills_the_old_app(world, anna):
     world.clock.forward(minutes=1)
     assert world.submit(world.attempt("anna"), totp(old, world.clock.now)) == CodeWrong(6)
     new = totp(pending.secret, world.clock.now)
-    assert isinstance(world.submit(world.attempt("anna"), new), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), new), admission.Admitted)
 
 
 def test_the_recovery_codes_outlive_a_replacement(world, anna):
     world.wizard("anna", anna)
     world.wizard("anna", anna)
-    assert isinstance(world.submit(world.attempt("anna"), world.recovery["anna"][0]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), world.recovery["anna"][0]), admission.Admitted)
 
 
 def test_nobody_sets_up_while_the_mode_is_off(world, anna):
@@ -236,7 +236,7 @@ def test_nobody_turns_it_off_outside_of_mode_optional(world, anna, mode):
 
 def test_a_required_user_cannot_turn_it_off(world, anna):
     world.wizard("anna", anna)
-    world.run(directory.set_required, OPERATOR, "anna", required=True)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=True)
     assert isinstance(world.run(enrollment.turn_off, anna), Denied)
     assert models.Factor.select().count() == 1
 
@@ -257,7 +257,7 @@ def test_someone_who_enrols_anew_starts_with_all_attempts(world, anna):
     world.clock.forward(minutes=1)
     for _ in range(6):
         world.submit(world.attempt("anna"), world.wrong_code("anna"))
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     world.enrol("anna")
     world.clock.forward(minutes=1)
     assert world.submit(world.attempt("anna"), world.wrong_code("anna")) == CodeWrong(6)
@@ -267,8 +267,8 @@ def test_clearing_the_data_of_someone_locked_does_not_unlock_them(world, anna):
     world.enrol("anna")
     world.clock.forward(minutes=1)
     world.lock("anna")
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
-    assert isinstance(world.first("anna"), signin.TurnedAway)
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
+    assert isinstance(world.first("anna"), admission.TurnedAway)
     assert world.row("anna").attempts_left == 0
 
 
@@ -278,7 +278,7 @@ def test_a_session_that_became_restricted_replaces_nothing_by_a_wizard_it_had_op
     later = world.session("anna")
     world.mode(Mode.OPTIONAL)
     pending = begin(world, later)
-    assert world.run(signin.advance, later.session_id).session.step == NeedCode()
+    assert world.run(admission.advance, later.session_id).session.step == NeedCode()
     before = world.dump()
     assert isinstance(world.run(enrollment.confirm_app, later, pending, shown(world, pending)), Denied)
     assert world.dump() == before

@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 from support.data_world import PASSWORD, START, SYSTEM, Clock, World, statements
 
-from data.operations import credentials, directory, signin
+from data.operations import admission, credentials, directory, first_factor, sessions
 from data.operations.actors import Member
-from data.operations.signin import Admitted, CodeNeeded, FirstFactorRejected, TurnedAway
+from data.operations.admission import Admitted, TurnedAway
+from data.operations.first_factor import CodeNeeded, FirstFactorRejected
 from data.rules import publickeys, throttle
 from data.rules.facts import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
@@ -74,9 +75,11 @@ def test_a_key_that_the_user_holds_signs_in(world):
 
 def test_the_candidate_names_the_keys_that_may_sign(world):
     world.user("anna", key=PARSED)
-    assert world.run(signin.find_candidate, "anna", world.origin()).key_fingerprints == {PARSED.fingerprint}
+    assert world.run(first_factor.find_candidate, "anna", world.origin()).key_fingerprints == {
+        PARSED.fingerprint
+    }
     world.set("anna", active=False)
-    assert world.run(signin.find_candidate, "anna", world.origin()).key_fingerprints == frozenset()
+    assert world.run(first_factor.find_candidate, "anna", world.origin()).key_fingerprints == frozenset()
 
 
 def test_someone_elses_key_and_an_unknown_key_are_rejected_and_counted(world):
@@ -208,14 +211,14 @@ def test_what_is_typed_as_an_unknown_name_lies_nowhere_on_the_disk(world):
 
 
 def test_what_is_typed_as_a_name_is_not_shown_by_repr(world):
-    candidate = world.run(signin.find_candidate, SECRET_TYPED_AS_NAME, world.origin())
+    candidate = world.run(first_factor.find_candidate, SECRET_TYPED_AS_NAME, world.origin())
     assert SECRET_TYPED_AS_NAME.lower() not in repr(candidate).lower()
     assert candidate.password_hash not in repr(candidate)
 
 
 def delay(world: World, name: str, address: str = "192.0.2.1") -> float:
-    candidate = world.run(signin.find_candidate, name, world.origin(address=address))
-    return world.run(signin.first_factor_delay, candidate)
+    candidate = world.run(first_factor.find_candidate, name, world.origin(address=address))
+    return world.run(first_factor.first_factor_delay, candidate)
 
 
 def test_a_source_waits_longer_for_a_name_it_got_wrong_and_other_sources_do_not(world):
@@ -268,38 +271,38 @@ async def test_the_wait_is_kept_before_the_password_is_looked_at(world, monkeypa
     async def sleep(seconds):
         slept.append(seconds)
 
-    monkeypatch.setattr("data.operations.signin.asyncio.sleep", sleep)
-    candidate = await world.store.read(signin.find_candidate, "anna", world.origin())
-    assert isinstance(await signin.prove_password(world.store, candidate, PASSWORD), Admitted)
+    monkeypatch.setattr("data.operations.first_factor.asyncio.sleep", sleep)
+    candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
+    assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
     assert slept == [delay(world, "anna")]
 
 
 async def test_a_password_is_proven_off_the_event_loop_as_well(world):
     world.user("anna")
-    candidate = await world.store.read(signin.find_candidate, "anna", world.origin())
-    assert isinstance(await signin.prove_password(world.store, candidate, PASSWORD), Admitted)
-    assert await signin.prove_password(world.store, candidate, "wrong") == FirstFactorRejected()
+    candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
+    assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
+    assert await first_factor.prove_password(world.store, candidate, "wrong") == FirstFactorRejected()
     assert sum(failures().values()) == 1
 
 
 def test_a_password_changed_between_looking_up_and_judging_does_not_sign_in(world):
     world.user("anna")
-    candidate = world.run(signin.find_candidate, "anna", world.origin())
+    candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     world.one_time_password("anna")
-    assert world.run(signin.settle_password, candidate, right=True) == FirstFactorRejected()
+    assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
 
 
 def test_a_user_deactivated_between_looking_up_and_judging_does_not_sign_in(world):
     world.user("anna", key=PARSED)
-    candidate = world.run(signin.find_candidate, "anna", world.origin())
+    candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     world.set("anna", active=False)
-    assert world.run(signin.settle_password, candidate, right=True) == FirstFactorRejected()
-    assert world.run(signin.prove_key, candidate, PARSED.fingerprint) == FirstFactorRejected()
+    assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
+    assert world.run(first_factor.prove_key, candidate, PARSED.fingerprint) == FirstFactorRejected()
 
 
 def test_a_decoy_judged_right_by_mistake_signs_nobody_in(world):
-    candidate = world.run(signin.find_candidate, "nobody", world.origin())
-    assert world.run(signin.settle_password, candidate, right=True) == FirstFactorRejected()
+    candidate = world.run(first_factor.find_candidate, "nobody", world.origin())
+    assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
 
 
 def test_a_session_records_where_it_came_from(world):
@@ -311,18 +314,18 @@ def test_a_session_records_where_it_came_from(world):
 
 def test_an_ended_session_is_over_for_good(world):
     member = world.person("anna")
-    world.run(signin.end_session, member.session_id)
+    world.run(sessions.end_session, member.session_id)
     world.clock.forward(minutes=1)
-    world.run(signin.end_session, member.session_id)
+    world.run(sessions.end_session, member.session_id)
     assert models.Session.get().ended_at == START
     assert world.events(user="anna").count("signin.ended") == 1
-    assert isinstance(world.run(signin.advance, member.session_id), TurnedAway)
+    assert isinstance(world.run(admission.advance, member.session_id), TurnedAway)
 
 
 def test_what_a_killed_server_left_open_is_ended_per_application(world):
     world.user("anna")
     ssh, local = world.session("anna"), world.session("anna", application=Application.LOCAL)
-    assert world.run(signin.end_all_sessions, Application.SSH) == 1
+    assert world.run(sessions.end_all_sessions, Application.SSH) == 1
     assert models.Session.get_by_id(ssh.session_id).ended_at == START
     assert models.Session.get_by_id(local.session_id).ended_at is None
 

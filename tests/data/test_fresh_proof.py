@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from support.data_world import PASSWORD, SECURITY, SYSTEM, World
 
-from data.operations import account, credentials, directory, enrollment, signin
+from data.operations import account, credentials, enrollment, first_factor, two_factor
 from data.operations.actors import FRESH_FOR, Member
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
@@ -33,8 +33,8 @@ SENSITIVE = {
     "a new password": lambda world, me: world.run(credentials.store_password, me, "hash"),
     "a policy change": lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
     "someone's one-time password": lambda world, me: world.one_time_password("anna", me),
-    "clearing someone's data": lambda world, me: world.run(directory.clear_two_factor, me, "anna"),
-    "disabling someone's": lambda world, me: world.run(directory.disable_two_factor, me, "anna"),
+    "clearing someone's data": lambda world, me: world.run(two_factor.clear_two_factor, me, "anna"),
+    "disabling someone's": lambda world, me: world.run(two_factor.disable_two_factor, me, "anna"),
     "adding someone's key": lambda world, me: world.run(credentials.add_key, me, KEY, name="anna"),
 }
 
@@ -144,7 +144,7 @@ def test_someone_without_an_app_has_no_attempts_to_lose_to_fresh_codes(world):
 
 def test_losing_the_factor_while_a_code_is_asked_locks_nobody(world, boss):
     anna = world.enrol(world.user("anna"))
-    world.run(directory.disable_two_factor, boss, "anna")
+    world.run(two_factor.disable_two_factor, boss, "anna")
     assert isinstance(world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0]), Denied)
     assert world.row("anna").attempts_left == 7
 
@@ -156,7 +156,7 @@ def test_the_sign_in_itself_is_fresh(world):
     session = world.submit(attempt, world.code("anna")).session
     member = Member(session.id)
     assert isinstance(world.run(enrollment.renew_recovery_codes, member), enrollment.NewRecoveryCodes)
-    assert isinstance(world.first("anna"), signin.CodeNeeded)
+    assert isinstance(world.first("anna"), first_factor.CodeNeeded)
 
 
 def test_a_password_given_before_the_enrolment_is_not_fresh_after_it_in_another_session(world):

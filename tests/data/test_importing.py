@@ -6,7 +6,7 @@ import time
 import pytest
 from support.data_world import OPERATOR, SYSTEM, World
 
-from data.operations import directory, importing, people, practices, signin
+from data.operations import directory, first_factor, importing, people, practices
 from data.operations.importing import Faulty, Staged
 from data.operations.results import Denied, Done
 from data.rules import people_csv
@@ -136,7 +136,7 @@ async def test_ten_thousand_people_are_imported_while_sign_ins_go_on(world):
 
 
 def importing_candidate(tx, world):
-    return signin.find_candidate(tx, "anna", world.origin())
+    return first_factor.find_candidate(tx, "anna", world.origin())
 
 
 @pytest.mark.parametrize("count", [0, 1, 500, 501])

@@ -3,7 +3,7 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations import account, directory, enrollment, people, signin
+from data.operations import account, admission, directory, enrollment, granting, people
 from data.operations.actors import Member
 from data.operations.codes import CodeWrong
 from data.operations.results import Denied, Done, FreshProofNeeded
@@ -76,7 +76,7 @@ def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_
 def test_recovery_codes_outlive_the_switching_off(world):
     change(world, APP)
     world.wizard("bert", Member(world.restricted("bert", MustEnrol).id))
-    assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), admission.Admitted)
 
 
 def test_what_was_set_up_is_good_again_when_its_method_comes_back(world):
@@ -167,6 +167,6 @@ def test_turning_codes_elsewhere_is_a_reset_that_needs_rank_and_fresh_proof(worl
     world.clock.forward(minutes=6)
     assert isinstance(edit(world, me, "bert", email="bert@new.example"), FreshProofNeeded)
     assert isinstance(edit(world, me, "dora", email="dora@new.example"), Done)
-    world.run(directory.set_roles, OPERATOR, "bert", frozenset({SECURITY}))
+    world.run(granting.set_roles, OPERATOR, "bert", frozenset({SECURITY}))
     refused = edit(world, me, "bert", email="bert@new.example")
     assert "holds a role that you lack" in refused.message

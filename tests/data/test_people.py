@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, PASSWORD, START, SUPPORT, PassingWorld, clipped, statements
 
-from data.operations import directory, people
+from data.operations import people, two_factor
 from data.operations.people import SortKey, UserQuery
 from data.operations.results import Denied
 from data.rules import publickeys
@@ -170,7 +170,7 @@ def test_ones_own_profile_says_what_the_policy_leaves_to_oneself(world):
     anna = world.enrol(world.user("anna"))
     profile = world.run(people.my_profile, anna)
     assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, True, False)
-    world.run(directory.set_required, OPERATOR, "anna", required=True)
+    world.run(two_factor.set_required, OPERATOR, "anna", required=True)
     profile = world.run(people.my_profile, anna)
     assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, False, True)
     world.mode(Mode.OFF)

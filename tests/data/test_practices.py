@@ -3,7 +3,7 @@
 import pytest
 from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, accounts, directory, people, practices
+from data.operations import account, accounts, directory, granting, people, practices
 from data.operations.actors import Operator
 from data.operations.directory import NewUser, UserChanges
 from data.operations.people import UserQuery
@@ -160,9 +160,8 @@ def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
     world.user("anna")
     nobody: frozenset[Role] = frozenset()
     one, other = world.person("one", *BOTH), world.person("other", *BOTH)
-    roles = directory.set_roles
-    assert isinstance(world.run(roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
-    denied = world.run(roles, other, "anna", frozenset({SECURITY}), seen=nobody)
+    assert isinstance(world.run(granting.set_roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
+    denied = world.run(granting.set_roles, other, "anna", frozenset({SECURITY}), seen=nobody)
     assert denied == Denied("Someone else changed the roles of anna to support meanwhile. Look again first.")
     assert shown(world, "anna").roles == {SUPPORT}
 

@@ -3,7 +3,7 @@
 import pytest
 from support.data_world import World
 
-from data.operations import credentials, directory, enrollment, signin
+from data.operations import admission, credentials, enrollment, two_factor
 from data.operations.actors import Member
 from data.operations.codes import CodeWrong
 from data.operations.enrollment import NewRecoveryCodes
@@ -27,7 +27,7 @@ def test_codes_that_were_not_saved_are_replaced_at_the_next_sign_in(world, anna)
     assert len(set(shown.recovery_codes)) == 5
     assert not set(shown.recovery_codes) & set(world.recovery["anna"])
     assert world.submit(world.attempt("anna"), world.recovery["anna"][0]) == CodeWrong(6)
-    assert isinstance(world.submit(world.attempt("anna"), shown.recovery_codes[0]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), shown.recovery_codes[0]), admission.Admitted)
 
 
 def test_they_are_replaced_until_they_are_saved(world, anna):
@@ -36,7 +36,7 @@ def test_they_are_replaced_until_they_are_saved(world, anna):
     assert first != second
     world.run(enrollment.confirm_saved, anna)
     assert world.run(enrollment.replace_unsaved_codes, world.session("anna")) is None
-    assert isinstance(world.submit(world.attempt("anna"), second.recovery_codes[4]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), second.recovery_codes[4]), admission.Admitted)
 
 
 @pytest.mark.parametrize("change", ["mode off", "disabled"])
@@ -44,7 +44,7 @@ def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
     if change == "mode off":
         world.mode(Mode.OFF)
     else:
-        world.run(directory.disable_two_factor, world.session("admin"), "anna")
+        world.run(two_factor.disable_two_factor, world.session("admin"), "anna")
     assert world.run(enrollment.replace_unsaved_codes, anna) is None
 
 
@@ -57,7 +57,7 @@ def test_renewing_kills_the_old_codes_and_asks_to_save_the_new_ones(world, anna)
     assert [world.submit(world.attempt("anna"), code) for code in world.recovery["anna"]] == [
         CodeWrong(left) for left in (6, 5, 4, 3, 2)
     ]
-    assert isinstance(world.submit(world.attempt("anna"), renewed.recovery_codes[0]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("anna"), renewed.recovery_codes[0]), admission.Admitted)
 
 
 def test_renewing_asks_for_a_fresh_code(world, anna):

@@ -5,10 +5,21 @@ from datetime import timedelta
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, credentials, directory, enrollment, people, remembered, signin
+from data.operations import (
+    account,
+    admission,
+    credentials,
+    directory,
+    enrollment,
+    first_factor,
+    people,
+    remembered,
+    two_factor,
+)
 from data.operations.actors import Member
+from data.operations.admission import Admitted
+from data.operations.first_factor import CodeNeeded
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
-from data.operations.signin import Admitted, CodeNeeded
 from data.rules.facts import Application, Mode, Policy
 from data.rules.policy import NeedCode, SignedIn
 from data.rules.remembering import may_remember, still_holds
@@ -146,9 +157,9 @@ def test_a_clock_before_the_acceptance_asks(world, anna):
 
 
 def test_it_is_judged_again_in_the_transaction_that_admits(world, anna):
-    candidate = world.run(signin.find_candidate, "anna", world.origin())
+    candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     remember_days(world, 0, seen=3)
-    assert isinstance(world.run(signin.settle_password, candidate, right=True), CodeNeeded)
+    assert isinstance(world.run(first_factor.settle_password, candidate, right=True), CodeNeeded)
 
 
 def test_a_remembered_address_is_no_fresh_proof(world, anna):
@@ -168,14 +179,14 @@ def test_a_remembered_address_does_not_bring_recovery_codes_that_were_not_saved(
 
 def test_a_locked_or_deactivated_user_is_turned_away_all_the_same(world, anna):
     world.set("anna", locked_at=world.clock.now)
-    assert isinstance(world.first("anna"), signin.TurnedAway)
+    assert isinstance(world.first("anna"), admission.TurnedAway)
     world.set("anna", locked_at=None, active=False)
-    assert isinstance(world.first("anna"), signin.FirstFactorRejected)
+    assert isinstance(world.first("anna"), first_factor.FirstFactorRejected)
 
 
 FORGETTING = {
-    "clearing": lambda world, _: world.run(directory.clear_two_factor, OPERATOR, "anna"),
-    "disabling": lambda world, _: world.run(directory.disable_two_factor, OPERATOR, "anna"),
+    "clearing": lambda world, _: world.run(two_factor.clear_two_factor, OPERATOR, "anna"),
+    "disabling": lambda world, _: world.run(two_factor.disable_two_factor, OPERATOR, "anna"),
     "turning off": lambda world, me: world.run(enrollment.turn_off, me),
     "locking": lambda world, _: lock(world),
     "a new password": lambda world, me: world.run(credentials.store_password, me, "hash"),
@@ -183,7 +194,7 @@ FORGETTING = {
     "deactivating": lambda world, _: world.run(directory.set_active, OPERATOR, "anna", active=False),
     "remembering no more": lambda world, _: remember_days(world, 0, seen=3),
     "the user": lambda world, me: world.run(remembered.forget_my_addresses, me),
-    "an administrator": lambda world, _: world.run(directory.forget_addresses, OPERATOR, "anna"),
+    "an administrator": lambda world, _: world.run(two_factor.forget_addresses, OPERATOR, "anna"),
 }
 
 
@@ -191,7 +202,7 @@ FORGETTING = {
 def test_it_is_forgotten_by(world, anna, how):
     me = world.session("anna", address="192.0.2.200")
     assert rows() == 2
-    assert isinstance(FORGETTING[how](world, me), Done | signin.TurnedAway)
+    assert isinstance(FORGETTING[how](world, me), Done | admission.TurnedAway)
     assert rows() == 0
 
 
@@ -220,7 +231,7 @@ def test_after_a_one_time_password_the_new_one_asks_for_a_code(world, anna):
     world.one_time_password("anna")
     session = world.first("anna").session
     world.run(credentials.store_password, Member(session.id), "hash")
-    assert world.run(signin.advance, session.id).session.step == NeedCode()
+    assert world.run(admission.advance, session.id).session.step == NeedCode()
 
 
 def test_shortening_shortens_and_lengthening_lengthens_nothing(world, anna):
@@ -276,8 +287,8 @@ def test_one_address_of_several_is_forgotten_and_nobody_forgets_anothers_as_thei
 
 def test_support_forgets_nothing(world, anna):
     helper = world.person("helper", SUPPORT)
-    assert isinstance(world.run(directory.forget_addresses, helper, "anna"), Denied)
-    assert isinstance(world.run(directory.forget_addresses, world.person("boss", SYSTEM), "anna"), Done)
+    assert isinstance(world.run(two_factor.forget_addresses, helper, "anna"), Denied)
+    assert isinstance(world.run(two_factor.forget_addresses, world.person("boss", SYSTEM), "anna"), Done)
 
 
 @pytest.mark.parametrize("application", Application)

@@ -12,6 +12,7 @@ from data import operations
 from data.operations import (
     account,
     accounts,
+    admission,
     audit,
     bulk,
     credentials,
@@ -19,6 +20,7 @@ from data.operations import (
     enrollment,
     explanation,
     exporting,
+    granting,
     importing,
     people,
     permanence,
@@ -26,8 +28,8 @@ from data.operations import (
     protection,
     remembered,
     sessions,
-    signin,
     takeover,
+    two_factor,
 )
 from data.operations.actors import Member, Operator
 from data.operations.results import Denied, Done
@@ -110,16 +112,16 @@ OPERATIONS = {
     "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),
     "move_user": lambda world, me: world.run(practices.move_user, me, "bob", "Main"),
     "set_active": lambda world, me: world.run(directory.set_active, me, "bob", active=False),
-    "set_roles": lambda world, me: world.run(directory.set_roles, me, "bob", frozenset({SYSTEM})),
-    "set_required": lambda world, me: world.run(directory.set_required, me, "bob", required=True),
-    "disable_two_factor": lambda world, me: world.run(directory.disable_two_factor, me, "bob"),
-    "clear_two_factor": lambda world, me: world.run(directory.clear_two_factor, me, "bob"),
+    "set_roles": lambda world, me: world.run(granting.set_roles, me, "bob", frozenset({SYSTEM})),
+    "set_required": lambda world, me: world.run(two_factor.set_required, me, "bob", required=True),
+    "disable_two_factor": lambda world, me: world.run(two_factor.disable_two_factor, me, "bob"),
+    "clear_two_factor": lambda world, me: world.run(two_factor.clear_two_factor, me, "bob"),
     "set_remember_days": lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
-    "forget_addresses": lambda world, me: world.run(directory.forget_addresses, me, "bob"),
+    "forget_addresses": lambda world, me: world.run(two_factor.forget_addresses, me, "bob"),
     "forget_my_addresses": lambda world, me: world.run(remembered.forget_my_addresses, me),
     "explain_user": lambda world, me: world.run(explanation.explain_user, me, "bob"),
-    "offer_resync": lambda world, me: world.run(directory.offer_resync, me, "bob"),
-    "unlock": lambda world, me: world.run(directory.unlock, me, "bob", "a slip"),
+    "offer_resync": lambda world, me: world.run(two_factor.offer_resync, me, "bob"),
+    "unlock": lambda world, me: world.run(two_factor.unlock, me, "bob", "a slip"),
     "set_one_time_password": lambda world, me: world.one_time_password("bob", me),
     "add_key": lambda world, me: world.run(credentials.add_key, me, KEY),
     "add_key of someone": lambda world, me: world.run(credentials.add_key, me, KEY, name="bob"),
@@ -173,7 +175,7 @@ def must_give_code(world: World) -> Member:
     world.one_time_password("anna")
     session = world.restricted("anna", MustChangePassword)
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
-    assert world.run(signin.advance, session.id).session.step == NeedCode()
+    assert world.run(admission.advance, session.id).session.step == NeedCode()
     return Member(session.id)
 
 
@@ -216,7 +218,7 @@ def test_every_operation_an_actor_can_ask_for_is_tried_above():
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    helpers = {"authorise", "find_to_reset", "own", "password_context", "resolve", "write"}
+    helpers = {"authorise", "find_subject", "find_to_reset", "own", "password_context", "resolve", "write"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
 
 
@@ -249,7 +251,7 @@ async def test_an_administrator_neither_sees_nor_touches_another_account(world, 
     other = Operator("root", "Other")
     deputy = replace(chief, name="deputy", email="deputy@other.example", roles=frozenset({SYSTEM, SECURITY}))
     world.run(directory.create_user, other, deputy)
-    world.run(directory.set_roles, other, "chief", frozenset({SUPPORT, SYSTEM, SECURITY}))
+    world.run(granting.set_roles, other, "chief", frozenset({SUPPORT, SYSTEM, SECURITY}))
     me = world.enrol("chief")
     before = rows_of_the_clinic(world)
     act = OPERATIONS[name]
@@ -268,24 +270,24 @@ async def test_what_a_restricted_session_is_for_works(world):
     me = must_change_password(world)
     assert await credentials.change_password(world.store, me, NEW_PASSWORD) == Done("Password changed.")
     assert isinstance(await credentials.change_password(world.store, me, "yet another password"), Denied)
-    assert world.run(signin.advance, me.session_id).session.step == MustEnrol()
+    assert world.run(admission.advance, me.session_id).session.step == MustEnrol()
     world.wizard("anna", me)
     assert isinstance(world.run(enrollment.confirm_saved, me), Done)
     assert isinstance(world.run(account.show_policy, me), Denied)
-    assert world.run(signin.advance, me.session_id).session.step == SignedIn()
+    assert world.run(admission.advance, me.session_id).session.step == SignedIn()
     assert isinstance(world.run(account.show_policy, me), account.PolicyView)
 
 
 def test_a_restricted_session_stays_restricted_until_its_work_is_done(world):
     me = must_enrol(world)
-    assert world.run(signin.advance, me.session_id).session.step == MustEnrol()
+    assert world.run(admission.advance, me.session_id).session.step == MustEnrol()
     assert models.Session.get_by_id(me.session_id).restricted
 
 
 def test_leaving_the_wizard_leaves_the_user_pending(world):
     me = must_enrol(world)
     world.run(enrollment.begin_app, me)
-    world.run(signin.end_session, me.session_id)
+    world.run(sessions.end_session, me.session_id)
     assert world.first("anna").session.step == MustEnrol()
 
 
@@ -295,7 +297,7 @@ def test_a_restricted_session_is_released_by_a_looser_policy_through_the_rules_a
     session = world.restricted("anna", MustEnrol)
     world.mode(Mode.OPTIONAL)
     assert isinstance(world.run(people.my_profile, Member(session.id)), Denied)
-    assert world.run(signin.advance, session.id).session.step == SignedIn()
+    assert world.run(admission.advance, session.id).session.step == SignedIn()
     assert isinstance(world.run(people.my_profile, Member(session.id)), people.Profile)
 
 
@@ -305,12 +307,12 @@ def test_a_wizard_can_be_finished_though_the_policy_was_loosened_meanwhile(world
     member = Member(world.restricted("anna", MustEnrol).id)
     world.mode(Mode.OPTIONAL)
     world.wizard("anna", member)
-    assert world.run(signin.advance, member.session_id).session.step == SignedIn()
+    assert world.run(admission.advance, member.session_id).session.step == SignedIn()
 
 
 def test_a_password_changed_elsewhere_ends_what_a_restricted_session_began(world):
     me = must_enrol(world)
     world.one_time_password("anna")
-    result = world.run(signin.advance, me.session_id)
-    assert isinstance(result, signin.TurnedAway)
+    result = world.run(admission.advance, me.session_id)
+    assert isinstance(result, admission.TurnedAway)
     assert world.events(user="anna", last=1) == ["signin.turned_away"]

@@ -3,11 +3,11 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
 
-from data.operations import credentials, directory, people, signin
+from data.operations import credentials, people, second_factor, two_factor
+from data.operations.admission import Admitted, TurnedAway
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.resync import NextCodeWanted
-from data.operations.signin import Admitted, TurnedAway
 from data.rules import totp as rules
 from data.rules.facts import Application
 from data.storage import models
@@ -28,7 +28,7 @@ def offered(world: World, anna: str) -> str:
 
 
 def offer(world, actor=OPERATOR):
-    return world.run(directory.offer_resync, actor, "anna")
+    return world.run(two_factor.offer_resync, actor, "anna")
 
 
 def factor() -> models.Factor:
@@ -184,17 +184,17 @@ def test_offers_are_for_administrators_with_fresh_proof_and_are_audited(world, a
     assert offer(world, chief).message == "For an hour anna can sign in with two codes, one after the other."
     assert world.events(user="anna", last=1) == ["two_factor.resync_offered"]
     assert isinstance(offer(world, world.person("helper", SUPPORT)), Denied)
-    assert isinstance(world.run(directory.offer_resync, world.person("boss", SYSTEM), "chief"), Denied)
+    assert isinstance(world.run(two_factor.offer_resync, world.person("boss", SYSTEM), "chief"), Denied)
     world.clock.forward(minutes=6)
     assert isinstance(offer(world, chief), FreshProofNeeded)
     world.user("ben")
-    assert "no authenticator app" in world.run(directory.offer_resync, OPERATOR, "ben").message
+    assert "no authenticator app" in world.run(two_factor.offer_resync, OPERATOR, "ben").message
 
 
 def test_a_pair_of_a_changed_key_is_not_admitted(world, offered):
     attempt = world.attempt("anna")
     world.one_time_password("anna")
-    assert isinstance(world.run(signin.submit_code, attempt, pair(world, -9)), TurnedAway)
+    assert isinstance(world.run(second_factor.submit_code, attempt, pair(world, -9)), TurnedAway)
     assert factor().drift == 0
 
 

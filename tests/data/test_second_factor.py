@@ -3,14 +3,15 @@
 import pytest
 from support.data_world import OPERATOR, PASSWORD, SUPPORT, SYSTEM, World
 
-from data.operations import credentials, directory, people, signin
+from data.operations import admission, credentials, directory, first_factor, people, sessions, two_factor
 from data.operations.actors import Member
+from data.operations.admission import Admitted, TurnedAway
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.first_factor import CodeNeeded
 from data.operations.results import Denied, Done
-from data.operations.signin import Admitted, CodeNeeded, TurnedAway
 from data.rules import publickeys, recovery
 from data.rules.facts import Application, Mode
-from data.rules.policy import MustEnrol, NeedCode, Refusal, SignedIn
+from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, Refusal, SignedIn
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -154,7 +155,7 @@ def test_nobody_signs_in_with_someone_elses_code(world, anna):
 
 def test_unlocking_gives_all_attempts_back(world, anna):
     world.lock(anna)
-    assert world.run(directory.unlock, world.person("boss", SYSTEM), anna, "a slip") == Done(
+    assert world.run(two_factor.unlock, world.person("boss", SYSTEM), anna, "a slip") == Done(
         "User anna is unlocked and has 7 attempts again."
     )
     assert world.row(anna).attempts_left == 7
@@ -164,14 +165,14 @@ def test_unlocking_gives_all_attempts_back(world, anna):
 
 def test_support_never_unlocks_and_the_operator_can(world, anna):
     world.lock(anna)
-    assert isinstance(world.run(directory.unlock, world.person("helper", SUPPORT), anna, "a slip"), Denied)
+    assert isinstance(world.run(two_factor.unlock, world.person("helper", SUPPORT), anna, "a slip"), Denied)
     assert world.row(anna).locked_at is not None
-    assert isinstance(world.run(directory.unlock, OPERATOR, anna, "a slip"), Done)
+    assert isinstance(world.run(two_factor.unlock, OPERATOR, anna, "a slip"), Done)
 
 
 def test_unlocking_someone_who_is_not_locked_is_denied_and_resets_nothing(world, anna):
     world.submit(world.attempt(anna), world.wrong_code(anna))
-    assert isinstance(world.run(directory.unlock, OPERATOR, anna, "a slip"), Denied)
+    assert isinstance(world.run(two_factor.unlock, OPERATOR, anna, "a slip"), Denied)
     assert world.row(anna).attempts_left == 6
 
 
@@ -179,7 +180,7 @@ def test_a_locked_admins_own_session_cannot_unlock_them(world):
     boss = world.person("boss", SYSTEM)
     world.clock.forward(minutes=1)
     world.lock("boss")
-    denied = world.run(directory.unlock, boss, "boss", "a slip")
+    denied = world.run(two_factor.unlock, boss, "boss", "a slip")
     assert denied.message == Refusal.LOCKED.value
     assert world.row("boss").locked_at is not None
 
@@ -222,7 +223,7 @@ def test_a_user_deactivated_before_the_second_factor_is_turned_away(world, anna)
 def test_a_user_cleared_before_the_second_factor_is_asked_by_the_rules_again(world):
     world.enrol(world.user("anna", required=True))
     attempt = world.attempt("anna")
-    world.run(directory.clear_two_factor, OPERATOR, "anna")
+    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     admitted = world.submit(attempt, "000000")
     assert admitted.session.step == MustEnrol()
     assert models.Session.get_by_id(admitted.session.id).restricted
@@ -237,10 +238,10 @@ def test_the_rules_are_asked_again_when_the_mode_went_off_meanwhile(world, anna)
 
 def test_a_one_time_password_is_replaced_before_the_code_is_asked(world, anna):
     world.one_time_password(anna)
-    session = world.restricted(anna, signin.MustChangePassword)
+    session = world.restricted(anna, MustChangePassword)
     member = Member(session.id)
     world.run(credentials.store_password, member, world.services.hasher.hash("another long password"))
-    advanced = world.run(signin.advance, session.id).session
+    advanced = world.run(admission.advance, session.id).session
     assert (advanced.id, advanced.step) == (session.id, NeedCode())
     assert models.Session.get_by_id(session.id).restricted
     wrong = world.submit(advanced.attempt, world.wrong_code(anna))
@@ -249,15 +250,15 @@ def test_a_one_time_password_is_replaced_before_the_code_is_asked(world, anna):
     assert (done.id, done.step) == (session.id, SignedIn())
     assert not models.Session.get_by_id(session.id).restricted
     assert isinstance(world.first(anna, "another long password"), CodeNeeded)
-    assert isinstance(world.first(anna, PASSWORD), signin.FirstFactorRejected)
+    assert isinstance(world.first(anna, PASSWORD), first_factor.FirstFactorRejected)
 
 
 def test_a_session_that_ended_before_its_code_came_is_not_admitted(world, anna):
     world.one_time_password(anna)
-    session = world.restricted(anna, signin.MustChangePassword)
+    session = world.restricted(anna, MustChangePassword)
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("another long one"))
-    attempt = world.run(signin.advance, session.id).session.attempt
-    world.run(signin.end_session, session.id)
+    attempt = world.run(admission.advance, session.id).session.attempt
+    world.run(sessions.end_session, session.id)
     assert isinstance(world.submit(attempt, world.code(anna)), TurnedAway)
     assert models.Session.get_by_id(session.id).restricted
     assert world.events(user=anna)[-1] != "signin.admitted"
@@ -274,13 +275,13 @@ def test_unlocking_without_a_reason_changes_nothing(world, reason):
     world.enrol(world.user("anna"))
     world.lock("anna")
     before = world.dump()
-    assert "Say why" in world.run(directory.unlock, OPERATOR, "anna", reason).message
+    assert "Say why" in world.run(two_factor.unlock, OPERATOR, "anna", reason).message
     assert world.dump() == before
 
 
 def test_the_activity_keeps_the_reason_of_an_unlocking(world):
     world.enrol(world.user("anna"))
     world.lock("anna")
-    world.run(directory.unlock, OPERATOR, "anna", " spoke\n on the phone ")
+    world.run(two_factor.unlock, OPERATOR, "anna", " spoke\n on the phone ")
     recent = world.run(people.user_detail, OPERATOR, "anna").recent
     assert recent[0].sentence == "Unlocked: spoke on the phone"

@@ -3,13 +3,13 @@
 import pytest
 from support.data_world import OPERATOR, World, code_in
 
-from data.operations import credentials, enrollment, people, sending, signin
+from data.operations import admission, credentials, enrollment, people, second_factor, sending
 from data.operations.actors import Member
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.results import Denied, FreshProof, FreshProofNeeded
 from data.operations.sending import CodeToSend, NotSent
 from data.rules.facts import Method, Mode, Status
-from data.rules.policy import MustEnrol
+from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
@@ -40,7 +40,7 @@ def test_the_question_offers_the_methods_that_are_set_up(world):
 def test_a_sent_code_signs_in_and_is_good_once(world):
     attempt = world.attempt("bert")
     code = world.sent(attempt)
-    assert isinstance(world.submit(attempt, f" {code[:3]} {code[3:]} "), signin.Admitted)
+    assert isinstance(world.submit(attempt, f" {code[:3]} {code[3:]} "), admission.Admitted)
     assert world.row("bert").attempts_left == 7
     again = world.attempt("bert")
     assert world.submit(again, code) == CodeAlreadyUsed(None)
@@ -64,7 +64,7 @@ def test_every_outstanding_code_is_good_until_one_succeeds_and_then_none(world):
     second = world.sent(attempt)
     world.clock.forward(seconds=60)
     third = world.sent(attempt)
-    assert isinstance(world.submit(attempt, second), signin.Admitted)
+    assert isinstance(world.submit(attempt, second), admission.Admitted)
     for code in {first, third} - {second}:
         assert world.submit(world.attempt("bert"), code) == CodeWrong(6)
         world.set("bert", attempts_left=7)
@@ -73,7 +73,7 @@ def test_every_outstanding_code_is_good_until_one_succeeds_and_then_none(world):
 def test_a_right_code_of_the_app_voids_what_was_sent(world):
     attempt = world.attempt("anna")
     code = world.sent(attempt)
-    assert isinstance(world.submit(attempt, world.live_code("anna")), signin.Admitted)
+    assert isinstance(world.submit(attempt, world.live_code("anna")), admission.Admitted)
     assert isinstance(world.submit(world.attempt("anna"), code), CodeWrong)
 
 
@@ -83,7 +83,7 @@ def test_a_sent_code_is_good_for_fifteen_minutes(world):
     world.clock.forward(minutes=15)
     assert isinstance(world.submit(attempt, code), CodeWrong)
     world.clock.forward(seconds=-1)
-    assert isinstance(world.submit(attempt, code), signin.Admitted)
+    assert isinstance(world.submit(attempt, code), admission.Admitted)
 
 
 def test_asking_for_a_code_never_changes_the_attempt_count(world):
@@ -102,18 +102,18 @@ def test_wrong_codes_lock_whichever_method_they_are_for(world):
     code = world.sent(attempt)
     for _ in range(7):
         last = world.submit(attempt, other(code))
-    assert isinstance(last, signin.TurnedAway)
-    assert isinstance(world.run(signin.send_code, attempt, EMAIL), signin.TurnedAway)
-    assert isinstance(world.submit(attempt, code), signin.TurnedAway)
+    assert isinstance(last, admission.TurnedAway)
+    assert isinstance(world.run(second_factor.send_code, attempt, EMAIL), admission.TurnedAway)
+    assert isinstance(world.submit(attempt, code), admission.TurnedAway)
 
 
 def test_a_user_is_sent_one_code_a_minute_and_five_an_hour(world):
     attempt = world.attempt("bert")
     for _ in range(5):
         world.sent(attempt)
-        assert isinstance(world.run(signin.send_code, attempt, EMAIL), NotSent)
+        assert isinstance(world.run(second_factor.send_code, attempt, EMAIL), NotSent)
         world.clock.forward(minutes=1)
-    refused = world.run(signin.send_code, attempt, EMAIL)
+    refused = world.run(second_factor.send_code, attempt, EMAIL)
     assert refused == NotSent("5 codes were sent within an hour. The next one can be sent in 55 min.")
     world.clock.forward(minutes=55)
     world.sent(attempt)
@@ -130,26 +130,26 @@ def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
             digest="",
             sent_at=world.clock.now,
         ).execute()
-    assert "Too many codes were sent there" in world.run(signin.send_code, attempt, EMAIL).reason
+    assert "Too many codes were sent there" in world.run(second_factor.send_code, attempt, EMAIL).reason
 
 
 def test_an_installation_sends_so_many_codes_a_day(world):
     object.__setattr__(world.services, "codes_per_day", 1)
     models.SentCode.delete().execute()
     world.sent(world.attempt("bert"))
-    assert "today" in world.run(signin.send_code, world.attempt("anna"), EMAIL).reason
+    assert "today" in world.run(second_factor.send_code, world.attempt("anna"), EMAIL).reason
     world.clock.forward(hours=24, seconds=1)
     world.sent(world.attempt("anna"))
 
 
 def test_a_code_that_was_not_handed_over_frees_the_minute_and_still_works(world):
     attempt = world.attempt("bert")
-    made = world.run(signin.send_code, attempt, EMAIL)
+    made = world.run(second_factor.send_code, attempt, EMAIL)
     world.run(sending.record_failure, made)
     assert world.row("bert").attempts_left == 7
     assert world.events(user="bert", last=1) == ["code.not_sent"]
-    assert isinstance(world.run(signin.send_code, attempt, EMAIL), CodeToSend)
-    assert isinstance(world.submit(attempt, code_in(made)), signin.Admitted)
+    assert isinstance(world.run(second_factor.send_code, attempt, EMAIL), CodeToSend)
+    assert isinstance(world.submit(attempt, code_in(made)), admission.Admitted)
 
 
 def test_a_code_of_one_user_is_worth_nothing_for_another(world):
@@ -158,7 +158,7 @@ def test_a_code_of_one_user_is_worth_nothing_for_another(world):
 
 
 def test_the_code_lies_nowhere_in_the_files(world):
-    made = world.run(signin.send_code, world.attempt("bert"), EMAIL)
+    made = world.run(second_factor.send_code, world.attempt("bert"), EMAIL)
     assert code_in(made) not in repr(made)
     assert code_in(made).encode() not in b"".join(
         row.digest.encode() for row in models.SentCode.select() if not row.void
@@ -175,7 +175,7 @@ def test_a_method_that_was_switched_off_sends_no_more_and_its_codes_are_wrong(wo
     attempt = world.attempt("anna")
     code = world.sent(attempt)
     world.methods(APP)
-    assert "any more" in world.run(signin.send_code, attempt, EMAIL).reason
+    assert "any more" in world.run(second_factor.send_code, attempt, EMAIL).reason
     assert isinstance(world.submit(attempt, code), CodeWrong)
 
 
@@ -187,7 +187,7 @@ def test_codes_of_an_app_that_is_switched_off_are_wrong(world):
 
 
 def test_a_recovery_code_goes_into_the_same_field(world):
-    assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), admission.Admitted)
 
 
 def test_a_fresh_code_can_be_a_sent_one(world):
@@ -216,7 +216,7 @@ def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
     enrolled = world.confirm_destination(member, pending)
     assert len(enrolled.recovery_codes) == 5
     assert world.run(people.user_detail, OPERATOR, "carl").status is Status.ENABLED
-    assert world.run(signin.advance, member.session_id).session.step == signin.SignedIn()
+    assert world.run(admission.advance, member.session_id).session.step == SignedIn()
     assert world.attempt("carl").methods == (EMAIL,)
 
 
@@ -224,7 +224,7 @@ def test_a_second_method_brings_no_new_recovery_codes(world):
     world.user("dora")
     member = world.enrol("dora")
     assert world.confirm_destination(member, world.run(enrollment.begin_email, member)).recovery_codes == ()
-    assert isinstance(world.submit(world.attempt("dora"), world.recovery["dora"][0]), signin.Admitted)
+    assert isinstance(world.submit(world.attempt("dora"), world.recovery["dora"][0]), admission.Admitted)
 
 
 def test_a_code_to_enrol_signs_nobody_in_and_the_other_way_round(world):
@@ -285,7 +285,7 @@ def test_turning_off_removes_every_method_and_what_was_sent(world):
     attempt = world.attempt("anna")
     code = world.sent(attempt)
     world.run(enrollment.turn_off, member)
-    assert isinstance(world.first("anna"), signin.Admitted)
+    assert isinstance(world.first("anna"), admission.Admitted)
     world.mode(Mode.REQUIRED)
     assert models.SentCode.select().where(models.SentCode.void == False).count() == 0  # noqa: E712
     assert code

@@ -3,7 +3,7 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, statements
 
-from data.operations import credentials, directory, people, sessions, signin
+from data.operations import admission, credentials, directory, granting, people, sessions, two_factor
 from data.operations.actors import Member
 from data.operations.results import Denied, Done, SessionOver
 from data.rules.policy import MustChangePassword
@@ -37,7 +37,7 @@ def test_a_restricted_session_is_listed_as_such_and_gains_its_methods(world):
     row = listed(world).rows[0]
     assert (row.id, row.restricted, row.methods) == (session.id, True, "password")
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
-    waiting = world.run(signin.advance, session.id).session
+    waiting = world.run(admission.advance, session.id).session
     world.submit(waiting.attempt, world.live_code("anna"))
     row = listed(world).rows[0]
     assert (row.id, row.restricted, row.methods) == (session.id, False, "password and code")
@@ -89,8 +89,8 @@ def test_sessions_of_another_account_are_out_of_reach(world):
     ("act", "told"),
     [
         (lambda world: world.run(directory.set_active, OPERATOR, "anna", active=False), "deactivated"),
-        (lambda world: world.run(directory.set_roles, OPERATOR, "anna", frozenset()), "took a role"),
-        (lambda world: world.run(directory.clear_two_factor, OPERATOR, "anna"), "cleared"),
+        (lambda world: world.run(granting.set_roles, OPERATOR, "anna", frozenset()), "took a role"),
+        (lambda world: world.run(two_factor.clear_two_factor, OPERATOR, "anna"), "cleared"),
         (lambda world: world.lock("anna"), "Locked after seven"),
     ],
     ids=["deactivated", "demoted", "cleared", "locked"],
@@ -107,13 +107,13 @@ def test_what_is_done_to_a_user_ends_their_sessions_with_the_reason(world, act, 
 @pytest.mark.parametrize("roles", [frozenset({SUPPORT}), frozenset({SUPPORT, SECURITY})])
 def test_who_loses_no_role_keeps_the_session(world, roles):
     member = world.person("anna", SUPPORT)
-    world.run(directory.set_roles, OPERATOR, "anna", roles)
+    world.run(granting.set_roles, OPERATOR, "anna", roles)
     assert reason(world, member) is None
 
 
 def test_one_statement_asks_about_all_sessions_of_a_server(world):
     member = world.session("admin")
-    world.run(signin.end_session, member.session_id)
+    world.run(sessions.end_session, member.session_id)
     with statements(world) as seen:
         over = world.run(sessions.ended_among, range(1, 9_000))
     assert set(over) == {member.session_id}

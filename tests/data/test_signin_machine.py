@@ -8,12 +8,13 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from peewee import fn
 from support.data_world import OPERATOR, PassingWorld, totp
 
-from data.operations import credentials, directory, enrollment, signin
+from data.operations import admission, credentials, enrollment, two_factor
 from data.operations.actors import Member
+from data.operations.admission import Admitted, TurnedAway
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.enrollment import Enrolled, PendingApp
+from data.operations.first_factor import CodeNeeded
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
-from data.operations.signin import Admitted, CodeNeeded, TurnedAway
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
@@ -220,7 +221,7 @@ class SignInMachine(RuleBasedStateMachine):
         person.accepted.append((begun.secret, self.step))
         person.seen_codes.append(code)
         if restricted:
-            assert self.world.run(signin.advance, member.session_id).session.step == SignedIn()
+            assert self.world.run(admission.advance, member.session_id).session.step == SignedIn()
 
     # What administrators and the clock do
 
@@ -230,7 +231,7 @@ class SignInMachine(RuleBasedStateMachine):
     @rule(name=names)
     def unlock(self, name):
         person = self.people[name]
-        result = self.world.run(directory.unlock, OPERATOR, name, "a slip")
+        result = self.world.run(two_factor.unlock, OPERATOR, name, "a slip")
         assert isinstance(result, Done) == person.locked
         if person.locked:
             person.locked, person.attempts = False, 7
@@ -238,7 +239,7 @@ class SignInMachine(RuleBasedStateMachine):
     @rule(name=names, disable=st.booleans())
     def clear_or_disable(self, name, disable):
         person = self.people[name]
-        act = directory.disable_two_factor if disable else directory.clear_two_factor
+        act = two_factor.disable_two_factor if disable else two_factor.clear_two_factor
         assert isinstance(self.world.run(act, OPERATOR, name), Done)
         person.lost = not disable and (person.lost or person.secret is not None)
         self.forget(person)
@@ -250,7 +251,7 @@ class SignInMachine(RuleBasedStateMachine):
     def require_or_not(self, name):
         person = self.people[name]
         person.required = not person.required
-        self.world.run(directory.set_required, OPERATOR, name, required=person.required)
+        self.world.run(two_factor.set_required, OPERATOR, name, required=person.required)
 
     @rule(mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.OPTIONAL, Mode.REQUIRED]))
     def change_the_mode(self, mode):

@@ -12,8 +12,8 @@ import pytest
 from peewee import SqliteDatabase
 from support.data_world import OPERATOR, PASSWORD, World
 
-from data.operations import directory, people, signin
-from data.operations.signin import Admitted
+from data.operations import first_factor, people, two_factor
+from data.operations.admission import Admitted
 from data.storage import database, models
 from data.storage.database import (
     APPLICATION_ID,
@@ -196,27 +196,27 @@ class Locker:
 
 async def test_a_database_locked_beyond_the_wait_is_said_and_service_returns_by_itself(impatient):
     world = impatient
-    candidate = world.run(signin.find_candidate, "anna", world.origin())
+    candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     before = world.dump()
     with Locker(world.path):
         with pytest.raises(StoreUnavailableError) as failure:
-            await world.store.run(signin.settle_password, candidate, right=True)
+            await world.store.run(first_factor.settle_password, candidate, right=True)
         with pytest.raises(StoreUnavailableError):
-            world.run(directory.set_required, OPERATOR, "anna", required=True)
+            world.run(two_factor.set_required, OPERATOR, "anna", required=True)
         read = await world.store.read(people.list_users, OPERATOR, people.UserQuery())
         assert read.total == 2
     assert "try again shortly" in str(failure.value)
     assert failure.value.__cause__ is None
     assert world.dump() == before
-    assert isinstance(await world.store.run(signin.settle_password, candidate, right=True), Admitted)
-    assert isinstance(await signin.prove_password(world.store, candidate, PASSWORD), Admitted)
+    assert isinstance(await world.store.run(first_factor.settle_password, candidate, right=True), Admitted)
+    assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
 
 
 async def test_a_short_lock_is_waited_for(world):
     world.user("anna")
     with Locker(world.path):
         waiting = asyncio.create_task(
-            world.store.run(directory.set_required, OPERATOR, "anna", required=True)
+            world.store.run(two_factor.set_required, OPERATOR, "anna", required=True)
         )
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         assert not done
@@ -238,7 +238,7 @@ async def test_a_full_disk_is_said_and_nothing_of_the_operation_is_kept(world):
     assert world.row("admin").full_name == ""
     assert count() == 1
     await world.store.run(lambda _tx: world.database.pragma("max_page_count", 10**6))
-    await world.store.run(directory.set_required, OPERATOR, "admin", required=True)
+    await world.store.run(two_factor.set_required, OPERATOR, "admin", required=True)
     assert world.row("admin").required
 
 

@@ -4,9 +4,9 @@ import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World, totp
 
 from data.operations import people, takeover
+from data.operations.admission import Admitted
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.results import Denied, Done
-from data.operations.signin import Admitted
 from data.operations.takeover import Unfit
 from data.rules.facts import Status
 from data.rules.google_authenticator import AuthenticatorFile, read_file

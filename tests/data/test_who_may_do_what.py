@@ -14,6 +14,7 @@ from data.operations import (
     directory,
     explanation,
     exporting,
+    granting,
     importing,
     people,
     permanence,
@@ -21,6 +22,7 @@ from data.operations import (
     protection,
     sessions,
     takeover,
+    two_factor,
 )
 from data.operations.actors import Actor, Member
 from data.operations.bulk import BulkResult
@@ -154,36 +156,36 @@ ACTS = {
     ),
     "grant support": (
         {SYSTEM},
-        lambda world, me: world.run(directory.set_roles, me, "anna", roles(SUPPORT)),
+        lambda world, me: world.run(granting.set_roles, me, "anna", roles(SUPPORT)),
     ),
-    "take support": ({SYSTEM}, lambda world, me: world.run(directory.set_roles, me, "helper", roles())),
+    "take support": ({SYSTEM}, lambda world, me: world.run(granting.set_roles, me, "helper", roles())),
     "grant system administrator": (
         {SYSTEM},
-        lambda world, me: world.run(directory.set_roles, me, "anna", roles(SYSTEM)),
+        lambda world, me: world.run(granting.set_roles, me, "anna", roles(SYSTEM)),
     ),
     "take system administrator": (
         {SYSTEM},
-        lambda world, me: world.run(directory.set_roles, me, "system", roles()),
+        lambda world, me: world.run(granting.set_roles, me, "system", roles()),
     ),
     "grant security administrator": (
         {SECURITY},
-        lambda world, me: world.run(directory.set_roles, me, "anna", roles(SECURITY)),
+        lambda world, me: world.run(granting.set_roles, me, "anna", roles(SECURITY)),
     ),
     "take security administrator": (
         {SECURITY},
-        lambda world, me: world.run(directory.set_roles, me, "security", roles()),
+        lambda world, me: world.run(granting.set_roles, me, "security", roles()),
     ),
     "require": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(directory.set_required, me, "anna", required=True),
+        lambda world, me: world.run(two_factor.set_required, me, "anna", required=True),
     ),
     "require no more": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(directory.set_required, me, "locked", required=False),
+        lambda world, me: world.run(two_factor.set_required, me, "locked", required=False),
     ),
-    "disable": ({SYSTEM, SECURITY}, lambda world, me: world.run(directory.disable_two_factor, me, "anna")),
-    "clear": ({SYSTEM, SECURITY}, lambda world, me: world.run(directory.clear_two_factor, me, "anna")),
-    "unlock": ({SYSTEM}, lambda world, me: world.run(directory.unlock, me, "locked", "a slip")),
+    "disable": ({SYSTEM, SECURITY}, lambda world, me: world.run(two_factor.disable_two_factor, me, "anna")),
+    "clear": ({SYSTEM, SECURITY}, lambda world, me: world.run(two_factor.clear_two_factor, me, "anna")),
+    "unlock": ({SYSTEM}, lambda world, me: world.run(two_factor.unlock, me, "locked", "a slip")),
     "set the mode": (
         {SECURITY},
         lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
@@ -194,11 +196,11 @@ ACTS = {
     ),
     "offer a resync": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(directory.offer_resync, me, "anna"),
+        lambda world, me: world.run(two_factor.offer_resync, me, "anna"),
     ),
     "forget addresses": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(directory.forget_addresses, me, "anna"),
+        lambda world, me: world.run(two_factor.forget_addresses, me, "anna"),
     ),
     "preview methods": (
         {SUPPORT, SYSTEM, SECURITY},
@@ -276,7 +278,7 @@ def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, wh
 
 def test_a_demotion_ends_the_open_session_and_counts_in_the_next_one(world):
     me = world.person("me", SYSTEM)
-    world.run(directory.set_roles, OPERATOR, "me", roles())
+    world.run(granting.set_roles, OPERATOR, "me", roles())
     assert isinstance(world.run(directory.create_user, me, new()), SessionOver)
     assert isinstance(world.run(directory.create_user, world.session("me"), new()), Denied)
 
@@ -310,9 +312,9 @@ def test_nobody_resets_someone_who_holds_a_role_they_lack(world, mine, theirs):
         return
     me = world.person("me", *mine)
     world.user("them", *theirs)
-    resets = [lambda: world.run(directory.clear_two_factor, me, "them")]
-    resets.append(lambda: world.run(directory.disable_two_factor, me, "them"))
-    resets.append(lambda: world.run(directory.set_required, me, "them", required=True))
+    resets = [lambda: world.run(two_factor.clear_two_factor, me, "them")]
+    resets.append(lambda: world.run(two_factor.disable_two_factor, me, "them"))
+    resets.append(lambda: world.run(two_factor.set_required, me, "them", required=True))
     if SYSTEM in mine:
         resets.append(lambda: world.one_time_password("them", me))
         resets.append(lambda: world.run(credentials.add_key, me, KEY, name="them"))
@@ -331,5 +333,5 @@ def test_nobody_resets_someone_who_holds_a_role_they_lack(world, mine, theirs):
 def test_nobody_changes_their_own_roles(world, wanted):
     me = world.person("me", SYSTEM, SECURITY)
     before = world.dump()
-    assert isinstance(world.run(directory.set_roles, me, "me", wanted), Denied)
+    assert isinstance(world.run(granting.set_roles, me, "me", wanted), Denied)
     assert world.dump() == before

@@ -11,9 +11,10 @@ from support.ssh_gate import PASSWORD as GATE_PASSWORD
 from support.ssh_server import AnsweringClient, connect, running_server
 
 from data.delivery.carriers import Carriers, Smtp
+from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.codes import CodeWrong
+from data.operations.first_factor import CodeNeeded
 from data.operations.sending import CodeSent, NotSent
-from data.operations.signin import Admitted, Attempt, CodeNeeded, Origin, TurnedAway
 from data.rules.facts import Application, FirstFactor, Method
 from sshserver.auth import Ask, CheckCode, Conversation, Reply, SendCode, Verdict
 from sshserver.gate import StoreGate

@@ -10,7 +10,8 @@ from support.ssh_people import OPERATOR, PASSWORD, SECRET, People
 from support.ssh_server import GreetingApp, connect, running_server, until
 
 from data.operations.account import set_remember_days
-from data.operations.directory import offer_resync, set_active, unlock
+from data.operations.directory import set_active
+from data.operations.two_factor import offer_resync, unlock
 from data.rules import totp
 from data.storage import models
 from sshserver import hostkey, selftest

@@ -9,7 +9,7 @@ from support.ssh_people import OPERATOR, PASSWORD, People
 from support.ssh_server import HOST, GreetingApp, connect, until
 from support.ssh_terminal import TerminalProgram
 
-from data.operations import directory, sessions
+from data.operations import directory, granting, sessions, two_factor
 from data.rules.facts import Role
 from data.storage import models
 from data.store import StoreUnavailableError
@@ -51,11 +51,11 @@ ACTS = {
         "This user is deactivated.",
     ),
     "demoted": (
-        lambda people, _port: people.store.run(directory.set_roles, OPERATOR, "alice", frozenset()),
+        lambda people, _port: people.store.run(granting.set_roles, OPERATOR, "alice", frozenset()),
         "An administrator took a role from you.",
     ),
     "cleared": (
-        lambda people, _port: people.store.run(directory.clear_two_factor, OPERATOR, "alice"),
+        lambda people, _port: people.store.run(two_factor.clear_two_factor, OPERATOR, "alice"),
         "An administrator cleared your two-factor data.",
     ),
     "locked": (lock, "Locked after seven wrong codes."),
@@ -68,7 +68,7 @@ async def test_a_session_by_ssh_is_closed_with_the_reason_within_seconds(
 ):
     ssh = require_program("ssh")
     key = await people.add_with_key("alice", password=PASSWORD)
-    await people.store.run(directory.set_roles, OPERATOR, "alice", frozenset({Role.SUPPORT}))
+    await people.store.run(granting.set_roles, OPERATOR, "alice", frozenset({Role.SUPPORT}))
     assert key is people.keys["alice"]
     async with serving(people) as server:
         command = [ssh, "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]

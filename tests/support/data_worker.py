@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.data_world import PASSWORD, services
 
-from data.operations import signin
+from data.operations import admission, first_factor, second_factor
 from data.rules.facts import Application
 from data.storage.database import open_sqlite
 from data.store import Store
@@ -24,15 +24,15 @@ def main(path: str, name: str) -> None:
         return moment
 
     store = Store(open_sqlite(Path(path)), services(clock))
-    origin = signin.Origin(Application.SSH, "192.0.2.77")
-    candidate = store.run_now(signin.find_candidate, name, origin)
+    origin = admission.Origin(Application.SSH, "192.0.2.77")
+    candidate = store.run_now(first_factor.find_candidate, name, origin)
     right = store.services.hasher.verify(candidate.password_hash, PASSWORD)
-    needed = store.run_now(signin.settle_password, candidate, right=right)
+    needed = store.run_now(first_factor.settle_password, candidate, right=right)
     say("ready")
     for line in sys.stdin:
         seconds, answer = line.split()
         moment = datetime.fromtimestamp(int(seconds), UTC)
-        say(type(store.run_now(signin.submit_code, needed.attempt, answer)).__name__)
+        say(type(store.run_now(second_factor.submit_code, needed.attempt, answer)).__name__)
     store.close()
 
 

@@ -11,8 +11,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from data.operations import account, credentials, directory, enrollment, sending, signin
+from data.operations import (
+    account,
+    admission,
+    credentials,
+    directory,
+    enrollment,
+    first_factor,
+    second_factor,
+    sending,
+)
 from data.operations.actors import Actor, Member, Operator
+from data.operations.admission import Origin, Session
 from data.rules.facts import Application, Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.publickeys import PublicKey
@@ -176,36 +186,36 @@ class World:
         assert isinstance(actor, Member)
         return models.Session.get_by_id(actor.session_id).user.name
 
-    def sent(self, attempt: signin.Attempt, method: Method = Method.EMAIL) -> str:
+    def sent(self, attempt: admission.Attempt, method: Method = Method.EMAIL) -> str:
         """Have a code made for someone who signs in, and return it."""
-        return code_in(self.run(signin.send_code, attempt, method))
+        return code_in(self.run(second_factor.send_code, attempt, method))
 
     def set(self, name: str, **columns: Any) -> None:
         models.User.update(columns).where(models.User.name == name).execute()
 
     # Signing in
 
-    def origin(self, application: Application = Application.SSH, address: str = "192.0.2.1") -> signin.Origin:
-        return signin.Origin(application, address)
+    def origin(self, application: Application = Application.SSH, address: str = "192.0.2.1") -> Origin:
+        return Origin(application, address)
 
     def first(self, name: str, password: str = PASSWORD, **origin: Any) -> Any:
         """Pass, or fail, the first factor with a password."""
-        candidate = self.run(signin.find_candidate, name, self.origin(**origin))
+        candidate = self.run(first_factor.find_candidate, name, self.origin(**origin))
         right = _hasher.verify(candidate.password_hash, password)
-        return self.run(signin.settle_password, candidate, right=right)
+        return self.run(first_factor.settle_password, candidate, right=right)
 
     def first_by_key(self, name: str, fingerprint: str, **origin: Any) -> Any:
-        candidate = self.run(signin.find_candidate, name, self.origin(**origin))
-        return self.run(signin.prove_key, candidate, fingerprint)
+        candidate = self.run(first_factor.find_candidate, name, self.origin(**origin))
+        return self.run(first_factor.prove_key, candidate, fingerprint)
 
-    def attempt(self, name: str, **origin: Any) -> signin.Attempt:
+    def attempt(self, name: str, **origin: Any) -> admission.Attempt:
         """Return a passed first factor of an enrolled user."""
         needed = self.first(name, **origin)
-        assert isinstance(needed, signin.CodeNeeded), needed
+        assert isinstance(needed, first_factor.CodeNeeded), needed
         return needed.attempt
 
-    def submit(self, attempt: signin.Attempt, answer: str) -> Any:
-        return self.run(signin.submit_code, attempt, answer)
+    def submit(self, attempt: admission.Attempt, answer: str) -> Any:
+        return self.run(second_factor.submit_code, attempt, answer)
 
     def code(self, name: str, steps: int = 0) -> str:
         """Return what the user's phone shows now, or some steps away from now."""
@@ -226,19 +236,19 @@ class World:
     def session(self, name: str, **origin: Any) -> Member:
         """Open a full session for a user, by whatever the rules ask of them."""
         result = self.first(name, **origin)
-        if isinstance(result, signin.CodeNeeded):
+        if isinstance(result, first_factor.CodeNeeded):
             result = self.submit(result.attempt, self.live_code(name))
-        assert isinstance(result, signin.Admitted), result
+        assert isinstance(result, admission.Admitted), result
         if isinstance(result.session.step, MustEnrol):
             self.wizard(name, Member(result.session.id))
-            result = self.run(signin.advance, result.session.id)
+            result = self.run(admission.advance, result.session.id)
         assert isinstance(result.session.step, SignedIn), result
         return Member(result.session.id)
 
-    def restricted(self, name: str, step: type[MustEnrol | MustChangePassword | NeedCode]) -> signin.Session:
+    def restricted(self, name: str, step: type[MustEnrol | MustChangePassword | NeedCode]) -> Session:
         """Open a restricted session by password alone."""
         result = self.first(name)
-        assert isinstance(result, signin.Admitted), result
+        assert isinstance(result, admission.Admitted), result
         assert isinstance(result.session.step, step), result
         return result.session
 

@@ -6,21 +6,11 @@ from dataclasses import dataclass, field
 
 from asyncssh.public_key import SSHKey
 
+from data.operations.admission import Admitted, Attempt, Origin, Session, TurnedAway
 from data.operations.codes import CodeWrong
+from data.operations.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.second_factor import CodeResult, SendResult
 from data.operations.sending import CodeSent
-from data.operations.signin import (
-    Admitted,
-    Attempt,
-    Candidate,
-    CodeNeeded,
-    CodeResult,
-    FirstFactorRejected,
-    FirstFactorResult,
-    Origin,
-    SendResult,
-    Session,
-    TurnedAway,
-)
 from data.rules.facts import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
 

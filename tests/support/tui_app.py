@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from data.operations import signin
-from data.operations.signin import Origin, Session
+from data.operations import admission, first_factor
+from data.operations.admission import Origin, Session
 from data.rules.facts import Application
 from sshserver.terminal import Terminal
 from tui.app import TwofoldApp
@@ -45,9 +45,9 @@ def make_app(world: World, session: Session | None, terminal: Terminal | None = 
 def sign_in(world: World, name: str) -> Session:
     """Open a session at whatever step the rules ask for, giving a code where there is one to give."""
     result = world.first(name)
-    if isinstance(result, signin.CodeNeeded):
+    if isinstance(result, first_factor.CodeNeeded):
         result = world.submit(result.attempt, world.live_code(name))
-    assert isinstance(result, signin.Admitted), result
+    assert isinstance(result, admission.Admitted), result
     return result.session
 
 

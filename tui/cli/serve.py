@@ -7,8 +7,8 @@ import signal
 import click
 from asyncssh.public_key import SSHKey
 
-from data.operations import signin
-from data.operations.signin import Session
+from data.operations import sessions
+from data.operations.admission import Session
 from data.rules.facts import Application
 from data.rules.text import safe
 from data.storage.home import Home
@@ -61,7 +61,7 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     # No other server holds this home, so what is still open was left behind by one that was killed.
-    await here.store.run(signin.end_all_sessions, Application.SSH)
+    await here.store.run(sessions.end_all_sessions, Application.SSH)
     try:
         server = await serve_ssh(
             here.store,

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import click
 
-from data.operations import credentials, directory, explanation, exporting, people, practices
+from data.operations import (
+    credentials,
+    directory,
+    explanation,
+    exporting,
+    granting,
+    people,
+    practices,
+    two_factor,
+)
 from data.operations.exporting import PersonRecord
 from data.operations.people import UserQuery, UserRow
 from data.rules import passwords
@@ -232,7 +241,7 @@ def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -
     with installation(home) as here:
         held = confirmed(here.store.run_now(people.user_detail, here.operator, name)).roles
         wanted = (held | given) - taken
-        say(here.store.run_now(directory.set_roles, here.operator, name, wanted, seen=held))
+        say(here.store.run_now(granting.set_roles, here.operator, name, wanted, seen=held))
 
 
 @user.command(epilog="\b\nExamples:\n  twofold user require ben\n  twofold user require ben --no\n")
@@ -242,7 +251,7 @@ def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -
 def require(home: Home, name: str, release: bool) -> None:
     """Require two-factor authentication of a user."""
     with installation(home) as here:
-        say(here.store.run_now(directory.set_required, here.operator, name, required=not release))
+        say(here.store.run_now(two_factor.set_required, here.operator, name, required=not release))
 
 
 @user.command("disable-2fa", epilog="\b\nExample:\n  twofold user disable-2fa ben\n")
@@ -251,7 +260,7 @@ def require(home: Home, name: str, release: bool) -> None:
 def disable_two_factor(home: Home, name: str) -> None:
     """Remove a user's flag, authenticator app and recovery codes."""
     with installation(home) as here:
-        say(here.store.run_now(directory.disable_two_factor, here.operator, name))
+        say(here.store.run_now(two_factor.disable_two_factor, here.operator, name))
 
 
 @user.command("clear-2fa", epilog="\b\nExample:\n  twofold user clear-2fa ben\n")
@@ -260,7 +269,7 @@ def disable_two_factor(home: Home, name: str) -> None:
 def clear_two_factor(home: Home, name: str) -> None:
     """Remove a user's authenticator app and recovery codes, and keep the flag: for a new phone."""
     with installation(home) as here:
-        say(here.store.run_now(directory.clear_two_factor, here.operator, name))
+        say(here.store.run_now(two_factor.clear_two_factor, here.operator, name))
     click.echo(
         "Whoever knows their password could set it up first; a new one-time password prevents that: "
         "twofold user password NAME",
@@ -279,7 +288,7 @@ def unlock(home: Home, name: str, reason: str | None) -> None:
             raise click.UsageError("Say why with --reason: the audit log keeps it.")
         reason = str(click.prompt("Why", err=True))
     with installation(home) as here:
-        say(here.store.run_now(directory.unlock, here.operator, name, reason))
+        say(here.store.run_now(two_factor.unlock, here.operator, name, reason))
 
 
 @user.command(epilog="\b\nExample:\n  twofold user resync ben\n")
@@ -288,7 +297,7 @@ def unlock(home: Home, name: str, reason: str | None) -> None:
 def resync(home: Home, name: str) -> None:
     """Let two consecutive codes bring back a phone whose clock is up to ten minutes off, for an hour."""
     with installation(home) as here:
-        say(here.store.run_now(directory.offer_resync, here.operator, name))
+        say(here.store.run_now(two_factor.offer_resync, here.operator, name))
 
 
 @user.command(epilog="\b\nExample:\n  twofold user forget ben\n")
@@ -297,7 +306,7 @@ def resync(home: Home, name: str) -> None:
 def forget(home: Home, name: str) -> None:
     """Forget the addresses from which a user is not asked for a code."""
     with installation(home) as here:
-        say(here.store.run_now(directory.forget_addresses, here.operator, name))
+        say(here.store.run_now(two_factor.forget_addresses, here.operator, name))
 
 
 @user.command(epilog="\b\nExample:\n  twofold user deactivate ben\n")

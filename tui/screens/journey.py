@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from data.operations import enrollment, people, signin
+from data.operations import admission, enrollment, people
+from data.operations.admission import Admitted, Origin, Session, TurnedAway
 from data.operations.enrollment import NewRecoveryCodes
+from data.operations.first_factor import CodeNeeded
 from data.operations.results import Denied, SessionOver
-from data.operations.signin import Admitted, CodeNeeded, Origin, Session, TurnedAway
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import ActingApp
@@ -52,7 +53,7 @@ async def _enrol(app: ActingApp) -> None:
 
 
 async def _advance(app: ActingApp, session: Session) -> Session:
-    match await _insist(app, lambda: app.store.run(signin.advance, session.id)):
+    match await _insist(app, lambda: app.store.run(admission.advance, session.id)):
         case Admitted(following):
             return following
         case TurnedAway(reason):

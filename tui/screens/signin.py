@@ -8,11 +8,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
 from data.delivery import codes as delivery
-from data.operations import signin
+from data.operations import first_factor, second_factor
+from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.first_factor import CodeNeeded, FirstFactorRejected
 from data.operations.resync import NextCodeWanted
 from data.operations.sending import CodeSent, NotSent
-from data.operations.signin import Admitted, Attempt, CodeNeeded, FirstFactorRejected, Origin, TurnedAway
 from data.rules.facts import Method
 from data.rules.sending import LETTERS, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph
@@ -72,9 +73,9 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
                 self.app.say("")
                 self.dismiss(result)
 
-    async def _prove(self, name: str, password: str) -> signin.FirstFactorResult:
-        candidate = await self.app.store.read(signin.find_candidate, name, self._origin)
-        return await signin.prove_password(self.app.store, candidate, password)
+    async def _prove(self, name: str, password: str) -> first_factor.FirstFactorResult:
+        candidate = await self.app.store.read(first_factor.find_candidate, name, self._origin)
+        return await first_factor.prove_password(self.app.store, candidate, password)
 
     def action_leave(self) -> None:
         """Leave without signing in."""
@@ -135,7 +136,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         self.query_one(Input).focus()
         store, carriers = self.app.store, self.app.carriers
         match await self.app.reach(
-            lambda: delivery.send(store, carriers, signin.send_code, self._attempt, method)
+            lambda: delivery.send(store, carriers, second_factor.send_code, self._attempt, method)
         ):
             case CodeSent() as sent:
                 self.app.say(sent.message, Tone.DONE)
@@ -155,7 +156,9 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         if wanted is not None:
             await self._send(wanted)
             return
-        result = await self.app.reach(lambda: self.app.store.run(signin.submit_code, self._attempt, answer))
+        result = await self.app.reach(
+            lambda: self.app.store.run(second_factor.submit_code, self._attempt, answer)
+        )
         match result:
             case None:
                 pass

@@ -5,7 +5,7 @@ from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from data.operations import credentials, directory, people, practices
+from data.operations import credentials, directory, granting, people, practices, two_factor
 from data.operations.credentials import OneTimePassword
 from data.operations.directory import UserChanges
 from data.operations.people import KeyRow, UserDetail
@@ -58,7 +58,7 @@ class UserActionsScreen(MainScreen):
         """Require two-factor authentication, or stop requiring it."""
         user = await self.agreed(consequences.require)
         if user is not None:
-            await self.app.perform(directory.set_required, user.name, required=not user.required)
+            await self.app.perform(two_factor.set_required, user.name, required=not user.required)
             await self.read()
 
     @working
@@ -66,7 +66,7 @@ class UserActionsScreen(MainScreen):
         """Remove flag, factors and codes."""
         user = await self.agreed(consequences.disable)
         if user is not None:
-            await self.app.perform(directory.disable_two_factor, user.name)
+            await self.app.perform(two_factor.disable_two_factor, user.name)
             await self.read()
 
     @working
@@ -74,7 +74,7 @@ class UserActionsScreen(MainScreen):
         """Remove factors and codes, keep the flag."""
         user = await self.agreed(consequences.clear)
         if user is not None:
-            if await self.app.perform(directory.clear_two_factor, user.name):
+            if await self.app.perform(two_factor.clear_two_factor, user.name):
                 await self._offer_one_time_password(user)
             await self.read()
 
@@ -107,7 +107,7 @@ class UserActionsScreen(MainScreen):
             if answer[0].strip():
                 break
             fault = "Say why: the activity keeps the reason."
-        await self.app.perform(directory.unlock, user.name, answer[0])
+        await self.app.perform(two_factor.unlock, user.name, answer[0])
         await self.read()
 
     @working
@@ -158,7 +158,7 @@ class UserActionsScreen(MainScreen):
             return
         wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
         if wanted is not None:
-            await self.app.perform(directory.set_roles, user.name, wanted, seen=user.roles)
+            await self.app.perform(granting.set_roles, user.name, wanted, seen=user.roles)
             await self.read()
 
     @working

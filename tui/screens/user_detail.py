@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations import directory
+from data.operations import two_factor
 from data.operations.people import UserDetail
 from data.rules.facts import Status
 from tui.dialogs import consequences
@@ -61,7 +61,7 @@ class UserDetailScreen(UserActionsScreen):
         """Offer to bring the phone's clock back by two consecutive codes."""
         user = await self.agreed(consequences.resync)
         if user is not None:
-            await self.app.perform(directory.offer_resync, user.name)
+            await self.app.perform(two_factor.offer_resync, user.name)
             await self.read()
 
     @working
@@ -72,7 +72,7 @@ class UserDetailScreen(UserActionsScreen):
             return
         chosen = await choose_address(self, user.remembered)
         if chosen is not None:
-            await self.app.perform(directory.forget_addresses, user.name, chosen[0])
+            await self.app.perform(two_factor.forget_addresses, user.name, chosen[0])
         await self.read()
 
     def action_back(self) -> None:
