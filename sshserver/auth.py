@@ -16,7 +16,7 @@ from data.operations.resync import NextCodeWanted
 from data.operations.second_factor import CodeResult, SendResult
 from data.operations.sending import CodeSent, NotSent
 from data.rules.facts import Method
-from data.rules.sending import asked_for, prompt, sent_at_once
+from data.rules.sending import asked_for, instruction, prompt, sent_at_once
 from sshserver.limits import Limits
 
 PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
@@ -267,7 +267,7 @@ class Conversation:
             case _CodeOutstanding(attempt, sent_unasked):
                 method = None if sent_unasked else sent_at_once(attempt.methods)
                 if method is None:
-                    return Ask(prompt(attempt.methods))
+                    return Ask(prompt(attempt.methods), instruction(attempt.methods))
                 self._stage = _CodeOutstanding(attempt, sent_unasked=True)
                 return SendCode(attempt, method)
             case _Away(reason):

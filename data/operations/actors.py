@@ -9,7 +9,7 @@ from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refuse
 from data.rules.facts import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
 from data.rules.names import storable
 from data.rules.permissions import Action, permits
-from data.rules.policy import Refusal, Step, next_step
+from data.rules.policy import Refusal, Step, asks_code, next_step
 from data.storage import models
 from data.store import Tx
 
@@ -123,7 +123,13 @@ def facts_of(user: models.User) -> UserFacts:
         lost_factor=user.lost_factor,
         enrolled=bool(methods_of(user)),
         roles=roles_of(user),
+        recovery_codes=user.lost_factor and _has_recovery_codes(user.id),
     )
+
+
+def _has_recovery_codes(user_id: int) -> bool:
+    table = models.RecoveryCode
+    return bool(table.select().where((table.user == user_id) & table.used_at.is_null()).exists())
 
 
 def find_account(name: str) -> models.Account | None:
@@ -207,11 +213,6 @@ def own(tx: Tx, actor: Actor, *, restricted: tuple[type[Step], ...] = ()) -> Act
     return me
 
 
-def code_is_asked(policy: Policy, facts: UserFacts) -> bool:
-    """Whether fresh proof is a code of this user, so that the password is none."""
-    return facts.enrolled and policy.mode is not Mode.OFF
-
-
 def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
     """Say what a sensitive act still needs; None when a code or password was given lately.
 
@@ -222,7 +223,7 @@ def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
     given = acting.session.fresh_at
     if given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR:
         return None
-    if code_is_asked(acting.policy, acting.facts):
+    if asks_code(acting.policy, acting.facts):
         return FreshProofNeeded(FreshProof.CODE, methods_of(acting.user))
     if acting.user.password_hash is not None:
         return FreshProofNeeded(FreshProof.PASSWORD)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from data.operations import audit, codes
-from data.operations.actors import code_is_asked, facts_of, methods_of, policy_of
+from data.operations.actors import facts_of, methods_of, policy_of
 from data.operations.codes import Right
 from data.operations.remembered import is_remembered
 from data.rules import recovery
@@ -16,6 +16,7 @@ from data.rules.policy import (
     Refused,
     SignedIn,
     Step,
+    asks_code,
     next_step,
 )
 from data.rules.remembering import password_credential
@@ -192,9 +193,7 @@ def admit(
 
 def _rests_on_address(user: models.User, proof: Proof) -> bool:
     """Whether a code would be asked, were the address not remembered."""
-    return (
-        proof.address_remembered and not proof.code and code_is_asked(policy_of(user.account), facts_of(user))
-    )
+    return proof.address_remembered and not proof.code and asks_code(policy_of(user.account), facts_of(user))
 
 
 def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from data.operations import audit, codes, sending
-from data.operations.actors import ActingUser, Actor, Member, code_is_asked, factor_of, methods_of, own, stale
+from data.operations.actors import ActingUser, Actor, Member, factor_of, methods_of, own, stale
 from data.operations.admission import Origin
 from data.operations.codes import CodeAlreadyUsed, CodeWrong, LockedNow
 from data.operations.directory import add_key_row
@@ -17,7 +17,7 @@ from data.rules.events import Event
 from data.rules.facts import FirstFactor, Method
 from data.rules.names import storable
 from data.rules.permissions import Action
-from data.rules.policy import MustChangePassword, Refusal
+from data.rules.policy import MustChangePassword, Refusal, asks_code
 from data.rules.remembering import password_credential
 from data.storage import models
 from data.store import Store, Tx
@@ -135,7 +135,7 @@ def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | 
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
-    if not me.facts.enrolled:
+    if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
     verdict = codes.judge(tx, me.user, answer, sending.Asker(me.acting.application, me.acting.address))
     if isinstance(verdict, LockedNow):
@@ -173,7 +173,7 @@ def _fresh_password_asker(tx: Tx, actor: Actor) -> tuple[str, Origin] | Refused:
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
-    if code_is_asked(me.policy, me.facts):
+    if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
     return me.user.name, Origin(me.acting.application, me.acting.address)
 
@@ -182,7 +182,7 @@ def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Ref
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
-    if code_is_asked(me.policy, me.facts):
+    if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
     if me.user.credential != credential:
         return Denied("Your password was changed meanwhile.")

@@ -26,6 +26,7 @@ NOT_AVAILABLE = "Two-factor authentication is not available: a security administ
 
 
 _SET_UP_ALREADY = "Two-factor authentication is set up already. Sign in again."
+_RECOVERY_CODE_FIRST = "One of your recovery codes is asked first. Sign in again."
 _WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
 """Steps at which a restricted session may still be in the wizard: the policy or another session can
 have changed what is asked since it was opened."""
@@ -114,8 +115,8 @@ def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
         return me
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
-    if me.session.restricted and me.facts.enrolled:
-        return Denied(_SET_UP_ALREADY)
+    if refusal := _barred(me):
+        return refusal
     on = tuple(method for method in Method if method in me.policy.methods)
     return WizardChoice(_because(me), on, methods_of(me.user))
 
@@ -299,7 +300,7 @@ def _in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrSt
     if refusal := _not_offered(me, method):
         return refusal
     if me.session.restricted:
-        return Denied(_SET_UP_ALREADY) if me.facts.enrolled else me
+        return _barred(me) or me
     return stale(tx, me.acting) or me
 
 
@@ -312,9 +313,8 @@ def _still_in_wizard(
         return me
     if refusal := _not_offered(me, method):
         return refusal
-    barred = me.session.restricted and me.facts.enrolled
     present = _identity(factor_of(me.user.id, method))
-    if barred or pending.session_id != me.session.id or pending.replaces != present:
+    if _barred(me) or pending.session_id != me.session.id or pending.replaces != present:
         return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
     to = pending.destination if isinstance(pending, PendingDestination) else None
     if method is Method.EMAIL and to != me.user.email:
@@ -322,6 +322,15 @@ def _still_in_wizard(
     if not timedelta(0) <= tx.now - pending.begun_at <= WIZARD_LIFE:
         return Denied("This set-up took too long and ended. Start again.")
     return me
+
+
+def _barred(me: ActingUser) -> Denied | None:
+    """Say why a restricted session may set nothing up: a factor exists, or a code is to be given first."""
+    if me.session.restricted and me.facts.enrolled:
+        return Denied(_SET_UP_ALREADY)
+    if me.session.restricted and isinstance(me.step, NeedCode):
+        return Denied(_RECOVERY_CODE_FIRST)
+    return None
 
 
 def _not_offered(me: ActingUser, method: Method) -> Denied | None:

@@ -142,14 +142,22 @@ def _second_factor(known: Known) -> Iterator[Finding]:
     elif user.must_use_two_factor:
         yield _fine("Two-factor authentication is required of them by their role.")
     if user.enrolled:
-        codes = f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
-        yield _fine(f"{_methods(known)} set up, since {_moment(known.enrolled_at)}; {codes}.")
+        since = _moment(known.enrolled_at)
+        yield _fine(f"{_methods(known)} set up, since {since}; {_recovery_left(known)}.")
     elif user.lost_factor:
         yield _note("Their last second factor was removed, so they must set one up again.")
+        if user.can_prove:
+            yield _note(
+                f"{_recovery_left(known)}, of which one is asked first. Clear the 2FA data if they are lost."
+            )
     else:
         yield _note("No second factor is set up.")
     if user.active and not user.locked:
         yield _next(known)
+
+
+def _recovery_left(known: Known) -> str:
+    return f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
 
 
 def _next(known: Known) -> Finding:
@@ -162,6 +170,11 @@ def _next(known: Known) -> Finding:
             return _note(
                 "At the next sign-in they are led through the set-up, and get no further without it."
             )
+        case NeedCode() if not known.user.enrolled:
+            return _note(
+                "At the next sign-in a recovery code is asked after the password or key, and then they are "
+                "led through the set-up."
+            )
         case NeedCode():
             return _fine("At the next sign-in a code is asked after the password or key.")
         case _:
@@ -169,7 +182,7 @@ def _next(known: Known) -> Finding:
 
 
 def _attempts(known: Known) -> Iterator[Finding]:
-    if known.user.enrolled or known.attempts_left < ATTEMPTS:
+    if known.user.can_prove or known.attempts_left < ATTEMPTS:
         left = f"{known.attempts_left} of {ATTEMPTS} attempts left"
         if known.wrong.count:
             yield _note(f"{left}. Wrong codes: {known.wrong.words}.")

@@ -94,7 +94,8 @@ class UserFacts:
 
     `enrolled` says that a factor of a method that is on is confirmed; `one_time_password` that the
     password was set by an administrator or by `init` and is to be replaced; `lost_factor` that the
-    last factor went otherwise than by being turned off or disabled.
+    last factor went otherwise than by being turned off or disabled; `recovery_codes` that unused ones
+    outlived that.
     """
 
     active: bool = True
@@ -104,6 +105,16 @@ class UserFacts:
     enrolled: bool = False
     roles: frozenset[Role] = field(default_factory=frozenset)
     lost_factor: bool = False
+    recovery_codes: bool = False
+
+    @property
+    def can_prove(self) -> bool:
+        """Whether there is a second factor that this user can be asked for.
+
+        Whoever lost the last one still has recovery codes: a first factor that was stolen is not
+        enough to set a new one up in their place.
+        """
+        return self.enrolled or (self.lost_factor and self.recovery_codes)
 
     @property
     def must_use_two_factor(self) -> bool:

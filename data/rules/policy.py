@@ -66,6 +66,8 @@ def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: P
         return SignedIn()
     if user.enrolled:
         return SignedIn() if proof.code or proof.address_remembered else NeedCode()
+    if user.can_prove and not proof.code:
+        return NeedCode()
     if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return MustEnrol()
     return SignedIn()
@@ -84,6 +86,11 @@ def status(policy: Policy, user: UserFacts) -> Status:
     if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return Status.PENDING
     return Status.NO
+
+
+def asks_code(policy: Policy, user: UserFacts) -> bool:
+    """Whether a second factor is asked of this user, so that the password is no fresh proof."""
+    return user.can_prove and policy.mode is not Mode.OFF
 
 
 def may_set_up(policy: Policy) -> bool:

@@ -20,6 +20,11 @@ TRIES = 7
 """Wrong answers after which a code that was to prove an address is void."""
 LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
 """What is typed in the place of a code to have one sent."""
+RECOVERY_FIRST = (
+    "What you had set up can no longer be used. Type a recovery code, then set up anew. "
+    "No codes left? Ask an administrator."
+)
+"""Said to whoever lost the last method and still has recovery codes."""
 _SHOWN_DIGITS = 4
 
 
@@ -82,11 +87,18 @@ def masked(method: Method, destination: str) -> str:
 
 
 def prompt(methods: Sequence[Method]) -> str:
-    """Word the question for a code: it offers what can be sent."""
+    """Word the question for a code: it offers what can be sent; without a method, recovery codes are left."""
+    if not methods:
+        return "Recovery code: "
     offers = ", ".join(
         f"{LETTERS[method]}: {method.label}" for method in Method if method in methods and method.is_sent
     )
     return f"Verification code ({offers}): " if offers else "Verification code: "
+
+
+def instruction(methods: Sequence[Method]) -> str:
+    """Say before the question what it does not say itself."""
+    return "" if methods else RECOVERY_FIRST
 
 
 def asked_for(answer: str, methods: Sequence[Method]) -> Method | None:

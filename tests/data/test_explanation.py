@@ -51,6 +51,16 @@ CASES = [
         "An authenticator app is set up, since 2026-03-02 09:00 UTC; 1 recovery code left.",
     ),
     (known(lost_factor=True), NOTE, "Their last second factor was removed, so they must set one up again."),
+    (
+        known(lost_factor=True, recovery_codes=True, recovery_left=1),
+        NOTE,
+        "1 recovery code left, of which one is asked first. Clear the 2FA data if they are lost.",
+    ),
+    (
+        known(lost_factor=True, recovery_codes=True, recovery_left=2),
+        NOTE,
+        "At the next sign-in a recovery code is asked after the password or key, and then they are led",
+    ),
     (known(), NOTE, "No second factor is set up."),
     (known(one_time_password=True), NOTE, "they are led to a new password first."),
     (known(Mode.REQUIRED), NOTE, "they are led through the set-up, and get no further without it."),

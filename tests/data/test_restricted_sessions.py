@@ -179,6 +179,18 @@ def must_give_code(world: World) -> Member:
     return Member(session.id)
 
 
+def must_give_recovery_code(world: World) -> Member:
+    """An administrator whose method was switched off, after replacing a one-time password."""
+    world.session(world.user("anna", SYSTEM, SECURITY))
+    world.methods(Method.EMAIL)
+    world.set("anna", lost_factor=True)
+    world.one_time_password("anna")
+    session = world.restricted("anna", MustChangePassword)
+    world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
+    assert world.run(admission.advance, session.id).session.step == NeedCode()
+    return Member(session.id)
+
+
 def must_change_password_enrolled(world: World) -> Member:
     world.session(world.user("anna", SYSTEM, SECURITY))
     world.one_time_password("anna")
@@ -194,6 +206,7 @@ def must_change_password_enrolled(world: World) -> Member:
         (must_change_password, PASSWORD_CHANGE),
         (must_change_password_enrolled, PASSWORD_CHANGE),
         (must_give_code, set()),
+        (must_give_recovery_code, set()),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

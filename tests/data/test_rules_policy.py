@@ -25,6 +25,7 @@ from data.rules.policy import (
 PASSWORD, KEY = FirstFactor.PASSWORD, FirstFactor.KEY
 OFF, OPTIONAL, REQUIRED, PERMANENT = Mode
 LOST = UserFacts(lost_factor=True)
+LOST_WITH_CODES = UserFacts(lost_factor=True, recovery_codes=True)
 DEMANDED = (
     UserFacts(required=True),
     UserFacts(roles=frozenset({Role.SYSTEM_ADMIN})),
@@ -42,23 +43,29 @@ users = st.builds(
     enrolled=st.booleans(),
     roles=st.frozensets(st.sampled_from(Role)),
     lost_factor=st.booleans(),
+    recovery_codes=st.booleans(),
 )
 proofs = st.builds(Proof, st.sampled_from(FirstFactor), code=st.booleans(), address_remembered=st.booleans())
 
 
-def burden(step: Step) -> int:
-    """How much a step still asks for; a refusal asks for the most."""
-    return [SignedIn, NeedCode, MustEnrol, MustChangePassword, Refused].index(type(step))
+def burden(step: Step, user: UserFacts) -> int:
+    """How much a step still asks for; a refusal asks for the most.
+
+    A code that is asked of someone who is not enrolled stands before the wizard.
+    """
+    of_both = [NeedCode, MustEnrol] if user.enrolled else [MustEnrol, NeedCode]
+    return [SignedIn, *of_both, MustChangePassword, Refused].index(type(step))
 
 
 def every_user():
     flags = list(product((False, True), repeat=5))
     role_sets = [frozenset(), *({role} for role in Role), frozenset(Role)]
     return [
-        UserFacts(*flag, roles=frozenset(roles), lost_factor=lost)
+        UserFacts(*flag, roles=frozenset(roles), lost_factor=lost, recovery_codes=codes)
         for flag in flags
         for roles in role_sets
         for lost in (False, True)
+        for codes in (False, True)
     ]
 
 
@@ -73,6 +80,11 @@ def expected(mode, user, proof):
         (user.one_time_password and proof.first_factor is PASSWORD, MustChangePassword(), None),
         (mode is OFF, SignedIn(), Status.NOT_AVAILABLE),
         (mode is OPTIONAL and not user.enrolled and not demanded, SignedIn(), Status.NO),
+        (
+            not user.enrolled and user.lost_factor and user.recovery_codes and not proof.code,
+            NeedCode(),
+            Status.PENDING,
+        ),
         (not user.enrolled and (demanded or strict), MustEnrol(), Status.PENDING),
         (user.enrolled and (proof.code or proof.address_remembered), SignedIn(), Status.ENABLED),
         (user.enrolled, NeedCode(), Status.ENABLED),
@@ -113,6 +125,11 @@ def test_every_state_has_the_outcome_and_the_status_of_the_first_matching_row(mo
         *[(OPTIONAL, user, SignedIn(), "No") for user in FREE],
         *[(OPTIONAL, user, MustEnrol(), "Pending setup on next login") for user in (*DEMANDED, LOST)],
         (OFF, LOST, SignedIn(), "Not available"),
+        (OFF, LOST_WITH_CODES, SignedIn(), "Not available"),
+        *[
+            (mode, LOST_WITH_CODES, NeedCode(), "Pending setup on next login")
+            for mode in (OPTIONAL, REQUIRED, PERMANENT)
+        ],
         *[(REQUIRED, user, MustEnrol(), "Pending setup on next login") for user in FREE + DEMANDED],
         *[(PERMANENT, user, MustEnrol(), "Pending setup on next login") for user in FREE + DEMANDED],
         *[
@@ -145,13 +162,27 @@ def test_more_proof_never_asks_for_more(user, mode, factor, code, remembered):
         Proof(factor, code=True, address_remembered=remembered),
         Proof(factor, code=code, address_remembered=True),
     ):
-        assert burden(next_step(Policy(mode), user, more)) <= burden(little)
+        assert burden(next_step(Policy(mode), user, more), user) <= burden(little, user)
 
 
 @given(users, proofs, modes)
 def test_an_enrolled_user_is_never_signed_in_without_a_code_or_a_remembered_address(user, proof, mode):
     if isinstance(next_step(Policy(mode), user, proof), SignedIn) and user.enrolled and mode is not OFF:
         assert proof.code or proof.address_remembered
+
+
+@given(users, proofs, modes)
+def test_whoever_lost_the_last_factor_enrols_with_the_first_one_alone_only_without_recovery_codes(
+    user, proof, mode
+):
+    if isinstance(next_step(Policy(mode), user, proof), MustEnrol):
+        assert proof.code or not (user.lost_factor and user.recovery_codes)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_remembered_address_is_no_recovery_code(mode):
+    remembered = Proof(PASSWORD, address_remembered=True)
+    assert next_step(Policy(mode), LOST_WITH_CODES, remembered) == (SignedIn() if mode is OFF else NeedCode())
 
 
 @given(users, proofs, modes)

@@ -4,18 +4,20 @@ import asyncio
 
 import asyncssh
 import pytest
-from support.data_world import PASSWORD, World
+from support.data_world import OPERATOR, PASSWORD, World
 from support.mail import HOST, mail_server
 from support.ssh_gate import CODE, FakeGate, session
 from support.ssh_gate import PASSWORD as GATE_PASSWORD
 from support.ssh_server import AnsweringClient, connect, running_server
 
 from data.delivery.carriers import Carriers, Smtp
+from data.operations import account
 from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.codes import CodeWrong
 from data.operations.first_factor import CodeNeeded
 from data.operations.sending import CodeSent, NotSent
 from data.rules.facts import Application, FirstFactor, Method
+from data.rules.sending import RECOVERY_FIRST
 from sshserver.auth import Ask, CheckCode, Conversation, Reply, SendCode, Verdict
 from sshserver.gate import StoreGate
 from sshserver.limits import Limits
@@ -89,6 +91,13 @@ def test_a_right_code_admits():
     assert talk.take_code(Admitted(session())) is Reply.SUCCESS
 
 
+def test_whoever_has_recovery_codes_alone_is_asked_for_one_and_told_why():
+    talk, attempt = passed()
+    assert talk.open_exchange() == Ask("Recovery code: ", RECOVERY_FIRST)
+    assert talk.answer(["e"]) == CheckCode(attempt, "e")
+    assert talk.take_code(CodeWrong(6)) == Ask("Recovery code: ", "Wrong code, 6 attempts left.")
+
+
 class MailReader(AnsweringClient):
     """Answers the question for a code with what the mail server has received by then."""
 
@@ -156,6 +165,17 @@ async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(wor
         "The code could not be sent by e-mail right now. Choose another method, or try again."
     ]
     assert world.row("anna").attempts_left == 7
+
+
+async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(world):
+    world.run(account.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
+    async with running_server(StoreGate(world.store, Carriers())) as running:
+        answers = [PASSWORD, "123456", world.recovery["bert"][0]]
+        connection, client = await connect(running.port, "bert", answers)
+        connection.close()
+    assert client.asked == ["Password: ", "Recovery code: ", "Recovery code: "]
+    assert client.told == [RECOVERY_FIRST, "Wrong code, 6 attempts left."]
+    assert world.events(user="bert", last=3) == ["recovery.used", "signin.restricted", "signin.ended"]
 
 
 class SlowReader(AnsweringClient):

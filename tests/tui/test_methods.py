@@ -1,12 +1,13 @@
 """Methods in the app: the switches, the wizard's choice, and codes that are sent."""
 
 import pytest
-from support.data_world import PASSWORD
+from support.data_world import OPERATOR, PASSWORD
 from support.gateway import running_gateway
 from support.mail import HOST, mail_server
 from support.tui_app import Person, make_app, opened
 
 from data.delivery.carriers import Carriers, Command, Smtp
+from data.operations import account
 from data.rules.facts import Method, Mode
 from data.rules.policy import MustEnrol
 
@@ -38,7 +39,7 @@ async def test_a_method_is_switched_on_after_a_question_and_off_with_those_it_le
         await person.sees("[x] E-mail", "✓ The methods are now: authenticator app, e-mail.")
         await person.presses("t", "space")
         await person.sees(
-            "1 person has nothing else set up", "admin. Their recovery codes stay.", "You are among"
+            "1 person has nothing else set up", "A recovery code is asked of them first", "You are among"
         )
         await person.presses("n")
         await person.sees("[x] Authenticator app")
@@ -145,6 +146,25 @@ async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(maile
             await person.presses("enter")
             await person.sees("1 My profile")
     assert mailed.row("boris").attempts_left == 7
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(mailed, size):
+    mailed.run(account.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
+    app = make_app(mailed, None)
+    async with app.run_test(size=size) as pilot:
+        person = Person(app, pilot, mailed)
+        await person.sees("Sign in to Twofold")
+        await person.fills(name="boris", password=PASSWORD)
+        app.screen.query_one("#password").focus()
+        await person.presses("enter")
+        await person.sees("Type a recovery code, then set up anew.", "Continue")
+        await person.types("1234")
+        await person.presses("enter")
+        await person.sees("Wrong code, 6 attempts left.")
+        await person.types(mailed.recovery["boris"][0])
+        await person.presses("enter")
+        await person.sees("Step 1 of 4", "to be set up again")
 
 
 async def test_fresh_proof_can_be_a_code_by_e_mail(mailed):

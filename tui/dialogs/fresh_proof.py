@@ -36,5 +36,7 @@ class FreshProofDialog(FormDialog):
 def _words(needed: FreshProofNeeded) -> str:
     if needed.proof is FreshProof.PASSWORD:
         return "Type your password."
+    if not needed.methods:
+        return "Type a recovery code."
     app = " from your authenticator app" if Method.APP in needed.methods else ""
     return f"Type a fresh code{app}, or a recovery code."

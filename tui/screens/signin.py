@@ -15,7 +15,7 @@ from data.operations.first_factor import CodeNeeded, FirstFactorRejected
 from data.operations.resync import NextCodeWanted
 from data.operations.sending import CodeSent, NotSent
 from data.rules.facts import Method
-from data.rules.sending import LETTERS, asked_for, prompt, sent_at_once
+from data.rules.sending import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.page import Page
@@ -99,10 +99,10 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         app = (
             "the code that your authenticator app shows" if Method.APP in methods else "the code sent to you"
         )
-        yield paragraph(f"Type {app}, or one of your recovery codes.")
+        yield paragraph(f"Type {app}, or one of your recovery codes." if methods else RECOVERY_FIRST)
         if any(method.is_sent for method in methods):
             yield Label(prompt(methods).strip(), markup=False)
-        yield Input(placeholder="123 456")
+        yield Input(placeholder="123 456" if methods else "XXXX-XXXX-XXXX-XXXX")
         yield Button("Continue", id="continue", variant="primary", compact=True)
         for method in methods:
             if method.is_sent:

@@ -84,7 +84,8 @@ def left_without(preview: MethodsPreview) -> list[str]:
         names = ", ".join(preview.without_names) + (f" and {others} more" if others else "")
         lines.append(
             f"{counted(preview.without, 'person has', 'people have')} nothing else set up and must do so at "
-            f"the next sign-in: {names}. Their recovery codes stay."
+            f"the next sign-in: {names}. A recovery code is asked of them first; of who has none to hand, "
+            "clear the 2FA data."
         )
     elif preview.before - preview.after:
         lines.append("Everyone who has set it up keeps a method that is on.")
