@@ -11,8 +11,9 @@ from asyncssh.kex import get_kex_algs
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
+from data.operations import clock
 from data.store import Store
-from sshserver import _asyncssh_shim, crash, selftest
+from sshserver import _asyncssh_shim, clockwatch, crash, selftest
 from sshserver.connection import Connection, House
 from sshserver.gate import Gate, StoreGate
 from sshserver.limits import Limits
@@ -58,7 +59,7 @@ class Server:
         self._acceptor = acceptor
         self._house = house
         self._closed = asyncio.Event()
-        self._sweep: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
 
     @property
     def port(self) -> int:
@@ -85,8 +86,12 @@ class Server:
         return {known.session_id for known in self._house.connections if known.session_id is not None}
 
     def follow(self, store: Store, every: float) -> None:
-        """End, from now on and every so many seconds, what `store` says is over."""
-        self._sweep = asyncio.get_running_loop().create_task(sweep(self, store, every), name="sweep")
+        """From now on, end every so many seconds what `store` says is over, and watch its clock."""
+        loop = asyncio.get_running_loop()
+        self._watches = [
+            loop.create_task(sweep(self, store, every), name="sweep"),
+            loop.create_task(clockwatch.watch(store.services.clock), name="clock watch"),
+        ]
 
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
         """End the given sessions, telling their users why; return how many were here."""
@@ -99,8 +104,8 @@ class Server:
     async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
         """Stop: listen no more, tell sessions, close them, and wait until all is recorded."""
         self._acceptor.close()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for task in self._watches:
+            task.cancel()
         seconds = self._house.limits.drain_seconds
         ends = [self._end(connection, reason, seconds) for connection in tuple(self._house.connections)]
         await asyncio.gather(*ends)
@@ -158,6 +163,7 @@ async def serve(
     """
     crash.contain_loop_errors(asyncio.get_running_loop())
     await selftest.run(listen)
+    clockwatch.warn_of_newer(await store.read(clock.newest_entry), store.services.clock())
     gate = StoreGate(store, carriers)
     server = await listen(gate, host_key, make_app, host, port, limits or Limits())
     server.follow(store, sweep_seconds)

@@ -8,7 +8,7 @@ from data.operations.actors import factor_of, policy_of
 from data.operations.remembered import forget
 from data.operations.sending import Asker, spend_proof, void_codes
 from data.operations.sessions import end_sessions_of_user
-from data.rules import recovery, totp
+from data.rules import clock, recovery, totp
 from data.rules.events import Event
 from data.rules.facts import Method as FactorMethod
 from data.rules.google_authenticator import SCRATCH_DIGITS
@@ -119,7 +119,9 @@ def match(
     tx: Tx, factor: models.Factor, secret: str, digits: str
 ) -> totp.Matched | totp.Replayed | totp.Unmatched:
     """Find the time step of a code in the window around the time that the phone shows."""
-    return totp.match_step(secret, digits, at=totp.drifted(tx.now, factor.drift), after=factor.last_step)
+    shown = totp.drifted(tx.now, factor.drift)
+    barred = clock.read_steps(factor.barred_steps)
+    return totp.match_step(secret, digits, at=shown, after=factor.last_step, barred=barred)
 
 
 def spend_step(factor_id: int, step: int, *, offset: int) -> bool:

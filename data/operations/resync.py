@@ -15,12 +15,14 @@ for one user by an administrator, lasts an hour and ends with the next code that
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from data.operations import codes
 from data.operations.actors import factor_of, policy_of
 from data.operations.codes import LockedNow, Right
 from data.operations.sending import Asker, void_codes
 from data.rules import totp
+from data.rules.clock import read_steps
 from data.rules.events import Event
 from data.rules.facts import Method
 from data.rules.policy import ATTEMPTS
@@ -66,19 +68,18 @@ def judge_pair(
     if not (digits.isascii() and digits.isdigit()):
         return None
     secret = codes.secret_of(tx, factor)
+    barred = read_steps(factor.barred_steps)
+    pair = partial(totp.match_pair, secret, at=tx.now, after=factor.last_step, barred=barred)
     if len(digits) == 2 * totp.DIGITS:
-        first, second = digits[: totp.DIGITS], digits[totp.DIGITS :]
-        return _accept(
-            tx, user, factor, totp.match_pair(secret, first, second, at=tx.now, after=factor.last_step), asker
-        )
+        return _accept(tx, user, factor, pair(digits[: totp.DIGITS], digits[totp.DIGITS :]), asker)
     if len(digits) != totp.DIGITS or codes.match(tx, factor, secret, digits) != totp.Unmatched():
         return None
     if factor.resync_step is not None:
         before = totp.code_at(secret, factor.resync_step)
-        step = totp.match_pair(secret, before, digits, at=tx.now, after=factor.last_step)
+        step = pair(before, digits)
         if step == factor.resync_step + 1:
             return _accept(tx, user, factor, step, asker)
-    lone = totp.match_lone(secret, digits, at=tx.now, after=factor.last_step)
+    lone = totp.match_lone(secret, digits, at=tx.now, after=factor.last_step, barred=barred)
     return None if lone is None else _take_first(tx, user, factor, lone, asker)
 
 

@@ -42,6 +42,7 @@ class Event(StrEnum):
     RESYNC_OFFERED = "two_factor.resync_offered"
     RESYNC_BEGUN = "signin.resync_begun"
     RESYNCED = "two_factor.resynced"
+    STEPS_BROUGHT_BACK = "two_factor.steps_brought_back"
     RECOVERY_RENEWED = "recovery.renewed"
     RECOVERY_SAVED = "recovery.saved"
     RECOVERY_USED = "recovery.used"
@@ -91,6 +92,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RESYNC_OFFERED: "Resync of the authenticator app offered until {until}",
     Event.RESYNC_BEGUN: "First of two codes for a resync",
     Event.RESYNCED: "Authenticator app resynced, its clock {seconds} s ahead of the server's",
+    Event.STEPS_BROUGHT_BACK: "Codes until {until} were refused: brought back",
     Event.RECOVERY_RENEWED: "New recovery codes made",
     Event.RECOVERY_SAVED: "Recovery codes confirmed as saved",
     Event.RECOVERY_USED: "Recovery code used, {left} left",

@@ -1,6 +1,7 @@
 """Time-based one-time passwords (RFC 6238): SHA-1, six digits, steps of 30 seconds."""
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
@@ -59,13 +60,19 @@ def code_at(secret: str, step: int) -> str:
 
 
 def match_step(
-    secret: str, code: str, *, at: datetime, after: int, window: int = WINDOW
+    secret: str,
+    code: str,
+    *,
+    at: datetime,
+    after: int,
+    window: int = WINDOW,
+    barred: Collection[int] = (),
 ) -> Matched | Replayed | Unmatched:
     """Find the time step that a code stands for.
 
-    A step at or before `after`, the last accepted one, is dead (RFC 6238 section 5.2). A code that
-    by chance stands for a dead step and a live one in the window counts for the live one. Every
-    step of the window is computed whatever the answer.
+    A step at or before `after`, the last accepted one, is dead (RFC 6238 section 5.2), and so is a
+    barred one. A code that by chance stands for a dead step and a live one in the window counts for
+    the live one. Every step of the window is computed whatever the answer.
     """
     present = step_at(at)
     hits = [
@@ -73,7 +80,7 @@ def match_step(
         for step in range(max(0, present - window), present + window + 1)
         if compare_digest(code_at(secret, step).encode(), code.encode("utf-8", "replace"))
     ]
-    live = [step for step in hits if step > after]
+    live = [step for step in hits if step > after and step not in barred]
     if live:
         return Matched(live[0])
     return Replayed(hits[-1]) if hits else Unmatched()
@@ -106,26 +113,32 @@ def drifted(moment: datetime, drift: int) -> datetime:
     return moment + timedelta(seconds=drift * STEP_SECONDS)
 
 
-def match_lone(secret: str, code: str, *, at: datetime, after: int) -> int | None:
+def match_lone(
+    secret: str, code: str, *, at: datetime, after: int, barred: Collection[int] = ()
+) -> int | None:
     """Find the unused step within the reach of a resync that a code stands for, the nearest first."""
-    hits = [step for step in _resync_steps(at, after) if _stands_for(secret, code, step)]
+    hits = [step for step in _resync_steps(at, after, barred) if _stands_for(secret, code, step)]
     present = step_at(at)
     return min(hits, key=lambda step: abs(step - present), default=None)
 
 
-def match_pair(secret: str, first: str, second: str, *, at: datetime, after: int) -> int | None:
+def match_pair(
+    secret: str, first: str, second: str, *, at: datetime, after: int, barred: Collection[int] = ()
+) -> int | None:
     """Find two consecutive unused steps within the reach of a resync; return the second one."""
+    steps = _resync_steps(at, after, barred)
     hits = {
         step + 1
-        for step in _resync_steps(at, after)
+        for step in steps
         if _stands_for(secret, first, step) and _stands_for(secret, second, step + 1)
     }
-    return min(hits & set(_resync_steps(at, after)), default=None)
+    return min(hits & set(steps), default=None)
 
 
-def _resync_steps(at: datetime, after: int) -> range:
+def _resync_steps(at: datetime, after: int, barred: Collection[int]) -> list[int]:
     present = step_at(at)
-    return range(max(0, after + 1, present - RESYNC_STEPS), present + RESYNC_STEPS + 1)
+    reach = range(max(0, after + 1, present - RESYNC_STEPS), present + RESYNC_STEPS + 1)
+    return [step for step in reach if step not in barred]
 
 
 def _stands_for(secret: str, code: str, step: int) -> bool:

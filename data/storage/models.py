@@ -155,7 +155,8 @@ class Factor(_Table):
     Of an authenticator app it holds the secret, of a sent method the address or number that was proven.
     `last_offset` is by how many time steps the last accepted code was ahead of the time here, and
     `drift` by how many the phone's clock is taken to be. While an offer to resync stands,
-    `resync_step` is the time step of the first of two codes.
+    `resync_step` is the time step of the first of two codes. `barred_steps` are steps after the last
+    one that were accepted while the clock here was ahead.
     """
 
     user_id: int
@@ -165,6 +166,7 @@ class Factor(_Table):
     kind = CharField(max_length=16)
     sealed_secret = BlobField()
     last_step = BigIntegerField()
+    barred_steps = TextField(default="")
     last_offset = IntegerField(null=True)
     drift = IntegerField(default=0)
     resync_until = optional_moment_field()

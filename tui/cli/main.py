@@ -36,6 +36,7 @@ _COMMANDS = {
     "policy": "tui.cli.policy",
     "audit": "tui.cli.audit",
     "session": "tui.cli.session",
+    "clock": "tui.cli.clock",
 }
 
 

@@ -1,0 +1,59 @@
+"""A clock that was wrong: which time steps it has spent, and when it may be told to have jumped."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from data.rules.totp import RESYNC_STEPS, STEP_SECONDS, WINDOW, step_at
+
+NOTABLE = timedelta(seconds=10)
+"""A difference between two clocks that is worth a warning: a third of a time step."""
+
+
+def last_honest_step(now: datetime, drift: int) -> int:
+    """Return the last time step that can have been accepted by a clock that was never ahead of `now`.
+
+    `drift` is by how many steps the phone's clock is taken to be ahead.
+    """
+    return step_at(now) + drift + WINDOW
+
+
+def spent_ahead(
+    accepted_at: Iterable[datetime], last_step: int, *, now: datetime, drift: int
+) -> frozenset[int]:
+    """Return the steps after `now` that may have been accepted while the clock here was ahead.
+
+    `accepted_at` are the moments, by the clock that was ahead, at which something of the user was
+    recorded: each acceptance is among them, and took a step in the window around its moment. Whoever
+    saw one of those codes is not to use it when its time really comes (RFC 6238 section 5.2).
+    """
+    reach = WINDOW if drift == 0 else RESYNC_STEPS
+    around = (range(step_at(at) - reach, step_at(at) + reach + 1) for at in accepted_at)
+    steps = {last_step}.union(*around)
+    return frozenset(step for step in steps if step > last_honest_step(now, drift))
+
+
+def write_steps(steps: Iterable[int]) -> str:
+    """Write time steps as they are stored."""
+    return " ".join(str(step) for step in sorted(steps))
+
+
+def read_steps(stored: str) -> frozenset[int]:
+    """Read the steps back from `write_steps`."""
+    return frozenset(int(step) for step in stored.split())
+
+
+def stuck_until(last_step: int, drift: int) -> datetime:
+    """Return the moment from which a code is good again for someone whose last step is this one."""
+    return datetime.fromtimestamp((last_step + 1 - drift) * STEP_SECONDS, tz=UTC)
+
+
+def jump(wall: timedelta, passed: timedelta) -> timedelta | None:
+    """Say by how much the clock was set while it should have advanced by `passed`; None for a little."""
+    moved = wall - passed
+    return moved if abs(moved) >= NOTABLE else None
+
+
+def in_words(moved: timedelta) -> str:
+    """Say a clock's jump."""
+    seconds = abs(round(moved.total_seconds()))
+    return f"{seconds} s {'forward' if moved > timedelta(0) else 'back'}"

@@ -1,0 +1,46 @@
+"""Noticing that the system's clock was set while the server runs."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from data.rules import clock
+
+_log = logging.getLogger("twofold.clock")
+WATCH_SECONDS: Final = 5.0
+
+
+async def watch(
+    now: Callable[[], datetime],
+    monotonic: Callable[[], float] = time.monotonic,
+    every: float = WATCH_SECONDS,
+) -> None:
+    """Warn, for as long as the server runs, whenever the clock jumps against one that cannot be set.
+
+    Codes stay good once through any jump; who signed in while the clock was ahead may have to wait.
+    """
+    before, counted = now(), monotonic()
+    while True:
+        await asyncio.sleep(every)
+        after, count = now(), monotonic()
+        if moved := clock.jump(after - before, timedelta(seconds=count - counted)):
+            _log.warning(
+                "The clock was set %s, to %s. If codes are refused since: twofold clock show",
+                clock.in_words(moved),
+                after.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            )
+        before, counted = after, count
+
+
+def warn_of_newer(newest: datetime | None, now: datetime) -> None:
+    """Warn at the start of a server whose database knows of a later time than the clock shows."""
+    if newest is not None and newest - now >= clock.NOTABLE:
+        _log.warning(
+            "The clock shows %s, yet something was recorded %s later. Set the clock right; if codes are "
+            "refused then: twofold clock show",
+            now.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            newest - now,
+        )

@@ -1,0 +1,51 @@
+"""A clock that is set while the server runs is noticed, and so is one behind what is on record."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sshserver import clockwatch
+
+NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
+
+
+async def warnings_of(caplog, *readings: tuple[float, float]) -> list[str]:
+    """Watch a clock through pairs of its reading and that of the one that cannot be set, in seconds."""
+    walls = iter([NOON + timedelta(seconds=wall) for wall, _ in readings])
+    counts = iter([count for _, count in readings])
+    caplog.set_level(logging.WARNING, "twofold.clock")
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await clockwatch.watch(lambda: next(walls), lambda: next(counts), every=0)
+    return [record.getMessage() for record in caplog.records if record.name == "twofold.clock"]
+
+
+async def test_time_that_passes_is_no_news(caplog):
+    assert await warnings_of(caplog, (0, 0), (5, 5), (10.2, 10), (15, 15)) == []
+
+
+async def test_a_clock_set_back_and_forward_again_is_told_both_times(caplog):
+    told = await warnings_of(caplog, (0, 100), (-3595, 105), (10, 110))
+    assert [line.split(",")[0] for line in told] == [
+        "The clock was set 3600 s back",
+        "The clock was set 3600 s forward",
+    ]
+    assert "to 2026-03-02 11:00:05 UTC" in told[0]
+
+
+async def test_the_watch_ends_with_its_server():
+    task = asyncio.create_task(clockwatch.watch(lambda: NOON, every=60))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+
+
+def test_a_clock_behind_the_newest_record_is_told_at_the_start(caplog):
+    clockwatch.warn_of_newer(NOON + timedelta(hours=1), NOON)
+    assert "1:00:00 later" in caplog.text
+    caplog.clear()
+    clockwatch.warn_of_newer(NOON + timedelta(seconds=5), NOON)
+    clockwatch.warn_of_newer(NOON - timedelta(days=9), NOON)
+    clockwatch.warn_of_newer(None, NOON)
+    assert not caplog.records

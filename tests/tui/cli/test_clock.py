@@ -1,0 +1,42 @@
+"""`twofold clock`: who is stuck since a clock was ahead, and bringing them back."""
+
+import json
+from datetime import UTC, datetime
+
+from data.storage import models
+
+
+def put_ahead(name: str, days: int) -> None:
+    """Give a user a factor whose last code was of the future."""
+    models.database.connect(reuse_if_open=True)
+    now = datetime.now(UTC)
+    models.Factor.insert(
+        user=models.User.get(models.User.name == name).id,
+        kind="app",
+        sealed_secret=b"",
+        last_step=int(now.timestamp()) // 30 + days * 2880,
+        confirmed_at=now,
+    ).execute()
+    models.database.close()
+
+
+def test_nobody_is_stuck_in_a_new_installation(clinic):
+    assert "Nobody is stuck" in clinic("clock", "show").out
+    outcome = clinic("clock", "repair", "--yes")
+    assert (outcome.status, outcome.out) == (0, "Nobody is stuck behind a time step of the future.\n")
+
+
+def test_who_is_stuck_is_shown_and_brought_back_once_it_is_confirmed(clinic):
+    put_ahead("anna", days=2)
+    assert "anna  Clinic" in clinic("clock", "show").out
+    shown = json.loads(clinic("clock", "show", "--json").out)
+    assert [(user["name"], user["account"]) for user in shown["stuck"]] == [("anna", "Clinic")]
+    refused = clinic("clock", "repair")
+    assert refused.status == 1
+    assert "--yes" in refused.err
+    assert json.loads(clinic("clock", "show", "--json").out)["stuck"]
+    outcome = clinic("clock", "repair", "--yes")
+    assert outcome.status == 0
+    assert outcome.out.endswith("1 user can sign in again with the next code of their phone.\n")
+    assert json.loads(clinic("clock", "show", "--json").out)["stuck"] == []
+    assert "were refused: brought back" in clinic("audit", "list").out

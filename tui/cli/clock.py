@@ -1,0 +1,90 @@
+"""`twofold clock`: what a clock that was wrong has done, and putting it right."""
+
+import click
+
+from data.operations import clock as operations
+from data.operations.clock import StuckUser
+from data.rules.text import safe
+from data.storage.home import Home
+from tui.cli.installation import (
+    InAccount,
+    confirmed,
+    installation,
+    on_a_terminal,
+    refuse,
+    say,
+    system_clock,
+)
+from tui.cli.tables import echo_json, echo_table, iso, when
+
+_SHOWN = 20
+
+
+@click.group(
+    cls=InAccount,
+    epilog="\b\nExamples:\n  twofold clock show\n  twofold clock repair\n  twofold clock repair --yes\n",
+)
+def clock() -> None:
+    """See who is stuck since the clock was wrong, and bring them back.
+
+    A code is good once, and after it only codes of later times are. Who signed in while the clock
+    here was ahead has to wait until that time comes.
+    """
+
+
+@clock.command(epilog="\b\nExamples:\n  twofold clock show\n  twofold clock show --json\n")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(home: Home, as_json: bool) -> None:
+    """Show the clock, the latest time on record, and who is stuck."""
+    with installation(home) as here:
+        stuck = confirmed(here.store.run_now(operations.list_stuck, here.operator))
+        newest = here.store.run_now(operations.newest_entry)
+    if as_json:
+        echo_json(
+            {
+                "now": iso(system_clock()),
+                "newest_entry": iso(newest),
+                "stuck": [
+                    {"account": user.account, "name": user.name, "until": iso(user.until)} for user in stuck
+                ],
+            }
+        )
+        return
+    click.echo(f"clock here       {when(system_clock())}")
+    click.echo(f"newest on record {when(newest)}")
+    _show(stuck)
+    if stuck:
+        click.echo(f"Once the clock is right, bring them back with: {home.command('clock repair')}")
+
+
+@clock.command(epilog="\b\nExamples:\n  twofold clock repair\n  twofold clock repair --yes\n")
+@click.option("--yes", is_flag=True, help="Say that the clock is right now, without being asked.")
+@click.pass_obj
+def repair(home: Home, yes: bool) -> None:
+    """Let those who are stuck sign in again with the next code of their phones.
+
+    Only once the clock is right. Codes that were accepted while it was ahead stay spent.
+    """
+    with installation(home) as here:
+        stuck = confirmed(here.store.run_now(operations.list_stuck, here.operator))
+        _show(stuck)
+        if not stuck:
+            return
+        if not yes:
+            if not on_a_terminal():
+                refuse("Not confirmed. Say with --yes that the clock is right now.")
+            click.confirm(f"It is {when(system_clock())}. Is that right?", abort=True, err=True)
+        say(here.store.run_now(operations.bring_back, here.operator))
+
+
+def _show(stuck: tuple[StuckUser, ...]) -> None:
+    if not stuck:
+        click.echo("Nobody is stuck behind a time step of the future.")
+        return
+    echo_table(
+        ("USER", "ACCOUNT", "CODES ARE REFUSED UNTIL"),
+        [(user.name, user.account, when(user.until)) for user in stuck[:_SHOWN]],
+    )
+    if len(stuck) > _SHOWN:
+        click.echo(safe(f"and {len(stuck) - _SHOWN} more"))
