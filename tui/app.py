@@ -9,6 +9,7 @@ from textual.command import Provider
 from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
+from data.delivery.notices import keep_sending
 from data.operations import sessions
 from data.operations.admission import Origin, Session
 from data.store import Clock, Store, StoreUnavailableError
@@ -117,12 +118,16 @@ class TwofoldApp(ActingApp):
         self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
 
     def on_mount(self) -> None:
-        """Begin; a session that was opened here is watched here, one from outside by its server."""
+        """Begin; a session that was opened here is watched here, one from outside by its server.
+
+        So it is with the notices: the server sends what its sessions bring about.
+        """
         in_background(self, partial(lead_to_console, self, self._origin), "journey")
         if self._opens_session:
             self.set_interval(
                 self.LOOK_SECONDS, lambda: in_background(self, self._look, "watching", latest_only=True)
             )
+            in_background(self, partial(keep_sending, self.store, self.carriers), "notices")
 
     async def _look(self) -> None:
         """Leave when the session was ended elsewhere."""

@@ -48,7 +48,7 @@ _SETTINGS = (
         "Twofold",
         f"The name that authenticator apps show, at most {ISSUER_LIMIT} characters.",
     ),
-    _Setting("smtp", "host", "", "The mail server that codes by e-mail are sent through; empty for none."),
+    _Setting("smtp", "host", "", "The mail server for codes and notices by e-mail; empty for none."),
     _Setting("smtp", "port", 587, "Its port: 587 for starttls, 465 for tls, most often.", 1, 65_535),
     _Setting("smtp", "security", "starttls", f"How the way there is protected: {', '.join(_SECURITIES)}."),
     _Setting("smtp", "ca_file", "", "Certificates to trust instead of the system's; empty for the system's."),

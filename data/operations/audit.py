@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from data.operations import notices
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.results import Refused
 from data.rules.events import Event, sentence
@@ -68,7 +69,10 @@ def write(
     address: str,
     **detail: object,
 ) -> None:
-    """Write a row; `detail` never holds a secret, a code, a password or a key."""
+    """Write a row, and tell its user of it where the rules say so.
+
+    `detail` never holds a secret, a code, a password or a key.
+    """
     models.AuditEntry.insert(
         at=tx.now,
         account=account_id,
@@ -79,6 +83,10 @@ def write(
         address=address,
         detail=json.dumps(detail, default=str),
     ).execute()
+    if user is not None:
+        notices.tell_if_due(
+            tx, event, user=user, actor=actor, application=application, address=address, detail=detail
+        )
 
 
 def list_entries(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from data.operations import audit
+from data.operations import audit, notices
 from data.operations.actors import (
     Acting,
     ActingUser,
@@ -21,6 +21,7 @@ from data.operations.subjects import Subject, find_subject, outranked_by
 from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import Method, Mode, Role
+from data.rules.notices import contact_changes
 from data.rules.permissions import Action
 from data.rules.policy import ATTEMPTS, Refusal
 from data.rules.publickeys import PublicKey
@@ -62,6 +63,17 @@ class UserChanges:
         """Return the fields that are not left out."""
         fields = {"email": self.email, "full_name": self.full_name, "phone": self.phone}
         return {key: value for key, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Edited(Done):
+    """A user was changed.
+
+    `offers_clearing` says that they had set up two-factor authentication when their address or number
+    was changed, so that the actor may want to clear it, and can.
+    """
+
+    offers_clearing: bool = False
 
 
 def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
@@ -116,7 +128,7 @@ def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: Public
 
 def edit_user(
     tx: Tx, actor: Actor, name: str, changes: UserChanges, *, seen: UserChanges | None = None
-) -> Done | RefusedOrStale:
+) -> Edited | RefusedOrStale:
     """Change a user's e-mail address, full name or phone number.
 
     Where codes went to what is changed, this resets a second factor and is asked for like that.
@@ -128,16 +140,18 @@ def edit_user(
         return found
     changed = _changed(found.user, changes, seen)
     if not isinstance(changed, dict):
-        return changed or Done("Nothing changed.")
+        return changed or Edited("Nothing changed.")
     resets = _factors_at(found.user.id, changed)
     if resets and (refusal := outranked_by(found) or stale(tx, found.acting)):
         return refusal
-    return _save(tx, found.acting, found.user, changed)
+    offers = bool(changed.keys() & _DESTINATIONS.keys()) and _can_clear(found)
+    saved = _save(tx, found.acting, found.user, changed)
+    return Edited(saved.message, offers_clearing=offers) if isinstance(saved, Edited) else saved
 
 
 def edit_own(
     tx: Tx, actor: Actor, changes: UserChanges, *, seen: UserChanges | None = None
-) -> Done | RefusedOrStale:
+) -> Edited | RefusedOrStale:
     """Change one's own full name, e-mail address or phone number; the last two ask for fresh proof.
 
     Codes go to them, and whoever finds a terminal open is not to turn them elsewhere.
@@ -147,7 +161,7 @@ def edit_own(
         return me
     changed = _changed(me.user, changes, seen)
     if not isinstance(changed, dict):
-        return changed or Done("Nothing changed.")
+        return changed or Edited("Nothing changed.")
     if changed.keys() != {"full_name"} and (refusal := stale(tx, me.acting)):
         return refusal
     return _save(tx, me.acting, me.user, changed)
@@ -220,13 +234,37 @@ def _changed(
     return changed or None
 
 
-def _save(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> Done | Denied:
+def _save(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> Edited | Denied:
     if refusal := _taken(changed):
         return refusal
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
     audit.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
     withdrawn = _withdraw(tx, acting, user, changed)
-    return Done(f"User {user.name} saved.{_shared_phone(acting, user.id, changed)}{withdrawn}")
+    if changed.keys() & _DESTINATIONS.keys():
+        _tell_both(tx, acting, user, changed, withdrawn)
+    return Edited(f"User {user.name} saved.{_shared_phone(acting, user.id, changed)}{withdrawn}")
+
+
+def _tell_both(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], withdrawn: str) -> None:
+    """Tell a user of a new address or number, through the old address and the new one."""
+    notices.tell(
+        tx,
+        Event.USER_EDITED,
+        user,
+        [user.email, changed.get("email", user.email)],
+        actor=acting.name,
+        application=acting.application,
+        address=acting.address,
+        detail={"changes": contact_changes(changed, withdrawn)},
+    )
+
+
+def _can_clear(found: Subject) -> bool:
+    """Whether the user has something to clear, and is another one whom the actor may reset."""
+    if outranked_by(found) or (found.acting.user is not None and found.acting.user.id == found.user.id):
+        return False
+    tables = (models.Factor, models.RecoveryCode)
+    return any(table.select().where(table.user == found.user.id).exists() for table in tables)
 
 
 _DESTINATIONS = {"email": Method.EMAIL, "phone": Method.SMS}

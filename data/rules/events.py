@@ -54,6 +54,7 @@ class Event(StrEnum):
     METHODS_CHANGED = "policy.methods_changed"
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
+    NOTICE_ABANDONED = "notice.abandoned"
 
 
 _SENTENCES: dict[Event, str] = {
@@ -104,6 +105,7 @@ _SENTENCES: dict[Event, str] = {
     Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
+    Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
 }
 
 
@@ -120,4 +122,9 @@ def sentence(event: str, detail: Mapping[str, object]) -> str:
         template = _SENTENCES[Event(event)]
     except ValueError:
         return event
+    return filled(template, detail)
+
+
+def filled(template: str, detail: Mapping[str, object]) -> str:
+    """Fill details into a template; where one is missing, a question mark stands."""
     return template.format_map(_Missing(detail))

@@ -289,6 +289,30 @@ class AuditEntry(_Table):
         indexes = ((("account", "user"), False), (("account", "event"), False))
 
 
+class Notice(_Table):
+    """A message that tells a user of an act on their account: what it says, and never a secret.
+
+    `next_try_at` is when it may be handed over next, and null once that is settled. A sender claims a
+    row by moving it on and counting the try, so that no two senders hold it at once.
+    """
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="notices", on_delete="CASCADE")
+    recipient = CharField(max_length=254)
+    event = CharField(max_length=40)
+    actor = CharField(max_length=40)
+    application = CharField(max_length=16)
+    address = CharField(max_length=64)
+    detail = TextField()
+    at = moment_field()
+    next_try_at = optional_moment_field()
+    tries = IntegerField(default=0)
+    done_at = optional_moment_field()
+
+    class Meta:
+        indexes = ((("next_try_at",), False), (("done_at",), False))
+
+
 class FirstFactorFailures(_Table):
     """How many first factors failed from a source in one minute, per bucket of names."""
 
@@ -317,5 +341,6 @@ TABLES: tuple[type[Any], ...] = (
     ImportBatch,
     StagedUser,
     AuditEntry,
+    Notice,
     FirstFactorFailures,
 )

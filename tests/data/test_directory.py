@@ -69,12 +69,11 @@ def test_a_full_name_of_any_characters_is_kept_or_denied_but_raises_nothing(worl
 def test_editing_says_what_changed_and_nothing_more(world):
     world.user("anna")
     before = world.dump()
-    assert world.run(directory.edit_user, OPERATOR, "anna", UserChanges("ANNA@clinic.example")) == Done(
-        "Nothing changed."
-    )
+    edited = world.run(directory.edit_user, OPERATOR, "anna", UserChanges("ANNA@clinic.example"))
+    assert edited == directory.Edited("Nothing changed.")
     assert world.dump() == before
     changes = UserChanges("lee@clinic.example", "Anna Lee")
-    assert world.run(directory.edit_user, OPERATOR, "anna", changes) == Done("User anna saved.")
+    assert world.run(directory.edit_user, OPERATOR, "anna", changes) == directory.Edited("User anna saved.")
     assert (shown(world, "anna").email, shown(world, "anna").full_name) == ("lee@clinic.example", "Anna Lee")
     assert shown(world, "anna").recent[0].sentence == "Edited: email, full_name"
 

@@ -1,6 +1,8 @@
 """Opening an installation: every command's way from a home to a store."""
 
+import asyncio
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +16,9 @@ import click
 import platformdirs
 from peewee import DatabaseError, OperationalError, SqliteDatabase
 
+from data.delivery.carriers import Carriers
+from data.delivery.notices import send_own
+from data.operations import outbox
 from data.operations.account import key_matches
 from data.operations.actors import Operator
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
@@ -21,7 +26,7 @@ from data.rules.text import safe
 from data.storage.database import SchemaState, is_ours, open_sqlite, schema_state
 from data.storage.hashing import Hasher
 from data.storage.home import Home, HomeError
-from data.store import Services, Store
+from data.store import Services, Store, StoreUnavailableError
 from tui.settings import Settings, load
 
 R = TypeVar("R")
@@ -87,7 +92,7 @@ def operator() -> Operator:
 
 @contextmanager
 def installation(home: Home) -> Iterator[Installation]:
-    """Open an installation for one command.
+    """Open an installation for one command; what it has to tell users by e-mail is sent at its end.
 
     Raises:
         HomeError: when the home, its key or its database cannot be used; it says what to do.
@@ -102,9 +107,43 @@ def installation(home: Home) -> Iterator[Installation]:
                 f"The master key {home.master_key} is not the one that {home.database} is sealed under. "
                 "Restore both from the same backup."
             )
-        yield Installation(home, settings, store, operator())
+        with _telling_users(store, settings.carriers):
+            yield Installation(home, settings, store, operator())
     finally:
         store.close()
+
+
+@contextmanager
+def _telling_users(store: Store, carriers: Carriers) -> Iterator[None]:
+    """Hand over what was written to users meanwhile; what is not taken stays for a server to send."""
+    begun = store.services.clock()
+    try:
+        yield
+    finally:
+        if carriers.smtp is not None and not _told(store, carriers, begun):
+            click.echo(
+                "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.",
+                err=True,
+            )
+
+
+def _told(store: Store, carriers: Carriers, since: datetime) -> bool:
+    try:
+        with without_log_of_deliveries():
+            return not store.run_now(outbox.is_due, since) or asyncio.run(send_own(store, carriers, since))
+    except StoreUnavailableError:
+        return True
+
+
+@contextmanager
+def without_log_of_deliveries() -> Iterator[None]:
+    """Keep undelivered messages out of the log: they are said in other words, or would spoil the screen."""
+    log = logging.getLogger("twofold.delivery")
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
 
 
 def services(home: Home, settings: Settings) -> Services:

@@ -11,7 +11,13 @@ from data.rules.facts import Application
 from data.storage.home import Home
 from sshserver.terminal import Terminal, describe
 from tui.app import TwofoldApp
-from tui.cli.installation import Installation, installation, refuse, system_clock
+from tui.cli.installation import (
+    Installation,
+    installation,
+    refuse,
+    system_clock,
+    without_log_of_deliveries,
+)
 
 LOCAL = Origin(Application.LOCAL, "local")
 
@@ -34,7 +40,8 @@ def run_local_app(home: Home) -> None:
             terminal=_this_terminal(here),
             carriers=here.settings.carriers,
         )
-        farewell = app.run()
+        with without_log_of_deliveries():
+            farewell = app.run()
     if app.return_code:
         refuse(app.crash_message or "The app ended early.")
     if farewell:

@@ -7,6 +7,7 @@ import signal
 import click
 from asyncssh.public_key import SSHKey
 
+from data.delivery.notices import sending
 from data.operations import sessions
 from data.operations.admission import Session
 from data.rules.facts import Application
@@ -82,8 +83,9 @@ async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: F
     if first is not None:
         _welcome(first, key, host, server)
     click.echo(f"listening on {_shown(host)}:{server.port}")
-    await stop.wait()
-    await server.drain()
+    async with sending(here.store, here.settings.carriers):
+        await stop.wait()
+        await server.drain()
 
 
 def _app_factory(here: Installation) -> AppFactory:

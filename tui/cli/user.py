@@ -206,7 +206,15 @@ def edit(home: Home, name: str, email: str | None, full_name: str | None, phone:
     if not changes.given():
         raise click.UsageError("Say what to change: --email, --name or --phone.")
     with installation(home) as here:
-        say(here.store.run_now(directory.edit_user, here.operator, name, changes))
+        saved = confirmed(here.store.run_now(directory.edit_user, here.operator, name, changes))
+    say(saved)
+    if saved.offers_clearing:
+        clear, password = (home.command(f"user {command} {name}") for command in ("clear-2fa", "password"))
+        click.echo(
+            "Whatever else they have set up stays good, and so do the recovery codes. If the phone or the "
+            f"mailbox may be in other hands now: {clear} and then {password}",
+            err=True,
+        )
 
 
 @user.command(epilog='\b\nExample:\n  twofold user move ben --practice "Clinic North"\n')

@@ -1,0 +1,177 @@
+"""Notices: which acts a user is told of by e-mail, in which words, and how long delivery is tried.
+
+A notice says what happened, when, by whom and what to do if that was not wanted. It holds no secret.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from textwrap import fill
+
+from data.rules.events import Event, filled
+from data.rules.facts import Application, Method
+from data.rules.recovery import FEW_LEFT
+from data.rules.sending import Envelope, masked
+from data.rules.text import safe
+
+GIVEN_UP_AFTER = timedelta(days=1)
+"""How long a notice is tried to be handed over, from the act on."""
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+_OPERATOR = "operator:"
+_COLUMNS = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a user is told of: an event of the audit log, with who did it and from where."""
+
+    event: Event
+    at: datetime
+    user: str
+    account: str
+    actor: str
+    application: Application
+    address: str
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    subject: str
+    happened: str
+
+
+_WORDS = {
+    Event.ENROLLED: _Words(
+        "two-factor authentication was set up",
+        "A second factor was set up: {method}. You are asked for a code when you sign in.",
+    ),
+    Event.TAKEN_OVER: _Words(
+        "two-factor authentication was set up",
+        "Your authenticator app was taken over from another system. You are asked for its codes when you "
+        "sign in.",
+    ),
+    Event.REPLACED: _Words(
+        "a second factor was replaced",
+        "A second factor was replaced by a new one: {method}. The old one no longer works.",
+    ),
+    Event.TURNED_OFF: _Words(
+        "two-factor authentication was turned off",
+        "Two-factor authentication was turned off. Your password or SSH key alone signs you in from now on.",
+    ),
+    Event.DISABLED: _Words(
+        "two-factor authentication was turned off",
+        "Two-factor authentication was turned off: what you had set up and your recovery codes are removed."
+        " Where it is required of everyone, you set it up again at the next sign-in.",
+    ),
+    Event.CLEARED: _Words(
+        "your two-factor data was cleared",
+        "What you had set up for two-factor authentication and your recovery codes are removed. You set it "
+        "up again at the next sign-in.",
+    ),
+    Event.RECOVERY_RENEWED: _Words(
+        "new recovery codes",
+        "New recovery codes were made. The ones before no longer work.",
+    ),
+    Event.RECOVERY_USED: _Words(
+        "few recovery codes left",
+        "A recovery code was used; {left} left. You can make new ones on My profile.",
+    ),
+    Event.LOCKED: _Words(
+        "your account is locked",
+        "Your account was locked after seven wrong codes. A system administrator can unlock it.",
+    ),
+    Event.PASSWORD_CHANGED: _Words("your password was changed", "Your password was changed."),
+    Event.ONE_TIME_PASSWORD_SET: _Words(
+        "a one-time password was set",
+        "A one-time password was set for you. The password before no longer works. Whoever set it hands the "
+        "new one to you, and you replace it at the next sign-in.",
+    ),
+    Event.KEY_ADDED: _Words("an SSH key was added", "An SSH key can sign you in from now on: {fingerprint}"),
+    Event.KEY_REMOVED: _Words("an SSH key was removed", "An SSH key no longer signs you in: {fingerprint}"),
+    Event.USER_EDITED: _Words("your contact data was changed", "{changes}"),
+}
+
+
+def is_told(event: Event, detail: Mapping[str, object]) -> bool:
+    """Whether the audit row of an act brings its user a notice.
+
+    Of an edit they are told too, but through more addresses than the one that the user then has.
+    """
+    if event is Event.RECOVERY_USED:
+        left = detail.get("left")
+        return isinstance(left, int) and left <= FEW_LEFT
+    return event in _WORDS and event is not Event.USER_EDITED
+
+
+def envelope(act: Act, to: str, issuer: str) -> Envelope:
+    """Word a notice."""
+    words = _WORDS[act.event]
+    detail = {key: safe(value) for key, value in act.detail.items()}
+    account = safe(act.account)
+    text = (
+        f"Hello {act.user},\n"
+        f"\n"
+        f"{_wrapped(filled(words.happened, detail))}\n"
+        f"\n"
+        f"Account: {account}\n"
+        f"When:    {act.at:%Y-%m-%d %H:%M} UTC\n"
+        f"By:      {_by(act)}\n"
+        f"\n"
+        f"{_wrapped(_advice(act, account))}\n"
+    )
+    return Envelope(Method.EMAIL, to, f"{issuer}: {filled(words.subject, detail)}", text)
+
+
+def contact_changes(changed: Mapping[str, str], withdrawn: str) -> str:
+    """Say which of a user's address and number are what now, so that only their owner knows them."""
+    sentences = []
+    if address := changed.get("email"):
+        sentences.append(f"Your e-mail address is now {masked(Method.EMAIL, address)}.")
+    if "phone" in changed:
+        number = changed["phone"]
+        sentences.append(
+            f"Your phone number is now {masked(Method.SMS, number)}."
+            if number
+            else "Your phone number was removed."
+        )
+    return " ".join([*sentences, withdrawn.strip()]).strip()
+
+
+def wait_after(tries: int) -> timedelta:
+    """Return how long the next try waits after so many that failed."""
+    doublings = min(max(tries - 1, 0), 10)
+    return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << doublings))
+
+
+def _wrapped(paragraph: str) -> str:
+    return fill(paragraph, _COLUMNS, break_long_words=False, break_on_hyphens=False)
+
+
+def _by(act: Act) -> str:
+    if act.actor.startswith(_OPERATOR):
+        return f"the operator on the host ({safe(act.actor.removeprefix(_OPERATOR))})"
+    if act.actor != act.user:
+        return f"the administrator {safe(act.actor)}"
+    where = "in the app on the host" if act.application is Application.LOCAL else "over SSH"
+    source = "" if act.application is Application.LOCAL else f" from {safe(act.address)}"
+    if act.event is Event.LOCKED:
+        return f"someone with your password or SSH key, {where}{source}"
+    return f"{act.user}, {where}{source}"
+
+
+def _advice(act: Act, account: str) -> str:
+    if act.actor != act.user:
+        return (
+            f"If you did not expect this, ask an administrator of {account} in person or by phone. Nobody "
+            "reads an answer to this message."
+        )
+    if act.event is Event.LOCKED:
+        return (
+            "If it was you, ask a system administrator to unlock you. If not, tell them so: someone has your "
+            "password or SSH key."
+        )
+    return (
+        f"If it was you, there is nothing more to do. If not, tell an administrator of {account} at once: "
+        "someone can sign in as you."
+    )

@@ -1,0 +1,225 @@
+"""Notices: which acts write one, to whom, and that they stand or fall with the act."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from support.data_world import OPERATOR, SYSTEM, World
+
+from data.operations import (
+    bulk,
+    credentials,
+    directory,
+    enrollment,
+    outbox,
+    takeover,
+    two_factor,
+)
+from data.operations.bulk import Bulk
+from data.rules.events import Event
+from data.rules.facts import Method
+from data.rules.google_authenticator import AuthenticatorFile
+from data.rules.publickeys import PublicKey, parse
+from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+
+
+@pytest.fixture
+def anna(world: World) -> str:
+    """Somebody who is there for a while, without two-factor authentication."""
+    name = world.user("anna")
+    world.clock.forward(hours=1)
+    return name
+
+
+@pytest.fixture
+def enrolled(world: World, anna: str) -> str:
+    """Somebody who has set two-factor authentication up, and was told so."""
+    world.enrol(anna)
+    models.Notice.delete().execute()
+    return anna
+
+
+def told(name: str = "anna") -> list[str]:
+    """Name the events that a user is to be told of, oldest first."""
+    rows = models.Notice.select().join(models.User).where(models.User.name == name)
+    return [row.event for row in rows.order_by(models.Notice.id)]
+
+
+def messages(world: World) -> list[tuple[str, str]]:
+    """Return address and words of everything that is to be sent now."""
+    claimed = world.run(outbox.claim)
+    return [(one.envelope.to, " ".join(one.envelope.text.split())) for one in claimed]
+
+
+def test_setting_up_and_replacing_are_told(world, anna):
+    me = world.enrol(anna)
+    world.clock.forward(minutes=1)
+    world.wizard(anna, me)
+    assert told() == [Event.ENROLLED, Event.REPLACED]
+    assert "A second factor was set up: authenticator app." in messages(world)[0][1]
+
+
+def test_turning_off_is_told(world, enrolled):
+    me = world.session(enrolled)
+    world.run(enrollment.turn_off, me)
+    assert told() == [Event.TURNED_OFF]
+
+
+def test_disabling_and_clearing_by_an_administrator_are_told(world, enrolled):
+    boss = world.person("boss", SYSTEM)
+    world.run(two_factor.clear_two_factor, boss, enrolled)
+    world.run(two_factor.disable_two_factor, OPERATOR, enrolled)
+    assert told() == [Event.CLEARED, Event.DISABLED]
+    words = [text for to, text in messages(world) if to == "anna@clinic.example"]
+    assert "By: the administrator boss " in words[0]
+    assert "By: the operator on the host (root) " in words[1]
+
+
+def test_new_recovery_codes_are_told(world, enrolled):
+    me = world.session(enrolled)
+    world.run(enrollment.renew_recovery_codes, me)
+    assert told() == [Event.RECOVERY_RENEWED]
+
+
+def test_the_third_recovery_code_used_and_each_after_it_are_told(world, enrolled):
+    for code in world.recovery[enrolled][:4]:
+        world.submit(world.attempt(enrolled), code)
+    assert told() == [Event.RECOVERY_USED] * 2
+    left = [json.loads(row.detail)["left"] for row in models.Notice.select().order_by(models.Notice.id)]
+    assert left == [2, 1]
+
+
+def test_a_lock_is_told_and_a_wrong_code_is_not(world, enrolled):
+    world.submit(world.attempt(enrolled), world.wrong_code(enrolled))
+    assert told() == []
+    world.set(enrolled, attempts_left=7)
+    world.lock(enrolled)
+    assert told() == [Event.LOCKED]
+
+
+def test_a_new_password_is_told_whoever_sets_it(world, anna):
+    me = world.session(anna)
+    world.run(credentials.store_password, me, "a hash")
+    world.one_time_password(anna)
+    assert told() == [Event.PASSWORD_CHANGED, Event.ONE_TIME_PASSWORD_SET]
+
+
+def test_keys_that_come_and_go_are_told(world, anna):
+    world.run(credentials.add_key, OPERATOR, KEY, name=anna)
+    key = parse(KEY)
+    assert isinstance(key, PublicKey)
+    world.run(credentials.remove_key, OPERATOR, key.fingerprint, name=anna)
+    assert told() == [Event.KEY_ADDED, Event.KEY_REMOVED]
+    assert all(key.fingerprint in text for _, text in messages(world))
+
+
+def test_a_take_over_is_told(world, anna):
+    world.run(takeover.take_over, OPERATOR, [(anna, AuthenticatorFile(bytes(20), (), -1))])
+    assert told() == [Event.TAKEN_OVER]
+
+
+def test_a_new_user_is_told_nothing_of_what_came_with_them(world):
+    key = parse(KEY)
+    assert isinstance(key, PublicKey)
+    world.user("new", key=key)
+    assert told("new") == []
+
+
+def test_a_new_address_is_told_through_the_old_and_the_new_one(world, anna):
+    changes = directory.UserChanges(email="anna@new.example", phone="+49 30 12344711")
+    world.run(directory.edit_user, OPERATOR, anna, changes)
+    sent = messages(world)
+    assert [to for to, _ in sent] == ["anna@clinic.example", "anna@new.example"]
+    for _, text in sent:
+        assert "Your e-mail address is now a•••@new.example. Your phone number is now •••• 4711." in text
+        assert "anna@" not in text
+
+
+def test_a_new_number_is_told_through_the_one_address_with_what_was_withdrawn(world, anna):
+    world.methods(Method.SMS)
+    me = world.session(anna)
+    world.confirm_destination(me, world.run(enrollment.begin_sms, me, "+49 30 12345678"))
+    models.Notice.delete().execute()
+    world.run(directory.edit_user, OPERATOR, anna, directory.UserChanges(phone=""))
+    ((to, text),) = messages(world)
+    assert to == "anna@clinic.example"
+    assert "Your phone number was removed. Codes by text message are withdrawn; two-factor" in text
+
+
+def test_another_full_name_is_not_told(world, anna):
+    world.run(directory.edit_user, OPERATOR, anna, directory.UserChanges(full_name="Anna B."))
+    assert told() == []
+
+
+def test_many_cleared_at_once_are_each_told(world, enrolled):
+    world.enrol(world.user("ben"))
+    world.clock.forward(minutes=1)
+    models.Notice.delete().execute()
+    world.run(bulk.act_on_many, OPERATOR, ["anna", "ben"], Bulk.CLEAR)
+    assert told("anna") == told("ben") == [Event.CLEARED]
+
+
+class WentWrongError(Exception):
+    """Stands for anything that fails after the act."""
+
+
+def test_a_notice_stands_or_falls_with_its_act(world, enrolled):
+    def clear_and_fail(tx):
+        two_factor.clear_two_factor(tx, OPERATOR, enrolled)
+        assert told() == [Event.CLEARED]
+        raise WentWrongError
+
+    with pytest.raises(WentWrongError):
+        world.run(clear_and_fail)
+    assert told() == []
+
+
+def test_where_no_mail_server_is_set_nothing_is_written(world, enrolled):
+    world.store.services = replace(world.services, sends=frozenset({Method.SMS}))
+    world.run(two_factor.clear_two_factor, OPERATOR, enrolled)
+    world.run(directory.edit_user, OPERATOR, enrolled, directory.UserChanges(email="anna@new.example"))
+    assert told() == []
+
+
+def test_no_notice_holds_a_secret(world, anna):
+    me = world.enrol(anna)
+    renewed = world.run(enrollment.renew_recovery_codes, me)
+    password = credentials.passwords.one_time_from_random(bytes(20))
+    world.one_time_password(anna, password=password)
+    rows = repr(list(models.Notice.select().tuples()))
+    for secret in (world.secrets[anna], password, *renewed.recovery_codes):
+        assert secret not in rows
+
+
+# Editing offers to clear
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        (directory.UserChanges(email="anna@new.example"), True),
+        (directory.UserChanges(phone="+49 30 12345678"), True),
+        (directory.UserChanges(full_name="Anna B."), False),
+        (directory.UserChanges(email="anna@clinic.example"), False),
+    ],
+)
+def test_a_new_address_or_number_of_someone_with_a_second_factor_offers_to_clear_it(
+    world, enrolled, changes, offered
+):
+    assert world.run(directory.edit_user, OPERATOR, enrolled, changes).offers_clearing is offered
+
+
+def test_without_a_second_factor_there_is_nothing_to_clear(world, anna):
+    changes = directory.UserChanges(email="anna@new.example")
+    assert not world.run(directory.edit_user, OPERATOR, anna, changes).offers_clearing
+
+
+def test_clearing_is_not_offered_to_who_cannot_do_it_nor_of_oneself(world):
+    boss = world.person("boss", SYSTEM)
+    for name in ("admin", "boss"):
+        changes = directory.UserChanges(email=f"{name}@new.example")
+        world.enrol(name)
+        saved = world.run(directory.edit_user, boss, name, changes)
+        assert saved == directory.Edited(f"User {name} saved.", offers_clearing=False)

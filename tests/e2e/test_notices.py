@@ -1,0 +1,74 @@
+"""The serving process and the local app send notices by themselves."""
+
+import asyncio
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.clinic import Clinic
+from support.mail import HOST, MailServer, mail_server
+from support.ssh_terminal import TerminalProgram
+
+PASSWORD = "a walrus hums in july"
+PROGRAM = Path(sys.executable).with_name("twofold")
+
+
+@pytest.fixture
+def clinic(tmp_path) -> Clinic:
+    """A clinic with ben, of which nobody uses a second factor."""
+    made = Clinic(tmp_path, "ssh", "ssh-keygen", "oathtool")
+    made.twofold("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    made.one_time_password("user", "add", "ben", "--email", "ben@clinic.example")
+    return made
+
+
+def send_through(clinic: Clinic, port: int) -> None:
+    (clinic.home / "twofold.toml").write_text(
+        f'[smtp]\nhost = "{HOST}"\nport = {port}\nsecurity = "none"\nfrom = "twofold@clinic.example"\n'
+    )
+
+
+async def arrives(mail: MailServer, subject: str) -> None:
+    async with asyncio.timeout(60):
+        while subject not in [message["Subject"] for message in mail.messages]:
+            await asyncio.sleep(0.05)
+
+
+async def test_the_server_sends_what_a_command_could_not(clinic):
+    send_through(clinic, 1)
+    clinic.one_time_password("user", "password", "ben")
+    async with mail_server() as mail:
+        send_through(clinic, mail.port)
+        # A minute after the first try it is due again; here that is brought about by hand.
+        due_at_once(clinic)
+        await clinic.serve()
+        await arrives(mail, "Twofold: a one-time password was set")
+        assert await clinic.stop() == 0
+    assert clinic.log == b""
+    assert len(mail.messages) == 1
+
+
+async def test_the_local_app_sends_while_it_is_open(clinic):
+    async with mail_server() as mail:
+        send_through(clinic, mail.port)
+        one_time = await asyncio.to_thread(clinic.one_time_password, "user", "password", "ben")
+        terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(clinic.home)])
+        await terminal.expect_on_screen("User name")
+        terminal.type(f"ben\t{one_time}\r")
+        await terminal.expect_on_screen("Choose a new password")
+        terminal.type(f"{PASSWORD}\r{PASSWORD}\r")
+        await terminal.expect_on_screen("1 My profile")
+        await arrives(mail, "Twofold: your password was changed")
+        assert re.search(r"By: +ben, in the app on the host\r\n", mail.words)
+        terminal.type("q")
+        assert await terminal.end() == 0
+    assert len(mail.messages) == 2
+
+
+def due_at_once(clinic: Clinic) -> None:
+    with closing(sqlite3.connect(clinic.home / "twofold.db")) as database:
+        database.execute("UPDATE notice SET next_try_at = at")
+        database.commit()

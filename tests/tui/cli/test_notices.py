@@ -1,0 +1,72 @@
+"""Commands tell users by e-mail of what they did, and wait for the mail server for a moment at most."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from support.mail import HOST, mail_server
+
+NOT_YET = "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.\n"
+
+
+def settings(home: Path, port: int) -> None:
+    (home / "twofold.toml").write_text(
+        f'[smtp]\nhost = "{HOST}"\nport = {port}\nsecurity = "none"\nfrom = "twofold@clinic.example"\n'
+    )
+
+
+async def test_a_command_hands_its_notices_over_before_it_ends(clinic, home):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    async with mail_server() as mail:
+        settings(home, mail.port)
+        outcome = await asyncio.to_thread(clinic, "user", "password", "ben")
+        assert (outcome.status, outcome.err) == (0, "")
+        assert [message["To"] for message in mail.messages] == ["ben@clinic.example"]
+        assert "By:      the operator on the host (" in mail.words
+        assert (await asyncio.to_thread(clinic, "user", "list")).status == 0
+        assert len(mail.messages) == 1
+
+
+async def test_a_mail_server_that_is_down_is_said_in_one_line_and_the_notice_stays(clinic, home):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    settings(home, 1)
+    outcome = await asyncio.to_thread(clinic, "user", "password", "ben")
+    assert (outcome.status, outcome.err) == (0, NOT_YET)
+    assert outcome.out.startswith("ben has a one-time password")
+    outcome = await asyncio.to_thread(clinic, "user", "list")
+    assert outcome.err == "", "another command has nothing to do with it"
+
+
+async def test_a_slow_mail_server_keeps_no_command_waiting(clinic, home):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    async with mail_server() as mail:
+        mail.wait = 60
+        settings(home, mail.port)
+        begun = time.monotonic()
+        outcome = await asyncio.to_thread(clinic, "user", "password", "ben")
+        assert time.monotonic() - begun < 30
+    assert (outcome.status, outcome.err) == (0, NOT_YET)
+
+
+def test_without_a_mail_server_nothing_is_said(clinic):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    assert clinic("user", "password", "ben").err == ""
+
+
+def test_a_new_address_of_someone_without_a_second_factor_needs_nothing_more(clinic):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    outcome = clinic("user", "edit", "ben", "--email", "ben@new.example")
+    assert (outcome.out, outcome.err) == ("User ben saved.\n", "")
+
+
+def test_a_new_number_of_someone_with_a_second_factor_says_how_to_clear_it(clinic, home, tmp_path):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    file = tmp_path / ".google_authenticator"
+    file.write_text('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n" TOTP_AUTH\n')
+    assert clinic("user", "import", "--google-authenticator", f"ben={file}").status == 0
+    outcome = clinic("user", "edit", "ben", "--phone", "+49 30 12345678")
+    assert outcome.out == "User ben saved.\n"
+    assert outcome.err.startswith("Whatever else they have set up stays good")
+    assert outcome.err.endswith(
+        f"twofold --home {home} user clear-2fa ben and then twofold --home {home} user password ben\n"
+    )
