@@ -6,7 +6,7 @@ from support.tui_app import Person, opened
 from textual.widgets import RadioSet
 
 from data.operations import people
-from data.rules.facts import Mode, Role
+from data.rules.facts import Method, Mode, Role
 from data.storage import models
 from tui.widgets.paged_table import PagedTable
 
@@ -255,6 +255,37 @@ class TestActions:
             await person.sees("✗ That is not an e-mail address.", "clinic.example")
             await person.presses("home", *"ann@", "enter", "end", *" X", "enter", "enter")
             await person.sees("✓ User anna saved.", "ann@clinic.example", "Anna Berg X")
+
+    async def test_a_new_address_offers_to_clear_what_was_set_up_and_then_a_new_password(self, world):
+        world.methods(Method.APP, Method.EMAIL)
+        world.enrol_email("anna", world.enrol("anna"))
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses("e")
+            await person.sees("Edit anna")
+            await person.presses("end", *".au", "enter", "enter", "enter")
+            await person.sees(
+                "Clear the 2FA data of anna too?",
+                "Codes by e-mail are withdrawn.",
+                "anna must set it up again at the next sign-in.",
+            )
+            await person.presses("y")
+            await person.sees("A new one-time password for anna too?")
+            await person.presses("n")
+            await person.sees("✓ Two-factor data cleared for anna.", "anna@clinic.example.au")
+        assert not models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
+
+    async def test_the_offer_to_clear_can_be_declined(self, world):
+        world.enrol("anna")
+        async with opened(world, "admin") as person:
+            await opens(person, "anna")
+            await person.presses("e")
+            await person.sees("Edit anna")
+            await person.presses("end", *".au", "enter", "enter", "enter")
+            await person.sees("Clear the 2FA data of anna too?", "User anna saved.")
+            await person.presses("n")
+            await person.sees("✓ User anna saved.", "anna@clinic.example.au")
+        assert models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
 
     async def test_roles_are_given_and_taken(self, world):
         async with opened(world, "admin") as person:

@@ -68,6 +68,17 @@ def clear(user: UserDetail) -> Question:
     )
 
 
+def clear_too(user: UserDetail, saved: str) -> Question:
+    """Offer to clear a user's two-factor data after their address or number was changed."""
+    return Question(
+        f"Clear the 2FA data of {user.name} too?",
+        f"{saved} Whatever else {user.name} has set up stays good, and so do the recovery codes. Clear them "
+        "if the phone or the mailbox may be in other hands now. "
+        + _without_factor(user, required=user.required, lost=True),
+        "Clear",
+    )
+
+
 def resync(user: UserDetail) -> Question:
     """Describe offering a resync."""
     return Question(

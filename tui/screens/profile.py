@@ -8,9 +8,9 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from data.operations import credentials, directory, enrollment, people, remembered
-from data.operations.directory import UserChanges
+from data.operations.directory import Edited, UserChanges
 from data.operations.people import Profile, UserDetail
-from data.operations.results import Denied, Done
+from data.operations.results import Denied
 from data.rules.facts import Method, Mode
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
@@ -118,7 +118,7 @@ class ProfileScreen(MainScreen):
             await edit(self, mine, self._mine, self._save)
             await self.read()
 
-    async def _save(self, changes: UserChanges, *, seen: UserChanges) -> Done | Denied:
+    async def _save(self, changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
         return await self.app.propose(directory.edit_own, changes, seen=seen)
 
     async def _mine(self) -> UserDetail | None:

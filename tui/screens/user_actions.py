@@ -7,10 +7,10 @@ from textual.binding import Binding, BindingType
 
 from data.operations import credentials, directory, granting, people, practices, two_factor
 from data.operations.credentials import OneTimePassword
-from data.operations.directory import UserChanges
+from data.operations.directory import Edited, UserChanges
 from data.operations.people import KeyRow, UserDetail
 from data.operations.remembered import NOTHING_REMEMBERED, Remembered
-from data.operations.results import Denied, Done
+from data.operations.results import Denied
 from data.rules.facts import Role
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -74,8 +74,7 @@ class UserActionsScreen(MainScreen):
         """Remove factors and codes, keep the flag."""
         user = await self.agreed(consequences.clear)
         if user is not None:
-            if await self.app.perform(two_factor.clear_two_factor, user.name):
-                await self._offer_one_time_password(user)
+            await self._clear(user)
             await self.read()
 
     @working
@@ -125,10 +124,13 @@ class UserActionsScreen(MainScreen):
         if user is not None:
             name = user.name
 
-            async def save(changes: UserChanges, *, seen: UserChanges) -> Done | Denied:
+            async def save(changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
                 return await self.app.propose(directory.edit_user, name, changes, seen=seen)
 
-            await edit(self, user, self.look_up, save)
+            saved = await edit(self, user, self.look_up, save)
+            if saved is not None and saved.offers_clearing:
+                await self.read()
+                await self._offer_clearing(user, saved)
             await self.read()
 
     @working
@@ -185,6 +187,17 @@ class UserActionsScreen(MainScreen):
                 ShownOnceDialog(f"One-time password of {name}", result.message, result.password)
             )
             self.app.say(result.message, Tone.DONE)
+
+    async def _offer_clearing(self, user: UserDetail, saved: Edited) -> None:
+        """Offer to clear what was set up before an address or number was changed."""
+        question = consequences.clear_too(user, saved.message)
+        if await self.app.push_screen_wait(ConfirmDialog(question)):
+            await self._clear(user)
+
+    async def _clear(self, user: UserDetail) -> None:
+        """Remove factors and codes, and offer a new password beside it."""
+        if await self.app.perform(two_factor.clear_two_factor, user.name):
+            await self._offer_one_time_password(user)
 
     async def _offer_one_time_password(self, user: UserDetail) -> None:
         """Offer a new password beside the clearing, to those who can give one."""
@@ -270,7 +283,7 @@ async def edit(
     user: UserDetail,
     look_up: Callable[[], Awaitable[UserDetail | None]],
     save: "Save",
-) -> None:
+) -> Edited | None:
     """Ask for the fields of a user until they are saved or the form is left.
 
     After a refusal the form shows what is true now, but for the fields that were typed in.
@@ -287,17 +300,17 @@ async def edit(
             FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault)
         )
         if answer is None:
-            return
+            return None
         changes = [new if new != old else None for new, old in zip(answer, shown, strict=True)]
         seen = UserChanges(user.email, user.full_name, user.phone or "")
         result = await save(UserChanges(*changes), seen=seen)
         if not isinstance(result, Denied):
             screen.app.settle(result)
-            return
+            return result
         fault = result.message
         present = await look_up()
         if present is None:
-            return
+            return None
         user, shown = present, _fields(present)
         typed = tuple(old if new is None else new for new, old in zip(changes, shown, strict=True))
 
@@ -305,7 +318,7 @@ async def edit(
 class Save(Protocol):
     """Saves what was typed into the form of a user, unless that changed since it was shown."""
 
-    async def __call__(self, changes: UserChanges, *, seen: UserChanges) -> Done | Denied:
+    async def __call__(self, changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
         """Save; a denial says what is wrong."""
 
 
