@@ -15,6 +15,7 @@ from asyncssh.packet import PacketDecodeError, SSHPacket, String
 from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 
 from sshserver.auth import Verdict
+from sshserver.limits import Limits
 
 _VERSION: Final = "2.24.1"
 _SHADOWED: Final = {
@@ -24,7 +25,14 @@ _SHADOWED: Final = {
     "reload_config": ["self"],
     "pause_writing": ["self"],
     "resume_writing": ["self"],
+    "data_received": ["self", "data", "datatype"],
+    "_finish_recv_packet": ["self", "pkttype", "seq", "_task", "is_async"],
 }
+_ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
+_FIRST_BYTES: Final = b"SSH-"
+"""A client speaks first and says nothing before this (RFC 4253 section 4.2)."""
+_INFO_RESPONSE: Final = 61
+"""Of RFC 4256."""
 _RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
 """The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
 
@@ -45,8 +53,18 @@ class Hooks(Protocol):
         """Judge a public key; `verify` checks the signature and is None for an unsigned probe."""
         ...
 
-    def refused(self) -> None:
-        """A failure has been sent."""
+    def refused(self, *, partial: bool) -> None:
+        """A failure has been sent, or a partial success."""
+
+    def takes(self, received: int, waiting: int, unsent: int) -> bool:
+        """Judge so many bytes more, when so many wait to be looked at and so many to be sent."""
+        ...
+
+    def answered(self) -> None:
+        """An answer to a question has come, whether or not one was asked."""
+
+    def speaks_no_ssh(self) -> None:
+        """The client does not begin as an SSH client does."""
 
     def congested(self) -> None:
         """The socket takes no more for the moment."""
@@ -71,15 +89,34 @@ def check() -> None:
         raise ShimError("asyncssh has changed: _process_env_request")
 
 
-def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, packet_bytes: int) -> None:
+def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limits) -> None:
     """Put `hooks` in charge of a connection; to be called from `connection_made`.
 
-    `packet_bytes` bounds the packets that are taken before a channel is open.
+    The packets that are taken before a channel is open are bounded, and what is read at a time.
 
     Raises:
         ShimError: when asyncssh is not the one this was written for.
     """
     check()
+    private = cast("Any", connection)
+    missing = any(not hasattr(private, name) for name in _ATTRIBUTES)
+    if missing or private._max_recv_pktlen < limits.packet_bytes:  # noqa: SLF001
+        raise ShimError("asyncssh has changed: the connection's attributes")
+    _judge_success(connection, hooks)
+    _judge_keys(connection, hooks)
+    _judge_input(connection, hooks)
+
+    async def reload_config() -> None:
+        """Keep the options as they are: no setting of ours depends on the user's name."""
+
+    private.reload_config = reload_config
+    private.pause_writing = hooks.congested
+    private.resume_writing = hooks.relieved
+    private._max_recv_pktlen = limits.packet_bytes  # noqa: SLF001
+    private._transport.max_size = limits.read_bytes  # noqa: SLF001 - asyncio's, which takes turns by it.
+
+
+def _judge_success(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
     private = cast("Any", connection)
     succeed = connection.send_userauth_success
     fail = connection.send_userauth_failure
@@ -97,7 +134,14 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, packet_bytes
         fail(partial_success)
         # Some clients (paramiko) ask for the service again before each method, as sshd lets them.
         private._next_service = b"ssh-userauth"  # noqa: SLF001
-        hooks.refused()
+        hooks.refused(partial=partial_success)
+
+    private.send_userauth_success = send_userauth_success
+    private.send_userauth_failure = send_userauth_failure
+
+
+def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+    private = cast("Any", connection)
 
     async def validate_public_key(_username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
         key = _decode(key_data)
@@ -105,18 +149,37 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, packet_bytes
             return await hooks.key_offered(key, None)
         return await hooks.key_offered(key, lambda: _verify(private, key, msg, signature))
 
-    async def reload_config() -> None:
-        """Keep the options as they are: no setting of ours depends on the user's name."""
-
-    private.send_userauth_success = send_userauth_success
-    private.send_userauth_failure = send_userauth_failure
     private.validate_public_key = validate_public_key
-    private.reload_config = reload_config
-    private.pause_writing = hooks.congested
-    private.resume_writing = hooks.relieved
-    if not hasattr(private, "_next_service") or private._max_recv_pktlen < packet_bytes:  # noqa: SLF001
-        raise ShimError("asyncssh has changed: the connection's attributes")
-    private._max_recv_pktlen = packet_bytes  # noqa: SLF001
+
+
+def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+    private = cast("Any", connection)
+    receive = connection.data_received
+    finish = private._finish_recv_packet  # noqa: SLF001
+
+    def data_received(data: bytes, datatype: int | None = None) -> None:
+        transport, waiting = private._transport, private._inpbuf  # noqa: SLF001
+        if transport is None:
+            return
+        spoken = private._client_version or (waiting + data)[: len(_FIRST_BYTES)]  # noqa: SLF001
+        if not spoken.startswith(_FIRST_BYTES[: len(spoken)]):
+            hooks.speaks_no_ssh()
+        elif hooks.takes(len(data), len(waiting), transport.get_write_buffer_size()):
+            receive(data, datatype)
+
+    def finish_packet(pkttype: int, *args: Any, **kwargs: Any) -> None:
+        # Of answers that come together asyncssh judges the last alone, without a word about the others.
+        if pkttype == _INFO_RESPONSE:
+            hooks.answered()
+        finish(pkttype, *args, **kwargs)
+
+    private.data_received = data_received
+    private._finish_recv_packet = finish_packet  # noqa: SLF001
+
+
+def look_no_further(connection: asyncssh.SSHServerConnection) -> None:
+    """Drop what was received and not looked at: of a connection that is closed, asyncssh would go on."""
+    cast("Any", connection)._inpbuf = b""  # noqa: SLF001
 
 
 def limit_environment(

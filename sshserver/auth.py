@@ -132,6 +132,22 @@ class Conversation:
         return isinstance(self._stage, _CodeOutstanding | _In)
 
     @property
+    def user_id(self) -> int | None:
+        """Whose first factor was proven, or None."""
+        match self._stage:
+            case _CodeOutstanding(attempt):
+                return attempt.user_id
+            case _In(session):
+                return session.user_id
+            case _:
+                return None
+
+    @property
+    def answers_wanted(self) -> int:
+        """How many answers the last question wants; being told why one is turned away wants none."""
+        return 0 if isinstance(self._stage, _Away) else 1
+
+    @property
     def session(self) -> Session | None:
         """The session that both factors opened, or None."""
         return self._stage.session if isinstance(self._stage, _In) else None

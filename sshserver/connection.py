@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import asyncssh
@@ -14,56 +13,35 @@ from data.operations.admission import Admitted
 from data.operations.first_factor import Candidate, FirstFactorResult
 from data.operations.second_factor import CodeResult, SendResult
 from data.rules.addresses import source_of
+from data.rules.misuse import Misuse
 from data.rules.publickeys import ALGORITHMS
 from sshserver import _asyncssh_shim, crash
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, SendCode, Verdict
-from sshserver.gate import Gate
+from sshserver.forwarding import ForwardsNothing
+from sshserver.house import House
 from sshserver.idle import IdleWatch
-from sshserver.limits import Limits, Lobby, Tally
-from sshserver.session import AppFactory, AppSession
+from sshserver.session import AppSession
 
 _log = logging.getLogger("twofold.ssh")
 _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
 _Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
+_BAD_ANSWER: Final = "An answer came that was not asked for."
 _TOO_MANY_FAILURES: Final = "Too many authentication failures."
+_ENDS: Final = (asyncssh.DisconnectError, OSError, asyncio.CancelledError)
+"""How connections end beside misuse; what is not among them came up while a packet was looked at."""
+_VIOLATIONS: Final = (
+    asyncssh.ProtocolError,
+    asyncssh.ProtocolNotSupported,
+    asyncssh.MACError,
+    asyncssh.CompressionError,
+    asyncssh.KeyExchangeFailed,
+    asyncssh.IllegalUserName,
+    asyncssh.ServiceNotAvailable,
+)
 
 
-@dataclass(slots=True)
-class House:
-    """What the connections of one server share."""
-
-    gate: Gate
-    make_app: AppFactory
-    limits: Limits
-    lobby: Lobby = field(init=False)
-    sessions: Tally = field(init=False)
-    judgements: Tally = field(init=False)
-    connections: set["Connection"] = field(default_factory=set)
-    work: set[asyncio.Task[Any]] = field(default_factory=set)
-    """Data operations under way; they outlive the connections that asked for them."""
-
-    def __post_init__(self) -> None:
-        self.lobby = Lobby(self.limits)
-        self.sessions = Tally(self.limits.sessions_per_user)
-        self.judgements = Tally(self.limits.judgements_per_source)
-
-    def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
-        """Run `work` to its end, whoever stops waiting for it."""
-        task = asyncio.get_running_loop().create_task(work)
-        self.work.add(task)
-        task.add_done_callback(self.work.discard)
-        return task
-
-    async def end_session(self, session_id: int) -> None:
-        """Record the end of a session; a database that fails is logged, nobody waits for it."""
-        try:
-            await self.gate.end_session(session_id)
-        except Exception as error:  # noqa: BLE001 - nobody is left to be told.
-            crash.report(error, "Ending a session")
-
-
-class Connection(asyncssh.SSHServer):
+class Connection(ForwardsNothing):
     """The server's side of one connection."""
 
     def __init__(self, house: House) -> None:
@@ -78,8 +56,12 @@ class Connection(asyncssh.SSHServer):
         self._deadline: asyncio.TimerHandle | None = None
         self._first_deadline = 0.0
         self._busy = False
+        self._asked = False
+        self._judged = False
         self._idle: IdleWatch | None = None
         self._gone = asyncio.Event()
+        self._received = 0
+        self._audited: set[Misuse] = set()
         self.sessions: set[AppSession] = set()
         """The sessions of this connection's channels."""
 
@@ -88,7 +70,7 @@ class Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Put the conversation in charge before anything is read, and start the clock."""
         try:
-            _asyncssh_shim.install(conn, self, self._limits.packet_bytes)
+            _asyncssh_shim.install(conn, self, self._limits)
         except BaseException:
             conn.abort()
             raise
@@ -100,7 +82,8 @@ class Connection(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind; a session that was opened ends."""
-        del exc
+        if isinstance(exc, _VIOLATIONS) or (exc is not None and not isinstance(exc, _ENDS)):
+            self.misused(Misuse.PROTOCOL)
         self._ssh = None
         self._gone.set()
         self._leave_lobby()
@@ -109,6 +92,34 @@ class Connection(asyncssh.SSHServer):
             self._idle.stop()
         if (session := self._conversation.session) is not None:
             self._house.start(self._house.end_session(session.id))
+
+    def misused(self, what: Misuse) -> None:
+        """Count a misuse, and have it audited once where the first factor says of whom."""
+        self._house.misuses[what] += 1
+        user_id = self._conversation.user_id
+        if user_id is not None and what not in self._audited:
+            self._audited.add(what)
+            self._house.start(self._house.record_misuse(user_id, self._address, what))
+
+    def speaks_no_ssh(self) -> None:
+        """Close what some other protocol has opened."""
+        self.misused(Misuse.PROTOCOL)
+        self.abort()
+
+    def takes(self, received: int, waiting: int, unsent: int) -> bool:
+        """Take what a client sends as long as it is bounded: all of it before admission, what waits after."""
+        self._received += received
+        if self.is_admitted:
+            fits = waiting <= self._limits.received_bytes and unsent <= self._limits.unsent_bytes
+        else:
+            fits = self._received <= self._limits.sign_in_bytes
+        if not fits:
+            self._flooded()
+        return fits
+
+    def _flooded(self) -> None:
+        self.misused(Misuse.FLOOD)
+        self.abort()
 
     def congested(self) -> None:
         """Draw nothing while the socket is full."""
@@ -123,11 +134,13 @@ class Connection(asyncssh.SSHServer):
     def disconnect(self, reason: str) -> None:
         """Say why, and close the connection."""
         if self._ssh is not None:
+            _asyncssh_shim.look_no_further(self._ssh)
             self._ssh.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
 
     def abort(self) -> None:
         """Close the connection without a word, whatever is still to be sent."""
         if self._ssh is not None:
+            _asyncssh_shim.look_no_further(self._ssh)
             self._ssh.abort()
 
     async def gone(self) -> None:
@@ -155,9 +168,12 @@ class Connection(asyncssh.SSHServer):
     async def begin_auth(self, username: str) -> bool:
         """Take back what was proven, and look the name up. Authentication is always needed."""
         passed = self._conversation.first_factor_passed
+        if passed:
+            self.misused(Misuse.NAME_CHANGED)
         self._end_unused_session()
         self._conversation.begin()
         self._candidate = None
+        self._asked = False
         if passed:
             self._enter_lobby()
         try:
@@ -182,6 +198,7 @@ class Connection(asyncssh.SSHServer):
         """Judge a key: an unsigned probe learns whether it would do, and proves nothing."""
         conversation = self._conversation
         conversation.open_request()
+        self._asked = False
         fingerprint = self._fingerprint_of_known(key)
         candidate = self._candidate
         if fingerprint is None or candidate is None or not conversation.offers_key or conversation.exhausted:
@@ -199,35 +216,56 @@ class Connection(asyncssh.SSHServer):
         """Begin an exchange; without a name there is nobody to ask."""
         del username, lang, submethods
         reply = self._conversation.open_exchange()
+        self._asked = False
         if self._candidate is None or (self._busy and isinstance(reply, SendCode)):
             return False
-        return _challenge(await self._carry_out(reply))
+        return self._ask(await self._carry_out(reply))
 
     async def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> _Challenge:
         """Have the answers judged and ask the next question."""
         del username
+        if len(responses) != self._conversation.answers_wanted:
+            self.misused(Misuse.BAD_ANSWER)
         if self._busy or self._candidate is None:
-            return _challenge(self._conversation.count_wrong_answer())
+            return self._ask(self._conversation.count_wrong_answer())
         match self._conversation.answer(list(responses)):
             case CheckPassword(password):
                 if not self._house.judgements.take(source_of(self._address)):
-                    return _challenge(self._conversation.count_wrong_answer())
+                    return self._ask(self._conversation.count_wrong_answer())
                 proof = self._prove_password(self._candidate, password)
-                return _challenge(
+                return self._ask(
                     await self._carry_out(await self._judge(proof, self._conversation.take_first_factor))
                 )
             case CheckCode(attempt, answer):
                 judgement = self._house.gate.submit_code(attempt, answer)
-                return _challenge(
+                return self._ask(
                     await self._carry_out(await self._judge(judgement, self._conversation.take_code))
                 )
             case reply:
-                return _challenge(await self._carry_out(reply))
+                return self._ask(await self._carry_out(reply))
 
-    def refused(self) -> None:
+    def answered(self) -> None:
+        """End a connection that answers what was not asked, or twice."""
+        if not self._asked and not self.is_admitted:
+            self._conversation.count_wrong_answer()
+            self.misused(Misuse.BAD_ANSWER)
+            self.disconnect(_BAD_ANSWER)
+        self._asked = False
+
+    def _ask(self, reply: Ask | Reply) -> _Challenge:
+        challenge = _challenge(reply)
+        self._asked = not isinstance(challenge, bool)
+        self._judged = not self._asked
+        return challenge
+
+    def refused(self, *, partial: bool) -> None:
         """End the connection after a failure that was one too many, or that undid an admission."""
+        if self._conversation.first_factor_passed and not partial and not self._judged:
+            self.misused(Misuse.NOT_OFFERED)
+        self._judged = False
         self._conversation.count_refusal()
         if self._conversation.exhausted or self.is_admitted:
+            self.misused(Misuse.FAILURES)
             self.disconnect(_TOO_MANY_FAILURES)
 
     def auth_completed(self) -> None:
@@ -331,18 +369,22 @@ class Connection(asyncssh.SSHServer):
 
     def _out_of_time(self) -> None:
         self._deadline = None
+        self.misused(Misuse.LATE)
         self.disconnect("The time to sign in is over.")
 
     def _make_room(self) -> None:
-        if self._ssh is not None:
-            self._ssh.abort()
+        self.misused(Misuse.CROWD)
+        self.abort()
 
     # Channels.
 
     def session_requested(self) -> AppSession | bool:
         """Open a channel for whoever was admitted."""
         admission = self._conversation.session
-        if admission is None or len(self.sessions) >= self._limits.sessions_per_connection:
+        if admission is None:
+            return False
+        if len(self.sessions) >= self._limits.sessions_per_connection:
+            self.misused(Misuse.CHANNELS)
             return False
         user_id = admission.user_id
 
@@ -354,7 +396,12 @@ class Connection(asyncssh.SSHServer):
                 self._watch_idle()
 
         session = AppSession(
-            admission, self._house.make_app, self._limits, lambda: self._house.sessions.take(user_id), ended
+            admission,
+            self._house.make_app,
+            self._limits,
+            claim=lambda: self._house.sessions.take(user_id),
+            on_flood=self._flooded,
+            on_end=ended,
         )
         self.sessions.add(session)
         return session

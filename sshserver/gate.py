@@ -7,8 +7,11 @@ from data.delivery.carriers import Carriers
 from data.operations import first_factor, second_factor, sessions
 from data.operations.admission import Attempt, Origin
 from data.operations.first_factor import Candidate, FirstFactorResult
+from data.operations.misuse import record_misuse
 from data.operations.second_factor import CodeResult, SendResult
+from data.rules.addresses import normalise
 from data.rules.facts import Application, Method
+from data.rules.misuse import Misuse
 from data.store import Store
 
 
@@ -37,6 +40,10 @@ class Gate(Protocol):
 
     async def end_session(self, session_id: int) -> None:
         """Record that a session ended."""
+        ...
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        """Record what a connection did that has passed this user's first factor."""
         ...
 
 
@@ -71,3 +78,7 @@ class StoreGate:
     async def end_session(self, session_id: int) -> None:
         """Record that a session ended."""
         await self._store.run(sessions.end_session, session_id)
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        """Record a misuse in the audit log."""
+        await self._store.run(record_misuse, user_id, Origin(Application.SSH, normalise(address)), what)

@@ -45,11 +45,22 @@ class Limits:
     drain_seconds: float = 5.0
     """How long sessions that were told to end may take before they are cut off."""
 
+    sign_in_bytes: int = 131072
+    """All that is taken of a connection before both factors are proven."""
+    received_bytes: int = 1048576
+    """What waits to be looked at; every channel's window fits in it."""
+    unsent_bytes: int = 16777216
+    """What waits to be sent to a client that does not read."""
+    read_bytes: int = 32768
+    """What is read of one connection before another one has its turn."""
+
     rsa_min_bits: int = RSA_MIN_BITS
     packet_bytes: int = 65536
     """The largest packet taken; RFC 4253 section 6.1 asks for 35000."""
 
     environment_variables: int = 16
+    environment_requests: int = 256
+    """Environment variables that a channel may offer; an honest client sends a dozen."""
     environment_bytes: int = 64
     """The longest value of an environment variable that is kept."""
     min_columns: int = 20

@@ -19,6 +19,7 @@ from data.operations.first_factor import Candidate, CodeNeeded, FirstFactorRejec
 from data.operations.second_factor import CodeResult, SendResult
 from data.operations.sending import NotSent
 from data.rules.facts import Application, FirstFactor, Method
+from data.rules.misuse import Misuse
 from data.rules.policy import SignedIn
 from sshserver.auth import CODE_PROMPT, PASSWORD_PROMPT
 from sshserver.gate import Gate
@@ -89,6 +90,9 @@ class _StubGate:
 
     async def end_session(self, session_id: int) -> None:
         del session_id
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        del user_id, address, what
 
     def _needs_code(self, factor: FirstFactor) -> CodeNeeded:
         return CodeNeeded(Attempt(1, _USER, self._origin, factor, ""))

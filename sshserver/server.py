@@ -12,10 +12,12 @@ from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
 from data.operations import clock
+from data.rules.misuse import Misuse
 from data.store import Store
 from sshserver import _asyncssh_shim, clockwatch, crash, selftest
-from sshserver.connection import Connection, House
+from sshserver.connection import Connection
 from sshserver.gate import Gate, StoreGate
+from sshserver.house import House
 from sshserver.limits import Limits
 from sshserver.session import AppFactory
 from sshserver.sweep import SWEEP_SECONDS, sweep
@@ -80,6 +82,11 @@ class Server:
     def session_count(self) -> int:
         """How many channels there are."""
         return sum(len(connection.sessions) for connection in self._house.connections)
+
+    @property
+    def misuses(self) -> dict[Misuse, int]:
+        """How often each kind of misuse was refused so far."""
+        return dict(self._house.misuses)
 
     def session_ids(self) -> set[int]:
         """Return the numbers of the sessions that the connections were admitted to."""

@@ -42,21 +42,26 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         admission: Session,
         make_app: AppFactory,
         limits: Limits,
+        *,
         claim: Callable[[], bool],
+        on_flood: Callable[[], None],
         on_end: Callable[["AppSession"], None],
     ) -> None:
         """Serve `make_app`'s app to whom `admission` names.
 
-        `claim` counts the session as one of its user's and says whether there is room; `on_end` is
-        called once, with this session and whether or not it ever started, when its channel is gone.
+        `claim` counts the session as one of its user's and says whether there is room; `on_flood` is
+        called when its client offers more than any honest one; `on_end` once, with this session and
+        whether or not it ever started, when its channel is gone.
         """
         self._admission = admission
         self._make_app = make_app
         self._limits = limits
         self._claim = claim
+        self._on_flood = on_flood
         self._on_end = on_end
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._environment: dict[str, str] = {}
+        self._variables_offered = 0
         self._term: str | None = None
         self._size = (0, 0)
         self._refusal: str | None = None
@@ -80,9 +85,16 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: "asyncssh.SSHServerChannel[bytes]") -> None:
         """Take the channel."""
         self._channel = chan
-        self._environment = limit_environment(chan, partial(keeps_variable, limits=self._limits))
+        self._environment = limit_environment(chan, self._keeps_variable)
         high = self._limits.write_buffer_bytes
         chan.set_write_buffer_limits(high, high // 8)
+
+    def _keeps_variable(self, name: str, value: str, kept: int) -> bool:
+        self._variables_offered += 1
+        if self._variables_offered > self._limits.environment_requests:
+            self._on_flood()
+            return False
+        return keeps_variable(name, value, kept, self._limits)
 
     def pty_requested(
         self, term_type: str, term_size: tuple[int, int, int, int], _term_modes: Mapping[int, int]

@@ -55,6 +55,7 @@ class Event(StrEnum):
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
     NOTICE_ABANDONED = "notice.abandoned"
+    MISUSED = "connection.misused"
 
 
 _SENTENCES: dict[Event, str] = {
@@ -106,6 +107,7 @@ _SENTENCES: dict[Event, str] = {
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
+    Event.MISUSED: "Refused: {what}",
 }
 
 

@@ -12,6 +12,7 @@ from data.operations.first_factor import Candidate, CodeNeeded, FirstFactorRejec
 from data.operations.second_factor import CodeResult, SendResult
 from data.operations.sending import CodeSent
 from data.rules.facts import Application, FirstFactor, Method
+from data.rules.misuse import Misuse
 from data.rules.policy import SignedIn
 
 PASSWORD = "the right password"
@@ -35,6 +36,7 @@ class FakeGate:
     methods: tuple[Method, ...] = (Method.APP,)
     opened: list[int] = field(default_factory=list)
     ended: list[int] = field(default_factory=list)
+    misuses: list[Misuse] = field(default_factory=list)
 
     async def find(self, username: str, address: str) -> Candidate:
         self.found.append(username)
@@ -67,6 +69,9 @@ class FakeGate:
 
     async def end_session(self, session_id: int) -> None:
         self.ended.append(session_id)
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        self.misuses.append(what)
 
     def _after_first_factor(self, candidate: Candidate, factor: FirstFactor) -> FirstFactorResult:
         if candidate.username in self.locked:

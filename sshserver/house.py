@@ -1,0 +1,61 @@
+"""What the connections of one server share."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from data.rules.misuse import Misuse
+from sshserver import crash
+from sshserver.gate import Gate
+from sshserver.limits import Limits, Lobby, Tally
+from sshserver.session import AppFactory
+
+if TYPE_CHECKING:
+    from sshserver.connection import Connection
+
+_Outcome = TypeVar("_Outcome")
+
+
+@dataclass(slots=True)
+class House:
+    """What the connections of one server share."""
+
+    gate: Gate
+    make_app: AppFactory
+    limits: Limits
+    lobby: Lobby = field(init=False)
+    sessions: Tally = field(init=False)
+    judgements: Tally = field(init=False)
+    connections: set["Connection"] = field(default_factory=set)
+    misuses: Counter[Misuse] = field(default_factory=Counter)
+    """How often each kind of misuse was refused, whoever did it."""
+    work: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Data operations under way; they outlive the connections that asked for them."""
+
+    def __post_init__(self) -> None:
+        self.lobby = Lobby(self.limits)
+        self.sessions = Tally(self.limits.sessions_per_user)
+        self.judgements = Tally(self.limits.judgements_per_source)
+
+    def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
+        """Run `work` to its end, whoever stops waiting for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.work.add(task)
+        task.add_done_callback(self.work.discard)
+        return task
+
+    async def end_session(self, session_id: int) -> None:
+        """Record the end of a session; a database that fails is logged, nobody waits for it."""
+        try:
+            await self.gate.end_session(session_id)
+        except Exception as error:  # noqa: BLE001 - nobody is left to be told.
+            crash.report(error, "Ending a session")
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        """Have a misuse audited; a database that fails is logged, nobody waits for it."""
+        try:
+            await self.gate.record_misuse(user_id, address, what)
+        except Exception as error:  # noqa: BLE001 - nobody is left to be told.
+            crash.report(error, "Recording a misuse")

@@ -1,0 +1,163 @@
+"""Keys that prove nothing."""
+
+import asyncssh
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.ssh_people import PASSWORD
+from support.ssh_raw import (
+    INFO_REQUEST,
+    PK_OK,
+    USERAUTH_FAILURE,
+    USERAUTH_REQUEST,
+    flag,
+    packet,
+    public_blob,
+    raw_client,
+    text,
+    u32,
+)
+
+from data.rules.misuse import Misuse
+from data.storage import models
+
+
+async def counted_failures(siege) -> int:
+    table = models.FirstFactorFailures
+    return await siege.people.store.read(lambda _tx: sum(row.count for row in table.select()))
+
+
+def signed_request(client, user: str, algorithm: str, key: asyncssh.SSHKey, name: str | None = None) -> bytes:
+    """Sign with a named algorithm, and call it `name`."""
+    head = [text(user), text("ssh-connection"), text("publickey"), flag(True)]
+    body = packet(USERAUTH_REQUEST, *head, text(name or algorithm), text(key.public_data))
+    return body + text(key.sign(text(client.session_id) + body, algorithm.encode()))
+
+
+async def test_an_unsigned_probe_and_a_right_code_open_nothing(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.probe_key("mallory", siege.mallory)
+        await client.expect(PK_OK)
+        client.ask_questions("mallory")
+        assert await client.question() == "Password: "
+        client.answer(siege.code())
+        assert await client.question() == "Password: "
+    assert await counted_failures(siege) == 1
+    assert await siege.people.open_sessions() == 0
+
+
+async def test_the_same_key_twice_is_one_factor(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.sign_with("mallory", siege.mallory)
+        failure = await client.expect(USERAUTH_FAILURE)
+        assert failure[-1] == 0
+        client.ask_questions("mallory")
+        assert await client.question() == "Verification code: "
+    assert siege.running.server.misuses == {Misuse.NOT_OFFERED: 1}
+    await siege.audits(Misuse.NOT_OFFERED)
+
+
+async def test_a_key_and_the_password_are_one_factor(siege):
+    await siege.people.add("both", password=PASSWORD, key=siege.people.keys["mallory"])
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("both", siege.mallory)
+        client.ask_questions("both")
+        assert await client.question() == "Verification code: "
+        client.answer(PASSWORD)
+        assert await client.question() == "Verification code: "
+    assert (await siege.people.user("both")).attempts_left == 6
+
+
+async def test_a_signature_from_another_connection_proves_nothing(siege):
+    async with raw_client(siege.port) as one, raw_client(siege.port) as other:
+        await one.begin()
+        await other.begin()
+        one.session_id = other.session_id
+        one.sign_with("mallory", siege.mallory)
+        assert (await one.expect(USERAUTH_FAILURE))[-1] == 0
+
+
+async def test_a_signature_under_another_users_name_proves_nothing(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.sign_with("bob", siege.mallory)
+        assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
+
+
+@pytest.mark.parametrize("named", ["ssh-rsa", "rsa-sha2-512"])
+async def test_a_signature_with_sha_1_proves_nothing_whatever_it_is_called(siege, named):
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=3072)
+    await siege.people.add("old", password=None, key=key)
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.send(signed_request(client, "old", "ssh-rsa", key, named))
+        assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
+        client.send(signed_request(client, "old", "rsa-sha2-256", key))
+        assert (await client.expect(USERAUTH_FAILURE))[-1] == 1
+
+
+async def test_a_key_of_1024_bits_proves_nothing_even_where_it_got_into_the_database(siege):
+    key = asyncssh.generate_private_key("ssh-rsa", key_size=1024)
+    table = models.PublicKey
+    user = await siege.people.user("mallory")
+    await siege.people.store.run(
+        lambda _tx: table.update(fingerprint=key.get_fingerprint()).where(table.user == user.id).execute()
+    )
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.send(signed_request(client, "mallory", "rsa-sha2-512", key))
+        assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"",
+        text("ssh-ed25519"),
+        text("ssh-ed25519") + text(bytes(5)),
+        text("ssh-ed25519") + u32(0xFFFFFFFF),
+        text("ssh-rsa") + text(b"\x01" * 20_000) + text(b"\x7f" * 40_000),
+        text("ssh-rsa") + text(b"\x00") + text(b"\x00"),
+        text("ecdsa-sha2-nistp256") + text("nistp256") + text(b"\x04" + bytes(64)),
+        text("ssh-dss") + text(b"\x01") * 4,
+        text("no-such-key") + text(bytes(100)),
+        bytes(60_000),
+    ],
+    ids=["empty", "cut off", "short", "4 GB", "huge RSA", "RSA of 0", "no point", "DSA", "unknown", "zeros"],
+)
+async def test_a_malformed_key_is_refused_and_the_next_one_looked_at(siege, blob):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        for signed in ([flag(False)], [flag(True)]):
+            rest = [text(blob)] + ([text(bytes(80))] if signed[0] == flag(True) else [])
+            client.request("mallory", "publickey", *signed, text("ssh-ed25519"), *rest)
+            await client.expect(USERAUTH_FAILURE)
+        await client.pass_key("mallory", siege.mallory)
+
+
+async def test_an_agent_full_of_strange_keys_is_sent_away(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        for _ in range(30):
+            client.probe_key("mallory", Ed25519PrivateKey.generate())
+        assert await client.end() == "Too many authentication failures."
+    assert siege.running.server.misuses == {Misuse.FAILURES: 1}
+
+
+async def test_a_signature_of_the_wrong_length_or_type_proves_nothing(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        head = [flag(True), text("ssh-ed25519"), text(public_blob(siege.mallory))]
+        for signature in (
+            b"",
+            bytes(10),
+            text("ssh-rsa") + text(bytes(64)),
+            text("ssh-ed25519") + text(b"x"),
+        ):
+            client.request("mallory", "publickey", *head, text(signature))
+            assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
+        client.ask_questions("mallory")
+        await client.expect(INFO_REQUEST)

@@ -1,0 +1,206 @@
+"""User names and answers as no honest client sends them."""
+
+import asyncio
+import contextlib
+
+import pytest
+from support.ssh_people import PASSWORD
+from support.ssh_raw import (
+    GLOBAL_REQUEST,
+    INFO_REQUEST,
+    INFO_RESPONSE,
+    USERAUTH_FAILURE,
+    USERAUTH_SUCCESS,
+    Closed,
+    flag,
+    packet,
+    raw_client,
+    text,
+    u32,
+)
+
+from data.rules.misuse import Misuse
+
+
+async def test_a_user_name_changed_and_changed_back_has_to_begin_anew(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.request("bob", "none")
+        await client.expect(USERAUTH_FAILURE)
+        client.ask_questions("mallory")
+        assert await client.question() == "Password: "
+        client.answer(siege.code())
+        assert await client.question() == "Password: "
+    await siege.audits(Misuse.NAME_CHANGED)
+
+
+async def test_another_name_does_not_inherit_what_was_proven(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("bob")
+        assert await client.question() == "Password: "
+
+
+async def test_a_name_changed_while_a_password_is_judged_gets_nothing_of_it(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.ask_questions("bob")
+        await client.question()
+        client.answer(PASSWORD)
+        client.ask_questions("mallory")
+        assert await client.question() == "Password: "
+        client.answer(siege.code())
+        assert await client.question() == "Password: "
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "x" * 1000, "x" * 33, "mallory\0", "../mallory", "mal\u0301lory", "' OR 1=1 --", "\u202e"],
+    ids=["empty", "blank", "1,000 bytes", "33", "NUL", "path", "combining", "SQL", "override"],
+)
+async def test_a_name_that_is_nobodys_proves_nothing_and_is_counted(siege, name):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        with contextlib.suppress(Closed):
+            client.sign_with(name, siege.mallory)
+            await client.expect(USERAUTH_FAILURE)
+            client.ask_questions(name)
+            await client.expect(INFO_REQUEST, USERAUTH_FAILURE)
+            client.answer(PASSWORD)
+            await client.expect(INFO_REQUEST, USERAUTH_FAILURE)
+            for _ in range(100):
+                client.request(name, "none")
+                await client.expect(USERAUTH_FAILURE)
+    assert sum(siege.running.server.misuses.values()) == 1
+    assert await siege.people.open_sessions() == 0
+
+
+@pytest.mark.parametrize("length", [1024, 60_000])
+async def test_a_longer_name_ends_the_connection(siege, length):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.request("x" * length, "none")
+        await client.end()
+    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+
+
+@pytest.mark.parametrize("answers", [[], ["a", "b"], ["x"] * 1000], ids=["none", "two", "1,000"])
+@pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
+async def test_another_number_of_answers_than_was_asked_for_is_refused(siege, proven, answers):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        if proven:
+            await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("mallory")
+        await client.question()
+        client.answer(*answers)
+        await client.expect(USERAUTH_FAILURE)
+    assert siege.running.server.misuses == {Misuse.BAD_ANSWER: 1}
+    if proven:
+        await siege.audits(Misuse.BAD_ANSWER)
+    else:
+        assert "connection.misused" not in [event for event, _ in await siege.audited()]
+
+
+@pytest.mark.parametrize("size", [129, 30_000, 65_000])
+@pytest.mark.parametrize("proven", [False, True], ids=["a password", "a code"])
+async def test_a_huge_answer_is_wrong_and_costs_no_attempt(siege, proven, size):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        if proven:
+            await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("mallory")
+        prompt = await client.question()
+        client.answer("9" * size)
+        assert await client.question() == prompt
+    assert (await siege.people.user("mallory")).attempts_left == 7
+
+
+async def test_an_answer_that_claims_more_than_it_holds_ends_the_connection(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("mallory")
+        await client.question()
+        client.send(packet(INFO_RESPONSE, u32(0xFFFFFFFF), text("123456")))
+        await client.end()
+    await siege.audits(Misuse.PROTOCOL)
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_connection(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.answer(siege.code())
+        await client.end()
+    await siege.audits(Misuse.PROTOCOL)
+
+
+async def test_a_wrong_code_that_is_sent_many_times_at_once_is_judged_once_at_a_time(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("mallory")
+        await client.question()
+        for _ in range(40):
+            client.answer(siege.people.wrong_code())
+        await client.end()
+    assert (await siege.people.user("mallory")).attempts_left >= 1
+    await siege.audits(Misuse.BAD_ANSWER)
+
+
+async def test_a_right_code_that_is_sent_twice_at_once_opens_one_session(siege):
+    code = siege.code()
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("mallory")
+        await client.question()
+        client.answer(code)
+        client.answer(code)
+        await client.end()
+    async with asyncio.timeout(20):
+        while siege.running.server.connection_count or await siege.people.open_sessions():
+            await asyncio.sleep(0.01)
+    admitted = [event for event, _ in await siege.audited() if event == "signin.admitted"]
+    assert len(admitted) <= 1
+
+
+@pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
+async def test_a_client_that_says_itself_that_it_succeeded_is_cut_off(siege, proven):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        if proven:
+            await client.pass_key("mallory", siege.mallory)
+            client.ask_questions("mallory")
+            await client.question()
+        client.send(packet(USERAUTH_SUCCESS))
+        await client.end()
+    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    if proven:
+        await siege.audits(Misuse.PROTOCOL)
+    else:
+        assert "connection.misused" not in [event for event, _ in await siege.audited()]
+
+
+@pytest.mark.parametrize("method", ["none", "password", "hostbased", "gssapi-with-mic", "", "x" * 10_000])
+async def test_a_method_that_is_not_offered_opens_nothing(siege, method):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.request("mallory", method, flag(False), text(PASSWORD))
+        failure = await client.expect(USERAUTH_FAILURE)
+        assert b"publickey,keyboard-interactive" in failure
+        await client.pass_key("mallory", siege.mallory)
+        client.request("mallory", method, flag(False), text(PASSWORD))
+        failure = await client.expect(USERAUTH_FAILURE)
+        assert failure[1:] == text("keyboard-interactive") + flag(False)
+
+
+async def test_a_global_request_before_sign_in_ends_the_connection(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.send(packet(GLOBAL_REQUEST, text("keepalive@openssh.com"), flag(True)))
+        await client.end()
+    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}

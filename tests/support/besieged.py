@@ -1,0 +1,84 @@
+"""A server under attack, and the person who signs in meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncssh
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.ssh_people import SECRET, People
+from support.ssh_raw import ELSEWHERE
+from support.ssh_server import GreetingApp, Running, connect, running_server
+
+from data.rules import totp
+from data.rules.misuse import Misuse
+from data.storage import models
+from sshserver.gate import StoreGate
+from sshserver.limits import Limits
+
+SECONDS = 20
+"""Ten times what others may have to wait."""
+
+
+@dataclass
+class Besieged:
+    """A running server with two people: `mallory` has a key and a code and is hostile, `bob` wants in."""
+
+    people: People
+    running: Running
+    mallory: Ed25519PrivateKey
+    bob: asyncssh.SSHKey
+
+    @property
+    def port(self) -> int:
+        return self.running.port
+
+    def code(self) -> str:
+        """The code of this moment, which moves on so that each is new."""
+        self.people.clock.forward(60)
+        return totp.code_at(SECRET, totp.step_at(self.people.clock.now))
+
+    async def still_serves(self) -> None:
+        """Bob signs in from elsewhere, sees his screen and leaves."""
+        async with asyncio.timeout(SECONDS):
+            connection, _ = await connect(
+                self.port, "bob", [self.code()], keys=[self.bob], local_addr=(ELSEWHERE, 0)
+            )
+            async with connection:
+                process = await connection.create_process(term_type="xterm", term_size=(80, 24))
+                seen = ""
+                while "Hello bob" not in seen:
+                    seen += str(await process.stdout.read(65536))
+                process.stdin.write("q")
+                assert (await process.wait()).exit_status == 0
+
+    async def audits(self, what: Misuse, user: str = "mallory") -> None:
+        """Wait until the audit log says what a user's connection did."""
+        async with asyncio.timeout(SECONDS):
+            while not any(what.value in detail for _, detail in await self.audited(user)):
+                await asyncio.sleep(0.01)
+
+    async def audited(self, user: str = "mallory") -> list[tuple[str, str]]:
+        """The audit rows of a user: event and detail, in order."""
+        table = models.AuditEntry
+        return await self.people.store.read(
+            lambda _tx: [
+                (row.event, row.detail) for row in table.select().where(table.user == user).order_by(table.id)
+            ]
+        )
+
+
+@asynccontextmanager
+async def besieged(
+    people: People, limits: Limits | None = None, app_class: type[Any] = GreetingApp
+) -> AsyncIterator[Besieged]:
+    """Serve the people of a store, into which the two are put the first time."""
+    if "bob" not in people.keys:
+        await people.add_with_key("bob")
+        await people.add_with_key("mallory")
+    mallory = people.keys["mallory"].pyca_key
+    assert isinstance(mallory, Ed25519PrivateKey)
+    async with running_server(StoreGate(people.store), limits, app_class) as running:
+        yield Besieged(people, running, mallory, people.keys["bob"])
