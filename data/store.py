@@ -40,7 +40,8 @@ class StoreUnavailableError(Exception):
 class Services:
     """What operations need beside the database; made once, in the composition root.
 
-    `sends` names the methods that the settings know a carrier for.
+    `sends` names the methods that the settings know a carrier for, and `sms_number` is the number that
+    text messages to this installation reach, where it has one.
     """
 
     clock: Clock
@@ -48,6 +49,7 @@ class Services:
     hasher: Hasher
     issuer: str = "Twofold"
     sends: frozenset[Method] = frozenset()
+    sms_number: str | None = None
     codes_per_day: int = PER_DAY
     random_bytes: RandomBytes = secrets.token_bytes
     recovery_hasher: Hasher = field(default_factory=lambda: Hasher(RECOVERY_COST))

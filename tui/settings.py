@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.delivery.carriers import Carriers, Command, Security, Smtp
-from data.rules.names import fold_email
+from data.rules.names import fold_email, fold_phone
 from data.rules.sending import PER_DAY
 from data.rules.text import safe
 from data.rules.totp import ISSUER_LIMIT
@@ -63,6 +63,14 @@ _SETTINGS = (
         'The program that sends text messages, such as ["gammu-smsd-inject", "TEXT", "{to}"]. It gets the\n'
         "# number in the place of {to}, the text on its standard input, and no shell; empty for none.",
     ),
+    _Setting(
+        "sms",
+        "number",
+        "",
+        'The number that text messages to you reach, such as "+49 30 1234567": people can then\n'
+        "# send a code from their phone instead of typing its number. Empty for none; how messages come in\n"
+        "# says: twofold sms received --help",
+    ),
     _Setting("sending", "codes_per_day", PER_DAY, "Codes sent within a day, by all methods together."),
     _Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes.", 1, 100),
     _Setting("passwords", "argon2_memory_kib", _COST.memory, "Memory in KiB.", 8_192, 4_194_304),
@@ -94,6 +102,7 @@ class Settings:
     limits: Limits
     log_level: str
     carriers: Carriers
+    sms_number: str | None
     codes_per_day: int
 
 
@@ -204,6 +213,22 @@ def _command(path: Path, values: dict[tuple[str, str], Value]) -> Command | None
     return Command(arguments)
 
 
+def _sms_number(path: Path, values: dict[tuple[str, str], Value]) -> str | None:
+    given = str(values["sms", "number"])
+    if not given:
+        return None
+    number = fold_phone(given)
+    if number is None:
+        raise HomeError(
+            f'{path}: number in [sms] is to be a phone number with its country: "+49 30 1234567".'
+        )
+    if not values["sms", "send_command"]:
+        raise HomeError(
+            f"{path}: number in [sms] needs send_command beside it, which sends the codes at sign-in."
+        )
+    return number
+
+
 def _first_line(path: Path, file: Path) -> str:
     try:
         return file.read_text("utf-8").partition("\n")[0]
@@ -230,5 +255,6 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
         limits=Limits(**{key: value for key, value in limits.items() if key in known}),
         log_level=str(values["log", "level"]),
         carriers=Carriers(_smtp(path, values), _command(path, values)),
+        sms_number=_sms_number(path, values),
         codes_per_day=_number(values["sending", "codes_per_day"]),
     )

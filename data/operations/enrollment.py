@@ -27,7 +27,7 @@ NOT_AVAILABLE = "Two-factor authentication is not available: a security administ
 
 _SET_UP_ALREADY = "Two-factor authentication is set up already. Sign in again."
 _RECOVERY_CODE_FIRST = "One of your recovery codes is asked first. Sign in again."
-_WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
+WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
 """Steps at which a restricted session may still be in the wizard: the policy or another session can
 have changed what is asked since it was opened."""
 
@@ -70,12 +70,31 @@ class PendingDestination:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingMessage:
+    """A code that the user is to send to `number` by text message. It lives in the wizard.
+
+    Only its keyed hash is stored, so that another process can tell whom a message is from.
+    """
+
+    session_id: int
+    begun_at: datetime
+    replaces: int | None
+    number: str
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WizardChoice:
-    """The methods that can be set up now, and those of them that the user has already."""
+    """The methods that can be set up now, and those of them that the user has already.
+
+    `sms_number` is where a message can be sent instead of typing one's number; None where that is
+    not set up.
+    """
 
     because: str
     methods: tuple[Method, ...]
     present: tuple[Method, ...]
+    sms_number: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +129,27 @@ class NewRecoveryCodes:
 
 def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
     """Read which methods the wizard can offer; e-mail is offered to the address on the profile."""
-    me = own(tx, actor, restricted=_WIZARD_STEPS)
+    me = own(tx, actor, restricted=WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
-    if refusal := _barred(me):
+    if refusal := barred(me):
         return refusal
     on = tuple(method for method in Method if method in me.policy.methods)
-    return WizardChoice(_because(me), on, methods_of(me.user))
+    return WizardChoice(_because(me), on, methods_of(me.user), tx.services.sms_number)
 
 
 def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
     """Make a secret to show; nothing is stored until it is confirmed with a code."""
-    me = _in_wizard(tx, actor, Method.APP)
+    me = in_wizard(tx, actor, Method.APP)
     if not isinstance(me, ActingUser):
         return me
-    present = factor_of(me.user.id, Method.APP)
     secret = totp.encode_secret(tx.services.random_bytes(totp.SECRET_BYTES))
     return PendingApp(
         session_id=me.session.id,
         begun_at=tx.now,
-        replaces=_identity(present),
+        replaces=identity(me.user.id, Method.APP),
         account=me.user.account.name,
         because=_because(me),
         secret=secret,
@@ -146,7 +164,7 @@ def confirm_app(
 
     A wizard that was open while another one was confirmed ends here: what it would replace is gone.
     """
-    me = _still_in_wizard(tx, actor, Method.APP, pending)
+    me = still_in_wizard(tx, actor, Method.APP, pending)
     if not isinstance(me, ActingUser):
         return me
     present = factor_of(me.user.id, Method.APP)
@@ -166,26 +184,24 @@ def confirm_app(
 
 def begin_email(tx: Tx, actor: Actor) -> PendingDestination | RefusedOrStale:
     """Begin to prove the address on the profile; `send_enrolment_code` sends the codes for it."""
-    me = _in_wizard(tx, actor, Method.EMAIL)
+    me = in_wizard(tx, actor, Method.EMAIL)
     return _pending(tx, me, Method.EMAIL, me.user.email) if isinstance(me, ActingUser) else me
 
 
 def begin_sms(tx: Tx, actor: Actor, number: str) -> PendingDestination | RefusedOrStale:
     """Begin to prove a phone number that the user typed."""
-    me = _in_wizard(tx, actor, Method.SMS)
+    me = in_wizard(tx, actor, Method.SMS)
     if not isinstance(me, ActingUser):
         return me
     folded = fold_phone(number)
     if folded is None:
         return Denied(PHONE_RULE)
-    table = models.User
-    shared = table.select().where((table.phone == folded) & (table.id != me.user.id)).exists()
-    return replace(_pending(tx, me, Method.SMS, folded), shared=shared)
+    return replace(_pending(tx, me, Method.SMS, folded), shared=is_shared(me, folded))
 
 
 def send_enrolment_code(tx: Tx, actor: Actor, pending: PendingDestination) -> CodeToSend | NotSent | Refused:
     """Make a code to be sent to the destination that is being set up."""
-    me = _still_in_wizard(tx, actor, pending.method, pending)
+    me = still_in_wizard(tx, actor, pending.method, pending)
     if not isinstance(me, ActingUser):
         return me
     asker = sending.Asker(me.acting.application, me.acting.address)
@@ -196,13 +212,13 @@ def confirm_sent(
     tx: Tx, actor: Actor, pending: PendingDestination, code: str
 ) -> Enrolled | EnrolmentCodeWrong | Refused:
     """Activate a destination by a code that was sent there."""
-    me = _still_in_wizard(tx, actor, pending.method, pending)
+    me = still_in_wizard(tx, actor, pending.method, pending)
     if not isinstance(me, ActingUser):
         return me
     digits = "".join(code.split())
     if not sending.prove_destination(tx, me.user.id, pending.method, pending.destination, digits):
         return EnrolmentCodeWrong(None)
-    return _activate(tx, me, pending.method, pending.destination)
+    return activate(tx, me, pending.method, pending.destination)
 
 
 def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
@@ -283,8 +299,16 @@ def remove_factors(user_id: int, *, lost: bool) -> None:
     models.Session.update(code_proven=False).where(models.Session.user == user_id).execute()
 
 
-def _identity(factor: models.Factor | None) -> int | None:
+def is_shared(me: ActingUser, number: str) -> bool:
+    """Whether another user of the account has this number too."""
+    table = models.User
+    same = (table.account == me.user.account_id) & (table.phone == number) & (table.id != me.user.id)
+    return table.select().where(same).exists()
+
+
+def identity(user_id: int, method: Method) -> int | None:
     """Return a number that no other factor has: unlike the row's id, which a database may give again."""
+    factor = factor_of(user_id, method)
     if factor is None:
         return None
     at = models.microseconds(factor.confirmed_at)
@@ -292,29 +316,29 @@ def _identity(factor: models.Factor | None) -> int | None:
     return int.from_bytes(sha256(known).digest()[:8])
 
 
-def _in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrStale:
+def in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrStale:
     """Let someone into the wizard: a restricted session never replaces or adds to a factor that exists."""
-    me = own(tx, actor, restricted=_WIZARD_STEPS)
+    me = own(tx, actor, restricted=WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
     if refusal := _not_offered(me, method):
         return refusal
     if me.session.restricted:
-        return _barred(me) or me
+        return barred(me) or me
     return stale(tx, me.acting) or me
 
 
-def _still_in_wizard(
-    tx: Tx, actor: Actor, method: Method, pending: PendingApp | PendingDestination
+def still_in_wizard(
+    tx: Tx, actor: Actor, method: Method, pending: PendingApp | PendingDestination | PendingMessage
 ) -> ActingUser | Refused:
     """Let someone go on in the wizard that `pending` was begun in."""
-    me = own(tx, actor, restricted=_WIZARD_STEPS)
+    me = own(tx, actor, restricted=WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
     if refusal := _not_offered(me, method):
         return refusal
-    present = _identity(factor_of(me.user.id, method))
-    if _barred(me) or pending.session_id != me.session.id or pending.replaces != present:
+    present = identity(me.user.id, method)
+    if barred(me) or pending.session_id != me.session.id or pending.replaces != present:
         return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
     to = pending.destination if isinstance(pending, PendingDestination) else None
     if method is Method.EMAIL and to != me.user.email:
@@ -324,7 +348,7 @@ def _still_in_wizard(
     return me
 
 
-def _barred(me: ActingUser) -> Denied | None:
+def barred(me: ActingUser) -> Denied | None:
     """Say why a restricted session may set nothing up: a factor exists, or a code is to be given first."""
     if me.session.restricted and me.facts.enrolled:
         return Denied(_SET_UP_ALREADY)
@@ -345,14 +369,14 @@ def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> Pendin
     return PendingDestination(
         session_id=me.session.id,
         begun_at=tx.now,
-        replaces=_identity(factor_of(me.user.id, method)),
+        replaces=identity(me.user.id, method),
         method=method,
         because=_because(me),
         destination=destination,
     )
 
 
-def _activate(tx: Tx, me: ActingUser, method: Method, destination: str) -> Enrolled:
+def activate(tx: Tx, me: ActingUser, method: Method, destination: str, message: str = "") -> Enrolled:
     """Store a proven destination as a factor, in place of the one before."""
     table = models.Factor
     mine = (table.user == me.user.id) & (table.kind == method.value)
@@ -366,12 +390,13 @@ def _activate(tx: Tx, me: ActingUser, method: Method, destination: str) -> Enrol
         confirmed_at=tx.now,
     ).execute()
     sending.void_codes(me.user.id)
-    if method is Method.SMS:
+    if method is Method.SMS and me.user.phone != destination:
         models.User.update(phone=destination).where(models.User.id == me.user.id).execute()
+        audit.record(tx, me.acting, Event.USER_EDITED, me.user.name, fields="phone")
     return Enrolled(
         recovery_codes=_complete(tx, me, method, replaced=replaced),
         next_code_in_seconds=None,
-        message=f"Codes by {method.label} are set up.",
+        message=message or f"Codes by {method.label} are set up.",
     )
 
 

@@ -56,6 +56,8 @@ class Event(StrEnum):
     CODE_NOT_SENT = "code.not_sent"
     NOTICE_ABANDONED = "notice.abandoned"
     MISUSED = "connection.misused"
+    MESSAGE_RECEIVED = "message.received"
+    MESSAGE_REFUSED = "message.refused"
 
 
 _SENTENCES: dict[Event, str] = {
@@ -108,6 +110,8 @@ _SENTENCES: dict[Event, str] = {
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
     Event.MISUSED: "Refused: {what}",
+    Event.MESSAGE_RECEIVED: "The authorisation code came by text message from {sender}",
+    Event.MESSAGE_REFUSED: "The authorisation code came from a sender that is no phone number",
 }
 
 

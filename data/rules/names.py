@@ -43,6 +43,13 @@ def fold_phone(typed: str) -> str | None:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def phone_to_read(number: str) -> str:
+    """Write a number that is stored as E.164 in groups, as people read and type it."""
+    return phonenumbers.format_number(
+        phonenumbers.parse(number, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL
+    )
+
+
 PHONE_RULE = "That is not a phone number. One begins with + and the country: +49 30 1234567."
 
 

@@ -246,6 +246,25 @@ class Session(_Table):
     ended_because = CharField(max_length=120, default="")
 
 
+class AwaitedMessage(_Table):
+    """A code that a wizard shows and that its user sends in as a text message, hashed under a key.
+
+    `number` is the sender's, once the message came; `refused` says that one came from a sender that
+    is no phone number.
+    """
+
+    user_id: int
+    session_id: int
+
+    id = AutoField()
+    user = ForeignKeyField(User, backref="awaited_messages", on_delete="CASCADE")
+    session = ForeignKeyField(Session, backref="awaited_messages", on_delete="CASCADE")
+    digest = CharField(max_length=64, unique=True)
+    shown_at = moment_field()
+    refused = BooleanField(default=False)
+    number = CharField(max_length=16, null=True)
+
+
 class ImportBatch(_Table):
     """An import of people that is under way; what it has staged goes with it."""
 
@@ -338,6 +357,7 @@ TABLES: tuple[type[Any], ...] = (
     RememberedAddress,
     SentCode,
     Session,
+    AwaitedMessage,
     ImportBatch,
     StagedUser,
     AuditEntry,

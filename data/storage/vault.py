@@ -51,6 +51,10 @@ class Vault:
         bound = f"{user_id}:{purpose}:{code}".encode("utf-8", "replace")
         return hmac.digest(self._code_key, bound, sha256).hex()
 
+    def digest_authorisation(self, code: str) -> str:
+        """Hash an authorisation code under a key: it is looked up by what is stored of it."""
+        return hmac.digest(self._code_key, f"authorisation:{code}".encode(), sha256).hex()
+
     def bucket(self, username: str) -> int:
         """Return one of 4096 buckets for a typed name.
 

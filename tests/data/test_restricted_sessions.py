@@ -6,7 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 import pytest
-from support.data_world import OPERATOR, PASSWORD, SECURITY, SUPPORT, SYSTEM, World, totp
+from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, World, totp
 
 from data import operations
 from data.operations import (
@@ -22,6 +22,7 @@ from data.operations import (
     exporting,
     granting,
     importing,
+    messages,
     people,
     permanence,
     practices,
@@ -63,7 +64,16 @@ def destination(world: World, me: Member):
     return enrollment.PendingDestination(me.session_id, world.clock.now, None, Method.EMAIL, "", email)
 
 
+def awaited(me: Member):
+    """Make what the wizard would hold of a code that is to be sent in."""
+    return enrollment.PendingMessage(me.session_id, START, None, "+49301234567", "471108152342")
+
+
 OPERATIONS = {
+    "begin_message": lambda world, me: world.run(messages.begin_message, me),
+    "look_for_message": lambda world, me: world.run(messages.look_for_message, me, awaited(me)),
+    "confirm_message": lambda world, me: world.run(messages.confirm_message, me, awaited(me)),
+    "stop_awaiting": lambda world, me: world.run(messages.stop_awaiting, me, awaited(me)),
     "preview_methods": lambda world, me: world.run(account.preview_methods, me, BOTH_METHODS),
     "set_methods": lambda world, me: world.run(
         account.set_methods, me, BOTH_METHODS, seen=frozenset({Method.APP})
@@ -147,6 +157,10 @@ WIZARD = {
     "begin_sms",
     "send_enrolment_code",
     "confirm_sent",
+    "begin_message",
+    "look_for_message",
+    "confirm_message",
+    "stop_awaiting",
 }
 PASSWORD_CHANGE = {"change_password", "store_password"}
 
@@ -233,6 +247,7 @@ def test_every_operation_an_actor_can_ask_for_is_tried_above():
     }
     helpers = {"authorise", "find_subject", "find_to_reset", "own", "password_context", "resolve"}
     helpers |= {"write", "tell", "tell_if_due"}
+    helpers |= {"in_wizard", "still_in_wizard"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
 
 

@@ -26,6 +26,15 @@ checkbattery = 0
 checksignal = 0
 checknetwork = 0
 hangupcalls = 0
+runonreceive = {on_receive}
+"""
+_RECEIVED = """[SMSBackup000]
+State = UnRead
+Number = "{number}"
+Text00 = {text}
+Coding = Default_No_Compression
+Folder = 1
+Length = {length}
 """
 
 
@@ -46,14 +55,25 @@ class Gateway:
         words = next(line for line in lines if line.startswith("; ") and "is your" in line)
         return number.partition('"')[2].strip('"'), words.removeprefix("; ")
 
+    def receive(self, number: str, text: str) -> None:
+        """Have the phone receive a text message."""
+        inbox = self.folder / "phone" / "sms" / "1"
+        inbox.mkdir(parents=True, exist_ok=True)
+        message = _RECEIVED.format(number=number, text=text.encode("utf-16-be").hex(), length=len(text))
+        whole = self.folder / "message"
+        whole.write_text(message)
+        whole.rename(inbox / str(len(list(inbox.iterdir())) + 1))
+
 
 @asynccontextmanager
-async def running_gateway(smsd: str, inject: str, folder: Path) -> AsyncIterator[Gateway]:
-    """Run gammu-smsd with its dummy phone in `folder`."""
+async def running_gateway(
+    smsd: str, inject: str, folder: Path, on_receive: str = "true"
+) -> AsyncIterator[Gateway]:
+    """Run gammu-smsd with its dummy phone in `folder`; `on_receive` is its line for the hook."""
     for name in ("in", "out", "sent", "err", "phone"):
         (folder / name).mkdir(parents=True)
     settings = folder / "smsdrc"
-    settings.write_text(_SETTINGS.format(folder=folder))
+    settings.write_text(_SETTINGS.format(folder=folder, on_receive=on_receive))
     quiet = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(smsd, "-c", str(settings), stdout=quiet, stderr=quiet)
     try:

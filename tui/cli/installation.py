@@ -154,6 +154,7 @@ def services(home: Home, settings: Settings) -> Services:
         hasher=Hasher(settings.cost),
         issuer=settings.issuer,
         sends=settings.carriers.methods,
+        sms_number=settings.sms_number,
         codes_per_day=settings.codes_per_day,
     )
 

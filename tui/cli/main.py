@@ -37,6 +37,7 @@ _COMMANDS = {
     "audit": "tui.cli.audit",
     "session": "tui.cli.session",
     "clock": "tui.cli.clock",
+    "sms": "tui.cli.sms",
 }
 
 
@@ -85,10 +86,23 @@ def main() -> None:
     Exit status 2 is for wrong usage, 1 for a refused or failed operation.
     """
     os.umask(0o077)
+    _fill_standard_streams()
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     sys.exit(_run())
+
+
+def _fill_standard_streams() -> None:
+    """Open what of the standard streams is closed: gateways start their hooks so.
+
+    Otherwise the next file to be opened, such as the database, would stand in their place.
+    """
+    for stream in range(3):
+        try:
+            os.fstat(stream)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _run() -> int:

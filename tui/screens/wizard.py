@@ -16,28 +16,24 @@ from data.operations.enrollment import (
     Enrolled,
     EnrolmentCodeWrong,
     PendingApp,
-    PendingDestination,
     WizardChoice,
 )
 from data.operations.results import Denied
-from data.operations.sending import CodeSent, NotSent
 from data.rules.facts import Method
-from data.rules.names import fold_phone
 from data.rules.text import safe
 from data.rules.totp import DIGITS
 from sshserver.terminal import Colours
 from tui.dialogs.dialog import paragraph
-from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import ActingApp, working
 from tui.screens.base import ActingScreen
 from tui.screens.page import Page
 from tui.screens.recovery_codes import RecoveryCodesScreen
+from tui.screens.wizard_sent import prove_address, prove_number
 from tui.widgets.fields import DigitsInput
 from tui.widgets.qr import QrCode
 from tui.widgets.status_line import StatusLine, Tone
-from tui.widgets.words import HOW_IT_WORKS
+from tui.widgets.words import HOW_IT_WORKS, SET_UP_TITLE
 
-TITLE = "Set up Two-Factor Authentication"
 SIDE_WIDTH = 34
 """Columns that the words beside the QR code need."""
 _REASON_LIMIT = 140
@@ -59,17 +55,16 @@ async def enrol(app: ActingApp) -> bool | Denied:
         method = await app.push_screen_wait(MethodScreen(choice))
         if method is None:
             return False
-        done = await (_enrol_app(app) if method is Method.APP else _enrol_sent(app, method))
+        done = await (
+            _enrol_app(app) if method is Method.APP else _enrol_sent(app, method, choice.sms_number)
+        )
         if done is not False:
             return done
 
 
-async def _enrol_sent(app: ActingApp, method: Method) -> bool | Denied:
-    """Prove an address or number by a code that is sent there."""
-    pending = await (app.propose(enrollment.begin_email) if method is Method.EMAIL else _ask_number(app))
-    if pending is None or isinstance(pending, Denied):
-        return pending or False
-    result = await app.push_screen_wait(SentCodeScreen(pending))
+async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) -> bool | Denied:
+    """Prove an address or number, and show the recovery codes where there are new ones."""
+    result = await (prove_address(app) if method is Method.EMAIL else prove_number(app, sms_number))
     if result is None or isinstance(result, Denied):
         return result or False
     app.say(result.message, Tone.DONE)
@@ -77,24 +72,6 @@ async def _enrol_sent(app: ActingApp, method: Method) -> bool | Denied:
         headline = "Step 3 of 3: Save your recovery codes"
         await app.push_screen_wait(RecoveryCodesScreen(result.recovery_codes, headline=headline))
     return True
-
-
-async def _ask_number(app: ActingApp) -> PendingDestination | Denied | None:
-    """Ask for a phone number until it is one; None when that was left."""
-    typed = fault = ""
-    while True:
-        field = Field("Phone number", typed, placeholder="+49 170 1234567")
-        body = "The number that codes are sent to as text messages, with its country."
-        answer = await app.push_screen_wait(
-            FormDialog("Your phone number", [field], body=body, yes="Send a code", fault=fault)
-        )
-        if answer is None:
-            return None
-        typed = answer[0]
-        pending = await app.propose(enrollment.begin_sms, typed)
-        if not isinstance(pending, Denied) or fold_phone(typed) is not None:
-            return pending
-        fault = pending.message
 
 
 async def _enrol_app(app: ActingApp) -> bool | Denied:
@@ -129,10 +106,13 @@ _METHODS = {
 class MethodScreen(Page[Method]):
     """Asks by which of the methods that are on codes are to come."""
 
-    HEADLINE = TITLE
+    HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(key, f"choose('{method.value}')", method.label) for method, (key, _) in _METHODS.items()),
+        *(
+            Binding(key, f"choose('{method.value}')", method.label.capitalize())
+            for method, (key, _) in _METHODS.items()
+        ),
         Binding("escape", "leave", "Leave"),
     ]
 
@@ -169,82 +149,10 @@ class MethodScreen(Page[Method]):
         self.dismiss(None)
 
 
-class SentCodeScreen(Page[Enrolled | Denied]):
-    """Sends a code to an address or number and asks for it."""
-
-    HEADLINE = TITLE
-    AUTO_FOCUS = "Input"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "resend", "Send another"),
-        Binding("escape", "leave", "Back"),
-    ]
-
-    def __init__(self, pending: PendingDestination) -> None:
-        super().__init__()
-        self._pending = pending
-
-    def body(self) -> Iterator[Widget]:
-        """Yield the field."""
-        where = f"by {self._pending.method.label} to {self._pending.masked}"
-        yield paragraph(f"Step 2 of 3: Type the code that is sent {where}.", "step")
-        if self._pending.shared:
-            yield paragraph("Another person uses this number too. A number of your own is better.")
-        yield DigitsInput("123 456")
-        yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
-        yield Button("Send another (r)", id="resend", compact=True)
-
-    def on_mount(self) -> None:
-        """Send the first code."""
-        self.action_resend()
-
-    def on_input_submitted(self) -> None:
-        """Submit the code."""
-        self.submit()
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Submit the code, or have another one sent."""
-        if event.button.id == "enable":
-            self.submit()
-        else:
-            self.action_resend()
-
-    @working
-    async def action_resend(self) -> None:
-        """Have a code sent."""
-        self.app.say("Sending…")
-        match await self.app.propose_sending(enrollment.send_enrolment_code, self._pending):
-            case CodeSent() as sent:
-                self.app.say(sent.message, Tone.DONE)
-            case NotSent(reason):
-                self.app.say(reason, Tone.REFUSED)
-            case Denied() as denied:
-                self.dismiss(denied)
-
-    @working
-    async def submit(self) -> None:
-        """Have the code judged; it never counts as an attempt."""
-        field = self.query_one(DigitsInput)
-        code, field.value = field.value, ""
-        if not code.strip():
-            return
-        result: Enrolled | EnrolmentCodeWrong | Denied = await self.app.propose(
-            enrollment.confirm_sent, self._pending, code
-        )
-        if isinstance(result, EnrolmentCodeWrong):
-            self.app.say("That code is wrong, or older than 15 minutes.", Tone.REFUSED)
-        else:
-            self.dismiss(result)
-
-    def action_leave(self) -> None:
-        """Go back; what was sent proves nothing any more once the wizard is left."""
-        self.app.say("")
-        self.dismiss(None)
-
-
 class IntroductionScreen(Page[bool]):
     """Says why, what is needed and what comes; True to go on."""
 
-    HEADLINE = TITLE
+    HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "answer(True)", "Next"),
@@ -302,7 +210,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         with Horizontal(id="set-up"):
             yield self._code
             with VerticalScroll(id="side", can_focus=False):
-                yield paragraph(TITLE, "title")
+                yield paragraph(SET_UP_TITLE, "title")
                 yield self._size_words
                 yield paragraph("Step 2 of 4: Add it to your app.", "step")
                 yield paragraph("Scan it, or type this key:", "how scan")

@@ -14,6 +14,8 @@ from data.rules.text import safe
 
 _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
 
+SET_UP_TITLE = "Set up Two-Factor Authentication"
+
 HOW_IT_WORKS = (
     "Beside your password or SSH key: a code that only your phone shows.",
     "Asked when you sign in. A code is good once, for about a minute.",

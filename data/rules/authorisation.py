@@ -1,0 +1,46 @@
+"""Authorisation codes: a screen shows one, and whoever sees it sends it in as a text message.
+
+Its sender's number is thereby proven. Twelve digits, since they are typed on any phone's keyboard and
+corrected by none: of a million guesses at a hundred codes that are awaited, one in ten thousand hits.
+"""
+
+import re
+from datetime import timedelta
+from unicodedata import decimal
+
+from data.rules.names import fold_phone
+
+DIGITS = 12
+LIFE = timedelta(minutes=15)
+"""How long a shown code is awaited."""
+_GROUP = 4
+_TEXT_LIMIT = 2_000
+_CODE = re.compile(rf"(?<!\d)\d(?:[\s.-]{{0,2}}\d){{{DIGITS - 1}}}(?!\d)")
+_NUMBER = re.compile(r"\+[0-9 ()./-]+\Z")
+
+
+def code_from_random(raw: bytes) -> str:
+    """Turn at least eight random bytes into a code."""
+    return str(int.from_bytes(raw[:8]) % 10**DIGITS).zfill(DIGITS)
+
+
+def grouped(code: str) -> str:
+    """Write a code as it is shown: in groups of four digits."""
+    return " ".join(code[start : start + _GROUP] for start in range(0, DIGITS, _GROUP))
+
+
+def code_in(text: str) -> str | None:
+    """Find the code in a text message: digits of any script, with words and signatures around them."""
+    found = _CODE.search(text[:_TEXT_LIMIT])
+    if found is None:
+        return None
+    return "".join(str(decimal(symbol)) for symbol in found.group() if symbol.isdecimal())
+
+
+def sender_number(sender: str) -> str | None:
+    """Read a sender as E.164 has it; None for a name or a number that cannot be called back.
+
+    Without + and the country nothing is guessed: a wrong guess would send codes to a stranger.
+    """
+    bare = sender.strip()
+    return fold_phone(bare) if _NUMBER.match(bare) else None

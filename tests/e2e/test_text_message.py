@@ -1,0 +1,60 @@
+"""A user who enrols by sending a text message: real `ssh`, and the real gammu-smsd with its dummy phone."""
+
+from support.clinic import PROGRAM, RECOVERY, Clinic, password_then, set_password, sign_out
+from support.gateway import running_gateway
+
+from data.rules.authorisation import code_in
+
+PASSWORD = "seven quiet marble stairs"
+NUMBER = "+491701234711"
+
+
+async def test_the_wizard_finishes_by_itself_when_the_gateway_hands_the_message_over(
+    clinic: Clinic, require_program
+):
+    smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
+    clinic.one_time_password(
+        "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"
+    )
+    one_time = clinic.one_time_password(
+        "user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa"
+    )
+    hook = f"{PROGRAM} --home {clinic.home} sms received"
+    async with running_gateway(smsd, inject, clinic.folder / "gammu", hook) as gateway:
+        command = ", ".join(f'"{argument}"' for argument in gateway.send_command)
+        settings = f'[sms]\nsend_command = [{command}]\nnumber = "+49 30 1234567"\n'
+        (clinic.home / "twofold.toml").write_text(settings)
+        clinic.twofold("policy", "set", "--methods", "app,sms", "--yes")
+        await clinic.serve()
+        clinic.known_hosts()
+        terminal = await clinic.connect("ben")
+        await password_then(terminal, one_time)
+        await set_password(clinic, terminal, PASSWORD)
+
+        await terminal.expect_on_screen("An authenticator app")
+        terminal.type("t")
+        await terminal.expect_on_screen("+49 30 1234567")
+        terminal.type("s")
+        await terminal.expect_on_screen("Waiting for your message")
+        code = code_in(terminal.text)
+        gateway.receive(NUMBER, f"{code[:4]} {code[4:8]} {code[8:]}")
+        await terminal.expect_on_screen("Step 3 of 3: Save your recovery codes")
+        assert len(RECOVERY.findall(terminal.text)) == 5
+        terminal.type("s\r")
+        await terminal.expect_on_screen(NUMBER)
+        await sign_out(terminal)
+
+        # The number that was proven so gets the code of the next sign-in.
+        terminal = await clinic.connect("ben")
+        await password_then(terminal, PASSWORD)
+        to, words = await gateway.sent()
+        assert to == NUMBER
+        await terminal.expect("Verification code")
+        terminal.type(f"{words[:6]}\r")
+        await terminal.expect_on_screen("1 My profile")
+        await sign_out(terminal)
+        assert await clinic.stop() == 0
+    told = clinic.twofold("audit", "list", "--user", "ben")
+    assert "The authorisation code came by text message from •••• 4711" in told
+    assert "Two-factor authentication set up: text message" in told
+    assert code not in clinic.log.decode()

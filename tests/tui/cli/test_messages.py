@@ -1,0 +1,141 @@
+"""`twofold sms received`: what a gateway's hook hands over, and what it is told."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.data_world import START
+
+from data.operations import messages
+from data.operations.actors import Member
+from data.storage import models
+from data.storage.home import Home
+from tui.cli.installation import installation
+
+NUMBER = "+491701234711"
+SETTINGS = '[sms]\nsend_command = ["true", "{to}"]\nnumber = "+49 30 1234567"\n'
+IGNORED = "twofold: No set-up waits for this message, so it was ignored.\n"
+TAKEN = "The message was handed to the set-up that waits for it.\n"
+
+
+@pytest.fixture
+def code(clinic, home) -> str:
+    """A code that a session of anna's waits for."""
+    (home / "twofold.toml").write_text(SETTINGS)
+    assert clinic("policy", "set", "--methods", "app,sms", "--yes").status == 0
+    with installation(Home(home)) as here:
+        anna = models.User.get(models.User.name == "anna")
+        anna.one_time_password = False
+        anna.save()
+        session = models.Session.create(
+            user=anna, application="ssh", address="192.0.2.1", first_factor="password", credential="",
+            restricted=True, started_at=START,
+        )  # fmt: skip
+        return here.store.run_now(messages.begin_message, Member(session.id)).code
+
+
+def arrived(home: Path) -> str | None:
+    with installation(Home(home)):
+        return models.AwaitedMessage.get().number
+
+
+def test_number_and_text_are_read_from_standard_input(clinic, home, code):
+    outcome = clinic("sms", "received", stdin=f"{NUMBER}\n{code[:4]} {code[4:8]} {code[8:]}\n")
+    assert (outcome.status, outcome.out, outcome.err) == (0, TAKEN, "")
+    assert arrived(home) == NUMBER
+
+
+def test_what_gammu_smsd_sets_is_read_and_its_identifiers_are_not(clinic, home, code, monkeypatch):
+    for name, value in {
+        "SMS_MESSAGES": "1",
+        "DECODED_PARTS": "0",
+        "SMS_1_NUMBER": NUMBER,
+        "SMS_1_TEXT": code,
+    }.items():
+        monkeypatch.setenv(name, value)
+    outcome = clinic("sms", "received", "IN20260302_090000_00_+49170_00.txt", "--", "-x")
+    assert (outcome.status, outcome.out) == (0, TAKEN)
+    assert arrived(home) == NUMBER
+
+
+def test_a_message_of_several_parts_is_read_as_it_was_decoded(clinic, home, code, monkeypatch):
+    parts = {
+        "SMS_MESSAGES": "2",
+        "SMS_1_NUMBER": NUMBER,
+        "SMS_1_TEXT": code[:6],
+        "SMS_2_TEXT": code[6:],
+        "DECODED_PARTS": "2",
+        "DECODED_1_TEXT": "A long message " + code[:6],
+        "DECODED_2_TEXT": code[6:] + " indeed",
+    }
+    for name, value in parts.items():
+        monkeypatch.setenv(name, value)
+    assert clinic("sms", "received").status == 0
+    assert arrived(home) == NUMBER
+
+
+def test_parts_that_were_not_decoded_are_put_together(clinic, home, code, monkeypatch):
+    for name, value in {"SMS_MESSAGES": "2", "DECODED_PARTS": "x", "SMS_1_NUMBER": NUMBER}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SMS_1_TEXT", code[:5])
+    monkeypatch.setenv("SMS_2_TEXT", code[5:])
+    assert clinic("sms", "received").status == 0
+
+
+@pytest.mark.parametrize("text", ["hello", "", "0000 0000 0000", "\udcff\x1b[2J 123"])
+def test_any_other_message_is_ignored_in_one_line_that_repeats_nothing(clinic, home, code, text):
+    outcome = clinic("sms", "received", stdin=f"{NUMBER}\n{text}\n")
+    assert (outcome.status, outcome.out, outcome.err) == (1, "", IGNORED)
+    assert arrived(home) is None
+
+
+def test_a_sender_without_a_number_is_refused(clinic, home, code):
+    outcome = clinic("sms", "received", stdin=f"Clinic\n{code}\n")
+    assert outcome.status == 1
+    assert "no phone number with + and the country" in outcome.err
+    assert arrived(home) is None
+
+
+def test_without_any_message_the_usage_is_wrong(clinic, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(io, "StringIO", Terminal)
+    outcome = clinic("sms", "received")
+    assert outcome.status == 2
+    assert "There is no message" in outcome.err
+
+
+def test_the_help_shows_the_line_for_the_gateway(run):
+    assert "RunOnReceive = " in run("sms", "received", "--help").out
+
+
+def test_a_hook_whose_standard_streams_are_closed_keeps_the_database_out_of_their_place(clinic, home, code):
+    command = [Path(sys.executable).with_name("twofold"), "--home", home, "sms", "received", "IN1.txt"]
+    given = {"SMS_MESSAGES": "1", "SMS_1_NUMBER": NUMBER, "SMS_1_TEXT": code}
+    ended = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command],
+        env=os.environ | given,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert arrived(home) == NUMBER
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (SETTINGS.replace("+49 30 1234567", "030 1234567"), "number in [sms] is to be a phone number"),
+        ('[sms]\nnumber = "+49 30 1234567"\n', "number in [sms] needs send_command beside it"),
+    ],
+)
+def test_a_wrong_number_in_the_settings_is_named(clinic, home, text, complaint):
+    (home / "twofold.toml").write_text(text)
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    assert complaint in outcome.err

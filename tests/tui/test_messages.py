@@ -1,0 +1,129 @@
+"""The wizard that waits for a text message: it goes on by itself, and says what is wrong with one."""
+
+import pytest
+from support.data_world import World
+from support.tui_app import opened
+
+from data.operations import messages
+from data.rules.authorisation import code_in
+from data.rules.facts import Method, Mode
+from data.rules.policy import MustEnrol
+from data.storage import models
+from tui.screens.wizard_message import MessageScreen
+
+SMS = Method.SMS
+NUMBER = "+491701234711"
+SIZES = [(80, 24), (60, 20), (120, 40)]
+
+
+@pytest.fixture
+def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Text messages are on beside the app, and come in; the wizard looks for them often."""
+    monkeypatch.setattr(MessageScreen, "LOOK_SECONDS", 0.1)
+    world.methods(Method.APP, SMS)
+    object.__setattr__(world.services, "sms_number", "+49301234567")
+    return world
+
+
+async def to_the_code(person) -> str:
+    """Choose text messages, and to send one; return the code on the screen."""
+    await person.sees("How do you want to get your codes?")
+    await person.presses("t")
+    await person.sees("Step 1 of 3: How do you want to tell your phone's number?", "+49 30 1234567")
+    await person.presses("s")
+    screen = await person.sees("Step 2 of 3: Send this code", "+49 30 1234567", "Waiting for your message")
+    return code_in(screen)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_wizard_goes_on_by_itself_once_the_message_has_come(world, size):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol), size=size) as person:
+        code = await to_the_code(person)
+        await world.store.run(messages.receive_message, NUMBER, code)
+        await person.sees("Step 3 of 3: Save your recovery codes", "Your message came from •••• 4711.")
+        await person.presses("s", "enter")
+        await person.sees("1 My profile", "text message to •••• 4711", NUMBER)
+
+
+async def test_a_second_method_is_added_from_the_profile(world):
+    world.enrol("boris")
+    async with opened(world, "boris") as person:
+        await person.sees("Add or replace a method")
+        await person.presses("s")
+        code = await to_the_code(person)
+        await world.store.run(messages.receive_message, NUMBER, code)
+        await person.sees("1 My profile", "text message to •••• 4711", "✓ Your message came from •••• 4711.")
+
+
+async def test_a_sender_that_is_no_number_is_told_and_the_waiting_goes_on(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        code = await to_the_code(person)
+        await world.store.run(messages.receive_message, "Clinic", code)
+        await person.sees("✗ A message with this code came from a sender that is no phone number.")
+        await world.store.run(messages.receive_message, NUMBER, code)
+        await person.sees("Step 3 of 3")
+
+
+async def test_a_code_that_is_too_old_is_told_and_a_new_one_is_a_key_away(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        code = await to_the_code(person)
+        await person.sees("15 minutes more")
+        world.clock.forward(minutes=14, seconds=30)
+        await person.sees("1 minute more")
+        world.clock.forward(minutes=1)
+        await person.sees("✗ This code is too old. Press n for a new one.", "Not waiting any more.")
+        await person.presses("n")
+        another = code_in(await person.sees("15 minutes more"))
+        await person.sees_no_more("too old")
+        assert another != code
+        await world.store.run(messages.receive_message, NUMBER, another)
+        await person.sees("Step 3 of 3")
+
+
+async def test_leaving_ends_the_waiting_and_leads_back_to_the_other_way(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        code = await to_the_code(person)
+        await person.presses("escape")
+        await person.sees("Step 1 of 3")
+        assert not models.AwaitedMessage.select().exists()
+        await world.store.run(messages.receive_message, NUMBER, code)
+        await person.presses("t")
+        await person.sees("Your phone number")
+        await person.presses("escape")
+        await person.sees("Step 1 of 3")
+        await person.presses("escape")
+        await person.sees("How do you want to get your codes?")
+    assert world.row("anna").phone is None
+
+
+async def test_a_message_that_comes_while_help_stands_in_front_waits_until_it_is_closed(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        code = await to_the_code(person)
+        await person.presses("question_mark")
+        await person.sees("New code")
+        await world.store.run(messages.receive_message, NUMBER, code)
+        await person.presses("escape")
+        await person.sees("Step 3 of 3")
+
+
+async def test_where_no_messages_come_in_the_number_is_typed(world):
+    object.__setattr__(world.services, "sms_number", None)
+    world.mode(Mode.REQUIRED)
+    async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
+        await person.sees("How do you want to get your codes?")
+        await person.presses("t")
+        await person.sees("Your phone number")
+
+
+async def test_a_wizard_that_another_one_has_overtaken_says_so(world):
+    world.mode(Mode.REQUIRED)
+    session = world.restricted("anna", MustEnrol)
+    async with opened(world, session=session) as person:
+        await to_the_code(person)
+        world.session("anna")
+        await person.sees("✗ Two-factor authentication is set up already. Sign in again.")

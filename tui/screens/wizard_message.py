@@ -1,0 +1,170 @@
+"""The wizard's way to a phone number without typing it: the person sends a code from that phone."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button, Static
+
+from data.operations import messages
+from data.operations.enrollment import Enrolled, PendingMessage
+from data.operations.messages import Sighting
+from data.operations.results import Denied
+from data.rules import authorisation
+from data.rules.names import phone_to_read
+from tui.dialogs.dialog import paragraph
+from tui.screens.acting import ActingApp, in_background, is_working, working
+from tui.screens.page import Page
+from tui.widgets.status_line import Tone
+from tui.widgets.words import SET_UP_TITLE, counted
+
+_SAYS = {
+    Sighting.SENDER_REFUSED: "A message with this code came from a sender that is no phone number. "
+    "Send it from a phone that shows its number.",
+    Sighting.TOO_LATE: "This code is too old. Press n for a new one.",
+}
+
+
+async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
+    """Prove a number by a message that comes from it; None when that was left."""
+    pending = await app.propose(messages.begin_message)
+    if isinstance(pending, Denied):
+        return pending
+    return await app.push_screen_wait(MessageScreen(pending))
+
+
+class WayScreen(Page[bool]):
+    """Asks how a number is to be proven: True by a message from it, False by a code to it."""
+
+    HEADLINE = SET_UP_TITLE
+    AUTO_FOCUS = "Button"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "choose(False)", "Type the number"),
+        Binding("s", "choose(True)", "Send a message"),
+        Binding("escape", "leave", "Back"),
+    ]
+
+    def __init__(self, number: str) -> None:
+        super().__init__()
+        self._number = phone_to_read(number)
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the two ways."""
+        yield paragraph("Step 1 of 3: How do you want to tell your phone's number?", "step")
+        yield paragraph("Type it here: a code is sent to it, which you type next.")
+        yield Button("Type the number (t)", id="typed", compact=True)
+        yield paragraph(f"Or send a text message from it to {self._number}: nothing is typed here.")
+        yield Button("Send a text message (s)", id="message", compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Go on in the chosen way."""
+        self.dismiss(event.button.id == "message")
+
+    def action_choose(self, by_message: bool) -> None:
+        """Choose by key."""
+        self.dismiss(by_message)
+
+    def action_leave(self) -> None:
+        """Go back to the methods."""
+        self.dismiss(None)
+
+
+class MessageScreen(Page[Enrolled | Denied]):
+    """Shows where to send which code, and goes on by itself once the message has come.
+
+    It finds that in the database, wherever the message came in.
+    """
+
+    LOOK_SECONDS: ClassVar[float] = 1.0
+    HEADLINE = SET_UP_TITLE
+    AUTO_FOCUS = "Button"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "renew", "New code"),
+        Binding("escape", "leave", "Back"),
+    ]
+
+    def __init__(self, pending: PendingMessage) -> None:
+        super().__init__()
+        self._pending = pending
+        self._found: Sighting | None = Sighting.NOTHING
+        self._words = ("", "")
+        self._shown = Static(markup=False, classes="secret")
+        self._waiting = Static(markup=False, classes="hint")
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the code and the number."""
+        yield paragraph("Step 2 of 3: Send this code as a text message from your phone.", "step")
+        yield self._shown
+        yield paragraph("The number it comes from is put on your profile, and codes go there from now on.")
+        yield self._waiting
+        yield Button("New code (n)", compact=True)
+
+    def on_mount(self) -> None:
+        """Begin to wait."""
+        self._show()
+        in_background(self, self._wait, "waiting")
+
+    def on_button_pressed(self) -> None:
+        """Show a new code."""
+        self.action_renew()
+
+    def _show(self) -> None:
+        """Show the code and how long it is awaited; what stands there already is not drawn again."""
+        code, number = authorisation.grouped(self._pending.code), phone_to_read(self._pending.number)
+        words = (f"Code  {code}\nTo    {number}", self._waiting_words())
+        if words != self._words:
+            self._words = words
+            self._shown.update(words[0])
+            self._waiting.update(words[1])
+
+    def _waiting_words(self) -> str:
+        if self._found is Sighting.TOO_LATE:
+            return "Not waiting any more."
+        left = self._pending.begun_at + authorisation.LIFE - self.app.clock()
+        minutes = counted(max(0, -(-int(left.total_seconds()) // 60)), "minute")
+        return f"Waiting for your message, {minutes} more. This goes on by itself."
+
+    async def _wait(self) -> None:
+        """Look for the message about once a second, but while a dialog stands in front or a code changes."""
+        while True:
+            await asyncio.sleep(self.LOOK_SECONDS)
+            if self.is_current and not is_working(self):
+                await self._look()
+
+    async def _look(self) -> None:
+        pending = self._pending
+        found = await self.app.inquire(messages.look_for_message, pending)
+        if pending is not self._pending:
+            return
+        if found is Sighting.ARRIVED:
+            self.confirm()
+        elif found is not self._found:
+            self._found = found
+            if found is not None:
+                self.app.say(_SAYS.get(found, ""), Tone.REFUSED)
+        self._show()
+
+    @working
+    async def confirm(self) -> None:
+        """Finish by the message that came."""
+        self.dismiss(await self.app.propose(messages.confirm_message, self._pending))
+
+    @working
+    async def action_renew(self) -> None:
+        """Show a new code; the one before is worthless."""
+        pending = await self.app.propose(messages.begin_message)
+        if isinstance(pending, Denied):
+            self.dismiss(pending)
+            return
+        self._pending, self._found = pending, Sighting.NOTHING
+        self.app.say("")
+        self._show()
+
+    @working
+    async def action_leave(self) -> None:
+        """Go back; the code is worthless from now on."""
+        self.app.say("")
+        await self.app.perform(messages.stop_awaiting, self._pending)
+        self.dismiss(None)

@@ -1,0 +1,135 @@
+"""The wizard's way to codes that are sent: an address or number is proven by a code or by a message."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button
+
+from data.operations import enrollment
+from data.operations.enrollment import Enrolled, EnrolmentCodeWrong, PendingDestination
+from data.operations.results import Denied
+from data.operations.sending import CodeSent, NotSent
+from data.rules.names import fold_phone
+from tui.dialogs.dialog import paragraph
+from tui.dialogs.form import Field, FormDialog
+from tui.screens.acting import ActingApp, working
+from tui.screens.page import Page
+from tui.screens.wizard_message import WayScreen, prove_by_message
+from tui.widgets.fields import DigitsInput
+from tui.widgets.status_line import Tone
+from tui.widgets.words import SET_UP_TITLE
+
+
+async def prove_address(app: ActingApp) -> Enrolled | Denied | None:
+    """Prove the address on the profile by a code; None when that was left."""
+    pending = await app.propose(enrollment.begin_email)
+    if isinstance(pending, Denied):
+        return pending
+    return await app.push_screen_wait(SentCodeScreen(pending))
+
+
+async def prove_number(app: ActingApp, sms_number: str | None) -> Enrolled | Denied | None:
+    """Prove a phone number: by a code to it or, where messages come in, by one from it."""
+    if sms_number is None:
+        return await _prove_typed(app)
+    while True:
+        by_message = await app.push_screen_wait(WayScreen(sms_number))
+        if by_message is None:
+            return None
+        result = await (prove_by_message(app) if by_message else _prove_typed(app))
+        if result is not None:
+            return result
+
+
+async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
+    """Ask for a phone number, and prove it by a code that is sent there."""
+    typed = fault = ""
+    while True:
+        field = Field("Phone number", typed, placeholder="+49 170 1234567")
+        body = "The number that codes are sent to as text messages, with its country."
+        answer = await app.push_screen_wait(
+            FormDialog("Your phone number", [field], body=body, yes="Send a code", fault=fault)
+        )
+        if answer is None:
+            return None
+        typed = answer[0]
+        pending = await app.propose(enrollment.begin_sms, typed)
+        if not isinstance(pending, Denied):
+            return await app.push_screen_wait(SentCodeScreen(pending))
+        if fold_phone(typed) is not None:
+            return pending
+        fault = pending.message
+
+
+class SentCodeScreen(Page[Enrolled | Denied]):
+    """Sends a code to an address or number and asks for it."""
+
+    HEADLINE = SET_UP_TITLE
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resend", "Send another"),
+        Binding("escape", "leave", "Back"),
+    ]
+
+    def __init__(self, pending: PendingDestination) -> None:
+        super().__init__()
+        self._pending = pending
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the field."""
+        where = f"by {self._pending.method.label} to {self._pending.masked}"
+        yield paragraph(f"Step 2 of 3: Type the code that is sent {where}.", "step")
+        if self._pending.shared:
+            yield paragraph("Another person uses this number too. A number of your own is better.")
+        yield DigitsInput("123 456")
+        yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
+        yield Button("Send another (r)", id="resend", compact=True)
+
+    def on_mount(self) -> None:
+        """Send the first code."""
+        self.action_resend()
+
+    def on_input_submitted(self) -> None:
+        """Submit the code."""
+        self.submit()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Submit the code, or have another one sent."""
+        if event.button.id == "enable":
+            self.submit()
+        else:
+            self.action_resend()
+
+    @working
+    async def action_resend(self) -> None:
+        """Have a code sent."""
+        self.app.say("Sending…")
+        match await self.app.propose_sending(enrollment.send_enrolment_code, self._pending):
+            case CodeSent() as sent:
+                self.app.say(sent.message, Tone.DONE)
+            case NotSent(reason):
+                self.app.say(reason, Tone.REFUSED)
+            case Denied() as denied:
+                self.dismiss(denied)
+
+    @working
+    async def submit(self) -> None:
+        """Have the code judged; it never counts as an attempt."""
+        field = self.query_one(DigitsInput)
+        code, field.value = field.value, ""
+        if not code.strip():
+            return
+        result: Enrolled | EnrolmentCodeWrong | Denied = await self.app.propose(
+            enrollment.confirm_sent, self._pending, code
+        )
+        if isinstance(result, EnrolmentCodeWrong):
+            self.app.say("That code is wrong, or older than 15 minutes.", Tone.REFUSED)
+        else:
+            self.dismiss(result)
+
+    def action_leave(self) -> None:
+        """Go back; what was sent proves nothing any more once the wizard is left."""
+        self.app.say("")
+        self.dismiss(None)
