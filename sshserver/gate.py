@@ -50,14 +50,17 @@ class Gate(Protocol):
 class StoreGate:
     """The gate that the database keeps."""
 
-    def __init__(self, store: Store, carriers: Carriers | None = None) -> None:
-        """Judge by what `store` holds, and send codes by `carriers`."""
+    def __init__(self, store: Store, carriers: Carriers | None = None, worker: str | None = None) -> None:
+        """Judge by what `store` holds, and send codes by `carriers`; `worker` is who holds the sessions."""
         self._store = store
+        self._worker = worker
         self._carriers = carriers or Carriers()
 
     async def find(self, username: str, address: str) -> Candidate:
         """Look a typed name up in one reading transaction."""
-        return await self._store.read(first_factor.find_candidate, username, Origin(Application.SSH, address))
+        return await self._store.read(
+            first_factor.find_candidate, username, Origin(Application.SSH, address, self._worker)
+        )
 
     async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
         """Judge a password after the wait that its source has earned."""

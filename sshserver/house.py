@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from data.rules.misuse import Misuse
 from sshserver import crash
+from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
 from sshserver.gate import Gate
 from sshserver.limits import Limits, Lobby, Tally
 from sshserver.session import AppFactory
@@ -25,6 +26,8 @@ class House:
     gate: Gate
     make_app: AppFactory
     limits: Limits
+    board: tuple[Board, int] | None = None
+    """Where the workers of a node share their counts, and which of them this is."""
     lobby: Lobby = field(init=False)
     sessions: Tally = field(init=False)
     judgements: Tally = field(init=False)
@@ -35,9 +38,12 @@ class House:
     """Data operations under way; they outlive the connections that asked for them."""
 
     def __post_init__(self) -> None:
-        self.lobby = Lobby(self.limits)
-        self.sessions = Tally(self.limits.sessions_per_user)
-        self.judgements = Tally(self.limits.judgements_per_source)
+        self.lobby = Lobby(self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS))
+        self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
+        self.judgements = Tally(self.limits.judgements_per_source, self._counts(Counted.JUDGEMENTS))
+
+    def _counts(self, what: Counted) -> Counts:
+        return OwnCounts() if self.board is None else SharedCounts(*self.board, what)
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
         """Run `work` to its end, whoever stops waiting for it."""

@@ -1,16 +1,20 @@
 """Every number that bounds what a client may take from the server, and the accounting of strangers."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Final
 
 from data.rules.addresses import source_of
 from data.rules.publickeys import RSA_MIN_BITS
+from sshserver.board import Counts, OwnCounts
+
+_ALL: Final = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The bounds of one server; times are in seconds unless the name says otherwise."""
+    """The bounds of one node; times are in seconds unless the name says otherwise."""
 
     wrong_answers: int = 6
     """Wrong passwords, wrong codes, malformed answers and bad signatures of one connection together."""
@@ -84,14 +88,19 @@ class Lobby:
     """The connections that have not passed the first factor, in the order of their arrival.
 
     When a source or the whole lobby is full, the oldest connection in it makes room for the new one:
-    whoever merely holds connections open keeps nobody out.
+    whoever merely holds connections open keeps nobody out. Where several workers share a limit, one of
+    its places is kept for each of the others, so that one which has none yet always finds one, and
+    connections make room at the worker that the new one came to.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, sources: Counts | None = None, total: Counts | None = None) -> None:
         """Open an empty lobby bounded by `limits`."""
-        self._limits = limits
+        self._sources = sources or OwnCounts()
+        self._total = total or OwnCounts()
+        kept = self._sources.workers - 1
+        self._most_of_source = max(1, limits.connections_per_source - kept)
+        self._most = max(1, limits.unauthenticated_connections - kept)
         self._places: OrderedDict[object, tuple[str, Callable[[], None]]] = OrderedDict()
-        self._sources: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -102,24 +111,20 @@ class Lobby:
         `drop` is called at most once, when the connection has to make room; it has left by then.
         """
         source = source_of(address)
-        if self._sources[source] >= self._limits.connections_per_source:
+        if self._sources.add(source, 1) > self._most_of_source and self._sources.here(source) > 1:
             self._drop(next(place for place, (known, _) in self._places.items() if known == source))
-        if len(self._places) >= self._limits.unauthenticated_connections:
+        if self._total.add(_ALL, 1) > self._most and self._places:
             self._drop(next(iter(self._places)))
         place = object()
         self._places[place] = (source, drop)
-        self._sources[source] += 1
         return place
 
     def leave(self, place: object) -> None:
         """Stop counting a connection; a place that was already left is ignored."""
         found = self._places.pop(place, None)
-        if found is None:
-            return
-        source = found[0]
-        self._sources[source] -= 1
-        if not self._sources[source]:
-            del self._sources[source]
+        if found is not None:
+            self._sources.add(found[0], -1)
+            self._total.add(_ALL, -1)
 
     def _drop(self, place: object) -> None:
         drop = self._places[place][1]
@@ -130,23 +135,21 @@ class Lobby:
 class Tally:
     """How many of something each key has open: sessions of a user, judgements for a source."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, counts: Counts | None = None) -> None:
         """Allow `most` for each key."""
         self._most = most
-        self._open: Counter[Hashable] = Counter()
+        self._counts = counts or OwnCounts()
 
     def __len__(self) -> int:
-        return self._open.total()
+        return self._counts.total_here()
 
     def take(self, key: Hashable) -> bool:
         """Count one more, or return False when there are as many as allowed."""
-        if self._open[key] >= self._most:
-            return False
-        self._open[key] += 1
-        return True
+        if self._counts.add(key, 1) <= self._most:
+            return True
+        self._counts.add(key, -1)
+        return False
 
     def give_back(self, key: Hashable) -> None:
         """Count one fewer."""
-        self._open[key] -= 1
-        if self._open[key] <= 0:
-            del self._open[key]
+        self._counts.add(key, -1)

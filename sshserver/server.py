@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 import asyncssh
@@ -11,14 +11,16 @@ from asyncssh.kex import get_kex_algs
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
-from data.operations import clock
+from data.operations import clock, presence
 from data.rules.misuse import Misuse
 from data.store import Store
 from sshserver import _asyncssh_shim, clockwatch, crash, selftest
+from sshserver.board import Board
 from sshserver.connection import Connection
 from sshserver.gate import Gate, StoreGate
 from sshserver.house import House
 from sshserver.limits import Limits
+from sshserver.presence import Place, keep_present
 from sshserver.session import AppFactory
 from sshserver.sweep import SWEEP_SECONDS, sweep
 
@@ -62,6 +64,7 @@ class Server:
         self._house = house
         self._closed = asyncio.Event()
         self._watches: list[asyncio.Task[None]] = []
+        self._leave: Callable[[], Awaitable[object]] | None = None
 
     @property
     def port(self) -> int:
@@ -95,10 +98,16 @@ class Server:
     def follow(self, store: Store, every: float) -> None:
         """From now on, end every so many seconds what `store` says is over, and watch its clock."""
         loop = asyncio.get_running_loop()
-        self._watches = [
+        self._watches += [
             loop.create_task(sweep(self, store, every), name="sweep"),
             loop.create_task(clockwatch.watch(store.services.clock), name="clock watch"),
         ]
+
+    def stay_present(self, store: Store, place: Place) -> None:
+        """Be known to `store` as the worker at `place`, until the server is drained."""
+        beats = asyncio.get_running_loop().create_task(keep_present(store, place), name="beats")
+        self._watches.append(beats)
+        self._leave = lambda: store.run(presence.leave, place.worker)
 
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
         """End the given sessions, telling their users why; return how many were here."""
@@ -122,11 +131,20 @@ class Server:
                 await asyncio.wait(self._house.work, timeout=self._house.limits.drain_seconds)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._acceptor.wait_closed(), self._house.limits.drain_seconds)
+        await self._disappear()
         self._closed.set()
 
     async def wait_closed(self) -> None:
         """Wait until `drain` has ended."""
         await self._closed.wait()
+
+    async def _disappear(self) -> None:
+        if self._leave is None:
+            return
+        try:
+            await self._leave()
+        except Exception as error:  # noqa: BLE001 - the lease ends what is not ended here.
+            crash.report(error, "Leaving")
 
     async def _end(self, connection: Connection, reason: str, seconds: float) -> None:
         """Close a connection; apps get some seconds to end, a client that does not read gets as many."""
@@ -156,31 +174,51 @@ async def serve(
     port: int = 0,
     limits: Limits | None = None,
     sweep_seconds: float = SWEEP_SECONDS,
+    place: Place | None = None,
 ) -> Server:
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
     `carriers` send the codes that are not made by an app. Sessions that the store says are over are
-    closed within `sweep_seconds` and a little. `port` 0 picks a free one. The self-test has passed
-    when this returns.
+    closed within `sweep_seconds` and a little. `port` 0 picks a free one. `place` says which worker
+    this is; one that shares its node with others shares the port too. The self-test has passed when
+    this returns.
 
     Raises:
         OSError: when the address cannot be listened on.
         SelfTestError: when a first factor alone would open a channel, or both would not.
         ShimError: when the installed asyncssh is another one than this was written for.
+        StoreUnavailableError: when the worker cannot make itself known.
     """
     crash.contain_loop_errors(asyncio.get_running_loop())
     await selftest.run(listen)
     clockwatch.warn_of_newer(await store.read(clock.newest_entry), store.services.clock())
-    gate = StoreGate(store, carriers)
-    server = await listen(gate, host_key, make_app, host, port, limits or Limits())
+    gate = StoreGate(store, carriers, place.worker if place else None)
+    board = (place.board, place.index) if place and place.board else None
+    if place is not None:
+        # A session of a worker that is not known would be taken for one that nobody holds.
+        await store.run(presence.beat, place.worker, place.node)
+    try:
+        server = await listen(gate, host_key, make_app, host, port, limits or Limits(), board)
+    except BaseException:
+        if place is not None:
+            await store.run(presence.leave, place.worker)
+        raise
     server.follow(store, sweep_seconds)
+    if place is not None:
+        server.stay_present(store, place)
     return server
 
 
 async def listen(
-    gate: Gate, host_key: SSHKey, make_app: AppFactory, host: str, port: int, limits: Limits
+    gate: Gate,
+    host_key: SSHKey,
+    make_app: AppFactory,
+    host: str,
+    port: int,
+    limits: Limits,
+    board: tuple[Board, int] | None = None,
 ) -> Server:
-    """Start to listen, without the self-test.
+    """Start to listen, without the self-test; with a `board`, as one of those that share it and the port.
 
     Raises:
         OSError: when the address cannot be listened on.
@@ -190,9 +228,9 @@ async def listen(
     asyncssh.set_log_level(logging.WARNING)
     asyncssh.set_debug_level(1)
     _asyncssh_shim.check()
-    house = House(gate, make_app, limits)
+    house = House(gate, make_app, limits, board)
     acceptor = await asyncssh.create_server(
-        lambda: Connection(house), host, port, **_options(host_key, limits)
+        lambda: Connection(house), host, port, reuse_port=board is not None, **_options(host_key, limits)
     )
     return Server(acceptor, house)
 

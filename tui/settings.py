@@ -43,6 +43,9 @@ _SETTINGS = (
     _Setting("server", "host", "127.0.0.1", "The address to listen on; 0.0.0.0 or :: for every interface."),
     _Setting("server", "port", 2222, "The port to listen on; 0 picks a free one.", 0, 65_535),
     _Setting(
+        "server", "workers", 0, "Processes that share the port; 0 for as many as there are cores.", 0, 64
+    ),
+    _Setting(
         "enrolment",
         "issuer",
         "Twofold",
@@ -97,6 +100,7 @@ class Settings:
 
     host: str
     port: int
+    workers: int
     issuer: str
     cost: HashCost
     limits: Limits
@@ -246,6 +250,7 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
     return Settings(
         host=str(values["server", "host"]),
         port=_number(values["server", "port"]),
+        workers=_number(values["server", "workers"]),
         issuer=str(values["enrolment", "issuer"]),
         cost=HashCost(
             passes=_number(values["passwords", "argon2_passes"]),

@@ -31,10 +31,14 @@ RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a sign-in comes from: the application, and the source address (or `local`)."""
+    """Where a sign-in comes from: the application, and the source address (or `local`).
+
+    `worker` is the process that it came to, where one that serves many did.
+    """
 
     application: Application
     address: str
+    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,7 @@ def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
         "application": attempt.origin.application.value,
         "address": attempt.origin.address,
         "first_factor": attempt.first_factor.value,
+        "worker": attempt.origin.worker,
         "started_at": tx.now,
         "fresh_at": tx.now,
     }

@@ -1,7 +1,7 @@
 """The first factor: who is meant, and their password or key."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data.operations.actors import methods_of
 from data.operations.admission import (
@@ -74,7 +74,7 @@ def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
     fingerprints = frozenset(key.fingerprint for key in keys)
     return Candidate(
         username=folded,
-        origin=Origin(origin.application, normalise(origin.address)),
+        origin=replace(origin, address=normalise(origin.address)),
         bucket=tx.services.vault.bucket(folded or username),
         user_id=user_id,
         credential=known.credential if known else 0,

@@ -144,13 +144,3 @@ def end_session(tx: Tx, session_id: int) -> None:
         application=Application(session.application),
         address=session.address,
     )
-
-
-def end_all_sessions(tx: Tx, application: Application) -> int:
-    """End what a killed server left open, before it serves again; return how many there were."""
-    table = models.Session
-    return int(
-        table.update(ended_at=tx.now)
-        .where((table.application == application.value) & table.ended_at.is_null())
-        .execute()
-    )

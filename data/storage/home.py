@@ -18,6 +18,7 @@ from data.storage.vault import KEY_BYTES, Vault
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
+_NODE_BYTES = 8
 
 
 class HomeError(Exception):
@@ -51,6 +52,11 @@ class Home:
         return self.path / "ssh_host_ed25519_key"
 
     @property
+    def node(self) -> Path:
+        """What names this home among those that serve one database."""
+        return self.path / "node.id"
+
+    @property
     def initialised(self) -> bool:
         """Whether there is an installation here, or what is left of one."""
         return any(file.exists() for file in (self.database, self.master_key))
@@ -72,7 +78,8 @@ class Home:
 
     def discard(self) -> None:
         """Remove the files that a failed `init` has made, so that it can be tried again."""
-        for file in (self.database, self.master_key, self.host_key, self.settings, *self._side_files()):
+        made = (self.database, self.master_key, self.host_key, self.settings, self.node)
+        for file in (*made, *self._side_files()):
             file.unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -95,11 +102,13 @@ class Home:
                 raise HomeError(f"The {meaning} {file} is missing. Restore it from a backup of this home.")
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Hold the home for one server; the lock ends with the process, however that ends.
+    def serving(self) -> Iterator[str]:
+        """Hold the home for one server and give its name as a node.
+
+        The lock ends with the process, however that ends.
 
         Raises:
-            HomeError: when another server serves this home.
+            HomeError: when another server serves this home, or it cannot be named.
         """
         with self.master_key.open("rb") as file:
             try:
@@ -108,7 +117,20 @@ class Home:
                 raise HomeError(
                     f"Another server serves {self.path} already. Stop it first, or name another home."
                 ) from None
-            yield
+            yield self._node_name()
+
+    def _node_name(self) -> str:
+        """Read the node's name; it is made up at the first time."""
+        try:
+            _write_new(self.node, secrets.token_hex(_NODE_BYTES).encode())
+            name = self.node.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise HomeError(
+                f"The node's name in {self.node} is not readable: {type(error).__name__}."
+            ) from None
+        if len(name) != 2 * _NODE_BYTES:
+            raise HomeError(f"The node's name in {self.node} is damaged. Remove that file; another is made.")
+        return name
 
     def open_vault(self) -> Vault:
         """Read the master key.
@@ -145,7 +167,7 @@ class Home:
     def _check_modes(self) -> None:
         if _is_open(self.path):
             raise HomeError(f"The home {self.path} is open to others. Close it with: chmod 700 {self.path}")
-        files = (self.settings, self.database, self.master_key, self.host_key, *self._side_files())
+        files = (self.settings, self.database, self.master_key, self.host_key, self.node, *self._side_files())
         wide = [str(file) for file in files if file.exists() and _is_open(file)]
         if wide:
             raise HomeError(

@@ -228,8 +228,25 @@ class SentCode(_Table):
         indexes = ((("user", "sent_at"), False), (("destination", "sent_at"), False), (("sent_at",), False))
 
 
+class Worker(_Table):
+    """A process that serves sessions, and counts its beats for as long as it does.
+
+    `node` names the home that it serves. That a worker is dead is told by a count that stands still:
+    the clocks of nodes are never compared.
+    """
+
+    id = CharField(max_length=16, primary_key=True)
+    node = CharField(max_length=16)
+    beat = BigIntegerField()
+    started_at = moment_field()
+    seen_at = moment_field()
+
+
 class Session(_Table):
-    """Someone who is signed in; a restricted one may only do what its step asks for."""
+    """Someone who is signed in; a restricted one may only do what its step asks for.
+
+    `worker` is the process that holds it, where one that serves many does.
+    """
 
     id = AutoField()
     user = ForeignKeyField(User, backref="sessions", on_delete="CASCADE")
@@ -244,6 +261,7 @@ class Session(_Table):
     fresh_at = optional_moment_field()
     ended_at = optional_moment_field()
     ended_because = CharField(max_length=120, default="")
+    worker = CharField(max_length=16, null=True, index=True)
 
 
 class AwaitedMessage(_Table):
@@ -356,6 +374,7 @@ TABLES: tuple[type[Any], ...] = (
     RecoveryCode,
     RememberedAddress,
     SentCode,
+    Worker,
     Session,
     AwaitedMessage,
     ImportBatch,

@@ -322,14 +322,6 @@ def test_an_ended_session_is_over_for_good(world):
     assert isinstance(world.run(admission.advance, member.session_id), TurnedAway)
 
 
-def test_what_a_killed_server_left_open_is_ended_per_application(world):
-    world.user("anna")
-    ssh, local = world.session("anna"), world.session("anna", application=Application.LOCAL)
-    assert world.run(sessions.end_all_sessions, Application.SSH) == 1
-    assert models.Session.get_by_id(ssh.session_id).ended_at == START
-    assert models.Session.get_by_id(local.session_id).ended_at is None
-
-
 def test_the_clock_of_the_transaction_stands_still(tmp_path):
     class Ticking(Clock):
         def __call__(self):

@@ -1,5 +1,10 @@
-"""The accounting of connections and sessions."""
+"""The accounting of connections and sessions, of one server and of several workers together."""
 
+from random import Random
+
+import pytest
+
+from sshserver.board import Board, Counted, SharedCounts
 from sshserver.limits import Limits, Lobby, Tally
 
 
@@ -67,3 +72,64 @@ def test_a_tally_forgets_who_has_none():
     tally.take(7)
     tally.give_back(7)
     assert len(tally) == 0
+
+
+@pytest.fixture
+def board():
+    made = Board.create(3)
+    yield made
+    made.close()
+
+
+def lobbies(board, limits):
+    return [
+        Lobby(limits, SharedCounts(board, n, Counted.SOURCES), SharedCounts(board, n, Counted.CONNECTIONS))
+        for n in range(board.workers)
+    ]
+
+
+@pytest.mark.parametrize("sources", [1, 40])
+def test_however_connections_are_spread_over_workers_the_limits_are_those_of_the_node(board, sources):
+    limits = Limits(connections_per_source=7, unauthenticated_connections=20)
+    workers = lobbies(board, limits)
+    random = Random(4)
+    most = limits.connections_per_source if sources == 1 else limits.unauthenticated_connections
+    largest = 0
+    for number in range(2_000):
+        lobby = workers[0] if number < 30 else random.choice(workers)
+        lobby.enter(f"192.0.2.{random.randrange(sources)}", lambda: None)
+        largest = max(largest, sum(map(len, workers)))
+    assert largest == most
+
+
+def test_who_fills_one_worker_keeps_nobody_out_of_another(board):
+    workers = lobbies(board, Limits(connections_per_source=5, unauthenticated_connections=5))
+    crowd(workers[0], ["192.0.2.1"] * 10)
+    for lobby in workers[1:]:
+        lobby.enter("192.0.2.1", lambda: None)
+        assert len(lobby) == 1
+
+
+def test_a_tally_is_of_all_workers_together(board):
+    first, second = (Tally(2, SharedCounts(board, n, Counted.SESSIONS)) for n in range(2))
+    assert [first.take(7), second.take(7), first.take(7), second.take(7)] == [True, True, False, False]
+    second.give_back(7)
+    assert first.take(7)
+    assert not second.take(7)
+
+
+def test_what_a_dead_worker_counted_is_wiped_and_no_more(board):
+    first, second = (Tally(2, SharedCounts(board, n, Counted.SESSIONS)) for n in range(2))
+    assert [first.take(7), second.take(7)] == [True, True]
+    board.wipe(0)
+    assert second.take(7)
+    assert not second.take(7)
+
+
+def test_a_board_is_shared_by_its_descriptor(board):
+    again = Board(board.descriptor, board.workers)
+    slot = board.slot(Counted.JUDGEMENTS, "192.0.2.1")
+    assert again.slot(Counted.JUDGEMENTS, "192.0.2.1") == slot
+    assert slot != board.slot(Counted.SOURCES, "192.0.2.1")
+    board.add(0, slot, 2)
+    assert again.add(1, slot, 1) == 3

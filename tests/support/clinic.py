@@ -46,10 +46,10 @@ class Clinic:
         self.secrets.append(password)
         return password
 
-    async def serve(self) -> None:
+    async def serve(self, *arguments: str) -> None:
         """Start the server and wait for the line that says that it is ready."""
         self.server = await asyncio.create_subprocess_exec(
-            PROGRAM, "--home", self.home, "serve", "--port", "0",
+            PROGRAM, "--home", self.home, "serve", "--port", "0", *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read_log())

@@ -14,6 +14,7 @@ from data.storage.home import Home, HomeError
 from data.store import StoreUnavailableError
 from sshserver.crash import place_of
 from tui.cli.installation import default_home
+from tui.settings import Settings
 
 _EXAMPLES = """\b
 Examples:
@@ -87,10 +88,17 @@ def main() -> None:
     """
     os.umask(0o077)
     _fill_standard_streams()
+    configure_logging()
+    sys.exit(_run())
+
+
+def configure_logging(settings: Settings | None = None) -> None:
+    """Log to standard error, as much as the settings say."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
-    sys.exit(_run())
+    if settings is not None:
+        logging.getLogger().setLevel(settings.log_level.upper())
 
 
 def _fill_standard_streams() -> None:
@@ -120,20 +128,26 @@ def _run() -> int:
 
 def _fail(error: BaseException) -> int:
     """Say an error in one line and return the exit status."""
-    match error:
-        case click.UsageError():
-            command = error.ctx.command_path if error.ctx else "twofold"
-            _complain(f"{error.format_message()} See: {command} --help")
-            return 2
-        case click.ClickException():
-            _complain(error.format_message())
-        case click.Abort() | KeyboardInterrupt():
-            _complain("Stopped; nothing more was done.")
-        case HomeError() | StoreUnavailableError() | InstallRefusedError():
-            _complain(str(error))
-        case _:
-            _complain(f"Internal error: {place_of(error)}. Please report this line.")
+    message = words_for(error)
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "twofold"
+        _complain(f"{message} See: {command} --help")
+        return 2
+    _complain(message)
     return 1
+
+
+def words_for(error: BaseException) -> str:
+    """Say an error to a person; one that nobody foresaw by its type and place alone."""
+    match error:
+        case click.ClickException():
+            return error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            return "Stopped; nothing more was done."
+        case HomeError() | StoreUnavailableError() | InstallRefusedError():
+            return str(error)
+        case _:
+            return f"Internal error: {place_of(error)}. Please report this line."
 
 
 def _complain(message: str) -> None:

@@ -1,28 +1,21 @@
-"""`twofold serve`: the composition of store, app and SSH server."""
+"""`twofold serve`: in this process, or by several workers under a supervisor."""
 
 import asyncio
-import logging
-import signal
+import os
+import secrets
+import socket
 
 import click
-from asyncssh.public_key import SSHKey
 
-from data.delivery.notices import sending
-from data.operations import sessions
-from data.operations.admission import Session
-from data.rules.facts import Application
-from data.rules.text import safe
+from data.operations import presence
 from data.storage.home import Home
 from sshserver import hostkey as host_keys
-from sshserver._asyncssh_shim import ShimError
-from sshserver.selftest import SelfTestError
-from sshserver.server import Server
-from sshserver.server import serve as serve_ssh
-from sshserver.session import AppFactory
-from sshserver.terminal import Terminal
-from tui.app import TwofoldApp
-from tui.cli.installation import Installation, installation, refuse, system_clock
+from sshserver.presence import Place
+from tui.cli.installation import Installation, installation, refuse
+from tui.cli.main import configure_logging
+from tui.cli.serving import cannot_listen, serve_until_told
 from tui.cli.setup import FirstAdmin, initialise, load_host_key
+from tui.cli.supervisor import Supervisor, hold_port
 
 _FIRST_ACCOUNT = "Twofold"
 _FIRST_ADMIN = "admin"
@@ -33,72 +26,80 @@ _LOCALHOST = "127.0.0.1"
 @click.command(
     epilog="\b\nExamples:\n"
     "  twofold serve\n"
-    "  twofold serve --host 0.0.0.0 --port 2222\n"
+    "  twofold serve --host 0.0.0.0 --port 2222 --workers 4\n"
     "  twofold --home .twofold serve --init\n"
 )
 @click.option("--host", help="The address to listen on, instead of the settings'.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0 picks a free one.")
 @click.option("--init", "first_start", is_flag=True, help="Create the installation first if there is none.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that share the port, instead of the settings' or one per core.",
+)
 @click.pass_obj
-def serve(home: Home, host: str | None, port: int | None, first_start: bool) -> None:
+def serve(home: Home, host: str | None, port: int | None, first_start: bool, workers: int | None) -> None:
     """Serve the app over SSH until stopped.
 
-    Prints `listening on HOST:PORT` when ready. SIGTERM and Ctrl-C drain: no new connections, open
-    sessions are told and closed.
+    Prints `listening on HOST:PORT` when all workers are ready; one that dies is started again. SIGTERM
+    and Ctrl-C drain: no new connections, open sessions are told and closed.
     """
     first = None
     if first_start and not home.initialised:
         first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL, None)
-    with installation(home) as here, home.serving():
-        logging.getLogger().setLevel(here.settings.log_level.upper())
-        key = load_host_key(home)
+    with installation(home) as here, home.serving() as node:
+        configure_logging(here.settings)
         address = host or here.settings.host
         chosen = here.settings.port if port is None else port
-        asyncio.run(_serve(here, key, address, chosen, first))
+        count = workers or here.settings.workers or _cores()
+        if count == 1:
+            asyncio.run(_serve_alone(here, node, address, chosen, first))
+        else:
+            _serve_together(here, node, address, chosen, count, first)
 
 
-async def _serve(here: Installation, key: SSHKey, host: str, port: int, first: FirstAdmin | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    # No other server holds this home, so what is still open was left behind by one that was killed.
-    await here.store.run(sessions.end_all_sessions, Application.SSH)
+def _cores() -> int:
+    """Return how many cores this process may use; without a port to share, one."""
+    if not hasattr(socket, "SO_REUSEPORT"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+async def _serve_alone(here: Installation, node: str, host: str, port: int, first: FirstAdmin | None) -> None:
+    await here.store.run(presence.take_node, node)
+    place = Place(secrets.token_hex(8), node)
     try:
-        server = await serve_ssh(
-            here.store,
-            key,
-            _app_factory(here),
-            carriers=here.settings.carriers,
-            host=host,
-            port=port,
-            limits=here.settings.limits,
+        await serve_until_told(
+            here, place, host, port, ready=lambda server: _say_ready(here, host, server.port, first)
         )
+    except click.ClickException:
+        _say_first_password(first)
+        raise
+
+
+def _serve_together(
+    here: Installation, node: str, host: str, port: int, workers: int, first: FirstAdmin | None
+) -> None:
+    if not hasattr(socket, "SO_REUSEPORT"):
+        refuse("This system cannot share a port between workers. Serve with: --workers 1")
+    try:
+        held = hold_port(host, port)
     except OSError as error:
         _say_first_password(first)
-        refuse(f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port.")
-    except SelfTestError as error:
-        refuse(str(error))
-    except ShimError as error:
-        refuse(f"The server does not start: {error}.")
+        refuse(cannot_listen(host, port, error))
+    shared = int(held[0].getsockname()[1])
+    supervisor = Supervisor(here, node, host, shared, workers)
+    try:
+        asyncio.run(supervisor.run(lambda: _say_ready(here, host, shared, first)))
+    finally:
+        for address in held:
+            address.close()
+
+
+def _say_ready(here: Installation, host: str, port: int, first: FirstAdmin | None) -> None:
     if first is not None:
-        _welcome(first, key, host, server)
-    click.echo(f"listening on {_shown(host)}:{server.port}")
-    async with sending(here.store, here.settings.carriers):
-        await stop.wait()
-        await server.drain()
-
-
-def _app_factory(here: Installation) -> AppFactory:
-    def make_app(session: Session, terminal: Terminal) -> TwofoldApp:
-        return TwofoldApp(
-            here.store,
-            session=session,
-            clock=system_clock,
-            terminal=terminal,
-            carriers=here.settings.carriers,
-        )
-
-    return make_app
+        _welcome(here, first, host, port)
+    click.echo(f"listening on {_shown(host)}:{port}")
 
 
 def _say_first_password(first: FirstAdmin | None) -> None:
@@ -106,7 +107,7 @@ def _say_first_password(first: FirstAdmin | None) -> None:
         click.echo(f"One-time password of {first.name}: {first.password}")
 
 
-def _welcome(first: FirstAdmin, key: SSHKey, host: str, server: Server) -> None:
+def _welcome(here: Installation, first: FirstAdmin, host: str, port: int) -> None:
     """Say once how to sign in for the first time."""
     shown = _LOCALHOST if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - recognised, not listened on.
     click.echo(
@@ -114,13 +115,13 @@ def _welcome(first: FirstAdmin, key: SSHKey, host: str, server: Server) -> None:
         f"\n"
         f"  administrator      {first.name}\n"
         f"  one-time password  {first.password}\n"
-        f"  host key           {host_keys.fingerprint(key)}\n"
+        f"  host key           {host_keys.fingerprint(load_host_key(here.home))}\n"
         f"\n"
-        f"  ssh -p {server.port} {first.name}@{shown}\n"
+        f"  ssh -p {port} {first.name}@{shown}\n"
         f"\n"
         f"If ssh warns that the host key has changed, forget the older installation's first:\n"
         f"\n"
-        f"  ssh-keygen -R '[{shown}]:{server.port}'\n"
+        f"  ssh-keygen -R '[{shown}]:{port}'\n"
     )
 
 

@@ -1,0 +1,61 @@
+"""Which processes serve, and ending the sessions of one that is gone.
+
+A worker counts its beats here. Whoever is known to be gone (its process ended, its home is held by
+another server) loses its sessions at once; of the rest, one whose count stands still is presumed dead.
+"""
+
+from typing import Any
+
+from data.storage import models
+from data.store import Tx
+
+LOST_TOUCH = "The server was out of reach of its database for too long. Sign in again."
+
+
+def beat(tx: Tx, worker: str, node: str) -> None:
+    """Count a beat of a worker, the first one too.
+
+    A worker that was presumed dead meanwhile is there again, without the sessions that it had.
+    """
+    table = models.Worker
+    counted = (
+        table.update({table.beat: table.beat + 1, table.seen_at: tx.now}).where(table.id == worker).execute()
+    )
+    if not counted:
+        _end_sessions(tx, models.Session.worker == worker, LOST_TOUCH)
+        table.insert(id=worker, node=node, beat=1, started_at=tx.now, seen_at=tx.now).execute()
+
+
+def beats(tx: Tx) -> dict[str, int]:
+    """Return how far each worker has counted."""
+    return {worker.id: worker.beat for worker in models.Worker.select()}
+
+
+def presume_dead(tx: Tx, worker: str, beat: int) -> int:
+    """End the sessions of a worker that still counts no further than `beat`; return how many there were."""
+    table = models.Worker
+    if not table.delete().where((table.id == worker) & (table.beat == beat)).execute():
+        return 0
+    return _end_sessions(tx, models.Session.worker == worker, LOST_TOUCH)
+
+
+def leave(tx: Tx, worker: str) -> int:
+    """End what a worker whose process is over has left open; return how many there were."""
+    models.Worker.delete().where(models.Worker.id == worker).execute()
+    return _end_sessions(tx, models.Session.worker == worker)
+
+
+def take_node(tx: Tx, node: str) -> int:
+    """End what a server of this node that was killed has left open, before another one serves it.
+
+    To be called by the one that holds the node's home. Return how many there were.
+    """
+    table = models.Worker
+    table.delete().where(table.node == node).execute()
+    return _end_sessions(tx, models.Session.worker.not_in(table.select(table.id)))
+
+
+def _end_sessions(tx: Tx, which: Any, because: str = "") -> int:
+    table = models.Session
+    ending = table.update(ended_at=tx.now, ended_because=because)
+    return int(ending.where(which, table.ended_at.is_null()).execute())

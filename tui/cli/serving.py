@@ -1,0 +1,86 @@
+"""Serving in this process: the composition of store, app and SSH server, for one worker."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from data.delivery.notices import sending
+from data.operations.admission import Session
+from data.rules.text import safe
+from sshserver._asyncssh_shim import ShimError
+from sshserver.presence import Place
+from sshserver.selftest import SelfTestError
+from sshserver.server import Server
+from sshserver.server import serve as serve_ssh
+from sshserver.session import AppFactory
+from sshserver.terminal import Terminal
+from tui.app import TwofoldApp
+from tui.cli.installation import Installation, refuse, system_clock
+from tui.cli.setup import load_host_key
+
+
+async def serve_until_told(
+    here: Installation,
+    place: Place,
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[Server], object],
+    lifeline: Callable[[], Awaitable[object]] | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or the end of `lifeline`; then drain.
+
+    `ready` is called once, when the self-test has passed and the port is listened on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    held = None if lifeline is None else asyncio.ensure_future(lifeline())
+    if held is not None:
+        held.add_done_callback(lambda _ended: stop.set())
+    server = await _start(here, place, host, port)
+    ready(server)
+    async with sending(here.store, here.settings.carriers):
+        await stop.wait()
+        await server.drain()
+    if held is not None:
+        held.cancel()
+
+
+async def _start(here: Installation, place: Place, host: str, port: int) -> Server:
+    try:
+        return await serve_ssh(
+            here.store,
+            load_host_key(here.home),
+            _app_factory(here),
+            carriers=here.settings.carriers,
+            host=host,
+            port=port,
+            limits=here.settings.limits,
+            place=place,
+        )
+    except OSError as error:
+        refuse(cannot_listen(host, port, error))
+    except SelfTestError as error:
+        refuse(str(error))
+    except ShimError as error:
+        refuse(f"The server does not start: {error}.")
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Say why an address cannot be listened on, and what to do."""
+    return f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port."
+
+
+def _app_factory(here: Installation) -> AppFactory:
+    def make_app(session: Session, terminal: Terminal) -> TwofoldApp:
+        return TwofoldApp(
+            here.store,
+            session=session,
+            clock=system_clock,
+            terminal=terminal,
+            carriers=here.settings.carriers,
+        )
+
+    return make_app

@@ -1,0 +1,253 @@
+"""Several workers of one node: starting them, starting those again that die, and ending them together.
+
+A worker is a fresh interpreter. It reads its assignment from standard input, which stays open for as long
+as the supervisor lives: at its end the worker drains, so none outlives its supervisor. On standard output
+it reports. The port is held here, bound but not listened on, so that nobody else takes it while workers
+come and go.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from data.operations import presence
+from data.store import StoreUnavailableError
+from sshserver import crash
+from sshserver.board import Board
+from tui.cli.installation import Installation, refuse
+
+_log = logging.getLogger("twofold.workers")
+_STEADY_SECONDS: Final = 60.0
+"""A worker that served for so long was no part of a row of failures."""
+_FIRST_DELAY: Final = 0.5
+_LONGEST_DELAY: Final = 30.0
+_START_SECONDS: Final = 60.0
+_REPORT_BYTES: Final = 1 << 20
+_LONGEST_DRAIN: Final = 4
+"""A server's drain waits for several things in turn, each for at most the time that the settings give."""
+READY: Final[Mapping[str, object]] = {"ready": True}
+"""What a worker reports once it serves; otherwise `{"failed": WHY}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a worker is told when it starts."""
+
+    home: str
+    host: str
+    port: int
+    worker: str
+    node: str
+    index: int
+    workers: int
+    board: int
+    """The descriptor of the shared counts."""
+
+    @property
+    def home_path(self) -> Path:
+        """The home as a path."""
+        return Path(self.home)
+
+
+def delay_before_restart(failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row; the first one is made good at once."""
+    return 0.0 if failures <= 1 else min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 2, 16))
+
+
+def hold_port(host: str, port: int) -> list[socket.socket]:
+    """Bind every address of `host` to one port that others of this supervisor may share; 0 picks a free one.
+
+    Raises:
+        OSError: when it is taken, by whomever.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address[:2]) for family, _, _, _, address in found))
+    held: list[socket.socket] = []
+    try:
+        for family, address in addresses:
+            where = (str(address[0]), port)
+            with _bound(family, where, shared=False) as alone:
+                # Sharing would join whoever shares it already; this fails when anybody listens there.
+                alone.listen()
+                port = int(alone.getsockname()[1])
+            held.append(_bound(family, (where[0], port), shared=True))
+    except OSError:
+        for known in held:
+            known.close()
+        raise
+    return held
+
+
+def _bound(family: socket.AddressFamily, where: tuple[str, int], *, shared: bool) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(where)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class Supervisor:
+    """Keeps so many workers serving until told to stop."""
+
+    def __init__(self, here: Installation, node: str, host: str, port: int, workers: int) -> None:
+        """Serve `here` on a port that is held already."""
+        self._here = here
+        self._node = node
+        self._host = host
+        self._port = port
+        self._workers = workers
+        self._board = Board.create(workers)
+        self._processes: set[asyncio.subprocess.Process] = set()
+        self._stop = asyncio.Event()
+
+    async def run(self, ready: Callable[[], object]) -> None:
+        """Start all workers, call `ready` when each has passed its self-test, and serve until told to stop.
+
+        One that fails at its first start ends all: a node that cannot serve as it was told to says so.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        await self._here.store.run(presence.take_node, self._node)
+        firsts: list[asyncio.Future[str | None]] = [loop.create_future() for _ in range(self._workers)]
+        keeping = [loop.create_task(self._keep(index, first)) for index, first in enumerate(firsts)]
+        faults = await self._started(firsts)
+        if faults == []:
+            ready()
+            await self._stop.wait()
+        self._stop.set()
+        await self._end_all()
+        await asyncio.gather(*keeping)
+        self._board.close()
+        if faults:
+            refuse(faults[0])
+
+    async def _started(self, firsts: list[asyncio.Future[str | None]]) -> list[str] | None:
+        """Wait for every worker's first start; return what went wrong, or None when told to stop before."""
+        started = asyncio.gather(*firsts)
+        stopping = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((started, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not started.done():
+            started.cancel()
+            return None
+        stopping.cancel()
+        return [fault for fault in started.result() if fault is not None]
+
+    async def _keep(self, index: int, first: "asyncio.Future[str | None]") -> None:
+        """Serve at one place by one worker after the other; `first` learns how the first start went."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while not self._stop.is_set():
+            began = loop.time()
+            ended = await self._serve_once(index, first)
+            if not first.done():
+                first.set_result(ended)
+                return
+            if self._stop.is_set():
+                return
+            failures = failures + 1 if loop.time() - began < _STEADY_SECONDS else 1
+            delay = delay_before_restart(failures)
+            _log.error("Worker %d ended: %s It starts again in %g s.", index + 1, ended, delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), delay)
+
+    async def _serve_once(self, index: int, first: "asyncio.Future[str | None]") -> str:
+        """Run one worker to its end; return how it ended, in a sentence."""
+        worker = secrets.token_hex(8)
+        process = await asyncio.create_subprocess_exec(
+            # -P: a folder that the operator happens to be in must not be searched for modules.
+            *(sys.executable, "-P", "-m", "tui.cli.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            pass_fds=(self._board.descriptor,),
+            # Ctrl-C reaches the supervisor alone, which tells the workers.
+            process_group=0,
+            limit=_REPORT_BYTES,
+        )
+        self._processes.add(process)
+        try:
+            fault = await self._assign(process, index, worker)
+            if fault is None and not first.done():
+                first.set_result(None)
+            if self._stop.is_set():
+                _signal(process, signal.SIGTERM)
+            status = await process.wait()
+        finally:
+            self._processes.discard(process)
+            self._board.wipe(index)
+            await self._bury(worker)
+        return fault or _ending(status)
+
+    async def _assign(self, process: asyncio.subprocess.Process, index: int, worker: str) -> str | None:
+        """Tell a worker what to do and wait until it is ready; return what went wrong instead."""
+        assignment = Assignment(
+            str(self._here.home.path),
+            self._host,
+            self._port,
+            worker,
+            self._node,
+            index,
+            self._workers,
+            self._board.descriptor,
+        )
+        assert process.stdin is not None  # noqa: S101 - both are pipes.
+        assert process.stdout is not None  # noqa: S101
+        process.stdin.write(json.dumps(asdict(assignment)).encode() + b"\n")
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+        except TimeoutError:
+            _signal(process, signal.SIGKILL)
+            return f"It was not ready within {_START_SECONDS:g} seconds."
+        report = json.loads(line) if line else {"failed": None}
+        if report == READY:
+            return None
+        return str(report["failed"] or _ending(await process.wait()))
+
+    async def _bury(self, worker: str) -> None:
+        """End what a worker that is gone has left open; what fails here, the other workers do in time."""
+        try:
+            await self._here.store.run(presence.leave, worker)
+        except StoreUnavailableError as error:
+            crash.report(error, "Ending the sessions of a worker")
+
+    async def _end_all(self) -> None:
+        """Have all workers drain; cut off those that take too long."""
+        for process in self._processes:
+            _signal(process, signal.SIGTERM)
+        waiting = [asyncio.ensure_future(process.wait()) for process in self._processes]
+        if not waiting:
+            return
+        await asyncio.wait(waiting, timeout=_LONGEST_DRAIN * self._here.settings.limits.drain_seconds + 10)
+        for process in self._processes:
+            _log.error("A worker did not drain in time and is cut off")
+            _signal(process, signal.SIGKILL)
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"It ended with status {status}."
+    try:
+        return f"It was ended by {signal.Signals(-status).name}."
+    except ValueError:
+        return f"It was ended by signal {-status}."

@@ -1,0 +1,59 @@
+"""One worker of several: `python -m tui.cli.worker`, started by the supervisor and by nobody else."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from data.storage.home import Home
+from sshserver.board import Board
+from sshserver.presence import Place
+from tui.cli.installation import Installation, installation
+from tui.cli.main import configure_logging, words_for
+from tui.cli.serving import serve_until_told
+from tui.cli.supervisor import READY, Assignment
+
+
+def main() -> None:
+    """Serve by the assignment on standard input, report on standard output."""
+    os.umask(0o077)
+    reports = os.dup(1)
+    os.dup2(2, 1)  # Whatever else is written to standard output is no report.
+    try:
+        given = Assignment(**json.loads(sys.stdin.buffer.readline()))
+        with installation(Home(given.home_path)) as here:
+            configure_logging(here.settings)
+            asyncio.run(_serve(here, given, reports))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.
+        _report(reports, {"failed": words_for(error)})
+        sys.exit(1)
+
+
+async def _serve(here: Installation, given: Assignment, reports: int) -> None:
+    place = Place(given.worker, given.node, given.index, Board(given.board, given.workers))
+    await serve_until_told(
+        here,
+        place,
+        given.host,
+        given.port,
+        ready=lambda _server: _report(reports, READY),
+        lifeline=_supervisor_lives,
+    )
+
+
+async def _supervisor_lives() -> None:
+    """Return when standard input ends: the supervisor is gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+    while await reader.readline():
+        pass
+
+
+def _report(descriptor: int, report: Mapping[str, object]) -> None:
+    os.write(descriptor, json.dumps(report).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
