@@ -43,7 +43,7 @@ async def test_a_user_sets_two_factor_authentication_up_and_turns_it_off_again(w
         await person.presses("s", "enter")
         await person.sees("2FA Enabled, since", "5 left", "s Replace the phone", "t Turn off 2FA")
         await person.presses("t")
-        await person.sees("Your authenticator app and your recovery codes are removed.")
+        await person.sees("All that you have set up and your recovery codes are removed.")
         await person.presses("y")
         await person.sees("✓ Two-factor authentication is turned off.", "2FA No")
 

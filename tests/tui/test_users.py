@@ -267,7 +267,7 @@ class TestActions:
             await person.sees(
                 "Clear the 2FA data of anna too?",
                 "Codes by e-mail are withdrawn.",
-                "anna must set it up again at the next sign-in.",
+                "anna then sets all up anew.",
             )
             await person.presses("y")
             await person.sees("A new one-time password for anna too?")
@@ -333,12 +333,14 @@ class TestNewUser:
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("n")
-            await person.sees("New user", "User name", "2FA", "(•) No ( ) Yes", "SSH key")
+            await person.sees(
+                "New user", "User name", "2FA", "(•) No ( ) Yes, from the first sign-in", "SSH key"
+            )
             await person.types("Dora")
             await person.presses("enter", *"dora@x.example", "enter", *"Dora D", "tab", "tab")
             assert isinstance(person.app.focused, RadioSet)
             await person.presses("right", "space")
-            await person.sees("( ) No (•) Yes")
+            await person.sees("( ) No (•) Yes, from the first sign-in")
             await person.clicks("Create")
             shown = await person.sees("User dora created.", "to be replaced at the first sign-in")
             password = next(word for word in shown.split() if word.count("-") == 3)

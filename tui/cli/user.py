@@ -266,7 +266,7 @@ def require(home: Home, name: str, release: bool) -> None:
 @click.argument("name")
 @click.pass_obj
 def disable_two_factor(home: Home, name: str) -> None:
-    """Remove a user's flag, authenticator app and recovery codes."""
+    """Remove a user's flag, all that they have set up, and the recovery codes."""
     with installation(home) as here:
         say(here.store.run_now(two_factor.disable_two_factor, here.operator, name))
 
@@ -275,7 +275,7 @@ def disable_two_factor(home: Home, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def clear_two_factor(home: Home, name: str) -> None:
-    """Remove a user's authenticator app and recovery codes, and keep the flag: for a new phone."""
+    """Remove all that a user has set up and the recovery codes, and keep the flag: for a new phone."""
     with installation(home) as here:
         say(here.store.run_now(two_factor.clear_two_factor, here.operator, name))
     click.echo(

@@ -51,7 +51,7 @@ def disable(user: UserDetail) -> Question:
     """Describe removing flag, factors and codes."""
     return Question(
         f"Disable 2FA of {user.name}?",
-        f"The authenticator app, the recovery codes and the flag of {user.name} are removed. "
+        f"All that {user.name} has set up, the recovery codes and the flag are removed. "
         + _without_factor(user, required=False, lost=False),
         "Disable",
     )
@@ -61,8 +61,8 @@ def clear(user: UserDetail) -> Question:
     """Describe removing factors and codes while keeping the flag."""
     return Question(
         f"Clear the 2FA data of {user.name}?",
-        f"For a new or a lost phone: the authenticator app and the recovery codes of {user.name} are "
-        "removed. Whether it is required of them stays as it is. "
+        f"For a new or a lost phone: all that {user.name} has set up and the recovery codes are removed. "
+        "Whether it is required of them stays as it is. "
         + _without_factor(user, required=user.required, lost=user.enrolled_at is not None),
         "Clear",
     )
@@ -72,9 +72,8 @@ def clear_too(user: UserDetail, saved: str) -> Question:
     """Offer to clear a user's two-factor data after their address or number was changed."""
     return Question(
         f"Clear the 2FA data of {user.name} too?",
-        f"{saved} Whatever else {user.name} has set up stays good, and so do the recovery codes. Clear them "
-        "if the phone or the mailbox may be in other hands now. "
-        + _without_factor(user, required=user.required, lost=True),
+        f"{saved} Whatever else {user.name} has set up stays good, and so do the recovery codes. If the "
+        f"phone or the mailbox may be in other hands now, clear them: {user.name} then sets all up anew.",
         "Clear",
     )
 
@@ -173,7 +172,7 @@ def turn_off() -> Question:
     """Describe turning one's own two-factor authentication off."""
     return Question(
         "Turn off two-factor authentication?",
-        "Your authenticator app and your recovery codes are removed. You sign in with your password or "
+        "All that you have set up and your recovery codes are removed. You sign in with your password or "
         "SSH key alone from then on.",
         "Turn off",
     )

@@ -61,7 +61,7 @@ class NewUserDialog(Dialog[NewUserForm]):
             Label("2FA"),
             RadioSet(
                 Choice("No", value=not form.required),
-                Choice("Yes", value=form.required, id="required"),
+                Choice("Yes, from the first sign-in", value=form.required, id="required"),
                 compact=True,
             ),
             classes="row",
