@@ -26,7 +26,7 @@ from data.operations.enrollment import PendingApp
 from data.operations.first_factor import CodeNeeded
 from data.rules import totp
 from data.rules.facts import ADMIN_ROLES, Application, Mode, Role
-from data.storage.database import create_sqlite
+from data.storage.database import create_database
 from data.storage.hashing import HashCost, Hasher
 from data.storage.vault import Vault
 from data.store import Services, Store
@@ -66,7 +66,7 @@ class Clinic:
             random_bytes=lambda length: hashlib.shake_256(str(next(numbers)).encode()).digest(length),
             recovery_hasher=hasher,
         )
-        self.store = Store(create_sqlite(folder / "twofold.db"), services)
+        self.store = Store(create_database(folder / "twofold.db"), services)
         self._hash = hasher.hash(PASSWORD)
         self._do(account.install, OPERATOR, "Clinic", self._new("admin", "Maria Keller", ADMIN_ROLES))
         for name, full_name, roles, required in PEOPLE:

@@ -2,24 +2,30 @@
 
 An operation is a function whose first argument is a `Tx`. It runs in one transaction, off the event
 loop, and once handed over it runs to its end: a client that hangs up cancels the waiting, never the
-work. Denials are values; an exception rolls everything back.
+work. Denials are values; an exception rolls everything back. Where the database asks for it, an
+operation runs again from its beginning, so it has no effect besides its transaction and its result.
 """
 
 import asyncio
+import random
 import secrets
+import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from threading import Barrier
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from peewee import DatabaseError, InterfaceError, SqliteDatabase
+from peewee import DatabaseError, InterfaceError
 
 from data.rules.facts import Method
 from data.rules.sending import PER_DAY
 from data.storage import models
+from data.storage.database import Database
 from data.storage.hashing import RECOVERY_COST, HashCost, Hasher
 from data.storage.vault import Vault
+from data.storage.verdict import Verdict
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +38,20 @@ RandomBytes = Callable[[int], bytes]
 class StoreUnavailableError(Exception):
     """The database did not do its part; nothing of the operation was kept."""
 
+    def __init__(
+        self,
+        message: str = "The database is not available right now. Nothing was changed; try again shortly.",
+    ) -> None:
+        super().__init__(message)
+
+
+class OutcomeUnknownError(StoreUnavailableError):
+    """The database was lost at the very end; all of the operation was kept, or nothing."""
+
     def __init__(self) -> None:
-        super().__init__("The database is not available right now. Nothing was changed; try again shortly.")
+        super().__init__(
+            "The database was lost at the last moment. Look whether it was done before you try again."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +81,39 @@ class Tx:
     services: Services
 
 
-class Store:
-    """Runs operations on the embedded database: writes on one thread, reads on another.
+class _Patience:
+    """How often and how long an operation is tried again; the waits grow, and differ by chance."""
 
-    Password hashing has a thread of its own, since each thread that hashes keeps memory for it.
+    tries = 100
+    seconds = 10.0
+    again = 2
+
+    def __init__(self) -> None:
+        self._tried = 0
+        self._until = time.monotonic() + self.seconds
+
+    def allows(self, verdict: Verdict) -> bool:
+        """Say whether to try again, after having waited for a moment."""
+        self._tried += 1
+        most = {Verdict.CONFLICT: self.tries, Verdict.ONCE_MORE: self.again}.get(verdict, 0)
+        if self._tried > most or time.monotonic() > self._until:
+            return False
+        time.sleep(random.uniform(0, min(0.001 * 2**self._tried, 0.05)))  # noqa: S311 - no secret.
+        return True
+
+
+class Store:
+    """Runs operations on the database: writes on some threads, reads on others.
+
+    Each thread has a connection of its own. Password hashing has a thread of its own too, since each
+    thread that hashes keeps memory for it.
     """
 
-    def __init__(self, database: SqliteDatabase, services: Services) -> None:
+    def __init__(self, database: Database, services: Services) -> None:
         self._database = database
         self.services = services
-        self._writer = ThreadPoolExecutor(1, "store-writer")
-        self._reader = ThreadPoolExecutor(1, "store-reader")
+        self._writer = ThreadPoolExecutor(database.writers, "store-writer")
+        self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
         models.database.initialize(database)
 
@@ -95,7 +135,9 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails.
         """
-        return await self._on(self._reader, lambda: self._transact("DEFERRED", operation, *args, **kwargs))
+        return await self._on(
+            self._reader, lambda: self._transact(self._database.reading, operation, *args, **kwargs)
+        )
 
     async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a costly pure function, such as a password hash, off the event loop."""
@@ -111,29 +153,53 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails.
         """
-        return self._transact("IMMEDIATE", operation, *args, **kwargs)
+        return self._transact(self._database.writing, operation, *args, **kwargs)
 
     def close(self) -> None:
         """Wait for what has been handed over, then close."""
-        for executor in (self._writer, self._reader):
-            executor.submit(self._database.close)
+        for executor, threads in (
+            (self._writer, self._database.writers),
+            (self._reader, self._database.readers),
+        ):
+            self._close_connections(executor, threads)
         for executor in (self._writer, self._reader, self._hasher):
             executor.shutdown()
         self._database.close()
 
+    def _close_connections(self, executor: ThreadPoolExecutor, threads: int) -> None:
+        """Have each thread close its own connection, once it is done with what came before."""
+        all_here = Barrier(threads)
+
+        def close() -> None:
+            all_here.wait()
+            self._database.close()
+
+        for _ in range(threads):
+            executor.submit(close)
+
     def _transact(
         self,
-        kind: Literal["IMMEDIATE", "DEFERRED"],
+        kind: str,
         operation: Callable[Concatenate[Tx, P], R],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        try:
-            self._database.connect(reuse_if_open=True)
-            with self._database.atomic(kind):
-                return operation(Tx(self.services.clock(), self.services), *args, **kwargs)
-        except (DatabaseError, InterfaceError):
-            raise StoreUnavailableError from None
+        patience = _Patience()
+        while True:
+            committing = False
+            try:
+                self._database.connect(reuse_if_open=True)
+                with self._database.atomic(kind):
+                    result = operation(Tx(self.services.clock(), self.services), *args, **kwargs)
+                    committing = True
+            except (DatabaseError, InterfaceError) as error:
+                verdict = self._database.verdict(error, committing=committing)
+            else:
+                return result
+            if verdict is Verdict.UNKNOWN:
+                raise OutcomeUnknownError
+            if not patience.allows(verdict):
+                raise StoreUnavailableError
 
     async def _on(self, executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, work))

@@ -2,10 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.postgresql_server import PostgresqlServer, find_binaries, running_postgresql
 
 settings.register_profile(
     "twofold", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
@@ -28,3 +30,11 @@ def require_program() -> RequireProgram:
         pytest.skip(f"the program {name} is not installed")
 
     return require
+
+
+@pytest.fixture(scope="session")
+def postgresql(require_program: RequireProgram) -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server for the tests of this process; without its programs, their absence is named."""
+    binaries = find_binaries()
+    with running_postgresql(binaries or Path(require_program("initdb")).parent) as server:
+        yield server

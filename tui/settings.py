@@ -1,7 +1,8 @@
 """`twofold.toml`: what an operator may set, with every default shown, and how it is read."""
 
+import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from data.rules.text import safe
 from data.rules.totp import ISSUER_LIMIT
 from data.storage.hashing import HashCost
 from data.storage.home import HomeError
+from data.storage.postgresql import PostgresqlUrl, PostgresqlUrlError
 from sshserver.limits import Limits
 
 Value = int | float | str | tuple[str, ...]
@@ -40,6 +42,14 @@ def _limit(key: str, comment: str, least: float = 1) -> _Setting:
 
 
 _SETTINGS = (
+    _Setting(
+        "",
+        "database",
+        "",
+        'A PostgreSQL database for several nodes, such as "postgresql://twofold@db.example/twofold?sslmode=\n'
+        '# verify-full"; empty for the file twofold.db here. Its password may stand in ~/.pgpass, ...',
+    ),
+    _Setting("", "database_password_file", "", "... or in a file that holds it and that only you can read."),
     _Setting("server", "host", "127.0.0.1", "The address to listen on; 0.0.0.0 or :: for every interface."),
     _Setting("server", "port", 2222, "The port to listen on; 0 picks a free one.", 0, 65_535),
     _Setting(
@@ -96,8 +106,9 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of an installation."""
+    """The settings of an installation; without a `database`, it is the embedded one."""
 
+    database: PostgresqlUrl | None
     host: str
     port: int
     workers: int
@@ -110,9 +121,9 @@ class Settings:
     codes_per_day: int
 
 
-def template() -> str:
-    """Write the settings file of a new installation: each setting explained, at its default."""
-    return "".join(_template_lines())
+def template(**given: str) -> str:
+    """Write the settings file of a new installation: each setting explained, at its default or as given."""
+    return "".join(_template_lines(given))
 
 
 def load(path: Path) -> Settings:
@@ -125,6 +136,8 @@ def load(path: Path) -> Settings:
         given = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HomeError(f"The settings {path} cannot be read: {safe(error)}.") from None
+    top = {key: value for key, value in given.items() if not isinstance(value, dict)}
+    given = {"": top} | {key: value for key, value in given.items() if key not in top}
     fault = _unknown(given)
     if fault:
         raise HomeError(f"{path}: {fault}")
@@ -132,7 +145,7 @@ def load(path: Path) -> Settings:
     return _settings(path, values)
 
 
-def _template_lines() -> Iterator[str]:
+def _template_lines(given: Mapping[str, str]) -> Iterator[str]:
     yield "# Settings of Twofold. Each stands at its default: remove the # in front of a line to change it,\n"
     yield "# then start the server again.\n"
     section = ""
@@ -140,7 +153,16 @@ def _template_lines() -> Iterator[str]:
         if setting.section != section:
             section = setting.section
             yield f"\n[{section}]\n"
-        yield f"# {setting.comment}\n#{setting.key} = {_shown(setting.default)}\n"
+        if not setting.section:
+            yield "\n"
+        value = None if setting.section else given.get(setting.key)
+        line = f"#{setting.key} = {_shown(setting.default)}" if value is None else _line(setting.key, value)
+        yield f"# {setting.comment}\n{line}\n"
+
+
+def _line(key: str, value: str) -> str:
+    """Write a text as TOML has it: JSON's escapes are among TOML's."""
+    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _shown(value: Value) -> str:
@@ -152,17 +174,22 @@ def _shown(value: Value) -> str:
 def _unknown(given: dict[str, Any]) -> str | None:
     sections = {setting.section for setting in _SETTINGS}
     for section, table in given.items():
-        if section not in sections or not isinstance(table, dict):
-            return f"there is no section [{safe(section)}]. There are: {', '.join(sorted(sections))}."
+        if section not in sections:
+            there = ", ".join(sorted(filter(None, sections)))
+            return f"there is no section [{safe(section)}]. There are: {there}."
         for key in table:
             if not any(setting.section == section and setting.key == key for setting in _SETTINGS):
-                return f"there is no setting {safe(key)} in [{section}]."
+                return f"there is no setting {safe(key)}{_inside(section)}."
     return None
+
+
+def _inside(section: str) -> str:
+    return f" in [{section}]" if section else ""
 
 
 def _value(path: Path, setting: _Setting, given: dict[str, Any]) -> Value:
     value: object = given.get(setting.section, {}).get(setting.key, setting.default)
-    where = f"{path}: {setting.key} in [{setting.section}]"
+    where = f"{path}: {setting.key}{_inside(setting.section)}"
     if isinstance(setting.default, str):
         if not isinstance(value, str) or (setting.default and not value):
             raise HomeError(f"{where} is to be a text in quotes.")
@@ -186,6 +213,16 @@ def _checked_text(where: str, key: str, value: str) -> str:
     if key == "issuer" and (len(value) > ISSUER_LIMIT or ":" in value):
         raise HomeError(f"{where} is to have at most {ISSUER_LIMIT} characters and no colon.")
     return value
+
+
+def _database(path: Path, values: dict[tuple[str, str], Value]) -> PostgresqlUrl | None:
+    url, file = str(values["", "database"]), str(values["", "database_password_file"])
+    if not url:
+        return None
+    try:
+        return PostgresqlUrl.parse(url, _first_line(path, path.parent / file) if file else None)
+    except PostgresqlUrlError as error:
+        raise HomeError(f"{path}: database: {error}") from None
 
 
 def _smtp(path: Path, values: dict[tuple[str, str], Value]) -> Smtp | None:
@@ -248,6 +285,7 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
     known = {field.name for field in fields(Limits)}
     limits: dict[str, Any] = {key: value for (section, key), value in values.items() if section == "limits"}
     return Settings(
+        database=_database(path, values),
         host=str(values["server", "host"]),
         port=_number(values["server", "port"]),
         workers=_number(values["server", "workers"]),

@@ -61,7 +61,7 @@ def list_accounts(tx: Tx, actor: Actor) -> list[AccountRow] | Refused:
     table, practice, user = models.Account, models.Practice, models.User
     practices = practice.select(fn.COUNT(practice.id)).where(practice.account == table.id)
     users = user.select(fn.COUNT(user.id)).where(user.account == table.id)
-    counted = table.select(table.name, table.mode, practices, users).order_by(fn.LOWER(table.name))
+    counted = table.select(table.name, table.mode, practices, users).order_by(fn.FOLD(table.name))
     rows: Iterable[tuple[str, str, int, int]] = counted.tuples().iterator()
     return [AccountRow(name, Mode(mode), parts, people) for name, mode, parts, people in rows]
 

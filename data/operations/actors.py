@@ -135,7 +135,7 @@ def _has_recovery_codes(user_id: int) -> bool:
 def find_account(name: str) -> models.Account | None:
     """Look an account up by its name, compared without case."""
     folded = " ".join(storable(name).split()).lower()
-    found: models.Account | None = models.Account.get_or_none(fn.LOWER(models.Account.name) == folded)
+    found: models.Account | None = models.Account.get_or_none(fn.FOLD(models.Account.name) == folded)
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from peewee import Case, Value, fn
+from peewee import Case, Value
 
 from data.operations import audit
 from data.operations.actors import Acting, Actor, authorise
@@ -169,7 +169,8 @@ def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
     key.insert_from(
         keys, [key.user, key.algorithm, key.blob, key.fingerprint, key.comment, key.added_at]
     ).execute()
-    _record(tx, acting, Event.KEY_ADDED, with_key, fn.json_object("fingerprint", staged.fingerprint))
+    detail = Value('{"fingerprint": "').concat(staged.fingerprint).concat('"}')
+    _record(tx, acting, Event.KEY_ADDED, with_key, detail)
 
 
 def _record(tx: Tx, acting: Acting, event: Event, which: Any, detail: Any) -> None:

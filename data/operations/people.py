@@ -243,8 +243,8 @@ def _matching(acting: Acting, query: UserQuery) -> Any:
         found = (
             table.name.contains(word)
             | table.email.contains(word)
-            | fn.LOWER(table.full_name).contains(word)
-            | table.practice.in_(_practices(acting, fn.LOWER(models.Practice.name).contains(word)))
+            | fn.FOLD(table.full_name).contains(word)
+            | table.practice.in_(_practices(acting, fn.FOLD(models.Practice.name).contains(word)))
         )
         if digits := phone_part(word):
             found |= table.phone.contains(digits)

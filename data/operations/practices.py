@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from peewee import JOIN, fn
+from peewee import JOIN, Case, fn
 
 from data.operations import audit
 from data.operations.actors import Acting, Actor, authorise
@@ -34,11 +34,11 @@ def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
         return acting
     table, user = models.Practice, models.User
     counted = (
-        table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(user.active), 0))
+        table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
         .join(user, JOIN.LEFT_OUTER)
         .where(table.account == acting.account_id)
         .group_by(table.id)
-        .order_by(fn.LOWER(table.name))
+        .order_by(fn.FOLD(table.name))
     )
     rows: Iterable[tuple[str, int, int]] = counted.tuples().iterator()
     return [PracticeRow(*row) for row in rows]
@@ -102,7 +102,7 @@ def find_practice(acting: Acting, name: str) -> models.Practice | None:
     folded = " ".join(names.storable(name).split()).lower()
     table = models.Practice
     found: models.Practice | None = table.get_or_none(
-        (table.account == acting.account_id) & (fn.LOWER(table.name) == folded)
+        (table.account == acting.account_id) & (fn.FOLD(table.name) == folded)
     )
     return found
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from peewee import SQL
+from peewee import SQL, Value
 
 from data.operations import audit
 from data.operations.actors import ActingUser, Actor, own, policy_of
@@ -111,8 +111,8 @@ def shorten(account_id: int, days: int) -> None:
         table.delete().where(rows).execute()
         return
     longest = timedelta(days=days) // timedelta(microseconds=1)
-    end = SQL("accepted_at + ?", [longest])
-    table.update({table.until: end}).where(rows & SQL("until > accepted_at + ?", [longest])).execute()
+    end = SQL("accepted_at") + Value(longest)
+    table.update({table.until: end}).where(rows & (SQL("until") > end)).execute()
 
 
 def forget_my_addresses(tx: Tx, actor: Actor, which: int | None = None) -> Done | Refused:

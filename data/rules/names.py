@@ -66,8 +66,8 @@ _PHONE_MARKS = str.maketrans("", "", "+-/.()")
 
 
 def storable(typed: str) -> str:
-    """Replace lone surrogates, which stand for bytes that are no text and which no database takes."""
-    return typed.encode("utf-8", "replace").decode("utf-8")
+    """Replace what not every database takes: NUL, and lone surrogates, which stand for no text."""
+    return typed.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def tidy(typed: str) -> str | None:

@@ -1,24 +1,22 @@
-"""The embedded database: opening it, knowing it for ours, and bringing its schema up to date."""
+"""The database of an installation: opening it, knowing it for ours, and bringing its schema up to date.
 
-import logging
-import sqlite3
-from contextlib import closing
+The one seam between the two kinds: SQLite in a file, or PostgreSQL at a URL.
+"""
+
 from enum import Enum
 from pathlib import Path
 
-from peewee import SqliteDatabase
 from playhouse.migrations import Runner
 
-APPLICATION_ID = 0x32464F4C
-"""SQLite's `application_id` of our files: "2FOL"."""
+from data.storage import postgresql
+from data.storage.postgresql import Postgresql, PostgresqlUrl, open_postgresql
+from data.storage.sqlite import Sqlite, bears_our_mark, create_file, open_sqlite
+
+Database = Sqlite | Postgresql
+Place = Path | PostgresqlUrl
+"""Where a database is."""
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_BUSY_SECONDS = 5
-_PRAGMAS = {
-    "journal_mode": "wal",
-    "synchronous": "full",
-    "foreign_keys": 1,
-    "cache_size": -8_000,
-}
 
 
 class SchemaState(Enum):
@@ -29,50 +27,43 @@ class SchemaState(Enum):
     NEWER = "newer"
 
 
-def open_sqlite(path: Path) -> SqliteDatabase:
-    """Open the file at `path`; SQLite gives its side files the modes of the file itself.
-
-    peewee would log statements with their values at debug level, hashes and sealed secrets among them.
-    """
-    logging.getLogger("peewee").setLevel(logging.WARNING)
-    database = SqliteDatabase(str(path), pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
-    # SQLite's own lower() leaves letters outside of ASCII as they are.
-    database.register_function(_lower, "lower", 1)
-    return database
+class NotEmptyError(Exception):
+    """There is something already where a new database was to be made."""
 
 
-def _lower(text: str | None) -> str | None:
-    return None if text is None else str(text).lower()
+def open_database(place: Place) -> Database:
+    """Make what opens connections to the database at a place, each on first use."""
+    return open_sqlite(place) if isinstance(place, Path) else open_postgresql(place)
 
 
-def create_sqlite(path: Path) -> SqliteDatabase:
-    """Make a new database with the present schema.
+def create_database(place: Place) -> Database:
+    """Make the present schema, in a new file or in an empty database.
+
+    Of several who create in one PostgreSQL database at once, one makes it and the others find it made.
 
     Raises:
         FileExistsError: when there is a file already.
+        NotEmptyError: when the PostgreSQL database holds something else, or cannot hold every text.
     """
-    path.touch(mode=0o600, exist_ok=False)
-    # The mark goes into the file itself, before the write-ahead log stands beside it.
-    with closing(sqlite3.connect(path)) as marking:
-        marking.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        marking.commit()
-    database = open_sqlite(path)
-    with database.connection_context():
+    if isinstance(place, Path):
+        create_file(place)
+    database = open_database(place)
+    with database.connection_context(), database.exclusively():
+        if isinstance(database, Postgresql):
+            _check_target(database)
         migrate(database)
     return database
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file bears our mark; it is looked at without opening it, so another's stays as it is.
-
-    Source: the SQLite file format, section 1.3: the magic string, and the application id at byte 68.
-    """
-    with path.open("rb") as file:
-        header = file.read(100)
-    return header.startswith(b"SQLite format 3\0") and header[68:72] == APPLICATION_ID.to_bytes(4)
+def is_ours(place: Place, database: Database) -> bool:
+    """Whether what is at a place is a database of ours; it is left as it is."""
+    if isinstance(place, Path):
+        return bears_our_mark(place)
+    with database.connection_context():
+        return isinstance(database, Postgresql) and postgresql.is_ours(database)
 
 
-def schema_state(database: SqliteDatabase) -> SchemaState:
+def schema_state(database: Database) -> SchemaState:
     """Compare the schema of a database of ours with this program's."""
     history = Runner(database, str(_MIGRATIONS)).status()
     if any(migration.path is None for migration in history):
@@ -81,8 +72,28 @@ def schema_state(database: SqliteDatabase) -> SchemaState:
     return SchemaState.OLDER if pending else SchemaState.CURRENT
 
 
-def migrate(database: SqliteDatabase) -> list[str]:
-    """Apply what is pending, all or nothing, while no other process can write; return the names."""
-    with database.atomic("EXCLUSIVE"):
-        applied: list[str] = Runner(database, str(_MIGRATIONS)).up()
+def migrate(database: Database) -> list[str]:
+    """Apply what is pending, all or nothing, while no other process can; return the names."""
+    if database.in_transaction():
+        return _migrate(database)
+    with database.exclusively():
+        return _migrate(database)
+
+
+def _migrate(database: Database) -> list[str]:
+    if isinstance(database, Postgresql):
+        postgresql.before_migrations(database)
+    applied: list[str] = Runner(database, str(_MIGRATIONS)).up()
+    if applied and isinstance(database, Postgresql):
+        postgresql.after_migrations(database)
     return applied
+
+
+def _check_target(database: Postgresql) -> None:
+    if not postgresql.is_utf8(database):
+        raise NotEmptyError(
+            "The database's encoding is not UTF8. Make one with: CREATE DATABASE twofold ENCODING 'UTF8' "
+            "TEMPLATE template0"
+        )
+    if not postgresql.is_empty(database) and not postgresql.is_ours(database):
+        raise NotEmptyError("The database holds tables of something else. Give Twofold an empty one.")

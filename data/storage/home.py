@@ -83,7 +83,7 @@ class Home:
             file.unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Refuse a home that is missing, incomplete or open to others.
+        """Refuse a home that is missing, incomplete or open to others; the database is another question.
 
         Raises:
             HomeError: with what to do.
@@ -94,12 +94,20 @@ class Home:
             )
         self._check_modes()
         for file, meaning in (
-            (self.database, "database"),
             (self.master_key, "master key"),
             (self.host_key, "host key"),
         ):
             if not file.is_file():
-                raise HomeError(f"The {meaning} {file} is missing. Restore it from a backup of this home.")
+                raise _missing(meaning, file)
+
+    def check_database(self) -> None:
+        """Refuse a home whose embedded database is missing.
+
+        Raises:
+            HomeError: with what to do.
+        """
+        if not self.database.is_file():
+            raise _missing("database", self.database)
 
     @contextmanager
     def serving(self) -> Iterator[str]:
@@ -173,6 +181,10 @@ class Home:
             raise HomeError(
                 f"Files of the home are open to others. Close them with: chmod 600 {' '.join(wide)}"
             )
+
+
+def _missing(meaning: str, file: Path) -> HomeError:
+    return HomeError(f"The {meaning} {file} is missing. Restore it from a backup of this home.")
 
 
 def _is_open(path: Path) -> bool:

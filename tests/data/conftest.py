@@ -1,14 +1,45 @@
-"""Fixtures of the data layer's tests: one real database file each."""
+"""Fixtures of the data layer's tests: a real database each, of either kind."""
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.data_world import World
+from support.data_world import PassingWorld, World
+from support.postgresql_server import PostgresqlServer
+
+KINDS = ("sqlite", "postgresql")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run whatever needs a database on both kinds, but for files that have a `server` of their own."""
+    asked = {"world", "passing_world"} & set(metafunc.fixturenames)
+    if not asked and "server" not in inspect.signature(metafunc.function).parameters:
+        return
+    if not hasattr(metafunc.module, "server"):
+        metafunc.parametrize("server", KINDS, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def server(request: pytest.FixtureRequest) -> PostgresqlServer | None:
+    """The PostgreSQL server to make worlds on, or None for files.
+
+    It is there for every test, since pytest overlooks what only a `world` behind another `world` asks for.
+    """
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return None
+    found: PostgresqlServer = request.getfixturevalue("postgresql")
+    return found
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    opened = World(tmp_path)
+def world(tmp_path: Path, server: PostgresqlServer | None) -> Iterator[World]:
+    opened = World(tmp_path, server)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def passing_world(server: PostgresqlServer | None) -> Callable[[], PassingWorld]:
+    """Makes worlds for Hypothesis, one for each example."""
+    return lambda: PassingWorld(server)

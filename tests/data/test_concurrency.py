@@ -106,8 +106,14 @@ async def test_a_right_code_among_wrong_ones_is_admitted_or_comes_too_late(world
     results = await asyncio.gather(
         *(world.store.run(second_factor.submit_code, attempt, answer) for answer in answers)
     )
-    assert isinstance(results[6], Admitted)
-    assert outcomes(results) == {"CodeWrong": 12, "Admitted": 1, "TurnedAway": 2}
+    found = outcomes(results)
+    if world.database.writers == 1:
+        assert found == {"CodeWrong": 12, "Admitted": 1, "TurnedAway": 2}
+    elif isinstance(results[6], Admitted):
+        assert 6 <= found["CodeWrong"] <= 12
+        assert found["CodeWrong"] + found["TurnedAway"] == 14
+    else:
+        assert found == {"CodeWrong": 6, "TurnedAway": 9}
 
 
 async def test_a_caller_who_hangs_up_after_handing_over_is_counted(world, anna):
@@ -132,8 +138,9 @@ async def test_a_caller_who_hangs_up_after_handing_over_is_counted(world, anna):
         assert caller.cancelled()
     go.set()
     await occupied
-    await world.store.run(lambda _tx: None)
-    assert world.row(anna).attempts_left == 4
+    async with asyncio.timeout(10):
+        while world.row(anna).attempts_left != 4:
+            await asyncio.sleep(0.005)
     assert wrong_codes_counted() == 3
 
 
@@ -193,11 +200,11 @@ async def test_reading_goes_on_beside_a_write(world, anna):
 
 
 class Worker:
-    """Another process on the same database file."""
+    """Another process on the same database."""
 
     def __init__(self, world: World, name: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, data_worker.__file__, str(world.path), name],
+            [sys.executable, data_worker.__file__, world.where, name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -218,7 +225,7 @@ class Worker:
         self._process.communicate(timeout=20)
 
 
-def test_two_processes_on_one_file_accept_a_code_once_and_count_together(world, anna):
+def test_two_processes_on_one_database_accept_a_code_once_and_count_together(world, anna):
     with ExitStack() as stack:
         workers = [Worker(world, anna) for _ in range(2)]
         for worker in workers:

@@ -134,16 +134,16 @@ def test_a_sender_that_was_too_slow_does_not_put_off_the_one_after_it(told):
 
 KILLED = """
 import asyncio, sys
-from pathlib import Path
 sys.path[:0] = ["tests", "."]
+from support.data_worker import place_of
 from support.data_world import services
 from data.delivery.carriers import Carriers, Smtp
 from data.delivery.notices import send_due
-from data.storage.database import open_sqlite
+from data.storage.database import open_database
 from data.storage import models
 from data.store import Store
 now = models._EPOCH.fromisoformat(sys.argv[3])
-store = Store(open_sqlite(Path(sys.argv[1])), services(lambda: now))
+store = Store(open_database(place_of(sys.argv[1])), services(lambda: now))
 smtp = Smtp("127.0.0.1", int(sys.argv[2]), "twofold@clinic.example", "none")
 asyncio.run(send_due(store, Carriers(smtp)))
 """
@@ -153,7 +153,7 @@ async def test_a_notice_of_a_sender_that_was_killed_is_sent_by_another_when_the_
     async with mail_server() as mail:
         mail.wait = 60
         sender = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", KILLED, told.path, str(mail.port), told.clock.now.isoformat()
+            sys.executable, "-c", KILLED, told.where, str(mail.port), told.clock.now.isoformat()
         )
         async with asyncio.timeout(30):
             while rows()[0].tries == 0:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.data_world import OPERATOR, PASSWORD, START, SUPPORT, PassingWorld, clipped, statements
+from support.data_world import OPERATOR, PASSWORD, START, SUPPORT, clipped, statements
 
 from data.operations import people, two_factor
 from data.operations.people import SortKey, UserQuery
@@ -100,8 +100,10 @@ def expected_names(crowd, mode, search, status, sort):
     sort=st.sampled_from(SortKey),
     limit=st.integers(1, 4),
 )
-def test_search_sort_filter_and_paging_say_what_a_plain_model_would(crowd, mode, search, status, sort, limit):
-    with PassingWorld() as world:
+def test_search_sort_filter_and_paging_say_what_a_plain_model_would(
+    passing_world, crowd, mode, search, status, sort, limit
+):
+    with passing_world() as world:
         models.UserRole.delete().execute()
         models.User.delete().execute()
         for person in crowd:

@@ -10,7 +10,7 @@ from data.operations import first_factor, presence, sessions
 from data.operations.admission import Origin
 from data.rules.facts import Application
 from data.storage import database, models
-from data.storage.database import create_sqlite, migrate
+from data.storage.database import create_database, migrate, open_database
 
 
 def session_on(world: World, worker: str | None) -> int:
@@ -91,7 +91,7 @@ def test_the_migration_ends_what_servers_before_it_left_open_and_nothing_else(tm
     file = tmp_path / "twofold.db"
     with monkeypatch.context() as patched:
         patched.setattr(database, "_MIGRATIONS", earlier)
-        create_sqlite(file).close()
+        create_database(file).close()
     with contextlib.closing(sqlite3.connect(file)) as raw:
         raw.executemany(
             "insert into session (user_id, application, address, first_factor, methods, credential,"
@@ -100,7 +100,7 @@ def test_the_migration_ends_what_servers_before_it_left_open_and_nothing_else(tm
             [("ssh", None), ("ssh", 9), ("local", None)],
         )
         raw.commit()
-    opened = database.open_sqlite(file)
+    opened = open_database(file)
     with opened.connection_context():
         assert "0004_workers" in migrate(opened)
     with contextlib.closing(sqlite3.connect(file)) as raw:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
@@ -44,10 +45,11 @@ class SignInMachine(RuleBasedStateMachine):
     attempts = Bundle("attempts")
     sessions = Bundle("sessions")
     restricted = Bundle("restricted")
+    server = None
 
     def __init__(self):
         super().__init__()
-        self.world = PassingWorld()
+        self.world = PassingWorld(self.server)
         self.mode = Mode.OPTIONAL
         self.people = {self.world.user(name): Person() for name in NAMES}
 
@@ -281,5 +283,13 @@ class SignInMachine(RuleBasedStateMachine):
             assert factor is None or factor.last_step == person.last_step
 
 
-TestSignIn = SignInMachine.TestCase
-TestSignIn.settings = settings(max_examples=40, stateful_step_count=40)
+class TestSignIn(SignInMachine.TestCase):
+    settings = settings(max_examples=40, stateful_step_count=40)
+
+
+class TestSignInOnPostgresql(SignInMachine.TestCase):
+    settings = settings(max_examples=20, stateful_step_count=40)
+
+    @pytest.fixture(autouse=True)
+    def on_a_server(self, postgresql, monkeypatch):
+        monkeypatch.setattr(SignInMachine, "server", postgresql)

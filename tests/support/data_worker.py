@@ -8,7 +8,7 @@ from support.data_world import PASSWORD, services
 
 from data.operations import admission, first_factor, second_factor
 from data.rules.facts import Application
-from data.storage.database import open_sqlite
+from data.storage.database import Place, PostgresqlUrl, open_database
 from data.store import Store
 
 
@@ -17,13 +17,17 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-def main(path: str, name: str) -> None:
+def place_of(text: str) -> Place:
+    return PostgresqlUrl.parse(text) if text.startswith("postgresql:") else Path(text)
+
+
+def main(where: str, name: str) -> None:
     moment = datetime.fromtimestamp(int(sys.stdin.readline()), UTC)
 
     def clock() -> datetime:
         return moment
 
-    store = Store(open_sqlite(Path(path)), services(clock))
+    store = Store(open_database(place_of(where)), services(clock))
     origin = admission.Origin(Application.SSH, "192.0.2.77")
     candidate = store.run_now(first_factor.find_candidate, name, origin)
     right = store.services.hasher.verify(candidate.password_hash, PASSWORD)

@@ -1,4 +1,4 @@
-"""A small organisation on a real database file, with a clock that only moves when told to."""
+"""A small organisation on a real database of either kind, with a clock that only moves when told to."""
 
 import base64
 import hmac
@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
+
+from support.postgresql_server import PostgresqlServer
 
 from data.operations import (
     account,
@@ -27,7 +29,7 @@ from data.rules.facts import Application, Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.publickeys import PublicKey
 from data.storage import models
-from data.storage.database import create_sqlite, open_sqlite
+from data.storage.database import Database, Place, PostgresqlUrl, create_database, open_database
 from data.storage.hashing import HashCost, Hasher
 from data.storage.vault import Vault
 from data.store import Services, Store
@@ -78,6 +80,34 @@ def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> S
     )
 
 
+_free: list[tuple[PostgresqlServer, str]] = []
+"""Databases with our tables that no world uses now."""
+
+
+def _take_database(server: PostgresqlServer) -> str:
+    """Return an empty database with the present schema: one that was used before, or a new one."""
+    for taken in _free:
+        if taken[0] is server:
+            _free.remove(taken)
+            server.execute(taken[1], _emptying())
+            return taken[1]
+    name = server.new_database()
+    create_database(PostgresqlUrl.parse(server.url(name))).close()
+    return name
+
+
+def _emptying() -> str:
+    """Write what empties every table, past whatever guards its rows, and numbers its rows from 1 again."""
+    names = [table._meta.table_name for table in models.TABLES]
+    deletes = [f'DELETE FROM "{name}"' for name in names]
+    sequences = (
+        "SELECT setval(c.oid, 1, false) FROM pg_class c "
+        "WHERE c.relkind = 'S' AND c.relnamespace = current_schema()::regnamespace "
+        "AND c.relname NOT LIKE 'schema_migration%'"
+    )
+    return "; ".join(["SET session_replication_role = replica", *deletes, sequences])
+
+
 def code_in(made: Any) -> str:
     """Return the code of a message that was made to be sent."""
     assert isinstance(made, sending.CodeToSend), made
@@ -90,25 +120,34 @@ class World:
     """An installation with the account `Clinic` and its first administrator `admin`.
 
     Everybody's password is PASSWORD, and none is a one-time password unless a test asks for it.
+    It is on a file in `folder`, or in a database of `server`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, server: PostgresqlServer | None = None) -> None:
         self.path = folder / "twofold.db"
         self.clock = Clock()
-        if _template:
-            self.path.write_bytes(_template[0])
-            database = open_sqlite(self.path)
-        else:
-            database = create_sqlite(self.path)
-        self.database = database
+        self.spoilt = False
+        """Whether the test has changed the schema, so that the database is of no use to another."""
+        self._server = server
+        self.place, self.database = self._open()
         self.services = services(self.clock)
-        self.store = Store(database, self.services)
+        self.store = Store(self.database, self.services)
         self.secrets: dict[str, str] = {}
         self.recovery: dict[str, tuple[str, ...]] = {}
-        if not _template:
-            self._install(folder)
+        if not _template or server is not None:
+            self._install()
 
-    def _install(self, folder: Path) -> None:
+    def _open(self) -> tuple[Place, Database]:
+        if self._server is not None:
+            url, self._name = self._server.url, _take_database(self._server)
+            place = PostgresqlUrl.parse(url(self._name))
+            return place, open_database(place)
+        if _template:
+            self.path.write_bytes(_template[0])
+            return self.path, open_database(self.path)
+        return self.path, create_database(self.path)
+
+    def _install(self) -> None:
         admin = directory.NewUser(
             "admin",
             "admin@clinic.example",
@@ -117,11 +156,22 @@ class World:
             one_time_password=False,
         )
         self.run(account.install, OPERATOR, "Clinic", admin)
-        self.database.close()
-        _template.append(self.path.read_bytes())
+        if self._server is None:
+            self.database.close()
+            _template.append(self.path.read_bytes())
+
+    @property
+    def where(self) -> str:
+        """The place in a form that another process is given."""
+        return str(self.path) if self._server is None else self._server.url(self._name)
 
     def close(self) -> None:
         self.store.close()
+        if self._server is not None:
+            if self.spoilt:
+                self._server.drop_database(self._name)
+            else:
+                _free.append((self._server, self._name))
 
     def run(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self.store.run_now(operation, *args, **kwargs)
@@ -301,16 +351,18 @@ class World:
         return {table._meta.table_name: sorted(table.select().tuples(), key=repr) for table in models.TABLES}
 
     def file_bytes(self) -> bytes:
-        """Return all that lies on the disk: the database and its side files."""
+        """Return all that is stored: the file and its side files, or every byte of every column."""
+        if self._server is not None:
+            return self._server.contents(self._name)
         return b"".join(path.read_bytes() for path in sorted(self.path.parent.glob(self.path.name + "*")))
 
 
 class PassingWorld(World):
     """A world in a folder of its own: for Hypothesis, which shares fixtures between examples."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: PostgresqlServer | None = None) -> None:
         self._folder = TemporaryDirectory(prefix="twofold-test-", ignore_cleanup_errors=True)
-        super().__init__(Path(self._folder.name))
+        super().__init__(Path(self._folder.name), server)
 
     def close(self) -> None:
         super().close()

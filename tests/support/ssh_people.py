@@ -15,7 +15,7 @@ from data.operations.results import Done
 from data.rules import publickeys, totp
 from data.rules.facts import Role
 from data.storage import models
-from data.storage.database import create_sqlite
+from data.storage.database import create_database
 from data.storage.hashing import HashCost
 from data.storage.vault import Vault
 from data.store import Services, Store, Tx, open_services
@@ -108,7 +108,7 @@ def open_people(folder: Path) -> People:
     """Install an account with an administrator in a new database in `folder`."""
     clock = StillClock()
     services: Services = open_services(clock, Vault(bytes(32)), CHEAP)
-    store = Store(create_sqlite(folder / "twofold.db"), services)
+    store = Store(create_database(folder / "twofold.db"), services)
     admin = NewUser(
         "admin",
         "admin@example.org",

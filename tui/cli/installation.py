@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 
 import click
 import platformdirs
-from peewee import DatabaseError, OperationalError, SqliteDatabase
+from peewee import DatabaseError, InterfaceError, OperationalError
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import send_own
@@ -23,14 +23,19 @@ from data.operations.account import key_matches
 from data.operations.actors import Operator
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.rules.text import safe
-from data.storage.database import SchemaState, is_ours, open_sqlite, schema_state
+from data.storage.database import Database, Place, SchemaState, is_ours, open_database, schema_state
 from data.storage.hashing import Hasher
 from data.storage.home import Home, HomeError
+from data.storage.postgresql import PostgresqlUrl
 from data.store import Services, Store, StoreUnavailableError
 from tui.settings import Settings, load
 
 R = TypeVar("R")
 _ACCOUNT = "twofold.account"
+_RESTORE = {
+    True: "Restore it from a backup of this home.",
+    False: "Look at `database` in twofold.toml, or make one there with: twofold init --database",
+}
 
 
 def system_clock() -> datetime:
@@ -99,13 +104,14 @@ def installation(home: Home) -> Iterator[Installation]:
     """
     home.check()
     settings = load(home.settings)
-    database = _checked_database(home)
+    place = place_of(home, settings)
+    database = _checked_database(home, place)
     store = Store(database, services(home, settings))
     try:
         if not store.run_now(key_matches):
             raise HomeError(
-                f"The master key {home.master_key} is not the one that {home.database} is sealed under. "
-                "Restore both from the same backup."
+                f"The master key {home.master_key} is not the one that {place} is sealed under. "
+                + _other_key_advice(place)
             )
         with _telling_users(store, settings.carriers):
             yield Installation(home, settings, store, operator())
@@ -146,6 +152,24 @@ def without_log_of_deliveries() -> Iterator[None]:
         log.disabled = False
 
 
+def place_of(home: Home, settings: Settings) -> Place:
+    """Say where the database is: at the URL of the settings, or in the home.
+
+    Raises:
+        HomeError: when the file that should be in the home is missing.
+    """
+    if settings.database is not None:
+        return settings.database
+    home.check_database()
+    return home.database
+
+
+def _other_key_advice(place: Place) -> str:
+    if isinstance(place, Path):
+        return "Restore both from the same backup."
+    return "Copy master.key from a node that serves it, or from the backup of its home."
+
+
 def services(home: Home, settings: Settings) -> Services:
     """Make the services of a process from a home's key and settings."""
     return Services(
@@ -159,21 +183,34 @@ def services(home: Home, settings: Settings) -> Services:
     )
 
 
-def state_of(home: Home, database: SqliteDatabase) -> SchemaState:
-    """Compare the schema of a home's database with this program's.
+def state_of(place: Place, database: Database) -> SchemaState:
+    """Compare the schema of a database with this program's.
 
     Raises:
-        HomeError: when the file is no database of ours, or cannot be read.
+        HomeError: when it is no database of ours, or cannot be read.
     """
-    if not is_ours(home.database):
-        raise HomeError(f"{home.database} is not a Twofold database. Restore it from a backup of this home.")
-    try:
+    with said_in_words(place):
+        if not is_ours(place, database):
+            raise HomeError(f"{place} is not a Twofold database. {_RESTORE[isinstance(place, Path)]}")
         with database.connection_context():
             return schema_state(database)
-    except OperationalError as error:
-        raise HomeError(f"{home.database} cannot be opened: {safe(error)}.") from None
-    except DatabaseError:
-        raise HomeError(f"{home.database} is damaged. Restore it from a backup of this home.") from None
+
+
+@contextmanager
+def said_in_words(place: Place) -> Iterator[None]:
+    """Say in one line what is wrong with a database, without the password to it.
+
+    Raises:
+        HomeError: instead of the database's own errors.
+    """
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        if isinstance(place, PostgresqlUrl):
+            raise HomeError(f"{place} cannot be used: {safe(place.reason(error))}") from None
+        if isinstance(error, OperationalError):
+            raise HomeError(f"{place} cannot be opened: {safe(error)}.") from None
+        raise HomeError(f"{place} is damaged. {_RESTORE[True]}") from None
 
 
 def refuse(message: str) -> NoReturn:
@@ -208,9 +245,9 @@ def read_password_line() -> str:
     return password
 
 
-def _checked_database(home: Home) -> SqliteDatabase:
-    database = open_sqlite(home.database)
-    match state_of(home, database):
+def _checked_database(home: Home, place: Place) -> Database:
+    database = open_database(place)
+    match state_of(place, database):
         case SchemaState.OLDER:
             raise HomeError(
                 f"The database is of an older version. Bring it up to date: {home.command('upgrade')}"

@@ -2,7 +2,9 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import click
 from asyncssh.public_key import SSHKey
@@ -15,16 +17,27 @@ from data.rules import passwords
 from data.rules.facts import ADMIN_ROLES
 from data.rules.names import fold_email, fold_username
 from data.rules.text import safe
-from data.storage.database import SchemaState, create_sqlite, migrate, open_sqlite
+from data.storage.database import (
+    Database,
+    NotEmptyError,
+    Place,
+    SchemaState,
+    create_database,
+    migrate,
+    open_database,
+)
 from data.storage.home import Home, HomeError
+from data.storage.postgresql import PostgresqlUrl, PostgresqlUrlError
 from data.store import Store
 from sshserver import hostkey as host_keys
 from tui import settings as settings_file
 from tui.cli.installation import (
     on_a_terminal,
     operator,
+    place_of,
     read_password_line,
     refuse,
+    said_in_words,
     services,
     state_of,
     system_clock,
@@ -35,6 +48,7 @@ _DEFAULT_ADMIN = "admin"
 _DEFAULT_EMAIL = "admin@twofold.test"
 _LOCALHOST = "127.0.0.1"
 _STANDARD_PORT = 22
+_JOIN = "To join it, copy twofold.toml, master.key and ssh_host_ed25519_key from the home of a node."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +64,29 @@ class FirstAdmin:
     "  twofold init\n"
     "  twofold init --account Clinic --admin anna --email anna@clinic.example\n"
     "  pass show twofold | twofold init --password-stdin --account Clinic --admin anna --email a@b.example\n"
+    "  twofold init --database postgresql://twofold@db.example/twofold?sslmode=verify-full\n"
 )
 @click.option("--account", "account_name", help="The organisation's name.")
 @click.option("--admin", help="The first administrator's user name.")
 @click.option("--email", help="The first administrator's e-mail address.")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@click.option(
+    "--database",
+    "url",
+    metavar="URL",
+    help="Keep everything in this empty PostgreSQL database, for several nodes. "
+    "Its password is better given in ~/.pgpass, or by the next option.",
+)
+@click.option("--database-password-file", metavar="FILE", help="A file that holds the database's password.")
 @click.pass_obj
 def init(
-    home: Home, account_name: str | None, admin: str | None, email: str | None, password_stdin: bool
+    home: Home,
+    account_name: str | None,
+    admin: str | None,
+    email: str | None,
+    password_stdin: bool,
+    url: str | None,
+    database_password_file: str | None,
 ) -> None:
     """Create an installation: its home, keys, database, account and first administrator.
 
@@ -70,7 +99,9 @@ def init(
     admin = admin or _asked("--admin", "User name of the first administrator", _DEFAULT_ADMIN)
     email = email or _asked("--email", "E-mail address of the first administrator", None)
     given = read_password_line() if password_stdin else None
-    first = initialise(home, account_name, admin, email, given)
+    first = initialise(
+        home, account_name, admin, email, given, _database_settings(url, database_password_file)
+    )
     click.echo(f"Created {safe(account_name)} in {home.path}.")
     if first.password is not None:
         click.echo(f"One-time password of {first.name}: {first.password}")
@@ -93,27 +124,37 @@ def hostkey(home: Home, host: str, port: int | None) -> None:
 @click.command(epilog="\b\nExample:\n  twofold upgrade\n")
 @click.pass_obj
 def upgrade(home: Home) -> None:
-    """Bring the database's schema up to date, after copying it."""
+    """Bring the database's schema up to date: all of it or nothing.
+
+    An embedded database is copied first. Of a PostgreSQL database, make a copy with pg_dump, and stop the
+    other nodes.
+    """
     home.check()
-    database = open_sqlite(home.database)
-    state = state_of(home, database)
+    place = place_of(home, settings_file.load(home.settings))
+    database = open_database(place)
+    state = state_of(place, database)
     if state is SchemaState.CURRENT:
         click.echo("The database is up to date.")
         return
     if state is SchemaState.NEWER:
         refuse("The database is of a newer version of Twofold. Install that version to use it.")
-    with home.serving():
-        backup = home.database.with_name(f"{home.database.name}.{system_clock():%Y%m%d-%H%M%S}.backup")
-        backup.touch(mode=0o600, exist_ok=False)
-        with (
-            contextlib.closing(sqlite3.connect(home.database)) as source,
-            contextlib.closing(sqlite3.connect(backup)) as target,
-        ):
-            source.backup(target)
-        click.echo(f"Copied the database to {backup}.")
-        with database.connection_context():
-            applied = migrate(database)
-    click.echo(f"Applied {', '.join(applied)}. The database is up to date.")
+    with home.serving(), said_in_words(place), database.connection_context():
+        if isinstance(place, Path):
+            _copy_file(place)
+        applied = migrate(database)
+    what = f"Applied {', '.join(applied)}." if applied else "Another node has just done it."
+    click.echo(f"{what} The database is up to date.")
+
+
+def _copy_file(path: Path) -> None:
+    backup = path.with_name(f"{path.name}.{system_clock():%Y%m%d-%H%M%S}.backup")
+    backup.touch(mode=0o600, exist_ok=False)
+    with (
+        contextlib.closing(sqlite3.connect(path)) as source,
+        contextlib.closing(sqlite3.connect(backup)) as target,
+    ):
+        source.backup(target)
+    click.echo(f"Copied the database to {backup}.")
 
 
 def _asked(option: str, question: str, default: str | None) -> str:
@@ -122,7 +163,29 @@ def _asked(option: str, question: str, default: str | None) -> str:
     return str(click.prompt(question, default=default, err=True))
 
 
-def initialise(home: Home, account_name: str, admin: str, email: str, given: str | None) -> FirstAdmin:
+def _database_settings(url: str | None, password_file: str | None) -> dict[str, str]:
+    """Check what is to be written into the settings about the database."""
+    if url is None:
+        if password_file is not None:
+            raise click.UsageError("--database-password-file belongs to --database.")
+        return {}
+    try:
+        PostgresqlUrl.parse(url)
+    except PostgresqlUrlError as error:
+        raise click.UsageError(str(error)) from None
+    if password_file is None:
+        return {"database": url}
+    return {"database": url, "database_password_file": str(Path(password_file).absolute())}
+
+
+def initialise(
+    home: Home,
+    account_name: str,
+    admin: str,
+    email: str,
+    given: str | None,
+    settings: Mapping[str, str] | None = None,
+) -> FirstAdmin:
     """Create a home with its first administrator; what a refused one has made is removed again."""
     if fold_username(admin) is None:
         refuse("The administrator's name is not a user name: a-z, 0-9, dot, underscore and dash.")
@@ -130,7 +193,7 @@ def initialise(home: Home, account_name: str, admin: str, email: str, given: str
         refuse("That is not an e-mail address. One looks like anna@clinic.example.")
     if given and (fault := passwords.fault(given, about=(admin, email, account_name))):
         refuse(fault)
-    home.create(settings_file.template(), host_keys.generate())
+    home.create(settings_file.template(**settings or {}), host_keys.generate())
     try:
         return _install(home, operator(), account_name, admin, email, given)
     except BaseException:
@@ -141,17 +204,29 @@ def initialise(home: Home, account_name: str, admin: str, email: str, given: str
 def _install(
     home: Home, by: Operator, account_name: str, admin: str, email: str, given: str | None
 ) -> FirstAdmin:
-    made = services(home, settings_file.load(home.settings))
+    settings = settings_file.load(home.settings)
+    place = settings.database or home.database
+    made = services(home, settings)
     password = given or passwords.one_time_from_random(made.random_bytes(20))
     first = NewUser(name=admin, email=email, roles=ADMIN_ROLES, password_hash=made.hasher.hash(password))
-    store = Store(create_sqlite(home.database), made)
+    store = Store(_created(place), made)
     try:
         result = store.run_now(account.install, by, account_name, first)
     finally:
         store.close()
     if isinstance(result, Denied):
-        refuse(result.message)
+        refuse(
+            result.message if isinstance(place, Path) else f"{place} holds an installation already. {_JOIN}"
+        )
     return FirstAdmin(fold_username(admin) or admin, None if given else password)
+
+
+def _created(place: Place) -> Database:
+    try:
+        with said_in_words(place):
+            return create_database(place)
+    except NotEmptyError as error:
+        refuse(f"{place}: {error}")
 
 
 def load_host_key(home: Home) -> SSHKey:

@@ -1,0 +1,202 @@
+"""PostgreSQL: the database of an installation that several nodes serve.
+
+Everything that could wait without end has a limit: here, at the server, and on the way there.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from peewee import PostgresqlDatabase, Psycopg3Adapter
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import _WaitTimeout
+
+from data.storage.verdict import Verdict
+
+_SCHEMES = ("postgresql://", "postgres://")
+_STATEMENT_SECONDS = 15
+_SESSION = {
+    "statement_timeout": f"{_STATEMENT_SECONDS}s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "30s",
+}
+_DEFAULTS: Mapping[str, str] = {
+    "application_name": "twofold",
+    "connect_timeout": "5",
+    # Of several hosts, and of one that has become a standby, only the one that takes writes will do.
+    "target_session_attrs": "read-write",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+_LOCK = 0x32464F4C
+"""The advisory lock that whoever changes the schema holds."""
+_CONFLICTS = frozenset({"40001", "40P01"})
+"""SQLSTATE: serialization failure, deadlock detected."""
+_UNIQUE_VIOLATION = "23505"
+
+
+_UNREADABLE = (
+    "That is no URL of a PostgreSQL database. One looks like postgresql://user@host:5432/name; "
+    "in a password, %40 stands for an @ and %2F for a /."
+)
+
+
+class PostgresqlUrlError(ValueError):
+    """The text is no URL of a PostgreSQL database; the message shows nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlUrl:
+    """Where a database is, and how to get in; shown without the password."""
+
+    parameters: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str, password: str | None = None) -> "PostgresqlUrl":
+        """Read a URL as libpq does; a password given beside it is used instead of its own.
+
+        Raises:
+            PostgresqlUrlError: when it is not one.
+        """
+        if not text.startswith(_SCHEMES):
+            raise PostgresqlUrlError("A database's URL begins with postgresql://.")
+        try:
+            parameters = {key: str(value) for key, value in conninfo_to_dict(text).items()}
+        except (psycopg.Error, UnicodeError):
+            raise PostgresqlUrlError(_UNREADABLE) from None
+        # What an unescaped @ or / in a password is taken for would be shown.
+        elsewhere = parameters.get("host", "") + parameters.get("dbname", "")
+        if "@" in elsewhere or not parameters.get("port", "0").replace(",", "").isdigit():
+            raise PostgresqlUrlError(_UNREADABLE)
+        if not parameters.get("dbname"):
+            raise PostgresqlUrlError("The URL names no database. One looks like postgresql://user@host/name.")
+        if password is not None:
+            parameters["password"] = password
+        return cls(parameters)
+
+    def reason(self, error: Exception) -> str:
+        """Say in one line why the database did not do something, without the password."""
+        text = " ".join(str(error).split())
+        password = self.parameters.get("password")
+        return text.replace(password, "***") if password else text
+
+    def __str__(self) -> str:
+        given = self.parameters
+        user = f"{given['user']}@" if "user" in given else ""
+        port = f":{given['port']}" if "port" in given else ""
+        return f"postgresql://{user}{given.get('host', '')}{port}/{given['dbname']}"
+
+
+class _Connection(psycopg.Connection[Any]):
+    """A connection that is given up when an answer does not come."""
+
+    deadline: float | None = _STATEMENT_SECONDS + 5
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for the server as psycopg does, but not for ever: a host that hangs sends no word."""
+        try:
+            return super().wait(gen, interval, self.deadline if timeout is None else timeout)
+        except _WaitTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server did not answer in time") from None
+
+
+class _Adapter(Psycopg3Adapter):
+    def connect(self, db: Any, **parameters: Any) -> _Connection:
+        return _Connection.connect(dbname=db.database, **parameters)
+
+
+class Postgresql(PostgresqlDatabase):
+    """A database that many processes write; each thread has a connection of its own."""
+
+    psycopg3_adapter = _Adapter
+    writing = "SERIALIZABLE"
+    reading = "REPEATABLE READ READ ONLY"
+    writers = 4
+    readers = 2
+
+    def verdict(self, error: Exception, *, committing: bool) -> Verdict:
+        """Say what becomes of a transaction that failed; a connection that was lost is let go."""
+        if self.is_closed():
+            return Verdict.FAILED
+        if not self.is_connection_usable():
+            self.close()
+            return Verdict.UNKNOWN if committing else Verdict.ONCE_MORE
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if state in _CONFLICTS:
+            return Verdict.CONFLICT
+        # Two that make the same thing at once: the second finds it there when it looks again.
+        return Verdict.ONCE_MORE if state == _UNIQUE_VIOLATION else Verdict.FAILED
+
+    def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Run a statement of PostgreSQL's own and return its rows."""
+        execute: Callable[..., Any] = self.execute_sql
+        cursor = execute(sql, values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Hold a transaction that waits for, and keeps out, everyone else who changes the schema."""
+        connect: Callable[[], _Connection] = self.connection
+        connection = connect()
+        connection.deadline = None
+        try:
+            with self.atomic("READ COMMITTED"):
+                self.ask("SET LOCAL statement_timeout = 0")
+                self.ask("SET LOCAL lock_timeout = 0")
+                self.ask("SELECT pg_advisory_xact_lock(%s)", _LOCK)
+                yield
+        finally:
+            connection.deadline = _Connection.deadline
+
+
+def open_postgresql(url: PostgresqlUrl) -> Postgresql:
+    """Make what opens connections, each on first use; peewee and psycopg log nothing of statements."""
+    for name in ("peewee", "psycopg"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    given: dict[str, Any] = {**_DEFAULTS, **url.parameters}
+    session = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    options = " ".join(part for part in (session, given.pop("options", "")) if part)
+    name = given.pop("dbname")
+    return Postgresql(name, prefer_psycopg3=True, options=options, **given)
+
+
+def before_migrations(database: Postgresql) -> None:
+    """Make what the schema leans on: letters folded by Unicode's rules, as SQLite's `fold` does here."""
+    database.ask(
+        "CREATE OR REPLACE FUNCTION fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE "
+        """AS 'SELECT lower($1 COLLATE "und-x-icu")'"""
+    )
+
+
+def after_migrations(database: Postgresql) -> None:
+    """Have every text compared and ordered by code point, as SQLite does, whatever the database's locale."""
+    columns = database.ask(
+        "SELECT quote_ident(c.relname), quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) "
+        "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
+        "JOIN pg_collation l ON l.oid = a.attcollation "
+        "WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace "
+        "AND a.attnum > 0 AND NOT a.attisdropped AND l.collname <> 'C'"
+    )
+    for table, column, kind in columns:
+        database.ask(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} COLLATE "C"')
+
+
+def is_empty(database: Postgresql) -> bool:
+    """Whether there is nothing yet in the schema that our tables would go to."""
+    return not database.get_tables() and not database.get_views()
+
+
+def is_ours(database: Postgresql) -> bool:
+    """Whether the tables that every version of ours has are there."""
+    return {"installation", "schema_migration"} <= set(database.get_tables())
+
+
+def is_utf8(database: Postgresql) -> bool:
+    """Whether the database can hold every text."""
+    return database.ask("SHOW server_encoding") == [("UTF8",)]

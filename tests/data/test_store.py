@@ -1,0 +1,177 @@
+"""The store and the migrations, the same on both kinds of database."""
+
+import asyncio
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from peewee import fn
+from support.data_world import World
+
+from data.operations.account import key_matches
+from data.rules.names import storable
+from data.storage import database, models
+from data.storage.database import Database, SchemaState, create_database, migrate, open_database, schema_state
+from data.storage.postgresql import PostgresqlUrl
+
+MIGRATIONS = Path(database.__file__).parent / "migrations"
+DATA = Path(database.__file__).parents[1]
+
+
+def shape(of: Database) -> dict[str, object]:
+    """Describe the tables of a database: columns, indexes, foreign keys."""
+    return {
+        table: (
+            {
+                (column.name, column.full_type or column.data_type, column.null)
+                for column in of.get_columns(table)
+            },
+            {(tuple(index.columns), index.unique) for index in of.get_indexes(table)},
+            {(key.column, key.dest_table, key.on_delete) for key in of.get_foreign_keys(table)},
+        )
+        for table in of.get_tables()
+        if table != "schema_migration"
+    }
+
+
+def test_the_migrations_make_the_tables_that_the_models_describe(tmp_path, server):
+    if server is None:
+        migrated, plain = tmp_path / "migrated.db", tmp_path / "plain.db"
+    else:
+        migrated, plain = (PostgresqlUrl.parse(server.url(server.new_database())) for _ in range(2))
+    by_migrations, by_models = create_database(migrated), open_database(plain)
+    with by_models.bind_ctx(models.TABLES):
+        by_models.create_tables(models.TABLES)
+    assert shape(by_migrations) == shape(by_models)
+    assert set(shape(by_migrations)) == {table._meta.table_name for table in models.TABLES}
+    by_migrations.close()
+    by_models.close()
+
+
+class WentWrongError(Exception):
+    """Stands for anything that fails inside of an operation."""
+
+
+def test_migrating_what_is_current_does_nothing(world):
+    before = world.dump()
+    assert migrate(world.database) == []
+    assert world.dump() == before
+
+
+@pytest.fixture
+def with_a_later_migration(world, tmp_path, monkeypatch) -> Path:
+    """Give the program one migration more than the world's database knows."""
+    world.spoilt = True
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder)
+    later = folder / "9001_more.py"
+    later.write_text("def up(migrator, db):\n    db.execute_sql('CREATE TABLE more (id INTEGER)')\n")
+    monkeypatch.setattr(database, "_MIGRATIONS", folder)
+    return later
+
+
+def test_an_older_schema_is_noticed_and_brought_up_to_date(world, with_a_later_migration):
+    assert schema_state(world.database) is SchemaState.OLDER
+    assert migrate(world.database) == ["9001_more"]
+    assert schema_state(world.database) is SchemaState.CURRENT
+    assert "more" in world.database.get_tables()
+    assert world.row("admin").active
+
+
+def test_a_newer_schema_is_noticed(world, with_a_later_migration):
+    migrate(world.database)
+    with_a_later_migration.unlink()
+    assert schema_state(world.database) is SchemaState.NEWER
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(world, with_a_later_migration):
+    third = with_a_later_migration.with_name("9002_bad.py")
+    third.write_text(
+        "def up(migrator, db):\n    db.execute_sql('DROP TABLE public_key')\n    raise LookupError('bad')\n"
+    )
+    with pytest.raises(LookupError, match="bad"):
+        migrate(world.database)
+    third.unlink()
+    assert schema_state(world.database) is SchemaState.OLDER
+    assert "more" not in world.database.get_tables()
+    assert world.row("admin").active
+
+
+@pytest.mark.parametrize("error", [WentWrongError, KeyError, SystemExit])
+async def test_an_exception_rolls_everything_back_and_the_store_goes_on(world, error):
+    def failing(_tx):
+        models.User.update(full_name="half done").execute()
+        raise error
+
+    with pytest.raises(error):
+        world.run(failing)
+    if error is not SystemExit:
+        with pytest.raises(error):
+            await world.store.run(failing)
+    assert world.row("admin").full_name == ""
+    assert await world.store.run(lambda tx: tx.now) == world.clock.now
+
+
+def test_moments_are_stored_to_the_microsecond_in_utc(world):
+    world.clock.forward(microseconds=123456)
+    world.user("anna")
+    assert world.row("anna").created_at == world.clock.now
+    assert world.row("anna").created_at.tzinfo is not None
+
+
+def test_what_another_store_closed_is_opened_again(tmp_path, server):
+    world = World(tmp_path, server)
+    world.user("anna")
+    world.close()
+    again = open_database(world.place)
+    models.database.initialize(again)
+    assert world.row("anna").email == "anna@clinic.example"
+    again.close()
+
+
+async def test_threads_leave_no_connection_behind(tmp_path, postgresql):
+    world = World(tmp_path, postgresql)
+    name = world.database.database
+    await asyncio.gather(*(world.store.run(key_matches) for _ in range(20)))
+    await world.store.read(key_matches)
+    mine = f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'twofold'"
+    assert postgresql.execute("postgres", mine)
+    world.close()
+    async with asyncio.timeout(10):
+        while postgresql.execute("postgres", mine):
+            await asyncio.sleep(0.01)
+
+
+def test_letters_are_folded_by_one_rule(world):
+    """SQLite's own lower() knows ASCII alone, and PostgreSQL's follows the locale."""
+    texts = ["ÄÖÜ", "ΑΣ", "İstanbul", "STRASSE", "ẞ", "ЖЁ", "ǅ", "", "a%_\\"]
+    for text in texts:
+        models.User.update(full_name=text).execute()
+        folded = models.User.select(fn.FOLD(models.User.full_name)).scalar()
+        assert folded == text.lower()
+
+
+def test_no_operation_folds_by_the_databases_own_rule():
+    found = [
+        path for path in DATA.rglob("*.py") if re.search(r"fn\.(LOWER|lower|UPPER|upper)\b", path.read_text())
+    ]
+    assert found == []
+
+
+def test_texts_are_ordered_by_code_point(world):
+    names = ["Zoe", "anna", "Ärzte", "a-b", "a b", "ab", "B", "é", "z"]
+    account = models.Account.get()
+    for name in names:
+        models.Practice.insert(account=account.id, name=name).execute()
+    found = [row.name for row in models.Practice.select().order_by(models.Practice.name)]
+    assert found == sorted([*names, "Main"])
+
+
+NASTY = ["a\0b", "\ud800", "\0", "é\udfff\0"]
+
+
+@pytest.mark.parametrize("text", NASTY, ids=ascii)
+def test_texts_that_a_database_does_not_take_are_made_fit(world, text):
+    stored = models.Practice.insert(account=models.Account.get().id, name=storable(text)).execute()
+    assert models.Practice.get_by_id(stored).name == storable(text)
