@@ -422,5 +422,14 @@ def _challenge(reply: Ask | Reply) -> _Challenge:
     """Write a reply in asyncssh's form."""
     if isinstance(reply, Reply):
         return reply is Reply.SUCCESS
-    prompts = [] if reply.prompt is None else [(reply.prompt, False)]
-    return ("", reply.instruction, "", prompts)
+    prompts = [] if reply.prompt is None else [(_ascii(reply.prompt), False)]
+    return ("", _ascii(reply.instruction), "", prompts)
+
+
+def _ascii(words: str) -> str:
+    """Write a challenge so that every client shows it.
+
+    OpenSSH writes what is not ASCII in an instruction as octal numbers, in whatever locale, and no
+    client says before a session what its terminal can show.
+    """
+    return words.replace("•", "*").encode("ascii", "replace").decode()

@@ -49,6 +49,7 @@ async def test_the_wizard_finishes_by_itself_when_the_gateway_hands_the_message_
         await password_then(terminal, PASSWORD)
         to, words = await gateway.sent()
         assert to == NUMBER
+        await terminal.expect(r"A code was sent by text message to \*\*\*\* 4711\.")
         await terminal.expect("Verification code")
         terminal.type(f"{words[:6]}\r")
         await terminal.expect_on_screen("1 My profile")

@@ -55,6 +55,7 @@ async def enrol(app: ActingApp) -> bool | Denied:
         method = await app.push_screen_wait(MethodScreen(choice))
         if method is None:
             return False
+        app.say("")
         done = await (
             _enrol_app(app) if method is Method.APP else _enrol_sent(app, method, choice.sms_number)
         )
@@ -127,7 +128,7 @@ class MethodScreen(Page[Method]):
         for method in self._choice.methods:
             key, words = _METHODS[method]
             present = " It is set up; this replaces it." if method in self._choice.present else ""
-            yield paragraph(f"{words}{present}")
+            yield paragraph(f"{words}{present}", "choice")
             yield Button(f"{method.label.capitalize()} ({key})", id=method.value, compact=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

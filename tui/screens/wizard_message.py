@@ -53,9 +53,10 @@ class WayScreen(Page[bool]):
     def body(self) -> Iterator[Widget]:
         """Yield the two ways."""
         yield paragraph("Step 1 of 3: How do you want to tell your phone's number?", "step")
-        yield paragraph("Type it here: a code is sent to it, which you type next.")
+        yield paragraph("Type it here: a code is sent to it, which you type next.", "choice")
         yield Button("Type the number (t)", id="typed", compact=True)
-        yield paragraph(f"Or send a text message from it to {self._number}: nothing is typed here.")
+        message = f"Or send a text message from it to {self._number}: nothing is typed here."
+        yield paragraph(message, "choice")
         yield Button("Send a text message (s)", id="message", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
