@@ -28,6 +28,8 @@ _ENTER: Final = (
 _LEAVE: Final = "\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 _PASTE_END: Final = "\x1b[201~"
 _BACKLOG_PAUSE: Final = 0.05
+_TURN: Final = 512
+"""Characters that are looked at before other sessions have their turn."""
 
 
 class Wire(Protocol):
@@ -71,6 +73,8 @@ class ChannelDriver(HostedDriver):
         self._paused = False
         self._missed_frames = False
         self._reading_paused = False
+        self._waiting = ""
+        self._turn: asyncio.Handle | None = None
         self._silent_characters = 0
         self._skipped: str | None = None
 
@@ -98,14 +102,11 @@ class ChannelDriver(HostedDriver):
 
     def feed(self, data: bytes) -> None:
         """Take what the client typed; bytes that are not UTF-8 become replacement characters."""
-        text = self._decode(data)
-        if self._skipped is not None:
-            text = self._after_long_paste(text)
-        if not self._running or not text:
+        if not self._running:
             return
-        self._parse(text)
-        self._watch_pending_sequence()
-        self._watch_backlog()
+        self._waiting += self._decode(data)
+        if self._turn is None:
+            self._take_turn()
 
     def start_application_mode(self) -> None:
         """Take the client's terminal over."""
@@ -116,7 +117,11 @@ class ChannelDriver(HostedDriver):
     def disable_input(self) -> None:
         """Take no more input."""
         self._running = False
+        self._waiting = ""
         self._cancel_tick()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     def stop_application_mode(self) -> None:
         """Give the client's terminal back as it was."""
@@ -126,6 +131,29 @@ class ChannelDriver(HostedDriver):
     def close(self) -> None:
         """Let go of what is left."""
         self.disable_input()
+
+    def _take_turn(self) -> None:
+        """Look at some of what was typed, and leave the rest for when others have had their turn.
+
+        Nothing more is read from the channel while something waits, here or in the app.
+        """
+        self._turn = None
+        if not self._running:
+            return
+        if self._waiting and self.backlog <= self._limits.input_backlog:
+            taken, self._waiting = self._waiting[:_TURN], self._waiting[_TURN:]
+            if self._skipped is not None:
+                taken = self._after_long_paste(taken)
+            if taken:  # Textual's parser takes an empty text for the end of all.
+                self._parse(taken)
+        if not self._running:
+            return
+        if self.backlog > self._limits.input_backlog:
+            self._turn = self._loop.call_later(_BACKLOG_PAUSE, self._take_turn)
+        elif self._waiting:
+            self._turn = self._loop.call_soon(self._take_turn)
+        self._pause_reading(self._turn is not None)
+        self._watch_pending_sequence()
 
     def _parse(self, text: str) -> None:
         self._silent_characters += len(text)
@@ -156,7 +184,7 @@ class ChannelDriver(HostedDriver):
     def _watch_pending_sequence(self) -> None:
         """Give up a begun escape sequence after a while, so that a lone Esc arrives."""
         self._cancel_tick()
-        if self._parser.is_pending:
+        if self._parser.is_pending and not self._waiting:
             self._tick_timer = self._loop.call_later(constants.ESCAPE_DELAY + 0.01, self._tick)
 
     def _tick(self) -> None:
@@ -169,15 +197,11 @@ class ChannelDriver(HostedDriver):
             self._tick_timer.cancel()
             self._tick_timer = None
 
-    def _watch_backlog(self) -> None:
-        """Read no further while the app is behind with what it was given."""
-        if self.backlog > self._limits.input_backlog and not self._reading_paused:
-            self._reading_paused = True
+    def _pause_reading(self, pause: bool) -> None:
+        if pause is self._reading_paused:
+            return
+        self._reading_paused = pause
+        if pause:
             self._wire.pause_reading()
-            self._loop.call_later(_BACKLOG_PAUSE, self._resume_reading)
-
-    def _resume_reading(self) -> None:
-        self._reading_paused = False
-        if self._running:
+        else:
             self._wire.resume_reading()
-            self._watch_backlog()

@@ -121,6 +121,11 @@ class Connection(ForwardsNothing):
         self.misused(Misuse.FLOOD)
         self.abort()
 
+    def _session_misused(self, what: Misuse) -> None:
+        self.misused(what)
+        if what is Misuse.FLOOD:
+            self.abort()
+
     def congested(self) -> None:
         """Draw nothing while the socket is full."""
         for session in self.sessions:
@@ -400,7 +405,7 @@ class Connection(ForwardsNothing):
             self._house.make_app,
             self._limits,
             claim=lambda: self._house.sessions.take(user_id),
-            on_flood=self._flooded,
+            on_misuse=self._session_misused,
             on_end=ended,
         )
         self.sessions.add(session)

@@ -11,6 +11,7 @@ from sshserver import crash
 from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
 from sshserver.gate import Gate
 from sshserver.limits import Limits, Lobby, Tally
+from sshserver.listening import Pace
 from sshserver.session import AppFactory
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class House:
     """Where the workers of a node share their counts, and which of them this is."""
     lobby: Lobby = field(init=False)
     sessions: Tally = field(init=False)
+    _pace: Pace = field(init=False)
     judgements: Tally = field(init=False)
     connections: set["Connection"] = field(default_factory=set)
     misuses: Counter[Misuse] = field(default_factory=Counter)
@@ -39,11 +41,19 @@ class House:
 
     def __post_init__(self) -> None:
         self.lobby = Lobby(self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS))
+        self._pace = Pace(self.limits.connections_per_second)
         self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.judgements = Tally(self.limits.judgements_per_source, self._counts(Counted.JUDGEMENTS))
 
     def _counts(self, what: Counted) -> Counts:
         return OwnCounts() if self.board is None else SharedCounts(*self.board, what)
+
+    def takes_connection(self, address: str) -> bool:
+        """Count a new connection, and say whether its source is within what it may open in a second."""
+        if self._pace.takes(address):
+            return True
+        self.misuses[Misuse.PACE] += 1
+        return False
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
         """Run `work` to its end, whoever stops waiting for it."""

@@ -31,6 +31,8 @@ class Limits:
     second_factor_seconds: float = 300.0
     sent_code_seconds: float = 900.0
     """Time to answer from when a code was sent: as long as the code is good."""
+    connections_per_second: int = 200
+    """Connections that one IPv4 address or IPv6 /64 may open in a second; the others are hung up on."""
     connections_per_source: int = 10
     """Connections of one IPv4 address or IPv6 /64 that have not passed the first factor."""
     unauthenticated_connections: int = 200

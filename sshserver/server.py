@@ -20,6 +20,7 @@ from sshserver.connection import Connection
 from sshserver.gate import Gate, StoreGate
 from sshserver.house import House
 from sshserver.limits import Limits
+from sshserver.listening import TURN, bind
 from sshserver.presence import Place, keep_present
 from sshserver.session import AppFactory
 from sshserver.sweep import SWEEP_SECONDS, sweep
@@ -58,9 +59,9 @@ _SHUTTING_DOWN: Final = "The server is shutting down."
 class Server:
     """A listening server."""
 
-    def __init__(self, acceptor: asyncssh.SSHAcceptor, house: House) -> None:
+    def __init__(self, acceptors: list[asyncssh.SSHAcceptor], house: House) -> None:
         """Stand for what `serve` has started."""
-        self._acceptor = acceptor
+        self._acceptors = acceptors
         self._house = house
         self._closed = asyncio.Event()
         self._watches: list[asyncio.Task[None]] = []
@@ -69,12 +70,13 @@ class Server:
     @property
     def port(self) -> int:
         """The port that is listened on."""
-        return int(self._acceptor.get_addresses()[0][1])
+        return self.addresses[0][1]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Every address and port that is listened on."""
-        return [(str(address[0]), int(address[1])) for address in self._acceptor.get_addresses()]
+        found = (address for acceptor in self._acceptors for address in acceptor.get_addresses())
+        return [(str(address[0]), int(address[1])) for address in found]
 
     @property
     def connection_count(self) -> int:
@@ -119,7 +121,8 @@ class Server:
 
     async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
         """Stop: listen no more, tell sessions, close them, and wait until all is recorded."""
-        self._acceptor.close()
+        for acceptor in self._acceptors:
+            acceptor.close()
         for task in self._watches:
             task.cancel()
         seconds = self._house.limits.drain_seconds
@@ -130,7 +133,9 @@ class Server:
             if self._house.work:
                 await asyncio.wait(self._house.work, timeout=self._house.limits.drain_seconds)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._acceptor.wait_closed(), self._house.limits.drain_seconds)
+            async with asyncio.timeout(self._house.limits.drain_seconds):
+                for acceptor in self._acceptors:
+                    await acceptor.wait_closed()
         await self._disappear()
         self._closed.set()
 
@@ -229,10 +234,12 @@ async def listen(
     asyncssh.set_debug_level(1)
     _asyncssh_shim.check()
     house = House(gate, make_app, limits, board)
-    acceptor = await asyncssh.create_server(
-        lambda: Connection(house), host, port, reuse_port=board is not None, **_options(host_key, limits)
-    )
-    return Server(acceptor, house)
+    options = _options(host_key, limits)
+    acceptors = [
+        await asyncssh.create_server(lambda: Connection(house), sock=listening, backlog=TURN, **options)
+        for listening in await bind(host, port, house.takes_connection, reuse_port=board is not None)
+    ]
+    return Server(acceptors, house)
 
 
 def _options(host_key: SSHKey, limits: Limits) -> dict[str, Any]:

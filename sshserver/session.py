@@ -10,6 +10,7 @@ from typing import Final
 import asyncssh
 
 from data.operations.admission import Session
+from data.rules.misuse import Misuse
 from data.rules.text import safe
 from sshserver import crash
 from sshserver._asyncssh_shim import limit_environment
@@ -44,20 +45,20 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         limits: Limits,
         *,
         claim: Callable[[], bool],
-        on_flood: Callable[[], None],
+        on_misuse: Callable[[Misuse], None],
         on_end: Callable[["AppSession"], None],
     ) -> None:
         """Serve `make_app`'s app to whom `admission` names.
 
-        `claim` counts the session as one of its user's and says whether there is room; `on_flood` is
-        called when its client offers more than any honest one; `on_end` once, with this session and
+        `claim` counts the session as one of its user's and says whether there is room; `on_misuse` is
+        called when its client floods it or leaves its screen unread; `on_end` once, with this session and
         whether or not it ever started, when its channel is gone.
         """
         self._admission = admission
         self._make_app = make_app
         self._limits = limits
         self._claim = claim
-        self._on_flood = on_flood
+        self._on_misuse = on_misuse
         self._on_end = on_end
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._environment: dict[str, str] = {}
@@ -92,7 +93,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def _keeps_variable(self, name: str, value: str, kept: int) -> bool:
         self._variables_offered += 1
         if self._variables_offered > self._limits.environment_requests:
-            self._on_flood()
+            self._on_misuse(Misuse.FLOOD)
             return False
         return keeps_variable(name, value, kept, self._limits)
 
@@ -297,6 +298,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def _give_up(self) -> None:
         self._unread_timer = None
         _log.info("A session ended: its client did not read its screen")
+        self._on_misuse(Misuse.UNREAD)
         if self._channel is not None:
             self._channel.abort()
         self.end(None)

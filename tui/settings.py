@@ -92,6 +92,7 @@ _SETTINGS = (
     _limit("unknown_keys", "Unknown keys that end a connection; agents hold many."),
     _limit("first_factor_seconds", "Time to pass the first factor."),
     _limit("second_factor_seconds", "Time from there to pass the second: people fetch their phone."),
+    _limit("connections_per_second", "Connections of one IPv4 address or IPv6 /64 opened within a second."),
     _limit("connections_per_source", "Connections of one IPv4 address or IPv6 /64 before the first factor."),
     _limit("unauthenticated_connections", "Connections in all before the first factor."),
     _limit("sessions_per_user", "Sessions of one user at a time."),

@@ -11,8 +11,10 @@ class Misuse(StrEnum):
 
     PROTOCOL = "the SSH protocol was violated"
     FLOOD = "more was sent than a connection may"
+    UNREAD = "the screen was left unread"
     LATE = "the time to sign in was over"
     FAILURES = "too much was wrong in one connection"
+    PACE = "too many connections were opened within a second"
     CROWD = "a new connection took the place of this one"
     NAME_CHANGED = "another user was named after the first factor"
     NOT_OFFERED = "a method was tried that is not offered after the first factor"

@@ -31,6 +31,8 @@ CHANNEL_DATA, CHANNEL_EOF, CHANNEL_CLOSE, CHANNEL_REQUEST = 94, 96, 97, 98
 CHANNEL_SUCCESS, CHANNEL_FAILURE = 99, 100
 
 _VERSION = b"SSH-2.0-raw"
+_NEWS = (IGNORE, DEBUG, EXT_INFO, USERAUTH_BANNER, GLOBAL_REQUEST)
+_NEWS += (WINDOW_ADJUST, CHANNEL_DATA, CHANNEL_EOF, CHANNEL_REQUEST)
 _STRICT = "kex-strict-c-v00@openssh.com"
 
 
@@ -145,8 +147,7 @@ class RawClient:
             payload = await self.read()
             if payload[0] in kinds:
                 return payload
-            passing = (IGNORE, DEBUG, EXT_INFO, USERAUTH_BANNER, GLOBAL_REQUEST, WINDOW_ADJUST, CHANNEL_DATA)
-            assert payload[0] in passing, f"packet {payload[0]} came, {kinds} were expected"
+            assert payload[0] in _NEWS, f"packet {payload[0]} came, {kinds} were expected"
 
     async def end(self, seconds: float = 20) -> str | None:
         """Read to the end of the connection and return what the server said last."""

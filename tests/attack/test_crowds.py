@@ -1,0 +1,179 @@
+"""More connections than anyone needs, and clients that take or give more than they should."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import textwrap
+
+import pytest
+from support.besieged import SECONDS
+from support.ssh_raw import (
+    CHANNEL_CLOSE,
+    CHANNEL_DATA,
+    CHANNEL_SUCCESS,
+    HOST,
+    WINDOW_ADJUST,
+    packet,
+    raw_client,
+    text,
+    u32,
+)
+from support.ssh_server import GreetingApp
+
+from data.rules.misuse import Misuse
+from sshserver.limits import Limits
+
+FLOOD = """
+    import collections, socket, sys, time
+
+    port, rate, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    held, begun, opened = collections.deque(), time.monotonic(), 0
+    while (passed := time.monotonic() - begun) < seconds:
+        while opened < rate * passed:
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+            held.append(one)
+            opened += 1
+            if len(held) > 200:
+                held.popleft().close()
+        time.sleep(0.001)
+    print(opened)
+"""
+"""Opens connections at a given rate and holds the last 200."""
+
+
+async def terminal(siege, client):
+    await client.begin()
+    await client.sign_in("mallory", siege.mallory, siege.code())
+    channel = await client.channel()
+    size = [u32(80), u32(24), u32(0), u32(0)]
+    client.channel_request(channel, "pty-req", text("xterm"), *size, text(""))
+    client.channel_request(channel, "shell")
+    for _ in range(2):
+        await client.expect(CHANNEL_SUCCESS)
+    return channel
+
+
+def idle_connections(port, count, sources):
+    """Connect so many times from so many addresses and say nothing."""
+    found = []
+    for number in range(count):
+        one = socket.socket()
+        one.bind((f"127.0.1.{1 + number % sources}", 0))
+        one.setblocking(False)
+        one.connect_ex((HOST, port))
+        found.append(one)
+    return found
+
+
+@pytest.mark.parametrize("sources", [1, 90])
+async def test_nine_hundred_idle_connections_keep_nobody_out(siege, sources):
+    limits = Limits()
+    most = min(limits.connections_per_source * sources, limits.unauthenticated_connections)
+    idle = []
+    try:
+        for _ in range(9):
+            idle += idle_connections(siege.port, 100, sources)
+            await asyncio.sleep(0.05)
+        await siege.still_serves()
+        assert siege.running.server.connection_count <= most + 1  # Bob may still be leaving.
+        refused = siege.running.server.misuses
+        assert refused[Misuse.CROWD] + refused.get(Misuse.PACE, 0) >= 900 - most
+    finally:
+        for one in idle:
+            one.close()
+
+
+async def flooded(siege, seconds):
+    """Flood from one address and let Bob in as often as he can be."""
+    flood = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(FLOOD), str(siege.port), "1600", str(seconds),
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    while not siege.running.server.misuses:
+        await asyncio.sleep(0.01)
+    while flood.returncode is None:
+        await siege.still_serves()
+    opened, _ = await flood.communicate()
+    return int(opened)
+
+
+async def test_a_flood_of_connections_from_one_address_keeps_nobody_out(siege):
+    opened = await flooded(siege, 1)
+    assert opened >= 1000
+    assert siege.running.server.misuses[Misuse.PACE] >= 300
+
+
+@pytest.mark.soak
+async def test_ten_seconds_of_sixteen_hundred_connections_a_second_keep_nobody_out(siege):
+    opened = await flooded(siege, 10)
+    assert opened >= 15_000
+    assert siege.running.server.misuses[Misuse.PACE] >= 10_000
+
+
+class Chatterbox(GreetingApp):
+    """Draws something new all the time for Mallory."""
+
+    def on_mount(self):
+        if self.session.username == "mallory":
+            self.set_interval(0.01, lambda: self.query_one("#greeting").update(os.urandom(600).hex()))
+
+
+async def test_a_client_that_never_reads_its_screen_loses_its_session(besiege):
+    limits = Limits(unread_seconds=0.5, write_buffer_bytes=8192)
+    async with (
+        besiege(limits, Chatterbox) as siege,
+        raw_client(siege.port, receive_buffer=4096) as client,
+    ):
+        await terminal(siege, client)
+        client.writer.transport.pause_reading()
+        served = next(iter(siege.running.server._house.connections))._ssh
+        assert served is not None
+        served.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await siege.audits(Misuse.UNREAD)
+        await siege.still_serves()
+        async with asyncio.timeout(SECONDS):
+            while siege.running.server.session_count:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_client_that_types_a_megabyte_is_read_no_faster_than_its_app_takes_it(siege):
+    async with raw_client(siege.port) as client:
+        channel = await terminal(siege, client)
+        window, sent = Limits().early_input_bytes, 0
+        typing = asyncio.get_running_loop().time() + 1
+        while sent < 1 << 20 and asyncio.get_running_loop().time() < typing:
+            if window >= 32_000:
+                client.send(packet(CHANNEL_DATA, u32(channel), text(b"a" * 32_000)))
+                window, sent = window - 32_000, sent + 32_000
+            with contextlib.suppress(TimeoutError):
+                payload = await client.read(0.05)
+                if payload[0] == WINDOW_ADJUST:
+                    window += int.from_bytes(payload[5:9], "big")
+        await siege.still_serves()
+        (server_side,) = (one for one in siege.running.server._house.connections if one.sessions)
+        (session,) = server_side.sessions
+        assert session._driver is not None
+        assert session._driver.backlog <= Limits().input_backlog + 600
+        assert sent < 1 << 20
+
+
+async def test_a_megabyte_in_one_paste_arrives_nowhere_and_harms_nobody(siege):
+    async with raw_client(siege.port) as client:
+        channel = await terminal(siege, client)
+        window = Limits().early_input_bytes
+        text_left = b"\x1b[200~" + b"x" * (1 << 20) + b"\x1b[201~q"
+        while text_left:
+            if window >= 16_000:
+                part, text_left = text_left[:16_000], text_left[16_000:]
+                client.send(packet(CHANNEL_DATA, u32(channel), text(part)))
+                window -= len(part)
+                continue
+            payload = await client.read()
+            if payload[0] == WINDOW_ADJUST:
+                window += int.from_bytes(payload[5:9], "big")
+        await client.expect(CHANNEL_CLOSE)
+        assert siege.running.apps[0].keys == ["q"]

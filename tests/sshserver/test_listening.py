@@ -1,0 +1,74 @@
+"""Sockets that hang up on a flood."""
+
+import asyncio
+import socket
+
+import pytest
+
+from sshserver.listening import Pace, bind
+
+
+def test_each_source_may_open_so_many_in_a_second_and_again_in_the_next():
+    now = [10.0]
+    pace = Pace(2, clock=lambda: now[0])
+    assert [pace.takes("192.0.2.1") for _ in range(3)] == [True, True, False]
+    assert pace.takes("192.0.2.2")
+    now[0] = 10.9
+    assert not pace.takes("192.0.2.1")
+    now[0] = 11.0
+    assert pace.takes("192.0.2.1")
+
+
+def test_addresses_of_one_network_are_one_source():
+    pace = Pace(1, clock=lambda: 0.0)
+    assert pace.takes("2001:db8:1:2::1")
+    assert not pace.takes("2001:db8:1:2::2")
+    assert pace.takes("192.0.2.1")
+    assert not pace.takes("::ffff:192.0.2.1")
+
+
+async def test_whoever_is_not_taken_is_hung_up_on_and_the_next_one_accepted():
+    judged = []
+
+    def takes(address):
+        judged.append(address)
+        return len(judged) > 2
+
+    (listening,) = await bind("127.0.0.1", 0, takes)
+    listening.listen()
+    address = listening.getsockname()
+    clients = [socket.create_connection(address) for _ in range(3)]
+    accepted, peer = listening.accept()
+    assert peer == clients[2].getsockname()
+    assert judged == ["127.0.0.1"] * 3
+    for client in clients[:2]:
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+    with pytest.raises(BlockingIOError):
+        listening.accept()
+    for one in (*clients, accepted, listening):
+        one.close()
+
+
+async def test_a_name_is_listened_on_at_every_address_it_has(monkeypatch):
+    async def both(*_arguments, **_options):
+        kind = socket.SOCK_STREAM
+        return [
+            (socket.AF_INET, kind, 6, "", ("127.0.0.1", 0)),
+            (socket.AF_INET, kind, 6, "", ("127.0.0.1", 0)),
+            (socket.AF_INET, kind, 6, "", ("127.0.0.2", 0)),
+        ]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    sockets = await bind("both.example", 0, lambda _address: True)
+    assert [one.getsockname()[0] for one in sockets] == ["127.0.0.1", "127.0.0.2"]
+    for one in sockets:
+        one.close()
+
+
+async def test_an_address_in_use_leaves_no_socket_behind():
+    (first,) = await bind("127.0.0.1", 0, lambda _address: True)
+    first.listen()
+    with pytest.raises(OSError, match="in use"):
+        await bind("127.0.0.1", first.getsockname()[1], lambda _address: True)
+    first.close()
