@@ -24,8 +24,7 @@ COMMAND_SECONDS: Final = 5.0
 async def send_due(store: Store, carriers: Carriers) -> None:
     """Hand over all notices that are due."""
     while await store.read(outbox.is_due):
-        batch = await store.run(outbox.claim)
-        await _to_its_end(_hand_over(store, carriers, batch))
+        await _to_its_end(_send_batch(store, carriers))
 
 
 async def send_own(store: Store, carriers: Carriers, since: datetime) -> bool:
@@ -38,8 +37,7 @@ async def send_own(store: Store, carriers: Carriers, since: datetime) -> bool:
     while await store.read(outbox.is_due, since):
         if asyncio.get_running_loop().time() > until:
             return False
-        batch = await store.run(outbox.claim, since)
-        all_taken = await _hand_over(store, hasty, batch) and all_taken
+        all_taken = await _send_batch(store, hasty, since) and all_taken
     return all_taken
 
 
@@ -82,7 +80,9 @@ async def _to_its_end(work: Coroutine[Any, Any, R]) -> R:
         raise
 
 
-async def _hand_over(store: Store, carriers: Carriers, batch: tuple[Claimed, ...]) -> bool:
+async def _send_batch(store: Store, carriers: Carriers, since: datetime | None = None) -> bool:
+    """Claim, hand over and settle; say whether all of it was taken."""
+    batch = await store.run(outbox.claim, since)
     taken = await asyncio.gather(*(_carry(carriers, claimed) for claimed in batch))
     delivered = [claimed.id for claimed, done in zip(batch, taken, strict=True) if done]
     await store.run(outbox.settle, batch, delivered)
