@@ -8,9 +8,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -50,8 +51,21 @@ class Smtp:
         Raises:
             UndeliveredError: when the server did not take it.
         """
+        async with self._connected() as client:
+            await client.send_message(self._message(envelope))
+
+    async def probe(self) -> None:
+        """Connect and sign in to the server, and send nothing.
+
+        Raises:
+            UndeliveredError: when that fails.
+        """
+        async with self._connected():
+            pass
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
         try:
-            message = self._message(envelope)
             context = (
                 ssl.create_default_context(cafile=self.ca_file or None) if self.security != "none" else None
             )
@@ -69,7 +83,7 @@ class Smtp:
             )
             try:
                 await client.connect()
-                await client.send_message(message)
+                yield client
             finally:
                 # Without a farewell: a server that is slow would keep the person waiting for its answer.
                 client.close()
@@ -127,6 +141,15 @@ class Command:
         if process.returncode != 0:
             raise UndeliveredError(f"exit status {process.returncode}")
 
+    async def probe(self) -> None:
+        """Look whether the program is there, and run nothing.
+
+        Raises:
+            UndeliveredError: when it is not.
+        """
+        if shutil.which(self.arguments[0]) is None:
+            raise UndeliveredError(f"there is no program {self.arguments[0]}")
+
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
@@ -161,6 +184,20 @@ class Carriers:
         except UndeliveredError as error:
             self._note(envelope, str(error))
             raise
+
+    async def probe(self, method: Method) -> str | None:
+        """Return why a method's carrier could not send now, or None; nothing is sent."""
+        carrier = self.smtp if method is Method.EMAIL else self.command
+        if carrier is None:
+            return "not set up"
+        try:
+            async with asyncio.timeout(self.limit_seconds):
+                await carrier.probe()
+        except TimeoutError:
+            return "no answer in time"
+        except UndeliveredError as error:
+            return str(error)
+        return None
 
     @staticmethod
     def _note(envelope: Envelope, kind: str) -> None:

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from peewee import fn
-
 from data.operations.actors import Acting, Actor, authorise, policy_of
+from data.operations.groups import holds, people_in
 from data.operations.people import has_factor
 from data.operations.results import Refused
 from data.rules.facts import ADMIN_ROLES, Method, Mode, Policy, Role
-from data.rules.permanence import NAMED, Item, People, checklist, passes
+from data.rules.permanence import Item, checklist, passes
 from data.rules.permissions import Action
 from data.storage import models
 from data.store import Tx
@@ -45,16 +44,10 @@ def items_of(account_id: int) -> tuple[Item, ...]:
     enrolled = has_factor(policy.methods)
     active = table.select().where((table.account == account_id) & table.active)
     return checklist(
-        admins_without=_people(active.where(_holds(*ADMIN_ROLES) & ~enrolled)),
-        users_without=_people(active.where(~_can_be_asked(policy))),
-        unlockers=_people(active.where(_holds(Role.SYSTEM_ADMIN) & enrolled & table.locked_at.is_null())),
+        admins_without=people_in(active.where(holds(*ADMIN_ROLES) & ~enrolled)),
+        users_without=people_in(active.where(~_can_be_asked(policy))),
+        unlockers=people_in(active.where(holds(Role.SYSTEM_ADMIN) & enrolled & table.locked_at.is_null())),
     )
-
-
-def _people(query: Any) -> People:
-    table = models.User
-    names = tuple(row.name for row in query.order_by(table.name).limit(NAMED))
-    return People(query.count(), names)
 
 
 def _can_be_asked(policy: Policy) -> Any:
@@ -69,9 +62,3 @@ def _can_be_asked(policy: Policy) -> Any:
     if Method.EMAIL in policy.methods:
         askable |= models.User.email != ""
     return askable
-
-
-def _holds(*roles: Role) -> Any:
-    table = models.UserRole
-    held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
-    return fn.EXISTS(table.select(1).where(held))

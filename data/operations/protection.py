@@ -1,15 +1,13 @@
 """Who stands out: the administrators, who protect others, and people without any second factor."""
 
 from dataclasses import dataclass
-from typing import Any
-
-from peewee import fn
 
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.groups import holds, people_in
 from data.operations.people import has_factor
 from data.operations.results import Refused
 from data.rules.facts import ADMIN_ROLES, Role
-from data.rules.permanence import NAMED, People
+from data.rules.permanence import People
 from data.rules.permissions import Action
 from data.storage import models
 from data.store import Tx
@@ -34,22 +32,11 @@ def show_standing_out(tx: Tx, actor: Actor) -> StandingOut | Refused:
     table = models.User
     active = table.select().where((table.account == acting.account_id) & table.active)
     unprotected = ~has_factor(acting.policy.methods)
-    admins = active.where(_holds(*ADMIN_ROLES))
+    admins = active.where(holds(*ADMIN_ROLES))
     return StandingOut(
-        admins=_people(admins),
-        unprotected_admins=_people(admins.where(unprotected)),
-        unprotected=_people(active.where(unprotected)),
+        admins=people_in(admins),
+        unprotected_admins=people_in(admins.where(unprotected)),
+        unprotected=people_in(active.where(unprotected)),
         active=active.count(),
-        system_admins=active.where(_holds(Role.SYSTEM_ADMIN)).count(),
+        system_admins=active.where(holds(Role.SYSTEM_ADMIN)).count(),
     )
-
-
-def _holds(*roles: Role) -> Any:
-    table = models.UserRole
-    held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
-    return fn.EXISTS(table.select(1).where(held))
-
-
-def _people(query: Any) -> People:
-    names = tuple(row.name for row in query.order_by(models.User.name).limit(NAMED))
-    return People(query.count(), names)

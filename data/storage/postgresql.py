@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -138,6 +139,16 @@ class Postgresql(PostgresqlDatabase):
         execute: Callable[..., Any] = self.execute_sql
         cursor = execute(sql, values)
         return list(cursor.fetchall()) if cursor.description else []
+
+    def faults(self) -> list[str]:
+        """Name the indexes that PostgreSQL itself knows to be unusable."""
+        rows = self.ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+        return [f"the index {name} is invalid" for (name,) in rows]
+
+    def clock(self) -> datetime | None:
+        """Read the clock of the database's server."""
+        ((now,),) = self.ask("SELECT clock_timestamp()")
+        return now.astimezone(UTC) if isinstance(now, datetime) else None
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:

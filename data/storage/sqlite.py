@@ -2,9 +2,11 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from peewee import SqliteDatabase
 
@@ -38,6 +40,17 @@ class Sqlite(SqliteDatabase):
         """Hold a transaction beside which no other process writes."""
         with self.atomic("EXCLUSIVE"):
             yield
+
+    def faults(self) -> list[str]:
+        """Read the whole file and name what is damaged in it, if anything is."""
+        execute: Callable[[str], Any] = self.execute_sql
+        broken = [row[0] for row in execute("PRAGMA quick_check(5)").fetchall() if row[0] != "ok"]
+        strays = execute("PRAGMA foreign_key_check").fetchall()
+        return broken + [f"a row of {table} belongs to nothing" for table in {row[0] for row in strays}]
+
+    def clock(self) -> datetime | None:
+        """There is no other clock than the one here."""
+        return None
 
 
 def open_sqlite(path: Path) -> Sqlite:

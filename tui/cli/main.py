@@ -39,6 +39,7 @@ _COMMANDS = {
     "session": "tui.cli.session",
     "clock": "tui.cli.clock",
     "sms": "tui.cli.sms",
+    "doctor": "tui.cli.doctor",
 }
 
 
