@@ -165,7 +165,7 @@ def _waiting_for(tx: Tx, code: str) -> models.AwaitedMessage | None:
 
 
 def _is_live(tx: Tx, row: models.AwaitedMessage) -> bool:
-    return tx.now - authorisation.LIFE < row.shown_at <= tx.now
+    return authorisation.is_live(tx.now, row.shown_at)
 
 
 def _forget_codes(me: ActingUser) -> None:

@@ -5,7 +5,7 @@ corrected by none: of a million guesses at a hundred codes that are awaited, one
 """
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from unicodedata import decimal
 
 from data.rules.names import fold_phone
@@ -13,6 +13,8 @@ from data.rules.names import fold_phone
 DIGITS = 12
 LIFE = timedelta(minutes=15)
 """How long a shown code is awaited."""
+_APART = timedelta(minutes=1)
+"""How far the clock of the host that takes a message in may be behind that of the one that shows the code."""
 _GROUP = 4
 _TEXT_LIMIT = 2_000
 _CODE = re.compile(rf"(?<!\d)\d(?:[\s.-]{{0,2}}\d){{{DIGITS - 1}}}(?!\d)")
@@ -35,6 +37,11 @@ def code_in(text: str) -> str | None:
     if found is None:
         return None
     return "".join(str(decimal(symbol)) for symbol in found.group() if symbol.isdecimal())
+
+
+def is_live(now: datetime, shown_at: datetime) -> bool:
+    """Whether a code that was shown at that moment is still awaited."""
+    return -_APART <= now - shown_at < LIFE
 
 
 def sender_number(sender: str) -> str | None:

@@ -13,7 +13,7 @@ from tui.screens.wizard_message import MessageScreen
 
 SMS = Method.SMS
 NUMBER = "+491701234711"
-SIZES = [(80, 24), (60, 20), (120, 40)]
+SIZES = [(80, 24), (60, 20)]
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Codes that are sent in by text message: a table for those that a wizard waits for."""
 
-from peewee import BigIntegerField, BooleanField, CharField, ForeignKeyField, Model, SqliteDatabase
+from peewee import BigIntegerField, BooleanField, CharField, Database, ForeignKeyField, Model
 from playhouse.migrate import SchemaMigrator
 
 
-def up(_migrator: SchemaMigrator, db: SqliteDatabase) -> None:
+def up(_migrator: SchemaMigrator, db: Database) -> None:
     """Create the table; of those it refers to, only the keys are named here."""
 
     class User(Model):
