@@ -59,7 +59,8 @@ class Services:
     """What operations need beside the database; made once, in the composition root.
 
     `sends` names the methods that the settings know a carrier for, and `sms_number` is the number that
-    text messages to this installation reach, where it has one.
+    text messages to this installation reach, where it has one. `chain` is the chain of audit rows that this
+    process writes: one of its own, so that processes that write at once do not wait for each other.
     """
 
     clock: Clock
@@ -69,6 +70,7 @@ class Services:
     sends: frozenset[Method] = frozenset()
     sms_number: str | None = None
     codes_per_day: int = PER_DAY
+    chain: str = "main"
     random_bytes: RandomBytes = secrets.token_bytes
     recovery_hasher: Hasher = field(default_factory=lambda: Hasher(RECOVERY_COST))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from data.operations import notices
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.audit_chain import Columns, append
 from data.operations.results import Refused
 from data.rules.events import Event, sentence
 from data.rules.facts import Application
@@ -73,16 +74,9 @@ def write(
 
     `detail` never holds a secret, a code, a password or a key.
     """
-    models.AuditEntry.insert(
-        at=tx.now,
-        account=account_id,
-        event=event.value,
-        actor=actor,
-        user=user,
-        application=application.value,
-        address=address,
-        detail=json.dumps(detail, default=str),
-    ).execute()
+    at = models.microseconds(tx.now)
+    text = json.dumps(detail, default=str)
+    append(tx, [Columns(at, account_id, event.value, actor, user, application.value, address, text)])
     if user is not None:
         notices.tell_if_due(
             tx, event, user=user, actor=actor, application=application, address=address, detail=detail

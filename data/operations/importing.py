@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from peewee import Case, Value
+from peewee import Value
 
 from data.operations import audit
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.audit_chain import Columns, append, raw
 from data.operations.results import Denied, Done, Refused
 from data.rules import names
 from data.rules.events import Event
@@ -141,17 +142,9 @@ def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
             given[field.name] = Value(field.default)
     rows = staged.select(*given.values()).where(mine).order_by(staged.row)
     user.insert_from(rows, [getattr(user, name) for name in given]).execute()
-    _record(
-        tx,
-        acting,
-        Event.USER_CREATED,
-        mine,
-        Case(
-            staged.required,
-            [(True, json.dumps({"roles": [], "required": True}))],
-            json.dumps({"roles": [], "required": False}),
-        ),
-    )
+    made = raw(staged.select(staged.name, staged.required).where(mine).order_by(staged.row))
+    details = {answer: json.dumps({"roles": [], "required": answer}) for answer in (False, True)}
+    _record(tx, acting, Event.USER_CREATED, ((name, details[bool(required)]) for name, required in made))
     with_key = mine & (staged.fingerprint != "")
     key = models.PublicKey
     keys = (
@@ -169,40 +162,23 @@ def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
     key.insert_from(
         keys, [key.user, key.algorithm, key.blob, key.fingerprint, key.comment, key.added_at]
     ).execute()
-    detail = Value('{"fingerprint": "').concat(staged.fingerprint).concat('"}')
-    _record(tx, acting, Event.KEY_ADDED, with_key, detail)
+    added = raw(staged.select(staged.name, staged.fingerprint).where(with_key).order_by(staged.row))
+    _record(tx, acting, Event.KEY_ADDED, ((name, json.dumps({"fingerprint": mark})) for name, mark in added))
 
 
-def _record(tx: Tx, acting: Acting, event: Event, which: Any, detail: Any) -> None:
-    """Write an audit row for each staged user by one statement, as `audit.record` writes one."""
-    staged, entry = models.StagedUser, models.AuditEntry
-    rows = (
-        staged.select(
-            Value(models.microseconds(tx.now)),
-            Value(acting.account_id),
-            Value(event.value),
-            Value(acting.name),
-            staged.name,
-            Value(acting.application.value),
-            Value(acting.address),
-            detail,
-        )
-        .where(which)
-        .order_by(staged.row)
+def _record(tx: Tx, acting: Acting, event: Event, rows: Iterable[tuple[str, str]]) -> None:
+    """Write an audit row for each name and detail by few statements, as `audit.record` writes one."""
+    at = models.microseconds(tx.now)
+    application = acting.application.value
+    append(
+        tx,
+        (
+            Columns(
+                at, acting.account_id, event.value, acting.name, name, application, acting.address, detail
+            )
+            for name, detail in rows
+        ),
     )
-    entry.insert_from(
-        rows,
-        [
-            entry.at,
-            entry.account,
-            entry.event,
-            entry.actor,
-            entry.user,
-            entry.application,
-            entry.address,
-            entry.detail,
-        ],
-    ).execute()
 
 
 def _batch_of(acting: Acting, batch: int) -> models.ImportBatch | None:

@@ -280,7 +280,8 @@ def _page(matching: Any, query: UserQuery) -> Any:
 def _cursor(user: models.User, sort: SortKey) -> tuple[str, int]:
     match sort:
         case SortKey.LAST_SIGNIN:
-            return str(models.microseconds(user.last_signin_at) or 0), user.id
+            seen = user.last_signin_at
+            return str(models.microseconds(seen) if seen else 0), user.id
         case SortKey.EMAIL:
             return user.email, user.id
         case _:

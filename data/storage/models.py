@@ -24,9 +24,9 @@ database = DatabaseProxy()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def microseconds(moment: datetime | None) -> int | None:
+def microseconds(moment: datetime) -> int:
     """Count the whole microseconds from the Unix epoch to a moment, the form in which it is stored."""
-    return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class _MomentField(Field):
@@ -35,7 +35,7 @@ class _MomentField(Field):
     field_type = "BIGINT"
 
     def db_value(self, value: datetime | None) -> int | None:
-        return microseconds(value)
+        return None if value is None else microseconds(value)
 
     def python_value(self, value: int | None) -> datetime | None:
         return None if value is None else _EPOCH + timedelta(microseconds=value)
@@ -310,7 +310,11 @@ class StagedUser(_Table):
 
 
 class AuditEntry(_Table):
-    """One act or sign-in outcome. Names are copied, so that a row says the same for ever."""
+    """One act or sign-in outcome. Names are copied, so that a row says the same for ever.
+
+    `chain`, `seq` and `mac` chain the rows (see `data.rules.chain`). Triggers refuse any change of a row,
+    and its removal unless a cut in `AuditCut` covers it.
+    """
 
     id = AutoField()
     at = moment_field()
@@ -321,9 +325,51 @@ class AuditEntry(_Table):
     application = CharField(max_length=16)
     address = CharField(max_length=64)
     detail = TextField()
+    chain = CharField(max_length=40, null=True)
+    seq = BigIntegerField(null=True)
+    mac = CharField(max_length=64, null=True)
 
     class Meta:
-        indexes = ((("account", "user"), False), (("account", "event"), False))
+        indexes = (
+            (("account", "user"), False),
+            (("account", "event"), False),
+            (("chain", "seq"), True),
+        )
+
+
+class AuditChain(_Table):
+    """The head of a chain of audit rows. Each process that writes beside others has a chain of its own."""
+
+    name = CharField(max_length=40, primary_key=True)
+    seq = BigIntegerField()
+    mac = CharField(max_length=64)
+    epoch = IntegerField()
+
+
+class AuditChainKey(_Table):
+    """A chain's key, sealed under the master key: from the row behind `after_seq` until the next epoch."""
+
+    chain = CharField(max_length=40)
+    epoch = IntegerField()
+    after_seq = BigIntegerField()
+    after_mac = CharField(max_length=64)
+    sealed_key = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("chain", "epoch")
+
+
+class AuditCut(_Table):
+    """Where the log was cut: the rows up to this one are in an archive. The seal shows who cut it."""
+
+    chain = CharField(max_length=40)
+    seq = BigIntegerField()
+    mac = CharField(max_length=64)
+    made_at = moment_field()
+    seal = BlobField()
+
+    class Meta:
+        primary_key = CompositeKey("chain", "seq")
 
 
 class Notice(_Table):
@@ -381,5 +427,8 @@ TABLES: tuple[type[Any], ...] = (
     StagedUser,
     AuditEntry,
     Notice,
+    AuditChain,
+    AuditChainKey,
+    AuditCut,
     FirstFactorFailures,
 )

@@ -2,6 +2,8 @@
 
 import hmac
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
@@ -9,42 +11,87 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
-_VERSION = b"\x01"
+_ID_BYTES = 8
+_UNNAMED = b"\x01"
+"""Begins a sealed value that does not name its key: all are written so by the first versions."""
+_NAMED = b"\x02"
+"""Begins a sealed value that names its key."""
+
+Ring = tuple[bytes, ...]
+"""The master keys that are good, oldest first: one, or two while they are being rotated."""
 
 
 class SealBrokenError(Exception):
     """A sealed value does not open: another master key, another owner, or damage."""
 
 
-class Vault:
-    """Seals and opens secrets; each is bound to its owner and its place by the associated data."""
+class UnknownKeyError(SealBrokenError):
+    """A value is sealed, or is to be sealed, under a master key that is not in the ring."""
 
-    def __init__(self, master_key: bytes) -> None:
-        if len(master_key) != KEY_BYTES:
-            raise ValueError("A master key has 32 bytes.")
-        self._cipher = AESGCM(master_key)
-        self._bucket_key = hmac.digest(master_key, b"twofold first-factor buckets", sha256)
-        self._code_key = hmac.digest(master_key, b"twofold sent codes", sha256)
-        self.check_value = hmac.digest(master_key, b"twofold key check", sha256)[:16].hex()
+
+@dataclass(frozen=True, slots=True)
+class _MasterKey:
+    raw: bytes = field(repr=False)
+    id: bytes
+    check: str
+    cipher: AESGCM = field(repr=False)
+
+
+class Vault:
+    """Seals and opens secrets; each is bound to its owner and its place by the associated data.
+
+    `reread` fetches the ring anew when a value names a key that is not in it: the ring of a process
+    that runs follows a rotation.
+    """
+
+    def __init__(self, *ring: bytes, reread: Callable[[], Ring] | None = None) -> None:
+        self._keys = _keys_of(ring)
+        self._reread = reread
+        oldest = self._keys[0].raw
+        self._bucket_key = hmac.digest(oldest, b"twofold first-factor buckets", sha256)
+        self._code_key = hmac.digest(oldest, b"twofold sent codes", sha256)
+
+    @property
+    def check_value(self) -> str:
+        """What the newest key is known by; it gives nothing of the key away."""
+        return self._keys[-1].check
 
     def seal(self, secret: bytes, *, user_id: int, factor_id: int) -> bytes:
         """Encrypt a secret for one factor of one user."""
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, secret, _binding(user_id, factor_id))
+        return self.seal_at(_place(user_id, factor_id), secret)
 
     def open(self, sealed: bytes, *, user_id: int, factor_id: int) -> bytes:
         """Decrypt a factor's secret.
 
         Raises:
-            SealBrokenError: when it was not sealed under this key for this factor of this user.
+            SealBrokenError: when it was not sealed for this factor of this user.
         """
-        nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-        try:
-            if sealed[:1] != _VERSION:
-                raise SealBrokenError("unknown seal version")
-            return self._cipher.decrypt(nonce, ciphertext, _binding(user_id, factor_id))
-        except (InvalidTag, ValueError):
-            raise SealBrokenError("a sealed secret does not open under this master key") from None
+        return self.open_at(_place(user_id, factor_id), sealed)
+
+    def seal_at(self, place: str, secret: bytes) -> bytes:
+        """Encrypt a secret for the one place where it is kept."""
+        key = self._keys[-1]
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return _NAMED + key.id + nonce + key.cipher.encrypt(nonce, secret, _binding(place))
+
+    def open_at(self, place: str, sealed: bytes) -> bytes:
+        """Decrypt what was sealed for a place.
+
+        Raises:
+            UnknownKeyError: when it names a key that is not in the ring.
+            SealBrokenError: when it was not sealed for this place, or is damaged.
+        """
+        form, named = sealed[:1], sealed[1:]
+        if form == _NAMED:
+            return _opened(self._key(named[:_ID_BYTES]), place, named[_ID_BYTES:])
+        if form != _UNNAMED:
+            raise SealBrokenError("unknown seal version")
+        for key in self._keys[:-1]:
+            try:
+                return _opened(key, place, named)
+            except SealBrokenError:
+                continue
+        return _opened(self._keys[-1], place, named)
 
     def digest_code(self, code: str, *, user_id: int, purpose: str) -> str:
         """Hash a sent code under a key: six digits would not withstand a hash without one."""
@@ -64,6 +111,45 @@ class Vault:
         digest = hmac.digest(self._bucket_key, username.encode("utf-8", "replace"), sha256)
         return int.from_bytes(digest[:2]) % 4096
 
+    def _key(self, wanted: bytes) -> _MasterKey:
+        """Find a key by its id, in the ring as it was read or as it is now."""
+        if (found := self._find(wanted)) is not None:
+            return found
+        if self._reread is not None:
+            self._keys = _keys_of(self._reread())
+            if (found := self._find(wanted)) is not None:
+                return found
+        raise UnknownKeyError("sealed under a master key that is not here")
 
-def _binding(user_id: int, factor_id: int) -> bytes:
-    return f"twofold:user:{user_id}:factor:{factor_id}".encode()
+    def _find(self, wanted: bytes) -> _MasterKey | None:
+        return next((key for key in self._keys if key.id == wanted), None)
+
+
+def _keys_of(ring: Ring) -> tuple[_MasterKey, ...]:
+    if not ring or any(len(key) != KEY_BYTES for key in ring):
+        raise ValueError("A master key has 32 bytes.")
+    return tuple(
+        _MasterKey(
+            key,
+            hmac.digest(key, b"twofold key id", sha256)[:_ID_BYTES],
+            hmac.digest(key, b"twofold key check", sha256)[:16].hex(),
+            AESGCM(key),
+        )
+        for key in ring
+    )
+
+
+def _opened(key: _MasterKey, place: str, sealed: bytes) -> bytes:
+    nonce, ciphertext = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+    try:
+        return key.cipher.decrypt(nonce, ciphertext, _binding(place))
+    except (InvalidTag, ValueError):
+        raise SealBrokenError("a sealed secret does not open under this master key") from None
+
+
+def _place(user_id: int, factor_id: int) -> str:
+    return f"user:{user_id}:factor:{factor_id}"
+
+
+def _binding(place: str) -> bytes:
+    return f"twofold:{place}".encode()

@@ -14,6 +14,8 @@ from data.operations import (
     accounts,
     admission,
     audit,
+    audit_chain,
+    audit_verification,
     bulk,
     credentials,
     directory,
@@ -69,6 +71,12 @@ def awaited(me: Member):
     return enrollment.PendingMessage(me.session_id, START, None, "+49301234567", "471108152342")
 
 
+def stretch_and_start(world: World):
+    """Return what there is to verify, as someone who may see it would have it."""
+    (stretch,) = world.run(audit_verification.plan_verification, OPERATOR).stretches
+    return stretch, audit_verification.Position(stretch.begin)
+
+
 OPERATIONS = {
     "begin_message": lambda world, me: world.run(messages.begin_message, me),
     "look_for_message": lambda world, me: world.run(messages.look_for_message, me, awaited(me)),
@@ -97,6 +105,14 @@ OPERATIONS = {
     "user_detail": lambda world, me: world.run(people.user_detail, me, "bob"),
     "export_people": lambda world, me: world.run(exporting.export_people, me),
     "export_entries": lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
+    "heads": lambda world, me: world.run(audit_chain.heads, me),
+    "plan_verification": lambda world, me: world.run(audit_verification.plan_verification, me),
+    "verify_batch": lambda world, me: world.run(
+        audit_verification.verify_batch, me, *stretch_and_start(world)
+    ),
+    "verify": lambda world, me: audit_verification.verify(
+        world.store, me, audit_verification.Plan(stretch_and_start(world)[:1], None), lambda _more: None
+    ),
     "check_people": lambda world, me: world.run(importing.check_people, me, ()),
     "check_all": lambda world, me: importing.check_all(world.store, me, (ONE_MORE,), lambda _more: None),
     "import_people": lambda world, me: importing.import_people(world.store, me, (ONE_MORE,), lambda _: None),
@@ -247,7 +263,7 @@ def test_every_operation_an_actor_can_ask_for_is_tried_above():
     }
     helpers = {"authorise", "find_subject", "find_to_reset", "own", "password_context", "resolve"}
     helpers |= {"write", "tell", "tell_if_due"}
-    helpers |= {"in_wizard", "still_in_wizard"}
+    helpers |= {"in_wizard", "may_not_look", "still_in_wizard"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
 
 

@@ -9,6 +9,8 @@ from data.operations import (
     account,
     accounts,
     audit,
+    audit_chain,
+    audit_verification,
     bulk,
     credentials,
     directory,
@@ -87,6 +89,14 @@ ACTS = {
     "export the log": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
+    ),
+    "see the heads of the log": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(audit_chain.heads, me),
+    ),
+    "verify the log": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(audit_verification.plan_verification, me),
     ),
     "check an import": ({SYSTEM}, lambda world, me: world.run(importing.check_people, me, ())),
     "stage an import": ({SYSTEM}, import_nobody),

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from peewee import SqliteDatabase
 from support.postgresql_server import PostgresqlServer
 
 from data.operations import (
@@ -390,6 +391,25 @@ def statements(world: World) -> Iterator[list[str]]:
         yield seen
     finally:
         del world.database.execute_sql
+
+
+@contextmanager
+def unguarded(world: World) -> Iterator[None]:
+    """Let the audit tables be changed, as whoever owns the database could."""
+    execute = world.database.execute_sql
+    if isinstance(world.database, SqliteDatabase):
+        guards = execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            execute(f"DROP TRIGGER {name}")
+        execute("PRAGMA foreign_keys = 0")
+        yield
+        execute("PRAGMA foreign_keys = 1")
+        for _, made in guards:
+            execute(made)
+    else:
+        execute("SET session_replication_role = replica")
+        yield
+        execute("SET session_replication_role = origin")
 
 
 def clipped(value: object) -> str:

@@ -11,6 +11,7 @@ from data.operations import audit as log
 from data.operations.audit import Entry, Filter
 from data.rules.names import fold_username
 from data.storage.home import Home
+from tui.cli.audit_chain import head, verify
 from tui.cli.exports import export_options, write_records
 from tui.cli.installation import InAccount, Installation, confirmed, installation
 from tui.cli.tables import echo_json, echo_table, iso, when
@@ -22,7 +23,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 @click.group(cls=InAccount, epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
 def audit() -> None:
-    """Read the audit log."""
+    """Read the audit log, and verify it."""
 
 
 @audit.command(
@@ -81,6 +82,11 @@ def export(home: Home, name: str | None, since: str | None, form: str, output: P
     with installation(home) as here:
         which = Filter(user=_folded(name), since=_moment(since, here.store.services.clock()))
         write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
+
+
+# The chains are of the whole installation: these commands take no account.
+for _command in (head, verify):
+    click.Group.add_command(audit, _command)
 
 
 def _oldest_first(here: Installation, which: Filter) -> Iterator[Entry]:

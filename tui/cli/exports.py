@@ -42,7 +42,7 @@ def export_options(command: F) -> F:
 
 def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:
     """Write each record as soon as it is read; none is kept."""
-    with _opened(output) as file:
+    with opened(output) as file:
         if form == "jsonl":
             for record in records:
                 file.write(json.dumps({name: record[name] for name in columns}) + "\n")
@@ -69,7 +69,8 @@ def _cell(value: object) -> str:
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[IO[str]]:
+def opened(output: Path | None) -> Iterator[IO[str]]:
+    """Open a new file, or standard output where none is named."""
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")

@@ -36,11 +36,23 @@ _RESTORE = {
     True: "Restore it from a backup of this home.",
     False: "Look at `database` in twofold.toml, or make one there with: twofold init --database",
 }
+_CHAIN = "host"
+"""The chain of audit rows that the commands write; a server writes one of its own."""
 
 
 def system_clock() -> datetime:
     """Return the present moment; the one place that reads the system's clock for decisions."""
     return datetime.now(UTC)
+
+
+class WrongKeyError(HomeError):
+    """The master key is not the database's."""
+
+    def __init__(self, home: Home, place: Place) -> None:
+        super().__init__(
+            f"The master key {home.master_key} is not the one that {place} is sealed under. "
+            + _other_key_advice(place)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +108,10 @@ def operator() -> Operator:
 
 
 @contextmanager
-def installation(home: Home) -> Iterator[Installation]:
-    """Open an installation for one command; what it has to tell users by e-mail is sent at its end.
+def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
+    """Open an installation for one command; what it does is written to this chain of audit rows.
+
+    What it has to tell users by e-mail is sent at its end.
 
     Raises:
         HomeError: when the home, its key or its database cannot be used; it says what to do.
@@ -106,13 +120,10 @@ def installation(home: Home) -> Iterator[Installation]:
     settings = load(home.settings)
     place = place_of(home, settings)
     database = _checked_database(home, place)
-    store = Store(database, services(home, settings))
+    store = Store(database, services(home, settings, chain))
     try:
         if not store.run_now(key_matches):
-            raise HomeError(
-                f"The master key {home.master_key} is not the one that {place} is sealed under. "
-                + _other_key_advice(place)
-            )
+            raise WrongKeyError(home, place)
         with _telling_users(store, settings.carriers):
             yield Installation(home, settings, store, operator())
     finally:
@@ -170,7 +181,7 @@ def _other_key_advice(place: Place) -> str:
     return "Copy master.key from a node that serves it, or from the backup of its home."
 
 
-def services(home: Home, settings: Settings) -> Services:
+def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
     """Make the services of a process from a home's key and settings."""
     return Services(
         clock=system_clock,
@@ -180,6 +191,7 @@ def services(home: Home, settings: Settings) -> Services:
         sends=settings.carriers.methods,
         sms_number=settings.sms_number,
         codes_per_day=settings.codes_per_day,
+        chain=chain,
     )
 
 

@@ -47,7 +47,9 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     first = None
     if first_start and not home.initialised:
         first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL, None)
-    with installation(home) as here, home.serving() as node:
+    home.check()
+    # The audit rows of each node are chained apart, so that nodes do not wait for each other.
+    with home.serving() as node, installation(home, node) as here:
         configure_logging(here.settings)
         address = host or here.settings.host
         chosen = here.settings.port if port is None else port

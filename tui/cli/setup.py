@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from asyncssh.public_key import SSHKey
 
-from data.operations import account
+from data.operations import account, audit_chain
 from data.operations.actors import Operator
 from data.operations.directory import NewUser
 from data.operations.results import Denied
@@ -17,6 +17,7 @@ from data.rules import passwords
 from data.rules.facts import ADMIN_ROLES
 from data.rules.names import fold_email, fold_username
 from data.rules.text import safe
+from data.storage import models
 from data.storage.database import (
     Database,
     NotEmptyError,
@@ -28,10 +29,11 @@ from data.storage.database import (
 )
 from data.storage.home import Home, HomeError
 from data.storage.postgresql import PostgresqlUrl, PostgresqlUrlError
-from data.store import Store
+from data.store import Store, Tx
 from sshserver import hostkey as host_keys
 from tui import settings as settings_file
 from tui.cli.installation import (
+    WrongKeyError,
     on_a_terminal,
     operator,
     place_of,
@@ -49,6 +51,8 @@ _DEFAULT_EMAIL = "admin@twofold.test"
 _LOCALHOST = "127.0.0.1"
 _STANDARD_PORT = 22
 _JOIN = "To join it, copy twofold.toml, master.key and ssh_host_ed25519_key from the home of a node."
+_CHAINING = "0005_audit_chain"
+"""The migration behind which the audit rows of before are taken into a chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,9 @@ def upgrade(home: Home) -> None:
     with home.serving(), said_in_words(place), database.connection_context():
         if isinstance(place, Path):
             _copy_file(place)
-        applied = migrate(database)
+        with database.exclusively():
+            applied = migrate(database)
+            _after_migrating(home, place, database, applied)
     what = f"Applied {', '.join(applied)}." if applied else "Another node has just done it."
     click.echo(f"{what} The database is up to date.")
 
@@ -155,6 +161,16 @@ def _copy_file(path: Path) -> None:
     ):
         source.backup(target)
     click.echo(f"Copied the database to {backup}.")
+
+
+def _after_migrating(home: Home, place: Place, database: Database, applied: list[str]) -> None:
+    """Do, in the transaction of the migrations, what of them needs the master key."""
+    models.database.initialize(database)
+    tx = Tx(system_clock(), services(home, settings_file.load(home.settings)))
+    if not account.key_matches(tx):
+        raise WrongKeyError(home, place)
+    if _CHAINING in applied:
+        audit_chain.adopt_older(tx)
 
 
 def _asked(option: str, question: str, default: str | None) -> str:

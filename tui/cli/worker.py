@@ -22,7 +22,7 @@ def main() -> None:
     os.dup2(2, 1)  # Whatever else is written to standard output is no report.
     try:
         given = Assignment(**json.loads(sys.stdin.buffer.readline()))
-        with installation(Home(given.home_path)) as here:
+        with installation(Home(given.home_path), f"{given.node}.{given.index}") as here:
             configure_logging(here.settings)
             asyncio.run(_serve(here, given, reports))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.

@@ -1,0 +1,145 @@
+"""`twofold audit head` and `verify`: showing that nothing of the log was changed, removed or cut off."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from data.operations import audit_chain, audit_verification
+from data.operations.audit_verification import Plan, Told, Verification
+from data.rules.chain import Head
+from data.storage.home import Home
+from tui.cli.exports import opened
+from tui.cli.installation import confirmed, installation, refuse
+from tui.cli.tables import echo_json, echo_table
+
+_LONGEST_LINE = 1_000
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  twofold audit head >> /media/elsewhere/twofold-heads\n"
+    "  twofold audit head | ssh backup.example 'cat >> twofold-heads'\n"
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A new file to write, instead of standard output.",
+)
+@click.pass_obj
+def head(home: Home, output: Path | None) -> None:
+    """Print where the audit log ends now, a line of JSON for each of its chains.
+
+    Kept where whoever can write the database cannot, it shows later whether the end was cut off:
+    see `twofold audit verify --head`.
+    """
+    with installation(home) as here:
+        found = confirmed(here.store.run_now(audit_chain.heads, here.operator))
+    with opened(output) as file:
+        for each in found:
+            file.write(json.dumps({"chain": each.chain, "seq": each.seq, "mac": each.mac}) + "\n")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  twofold audit verify\n"
+    "  twofold audit verify --head /media/elsewhere/twofold-heads\n"
+    "  twofold audit verify --json\n"
+)
+@click.option(
+    "--head",
+    "head_file",
+    type=click.File("r", encoding="utf-8"),
+    help="Heads that were printed before (- for standard input): all of them must still be in the log.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def verify(home: Home, head_file: Iterable[str] | None, as_json: bool) -> None:
+    """Verify that each row of the audit log is as it was written and where it was written.
+
+    Names the first row of each chain that was changed, removed, moved or cut off. The exit status is 0
+    when all is well. Without --head, rows cut off at the end together with the record of them are not
+    missed.
+    """
+    exported = _heads_of(head_file or ())
+    with installation(home) as here:
+        plan = confirmed(here.store.run_now(audit_verification.plan_verification, here.operator, exported))
+        with _progress(plan) as told:
+            found = confirmed(asyncio.run(audit_verification.verify(here.store, here.operator, plan, told)))
+    if as_json:
+        echo_json(_as_json(found))
+    else:
+        _echo(found)
+    if found.faults:
+        refuse(found.faults[0].sentence)
+    if not as_json:
+        click.echo(f"The audit log is whole: {found.rows} rows in {len(found.chains)} chains.")
+
+
+def _heads_of(lines: Iterable[str]) -> list[Head]:
+    """Read heads as they were printed; a file may hold those of many days."""
+    found: list[Head] = []
+    try:
+        for line in lines:
+            if not line.strip():
+                continue
+            record = json.loads(line[:_LONGEST_LINE])
+            found.append(Head(str(record["chain"]), int(record["seq"]), str(record["mac"])))
+    except (ValueError, KeyError, TypeError):
+        raise click.UsageError(
+            f"--head is to be what `twofold audit head` printed; line {len(found) + 1} is not."
+        ) from None
+    return found
+
+
+def _echo(found: Verification) -> None:
+    echo_table(
+        ("CHAIN", "ARCHIVED", "VERIFIED", "HEAD", "STATE"),
+        [
+            (
+                chain.head.chain,
+                str(chain.archived),
+                str(chain.rows),
+                f"{chain.head.seq} {chain.head.mac[:16]}",
+                chain.fault.sentence if chain.fault else "whole",
+            )
+            for chain in found.chains
+        ],
+        limit=160,
+    )
+
+
+def _as_json(found: Verification) -> dict[str, object]:
+    return {
+        "whole": not found.faults,
+        "rows": found.rows,
+        "chains": [
+            {
+                "chain": chain.head.chain,
+                "archived": chain.archived,
+                "verified": chain.rows,
+                "seq": chain.head.seq,
+                "mac": chain.head.mac,
+                "fault": chain.fault.sentence if chain.fault else None,
+            }
+            for chain in found.chains
+        ],
+        "faults": [
+            {"chain": fault.chain, "seq": fault.seq, "wrong": fault.wrong.name.lower()}
+            for fault in found.faults
+        ],
+    }
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Told]:
+    """Show a bar to someone on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with click.progressbar(length=plan.rows, label="Verifying", file=sys.stderr) as bar:
+        yield bar.update
