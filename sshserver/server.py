@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 import asyncssh
-from asyncssh.kex import get_kex_algs
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
@@ -15,6 +15,7 @@ from data.operations import clock, presence
 from data.rules.misuse import Misuse
 from data.store import Store
 from sshserver import _asyncssh_shim, clockwatch, crash, selftest
+from sshserver.algorithms import Algorithms
 from sshserver.board import Board
 from sshserver.connection import Connection
 from sshserver.gate import Gate, StoreGate
@@ -26,27 +27,7 @@ from sshserver.session import AppFactory
 from sshserver.sweep import SWEEP_SECONDS, sweep
 
 _log = logging.getLogger("twofold.ssh")
-_KEY_EXCHANGES: Final = ("curve25519-sha256", "curve25519-sha256@libssh.org", "mlkem768x25519-sha256")
-"""In the order that dropbear survives; what cryptography's backend lacks is left out."""
-_CIPHERS: Final = (
-    "chacha20-poly1305@openssh.com",
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes256-ctr",
-    "aes192-ctr",
-    "aes128-ctr",
-)
-_MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
-_LOGIN_SIGNATURES: Final = (
-    "ssh-ed25519",
-    "sk-ssh-ed25519@openssh.com",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-)
+_USUAL: Final = Algorithms()
 _RECEIVE_WINDOW: Final = 65536
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
@@ -180,6 +161,7 @@ async def serve(
     limits: Limits | None = None,
     sweep_seconds: float = SWEEP_SECONDS,
     place: Place | None = None,
+    algorithms: Algorithms = _USUAL,
 ) -> Server:
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
@@ -189,13 +171,14 @@ async def serve(
     this returns.
 
     Raises:
+        AlgorithmsError: when the algorithms are not to be had here.
         OSError: when the address cannot be listened on.
         SelfTestError: when a first factor alone would open a channel, or both would not.
         ShimError: when the installed asyncssh is another one than this was written for.
         StoreUnavailableError: when the worker cannot make itself known.
     """
     crash.contain_loop_errors(asyncio.get_running_loop())
-    await selftest.run(listen)
+    await selftest.run(partial(listen, algorithms=algorithms))
     clockwatch.warn_of_newer(await store.read(clock.newest_entry), store.services.clock())
     gate = StoreGate(store, carriers, place.worker if place else None)
     board = (place.board, place.index) if place and place.board else None
@@ -203,7 +186,7 @@ async def serve(
         # A session of a worker that is not known would be taken for one that nobody holds.
         await store.run(presence.beat, place.worker, place.node)
     try:
-        server = await listen(gate, host_key, make_app, host, port, limits or Limits(), board)
+        server = await listen(gate, host_key, make_app, host, port, limits or Limits(), board, algorithms)
     except BaseException:
         if place is not None:
             await store.run(presence.leave, place.worker)
@@ -222,10 +205,12 @@ async def listen(
     port: int,
     limits: Limits,
     board: tuple[Board, int] | None = None,
+    algorithms: Algorithms = _USUAL,
 ) -> Server:
     """Start to listen, without the self-test; with a `board`, as one of those that share it and the port.
 
     Raises:
+        AlgorithmsError: when the algorithms are not to be had here.
         OSError: when the address cannot be listened on.
         ShimError: when the installed asyncssh is another one than this was written for.
     """
@@ -234,7 +219,7 @@ async def listen(
     asyncssh.set_debug_level(1)
     _asyncssh_shim.check()
     house = House(gate, make_app, limits, board)
-    options = _options(host_key, limits)
+    options = _options(host_key, limits, algorithms)
     acceptors = [
         await asyncssh.create_server(lambda: Connection(house), sock=listening, backlog=TURN, **options)
         for listening in await bind(host, port, house.takes_connection, reuse_port=board is not None)
@@ -242,16 +227,11 @@ async def listen(
     return Server(acceptors, house)
 
 
-def _options(host_key: SSHKey, limits: Limits) -> dict[str, Any]:
-    available = {name.decode("ascii") for name in get_kex_algs()}
+def _options(host_key: SSHKey, limits: Limits, algorithms: Algorithms) -> dict[str, Any]:
     return {
         "server_host_keys": [host_key],
         "server_version": "Twofold",
-        "kex_algs": [name for name in _KEY_EXCHANGES if name in available],
-        "encryption_algs": _CIPHERS,
-        "mac_algs": _MACS,
-        "compression_algs": None,
-        "signature_algs": _LOGIN_SIGNATURES,
+        **algorithms.options(),
         "public_key_auth": True,
         "kbdint_auth": True,
         "password_auth": False,

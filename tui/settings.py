@@ -56,6 +56,12 @@ _SETTINGS = (
         "server", "workers", 0, "Processes that share the port; 0 for as many as there are cores.", 0, 64
     ),
     _Setting(
+        "server",
+        "strict_algorithms",
+        False,
+        "Offer post-quantum key exchange alone: older clients cannot connect then.",
+    ),
+    _Setting(
         "enrolment",
         "issuer",
         "Twofold",
@@ -113,6 +119,7 @@ class Settings:
     host: str
     port: int
     workers: int
+    strict_algorithms: bool
     issuer: str
     cost: HashCost
     limits: Limits
@@ -169,6 +176,8 @@ def _line(key: str, value: str) -> str:
 def _shown(value: Value) -> str:
     if isinstance(value, tuple):
         return "[]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f'"{value}"' if isinstance(value, str) else f"{value:g}"
 
 
@@ -199,6 +208,14 @@ def _value(path: Path, setting: _Setting, given: dict[str, Any]) -> Value:
         if not isinstance(value, list | tuple) or not all(isinstance(part, str) and part for part in value):
             raise HomeError(f"{where} is to be a list of texts in quotes.")
         return tuple(value)
+    if isinstance(setting.default, bool):
+        if not isinstance(value, bool):
+            raise HomeError(f"{where} is to be true or false.")
+        return value
+    return _checked_number(where, setting, value)
+
+
+def _checked_number(where: str, setting: _Setting, value: object) -> Value:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise HomeError(f"{where} is to be a number.")
     if not setting.least <= value <= setting.most:
@@ -290,6 +307,7 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
         host=str(values["server", "host"]),
         port=_number(values["server", "port"]),
         workers=_number(values["server", "workers"]),
+        strict_algorithms=values["server", "strict_algorithms"] is True,
         issuer=str(values["enrolment", "issuer"]),
         cost=HashCost(
             passes=_number(values["passwords", "argon2_passes"]),

@@ -71,7 +71,7 @@ class Running:
 
 @asynccontextmanager
 async def running_server(
-    gate: Gate, limits: Limits | None = None, app_class: type[Any] = GreetingApp
+    gate: Gate, limits: Limits | None = None, app_class: type[Any] = GreetingApp, **options: Any
 ) -> AsyncIterator[Running]:
     """Serve `app_class` behind `gate` on a free port of the loopback interface."""
     apps: list[ContainedApp] = []
@@ -82,7 +82,7 @@ async def running_server(
         return app
 
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await listen(gate, host_key, make_app, HOST, 0, limits or Limits())
+    server = await listen(gate, host_key, make_app, HOST, 0, limits or Limits(), **options)
     try:
         yield Running(server, host_key, apps)
     finally:

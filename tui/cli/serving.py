@@ -8,6 +8,7 @@ from data.delivery.notices import sending
 from data.operations.admission import Session
 from data.rules.text import safe
 from sshserver._asyncssh_shim import ShimError
+from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
 from sshserver.presence import Place
 from sshserver.selftest import SelfTestError
 from sshserver.server import Server
@@ -59,12 +60,13 @@ async def _start(here: Installation, place: Place, host: str, port: int) -> Serv
             port=port,
             limits=here.settings.limits,
             place=place,
+            algorithms=STRICT if here.settings.strict_algorithms else Algorithms(),
         )
     except OSError as error:
         refuse(cannot_listen(host, port, error))
     except SelfTestError as error:
         refuse(str(error))
-    except ShimError as error:
+    except (AlgorithmsError, ShimError) as error:
         refuse(f"The server does not start: {error}.")
 
 

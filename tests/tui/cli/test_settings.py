@@ -50,6 +50,7 @@ def test_what_is_set_is_used(file):
         ("[server]\nport = true", "a number"),
         ("[server]\nport = '1'", "a number"),
         ("[server]\nhost = 1", "in quotes"),
+        ("[server]\nstrict_algorithms = 1", "true or false"),
         ("[passwords]\nargon2_memory_kib = 8", "between 8192"),
         ("[log]\nlevel = 'loud'", "debug, info, warning, error"),
         ("[enrolment]\nissuer = 'a name that is too long'", "12 characters"),

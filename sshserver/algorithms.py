@@ -1,0 +1,66 @@
+"""Which algorithms the server speaks: those that clients of today have, or post-quantum ones alone."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from asyncssh.kex import get_kex_algs
+
+_POST_QUANTUM: Final = "mlkem768x25519-sha256"
+_CLASSICAL: Final = ("curve25519-sha256", "curve25519-sha256@libssh.org")
+_LOGIN_SIGNATURES: Final = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+_MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com")
+
+
+class AlgorithmsError(RuntimeError):
+    """What was asked for is not to be had here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithms:
+    """What is offered, in the order in which dropbear survives it."""
+
+    key_exchanges: tuple[str, ...] = (*_CLASSICAL, _POST_QUANTUM)
+    ciphers: tuple[str, ...] = (
+        "chacha20-poly1305@openssh.com",
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "aes256-ctr",
+        "aes192-ctr",
+        "aes128-ctr",
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Return asyncssh's options; what cryptography's backend lacks is left out.
+
+        Raises:
+            AlgorithmsError: when no key exchange is left.
+        """
+        available = {name.decode("ascii") for name in get_kex_algs()}
+        exchanges = [name for name in self.key_exchanges if name in available]
+        if not exchanges:
+            raise AlgorithmsError(
+                f"strict_algorithms needs {_POST_QUANTUM}, which the installed cryptography cannot do."
+                " Install a newer one, or set strict_algorithms = false"
+            )
+        return {
+            "kex_algs": exchanges,
+            "encryption_algs": self.ciphers,
+            "mac_algs": _MACS,
+            "compression_algs": None,
+            "signature_algs": _LOGIN_SIGNATURES,
+        }
+
+
+STRICT: Final = Algorithms(
+    key_exchanges=(_POST_QUANTUM,), ciphers=("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr")
+)
+"""Nothing that a quantum computer could undo later, and no cipher that Terrapin (CVE-2023-48795) touched."""

@@ -1,0 +1,102 @@
+"""What ssh-audit says of the server, and who can still connect to a strict one."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import asyncssh
+import pytest
+from support.ssh_gate import CODE, FakeGate
+from support.ssh_server import HOST, connect, running_server
+
+from sshserver import algorithms, server
+from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
+from tui import settings
+
+AUDIT = Path(sys.executable).with_name("ssh-audit")
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+
+
+async def notes(offered: Algorithms) -> dict[str, list[str]]:
+    """Audit a server and return which algorithms were given a failure and which a warning."""
+    async with running_server(FakeGate([KEY]), algorithms=offered) as running:
+        audit = await asyncio.create_subprocess_exec(
+            AUDIT, "--json", "--port", str(running.port), HOST, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await asyncio.wait_for(audit.communicate(), 60)
+        connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
+        connection.close()
+        await connection.wait_closed()
+    report = json.loads(output)
+    found: dict[str, list[str]] = {"fail": [], "warn": [], "cves": report["cves"]}
+    for kind in ("kex", "key", "enc", "mac"):
+        assert report[kind], f"ssh-audit saw no {kind}"
+        for entry in report[kind]:
+            for level in set(found) & set(entry["notes"]):
+                found[level].append(entry["algorithm"])
+    return found
+
+
+async def test_ssh_audit_finds_no_failure_in_a_default_server():
+    found = await notes(Algorithms())
+    assert (found["fail"], found["cves"]) == ([], [])
+    assert found["warn"] == ["curve25519-sha256", "curve25519-sha256@libssh.org"]
+
+
+async def test_ssh_audit_finds_neither_failure_nor_warning_in_a_strict_server():
+    assert await notes(STRICT) == {"fail": [], "warn": [], "cves": []}
+
+
+async def test_a_strict_server_is_for_clients_with_post_quantum_key_exchange():
+    async with running_server(FakeGate([KEY]), algorithms=STRICT) as running:
+        connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
+        connection.close()
+        await connection.wait_closed()
+        with pytest.raises(asyncssh.KeyExchangeFailed):
+            await connect(running.port, "alice", [CODE], keys=[KEY], kex_algs=["curve25519-sha256"])
+
+
+async def test_the_installed_openssh_connects_to_a_strict_server_if_it_can(require_program):
+    ssh = require_program("ssh")
+    options = ["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]
+    options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none"]
+    known = await asyncio.create_subprocess_exec(ssh, "-Q", "kex", stdout=asyncio.subprocess.PIPE)
+    able = STRICT.key_exchanges[0].encode() in (await known.communicate())[0].split()
+    async with running_server(FakeGate(), algorithms=STRICT) as running:
+        client = await asyncio.create_subprocess_exec(
+            ssh, *options, "-p", str(running.port), f"alice@{HOST}", stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await asyncio.wait_for(client.communicate(), 20)
+    assert (b"Permission denied" if able else b"no matching key exchange method found") in said
+
+
+async def test_where_cryptography_lacks_it_a_strict_server_does_not_start(monkeypatch):
+    monkeypatch.setattr(algorithms, "get_kex_algs", lambda: [b"curve25519-sha256"])
+    with pytest.raises(AlgorithmsError, match="strict_algorithms = false"):
+        async with running_server(FakeGate(), algorithms=STRICT):
+            pass
+    async with running_server(FakeGate([KEY])) as running:
+        connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
+        connection.close()
+        await connection.wait_closed()
+
+
+def test_the_setting_is_off_unless_it_is_set(tmp_path):
+    file = tmp_path / "twofold.toml"
+    assert settings.load(file).strict_algorithms is False
+    file.write_text("[server]\nstrict_algorithms = true\n")
+    assert settings.load(file).strict_algorithms is True
+
+
+async def test_the_self_test_speaks_the_algorithms_that_are_served(monkeypatch):
+    tried = []
+
+    async def run(listen):
+        tried.append(listen)
+        raise server.selftest.SelfTestError
+
+    monkeypatch.setattr(server.selftest, "run", run)
+    with pytest.raises(server.selftest.SelfTestError):
+        await server.serve(None, KEY, None, algorithms=STRICT)  # type: ignore[arg-type]
+    assert tried[0].keywords == {"algorithms": STRICT}
