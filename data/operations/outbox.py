@@ -14,7 +14,7 @@ from typing import Any
 from data.operations import audit
 from data.rules.events import Event
 from data.rules.facts import Application
-from data.rules.notices import GIVEN_UP_AFTER, Act, envelope, wait_after
+from data.rules.notices import GIVEN_UP_AFTER, TOLD, Act, envelope, wait_after
 from data.rules.sending import Envelope
 from data.storage import models
 from data.store import Tx
@@ -43,13 +43,13 @@ def is_due(tx: Tx, since: datetime | None = None) -> bool:
 
 
 def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
-    """Claim notices that are due; what is too old by now is given up instead."""
+    """Claim notices that are due; what is too old by now, or of a newer version, is given up instead."""
     table = models.Notice
     table.delete().where(table.done_at < tx.now - KEPT).execute()
     due = table.select().where(_due(tx, since)).order_by(table.next_try_at, table.id).limit(BATCH)
     claimed: list[Claimed] = []
     for row in list(due):
-        if tx.now - row.at >= GIVEN_UP_AFTER:
+        if tx.now - row.at >= GIVEN_UP_AFTER or row.event not in TOLD:
             _abandon(tx, row)
         elif _take(tx, row):
             claimed.append(Claimed(row.id, row.tries + 1, _envelope(tx, row)))
@@ -84,7 +84,9 @@ def _take(tx: Tx, row: models.Notice) -> bool:
 
 
 def _abandon(tx: Tx, row: models.Notice) -> None:
-    models.Notice.update(next_try_at=None, done_at=tx.now).where(_still(row.id, row.tries)).execute()
+    given_up = models.Notice.update(next_try_at=None, done_at=tx.now)
+    if not given_up.where(_still(row.id, row.tries)).execute():
+        return
     audit.write(
         tx,
         Event.NOTICE_ABANDONED,

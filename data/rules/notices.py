@@ -93,6 +93,11 @@ _WORDS = {
 }
 
 
+TOLD = frozenset(_WORDS)
+"""The events that there are words for."""
+_DETAIL_LIMIT = 1_000
+
+
 def is_told(event: Event, detail: Mapping[str, object]) -> bool:
     """Whether the audit row of an act brings its user a notice.
 
@@ -107,7 +112,7 @@ def is_told(event: Event, detail: Mapping[str, object]) -> bool:
 def envelope(act: Act, to: str, issuer: str) -> Envelope:
     """Word a notice."""
     words = _WORDS[act.event]
-    detail = {key: safe(value) for key, value in act.detail.items()}
+    detail = {key: safe(value, _DETAIL_LIMIT) for key, value in act.detail.items()}
     account = safe(act.account)
     text = (
         f"Hello {act.user},\n"

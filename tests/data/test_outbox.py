@@ -93,6 +93,15 @@ async def test_after_a_day_a_notice_is_given_up_and_the_log_says_so(told):
     assert not mail.messages
 
 
+def test_a_notice_of_a_newer_version_is_given_up_and_holds_no_other_up(told):
+    models.Notice.update(event="future.event").execute()
+    told.one_time_password("anna")
+    assert [claimed.envelope.subject for claimed in told.run(outbox.claim)] == [
+        "Twofold: a one-time password was set"
+    ]
+    assert told.events(user="anna", last=1) == ["notice.abandoned"]
+
+
 async def test_settled_rows_are_deleted_after_a_week(told):
     async with mail_server() as mail:
         await send_due(told.store, through(mail.port))

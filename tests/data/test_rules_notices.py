@@ -108,6 +108,12 @@ def test_new_addresses_and_numbers_are_masked():
     assert contact_changes({"phone": ""}, "") == "Your phone number was removed."
 
 
+def test_a_long_new_address_is_said_in_full():
+    address = "a@" + ".".join(["x" * 60] * 4)
+    said = words_of(Event.USER_EDITED, changes=contact_changes({"email": address, "phone": ""}, ""))
+    assert f"a•••{address[1:]}. Your phone number was removed." in said
+
+
 def test_the_wait_doubles_up_to_an_hour():
     minutes = [wait_after(tries) / timedelta(minutes=1) for tries in (1, 2, 3, 6, 7, 1000)]
     assert minutes == [1, 2, 4, 32, 60, 60]
