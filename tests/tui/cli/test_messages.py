@@ -114,17 +114,27 @@ def test_the_help_shows_the_line_for_the_gateway(run):
     assert "RunOnReceive = " in run("sms", "received", "--help").out
 
 
-def test_a_hook_whose_standard_streams_are_closed_keeps_the_database_out_of_their_place(clinic, home, code):
+CLOSED = 'exec "$@" <&- >&- 2>&-'
+"""Starts a program as gammu-smsd starts its hook: without standard streams."""
+
+
+def test_a_hook_without_standard_streams_takes_the_message_in(home, code):
     command = [Path(sys.executable).with_name("twofold"), "--home", home, "sms", "received", "IN1.txt"]
     given = {"SMS_MESSAGES": "1", "SMS_1_NUMBER": NUMBER, "SMS_1_TEXT": code}
     ended = subprocess.run(
-        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command],
-        env=os.environ | given,
-        timeout=60,
-        check=False,
+        ["sh", "-c", CLOSED, "sh", *command], env=os.environ | given, timeout=60, check=False
     )
     assert ended.returncode == 0
     assert arrived(home) == NUMBER
+
+
+def test_no_file_takes_the_place_of_a_standard_stream_that_was_closed():
+    program = (
+        "import os, sys; from tui.cli.main import _fill_standard_streams; _fill_standard_streams(); "
+        "sys.exit(os.open(os.devnull, os.O_RDONLY) < 3)"
+    )
+    command = ["sh", "-c", CLOSED, "sh", sys.executable, "-c", program]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
