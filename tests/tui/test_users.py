@@ -484,6 +484,16 @@ async def test_why_they_cannot_sign_in_is_answered_on_a_screen_of_its_own(world,
         await person.sees("anna@clinic.example")
 
 
+async def test_a_resync_is_not_offered_to_who_has_no_app(world):
+    world.methods(Method.EMAIL)
+    world.enrol_email("anna")
+    world.methods(Method.APP, Method.EMAIL)
+    async with opened(world, "admin") as person:
+        await opens(person, "anna")
+        await person.sees("Set up e-mail to a•••@clinic.example")
+        assert "Offer a resync" not in person.screen
+
+
 async def test_a_resync_is_offered_explained_and_used_at_the_question_for_a_code(world):
     world.enrol("anna")
     world.clock.forward(minutes=30)

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from data.operations import two_factor
 from data.operations.people import UserDetail
-from data.rules.facts import Status
+from data.rules.facts import Method, Status
 from tui.dialogs import consequences
 from tui.screens.acting import working
 from tui.screens.explanation import ExplanationScreen
@@ -82,7 +82,8 @@ class UserDetailScreen(UserActionsScreen):
 
 def _offers(user: UserDetail) -> list[Offer]:
     forget = [Offer("f", "Forget addresses", "forget")] if user.remembered else []
-    resync = [Offer("s", "Offer a resync", "resync")] if user.enrolled_at else []
+    has_app = any(factor.method is Method.APP for factor in user.factors)
+    resync = [Offer("s", "Offer a resync", "resync")] if has_app else []
     return [*offers_for(user), *resync, Offer("w", "Why can't they sign in?", "explain"), *forget]
 
 
