@@ -37,6 +37,22 @@ _RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
 """The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
 
 
+HOOKS: Final = frozenset(
+    {
+        "send_userauth_success",
+        "send_userauth_failure",
+        "validate_public_key",
+        "reload_config",
+        "data_received",
+        "_finish_recv_packet",
+        "_process_env_request",
+    }
+)
+"""What asyncssh has to call in the course of a sign-in and the beginning of a channel."""
+called: Final[set[str]] = set()
+"""Which of the hooks were called; the self-test clears it, then wants all of them."""
+
+
 class ShimError(RuntimeError):
     """The installed asyncssh is not the one that this file was written for."""
 
@@ -109,7 +125,7 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limi
     async def reload_config() -> None:
         """Keep the options as they are: no setting of ours depends on the user's name."""
 
-    private.reload_config = reload_config
+    _hook(private, "reload_config", reload_config)
     private.pause_writing = hooks.congested
     private.resume_writing = hooks.relieved
     private._max_recv_pktlen = limits.packet_bytes  # noqa: SLF001
@@ -136,8 +152,8 @@ def _judge_success(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> No
         private._next_service = b"ssh-userauth"  # noqa: SLF001
         hooks.refused(partial=partial_success)
 
-    private.send_userauth_success = send_userauth_success
-    private.send_userauth_failure = send_userauth_failure
+    _hook(private, "send_userauth_success", send_userauth_success)
+    _hook(private, "send_userauth_failure", send_userauth_failure)
 
 
 def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
@@ -149,7 +165,7 @@ def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
             return await hooks.key_offered(key, None)
         return await hooks.key_offered(key, lambda: _verify(private, key, msg, signature))
 
-    private.validate_public_key = validate_public_key
+    _hook(private, "validate_public_key", validate_public_key)
 
 
 def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
@@ -173,8 +189,18 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None
             hooks.answered()
         finish(pkttype, *args, **kwargs)
 
-    private.data_received = data_received
-    private._finish_recv_packet = finish_packet  # noqa: SLF001
+    _hook(private, "data_received", data_received)
+    _hook(private, "_finish_recv_packet", finish_packet)
+
+
+def _hook(target: object, name: str, function: Callable[..., Any]) -> None:
+    """Shadow a method on an instance, and note when it is called from outside."""
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        called.add(name)
+        return function(*args, **kwargs)
+
+    setattr(target, name, noted)
 
 
 def look_no_further(connection: asyncssh.SSHServerConnection) -> None:
@@ -197,7 +223,7 @@ def limit_environment(
         kept[name] = value
         return True
 
-    cast("Any", channel)._process_env_request = process_env_request  # noqa: SLF001
+    _hook(channel, "_process_env_request", process_env_request)
     return kept
 
 

@@ -21,6 +21,7 @@ from data.operations.sending import NotSent
 from data.rules.facts import Application, FirstFactor, Method
 from data.rules.misuse import Misuse
 from data.rules.policy import SignedIn
+from sshserver import _asyncssh_shim
 from sshserver.auth import CODE_PROMPT, PASSWORD_PROMPT
 from sshserver.gate import Gate
 from sshserver.limits import Limits
@@ -120,6 +121,7 @@ async def run(listen: Listen) -> None:
     Raises:
         SelfTestError: when the outcome is not the one that this product promises.
     """
+    _asyncssh_shim.called.clear()
     key = asyncssh.generate_private_key("ssh-ed25519")
     gate = _StubGate(key.get_fingerprint())
     host_key = asyncssh.generate_private_key("ssh-ed25519")
@@ -141,6 +143,8 @@ async def run(listen: Listen) -> None:
         raise SelfTestError(_REFUSAL.format("it did not come to an end")) from None
     finally:
         await server.drain()
+    if missing := _asyncssh_shim.HOOKS - _asyncssh_shim.called:
+        raise SelfTestError(_REFUSAL.format(f"asyncssh did not call {', '.join(sorted(missing))}"))
 
 
 async def _expect(port: int, keys: list[SSHKey], answers: dict[str, str], *, opens: bool, what: str) -> None:
@@ -155,7 +159,7 @@ async def _opens_a_channel(connection: asyncssh.SSHClientConnection | None) -> b
     if connection is None:
         return False
     try:
-        await connection.run("exit")
+        await connection.run("exit", env={"LANG": "C.UTF-8"})
     except asyncssh.ChannelOpenError:
         return False
     return True
@@ -167,7 +171,7 @@ async def _connected(
 ) -> AsyncIterator[asyncssh.SSHClientConnection | None]:
     """Connect with exactly these proofs; give None when sign-in failed."""
     connection = None
-    with contextlib.suppress(asyncssh.DisconnectError, asyncssh.ConnectionLost):
+    with contextlib.suppress(asyncssh.DisconnectError, asyncssh.ConnectionLost, OSError):
         connection = await asyncssh.connect(
             _HOST,
             port,

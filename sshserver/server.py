@@ -14,7 +14,7 @@ from data.delivery.carriers import Carriers
 from data.operations import clock, presence
 from data.rules.misuse import Misuse
 from data.store import Store
-from sshserver import _asyncssh_shim, clockwatch, crash, selftest
+from sshserver import _asyncssh_shim, apptest, clockwatch, crash, selftest
 from sshserver.algorithms import Algorithms
 from sshserver.board import Board
 from sshserver.connection import Connection
@@ -172,12 +172,14 @@ async def serve(
 
     Raises:
         AlgorithmsError: when the algorithms are not to be had here.
+        AppTestError: when an app in a session does not behave.
         OSError: when the address cannot be listened on.
         SelfTestError: when a first factor alone would open a channel, or both would not.
         ShimError: when the installed asyncssh is another one than this was written for.
         StoreUnavailableError: when the worker cannot make itself known.
     """
     crash.contain_loop_errors(asyncio.get_running_loop())
+    await apptest.run()
     await selftest.run(partial(listen, algorithms=algorithms))
     clockwatch.warn_of_newer(await store.read(clock.newest_entry), store.services.clock())
     gate = StoreGate(store, carriers, place.worker if place else None)

@@ -9,6 +9,7 @@ from data.operations.admission import Session
 from data.rules.text import safe
 from sshserver._asyncssh_shim import ShimError
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
+from sshserver.apptest import AppTestError
 from sshserver.presence import Place
 from sshserver.selftest import SelfTestError
 from sshserver.server import Server
@@ -66,7 +67,7 @@ async def _start(here: Installation, place: Place, host: str, port: int) -> Serv
         refuse(cannot_listen(host, port, error))
     except SelfTestError as error:
         refuse(str(error))
-    except (AlgorithmsError, ShimError) as error:
+    except (AlgorithmsError, AppTestError, ShimError) as error:
         refuse(f"The server does not start: {error}.")
 
 

@@ -1,0 +1,105 @@
+"""An upgrade of a library that no longer calls what this project hangs on: the server refuses to start."""
+
+import asyncssh
+import pytest
+from support.ssh_people import open_people
+from support.ssh_server import GreetingApp
+from textual._xterm_parser import XTermParser
+from textual.app import App
+from textual.driver import Driver
+
+from sshserver import _asyncssh_shim, apptest, selftest
+from sshserver._asyncssh_shim import ShimError
+from sshserver._textual_shim import ContainedApp
+from sshserver.apptest import AppTestError
+from sshserver.selftest import SelfTestError
+from sshserver.server import serve
+
+KEY = asyncssh.generate_private_key("ssh-ed25519")
+REFUSALS = (ShimError, SelfTestError, AppTestError)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """A hook that is missing may leave the self-test waiting."""
+    monkeypatch.setattr(selftest, "_SECONDS", 3.0)
+    monkeypatch.setattr(apptest, "_SECONDS", 1.5)
+
+
+@pytest.fixture
+async def refused(tmp_path):
+    """Return a check that a server refuses to start."""
+    people = open_people(tmp_path)
+
+    async def check(match="self-test failed|asyncssh has changed"):
+        with pytest.raises(REFUSALS, match=match):
+            await serve(people.store, KEY, GreetingApp)
+
+    yield check
+    people.store.close()
+
+
+def ignore_assignments(monkeypatch, owner, name):
+    """Have `owner` keep its own method whatever is put in its place, as if that had another name now."""
+    keep = owner.__setattr__
+
+    def assign(self, key, value):
+        keep(self, f"formerly_{key}" if key == name else key, value)
+
+    monkeypatch.setattr(owner, "__setattr__", assign)
+
+
+async def test_as_it_is_the_server_starts(tmp_path):
+    people = open_people(tmp_path)
+    server = await serve(people.store, KEY, GreetingApp)
+    await server.drain()
+    people.store.close()
+
+
+@pytest.mark.parametrize("name", sorted(_asyncssh_shim.HOOKS))
+async def test_a_hook_that_asyncssh_calls_by_another_name_is_noticed(monkeypatch, refused, name):
+    owner = asyncssh.SSHServerChannel if name == "_process_env_request" else asyncssh.SSHServerConnection
+    ignore_assignments(monkeypatch, owner, name)
+    await refused()
+
+
+@pytest.mark.parametrize("name", [*sorted(_asyncssh_shim._SHADOWED), "_process_env_request"])
+async def test_a_method_that_asyncssh_has_no_more_is_noticed(monkeypatch, refused, name):
+    owner = asyncssh.SSHServerChannel if name == "_process_env_request" else asyncssh.SSHServerConnection
+    for parent in owner.__mro__:
+        if name in parent.__dict__:
+            monkeypatch.delattr(parent, name)
+    await refused(name)
+
+
+async def test_an_attribute_that_a_connection_has_no_more_is_noticed(monkeypatch, refused):
+    monkeypatch.setattr(_asyncssh_shim, "_ATTRIBUTES", (*_asyncssh_shim._ATTRIBUTES, "_formerly"))
+    await refused()
+
+
+@pytest.mark.parametrize("name", ["_process_messages", "_handle_exception", "_print_error_renderables"])
+async def test_a_hook_that_textual_calls_by_another_name_is_noticed(monkeypatch, refused, name):
+    def look_up(self, key):
+        return getattr(App, key).__get__(self) if key == name else object.__getattribute__(self, key)
+
+    monkeypatch.setattr(ContainedApp, "__getattribute__", look_up)
+    await refused()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(XTermParser, "feed"), (XTermParser, "tick"), (Driver, "process_message"), (App, "run_async")],
+)
+async def test_a_method_that_textual_has_no_more_is_noticed(monkeypatch, refused, owner, name):
+    for parent in owner.__mro__:
+        if name in parent.__dict__:
+            monkeypatch.delattr(parent, name)
+    await refused()
+
+
+async def test_colours_that_are_no_longer_filtered_are_noticed(monkeypatch, refused):
+    monkeypatch.setattr("sshserver._textual_shim._colour_filters", lambda terminal: [])
+    monkeypatch.setattr(
+        "sshserver._textual_shim._COLOUR_SYSTEMS", dict.fromkeys(apptest.Colours, "truecolor")
+    )
+    await refused()
