@@ -88,7 +88,7 @@ class _Patience:
 
     tries = 100
     seconds = 10.0
-    again = 2
+    again = 12
 
     def __init__(self) -> None:
         self._tried = 0

@@ -120,6 +120,22 @@ def key_matches(tx: Tx) -> bool:
     return row is not None and row.key_check == tx.services.vault.check_value
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a database is in use: where it was moved to, and whether it is a copy that is not finished."""
+
+    key_check: str
+    moved_to: str | None
+    moved_at: datetime | None
+    arriving: bool
+
+
+def standing(tx: Tx) -> Standing | None:
+    """Say whether this database is in use; None when nothing was installed in it."""
+    row = models.Installation.select().first()
+    return row and Standing(row.key_check, row.moved_to, row.moved_at, row.arriving)
+
+
 def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
     """Read the policy and count the people by status."""
     acting = authorise(tx, actor, Action.SEE_PEOPLE)

@@ -9,7 +9,7 @@ from pathlib import Path
 from playhouse.migrations import Runner
 
 from data.storage import postgresql
-from data.storage.postgresql import Postgresql, PostgresqlUrl, open_postgresql
+from data.storage.postgresql import NotEmptyError, Postgresql, PostgresqlUrl, open_postgresql
 from data.storage.sqlite import Sqlite, bears_our_mark, create_file, open_sqlite
 
 Database = Sqlite | Postgresql
@@ -25,10 +25,6 @@ class SchemaState(Enum):
     CURRENT = "current"
     OLDER = "older"
     NEWER = "newer"
-
-
-class NotEmptyError(Exception):
-    """There is something already where a new database was to be made."""
 
 
 def open_database(place: Place) -> Database:
@@ -50,7 +46,9 @@ def create_database(place: Place) -> Database:
     database = open_database(place)
     with database.connection_context(), database.exclusively():
         if isinstance(database, Postgresql):
-            _check_target(database)
+            postgresql.check_target(database)
+            if not postgresql.is_empty(database) and not postgresql.is_ours(database):
+                raise NotEmptyError("The database holds tables of something else. Give Twofold an empty one.")
         migrate(database)
     return database
 
@@ -87,13 +85,3 @@ def _migrate(database: Database) -> list[str]:
     if applied and isinstance(database, Postgresql):
         postgresql.after_migrations(database)
     return applied
-
-
-def _check_target(database: Postgresql) -> None:
-    if not postgresql.is_utf8(database):
-        raise NotEmptyError(
-            "The database's encoding is not UTF8. Make one with: CREATE DATABASE twofold ENCODING 'UTF8' "
-            "TEMPLATE template0"
-        )
-    if not postgresql.is_empty(database) and not postgresql.is_ours(database):
-        raise NotEmptyError("The database holds tables of something else. Give Twofold an empty one.")

@@ -58,11 +58,18 @@ class _Table(Model):
 
 
 class Installation(_Table):
-    """One row: what marks a database as this product's and binds it to its master key."""
+    """One row: what marks a database as this product's and binds it to its master key.
+
+    `moved_to` says where an installation was moved to that serves no more; `arriving` marks a copy that
+    is not finished.
+    """
 
     id = AutoField()
     key_check = CharField(max_length=32)
     created_at = moment_field()
+    moved_to = CharField(max_length=500, null=True)
+    moved_at = optional_moment_field()
+    arriving = BooleanField(default=False)
 
 
 class Account(_Table):

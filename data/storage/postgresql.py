@@ -51,6 +51,10 @@ class PostgresqlUrlError(ValueError):
     """The text is no URL of a PostgreSQL database; the message shows nothing of it."""
 
 
+class NotEmptyError(Exception):
+    """There is something in the database that a new one was to be made in, or it is unfit."""
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresqlUrl:
     """Where a database is, and how to get in; shown without the password."""
@@ -113,12 +117,16 @@ class _Adapter(Psycopg3Adapter):
 
 
 class Postgresql(PostgresqlDatabase):
-    """A database that many processes write; each thread has a connection of its own."""
+    """A database that many processes write; each thread has a connection of its own.
+
+    A process writes on one, since all that it does goes to one chain of audit rows: two writers would
+    only undo each other's work.
+    """
 
     psycopg3_adapter = _Adapter
     writing = "SERIALIZABLE"
     reading = "REPEATABLE READ READ ONLY"
-    writers = 4
+    writers = 1
     readers = 2
 
     def verdict(self, error: Exception, *, committing: bool) -> Verdict:
@@ -208,6 +216,14 @@ def is_ours(database: Postgresql) -> bool:
     return {"installation", "schema_migration"} <= set(database.get_tables())
 
 
-def is_utf8(database: Postgresql) -> bool:
-    """Whether the database can hold every text."""
-    return database.ask("SHOW server_encoding") == [("UTF8",)]
+def check_target(database: Postgresql) -> None:
+    """Refuse a database that cannot hold every text.
+
+    Raises:
+        NotEmptyError: with what to do.
+    """
+    if database.ask("SHOW server_encoding") != [("UTF8",)]:
+        raise NotEmptyError(
+            "The database's encoding is not UTF8. Make one with: CREATE DATABASE twofold ENCODING 'UTF8' "
+            "TEMPLATE template0"
+        )

@@ -19,7 +19,7 @@ from peewee import DatabaseError, InterfaceError, OperationalError
 from data.delivery.carriers import Carriers
 from data.delivery.notices import send_own
 from data.operations import outbox
-from data.operations.account import key_matches
+from data.operations.account import key_matches, standing
 from data.operations.actors import Operator
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.rules.text import safe
@@ -107,11 +107,35 @@ def operator() -> Operator:
     return Operator(safe(login, 24), _named_account())
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A home whose database its key fits, whether it is in use or not."""
+
+    home: Home
+    settings: Settings
+    place: Place
+    database: Database
+    store: Store
+
+
 @contextmanager
 def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
     """Open an installation for one command; what it does is written to this chain of audit rows.
 
     What it has to tell users by e-mail is sent at its end.
+
+    Raises:
+        HomeError: when the home, its key or its database cannot be used; it says what to do.
+    """
+    with opened(home, chain) as found:
+        check_in_use(found)
+        with _telling_users(found.store, found.settings.carriers):
+            yield Installation(home, found.settings, found.store, operator())
+
+
+@contextmanager
+def opened(home: Home, chain: str = _CHAIN) -> Iterator[Opened]:
+    """Open a home's database, in use or not.
 
     Raises:
         HomeError: when the home, its key or its database cannot be used; it says what to do.
@@ -124,10 +148,29 @@ def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
     try:
         if not store.run_now(key_matches):
             raise WrongKeyError(home, place)
-        with _telling_users(store, settings.carriers):
-            yield Installation(home, settings, store, operator())
+        yield Opened(home, settings, place, database, store)
     finally:
         store.close()
+
+
+def check_in_use(found: Opened) -> None:
+    """Refuse a database that was moved elsewhere, or a copy that is not finished.
+
+    Raises:
+        HomeError: with what to do.
+    """
+    state = found.store.run_now(standing)
+    if state is not None and state.moved_to is not None:
+        where = safe(state.moved_to, 500)
+        raise HomeError(
+            f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}; nothing is served from "
+            f"{found.place} any more. Say in {found.home.settings} where `database` is now."
+        )
+    if state is not None and state.arriving:
+        raise HomeError(
+            f"The copy in {found.place} is not finished. Repeat `twofold database copy` in the home that it "
+            "comes from, or empty it."
+        )
 
 
 @contextmanager

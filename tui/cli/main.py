@@ -38,6 +38,7 @@ _COMMANDS = {
     "audit": "tui.cli.audit",
     "session": "tui.cli.session",
     "clock": "tui.cli.clock",
+    "database": "tui.cli.database",
     "sms": "tui.cli.sms",
     "doctor": "tui.cli.doctor",
 }

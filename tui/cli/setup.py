@@ -20,7 +20,6 @@ from data.rules.text import safe
 from data.storage import models
 from data.storage.database import (
     Database,
-    NotEmptyError,
     Place,
     SchemaState,
     create_database,
@@ -28,7 +27,7 @@ from data.storage.database import (
     open_database,
 )
 from data.storage.home import Home, HomeError
-from data.storage.postgresql import PostgresqlUrl, PostgresqlUrlError
+from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
 from data.store import Store, Tx
 from sshserver import hostkey as host_keys
 from tui import settings as settings_file

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from support.postgresql_server import PASSWORD, PostgresqlServer
+
+from data.storage.home import Home
 
 PROGRAM = Path(sys.executable).with_name("twofold")
 INIT = ("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
@@ -155,3 +158,43 @@ def test_what_is_no_url_is_refused_without_showing_it(home, run, text):
     assert "cret" not in outcome.err
     assert "postgresql://" in outcome.err
     assert not home.exists()
+
+
+def test_a_copy_moves_the_installation_there_and_back(home, clinic, url):
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    outcome = clinic("database", "copy", "--to", url, "--yes")
+    assert outcome.status == 0, outcome.err
+    assert "Now set `database`" in outcome.out
+    for command in (("user", "list"), ("serve", "--port", "0"), ("database", "copy", "--to", url, "--yes")):
+        refused = clinic(*command)
+        assert refused.status == 1
+        assert "was moved to postgresql://twofold@127.0.0.1" in refused.err
+        assert PASSWORD not in outcome.out + outcome.err + refused.err
+    (home / "twofold.toml").write_text(f'database = "{url}"\n')
+    assert "ben" in clinic("user", "list").out
+
+    file = home / "back.db"
+    assert clinic("database", "copy", "--to", str(file), "--yes").status == 0
+    assert "was moved to the file" in clinic("user", "list").err
+    file.rename(home / "twofold.db")
+    (home / "twofold.toml").write_text("")
+    assert "ben" in clinic("user", "list").out
+
+
+def test_a_copy_is_asked_for_and_needs_an_empty_database(home, clinic, url):
+    assert "--yes" in clinic("database", "copy", "--to", url).err
+    assert clinic("database", "copy", "--to", str(home / "twofold.db"), "--yes").status == 1
+    name = url.rpartition("/")[2]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE recipes (title text)")
+    outcome = clinic("database", "copy", "--to", url, "--yes")
+    assert outcome.status == 1
+    assert f"/{name}: The database is not empty." in outcome.err
+    assert clinic("user", "list").status == 0
+
+
+def test_a_copy_waits_for_the_server_of_the_home_to_stop(home, clinic, url):
+    with Home(home).serving():
+        outcome = clinic("database", "copy", "--to", url, "--yes")
+    assert outcome.status == 1
+    assert "Stop it first" in outcome.err

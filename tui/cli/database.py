@@ -1,0 +1,142 @@
+"""`twofold database`: moving an installation into another database."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from data.operations.account import Standing, standing
+from data.rules.text import safe
+from data.storage.copying import CopyFailedError, Told, can_finish, copy_database, count_rows, finish
+from data.storage.database import Place
+from data.storage.home import Home
+from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
+from tui.cli.installation import (
+    Opened,
+    check_in_use,
+    on_a_terminal,
+    opened,
+    refuse,
+    said_in_words,
+    system_clock,
+)
+
+_SCHEME = "postgresql://"
+
+
+@click.group(
+    epilog="\b\nExamples:\n"
+    "  twofold database copy --to postgresql://twofold@db.example/twofold\n"
+    "  twofold database copy --to /var/lib/twofold/twofold.db\n"
+)
+def database() -> None:
+    """Move an installation into another database."""
+
+
+@database.command(
+    epilog="\b\nExamples:\n"
+    "  twofold database copy --to postgresql://twofold@db.example/twofold\n"
+    "  twofold database copy --to 'postgresql://twofold@db/twofold?sslmode=verify-full' --password-file pw\n"
+    "  twofold database copy --to /var/lib/twofold/twofold.db --yes\n"
+)
+@click.option(
+    "--to", "where", metavar="URL|FILE", required=True, help="An empty PostgreSQL database, or a new file."
+)
+@click.option(
+    "--password-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A file that holds the PostgreSQL database's password.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def copy(home: Home, where: str, password_file: Path | None, yes: bool) -> None:
+    """Move everything into an empty database, from which to serve then.
+
+    The old database is marked as moved and takes no write any more, on no node. All of it arrives or
+    nothing. Stop the server of this home before.
+    """
+    target = _target(where, password_file)
+    with opened(home) as here, home.serving():
+        state = here.store.run_now(standing)
+        if state is not None and state.moved_to == _named(target) and _finished(target, state):
+            click.echo(f"Finished the copy in {_named(target)}.")
+        else:
+            check_in_use(here)
+            _confirm(here.place, target, yes=yes)
+            rows = _copied(here, target)
+            click.echo(
+                f"Copied {rows} rows to {_named(target)}. Nothing is served from {here.place} any more."
+            )
+    click.echo(_next(home, target))
+
+
+def _target(where: str, password_file: Path | None) -> Place:
+    if "://" not in where:
+        return Path(where).absolute()
+    password = password_file.read_text("utf-8").partition("\n")[0] if password_file else None
+    try:
+        return PostgresqlUrl.parse(where, password)
+    except PostgresqlUrlError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _named(place: Place) -> str:
+    return f"the file {place}" if isinstance(place, Path) else str(place)
+
+
+def _finished(target: Place, state: Standing) -> bool:
+    with said_in_words(target):
+        if not can_finish(target, state.key_check):
+            return False
+        finish(target)
+    return True
+
+
+def _confirm(place: Place, target: Place, *, yes: bool) -> None:
+    if yes:
+        return
+    if not on_a_terminal():
+        refuse("Not confirmed. Say with --yes that nothing is to be served from the old database any more.")
+    click.confirm(
+        safe(f"Move everything from {place} to {target}, and serve nothing from {place} any more?", 1_000),
+        abort=True,
+        err=True,
+    )
+
+
+def _copied(here: Opened, target: Place) -> int:
+    with said_in_words(here.place), here.database.connection_context():
+        total = count_rows(here.database)
+    try:
+        with said_in_words(target), _progress(total) as told:
+            return copy_database(
+                here.database, target, moved_to=_named(target), now=system_clock(), told=told
+            )
+    except FileExistsError:
+        refuse(f"There is a file {target} already. Name one that is not there yet.")
+    except OSError as error:
+        refuse(f"The file {target} cannot be written: {error.strerror}.")
+    except NotEmptyError as error:
+        refuse(f"{target}: {error} Name an empty one.")
+    except CopyFailedError as error:
+        refuse(f"{error} Nothing of the copy was kept. Try again.")
+
+
+@contextmanager
+def _progress(count: int) -> Iterator[Told]:
+    """Show a bar to someone on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with click.progressbar(length=count, label="Copying", file=sys.stderr) as bar:
+        yield bar.update
+
+
+def _next(home: Home, target: Place) -> str:
+    if isinstance(target, PostgresqlUrl):
+        return f"Now set `database` to that URL in {home.settings}, on every node, then start serving."
+    if target == home.database:
+        return f"Now remove `database` from {home.settings}, then start serving."
+    return f"Now move it to {home.database} and remove `database` from {home.settings}, then start serving."
