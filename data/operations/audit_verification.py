@@ -16,6 +16,8 @@ from data.store import Store, Tx
 BATCH = 2_000
 """Rows that one transaction reads."""
 
+Row = tuple[Any, ...]
+"""The id, the number and the code of a row, then its columns as the chain covers them."""
 Told = Callable[[int], None]
 """Is told how many more rows were looked at."""
 
@@ -160,22 +162,30 @@ def verify_batch(
     """Verify the next rows of a stretch; return how far they are right, or the first fault."""
     if refused := may_not_look(tx, actor):
         return refused
-    name, table = stretch.end.chain, models.AuditEntry
-    cut = _cut(tx, name)
+    cut = last_cut(tx, stretch.end.chain)
     if isinstance(cut, Fault):
         return cut
     if cut.seq > position.head.seq:
         return replace(position, head=stretch.end if cut.seq >= stretch.end.seq else cut)
-    keys = _keys(tx, name)
-    if isinstance(keys, Fault):
-        return keys
-    rows = raw(
+    return follow(tx, stretch, position, next_rows(stretch, position, limit))
+
+
+def next_rows(stretch: Stretch, position: Position, limit: int = BATCH) -> list[Row]:
+    """Read the rows that come next in a chain, each with its id, number, code and columns."""
+    table = models.AuditEntry
+    mine = table.chain == stretch.end.chain
+    return raw(
         table.select(table.id, table.seq, table.mac, *columns_of(table))
-        .where((table.chain == name) & (table.seq > position.head.seq) & (table.seq <= stretch.end.seq))
+        .where(mine & (table.seq > position.head.seq) & (table.seq <= stretch.end.seq))
         .order_by(table.seq, table.id)
         .limit(limit)
     )
-    return _walk(keys, stretch, position, rows)
+
+
+def follow(tx: Tx, stretch: Stretch, position: Position, rows: Sequence[Row]) -> Position | Fault:
+    """Follow a chain over its next rows, wherever they were read, as far as they are right."""
+    keys = _keys(tx, stretch.end.chain)
+    return keys if isinstance(keys, Fault) else _walk(keys, stretch, position, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +218,7 @@ def _keys(tx: Tx, chain: str) -> _Keys | Fault:
     return _Keys(tuple(begins), frozenset(ends))
 
 
-def _walk(
-    keys: _Keys, stretch: Stretch, position: Position, rows: Sequence[tuple[Any, ...]]
-) -> Position | Fault:
-    """Follow the chain over rows that were read, as far as they are right."""
+def _walk(keys: _Keys, stretch: Stretch, position: Position, rows: Sequence[Row]) -> Position | Fault:
     name = stretch.end.chain
     if not rows:
         return Fault(name, position.head.seq + 1, Wrong.CUT_OFF)
@@ -240,7 +247,7 @@ def _wrong(position: Position, row_id: int, seq: int, mac: str, head: Head) -> W
 
 
 def _stretch(tx: Tx, end: Head, exported: Sequence[Head]) -> Stretch:
-    begin = _cut(tx, end.chain)
+    begin = last_cut(tx, end.chain)
     if isinstance(begin, Fault):
         return Stretch(Head(end.chain, 0, START), end, before=begin)
     table = models.AuditEntry
@@ -264,17 +271,23 @@ def _stretch(tx: Tx, end: Head, exported: Sequence[Head]) -> Stretch:
     return Stretch(begin, end, named, before, behind)
 
 
-def _cut(tx: Tx, chain: str) -> Head | Fault:
+def last_cut(tx: Tx, chain: str) -> Head | Fault:
     """Return where a chain was cut last: the head that the rows that are left begin behind."""
+    cuts = sealed_cuts(tx, chain)
+    return cuts if isinstance(cuts, Fault) else cuts[-1]
+
+
+def sealed_cuts(tx: Tx, chain: str) -> list[Head] | Fault:
+    """Return where a chain was cut, the start of it first."""
     table = models.AuditCut
-    last = Head(chain, 0, START)
+    cuts = [Head(chain, 0, START)]
     for row in table.select().where(table.chain == chain).order_by(table.seq):
-        last = Head(chain, row.seq, row.mac)
+        cuts.append(Head(chain, row.seq, row.mac))
         try:
-            tx.services.vault.open_at(cut_place(last), bytes(row.seal))
+            tx.services.vault.open_at(cut_place(cuts[-1]), bytes(row.seal))
         except SealBrokenError:
             return Fault(chain, row.seq, Wrong.CUT)
-    return last
+    return cuts
 
 
 def _stranger(chains: Sequence[str]) -> Fault | None:

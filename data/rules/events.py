@@ -54,6 +54,7 @@ class Event(StrEnum):
     METHODS_CHANGED = "policy.methods_changed"
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
+    LOG_ARCHIVED = "audit.archived"
     NOTICE_ABANDONED = "notice.abandoned"
     MISUSED = "connection.misused"
     MESSAGE_RECEIVED = "message.received"
@@ -108,6 +109,7 @@ _SENTENCES: dict[Event, str] = {
     Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
+    Event.LOG_ARCHIVED: "Audit log of before {before} archived: {count} rows",
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
     Event.MISUSED: "Refused: {what}",
     Event.MESSAGE_RECEIVED: "The authorisation code came by text message from {sender}",

@@ -24,9 +24,14 @@ database = DatabaseProxy()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def microseconds(moment: datetime) -> int:
+def microseconds(when: datetime) -> int:
     """Count the whole microseconds from the Unix epoch to a moment, the form in which it is stored."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(count: int) -> datetime:
+    """Return the moment that `microseconds` counted."""
+    return _EPOCH + timedelta(microseconds=count)
 
 
 class _MomentField(Field):
@@ -38,7 +43,7 @@ class _MomentField(Field):
         return None if value is None else microseconds(value)
 
     def python_value(self, value: int | None) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment(value)
 
 
 def moment_field() -> "Field[datetime]":

@@ -14,6 +14,7 @@ from data.operations import (
     accounts,
     admission,
     audit,
+    audit_archive,
     audit_chain,
     audit_verification,
     bulk,
@@ -112,6 +113,13 @@ OPERATIONS = {
     ),
     "verify": lambda world, me: audit_verification.verify(
         world.store, me, audit_verification.Plan(stretch_and_start(world)[:1], None), lambda _more: None
+    ),
+    "plan_archive": lambda world, me: world.run(audit_archive.plan_archive, me, world.clock.now),
+    "read_batch": lambda world, me: world.run(audit_archive.read_batch, me, *stretch_and_start(world)),
+    "cut": lambda world, me: world.run(audit_archive.cut, me, stretch_and_start(world)[:1], world.clock.now),
+    "plan_archive_verification": lambda world, me: world.run(audit_archive.plan_archive_verification, me, ()),
+    "verify_archived": lambda world, me: world.run(
+        audit_archive.verify_archived, me, *stretch_and_start(world), ()
     ),
     "check_people": lambda world, me: world.run(importing.check_people, me, ()),
     "check_all": lambda world, me: importing.check_all(world.store, me, (ONE_MORE,), lambda _more: None),

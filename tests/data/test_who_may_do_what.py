@@ -1,5 +1,6 @@
 """Every act on others against every role: who may, who may not, and that a denial changes nothing."""
 
+from datetime import timedelta
 from itertools import combinations
 
 import pytest
@@ -9,6 +10,7 @@ from data.operations import (
     account,
     accounts,
     audit,
+    audit_archive,
     audit_chain,
     audit_verification,
     bulk,
@@ -97,6 +99,10 @@ ACTS = {
     "verify the log": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(audit_verification.plan_verification, me),
+    ),
+    "archive the log": (
+        set(),
+        lambda world, me: world.run(audit_archive.plan_archive, me, world.clock.now + timedelta(1)),
     ),
     "check an import": ({SYSTEM}, lambda world, me: world.run(importing.check_people, me, ())),
     "stage an import": ({SYSTEM}, import_nobody),

@@ -11,6 +11,7 @@ from data.operations import audit as log
 from data.operations.audit import Entry, Filter
 from data.rules.names import fold_username
 from data.storage.home import Home
+from tui.cli.audit_archive import archive
 from tui.cli.audit_chain import head, verify
 from tui.cli.exports import export_options, write_records
 from tui.cli.installation import InAccount, Installation, confirmed, installation
@@ -23,7 +24,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 @click.group(cls=InAccount, epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
 def audit() -> None:
-    """Read the audit log, and verify it."""
+    """Read, verify and archive the audit log."""
 
 
 @audit.command(
@@ -85,7 +86,7 @@ def export(home: Home, name: str | None, since: str | None, form: str, output: P
 
 
 # The chains are of the whole installation: these commands take no account.
-for _command in (head, verify):
+for _command in (head, verify, archive):
     click.Group.add_command(audit, _command)
 
 

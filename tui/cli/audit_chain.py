@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 import click
 
 from data.operations import audit_chain, audit_verification
-from data.operations.audit_verification import Plan, Told, Verification
+from data.operations.audit_verification import Verification
 from data.rules.chain import Head
 from data.storage.home import Home
+from tui.cli.audit_archive import progress, verify_file
 from tui.cli.exports import opened
-from tui.cli.installation import confirmed, installation, refuse
+from tui.cli.installation import Installation, confirmed, installation, refuse
 from tui.cli.tables import echo_json, echo_table
 
 _LONGEST_LINE = 1_000
@@ -48,6 +48,7 @@ def head(home: Home, output: Path | None) -> None:
     epilog="\b\nExamples:\n"
     "  twofold audit verify\n"
     "  twofold audit verify --head /media/elsewhere/twofold-heads\n"
+    "  twofold audit verify --archive audit-2025.jsonl\n"
     "  twofold audit verify --json\n"
 )
 @click.option(
@@ -56,9 +57,14 @@ def head(home: Home, output: Path | None) -> None:
     type=click.File("r", encoding="utf-8"),
     help="Heads that were printed before (- for standard input): all of them must still be in the log.",
 )
+@click.option(
+    "--archive",
+    type=click.File("r", encoding="utf-8"),
+    help="Verify this file of `twofold audit archive`, instead of the log.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def verify(home: Home, head_file: Iterable[str] | None, as_json: bool) -> None:
+def verify(home: Home, head_file: Iterable[str] | None, archive: IO[str] | None, as_json: bool) -> None:
     """Verify that each row of the audit log is as it was written and where it was written.
 
     Names the first row of each chain that was changed, removed, moved or cut off. The exit status is 0
@@ -67,9 +73,7 @@ def verify(home: Home, head_file: Iterable[str] | None, as_json: bool) -> None:
     """
     exported = _heads_of(head_file or ())
     with installation(home) as here:
-        plan = confirmed(here.store.run_now(audit_verification.plan_verification, here.operator, exported))
-        with _progress(plan) as told:
-            found = confirmed(asyncio.run(audit_verification.verify(here.store, here.operator, plan, told)))
+        found = _verify_log(here, exported) if archive is None else verify_file(here, archive, exported)
     if as_json:
         echo_json(_as_json(found))
     else:
@@ -77,7 +81,19 @@ def verify(home: Home, head_file: Iterable[str] | None, as_json: bool) -> None:
     if found.faults:
         refuse(found.faults[0].sentence)
     if not as_json:
-        click.echo(f"The audit log is whole: {found.rows} rows in {len(found.chains)} chains.")
+        what = "audit log" if archive is None else "archive"
+        rows, chains = _counted(found.rows, "row"), _counted(len(found.chains), "chain")
+        click.echo(f"The {what} is whole: {rows} in {chains}.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
+    plan = confirmed(here.store.run_now(audit_verification.plan_verification, here.operator, exported))
+    with progress(plan, "Verifying") as told:
+        return confirmed(asyncio.run(audit_verification.verify(here.store, here.operator, plan, told)))
 
 
 def _heads_of(lines: Iterable[str]) -> list[Head]:
@@ -133,13 +149,3 @@ def _as_json(found: Verification) -> dict[str, object]:
             for fault in found.faults
         ],
     }
-
-
-@contextmanager
-def _progress(plan: Plan) -> Iterator[Told]:
-    """Show a bar to someone on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _more: None
-        return
-    with click.progressbar(length=plan.rows, label="Verifying", file=sys.stderr) as bar:
-        yield bar.update

@@ -6,11 +6,11 @@ import click
 
 from tui.cli.main import cli
 
-OF_THE_INSTALLATION = {"init", "serve", "hostkey", "upgrade", "account", "sms"}
+OF_THE_INSTALLATION = {"init", "serve", "hostkey", "upgrade", "account", "sms", "doctor"}
 """What knows no account, or all of them: a gateway hands over the messages of every account."""
 
 
-CHAINS = {("audit", "head"), ("audit", "verify")}
+CHAINS = {("audit", "head"), ("audit", "verify"), ("audit", "archive")}
 """The chains of the audit log are of the whole installation, too."""
 
 

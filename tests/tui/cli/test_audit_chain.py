@@ -22,7 +22,7 @@ def test_a_whole_log_verifies_and_its_heads_are_lines_of_json(home, clinic):
     assert clinic("user", "require", "anna").status == 0
     outcome = clinic("audit", "verify")
     assert outcome.status == 0, outcome.err
-    assert "The audit log is whole: 3 rows in 1 chains." in outcome.out
+    assert "The audit log is whole: 3 rows in 1 chain." in outcome.out
     (line,) = clinic("audit", "head").out.splitlines()
     head = json.loads(line)
     assert set(head) == {"chain", "seq", "mac"}
