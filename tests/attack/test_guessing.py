@@ -1,0 +1,202 @@
+"""Guessing names and passwords: slowed down, never locking anyone, and telling nothing."""
+
+import asyncio
+import itertools
+import math
+import random
+import statistics
+import time
+from contextlib import asynccontextmanager
+
+import peewee
+import pytest
+from support.besieged import SECONDS, besieged
+from support.ssh_people import PASSWORD, open_people
+from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
+from support.ssh_server import connect
+
+from data.operations import first_factor
+from data.operations.admission import Origin
+from data.rules import throttle
+from data.rules.facts import Application
+from data.storage import models
+from data.storage.hashing import HashCost, Hasher
+
+KINDS = ("known", "unknown", "locked", "unenrolled", "deactivated", "keyless", "ill formed")
+NAMES = {"ill formed": "../../No Such Name"}
+
+
+async def people_of_every_kind(people) -> None:
+    for kind in KINDS:
+        if kind not in ("unknown", "ill formed"):
+            await people.add(
+                kind, enrolled=kind != "unenrolled", password=None if kind == "keyless" else PASSWORD
+            )
+    table = models.User
+
+    def set_states(_tx):
+        table.update(locked_at=people.clock.now).where(table.name == "locked").execute()
+        table.update(active=False).where(table.name == "deactivated").execute()
+
+    await people.store.run(set_states)
+
+
+async def guess(port: int, name: str, source: str = HOST) -> tuple[bytes, float]:
+    """Send one wrong password; return the answer and how long it took."""
+    async with raw_client(port, source) as client:
+        await client.begin()
+        client.ask_questions(name)
+        await client.question()
+        begun = time.perf_counter()
+        client.answer("a wrong password")
+        answer = await client.expect(INFO_REQUEST, USERAUTH_FAILURE)
+        return answer, time.perf_counter() - begun
+
+
+async def count_failures(people, names) -> None:
+    """Fail for each name, as a connection from HOST would."""
+
+    def fail(tx):
+        for name in names:
+            candidate = first_factor.find_candidate(tx, name, Origin(Application.SSH, HOST))
+            first_factor.settle_password(tx, candidate, right=False)
+
+    await people.store.run(fail)
+
+
+async def delay(people, name: str, source: str) -> float:
+    def find(tx):
+        candidate = first_factor.find_candidate(tx, name, Origin(Application.SSH, source))
+        return first_factor.first_factor_delay(tx, candidate)
+
+    return await people.store.read(find)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.soak)])
+async def test_guessing_across_many_names_slows_down_the_guesser_and_nobody_else(siege, count):
+    await count_failures(siege.people, [f"name{number}" for number in range(count)])
+    assert await delay(siege.people, "name5", HOST) == throttle.MAX_DELAY
+    assert await delay(siege.people, "never-tried", HOST) == throttle.MAX_DELAY
+    assert await delay(siege.people, "name5", ELSEWHERE) == 0
+    await siege.still_serves()
+
+
+async def test_of_the_names_that_were_guessed_none_is_kept(siege):
+    for number in range(3):
+        await guess(siege.port, f"hunter2-is-my-password-{number}")
+    dump = "\n".join(siege.people.store._database.connection().iterdump())  # type: ignore[attr-defined]
+    assert "hunter2" not in dump
+    assert "firstfactorfailures" in dump.lower()
+
+
+async def test_who_guesses_with_many_connections_is_judged_a_few_at_a_time(siege):
+    await asyncio.gather(
+        *(guess(siege.port, f"name{number}") for number in range(20)), return_exceptions=True
+    )
+    table = models.FirstFactorFailures
+    counted = await siege.people.store.read(lambda _tx: sum(row.count for row in table.select()))
+    assert counted <= 20
+
+
+async def test_a_victim_of_guesses_still_signs_in_and_keeps_every_attempt(siege):
+    await siege.people.add("victim", key=siege.people.keys["mallory"])
+    await count_failures(siege.people, ["victim"] * 200)
+    victim = await siege.people.user("victim")
+    assert (victim.locked_at, victim.attempts_left) == (None, 7)
+    async with asyncio.timeout(SECONDS):
+        for source, password, keys in (
+            (ELSEWHERE, [PASSWORD], None),
+            (HOST, [], [siege.people.keys["mallory"]]),
+        ):
+            answers = [*password, siege.code()]
+            connection, _ = await connect(siege.port, "victim", answers, keys=keys, local_addr=(source, 0))
+            connection.close()
+            await connection.wait_closed()
+
+
+async def test_a_code_without_the_first_factor_is_no_attempt(siege):
+    for answer in (siege.code(), siege.people.wrong_code()):
+        async with raw_client(siege.port) as client:
+            await client.begin()
+            client.ask_questions("bob")
+            assert await client.question() == "Password: "
+            client.answer(answer)
+            assert await client.question() == "Password: "
+    assert (await siege.people.user("bob")).attempts_left == 7
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Fill with the statements and the password hashes that are made."""
+    found: list[str] = []
+    execute, verify = peewee.Database.execute_sql, Hasher.verify
+
+    def execute_sql(self, sql, *arguments, **options):
+        found.append(sql)
+        return execute(self, sql, *arguments, **options)
+
+    def noted_verify(self, *arguments):
+        found.append("a password hash")
+        return verify(self, *arguments)
+
+    monkeypatch.setattr(peewee.Database, "execute_sql", execute_sql)
+    monkeypatch.setattr(Hasher, "verify", noted_verify)
+    return found
+
+
+async def test_whoever_is_named_a_wrong_password_costs_one_hash_and_the_same_statements(siege, work):
+    await people_of_every_kind(siege.people)
+    costs, answers = {}, {}
+    for kind in KINDS:
+        work.clear()
+        answers[kind], _ = await guess(siege.port, NAMES.get(kind, kind))
+        costs[kind] = list(work)
+        siege.people.clock.forward(3600)
+    assert costs["known"].count("a password hash") == 1
+    assert any("INSERT" in statement for statement in costs["known"])
+    for kind in KINDS:
+        assert costs[kind] == costs["known"], kind
+        assert answers[kind] == answers["known"], kind
+
+
+def differ(one: list[float], other: list[float]) -> float:
+    """Return how far two samples are apart: Mann and Whitney's U in standard deviations."""
+    ranked = sorted([(value, 0) for value in one] + [(value, 1) for value in other])
+    ranks = sum(rank for rank, (_, which) in enumerate(ranked, 1) if which == 0)
+    n, m = len(one), len(other)
+    u = ranks - n * (n + 1) / 2
+    return abs(u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
+
+
+def test_the_comparison_tells_samples_apart_that_differ_and_no_others():
+    chance = random.Random(7)
+    one, other, later = ([chance.gauss(mean, 1) for _ in range(200)] for mean in (10, 10, 11))
+    assert differ(one, other) < 3
+    assert differ(one, later) > 5
+
+
+@asynccontextmanager
+async def costly_siege(folder):
+    """A server whose passwords cost what they cost in earnest."""
+    people = open_people(folder)
+    people.store.services.hasher.__init__(HashCost())  # type: ignore[misc]
+    async with besieged(people) as siege:
+        await people_of_every_kind(people)
+        yield siege
+    people.store.close()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+async def test_whoever_is_named_a_wrong_password_takes_the_same_time(tmp_path):
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    order = random.Random(7)
+    async with costly_siege(tmp_path) as siege:
+        for _ in range(150):
+            for kind in order.sample(KINDS, len(KINDS)):
+                _, took = await guess(siege.port, NAMES.get(kind, kind))
+                times[kind].append(took)
+                siege.people.clock.forward(3600)
+    medians = {kind: statistics.median(found) for kind, found in times.items()}
+    for one, other in itertools.combinations(KINDS, 2):
+        assert differ(times[one], times[other]) < 4.5, (one, other, medians)
