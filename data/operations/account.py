@@ -122,18 +122,19 @@ def key_matches(tx: Tx) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Whether a database is in use: where it was moved to, and whether it is a copy that is not finished."""
+    """Whether a database is in use: it may have been moved, be a backup, or a copy that is not finished."""
 
     key_check: str
     moved_to: str | None
     moved_at: datetime | None
     arriving: bool
+    backup_at: datetime | None
 
 
 def standing(tx: Tx) -> Standing | None:
     """Say whether this database is in use; None when nothing was installed in it."""
     row = models.Installation.select().first()
-    return row and Standing(row.key_check, row.moved_to, row.moved_at, row.arriving)
+    return row and Standing(row.key_check, row.moved_to, row.moved_at, row.arriving, row.backup_at)
 
 
 def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:

@@ -8,6 +8,8 @@ class Event(StrEnum):
     """One kind of change or sign-in outcome."""
 
     ACCOUNT_CREATED = "account.created"
+    BACKED_UP = "installation.backed_up"
+    RESTORED = "installation.restored"
     PRACTICE_ADDED = "practice.added"
     PRACTICE_RENAMED = "practice.renamed"
     SIGNED_IN = "signin.admitted"
@@ -63,6 +65,8 @@ class Event(StrEnum):
 
 _SENTENCES: dict[Event, str] = {
     Event.ACCOUNT_CREATED: "Account {name} created",
+    Event.BACKED_UP: "A backup is taken",
+    Event.RESTORED: "Brought back from a backup of {taken}",
     Event.PRACTICE_ADDED: "Practice {name} added",
     Event.PRACTICE_RENAMED: "Practice {before} renamed to {after}",
     Event.SIGNED_IN: "Signed in with {methods}",

@@ -39,9 +39,9 @@ def copy_database(source: Database, target: Place, *, moved_to: str, now: dateti
         CopyFailedError: when what arrived is not what was sent.
     """
     with source.connection_context(), _closed_to_writers(source):
-        with _new_database(target) as arriving:
-            rows = _copy_all(source, arriving, told)
-            _write(arriving, 'UPDATE "installation" SET arriving = {}', True)
+        with new_database(target) as arriving:
+            rows = copy_all(source, arriving, told)
+            write(arriving, 'UPDATE "installation" SET arriving = {}', True)
         _close_for_good(source, moved_to, now)
     finish(target)
     return rows
@@ -63,7 +63,7 @@ def finish(target: Place) -> None:
     """Take the mark of a copy that has arrived away."""
     database = open_database(target)
     with database.connection_context():
-        _write(database, 'UPDATE "installation" SET arriving = {}', False)
+        write(database, 'UPDATE "installation" SET arriving = {}', False)
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def _closed_to_writers(source: Database) -> Iterator[None]:
 
 
 @contextmanager
-def _new_database(target: Place) -> Iterator[Database]:
+def new_database(target: Place) -> Iterator[Database]:
     """Make a database in one transaction, of which nothing stays when it fails."""
     if isinstance(target, Path):
         create_file(target)
@@ -106,7 +106,12 @@ def count_rows(source: Database) -> int:
     return sum(_count(source, table) for table in models.TABLES)
 
 
-def _copy_all(source: Database, target: Database, told: Told) -> int:
+def copy_all(source: Database, target: Database, told: Told) -> int:
+    """Copy every row of every table in the transactions that both are in; return how many there were.
+
+    Raises:
+        CopyFailedError: when what arrived is not what was sent.
+    """
     total = 0
     for table in models.TABLES:
         for rows in _batches(source, table):
@@ -167,7 +172,7 @@ def _count_on(target: Postgresql, name: str) -> None:
 
 def _close_for_good(source: Database, moved_to: str, now: datetime) -> None:
     """Mark a database as moved and have it refuse every write from now on, of running servers too."""
-    _write(source, 'UPDATE "installation" SET moved_to = {}, moved_at = {}', moved_to, microseconds(now))
+    write(source, 'UPDATE "installation" SET moved_to = {}, moved_at = {}', moved_to, microseconds(now))
     if isinstance(source, Postgresql):
         source.ask(
             "CREATE OR REPLACE FUNCTION refuse_moved() RETURNS trigger LANGUAGE plpgsql "
@@ -175,7 +180,7 @@ def _close_for_good(source: Database, moved_to: str, now: datetime) -> None:
         )
     for table in models.TABLES:
         for act in ("INSERT", "UPDATE", "DELETE"):
-            _write(source, _refusal(source, _name(table), act))
+            write(source, _refusal(source, _name(table), act))
 
 
 def _refusal(source: Database, table: str, act: str) -> str:
@@ -185,7 +190,8 @@ def _refusal(source: Database, table: str, act: str) -> str:
     return trigger + "BEGIN SELECT RAISE(ABORT, 'this installation was moved'); END"
 
 
-def _write(database: Database, sql: str, *values: object) -> None:
+def write(database: Database, sql: str, *values: object) -> None:
+    """Run a statement in which each `{}` stands for a value, however the database marks one."""
     execute: Callable[..., Any] = database.execute_sql
     execute(sql.format(*[database.param] * len(values)) if values else sql, values)
 

@@ -66,7 +66,7 @@ class Installation(_Table):
     """One row: what marks a database as this product's and binds it to its master key.
 
     `moved_to` says where an installation was moved to that serves no more; `arriving` marks a copy that
-    is not finished.
+    is not finished, and `backup_at` one that was taken as a backup.
     """
 
     id = AutoField()
@@ -75,6 +75,7 @@ class Installation(_Table):
     moved_to = CharField(max_length=500, null=True)
     moved_at = optional_moment_field()
     arriving = BooleanField(default=False)
+    backup_at = optional_moment_field()
 
 
 class Account(_Table):

@@ -206,6 +206,20 @@ def after_migrations(database: Postgresql) -> None:
         database.ask(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} COLLATE "C"')
 
 
+def drop_everything(database: Postgresql) -> None:
+    """Drop all that our schema is made of, so that it can be made anew in the same transaction."""
+    ours = "FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+    for (table,) in database.ask(f"SELECT oid::regclass::text {ours}"):
+        database.ask(f"DROP TABLE {table} CASCADE")
+    functions = (
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace "
+        "AND proowner = current_user::regrole AND prokind = 'f' "
+        "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = pg_proc.oid AND d.deptype = 'e')"
+    )
+    for (function,) in database.ask(functions):
+        database.ask(f"DROP FUNCTION {function} CASCADE")
+
+
 def is_empty(database: Postgresql) -> bool:
     """Whether there is nothing yet in the schema that our tables would go to."""
     return not database.get_tables() and not database.get_views()

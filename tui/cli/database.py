@@ -1,15 +1,12 @@
 """`twofold database`: moving an installation into another database."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from data.operations.account import Standing, standing
 from data.rules.text import safe
-from data.storage.copying import CopyFailedError, Told, can_finish, copy_database, count_rows, finish
+from data.storage.copying import CopyFailedError, can_finish, copy_database, count_rows, finish
 from data.storage.database import Place
 from data.storage.home import Home
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
@@ -22,6 +19,7 @@ from tui.cli.installation import (
     said_in_words,
     system_clock,
 )
+from tui.cli.tables import progress
 
 _SCHEME = "postgresql://"
 
@@ -110,7 +108,7 @@ def _copied(here: Opened, target: Place) -> int:
     with said_in_words(here.place), here.database.connection_context():
         total = count_rows(here.database)
     try:
-        with said_in_words(target), _progress(total) as told:
+        with said_in_words(target), progress(total, "Copying") as told:
             return copy_database(
                 here.database, target, moved_to=_named(target), now=system_clock(), told=told
             )
@@ -122,16 +120,6 @@ def _copied(here: Opened, target: Place) -> int:
         refuse(f"{target}: {error} Name an empty one.")
     except CopyFailedError as error:
         refuse(f"{error} Nothing of the copy was kept. Try again.")
-
-
-@contextmanager
-def _progress(count: int) -> Iterator[Told]:
-    """Show a bar to someone on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _more: None
-        return
-    with click.progressbar(length=count, label="Copying", file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _next(home: Home, target: Place) -> str:

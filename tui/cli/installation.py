@@ -166,6 +166,10 @@ def check_in_use(found: Opened) -> None:
             f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}; nothing is served from "
             f"{found.place} any more. Say in {found.home.settings} where `database` is now."
         )
+    if state is not None and state.backup_at is not None:
+        raise HomeError(
+            f"{found.place} is a backup. Remove it from there, and bring it back with: twofold restore FILE"
+        )
     if state is not None and state.arriving:
         raise HomeError(
             f"The copy in {found.place} is not finished. Repeat `twofold database copy` in the home that it "

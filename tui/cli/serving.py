@@ -15,7 +15,6 @@ from sshserver.selftest import SelfTestError
 from sshserver.server import Server
 from sshserver.server import serve as serve_ssh
 from sshserver.session import AppFactory
-from sshserver.telemetry import Telemetry
 from sshserver.terminal import Terminal
 from tui.app import TwofoldApp
 from tui.cli.installation import Installation, refuse, system_clock
@@ -28,7 +27,6 @@ async def serve_until_told(
     host: str,
     port: int,
     *,
-    telemetry: Telemetry,
     ready: Callable[[Server], object],
     lifeline: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
@@ -43,10 +41,7 @@ async def serve_until_told(
     held = None if lifeline is None else asyncio.ensure_future(lifeline())
     if held is not None:
         held.add_done_callback(lambda _ended: stop.set())
-    server = await _start(here, place, host, port, telemetry)
-    if here.settings.metrics_port:
-        here.store.on_timing = telemetry.metrics.stored
-        server.measure(telemetry.metrics)
+    server = await _start(here, place, host, port)
     ready(server)
     async with sending(here.store, here.settings.carriers):
         await stop.wait()
@@ -55,7 +50,7 @@ async def serve_until_told(
         held.cancel()
 
 
-async def _start(here: Installation, place: Place, host: str, port: int, telemetry: Telemetry) -> Server:
+async def _start(here: Installation, place: Place, host: str, port: int) -> Server:
     try:
         return await serve_ssh(
             here.store,
@@ -67,7 +62,6 @@ async def _start(here: Installation, place: Place, host: str, port: int, telemet
             limits=here.settings.limits,
             place=place,
             algorithms=STRICT if here.settings.strict_algorithms else Algorithms(),
-            telemetry=telemetry,
         )
     except OSError as error:
         refuse(cannot_listen(host, port, error))

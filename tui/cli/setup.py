@@ -145,8 +145,7 @@ def upgrade(home: Home) -> None:
         if isinstance(place, Path):
             _copy_file(place)
         with database.exclusively():
-            applied = migrate(database)
-            _after_migrating(home, place, database, applied)
+            applied = migrate_with_key(home, place, database)
     what = f"Applied {', '.join(applied)}." if applied else "Another node has just done it."
     click.echo(f"{what} The database is up to date.")
 
@@ -162,14 +161,20 @@ def _copy_file(path: Path) -> None:
     click.echo(f"Copied the database to {backup}.")
 
 
-def _after_migrating(home: Home, place: Place, database: Database, applied: list[str]) -> None:
-    """Do, in the transaction of the migrations, what of them needs the master key."""
+def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
+    """Apply what is pending, and do in the same transaction what of it needs the master key.
+
+    Raises:
+        WrongKeyError: when the database is sealed under another one.
+    """
+    applied = migrate(database)
     models.database.initialize(database)
     tx = Tx(system_clock(), services(home, settings_file.load(home.settings)))
     if not account.key_matches(tx):
         raise WrongKeyError(home, place)
     if _CHAINING in applied:
         audit_chain.adopt_older(tx)
+    return applied
 
 
 def _asked(option: str, question: str, default: str | None) -> str:

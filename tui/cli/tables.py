@@ -1,7 +1,9 @@
 """Plain tables and JSON for the command line."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import click
@@ -20,6 +22,16 @@ def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit:
 def echo_json(value: object) -> None:
     """Print a value as JSON; characters beyond ASCII are escaped, so that a terminal acts on none."""
     click.echo(json.dumps(value, indent=2))
+
+
+@contextmanager
+def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar to someone on a terminal; what is given is told how many more of `count` are done."""
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with click.progressbar(length=count, label=label, file=sys.stderr) as bar:
+        yield bar.update
 
 
 def when(moment: datetime | None) -> str:

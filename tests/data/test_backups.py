@@ -1,0 +1,220 @@
+"""Backups: all there is at one moment, and nothing that was spent since is good again after restoring."""
+
+import asyncio
+import stat
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from support.data_world import OPERATOR, SYSTEM, World, services
+
+from data.operations import audit_verification, backups, second_factor
+from data.operations.account import standing
+from data.operations.admission import Admitted
+from data.operations.codes import CodeAlreadyUsed
+from data.operations.results import Denied, Done
+from data.rules.facts import Method, Mode
+from data.storage import copying, models
+from data.storage.backup import back_up, copy_file, remove, take_mark_away
+from data.storage.database import Database, open_database
+from data.storage.sqlite import bears_our_mark
+from data.store import Store
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "monday.backup"
+
+
+@pytest.fixture
+def lived_in(world: World) -> World:
+    """An installation with enrolled users, the last code of whom is half an hour old."""
+    world.methods(Method.APP, Method.EMAIL)
+    world.person("boss", SYSTEM)
+    world.enrol(world.user("anna"))
+    world.enrol_email(world.user("ben"))
+    world.clock.forward(minutes=30)
+    return world
+
+
+def take(world: World, file: Path) -> int:
+    return back_up(world.database, file, now=world.clock.now, told=lambda _more: None)
+
+
+class Restored:
+    """What a backup becomes: its database, in the place of the world's for as long as it is looked at."""
+
+    def __init__(self, world: World, file: Path) -> None:
+        self.world, self.path = world, file.with_name("restored.db")
+        copy_file(file, self.path)
+        self.database: Database = open_database(self.path)
+
+    def __enter__(self) -> World:
+        self._before = self.world.store
+        self.world.store = Store(self.database, services(self.world.clock))
+        return self.world
+
+    def __exit__(self, *_: object) -> None:
+        self.world.store.close()
+        models.database.initialize(self.world.database)
+        self.world.store = self._before
+        remove(self.path)
+
+
+def settle(world: World, carried: backups.Carried) -> object:
+    return world.run(backups.settle, OPERATOR, carried, taken_at=world.clock.now)
+
+
+def test_a_backup_is_one_private_marked_file_that_holds_every_row(lived_in, file):
+    before = lived_in.dump()
+    told: list[int] = []
+    rows = back_up(lived_in.database, file, now=lived_in.clock.now, told=told.append)
+    assert rows == sum(told) == sum(len(table) for table in before.values())
+    assert [path.name for path in file.parent.iterdir() if path.name.startswith("monday")] == [file.name]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert bears_our_mark(file)
+    with Restored(lived_in, file) as restored:
+        after = restored.dump()
+        assert restored.run(standing).backup_at == lived_in.clock.now
+    before.pop("installation")
+    after.pop("installation")
+    assert after == before
+
+
+def test_a_backup_never_overwrites_and_a_broken_off_one_leaves_no_file_of_its_name(lived_in, file):
+    file.write_text("precious")
+    with pytest.raises(FileExistsError):
+        take(lived_in, file)
+    assert file.read_text() == "precious"
+    file.unlink()
+
+    def stop(_more: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        back_up(lived_in.database, file, now=lived_in.clock.now, told=stop)
+    assert not file.exists()
+    take(lived_in, file)
+    assert bears_our_mark(file)
+
+
+def test_others_write_on_while_a_backup_is_taken_and_it_shows_one_moment(lived_in, file, monkeypatch):
+    monkeypatch.setattr(copying, "_BATCH", 10)
+    names = iter(f"late{number}" for number in range(1_000))
+    before = lived_in.dump()
+
+    def write(_more: int) -> None:
+        """Write as another thread does, with a connection of its own."""
+        writing = Thread(target=lambda: (lived_in.user(next(names)), lived_in.database.close()))
+        writing.start()
+        writing.join()
+
+    back_up(lived_in.database, file, now=lived_in.clock.now, told=write)
+    assert models.User.select().where(models.User.name.startswith("late")).count() > 5
+    with Restored(lived_in, file) as restored:
+        assert restored.dump()["user"] == before["user"]
+        assert restored.dump()["audit_entry"] == before["audit_entry"]
+
+
+def test_no_step_up_to_the_present_is_good_after_restoring(lived_in, file):
+    take(lived_in, file)
+    code = lived_in.code("anna")
+    assert isinstance(lived_in.submit(lived_in.attempt("anna"), code), Admitted)
+    with Restored(lived_in, file) as restored:
+        assert isinstance(settle(restored, backups.Carried()), Done)
+        for steps in (-1, 0, 1):
+            answer = restored.submit(restored.attempt("anna"), restored.code("anna", steps))
+            assert isinstance(answer, CodeAlreadyUsed)
+        restored.clock.forward(minutes=1)
+        assert isinstance(restored.submit(restored.attempt("anna"), restored.code("anna")), Admitted)
+
+
+def test_sent_codes_remembered_addresses_and_sessions_are_void_after_restoring(lived_in, file):
+    models.Account.update(remember_days=7).execute()
+    lived_in.session("anna")
+    lived_in.clock.forward(minutes=1)
+    attempt = lived_in.attempt("ben")
+    code = lived_in.sent(attempt)
+    take(lived_in, file)
+    assert models.RememberedAddress.select().count()
+    with Restored(lived_in, file) as restored:
+        settle(restored, backups.Carried())
+        assert restored.events()[-1] == "installation.restored"
+        assert not models.RememberedAddress.select().count()
+        assert not models.Session.select().where(models.Session.ended_at.is_null()).count()
+        assert not isinstance(
+            restored.run(second_factor.submit_code, restored.attempt("ben"), code), Admitted
+        )
+
+
+def test_what_the_replaced_database_knows_to_be_used_stays_used(lived_in, file):
+    take(lived_in, file)
+    recovery = lived_in.recovery["anna"][0]
+    assert isinstance(lived_in.submit(lived_in.attempt("anna"), recovery), Admitted)
+    lived_in.lock("boss")
+    carried = lived_in.run(backups.carry)
+    assert recovery not in repr(carried)
+    with Restored(lived_in, file) as restored:
+        settle(restored, carried)
+        answer = restored.submit(restored.attempt("anna"), recovery)
+        assert isinstance(answer, CodeAlreadyUsed)
+        assert restored.row("boss").locked_at is not None
+        assert restored.row("boss").attempts_left == 0
+
+
+def test_what_another_installation_knows_is_not_carried_over(lived_in, file):
+    take(lived_in, file)
+    lived_in.lock("boss")
+    models.Installation.update(created_at=lived_in.clock.now).execute()
+    carried = lived_in.run(backups.carry)
+    with Restored(lived_in, file) as restored:
+        settle(restored, carried)
+        assert restored.row("boss").locked_at is None
+
+
+def test_a_clock_that_was_ahead_does_not_make_spent_steps_good_by_restoring(lived_in, file):
+    take(lived_in, file)
+    lived_in.clock.forward(days=1)
+    code, ahead = lived_in.code("anna"), lived_in.clock.now
+    assert isinstance(lived_in.submit(lived_in.attempt("anna"), code), Admitted)
+    lived_in.clock.forward(days=-1)
+    carried = lived_in.run(backups.carry)
+    with Restored(lived_in, file) as restored:
+        settle(restored, carried)
+        restored.clock.now = ahead
+        assert isinstance(restored.submit(restored.attempt("anna"), code), CodeAlreadyUsed)
+
+
+def test_a_permanent_account_is_not_replaced_by_one_that_is_not(lived_in, file, tmp_path):
+    take(lived_in, file)
+    lived_in.mode(Mode.PERMANENT)
+    later = tmp_path / "tuesday.backup"
+    take(lived_in, later)
+    carried = lived_in.run(backups.carry)
+    with Restored(lived_in, file) as restored:
+        before = restored.dump()
+        denied = settle(restored, carried)
+        assert isinstance(denied, Denied)
+        assert "permanent for Clinic" in denied.message
+        assert restored.dump() == before
+    with Restored(lived_in, later) as restored:
+        assert isinstance(settle(restored, carried), Done)
+
+
+def test_the_audit_log_of_a_restored_backup_verifies(lived_in, file):
+    lived_in.run(backups.record_backup, OPERATOR)
+    take(lived_in, file)
+    with Restored(lived_in, file) as restored:
+        settle(restored, backups.Carried())
+        plan = restored.run(audit_verification.plan_verification, OPERATOR, ())
+        found = asyncio.run(audit_verification.verify(restored.store, OPERATOR, plan, lambda _more: None))
+        assert found.rows == len(restored.events())
+        assert not found.faults
+
+
+def test_without_its_mark_a_restored_backup_is_an_ordinary_database(lived_in, file):
+    take(lived_in, file)
+    take_mark_away(file)
+    with Restored(lived_in, file) as restored:
+        assert restored.run(standing).backup_at is None
+        assert isinstance(restored.submit(restored.attempt("anna"), restored.code("anna")), Admitted)

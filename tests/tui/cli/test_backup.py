@@ -1,0 +1,141 @@
+"""`twofold backup` and `twofold restore`: from one home or database to another, and what is refused."""
+
+import json
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+
+import pytest
+
+from data.storage import models
+
+INIT = ("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+
+
+def people(run) -> list[str]:
+    return [user["name"] for user in json.loads(run("user", "list", "--json").out)]
+
+
+def change(statement) -> None:
+    models.database.connect(reuse_if_open=True)
+    statement.execute()
+    models.database.close()
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "monday"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(request, run):
+    """An installation in either kind of database."""
+    more = ()
+    if request.param == "postgresql":
+        postgresql = request.getfixturevalue("postgresql")
+        more = ("--database", postgresql.url(postgresql.new_database()))
+    assert run(*INIT, *more).status == 0
+    return run
+
+
+def test_a_backup_brings_everything_back_and_keeps_what_it_replaces(anywhere, home, file):
+    run = anywhere
+    outcome = run("backup", str(file))
+    assert outcome.status == 0, outcome.err
+    assert f"rows to {file}. It cannot be restored without {home / 'master.key'}" in outcome.out
+    run("user", "add", "ben", "--email", "ben@clinic.example")
+    refused = run("restore", str(file))
+    assert refused.status == 1
+    assert "1 recorded act since then will be undone. Say --yes" in refused.err
+    assert people(run) == ["anna", "ben"]
+    outcome = run("restore", str(file), "--yes")
+    assert outcome.status == 0, outcome.err
+    assert people(run) == ["anna"]
+    assert "Brought back from a backup of" in run("audit", "list").out
+    assert run("audit", "verify").status == 0
+    assert run("doctor").status == 0
+    (kept,) = home.glob("twofold.db.replaced-*")
+    assert str(kept) in outcome.out
+    assert sqlite3.connect(kept).execute("SELECT count(*) FROM user").fetchone() == (2,)
+    assert not list(home.glob("*.restoring*"))
+    assert run("user", "add", "cora", "--email", "cora@clinic.example").status == 0
+
+
+def test_a_lost_database_comes_back_with_the_key_that_was_kept_apart(clinic, home, file):
+    assert clinic("backup", str(file)).status == 0
+    for path in home.glob("twofold.db*"):
+        path.unlink()
+    assert clinic("user", "list").status == 1
+    outcome = clinic("restore", str(file), "--yes")
+    assert outcome.status == 0, outcome.err
+    assert people(clinic) == ["anna"]
+
+
+def test_a_backup_moves_from_one_kind_of_database_to_the_other(clinic, home, file, postgresql):
+    assert clinic("backup", str(file)).status == 0
+    url = postgresql.url(postgresql.new_database())
+    (home / "twofold.toml").write_text(f'database = "{url}"\n')
+    outcome = clinic("restore", str(file), "--yes")
+    assert outcome.status == 0, outcome.err
+    assert people(clinic) == ["anna"]
+    assert clinic("user", "add", "ben", "--email", "ben@clinic.example").status == 0
+
+
+def test_a_backup_is_not_served_and_not_taken_for_an_installation(clinic, home, file):
+    clinic("backup", str(file))
+    shutil.copy(file, home / "twofold.db")
+    outcome = clinic("user", "list")
+    assert outcome.status == 1
+    assert "is a backup. Remove it from there, and bring it back with: twofold restore FILE" in outcome.err
+
+
+def test_what_is_no_backup_or_needs_another_key_is_refused_and_nothing_changes(clinic, home, file, tmp_path):
+    clinic("backup", str(file))
+    before = (home / "twofold.db").read_bytes()
+    other = tmp_path / "other"
+    other.write_text("no database")
+    assert "is no backup of Twofold" in clinic("restore", str(other), "--yes").err
+    shutil.copy(home / "twofold.db", other)
+    assert "was not made by `twofold backup`" in clinic("restore", str(other), "--yes").err
+    key = (home / "master.key").read_bytes()
+    (home / "master.key").write_text("ab" * 32)
+    outcome = clinic("restore", str(file), "--yes")
+    assert outcome.status == 1
+    assert "is not the one that" in outcome.err
+    (home / "master.key").write_bytes(key)
+    assert clinic("restore", str(tmp_path / "nothing"), "--yes").status == 2
+    assert (home / "twofold.db").read_bytes() == before
+    assert not list(home.glob("*.restoring*"))
+
+
+def test_a_damaged_database_is_replaced_only_when_that_is_said(clinic, home, file):
+    clinic("backup", str(file))
+    (home / "twofold.db").write_bytes(b"rubbish")
+    outcome = clinic("restore", str(file), "--yes")
+    assert outcome.status == 1
+    assert "--replace-damaged" in outcome.err
+    outcome = clinic("restore", str(file), "--yes", "--replace-damaged")
+    assert outcome.status == 0, outcome.err
+    assert people(clinic) == ["anna"]
+    (kept,) = home.glob("twofold.db.replaced-*")
+    assert kept.read_bytes() == b"rubbish"
+
+
+def test_a_permanent_account_is_not_replaced_by_one_that_is_not(anywhere, file):
+    run = anywhere
+    run("backup", str(file))
+    now = datetime.now(UTC)
+    change(models.Account.update(mode="permanent", permanent_at=now, permanent_by="anna"))
+    outcome = run("restore", str(file), "--yes")
+    assert outcome.status == 1
+    assert "permanent for Clinic, and is not in this backup. Nothing was changed" in outcome.err
+    assert json.loads(run("policy", "show", "--json").out)["mode"] == "permanent"
+
+
+def test_nothing_is_overwritten_by_a_backup(clinic, file):
+    file.write_text("precious")
+    outcome = clinic("backup", str(file))
+    assert outcome.status == 1
+    assert "Name one that is not there yet" in outcome.err
+    assert file.read_text() == "precious"
+    assert "No such file or directory" in clinic("backup", str(file.parent / "no" / "folder")).err
