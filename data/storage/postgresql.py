@@ -20,6 +20,8 @@ from data.storage.verdict import Verdict
 _SCHEMES = ("postgresql://", "postgres://")
 _STATEMENT_SECONDS = 15
 _SESSION = {
+    # What was accepted survives a crash of the server, however it is set up for others.
+    "synchronous_commit": "on",
     "statement_timeout": f"{_STATEMENT_SECONDS}s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",

@@ -1,0 +1,83 @@
+"""Two nodes serve one PostgreSQL database, reached by real `ssh`."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.clinic import Clinic, code_then, enrol, password_then, set_password, sign_out
+from support.phone import Phone
+from support.postgresql_server import PASSWORD as DATABASE_PASSWORD
+from support.postgresql_server import PostgresqlServer
+
+PASSWORD = "seven quiet marble stairs"
+
+
+@pytest.fixture
+async def node(clinic: Clinic, tmp_path: Path) -> AsyncIterator[Clinic]:
+    """Another host, which has nothing yet."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+    found = Clinic(folder, clinic.ssh, clinic.keygen, clinic.oathtool)
+    yield found
+    for terminal in found.open:
+        await terminal.kill()
+    if found.server is not None and found.server.returncode is None:
+        found.server.kill()
+        await found.server.wait()
+
+
+async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_database(
+    clinic: Clinic, node: Clinic, postgresql: PostgresqlServer
+):
+    url = postgresql.url(postgresql.new_database())
+    clinic.one_time_password(
+        "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example", "--database", url
+    )
+    one_time = clinic.one_time_password(
+        "user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa"
+    )
+    # A node joins by a copy of the settings and the two keys.
+    node.home.mkdir(mode=0o700)
+    for name in ("twofold.toml", "master.key", "ssh_host_ed25519_key"):
+        shutil.copy(clinic.home / name, node.home / name)
+    for host in (clinic, node):
+        await host.serve("--workers", "1")
+        host.known_hosts()
+
+    terminal = await clinic.connect("ben")
+    await password_then(terminal, one_time)
+    await set_password(clinic, terminal, PASSWORD)
+    recovery = await enrol(clinic, terminal, Phone(clinic.oathtool), "Twofold:ben")
+    await terminal.expect_on_screen("1 My profile")
+    await sign_out(terminal)
+
+    # A recovery code is good once, on whichever node.
+    terminal = await node.connect("ben")
+    await password_then(terminal, PASSWORD)
+    await code_then(terminal, recovery[0])
+    await terminal.expect_on_screen("1 My profile")
+    await sign_out(terminal)
+    terminal = await clinic.connect("ben")
+    await password_then(terminal, PASSWORD)
+    await code_then(terminal, recovery[0])
+    await terminal.expect("That code was already used")
+    await code_then(terminal, "000000")
+    await terminal.expect("Wrong code, 6 attempts left")
+
+    # The database goes away under both and comes back; the attempts that were counted still are.
+    postgresql.stop(kill=True)
+    postgresql.start()
+    terminal = await node.connect("ben")
+    await password_then(terminal, PASSWORD)
+    await code_then(terminal, "000000")
+    await terminal.expect("Wrong code, 5 attempts left")
+    await code_then(terminal, recovery[1])
+    await terminal.expect_on_screen("1 My profile")
+
+    # What is changed on one node takes effect on the other.
+    clinic.twofold("user", "deactivate", "ben")
+    await terminal.expect("deactivated")
+    assert DATABASE_PASSWORD.encode() not in clinic.log + node.log
+    for host in (clinic, node):
+        assert await host.stop() == 0
