@@ -73,6 +73,7 @@ class ChannelDriver(HostedDriver):
         self._paused = False
         self._missed_frames = False
         self._reading_paused = False
+        self._has_dropped_input = False
         self._waiting = ""
         self._turn: asyncio.Handle | None = None
         self._silent_characters = 0
@@ -171,7 +172,9 @@ class ChannelDriver(HostedDriver):
                 if not self.announce(message):
                     self._parser.keep_cells()
         except Exception as error:  # noqa: BLE001 - whatever a client sends, its session goes on.
-            _log.warning("Input was dropped: %s", place_of(error))
+            if not self._has_dropped_input:  # A client must not be able to fill the log.
+                self._has_dropped_input = True
+                _log.warning("Input was dropped: %s", place_of(error))
             self._parser = InputParser()
 
     def _after_long_paste(self, text: str) -> str:
