@@ -33,6 +33,8 @@ R = TypeVar("R")
 Clock = Callable[[], datetime]
 """Returns the present moment in UTC."""
 RandomBytes = Callable[[int], bytes]
+Timing = Callable[[str, float, float], None]
+"""Is told of work by its kind: the seconds that it waited for a thread, and those that it took."""
 
 
 class StoreUnavailableError(Exception):
@@ -114,6 +116,8 @@ class Store:
     def __init__(self, database: Database, services: Services) -> None:
         self._database = database
         self.services = services
+        self.on_timing: Timing | None = None
+        """Called on the threads that work, where the work is to be measured."""
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
@@ -127,7 +131,7 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails; nothing of the operation was kept.
         """
-        return await self._on(self._writer, lambda: self.run_now(operation, *args, **kwargs))
+        return await self._on("write", self._writer, lambda: self.run_now(operation, *args, **kwargs))
 
     async def read(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -138,12 +142,12 @@ class Store:
             StoreUnavailableError: when the database fails.
         """
         return await self._on(
-            self._reader, lambda: self._transact(self._database.reading, operation, *args, **kwargs)
+            "read", self._reader, lambda: self._transact(self._database.reading, operation, *args, **kwargs)
         )
 
     async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a costly pure function, such as a password hash, off the event loop."""
-        return await self._on(self._hasher, lambda: function(*args, **kwargs))
+        return await self._on("hash", self._hasher, lambda: function(*args, **kwargs))
 
     async def finish(self, work: Coroutine[Any, Any, R]) -> R:
         """Carry several operations through to their end even when the caller is cancelled."""
@@ -203,8 +207,24 @@ class Store:
             if not patience.allows(verdict):
                 raise StoreUnavailableError
 
-    async def _on(self, executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, work))
+    async def _on(self, kind: str, executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
+        measured = self._measured(kind, work)
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, measured))
+
+    def _measured(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
+        tell = self.on_timing
+        if tell is None:
+            return work
+        handed_over = time.monotonic()
+
+        def measured() -> R:
+            began = time.monotonic()
+            try:
+                return work()
+            finally:
+                tell(kind, began - handed_over, time.monotonic() - began)
+
+        return measured
 
 
 def open_services(

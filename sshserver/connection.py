@@ -1,7 +1,7 @@
 """One SSH connection: it carries the sign-in conversation, and opens channels once that has ended well."""
 
 import asyncio
-import logging
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
@@ -22,7 +22,6 @@ from sshserver.house import House
 from sshserver.idle import IdleWatch
 from sshserver.session import AppSession
 
-_log = logging.getLogger("twofold.ssh")
 _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
 _Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
@@ -60,6 +59,7 @@ class Connection(ForwardsNothing):
         self._judged = False
         self._idle: IdleWatch | None = None
         self._gone = asyncio.Event()
+        self._told = house.telemetry.connection()
         self._received = 0
         self._audited: set[Misuse] = set()
         self.sessions: set[AppSession] = set()
@@ -76,6 +76,7 @@ class Connection(ForwardsNothing):
             raise
         self._ssh = conn
         self._address = str((conn.get_extra_info("peername") or ("",))[0])
+        self._told.opened(self._address)
         self._house.connections.add(self)
         self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
         self._enter_lobby()
@@ -92,10 +93,12 @@ class Connection(ForwardsNothing):
             self._idle.stop()
         if (session := self._conversation.session) is not None:
             self._house.start(self._house.end_session(session.id))
+        self._told.closed(self._conversation.wrong_answers, self._conversation.unknown_keys)
 
     def misused(self, what: Misuse) -> None:
         """Count a misuse, and have it audited once where the first factor says of whom."""
         self._house.misuses[what] += 1
+        self._told.refused(what)
         user_id = self._conversation.user_id
         if user_id is not None and what not in self._audited:
             self._audited.add(what)
@@ -177,6 +180,7 @@ class Connection(ForwardsNothing):
             self.misused(Misuse.NAME_CHANGED)
         self._end_unused_session()
         self._conversation.begin()
+        self._told.begun_anew()
         self._candidate = None
         self._asked = False
         if passed:
@@ -214,7 +218,8 @@ class Connection(ForwardsNothing):
         if self._busy or not verify():
             conversation.count_wrong_answer()
             return False
-        passed = await self._judge(self._house.gate.prove_key(candidate, fingerprint), conversation.take_key)
+        proof = self._house.gate.prove_key(candidate, fingerprint)
+        passed = await self._judge("key", proof, conversation.take_key)
         return passed is True
 
     async def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> _Challenge:
@@ -236,16 +241,15 @@ class Connection(ForwardsNothing):
         match self._conversation.answer(list(responses)):
             case CheckPassword(password):
                 if not self._house.judgements.take(source_of(self._address)):
+                    self._told.limited("judgements_per_source")
                     return self._ask(self._conversation.count_wrong_answer())
                 proof = self._prove_password(self._candidate, password)
-                return self._ask(
-                    await self._carry_out(await self._judge(proof, self._conversation.take_first_factor))
-                )
+                outcome = await self._judge("password", proof, self._conversation.take_first_factor)
+                return self._ask(await self._carry_out(outcome))
             case CheckCode(attempt, answer):
                 judgement = self._house.gate.submit_code(attempt, answer)
-                return self._ask(
-                    await self._carry_out(await self._judge(judgement, self._conversation.take_code))
-                )
+                outcome = await self._judge("code", judgement, self._conversation.take_code)
+                return self._ask(await self._carry_out(outcome))
             case reply:
                 return self._ask(await self._carry_out(reply))
 
@@ -291,22 +295,27 @@ class Connection(ForwardsNothing):
         conversation = self._conversation
         sent_before = conversation.sent_codes
         sending = self._house.gate.send_code(reply.attempt, reply.method)
-        outcome = await self._judge(sending, conversation.take_sent)
+        outcome = await self._judge("send", sending, conversation.take_sent)
         if conversation.sent_codes > sent_before:
             self._await_sent_code()
         return outcome
 
     async def _judge(
-        self, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
+        self, step: str, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
     ) -> _Outcome | Reply:
         """Have the data layer judge, and take its result whether or not the client waits for it."""
         self._busy = True
-        work = self._settle(operation, take, self._conversation.exchange)
+        work = self._settle(step, operation, take, self._conversation.exchange)
         return await asyncio.shield(self._house.start(work))
 
     async def _settle(
-        self, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome], exchange: int
+        self,
+        step: str,
+        operation: Coroutine[Any, Any, _Result],
+        take: Callable[[_Result], _Outcome],
+        exchange: int,
     ) -> _Outcome | Reply:
+        began = time.monotonic()
         try:
             result = await operation
         except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
@@ -314,7 +323,9 @@ class Connection(ForwardsNothing):
             return Reply.FAILURE
         finally:
             self._busy = False
-        if self._ssh is None or exchange != self._conversation.exchange:
+        stale = self._ssh is None or exchange != self._conversation.exchange
+        self._told.judged(step, result, time.monotonic() - began, stale=stale)
+        if stale:
             # The client hung up or began anew meanwhile: what it would have opened stays shut.
             self._conversation.take_stale(result)
             if isinstance(result, Admitted):
@@ -341,7 +352,7 @@ class Connection(ForwardsNothing):
             self._house.start(self._house.end_session(session.id))
 
     def _break_off(self, error: BaseException) -> None:
-        crash.report(error, "Sign-in")
+        self._told.broken_off(crash.report(error, "Sign-in"))
         self.disconnect("Signing in is not possible right now. Try again shortly.")
 
     # The time before admission.
@@ -393,10 +404,18 @@ class Connection(ForwardsNothing):
             return False
         user_id = admission.user_id
 
+        def claim() -> bool:
+            if not self._house.sessions.take(user_id):
+                self._told.limited("sessions_per_user")
+                return False
+            self._told.session_opened(admission.id)
+            return True
+
         def ended(session: AppSession) -> None:
             self.sessions.discard(session)
             if session.claimed:
                 self._house.sessions.give_back(user_id)
+                self._told.session_ended(admission.id, session.ended_because)
             if not self.sessions and self._ssh is not None:
                 self._watch_idle()
 
@@ -404,7 +423,7 @@ class Connection(ForwardsNothing):
             admission,
             self._house.make_app,
             self._limits,
-            claim=lambda: self._house.sessions.take(user_id),
+            claim=claim,
             on_misuse=self._session_misused,
             on_end=ended,
         )

@@ -13,6 +13,7 @@ from sshserver.gate import Gate
 from sshserver.limits import Limits, Lobby, Tally
 from sshserver.listening import Pace
 from sshserver.session import AppFactory
+from sshserver.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from sshserver.connection import Connection
@@ -29,6 +30,7 @@ class House:
     limits: Limits
     board: tuple[Board, int] | None = None
     """Where the workers of a node share their counts, and which of them this is."""
+    telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
     lobby: Lobby = field(init=False)
     sessions: Tally = field(init=False)
     _pace: Pace = field(init=False)
@@ -41,9 +43,14 @@ class House:
 
     def __post_init__(self) -> None:
         self.lobby = Lobby(self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS))
-        self._pace = Pace(self.limits.connections_per_second)
+        # A source's connections are spread evenly over the workers of a node.
+        workers = self.board[0].workers if self.board else 1
+        self._pace = Pace(max(1, self.limits.connections_per_second // workers))
         self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.judgements = Tally(self.limits.judgements_per_source, self._counts(Counted.JUDGEMENTS))
+        self.telemetry.metrics.watch(
+            lambda: len(self.connections), lambda: len(self.lobby), lambda: len(self.sessions)
+        )
 
     def _counts(self, what: Counted) -> Counts:
         return OwnCounts() if self.board is None else SharedCounts(*self.board, what)
@@ -53,6 +60,7 @@ class House:
         if self._pace.takes(address):
             return True
         self.misuses[Misuse.PACE] += 1
+        self.telemetry.hung_up(Misuse.PACE, address)
         return False
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:

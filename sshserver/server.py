@@ -22,9 +22,11 @@ from sshserver.gate import Gate, StoreGate
 from sshserver.house import House
 from sshserver.limits import Limits
 from sshserver.listening import TURN, bind
+from sshserver.metrics import Metrics
 from sshserver.presence import Place, keep_present
 from sshserver.session import AppFactory
 from sshserver.sweep import SWEEP_SECONDS, sweep
+from sshserver.telemetry import Telemetry
 
 _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
@@ -91,6 +93,10 @@ class Server:
         beats = asyncio.get_running_loop().create_task(keep_present(store, place), name="beats")
         self._watches.append(beats)
         self._leave = lambda: store.run(presence.leave, place.worker)
+
+    def measure(self, metrics: Metrics) -> None:
+        """Measure the event loop's lag from now on."""
+        self._watches.append(asyncio.get_running_loop().create_task(metrics.measure_lag(), name="lag"))
 
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
         """End the given sessions, telling their users why; return how many were here."""
@@ -162,13 +168,14 @@ async def serve(
     sweep_seconds: float = SWEEP_SECONDS,
     place: Place | None = None,
     algorithms: Algorithms = _USUAL,
+    telemetry: Telemetry | None = None,
 ) -> Server:
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
     `carriers` send the codes that are not made by an app. Sessions that the store says are over are
     closed within `sweep_seconds` and a little. `port` 0 picks a free one. `place` says which worker
-    this is; one that shares its node with others shares the port too. The self-test has passed when
-    this returns.
+    this is; one that shares its node with others shares the port too. Connections are told of to
+    `telemetry`. The self-test has passed when this returns.
 
     Raises:
         AlgorithmsError: when the algorithms are not to be had here.
@@ -188,7 +195,17 @@ async def serve(
         # A session of a worker that is not known would be taken for one that nobody holds.
         await store.run(presence.beat, place.worker, place.node)
     try:
-        server = await listen(gate, host_key, make_app, host, port, limits or Limits(), board, algorithms)
+        server = await listen(
+            gate,
+            host_key,
+            make_app,
+            host,
+            port,
+            limits or Limits(),
+            board,
+            algorithms,
+            telemetry or Telemetry(),
+        )
     except BaseException:
         if place is not None:
             await store.run(presence.leave, place.worker)
@@ -208,8 +225,11 @@ async def listen(
     limits: Limits,
     board: tuple[Board, int] | None = None,
     algorithms: Algorithms = _USUAL,
+    telemetry: Telemetry | None = None,
 ) -> Server:
     """Start to listen, without the self-test; with a `board`, as one of those that share it and the port.
+
+    Without `telemetry` nothing is told of connections.
 
     Raises:
         AlgorithmsError: when the algorithms are not to be had here.
@@ -220,7 +240,7 @@ async def listen(
     asyncssh.set_log_level(logging.WARNING)
     asyncssh.set_debug_level(1)
     _asyncssh_shim.check()
-    house = House(gate, make_app, limits, board)
+    house = House(gate, make_app, limits, board, telemetry or Telemetry(silent=True))
     options = _options(host_key, limits, algorithms)
     acceptors = [
         await asyncssh.create_server(lambda: Connection(house), sock=listening, backlog=TURN, **options)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -19,8 +18,6 @@ from sshserver.channel_driver import ChannelDriver
 from sshserver.idle import IdleWatch
 from sshserver.limits import Limits
 from sshserver.terminal import Terminal, clamp, describe, is_usable, keeps_variable
-
-_log = logging.getLogger("twofold.ssh")
 
 AppFactory = Callable[[Session, Terminal], ContainedApp]
 """Makes the app of one channel; what it returns is started in the client's terminal."""
@@ -78,6 +75,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._last_words: str | None = None
         self.task: asyncio.Task[None] | None = None
         """The task that runs the app, once it has started."""
+        self.ended_because = "its user left"
+        """Why the session ended, for the log."""
         self.claimed = False
         """Whether the session counts as one of its user's."""
 
@@ -231,6 +230,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             return
         self._ending = True
         self._last_words = last_words
+        self.ended_because = last_words or self.ended_because
         if self._app is not None:
             self._app.exit(None)
         grace = asyncio.get_running_loop().call_later(_SHUT_DOWN_GRACE, self.task.cancel)
@@ -243,7 +243,9 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         try:
             words, status = await self._run_app()
         except Exception as error:  # noqa: BLE001 - the one place where an app's errors end.
-            words = crash.words_for(crash.report(error, "A session"))
+            reference = crash.report(error, "A session")
+            self.ended_because = f"it failed [reference {reference}]"
+            words = crash.words_for(reference)
         finally:
             self._over = True
             self._app = self._driver = None
@@ -259,6 +261,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._app = app
         result = await app.run_hosted(terminal)
         if app.crash_message is not None:
+            self.ended_because = app.crash_message
             return app.crash_message, 1
         return self._last_words or result or "", 0
 
@@ -297,7 +300,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def _give_up(self) -> None:
         self._unread_timer = None
-        _log.info("A session ended: its client did not read its screen")
+        self.ended_because = "its client did not read its screen"
         self._on_misuse(Misuse.UNREAD)
         if self._channel is not None:
             self._channel.abort()

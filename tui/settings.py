@@ -23,6 +23,7 @@ _LIMITS = Limits()
 _COST = HashCost()
 _SECURITIES: dict[str, Security] = {"starttls": "starttls", "tls": "tls", "none": "none"}
 _LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("plain", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,18 @@ _SETTINGS = (
     _limit("keepalive_seconds", "A client is asked for a sign of life this often ..."),
     _limit("keepalive_count", "... and is gone after so many without an answer."),
     _limit("drain_seconds", "Time that open sessions get to end when the server stops.", 0),
-    _Setting("log", "level", "warning", f"How much is logged to stderr: {', '.join(_LEVELS)}."),
+    _Setting(
+        "log", "level", "info", f"How much is logged to stderr: {', '.join(_LEVELS)}; info tells of sign-ins."
+    ),
+    _Setting("log", "format", "plain", f"One event a line: {' or '.join(_FORMATS)}."),
+    _Setting(
+        "metrics",
+        "port",
+        0,
+        "The port of the loopback interface where Prometheus finds measurements; 0 for none.",
+        0,
+        65_535,
+    ),
 )
 
 
@@ -124,6 +136,8 @@ class Settings:
     cost: HashCost
     limits: Limits
     log_level: str
+    log_format: str
+    metrics_port: int
     carriers: Carriers
     sms_number: str | None
     codes_per_day: int
@@ -226,6 +240,8 @@ def _checked_number(where: str, setting: _Setting, value: object) -> Value:
 def _checked_text(where: str, key: str, value: str) -> str:
     if key == "level" and value not in _LEVELS:
         raise HomeError(f"{where} is to be one of {', '.join(_LEVELS)}.")
+    if key == "format" and value not in _FORMATS:
+        raise HomeError(f"{where} is to be one of {', '.join(_FORMATS)}.")
     if key == "security" and value not in _SECURITIES:
         raise HomeError(f"{where} is to be one of {', '.join(_SECURITIES)}.")
     if key == "issuer" and (len(value) > ISSUER_LIMIT or ":" in value):
@@ -316,6 +332,8 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
         ),
         limits=Limits(**{key: value for key, value in limits.items() if key in known}),
         log_level=str(values["log", "level"]),
+        log_format=str(values["log", "format"]),
+        metrics_port=_number(values["metrics", "port"]),
         carriers=Carriers(_smtp(path, values), _command(path, values)),
         sms_number=_sms_number(path, values),
         codes_per_day=_number(values["sending", "codes_per_day"]),

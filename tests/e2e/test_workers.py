@@ -1,12 +1,17 @@
 """Several workers on one port by real `ssh`: one dies, all drain, and none outlives its supervisor."""
 
+import asyncio
 import contextlib
+import json
 import os
 import signal
+import socket
 import sqlite3
+import urllib.request
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from support.clinic import Clinic
 from support.ssh_server import until
 from support.ssh_terminal import TerminalProgram
@@ -53,6 +58,20 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def scrape(port: int) -> dict[str, dict[str, float]]:
+    """Read the metrics as Prometheus does: by name and labels, of each worker."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            worker = labels.pop("worker")
+            name = " ".join([sample.name, *(f"{key}={value}" for key, value in labels.items())])
+            found.setdefault(name, {})[worker] = sample.value
+    return found
+
+
 async def sign_in(clinic: Clinic, key: Path) -> TerminalProgram:
     terminal = await clinic.connect("ben", key=key)
     await terminal.expect_on_screen("My profile")
@@ -63,16 +82,29 @@ async def sign_in_to(clinic: Clinic, key: Path, count: int) -> list[TerminalProg
     """Sign in until so many workers hold a session."""
     terminals = []
     while len(set(open_workers(clinic))) < count:
-        assert len(terminals) < ENOUGH, "connections do not reach every worker"
+        assert len(terminals) < ENOUGH, clinic.log.decode()
         terminals.append(await sign_in(clinic, key))
     return terminals
 
 
 async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_is_replaced(clinic, key):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (clinic.home / "twofold.toml").write_text(f'[log]\nformat = "json"\n[metrics]\nport = {port}\n')
     await clinic.serve("--workers", str(WORKERS))
     clinic.known_hosts()
     terminals = await sign_in_to(clinic, key, WORKERS)
     before = open_workers(clinic)
+    found = await asyncio.to_thread(scrape, port)
+    assert found["twofold_worker_up"] == {"1": 1, "2": 1}
+    assert sum(found["twofold_sessions"].values()) == len(before)
+    admitted = found["twofold_signin_outcomes_total outcome=admitted"]
+    assert sum(admitted.values()) == len(before)
+    assert set(admitted) == {"1", "2"}
+    assert all(found["twofold_signin_seconds_count step=key"].values())
+    assert all(found["twofold_store_wait_seconds_count kind=write"].values())
+    assert all(found["twofold_event_loop_lag_seconds_count"].values())
     victim, other = children(clinic)
     os.kill(victim, signal.SIGKILL)
     await until(lambda: len(set(open_workers(clinic))) == 1)
@@ -87,7 +119,6 @@ async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_i
     assert len(alive) == before.count(survivor)
     await until(lambda: len(children(clinic)) == WORKERS)
     assert other in children(clinic)
-    await until(lambda: b"SIGKILL" in clinic.log)
 
     newcomers = await sign_in_to(clinic, key, WORKERS)
     assert set(open_workers(clinic)) - set(before), "nobody reached the new worker"
@@ -101,6 +132,12 @@ async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_i
     assert open_workers(clinic) == []
     assert rows(clinic, "select * from worker") == []
     assert not is_running(other)
+    events = [json.loads(line) for line in clinic.log.decode().splitlines()]
+    opened = [event for event in events if event["event"] == "session.opened"]
+    assert {event["user"] for event in opened} == {"ben"}
+    assert {event["worker"] for event in opened} == {1, 2}
+    (died,) = (event for event in events if event["event"] == "worker.ended")
+    assert (died["level"], died["how"]) == ("error", "It was ended by SIGKILL.")
 
 
 async def test_what_a_killed_node_left_open_is_ended_and_no_worker_outlives_its_supervisor(clinic, key):

@@ -1,6 +1,5 @@
 """The `twofold` command and how its errors reach a person."""
 
-import logging
 import os
 import sys
 from importlib import import_module
@@ -13,8 +12,8 @@ from data.rules.text import safe
 from data.storage.home import Home, HomeError
 from data.store import StoreUnavailableError
 from sshserver.crash import place_of
+from tui.cli import logs
 from tui.cli.installation import default_home
-from tui.settings import Settings
 
 _EXAMPLES = """\b
 Examples:
@@ -92,17 +91,8 @@ def main() -> None:
     """
     os.umask(0o077)
     _fill_standard_streams()
-    configure_logging()
+    logs.configure()
     sys.exit(_run())
-
-
-def configure_logging(settings: Settings | None = None) -> None:
-    """Log to standard error, as much as the settings say."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
-    if settings is not None:
-        logging.getLogger().setLevel(settings.log_level.upper())
 
 
 def _fill_standard_streams() -> None:

@@ -11,8 +11,10 @@ from data.operations import presence
 from data.storage.home import Home
 from sshserver import hostkey as host_keys
 from sshserver.presence import Place
+from sshserver.telemetry import Telemetry
+from tui.cli import logs
 from tui.cli.installation import Installation, installation, refuse
-from tui.cli.main import configure_logging
+from tui.cli.metrics import Texts, exposed
 from tui.cli.serving import cannot_listen, serve_until_told
 from tui.cli.setup import FirstAdmin, initialise, load_host_key
 from tui.cli.supervisor import Supervisor, hold_port
@@ -50,7 +52,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     home.check()
     # The audit rows of each node are chained apart, so that nodes do not wait for each other.
     with home.serving() as node, installation(home, node) as here:
-        configure_logging(here.settings)
+        logs.configure(here.settings.log_level, here.settings.log_format)
         address = host or here.settings.host
         chosen = here.settings.port if port is None else port
         count = workers or here.settings.workers or _cores()
@@ -70,10 +72,21 @@ def _cores() -> int:
 async def _serve_alone(here: Installation, node: str, host: str, port: int, first: FirstAdmin | None) -> None:
     await here.store.run(presence.take_node, node)
     place = Place(secrets.token_hex(8), node)
+    telemetry = Telemetry()
+
+    async def measured() -> Texts:
+        return {1: telemetry.metrics.text()}
+
     try:
-        await serve_until_told(
-            here, place, host, port, ready=lambda server: _say_ready(here, host, server.port, first)
-        )
+        with exposed(here.settings.metrics_port, measured):
+            await serve_until_told(
+                here,
+                place,
+                host,
+                port,
+                telemetry=telemetry,
+                ready=lambda server: _say_ready(here, host, server.port, first),
+            )
     except click.ClickException:
         _say_first_password(first)
         raise

@@ -15,6 +15,7 @@ from sshserver.selftest import SelfTestError
 from sshserver.server import Server
 from sshserver.server import serve as serve_ssh
 from sshserver.session import AppFactory
+from sshserver.telemetry import Telemetry
 from sshserver.terminal import Terminal
 from tui.app import TwofoldApp
 from tui.cli.installation import Installation, refuse, system_clock
@@ -27,6 +28,7 @@ async def serve_until_told(
     host: str,
     port: int,
     *,
+    telemetry: Telemetry,
     ready: Callable[[Server], object],
     lifeline: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
@@ -41,7 +43,10 @@ async def serve_until_told(
     held = None if lifeline is None else asyncio.ensure_future(lifeline())
     if held is not None:
         held.add_done_callback(lambda _ended: stop.set())
-    server = await _start(here, place, host, port)
+    server = await _start(here, place, host, port, telemetry)
+    if here.settings.metrics_port:
+        here.store.on_timing = telemetry.metrics.stored
+        server.measure(telemetry.metrics)
     ready(server)
     async with sending(here.store, here.settings.carriers):
         await stop.wait()
@@ -50,7 +55,7 @@ async def serve_until_told(
         held.cancel()
 
 
-async def _start(here: Installation, place: Place, host: str, port: int) -> Server:
+async def _start(here: Installation, place: Place, host: str, port: int, telemetry: Telemetry) -> Server:
     try:
         return await serve_ssh(
             here.store,
@@ -62,6 +67,7 @@ async def _start(here: Installation, place: Place, host: str, port: int) -> Serv
             limits=here.settings.limits,
             place=place,
             algorithms=STRICT if here.settings.strict_algorithms else Algorithms(),
+            telemetry=telemetry,
         )
     except OSError as error:
         refuse(cannot_listen(host, port, error))

@@ -23,7 +23,9 @@ from data.operations import presence
 from data.store import StoreUnavailableError
 from sshserver import crash
 from sshserver.board import Board
+from sshserver.telemetry import tell
 from tui.cli.installation import Installation, refuse
+from tui.cli.metrics import Texts, exposed
 
 _log = logging.getLogger("twofold.workers")
 _STEADY_SECONDS: Final = 60.0
@@ -31,6 +33,7 @@ _STEADY_SECONDS: Final = 60.0
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 30.0
 _START_SECONDS: Final = 60.0
+_ANSWER_SECONDS: Final = 2.0
 _REPORT_BYTES: Final = 1 << 20
 _LONGEST_DRAIN: Final = 4
 """A server's drain waits for several things in turn, each for at most the time that the settings give."""
@@ -114,6 +117,9 @@ class Supervisor:
         self._workers = workers
         self._board = Board.create(workers)
         self._processes: set[asyncio.subprocess.Process] = set()
+        self._serving: dict[int, asyncio.subprocess.Process] = {}
+        self._asked = 0
+        self._asking = asyncio.Lock()
         self._stop = asyncio.Event()
 
     async def run(self, ready: Callable[[], object]) -> None:
@@ -125,6 +131,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         await self._here.store.run(presence.take_node, self._node)
+        with exposed(self._here.settings.metrics_port, self._measured):
+            await self._serve(ready)
+
+    async def _serve(self, ready: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
         firsts: list[asyncio.Future[str | None]] = [loop.create_future() for _ in range(self._workers)]
         keeping = [loop.create_task(self._keep(index, first)) for index, first in enumerate(firsts)]
         faults = await self._started(firsts)
@@ -145,6 +156,8 @@ class Supervisor:
         await asyncio.wait((started, stopping), return_when=asyncio.FIRST_COMPLETED)
         if not started.done():
             started.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await started
             return None
         stopping.cancel()
         return [fault for fault in started.result() if fault is not None]
@@ -163,7 +176,7 @@ class Supervisor:
                 return
             failures = failures + 1 if loop.time() - began < _STEADY_SECONDS else 1
             delay = delay_before_restart(failures)
-            _log.error("Worker %d ended: %s It starts again in %g s.", index + 1, ended, delay)
+            tell(_log, logging.ERROR, "worker.ended", worker=index + 1, how=ended, again_in_seconds=delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay)
 
@@ -183,13 +196,16 @@ class Supervisor:
         self._processes.add(process)
         try:
             fault = await self._assign(process, index, worker)
-            if fault is None and not first.done():
-                first.set_result(None)
+            if fault is None:
+                self._serving[index] = process
+                if not first.done():
+                    first.set_result(None)
             if self._stop.is_set():
                 _signal(process, signal.SIGTERM)
             status = await process.wait()
         finally:
             self._processes.discard(process)
+            self._serving.pop(index, None)
             self._board.wipe(index)
             await self._bury(worker)
         return fault or _ending(status)
@@ -219,6 +235,27 @@ class Supervisor:
             return None
         return str(report["failed"] or _ending(await process.wait()))
 
+    async def _measured(self) -> Texts:
+        """Ask every worker for its measurements."""
+        async with self._asking:
+            self._asked += 1
+            texts = await asyncio.gather(*(self._ask(index) for index in range(self._workers)))
+        return dict(enumerate(texts, 1))
+
+    async def _ask(self, index: int) -> str | None:
+        process = self._serving.get(index)
+        if process is None or process.stdin is None or process.stdout is None:
+            return None
+        with contextlib.suppress(TimeoutError, ValueError, OSError):
+            process.stdin.write(f"{self._asked}\n".encode())
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                # An answer that came too late stands before the one to this question.
+                while line := await process.stdout.readline():
+                    answer = json.loads(line)
+                    if answer.get("asked") == self._asked:
+                        return str(answer["metrics"])
+        return None
+
     async def _bury(self, worker: str) -> None:
         """End what a worker that is gone has left open; what fails here, the other workers do in time."""
         try:
@@ -235,7 +272,7 @@ class Supervisor:
             return
         await asyncio.wait(waiting, timeout=_LONGEST_DRAIN * self._here.settings.limits.drain_seconds + 10)
         for process in self._processes:
-            _log.error("A worker did not drain in time and is cut off")
+            tell(_log, logging.ERROR, "worker.cut_off", pid=process.pid)
             _signal(process, signal.SIGKILL)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from data.storage.home import Home
 from sshserver.board import Board
 from sshserver.presence import Place
+from sshserver.telemetry import Telemetry
+from tui.cli import logs
 from tui.cli.installation import Installation, installation
-from tui.cli.main import configure_logging, words_for
+from tui.cli.main import words_for
 from tui.cli.serving import serve_until_told
 from tui.cli.supervisor import READY, Assignment
 
@@ -23,7 +25,7 @@ def main() -> None:
     try:
         given = Assignment(**json.loads(sys.stdin.buffer.readline()))
         with installation(Home(given.home_path), f"{given.node}.{given.index}") as here:
-            configure_logging(here.settings)
+            logs.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
             asyncio.run(_serve(here, given, reports))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.
         _report(reports, {"failed": words_for(error)})
@@ -32,27 +34,30 @@ def main() -> None:
 
 async def _serve(here: Installation, given: Assignment, reports: int) -> None:
     place = Place(given.worker, given.node, given.index, Board(given.board, given.workers))
+    telemetry = Telemetry()
+
+    async def answer_supervisor() -> None:
+        """Answer until standard input ends: then the supervisor is gone."""
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+        while question := await reader.readline():
+            _report(reports, {"asked": int(question), "metrics": telemetry.metrics.text()})
+
     await serve_until_told(
         here,
         place,
         given.host,
         given.port,
+        telemetry=telemetry,
         ready=lambda _server: _report(reports, READY),
-        lifeline=_supervisor_lives,
+        lifeline=answer_supervisor,
     )
 
 
-async def _supervisor_lives() -> None:
-    """Return when standard input ends: the supervisor is gone."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
-    while await reader.readline():
-        pass
-
-
 def _report(descriptor: int, report: Mapping[str, object]) -> None:
-    os.write(descriptor, json.dumps(report).encode() + b"\n")
+    with os.fdopen(descriptor, "wb", closefd=False) as pipe:
+        pipe.write(json.dumps(report).encode() + b"\n")
 
 
 if __name__ == "__main__":

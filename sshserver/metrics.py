@@ -1,0 +1,108 @@
+"""What is measured of one worker, in Prometheus' terms. Nothing here names a person or an address."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+_JUDGING: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_WAITING: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+LAG_SECONDS: Final = 0.25
+"""How often the event loop's lag is measured."""
+
+
+class Metrics:
+    """The measurements of one worker."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = CollectorRegistry()
+        self._outcomes = Counter(
+            "twofold_signin_outcomes", "Judged factors and codes by outcome.", ["outcome"], registry=registry
+        )
+        self._judging = Histogram(
+            "twofold_signin_seconds",
+            "Time to judge a factor or to send a code, its waits included.",
+            ["step"],
+            registry=registry,
+            buckets=_JUDGING,
+        )
+        self._refusals = Counter(
+            "twofold_refusals", "Connections refused something, by reason.", ["reason"], registry=registry
+        )
+        self._lag = Histogram(
+            "twofold_event_loop_lag_seconds",
+            "How late the event loop woke up.",
+            registry=registry,
+            buckets=_WAITING,
+        )
+        self._waits = Histogram(
+            "twofold_store_wait_seconds",
+            "Time that operations waited for their turn.",
+            ["kind"],
+            registry=registry,
+            buckets=_WAITING,
+        )
+        self._work = Histogram(
+            "twofold_store_work_seconds",
+            "Time that operations took, their waits for the database included.",
+            ["kind"],
+            registry=registry,
+            buckets=_WAITING,
+        )
+        self._connections = Gauge(
+            "twofold_connections", "Open connections, signed in or not.", registry=registry
+        )
+        self._waiting = Gauge(
+            "twofold_connections_unauthenticated",
+            "Open connections before their first factor.",
+            registry=registry,
+        )
+        self._sessions = Gauge("twofold_sessions", "Open sessions.", registry=registry)
+
+    def judged(self, step: str, outcome: str, seconds: float) -> None:
+        """Count a judgement."""
+        self._outcomes.labels(outcome).inc()
+        self._judging.labels(step).observe(seconds)
+
+    def outcome(self, outcome: str) -> None:
+        """Count an outcome that took no measurable time."""
+        self._outcomes.labels(outcome).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count a refusal."""
+        self._refusals.labels(reason).inc()
+
+    def stored(self, kind: str, waited: float, worked: float) -> None:
+        """Count an operation of the store; called on its threads."""
+        self._waits.labels(kind).observe(waited)
+        self._work.labels(kind).observe(worked)
+
+    def watch(
+        self, connections: Callable[[], int], waiting: Callable[[], int], sessions: Callable[[], int]
+    ) -> None:
+        """Ask these for the present numbers whenever somebody reads."""
+        self._connections.set_function(connections)
+        self._waiting.set_function(waiting)
+        self._sessions.set_function(sessions)
+
+    async def measure_lag(self) -> None:
+        """Measure the event loop's lag for as long as it runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            self._lag.observe(max(0.0, loop.time() - due))
+
+    def text(self) -> str:
+        """Write the present measurements in the text format."""
+        return generate_latest(self.registry).decode()
