@@ -5,7 +5,7 @@ from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
 from data.operations import account, accounts, directory, granting, people, practices
 from data.operations.actors import Operator
-from data.operations.directory import NewUser, UserChanges
+from data.operations.directory import Edited, NewUser, UserChanges
 from data.operations.people import UserQuery
 from data.operations.practices import PracticeRow
 from data.operations.results import Denied, Done, FreshProofNeeded
@@ -127,7 +127,7 @@ def test_two_users_may_share_a_number_and_are_warned(world):
     done = world.run(directory.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
     assert done == Done("User bob created. anna has the same phone number: a number each is better.")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=BERLIN)).message.startswith("User admin saved. ")
-    assert edit(world, OPERATOR, "admin", UserChanges(phone=" ")) == Done("User admin saved.")
+    assert edit(world, OPERATOR, "admin", UserChanges(phone=" ")) == Edited("User admin saved.")
     assert shown(world, "admin").phone is None
     assert isinstance(edit(world, OPERATOR, "admin", UserChanges(phone="4711")), Denied)
 
@@ -189,4 +189,4 @@ def test_a_number_shared_with_another_account_is_not_spoken_of(world):
     world.run(accounts.add_account, OPERATOR, "Other", "Main", eve)
     changes = UserChanges(phone=BERLIN)
     done = world.run(directory.edit_user, Operator("root", "Clinic"), "admin", changes)
-    assert done == Done("User admin saved.")
+    assert done == Edited("User admin saved.")
