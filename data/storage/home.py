@@ -18,6 +18,7 @@ from data.storage.vault import KEY_BYTES, Vault
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
+_EVERYBODY = 0o007
 _NODE_BYTES = 8
 
 
@@ -27,9 +28,10 @@ class HomeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The paths of an installation."""
+    """The paths of an installation; `key_file` is the master key's where that is kept apart."""
 
     path: Path
+    key_file: Path | None = None
 
     @property
     def settings(self) -> Path:
@@ -44,7 +46,7 @@ class Home:
     @property
     def master_key(self) -> Path:
         """The key under which secrets are sealed."""
-        return self.path / "master.key"
+        return self.key_file or self.path / "master.key"
 
     @property
     def host_key(self) -> Path:
@@ -59,7 +61,9 @@ class Home:
     @property
     def initialised(self) -> bool:
         """Whether there is an installation here, or what is left of one."""
-        return any(file.exists() for file in (self.database, self.master_key))
+        # A master key that is kept apart may be there before anything else is.
+        sign = self.host_key if self.key_file else self.master_key
+        return any(file.exists() for file in (self.database, sign))
 
     def create(self, settings: str, host_key: bytes) -> None:
         """Make the directory, the settings file and both keys; what exists already is kept.
@@ -77,9 +81,13 @@ class Home:
             raise HomeError(f"The home {self.path} cannot be written: {error.strerror}.") from None
 
     def discard(self) -> None:
-        """Remove the files that a failed `init` has made, so that it can be tried again."""
-        made = (self.database, self.master_key, self.host_key, self.settings, self.node)
-        for file in (*made, *self._side_files()):
+        """Remove the files that a failed `init` has made, so that it can be tried again.
+
+        A master key that is kept apart stays: others may be sealed under it.
+        """
+        key = () if self.key_file else (self.master_key,)
+        made = (self.database, self.host_key, self.settings, self.node)
+        for file in (*key, *made, *self._side_files()):
             file.unlink(missing_ok=True)
 
     def check(self) -> None:
@@ -93,6 +101,8 @@ class Home:
                 f"There is no installation in {self.path}. Create one with: {self.command('init')}"
             )
         self._check_modes()
+        if self.key_file is not None and not self.key_file.is_file():
+            raise HomeError(f"There is no master key at {self.key_file}. Look at --master-key.")
         for file, meaning in (
             (self.master_key, "master key"),
             (self.host_key, "host key"),
@@ -118,14 +128,17 @@ class Home:
         Raises:
             HomeError: when another server serves this home, or it cannot be named.
         """
-        with self.master_key.open("rb") as file:
+        held = os.open(self.path, os.O_RDONLY)
+        try:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise HomeError(
                     f"Another server serves {self.path} already. Stop it first, or name another home."
                 ) from None
             yield self._node_name()
+        finally:
+            os.close(held)
 
     def _node_name(self) -> str:
         """Read the node's name; it is made up at the first time."""
@@ -166,7 +179,8 @@ class Home:
 
     def command(self, command: str) -> str:
         """Write a command line for this home, for messages that say what to do next."""
-        return f"twofold --home {self.path} {command}"
+        key = f" --master-key {self.key_file}" if self.key_file else ""
+        return f"twofold --home {self.path}{key} {command}"
 
     def _side_files(self) -> list[Path]:
         name = self.database.name
@@ -175,7 +189,13 @@ class Home:
     def _check_modes(self) -> None:
         if _is_open(self.path):
             raise HomeError(f"The home {self.path} is open to others. Close it with: chmod 700 {self.path}")
-        files = (self.settings, self.database, self.master_key, self.host_key, self.node, *self._side_files())
+        files = [self.settings, self.database, self.host_key, self.node, *self._side_files()]
+        if self.key_file is None:
+            files.append(self.master_key)
+        elif self.key_file.exists() and self.key_file.stat().st_mode & _EVERYBODY:
+            # The group's bits of a credential are the mask of an access list that names the service alone.
+            key = self.key_file
+            raise HomeError(f"The master key {key} is open to everybody. Close it with: chmod 600 {key}")
         wide = [str(file) for file in files if file.exists() and _is_open(file)]
         if wide:
             raise HomeError(

@@ -140,7 +140,12 @@ async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_i
     assert (died["level"], died["how"]) == ("error", "It was ended by SIGKILL.")
 
 
-async def test_what_a_killed_node_left_open_is_ended_and_no_worker_outlives_its_supervisor(clinic, key):
+async def test_what_a_killed_node_left_open_is_ended_and_no_worker_outlives_its_supervisor(
+    clinic, key, monkeypatch
+):
+    apart = clinic.folder / "kept_apart.key"
+    (clinic.home / "master.key").rename(apart)
+    monkeypatch.setenv("TWOFOLD_MASTER_KEY", str(apart))
     await clinic.serve("--workers", str(WORKERS))
     clinic.known_hosts()
     await sign_in(clinic, key)

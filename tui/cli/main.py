@@ -42,6 +42,8 @@ _COMMANDS = {
     "doctor": "tui.cli.doctor",
     "backup": "tui.cli.backup",
     "restore": "tui.cli.backup",
+    "print-unit": "tui.cli.deploy",
+    "print-containerfile": "tui.cli.deploy",
 }
 
 
@@ -54,7 +56,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above.
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command if isinstance(command, click.Command) else None
 
 
@@ -71,15 +73,23 @@ class _LazyGroup(click.Group):
     show_default="the platform's data directory",
     help="Where the state lives.",
 )
+@click.option(
+    "--master-key",
+    "key_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="TWOFOLD_MASTER_KEY",
+    show_envvar=True,
+    help="The file of the master key, where it is kept apart from the home.",
+)
 @click.version_option(package_name="twofold")
 @click.pass_context
-def cli(context: click.Context, path: Path) -> None:
+def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     """Two-factor authentication that an organisation runs itself, from the terminal.
 
     Without a command, the app opens in this terminal. The commands act as the operator on the host:
     whoever can read the home.
     """
-    context.obj = Home(path.absolute())
+    context.obj = Home(path.absolute(), key_file and key_file.absolute())
     if context.invoked_subcommand is None:
         import_module("tui.cli.local").run_local_app(context.obj)
 

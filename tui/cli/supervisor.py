@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from data.operations import presence
+from data.storage.home import Home
 from data.store import StoreUnavailableError
 from sshserver import crash
 from sshserver.board import Board
@@ -46,6 +47,8 @@ class Assignment:
     """What a worker is told when it starts."""
 
     home: str
+    master_key: str
+    """The file of the master key, or nothing where it is in the home."""
     host: str
     port: int
     worker: str
@@ -55,10 +58,9 @@ class Assignment:
     board: int
     """The descriptor of the shared counts."""
 
-    @property
-    def home_path(self) -> Path:
-        """The home as a path."""
-        return Path(self.home)
+    def open_home(self) -> Home:
+        """Return the home that is to be served."""
+        return Home(Path(self.home), Path(self.master_key) if self.master_key else None)
 
 
 def delay_before_restart(failures: int) -> float:
@@ -214,6 +216,7 @@ class Supervisor:
         """Tell a worker what to do and wait until it is ready; return what went wrong instead."""
         assignment = Assignment(
             str(self._here.home.path),
+            str(self._here.home.key_file or ""),
             self._host,
             self._port,
             worker,

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 
-from data.storage.home import Home
 from sshserver.board import Board
 from sshserver.presence import Place
 from sshserver.telemetry import Telemetry
@@ -24,7 +23,7 @@ def main() -> None:
     os.dup2(2, 1)  # Whatever else is written to standard output is no report.
     try:
         given = Assignment(**json.loads(sys.stdin.buffer.readline()))
-        with installation(Home(given.home_path), f"{given.node}.{given.index}") as here:
+        with installation(given.open_home(), f"{given.node}.{given.index}") as here:
             logs.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
             asyncio.run(_serve(here, given, reports))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.

@@ -1,0 +1,141 @@
+"""The files that are printed to start from, tried by the programs that read them where those can be had."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dockerfile_parse import DockerfileParser
+
+from tui.cli.main import cli
+
+
+@pytest.fixture
+def unit(run, tmp_path) -> Path:
+    path = tmp_path / "twofold.service"
+    path.write_text(run("print-unit").out)
+    return path
+
+
+def test_systemd_takes_the_unit_without_a_word(unit, require_program):
+    command = [require_program("systemd-analyze"), "verify", "--man=no", str(unit)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
+
+
+def test_systemd_finds_the_unit_well_hardened(unit, require_program):
+    # The threshold is in tenths: beyond 2.0 a service begins to be "medium".
+    command = [require_program("systemd-analyze"), "security", "--offline=yes", "--threshold=20", str(unit)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_the_unit_starts_this_program_with_the_key_as_a_credential(unit):
+    text = unit.read_text()
+    program = Path(sys.executable).with_name("twofold")
+    assert f"ExecStart={program} --home %S/twofold --master-key %d/master.key serve\n" in text
+    assert "LoadCredential=master.key:/etc/twofold/master.key\n" in text
+    assert "@PRO" not in text
+
+
+@pytest.mark.parametrize(
+    ("program", "protection"),
+    [
+        ("/opt/twofold/bin/python", "yes"),
+        ("/home/anna/twofold/.venv/bin/python", "read-only"),
+        ("/root/v/bin/python", "read-only"),
+    ],
+)
+def test_a_program_in_a_home_can_be_seen_by_its_service(run, monkeypatch, program, protection):
+    monkeypatch.setattr(sys, "executable", program)
+    assert f"ProtectHome={protection}\n" in run("print-unit").out
+
+
+def test_the_containerfile_runs_an_accepted_command_as_nobody_in_particular(run):
+    text = run("print-containerfile").out
+    parsed = DockerfileParser(fileobj=io.BytesIO(text.encode()))
+    instructions = [(step["instruction"], step["value"]) for step in parsed.structure]
+    names = [name for name, _ in instructions if name != "COMMENT"]
+    assert names.count("FROM") == 2
+    last = {name: value for name, value in instructions if name != "COMMENT"}
+    assert last["USER"] == "10001"
+    assert "--uid 10001" in last["RUN"]
+    assert last["VOLUME"] in last["RUN"]
+    assert last["VOLUME"] in last["ENV"]
+    assert last["STOPSIGNAL"] == "SIGTERM"
+    assert json.loads(last["ENTRYPOINT"]) == ["twofold"]
+    name, *arguments = json.loads(last["CMD"])
+    command = cli.get_command(None, name)
+    context = command.make_context(name, arguments)
+    assert context.params["host"] == "0.0.0.0"
+    assert str(context.params["port"]) == last["EXPOSE"]
+    assert parsed.parent_images[0] == parsed.parent_images[1]
+
+
+def test_neither_needs_an_installation(run, home):
+    for command in ("print-unit", "print-containerfile"):
+        outcome = run(command)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert outcome.out.endswith("\n")
+    assert not home.exists()
+
+
+# The master key apart from the home.
+
+
+@pytest.fixture
+def apart(home, clinic, tmp_path, monkeypatch) -> Path:
+    """The master key of `clinic`, moved out of the home and named by the environment."""
+    path = tmp_path / "credentials" / "master.key"
+    path.parent.mkdir()
+    (home / "master.key").rename(path)
+    monkeypatch.setenv("TWOFOLD_MASTER_KEY", str(path))
+    return path
+
+
+def test_a_master_key_that_is_kept_apart_is_found_by_option_and_by_environment(run, apart, monkeypatch):
+    assert run("user", "list").status == 0
+    monkeypatch.delenv("TWOFOLD_MASTER_KEY")
+    assert "master key" in run("user", "list").err
+    assert run("--master-key", str(apart), "user", "list").status == 0
+
+
+def test_a_master_key_that_is_missing_where_it_should_be_is_said(run, apart):
+    apart.unlink()
+    outcome = run("user", "list")
+    assert (outcome.status, outcome.err) == (
+        1,
+        f"twofold: There is no master key at {apart}. Look at --master-key.\n",
+    )
+
+
+@pytest.mark.parametrize(("mode", "status"), [(0o400, 0), (0o440, 0), (0o604, 1), (0o666, 1)])
+def test_a_master_key_that_is_open_to_everybody_is_refused(run, apart, mode, status):
+    apart.chmod(mode)
+    outcome = run("user", "list")
+    assert outcome.status == status
+    assert ("open to everybody" in outcome.err) == bool(status)
+
+
+def test_a_wrong_master_key_is_refused(run, apart):
+    apart.write_text(os.urandom(32).hex())
+    outcome = run("user", "list")
+    assert outcome.status == 1
+    assert str(apart) in outcome.err
+
+
+def test_init_makes_the_master_key_apart_or_takes_the_one_that_is_there(run, home, tmp_path):
+    apart = tmp_path / "apart.key"
+    arguments = ("--master-key", str(apart), "init", "--account", "A", "--admin", "anna", "--email")
+    assert run(*arguments, "nonsense").status == 1
+    assert not home.exists()
+    apart.write_text(bytes(range(32)).hex())
+    apart.chmod(0o600)
+    assert run(*arguments, "a@b.example").status == 0
+    assert apart.read_text() == bytes(range(32)).hex()
+    assert not (home / "master.key").exists()
+    assert run(*arguments, "a@b.example").status == 1
+    assert run("--master-key", str(apart), "user", "list").status == 0
