@@ -52,6 +52,7 @@ class Connection(ForwardsNothing):
         self._ssh: asyncssh.SSHServerConnection | None = None
         self._address = ""
         self._place: object = None
+        self._waiting: tuple[int, object] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._first_deadline = 0.0
         self._busy = False
@@ -365,6 +366,9 @@ class Connection(ForwardsNothing):
     def _leave_lobby(self) -> None:
         self._house.lobby.leave(self._place)
         self._place = None
+        if self._waiting is not None:
+            self._house.anteroom.leave(*self._waiting)
+            self._waiting = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -373,6 +377,8 @@ class Connection(ForwardsNothing):
         if self._place is None:
             return
         self._leave_lobby()
+        if (user_id := self._conversation.user_id) is not None:
+            self._waiting = (user_id, self._house.anteroom.enter(user_id, self._make_room))
         seconds = self._limits.second_factor_seconds
         self._deadline = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
 

@@ -10,7 +10,7 @@ from data.rules.misuse import Misuse
 from sshserver import crash
 from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
 from sshserver.gate import Gate
-from sshserver.limits import Limits, Lobby, Tally
+from sshserver.limits import Anteroom, Limits, Lobby, Tally
 from sshserver.listening import Pace
 from sshserver.session import AppFactory
 from sshserver.telemetry import Telemetry
@@ -32,6 +32,7 @@ class House:
     """Where the workers of a node share their counts, and which of them this is."""
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
     lobby: Lobby = field(init=False)
+    anteroom: Anteroom = field(init=False)
     sessions: Tally = field(init=False)
     _pace: Pace = field(init=False)
     judgements: Tally = field(init=False)
@@ -46,6 +47,7 @@ class House:
         # A source's connections are spread evenly over the workers of a node.
         workers = self.board[0].workers if self.board else 1
         self._pace = Pace(max(1, self.limits.connections_per_second // workers))
+        self.anteroom = Anteroom(self.limits.code_connections_per_user)
         self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.judgements = Tally(self.limits.judgements_per_source, self._counts(Counted.JUDGEMENTS))
         self.telemetry.metrics.watch(

@@ -38,6 +38,9 @@ class Limits:
     unauthenticated_connections: int = 200
     """Connections in all that have not passed the first factor."""
 
+    code_connections_per_user: int = 50
+    """Connections of one user, on one worker, that have passed the first factor and not the second."""
+
     judgements_per_source: int = 10
     """Passwords of one source judged at a time; a hash costs more than sending one and hanging up."""
     sessions_per_user: int = 20
@@ -132,6 +135,36 @@ class Lobby:
         drop = self._places[place][1]
         self.leave(place)
         drop()
+
+
+class Anteroom:
+    """The connections that have passed the first factor and not the second, by user.
+
+    When a user's is full, the oldest makes room: whoever holds a stolen key and no code can neither
+    fill the server nor keep the user out.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Allow `most` to each user."""
+        self._most = most
+        self._waiting: dict[int, OrderedDict[object, Callable[[], None]]] = {}
+
+    def enter(self, user_id: int, drop: Callable[[], None]) -> object:
+        """Let a connection wait and return its place; `drop` is called when it has to make room."""
+        waiting = self._waiting.setdefault(user_id, OrderedDict())
+        dropped = waiting.popitem(last=False)[1] if len(waiting) >= self._most else None
+        place = object()
+        waiting[place] = drop
+        if dropped is not None:
+            dropped()
+        return place
+
+    def leave(self, user_id: int, place: object) -> None:
+        """Wait no more; a place that was already left is ignored."""
+        waiting = self._waiting.get(user_id, OrderedDict())
+        waiting.pop(place, None)
+        if not waiting:
+            self._waiting.pop(user_id, None)
 
 
 class Tally:

@@ -114,6 +114,22 @@ async def test_ten_seconds_of_sixteen_hundred_connections_a_second_keep_nobody_o
     assert siege.running.server.misuses[Misuse.PACE] >= 10_000
 
 
+async def test_a_stolen_key_without_a_code_fills_no_server_and_keeps_its_owner_in(besiege):
+    async with besiege(Limits(code_connections_per_user=5)) as siege, contextlib.AsyncExitStack() as held:
+        for _ in range(8):
+            client = await held.enter_async_context(raw_client(siege.port))
+            await client.begin()
+            await client.pass_key("mallory", siege.mallory)
+        async with asyncio.timeout(SECONDS):
+            while siege.running.server.connection_count > 5:
+                await asyncio.sleep(0.01)
+        await siege.audits(Misuse.CROWD)
+        async with raw_client(siege.port) as owner:
+            await owner.begin()
+            await owner.sign_in("mallory", siege.mallory, siege.code())
+        await siege.still_serves()
+
+
 class Chatterbox(GreetingApp):
     """Draws something new all the time for Mallory."""
 

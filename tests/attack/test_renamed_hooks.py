@@ -22,7 +22,7 @@ REFUSALS = (ShimError, SelfTestError, AppTestError)
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """A hook that is missing may leave the self-test waiting."""
-    monkeypatch.setattr(selftest, "_SECONDS", 3.0)
+    monkeypatch.setattr(selftest, "_SECONDS", 1.5)
     monkeypatch.setattr(apptest, "_SECONDS", 1.5)
 
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from sshserver.board import Board, Counted, SharedCounts
-from sshserver.limits import Limits, Lobby, Tally
+from sshserver.limits import Anteroom, Limits, Lobby, Tally
 
 
 def crowd(lobby, addresses):
@@ -57,6 +57,25 @@ def test_a_dropped_connection_has_left_when_it_is_told():
     lobby.enter("192.0.2.1", lambda: None)
     assert sizes == [0]
     assert len(lobby) == 1
+
+
+def test_the_oldest_who_waits_for_a_code_makes_room_for_the_same_user_alone():
+    anteroom, dropped = Anteroom(2), []
+    places = [anteroom.enter(1, lambda number=number: dropped.append(number)) for number in range(3)]
+    anteroom.enter(2, lambda: dropped.append("another user"))
+    assert dropped == [0]
+    anteroom.leave(1, places[0])
+    anteroom.leave(1, places[1])
+    anteroom.enter(1, lambda: None)
+    assert dropped == [0]
+
+
+def test_an_anteroom_forgets_who_waits_no_more():
+    anteroom = Anteroom(2)
+    place = anteroom.enter(1, lambda: None)
+    anteroom.leave(1, place)
+    anteroom.leave(1, place)
+    assert anteroom._waiting == {}
 
 
 def test_a_tally_allows_so_many_for_each_and_no_more():
