@@ -3,6 +3,7 @@
 import pytest
 from support.data_world import SECURITY
 from support.tui_app import opened
+from textual.events import Key
 from textual.widgets import RadioButton
 
 from data.rules.facts import Mode
@@ -182,6 +183,17 @@ async def test_applying_without_a_change_asks_for_one(world):
         await person.sees("(•) Optional")
         await person.presses("a")
         await person.sees("Choose another mode first.")
+
+
+async def test_a_mode_that_is_typed_ahead_of_the_screen_is_chosen_and_applied(world):
+    world.mode(Mode.OFF)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        for key in "3pa":
+            person.app.post_message(Key(key, key))
+        await person.sees("Change the mode from off to optional?")
+        await person.presses("y")
+        await person.sees("✓ The mode is now optional.", "( ) Off (•) Optional")
 
 
 @pytest.mark.parametrize(("key", "mode"), [("o", "off"), ("p", "optional"), ("r", "required")])

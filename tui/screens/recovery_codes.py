@@ -30,6 +30,7 @@ class RecoveryCodesScreen(Page[None]):
         Binding("p", "plain", "Plain page"),
         Binding("c", "send", "To the clipboard"),
         Binding("s", "tick", "Saved"),
+        Binding("enter", "go_on", show=False),
     ]
 
     def __init__(
@@ -79,6 +80,11 @@ class RecoveryCodesScreen(Page[None]):
             if action in ("plain", "send", "tick")
             else super().check_action(action, parameters)
         )
+
+    def action_go_on(self) -> None:
+        """Go on by Enter, also when it is typed before the button has the focus."""
+        if not self._codes or self.query_one(Checkbox).value:
+            self.confirm()
 
     def action_tick(self) -> None:
         """Tick or untick the box."""

@@ -52,6 +52,7 @@ class SecurityScreen(MainScreen):
         super().__init__()
         self._view: PolicyView | None = None
         self._preview: ModePreview | None = None
+        self._chosen: Mode | None = None
 
     def body(self) -> Iterator[Widget]:
         """Yield the parts; what they show is read after the first frame."""
@@ -84,6 +85,7 @@ class SecurityScreen(MainScreen):
         standing_out = await self.app.inquire(protection.show_standing_out)
         if view is None or standing_out is None:
             return
+        ahead = self._chosen if self._view is None else None
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
         self._show_padlock(view)
@@ -98,18 +100,21 @@ class SecurityScreen(MainScreen):
         self._show_methods(view.policy.methods)
         self.query_one("#standing-out", Static).update(consequences.stands_out_most(standing_out))
         # Choosing starts another reading in the place of this one, if it changes the choice.
-        self.action_choose(view.policy.mode.value)
+        chosen = ahead or view.policy.mode
+        self.action_choose(chosen.value)
         counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
         self.query_one("#people", Static).update(
             f"People: {' · '.join(counts)}\n"
             f"One policy for all of {view.account}: it reaches {counted(view.practices, 'practice')}."
         )
-        await self._show_preview(view.policy.mode)
+        await self._show_preview(chosen)
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:
-        """Show whom the chosen mode would affect."""
-        show = partial(self._show_preview, Mode(event.pressed.name or ""))
-        in_background(self, show, "reading", latest_only=True)
+        """Show whom the chosen mode would affect; while the policy is being read, that shows it."""
+        self._chosen = Mode(event.pressed.name or "")
+        if self._view is not None:
+            show = partial(self._show_preview, self._chosen)
+            in_background(self, show, "reading", latest_only=True)
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
         """Switch a method, once that is confirmed."""
@@ -190,7 +195,10 @@ class SecurityScreen(MainScreen):
         padlock.update(Text("\n".join(f"{lock}  {said}" for lock, said in zip(_PADLOCK, words, strict=True))))
 
     def action_choose(self, mode: str) -> None:
-        """Choose a mode by its key."""
+        """Choose a mode by its key; one that is typed ahead is chosen once the policy is read."""
+        self._chosen = Mode(mode)
+        if self._view is None:
+            return
         for button in self.query(RadioButton):
             if button.name == mode:
                 button.value = True
@@ -224,7 +232,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_apply(self) -> None:
         """Change the mode, once it is confirmed."""
-        preview = self._preview
+        preview = await self._preview_of_chosen()
         if preview is None or preview.before is preview.after:
             self.app.say("Choose another mode first.")
             return
@@ -233,6 +241,14 @@ class SecurityScreen(MainScreen):
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
             await self.app.perform(account.set_mode, preview.after, seen=preview.before)
         await self.read()
+
+    async def _preview_of_chosen(self) -> ModePreview | None:
+        """Return the preview that is shown, or read it where it has not come yet: people type ahead."""
+        if self._view is None:
+            await self.read()
+        if self._chosen is None or (self._preview and self._preview.after is self._chosen):
+            return self._preview
+        return await self.app.inquire(account.preview_mode, self._chosen)
 
     async def _make_permanent(self, preview: ModePreview) -> None:
         """Show the checklist and take the typed name of the account."""
