@@ -1,0 +1,99 @@
+"""A user's second factor on the command line: required, disabled, cleared, unlocked, resynced, forgotten."""
+
+import json
+import re
+
+import pytest
+
+from data.rules.facts import Method
+from data.rules.policy import ATTEMPTS
+from data.storage import models
+
+SECRET_FILE = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n" TOTP_AUTH\n12345678\n87654321\n'
+
+
+@pytest.fixture
+def ben(clinic, tmp_path) -> str:
+    """A user whose authenticator app and two scratch codes were taken over."""
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    file = tmp_path / ".google_authenticator"
+    file.write_text(SECRET_FILE)
+    assert clinic("user", "import", "--google-authenticator", f"ben={file}").status == 0
+    return "ben"
+
+
+def shown(clinic, name: str = "ben") -> dict[str, object]:
+    return json.loads(clinic("user", "show", name, "--json").out)
+
+
+def change(name: str, **columns: object) -> None:
+    """Put what sign-ins would lead to straight into the row."""
+    models.database.connect(reuse_if_open=True)
+    models.User.update(columns).where(models.User.name == name).execute()
+    models.database.close()
+
+
+def test_it_is_required_cleared_and_disabled(clinic, ben):
+    assert clinic("user", "require", ben).status == 0
+    assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Enabled")
+    cleared = clinic("user", "clear-2fa", ben)
+    assert (cleared.status, "one-time password" in cleared.err) == (0, True)
+    assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Pending setup on next login")
+    assert clinic("user", "disable-2fa", ben).status == 0
+    assert (shown(clinic)["required"], shown(clinic)["status"]) == (False, "No")
+    assert clinic("user", "require", ben, "--no").status == 1
+
+
+def test_while_the_mode_is_off_it_is_not_available_and_rests(clinic, ben):
+    assert clinic("policy", "set", "--mode", "off", "--yes").status == 0
+    assert shown(clinic)["status"] == "Not available"
+    assert re.search(r"^2FA +Not available$", clinic("user", "show", ben).out, re.MULTILINE)
+    assert clinic("user", "list").out.count("Not available") == 2
+    assert clinic("policy", "set", "--mode", "required", "--yes").status == 0
+    assert (shown(clinic)["status"], shown(clinic, "anna")["status"]) == (
+        "Enabled",
+        "Pending setup on next login",
+    )
+
+
+def test_a_locked_user_is_explained_and_unlocked_with_a_reason_that_is_kept(clinic, ben):
+    change(ben, locked_at=models.User.created_at, attempts_left=0)
+    assert shown(clinic)["status"] == "Locked"
+    assert "stops  Locked after seven wrong codes" in clinic("user", "explain", ben).out
+    unlocked = clinic("user", "unlock", ben, "--reason", "typed the old phone's codes")
+    assert unlocked.status == 0
+    assert shown(clinic)["attempts_left"] == ATTEMPTS
+    assert "typed the old phone's codes" in clinic("audit", "list", "--user", ben).out
+
+
+def test_a_resync_is_offered_and_explained(clinic, ben):
+    assert clinic("user", "resync", ben).status == 0
+    assert shown(clinic)["resync_until"] is not None
+    assert "A resync is offered until" in clinic("user", "explain", ben).out
+
+
+def test_remembered_addresses_are_shown_and_forgotten(clinic, ben):
+    clinic("policy", "set", "--remember-days", "2")
+    models.database.connect(reuse_if_open=True)
+    user = models.User.get(models.User.name == ben)
+    models.RememberedAddress.create(
+        user=user.id,
+        address="192.0.2.7",
+        credential=f"password:{user.credential}",
+        accepted_at=user.created_at,
+        until=user.created_at.replace(year=user.created_at.year + 1),
+    )
+    models.database.close()
+    assert [row["address"] for row in shown(clinic)["remembered"]] == ["192.0.2.7"]
+    assert "192.0.2.7" in clinic("user", "show", ben).out
+    assert clinic("user", "forget", ben).status == 0
+    assert shown(clinic)["remembered"] == []
+
+
+def test_whoever_a_switched_off_method_leaves_behind_is_named_and_pending(clinic, ben, home):
+    (home / "twofold.toml").write_text('[smtp]\nhost = "127.0.0.1"\nfrom = "t@clinic.example"\n')
+    assert clinic("policy", "set", "--methods", "email", "--yes").status == 0
+    assert shown(clinic)["status"] == "Pending setup on next login"
+    assert "2 recovery codes left, of which one is asked first." in clinic("user", "explain", ben).out
+    assert clinic("policy", "set", "--methods", f"{Method.APP.value},email", "--yes").status == 0
+    assert shown(clinic)["status"] == "Enabled"
