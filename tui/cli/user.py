@@ -280,7 +280,7 @@ def clear_two_factor(home: Home, name: str) -> None:
         say(here.store.run_now(two_factor.clear_two_factor, here.operator, name))
     click.echo(
         "Whoever knows their password could set it up first; a new one-time password prevents that: "
-        "twofold user password NAME",
+        f"{home.command(f'user password {name}')}",
         err=True,
     )
 
