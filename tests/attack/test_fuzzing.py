@@ -113,6 +113,8 @@ class Talk(RuleBasedStateMachine):
     @precondition(lambda self: self.talk.offers_key)
     @rule(result=FIRST)
     def prove_a_key(self, result: Any) -> None:
+        self.talk.open_request()
+        self.pending = None
         self.talk.take_key(result)
         self.admitted |= isinstance(result, Admitted)
 
