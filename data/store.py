@@ -24,7 +24,7 @@ from data.rules.sending import PER_DAY
 from data.storage import models
 from data.storage.database import Database
 from data.storage.hashing import RECOVERY_COST, HashCost, Hasher
-from data.storage.vault import Vault
+from data.storage.vault import UnknownKeyError, Vault
 from data.storage.verdict import Verdict
 
 P = ParamSpec("P")
@@ -45,6 +45,16 @@ class StoreUnavailableError(Exception):
         message: str = "The database is not available right now. Nothing was changed; try again shortly.",
     ) -> None:
         super().__init__(message)
+
+
+class OtherKeyError(StoreUnavailableError):
+    """The database was sealed under another master key meanwhile; nothing of the operation was kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The master key was rotated elsewhere, and is not here yet. Nothing was changed; the operator "
+            "copies master.key from the node where it was rotated."
+        )
 
 
 class OutcomeUnknownError(StoreUnavailableError):
@@ -198,6 +208,8 @@ class Store:
                 with self._database.atomic(kind):
                     result = operation(Tx(self.services.clock(), self.services), *args, **kwargs)
                     committing = True
+            except UnknownKeyError:
+                raise OtherKeyError from None
             except (DatabaseError, InterfaceError) as error:
                 verdict = self._database.verdict(error, committing=committing)
             else:

@@ -114,12 +114,6 @@ class InstallRefusedError(Exception):
     """The first administrator was refused; the whole installation is rolled back."""
 
 
-def key_matches(tx: Tx) -> bool:
-    """Whether the master key is the one that this database's secrets are sealed under."""
-    row = models.Installation.select().first()
-    return row is not None and row.key_check == tx.services.vault.check_value
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Whether a database is in use: it may have been moved, be a backup, or a copy that is not finished."""

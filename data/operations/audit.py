@@ -1,12 +1,12 @@
 """The audit log: written inside the transaction of the act it records, read in pages."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from data.operations import notices
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor, Operator, authorise, resolve
 from data.operations.audit_chain import Columns, append
 from data.operations.results import Refused
 from data.rules.events import Event, sentence
@@ -57,6 +57,14 @@ def record(tx: Tx, acting: Acting, event: Event, user: str | None = None, **deta
         address=acting.address,
         **detail,
     )
+
+
+def record_everywhere(tx: Tx, operator: Operator, event: Event, **detail: object) -> None:
+    """Write what the operator did to the whole installation, for every account to see."""
+    for account in models.Account.select(models.Account.name).order_by(models.Account.id):
+        acting = resolve(tx, replace(operator, account=account.name))
+        if isinstance(acting, Acting):
+            record(tx, acting, event, None, **detail)
 
 
 def write(

@@ -22,6 +22,7 @@ from data.operations.audit_verification import (
     sealed_cuts,
 )
 from data.operations.results import Denied, Done, Refused
+from data.operations.sealing import seal_at
 from data.rules.chain import Head
 from data.rules.events import Event
 from data.storage import models
@@ -68,14 +69,11 @@ def cut(tx: Tx, actor: Actor, stretches: Sequence[Stretch], before: datetime) ->
         if last_cut(tx, stretch.end.chain) != stretch.begin:
             return _CHANGED_MEANWHILE
     count = sum(stretch.rows for stretch in stretches)
-    for account in models.Account.select().order_by(models.Account.id):
-        acting = resolve(tx, replace(actor, account=account.name))
-        if isinstance(acting, Acting):
-            audit.record(tx, acting, Event.LOG_ARCHIVED, count=count, before=before.date().isoformat())
+    audit.record_everywhere(tx, actor, Event.LOG_ARCHIVED, count=count, before=before.date().isoformat())
     table = models.AuditEntry
     for stretch in stretches:
         end = stretch.end
-        seal = tx.services.vault.seal_at(cut_place(end), b"")
+        seal = seal_at(tx, cut_place(end), b"")
         models.AuditCut.insert(chain=end.chain, seq=end.seq, mac=end.mac, made_at=tx.now, seal=seal).execute()
         table.delete().where((table.chain == end.chain) & (table.seq <= end.seq)).execute()
     return Done(f"{count} row{'' if count == 1 else 's'} moved to the archive.")

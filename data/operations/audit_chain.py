@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from data.operations.actors import Actor, Operator, authorise
 from data.operations.results import Denied, Refused, SessionOver
+from data.operations.sealing import seal_at
 from data.rules.chain import KEY_BYTES, START, Head, next_head
 from data.rules.permissions import Action
 from data.storage import models
@@ -120,7 +121,7 @@ def _open_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
 
 def _begin_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
     key = secrets.token_bytes(KEY_BYTES)
-    sealed = tx.services.vault.seal_at(key_place(name, 0, 0, START), key)
+    sealed = seal_at(tx, key_place(name, 0, 0, START), key)
     models.AuditChain.insert(name=name, seq=0, mac=START, epoch=0).execute()
     models.AuditChainKey.insert(
         chain=name, epoch=0, after_seq=0, after_mac=START, sealed_key=sealed

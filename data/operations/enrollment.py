@@ -9,6 +9,7 @@ from data.operations.actors import ActingUser, Actor, factor_of, methods_of, own
 from data.operations.codes import codes_left
 from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.sealing import seal_factor
 from data.operations.sending import CodeToSend, NotSent
 from data.rules import recovery, totp
 from data.rules.events import Event
@@ -436,7 +437,7 @@ def _store_app(tx: Tx, user_id: int, secret: str, step: int) -> None:
         last_offset=step - totp.step_at(tx.now),
         confirmed_at=tx.now,
     ).execute()
-    sealed = tx.services.vault.seal(totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
+    sealed = seal_factor(tx, totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
     models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()
 
 

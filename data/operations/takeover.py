@@ -7,6 +7,7 @@ from data.operations import audit, codes
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.people import find_user
 from data.operations.results import Denied, Done, Refused
+from data.operations.sealing import seal_factor
 from data.rules import totp
 from data.rules.events import Event
 from data.rules.google_authenticator import AuthenticatorFile
@@ -86,7 +87,7 @@ def _give(tx: Tx, acting: Acting, user: models.User, file: AuthenticatorFile) ->
     factor_id = models.Factor.insert(
         user=user.id, kind="app", sealed_secret=b"", last_step=last_step, confirmed_at=tx.now
     ).execute()
-    sealed = tx.services.vault.seal(file.secret, user_id=user.id, factor_id=factor_id)
+    sealed = seal_factor(tx, file.secret, user_id=user.id, factor_id=factor_id)
     models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()
     models.RecoveryCode.delete().where(models.RecoveryCode.user == user.id).execute()
     for number, code in enumerate(file.scratch_codes):

@@ -57,6 +57,8 @@ class Event(StrEnum):
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
     LOG_ARCHIVED = "audit.archived"
+    KEY_ROTATION_BEGUN = "master_key.rotation_begun"
+    KEY_ROTATED = "master_key.rotated"
     NOTICE_ABANDONED = "notice.abandoned"
     MISUSED = "connection.misused"
     MESSAGE_RECEIVED = "message.received"
@@ -113,6 +115,8 @@ _SENTENCES: dict[Event, str] = {
     Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
+    Event.KEY_ROTATION_BEGUN: "Rotation of the master key begun",
+    Event.KEY_ROTATED: "Master key rotated: {count} secrets sealed anew",
     Event.LOG_ARCHIVED: "Audit log of before {before} archived: {count} rows",
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
     Event.MISUSED: "Refused: {what}",

@@ -13,13 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.storage.vault import KEY_BYTES, Vault
+from data.storage.vault import KEY_BYTES, Ring, Vault
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
 _EVERYBODY = 0o007
 _NODE_BYTES = 8
+_MOST_KEYS = 2
+"""Master keys that are good at a time: two while they are rotated."""
 
 
 class HomeError(Exception):
@@ -128,17 +130,20 @@ class Home:
         Raises:
             HomeError: when another server serves this home, or it cannot be named.
         """
-        held = os.open(self.path, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise HomeError(
-                    f"Another server serves {self.path} already. Stop it first, or name another home."
-                ) from None
+        busy = f"Another server serves {self.path} already. Stop it first, or name another home."
+        with _held(self.path, busy):
             yield self._node_name()
-        finally:
-            os.close(held)
+
+    @contextmanager
+    def rotating(self) -> Iterator[None]:
+        """Hold the master key for whoever rotates it.
+
+        Raises:
+            HomeError: when someone rotates it already.
+        """
+        # Of the files of a home, this one is never replaced by another of its name.
+        with _held(self.host_key, f"Someone rotates {self.master_key} already. Wait until that is done."):
+            yield
 
     def _node_name(self) -> str:
         """Read the node's name; it is made up at the first time."""
@@ -154,17 +159,51 @@ class Home:
         return name
 
     def open_vault(self) -> Vault:
-        """Read the master key.
+        """Read the master keys; the vault reads them again when the database is sealed under another.
 
         Raises:
-            HomeError: when it is unreadable or damaged; the message shows nothing of it.
+            HomeError: when they are unreadable or damaged; the message shows nothing of them.
+        """
+        return Vault(*self.read_ring(), reread=self._ring_now)
+
+    def read_ring(self) -> Ring:
+        """Read the master keys, oldest first: one, or two while they are rotated.
+
+        Raises:
+            HomeError: when they are unreadable or damaged; the message shows nothing of them.
         """
         try:
-            return Vault(bytes.fromhex(self.master_key.read_text("ascii").strip()))
+            ring = tuple(bytes.fromhex(line) for line in self.master_key.read_text("ascii").split())
         except (OSError, ValueError):
+            ring = ()
+        if not 1 <= len(ring) <= _MOST_KEYS or any(len(key) != KEY_BYTES for key in ring):
             raise HomeError(
                 f"The master key {self.master_key} is damaged. Restore it from a backup of this home."
+            )
+        return ring
+
+    def write_ring(self, ring: Ring) -> None:
+        """Replace the master keys: at every moment the file holds the old ones or the new ones, whole.
+
+        Raises:
+            HomeError: when they cannot be written; the old ones stay.
+        """
+        draft = self.master_key.with_name(f"{self.master_key.name}.new")
+        try:
+            draft.unlink(missing_ok=True)
+            _write_new(draft, b"".join(key.hex().encode() + b"\n" for key in ring))
+            draft.replace(self.master_key)
+            _sync_directory(self.master_key.parent)
+        except OSError as error:
+            raise HomeError(
+                f"The master key {self.master_key} cannot be written: {error.strerror}."
             ) from None
+
+    def _ring_now(self) -> Ring:
+        try:
+            return self.read_ring()
+        except HomeError:
+            return ()
 
     def read_host_key(self) -> bytes:
         """Read the SSH server's private key.
@@ -205,6 +244,29 @@ class Home:
 
 def _missing(meaning: str, file: Path) -> HomeError:
     return HomeError(f"The {meaning} {file} is missing. Restore it from a backup of this home.")
+
+
+@contextmanager
+def _held(path: Path, busy: str) -> Iterator[None]:
+    """Hold a file or directory; the lock ends with the process, however that ends."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise HomeError(busy) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make sure that what was renamed in a directory is on the disk so."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _is_open(path: Path) -> bool:

@@ -67,10 +67,14 @@ class Installation(_Table):
 
     `moved_to` says where an installation was moved to that serves no more; `arriving` marks a copy that
     is not finished, and `backup_at` one that was taken as a backup.
+    While the key is rotated, `former_key_check` names the one that some values are still sealed under.
+    Once it was rotated, the keys of digests are kept here, so that they outlive the first master key.
     """
 
     id = AutoField()
     key_check = CharField(max_length=32)
+    former_key_check = CharField(max_length=32, null=True)
+    sealed_digest_keys = BlobField(null=True)
     created_at = moment_field()
     moved_to = CharField(max_length=500, null=True)
     moved_at = optional_moment_field()

@@ -17,6 +17,8 @@ _UNNAMED = b"\x01"
 _NAMED = b"\x02"
 """Begins a sealed value that names its key."""
 
+_DIGEST_LABELS = (b"twofold first-factor buckets", b"twofold sent codes")
+
 Ring = tuple[bytes, ...]
 """The master keys that are good, oldest first: one, or two while they are being rotated."""
 
@@ -40,25 +42,31 @@ class _MasterKey:
 class Vault:
     """Seals and opens secrets; each is bound to its owner and its place by the associated data.
 
-    `reread` fetches the ring anew when a value names a key that is not in it: the ring of a process
-    that runs follows a rotation.
+    `reread` fetches the ring anew when a value names a key that is not in it, or nothing when it cannot
+    be read: so a process that runs follows a rotation.
     """
 
     def __init__(self, *ring: bytes, reread: Callable[[], Ring] | None = None) -> None:
         self._keys = _keys_of(ring)
         self._reread = reread
-        oldest = self._keys[0].raw
-        self._bucket_key = hmac.digest(oldest, b"twofold first-factor buckets", sha256)
-        self._code_key = hmac.digest(oldest, b"twofold sent codes", sha256)
+        self.use_digest_keys(self.digest_keys_of(self._keys[0].check))
 
     @property
     def check_value(self) -> str:
         """What the newest key is known by; it gives nothing of the key away."""
         return self._keys[-1].check
 
-    def seal(self, secret: bytes, *, user_id: int, factor_id: int) -> bytes:
-        """Encrypt a secret for one factor of one user."""
-        return self.seal_at(_place(user_id, factor_id), secret)
+    def holds(self, check: str) -> bool:
+        """Whether the key of this check value is in the ring, as it was read or as it is now."""
+        try:
+            self._key(lambda key: key.check == check)
+        except UnknownKeyError:
+            return False
+        return True
+
+    def seal(self, secret: bytes, *, user_id: int, factor_id: int, under: str | None = None) -> bytes:
+        """Encrypt a secret for one factor of one user, under the key of this check value."""
+        return self.seal_at(_place(user_id, factor_id), secret, under)
 
     def open(self, sealed: bytes, *, user_id: int, factor_id: int) -> bytes:
         """Decrypt a factor's secret.
@@ -68,9 +76,13 @@ class Vault:
         """
         return self.open_at(_place(user_id, factor_id), sealed)
 
-    def seal_at(self, place: str, secret: bytes) -> bytes:
-        """Encrypt a secret for the one place where it is kept."""
-        key = self._keys[-1]
+    def seal_at(self, place: str, secret: bytes, under: str | None = None) -> bytes:
+        """Encrypt a secret for the one place where it is kept.
+
+        Raises:
+            UnknownKeyError: when the key to seal it under is not in the ring.
+        """
+        key = self._keys[-1] if under is None else self._key(lambda key: key.check == under)
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return _NAMED + key.id + nonce + key.cipher.encrypt(nonce, secret, _binding(place))
 
@@ -83,7 +95,8 @@ class Vault:
         """
         form, named = sealed[:1], sealed[1:]
         if form == _NAMED:
-            return _opened(self._key(named[:_ID_BYTES]), place, named[_ID_BYTES:])
+            key = self._key(lambda key: key.id == named[:_ID_BYTES])
+            return _opened(key, place, named[_ID_BYTES:])
         if form != _UNNAMED:
             raise SealBrokenError("unknown seal version")
         for key in self._keys[:-1]:
@@ -111,18 +124,34 @@ class Vault:
         digest = hmac.digest(self._bucket_key, username.encode("utf-8", "replace"), sha256)
         return int.from_bytes(digest[:2]) % 4096
 
-    def _key(self, wanted: bytes) -> _MasterKey:
-        """Find a key by its id, in the ring as it was read or as it is now."""
-        if (found := self._find(wanted)) is not None:
-            return found
-        if self._reread is not None:
-            self._keys = _keys_of(self._reread())
-            if (found := self._find(wanted)) is not None:
-                return found
-        raise UnknownKeyError("sealed under a master key that is not here")
+    def is_under(self, sealed: bytes, check: str) -> bool:
+        """Whether a value names the key of this check value as the one that it is sealed under."""
+        key = self._key(lambda key: key.check == check)
+        return sealed.startswith(_NAMED + key.id)
 
-    def _find(self, wanted: bytes) -> _MasterKey | None:
-        return next((key for key in self._keys if key.id == wanted), None)
+    def digest_keys_of(self, check: str) -> bytes:
+        """Return the keys of digests that an installation has from its first master key."""
+        raw = self._key(lambda key: key.check == check).raw
+        return b"".join(hmac.digest(raw, label, sha256) for label in _DIGEST_LABELS)
+
+    def use_digest_keys(self, keys: bytes) -> None:
+        """Hash with these from now on: they stay the same whatever the master key is."""
+        self._bucket_key, self._code_key = keys[:KEY_BYTES], keys[KEY_BYTES:]
+
+    def _key(self, wanted: Callable[[_MasterKey], bool]) -> _MasterKey:
+        """Find a key in the ring, as it was read or as it is now."""
+        found = next(filter(wanted, self._keys), None)
+        if found is None and self._reread is not None and (ring := self._reread()):
+            self._keys = _keys_of(ring)
+            found = next(filter(wanted, self._keys), None)
+        if found is None:
+            raise UnknownKeyError("sealed under a master key that is not here")
+        return found
+
+
+def check_value_of(key: bytes) -> str:
+    """What a master key is known by; it gives nothing of the key away."""
+    return hmac.digest(key, b"twofold key check", sha256)[:16].hex()
 
 
 def _keys_of(ring: Ring) -> tuple[_MasterKey, ...]:
@@ -132,7 +161,7 @@ def _keys_of(ring: Ring) -> tuple[_MasterKey, ...]:
         _MasterKey(
             key,
             hmac.digest(key, b"twofold key id", sha256)[:_ID_BYTES],
-            hmac.digest(key, b"twofold key check", sha256)[:16].hex(),
+            check_value_of(key),
             AESGCM(key),
         )
         for key in ring

@@ -25,6 +25,7 @@ from data.operations import (
     exporting,
     granting,
     importing,
+    master_key,
     messages,
     people,
     permanence,
@@ -121,6 +122,12 @@ OPERATIONS = {
     "verify_archived": lambda world, me: world.run(
         audit_archive.verify_archived, me, *stretch_and_start(world), ()
     ),
+    "begin_rotation": lambda world, me: world.run(
+        master_key.begin_rotation, me, world.services.vault.check_value, "new"
+    ),
+    "count_sealed": lambda world, me: world.run(master_key.count_sealed, me),
+    "reseal_batch": lambda world, me: world.run(master_key.reseal_batch, me, 0),
+    "finish_rotation": lambda world, me: world.run(master_key.finish_rotation, me, 0),
     "check_people": lambda world, me: world.run(importing.check_people, me, ()),
     "check_all": lambda world, me: importing.check_all(world.store, me, (ONE_MORE,), lambda _more: None),
     "import_people": lambda world, me: importing.import_people(world.store, me, (ONE_MORE,), lambda _: None),

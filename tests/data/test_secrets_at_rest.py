@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.data_world import CHEAP, PASSWORD, START, Clock, services
 
-from data.operations import account
+from data.operations import master_key
 from data.storage import models
 from data.storage.hashing import Hasher
 from data.storage.vault import SealBrokenError, Vault
@@ -84,8 +84,8 @@ def test_a_secret_moved_to_another_user_opens_nothing(world):
 
 
 def test_an_installation_knows_its_master_key(world):
-    assert world.run(account.key_matches)
-    assert not account.key_matches(Tx(START, services(Clock(), OTHER_KEY)))
+    assert world.run(master_key.fits)
+    assert not master_key.fits(Tx(START, services(Clock(), OTHER_KEY)))
 
 
 def test_services_and_attempts_show_no_key():

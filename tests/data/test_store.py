@@ -9,7 +9,7 @@ import pytest
 from peewee import fn
 from support.data_world import World
 
-from data.operations.account import key_matches
+from data.operations.master_key import fits
 from data.rules.names import storable
 from data.storage import database, models
 from data.storage.database import Database, SchemaState, create_database, migrate, open_database, schema_state
@@ -133,8 +133,8 @@ def test_what_another_store_closed_is_opened_again(tmp_path, server):
 async def test_threads_leave_no_connection_behind(tmp_path, postgresql):
     world = World(tmp_path, postgresql)
     name = world.database.database
-    await asyncio.gather(*(world.store.run(key_matches) for _ in range(20)))
-    await world.store.read(key_matches)
+    await asyncio.gather(*(world.store.run(fits) for _ in range(20)))
+    await world.store.read(fits)
     mine = f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'twofold'"
     assert postgresql.execute("postgres", mine)
     world.close()

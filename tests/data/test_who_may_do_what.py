@@ -1,10 +1,11 @@
 """Every act on others against every role: who may, who may not, and that a denial changes nothing."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
 
 import pytest
-from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
+from support.data_world import MASTER_KEY, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
 from data.operations import (
     account,
@@ -20,6 +21,7 @@ from data.operations import (
     exporting,
     granting,
     importing,
+    master_key,
     people,
     permanence,
     practices,
@@ -34,6 +36,7 @@ from data.operations.results import Denied, Done, SessionOver
 from data.rules.facts import Method, Mode, Role
 from data.rules.google_authenticator import AuthenticatorFile
 from data.storage import models
+from data.storage.vault import Vault, check_value_of
 
 AUTHENTICATOR = AuthenticatorFile(bytes(20), (), -1)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -57,6 +60,13 @@ def named(who: frozenset[Role] | str) -> str:
 
 def roles(*held: Role) -> frozenset[Role]:
     return frozenset(held)
+
+
+def rotate(world: World, me: Actor):
+    new = bytes(32)
+    world.store.services = replace(world.services, vault=Vault(MASTER_KEY, new))
+    former, check = check_value_of(MASTER_KEY), check_value_of(new)
+    return world.run(master_key.begin_rotation, me, former, check)
 
 
 def import_nobody(world: World, me: Actor):
@@ -104,6 +114,7 @@ ACTS = {
         set(),
         lambda world, me: world.run(audit_archive.plan_archive, me, world.clock.now + timedelta(1)),
     ),
+    "rotate the master key": (set(), rotate),
     "check an import": ({SYSTEM}, lambda world, me: world.run(importing.check_people, me, ())),
     "stage an import": ({SYSTEM}, import_nobody),
     "take over a file": (

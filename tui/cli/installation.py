@@ -19,8 +19,9 @@ from peewee import DatabaseError, InterfaceError, OperationalError
 from data.delivery.carriers import Carriers
 from data.delivery.notices import send_own
 from data.operations import outbox
-from data.operations.account import key_matches, standing
+from data.operations.account import standing
 from data.operations.actors import Operator
+from data.operations.master_key import fits
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.rules.text import safe
 from data.storage.database import Database, Place, SchemaState, is_ours, open_database, schema_state
@@ -146,7 +147,7 @@ def opened(home: Home, chain: str = _CHAIN) -> Iterator[Opened]:
     database = _checked_database(home, place)
     store = Store(database, services(home, settings, chain))
     try:
-        if not store.run_now(key_matches):
+        if not store.run_now(fits):
             raise WrongKeyError(home, place)
         yield Opened(home, settings, place, database, store)
     finally:

@@ -35,6 +35,7 @@ _COMMANDS = {
     "practice": "tui.cli.practice",
     "policy": "tui.cli.policy",
     "audit": "tui.cli.audit",
+    "key": "tui.cli.key",
     "session": "tui.cli.session",
     "clock": "tui.cli.clock",
     "database": "tui.cli.database",

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from asyncssh.public_key import SSHKey
 
-from data.operations import account, audit_chain
+from data.operations import account, audit_chain, master_key
 from data.operations.actors import Operator
 from data.operations.directory import NewUser
 from data.operations.results import Denied
@@ -170,7 +170,7 @@ def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
     applied = migrate(database)
     models.database.initialize(database)
     tx = Tx(system_clock(), services(home, settings_file.load(home.settings)))
-    if not account.key_matches(tx):
+    if not master_key.fits(tx):
         raise WrongKeyError(home, place)
     if _CHAINING in applied:
         audit_chain.adopt_older(tx)

@@ -6,12 +6,15 @@ import click
 
 from tui.cli.main import cli
 
-OF_THE_INSTALLATION = {"init", "serve", "hostkey", "upgrade", "account", "sms", "doctor"}
+OF_THE_INSTALLATION = {
+    *("init", "serve", "hostkey", "upgrade", "account", "sms", "doctor", "key"),
+    *("backup", "restore", "print-unit", "print-containerfile"),
+}
 """What knows no account, or all of them: a gateway hands over the messages of every account."""
 
 
-CHAINS = {("audit", "head"), ("audit", "verify"), ("audit", "archive")}
-"""The chains of the audit log are of the whole installation, too."""
+CHAINS = {("audit", "head"), ("audit", "verify"), ("audit", "archive"), ("database", "copy")}
+"""What is of the whole installation in groups that otherwise act in an account."""
 
 
 def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -1,0 +1,20 @@
+"""Sealing under the master key that the database is sealed under now, whatever other keys are here."""
+
+from data.storage import models
+from data.store import Tx
+
+
+def present_key() -> str | None:
+    """Name the key that values are sealed under now, by its check value; None before there is one."""
+    row = models.Installation.select(models.Installation.key_check).first()
+    return row.key_check if row else None
+
+
+def seal_factor(tx: Tx, secret: bytes, *, user_id: int, factor_id: int) -> bytes:
+    """Seal the secret of one factor of one user."""
+    return tx.services.vault.seal(secret, user_id=user_id, factor_id=factor_id, under=present_key())
+
+
+def seal_at(tx: Tx, place: str, secret: bytes) -> bytes:
+    """Seal a secret for the one place where it is kept."""
+    return tx.services.vault.seal_at(place, secret, present_key())
