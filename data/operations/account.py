@@ -1,15 +1,15 @@
 """The account: setting an installation up, and its two-factor policy."""
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-from peewee import SQL, fn
 
 from data.operations import audit
 from data.operations.actors import Acting, Actor, Operator, authorise, find_account, resolve, stale
 from data.operations.directory import NewUser, create_user
-from data.operations.people import has_factor, status_column
+from data.operations.finding import UserQuery, count_standings, find_users
+from data.operations.keeping import restate, reword_practice
+from data.operations.people import has_factor
 from data.operations.permanence import items_of
 from data.operations.remembered import shorten
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
@@ -20,6 +20,7 @@ from data.rules.permanence import passes
 from data.rules.permissions import Action, action_to_enter, permits
 from data.rules.policy import may_enter_mode
 from data.rules.remembering import MAX_DAYS, period_in_words
+from data.rules.standing import status_of
 from data.storage import models
 from data.store import Tx
 
@@ -100,7 +101,8 @@ def found_account(
     if find_account(name) is not None:
         return Denied(f"There is an account {name} already. Choose another name.")
     account_id = models.Account.insert(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now).execute()
-    models.Practice.insert(account=account_id, name=practice_name).execute()
+    practice_id = models.Practice.insert(account=account_id, name=practice_name).execute()
+    reword_practice(practice_id, account_id, practice_name)
     within = replace(operator, account=name)
     acting = resolve(tx, within)
     if not isinstance(acting, Acting):
@@ -154,19 +156,13 @@ def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
         return acting
     after = replace(acting.policy, mode=mode)
     people = _count(acting, after)
-    table = models.User
-    pending = (
-        table.select(table.name)
-        .where((table.account == acting.account_id) & (status_column(after) == Status.PENDING.value))
-        .order_by(table.name)
-    )
     mine = acting.facts
     return ModePreview(
         before=acting.policy.mode,
         after=mode,
         ready=people.get(Status.ENABLED, 0),
         pending=people.get(Status.PENDING, 0),
-        pending_names=tuple(row.name for row in pending.limit(NAMED_PEOPLE)),
+        pending_names=_first_names(replace(acting, policy=after), Status.PENDING),
         not_asked=people.get(Status.NO, 0) + people.get(Status.NOT_AVAILABLE, 0),
         you_must_set_up=mine is not None
         and not mine.enrolled
@@ -277,6 +273,7 @@ def set_methods(
         ours & has_factor(frozenset(Method)) & ~has_factor(methods)
     ).execute()
     table.update(lost_factor=False).where(ours & has_factor(methods)).execute()
+    restate(ours)
     audit.record(tx, acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
     return Done(f"The methods are now: {_listed(methods)}.")
 
@@ -331,13 +328,15 @@ def _permanent_refusal(acting: Acting) -> str | None:
 
 def _count(acting: Acting, policy: Policy) -> dict[Status, int]:
     """Count active users by the status they have, or would have, under a policy."""
+    people: Counter[Status] = Counter()
+    for where, count in count_standings(acting.account_id).items():
+        people[status_of(policy.mode, where)] += count
+    del people[Status.DEACTIVATED]
+    return people
+
+
+def _first_names(acting: Acting, status: Status) -> tuple[str, ...]:
+    """Name the first of those who have a status."""
+    found = find_users(acting, UserQuery(status=status, limit=NAMED_PEOPLE))
     table = models.User
-    column = status_column(policy).alias("status")
-    counted = (
-        table.select(column, fn.COUNT(table.id).alias("people"))
-        .where((table.account == acting.account_id) & table.active)
-        .group_by(SQL("status"))
-        .tuples()
-    )
-    rows: Iterable[tuple[str, int]] = counted.iterator()
-    return {Status(name): people for name, people in rows}
+    return tuple(row.name for row in table.select().where(table.id.in_(found.ids)).order_by(table.name))

@@ -8,12 +8,13 @@ from peewee import fn
 from data.operations import clock
 from data.operations.actors import Acting, Operator, policy_of, resolve
 from data.operations.groups import holds, people_in
-from data.operations.people import has_factor, status_column
+from data.operations.people import has_factor
 from data.operations.results import Refused
 from data.rules import checkup
 from data.rules.checkup import AccountFacts, Finding
 from data.rules.events import Event
 from data.rules.facts import ADMIN_ROLES, Method, Role, Status
+from data.rules.standing import standings
 from data.storage import models
 from data.storage.database import Database
 from data.storage.vault import SealBrokenError
@@ -85,7 +86,7 @@ def _facts(tx: Tx, acting: Acting) -> AccountFacts:
     locked, enrolled = table.locked_at.is_null(False), has_factor(policy.methods)
     admins = active.where(holds(*ADMIN_ROLES))
 
-    waits = status_column(policy) == Status.PENDING.value
+    waits = table.standing.in_([standing.value for standing in standings(policy.mode, Status.PENDING)])
     return AccountFacts(
         name=account.name,
         mode=policy.mode,

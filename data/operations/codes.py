@@ -5,6 +5,7 @@ from typing import Literal
 
 from data.operations import audit
 from data.operations.actors import factor_of, policy_of
+from data.operations.keeping import restate
 from data.operations.remembered import forget
 from data.operations.sending import Asker, spend_proof, void_codes
 from data.operations.sessions import end_sessions_of_user
@@ -178,6 +179,7 @@ def count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNo
     if left:
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
+    restate(table.id == user.id)
     forget(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)
     write(tx, Event.LOCKED, user, asker)

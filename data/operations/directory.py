@@ -13,6 +13,7 @@ from data.operations.actors import (
     stale,
 )
 from data.operations.granting import keeps_last_admins, may_grant
+from data.operations.keeping import restate, reword_user
 from data.operations.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
@@ -104,6 +105,8 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     ).execute()
     for role in new.roles:
         models.UserRole.insert(user=user_id, role=role.value).execute()
+    restate(models.User.id == user_id)
+    reword_user(user_id)
     audit.record(
         tx, acting, Event.USER_CREATED, fields["name"], roles=sorted(new.roles), required=new.required
     )
@@ -184,6 +187,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
         end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
         forget(user.id)
     models.User.update(active=active).where(models.User.id == user.id).execute()
+    restate(models.User.id == user.id)
     audit.record(tx, found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
     return Done(f"User {user.name} is {words}.")
 
@@ -238,6 +242,7 @@ def _save(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) ->
     if refusal := _taken(changed):
         return refusal
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
+    reword_user(user.id)
     audit.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
     withdrawn = _withdraw(tx, acting, user, changed)
     if changed.keys() & _DESTINATIONS.keys():
@@ -291,11 +296,13 @@ def _withdraw(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]
         factor.delete_instance()
         audit.record(tx, acting, Event.WITHDRAWN, user.name, method=Method(factor.kind).label)
     forget(user.id)
+    left = methods_of(user)
+    if not left:
+        models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
+    restate(models.User.id == user.id)
     listed = " and ".join(Method(factor.kind).label for factor in gone)
-    if methods_of(user):
-        return f" Codes by {listed} are withdrawn."
-    models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
-    return f" Codes by {listed} are withdrawn; two-factor authentication must be set up again."
+    again = "" if left else "; two-factor authentication must be set up again"
+    return f" Codes by {listed} are withdrawn{again}."
 
 
 def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from data.operations import audit, sending
 from data.operations.actors import ActingUser, Actor, factor_of, methods_of, own, stale
 from data.operations.codes import codes_left
+from data.operations.keeping import restate, reword_user
 from data.operations.remembered import forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.sealing import seal_factor
@@ -296,6 +297,7 @@ def remove_factors(user_id: int, *, lost: bool) -> None:
     models.SentCode.update(void=True).where(models.SentCode.user == user_id).execute()
     if removed or not lost:
         table.update(lost_factor=lost).where(table.id == user_id).execute()
+        restate(table.id == user_id)
     table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
     models.Session.update(code_proven=False).where(models.Session.user == user_id).execute()
 
@@ -393,6 +395,7 @@ def activate(tx: Tx, me: ActingUser, method: Method, destination: str, message: 
     sending.void_codes(me.user.id)
     if method is Method.SMS and me.user.phone != destination:
         models.User.update(phone=destination).where(models.User.id == me.user.id).execute()
+        reword_user(me.user.id)
         audit.record(tx, me.acting, Event.USER_EDITED, me.user.name, fields="phone")
     return Enrolled(
         recovery_codes=_complete(tx, me, method, replaced=replaced),
@@ -409,6 +412,7 @@ def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tupl
     keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
     issued = () if keeps_codes else _issue_recovery_codes(tx, me.user.id)
     models.User.update(lost_factor=False).where(models.User.id == me.user.id).execute()
+    restate(models.User.id == me.user.id)
     table = models.Session
     table.update(fresh_at=None).where(table.user == me.user.id).execute()
     table.update(fresh_at=tx.now, code_proven=True).where(table.id == me.session.id).execute()

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data.operations.actors import Acting, Actor, authorise
-from data.operations.people import roles_by_user, status_column
+from data.operations.people import roles_by_user
 from data.operations.results import Refused
 from data.rules.facts import Role, Status
 from data.rules.permissions import Action
+from data.rules.standing import Standing, status_of
 from data.storage import models
 from data.store import Tx
 
@@ -40,7 +41,7 @@ def export_people(
         return acting
     table = models.User
     rows = list(
-        table.select(table, models.Practice, status_column(acting.policy).alias("status"))
+        table.select(table, models.Practice)
         .join(models.Practice)
         .where((table.account == acting.account_id) & (table.name > after))
         .order_by(table.name)
@@ -56,7 +57,7 @@ def export_people(
             practice=row.practice.name,
             require_2fa=row.required,
             roles=roles.get(row.id, frozenset()),
-            status=Status(row.status),  # type: ignore[attr-defined]  # the alias above
+            status=status_of(acting.policy.mode, Standing(row.standing)),
             active=row.active,
             created_at=row.created_at,
             last_signin_at=row.last_signin_at,

@@ -7,6 +7,7 @@ from data.operations.actors import (
     Acting,
     Actor,
 )
+from data.operations.keeping import restate
 from data.operations.results import Denied, Done, Refused
 from data.operations.sessions import end_sessions_of_user
 from data.operations.subjects import Subject, find_subject
@@ -34,6 +35,7 @@ def set_roles(
     models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
     for role in roles:
         models.UserRole.insert(user=found.user.id, role=role.value).execute()
+    restate(models.User.id == found.user.id)
     if found.roles - roles:
         end_sessions_of_user(tx, found.user.id, _LOST_A_ROLE)
     audit.record(

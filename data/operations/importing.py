@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from peewee import Value
+from peewee import Case, Value
 
 from data.operations import audit
 from data.operations.actors import Acting, Actor, authorise
@@ -17,6 +17,8 @@ from data.rules.events import Event
 from data.rules.people_csv import PersonRow, RowFault
 from data.rules.permissions import Action
 from data.rules.policy import ATTEMPTS
+from data.rules.searching import words
+from data.rules.standing import Standing
 from data.storage import models
 from data.store import Store, Tx
 
@@ -99,6 +101,11 @@ def stage_people(
     staged = [_staged(row, batch, practices) for row in rows]
     for start in range(0, len(staged), 100):
         models.StagedUser.insert_many(staged[start : start + 100]).execute()
+    found = [
+        {"batch": batch, "name": row.name, "word": word.encode()} for row in rows for word in _words(row)
+    ]
+    for start in range(0, len(found), 500):
+        models.StagedWord.insert_many(found[start : start + 500]).execute()
     return Staged(batch)
 
 
@@ -113,7 +120,7 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
     faults = tuple(_taken_meanwhile(batch))
     count = models.StagedUser.select().where(mine).count()
     if not faults:
-        _publish(tx, acting, mine)
+        _publish(tx, acting, batch)
         audit.record(tx, acting, Event.PEOPLE_IMPORTED, count=count)
     models.ImportBatch.delete().where(models.ImportBatch.id == batch).execute()
     if faults:
@@ -124,8 +131,9 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
     )
 
 
-def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
+def _publish(tx: Tx, acting: Acting, batch: int) -> None:
     staged, user = models.StagedUser, models.User
+    mine = staged.batch == batch
     given: dict[str, Any] = {
         "account": Value(acting.account_id),
         "practice": staged.practice,
@@ -134,6 +142,7 @@ def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
         "full_name": staged.full_name,
         "phone": staged.phone,
         "required": staged.required,
+        "standing": Case(None, [(staged.required, Standing.OBLIGED.value)], Standing.FREE.value),
         "attempts_left": Value(ATTEMPTS),
         "created_at": Value(models.microseconds(tx.now)),
     }
@@ -142,6 +151,7 @@ def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
             given[field.name] = Value(field.default)
     rows = staged.select(*given.values()).where(mine).order_by(staged.row)
     user.insert_from(rows, [getattr(user, name) for name in given]).execute()
+    _publish_words(acting, batch)
     made = raw(staged.select(staged.name, staged.required).where(mine).order_by(staged.row))
     details = {answer: json.dumps({"roles": [], "required": answer}) for answer in (False, True)}
     _record(tx, acting, Event.USER_CREATED, ((name, details[bool(required)]) for name, required in made))
@@ -164,6 +174,16 @@ def _publish(tx: Tx, acting: Acting, mine: Any) -> None:
     ).execute()
     added = raw(staged.select(staged.name, staged.fingerprint).where(with_key).order_by(staged.row))
     _record(tx, acting, Event.KEY_ADDED, ((name, json.dumps({"fingerprint": mark})) for name, mark in added))
+
+
+def _publish_words(acting: Acting, batch: int) -> None:
+    staged, user, word = models.StagedWord, models.User, models.UserWord
+    rows = (
+        staged.select(user.id, Value(acting.account_id), staged.word)
+        .join(user, on=(user.name == staged.name))
+        .where(staged.batch == batch)
+    )
+    word.insert_from(rows, [word.user, word.account_id, word.word]).execute()
 
 
 def _record(tx: Tx, acting: Acting, event: Event, rows: Iterable[tuple[str, str]]) -> None:
@@ -237,6 +257,10 @@ def _staged(row: PersonRow, batch: int, practices: dict[str, int]) -> dict[str, 
         "fingerprint": key.fingerprint if key else "",
         "comment": (names.tidy(key.comment) or "")[: names.TEXT_LIMIT] if key else "",
     }
+
+
+def _words(row: PersonRow) -> list[str]:
+    return words(row.name, row.email, row.full_name, phone=row.phone)
 
 
 def _batches(rows: Sequence[PersonRow]) -> Iterable[Sequence[PersonRow]]:

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
-from peewee import Case, fn
+from peewee import fn
 
 from data.operations import audit, codes
 from data.operations.actors import (
@@ -20,46 +19,20 @@ from data.operations.actors import (
     policy_of,
     usable_factors,
 )
+from data.operations.finding import SortKey, UserQuery, find_users
 from data.operations.remembered import Remembered, remembered_of
 from data.operations.results import Denied, Refused
 from data.operations.resync import offered_until
-from data.rules.facts import ADMIN_ROLES, Method, Mode, Policy, Role, Status, UserFacts
-from data.rules.names import fold_username, phone_part, storable
+from data.rules.facts import Method, Mode, Role, Status
+from data.rules.names import fold_username
 from data.rules.permissions import Action
 from data.rules.policy import may_set_up, may_turn_off, status
 from data.rules.sending import masked
+from data.rules.standing import Standing, status_of
 from data.storage import models
 from data.store import Tx
 
-PAGE = 50
-"""Rows that one page of a table holds."""
 RECENT = 8
-_SEARCH_WORDS = 8
-"""Words of a search that are looked for; more would outgrow what a database takes."""
-
-
-class SortKey(StrEnum):
-    """By which column the users table is sorted."""
-
-    NAME = "name"
-    EMAIL = "email"
-    LAST_SIGNIN = "last sign-in"
-
-
-@dataclass(frozen=True, slots=True)
-class UserQuery:
-    """What the users table asks for; `after` is the `cursor` of the last row of the page before.
-
-    `search` looks for its words in names, addresses, phone numbers and practices; `practice` is the
-    name of one, in full.
-    """
-
-    search: str = ""
-    status: Status | None = None
-    sort: SortKey = SortKey.NAME
-    after: tuple[str, int] | None = None
-    limit: int = PAGE
-    practice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +53,16 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """A page of users; `total` counts all that match, `more` says whether a page follows."""
+    """A page of users; `more` says whether a page follows.
+
+    `total` counts all that match; where `uncounted`, there are more than that. A search shows no more
+    than it counts.
+    """
 
     rows: tuple[UserRow, ...]
     total: int
     more: bool
+    uncounted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,25 +132,20 @@ def list_users(tx: Tx, actor: Actor, query: UserQuery) -> UserPage | Refused:
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    matching = _matching(acting, query)
-    total = matching.count()
-    rows = list(_page(matching, query))
-    shown = rows[: query.limit]
-    roles = roles_by_user(row.id for row in shown)
-    practices = {
-        row.id: row.name
-        for row in models.Practice.select().where(models.Practice.account == acting.account_id)
-    }
-    enrolled = _enrolled(acting.policy, (row.id for row in shown))
+    found = find_users(acting, query)
+    users = {row.id: row for row in models.User.select().where(models.User.id.in_(found.ids))}
+    shown = [users[user_id] for user_id in found.ids]
+    roles = roles_by_user(found.ids)
+    practices = _practice_names({row.practice_id for row in shown})
+    mode = acting.policy.mode
     return UserPage(
         tuple(
-            _row(
-                row, acting.policy, roles.get(row.id, frozenset()), row.id in enrolled, practices, query.sort
-            )
+            _row(row, mode, roles.get(row.id, frozenset()), practices[row.practice_id], query.sort)
             for row in shown
         ),
-        total,
-        len(rows) > query.limit,
+        found.total,
+        found.more,
+        found.uncounted,
     )
 
 
@@ -208,27 +181,6 @@ def my_profile(tx: Tx, actor: Actor) -> Profile | Refused:
     )
 
 
-def status_column(policy: Policy) -> Any:
-    """Write the rule `status` as SQL, for filtering in the database."""
-    table = models.User
-    pending = Status.PENDING.value
-    enrolled = has_factor(policy.methods)
-    admin_role = models.UserRole.role.in_([role.value for role in ADMIN_ROLES])
-    is_admin = fn.EXISTS(models.UserRole.select(1).where((models.UserRole.user == table.id) & admin_role))
-    rows: list[tuple[Any, str]] = [
-        (table.active == False, Status.DEACTIVATED.value),  # noqa: E712 - peewee builds SQL from it.
-        (table.locked_at.is_null(False), Status.LOCKED.value),
-    ]
-    if policy.mode is Mode.OFF:
-        return Case(None, rows, Status.NOT_AVAILABLE.value)
-    rows.append((enrolled, Status.ENABLED.value))
-    rows.append((table.required, pending))
-    rows.append((table.lost_factor, pending))
-    rows.append((is_admin, pending))
-    everyone = policy.mode in (Mode.REQUIRED, Mode.PERMANENT)
-    return Case(None, rows, pending if everyone else Status.NO.value)
-
-
 def has_factor(methods: frozenset[Method]) -> Any:
     """Write as SQL whether a user has a confirmed factor of one of these methods."""
     table = models.Factor
@@ -236,85 +188,29 @@ def has_factor(methods: frozenset[Method]) -> Any:
     return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
 
 
-def _matching(acting: Acting, query: UserQuery) -> Any:
-    table = models.User
-    matching = table.select().where(table.account == acting.account_id)
-    for word in storable(query.search).lower().split()[:_SEARCH_WORDS]:
-        found = (
-            table.name.contains(word)
-            | table.email.contains(word)
-            | fn.FOLD(table.full_name).contains(word)
-            | table.practice.in_(_practices(acting, fn.FOLD(models.Practice.name).contains(word)))
-        )
-        if digits := phone_part(word):
-            found |= table.phone.contains(digits)
-        matching = matching.where(found)
-    if query.practice is not None:
-        named = _practices(acting, models.Practice.name == storable(query.practice))
-        matching = matching.where(table.practice.in_(named))
-    if query.status is not None:
-        matching = matching.where(status_column(acting.policy) == query.status.value)
-    return matching
-
-
-def _practices(acting: Acting, which: Any) -> Any:
+def _practice_names(ids: set[int]) -> dict[int, str]:
     table = models.Practice
-    return table.select(table.id).where((table.account == acting.account_id) & which)
+    return {row.id: row.name for row in table.select().where(table.id.in_(list(ids)))}
 
 
-def _page(matching: Any, query: UserQuery) -> Any:
-    """Read the rows after the cursor: by key, so that a late page costs what the first one does."""
-    table = models.User
-    if query.sort is SortKey.LAST_SIGNIN:
-        moment = fn.COALESCE(table.last_signin_at, 0)
-        if query.after is not None:
-            at, row_id = int(query.after[0]), query.after[1]
-            matching = matching.where((moment < at) | ((moment == at) & (table.id > row_id)))
-        return matching.order_by(moment.desc(), table.id).limit(query.limit + 1)
-    column = table.email if query.sort is SortKey.EMAIL else table.name
-    if query.after is not None:
-        matching = matching.where(column > query.after[0])
-    return matching.order_by(column).limit(query.limit + 1)
-
-
-def _cursor(user: models.User, sort: SortKey) -> tuple[str, int]:
-    match sort:
-        case SortKey.LAST_SIGNIN:
-            seen = user.last_signin_at
-            return str(models.microseconds(seen) if seen else 0), user.id
-        case SortKey.EMAIL:
-            return user.email, user.id
-        case _:
-            return user.name, user.id
-
-
-def _row(
-    user: models.User,
-    policy: Policy,
-    roles: frozenset[Role],
-    enrolled: bool,
-    practices: dict[int, str],
-    sort: SortKey,
-) -> UserRow:
-    facts = UserFacts(
-        active=user.active,
-        locked=user.locked_at is not None,
-        required=user.required,
-        enrolled=enrolled,
-        lost_factor=user.lost_factor,
-        roles=roles,
-    )
+def _row(user: models.User, mode: Mode, roles: frozenset[Role], practice: str, sort: SortKey) -> UserRow:
+    seen = user.last_signin_at
+    key = {
+        SortKey.NAME: user.name,
+        SortKey.EMAIL: user.email,
+        SortKey.LAST_SIGNIN: str(models.microseconds(seen) if seen else 0),
+    }
     return UserRow(
         id=user.id,
         name=user.name,
         full_name=user.full_name,
         email=user.email,
         phone=user.phone,
-        practice=practices.get(user.practice_id, ""),
+        practice=practice,
         roles=roles,
-        status=status(policy, facts),
+        status=status_of(mode, Standing(user.standing)),
         last_signin_at=user.last_signin_at,
-        cursor=_cursor(user, sort),
+        cursor=(key[sort], user.id),
     )
 
 
@@ -325,13 +221,6 @@ def roles_by_user(user_ids: Iterable[int]) -> dict[int, frozenset[Role]]:
     for row in table.select().where(table.user.in_(list(user_ids))):
         held[row.user_id] = held.get(row.user_id, frozenset()) | {Role(row.role)}
     return held
-
-
-def _enrolled(policy: Policy, user_ids: Iterable[int]) -> set[int]:
-    table = models.Factor
-    kinds = [method.value for method in policy.methods]
-    usable = table.user.in_(list(user_ids)) & table.kind.in_(kinds)
-    return {row.user_id for row in table.select(table.user).where(usable)}
 
 
 def key_rows(user_id: int) -> tuple[KeyRow, ...]:

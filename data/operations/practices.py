@@ -7,6 +7,7 @@ from peewee import JOIN, Case, fn
 
 from data.operations import audit
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.keeping import reword_practice
 from data.operations.people import find_user
 from data.operations.results import Denied, Done, Refused
 from data.rules import names
@@ -44,6 +45,16 @@ def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
     return [PracticeRow(*row) for row in rows]
 
 
+def practice_names(tx: Tx, actor: Actor) -> list[str] | Refused:
+    """Read the names of the account's practices, without counting anybody."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.Practice
+    named = table.select(table.name).where(table.account == acting.account_id).order_by(fn.FOLD(table.name))
+    return [row.name for row in named]
+
+
 def add_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
     """Add a practice to the account."""
     acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
@@ -52,7 +63,8 @@ def add_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
     free = _free_name(acting, name)
     if isinstance(free, Denied):
         return free
-    models.Practice.insert(account=acting.account_id, name=free).execute()
+    practice_id = models.Practice.insert(account=acting.account_id, name=free).execute()
+    reword_practice(practice_id, acting.account_id, free)
     audit.record(tx, acting, Event.PRACTICE_ADDED, name=free)
     return Done(f"Practice {free} added.")
 
@@ -72,6 +84,7 @@ def rename_practice(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Re
     if free == before:
         return Done("Nothing changed.")
     models.Practice.update(name=free).where(models.Practice.id == practice.id).execute()
+    reword_practice(practice.id, acting.account_id, free)
     audit.record(tx, acting, Event.PRACTICE_RENAMED, before=before, after=free)
     return Done(f"Practice {before} is now {free}.")
 

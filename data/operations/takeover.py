@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from data.operations import audit, codes
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.keeping import restate
 from data.operations.people import find_user
 from data.operations.results import Denied, Done, Refused
 from data.operations.sealing import seal_factor
@@ -95,5 +96,6 @@ def _give(tx: Tx, acting: Acting, user: models.User, file: AuthenticatorFile) ->
             user=user.id, selector=f"#{number}", secret_hash=codes.scratch_digest(tx, user.id, code)
         ).execute()
     models.User.update(lost_factor=False, recovery_saved=True).where(models.User.id == user.id).execute()
+    restate(models.User.id == user.id)
     models.Session.update(fresh_at=None).where(models.Session.user == user.id).execute()
     audit.record(tx, acting, Event.TAKEN_OVER, user.name, codes=len(file.scratch_codes))

@@ -6,6 +6,7 @@ from data.operations.actors import (
     factor_of,
 )
 from data.operations.enrollment import remove_factors
+from data.operations.keeping import restate
 from data.operations.remembered import NOTHING_REMEMBERED, forget
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.resync import OFFER_LASTS
@@ -36,6 +37,7 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
             f"Two-factor authentication is {'' if required else 'not '}required of {user.name} already."
         )
     models.User.update(required=required).where(models.User.id == user.id).execute()
+    restate(models.User.id == user.id)
     audit.record(tx, found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
         return Done(f"Two-factor authentication is no longer required of {user.name}.")
@@ -68,6 +70,7 @@ def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | Refused:
     if not because:
         return Denied(f"Say why, in 1 to {names.TEXT_LIMIT} characters: the activity keeps the reason.")
     models.User.update(locked_at=None, attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
+    restate(models.User.id == user.id)
     audit.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=because)
     return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
 
@@ -110,6 +113,7 @@ def _remove_two_factor(tx: Tx, actor: Actor, name: str, *, keep_flag: bool) -> D
         end_sessions_of_user(tx, found.user.id, _DATA_CLEARED)
     else:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
+        restate(models.User.id == found.user.id)
     audit.record(tx, found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"
     return Done(f"Two-factor {done} for {found.user.name}.")

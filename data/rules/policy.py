@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from data.rules.facts import FirstFactor, Mode, Policy, Proof, Status, UserFacts
+from data.rules.standing import standing_of, status_of
 
 ATTEMPTS = 7
 """Wrong codes in a row, over all applications, that lock a user."""
@@ -75,17 +76,7 @@ def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: P
 
 def status(policy: Policy, user: UserFacts) -> Status:
     """Name the status that tables show for a user."""
-    if not user.active:
-        return Status.DEACTIVATED
-    if user.locked:
-        return Status.LOCKED
-    if policy.mode is Mode.OFF:
-        return Status.NOT_AVAILABLE
-    if user.enrolled:
-        return Status.ENABLED
-    if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
-        return Status.PENDING
-    return Status.NO
+    return status_of(policy.mode, standing_of(user))
 
 
 def asks_code(policy: Policy, user: UserFacts) -> bool:

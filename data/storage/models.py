@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from peewee import (
+    SQL,
     AutoField,
     BigIntegerField,
     BlobField,
@@ -112,15 +113,16 @@ class User(_Table):
     """A person who signs in.
 
     `credential` grows by one with every new password, so that a sign-in begun with an older one
-    is not admitted.
+    is not admitted. `standing` follows from the other columns, the roles and the factors: whatever
+    changes them has it written anew.
     """
 
     account_id: int
     practice_id: int
 
     id = AutoField()
-    account = ForeignKeyField(Account, backref="users", on_delete="RESTRICT")
-    practice = ForeignKeyField(Practice, backref="users", on_delete="RESTRICT")
+    account = ForeignKeyField(Account, backref="users", on_delete="RESTRICT", index=False)
+    practice = ForeignKeyField(Practice, backref="users", on_delete="RESTRICT", index=False)
     name = CharField(max_length=32, unique=True)
     email = CharField(max_length=254, unique=True)
     full_name = CharField(max_length=120, default="")
@@ -136,6 +138,17 @@ class User(_Table):
     recovery_saved = BooleanField(default=True)
     created_at = moment_field()
     last_signin_at = optional_moment_field()
+    standing = CharField(max_length=12, default="free", constraints=[SQL("DEFAULT 'free'")])
+
+    class Meta:
+        indexes = (
+            (("account", "standing", "name"), False),
+            (("account", "standing", "email"), False),
+            (("account", "standing", "last_signin_at", "id"), False),
+            (("practice", "standing", "name"), False),
+            (("practice", "standing", "email"), False),
+            (("practice", "standing", "last_signin_at", "id"), False),
+        )
 
 
 class UserRole(_Table):
@@ -326,6 +339,15 @@ class StagedUser(_Table):
     comment = CharField(max_length=120)
 
 
+class StagedWord(_Table):
+    """A word that a user to be will be found by."""
+
+    id = AutoField()
+    batch = ForeignKeyField(ImportBatch, backref="staged_words", on_delete="CASCADE")
+    name = CharField(max_length=32)
+    word = BlobField()
+
+
 class AuditEntry(_Table):
     """One act or sign-in outcome. Names are copied, so that a row says the same for ever.
 
@@ -426,6 +448,34 @@ class FirstFactorFailures(_Table):
         indexes = ((("minute",), False),)
 
 
+class UserWord(_Table):
+    """A word that a user is found by, as bytes, so that every database orders it alike."""
+
+    user_id: int
+
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    word = BlobField()
+    account_id = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("user", "word")
+        indexes = ((("account_id", "word", "user"), False),)
+
+
+class PracticeWord(_Table):
+    """A word that the users of a practice are found by."""
+
+    practice_id: int
+
+    practice = ForeignKeyField(Practice, on_delete="CASCADE", index=False)
+    word = BlobField()
+    account_id = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("practice", "word")
+        indexes = ((("account_id", "word", "practice"), False),)
+
+
 TABLES: tuple[type[Any], ...] = (
     Installation,
     Account,
@@ -442,10 +492,13 @@ TABLES: tuple[type[Any], ...] = (
     AwaitedMessage,
     ImportBatch,
     StagedUser,
+    StagedWord,
     AuditEntry,
     Notice,
     AuditChain,
     AuditChainKey,
     AuditCut,
     FirstFactorFailures,
+    UserWord,
+    PracticeWord,
 )

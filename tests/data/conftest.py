@@ -36,7 +36,10 @@ def server(request: pytest.FixtureRequest) -> PostgresqlServer | None:
 def world(tmp_path: Path, server: PostgresqlServer | None) -> Iterator[World]:
     opened = World(tmp_path, server)
     yield opened
+    lags = opened.lags()
     opened.close()
+    # Whatever an operation changes, the users table is to find and to show it so.
+    assert lags == []
 
 
 @pytest.fixture(scope="session")

@@ -191,6 +191,7 @@ async def test_reading_goes_on_beside_a_write(world, anna):
     go.set()
     await task
     assert world.row("anna").full_name == "half done"
+    world.catch_up()
 
 
 class Worker:

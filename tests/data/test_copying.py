@@ -35,6 +35,7 @@ def busy(world, monkeypatch) -> World:
     world.enrol(world.user("anna"))
     world.enrol_email(world.user("bert"))
     models.User.update(full_name="Änne \\ % x").where(models.User.name == "anna").execute()
+    world.catch_up()
     world.lock("anna")
     world.first("nobody-knows-me")
     world.clock.forward(hours=1)

@@ -111,6 +111,7 @@ def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
 def test_an_administrator_who_is_not_enrolled_cannot_require_it_of_everyone(world):
     chief = world.person("chief", SECURITY)
     models.Factor.delete().execute()
+    world.catch_up()
     denied = set_mode(world, chief, REQUIRED)
     assert "Set up two-factor authentication for yourself first" in denied.message
     assert models.Account.get().mode == "optional"

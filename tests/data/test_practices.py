@@ -92,9 +92,9 @@ def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(wo
     world.run(practices.add_practice, OPERATOR, "North Wing")
     new = NewUser("bob", "bob@clinic.example", phone="+49 30 12345678", practice="North Wing")
     world.run(directory.create_user, OPERATOR, new)
-    for search in ("north", "wing NORTH", "030", "+49 30", "030-123", "(30)", "45678", "bob wing 4930"):
+    for search in ("north", "wing NORTH", "030", "+49 30", "030-123", "(30)", "12345", "bob wing 4930"):
         assert found(world, search=search) == ["bob"], search
-    for search in ("north admin", "4931", "0331"):
+    for search in ("north admin", "4931", "0331", "45678"):
         assert found(world, search=search) == [], search
     assert found(world, practice="North Wing") == ["bob"]
     assert found(world, practice="Main") == ["admin"]

@@ -148,6 +148,7 @@ OPERATIONS = {
     "list_accounts": lambda world, me: world.run(accounts.list_accounts, me),
     "show_account": lambda world, me: world.run(accounts.show_account, me, "Clinic"),
     "show_standing_out": lambda world, me: world.run(protection.show_standing_out, me),
+    "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
     "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),

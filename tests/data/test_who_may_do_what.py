@@ -81,6 +81,10 @@ def open_session(name: str) -> int:
 
 
 ACTS = {
+    "see the practices' names": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(practices.practice_names, me),
+    ),
     "see the users": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(people.list_users, me, people.UserQuery()),

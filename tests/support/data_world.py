@@ -21,6 +21,7 @@ from data.operations import (
     directory,
     enrollment,
     first_factor,
+    keeping,
     second_factor,
     sending,
 )
@@ -29,6 +30,7 @@ from data.operations.admission import Origin, Session
 from data.rules.facts import Application, Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.publickeys import PublicKey
+from data.rules.searching import words
 from data.storage import models
 from data.storage.database import Database, Place, PostgresqlUrl, create_database, open_database
 from data.storage.hashing import HashCost, Hasher
@@ -215,6 +217,7 @@ class World:
         models.Account.update(
             app_on=Method.APP in methods, sms_on=Method.SMS in methods, email_on=Method.EMAIL in methods
         ).execute()
+        self.catch_up()
 
     def enrol_email(self, name: str, member: Member | None = None) -> Member:
         """Set e-mail up for a user, in a session of theirs."""
@@ -243,6 +246,13 @@ class World:
 
     def set(self, name: str, **columns: Any) -> None:
         models.User.update(columns).where(models.User.name == name).execute()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        catch_up()
+
+    def lags(self) -> list[object]:
+        return lags()
 
     # Signing in
 
@@ -374,6 +384,32 @@ class PassingWorld(World):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def catch_up() -> None:
+    """Bring what is kept for the users table up to what a test wrote past the operations."""
+    keeping.restate(models.User.id > 0)
+    for user in models.User.select():
+        keeping.reword_user(user.id)
+    for practice in models.Practice.select():
+        keeping.reword_practice(practice.id, practice.account_id, practice.name)
+
+
+def lags() -> list[object]:
+    """Return what is kept for the users table and is not what it would be if it were made now."""
+    standing = keeping.standing_column()
+    wrong: list[object] = [
+        *models.User.select(models.User.name, standing).where(models.User.standing != standing).tuples()
+    ]
+    of_user = lambda row: words(row.name, row.email, row.full_name, phone=row.phone)  # noqa: E731
+    of_practice = lambda row: words(row.name)  # noqa: E731 - as above, one line each.
+    for table, found, kept in (
+        (models.User, of_user, models.UserWord),
+        (models.Practice, of_practice, models.PracticeWord),
+    ):
+        expected = {(row.id, row.account_id, word.encode()) for row in table.select() for word in found(row)}
+        wrong += expected ^ {(row, account, bytes(word)) for row, word, account in kept.select().tuples()}
+    return wrong
 
 
 @contextmanager

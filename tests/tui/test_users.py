@@ -5,7 +5,7 @@ from support.data_world import PASSWORD, SECURITY, SUPPORT
 from support.tui_app import Person, opened
 from textual.widgets import RadioSet
 
-from data.operations import people
+from data.operations.finding import PAGE
 from data.rules.facts import Method, Mode, Role
 from data.storage import models
 from tui.widgets.paged_table import PagedTable
@@ -27,6 +27,7 @@ def crowd(world, count: int) -> None:
         }
         for number in range(count)
     ).execute()
+    world.catch_up()
 
 
 async def opens(person: Person, name: str) -> None:
@@ -70,7 +71,7 @@ class TestTable:
         async with opened(world, "admin") as person:
             await person.sees("1-50 of 124 users")
             table = person.app.screen.query_one(PagedTable)
-            assert len(table._page) == people.PAGE
+            assert len(table._page) == PAGE
             await person.presses("right_square_bracket")
             await person.sees("51-100 of 124 users", "user046")
             await person.presses("right_square_bracket")
@@ -88,7 +89,7 @@ class TestTable:
             assert person.app.screen.query_one(PagedTable).cursor_row == 0
             await person.presses("up")
             await person.sees("1-50 of 64 users")
-            assert person.app.screen.query_one(PagedTable).cursor_row == people.PAGE - 1
+            assert person.app.screen.query_one(PagedTable).cursor_row == PAGE - 1
 
     async def test_searching_filters_as_it_is_typed_and_escape_leaves_it(self, world):
         async with opened(world, "admin") as person:

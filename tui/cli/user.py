@@ -16,7 +16,8 @@ from data.operations import (
     two_factor,
 )
 from data.operations.exporting import PersonRecord
-from data.operations.people import UserQuery, UserRow
+from data.operations.finding import UserQuery
+from data.operations.people import UserRow
 from data.rules import passwords
 from data.rules.facts import Role, Status
 from data.rules.text import safe
@@ -119,7 +120,9 @@ def add(
     "list", epilog="\b\nExamples:\n  twofold user list --search clinic\n  twofold user list --json\n"
 )
 @click.option(
-    "--search", default="", help="Only whose name, full name, e-mail, phone or practice holds these words."
+    "--search",
+    default="",
+    help="Only who has words beginning like these in name, full name, e-mail, phone or practice.",
 )
 @click.option("--practice", help="Only who is in this practice.")
 @click.option(
@@ -408,6 +411,7 @@ def _record_json(person: PersonRecord) -> dict[str, object]:
 
 
 def _all_users(here: Installation, search: str, status: Status | None, practice: str | None) -> list[UserRow]:
+    """Read all pages; where a search finds more than it shows, that is said on stderr."""
     rows: list[UserRow] = []
     while True:
         after = rows[-1].cursor if rows else None
@@ -415,7 +419,10 @@ def _all_users(here: Installation, search: str, status: Status | None, practice:
         page = confirmed(here.store.run_now(people.list_users, here.operator, query))
         rows.extend(page.rows)
         if not page.more:
-            return rows
+            break
+    if search and page.uncounted:
+        click.echo(f"More than {len(rows)} are found. Search for longer or more words to see them.", err=True)
+    return rows
 
 
 user.add_command(import_people)

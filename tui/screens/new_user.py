@@ -16,8 +16,7 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
     """
     password = passwords.one_time_from_random(app.store.services.random_bytes(20))
     hashed = await app.store.compute(app.store.services.hasher.hash, password)
-    rows = await app.inquire(practices.list_practices) or []
-    choices = [row.name for row in rows]
+    choices = await app.inquire(practices.practice_names) or []
     form, fault = NewUserForm(practice=practice), ""
     while True:
         answer = await app.push_screen_wait(NewUserDialog(form, choices, fault))

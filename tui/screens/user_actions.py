@@ -137,15 +137,15 @@ class UserActionsScreen(MainScreen):
     async def action_move(self) -> None:
         """Move to another practice."""
         user = await self.look_up()
-        rows = await self.app.inquire(practices.list_practices) if user else None
-        if user is None or rows is None:
+        names = await self.app.inquire(practices.practice_names) if user else None
+        if user is None or names is None:
             return
-        if len(rows) == 1:
-            self.app.say(f"{rows[0].name} is the only practice. Add another one under 5 Practices.")
+        if len(names) == 1:
+            self.app.say(f"{names[0]} is the only practice. Add another one under 5 Practices.")
             return
         chosen = await self.app.push_screen_wait(
             ChooseDialog(
-                f"Move {user.name} to which practice?", [(row.name, row.name) for row in rows], user.practice
+                f"Move {user.name} to which practice?", [(name, name) for name in names], user.practice
             )
         )
         if chosen is not None:

@@ -10,7 +10,8 @@ from textual.widgets import DataTable, Input, Static
 
 from data.operations import bulk, people, practices
 from data.operations.bulk import Bulk
-from data.operations.people import SortKey, UserPage, UserQuery, UserRow
+from data.operations.finding import PAGE, SortKey, UserQuery
+from data.operations.people import UserPage, UserRow
 from data.rules.facts import Status
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -67,7 +68,9 @@ class UsersScreen(UserActionsScreen):
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
-        yield Input(placeholder="Search names, addresses, phones, practices", id="search", classes="hidden")
+        yield Input(
+            placeholder="Beginnings of names, addresses, phones, practices", id="search", classes="hidden"
+        )
         yield Static("", id="summary", markup=False)
         name = replace(_COLUMNS[0], value=self._marked_name)
         self._table = PagedTable([name, *_COLUMNS[1:]], lambda row: row.name)
@@ -94,14 +97,15 @@ class UsersScreen(UserActionsScreen):
         self.query_one("#summary", Static).update(self._summary(page))
 
     def _summary(self, page: UserPage) -> str:
-        first = people.PAGE * (len(self._starts) - 1) + 1
-        parts = [counted(page.total, "user")]
+        first = PAGE * (len(self._starts) - 1) + 1
+        total = counted(page.total, "user")
+        if page.uncounted:
+            total = f"more than {total}"
+        parts = [total]
         if page.total > len(page.rows) > 0:
-            parts[0] = (
-                f"{first}-{first + len(page.rows) - 1} of {counted(page.total, 'user')}  ([ ] for more)"
-            )
+            parts[0] = f"{first}-{first + len(page.rows) - 1} of {total}  ([ ] for more)"
         if self._query.search:
-            parts.append("found by search")
+            parts.append("type more to find fewer" if page.uncounted else "found by search")
         if self._query.status:
             parts.append(f"2FA: {self._query.status.value}")
         if self._query.practice is not None:
@@ -240,11 +244,11 @@ class UsersScreen(UserActionsScreen):
     @working
     async def action_filter(self) -> None:
         """Choose the status or the practice to see."""
-        rows = await self.app.inquire(practices.list_practices) or []
+        names = await self.app.inquire(practices.practice_names) or []
         choices: list[tuple[str, tuple[Status | None, str | None]]] = [
             ("All", (None, None)),
             *((f"2FA: {status.value}", (status, None)) for status in Status),
-            *((f"Practice: {row.name}", (None, row.name)) for row in rows if len(rows) > 1),
+            *((f"Practice: {name}", (None, name)) for name in names if len(names) > 1),
         ]
         present = (self._query.status, self._query.practice)
         chosen = await self.app.push_screen_wait(ChooseDialog("Show which users?", choices, present))

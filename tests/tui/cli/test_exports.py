@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from data.operations import exporting
-from data.operations.people import PAGE
+from data.operations.finding import PAGE
 from data.storage import models
 from tui.cli import audit as audit_cli
 

@@ -1,0 +1,261 @@
+"""Which users a table shows: found through indexes, at a cost that does not grow with the account.
+
+Without a search, the rows of each standing are read in the wanted order from where the page begins.
+A search begins with its rarest word, or with the filter if that is rarer; it looks at so many
+entries of that, keeps so many of those that match the rest, and says so where that is not all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from peewee import JOIN, SQL, Join, Value, fn
+
+from data.operations.actors import Acting
+from data.rules.facts import Status
+from data.rules.names import storable
+from data.rules.searching import terms, word_range
+from data.rules.standing import Standing, standings
+from data.storage import models
+
+PAGE = 50
+"""Rows that one page of a table holds."""
+COUNTED = 10_000
+"""Rows of a table that are counted; beyond, it is said that there are more."""
+FOUND = 1_000
+"""Users that a search finds at most."""
+_EXAMINED = 4_000
+"""Entries of its rarest word that a search looks at."""
+
+
+class SortKey(StrEnum):
+    """By which column the users table is sorted; the latest sign-in comes first."""
+
+    NAME = "name"
+    EMAIL = "email"
+    LAST_SIGNIN = "last sign-in"
+
+
+Cursor = tuple[str, int]
+"""The sort key and the id of a row, after which a page begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserQuery:
+    """What the users table asks for; `after` is the `cursor` of the last row of the page before.
+
+    Each word of `search` is the beginning of a word in a name, an address, a phone number or the
+    name of a practice; `practice` is the name of one, in full.
+    """
+
+    search: str = ""
+    status: Status | None = None
+    sort: SortKey = SortKey.NAME
+    after: Cursor | None = None
+    limit: int = PAGE
+    practice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The users of one page, in order; `total` counts all, unless `uncounted` says that there are more."""
+
+    ids: list[int]
+    more: bool
+    total: int
+    uncounted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query, its filters looked up."""
+
+    query: UserQuery
+    account_id: int
+    practice_id: int | None
+    standings: list[Standing]
+
+    @property
+    def scope(self) -> Any:
+        """Whose users are asked for."""
+        if self.practice_id is not None:
+            return models.User.practice == self.practice_id
+        return models.User.account == self.account_id
+
+    @property
+    def stand_so(self) -> Any:
+        """The filter by status."""
+        return models.User.standing.in_([standing.value for standing in self.standings])
+
+
+def find_users(acting: Acting, query: UserQuery) -> Found:
+    """Find the users of one page."""
+    practice_id = None
+    if query.practice is not None:
+        table = models.Practice
+        named = table.get_or_none(
+            (table.account == acting.account_id) & (table.name == storable(query.practice))
+        )
+        practice_id = named.id if named is not None else 0
+    asked = _Asked(query, acting.account_id, practice_id, standings(acting.policy.mode, query.status))
+    if not asked.standings or practice_id == 0:
+        return Found([], more=False, total=0, uncounted=False)
+    wanted = terms(query.search)
+    return _search(asked, wanted) if wanted else _browse(asked)
+
+
+def count_standings(account_id: int) -> dict[Standing, int]:
+    """Count all users of an account by where they stand."""
+    table = models.User
+    counted = (
+        table.select(table.standing, fn.COUNT(table.id))
+        .where(table.account == account_id)
+        .group_by(table.standing)
+        .tuples()
+    )
+    rows: Iterable[tuple[str, int]] = counted.iterator()
+    return {Standing(standing): count for standing, count in rows}
+
+
+def _browse(asked: _Asked) -> Found:
+    """Read a page by the index that holds each standing in the wanted order, and put them together."""
+    query, user = asked.query, models.User
+    parts = [part for standing in asked.standings for part in _parts(asked, standing)]
+    rows = _union(parts).alias("rows")
+    page = rows.select_from(rows.c.id).order_by(*_order(query.sort, rows.c)).limit(query.limit + 1)
+    ids = [row_id for (row_id,) in page.tuples()]
+    count = user.select(user.id).where(asked.scope & asked.stand_so).limit(COUNTED + 1).count()
+    return Found(
+        ids[: query.limit],
+        more=len(ids) > query.limit,
+        total=min(count, COUNTED),
+        uncounted=count > COUNTED,
+    )
+
+
+def _parts(asked: _Asked, standing: Standing) -> list[Any]:
+    """Select what one standing holds of a page; by last sign-in, who never signed in is a part of its own."""
+    query, user = asked.query, models.User
+    rows = asked.scope & (user.standing == standing.value)
+    if query.sort is not SortKey.LAST_SIGNIN:
+        column = _column(query.sort)
+        if query.after is not None:
+            rows &= column > query.after[0]
+        return [_keyed(query.sort).where(rows).order_by(column).limit(query.limit + 1)]
+    moment = user.last_signin_at
+    signed_in, never = rows & moment.is_null(False), rows & moment.is_null()
+    if query.after is not None:
+        at, row_id = models.moment(int(query.after[0])), query.after[1]
+        if not int(query.after[0]):
+            part = _keyed(query.sort).where(never & (user.id < row_id))
+            return [part.order_by(user.id.desc()).limit(query.limit + 1)]
+        signed_in &= (moment <= at) & ((moment < at) | (user.id < row_id))
+    return [
+        _keyed(query.sort).where(signed_in).order_by(moment.desc(), user.id.desc()).limit(query.limit + 1),
+        _keyed(query.sort).where(never).order_by(user.id.desc()).limit(query.limit + 1),
+    ]
+
+
+def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
+    """Find who passes all sieves, beginning with the one that the fewest pass."""
+    query, user = asked.query, models.User
+    sieves = [_of_term(asked.account_id, term) for term in wanted]
+    if query.status is not None or query.practice is not None:
+        sieves.append(_of_filter(asked))
+    sizes = [sieve.ids.count() for sieve in sieves]
+    finest = sieves[sizes.index(min(sizes))]
+    rest = [sieve.holds for sieve in sieves if sieve is not finest]
+    looked_at = finest.ids.alias("looked_at")
+    # A cross join is read from the left on every database: never all users beside a few entries.
+    hits = (
+        _keyed(query.sort)
+        .from_(Join(looked_at, user, JOIN.CROSS))
+        .where(reduce(and_, rest, user.id == looked_at.c.id))
+        .distinct()
+        .limit(FOUND + 1)
+        .alias("hits")
+    )
+    rows = list(
+        hits.select_from(hits.c.id, _is_after(query, hits.c)).order_by(*_order(query.sort, hits.c)).tuples()
+    )
+    ids = [row_id for row_id, after in rows[:FOUND] if after]
+    return Found(
+        ids[: query.limit],
+        more=len(ids) > query.limit,
+        total=min(len(rows), FOUND),
+        uncounted=len(rows) > FOUND or min(sizes) > _EXAMINED,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sieve:
+    """A part of a search: as the ids of those who pass it, at most so many, and as a condition on users."""
+
+    ids: Any
+    holds: Any
+
+
+def _of_term(account_id: int, term: tuple[str, ...]) -> _Sieve:
+    """Make the sieve that takes who has a word beginning like this, or is in a practice that has."""
+    user, word, of_practice = models.User, models.UserWord, models.PracticeWord
+    ranges = [word_range(beginning) for beginning in term]
+    practices = of_practice.select(of_practice.practice).where(
+        reduce(or_, [(of_practice.account_id == account_id) & _within(of_practice, keys) for keys in ranges])
+    )
+    ways: list[Any] = [
+        word.select(word.user.alias("id"))
+        .where((word.account_id == account_id) & _within(word, keys))
+        .limit(_EXAMINED + 1)
+        for keys in ranges
+    ]
+    ways.append(user.select(user.id).where(user.practice.in_(practices)).limit(_EXAMINED + 1))
+    # Without the account, which the user has already: the few words of a user are what is to be read.
+    own = [
+        fn.EXISTS(word.select(SQL("1")).where((word.user == user.id) & _within(word, keys)))
+        for keys in ranges
+    ]
+    return _Sieve(_union(ways), reduce(or_, own) | user.practice.in_(practices))
+
+
+def _of_filter(asked: _Asked) -> _Sieve:
+    holds = asked.scope & asked.stand_so
+    user = models.User
+    return _Sieve(user.select(user.id).where(holds).limit(_EXAMINED + 1), holds)
+
+
+def _within(table: Any, keys: tuple[bytes, bytes]) -> Any:
+    return (table.word >= keys[0]) & (table.word < keys[1])
+
+
+def _union(parts: list[Any]) -> Any:
+    """Put limited selects together, each wrapped, since SQLite takes no limit inside of a union."""
+    wrapped = [part.select_from(SQL("*")) for part in parts]
+    return reduce(lambda left, right: left.union_all(right), wrapped)
+
+
+def _column(sort: SortKey) -> Any:
+    return models.User.email if sort is SortKey.EMAIL else models.User.name
+
+
+def _keyed(sort: SortKey) -> Any:
+    """Select users by id, with what they are sorted by as `key`."""
+    user = models.User
+    key = fn.COALESCE(user.last_signin_at, 0) if sort is SortKey.LAST_SIGNIN else _column(sort)
+    return user.select(user.id, key.alias("key"))
+
+
+def _order(sort: SortKey, columns: Any) -> tuple[Any, ...]:
+    return (columns.key.desc(), columns.id.desc()) if sort is SortKey.LAST_SIGNIN else (columns.key,)
+
+
+def _is_after(query: UserQuery, columns: Any) -> Any:
+    """Say whether a row comes after the cursor."""
+    if query.after is None:
+        return Value(1)
+    key, row_id = query.after
+    if query.sort is SortKey.LAST_SIGNIN:
+        return (columns.key < int(key)) | ((columns.key == int(key)) & (columns.id < row_id))
+    return columns.key > key
