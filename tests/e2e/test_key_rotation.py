@@ -1,0 +1,45 @@
+"""The master key is rotated while a server runs, and rotated elsewhere without the server's home."""
+
+import shutil
+from pathlib import Path
+
+from support.clinic import Clinic
+
+
+def prepared(clinic: Clinic) -> Path:
+    """Create an installation with ben, who signs in by a key."""
+    clinic.one_time_password(
+        "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"
+    )
+    clinic.one_time_password("user", "add", "ben", "--email", "ben@clinic.example")
+    path = clinic.new_key("ben_key")
+    clinic.twofold("user", "key", "add", "ben", f"{path}.pub")
+    return path
+
+
+async def sign_in(clinic: Clinic, key: Path) -> None:
+    terminal = await clinic.connect("ben", key=key)
+    await terminal.expect_on_screen("My profile")
+    await terminal.kill()
+
+
+async def test_a_running_server_follows_a_rotation_and_refuses_while_it_has_the_old_key_only(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    key = prepared(clinic)
+    await clinic.serve("--workers", "1")
+    clinic.known_hosts()
+    await sign_in(clinic, key)
+    clinic.twofold("key", "rotate")
+    await sign_in(clinic, key)
+
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(clinic.home, elsewhere)
+    (elsewhere / "twofold.db").unlink()
+    (elsewhere / "twofold.db").symlink_to(clinic.home / "twofold.db")
+    clinic.twofold("--home", str(elsewhere), "key", "rotate")
+    terminal = await clinic.connect("ben", key=key)
+    await terminal.expect("Signing in is not possible right now")
+    await terminal.kill()
+    (elsewhere / "master.key").replace(clinic.home / "master.key")
+    await sign_in(clinic, key)
