@@ -25,16 +25,14 @@ def sms() -> None:
 
 
 @sms.command(
-    epilog="\b\n"
-    "In gammu-smsdrc, under [smsd], where gammu-smsd runs as the owner of the home:\n"
-    "  RunOnReceive = /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
-    "\b\n"
-    "Where it runs as someone else, who may call this through sudo (on one line):\n"
-    '  RunOnReceive = printf \'%s\\n%s\' "$SMS_1_NUMBER" "$SMS_1_TEXT" | sudo -n -u twofold\n'
-    "    /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
-    "\b\n"
-    "Any other gateway, or by hand:\n"
-    "  printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n"
+    epilog="\b\nExamples:\n"
+    "  In gammu-smsdrc, under [smsd], where gammu-smsd runs as the owner of the home:\n"
+    "    RunOnReceive = /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
+    "  Where it runs as someone else, who may call this through sudo (on one line):\n"
+    '    RunOnReceive = printf \'%s\\n%s\' "$SMS_1_NUMBER" "$SMS_1_TEXT" | sudo -n -u twofold\n'
+    "      /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
+    "  Any other gateway, or by hand:\n"
+    "    printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n"
 )
 @click.argument("identifiers", nargs=-1)
 @click.pass_obj
