@@ -1,6 +1,9 @@
 """Two nodes serve one PostgreSQL database, reached by real `ssh`."""
 
+import asyncio
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,7 +13,13 @@ from support.phone import Phone
 from support.postgresql_server import PASSWORD as DATABASE_PASSWORD
 from support.postgresql_server import PostgresqlServer
 
+from sshserver.presence import LEASE_SECONDS
+
 PASSWORD = "seven quiet marble stairs"
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture
@@ -81,3 +90,39 @@ async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_dat
     assert DATABASE_PASSWORD.encode() not in clinic.log + node.log
     for host in (clinic, node):
         assert await host.stop() == 0
+
+
+@pytest.mark.soak
+async def test_the_sessions_of_a_node_that_is_gone_are_ended_by_the_other_after_the_lease(
+    clinic: Clinic, node: Clinic, postgresql: PostgresqlServer
+):
+    name = postgresql.new_database()
+    clinic.one_time_password(
+        *("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"),
+        *("--database", postgresql.url(name)),
+    )
+    clinic.one_time_password("user", "add", "ben", "--email", "ben@clinic.example")
+    key = clinic.new_key("ben_key")
+    clinic.twofold("user", "key", "add", "ben", f"{key}.pub")
+    node.home.mkdir(mode=0o700)
+    for copied in ("twofold.toml", "master.key", "ssh_host_ed25519_key"):
+        shutil.copy(clinic.home / copied, node.home / copied)
+    terminals = []
+    for host in (clinic, node):
+        await host.serve("--workers", "2")
+        host.known_hosts()
+        terminals.append(await host.connect("ben", key=key))
+        await terminals[-1].expect_on_screen("My profile")
+
+    for pid in (node.server.pid, *children(node.server.pid)):
+        os.kill(pid, signal.SIGKILL)
+    await node.server.wait()
+    assert postgresql.execute(name, "SELECT count(*) FROM session WHERE ended_at IS NULL") == [(2,)]
+    async with asyncio.timeout(LEASE_SECONDS * 10):
+        while postgresql.execute(name, "SELECT count(*) FROM worker") != [(2,)]:
+            await asyncio.sleep(1)
+    assert postgresql.execute(name, "SELECT count(*) FROM session WHERE ended_at IS NULL") == [(1,)]
+    assert terminals[0].process.returncode is None
+    terminals[0].type("q")
+    assert await terminals[0].end() == 0
+    assert await clinic.stop() == 0
