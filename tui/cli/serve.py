@@ -15,9 +15,9 @@ from sshserver.telemetry import Telemetry
 from tui.cli import logs
 from tui.cli.installation import Installation, installation, refuse
 from tui.cli.metrics import Texts, exposed
-from tui.cli.serving import cannot_listen, serve_until_told
+from tui.cli.port import cannot_listen, hold_port
 from tui.cli.setup import FirstAdmin, initialise, load_host_key
-from tui.cli.supervisor import Supervisor, hold_port
+from tui.cli.supervisor import Supervisor
 
 _FIRST_ACCOUNT = "Twofold"
 _FIRST_ADMIN = "admin"
@@ -70,6 +70,9 @@ def _cores() -> int:
 
 
 async def _serve_alone(here: Installation, node: str, host: str, port: int, first: FirstAdmin | None) -> None:
+    # A supervisor does without the app, which takes time to load and memory to keep.
+    from tui.cli.serving import serve_until_told  # noqa: PLC0415
+
     await here.store.run(presence.take_node, node)
     place = Place(secrets.token_hex(8), node)
     telemetry = Telemetry()

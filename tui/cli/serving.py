@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from data.delivery.notices import sending
 from data.operations.admission import Session
-from data.rules.text import safe
 from sshserver._asyncssh_shim import ShimError
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
 from sshserver.apptest import AppTestError
@@ -19,6 +18,7 @@ from sshserver.telemetry import Telemetry
 from sshserver.terminal import Terminal
 from tui.app import TwofoldApp
 from tui.cli.installation import Installation, refuse, system_clock
+from tui.cli.port import cannot_listen
 from tui.cli.setup import load_host_key
 
 
@@ -75,11 +75,6 @@ async def _start(here: Installation, place: Place, host: str, port: int, telemet
         refuse(str(error))
     except (AlgorithmsError, AppTestError, ShimError) as error:
         refuse(f"The server does not start: {error}.")
-
-
-def cannot_listen(host: str, port: int, error: OSError) -> str:
-    """Say why an address cannot be listened on, and what to do."""
-    return f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port."
 
 
 def _app_factory(here: Installation) -> AppFactory:

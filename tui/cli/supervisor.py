@@ -12,7 +12,6 @@ import json
 import logging
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -66,45 +65,6 @@ class Assignment:
 def delay_before_restart(failures: int) -> float:
     """Return the seconds to wait after so many failures in a row; the first one is made good at once."""
     return 0.0 if failures <= 1 else min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 2, 16))
-
-
-def hold_port(host: str, port: int) -> list[socket.socket]:
-    """Bind every address of `host` to one port that others of this supervisor may share; 0 picks a free one.
-
-    Raises:
-        OSError: when it is taken, by whomever.
-    """
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = list(dict.fromkeys((family, address[:2]) for family, _, _, _, address in found))
-    held: list[socket.socket] = []
-    try:
-        for family, address in addresses:
-            where = (str(address[0]), port)
-            with _bound(family, where, shared=False) as alone:
-                # Sharing would join whoever shares it already; this fails when anybody listens there.
-                alone.listen()
-                port = int(alone.getsockname()[1])
-            held.append(_bound(family, (where[0], port), shared=True))
-    except OSError:
-        for known in held:
-            known.close()
-        raise
-    return held
-
-
-def _bound(family: socket.AddressFamily, where: tuple[str, int], *, shared: bool) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(where)
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 class Supervisor:

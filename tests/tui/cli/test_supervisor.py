@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from tui.cli.supervisor import delay_before_restart, hold_port
+from tui.cli.port import hold_port
+from tui.cli.supervisor import delay_before_restart
 
 
 def test_a_first_failure_is_made_good_at_once_and_a_row_of_them_ever_more_slowly():

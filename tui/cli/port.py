@@ -1,0 +1,49 @@
+"""The port: holding it for workers that come and go, and saying why it is not to be had."""
+
+import socket
+
+from data.rules.text import safe
+
+
+def hold_port(host: str, port: int) -> list[socket.socket]:
+    """Bind every address of `host` to one port that others of this supervisor may share; 0 picks a free one.
+
+    Raises:
+        OSError: when it is taken, by whomever.
+    """
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address[:2]) for family, _, _, _, address in found))
+    held: list[socket.socket] = []
+    try:
+        for family, address in addresses:
+            where = (str(address[0]), port)
+            with _bound(family, where, shared=False) as alone:
+                # Sharing would join whoever shares it already; this fails when anybody listens there.
+                alone.listen()
+                port = int(alone.getsockname()[1])
+            held.append(_bound(family, (where[0], port), shared=True))
+    except OSError:
+        for known in held:
+            known.close()
+        raise
+    return held
+
+
+def _bound(family: socket.AddressFamily, where: tuple[str, int], *, shared: bool) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(where)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> str:
+    """Say why an address cannot be listened on, and what to do."""
+    return f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port."
