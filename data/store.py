@@ -100,7 +100,7 @@ class _Patience:
 
     tries = 100
     seconds = 10.0
-    again = 12
+    again = 40
 
     def __init__(self) -> None:
         self._tried = 0

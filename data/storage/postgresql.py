@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
-from peewee import PostgresqlDatabase, Psycopg3Adapter
+from peewee import OperationalError, PostgresqlDatabase, Psycopg3Adapter
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import _WaitTimeout
 
@@ -23,6 +23,9 @@ _SESSION = {
     # What was accepted survives a crash of the server, however it is set up for others.
     "synchronous_commit": "on",
     "statement_timeout": f"{_STATEMENT_SECONDS}s",
+    # A small table that is read whole would set every two who write to it at odds.
+    "enable_seqscan": "off",
+    "jit": "off",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "30s",
 }
@@ -130,6 +133,20 @@ class Postgresql(PostgresqlDatabase):
     reading = "REPEATABLE READ READ ONLY"
     writers = 1
     readers = 2
+
+    def begin(self, isolation_level: Any = None) -> None:
+        """Begin a transaction; one that only reads may read tables whole, since it meets nobody.
+
+        It is one message to the server, and so never a prepared statement.
+        """
+        connect: Callable[[], _Connection] = self.connection
+        connection = connect()
+        whole = "; SET LOCAL enable_seqscan = on" if isolation_level == self.reading else ""
+        statement = f"BEGIN TRANSACTION ISOLATION LEVEL {isolation_level or 'READ COMMITTED'}{whole}"
+        try:
+            connection.execute(statement.encode(), prepare=False)
+        except psycopg.Error as error:
+            raise OperationalError(error) from None
 
     def verdict(self, error: Exception, *, committing: bool) -> Verdict:
         """Say what becomes of a transaction that failed; a connection that was lost is let go."""

@@ -6,6 +6,7 @@ import signal
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ from support.data_world import OPERATOR
 from support.postgresql_server import PASSWORD
 
 from data import store
-from data.operations import two_factor
+from data.operations import second_factor, two_factor
 from data.storage import database, models, postgresql
 from data.storage.database import create_database, migrate, open_database
 from data.storage.postgresql import PostgresqlUrl
@@ -67,6 +68,35 @@ def test_two_that_meet_are_done_one_after_the_other(world):
             done.result(20)
     assert days() == 2
     assert calls == [0, 0, 1]
+
+
+def test_two_who_sign_in_at_one_moment_are_both_let_in(world, server):
+    rounds = 20
+    attempts = {}
+    for name in ("anna", "bert"):
+        world.enrol(world.user(name))
+        attempts[name] = world.attempt(name)
+    server.execute(world.database.database, "ANALYZE")
+    begin, end = threading.Barrier(3, timeout=20), threading.Barrier(3, timeout=20)
+
+    def node(name: str) -> list[str]:
+        mine = store.Store(world.database, replace(world.services, chain=name))
+        found = []
+        for _ in range(rounds):
+            begin.wait()
+            result = mine.run_now(second_factor.submit_code, attempts[name], world.code(name))
+            found.append(type(result).__name__)
+            end.wait()
+        mine.close()
+        return found
+
+    with ThreadPoolExecutor(2) as threads:
+        nodes = [threads.submit(node, name) for name in attempts]
+        for _ in range(rounds):
+            world.clock.forward(seconds=30)
+            begin.wait()
+            end.wait()
+        assert [done.result(20) for done in nodes] == [["Admitted"] * rounds] * 2
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "23505"])

@@ -1,6 +1,8 @@
 """A second process on a test's database: reads `SECONDS ANSWER` lines and prints what became of each."""
 
+import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +29,9 @@ def main(where: str, name: str) -> None:
     def clock() -> datetime:
         return moment
 
-    store = Store(open_database(place_of(where)), services(clock))
+    # A server's process writes a chain of audit rows of its own.
+    mine = replace(services(clock), chain=f"worker {os.getpid()}")
+    store = Store(open_database(place_of(where)), mine)
     origin = admission.Origin(Application.SSH, "192.0.2.77")
     candidate = store.run_now(first_factor.find_candidate, name, origin)
     right = store.services.hasher.verify(candidate.password_hash, PASSWORD)
