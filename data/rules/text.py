@@ -14,6 +14,8 @@ def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
     what is too long is clipped and ends in an ellipsis.
     """
     text = str(foreign)
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     shown = "".join(_visible(symbol) for symbol in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
