@@ -136,6 +136,7 @@ async def test_a_connection_that_was_lost_meanwhile_is_opened_again(world, other
     )
     await world.store.run(raise_days)
     assert await world.store.read(lambda _tx: days()) == 2
+    assert world.run(lambda _tx: days()) == 2
 
 
 def test_a_connection_lost_in_the_middle_is_begun_again_from_the_start(world, others):
