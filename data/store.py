@@ -7,11 +7,13 @@ operation runs again from its beginning, so it has no effect besides its transac
 """
 
 import asyncio
+import logging
 import random
 import secrets
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Barrier
@@ -27,6 +29,7 @@ from data.storage.hashing import RECOVERY_COST, HashCost, Hasher
 from data.storage.vault import UnknownKeyError, Vault
 from data.storage.verdict import Verdict
 
+_log = logging.getLogger("twofold.database")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -40,18 +43,21 @@ Timing = Callable[[str, float, float], None]
 class StoreUnavailableError(Exception):
     """The database did not do its part; nothing of the operation was kept."""
 
-    def __init__(
-        self,
-        message: str = "The database is not available right now. Nothing was changed; try again shortly.",
-    ) -> None:
-        super().__init__(message)
+    def __init__(self, reason: str | None = None, fault: str = "") -> None:
+        """Say why, where that is known; `fault` is what the log says otherwise."""
+        what = "The database is not available right now" + (f": {reason}" if reason else "")
+        super().__init__(f"{what}. Nothing was changed; try again shortly.")
+        self.fault = reason or fault
 
 
 class OtherKeyError(StoreUnavailableError):
     """The database was sealed under another master key meanwhile; nothing of the operation was kept."""
 
     def __init__(self) -> None:
-        super().__init__(
+        super().__init__(fault="the master key was rotated elsewhere")
+
+    def __str__(self) -> str:
+        return (
             "The master key was rotated elsewhere, and is not here yet. Nothing was changed; the operator "
             "copies master.key from the node where it was rotated."
         )
@@ -61,8 +67,12 @@ class OutcomeUnknownError(StoreUnavailableError):
     """The database was lost at the very end; all of the operation was kept, or nothing."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "The database was lost at the last moment. Look whether it was done before you try again."
+        super().__init__(fault="it was lost at the last moment")
+
+    def __str__(self) -> str:
+        return (
+            "The database was lost at the last moment: it is not known whether this was done. "
+            "Look before you repeat it."
         )
 
 
@@ -109,7 +119,11 @@ class _Patience:
     def allows(self, verdict: Verdict) -> bool:
         """Say whether to try again, after having waited for a moment."""
         self._tried += 1
-        most = {Verdict.CONFLICT: self.tries, Verdict.ONCE_MORE: self.again}.get(verdict, 0)
+        most = {
+            Verdict.CONFLICT: self.tries,
+            Verdict.ONCE_MORE: self.again,
+            Verdict.MOVED: self.again,
+        }.get(verdict, 0)
         if self._tried > most or time.monotonic() > self._until:
             return False
         time.sleep(random.uniform(0, min(0.001 * 2**self._tried, 0.05)))  # noqa: S311 - no secret.
@@ -126,6 +140,10 @@ class Store:
     def __init__(self, database: Database, services: Services) -> None:
         self._database = database
         self.services = services
+        self.recognise: Callable[[Tx], str | None] | None = None
+        """Says what is wrong with the database that a new connection leads to, if anything is: a file can be
+        replaced, and a server can be another one. Nothing is decided before."""
+        self._faults: dict[str, str] = {}
         self.on_timing: Timing | None = None
         """Called on the threads that work, where the work is to be measured."""
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
@@ -141,7 +159,8 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails; nothing of the operation was kept.
         """
-        return await self._on("write", self._writer, lambda: self.run_now(operation, *args, **kwargs))
+        work = self._reported("write", lambda: self.run_now(operation, *args, **kwargs))
+        return await self._on("write", self._writer, work)
 
     async def read(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -151,9 +170,9 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails.
         """
-        return await self._on(
-            "read", self._reader, lambda: self._transact(self._database.reading, operation, *args, **kwargs)
-        )
+        reading = self._database.reading
+        work = self._reported("read", lambda: self._transact(reading, operation, *args, **kwargs))
+        return await self._on("read", self._reader, work)
 
     async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a costly pure function, such as a password hash, off the event loop."""
@@ -170,6 +189,10 @@ class Store:
             StoreUnavailableError: when the database fails.
         """
         return self._transact(self._database.writing, operation, *args, **kwargs)
+
+    def rest(self) -> None:
+        """Close the calling thread's connection until it is needed again."""
+        self._database.close()
 
     def close(self) -> None:
         """Wait for what has been handed over, then close."""
@@ -204,20 +227,68 @@ class Store:
         while True:
             committing = False
             try:
-                self._database.connect(reuse_if_open=True)
+                self._connect()
                 with self._database.atomic(kind):
                     result = operation(Tx(self.services.clock(), self.services), *args, **kwargs)
                     committing = True
+                committed = self._database.holds()
             except UnknownKeyError:
                 raise OtherKeyError from None
             except (DatabaseError, InterfaceError) as error:
                 verdict = self._database.verdict(error, committing=committing)
+                reason = self._database.reason(error)
+                fault = type(getattr(error, "orig", error)).__name__
             else:
-                return result
+                if committed or kind == self._database.reading:
+                    return result
+                verdict = Verdict.UNKNOWN
             if verdict is Verdict.UNKNOWN:
                 raise OutcomeUnknownError
+            if verdict is Verdict.MOVED:
+                self._have_all_look()
             if not patience.allows(verdict):
-                raise StoreUnavailableError
+                raise StoreUnavailableError(reason, fault)
+
+    def _connect(self) -> None:
+        """Have this thread connected, to the right database."""
+        if not self._database.ready() or self.recognise is None:
+            return
+        fault: str | None = ""
+        try:
+            with self._database.atomic(self._database.reading):
+                fault = self.recognise(Tx(self.services.clock(), self.services))
+        finally:
+            if fault is not None:
+                self._database.close()
+        if fault is not None:
+            raise StoreUnavailableError(fault)
+
+    def _have_all_look(self) -> None:
+        """Have every other thread let go of a file that was moved, once it is done with what came before."""
+        for executor in (self._writer, self._reader):
+            with suppress(RuntimeError):  # It is being closed, and its connections with it.
+                executor.submit(self._look)
+
+    def _look(self) -> None:
+        with suppress(DatabaseError, InterfaceError, StoreUnavailableError):
+            self._connect()
+
+    def _reported(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
+        """Log what is wrong with the database: once, until it is something else or all is well again."""
+
+        def reported() -> R:
+            try:
+                result = work()
+            except StoreUnavailableError as error:
+                if self._faults.get(kind) != error.fault:
+                    self._faults[kind] = error.fault
+                    _log.error("The database fails to %s: %s. Who needs it is refused.", kind, error.fault)
+                raise
+            if self._faults.pop(kind, None) is not None:
+                _log.warning("The database is there to %s again.", kind)
+            return result
+
+        return reported
 
     async def _on(self, kind: str, executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
         measured = self._measured(kind, work)

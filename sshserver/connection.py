@@ -15,6 +15,7 @@ from data.operations.second_factor import CodeResult, SendResult
 from data.rules.addresses import source_of
 from data.rules.misuse import Misuse
 from data.rules.publickeys import ALGORITHMS
+from data.store import OutcomeUnknownError, StoreUnavailableError
 from sshserver import _asyncssh_shim, crash
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, SendCode, Verdict
 from sshserver.forwarding import ForwardsNothing
@@ -27,6 +28,15 @@ _Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
 _BAD_ANSWER: Final = "An answer came that was not asked for."
 _TOO_MANY_FAILURES: Final = "Too many authentication failures."
+_BROKEN_OFF: Final = "Signing in is not possible right now. Try again shortly."
+_NO_DATABASE: Final = (
+    "Signing in is not possible right now: the database is not available. Nothing was counted; try again "
+    "shortly."
+)
+_OUTCOME_UNKNOWN: Final = (
+    "The database was lost at the last moment: it is not known whether this was recorded. Sign in again, "
+    "with a new code."
+)
 _ENDS: Final = (asyncssh.DisconnectError, OSError, asyncio.CancelledError)
 """How connections end beside misuse; what is not among them came up while a packet was looked at."""
 _VIOLATIONS: Final = (
@@ -353,8 +363,13 @@ class Connection(ForwardsNothing):
             self._house.start(self._house.end_session(session.id))
 
     def _break_off(self, error: BaseException) -> None:
-        self._told.broken_off(crash.report(error, "Sign-in"))
-        self.disconnect("Signing in is not possible right now. Try again shortly.")
+        """End the connection, since nothing can be judged; the store itself logs what is wrong with it."""
+        known = isinstance(error, StoreUnavailableError)
+        self._told.broken_off(None if known else crash.report(error, "Sign-in"))
+        if isinstance(error, OutcomeUnknownError):
+            self.disconnect(_OUTCOME_UNKNOWN)
+        else:
+            self.disconnect(_NO_DATABASE if known else _BROKEN_OFF)
 
     # The time before admission.
 

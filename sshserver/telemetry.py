@@ -125,8 +125,8 @@ class ConnectionTelemetry:
         if stale:
             self._user = before
 
-    def broken_off(self, reference: str) -> None:
-        """Tell that a sign-in could not be judged."""
+    def broken_off(self, reference: str | None) -> None:
+        """Tell that a sign-in could not be judged; without a reference it was the database's fault."""
         self._shared.metrics.outcome("broken_off")
         self.event(logging.ERROR, "signin.broken_off", reference=reference)
 

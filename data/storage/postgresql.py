@@ -44,6 +44,19 @@ _LOCK = 0x32464F4C
 _CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATE: serialization failure, deadlock detected."""
 _UNIQUE_VIOLATION = "23505"
+_REASONS: Mapping[str, str] = {
+    "25006": "its server takes no writes",
+    "28": "its server lets us in no more",
+    "3D": "it is no longer on its server",
+    "53": "its server is full, or overloaded",
+    "53100": "its disk is full",
+    "55P03": "it is locked",
+    "57": "its server is shutting down or starting",
+    "57014": "its server is too slow",
+    "58": "its disk fails",
+    "XX": "it is damaged",
+}
+"""What a SQLSTATE, or the class that it begins with, means to a person."""
 
 
 _UNREADABLE = (
@@ -160,6 +173,25 @@ class Postgresql(PostgresqlDatabase):
             return Verdict.CONFLICT
         # Two that make the same thing at once: the second finds it there when it looks again.
         return Verdict.ONCE_MORE if state == _UNIQUE_VIOLATION else Verdict.FAILED
+
+    def ready(self) -> bool:
+        """Have this thread connected; say whether it is so anew.
+
+        Raises:
+            OperationalError: when the server cannot be reached.
+        """
+        return bool(self.connect(reuse_if_open=True))
+
+    def holds(self) -> bool:
+        """Whether what was just committed is in the database: the server has said so."""
+        return True
+
+    def reason(self, error: Exception) -> str | None:
+        """Say to a person what is wrong with the database, where that is known."""
+        state = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if state is None:
+            return "its server does not answer" if isinstance(error, OperationalError) else None
+        return _REASONS.get(state) or _REASONS.get(state[:2])
 
     def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement of PostgreSQL's own and return its rows."""

@@ -2,14 +2,17 @@
 
 import logging
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from peewee import SqliteDatabase
+from peewee import OperationalError, SqliteDatabase
 
+from data.storage.sqlite_file import Files, SideFiles
 from data.storage.verdict import Verdict
 
 APPLICATION_ID = 0x32464F4C
@@ -23,17 +26,134 @@ _PRAGMAS = {
 }
 
 
+_REASONS = {
+    "BUSY": "another process keeps it locked",
+    "LOCKED": "another process keeps it locked",
+    "FULL": "its disk is full",
+    "IOERR": "its disk is full, or fails",
+    "READONLY": "its file cannot be written",
+    "CANTOPEN": "its file cannot be opened",
+    "PERM": "its file cannot be opened",
+    "CORRUPT": "its file is damaged",
+    "NOTADB": "its file is damaged",
+}
+"""What SQLite's errors mean to a person, by the second word of their names."""
+_STAYS_OPEN = frozenset({"BUSY", "LOCKED", "CONSTRAINT", "INTERRUPT"})
+"""Errors after which a connection is as good as before."""
+_MISSING = "its file is missing"
+_MOVED = "its file was moved"
+_STRANGE = "its file is of something else"
+
+
+class _FileError(OperationalError):
+    """Something is wrong with the file that SQLite does not know of; the message says what."""
+
+
+class _Opened(threading.local):
+    """What this thread's connection has open: the file, and the log beside it."""
+
+    files: Files | None = None
+
+
 class Sqlite(SqliteDatabase):
-    """A file, written by one thread of a process at a time."""
+    """A file, written by one thread of a process at a time.
+
+    A connection goes on writing to the file that it has open, even when that was moved or removed. So
+    each transaction begins and ends with a look whether it is still the one at the path.
+    """
 
     writing = "IMMEDIATE"
     reading = "DEFERRED"
     writers = 1
     readers = 1
 
-    def verdict(self, _error: Exception, *, committing: bool) -> Verdict:  # noqa: ARG002 - a failed commit was none.
-        """Say what becomes of a transaction that failed: SQLite has waited already."""
-        return Verdict.FAILED
+    def __init__(self, path: Path, **options: Any) -> None:
+        # Never created by being opened: an empty database in place of a lost one would let nobody in.
+        super().__init__(f"file:{quote(str(path))}?mode=rw", uri=True, **options)
+        self._path = path
+        self._opened = _Opened()
+        self._side_files = SideFiles(path)
+
+    def ready(self) -> bool:
+        """Have this thread connected to the file that is at the path; say whether it is so anew.
+
+        Raises:
+            OperationalError: when there is none, or it cannot be opened.
+        """
+        at_path = self._at_path()
+        if not self.is_closed() and at_path != self._opened.files:
+            self._let_go(at_path)
+        if at_path is None:
+            raise _FileError(_MISSING)
+        return bool(self.connect(reuse_if_open=True))
+
+    def holds(self) -> bool:
+        """Whether what was just committed is in the file at the path."""
+        try:
+            return self._at_path() == self._opened.files
+        except _FileError:
+            return False
+
+    def verdict(self, error: Exception, *, committing: bool) -> Verdict:  # noqa: ARG002 - a failed commit was none.
+        """Say what becomes of a transaction that failed: SQLite has waited already.
+
+        A connection that may be the worse for it is let go.
+        """
+        cause = _cause_of(error)
+        if not isinstance(cause, _FileError) and _kind_of(cause) not in _STAYS_OPEN:
+            self.close()
+        return Verdict.MOVED if str(cause) == _MOVED else Verdict.FAILED
+
+    def reason(self, error: Exception) -> str | None:
+        """Say to a person what is wrong with the database, where that is known."""
+        cause = _cause_of(error)
+        return str(cause) if isinstance(cause, _FileError) else _REASONS.get(_kind_of(cause))
+
+    def _at_path(self) -> Files | None:
+        try:
+            return self._side_files.look()
+        except OSError:
+            raise _FileError(_REASONS["CANTOPEN"]) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        before = self._at_path()
+        if before is None or not self._side_files.make_way_for(before.database):
+            raise _FileError(_MOVED)
+        opened: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # peewee's own seam.
+        after = self._at_path()
+        if after is None or after.database != before.database:
+            opened.close()
+            raise _FileError(_MOVED)
+        self._opened.files = after
+        self._side_files.opened(after)
+        return opened
+
+    def _close(self, conn: sqlite3.Connection) -> None:
+        conn.close()
+        if self._opened.files is not None:
+            self._side_files.closed(self._opened.files)
+            self._opened.files = None
+
+    def _add_conn_hooks(self, conn: sqlite3.Connection) -> None:
+        """Set a connection up; what another program has put there stays as it is."""
+        if conn.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+            raise _FileError(_STRANGE)
+        super()._add_conn_hooks(conn)  # type: ignore[misc]
+        conn.execute("SELECT 1 FROM sqlite_master").fetchone()  # From here on the log is there.
+
+    def _let_go(self, at_path: Files | None) -> None:
+        """Put all that was accepted into the file itself, wherever that is by now, out of its log.
+
+        Where another log has taken the log's place, that alone belongs to the file.
+        """
+        own = self._opened.files
+        if own is None or at_path is None or at_path.log is None or at_path.database != own.database:
+            execute: Callable[[str], Any] = self.execute_sql
+            (busy, *_counts) = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise _FileError(_MOVED)
+        if at_path is not None:
+            self.close()
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -59,10 +179,21 @@ def open_sqlite(path: Path) -> Sqlite:
     peewee would log statements with their values at debug level, hashes and sealed secrets among them.
     """
     logging.getLogger("peewee").setLevel(logging.WARNING)
-    database = Sqlite(str(path), pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
+    database = Sqlite(path, pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
     # SQLite's own lower() leaves letters outside of ASCII as they are.
     database.register_function(_fold, "fold", 1)
     return database
+
+
+def _cause_of(error: Exception) -> Exception:
+    """Return what peewee has wrapped."""
+    cause = getattr(error, "orig", None)
+    return cause if isinstance(cause, Exception) else error
+
+
+def _kind_of(error: Exception) -> str:
+    """Return the second word of the name that SQLite gives an error, such as FULL."""
+    return str(getattr(error, "sqlite_errorname", "SQLITE_UNKNOWN")).split("_")[1]
 
 
 def _fold(text: str | None) -> str | None:

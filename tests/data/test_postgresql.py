@@ -167,7 +167,7 @@ def test_a_connection_lost_while_committing_is_never_tried_again(world, others):
         calls.append(1)
         raise_days(tx)
 
-    with pytest.raises(OutcomeUnknownError, match="Look whether it was done"):
+    with pytest.raises(OutcomeUnknownError, match="it is not known whether this was done"):
         world.run(counted)
     assert calls == [1]
     assert world.run(lambda _tx: days()) == 0

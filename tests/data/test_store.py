@@ -14,6 +14,7 @@ from data.rules.names import storable
 from data.storage import database, models
 from data.storage.database import Database, SchemaState, create_database, migrate, open_database, schema_state
 from data.storage.postgresql import PostgresqlUrl
+from data.storage.sqlite import create_file
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
 DATA = Path(database.__file__).parents[1]
@@ -45,6 +46,7 @@ def shape(of: Database) -> dict[str, object]:
 def test_the_migrations_make_the_tables_that_the_models_describe(tmp_path, server):
     if server is None:
         migrated, plain = tmp_path / "migrated.db", tmp_path / "plain.db"
+        create_file(plain)
     else:
         migrated, plain = (PostgresqlUrl.parse(server.url(server.new_database())) for _ in range(2))
     by_migrations, by_models = create_database(migrated), open_database(plain)

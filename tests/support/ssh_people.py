@@ -104,10 +104,10 @@ class People:
         return await self.store.read(lambda _tx: table.select().where(table.ended_at.is_null()).count())
 
 
-def open_people(folder: Path) -> People:
+def open_people(folder: Path, vault: Vault | None = None) -> People:
     """Install an account with an administrator in a new database in `folder`."""
     clock = StillClock()
-    services: Services = open_services(clock, Vault(bytes(32)), CHEAP)
+    services: Services = open_services(clock, vault or Vault(bytes(32)), CHEAP)
     store = Store(create_database(folder / "twofold.db"), services)
     admin = NewUser(
         "admin",

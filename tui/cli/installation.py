@@ -18,7 +18,7 @@ from peewee import DatabaseError, InterfaceError, OperationalError
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import send_own
-from data.operations import outbox
+from data.operations import outbox, recognition
 from data.operations.account import standing
 from data.operations.actors import Operator
 from data.operations.master_key import fits
@@ -130,6 +130,8 @@ def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
     """
     with opened(home, chain) as found:
         check_in_use(found)
+        found.store.recognise = recognition.fault_of
+        found.store.rest()
         with _telling_users(found.store, found.settings.carriers):
             yield Installation(home, found.settings, found.store, operator())
 

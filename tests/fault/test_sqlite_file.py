@@ -1,0 +1,145 @@
+"""The file of the embedded database is locked, missing, replaced or damaged while a server serves it."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.breakage import NO_DATABASE, STEP, held_by_another_process, never_blocked, open_door
+from support.ssh_people import open_people
+
+from data.operations import second_factor
+from data.storage import models, sqlite
+from data.storage.vault import Vault
+
+ACCEPTED = "select count(*) from audit_entry where event = 'signin.admitted'"
+
+
+@pytest.fixture
+def file(people) -> Path:
+    return people.folder / "twofold.db"
+
+
+@pytest.fixture
+def away(tmp_path) -> Path:
+    return tmp_path / "moved.away"
+
+
+def copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+async def test_a_database_locked_beyond_its_timeout_is_said_and_service_returns(people, file, caplog):
+    async with open_door(people) as door, never_blocked():
+        with held_by_another_process(file):
+            assert NO_DATABASE in await door.is_refused()
+            assert NO_DATABASE in await door.is_refused()
+        await door.signs_in()
+        await door.has_lost_nothing()
+    (said,) = [text for text in caplog.messages if text.startswith("The database fails to write")]
+    assert "another process keeps it locked" in said
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_missing_file_is_never_made_anew_and_is_served_again_when_it_is_back(people, file, away):
+    async with open_door(people) as door, never_blocked():
+        file.rename(away)
+        assert NO_DATABASE in await door.is_refused()
+        assert not file.exists()
+        with closing(sqlite3.connect(f"file:{away}?immutable=1", uri=True)) as alone:
+            assert alone.execute(ACCEPTED).fetchone() == (1,), "what was accepted is not in the file itself"
+        away.rename(file)
+        await door.signs_in()
+        await door.has_lost_nothing()
+
+
+async def test_a_removed_file_is_served_again_from_a_copy(people, file, away):
+    async with open_door(people) as door, never_blocked():
+        copy(file, away)
+        file.unlink()
+        assert NO_DATABASE in await door.is_refused()
+        assert not file.exists()
+        away.rename(file)
+        await door.signs_in()
+        await door.has_lost_nothing()
+
+
+async def test_a_copy_that_is_renamed_over_the_file_is_served_and_keeps_what_comes(people, file, away):
+    async with open_door(people) as door, never_blocked():
+        await door.signs_in()
+        copy(file, away)
+        away.replace(file)
+        await door.signs_in()
+        await door.signs_in()
+        await door.has_lost_nothing()
+    assert people.store.run_now(lambda _tx: models.database.obj.faults()) == []
+
+
+async def test_a_code_that_was_taken_into_a_file_that_is_gone_is_neither_called_good_nor_wrong(
+    people, file, away, monkeypatch
+):
+    judge = second_factor.submit_code
+
+    def judge_and_lose(*given):
+        result = judge(*given)
+        file.rename(away)
+        return result
+
+    async with open_door(people) as door:
+        people.clock.forward(STEP)
+        monkeypatch.setattr(second_factor, "submit_code", judge_and_lose)
+        assert "it is not known whether this was recorded" in await door.is_refused()
+        monkeypatch.undo()
+        away.rename(file)
+        await door.signs_in()
+
+
+@pytest.fixture(params=["another installation", "empty", "garbage", "another program", "no installation"])
+def impostor(request, tmp_path, people) -> Path:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    path = folder / "twofold.db"
+    match request.param:
+        case "another installation":
+            open_people(folder, Vault(bytes([1] * 32))).store.close()
+            models.database.initialize(people.store._database)
+        case "empty":
+            path.touch()
+        case "garbage":
+            path.write_bytes(bytes(range(256)) * 64)
+        case "another program":
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("create table user (name)")
+        case "no installation":
+            sqlite.create_file(path)
+    return path
+
+
+async def test_nothing_is_decided_by_what_has_taken_the_place_of_the_file(people, file, away, impostor):
+    content = impostor.read_bytes()
+    async with open_door(people) as door, never_blocked():
+        file.rename(away)
+        impostor.rename(file)
+        assert NO_DATABASE in await door.is_refused()
+        assert NO_DATABASE in await door.is_refused()
+        assert sqlite.bears_our_mark(file) or file.read_bytes() == content, "somebody else's was changed"
+        away.replace(file)
+        await door.signs_in()
+        await door.has_lost_nothing()
+
+
+@pytest.mark.parametrize("spoilt", [100, 4096], ids=["header", "page"])
+async def test_a_damaged_file_is_said_and_served_again_when_it_is_whole(people, file, spoilt):
+    async with open_door(people) as door, never_blocked():
+        with file.open("r+b") as raw:
+            whole = raw.read(spoilt)
+            raw.seek(0)
+            raw.write(b"\xff" * spoilt)
+            raw.flush()
+            assert NO_DATABASE in await door.is_refused()
+            raw.seek(0)
+            raw.write(whole)
+            raw.flush()
+            await door.signs_in()
+        await door.has_lost_nothing()
