@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test soak format pictures snapshots clean
+.PHONY: run test bench soak format pictures snapshots clean
 
 run: $(VENV)/.installed ## Start the server on 127.0.0.1:2222, its state in .twofold/
 	@$(BIN)/twofold --home .twofold serve --init --host 127.0.0.1 --port 2222
@@ -18,6 +18,9 @@ test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all te
 format: $(VENV)/.installed-dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev ## How fast it is, beside others; as root also beside sshd. ARGS=--quick to try
+	PYTHONPATH=.:tests $(BIN)/python -m bench $(ARGS)
 
 soak: $(VENV)/.installed-dev ## The long forms of the tests
 	$(BIN)/pytest -m soak

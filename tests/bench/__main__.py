@@ -1,0 +1,38 @@
+"""`make bench`: measures this product, beside others where there are any, on this machine."""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench import crowds, sessions, signing_in, verifying
+from bench.report import Result, show, write
+
+SECTIONS = {
+    "signing-in": signing_in.measure,
+    "verifying": verifying.measure,
+    "sessions": sessions.measure,
+    "crowds": crowds.measure,
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure what is asked for, and print and write it."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few of each: to see that it runs")
+    parser.add_argument("--only", action="append", choices=SECTIONS, help="measure this section (repeatable)")
+    parser.add_argument("--json", type=Path, default=Path(".bench/bench.json"), help="where the figures go")
+    given = parser.parse_args(arguments)
+    results: list[Result] = []
+    for name in given.only or SECTIONS:
+        with TemporaryDirectory(prefix="twofold-bench-") as folder:
+            found = list(SECTIONS[name](Path(folder), quick=given.quick))
+        show(found)
+        results += found
+    write(given.json, results, quick=given.quick)
+    print(f"\nWritten to {given.json}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

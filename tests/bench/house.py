@@ -1,0 +1,96 @@
+"""An installation as operators make it, with users who hold a key, a password and an authenticator app."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+from asyncssh.public_key import SSHKey
+
+from data.operations import keeping
+from data.operations.directory import NewUser, create_user
+from data.operations.results import Done
+from data.rules import publickeys, totp
+from data.rules.facts import Role
+from data.storage import models
+from data.storage.hashing import HashCost, Hasher
+from data.storage.home import Home
+from data.store import Tx
+from tui.cli.installation import Installation, installation
+from tui.cli.setup import initialise
+
+SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+PASSWORD = "a long enough sentence"
+
+
+@dataclass
+class House:
+    """A home, and one key that all of its users hold."""
+
+    home: Home
+    key: SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
+    used: int = 0
+
+    @property
+    def key_file(self) -> Path:
+        """The key's file."""
+        return self.home.path / "bench.key"
+
+    def take(self, count: int) -> list[str]:
+        """Return names that were not given out before: a code is good once for each."""
+        self.used += count
+        return names(self.used)[-count:]
+
+
+def names(count: int) -> list[str]:
+    """Name the users."""
+    return [f"user{number:05}" for number in range(count)]
+
+
+def build(folder: Path, users: int, *, support: bool = False, database: str | None = None) -> House:
+    """Make a home with so many enrolled users; `support` lets them see the users table."""
+    home = Home(folder / "home")
+    initialise(
+        home, "Bench", "admin", "admin@bench.example", None, {"database": database} if database else None
+    )
+    house = House(home)
+    house.key_file.write_bytes(house.key.export_private_key("openssh"))
+    house.key_file.chmod(0o600)
+    parsed = publickeys.parse(house.key.export_public_key("openssh").decode())
+    assert isinstance(parsed, publickeys.PublicKey)
+    hashed = Hasher(HashCost()).hash(PASSWORD)
+    with installation(home) as here:
+        listed = names(users)
+        for start in range(0, users, 250):
+            batch = listed[start : start + 250]
+            here.store.run_now(_add, here, batch, parsed, hashed, support=support)
+    return house
+
+
+def _add(
+    tx: Tx, here: Installation, batch: Sequence[str], key: publickeys.PublicKey, hashed: str, *, support: bool
+) -> None:
+    for name in batch:
+        new = NewUser(
+            name,
+            f"{name}@bench.example",
+            full_name=f"Person {name}",
+            roles=frozenset({Role.SUPPORT}) if support else frozenset(),
+            password_hash=hashed,
+            one_time_password=False,
+            key=key,
+        )
+        made = create_user(tx, here.operator, new)
+        assert isinstance(made, Done), made
+        enrol(tx, name)
+
+
+def enrol(tx: Tx, name: str) -> None:
+    """Give a user an app that holds SECRET."""
+    user, table = models.User.get(models.User.name == name), models.Factor
+    factor = table.insert(
+        user=user.id, kind="app", sealed_secret=b"", last_step=0, confirmed_at=tx.now
+    ).execute()
+    sealed = tx.services.vault.seal(totp.decode_secret(SECRET), user_id=user.id, factor_id=factor)
+    table.update(sealed_secret=sealed).where(table.id == factor).execute()
+    keeping.restate(models.User.id == user.id)

@@ -1,0 +1,46 @@
+"""The app in a process of its own, on a terminal, for someone who is signed in: without SSH.
+
+It opens twice; before the second time it says so and waits for a line, so that what the opening of a
+process costs and what the app costs can be told apart.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from bench.client import code
+from bench.house import SECRET
+
+from data.operations.admission import Admitted, Attempt, Origin
+from data.operations.first_factor import find_candidate
+from data.operations.second_factor import submit_code
+from data.rules.facts import Application, FirstFactor
+from data.storage.home import Home
+from sshserver.limits import Limits
+from sshserver.terminal import describe
+from tui.app import TwofoldApp
+from tui.cli.installation import installation, system_clock
+
+_ORIGIN = Origin(Application.LOCAL, "local")
+
+
+def _main(home: Path, names: list[str]) -> None:
+    with installation(Home(home), f"bench-{names[0]}") as here:
+        for name in names:
+            candidate = here.store.run_now(find_candidate, name, _ORIGIN)
+            (fingerprint,) = candidate.key_fingerprints
+            attempt = Attempt(candidate.user_id or 0, name, _ORIGIN, FirstFactor.KEY, fingerprint)
+            admitted = here.store.run_now(submit_code, attempt, code(SECRET))
+            assert isinstance(admitted, Admitted), admitted
+            size = shutil.get_terminal_size()
+            terminal = describe("xterm-256color", {}, (size.columns, size.lines), Limits())
+            if name != names[0]:
+                print("again?", flush=True)
+                sys.stdin.readline()
+            TwofoldApp(
+                here.store, session=admitted.session, origin=_ORIGIN, clock=system_clock, terminal=terminal
+            ).run()
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,197 @@
+"""Open sessions: their memory, the first screen, and key presses, alone and under load."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+from bench.client import Login, connect, sign_in
+from bench.house import SECRET, House, build
+from bench.processes import ENVIRONMENT, Server, cores, memory, on_core, serve
+from bench.report import Result, Row, median, percentile
+
+SECTION = "Sessions with the users table shown, at 80x24"
+LOADED = "A key press while other sessions are open and people sign in"
+_LAST_ROW = b"user00016"
+"""Stands in the last line of the table's first screen."""
+_QUIET = 0.3
+
+
+@dataclass
+class Shell:
+    """A session's terminal."""
+
+    connection: asyncssh.SSHClientConnection
+    process: asyncssh.SSHClientProcess[bytes]
+    first_screen: float
+
+    @classmethod
+    async def open(cls, login: Login) -> "Shell":
+        """Sign in, and then ask for a shell and wait until its screen is full."""
+        connection = await connect(login)
+        begun = time.perf_counter()
+        process = await connection.create_process(
+            term_type="xterm-256color", term_size=(80, 24), encoding=None, env={"LANG": "C.UTF-8"}
+        )
+        shown = b""
+        async with asyncio.timeout(60):
+            while _LAST_ROW not in shown:
+                shown += await process.stdout.read(65536)
+        shell = cls(connection, process, time.perf_counter() - begun)
+        await shell.quiet()
+        return shell
+
+    async def quiet(self) -> int:
+        """Read until nothing more comes; return how many bytes there were."""
+        count = 0
+        while True:
+            try:
+                count += len(await asyncio.wait_for(self.process.stdout.read(65536), _QUIET))
+            except TimeoutError:
+                return count
+
+    async def press(self, key: bytes) -> tuple[float, int]:
+        """Press a key; return after how many seconds the screen answered, and with how many bytes."""
+        begun = time.perf_counter()
+        self.process.stdin.write(key)
+        count = len(await asyncio.wait_for(self.process.stdout.read(65536), 30))
+        taken = time.perf_counter() - begun
+        return taken, count + await self.quiet()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.connection.close()
+        await self.connection.wait_closed()
+
+
+def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
+    """Measure sessions over SSH, the same app in a process each, and a key press under load."""
+    opened, keys, others, seconds = (2, 4, 3, 2) if quick else (20, 40, 50, 20)
+    house = build(folder, 60 + 2 * opened + others + 10 * seconds, support=True)
+    with on_core(cores()[1]):
+        with serve(house.home.path) as server:
+            yield from asyncio.run(_over_ssh(house, server, opened, keys))
+            yield from asyncio.run(_under_load(house, server, others, seconds))
+        yield from _alone(house, keys)
+
+
+async def _over_ssh(house: House, server: Server, opened: int, keys: int) -> list[Row]:
+    warm = [await _open(house, server) for _ in range(2)]
+    held, used = server.memory(), server.cpu()
+    shells = [await _open(house, server) for _ in range(opened)]
+    cpu, grown = server.cpu() - used, server.memory() - held
+    used = server.cpu()
+    pressed = [await shells[0].press(b"\x1b[B") for _ in range(keys)]
+    per_key = (server.cpu() - used) / keys
+    for shell in (*warm, *shells):
+        await shell.close()
+    rows = [
+        ("memory of each", grown / opened, "MB", "3"),
+        ("shell request to first full screen", 1000 * median([s.first_screen for s in shells]), "ms", "60"),
+        ("CPU of sign-in and first screen", 1000 * cpu / opened, "ms", ""),
+        ("key press: latency", 1000 * median([taken for taken, _ in pressed]), "ms", "10"),
+        ("key press: CPU", 1000 * per_key, "ms", ""),
+        ("key press: bytes", median([count for _, count in pressed]), "bytes", ""),
+    ]
+    return [Row(SECTION, what, "over SSH", value, unit, goal=goal) for what, value, unit, goal in rows]
+
+
+async def _open(house: House, server: Server) -> Shell:
+    return await Shell.open(Login(server.port, house.take(1)[0], SECRET, key=house.key))
+
+
+async def _under_load(house: House, server: Server, others: int, seconds: int) -> list[Row]:
+    """Press a key four times a second while ten people a second sign in."""
+    shells = [await _open(house, server) for _ in range(others)]
+    arriving = asyncio.create_task(_arrivals(house, server, 10 * seconds))
+    taken = []
+    while not arriving.done():
+        taken.append((await shells[0].press(b"\x1b[B"))[0])
+    failed = await arriving
+    for shell in shells:
+        await shell.close()
+    value = 1000 * percentile(taken, 0.95)
+    note = f"{others} sessions, 10 sign-ins a second, {failed} of them failed"
+    return [Row(LOADED, "95th percentile", "over SSH", value, "ms", note, "100")]
+
+
+async def _arrivals(house: House, server: Server, count: int) -> int:
+    async def one() -> None:
+        await sign_in(Login(server.port, house.take(1)[0], SECRET, key=house.key))
+
+    tasks = []
+    for _ in range(count):
+        tasks.append(asyncio.create_task(one()))
+        await asyncio.sleep(0.1)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    return sum(isinstance(result, BaseException) for result in ended)
+
+
+def _alone(house: House, keys: int) -> Iterator[Row]:
+    """Measure a process that serves one person, and what the app costs in it once it is warm."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    begun = time.perf_counter()
+    with on_core(cores()[0]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bench.one_app", str(house.home.path), *house.take(2)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, **ENVIRONMENT, "TERM": "xterm-256color"},
+            start_new_session=True,
+        )
+    os.close(slave)
+    try:
+        _read_until(master, _LAST_ROW)
+        first = time.perf_counter() - begun
+        _read_quiet(master)
+        held = memory(process.pid)
+        os.write(master, b"q")
+        _read_until(master, b"again?")
+        used = _cpu_of(process.pid)
+        os.write(master, b"\n")
+        _read_until(master, _LAST_ROW)
+        _read_quiet(master)
+        drawn = _cpu_of(process.pid) - used
+        used = _cpu_of(process.pid)
+        for _ in range(keys):
+            os.write(master, b"\x1b[B")
+            _read_quiet(master)
+        per_key = (_cpu_of(process.pid) - used) / keys
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+    yield Row(SECTION, "memory of each", "a process each", held, "MB")
+    yield Row(SECTION, "start of the process to first full screen", "a process each", 1000 * first, "ms")
+    yield Row(SECTION, "CPU of first screen", "in process, warm", 1000 * drawn, "ms")
+    yield Row(SECTION, "key press: CPU", "in process, warm", 1000 * per_key, "ms")
+
+
+def _cpu_of(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _read_until(terminal: int, marker: bytes) -> None:
+    shown = b""
+    while marker not in shown:
+        if not select.select([terminal], [], [], 60)[0]:
+            raise RuntimeError(f"the app did not show {marker!r}")
+        shown += os.read(terminal, 65536)
+
+
+def _read_quiet(terminal: int) -> None:
+    while select.select([terminal], [], [], _QUIET)[0]:
+        os.read(terminal, 65536)

@@ -1,0 +1,105 @@
+"""Judging codes in process: looking a user up, judging one code, spending it and admitting, durably."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.client import code
+from bench.house import SECRET, House, build
+from bench.processes import ENVIRONMENT
+from bench.report import Result, Row, Skipped, median
+from support.postgresql_server import PostgresqlServer, find_binaries
+
+from data.operations.admission import Admitted, Attempt, Origin
+from data.operations.first_factor import find_candidate
+from data.operations.second_factor import submit_code
+from data.rules.facts import Application, FirstFactor
+from data.storage.home import Home
+from tui.cli.installation import installation
+
+SECTION = "Judging a code in process: a look-up, a verdict, a session and its audit rows"
+_ORIGIN = Origin(Application.SSH, "192.0.2.1")
+
+
+def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
+    """Measure both databases, with one worker and with two at once."""
+    count, rounds = (20, 1) if quick else (300, 3)
+    users = 3 * count * (rounds + 1)
+    yield from _measure(build(folder / "sqlite", users), "SQLite", count, rounds)
+    binaries = find_binaries()
+    if binaries is None:
+        yield Skipped(SECTION, "there is no PostgreSQL: apt-get install postgresql")
+        return
+    server = PostgresqlServer(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
+    server.start()
+    try:
+        url = server.url(server.new_database())
+        yield from _measure(build(folder / "postgresql", users, database=url), "PostgreSQL", count, rounds)
+    finally:
+        server.stop()
+
+
+def _measure(house: House, subject: str, count: int, rounds: int) -> Iterator[Row]:
+    alone, both, cpu = [], [], []
+    for turn in range(rounds + 1):
+        one = _run(house, [house.take(count)])
+        two = _run(house, [house.take(count), house.take(count)])
+        if turn:  # the first is to warm up
+            alone.append(count / one[0])
+            both.append(2 * count / two[0])
+            cpu.append(one[1] / count)
+    yield Row(SECTION, "CPU of the worker for each", subject, 1000 * median(cpu), "ms", goal="2")
+    yield Row(SECTION, "rate, one worker", subject, median(alone), "/s")
+    yield Row(SECTION, "rate, two workers", subject, median(both), "/s")
+    goal = "1.7 or more" if subject == "PostgreSQL" else ""
+    yield Row(
+        SECTION, "growth by the second worker", subject, median(both) / median(alone), "times", goal=goal
+    )
+
+
+def _run(house: House, shares: list[list[str]]) -> tuple[float, float]:
+    """Have each share judged by a process of its own; return the longest time and the CPU together."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.verifying", str(house.home.path), share[0], str(len(share))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **ENVIRONMENT},
+        )
+        for share in shares
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    told = [worker.communicate(timeout=300)[0].split() for worker in workers]
+    return max(float(wall) for wall, _ in told), sum(float(cpu) for _, cpu in told)
+
+
+def _work(home: Path, first: str, count: int) -> None:
+    begin = int(first.removeprefix("user"))
+    with installation(Home(home), f"bench-{begin}") as here:
+        here.store.run_now(find_candidate, first, _ORIGIN)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        wall, cpu = time.perf_counter(), time.process_time()
+        for number in range(begin, begin + count):
+            candidate = here.store.run_now(find_candidate, f"user{number:05}", _ORIGIN)
+            (fingerprint,) = candidate.key_fingerprints
+            attempt = Attempt(
+                candidate.user_id or 0, candidate.username, candidate.origin, FirstFactor.KEY, fingerprint
+            )
+            judged = here.store.run_now(submit_code, attempt, code(SECRET))
+            assert isinstance(judged, Admitted), judged
+        print(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+if __name__ == "__main__":
+    _work(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
