@@ -67,7 +67,7 @@ class People:
         if key:
             self.keys[name] = key
         if enrolled:
-            await self.store.run(_enrol, name)
+            await self.store.run(enrol_with_app, name)
 
     async def add_with_key(self, name: str, *, password: str | None = None, enrolled: bool = True) -> SSHKey:
         """Create a user with a new Ed25519 key, and return it."""
@@ -121,7 +121,8 @@ def open_people(folder: Path, vault: Vault | None = None) -> People:
     return People(store, clock, folder)
 
 
-def _enrol(tx: Tx, name: str) -> None:
+def enrol_with_app(tx: Tx, name: str) -> None:
+    """Give someone an authenticator app that holds SECRET."""
     user = models.User.get(models.User.name == name)
     factor = models.Factor.insert(
         user=user.id, kind="app", sealed_secret=b"", last_step=0, confirmed_at=tx.now
