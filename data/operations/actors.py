@@ -11,6 +11,7 @@ from data.rules.names import storable
 from data.rules.permissions import Action, permits
 from data.rules.policy import Refusal, Step, asks_code, next_step
 from data.storage import models
+from data.storage.prepared import Prepared
 from data.store import Tx
 
 NO_SUCH_ACCOUNT = Denied("There is no such account. List them with: twofold account list")
@@ -81,6 +82,12 @@ class ActingUser:
         return next_step(self.policy, self.facts, proof)
 
 
+_USER = Prepared(models.User, 1, lambda key: models.User.select().where(models.User.id == key))
+_ACCOUNT = Prepared(models.Account, 1, lambda key: models.Account.select().where(models.Account.id == key))
+_ROLES = Prepared(models.UserRole, 1, lambda key: models.UserRole.select().where(models.UserRole.user == key))
+_FACTORS = Prepared(models.Factor, 1, lambda key: models.Factor.select().where(models.Factor.user == key))
+
+
 def policy_of(account: models.Account) -> Policy:
     """Read an account's policy."""
     switches = {Method.APP: account.app_on, Method.SMS: account.sms_on, Method.EMAIL: account.email_on}
@@ -90,22 +97,27 @@ def policy_of(account: models.Account) -> Policy:
 
 def roles_of(user: models.User) -> frozenset[Role]:
     """Read the roles a user holds."""
-    rows = models.UserRole.select().where(models.UserRole.user == user.id)
-    return frozenset(Role(row.role) for row in rows)
+    return frozenset(Role(row.role) for row in _ROLES.all(user.id))
 
 
 def factor_of(user_id: int, method: Method) -> models.Factor | None:
     """Read a user's factor of a method, if one is confirmed."""
-    table = models.Factor
-    return table.select().where((table.user == user_id) & (table.kind == method.value)).get_or_none()
+    return next((row for row in _FACTORS.all(user_id) if row.kind == method.value), None)
 
 
 def usable_factors(user_id: int, policy: Policy) -> list[models.Factor]:
     """Read a user's confirmed factors of the methods that are on, in the order of the methods."""
-    table = models.Factor
     kinds = [method.value for method in Method if method in policy.methods]
-    rows = table.select().where((table.user == user_id) & table.kind.in_(kinds))
+    rows = [row for row in _FACTORS.all(user_id) if row.kind in kinds]
     return sorted(rows, key=lambda row: kinds.index(row.kind))
+
+
+def read_user(user_id: int) -> models.User | None:
+    """Read a user with their account."""
+    user = _USER.one(user_id)
+    if user is not None:
+        (user.account,) = _ACCOUNT.all(user.account_id)
+    return user
 
 
 def methods_of(user: models.User) -> tuple[Method, ...]:

@@ -21,6 +21,7 @@ from data.rules.policy import (
 )
 from data.rules.remembering import password_credential
 from data.storage import models
+from data.storage.prepared import Prepared, PreparedWrite
 from data.store import Tx
 
 CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
@@ -131,10 +132,29 @@ def _credential_stands(user: models.User, attempt: Attempt) -> bool:
     return attempt.credential == password_credential(user.credential)
 
 
+_KEY = Prepared(
+    models.PublicKey,
+    2,
+    lambda user_id, fingerprint: models.PublicKey.select().where(
+        (models.PublicKey.user == user_id) & (models.PublicKey.fingerprint == fingerprint)
+    ),
+)
+
+
+_SIGNED_IN = PreparedWrite(
+    2, lambda at, user_id: models.User.update(last_signin_at=at).where(models.User.id == user_id)
+)
+_KEY_USED = PreparedWrite(
+    3,
+    lambda at, user_id, fingerprint: models.PublicKey.update(last_used_at=at).where(
+        (models.PublicKey.user == user_id) & (models.PublicKey.fingerprint == fingerprint)
+    ),
+)
+
+
 def holds_key(user_id: int, fingerprint: str) -> bool:
     """Whether a user holds the key now."""
-    table = models.PublicKey
-    return table.get_or_none((table.user == user_id) & (table.fingerprint == fingerprint)) is not None
+    return _KEY.one(user_id, fingerprint) is not None
 
 
 def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
@@ -242,12 +262,9 @@ def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, m
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="a code is to be given")
         case _:
             _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
-            models.User.update(last_signin_at=tx.now).where(models.User.id == user.id).execute()
+            _SIGNED_IN.run(models.microseconds(tx.now), user.id)
     if attempt.first_factor is FirstFactor.KEY:
-        table = models.PublicKey
-        table.update(last_used_at=tx.now).where(
-            (table.user == user.id) & (table.fingerprint == attempt.credential)
-        ).execute()
+        _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
 
 
 def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:

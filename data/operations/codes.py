@@ -15,6 +15,7 @@ from data.rules.facts import Method as FactorMethod
 from data.rules.google_authenticator import SCRATCH_DIGITS
 from data.rules.policy import ATTEMPTS, Refusal
 from data.storage import models
+from data.storage.prepared import Prepared
 from data.store import Tx
 
 Method = Literal["code", "recovery code", "text message code", "e-mail code"]
@@ -73,10 +74,18 @@ def judge(
     return count_wrong(tx, user, asker)
 
 
+_UNUSED = Prepared(
+    models.RecoveryCode,
+    1,
+    lambda user_id: models.RecoveryCode.select(models.RecoveryCode.id).where(
+        (models.RecoveryCode.user == user_id) & models.RecoveryCode.used_at.is_null()
+    ),
+)
+
+
 def codes_left(user_id: int) -> int:
     """Count a user's unused recovery codes."""
-    table = models.RecoveryCode
-    return table.select().where((table.user == user_id) & table.used_at.is_null()).count()
+    return len(_UNUSED.all(user_id))
 
 
 def _judge_digits(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:

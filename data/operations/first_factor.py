@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from data.operations.actors import methods_of
+from data.operations.actors import methods_of, read_user
 from data.operations.admission import (
     Admitted,
     Attempt,
@@ -26,6 +26,7 @@ from data.rules.policy import (
 )
 from data.rules.remembering import password_credential
 from data.storage import models
+from data.storage.prepared import Prepared
 from data.store import Store, Tx
 
 _KEPT_MINUTES = 24 * 60
@@ -62,16 +63,23 @@ class CodeNeeded:
 FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
 
 
+_USER = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
+_KEYS = Prepared(
+    models.PublicKey,
+    1,
+    lambda user_id: models.PublicKey.select(models.PublicKey.fingerprint).where(
+        models.PublicKey.user == user_id
+    ),
+)
+
+
 def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
     """Look a typed name up, with the same statements whether or not there is such a user."""
     folded = fold_username(username) or ""
-    user = models.User.get_or_none(models.User.name == folded)
+    user = _USER.one(folded)
     known = user if user is not None and user.active else None
     user_id = known.id if known else None
-    keys = models.PublicKey.select(models.PublicKey.fingerprint).where(
-        models.PublicKey.user == (user_id or 0)
-    )
-    fingerprints = frozenset(key.fingerprint for key in keys)
+    fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
     return Candidate(
         username=folded,
         origin=replace(origin, address=normalise(origin.address)),
@@ -155,7 +163,7 @@ def _attempt(candidate: Candidate, user: models.User, first_factor: FirstFactor,
 
 def _still(candidate: Candidate) -> models.User | None:
     """Read the candidate's user again: active, and with the password that was looked at."""
-    user = models.User.get_or_none(models.User.id == (candidate.user_id or 0))
+    user = read_user(candidate.user_id or 0)
     stands = user is not None and user.active and user.credential == candidate.credential
     return user if stands else None
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from data.operations import codes, sending
-from data.operations.actors import factor_of, methods_of
+from data.operations.actors import factor_of, methods_of, read_user
 from data.operations.admission import (
     CREDENTIAL_CHANGED,
     Admitted,
@@ -26,7 +26,6 @@ from data.rules.policy import (
     Refusal,
     Refused,
 )
-from data.storage import models
 from data.store import Tx
 
 CodeResult = Admitted | NextCodeWanted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
@@ -35,7 +34,7 @@ SendResult = CodeSent | NotSent | TurnedAway
 
 def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     """Judge the answer to the question for a code: count, verify, spend, audit and admit, all or nothing."""
-    user = models.User.get_or_none(models.User.id == attempt.user_id)
+    user = read_user(attempt.user_id)
     if user is None:
         return TurnedAway(CREDENTIAL_CHANGED)
     if reason := ended_meanwhile(user, attempt):
@@ -57,7 +56,7 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
 
 def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent | TurnedAway:
     """Make a code for someone who has passed the first factor; asking never changes the attempt count."""
-    user = models.User.get_or_none(models.User.id == attempt.user_id)
+    user = read_user(attempt.user_id)
     if user is None:
         return TurnedAway(CREDENTIAL_CHANGED)
     if reason := ended_meanwhile(user, attempt):

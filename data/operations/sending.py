@@ -8,6 +8,7 @@ from data.rules.events import Event
 from data.rules.facts import Application, Method, Policy
 from data.rules.sending import Envelope
 from data.storage import models
+from data.storage.prepared import PreparedWrite
 from data.store import Tx
 
 PROOF, ENROL = "proof", "enrol"
@@ -123,10 +124,17 @@ def prove_destination(tx: Tx, user_id: int, method: Method, destination: str, di
     return False
 
 
+_VOID = PreparedWrite(
+    1,
+    lambda user_id: models.SentCode.update(void=True).where(
+        (models.SentCode.user == user_id) & (models.SentCode.void == False)  # noqa: E712 - as above.
+    ),
+)
+
+
 def void_codes(user_id: int) -> None:
     """Make every outstanding code of a user worthless."""
-    table = models.SentCode
-    table.update(void=True).where((table.user == user_id) & (table.void == False)).execute()  # noqa: E712 - as above.
+    _VOID.run(user_id)
 
 
 def _matching(tx: Tx, user_id: int, purpose: str, digits: str) -> models.SentCode | None:
