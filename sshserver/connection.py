@@ -22,6 +22,7 @@ from sshserver.forwarding import ForwardsNothing
 from sshserver.house import House
 from sshserver.idle import IdleWatch
 from sshserver.session import AppSession
+from sshserver.waiting import Waiting
 
 _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
 _Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult | SendResult)
@@ -53,7 +54,7 @@ _VIOLATIONS: Final = (
 class Connection(ForwardsNothing):
     """The server's side of one connection."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: "House[Connection]") -> None:
         """Belong to `house`."""
         self._house = house
         self._limits = house.limits
@@ -61,10 +62,9 @@ class Connection(ForwardsNothing):
         self._candidate: Candidate | None = None
         self._ssh: asyncssh.SSHServerConnection | None = None
         self._address = ""
-        self._place: object = None
-        self._waiting: tuple[int, object] | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._first_deadline = 0.0
+        self._waiting = Waiting(
+            house.limits, house.lobby, house.anteroom, too_late=self._too_late, make_room=self._make_room
+        )
         self._busy = False
         self._asked = False
         self._judged = False
@@ -89,8 +89,7 @@ class Connection(ForwardsNothing):
         self._address = str((conn.get_extra_info("peername") or ("",))[0])
         self._told.opened(self._address)
         self._house.connections.add(self)
-        self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
-        self._enter_lobby()
+        self._waiting.begin(self._address)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind; a session that was opened ends."""
@@ -98,7 +97,7 @@ class Connection(ForwardsNothing):
             self.misused(Misuse.PROTOCOL)
         self._ssh = None
         self._gone.set()
-        self._leave_lobby()
+        self._waiting.end()
         self._house.connections.discard(self)
         if self._idle is not None:
             self._idle.stop()
@@ -195,7 +194,7 @@ class Connection(ForwardsNothing):
         self._candidate = None
         self._asked = False
         if passed:
-            self._enter_lobby()
+            self._waiting.begin_anew(self._address)
         try:
             self._candidate = await self._house.gate.find(username, self._address)
         except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
@@ -290,7 +289,7 @@ class Connection(ForwardsNothing):
 
     def auth_completed(self) -> None:
         """Go on to channels. This stays synchronous: a channel may be opened right after it."""
-        self._leave_lobby()
+        self._waiting.end()
         self._watch_idle()
 
     async def _prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
@@ -308,7 +307,7 @@ class Connection(ForwardsNothing):
         sending = self._house.gate.send_code(reply.attempt, reply.method)
         outcome = await self._judge("send", sending, conversation.take_sent)
         if conversation.sent_codes > sent_before:
-            self._await_sent_code()
+            self._waiting.await_sent_code()
         return outcome
 
     async def _judge(
@@ -344,7 +343,7 @@ class Connection(ForwardsNothing):
             return Reply.FAILURE
         outcome = take(result)
         if self._conversation.first_factor_passed:
-            self._await_second_factor()
+            self._waiting.pass_first_factor(self._conversation.user_id)
         return outcome
 
     def _fingerprint_of_known(self, key: SSHKey | None) -> str | None:
@@ -371,41 +370,7 @@ class Connection(ForwardsNothing):
         else:
             self.disconnect(_NO_DATABASE if known else _BROKEN_OFF)
 
-    # The time before admission.
-
-    def _enter_lobby(self) -> None:
-        self._leave_lobby()
-        self._place = self._house.lobby.enter(self._address, self._make_room)
-        self._deadline = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)
-
-    def _leave_lobby(self) -> None:
-        self._house.lobby.leave(self._place)
-        self._place = None
-        if self._waiting is not None:
-            self._house.anteroom.leave(*self._waiting)
-            self._waiting = None
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _await_second_factor(self) -> None:
-        if self._place is None:
-            return
-        self._leave_lobby()
-        if (user_id := self._conversation.user_id) is not None:
-            self._waiting = (user_id, self._house.anteroom.enter(user_id, self._make_room))
-        seconds = self._limits.second_factor_seconds
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
-
-    def _await_sent_code(self) -> None:
-        """Wait for as long as a code that was just sent is good."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            seconds = self._limits.sent_code_seconds
-            self._deadline = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
-
-    def _out_of_time(self) -> None:
-        self._deadline = None
+    def _too_late(self) -> None:
         self.misused(Misuse.LATE)
         self.disconnect("The time to sign in is over.")
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from data.rules.misuse import Misuse
 from sshserver import crash
@@ -15,15 +15,13 @@ from sshserver.listening import Pace
 from sshserver.session import AppFactory
 from sshserver.telemetry import Telemetry
 
-if TYPE_CHECKING:
-    from sshserver.connection import Connection
-
 _Outcome = TypeVar("_Outcome")
+_Connection = TypeVar("_Connection")
 
 
 @dataclass(slots=True)
-class House:
-    """What the connections of one server share."""
+class House(Generic[_Connection]):
+    """What the connections of one server share; it holds them and knows nothing of them."""
 
     gate: Gate
     make_app: AppFactory
@@ -36,7 +34,7 @@ class House:
     sessions: Tally = field(init=False)
     _pace: Pace = field(init=False)
     judgements: Tally = field(init=False)
-    connections: set["Connection"] = field(default_factory=set)
+    connections: set[_Connection] = field(default_factory=set)
     misuses: Counter[Misuse] = field(default_factory=Counter)
     """How often each kind of misuse was refused, whoever did it."""
     work: set[asyncio.Task[Any]] = field(default_factory=set)

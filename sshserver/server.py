@@ -42,7 +42,7 @@ _SHUTTING_DOWN: Final = "The server is shutting down."
 class Server:
     """A listening server."""
 
-    def __init__(self, acceptors: list[asyncssh.SSHAcceptor], house: House) -> None:
+    def __init__(self, acceptors: list[asyncssh.SSHAcceptor], house: House[Connection]) -> None:
         """Stand for what `serve` has started."""
         self._acceptors = acceptors
         self._house = house
@@ -240,7 +240,7 @@ async def listen(
     asyncssh.set_log_level(logging.WARNING)
     asyncssh.set_debug_level(1)
     _asyncssh_shim.check()
-    house = House(gate, make_app, limits, board, telemetry or Telemetry(silent=True))
+    house: House[Connection] = House(gate, make_app, limits, board, telemetry or Telemetry(silent=True))
     options = _options(host_key, limits, algorithms)
     acceptors = [
         await asyncssh.create_server(lambda: Connection(house), sock=listening, backlog=TURN, **options)

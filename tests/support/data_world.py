@@ -95,7 +95,7 @@ def _take_database(server: PostgresqlServer) -> str:
             server.execute(taken[1], _emptying())
             return taken[1]
     name = server.new_database()
-    create_database(PostgresqlUrl.parse(server.url(name))).close()
+    create_database(PostgresqlUrl.parse(server.local_url(name))).close()
     return name
 
 
@@ -142,7 +142,7 @@ class World:
 
     def _open(self) -> tuple[Place, Database]:
         if self._server is not None:
-            url, self._name = self._server.url, _take_database(self._server)
+            url, self._name = self._server.local_url, _take_database(self._server)
             place = PostgresqlUrl.parse(url(self._name))
             return place, open_database(place)
         if _template:
@@ -166,7 +166,7 @@ class World:
     @property
     def where(self) -> str:
         """The place in a form that another process is given."""
-        return str(self.path) if self._server is None else self._server.url(self._name)
+        return str(self.path) if self._server is None else self._server.local_url(self._name)
 
     def close(self) -> None:
         self.store.close()

@@ -1,0 +1,71 @@
+"""The time before admission: its deadlines, and the places that a waiting connection takes."""
+
+import asyncio
+from collections.abc import Callable
+
+from sshserver.limits import Anteroom, Limits, Lobby
+
+
+class Waiting:
+    """How long one connection may wait, and where: in the lobby, past the first factor in the anteroom."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        lobby: Lobby,
+        anteroom: Anteroom,
+        *,
+        too_late: Callable[[], None],
+        make_room: Callable[[], None],
+    ) -> None:
+        """Call `too_late` when the time is over, and `make_room` when another one needs the place."""
+        self._limits, self._lobby, self._anteroom = limits, lobby, anteroom
+        self._too_late, self._make_room = too_late, make_room
+        self._place: object = None
+        self._past_first: tuple[int, object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._first_deadline = 0.0
+
+    def begin(self, address: str) -> None:
+        """Start the clock of the first factor, which nothing sets back, and take a place."""
+        self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
+        self.begin_anew(address)
+
+    def begin_anew(self, address: str) -> None:
+        """Take a place in the lobby again, for another user name."""
+        self.end()
+        self._place = self._lobby.enter(address, self._make_room)
+        self._timer = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)
+
+    def pass_first_factor(self, user_id: int | None) -> None:
+        """Leave the lobby for the anteroom, where the second factor has a deadline of its own."""
+        if self._place is None:
+            return
+        self.end()
+        if user_id is not None:
+            self._past_first = (user_id, self._anteroom.enter(user_id, self._make_room))
+        self._start(self._limits.second_factor_seconds)
+
+    def await_sent_code(self) -> None:
+        """Wait for as long as a code that was just sent is good."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._start(self._limits.sent_code_seconds)
+
+    def end(self) -> None:
+        """Leave whatever place was taken, and stop the clock."""
+        self._lobby.leave(self._place)
+        self._place = None
+        if self._past_first is not None:
+            self._anteroom.leave(*self._past_first)
+            self._past_first = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _start(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
+
+    def _out_of_time(self) -> None:
+        self._timer = None
+        self._too_late()
