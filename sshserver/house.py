@@ -1,12 +1,14 @@
 """What the connections of one server share."""
 
 import asyncio
+import contextlib
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from data.rules.misuse import Misuse
+from data.store import StoreUnavailableError
 from sshserver import crash
 from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
 from sshserver.gate import Gate
@@ -17,6 +19,9 @@ from sshserver.telemetry import Telemetry
 
 _Outcome = TypeVar("_Outcome")
 _Connection = TypeVar("_Connection")
+_TRIES: Final = 100
+_LONGEST_WAIT: Final = 60.0
+"""How often, and how long after one another, something is tried to be recorded."""
 
 
 @dataclass(slots=True)
@@ -39,6 +44,9 @@ class House(Generic[_Connection]):
     """How often each kind of misuse was refused, whoever did it."""
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     """Data operations under way; they outlive the connections that asked for them."""
+
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the server drains: what cannot be recorded then is left to whoever ends its sessions."""
 
     def __post_init__(self) -> None:
         self.lobby = Lobby(self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS))
@@ -71,15 +79,28 @@ class House(Generic[_Connection]):
         return task
 
     async def end_session(self, session_id: int) -> None:
-        """Record the end of a session; a database that fails is logged, nobody waits for it."""
-        try:
-            await self.gate.end_session(session_id)
-        except Exception as error:  # noqa: BLE001 - nobody is left to be told.
-            crash.report(error, "Ending a session")
+        """Record the end of a session; nobody waits for it."""
+        await self._record(lambda: self.gate.end_session(session_id), "Ending a session")
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
-        """Have a misuse audited; a database that fails is logged, nobody waits for it."""
-        try:
-            await self.gate.record_misuse(user_id, address, what)
-        except Exception as error:  # noqa: BLE001 - nobody is left to be told.
-            crash.report(error, "Recording a misuse")
+        """Have a misuse audited; nobody waits for it."""
+        await self._record(lambda: self.gate.record_misuse(user_id, address, what), "Recording a misuse")
+
+    async def _record(self, act: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+        """Record what has happened: while the database is not there, again and again, ever more slowly.
+
+        Whether the last time did it may be unknown; what is recorded here does no harm twice.
+        """
+        for tries in range(_TRIES):
+            try:
+                await act()
+            except StoreUnavailableError:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.closing.wait(), min(_LONGEST_WAIT, 1.5**tries))
+                if self.closing.is_set():
+                    return
+            except Exception as error:  # noqa: BLE001 - nobody is left to be told.
+                crash.report(error, what)
+                return
+            else:
+                return

@@ -112,6 +112,7 @@ class Server:
             acceptor.close()
         for task in self._watches:
             task.cancel()
+        self._house.closing.set()
         seconds = self._house.limits.drain_seconds
         ends = [self._end(connection, reason, seconds) for connection in tuple(self._house.connections)]
         await asyncio.gather(*ends)

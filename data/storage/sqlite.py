@@ -185,13 +185,17 @@ def open_sqlite(path: Path) -> Sqlite:
     return database
 
 
-def _cause_of(error: Exception) -> Exception:
-    """Return what peewee has wrapped."""
-    cause = getattr(error, "orig", None)
-    return cause if isinstance(cause, Exception) else error
+def _cause_of(error: BaseException) -> BaseException:
+    """Return what SQLite itself said first: it may have rolled back already, which is an error then too."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, _FileError) or _kind_of(seen) in _REASONS:
+            return seen
+        seen = getattr(seen, "orig", None) or seen.__context__
+    return error
 
 
-def _kind_of(error: Exception) -> str:
+def _kind_of(error: BaseException) -> str:
     """Return the second word of the name that SQLite gives an error, such as FULL."""
     return str(getattr(error, "sqlite_errorname", "SQLITE_UNKNOWN")).split("_")[1]
 

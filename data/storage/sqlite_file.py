@@ -83,12 +83,13 @@ class SideFiles:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        folder = os.open(self._path.parent, os.O_RDONLY)
+        # This process has no connection to that file yet, so that opening and closing it drops no lock.
+        file = os.open(self._path, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(folder)
+            os.close(file)
 
 
 def _identity_of(path: Path) -> Identity | None:

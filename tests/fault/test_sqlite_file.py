@@ -1,5 +1,6 @@
 """The file of the embedded database is locked, missing, replaced or damaged while a server serves it."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.breakage import NO_DATABASE, STEP, held_by_another_process, never_blocked, open_door
 from support.ssh_people import open_people
+from support.ssh_server import connect, until
 
 from data.operations import second_factor
 from data.storage import models, sqlite
@@ -40,6 +42,24 @@ async def test_a_database_locked_beyond_its_timeout_is_said_and_service_returns(
     (said,) = [text for text in caplog.messages if text.startswith("The database fails to write")]
     assert "another process keeps it locked" in said
     assert "Traceback" not in caplog.text
+
+
+async def test_the_end_of_a_session_is_recorded_once_the_database_is_back(people, file):
+    async with open_door(people) as door, never_blocked():
+        people.clock.forward(STEP)
+        connection, _ = await connect(door.server.port, "ben", [people.code()], keys=[door.key])
+        await until_open(people, 1)
+        with held_by_another_process(file):
+            connection.close()
+            await connection.wait_closed()
+            await until(lambda: "write" in people.store._faults)
+        await until_open(people, 0)
+
+
+async def until_open(people, sessions: int) -> None:
+    async with asyncio.timeout(30):
+        while await people.open_sessions() != sessions:
+            await asyncio.sleep(0.02)
 
 
 async def test_a_missing_file_is_never_made_anew_and_is_served_again_when_it_is_back(people, file, away):

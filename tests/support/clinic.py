@@ -28,6 +28,8 @@ class Clinic:
     log: bytearray = field(default_factory=bytearray)
     secrets: list[str] = field(default_factory=list)
     open: list[TerminalProgram] = field(default_factory=list)
+    under: tuple[str, ...] = ()
+    """A command that the server is started by."""
 
     @property
     def home(self) -> Path:
@@ -49,7 +51,7 @@ class Clinic:
     async def serve(self, *arguments: str) -> None:
         """Start the server and wait for the line that says that it is ready."""
         self.server = await asyncio.create_subprocess_exec(
-            PROGRAM, "--home", self.home, "serve", "--port", "0", *arguments,
+            *self.under, PROGRAM, "--home", self.home, "serve", "--port", "0", *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read_log())

@@ -15,7 +15,7 @@ from data.operations.results import Done
 from data.rules import publickeys, totp
 from data.rules.facts import Role
 from data.storage import models
-from data.storage.database import create_database
+from data.storage.database import Place, create_database
 from data.storage.hashing import HashCost
 from data.storage.vault import Vault
 from data.store import Services, Store, Tx, open_services
@@ -104,11 +104,11 @@ class People:
         return await self.store.read(lambda _tx: table.select().where(table.ended_at.is_null()).count())
 
 
-def open_people(folder: Path, vault: Vault | None = None) -> People:
-    """Install an account with an administrator in a new database in `folder`."""
+def open_people(folder: Path, vault: Vault | None = None, place: Place | None = None) -> People:
+    """Install an account with an administrator in a new database: in `folder`, or at a place."""
     clock = StillClock()
     services: Services = open_services(clock, vault or Vault(bytes(32)), CHEAP)
-    store = Store(create_database(folder / "twofold.db"), services)
+    store = Store(create_database(place or folder / "twofold.db"), services)
     admin = NewUser(
         "admin",
         "admin@example.org",

@@ -204,6 +204,20 @@ class TestDatabaseFailure:
             await person.presses("q")
             assert await person.has_left() == "Signed out."
 
+    async def test_a_table_that_the_database_refused_comes_by_itself_once_it_is_back(
+        self, world, failing, monkeypatch
+    ):
+        monkeypatch.setattr(MainScreen, "AGAIN_SECONDS", 0.01)
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            run, read = person.app.store.run, person.app.store.read
+            failing(person.app)
+            await person.presses("4")
+            await person.sees("✗ The database is not available right now.")
+            monkeypatch.setattr(person.app.store, "run", run)
+            monkeypatch.setattr(person.app.store, "read", read)
+            await person.sees("newest first", "The database is there again.")
+
     async def test_a_sign_in_that_the_database_refused_can_be_repeated(self, world, failing):
         async with opened(world) as person:
             await person.sees("Sign in to Twofold")

@@ -52,6 +52,8 @@ class ActingApp(ContainedApp):
         self.said = Said()
         self.heading = Heading()
         self.roles: frozenset[Role] = frozenset()
+        self.missed: str | None = None
+        """What was said when the database did not answer, since this was last set to None."""
 
     @property
     def actor(self) -> Member:
@@ -167,6 +169,7 @@ class ActingApp(ContainedApp):
                     return Denied("Not confirmed, so nothing was changed.")
                 result = await act()
         except StoreUnavailableError as error:
+            self.missed = str(error)
             return Denied(str(error))
         if isinstance(result, SessionOver):
             raise self.ended(result.message)

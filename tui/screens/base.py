@@ -1,5 +1,6 @@
 """What the screens share: the app's type, actions that run one at a time, and the main screens' frame."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import ClassVar, TypeVar
 
@@ -51,6 +52,8 @@ class ActingScreen(Screen[T]):
 class MainScreen(ActingScreen[None]):
     """One of the main screens: the top line, its own body, the status line, the keys."""
 
+    AGAIN_SECONDS: ClassVar[float] = 2.0
+    """How soon what could not be read is read again."""
     PLACE: ClassVar[str]
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -83,7 +86,20 @@ class MainScreen(ActingScreen[None]):
     def load(self) -> None:
         """Read what the screen shows; an action under way does so itself when it is done."""
         if not is_working(self):
-            in_background(self, self.read, "reading", latest_only=True)
+            in_background(self, self._read_until_answered, "reading", latest_only=True)
+
+    async def _read_until_answered(self) -> None:
+        """Read; where the database did not answer, again every few seconds until it does."""
+        missed: str | None = None
+        while True:
+            self.app.missed = None
+            await self.read()
+            if self.app.missed is None:
+                break
+            missed = self.app.missed
+            await asyncio.sleep(self.AGAIN_SECONDS)
+        if missed is not None and self.app.said.words == missed:
+            self.app.say("The database is there again.")
 
     async def read(self) -> None:
         """Read what the screen shows."""
