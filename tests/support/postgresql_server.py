@@ -30,24 +30,37 @@ def find_binaries() -> Path | None:
 class PostgresqlServer:
     """A server that was started for tests, and the databases in it."""
 
-    def __init__(self, binaries: Path, *settings: str) -> None:
+    def __init__(self, binaries: Path, *settings: str, primary: "PostgresqlServer | None" = None) -> None:
         self._binaries = binaries
         self._settings = settings
         self.folder = Path(mkdtemp(prefix="twofold-pg-"))
         self._user = _unprivileged()
         if self._user is not None:
             os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        self._data = self.folder / "data"
+        if primary is None:
+            self._initialise()
+        else:
+            self._run(
+                "pg_basebackup", "--pgdata", self._data, "--dbname", primary.url("postgres"),
+                "--checkpoint", "fast", "--write-recovery-conf", "--no-sync",
+            )  # fmt: skip
+        self.port = _free_port()
+        self._count = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def _initialise(self) -> None:
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
-        self._data = self.folder / "data"
         self._run(
             "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", secret,
             "--auth-host", "scram-sha-256", "--auth-local", "trust",
             "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions",
         )  # fmt: skip
-        self.port = _free_port()
-        self._count = 0
-        self.process: subprocess.Popen[bytes] | None = None
+
+    def promote(self) -> None:
+        """Make a standby the server that takes writes."""
+        self._run("pg_ctl", "promote", "--pgdata", self._data, "--wait", "--silent")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
@@ -149,9 +162,11 @@ class PostgresqlServer:
 
 
 @contextmanager
-def running_postgresql(binaries: Path, *settings: str) -> Iterator[PostgresqlServer]:
-    """Run a server for as long as it is needed."""
-    server = PostgresqlServer(binaries, *settings)
+def running_postgresql(
+    binaries: Path, *settings: str, primary: PostgresqlServer | None = None
+) -> Iterator[PostgresqlServer]:
+    """Run a server for as long as it is needed; one with a primary follows that."""
+    server = PostgresqlServer(binaries, *settings, primary=primary)
     try:
         server.start()
         yield server
