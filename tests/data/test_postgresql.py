@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from peewee import OperationalError, fn
 from support.data_world import OPERATOR
-from support.postgresql_server import PASSWORD
 
 from data import store
 from data.operations import second_factor, two_factor
@@ -270,8 +269,8 @@ def test_every_text_is_compared_by_code_point_whatever_the_locale(server):
     assert rest == []
 
 
-def test_the_password_is_in_no_text_of_what_knows_it(world):
-    wrong = PostgresqlUrl.parse(world.where.replace(f":{PASSWORD}@", ":wr0ng-secret@"))
+def test_the_password_is_in_no_text_of_what_knows_it(world, server):
+    wrong = PostgresqlUrl.parse(server.url(world.database.database, "wr0ng-secret"))
     opened = open_database(wrong)
     assert "wr0ng-secret" not in f"{wrong} {wrong!r} {opened!r}"
     try:
