@@ -1,6 +1,7 @@
 """`make bench`: measures this product, beside others where there are any, on this machine."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=SECTIONS, help="measure this section (repeatable)")
     parser.add_argument("--json", type=Path, default=Path(".bench/bench.json"), help="where the figures go")
     given = parser.parse_args(arguments)
+    # What was made on this machine is taken away again, also by whoever is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     results: list[Result] = []
     for name in given.only or SECTIONS:
         with TemporaryDirectory(prefix="twofold-bench-") as folder:
