@@ -30,6 +30,8 @@ from data.storage.vault import UnknownKeyError, Vault
 from data.storage.verdict import Verdict
 
 _log = logging.getLogger("twofold.database")
+_QUEUED_SECONDS = 5.0
+"""What waited for so long behind others is not begun while the database fails."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -275,8 +277,13 @@ class Store:
 
     def _reported(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
         """Log what is wrong with the database: once, until it is something else or all is well again."""
+        handed_over = time.monotonic()
 
         def reported() -> R:
+            # While the database fails, each one before may have waited for its whole time.
+            fault = self._faults.get(kind)
+            if fault is not None and time.monotonic() - handed_over > _QUEUED_SECONDS:
+                raise StoreUnavailableError(fault=fault)
             try:
                 result = work()
             except StoreUnavailableError as error:

@@ -3,18 +3,21 @@
 import asyncio
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
-from peewee import fn
+from peewee import OperationalError, fn
 from support.data_world import World
 
+from data import store
 from data.operations.master_key import fits
 from data.rules.names import storable
 from data.storage import database, models
 from data.storage.database import Database, SchemaState, create_database, migrate, open_database, schema_state
 from data.storage.postgresql import PostgresqlUrl
 from data.storage.sqlite import create_file
+from data.store import StoreUnavailableError
 
 MIGRATIONS = Path(database.__file__).parent / "migrations"
 DATA = Path(database.__file__).parents[1]
@@ -187,3 +190,24 @@ def test_texts_that_a_database_does_not_take_are_made_fit(world, text):
     stored = models.Practice.insert(account=models.Account.get().id, name=storable(text)).execute()
     assert models.Practice.get_by_id(stored).name == storable(text)
     world.catch_up()
+
+
+async def test_what_waited_long_behind_a_failure_is_refused_without_waiting_for_its_own(world, monkeypatch):
+    monkeypatch.setattr(store, "_QUEUED_SECONDS", 0.0)
+    failing, begun = threading.Event(), []
+
+    def fail(_tx):
+        failing.wait(20)
+        raise OperationalError("gone")
+
+    def late(_tx):
+        begun.append(1)
+
+    first = asyncio.create_task(world.store.run(fail))
+    second = asyncio.create_task(world.store.run(late))
+    await asyncio.sleep(0)
+    failing.set()
+    for waiting in (first, second):
+        with pytest.raises(StoreUnavailableError):
+            await waiting
+    assert begun == []
