@@ -189,7 +189,7 @@ def _cause_of(error: BaseException) -> BaseException:
     """Return what SQLite itself said first: it may have rolled back already, which is an error then too."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, _FileError) or _kind_of(seen) in _REASONS:
+        if isinstance(seen, _FileError) or _kind_of(seen) in _REASONS.keys() | _STAYS_OPEN:
             return seen
         seen = getattr(seen, "orig", None) or seen.__context__
     return error

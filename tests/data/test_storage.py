@@ -162,3 +162,4 @@ def test_foreign_keys_are_enforced_and_writes_are_durable(world):
     assert world.run(pragmas) == [1, "wal", 2]
     with pytest.raises(StoreUnavailableError):
         world.run(lambda _tx: models.UserRole.insert(user=4711, role="support").execute())
+    assert not world.database.is_closed(), "a connection was closed for what is no fault of the file"
