@@ -310,3 +310,27 @@ async def test_every_screen_stands_any_size(world: World, size):
         await person.resizes(20, 5)
         await person.resizes(*size)
         await person.sees("admin")
+
+
+async def test_the_last_line_shows_whole_keys_only_as_many_as_fit(world):
+    world.mode(Mode.REQUIRED)
+    async with opened(world, "admin", size=(80, 24)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("m Permanent a Apply")
+        assert person.screen.rstrip().endswith("a Apply")
+        await person.pilot.resize_terminal(60, 20)
+        await person.sees_no_more("a Apply")
+        assert person.screen.rstrip().endswith("r Required")
+        await person.pilot.resize_terminal(120, 24)
+        await person.sees("a Apply t Methods")
+
+
+async def test_what_was_said_stays_behind_when_somebody_goes_to_another_place(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3", "a")
+        await person.sees("Choose another mode first.")
+        await person.presses("4")
+        await person.sees("newest first")
+        await person.sees_no_more("Choose another mode first.")

@@ -190,3 +190,10 @@ async def test_remembered_addresses_are_listed_and_forgotten_one_or_all(world):
         await person.sees_no_more("2001:db8::7 with", "f Forget addresses")
         await person.presses("f")
         await person.sees("✗ No address is remembered.")
+
+
+async def test_who_has_not_set_up_is_told_so_without_being_asked_about_recovery_codes(world):
+    async with opened(world, "anna") as person:
+        await person.sees("How it works")
+        await person.presses("r")
+        await person.sees("✗ Set up two-factor authentication first; recovery codes come with it.")

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.getters import app as app_of
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from tui.dialogs.help import HelpDialog
 from tui.screens.acting import ActingApp, in_background, is_working, working
+from tui.widgets.key_line import KeyLine
 from tui.widgets.status_line import StatusLine
 from tui.widgets.top_line import TopLine
 
@@ -75,7 +75,7 @@ class MainScreen(ActingScreen[None]):
         yield TopLine(self.app.heading, self.app.places(), self.PLACE)
         yield from self.body()
         yield StatusLine(self.app.said)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_screen_resume(self) -> None:
         """Show what is true now, each time the screen comes to the front."""
@@ -111,7 +111,8 @@ class MainScreen(ActingScreen[None]):
         return super().check_action(action, parameters)
 
     def action_go(self, place: str) -> None:
-        """Go to another main screen."""
+        """Go to another main screen; what was said stays behind on this one."""
+        self.app.say("")
         self.app.open_place(place)
 
     def action_sign_out(self) -> None:

@@ -6,10 +6,10 @@ from typing import TypeVar
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Footer
 
 from tui.dialogs.dialog import paragraph
 from tui.screens.base import ActingScreen
+from tui.widgets.key_line import KeyLine
 from tui.widgets.status_line import StatusLine
 
 T = TypeVar("T")
@@ -30,4 +30,4 @@ class Page(ActingScreen[T]):
             yield paragraph(self.HEADLINE, "title")
             yield from self.body()
             yield StatusLine(self.app.said)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()

@@ -32,7 +32,7 @@ class ProfileScreen(MainScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "set_up", "Set up 2FA", tooltip="Set up 2FA, or replace the phone"),
         Binding("t", "turn_off", "Turn off 2FA", show=False),
-        Binding("r", "recovery_codes", "Recovery codes", tooltip="New recovery codes"),
+        Binding("r", "recovery_codes", "Recovery codes", show=False, tooltip="New recovery codes"),
         Binding("w", "password", "Password", tooltip="Change the password"),
         Binding("e", "edit", "Edit", tooltip="Edit name, address and phone number"),
         Binding("k", "add_key", "Add SSH key", show=False),
@@ -77,7 +77,8 @@ class ProfileScreen(MainScreen):
         if profile is None:
             return
         question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
-        if not await self.app.push_screen_wait(ConfirmDialog(question)):
+        # Of who has none, nothing is lost: the operation says what to do first.
+        if profile.detail.enrolled_at and not await self.app.push_screen_wait(ConfirmDialog(question)):
             return
         renewed = await self.app.perform(enrollment.renew_recovery_codes)
         if renewed is not None:
