@@ -59,7 +59,10 @@ def credential_words(credential: str) -> str:
 
 def period_in_words(days: int) -> str:
     """Say what a number of days means."""
-    if not days:
-        return "a code at every sign-in"
-    period = f"{days} day{'' if days == 1 else 's'}"
-    return f"no code for {period} from the same address with the same key or password"
+    where = " from the same address with the same key or password" if days else ""
+    return f"{period_in_short(days)}{where}"
+
+
+def period_in_short(days: int) -> str:
+    """Say a number of days where it is known what is remembered."""
+    return f"no code for {days} day{'' if days == 1 else 's'}" if days else "a code at every sign-in"

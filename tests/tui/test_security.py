@@ -225,6 +225,19 @@ async def test_the_days_of_remembering_are_chosen_and_said(world):
     assert world.events(last=2) == ["policy.remember_days_changed"] * 2
 
 
+async def test_who_may_not_change_the_mode_is_told_so_without_being_asked_to_confirm(world, supporter):
+    async with opened(world, supporter, size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("r")
+        await person.sees("✗ Only a security administrator can")
+        await person.presses("a")
+        await person.sees_no_more("Change the mode from")
+        assert person.app.said.words.startswith("Only a security administrator can")
+    assert models.Account.get().mode == "optional"
+
+
 async def test_support_cannot_change_the_days(world, supporter):
     async with opened(world, supporter, size=(80, 40)) as person:
         await person.sees("2 Users")

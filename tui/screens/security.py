@@ -14,7 +14,7 @@ from data.operations import account, permanence, protection
 from data.operations.account import ModePreview, PolicyView
 from data.operations.results import Denied
 from data.rules.facts import Method, Mode, Status
-from data.rules.remembering import MAX_DAYS, period_in_words
+from data.rules.remembering import MAX_DAYS, period_in_short
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
@@ -71,25 +71,27 @@ class SecurityScreen(MainScreen):
                     TickBox(method.label.capitalize(), name=method.value, classes="method", compact=True)
                     for method in Method
                 ),
-                classes="methods",
+                id="methods",
+                classes="unread",
             ),
-            Label("Remembered addresses", classes="title"),
+            Label("Remembered addresses (d)", classes="title methods"),
             ActionBar(),
         ):
             scroll.compose_add_child(part)
         yield scroll
 
     async def read(self) -> None:
-        """Read the policy and count the people."""
+        """Read the policy and count the people; what was chosen before the first reading stays chosen."""
+        is_first = self._view is None
         view = await self.app.inquire(account.show_policy)
         standing_out = await self.app.inquire(protection.show_standing_out)
         if view is None or standing_out is None:
             return
-        ahead = self._chosen if self._view is None else None
+        ahead = self._chosen if is_first else None
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
         self._show_padlock(view)
-        asked = f"Change: now {period_in_words(view.policy.remember_days)}"
+        asked = f"Change: now {period_in_short(view.policy.remember_days)}"
         self.query_one(ActionBar).offer([Offer("d", asked, "remember_days")])
         for button in self.query(RadioButton):
             is_permanent = button.name == Mode.PERMANENT.value
@@ -144,6 +146,7 @@ class SecurityScreen(MainScreen):
         with self.prevent(Checkbox.Changed):
             for box in self.query(Checkbox):
                 box.value = box.name in methods
+        self.query_one("#methods").remove_class("unread")
 
     def on_button_pressed(self) -> None:
         """Apply the chosen mode."""
@@ -223,8 +226,9 @@ class SecurityScreen(MainScreen):
         if view is None:
             return
         seen = view.policy.remember_days
-        choices = [(f"{days}: {period_in_words(days)}", days) for days in range(MAX_DAYS + 1)]
-        chosen = await self.app.push_screen_wait(ChooseDialog("Remember addresses for days", choices, seen))
+        choices = [(f"{days}: {period_in_short(days)}", days) for days in range(MAX_DAYS + 1)]
+        title = "Remember the same address with the same key or password"
+        chosen = await self.app.push_screen_wait(ChooseDialog(title, choices, seen))
         if chosen is not None and chosen[0] != seen:
             await self.app.perform(account.set_remember_days, chosen[0], seen=seen)
         await self.read()
@@ -236,7 +240,9 @@ class SecurityScreen(MainScreen):
         if preview is None or preview.before is preview.after:
             self.app.say("Choose another mode first.")
             return
-        if preview.after is Mode.PERMANENT:
+        if preview.refusal:
+            self.app.say(preview.refusal, Tone.REFUSED)
+        elif preview.after is Mode.PERMANENT:
             await self._make_permanent(preview)
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
             await self.app.perform(account.set_mode, preview.after, seen=preview.before)
@@ -254,9 +260,6 @@ class SecurityScreen(MainScreen):
         """Show the checklist and take the typed name of the account."""
         checklist = await self.app.inquire(permanence.show_checklist)
         if checklist is None:
-            return
-        if preview.refusal:
-            self.app.say(preview.refusal, Tone.REFUSED)
             return
         title, body = "Make it permanent?", consequences.make_permanent(checklist)
         field, fault = Field("Account name"), ""
