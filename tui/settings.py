@@ -47,8 +47,9 @@ _SETTINGS = (
         "",
         "database",
         "",
-        'A PostgreSQL database for several nodes, such as "postgresql://twofold@db.example/twofold?sslmode=\n'
-        '# verify-full"; empty for the file twofold.db here. Its password may stand in ~/.pgpass, ...',
+        "A PostgreSQL database for several nodes, such as\n"
+        '# "postgresql://twofold@db.example/twofold?sslmode=verify-full"; empty for the file twofold.db\n'
+        "# here. Its password may stand in ~/.pgpass, ...",
     ),
     _Setting("", "database_password_file", "", "... or in a file that holds it and that only you can read."),
     _Setting("server", "host", "127.0.0.1", "The address to listen on; 0.0.0.0 or :: for every interface."),

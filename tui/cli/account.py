@@ -13,19 +13,21 @@ from tui.cli.tables import echo_json, echo_table, iso, when
 
 
 @click.group(
+    short_help="Manage accounts, which see nothing of each other.",
     epilog="\b\nExamples:\n"
     "  twofold account add Surgery --admin eve --email eve@surgery.example\n"
     "  twofold account list\n"
-    "  twofold user list --account Surgery\n"
+    "  twofold user list --account Surgery\n",
 )
 def account() -> None:
     """Manage accounts: organisations that see nothing of each other."""
 
 
 @account.command(
+    short_help="Create an account with its first administrator.",
     epilog="\b\nExamples:\n"
     "  twofold account add Surgery --admin eve --email eve@surgery.example\n"
-    '  twofold account add Surgery --admin eve --email eve@surgery.example --practice "Old Town"\n'
+    '  twofold account add Surgery --admin eve --email eve@surgery.example --practice "Old Town"\n',
 )
 @click.argument("name")
 @click.option("--admin", required=True, help="The first administrator's user name.")

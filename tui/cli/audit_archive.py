@@ -38,7 +38,8 @@ from tui.cli.installation import Installation, confirmed, installation, refuse
     "--before",
     required=True,
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
-    help="Move the rows from before this date (UTC).",
+    metavar="DATE",
+    help="Move the rows from before this date, such as 2026-01-31 or 2026-01-31T08:00 (UTC).",
 )
 @click.option(
     "--to",

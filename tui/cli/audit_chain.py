@@ -21,9 +21,10 @@ _LONGEST_LINE = 1_000
 
 
 @click.command(
+    short_help="Print where the audit log ends now.",
     epilog="\b\nExamples:\n"
     "  twofold audit head >> /media/elsewhere/twofold-heads\n"
-    "  twofold audit head | ssh backup.example 'cat >> twofold-heads'\n"
+    "  twofold audit head | ssh backup.example 'cat >> twofold-heads'\n",
 )
 @click.option(
     "--output",
@@ -45,21 +46,24 @@ def head(home: Home, output: Path | None) -> None:
 
 
 @click.command(
+    short_help="Verify that each row is as it was written.",
     epilog="\b\nExamples:\n"
     "  twofold audit verify\n"
     "  twofold audit verify --head /media/elsewhere/twofold-heads\n"
     "  twofold audit verify --archive audit-2025.jsonl\n"
-    "  twofold audit verify --json\n"
+    "  twofold audit verify --json\n",
 )
 @click.option(
     "--head",
     "head_file",
     type=click.File("r", encoding="utf-8"),
+    metavar="FILE",
     help="Heads that were printed before (- for standard input): all of them must still be in the log.",
 )
 @click.option(
     "--archive",
     type=click.File("r", encoding="utf-8"),
+    metavar="FILE",
     help="Verify this file of `twofold audit archive`, instead of the log.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

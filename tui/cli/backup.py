@@ -43,8 +43,9 @@ _WORKING = "twofold.db.restoring"
 
 
 @click.command(
+    short_help="Write all there is to a new file, while serving.",
     epilog="\b\nExamples:\n  twofold backup /backup/twofold-monday\n"
-    '  twofold backup "/backup/twofold-$(date +%F)"\n'
+    '  twofold backup "/backup/twofold-$(date +%F)"\n',
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
@@ -67,8 +68,9 @@ def backup(home: Home, file: Path) -> None:
 
 
 @click.command(
+    short_help="Replace everything by what a backup holds.",
     epilog="\b\nExamples:\n  twofold restore /backup/twofold-monday\n"
-    "  twofold --home /var/lib/twofold restore /backup/twofold-monday --yes\n"
+    "  twofold --home /var/lib/twofold restore /backup/twofold-monday --yes\n",
 )
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -21,6 +21,7 @@ _SHOWN = 20
 
 
 @click.group(
+    short_help="See and help who is stuck since the clock was wrong.",
     cls=InAccount,
     epilog="\b\nExamples:\n  twofold clock show\n  twofold clock repair\n  twofold clock repair --yes\n",
 )
@@ -58,7 +59,10 @@ def show(home: Home, as_json: bool) -> None:
         click.echo(f"Once the clock is right, bring them back with: {home.command('clock repair')}")
 
 
-@clock.command(epilog="\b\nExamples:\n  twofold clock repair\n  twofold clock repair --yes\n")
+@clock.command(
+    short_help="Let those who are stuck sign in again.",
+    epilog="\b\nExamples:\n  twofold clock repair\n  twofold clock repair --yes\n",
+)
 @click.option("--yes", is_flag=True, help="Say that the clock is right now, without being asked.")
 @click.pass_obj
 def repair(home: Home, yes: bool) -> None:

@@ -10,6 +10,7 @@ _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
 @click.command(
+    short_help="Print a hardened unit for systemd.",
     epilog="\b\nExample:\n  twofold print-unit > /etc/systemd/system/twofold.service\n",
 )
 def print_unit() -> None:
@@ -24,7 +25,10 @@ def print_unit() -> None:
     click.echo(text.replace("@PROGRAM@", str(program)), nl=False)
 
 
-@click.command(epilog="\b\nExample:\n  twofold print-containerfile > Containerfile\n")
+@click.command(
+    short_help="Print a Containerfile to start from.",
+    epilog="\b\nExample:\n  twofold print-containerfile > Containerfile\n",
+)
 def print_containerfile() -> None:
     """Print a Containerfile; how to build and run it stands at its top."""
     click.echo(_text("Containerfile"), nl=False)

@@ -19,7 +19,10 @@ from tui.cli.tables import echo_json
 _TIMEDATECTL_SECONDS = 3
 
 
-@click.command(epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n")
+@click.command(
+    short_help="Look the installation over, and say what to do.",
+    epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(home: Home, as_json: bool) -> None:

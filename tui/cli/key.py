@@ -11,18 +11,22 @@ from data.storage.vault import KEY_BYTES, Ring, check_value_of
 from tui.cli.installation import Installation, confirmed, installation, refuse
 
 
-@click.group(epilog="\b\nExample:\n  twofold key rotate\n")
+@click.group(
+    short_help="Rotate the master key, which secrets are sealed under.",
+    epilog="\b\nExample:\n  twofold key rotate\n",
+)
 def key() -> None:
     """Rotate the master key, which all secrets in the database are sealed under."""
 
 
 @key.command(
+    short_help="Make a new master key and seal everything anew under it.",
     epilog="\b\nExamples:\n"
     "  twofold key rotate\n"
     "\n"
     "\b\nWith several nodes:\n"
     "  twofold key rotate --prepare      on one of them; then copy its master.key to all others\n"
-    "  twofold key rotate                on the same one; then on each other\n"
+    "  twofold key rotate                on the same one; then on each other\n",
 )
 @click.option("--prepare", is_flag=True, help="Only make the new key, to be copied to the other nodes first.")
 @click.pass_obj

@@ -58,7 +58,9 @@ def show(home: Home, as_json: bool) -> None:
 
 
 @policy.command(
-    "checklist", epilog="\b\nExamples:\n  twofold policy checklist\n  twofold policy checklist --json\n"
+    "checklist",
+    short_help="Show what must hold before the mode can be permanent.",
+    epilog="\b\nExamples:\n  twofold policy checklist\n  twofold policy checklist --json\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -74,6 +76,7 @@ def show_checklist(home: Home, as_json: bool) -> None:
 
 @policy.command(
     "set",
+    short_help="Change the mode, the methods or the remembering.",
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
     "  twofold policy set --mode off --yes\n"

@@ -63,11 +63,12 @@ class FirstAdmin:
 
 
 @click.command(
+    short_help="Create an installation and its first administrator.",
     epilog="\b\nExamples:\n"
     "  twofold init\n"
     "  twofold init --account Clinic --admin anna --email anna@clinic.example\n"
     "  pass show twofold | twofold init --password-stdin --account Clinic --admin anna --email a@b.example\n"
-    "  twofold init --database postgresql://twofold@db.example/twofold?sslmode=verify-full\n"
+    "  twofold init --database postgresql://twofold@db.example/twofold?sslmode=verify-full\n",
 )
 @click.option("--account", "account_name", help="The organisation's name.")
 @click.option("--admin", help="The first administrator's user name.")
@@ -111,7 +112,10 @@ def init(
     click.echo(f"Serve it with: {home.command('serve')}")
 
 
-@click.command(epilog="\b\nExample:\n  twofold hostkey >> ~/.ssh/known_hosts.new\n")
+@click.command(
+    short_help="Show the host key's fingerprint and known_hosts line.",
+    epilog="\b\nExample:\n  twofold hostkey --host ssh.clinic.example >> ~/.ssh/known_hosts\n",
+)
 @click.option("--host", default=_LOCALHOST, show_default=True, help="The name that clients connect to.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="The port, instead of the settings'.")
 @click.pass_obj
@@ -124,7 +128,9 @@ def hostkey(home: Home, host: str, port: int | None) -> None:
     click.echo(host_keys.known_hosts_line(key, host, port or settings.port or _STANDARD_PORT))
 
 
-@click.command(epilog="\b\nExample:\n  twofold upgrade\n")
+@click.command(
+    short_help="Bring the database's schema up to date.", epilog="\b\nExample:\n  twofold upgrade\n"
+)
 @click.pass_obj
 def upgrade(home: Home) -> None:
     """Bring the database's schema up to date: all of it or nothing.

@@ -25,6 +25,7 @@ def sms() -> None:
 
 
 @sms.command(
+    short_help="Take in a text message that a set-up waits for.",
     epilog="\b\nExamples:\n"
     "  In gammu-smsdrc, under [smsd], where gammu-smsd runs as the owner of the home:\n"
     "    RunOnReceive = /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
@@ -32,7 +33,7 @@ def sms() -> None:
     '    RunOnReceive = printf \'%s\\n%s\' "$SMS_1_NUMBER" "$SMS_1_TEXT" | sudo -n -u twofold\n'
     "      /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
     "  Any other gateway, or by hand:\n"
-    "    printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n"
+    "    printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n",
 )
 @click.argument("identifiers", nargs=-1)
 @click.pass_obj

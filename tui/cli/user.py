@@ -265,7 +265,11 @@ def require(home: Home, name: str, release: bool) -> None:
         say(here.store.run_now(two_factor.set_required, here.operator, name, required=not release))
 
 
-@user.command("disable-2fa", epilog="\b\nExample:\n  twofold user disable-2fa ben\n")
+@user.command(
+    "disable-2fa",
+    short_help="Remove a user's flag and what they have set up.",
+    epilog="\b\nExample:\n  twofold user disable-2fa ben\n",
+)
 @click.argument("name")
 @click.pass_obj
 def disable_two_factor(home: Home, name: str) -> None:
@@ -274,7 +278,11 @@ def disable_two_factor(home: Home, name: str) -> None:
         say(here.store.run_now(two_factor.disable_two_factor, here.operator, name))
 
 
-@user.command("clear-2fa", epilog="\b\nExample:\n  twofold user clear-2fa ben\n")
+@user.command(
+    "clear-2fa",
+    short_help="Remove what a user has set up, and keep the flag.",
+    epilog="\b\nExample:\n  twofold user clear-2fa ben\n",
+)
 @click.argument("name")
 @click.pass_obj
 def clear_two_factor(home: Home, name: str) -> None:
@@ -302,7 +310,10 @@ def unlock(home: Home, name: str, reason: str | None) -> None:
         say(here.store.run_now(two_factor.unlock, here.operator, name, reason))
 
 
-@user.command(epilog="\b\nExample:\n  twofold user resync ben\n")
+@user.command(
+    short_help="Let two codes bring back a phone whose clock is off.",
+    epilog="\b\nExample:\n  twofold user resync ben\n",
+)
 @click.argument("name")
 @click.pass_obj
 def resync(home: Home, name: str) -> None:
@@ -311,7 +322,9 @@ def resync(home: Home, name: str) -> None:
         say(here.store.run_now(two_factor.offer_resync, here.operator, name))
 
 
-@user.command(epilog="\b\nExample:\n  twofold user forget ben\n")
+@user.command(
+    short_help="Forget a user's remembered addresses.", epilog="\b\nExample:\n  twofold user forget ben\n"
+)
 @click.argument("name")
 @click.pass_obj
 def forget(home: Home, name: str) -> None:
@@ -338,7 +351,7 @@ def activate(home: Home, name: str) -> None:
         say(here.store.run_now(directory.set_active, here.operator, name, active=True))
 
 
-@user.command(epilog="\b\nExamples:\n  twofold user password ben\n")
+@user.command(short_help="Set a new one-time password.", epilog="\b\nExample:\n  twofold user password ben\n")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
 @click.pass_obj
@@ -372,9 +385,10 @@ _EXPORTED = (
 
 
 @user.command(
+    short_help="Write all users as CSV or JSON Lines.",
     epilog="\b\nExamples:\n"
     "  twofold user export > people.csv\n"
-    "  twofold user export --format jsonl --output people.jsonl\n"
+    "  twofold user export --format jsonl --output people.jsonl\n",
 )
 @export_options
 @click.pass_obj

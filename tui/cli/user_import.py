@@ -24,6 +24,7 @@ _SHOWN_FAULTS = 100
 
 @click.command(
     "import",
+    short_help="Create users from a CSV file: all of them, or none.",
     epilog="\b\nExamples:\n"
     "  twofold user import people.csv --dry-run\n"
     "  twofold user import people.csv\n"

@@ -23,7 +23,7 @@ def key() -> None:
     """Manage a user's SSH public keys."""
 
 
-@key.command("add", epilog="\b\nExamples:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
+@key.command("add", epilog="\b\nExample:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
 @click.argument("name")
 @click.argument("key_file", type=KEY_FILE)
 @click.pass_obj
