@@ -144,7 +144,7 @@ def act_on_many(names: Sequence[str], act: Bulk) -> Question:
         case Bulk.CLEAR:
             title, yes = f"Clear the 2FA data of {people}?", "Clear"
             then = (
-                "Their apps and recovery codes are removed, and open sessions of theirs end. "
+                "All that they have set up and their recovery codes go, and their open sessions end. "
                 "Who had set it up must do so again at the next sign-in."
             )
         case Bulk.DEACTIVATE:

@@ -74,7 +74,7 @@ class SecurityScreen(MainScreen):
                 id="methods",
                 classes="unread",
             ),
-            Label("Remembered addresses (d)", classes="title methods"),
+            Label("Remembered addresses", classes="title methods"),
             ActionBar(),
         ):
             scroll.compose_add_child(part)
