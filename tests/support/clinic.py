@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.phone import Phone
-from support.ssh_terminal import TerminalProgram
+from support.ssh_terminal import PATIENCE, Terminal, TerminalProgram
 from support.terminal_picture import read_qr
 
 PROGRAM = Path(sys.executable).with_name("twofold")
@@ -35,10 +35,10 @@ class Clinic:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def twofold(self, *arguments: str) -> str:
-        """Run a command as the operator on the host."""
+    def twofold(self, *arguments: str, given: str = "") -> str:
+        """Run a command as the operator on the host, with something on its standard input."""
         command = [PROGRAM, "--home", self.home, *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
@@ -55,7 +55,7 @@ class Clinic:
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         self._reading = asyncio.create_task(self._read_log())
-        line = await asyncio.wait_for(self.server.stdout.readline(), 30)
+        line = await asyncio.wait_for(self.server.stdout.readline(), 90)
         self.port = int(re.fullmatch(rb"listening on 127\.0\.0\.1:(\d+)\n", line).group(1))
 
     async def _read_log(self) -> None:
@@ -120,13 +120,18 @@ async def set_password(clinic: Clinic, terminal: TerminalProgram, password: str)
 async def enrol(clinic: Clinic, terminal: TerminalProgram, phone: Phone, label: str) -> list[str]:
     """Go through the wizard with a first phone; return the recovery codes."""
     await scan_and_confirm(clinic, terminal, phone, label)
-    await terminal.expect_on_screen("recovery codes")
-    async with asyncio.timeout(20):
+    return await save_recovery_codes(clinic, terminal)
+
+
+async def save_recovery_codes(clinic: Clinic, terminal: Terminal) -> list[str]:
+    """Note the recovery codes, say that they are saved and go on."""
+    await terminal.expect_on_screen("Save your recovery codes")
+    async with asyncio.timeout(PATIENCE):
         while len(codes := RECOVERY.findall(terminal.text)) < 5:
             await asyncio.sleep(0.05)
     clinic.secrets += codes
     terminal.type("s")
-    await asyncio.sleep(0.5)
+    await terminal.expect_on_screen("[x] I have saved")
     terminal.type("\r")
     return codes
 
@@ -144,19 +149,23 @@ async def scan_and_confirm(clinic: Clinic, terminal: TerminalProgram, phone: Pho
     await terminal.expect_on_screen("Google Authenticator")
     terminal.type("n")
     await terminal.expect_on_screen("Enable 2FA")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (uri := read_qr(terminal.screen)) is None:
             await asyncio.sleep(0.1)
     assert phone.scan(uri) == label
-    manual = re.findall(r"\b[A-Z2-7]{4}\b", terminal.text)
-    assert "".join(manual) == phone.secret
+    assert manual_key(terminal) == phone.secret
     clinic.secrets.append(phone.secret)
     terminal.type(phone.wrong_code() + "\r")
     await terminal.expect_on_screen("That code is wrong")
     terminal.type(await phone.new_code() + "\r")
 
 
-async def sign_out(terminal: TerminalProgram) -> None:
+def manual_key(terminal: Terminal) -> str:
+    """Read the key that stands on the wizard's screen, for typing by hand."""
+    return "".join(re.findall(r"\b[A-Z2-7]{4}\b", terminal.text))
+
+
+async def sign_out(terminal: Terminal) -> None:
     terminal.type("q")
     assert await terminal.end() == 0
     assert b"Signed out." in terminal.output

@@ -1,6 +1,7 @@
 """The real gammu-smsd with its dummy phone: a gateway that sends text messages nowhere."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -48,12 +49,24 @@ class Gateway:
     async def sent(self, seconds: float = 20.0) -> tuple[str, str]:
         """Wait until the phone has sent a text message; return its number and its words."""
         async with asyncio.timeout(seconds):
-            while not (done := list((self.folder / "sent").iterdir())):
+            while not (done := self._sent()):
                 await asyncio.sleep(0.05)
-        lines = done[0].read_text().splitlines()
-        number = next(line for line in lines if line.startswith("Number ="))
-        words = next(line for line in lines if line.startswith("; ") and "is your" in line)
-        return number.partition('"')[2].strip('"'), words.removeprefix("; ")
+        return done[0]
+
+    def codes_to(self, number: str) -> list[str]:
+        """Return the codes that were sent to a number."""
+        return [words[:6] for to, words in self._sent() if to == number]
+
+    def _sent(self) -> list[tuple[str, str]]:
+        """Return the numbers and words of what was sent, in its order."""
+        found = []
+        for file in sorted((self.folder / "sent").iterdir(), key=lambda file: file.stat().st_mtime_ns):
+            text = file.read_text()
+            number = re.search(r'^Number = "(.+)"$', text, re.MULTILINE)
+            words = re.search(r"^; (.* is your .*)\n", text, re.MULTILINE)
+            if number and words:  # Otherwise it is still being written.
+                found.append((number.group(1), words.group(1)))
+        return found
 
     def receive(self, number: str, text: str) -> None:
         """Have the phone receive a text message."""

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from email.policy import default
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -43,6 +44,11 @@ class MailServer:
     def check_login(self, _server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> Any:
         right = (data.login, data.password) == (USER.encode(), SMTP_PASSWORD.encode())
         return AuthResult(success=right, handled=right)
+
+    def codes_to(self, address: str) -> list[str]:
+        """Return the codes that were sent to an address."""
+        words = [str(message.get_content()) for message in self.messages if message["To"] == address]
+        return [said[:6] for said in words if " verification code, good for " in said]
 
     @property
     def words(self) -> str:
@@ -80,6 +86,22 @@ async def mail_server(
         yield mail
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def mail_server_apart() -> AsyncIterator[MailServer]:
+    """Run a mail server in a thread of its own, which answers however busy the tests' loop is."""
+    loop, manager = asyncio.new_event_loop(), mail_server()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(manager.__aenter__(), loop))
+        ending = manager.__aexit__(None, None, None)
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(ending, loop))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.to_thread(thread.join)
+        loop.close()
 
 
 def certificate(folder: Path) -> tuple[ssl.SSLContext, str]:

@@ -3,20 +3,24 @@
 import asyncio
 import subprocess
 import time
+from datetime import timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
 STEP = 30
-_TYPING_SECONDS = 5
-"""A code is still good this long after it was handed out."""
 
 
 class Phone:
-    """Holds one secret; hands out each code once, as a careful person types them."""
+    """Holds one secret; hands out each code once, as a careful person types them.
 
-    def __init__(self, oathtool: str) -> None:
+    A code is still good `typing_seconds` after it was handed out; the fewer, the more codes in a row.
+    """
+
+    def __init__(self, oathtool: str, typing_seconds: int = 5) -> None:
         self._oathtool = oathtool
+        self._typing_seconds = typing_seconds
         self._secret = ""
         self._spent = -1
+        self._ahead = 0.0
         self.codes: list[str] = []
 
     @property
@@ -31,15 +35,24 @@ class Phone:
         self._spent = -1
         return unquote(parts.path.lstrip("/"))
 
+    def type_in(self, secret: str) -> None:
+        """Take a secret that is typed in by hand."""
+        self._secret = secret
+        self._spent = -1
+
+    def go_ahead(self, by: timedelta) -> None:
+        """Go forward with a server whose clock is ahead by so much."""
+        self._ahead = by.total_seconds()
+
     async def new_code(self) -> str:
         """Return the earliest code that is good now and was not handed out before.
 
         The server takes the step before and the step after the present one, so that three sign-ins
         in a row need no waiting.
         """
-        oldest = int(time.time() + _TYPING_SECONDS) // STEP - 1
+        oldest = int(self._now() + self._typing_seconds) // STEP - 1
         step = max(self._spent + 1, oldest)
-        while step > int(time.time()) // STEP + 1:
+        while step > int(self._now()) // STEP + 1:
             await asyncio.sleep(0.2)
         self._spent = step
         return self._code(step)
@@ -50,9 +63,12 @@ class Phone:
 
     def wrong_code(self) -> str:
         """Return six digits that are no code of this quarter of an hour."""
-        now = int(time.time()) // STEP
+        now = int(self._now()) // STEP
         near = {self._code(step) for step in range(now - 3, now + 30)}
         return next(digits * 6 for digits in "0123456789" if digits * 6 not in near)
+
+    def _now(self) -> float:
+        return time.time() + self._ahead
 
     def _code(self, step: int) -> str:
         command = [self._oathtool, "--totp", "--base32", "--now", f"@{step * STEP}", self._secret]

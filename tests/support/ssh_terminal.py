@@ -13,18 +13,74 @@ from collections.abc import Mapping, Sequence
 
 import pyte
 
+PATIENCE = 60.0
+"""Seconds that something may take to be shown, on a machine that is busy with other things."""
 
-class TerminalProgram:
+
+class Terminal:
+    """A terminal: what was written to it, and what is to be read there."""
+
+    def __init__(self) -> None:
+        self.output = b""
+        self._seen = 0
+        self._news = asyncio.Event()
+
+    def type(self, text: str) -> None:
+        """Type `text`."""
+        raise NotImplementedError
+
+    async def end(self, seconds: float = PATIENCE) -> int:
+        """Wait for the end of what runs here and return its exit status."""
+        raise NotImplementedError
+
+    async def expect(self, pattern: str, seconds: float = PATIENCE) -> str:
+        """Wait until the output since the last match matches; return the text of the match."""
+        deadline = time.monotonic() + seconds
+        while True:
+            match = re.search(pattern.encode(), self.output[self._seen :])
+            if match:
+                self._seen += match.end()
+                return match.group().decode("utf-8", "replace")
+            await self._wait(deadline, f"{pattern!r} was not written. Output: {self.output[self._seen :]!r}")
+
+    async def expect_on_screen(self, text: str, seconds: float = PATIENCE) -> None:
+        """Wait until `text` stands on the screen."""
+        await self.expect_either(text, seconds=seconds)
+
+    async def expect_either(self, *texts: str, seconds: float = PATIENCE) -> str:
+        """Wait until one of `texts` stands on the screen; return the first of them that does."""
+        deadline = time.monotonic() + seconds
+        while not (found := [text for text in texts if text in self.text]):
+            await self._wait(deadline, f"{' or '.join(map(repr, texts))} is not on the screen:\n{self.text}")
+        return found[0]
+
+    @property
+    def text(self) -> str:
+        """What is to be read."""
+        raise NotImplementedError
+
+    def take(self, data: bytes) -> None:
+        """Take what is written to the terminal."""
+        self.output += data
+        self._news.set()
+
+    async def _wait(self, deadline: float, complaint: str) -> None:
+        self._news.clear()
+        try:
+            await asyncio.wait_for(self._news.wait(), max(deadline - time.monotonic(), 0.01))
+        except TimeoutError:
+            raise AssertionError(complaint) from None
+
+
+class TerminalProgram(Terminal):
     """A running program whose terminal we are."""
 
     def __init__(self, process: asyncio.subprocess.Process, master: int, size: tuple[int, int]) -> None:
+        super().__init__()
         self.process = process
-        self.output = b""
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
         self._master = master
-        self._seen = 0
-        self._news = asyncio.Event()
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
@@ -55,33 +111,22 @@ class TerminalProgram:
         """Type `text`."""
         os.write(self._master, text.encode())
 
-    def resize(self, columns: int, rows: int) -> None:
-        """Resize the window."""
-        _set_size(self._master, (columns, rows))
-        self.screen.resize(rows, columns)
-
-    async def expect(self, pattern: str, seconds: float = 20.0) -> str:
-        """Wait until the output since the last match matches; return the text of the match."""
-        deadline = time.monotonic() + seconds
-        while True:
-            match = re.search(pattern.encode(), self.output[self._seen :])
-            if match:
-                self._seen += match.end()
-                return match.group().decode("utf-8", "replace")
-            await self._wait(deadline, f"{pattern!r} was not written. Output: {self.output[self._seen :]!r}")
-
-    async def expect_on_screen(self, text: str, seconds: float = 20.0) -> None:
-        """Wait until `text` stands on the screen."""
-        deadline = time.monotonic() + seconds
-        while text not in self.text:
-            await self._wait(deadline, f"{text!r} is not on the screen:\n{self.text}")
-
     @property
     def text(self) -> str:
         """What stands on the screen."""
         return "\n".join(self.screen.display)
 
-    async def end(self, seconds: float = 20.0) -> int:
+    def take(self, data: bytes) -> None:
+        """Take what is written to the terminal, and draw it."""
+        self._stream.feed(data)
+        super().take(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Resize the window."""
+        _set_size(self._master, (columns, rows))
+        self.screen.resize(rows, columns)
+
+    async def end(self, seconds: float = PATIENCE) -> int:
         """Wait for the program's end and return its exit status."""
         status = await asyncio.wait_for(self.process.wait(), seconds)
         await asyncio.sleep(0.02)
@@ -108,16 +153,7 @@ class TerminalProgram:
             data = b""
         if not data:
             asyncio.get_running_loop().remove_reader(self._master)
-        self.output += data
-        self._stream.feed(data)
-        self._news.set()
-
-    async def _wait(self, deadline: float, complaint: str) -> None:
-        self._news.clear()
-        try:
-            await asyncio.wait_for(self._news.wait(), max(deadline - time.monotonic(), 0.01))
-        except TimeoutError:
-            raise AssertionError(complaint) from None
+        self.take(data)
 
     def _close(self) -> None:
         if self._master >= 0:
