@@ -413,6 +413,16 @@ def lags() -> list[object]:
 
 
 @contextmanager
+def undone(world: World) -> Iterator[None]:
+    """Undo at its end whatever is done inside by this thread, so that the next act finds the same world."""
+    before, now = world.store.services, world.clock.now
+    with world.database.atomic(world.database.writing) as outer:
+        yield
+        outer.rollback()
+    world.store.services, world.clock.now = before, now
+
+
+@contextmanager
 def statements(world: World) -> Iterator[list[str]]:
     """Collect the SQL that operations run in this thread, without its values."""
     seen: list[str] = []
