@@ -10,6 +10,7 @@ from data.rules.facts import Mode
 from data.storage import models
 from data.store import StoreUnavailableError
 from sshserver.terminal import Colours, Terminal
+from tui.screens.acting import in_background
 from tui.screens.base import MainScreen
 
 
@@ -334,3 +335,17 @@ async def test_what_was_said_stays_behind_when_somebody_goes_to_another_place(wo
         await person.presses("4")
         await person.sees("newest first")
         await person.sees_no_more("Choose another mode first.")
+
+
+@pytest.mark.parametrize("key", "123456")
+async def test_a_place_that_is_left_while_it_reads_ends_nothing(world, key):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses(key)
+        await person.pilot.pause()
+        left = person.app.screen
+        assert isinstance(left, MainScreen)
+        await person.presses("4" if key != "4" else "5")
+        await person.sees("newest first" if key != "4" else "1 practice")
+        await in_background(left, left.read, "reading").wait()
+        assert person.app.is_running

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker
@@ -241,8 +242,19 @@ def working(
 def in_background(
     node: DOMNode, work: Callable[[], Coroutine[None, None, None]], group: str, *, latest_only: bool = False
 ) -> Worker[None]:
-    """Run `work` in a worker; with `latest_only` it takes the place of what the group still does."""
-    worker: Worker[None] = node.run_worker(work, group=group, exclusive=latest_only)
+    """Run `work` in a worker; with `latest_only` it takes the place of what the group still does.
+
+    A screen that somebody leaves meanwhile has lost its parts: then there is nothing left to show.
+    """
+
+    async def until_left() -> None:
+        try:
+            await work()
+        except NoMatches:
+            if not isinstance(node, Screen) or node in node.app.screen_stack:
+                raise
+
+    worker: Worker[None] = node.run_worker(until_left, group=group, exclusive=latest_only)
     return worker
 
 
