@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from data.rules import clock
+from data.store import StoreUnavailableError
 
 _log = logging.getLogger("twofold.clock")
 WATCH_SECONDS: Final = 5.0
+COMPARE_SECONDS: Final = 300.0
 
 
 async def watch(
@@ -33,6 +35,31 @@ async def watch(
                 after.strftime("%Y-%m-%d %H:%M:%S UTC"),
             )
         before, counted = after, count
+
+
+async def compare(
+    now: Callable[[], datetime],
+    there: Callable[[], Awaitable[datetime | None]],
+    every: float = COMPARE_SECONDS,
+) -> None:
+    """Warn, for as long as the server runs, while its clock and that of the database's server differ.
+
+    Nodes are compared by it: codes of phones are judged by each node's own clock. One that tells no time,
+    or does not answer, is asked again the next time.
+    """
+    while True:
+        try:
+            told = await there()
+        except StoreUnavailableError:
+            told = None
+        ahead = timedelta(0) if told is None else now() - told
+        if abs(ahead) >= clock.NOTABLE:
+            _log.warning(
+                "The clock here is %s s %s that of the database. Have an NTP service keep both right",
+                abs(round(ahead.total_seconds())),
+                "ahead of" if ahead > timedelta(0) else "behind",
+            )
+        await asyncio.sleep(every)
 
 
 def warn_of_newer(newest: datetime | None, now: datetime) -> None:

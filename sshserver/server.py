@@ -86,6 +86,10 @@ class Server:
         self._watches += [
             loop.create_task(sweep(self, store, every), name="sweep"),
             loop.create_task(clockwatch.watch(store.services.clock), name="clock watch"),
+            loop.create_task(
+                clockwatch.compare(store.services.clock, lambda: store.read(clock.database_clock)),
+                name="clock comparison",
+            ),
         ]
 
     def stay_present(self, store: Store, place: Place) -> None:

@@ -67,8 +67,8 @@ def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Refused:
         return stuck
     table = models.AuditEntry
     newest = table.select(fn.MAX(table.at)).scalar()
-    database: Database = models.database.obj
-    return checkup.judge_clock(tx.now, newest=newest, stuck=len(stuck), database_now=database.clock())
+    there = clock.database_clock(tx)
+    return checkup.judge_clock(tx.now, newest=newest, stuck=len(stuck), database_now=there)
 
 
 def check_sending(tx: Tx) -> Finding | None:

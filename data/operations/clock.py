@@ -15,6 +15,7 @@ from data.rules import clock
 from data.rules.events import Event
 from data.rules.facts import Method
 from data.storage import models
+from data.storage.database import Database
 from data.store import Tx
 
 
@@ -32,6 +33,12 @@ def newest_entry(tx: Tx) -> datetime | None:
     table = models.AuditEntry
     row = table.select(table.at).order_by(table.id.desc()).first()
     return row.at if row else None
+
+
+def database_clock(tx: Tx) -> datetime | None:
+    """Read the clock of the database's server; None where the database is a file."""
+    database: Database = models.database.obj
+    return database.clock()
 
 
 def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Refused:

@@ -31,6 +31,25 @@ def sign_in(world, name, code):
     return world.submit(world.attempt(name), code)
 
 
+def by_another_node(world, seconds):
+    """Let the next operations be those of a node whose clock differs."""
+    now = world.clock.now
+    world.clock.now = now + timedelta(seconds=seconds)
+    return now
+
+
+@pytest.mark.parametrize("ahead", [40, -40])
+def test_nodes_whose_clocks_are_forty_seconds_apart_take_no_code_twice(world, anna, ahead):
+    code = world.code(anna)
+    now = by_another_node(world, ahead)
+    first = sign_in(world, anna, code)
+    world.clock.now = now
+    second = sign_in(world, anna, code)
+    by_another_node(world, ahead)
+    third = sign_in(world, anna, code)
+    assert [type(answer) for answer in (first, second, third)].count(Admitted) == 1
+
+
 def test_after_an_hour_back_no_code_of_that_hour_is_good_again(world, anna):
     used = world.code(anna)
     assert isinstance(sign_in(world, anna, used), Admitted)

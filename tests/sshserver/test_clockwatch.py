@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from data.store import StoreUnavailableError
 from sshserver import clockwatch
 
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
@@ -32,6 +33,30 @@ async def test_a_clock_set_back_and_forward_again_is_told_both_times(caplog):
         "The clock was set 3600 s forward",
     ]
     assert "to 2026-03-02 11:00:05 UTC" in told[0]
+
+
+async def test_a_clock_that_differs_from_the_databases_is_told_every_time_it_is_asked(caplog):
+    caplog.set_level(logging.WARNING, "twofold.clock")
+    answers = iter([0, 9, 40, None, StoreUnavailableError(), -40])
+
+    async def there() -> datetime | None:
+        match next(answers, "end"):
+            case "end":
+                raise asyncio.CancelledError
+            case StoreUnavailableError() as error:
+                raise error
+            case None:
+                return None
+            case seconds:
+                return NOON + timedelta(seconds=seconds)
+
+    with pytest.raises(asyncio.CancelledError):
+        await clockwatch.compare(lambda: NOON, there, every=0)
+    told = [record.getMessage().partition(".")[0] for record in caplog.records]
+    assert told == [
+        "The clock here is 40 s behind that of the database",
+        "The clock here is 40 s ahead of that of the database",
+    ]
 
 
 async def test_the_watch_ends_with_its_server():
