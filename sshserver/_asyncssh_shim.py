@@ -108,12 +108,12 @@ def check() -> None:
 def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limits) -> None:
     """Put `hooks` in charge of a connection; to be called from `connection_made`.
 
-    The packets that are taken before a channel is open are bounded, and what is read at a time.
+    The packets that are taken before a channel is open are bounded, and what is read at a time. `check`
+    has passed: it is made when the server starts, since it takes longer than all else that is done here.
 
     Raises:
         ShimError: when asyncssh is not the one this was written for.
     """
-    check()
     private = cast("Any", connection)
     missing = any(not hasattr(private, name) for name in _ATTRIBUTES)
     if missing or private._max_recv_pktlen < limits.packet_bytes:  # noqa: SLF001

@@ -85,6 +85,7 @@ class ActingUser:
 _USER = Prepared(models.User, 1, lambda key: models.User.select().where(models.User.id == key))
 _ACCOUNT = Prepared(models.Account, 1, lambda key: models.Account.select().where(models.Account.id == key))
 _ROLES = Prepared(models.UserRole, 1, lambda key: models.UserRole.select().where(models.UserRole.user == key))
+_SESSION = Prepared(models.Session, 1, lambda key: models.Session.select().where(models.Session.id == key))
 _FACTORS = Prepared(models.Factor, 1, lambda key: models.Factor.select().where(models.Factor.user == key))
 
 
@@ -118,6 +119,16 @@ def read_user(user_id: int) -> models.User | None:
     if user is not None:
         (user.account,) = _ACCOUNT.all(user.account_id)
     return user
+
+
+def read_session(session_id: int) -> models.Session | None:
+    """Read a session with its user and their account."""
+    session = _SESSION.one(session_id)
+    user = read_user(session.user_id) if session is not None else None
+    if session is None or user is None:
+        return None
+    session.user = user
+    return session
 
 
 def methods_of(user: models.User) -> tuple[Method, ...]:
@@ -177,7 +188,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
             "host",
             frozenset(),
         )
-    session = models.Session.get_or_none(models.Session.id == actor.session_id)
+    session = read_session(actor.session_id)
     if session is None or session.ended_at is not None:
         return SessionOver(session.ended_because) if session and session.ended_because else SessionOver()
     user = session.user

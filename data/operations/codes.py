@@ -15,7 +15,7 @@ from data.rules.facts import Method as FactorMethod
 from data.rules.google_authenticator import SCRATCH_DIGITS
 from data.rules.policy import ATTEMPTS, Refusal
 from data.storage import models
-from data.storage.prepared import Prepared
+from data.storage.prepared import Prepared, PreparedWrite
 from data.store import Tx
 
 Method = Literal["code", "recovery code", "text message code", "e-mail code"]
@@ -134,16 +134,21 @@ def match(
     return totp.match_step(secret, digits, at=shown, after=factor.last_step, barred=barred)
 
 
+_SPEND = PreparedWrite(
+    4,
+    lambda step, offset, factor_id, later: models.Factor.update(
+        last_step=step, last_offset=offset, resync_until=None, resync_step=None
+    ).where((models.Factor.id == factor_id) & (models.Factor.last_step < later)),
+)
+
+
 def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
     """Accept a time step once: on every node the row takes a later step only.
 
     How far the phone was ahead is kept for whoever wants to know why codes fail. An offer to resync
     ends with it.
     """
-    table = models.Factor
-    earlier = (table.id == factor_id) & (table.last_step < step)
-    spent = table.update(last_step=step, last_offset=offset, resync_until=None, resync_step=None)
-    return bool(spent.where(earlier).execute())
+    return bool(_SPEND.run(step, offset, factor_id, step))
 
 
 def _judge_recovery_code(

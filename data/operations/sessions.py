@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 
 from data.operations import audit
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor, authorise, read_session
 from data.operations.results import Denied, Done, Refused
 from data.rules.events import Event
 from data.rules.facts import Application
 from data.rules.permissions import Action
 from data.storage import models
+from data.storage.prepared import PreparedWrite
 from data.store import Tx
 
 ENDED_BY_ADMIN = "An administrator ended this session."
@@ -127,13 +128,15 @@ def _row(session: models.Session, mine: int | None) -> SessionRow:
     )
 
 
+_ENDED = PreparedWrite(2, lambda at, key: models.Session.update(ended_at=at).where(models.Session.id == key))
+
+
 def end_session(tx: Tx, session_id: int) -> None:
     """Record that a session ended; the first to say so counts."""
-    table = models.Session
-    session = table.get_or_none(table.id == session_id)
+    session = read_session(session_id)
     if session is None or session.ended_at is not None:
         return
-    table.update(ended_at=tx.now).where(table.id == session_id).execute()
+    _ENDED.run(models.microseconds(tx.now), session_id)
     user = session.user
     audit.write(
         tx,

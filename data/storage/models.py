@@ -278,6 +278,8 @@ class Session(_Table):
     `worker` is the process that holds it, where one that serves many does.
     """
 
+    user_id: int
+
     id = AutoField()
     user = ForeignKeyField(User, backref="sessions", on_delete="CASCADE")
     application = CharField(max_length=16)

@@ -1,6 +1,6 @@
 """What every sign-in reads and writes, as SQL that is written once: to write it costs more than to run it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -26,16 +26,29 @@ class Prepared(Generic[M]):
 
     def __init__(self, table: type[M], values: int, make: Callable[..., Any]) -> None:
         self._table = table
+        self._fields: dict[str, Any] = table._meta.columns  # noqa: SLF001 - peewee's own name for them.
         self._statement = _Statement(values, make)
 
     def all(self, *values: object) -> list[M]:
         """Return the rows that are found with these values."""
         sql, given = self._statement.with_values(values)
-        return list(self._table.raw(sql, *given))
+        execute: Callable[..., Any] = database.obj.execute_sql
+        cursor = execute(sql, given)
+        found = [self._row(cursor.description, row) for row in cursor.fetchall()]
+        cursor.close()
+        return found
 
     def one(self, *values: object) -> M | None:
         """Return the first of the rows, if there is one."""
         return next(iter(self.all(*values)), None)
+
+    def _row(self, description: Sequence[Sequence[Any]], values: Sequence[Any]) -> M:
+        """Make a row of what the database holds; columns that were not asked for have their defaults."""
+        columns: dict[str, Any] = {}
+        for column, value in zip(description, values, strict=True):
+            field = self._fields[column[0]]
+            columns[field.name] = field.python_value(value)
+        return self._table(**columns)
 
 
 class PreparedWrite:
