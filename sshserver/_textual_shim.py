@@ -16,6 +16,10 @@ from typing import Any, BinaryIO, Literal, TextIO, cast
 from rich.console import Console, RenderableType
 from textual._xterm_parser import XTermParser
 from textual.app import SystemCommand
+from textual.cache import LRUCache
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
+from textual.css.types import CSSLocation
 from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter, Monochrome, NoColor
@@ -23,6 +27,7 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.messages import InBandWindowResize
 from textual.screen import Screen
+from textual.widgets._footer import FooterKey as FooterKey  # noqa: PLC0414 - for the line of keys.
 from textual.worker import WorkerFailed
 
 from sshserver import crash
@@ -37,6 +42,33 @@ _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
     Colours.INDEXED: "256",
     Colours.TRUE: "truecolor",
 }
+_parsed_rules: LRUCache[tuple[object, ...], list[RuleSet]] = LRUCache(1024)
+
+
+class SharedStylesheet(Stylesheet):
+    """A style sheet whose rules are parsed once in the process for each theme, not in every app.
+
+    Parsed rules are only read; what changes in an app are the styles of its own widgets.
+    """
+
+    def reparse(self) -> None:
+        """Take the rules that belong to the present variables."""
+        self.parse()
+
+    def _parse_rules(
+        self,
+        css: str,
+        read_from: CSSLocation,
+        is_default_rules: bool = False,
+        tie_breaker: int = 0,
+        scope: str = "",
+    ) -> list[RuleSet]:
+        key = (css, read_from, is_default_rules, tie_breaker, scope, frozenset(self._variables.items()))
+        rules = _parsed_rules.get(key)
+        if rules is None:
+            rules = super()._parse_rules(css, read_from, is_default_rules, tie_breaker, scope)
+            _parsed_rules[key] = rules
+        return rules
 
 
 class ContainedApp(TypeAheadApp):
@@ -48,6 +80,11 @@ class ContainedApp(TypeAheadApp):
     crash_message: str | None = None
     """What the person is told of an error that ended the app, or None."""
     _hosted = False
+
+    def __init__(self) -> None:
+        """Share what is parsed of the style sheets with the other apps of the process."""
+        super().__init__()
+        self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
 
     def host(self, terminal: Terminal, driver: Callable[..., Driver]) -> None:
         """Prepare the app for a client's `terminal`, before `run_async`.

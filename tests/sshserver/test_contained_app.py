@@ -3,6 +3,7 @@
 import logging
 
 import pytest
+import textual.css.stylesheet
 from support.ssh_gate import session
 from support.ssh_server import GreetingApp
 from textual.app import App
@@ -60,3 +61,25 @@ def test_the_place_of_a_group_is_that_of_its_first_error():
 
 def test_textuals_own_log_is_silent():
     assert GreetingApp._log is not App._log
+
+
+async def test_style_sheets_are_parsed_once_for_all_apps_of_a_theme(monkeypatch):
+    parsed = []
+    parse = textual.css.stylesheet.parse
+
+    def noted(*args, **kwargs):
+        parsed.append(args)
+        return parse(*args, **kwargs)
+
+    async def background(theme):
+        showing = app()
+        async with showing.run_test() as pilot:
+            showing.theme = theme
+            await pilot.pause()
+            return showing.screen.styles.background.hex
+
+    dark, light = await background("textual-dark"), await background("textual-light")
+    monkeypatch.setattr(textual.css.stylesheet, "parse", noted)
+    assert (await background("textual-dark"), await background("textual-light")) == (dark, light)
+    assert parsed == []
+    assert dark != light

@@ -12,6 +12,7 @@ from data.store import StoreUnavailableError
 from sshserver.terminal import Colours, Terminal
 from tui.screens.acting import in_background
 from tui.screens.base import MainScreen
+from tui.widgets.key_line import KeyLine
 
 
 async def test_a_user_has_the_profile_alone(world):
@@ -325,6 +326,19 @@ async def test_the_last_line_shows_whole_keys_only_as_many_as_fit(world):
         assert person.screen.rstrip().endswith("r Required")
         await person.pilot.resize_terminal(120, 24)
         await person.sees("a Apply t Methods")
+
+
+async def test_the_keys_are_built_anew_only_when_others_can_be_pressed(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        line = person.app.screen.query_one(KeyLine)
+        shown = list(line.children)
+        person.app.screen.refresh_bindings()
+        await person.pilot.pause()
+        assert list(line.children) == shown
+        await person.presses("slash")
+        await person.sees_no_more("n New")
+        assert list(line.children) != shown
 
 
 async def test_what_was_said_stays_behind_when_somebody_goes_to_another_place(world):

@@ -50,6 +50,8 @@ class PagedTable(DataTable[object], Generic[R]):
         self._shape = columns
         self._key = key
         self._page: Sequence[R] = ()
+        self._fitted: list[tuple[Column[R], int]] = []
+        """The columns as they were drawn last, with their widths."""
         self._came_from_below = False
 
     @property
@@ -70,9 +72,10 @@ class PagedTable(DataTable[object], Generic[R]):
         self._came_from_below = False
 
     def on_resize(self) -> None:
-        """Lay the columns out anew."""
+        """Lay the columns out anew where others have room, and keep the cursor in sight."""
         row = self.cursor_row
-        self._draw()
+        if self._fitted != fit(self._shape, self._room):
+            self._draw()
         self.move_cursor(row=row)
 
     def action_cursor_down(self) -> None:
@@ -98,8 +101,12 @@ class PagedTable(DataTable[object], Generic[R]):
         """Move to the last row of the page."""
         self.move_cursor(row=len(self._page) - 1)
 
+    @property
+    def _room(self) -> int:
+        return self.size.width - 1 or 79
+
     def _draw(self) -> None:
-        shape = fit(self._shape, self.size.width - 1 or 79)
+        self._fitted = shape = fit(self._shape, self._room)
         self.clear(columns=True)
         for column, width in shape:
             self.add_column(column.label, width=width)
