@@ -1,5 +1,7 @@
 """Methods in the app: the switches, the wizard's choice, and codes that are sent."""
 
+import asyncio
+
 import pytest
 from support.data_world import OPERATOR, PASSWORD
 from support.gateway import running_gateway
@@ -44,6 +46,29 @@ async def test_a_method_is_switched_on_after_a_question_and_off_with_those_it_le
         await person.presses("n")
         await person.sees("[x] Authenticator app")
     assert world.events(last=1) == ["policy.methods_changed"]
+
+
+async def test_a_switch_that_is_pressed_while_a_change_ends_is_asked_about_then(world, monkeypatch):
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        screen, may_read = person.app.screen, asyncio.Event()
+        read = screen.read
+
+        async def read_later() -> None:
+            await may_read.wait()
+            await read()
+
+        monkeypatch.setattr(screen, "read", read_later)
+        await person.presses("o", "a")
+        await person.sees("Change the mode from optional to off?")
+        await person.presses("y")
+        await person.sees("✓ The mode is now off.")
+        await person.presses("t", "tab", "space")
+        await person.sees("[x] Text message")
+        may_read.set()
+        await person.sees("Change the methods?", "Text message: on from now on.")
 
 
 async def test_a_switch_that_is_refused_says_what_to_do_and_goes_back(world):

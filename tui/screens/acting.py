@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.screen import Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerError
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers
@@ -237,6 +238,14 @@ def working(
         self._acting_worker = worker  # type: ignore[attr-defined]
 
     return cast("Callable[Concatenate[S, P], None]", start)
+
+
+async def until_idle(screen: "Screen[Any]") -> None:
+    """Wait until the act that a screen is in the middle of has ended, however it ends."""
+    worker: Worker[None] | None = getattr(screen, "_acting_worker", None)
+    if worker is not None and not worker.is_finished:
+        with suppress(WorkerError):
+            await worker.wait()
 
 
 def in_background(

@@ -21,7 +21,7 @@ from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.acting import in_background, working
+from tui.screens.acting import in_background, until_idle, working
 from tui.screens.base import MainScreen
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.status_line import Tone
@@ -122,9 +122,13 @@ class SecurityScreen(MainScreen):
         """Switch a method, once that is confirmed."""
         event.stop()
         if self._view is not None:
-            self._switch(
-                frozenset(Method(box.name) for box in self.query(Checkbox) if box.value and box.name)
-            )
+            wanted = frozenset(Method(box.name) for box in self.query(Checkbox) if box.value and box.name)
+            in_background(self, partial(self._switch_when_idle, wanted), "switching", latest_only=True)
+
+    async def _switch_when_idle(self, methods: frozenset[Method]) -> None:
+        """Switch once an act under way is done: a box is never left ticked without a question."""
+        await until_idle(self)
+        self._switch(methods)
 
     def action_methods(self) -> None:
         """Go to the switches of the methods."""
