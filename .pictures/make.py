@@ -18,12 +18,15 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from data.operations import account, admission, directory, enrollment, first_factor, second_factor
 from data.operations.actors import Member, Operator
-from data.operations.admission import Admitted, Origin, Session
-from data.operations.directory import NewUser
-from data.operations.enrollment import PendingApp
-from data.operations.first_factor import CodeNeeded
+from data.operations.people import directory
+from data.operations.people.directory import NewUser
+from data.operations.policy import account
+from data.operations.signing_in import admission, enrollment, first_factor, second_factor
+from data.operations.signing_in.admission import Admitted, Origin, Session
+from data.operations.signing_in.enrollment import PendingApp
+from data.operations.signing_in.first_factor import CodeNeeded
+from data.operations.upkeep import installing
 from data.rules import totp
 from data.rules.facts import ADMIN_ROLES, Application, Mode, Role
 from data.storage.database import create_database
@@ -68,7 +71,7 @@ class Clinic:
         )
         self.store = Store(create_database(folder / "twofold.db"), services)
         self._hash = hasher.hash(PASSWORD)
-        self._do(account.install, OPERATOR, "Clinic", self._new("admin", "Maria Keller", ADMIN_ROLES))
+        self._do(installing.install, OPERATOR, "Clinic", self._new("admin", "Maria Keller", ADMIN_ROLES))
         for name, full_name, roles, required in PEOPLE:
             self._do(directory.create_user, OPERATOR, self._new(name, full_name, roles, required=required))
         for name in ("admin", "anna", "dmitri", "emma", "hiro"):

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from data.operations.admission import Admitted, Attempt, Session, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
-from data.operations.resync import NextCodeWanted
-from data.operations.second_factor import CodeResult, SendResult
-from data.operations.sending import CodeSent, NotSent
+from data.operations.signing_in.admission import Admitted, Attempt, Session, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.signing_in.resync import NextCodeWanted
+from data.operations.signing_in.second_factor import CodeResult, SendResult
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
 from data.rules.sending import asked_for, instruction, prompt, sent_at_once
 from sshserver.limits import Limits

@@ -9,9 +9,9 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from data.operations.admission import Admitted
-from data.operations.first_factor import Candidate, FirstFactorResult
-from data.operations.second_factor import CodeResult, SendResult
+from data.operations.signing_in.admission import Admitted
+from data.operations.signing_in.first_factor import Candidate, FirstFactorResult
+from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.rules.addresses import source_of
 from data.rules.misuse import Misuse
 from data.rules.publickeys import ALGORITHMS

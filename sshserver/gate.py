@@ -4,11 +4,11 @@ from typing import Protocol
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers
-from data.operations import first_factor, second_factor, sessions
-from data.operations.admission import Attempt, Origin
-from data.operations.first_factor import Candidate, FirstFactorResult
-from data.operations.misuse import record_misuse
-from data.operations.second_factor import CodeResult, SendResult
+from data.operations.signing_in import first_factor, second_factor, sessions
+from data.operations.signing_in.admission import Attempt, Origin
+from data.operations.signing_in.first_factor import Candidate, FirstFactorResult
+from data.operations.signing_in.misuse import record_misuse
+from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.rules.addresses import normalise
 from data.rules.facts import Application, Method
 from data.rules.misuse import Misuse

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from data.operations import presence
+from data.operations.signing_in import presence
 from data.store import Store
 from sshserver import crash
 from sshserver.board import Board

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 import asyncssh
 from asyncssh.public_key import SSHKey
 
-from data.operations.admission import Admitted, Attempt, Origin, Session
-from data.operations.codes import CodeWrong
-from data.operations.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
-from data.operations.second_factor import CodeResult, SendResult
-from data.operations.sending import NotSent
+from data.operations.signing_in.admission import Admitted, Attempt, Origin, Session
+from data.operations.signing_in.codes import CodeWrong
+from data.operations.signing_in.first_factor import (
+    Candidate,
+    CodeNeeded,
+    FirstFactorRejected,
+    FirstFactorResult,
+)
+from data.operations.signing_in.second_factor import CodeResult, SendResult
+from data.operations.signing_in.sending import NotSent
 from data.rules.facts import Application, FirstFactor, Method
 from data.rules.misuse import Misuse
 from data.rules.policy import SignedIn

@@ -11,7 +11,8 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
-from data.operations import clock, presence
+from data.operations.signing_in import presence
+from data.operations.upkeep import clock
 from data.rules.misuse import Misuse
 from data.store import Store
 from sshserver import _asyncssh_shim, apptest, clockwatch, crash, selftest

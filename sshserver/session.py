@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncssh
 
-from data.operations.admission import Session
+from data.operations.signing_in.admission import Session
 from data.rules.misuse import Misuse
 from data.rules.text import safe
 from sshserver import crash

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from data.operations import sessions
+from data.operations.signing_in import sessions
 from data.store import Store
 from sshserver import crash
 

@@ -9,12 +9,12 @@ import secrets
 import time
 from typing import Final
 
-from data.operations.admission import Admitted, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
-from data.operations.resync import NextCodeWanted
-from data.operations.second_factor import CodeResult, SendResult
-from data.operations.sending import CodeSent, NotSent
+from data.operations.signing_in.admission import Admitted, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.signing_in.resync import NextCodeWanted
+from data.operations.signing_in.second_factor import CodeResult, SendResult
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.misuse import Misuse
 from data.rules.policy import SignedIn
 from sshserver.metrics import Metrics

@@ -10,8 +10,8 @@ from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
-from data.operations import sessions
-from data.operations.admission import Origin, Session
+from data.operations.signing_in import sessions
+from data.operations.signing_in.admission import Origin, Session
 from data.store import Clock, Store, StoreUnavailableError
 from sshserver.terminal import Colours, Terminal
 from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands

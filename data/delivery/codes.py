@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 from data.delivery.carriers import Carriers, UndeliveredError
-from data.operations.sending import CodeSent, CodeToSend, NotSent, record_failure
+from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent, record_failure
 from data.store import Store, Tx
 
 P = ParamSpec("P")

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from data.delivery.carriers import Carriers, UndeliveredError
-from data.operations import outbox
-from data.operations.outbox import Claimed
+from data.operations.record import outbox
+from data.operations.record.outbox import Claimed
 from data.store import Store
 
 _log = logging.getLogger("twofold.delivery")

@@ -26,11 +26,11 @@ from textual import events
 from textual.app import App
 from textual.message import Message
 
-from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.first_factor import CodeNeeded, FirstFactorRejected
-from data.operations.resync import NextCodeWanted
-from data.operations.sending import CodeSent, NotSent
+from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.resync import NextCodeWanted
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules import google_authenticator, people_csv, publickeys
 from data.rules.facts import Application, FirstFactor, Method
 from sshserver.auth import CheckCode, CheckPassword, Conversation, SendCode, Verdict

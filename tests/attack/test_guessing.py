@@ -15,8 +15,8 @@ from support.ssh_people import PASSWORD, open_people
 from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
 from support.ssh_server import connect
 
-from data.operations import first_factor
-from data.operations.admission import Origin
+from data.operations.signing_in import first_factor
+from data.operations.signing_in.admission import Origin
 from data.rules import throttle
 from data.rules.facts import Application
 from data.storage import models

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from support.data_world import services
 
-from data.operations import account, directory
 from data.operations.actors import Operator
+from data.operations.people import directory
+from data.operations.upkeep import installing
 from data.rules.facts import Role
 from data.rules.searching import words
 from data.storage.database import create_database
@@ -43,7 +44,7 @@ def make(folder: Path, users: int) -> Crowd:
     admin = directory.NewUser(
         "admin", "admin@clinic.example", roles=frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
     )
-    store.run_now(account.install, OPERATOR, "Clinic", admin)
+    store.run_now(installing.install, OPERATOR, "Clinic", admin)
     store.close()
     with closing(sqlite3.connect(path)) as connection:
         _fill(connection, users)

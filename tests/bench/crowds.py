@@ -14,8 +14,8 @@ from bench.processes import Server, cores, on_core, serve
 from bench.report import Result, Row, median, percentile
 from support.data_world import services
 
-from data.operations import importing, people
-from data.operations.finding import SortKey, UserQuery
+from data.operations.people import importing, reading
+from data.operations.people.finding import SortKey, UserQuery
 from data.rules.facts import Status
 from data.rules.people_csv import PersonRow
 from data.storage.database import open_database
@@ -63,7 +63,7 @@ def _pages(folder: Path, size: int, *, rounds: int) -> dict[str, float]:
         taken = []
         for _ in range(rounds + 1):
             begun = time.process_time()
-            store.run_now(people.list_users, crowd.OPERATOR, query)
+            store.run_now(reading.list_users, crowd.OPERATOR, query)
             taken.append(time.process_time() - begun)
         found[what] = median(taken[1:])
     store.close()

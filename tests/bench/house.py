@@ -8,7 +8,7 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.operations import keeping
-from data.operations.directory import NewUser, create_user
+from data.operations.people.directory import NewUser, create_user
 from data.operations.results import Done
 from data.rules import publickeys, totp
 from data.rules.facts import Role

@@ -11,9 +11,9 @@ from pathlib import Path
 from bench.client import code
 from bench.house import SECRET
 
-from data.operations.admission import Admitted, Attempt, Origin
-from data.operations.first_factor import find_candidate
-from data.operations.second_factor import submit_code
+from data.operations.signing_in.admission import Admitted, Attempt, Origin
+from data.operations.signing_in.first_factor import find_candidate
+from data.operations.signing_in.second_factor import submit_code
 from data.rules.facts import Application, FirstFactor
 from data.storage.home import Home
 from sshserver.limits import Limits

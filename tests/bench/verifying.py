@@ -13,9 +13,9 @@ from bench.processes import ENVIRONMENT
 from bench.report import Result, Row, Skipped, median
 from support.postgresql_server import PostgresqlServer, find_binaries
 
-from data.operations.admission import Admitted, Attempt, Origin
-from data.operations.first_factor import find_candidate
-from data.operations.second_factor import submit_code
+from data.operations.signing_in.admission import Admitted, Attempt, Origin
+from data.operations.signing_in.first_factor import find_candidate
+from data.operations.signing_in.second_factor import submit_code
 from data.rules.facts import Application, FirstFactor
 from data.storage.home import Home
 from tui.cli.installation import installation

@@ -3,12 +3,15 @@
 import pytest
 from support.data_world import OPERATOR, World
 
-from data.operations import account, accounts, audit, people, practices
-from data.operations.accounts import AccountRow
 from data.operations.actors import NO_SUCH_ACCOUNT, Operator
-from data.operations.directory import NewUser
-from data.operations.people import UserQuery
+from data.operations.people import practices, reading
+from data.operations.people.directory import NewUser
+from data.operations.people.reading import UserQuery
+from data.operations.policy import account
+from data.operations.record import audit
 from data.operations.results import Denied, Done
+from data.operations.upkeep import accounts
+from data.operations.upkeep.accounts import AccountRow
 from data.rules.facts import ADMIN_ROLES, Mode, Status
 
 EVE = NewUser("eve", "eve@surgery.example", password_hash="hash")
@@ -21,7 +24,7 @@ def add(world: World, name: str = "Surgery", practice: str = "Old Town", admin: 
 
 def test_a_new_account_has_its_first_practice_and_administrator(world):
     assert add(world) == Done("Account Surgery created.")
-    eve = world.run(people.user_detail, SURGERY, "eve")
+    eve = world.run(reading.user_detail, SURGERY, "eve")
     assert (eve.account, eve.practice, eve.roles) == ("Surgery", "Old Town", ADMIN_ROLES)
     assert eve.one_time_password
     assert world.run(accounts.list_accounts, OPERATOR) == [
@@ -53,16 +56,16 @@ def test_a_refused_account_leaves_nothing(world, name, practice, admin):
 
 def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(world):
     add(world)
-    denied = world.run(people.list_users, OPERATOR, UserQuery())
+    denied = world.run(reading.list_users, OPERATOR, UserQuery())
     assert denied == Denied(
         "There are several accounts (Clinic, Surgery). Say which one with --account NAME."
     )
-    assert world.run(people.list_users, Operator("root", "Nowhere"), UserQuery()) == NO_SUCH_ACCOUNT
-    assert world.run(people.list_users, Operator("root", ""), UserQuery()) == NO_SUCH_ACCOUNT
+    assert world.run(reading.list_users, Operator("root", "Nowhere"), UserQuery()) == NO_SUCH_ACCOUNT
+    assert world.run(reading.list_users, Operator("root", ""), UserQuery()) == NO_SUCH_ACCOUNT
     for operator, name in ((CLINIC, "admin"), (SURGERY, "eve")):
-        page = world.run(people.list_users, operator, UserQuery())
+        page = world.run(reading.list_users, operator, UserQuery())
         assert [row.name for row in page.rows] == [name]
-    assert world.run(people.user_detail, SURGERY, "admin") == Denied("There is no such user.")
+    assert world.run(reading.user_detail, SURGERY, "admin") == Denied("There is no such user.")
 
 
 def test_policy_practices_and_log_are_those_of_the_account(world):

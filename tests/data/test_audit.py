@@ -8,19 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, SECURITY, SYSTEM, PassingWorld, clipped, unguarded
 
-from data.operations import (
-    account,
-    audit,
-    credentials,
-    directory,
-    enrollment,
-    first_factor,
-    second_factor,
-    sessions,
-    two_factor,
-)
 from data.operations.actors import Operator
-from data.operations.audit import Entry, Filter
+from data.operations.people import credentials, directory, two_factor
+from data.operations.policy import account
+from data.operations.record import audit
+from data.operations.record.audit import Entry, Filter
+from data.operations.signing_in import enrollment, first_factor, second_factor, sessions
 from data.rules.events import Event
 from data.rules.facts import Application, Mode
 from data.storage import models

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, SUPPORT, unguarded
 
-from data.operations import audit, audit_chain, audit_verification, directory
-from data.operations.audit_chain import Columns
-from data.operations.audit_verification import Wrong
+from data.operations.people import directory
+from data.operations.record import audit, audit_chain, audit_verification
+from data.operations.record.audit_chain import Columns
+from data.operations.record.audit_verification import Wrong
 from data.operations.results import Denied
 from data.rules.chain import Head, encoded, next_head
 from data.rules.events import Event

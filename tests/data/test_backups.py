@@ -8,11 +8,13 @@ from threading import Thread
 import pytest
 from support.data_world import OPERATOR, SYSTEM, World, services
 
-from data.operations import audit_verification, backups, second_factor
-from data.operations.account import standing
-from data.operations.admission import Admitted
-from data.operations.codes import CodeAlreadyUsed
+from data.operations.record import audit_verification
 from data.operations.results import Denied, Done
+from data.operations.signing_in import second_factor
+from data.operations.signing_in.admission import Admitted
+from data.operations.signing_in.codes import CodeAlreadyUsed
+from data.operations.upkeep import backups
+from data.operations.upkeep.installing import standing
 from data.rules.facts import Method, Mode
 from data.storage import copying, models
 from data.storage.backup import back_up, copy_file, remove, take_mark_away

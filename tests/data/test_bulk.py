@@ -3,9 +3,9 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations import bulk, people
 from data.operations.actors import Member
-from data.operations.bulk import Bulk, BulkResult
+from data.operations.people import bulk, reading
+from data.operations.people.bulk import Bulk, BulkResult
 from data.operations.results import Denied, FreshProofNeeded
 from data.storage import models
 
@@ -46,7 +46,7 @@ def test_clearing_many_leaves_oneself_alone(world):
     assert result.done == ("anna", "ben")
     assert [name for name, _ in result.refused] == ["me"]
     assert models.Factor.select().count() == 1
-    assert isinstance(world.run(people.my_profile, me), people.Profile)
+    assert isinstance(world.run(reading.my_profile, me), reading.Profile)
 
 
 def test_deactivating_many_keeps_the_last_administrators_and_oneself(world):

@@ -6,9 +6,10 @@ import pytest
 from peewee import IntegrityError
 from support.data_world import BOTH, OPERATOR, SYSTEM, World
 
-from data.operations import accounts, checkup, directory
 from data.operations.actors import Operator
+from data.operations.people import directory
 from data.operations.results import Denied
+from data.operations.upkeep import accounts, checkup
 from data.rules import checkup as rules
 from data.rules.checkup import Level
 from data.rules.facts import Method, Mode

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, World
 
-from data.operations import accounts, clock, directory, two_factor
 from data.operations.actors import Operator
-from data.operations.admission import Admitted
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.people import directory, two_factor
 from data.operations.results import Denied, Done
+from data.operations.signing_in.admission import Admitted
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.upkeep import accounts, clock
 from data.rules import clock as rules
 from data.rules import totp
 from data.storage import models

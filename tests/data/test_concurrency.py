@@ -13,9 +13,9 @@ import pytest
 from support import data_worker
 from support.data_world import World
 
-from data.operations import codes, first_factor, second_factor
-from data.operations.admission import Admitted, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in import codes, first_factor, second_factor
+from data.operations.signing_in.admission import Admitted, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.rules.policy import Refusal
 from data.storage import models
 

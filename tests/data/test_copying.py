@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from support.data_world import OPERATOR, SYSTEM, World, services
 
-from data.operations import two_factor
-from data.operations.account import standing
-from data.operations.admission import Admitted
+from data.operations.people import two_factor
+from data.operations.signing_in.admission import Admitted
+from data.operations.upkeep.installing import standing
 from data.rules.facts import Method
 from data.storage import copying, models
 from data.storage.copying import copy_database

@@ -12,8 +12,8 @@ from support.mail import HOST, SMTP_PASSWORD, USER, certificate, mail_server
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers, Command, Smtp, UndeliveredError
-from data.operations import admission, second_factor
-from data.operations.sending import CodeSent, NotSent
+from data.operations.signing_in import admission, second_factor
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
 from data.rules.sending import Envelope
 

@@ -3,22 +3,13 @@
 import pytest
 from support.data_world import BOTH, OPERATOR, PASSWORD, SECURITY, SUPPORT, SYSTEM, World, unguarded
 
-from data.operations import (
-    account,
-    admission,
-    credentials,
-    directory,
-    enrollment,
-    first_factor,
-    granting,
-    master_key,
-    people,
-    two_factor,
-)
 from data.operations.actors import Operator
-from data.operations.credentials import OneTimePassword
-from data.operations.directory import NewUser, UserChanges
+from data.operations.people import credentials, directory, granting, reading, two_factor
+from data.operations.people.credentials import OneTimePassword
+from data.operations.people.directory import NewUser, UserChanges
 from data.operations.results import Denied, Done, SessionOver
+from data.operations.signing_in import admission, enrollment, first_factor
+from data.operations.upkeep import installing, master_key
 from data.rules import publickeys
 from data.rules.facts import Mode, Role, Status
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
@@ -28,8 +19,8 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGA
 NOTHING: frozenset[Role] = frozenset()
 
 
-def shown(world: World, name: str) -> people.UserDetail:
-    return world.run(people.user_detail, OPERATOR, name)
+def shown(world: World, name: str) -> reading.UserDetail:
+    return world.run(reading.user_detail, OPERATOR, name)
 
 
 def test_a_new_user_is_folded_and_shown(world):
@@ -89,10 +80,10 @@ def test_an_address_that_someone_else_has_is_denied(world):
 def test_deactivating_ends_the_sessions_at_once_and_activating_opens_none(world):
     anna = world.person("anna")
     world.run(directory.set_active, OPERATOR, "anna", active=False)
-    assert isinstance(world.run(people.my_profile, anna), SessionOver)
+    assert isinstance(world.run(reading.my_profile, anna), SessionOver)
     assert isinstance(world.first("anna"), first_factor.FirstFactorRejected)
     world.run(directory.set_active, OPERATOR, "anna", active=True)
-    assert isinstance(world.run(people.my_profile, anna), SessionOver)
+    assert isinstance(world.run(reading.my_profile, anna), SessionOver)
     assert world.first("anna").session.step == SignedIn()
 
 
@@ -257,7 +248,7 @@ def test_own_keys_are_added_listed_and_removed(world):
     fingerprint = publickeys.parse(KEY).fingerprint
     assert world.run(credentials.add_key, anna, KEY) == Done(f"Key {fingerprint} added.")
     assert isinstance(world.run(credentials.add_key, anna, KEY), Denied)
-    key = world.run(people.my_profile, anna).detail.keys[0]
+    key = world.run(reading.my_profile, anna).detail.keys[0]
     assert (key.fingerprint, key.comment, key.algorithm) == (fingerprint, "anna", "ssh-ed25519")
     assert isinstance(world.run(credentials.remove_key, anna, fingerprint), Done)
     assert isinstance(world.run(credentials.remove_key, anna, fingerprint), Denied)
@@ -282,7 +273,7 @@ def test_the_only_way_to_sign_in_is_not_removed_by_its_owner(world):
 def test_an_installation_is_made_once(world):
     admin = NewUser("second", "second@clinic.example", roles=BOTH)
     before = world.dump()
-    assert isinstance(world.run(account.install, OPERATOR, "Second", admin), Denied)
+    assert isinstance(world.run(installing.install, OPERATOR, "Second", admin), Denied)
     assert world.dump() == before
 
 
@@ -291,10 +282,10 @@ def test_an_installation_whose_administrator_is_refused_leaves_nothing(world):
         for table in reversed(models.TABLES):
             table.delete().execute()
     bad = NewUser("not a name", "x@clinic.example", roles=BOTH)
-    with pytest.raises(account.InstallRefusedError):
-        world.run(account.install, OPERATOR, "Clinic", bad)
+    with pytest.raises(installing.InstallRefusedError):
+        world.run(installing.install, OPERATOR, "Clinic", bad)
     assert all(rows == [] for rows in world.dump().values())
     good = NewUser("admin", "x@clinic.example", roles=BOTH)
-    assert isinstance(world.run(account.install, OPERATOR, "Clinic", good), Done)
+    assert isinstance(world.run(installing.install, OPERATOR, "Clinic", good), Done)
     assert models.Account.get().mode == "optional"
     assert world.run(master_key.fits)

@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 from support.data_world import BOTH, OPERATOR, World, clipped, totp
 
-from data.operations import admission, credentials, enrollment, first_factor, two_factor
 from data.operations.actors import Member
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.enrollment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
+from data.operations.people import credentials, two_factor
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
+from data.operations.signing_in import admission, enrollment, first_factor
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.enrollment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol, NeedCode, SignedIn
 from data.storage import models

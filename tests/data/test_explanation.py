@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from support.data_world import OPERATOR, SUPPORT, SYSTEM, World
 
-from data.operations import account, credentials, explanation
+from data.operations.people import credentials, explanation
+from data.operations.policy import account
 from data.operations.results import Denied
 from data.rules.explanation import Failures, Known, Success, Weight, explain
 from data.rules.facts import Application, Mode, Policy, Role, UserFacts

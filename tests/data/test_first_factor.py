@@ -6,10 +6,11 @@ from itertools import pairwise
 import pytest
 from support.data_world import PASSWORD, START, SYSTEM, Clock, World, statements
 
-from data.operations import admission, credentials, directory, first_factor, sessions
 from data.operations.actors import Member
-from data.operations.admission import Admitted, TurnedAway
-from data.operations.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.people import credentials, directory
+from data.operations.signing_in import admission, first_factor, sessions
+from data.operations.signing_in.admission import Admitted, TurnedAway
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
 from data.rules import publickeys, throttle
 from data.rules.facts import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
@@ -271,7 +272,7 @@ async def test_the_wait_is_kept_before_the_password_is_looked_at(world, monkeypa
     async def sleep(seconds):
         slept.append(seconds)
 
-    monkeypatch.setattr("data.operations.first_factor.asyncio.sleep", sleep)
+    monkeypatch.setattr("data.operations.signing_in.first_factor.asyncio.sleep", sleep)
     candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
     assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
     assert slept == [delay(world, "anna")]

@@ -5,22 +5,13 @@ from dataclasses import fields, replace
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations import (
-    account,
-    accounts,
-    audit,
-    credentials,
-    directory,
-    enrollment,
-    exporting,
-    first_factor,
-    people,
-    practices,
-    second_factor,
-    sessions,
-    two_factor,
-)
-from data.operations.directory import NewUser, UserChanges
+from data.operations.people import credentials, directory, exporting, practices, reading, two_factor
+from data.operations.people.directory import NewUser, UserChanges
+from data.operations.people.finding import UserQuery
+from data.operations.policy import account
+from data.operations.record import audit
+from data.operations.signing_in import enrollment, first_factor, second_factor, sessions
+from data.operations.upkeep import accounts
 
 # A byte that ends a text elsewhere, half of a character, and more than a column holds.
 NASTY = ("a\0b", "\0", "\ud800", "é\udfff", "x" * 5_000)
@@ -42,9 +33,9 @@ def everything(world: World, me, text: str):
         ),
         *((directory.edit_own, me, UserChanges(**{field.name: text})) for field in fields(UserChanges)),
         (directory.edit_user, me, text, UserChanges(full_name="x")),
-        (people.user_detail, me, text),
-        (people.list_users, me, people.UserQuery(search=text)),
-        (people.list_users, me, people.UserQuery(practice=text)),
+        (reading.user_detail, me, text),
+        (reading.list_users, me, UserQuery(search=text)),
+        (reading.list_users, me, UserQuery(practice=text)),
         (audit.list_entries, me, audit.Filter(user=text)),
         (audit.list_entries, me, audit.Filter(event=text)),
         (practices.add_practice, me, text),

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 from support.data_world import PASSWORD, SECURITY, SYSTEM, World
 
-from data.operations import account, credentials, enrollment, first_factor, two_factor
 from data.operations.actors import FRESH_FOR, Member
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.people import credentials, two_factor
+from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
+from data.operations.signing_in import enrollment, first_factor
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.rules import publickeys
 from data.rules.facts import Mode
 from data.rules.policy import Refusal

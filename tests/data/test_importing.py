@@ -6,9 +6,11 @@ import time
 import pytest
 from support.data_world import OPERATOR, SYSTEM, World
 
-from data.operations import directory, first_factor, importing, people, practices
-from data.operations.importing import Faulty, Staged
+from data.operations.people import directory, importing, practices, reading
+from data.operations.people.finding import UserQuery
+from data.operations.people.importing import Faulty, Staged
 from data.operations.results import Denied, Done
+from data.operations.signing_in import first_factor
 from data.rules import people_csv
 from data.rules.people_csv import PersonRow
 from data.storage import models
@@ -42,7 +44,7 @@ async def test_users_are_as_if_created_one_by_one(world):
     assert isinstance(result, Done)
     assert "Imported 2 users." in result.message
     assert "one-time password" in result.message
-    anna = world.run(people.user_detail, OPERATOR, "anna")
+    anna = world.run(reading.user_detail, OPERATOR, "anna")
     assert (anna.email, anna.full_name, anna.phone) == ("anna@x.example", "Anna Berg", "+49301234567")
     assert (anna.practice, anna.required, anna.active) == ("Clinic North", True, True)
     assert [key.comment for key in anna.keys] == ["anna@laptop"]
@@ -103,7 +105,7 @@ async def test_someone_created_between_staging_and_publishing_refuses_the_whole(
 
 async def test_what_a_broken_off_import_staged_is_never_seen_and_swept_away(world):
     world.run(importing.stage_people, OPERATOR, None, crowd(5))
-    assert world.run(people.list_users, OPERATOR, people.UserQuery()).total == 1
+    assert world.run(reading.list_users, OPERATOR, UserQuery()).total == 1
     world.clock.forward(hours=2)
     await imported(world, rows("name,email\nx,x@x.example\n"))
     assert models.StagedUser.select().count() == 0

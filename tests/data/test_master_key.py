@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from support.data_world import MASTER_KEY, OPERATOR, unguarded
 
-from data.operations import audit_chain, audit_verification, master_key, takeover
-from data.operations.admission import Admitted
+from data.operations.people import takeover
+from data.operations.record import audit_chain, audit_verification
 from data.operations.results import Denied, Done
+from data.operations.signing_in.admission import Admitted
+from data.operations.upkeep import master_key
 from data.rules.chain import Head, next_head
 from data.rules.facts import Method
 from data.rules.google_authenticator import AuthenticatorFile

@@ -3,11 +3,12 @@
 import pytest
 from support.data_world import OPERATOR, World
 
-from data.operations import admission, directory, enrollment, messages, people, second_factor, sessions
 from data.operations.actors import Member
-from data.operations.enrollment import Enrolled
-from data.operations.messages import NOBODY_WAITS, Sighting
+from data.operations.people import directory, reading
 from data.operations.results import Denied, Done, FreshProofNeeded
+from data.operations.signing_in import admission, enrollment, messages, second_factor, sessions
+from data.operations.signing_in.enrollment import Enrolled
+from data.operations.signing_in.messages import NOBODY_WAITS, Sighting
 from data.rules.facts import Method, Mode
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
@@ -232,7 +233,7 @@ def test_a_second_method_is_added_from_the_profile_and_brings_no_new_recovery_co
     pending = begin(world, carl)
     receive(world, pending.code)
     assert confirm(world, carl, pending).recovery_codes == ()
-    assert world.run(people.my_profile, carl).methods == {APP, SMS}
+    assert world.run(reading.my_profile, carl).methods == {APP, SMS}
 
 
 def test_from_the_profile_a_fresh_proof_is_asked_for(world):

@@ -3,19 +3,13 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations import (
-    account,
-    admission,
-    credentials,
-    directory,
-    enrollment,
-    granting,
-    people,
-    two_factor,
-)
 from data.operations.actors import Member
-from data.operations.codes import CodeWrong
+from data.operations.people import credentials, directory, granting, reading, two_factor
+from data.operations.people.finding import UserQuery
+from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
+from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in.codes import CodeWrong
 from data.rules.facts import Method, Mode, Status
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.storage import models
@@ -43,7 +37,7 @@ def change(world: World, *methods: Method):
 
 
 def status(world: World, name: str) -> Status:
-    return world.run(people.user_detail, OPERATOR, name).status
+    return world.run(reading.user_detail, OPERATOR, name).status
 
 
 def test_a_new_account_has_the_app_alone(tmp_path):
@@ -77,7 +71,7 @@ def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_
     ]
     assert world.attempt("bert").methods == ()
     assert world.first("dora").session.step == SignedIn()
-    rows = world.run(people.list_users, OPERATOR, people.UserQuery(status=Status.PENDING)).rows
+    rows = world.run(reading.list_users, OPERATOR, UserQuery(status=Status.PENDING)).rows
     assert "bert" in [row.name for row in rows]
     assert "policy.methods_changed" in world.events(last=2)
 

@@ -5,7 +5,9 @@ from itertools import product
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, people
+from data.operations.people import reading
+from data.operations.people.finding import UserQuery
+from data.operations.policy import account
 from data.operations.results import Denied, Done
 from data.rules.facts import Mode, Status
 from data.storage import models
@@ -53,7 +55,7 @@ def test_the_preview_names_the_first_of_the_pending_and_changes_nothing(crowd):
 def test_what_the_preview_says_is_what_comes_true(crowd, mode):
     preview = crowd.run(account.preview_mode, OPERATOR, mode)
     crowd.mode(mode)
-    page = crowd.run(people.list_users, OPERATOR, people.UserQuery(status=Status.PENDING))
+    page = crowd.run(reading.list_users, OPERATOR, UserQuery(status=Status.PENDING))
     assert tuple(row.name for row in page.rows)[: account.NAMED_PEOPLE] == preview.pending_names
     assert crowd.run(account.show_policy, OPERATOR).people.get(Status.ENABLED, 0) == preview.ready
 
@@ -128,4 +130,4 @@ def test_turning_off_keeps_the_factors_for_when_it_is_turned_on_again(crowd):
     set_mode(crowd, OPERATOR, OFF)
     set_mode(crowd, OPERATOR, OPTIONAL, seen=OFF)
     assert models.Factor.select().count() == factors
-    assert crowd.run(people.user_detail, OPERATOR, "enrolled1").status is Status.ENABLED
+    assert crowd.run(reading.user_detail, OPERATOR, "enrolled1").status is Status.ENABLED

@@ -6,16 +6,10 @@ from dataclasses import replace
 import pytest
 from support.data_world import OPERATOR, SYSTEM, World
 
-from data.operations import (
-    bulk,
-    credentials,
-    directory,
-    enrollment,
-    outbox,
-    takeover,
-    two_factor,
-)
-from data.operations.bulk import Bulk
+from data.operations.people import bulk, credentials, directory, takeover, two_factor
+from data.operations.people.bulk import Bulk
+from data.operations.record import outbox
+from data.operations.signing_in import enrollment
 from data.rules.events import Event
 from data.rules.facts import Method
 from data.rules.google_authenticator import AuthenticatorFile

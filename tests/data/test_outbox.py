@@ -12,7 +12,8 @@ from support.mail import HOST, mail_server
 
 from data.delivery.carriers import Carriers, Smtp
 from data.delivery.notices import keep_sending, send_due, send_own, sending
-from data.operations import credentials, outbox, two_factor
+from data.operations.people import credentials, two_factor
+from data.operations.record import outbox
 from data.storage import models
 from data.store import Store
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, PASSWORD, START, SUPPORT, clipped, statements
 
-from data.operations import directory, finding, people, practices, two_factor
-from data.operations.finding import SortKey, UserQuery
+from data.operations.people import directory, finding, practices, reading, two_factor
+from data.operations.people.finding import SortKey, UserQuery
 from data.operations.results import Denied
 from data.rules import publickeys
 from data.rules.facts import Mode, Role, Status
@@ -137,11 +137,11 @@ def test_search_sort_filter_and_paging_say_what_a_plain_model_would(
         world.catch_up()
         world.mode(mode)
         expected = expected_names(crowd, mode, search, status, sort)
-        read: list[people.UserRow] = []
+        read: list[reading.UserRow] = []
         more = True
         while more:
             query = UserQuery(search, status, sort, read[-1].cursor if read else None, limit)
-            page = world.run(people.list_users, OPERATOR, query)
+            page = world.run(reading.list_users, OPERATOR, query)
             assert (page.total, page.uncounted) == (len(expected), False)
             assert len(page.rows) <= limit
             read += page.rows
@@ -167,9 +167,11 @@ def small_bounds(monkeypatch):
 def test_a_search_that_finds_too_many_says_so_and_shows_some_of_them_in_order(world, small_bounds):
     for name in ("f", "e", "d", "c", "b", "a"):
         world.user(name)
-    first = world.run(people.list_users, OPERATOR, UserQuery("clinic", limit=3))
+    first = world.run(reading.list_users, OPERATOR, UserQuery("clinic", limit=3))
     assert (first.total, first.uncounted, first.more) == (4, True, True)
-    second = world.run(people.list_users, OPERATOR, UserQuery("clinic", limit=3, after=first.rows[-1].cursor))
+    second = world.run(
+        reading.list_users, OPERATOR, UserQuery("clinic", limit=3, after=first.rows[-1].cursor)
+    )
     assert (second.total, second.uncounted, second.more) == (4, True, False)
     names = [row.name for row in (*first.rows, *second.rows)]
     assert len(set(names)) == 4
@@ -180,9 +182,9 @@ def test_a_search_finds_all_of_a_rare_word_however_many_have_the_other_ones(worl
     for number in range(20):
         world.user(f"u{number}")
     world.user("rare", SUPPORT)
-    page = world.run(people.list_users, OPERATOR, UserQuery("clinic u main rar"))
+    page = world.run(reading.list_users, OPERATOR, UserQuery("clinic u main rar"))
     assert page.rows == ()
-    page = world.run(people.list_users, OPERATOR, UserQuery("clinic main rar"))
+    page = world.run(reading.list_users, OPERATOR, UserQuery("clinic main rar"))
     assert ([row.name for row in page.rows], page.uncounted) == (["rare"], False)
 
 
@@ -190,7 +192,7 @@ def test_a_rare_status_is_found_among_many_who_have_the_word(world, small_bounds
     for number in range(20):
         world.user(f"u{number:02}")
     world.set("u19", active=False)
-    page = world.run(people.list_users, OPERATOR, UserQuery("clinic", Status.DEACTIVATED))
+    page = world.run(reading.list_users, OPERATOR, UserQuery("clinic", Status.DEACTIVATED))
     assert ([row.name for row in page.rows], page.uncounted) == (["u19"], False)
 
 
@@ -200,7 +202,7 @@ def test_a_long_table_is_paged_to_its_end_and_counted_so_far(world, small_bounds
     names: list[str] = []
     after, more = None, True
     while more:
-        page = world.run(people.list_users, OPERATOR, UserQuery(after=after, limit=2))
+        page = world.run(reading.list_users, OPERATOR, UserQuery(after=after, limit=2))
         assert (page.total, page.uncounted) == (3, True)
         names += [row.name for row in page.rows]
         after, more = page.rows[-1].cursor, page.more
@@ -209,7 +211,7 @@ def test_a_long_table_is_paged_to_its_end_and_counted_so_far(world, small_bounds
 
 def test_what_is_found_changes_with_a_user_and_with_a_practice(world):
     def found(search: str) -> list[str]:
-        return [row.name for row in world.run(people.list_users, OPERATOR, UserQuery(search)).rows]
+        return [row.name for row in world.run(reading.list_users, OPERATOR, UserQuery(search)).rows]
 
     world.user("anna")
     assert (found("lee"), found("anna@clinic")) == ([], ["anna"])
@@ -229,7 +231,7 @@ def test_what_is_found_changes_with_a_user_and_with_a_practice(world):
     "typed", ["\ud800", "\x00", "'; DROP TABLE user; --", "x" * 5000, "a " * 2500], ids=clipped
 )
 def test_a_search_of_rubbish_raises_nothing(world, typed):
-    assert isinstance(world.run(people.list_users, OPERATOR, UserQuery(search=typed)), people.UserPage)
+    assert isinstance(world.run(reading.list_users, OPERATOR, UserQuery(search=typed)), reading.UserPage)
 
 
 def test_the_table_takes_a_fixed_number_of_statements_however_many_rows(world):
@@ -238,7 +240,7 @@ def test_the_table_takes_a_fixed_number_of_statements_however_many_rows(world):
         for number in range(more):
             world.user(f"u{more}-{number}", SUPPORT)
         with statements(world) as seen:
-            world.run(people.list_users, OPERATOR, UserQuery())
+            world.run(reading.list_users, OPERATOR, UserQuery())
         counts.append(len(seen))
     assert counts[0] == counts[1] > 0
 
@@ -249,38 +251,38 @@ def test_the_detail_of_a_user_shows_what_an_administrator_needs(world):
     world.clock.forward(minutes=1)
     world.submit(world.attempt("anna"), world.recovery["anna"][0])
     world.submit(world.attempt("anna"), world.wrong_code("anna"))
-    detail = world.run(people.user_detail, OPERATOR, " Anna")
+    detail = world.run(reading.user_detail, OPERATOR, " Anna")
     assert (detail.status, detail.enrolled_at, detail.recovery_codes_left) == (Status.ENABLED, START, 4)
     assert (detail.attempts_left, detail.locked_at, detail.has_password) == (6, None, True)
     assert (detail.roles, detail.mode, detail.one_time_password) == ({SUPPORT}, Mode.OPTIONAL, False)
     assert [key.comment for key in detail.keys] == ["anna"]
     assert detail.last_signin_at == world.clock.now
-    assert len(detail.recent) == people.RECENT
+    assert len(detail.recent) == reading.RECENT
     assert detail.recent[0].sentence == "Wrong code, 6 attempts left"
 
 
 def test_an_unknown_name_is_denied_without_being_repeated(world):
-    denied = world.run(people.user_detail, OPERATOR, "my-secret-password")
+    denied = world.run(reading.user_detail, OPERATOR, "my-secret-password")
     assert denied == Denied("There is no such user.")
 
 
 def test_ones_own_profile_says_what_the_policy_leaves_to_oneself(world):
     anna = world.enrol(world.user("anna"))
-    profile = world.run(people.my_profile, anna)
+    profile = world.run(reading.my_profile, anna)
     assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, True, False)
     world.run(two_factor.set_required, OPERATOR, "anna", required=True)
-    profile = world.run(people.my_profile, anna)
+    profile = world.run(reading.my_profile, anna)
     assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, False, True)
     world.mode(Mode.OFF)
-    assert not world.run(people.my_profile, anna).may_set_up
+    assert not world.run(reading.my_profile, anna).may_set_up
 
 
 def test_the_operator_has_no_profile(world):
-    assert isinstance(world.run(people.my_profile, OPERATOR), Denied)
+    assert isinstance(world.run(reading.my_profile, OPERATOR), Denied)
 
 
 def test_no_result_shows_a_password_hash(world):
     anna = world.person("anna")
-    shown = repr((world.run(people.my_profile, anna), world.run(people.list_users, OPERATOR, UserQuery())))
+    shown = repr((world.run(reading.my_profile, anna), world.run(reading.list_users, OPERATOR, UserQuery())))
     assert "argon2" not in shown
     assert PASSWORD not in shown

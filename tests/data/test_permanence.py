@@ -3,8 +3,9 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations import account, directory, people, permanence
 from data.operations.actors import Operator
+from data.operations.people import directory, reading
+from data.operations.policy import account, permanence
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.rules.facts import Mode
 from data.rules.permanence import People, checklist
@@ -59,7 +60,7 @@ def test_after_that_the_mode_stays_for_everyone(ready):
 def test_who_joins_a_permanent_account_must_set_up(ready):
     make_permanent(ready)
     ready.user("late")
-    assert ready.run(people.user_detail, OPERATOR, "late").status.value == "Pending setup on next login"
+    assert ready.run(reading.user_detail, OPERATOR, "late").status.value == "Pending setup on next login"
 
 
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.OPTIONAL])

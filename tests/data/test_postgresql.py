@@ -15,7 +15,8 @@ from peewee import OperationalError, fn
 from support.data_world import OPERATOR
 
 from data import store
-from data.operations import second_factor, two_factor
+from data.operations.people import two_factor
+from data.operations.signing_in import second_factor
 from data.storage import database, models, postgresql
 from data.storage.database import create_database, migrate, open_database
 from data.storage.postgresql import PostgresqlUrl

@@ -3,20 +3,22 @@
 import pytest
 from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import account, accounts, directory, granting, people, practices
 from data.operations.actors import Operator
-from data.operations.directory import Edited, NewUser, UserChanges
-from data.operations.people import UserQuery
-from data.operations.practices import PracticeRow
+from data.operations.people import directory, granting, practices, reading
+from data.operations.people.directory import Edited, NewUser, UserChanges
+from data.operations.people.practices import PracticeRow
+from data.operations.people.reading import UserQuery
+from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProofNeeded
+from data.operations.upkeep import accounts
 from data.rules import names
 from data.rules.facts import Mode, Role, Status
 
 BERLIN, PARIS = "+493012345678", "+33123456789"
 
 
-def shown(world: World, name: str) -> people.UserDetail:
-    return world.run(people.user_detail, OPERATOR, name)
+def shown(world: World, name: str) -> reading.UserDetail:
+    return world.run(reading.user_detail, OPERATOR, name)
 
 
 def edit(world, actor, name, changes, seen=None):
@@ -24,7 +26,7 @@ def edit(world, actor, name, changes, seen=None):
 
 
 def found(world, **query) -> list[str]:
-    return [row.name for row in world.run(people.list_users, OPERATOR, UserQuery(**query)).rows]
+    return [row.name for row in world.run(reading.list_users, OPERATOR, UserQuery(**query)).rows]
 
 
 def test_practices_are_added_renamed_and_listed_with_how_many_users_each_has(world):

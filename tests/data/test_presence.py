@@ -6,8 +6,8 @@ import sqlite3
 
 from support.data_world import World
 
-from data.operations import first_factor, presence, sessions
-from data.operations.admission import Origin
+from data.operations.signing_in import first_factor, presence, sessions
+from data.operations.signing_in.admission import Origin
 from data.rules.facts import Application
 from data.storage import database, models
 from data.storage.database import create_database, migrate, open_database

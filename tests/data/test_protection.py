@@ -3,8 +3,10 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM
 
-from data.operations import account, accounts, directory, people, protection
-from data.operations.directory import NewUser
+from data.operations.people import directory, reading
+from data.operations.people.directory import NewUser
+from data.operations.policy import account, protection
+from data.operations.upkeep import accounts
 from data.rules.facts import Mode, Status
 from data.rules.permanence import People
 from data.storage import models
@@ -43,8 +45,8 @@ def test_factors_and_flags_rest_while_the_mode_is_off_and_are_as_they_were_after
     message = world.run(directory.create_user, OPERATOR, new).message
     assert message == "User bob created. The flag rests while the mode is off."
     for name in ("anna", "bob"):
-        assert world.run(people.user_detail, OPERATOR, name).status is Status.NOT_AVAILABLE
+        assert world.run(reading.user_detail, OPERATOR, name).status is Status.NOT_AVAILABLE
     assert [list(table.select().tuples()) for table in (models.Factor, models.RecoveryCode)] == rows
     world.run(account.set_mode, OPERATOR, Mode.OPTIONAL, seen=Mode.OFF)
-    shown = {name: world.run(people.user_detail, OPERATOR, name).status for name in ("anna", "bob")}
+    shown = {name: world.run(reading.user_detail, OPERATOR, name).status for name in ("anna", "bob")}
     assert shown == {"anna": Status.ENABLED, "bob": Status.PENDING}

@@ -3,11 +3,12 @@
 import pytest
 from support.data_world import World
 
-from data.operations import admission, credentials, enrollment, two_factor
 from data.operations.actors import Member
-from data.operations.codes import CodeWrong
-from data.operations.enrollment import NewRecoveryCodes
+from data.operations.people import credentials, two_factor
 from data.operations.results import Denied, FreshProof, FreshProofNeeded
+from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in.codes import CodeWrong
+from data.operations.signing_in.enrollment import NewRecoveryCodes
 from data.rules.facts import Mode
 from data.storage import models
 

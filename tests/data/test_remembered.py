@@ -5,21 +5,13 @@ from datetime import timedelta
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
-from data.operations import (
-    account,
-    admission,
-    credentials,
-    directory,
-    enrollment,
-    first_factor,
-    people,
-    remembered,
-    two_factor,
-)
 from data.operations.actors import Member
-from data.operations.admission import Admitted
-from data.operations.first_factor import CodeNeeded
+from data.operations.people import credentials, directory, reading, two_factor
+from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
+from data.operations.signing_in import admission, enrollment, first_factor, remembered
+from data.operations.signing_in.admission import Admitted
+from data.operations.signing_in.first_factor import CodeNeeded
 from data.rules.facts import Application, Mode, Policy
 from data.rules.policy import NeedCode, SignedIn
 from data.rules.remembering import may_remember, still_holds
@@ -262,26 +254,26 @@ def test_the_days_can_still_be_changed_once_the_mode_is_permanent(world):
 
 def test_it_is_listed_on_the_profile_and_for_administrators_until_it_ends(world, anna):
     until = world.clock.now + timedelta(days=3)
-    listed = world.run(people.user_detail, OPERATOR, "anna").remembered
+    listed = world.run(reading.user_detail, OPERATOR, "anna").remembered
     assert [(row.address, row.first_factor, row.until) for row in listed] == [
         ("192.0.2.1", "password", until)
     ]
     by_key = world.first_by_key("anna", KEY.fingerprint)
     world.submit(by_key.attempt, world.live_code("anna"))
-    mine = world.run(people.my_profile, world.session("anna")).detail.remembered
+    mine = world.run(reading.my_profile, world.session("anna")).detail.remembered
     assert [row.first_factor for row in mine] == ["password", KEY.fingerprint]
     world.clock.forward(days=4)
-    assert world.run(people.user_detail, OPERATOR, "anna").remembered == ()
+    assert world.run(reading.user_detail, OPERATOR, "anna").remembered == ()
 
 
 def test_one_address_of_several_is_forgotten_and_nobody_forgets_anothers_as_their_own(world, anna):
     me = world.session("anna", address="192.0.2.200")
     world.enrol(world.user("ben"))
     ben = world.session("ben")
-    first, second = world.run(people.my_profile, me).detail.remembered
+    first, second = world.run(reading.my_profile, me).detail.remembered
     assert world.run(remembered.forget_my_addresses, ben, first.id).message == "No address is remembered."
     world.run(remembered.forget_my_addresses, me, first.id)
-    assert world.run(people.my_profile, me).detail.remembered == (second,)
+    assert world.run(reading.my_profile, me).detail.remembered == (second,)
     assert world.events(user="anna", last=1) == ["address.forgotten"]
 
 

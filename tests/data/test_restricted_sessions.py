@@ -9,35 +9,26 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, World, totp, undone
 
 from data import operations
-from data.operations import (
-    account,
-    accounts,
-    admission,
-    audit,
-    audit_archive,
-    audit_chain,
-    audit_verification,
+from data.operations.actors import Member, Operator
+from data.operations.people import (
     bulk,
     credentials,
     directory,
-    enrollment,
     explanation,
     exporting,
     granting,
     importing,
-    master_key,
-    messages,
-    people,
-    permanence,
     practices,
-    protection,
-    remembered,
-    sessions,
+    reading,
     takeover,
     two_factor,
 )
-from data.operations.actors import Member, Operator
+from data.operations.people.finding import UserQuery
+from data.operations.policy import account, permanence, protection
+from data.operations.record import audit, audit_archive, audit_chain, audit_verification
 from data.operations.results import Denied, Done
+from data.operations.signing_in import admission, enrollment, messages, remembered, sessions
+from data.operations.upkeep import accounts, master_key
 from data.rules.facts import Method, Mode
 from data.rules.people_csv import PersonRow
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
@@ -103,8 +94,8 @@ OPERATIONS = {
     "set_mode": lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
     "show_checklist": lambda world, me: world.run(permanence.show_checklist, me),
     "list_entries": lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
-    "list_users": lambda world, me: world.run(people.list_users, me, people.UserQuery()),
-    "user_detail": lambda world, me: world.run(people.user_detail, me, "bob"),
+    "list_users": lambda world, me: world.run(reading.list_users, me, UserQuery()),
+    "user_detail": lambda world, me: world.run(reading.user_detail, me, "bob"),
     "export_people": lambda world, me: world.run(exporting.export_people, me),
     "export_entries": lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
     "heads": lambda world, me: world.run(audit_chain.heads, me),
@@ -138,7 +129,7 @@ OPERATIONS = {
     "act_on_many": lambda world, me: reasons(world.run(bulk.act_on_many, me, ["bob"], bulk.Bulk.REQUIRE)),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
-    "my_profile": lambda world, me: world.run(people.my_profile, me),
+    "my_profile": lambda world, me: world.run(reading.my_profile, me),
     "create_user": lambda world, me: world.run(directory.create_user, me, NEW),
     "edit_user": lambda world, me: world.run(
         directory.edit_user, me, "bob", directory.UserChanges(full_name="Bob")
@@ -376,9 +367,9 @@ def test_a_restricted_session_is_released_by_a_looser_policy_through_the_rules_a
     world.mode(Mode.REQUIRED)
     session = world.restricted("anna", MustEnrol)
     world.mode(Mode.OPTIONAL)
-    assert isinstance(world.run(people.my_profile, Member(session.id)), Denied)
+    assert isinstance(world.run(reading.my_profile, Member(session.id)), Denied)
     assert world.run(admission.advance, session.id).session.step == SignedIn()
-    assert isinstance(world.run(people.my_profile, Member(session.id)), people.Profile)
+    assert isinstance(world.run(reading.my_profile, Member(session.id)), reading.Profile)
 
 
 def test_a_wizard_can_be_finished_though_the_policy_was_loosened_meanwhile(world):

@@ -3,11 +3,12 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
 
-from data.operations import credentials, people, second_factor, two_factor
-from data.operations.admission import Admitted, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.people import credentials, reading, two_factor
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.resync import NextCodeWanted
+from data.operations.signing_in import second_factor
+from data.operations.signing_in.admission import Admitted, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.resync import NextCodeWanted
 from data.rules import totp as rules
 from data.rules.facts import Application
 from data.storage import models
@@ -88,7 +89,7 @@ def test_without_an_offer_two_codes_are_wrong_and_counted(world, anna):
 
 def test_an_offer_ends_after_an_hour_and_does_not_come_back_with_the_clock(world, offered):
     world.clock.forward(minutes=59, seconds=59)
-    assert world.run(people.user_detail, OPERATOR, "anna").resync_until is not None
+    assert world.run(reading.user_detail, OPERATOR, "anna").resync_until is not None
     world.clock.forward(seconds=1)
     assert world.submit(world.attempt("anna"), pair(world, -9)) == CodeWrong(6)
     world.clock.forward(hours=-2)

@@ -3,12 +3,13 @@
 import pytest
 from support.data_world import OPERATOR, PASSWORD, SUPPORT, SYSTEM, World
 
-from data.operations import admission, credentials, directory, first_factor, people, sessions, two_factor
 from data.operations.actors import Member
-from data.operations.admission import Admitted, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.first_factor import CodeNeeded
+from data.operations.people import credentials, directory, reading, two_factor
 from data.operations.results import Denied, Done
+from data.operations.signing_in import admission, first_factor, sessions
+from data.operations.signing_in.admission import Admitted, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded
 from data.rules import publickeys, recovery
 from data.rules.facts import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, Refusal, SignedIn
@@ -283,5 +284,5 @@ def test_the_activity_keeps_the_reason_of_an_unlocking(world):
     world.enrol(world.user("anna"))
     world.lock("anna")
     world.run(two_factor.unlock, OPERATOR, "anna", " spoke\n on the phone ")
-    recent = world.run(people.user_detail, OPERATOR, "anna").recent
+    recent = world.run(reading.user_detail, OPERATOR, "anna").recent
     assert recent[0].sentence == "Unlocked: spoke on the phone"

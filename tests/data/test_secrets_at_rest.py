@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.data_world import CHEAP, PASSWORD, START, Clock, services
 
-from data.operations import master_key
+from data.operations.upkeep import master_key
 from data.storage import models
 from data.storage.hashing import Hasher
 from data.storage.vault import SealBrokenError, Vault

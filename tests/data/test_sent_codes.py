@@ -3,11 +3,12 @@
 import pytest
 from support.data_world import OPERATOR, World, code_in
 
-from data.operations import admission, credentials, enrollment, people, second_factor, sending
 from data.operations.actors import Member
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.people import credentials, reading
 from data.operations.results import Denied, FreshProof, FreshProofNeeded
-from data.operations.sending import CodeToSend, NotSent
+from data.operations.signing_in import admission, enrollment, second_factor, sending
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.sending import CodeToSend, NotSent
 from data.rules.facts import Method, Mode, Status
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
@@ -51,7 +52,7 @@ def test_a_sent_code_signs_in_and_is_good_once(world):
 def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world):
     attempt = world.attempt("bert")
     world.submit(attempt, world.sent(attempt))
-    rows = world.run(people.user_detail, OPERATOR, "bert").recent
+    rows = world.run(reading.user_detail, OPERATOR, "bert").recent
     said = [row.sentence for row in rows]
     assert "Signed in with password and e-mail code" in said
     assert "Code sent by e-mail to b•••@clinic.example" in said
@@ -215,7 +216,7 @@ def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
     assert "carl" not in repr(pending)
     enrolled = world.confirm_destination(member, pending)
     assert len(enrolled.recovery_codes) == 5
-    assert world.run(people.user_detail, OPERATOR, "carl").status is Status.ENABLED
+    assert world.run(reading.user_detail, OPERATOR, "carl").status is Status.ENABLED
     assert world.run(admission.advance, member.session_id).session.step == SignedIn()
     assert world.attempt("carl").methods == (EMAIL,)
 

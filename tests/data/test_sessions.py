@@ -3,9 +3,10 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, statements
 
-from data.operations import admission, credentials, directory, granting, people, sessions, two_factor
 from data.operations.actors import Member
+from data.operations.people import credentials, directory, granting, reading, two_factor
 from data.operations.results import Denied, Done, SessionOver
+from data.operations.signing_in import admission, sessions
 from data.rules.policy import MustChangePassword
 from data.storage import models
 
@@ -58,8 +59,8 @@ def test_ending_a_session_ends_that_one_and_is_audited(world):
     world.user("anna")
     one, other = world.session("anna"), world.session("anna")
     assert isinstance(world.run(sessions.end_session_of, me, one.session_id), Done)
-    assert world.run(people.my_profile, one) == SessionOver(sessions.ENDED_BY_ADMIN)
-    assert isinstance(world.run(people.my_profile, other), people.Profile)
+    assert world.run(reading.my_profile, one) == SessionOver(sessions.ENDED_BY_ADMIN)
+    assert isinstance(world.run(reading.my_profile, other), reading.Profile)
     assert reason(world, one) == sessions.ENDED_BY_ADMIN
     assert reason(world, other) is None
     assert world.events(user="anna", last=1) == ["session.ended"]
@@ -101,7 +102,7 @@ def test_what_is_done_to_a_user_ends_their_sessions_with_the_reason(world, act, 
     act(world)
     assert told in (reason(world, member) or "")
     assert reason(world, bystander) is None
-    assert isinstance(world.run(people.my_profile, member), SessionOver)
+    assert isinstance(world.run(reading.my_profile, member), SessionOver)
 
 
 @pytest.mark.parametrize("roles", [frozenset({SUPPORT}), frozenset({SUPPORT, SECURITY})])

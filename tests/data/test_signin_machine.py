@@ -9,13 +9,14 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from peewee import fn
 from support.data_world import OPERATOR, PassingWorld, totp
 
-from data.operations import admission, credentials, enrollment, two_factor
 from data.operations.actors import Member
-from data.operations.admission import Admitted, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.enrollment import Enrolled, PendingApp
-from data.operations.first_factor import CodeNeeded
+from data.operations.people import credentials, two_factor
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
+from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in.admission import Admitted, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.enrollment import Enrolled, PendingApp
+from data.operations.signing_in.first_factor import CodeNeeded
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from support.data_world import OPERATOR, PASSWORD, World
 
-from data.operations import first_factor, people, two_factor
-from data.operations.admission import Admitted
+from data.operations.people import reading, two_factor
+from data.operations.people.finding import UserQuery
+from data.operations.signing_in import first_factor
+from data.operations.signing_in.admission import Admitted
 from data.storage import database, models, sqlite
 from data.storage.database import SchemaState, create_database, schema_state
 from data.storage.sqlite import APPLICATION_ID, bears_our_mark
@@ -116,7 +118,7 @@ async def test_a_database_locked_beyond_the_wait_is_said_and_service_returns_by_
             await world.store.run(first_factor.settle_password, candidate, right=True)
         with pytest.raises(StoreUnavailableError):
             world.run(two_factor.set_required, OPERATOR, "anna", required=True)
-        read = await world.store.read(people.list_users, OPERATOR, people.UserQuery())
+        read = await world.store.read(reading.list_users, OPERATOR, UserQuery())
         assert read.total == 2
     assert "try again shortly" in str(failure.value)
     assert failure.value.__cause__ is None

@@ -11,7 +11,7 @@ from peewee import OperationalError, fn
 from support.data_world import World
 
 from data import store
-from data.operations.master_key import fits
+from data.operations.upkeep.master_key import fits
 from data.rules.names import storable
 from data.storage import database, models
 from data.storage.database import Database, SchemaState, create_database, migrate, open_database, schema_state

@@ -3,11 +3,11 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World, totp
 
-from data.operations import people, takeover
-from data.operations.admission import Admitted
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.people import reading, takeover
+from data.operations.people.takeover import Unfit
 from data.operations.results import Denied, Done
-from data.operations.takeover import Unfit
+from data.operations.signing_in.admission import Admitted
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.rules.facts import Status
 from data.rules.google_authenticator import AuthenticatorFile, read_file
 from data.rules.totp import step_at
@@ -34,7 +34,7 @@ def anna(world: World) -> str:
 
 def test_the_phone_goes_on_showing_the_right_codes(world, anna):
     assert take(world, (anna, file())) == Done("Took over the authenticator app of 1 user.")
-    assert world.run(people.user_detail, OPERATOR, anna).status is Status.ENABLED
+    assert world.run(reading.user_detail, OPERATOR, anna).status is Status.ENABLED
     code = totp(SECRET, world.clock.now)
     assert isinstance(world.submit(world.attempt(anna), code), Admitted)
     assert isinstance(world.submit(world.attempt(anna), code), CodeAlreadyUsed)
@@ -43,7 +43,7 @@ def test_the_phone_goes_on_showing_the_right_codes(world, anna):
 
 def test_scratch_codes_are_good_once_each_in_the_same_field(world, anna):
     take(world, (anna, file("12345678", "87654321")))
-    assert world.run(people.user_detail, OPERATOR, anna).recovery_codes_left == 2
+    assert world.run(reading.user_detail, OPERATOR, anna).recovery_codes_left == 2
     admitted = world.submit(world.attempt(anna), "1234 5678")
     assert isinstance(admitted, Admitted)
     assert admitted.session.notices[0].startswith("1 recovery code left")

@@ -7,13 +7,8 @@ from itertools import combinations
 import pytest
 from support.data_world import MASTER_KEY, OPERATOR, SECURITY, SUPPORT, SYSTEM, World, undone
 
-from data.operations import (
-    account,
-    accounts,
-    audit,
-    audit_archive,
-    audit_chain,
-    audit_verification,
+from data.operations.actors import Actor, Member
+from data.operations.people import (
     bulk,
     credentials,
     directory,
@@ -21,18 +16,18 @@ from data.operations import (
     exporting,
     granting,
     importing,
-    master_key,
-    people,
-    permanence,
     practices,
-    protection,
-    sessions,
+    reading,
     takeover,
     two_factor,
 )
-from data.operations.actors import Actor, Member
-from data.operations.bulk import BulkResult
+from data.operations.people.bulk import BulkResult
+from data.operations.people.finding import UserQuery
+from data.operations.policy import account, permanence, protection
+from data.operations.record import audit, audit_archive, audit_chain, audit_verification
 from data.operations.results import Denied, Done, SessionOver
+from data.operations.signing_in import sessions
+from data.operations.upkeep import accounts, master_key
 from data.rules.facts import Method, Mode, Role
 from data.rules.google_authenticator import AuthenticatorFile
 from data.storage import models
@@ -87,9 +82,9 @@ ACTS = {
     ),
     "see the users": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(people.list_users, me, people.UserQuery()),
+        lambda world, me: world.run(reading.list_users, me, UserQuery()),
     ),
-    "see a user": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(people.user_detail, me, "anna")),
+    "see a user": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(reading.user_detail, me, "anna")),
     "ask why": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(explanation.explain_user, me, "anna"),

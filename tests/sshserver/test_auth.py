@@ -3,9 +3,9 @@
 import pytest
 from support.ssh_gate import LOCKED, session
 
-from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
 from data.rules.facts import Application, FirstFactor
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
 from sshserver.limits import Limits

@@ -6,7 +6,7 @@ import pytest
 from support.ssh_people import PASSWORD, People
 from support.ssh_server import GreetingApp, connect, until
 
-from data.operations import presence
+from data.operations.signing_in import presence
 from data.storage import models
 from data.store import StoreUnavailableError
 from sshserver import hostkey

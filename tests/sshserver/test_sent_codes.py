@@ -11,11 +11,11 @@ from support.ssh_gate import PASSWORD as GATE_PASSWORD
 from support.ssh_server import AnsweringClient, connect, running_server
 
 from data.delivery.carriers import Carriers, Smtp
-from data.operations import account
-from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.codes import CodeWrong
-from data.operations.first_factor import CodeNeeded
-from data.operations.sending import CodeSent, NotSent
+from data.operations.policy import account
+from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signing_in.codes import CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Application, FirstFactor, Method
 from data.rules.sending import RECOVERY_FIRST
 from sshserver.auth import Ask, CheckCode, Conversation, Reply, SendCode, Verdict

@@ -9,9 +9,9 @@ import pytest
 from support.ssh_people import OPERATOR, PASSWORD, SECRET, People
 from support.ssh_server import GreetingApp, connect, running_server, until
 
-from data.operations.account import set_remember_days
-from data.operations.directory import set_active
-from data.operations.two_factor import offer_resync, unlock
+from data.operations.people.directory import set_active
+from data.operations.people.two_factor import offer_resync, unlock
+from data.operations.policy.account import set_remember_days
 from data.rules import totp
 from data.storage import models
 from sshserver import hostkey, selftest

@@ -9,7 +9,8 @@ from support.ssh_people import OPERATOR, PASSWORD, People
 from support.ssh_server import HOST, GreetingApp, connect, until
 from support.ssh_terminal import TerminalProgram
 
-from data.operations import directory, granting, sessions, two_factor
+from data.operations.people import directory, granting, two_factor
+from data.operations.signing_in import sessions
 from data.rules.facts import Role
 from data.storage import models
 from data.store import StoreUnavailableError

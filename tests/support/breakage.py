@@ -13,7 +13,7 @@ import asyncssh
 from support.ssh_people import People
 from support.ssh_server import Running, connect
 
-from data.operations import recognition
+from data.operations.upkeep import recognition
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from sshserver.server import serve

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.data_world import PASSWORD, services
 
-from data.operations import admission, first_factor, second_factor
+from data.operations.signing_in import admission, first_factor, second_factor
 from data.rules.facts import Application
 from data.storage.database import Place, PostgresqlUrl, open_database
 from data.store import Store

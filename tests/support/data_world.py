@@ -14,19 +14,11 @@ from typing import Any, Self
 from peewee import SqliteDatabase
 from support.postgresql_server import PostgresqlServer
 
-from data.operations import (
-    account,
-    admission,
-    credentials,
-    directory,
-    enrollment,
-    first_factor,
-    keeping,
-    second_factor,
-    sending,
-)
 from data.operations.actors import Actor, Member, Operator
-from data.operations.admission import Origin, Session
+from data.operations.people import credentials, directory, keeping
+from data.operations.signing_in import admission, enrollment, first_factor, second_factor, sending
+from data.operations.signing_in.admission import Origin, Session
+from data.operations.upkeep import installing
 from data.rules.facts import Application, Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.publickeys import PublicKey
@@ -158,7 +150,7 @@ class World:
             password_hash=_password_hash,
             one_time_password=False,
         )
-        self.run(account.install, OPERATOR, "Clinic", admin)
+        self.run(installing.install, OPERATOR, "Clinic", admin)
         if self._server is None:
             self.database.close()
             _template.append(self.path.read_bytes())

@@ -22,7 +22,7 @@ from support.clinic import PROGRAM, RECOVERY
 from support.ssh_people import SECRET, enrol_with_app
 from support.ssh_server import HOST, AnsweringClient
 
-from data.operations.directory import NewUser, create_user
+from data.operations.people.directory import NewUser, create_user
 from data.operations.results import Done
 from data.rules import publickeys, totp
 from data.rules.facts import ADMIN_ROLES

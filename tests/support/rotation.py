@@ -24,7 +24,7 @@ def counted(method):
 
 
 def main_in_batches_of_one() -> None:
-    reseal = sys.modules["data.operations.master_key"].reseal_batch
+    reseal = sys.modules["data.operations.upkeep.master_key"].reseal_batch
     reseal.__kwdefaults__["limit"] = 1
     Store.run_now = counted(Store.run_now)
     Home.write_ring = counted(Home.write_ring)

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from data.delivery.notices import sending
-from data.operations import presence, recognition
-from data.operations.admission import Session
+from data.operations.signing_in import presence
+from data.operations.signing_in.admission import Session
+from data.operations.upkeep import recognition
 from data.storage.home import Home
 from data.store import Store
 from sshserver.presence import Place

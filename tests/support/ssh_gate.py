@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 
 from asyncssh.public_key import SSHKey
 
-from data.operations.admission import Admitted, Attempt, Origin, Session, TurnedAway
-from data.operations.codes import CodeWrong
-from data.operations.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
-from data.operations.second_factor import CodeResult, SendResult
-from data.operations.sending import CodeSent
+from data.operations.signing_in.admission import Admitted, Attempt, Origin, Session, TurnedAway
+from data.operations.signing_in.codes import CodeWrong
+from data.operations.signing_in.first_factor import (
+    Candidate,
+    CodeNeeded,
+    FirstFactorRejected,
+    FirstFactorResult,
+)
+from data.operations.signing_in.second_factor import CodeResult, SendResult
+from data.operations.signing_in.sending import CodeSent
 from data.rules.facts import Application, FirstFactor, Method
 from data.rules.misuse import Misuse
 from data.rules.policy import SignedIn

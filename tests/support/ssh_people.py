@@ -8,10 +8,10 @@ from pathlib import Path
 import asyncssh
 from asyncssh.public_key import SSHKey
 
-from data.operations.account import install
 from data.operations.actors import Operator
-from data.operations.directory import NewUser, create_user
+from data.operations.people.directory import NewUser, create_user
 from data.operations.results import Done
+from data.operations.upkeep.installing import install
 from data.rules import publickeys, totp
 from data.rules.facts import Role
 from data.storage import models

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Static
 
-from data.operations.admission import Session
+from data.operations.signing_in.admission import Session
 from sshserver._textual_shim import ContainedApp
 from sshserver.gate import Gate
 from sshserver.limits import Limits

@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from data.operations import admission, first_factor
-from data.operations.admission import Origin, Session
+from data.operations.signing_in import admission, first_factor
+from data.operations.signing_in.admission import Origin, Session
 from data.rules.facts import Application
 from sshserver.terminal import Terminal
 from tui.app import TwofoldApp

@@ -5,7 +5,7 @@ from support.data_world import PASSWORD, World
 from support.tui_app import Person, make_app, opened, screen_cells, sign_in
 from textual.filter import NoColor
 
-from data.operations import credentials
+from data.operations.people import credentials
 from data.rules.facts import Mode
 from data.storage import models
 from data.store import StoreUnavailableError

@@ -4,7 +4,7 @@ import pytest
 from support.data_world import World
 from support.tui_app import opened
 
-from data.operations import messages
+from data.operations.signing_in import messages
 from data.rules.authorisation import code_in
 from data.rules.facts import Method, Mode
 from data.rules.policy import MustEnrol

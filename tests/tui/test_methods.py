@@ -9,7 +9,7 @@ from support.mail import HOST, mail_server
 from support.tui_app import Person, make_app, opened
 
 from data.delivery.carriers import Carriers, Command, Smtp
-from data.operations import account
+from data.operations.policy import account
 from data.rules.facts import Method, Mode
 from data.rules.policy import MustEnrol
 

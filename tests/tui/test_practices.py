@@ -5,7 +5,7 @@ from support.data_world import OPERATOR, SECURITY, SYSTEM
 from support.tui_app import opened
 from textual.widgets import Select
 
-from data.operations import practices
+from data.operations.people import practices
 from data.rules.facts import Mode
 
 

@@ -4,7 +4,7 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, totp
 from support.tui_app import opened
 
-from data.operations import account
+from data.operations.policy import account
 from data.rules.facts import Mode
 from data.storage import models
 from tui.screens.wizard import SetUpScreen

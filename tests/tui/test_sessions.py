@@ -3,7 +3,7 @@
 from support.data_world import OPERATOR
 from support.tui_app import Person, make_app, opened
 
-from data.operations import sessions
+from data.operations.signing_in import sessions
 from data.storage import models
 from tui.app import TwofoldApp
 

@@ -5,7 +5,7 @@ from support.data_world import PASSWORD, SECURITY, SUPPORT
 from support.tui_app import Person, opened
 from textual.widgets import RadioSet
 
-from data.operations.finding import PAGE
+from data.operations.people.finding import PAGE
 from data.rules.facts import Method, Mode, Role
 from data.storage import models
 from tui.widgets.paged_table import PagedTable

@@ -2,9 +2,9 @@
 
 import click
 
-from data.operations import accounts
-from data.operations.account import FIRST_PRACTICE
-from data.operations.directory import NewUser
+from data.operations.people.directory import NewUser
+from data.operations.upkeep import accounts
+from data.operations.upkeep.installing import FIRST_PRACTICE
 from data.rules import passwords
 from data.rules.text import safe
 from data.storage.home import Home

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from data.operations import audit as log
-from data.operations.audit import Entry, Filter
+from data.operations.record import audit as log
+from data.operations.record.audit import Entry, Filter
 from data.rules.names import fold_username
 from data.storage.home import Home
 from tui.cli.audit_archive import archive

@@ -9,8 +9,8 @@ from typing import IO, NoReturn
 
 import click
 
-from data.operations import audit_archive
-from data.operations.audit_verification import (
+from data.operations.record import audit_archive
+from data.operations.record.audit_verification import (
     BATCH,
     Checked,
     Fault,

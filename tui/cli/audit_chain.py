@@ -8,8 +8,8 @@ from typing import IO
 
 import click
 
-from data.operations import audit_chain, audit_verification
-from data.operations.audit_verification import Verification
+from data.operations.record import audit_chain, audit_verification
+from data.operations.record.audit_verification import Verification
 from data.rules.chain import Head
 from data.storage.home import Home
 from tui.cli.audit_archive import progress, verify_file

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from data.operations.audit_chain import Columns
-from data.operations.audit_verification import Row, Stretch
+from data.operations.record.audit_chain import Columns
+from data.operations.record.audit_verification import Row, Stretch
 from data.rules.chain import Head
 from data.storage import models
 from tui.cli.installation import refuse

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from data.operations import backups, presence
-from data.operations.account import standing
-from data.operations.backups import Carried
+from data.operations.signing_in import presence
+from data.operations.upkeep import backups
+from data.operations.upkeep.backups import Carried
+from data.operations.upkeep.installing import standing
 from data.rules.text import safe
 from data.storage import backup as storage
 from data.storage.copying import CopyFailedError, count_rows

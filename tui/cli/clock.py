@@ -2,8 +2,8 @@
 
 import click
 
-from data.operations import clock as operations
-from data.operations.clock import StuckUser
+from data.operations.upkeep import clock as operations
+from data.operations.upkeep.clock import StuckUser
 from data.rules.text import safe
 from data.storage.home import Home
 from tui.cli.installation import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from data.operations.account import Standing, standing
+from data.operations.upkeep.installing import Standing, standing
 from data.rules.text import safe
 from data.storage.copying import CopyFailedError, can_finish, copy_database, count_rows, finish
 from data.storage.database import Place

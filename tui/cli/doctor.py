@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from data.delivery.carriers import Carriers
-from data.operations import checkup
+from data.operations.upkeep import checkup
 from data.rules.checkup import Finding, Level, all_is_well, judge_disk
 from data.rules.text import safe
 from data.storage.home import Home, HomeError

@@ -18,11 +18,12 @@ from peewee import DatabaseError, InterfaceError, OperationalError
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import send_own
-from data.operations import outbox, recognition
-from data.operations.account import standing
 from data.operations.actors import Operator
-from data.operations.master_key import fits
+from data.operations.record import outbox
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
+from data.operations.upkeep import recognition
+from data.operations.upkeep.installing import standing
+from data.operations.upkeep.master_key import fits
 from data.rules.text import safe
 from data.storage.database import Database, Place, SchemaState, is_ours, open_database, schema_state
 from data.storage.hashing import Hasher

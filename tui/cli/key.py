@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from data.operations import master_key
+from data.operations.upkeep import master_key
 from data.storage.home import Home
 from data.storage.vault import KEY_BYTES, Ring, check_value_of
 from tui.cli.installation import Installation, confirmed, installation, refuse

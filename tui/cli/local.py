@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from data.operations.admission import Origin
+from data.operations.signing_in.admission import Origin
 from data.rules.facts import Application
 from data.storage.home import Home
 from sshserver.terminal import Terminal, describe

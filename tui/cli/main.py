@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from data.operations.account import InstallRefusedError
+from data.operations.upkeep.installing import InstallRefusedError
 from data.rules.text import safe
 from data.storage.home import Home, HomeError
 from data.store import StoreUnavailableError

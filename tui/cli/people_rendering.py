@@ -1,7 +1,7 @@
 """How the commands render people: as JSON, and as lines of text."""
 
-from data.operations import people
-from data.operations.people import UserDetail, UserRow
+from data.operations.people import reading
+from data.operations.people.reading import UserDetail, UserRow
 from tui.cli.tables import iso, when
 
 
@@ -19,7 +19,7 @@ def row_json(row: UserRow) -> dict[str, object]:
     }
 
 
-def key_json(row: people.KeyRow) -> dict[str, object]:
+def key_json(row: reading.KeyRow) -> dict[str, object]:
     """Write a key for JSON."""
     return {
         "fingerprint": row.fingerprint,

@@ -2,9 +2,9 @@
 
 import click
 
-from data.operations import account, permanence, protection
-from data.operations.account import ModePreview, PolicyView
-from data.operations.permanence import Checklist
+from data.operations.policy import account, permanence, protection
+from data.operations.policy.account import ModePreview, PolicyView
+from data.operations.policy.permanence import Checklist
 from data.rules.facts import Method, Mode
 from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.text import safe

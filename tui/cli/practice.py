@@ -2,7 +2,7 @@
 
 import click
 
-from data.operations import practices
+from data.operations.people import practices
 from data.storage.home import Home
 from tui.cli.installation import InAccount, confirmed, installation, say
 from tui.cli.tables import echo_json, echo_table

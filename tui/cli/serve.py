@@ -7,7 +7,7 @@ import socket
 
 import click
 
-from data.operations import presence
+from data.operations.signing_in import presence
 from data.storage.home import Home
 from sshserver import hostkey as host_keys
 from sshserver.presence import Place

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from data.delivery.notices import sending
-from data.operations.admission import Session
+from data.operations.signing_in.admission import Session
 from sshserver._asyncssh_shim import ShimError
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
 from sshserver.apptest import AppTestError

@@ -2,8 +2,8 @@
 
 import click
 
-from data.operations import sessions
-from data.operations.sessions import SessionRow
+from data.operations.signing_in import sessions
+from data.operations.signing_in.sessions import SessionRow
 from data.storage.home import Home
 from tui.cli.installation import InAccount, Installation, confirmed, installation, say
 from tui.cli.tables import echo_json, echo_table, iso, when

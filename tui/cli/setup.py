@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 from asyncssh.public_key import SSHKey
 
-from data.operations import account, audit_chain, master_key
 from data.operations.actors import Operator
-from data.operations.directory import NewUser
+from data.operations.people.directory import NewUser
+from data.operations.record import audit_chain
 from data.operations.results import Denied
+from data.operations.upkeep import installing, master_key
 from data.rules import passwords
 from data.rules.facts import ADMIN_ROLES
 from data.rules.names import fold_email, fold_username
@@ -237,7 +238,7 @@ def _install(
     first = NewUser(name=admin, email=email, roles=ADMIN_ROLES, password_hash=made.hasher.hash(password))
     store = Store(_created(place), made)
     try:
-        result = store.run_now(account.install, by, account_name, first)
+        result = store.run_now(installing.install, by, account_name, first)
     finally:
         store.close()
     if isinstance(result, Denied):

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import click
 
-from data.operations import messages
+from data.operations.signing_in import messages
 from data.rules.authorisation import code_in
 from data.storage.home import Home
 from tui.cli.installation import installation, refuse, say

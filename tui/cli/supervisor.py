@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from data.operations import presence
+from data.operations.signing_in import presence
 from data.storage.home import Home
 from data.store import StoreUnavailableError
 from sshserver import crash

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import click
 
-from data.operations import (
+from data.operations.people import (
     credentials,
     directory,
     explanation,
     exporting,
     granting,
-    people,
     practices,
+    reading,
     two_factor,
 )
-from data.operations.exporting import PersonRecord
-from data.operations.finding import UserQuery
-from data.operations.people import UserRow
+from data.operations.people.exporting import PersonRecord
+from data.operations.people.finding import UserQuery
+from data.operations.people.reading import UserRow
 from data.rules import passwords
 from data.rules.facts import Role, Status
 from data.rules.text import safe
@@ -164,7 +164,7 @@ def list_users(home: Home, search: str, practice: str | None, status: str | None
 def show(home: Home, name: str, as_json: bool) -> None:
     """Show all about one user."""
     with installation(home) as here:
-        detail = confirmed(here.store.run_now(people.user_detail, here.operator, name))
+        detail = confirmed(here.store.run_now(reading.user_detail, here.operator, name))
     if as_json:
         echo_json(detail_json(detail))
         return
@@ -250,7 +250,7 @@ def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -
     if both := given & taken:
         raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken at once.")
     with installation(home) as here:
-        held = confirmed(here.store.run_now(people.user_detail, here.operator, name)).roles
+        held = confirmed(here.store.run_now(reading.user_detail, here.operator, name)).roles
         wanted = (held | given) - taken
         say(here.store.run_now(granting.set_roles, here.operator, name, wanted, seen=held))
 
@@ -430,7 +430,7 @@ def _all_users(here: Installation, search: str, status: Status | None, practice:
     while True:
         after = rows[-1].cursor if rows else None
         query = UserQuery(search, status, after=after, limit=_PAGE, practice=practice)
-        page = confirmed(here.store.run_now(people.list_users, here.operator, query))
+        page = confirmed(here.store.run_now(reading.list_users, here.operator, query))
         rows.extend(page.rows)
         if not page.more:
             break

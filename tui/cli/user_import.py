@@ -9,8 +9,8 @@ from typing import NoReturn
 
 import click
 
-from data.operations import importing, takeover
-from data.operations.importing import Faulty, Told
+from data.operations.people import importing, takeover
+from data.operations.people.importing import Faulty, Told
 from data.operations.results import Denied, Done, SessionOver
 from data.rules import google_authenticator, people_csv
 from data.rules.google_authenticator import AuthenticatorFile, FileFault

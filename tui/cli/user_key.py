@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from data.operations import credentials, people
+from data.operations.people import credentials, reading
 from data.rules import publickeys
 from data.rules.publickeys import PublicKey
 from data.storage.home import Home
@@ -41,7 +41,7 @@ def add_key(home: Home, name: str, key_file: Path) -> None:
 def list_keys(home: Home, name: str, as_json: bool) -> None:
     """List a user's public keys."""
     with installation(home) as here:
-        keys = confirmed(here.store.run_now(people.user_detail, here.operator, name)).keys
+        keys = confirmed(here.store.run_now(reading.user_detail, here.operator, name)).keys
     if as_json:
         echo_json([key_json(row) for row in keys])
         return

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from data.operations.account import MethodsPreview, ModePreview
-from data.operations.bulk import Bulk
-from data.operations.people import UserDetail
-from data.operations.permanence import Checklist
-from data.operations.protection import StandingOut
-from data.operations.sessions import SessionRow
+from data.operations.people.bulk import Bulk
+from data.operations.people.reading import UserDetail
+from data.operations.policy.account import MethodsPreview, ModePreview
+from data.operations.policy.permanence import Checklist
+from data.operations.policy.protection import StandingOut
+from data.operations.signing_in.sessions import SessionRow
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question

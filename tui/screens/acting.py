@@ -13,12 +13,12 @@ from textual.worker import Worker, WorkerError
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers
-from data.operations import credentials
 from data.operations.actors import Actor, Member
-from data.operations.admission import Session
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.people import credentials
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
-from data.operations.sending import CodeSent, CodeToSend, NotSent
+from data.operations.signing_in.admission import Session
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent
 from data.rules.facts import Method, Role
 from data.rules.sending import asked_for, sent_at_once
 from data.store import Clock, Store, StoreUnavailableError, Tx

@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from data.operations import audit
-from data.operations.audit import Entry, Filter
+from data.operations.record import audit
+from data.operations.record.audit import Entry, Filter
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import working

@@ -10,8 +10,8 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Label, Static
 
-from data.operations import explanation
-from data.operations.explanation import Explanation
+from data.operations.people import explanation
+from data.operations.people.explanation import Explanation
 from data.rules.explanation import Weight
 from data.rules.text import safe
 from tui.screens.base import MainScreen

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from data.operations import admission, enrollment, people
-from data.operations.admission import Admitted, Origin, Session, TurnedAway
-from data.operations.enrollment import NewRecoveryCodes
-from data.operations.first_factor import CodeNeeded
+from data.operations.people import reading
 from data.operations.results import Denied, SessionOver
+from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in.admission import Admitted, Origin, Session, TurnedAway
+from data.operations.signing_in.enrollment import NewRecoveryCodes
+from data.operations.signing_in.first_factor import CodeNeeded
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import ActingApp
@@ -106,8 +107,8 @@ async def _open_console(app: ActingApp, session: Session) -> None:
     unsaved = await app.perform(enrollment.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
-    match await _insist(app, lambda: app.store.read(people.my_profile, app.actor)):
-        case people.Profile(detail=mine):
+    match await _insist(app, lambda: app.store.read(reading.my_profile, app.actor)):
+        case reading.Profile(detail=mine):
             app.heading = Heading(mine.account, mine.name)
             app.roles = mine.roles
         case Denied(message) | SessionOver(message):

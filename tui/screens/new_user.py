@@ -1,7 +1,7 @@
 """Creating a user: from the form to the one-time password."""
 
-from data.operations import directory, practices
-from data.operations.directory import NewUser
+from data.operations.people import directory, practices
+from data.operations.people.directory import NewUser
 from data.operations.results import Denied, Done
 from data.rules import passwords, publickeys
 from tui.dialogs.new_user import NewUserDialog, NewUserForm

@@ -7,8 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from data.operations import practices
-from data.operations.practices import PracticeRow
+from data.operations.people import practices
+from data.operations.people.practices import PracticeRow
 from data.operations.results import Denied
 from data.rules.text import safe
 from tui.dialogs.form import Field, FormDialog

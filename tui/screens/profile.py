@@ -7,10 +7,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations import credentials, directory, enrollment, people, remembered
-from data.operations.directory import Edited, UserChanges
-from data.operations.people import Profile, UserDetail
+from data.operations.people import credentials, directory, reading
+from data.operations.people.directory import Edited, UserChanges
+from data.operations.people.reading import Profile, UserDetail
 from data.operations.results import Denied
+from data.operations.signing_in import enrollment, remembered
 from data.rules.facts import Method, Mode
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
@@ -49,7 +50,7 @@ class ProfileScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the profile."""
-        profile = await self.app.inquire(people.my_profile)
+        profile = await self.app.inquire(reading.my_profile)
         if profile is None:
             return
         self.query_one(ActionBar).offer(_offers(profile))
@@ -73,7 +74,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_recovery_codes(self) -> None:
         """Make new recovery codes and show them."""
-        profile = await self.app.inquire(people.my_profile)
+        profile = await self.app.inquire(reading.my_profile)
         if profile is None:
             return
         question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
@@ -123,7 +124,7 @@ class ProfileScreen(MainScreen):
         return await self.app.propose(directory.edit_own, changes, seen=seen)
 
     async def _mine(self) -> UserDetail | None:
-        profile = await self.app.inquire(people.my_profile)
+        profile = await self.app.inquire(reading.my_profile)
         return profile.detail if profile else None
 
     @working
@@ -135,7 +136,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_remove_key(self) -> None:
         """Remove one of the keys."""
-        profile = await self.app.inquire(people.my_profile)
+        profile = await self.app.inquire(reading.my_profile)
         if profile is not None:
             await remove_key(self, profile.detail.keys, None)
             await self.read()
@@ -143,7 +144,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_forget(self) -> None:
         """Forget one of the remembered addresses, or all."""
-        profile = await self.app.inquire(people.my_profile)
+        profile = await self.app.inquire(reading.my_profile)
         if profile is None:
             return
         chosen = await choose_address(self, profile.detail.remembered)

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox
 
-from data.operations import enrollment
+from data.operations.signing_in import enrollment
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.base import ActingScreen

@@ -10,8 +10,8 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
-from data.operations import account, permanence, protection
-from data.operations.account import ModePreview, PolicyView
+from data.operations.policy import account, permanence, protection
+from data.operations.policy.account import ModePreview, PolicyView
 from data.operations.results import Denied
 from data.rules.facts import Method, Mode, Status
 from data.rules.remembering import MAX_DAYS, period_in_short

@@ -7,8 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from data.operations import sessions
-from data.operations.sessions import SessionPage, SessionRow
+from data.operations.signing_in import sessions
+from data.operations.signing_in.sessions import SessionPage, SessionRow
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog

@@ -8,12 +8,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
 from data.delivery import codes as delivery
-from data.operations import first_factor, second_factor
-from data.operations.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.first_factor import CodeNeeded, FirstFactorRejected
-from data.operations.resync import NextCodeWanted
-from data.operations.sending import CodeSent, NotSent
+from data.operations.signing_in import first_factor, second_factor
+from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.resync import NextCodeWanted
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
 from data.rules.sending import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph

@@ -5,12 +5,12 @@ from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from data.operations import credentials, directory, granting, people, practices, two_factor
-from data.operations.credentials import OneTimePassword
-from data.operations.directory import Edited, UserChanges
-from data.operations.people import KeyRow, UserDetail
-from data.operations.remembered import NOTHING_REMEMBERED, Remembered
+from data.operations.people import credentials, directory, granting, practices, reading, two_factor
+from data.operations.people.credentials import OneTimePassword
+from data.operations.people.directory import Edited, UserChanges
+from data.operations.people.reading import KeyRow, UserDetail
 from data.operations.results import Denied
+from data.operations.signing_in.remembered import NOTHING_REMEMBERED, Remembered
 from data.rules.facts import Role
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -51,7 +51,7 @@ class UserActionsScreen(MainScreen):
     async def look_up(self) -> UserDetail | None:
         """Read the selected user as the database has it now."""
         name = self.selected_name()
-        return await self.app.inquire(people.user_detail, name) if name else None
+        return await self.app.inquire(reading.user_detail, name) if name else None
 
     @working
     async def action_require(self) -> None:

@@ -7,8 +7,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations import two_factor
-from data.operations.people import UserDetail
+from data.operations.people import two_factor
+from data.operations.people.reading import UserDetail
 from data.rules.facts import Method, Status
 from tui.dialogs import consequences
 from tui.screens.acting import working

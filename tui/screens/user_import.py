@@ -1,7 +1,7 @@
 """Importing users: from pasted CSV over a preview to the result."""
 
-from data.operations import importing
-from data.operations.importing import Faulty
+from data.operations.people import importing
+from data.operations.people.importing import Faulty
 from data.operations.results import Denied, Done
 from data.rules import people_csv
 from data.rules.people_csv import PersonRow, RowFault

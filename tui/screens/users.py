@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 
-from data.operations import bulk, people, practices
-from data.operations.bulk import Bulk
-from data.operations.finding import PAGE, SortKey, UserQuery
-from data.operations.people import UserPage, UserRow
+from data.operations.people import bulk, practices, reading
+from data.operations.people.bulk import Bulk
+from data.operations.people.finding import PAGE, SortKey, UserQuery
+from data.operations.people.reading import UserPage, UserRow
 from data.rules.facts import Status
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -86,7 +86,7 @@ class UsersScreen(UserActionsScreen):
 
     async def read(self) -> None:
         """Read the present page."""
-        page = await self.app.inquire(people.list_users, replace(self._query, after=self._starts[-1]))
+        page = await self.app.inquire(reading.list_users, replace(self._query, after=self._starts[-1]))
         if page is None:
             return
         self._page = page

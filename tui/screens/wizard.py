@@ -11,14 +11,14 @@ from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Button
 
-from data.operations import enrollment
-from data.operations.enrollment import (
+from data.operations.results import Denied
+from data.operations.signing_in import enrollment
+from data.operations.signing_in.enrollment import (
     Enrolled,
     EnrolmentCodeWrong,
     PendingApp,
     WizardChoice,
 )
-from data.operations.results import Denied
 from data.rules.facts import Method
 from data.rules.text import safe
 from data.rules.totp import DIGITS

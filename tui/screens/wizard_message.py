@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
-from data.operations import messages
-from data.operations.enrollment import Enrolled, PendingMessage
-from data.operations.messages import Sighting
 from data.operations.results import Denied
+from data.operations.signing_in import messages
+from data.operations.signing_in.enrollment import Enrolled, PendingMessage
+from data.operations.signing_in.messages import Sighting
 from data.rules import authorisation
 from data.rules.names import phone_to_read
 from tui.dialogs.dialog import paragraph

@@ -7,10 +7,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button
 
-from data.operations import enrollment
-from data.operations.enrollment import Enrolled, EnrolmentCodeWrong, PendingDestination
 from data.operations.results import Denied
-from data.operations.sending import CodeSent, NotSent
+from data.operations.signing_in import enrollment
+from data.operations.signing_in.enrollment import Enrolled, EnrolmentCodeWrong, PendingDestination
+from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.names import fold_phone
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog

@@ -6,9 +6,9 @@ from rich.table import Table
 from rich.text import Text
 from textual.widgets import Static
 
-from data.operations.audit import Entry
-from data.operations.people import FactorRow, KeyRow
-from data.operations.remembered import Remembered
+from data.operations.people.reading import FactorRow, KeyRow
+from data.operations.record.audit import Entry
+from data.operations.signing_in.remembered import Remembered
 from data.rules.text import safe
 from tui.widgets.words import day, moment
 

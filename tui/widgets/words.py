@@ -6,8 +6,8 @@ from datetime import datetime
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from data.operations.account import MethodsPreview
-from data.operations.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.policy.account import MethodsPreview
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.rules.facts import Method, Mode, Role
 from data.rules.policy import ATTEMPTS
 from data.rules.text import safe

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from data.operations import audit_archive
+from data.operations.record import audit_archive
 from data.store import StoreUnavailableError
 from tui.cli import installation
 

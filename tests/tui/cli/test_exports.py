@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from data.operations import exporting
-from data.operations.finding import PAGE
+from data.operations.people import exporting
+from data.operations.people.finding import PAGE
 from data.storage import models
 from tui.cli import audit as audit_cli
 

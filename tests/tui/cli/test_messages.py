@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.data_world import START
 
-from data.operations import messages
 from data.operations.actors import Member
+from data.operations.signing_in import messages
 from data.storage import models
 from data.storage.home import Home
 from tui.cli.installation import installation

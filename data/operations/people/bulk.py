@@ -1,0 +1,67 @@
+"""One act on many users, in one transaction: who cannot be reached by it is named, the others are done."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from data.operations.actors import Acting, Actor, authorise, stale
+from data.operations.people.directory import set_active
+from data.operations.people.two_factor import clear_two_factor, set_required
+from data.operations.results import Denied, Done, RefusedOrStale
+from data.rules.permissions import Action
+from data.store import Tx
+
+_NOT_ONESELF = "That is you. Do this to yourself alone, or ask another administrator."
+
+
+class Bulk(Enum):
+    """An act that can be done to many users at once, with who may do it."""
+
+    REQUIRE = Action.CONTROL_TWO_FACTOR, "required"
+    CLEAR = Action.CONTROL_TWO_FACTOR, "cleared"
+    DEACTIVATE = Action.MANAGE_PEOPLE, "deactivated"
+
+    def __init__(self, action: Action, done: str) -> None:
+        self.action = action
+        self.done = done
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """To whom it was done, and to whom not, each with the reason."""
+
+    done: tuple[str, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkResult | RefusedOrStale:
+    """Do one act to each of these users, under the rules for doing it to one."""
+    acting = authorise(tx, actor, act.action)
+    if not isinstance(acting, Acting):
+        return acting
+    if act is Bulk.CLEAR and (refusal := stale(tx, acting)):
+        return refusal
+    done: list[str] = []
+    refused: list[tuple[str, str]] = []
+    for name in dict.fromkeys(names):
+        if act is Bulk.CLEAR and acting.user is not None and acting.user.name == name:
+            refused.append((name, _NOT_ONESELF))
+            continue
+        match _act(tx, actor, name, act):
+            case Done():
+                done.append(name)
+            case Denied(message):
+                refused.append((name, message))
+            case over_or_stale:
+                return over_or_stale
+    return BulkResult(tuple(done), tuple(refused))
+
+
+def _act(tx: Tx, actor: Actor, name: str, act: Bulk) -> Done | RefusedOrStale:
+    match act:
+        case Bulk.REQUIRE:
+            return set_required(tx, actor, name, required=True)
+        case Bulk.CLEAR:
+            return clear_two_factor(tx, actor, name)
+        case Bulk.DEACTIVATE:
+            return set_active(tx, actor, name, active=False)

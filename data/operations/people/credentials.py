@@ -1,0 +1,222 @@
+"""Passwords, SSH keys and fresh proof: a user's own, and what administrators set for others."""
+
+from dataclasses import dataclass, field
+
+from data.operations.actors import ActingUser, Actor, Member, factor_of, methods_of, own, stale
+from data.operations.people.directory import add_key_row
+from data.operations.people.subjects import Subject, find_to_reset
+from data.operations.record import audit
+from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
+from data.operations.signing_in import codes, sending
+from data.operations.signing_in.admission import Origin
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong, LockedNow
+from data.operations.signing_in.first_factor import FirstFactorRejected, find_candidate, prove_fresh_password
+from data.operations.signing_in.remembered import forget
+from data.operations.signing_in.sending import CodeToSend, NotSent
+from data.rules import passwords, publickeys
+from data.rules.events import Event
+from data.rules.facts import FirstFactor, Method
+from data.rules.names import storable
+from data.rules.permissions import Action
+from data.rules.policy import MustChangePassword, Refusal, asks_code
+from data.rules.remembering import password_credential
+from data.storage import models
+from data.store import Store, Tx
+
+_CODE_IS_ASKED = "A fresh code is asked of you, not the password."
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimePassword:
+    """A one-time password, to be shown once to the administrator who asked for it."""
+
+    password: str = field(repr=False)
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PasswordContext:
+    about: tuple[str, ...]
+    present_hash: str | None = field(repr=False)
+
+
+async def change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
+    """Replace the actor's own password, or the one-time password they signed in with."""
+    context = await store.read(password_context, actor)
+    if not isinstance(context, _PasswordContext):
+        return context
+    if fault := await store.compute(_fault, store, context, password):
+        return Denied(fault)
+    hashed = await store.compute(store.services.hasher.hash, password)
+    return await store.run(store_password, actor, hashed)
+
+
+def password_context(tx: Tx, actor: Actor) -> _PasswordContext | RefusedOrStale:
+    """Read what a new password is judged against, and whether the actor may set one now."""
+    me = own(tx, actor, restricted=(MustChangePassword,))
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.session.restricted and (refusal := stale(tx, me.acting)):
+        return refusal
+    about = (me.user.name, me.user.email, me.user.full_name, me.user.account.name)
+    return _PasswordContext(about, me.user.password_hash)
+
+
+def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOrStale:
+    """Store a judged and hashed password; sign-ins begun with the old one are not admitted any more."""
+    me = own(tx, actor, restricted=(MustChangePassword,))
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.session.restricted and (refusal := stale(tx, me.acting)):
+        return refusal
+    credential = _set_password(me.user, password_hash, one_time=False)
+    if me.session.first_factor == FirstFactor.PASSWORD.value:
+        models.Session.update(credential=password_credential(credential)).where(
+            models.Session.id == me.session.id
+        ).execute()
+    audit.record(tx, me.acting, Event.PASSWORD_CHANGED, me.user.name)
+    return Done("Password changed.")
+
+
+async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
+    """Set a random one-time password for a user, whose old password dies."""
+    password = passwords.one_time_from_random(store.services.random_bytes(20))
+    hashed = await store.compute(store.services.hasher.hash, password)
+    result = await store.run(set_one_time_password, actor, name, hashed)
+    return OneTimePassword(password, result.message) if isinstance(result, Done) else result
+
+
+def set_one_time_password(tx: Tx, actor: Actor, name: str, password_hash: str) -> Done | RefusedOrStale:
+    """Store a hashed one-time password for a user."""
+    found = find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
+    if not isinstance(found, Subject):
+        return found
+    if found.acting.user is not None and found.acting.user.id == found.user.id:
+        return Denied("Change your own password on My profile.")
+    _set_password(found.user, password_hash, one_time=True)
+    audit.record(tx, found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name)
+    return Done(f"{found.user.name} has a one-time password, to be replaced at the next sign-in.")
+
+
+def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Done | RefusedOrStale:
+    """Add a pasted public key to the actor, or to the user called `name`."""
+    owner = _key_owner(tx, actor, name)
+    if not isinstance(owner, Subject):
+        return owner
+    key = publickeys.parse(pasted)
+    if isinstance(key, publickeys.KeyFault):
+        return Denied(key.value)
+    table = models.PublicKey
+    if table.select().where((table.user == owner.user.id) & (table.fingerprint == key.fingerprint)).exists():
+        return Denied("That key is there already.")
+    add_key_row(tx, owner.acting, owner.user.id, owner.user.name, key)
+    return Done(f"Key {key.fingerprint} added.")
+
+
+def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = None) -> Done | RefusedOrStale:
+    """Remove a key of the actor, or of the user called `name`."""
+    owner = _key_owner(tx, actor, name)
+    if not isinstance(owner, Subject):
+        return owner
+    table = models.PublicKey
+    fingerprint = storable(fingerprint)
+    mine = table.user == owner.user.id
+    if not table.select().where(mine & (table.fingerprint == fingerprint)).exists():
+        return Denied("There is no such key. List the keys to see their fingerprints.")
+    if name is None and owner.user.password_hash is None and table.select().where(mine).count() == 1:
+        return Denied("That is your only way to sign in. Add another key or set a password first.")
+    table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
+    forget(owner.user.id, credential=fingerprint)
+    audit.record(tx, owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
+    return Done(f"Key {fingerprint} removed.")
+
+
+def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | CodeAlreadyUsed | Refused:
+    """Take a fresh code from someone who is signed in; it counts like any other attempt."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.facts.can_prove:
+        return Denied("Two-factor authentication is not set up, so there is no code to give.")
+    verdict = codes.judge(tx, me.user, answer, sending.Asker(me.acting.application, me.acting.address))
+    if isinstance(verdict, LockedNow):
+        return SessionOver(Refusal.LOCKED.value)
+    if isinstance(verdict, CodeWrong | CodeAlreadyUsed):
+        return verdict
+    _mark_fresh(tx, me, verdict.method)
+    return Done("Confirmed.")
+
+
+def send_fresh_code(tx: Tx, actor: Actor, method: Method) -> CodeToSend | NotSent | Refused:
+    """Make a code to be sent to someone who is signed in and is asked for fresh proof."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    factor = factor_of(me.user.id, method)
+    if method not in methods_of(me.user) or factor is None or factor.destination is None:
+        return NotSent(f"No code can be sent to you by {method.label}.")
+    asker = sending.Asker(me.acting.application, me.acting.address)
+    return sending.make_code(tx, me.user, method, factor.destination, sending.PROOF, asker)
+
+
+async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
+    """Take the password of someone without two-factor authentication; failures slow the source down."""
+    asked = await store.read(_fresh_password_asker, actor)
+    if not isinstance(asked, tuple):
+        return asked
+    candidate = await store.read(find_candidate, *asked)
+    if isinstance(await prove_fresh_password(store, candidate, password), FirstFactorRejected):
+        return Denied("Wrong password.")
+    return await store.run(_mark_fresh_by_password, actor, candidate.credential)
+
+
+def _fresh_password_asker(tx: Tx, actor: Actor) -> tuple[str, Origin] | Refused:
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if asks_code(me.policy, me.facts):
+        return Denied(_CODE_IS_ASKED)
+    return me.user.name, Origin(me.acting.application, me.acting.address)
+
+
+def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Refused:
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if asks_code(me.policy, me.facts):
+        return Denied(_CODE_IS_ASKED)
+    if me.user.credential != credential:
+        return Denied("Your password was changed meanwhile.")
+    _mark_fresh(tx, me, "password")
+    return Done("Confirmed.")
+
+
+def _mark_fresh(tx: Tx, me: ActingUser, method: str) -> None:
+    models.Session.update(fresh_at=tx.now).where(models.Session.id == me.session.id).execute()
+    audit.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method=method)
+
+
+def _fault(store: Store, context: _PasswordContext, password: str) -> str | None:
+    if fault := passwords.fault(password, about=context.about):
+        return fault
+    if context.present_hash and store.services.hasher.verify(context.present_hash, password):
+        return "That is the present password. Choose a new one."
+    return None
+
+
+def _set_password(user: models.User, password_hash: str, *, one_time: bool) -> int:
+    credential = user.credential + 1
+    models.User.update(password_hash=password_hash, one_time_password=one_time, credential=credential).where(
+        models.User.id == user.id
+    ).execute()
+    forget(user.id)
+    return credential
+
+
+def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Subject | RefusedOrStale:
+    if name is not None:
+        return find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    return stale(tx, me.acting) or Subject(me.acting, me.user, me.facts.roles)

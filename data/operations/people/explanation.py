@@ -1,0 +1,103 @@
+"""Why can't they sign in? The facts of one user, gathered for the rules that say them."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+
+from peewee import fn
+
+from data.operations.actors import Acting, Actor, authorise, factor_of, facts_of, policy_of, usable_factors
+from data.operations.people.reading import find_user, key_rows
+from data.operations.results import Denied, Refused
+from data.operations.signing_in import codes
+from data.operations.signing_in.remembered import remembered_of
+from data.operations.signing_in.resync import offered_until
+from data.rules import throttle
+from data.rules.events import Event
+from data.rules.explanation import Failures, Finding, Known, Success, explain
+from data.rules.facts import Method
+from data.rules.permissions import Action
+from data.rules.policy import ATTEMPTS
+from data.storage import models
+from data.store import Tx
+
+SUCCESSES = 3
+"""How many of the last sign-ins are told."""
+_REPLAYS_OF = timedelta(days=1)
+_REPLAYS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The answer about one user; its sentences hold foreign strings."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+
+def explain_user(tx: Tx, actor: Actor, name: str) -> Explanation | Refused:
+    """Answer why a user can or cannot sign in."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    user = find_user(acting, name)
+    if isinstance(user, Denied):
+        return user
+    return Explanation(user.name, explain(_known(tx, user)))
+
+
+def _known(tx: Tx, user: models.User) -> Known:
+    keys = key_rows(user.id)
+    policy = policy_of(user.account)
+    app = factor_of(user.id, Method.APP)
+    factors = usable_factors(user.id, policy)
+    used = [key.last_used_at for key in keys if key.last_used_at]
+    return Known(
+        name=user.name,
+        policy=policy,
+        user=facts_of(user),
+        has_password=user.password_hash is not None,
+        keys=len(keys),
+        key_used_at=max(used, default=None),
+        locked_at=user.locked_at,
+        enrolled_at=min((factor.confirmed_at for factor in factors), default=None),
+        methods=tuple(Method(factor.kind) for factor in factors) or (Method.APP,),
+        recovery_left=codes.codes_left(user.id),
+        attempts_left=user.attempts_left,
+        wrong=_failures(_entries(user, Event.CODE_WRONG, ATTEMPTS - user.attempts_left)),
+        replayed=_failures(
+            [row for row in _entries(user, Event.CODE_REPLAYED, _REPLAYS) if tx.now - row.at <= _REPLAYS_OF]
+        ),
+        clock_offset=app.last_offset if app else None,
+        drift=app.drift if app else 0,
+        resync_until=offered_until(tx, app),
+        first_factor_failures=_first_factor_failures(tx, user),
+        remembered=tuple((row.address, row.first_factor, row.until) for row in remembered_of(tx, user)),
+        successes=tuple(_success(row) for row in _entries(user, Event.SIGNED_IN, SUCCESSES)),
+    )
+
+
+def _entries(user: models.User, event: Event, limit: int) -> list[models.AuditEntry]:
+    """Read the newest rows of one kind about a user."""
+    table = models.AuditEntry
+    mine = (table.account == user.account_id) & (table.user == user.name) & (table.event == event.value)
+    return list(table.select().where(mine).order_by(table.id.desc()).limit(limit))
+
+
+def _failures(rows: list[models.AuditEntry]) -> Failures:
+    counted = Counter(row.application for row in rows)
+    return Failures(tuple(sorted(counted.items())), rows[0].at if rows else None)
+
+
+def _first_factor_failures(tx: Tx, user: models.User) -> int:
+    """Count the failures of the last quarter of an hour in the bucket that the name shares with others."""
+    table = models.FirstFactorFailures
+    since = int(tx.now.timestamp()) // 60 - throttle.WINDOW_MINUTES
+    mine = (table.minute > since) & (table.bucket == tx.services.vault.bucket(user.name))
+    return int(table.select(fn.COALESCE(fn.SUM(table.count), 0)).where(mine).scalar())
+
+
+def _success(row: models.AuditEntry) -> Success:
+    methods = json.loads(row.detail).get("methods", "?")
+    return Success(row.at, row.application, row.address, str(methods))

@@ -1,0 +1,56 @@
+"""Finding the user whom an administrator acts on, and whether they may."""
+
+from dataclasses import dataclass
+
+from data.operations.actors import (
+    Acting,
+    Actor,
+    authorise,
+    roles_of,
+    stale,
+)
+from data.operations.people.reading import find_user
+from data.operations.results import Denied, Refused, RefusedOrStale
+from data.rules.facts import Role
+from data.rules.permissions import Action, outranks
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An administrator and the user they act on."""
+
+    acting: Acting
+    user: models.User
+    roles: frozenset[Role]
+
+
+def find_subject(tx: Tx, actor: Actor, name: str, action: Action) -> Subject | Refused:
+    """Find a user of the actor's account, for an action that the actor's roles permit."""
+    acting = authorise(tx, actor, action)
+    if not isinstance(acting, Acting):
+        return acting
+    user = find_user(acting, name)
+    return user if isinstance(user, Denied) else Subject(acting, user, roles_of(user))
+
+
+def find_to_reset(tx: Tx, actor: Actor, name: str, action: Action) -> Subject | RefusedOrStale:
+    """Find a user whose password, keys or factors an administrator wants to change.
+
+    Nobody resets someone who holds a role they lack, and the act asks for fresh proof.
+    """
+    found = find_subject(tx, actor, name, action)
+    if not isinstance(found, Subject):
+        return found
+    return outranked_by(found) or stale(tx, found.acting) or found
+
+
+def outranked_by(found: Subject) -> Denied | None:
+    """Refuse to reset someone who holds a role that the actor lacks."""
+    if found.acting.is_operator or outranks(found.acting.roles, found.roles):
+        return None
+    lacking = ", ".join(role.label for role in sorted(found.roles - found.acting.roles))
+    return Denied(
+        f"{found.user.name} holds a role that you lack ({lacking}). Someone who holds it can do this."
+    )

@@ -1,0 +1,42 @@
+"""Who stands out: the administrators, who protect others, and people without any second factor."""
+
+from dataclasses import dataclass
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.people.groups import holds, people_in
+from data.operations.people.reading import has_factor
+from data.operations.results import Refused
+from data.rules.facts import ADMIN_ROLES, Role
+from data.rules.permanence import People
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class StandingOut:
+    """Active people who stand out; the unprotected have no second factor of any kind."""
+
+    admins: People
+    unprotected_admins: People
+    unprotected: People
+    active: int
+    system_admins: int
+
+
+def show_standing_out(tx: Tx, actor: Actor) -> StandingOut | Refused:
+    """Read who stands out in the account, in whatever mode it is."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.User
+    active = table.select().where((table.account == acting.account_id) & table.active)
+    unprotected = ~has_factor(acting.policy.methods)
+    admins = active.where(holds(*ADMIN_ROLES))
+    return StandingOut(
+        admins=people_in(admins),
+        unprotected_admins=people_in(admins.where(unprotected)),
+        unprotected=people_in(active.where(unprotected)),
+        active=active.count(),
+        system_admins=active.where(holds(Role.SYSTEM_ADMIN)).count(),
+    )

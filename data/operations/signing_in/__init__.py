@@ -1,0 +1,1 @@
+"""Signing in: both factors, setting one up, and the sessions that this opens."""

@@ -1,0 +1,292 @@
+"""Admitting: what a proven user must do next, and the session that this opens or carries on."""
+
+from dataclasses import dataclass, replace
+
+from data.operations.actors import facts_of, methods_of, policy_of
+from data.operations.record import audit
+from data.operations.signing_in import codes
+from data.operations.signing_in.codes import Right
+from data.operations.signing_in.remembered import is_remembered
+from data.rules import recovery
+from data.rules.events import Event
+from data.rules.facts import Application, FirstFactor, Method, Proof
+from data.rules.policy import (
+    MustChangePassword,
+    MustEnrol,
+    NeedCode,
+    Refused,
+    SignedIn,
+    Step,
+    asks_code,
+    next_step,
+)
+from data.rules.remembering import password_credential
+from data.storage import models
+from data.storage.prepared import Prepared, PreparedWrite
+from data.store import Tx
+
+CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
+_SESSION_OVER = "This session is over. Sign in again."
+
+RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a sign-in comes from: the application, and the source address (or `local`).
+
+    `worker` is the process that it came to, where one that serves many did.
+    """
+
+    application: Application
+    address: str
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A passed first factor that waits for its code. `session_id` is set inside a restricted session.
+
+    `methods` are those by which the user could have a code when it passed.
+    """
+
+    user_id: int
+    username: str
+    origin: Origin
+    first_factor: FirstFactor
+    credential: str
+    session_id: int | None = None
+    methods: tuple[Method, ...] = (Method.APP,)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an application is given: who signed in, and what they must do before anything else.
+
+    `attempt` is set while `step` asks for a code; `notices` are sentences to show at sign-in.
+    """
+
+    id: int
+    user_id: int
+    username: str
+    application: Application
+    address: str
+    step: RestrictedOrFull
+    notices: tuple[str, ...] = ()
+    attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A session is open; its step says whether it is restricted."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The first factor passed, yet there is no way in; `reason` may be shown."""
+
+    reason: str
+
+
+def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
+    """Ask the rules again after a restricted session has done what it was opened for.
+
+    The session becomes a full one only here and in `submit_code`.
+    """
+    session = models.Session.get_or_none(models.Session.id == session_id)
+    if session is None or session.ended_at is not None:
+        return TurnedAway((session.ended_because if session else "") or _SESSION_OVER)
+    user = session.user
+    attempt = Attempt(
+        user.id,
+        user.name,
+        Origin(Application(session.application), session.address),
+        FirstFactor(session.first_factor),
+        session.credential,
+        session.id,
+        methods_of(user),
+    )
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    proof = replace(proof_of(tx, user, attempt), code=session.code_proven)
+    step = step_of(user, proof)
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    return admit(tx, user, attempt, step, proof)
+
+
+def ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
+    """Say why what was proven before counts no more, whatever is proven next."""
+    if attempt.session_id is not None:
+        session = models.Session.get_or_none(models.Session.id == attempt.session_id)
+        if session is None or session.ended_at is not None:
+            return (session.ended_because if session else "") or _SESSION_OVER
+    return None if _credential_stands(user, attempt) else CREDENTIAL_CHANGED
+
+
+def _credential_stands(user: models.User, attempt: Attempt) -> bool:
+    """Whether the key is still held, or the password still the one that was proven."""
+    if attempt.first_factor is FirstFactor.KEY:
+        return holds_key(user.id, attempt.credential)
+    return attempt.credential == password_credential(user.credential)
+
+
+_KEY = Prepared(
+    models.PublicKey,
+    2,
+    lambda user_id, fingerprint: models.PublicKey.select().where(
+        (models.PublicKey.user == user_id) & (models.PublicKey.fingerprint == fingerprint)
+    ),
+)
+
+
+_SIGNED_IN = PreparedWrite(
+    2, lambda at, user_id: models.User.update(last_signin_at=at).where(models.User.id == user_id)
+)
+_KEY_USED = PreparedWrite(
+    3,
+    lambda at, user_id, fingerprint: models.PublicKey.update(last_used_at=at).where(
+        (models.PublicKey.user == user_id) & (models.PublicKey.fingerprint == fingerprint)
+    ),
+)
+
+
+def holds_key(user_id: int, fingerprint: str) -> bool:
+    """Whether a user holds the key now."""
+    return _KEY.one(user_id, fingerprint) is not None
+
+
+def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
+    """Gather what stands proven without a code."""
+    origin = attempt.origin
+    remembered = is_remembered(tx, user, origin.application, origin.address, attempt.credential)
+    return Proof(attempt.first_factor, address_remembered=remembered)
+
+
+def step_of(user: models.User, proof: Proof) -> Step:
+    """Ask the rules what a user must do next, as everything stands now."""
+    return next_step(policy_of(user.account), facts_of(user), proof)
+
+
+def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
+    """Record that someone who passed the first factor is not let in."""
+    _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
+    return TurnedAway(str(reason))
+
+
+def admit(
+    tx: Tx, user: models.User, attempt: Attempt, step: Step, proof: Proof, *, method: Right | None = None
+) -> Admitted | TurnedAway:
+    """Open a session, or carry a restricted one on; what the step still asks for keeps it restricted.
+
+    A remembered address is no fresh proof: a sensitive act asks for a code at once.
+    """
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    restricted = not isinstance(step, SignedIn)
+    changes: dict[str, object] = {"restricted": restricted, "credential": attempt.credential}
+    if method is not None:
+        changes |= {"code_proven": True, "fresh_at": tx.now}
+    by_address = isinstance(step, SignedIn) and _rests_on_address(user, proof)
+    if by_address:
+        changes["fresh_at"] = None
+    methods = _methods(attempt, method, by_address=by_address)
+    if method is not None or by_address or attempt.session_id is None:
+        changes["methods"] = methods
+    if attempt.session_id is None:
+        session_id = _open_session(tx, attempt, changes)
+    else:
+        session_id = attempt.session_id
+        models.Session.update(changes).where(models.Session.id == session_id).execute()
+    _record_admission(tx, user, attempt, step, methods)
+    waiting = isinstance(step, NeedCode)
+    return Admitted(
+        Session(
+            id=session_id,
+            user_id=user.id,
+            username=user.name,
+            application=attempt.origin.application,
+            address=attempt.origin.address,
+            step=step,
+            notices=() if restricted else _notices(user, method),
+            attempt=_within(attempt, session_id) if waiting else None,
+        )
+    )
+
+
+def _rests_on_address(user: models.User, proof: Proof) -> bool:
+    """Whether a code would be asked, were the address not remembered."""
+    return proof.address_remembered and not proof.code and asks_code(policy_of(user.account), facts_of(user))
+
+
+def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
+    columns: dict[str, object] = {
+        "user": attempt.user_id,
+        "application": attempt.origin.application.value,
+        "address": attempt.origin.address,
+        "first_factor": attempt.first_factor.value,
+        "worker": attempt.origin.worker,
+        "started_at": tx.now,
+        "fresh_at": tx.now,
+    }
+    return int(models.Session.insert(columns | changes).execute())
+
+
+def _within(attempt: Attempt, session_id: int) -> Attempt:
+    return Attempt(
+        attempt.user_id,
+        attempt.username,
+        attempt.origin,
+        attempt.first_factor,
+        attempt.credential,
+        session_id,
+        attempt.methods,
+    )
+
+
+def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str:
+    """Say what an admission rests on."""
+    if by_address:
+        return f"{attempt.first_factor.value} from a remembered address"
+    return attempt.first_factor.value + (f" and {method.method}" if method else "")
+
+
+def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, methods: str) -> None:
+    match step:
+        case MustChangePassword():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must change the password")
+        case MustEnrol():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must set up 2FA")
+        case NeedCode():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="a code is to be given")
+        case _:
+            _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
+            _SIGNED_IN.run(models.microseconds(tx.now), user.id)
+    if attempt.first_factor is FirstFactor.KEY:
+        _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
+
+
+def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:
+    left = method.recovery_left if method else None
+    if left is None:
+        if not user.recovery_saved or method is None:
+            return ()
+        left = codes.codes_left(user.id)
+    if left > recovery.FEW_LEFT:
+        return ()
+    return (f"{left} recovery code{'' if left == 1 else 's'} left. Make new ones on My profile.",)
+
+
+def _audit(tx: Tx, event: Event, user: models.User, attempt: Attempt, **detail: object) -> None:
+    audit.write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=attempt.origin.application,
+        address=attempt.origin.address,
+        **detail,
+    )

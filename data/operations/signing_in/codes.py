@@ -1,0 +1,214 @@
+"""Judging a second-factor answer: counted, verified and spent in the caller's transaction."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from data.operations.actors import factor_of, policy_of
+from data.operations.keeping import restate
+from data.operations.record import audit
+from data.operations.signing_in.remembered import forget
+from data.operations.signing_in.sending import Asker, spend_proof, void_codes
+from data.operations.signing_in.sessions import end_sessions_of_user
+from data.rules import clock, recovery, totp
+from data.rules.events import Event
+from data.rules.facts import Method as FactorMethod
+from data.rules.google_authenticator import SCRATCH_DIGITS
+from data.rules.policy import ATTEMPTS, Refusal
+from data.storage import models
+from data.storage.prepared import Prepared, PreparedWrite
+from data.store import Tx
+
+Method = Literal["code", "recovery code", "text message code", "e-mail code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """The answer was right and is spent; `recovery_left` is set when it was a recovery code."""
+
+    method: Method
+    recovery_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWrong:
+    """The answer was wrong and counted."""
+
+    attempts_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAlreadyUsed:
+    """The answer was right once; it was not counted. A next code from the app comes in some seconds."""
+
+    next_in_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedNow:
+    """The answer was wrong and the last attempt."""
+
+
+def judge(
+    tx: Tx, user: models.User, answer: str, asker: Asker
+) -> Right | CodeWrong | CodeAlreadyUsed | LockedNow:
+    """Judge a code from the app, a sent code or a recovery code of a user who is not locked."""
+    digits = "".join(answer.split())
+    typed_recovery = recovery.parse(answer)
+    if len(digits) == totp.DIGITS and digits.isascii() and digits.isdigit():
+        verdict = _judge_digits(tx, user, digits)
+    elif len(digits) == SCRATCH_DIGITS and digits.isascii() and digits.isdigit():
+        verdict = _judge_scratch_code(tx, user, digits)
+    elif typed_recovery is not None:
+        verdict = _judge_recovery_code(tx, user, typed_recovery)
+    else:
+        verdict = None
+    if isinstance(verdict, Right):
+        reset_attempts(user)
+        void_codes(user.id)
+        if verdict.recovery_left is not None:
+            write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
+        return verdict
+    if isinstance(verdict, CodeAlreadyUsed):
+        write(tx, Event.CODE_REPLAYED, user, asker)
+        return verdict
+    return count_wrong(tx, user, asker)
+
+
+_UNUSED = Prepared(
+    models.RecoveryCode,
+    1,
+    lambda user_id: models.RecoveryCode.select(models.RecoveryCode.id).where(
+        (models.RecoveryCode.user == user_id) & models.RecoveryCode.used_at.is_null()
+    ),
+)
+
+
+def codes_left(user_id: int) -> int:
+    """Count a user's unused recovery codes."""
+    return len(_UNUSED.all(user_id))
+
+
+def _judge_digits(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+    """Judge six digits by every method that is on: the field does not say where they come from."""
+    policy = policy_of(user.account)
+    of_app = _judge_app_code(tx, user, digits) if FactorMethod.APP in policy.methods else None
+    if isinstance(of_app, Right):
+        return of_app
+    match spend_proof(tx, user, policy, digits):
+        case FactorMethod.EMAIL:
+            return Right("e-mail code")
+        case FactorMethod.SMS:
+            return Right("text message code")
+        case True:
+            return of_app or CodeAlreadyUsed(None)
+        case _:
+            return of_app
+
+
+def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+    factor = factor_of(user.id, FactorMethod.APP)
+    if factor is None:
+        return None
+    match match(tx, factor, secret_of(tx, factor), digits):
+        case totp.Matched(step) if spend_step(factor.id, step, offset=step - totp.step_at(tx.now)):
+            return Right("code")
+        case totp.Unmatched():
+            return None
+        case _:
+            shown = totp.drifted(tx.now, factor.drift)
+            return CodeAlreadyUsed(totp.seconds_to_live_step(at=shown, after=factor.last_step))
+
+
+def secret_of(tx: Tx, factor: models.Factor) -> str:
+    """Open the secret of an authenticator app."""
+    sealed = factor.sealed_secret
+    return totp.encode_secret(tx.services.vault.open(sealed, user_id=factor.user_id, factor_id=factor.id))
+
+
+def match(
+    tx: Tx, factor: models.Factor, secret: str, digits: str
+) -> totp.Matched | totp.Replayed | totp.Unmatched:
+    """Find the time step of a code in the window around the time that the phone shows."""
+    shown = totp.drifted(tx.now, factor.drift)
+    barred = clock.read_steps(factor.barred_steps)
+    return totp.match_step(secret, digits, at=shown, after=factor.last_step, barred=barred)
+
+
+_SPEND = PreparedWrite(
+    4,
+    lambda step, offset, factor_id, later: models.Factor.update(
+        last_step=step, last_offset=offset, resync_until=None, resync_step=None
+    ).where((models.Factor.id == factor_id) & (models.Factor.last_step < later)),
+)
+
+
+def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
+    """Accept a time step once: on every node the row takes a later step only.
+
+    How far the phone was ahead is kept for whoever wants to know why codes fail. An offer to resync
+    ends with it.
+    """
+    return bool(_SPEND.run(step, offset, factor_id, step))
+
+
+def _judge_recovery_code(
+    tx: Tx, user: models.User, typed: recovery.RecoveryCode
+) -> Right | CodeAlreadyUsed | None:
+    table = models.RecoveryCode
+    stored = table.get_or_none((table.user == user.id) & (table.selector == typed.selector))
+    if stored is None or not tx.services.recovery_hasher.verify(stored.secret_hash, typed.secret):
+        return None
+    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
+    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+
+
+def scratch_digest(tx: Tx, user_id: int, code: str) -> str:
+    """Hash a scratch code under a key: eight digits would not withstand a hash without one."""
+    return tx.services.vault.digest_code(code, user_id=user_id, purpose="scratch code")
+
+
+def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+    """Judge a code that was taken over; no typed recovery code reads like its hash or its selector."""
+    table = models.RecoveryCode
+    digest = scratch_digest(tx, user.id, digits)
+    stored = table.get_or_none((table.user == user.id) & (table.secret_hash == digest))
+    if stored is None:
+        return None
+    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
+    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+
+
+def reset_attempts(user: models.User) -> None:
+    """Give all attempts back after a right answer."""
+    if user.attempts_left != ATTEMPTS:
+        models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
+
+
+def count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNow:
+    """Count a wrong answer; the last attempt locks."""
+    table = models.User
+    left = max(0, user.attempts_left - 1)
+    table.update(attempts_left=left).where(table.id == user.id).execute()
+    write(tx, Event.CODE_WRONG, user, asker, left=left)
+    if left:
+        return CodeWrong(left)
+    table.update(locked_at=tx.now).where(table.id == user.id).execute()
+    restate(table.id == user.id)
+    forget(user.id)
+    end_sessions_of_user(tx, user.id, Refusal.LOCKED)
+    write(tx, Event.LOCKED, user, asker)
+    return LockedNow()
+
+
+def write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
+    """Write what an answer led to into the audit log."""
+    audit.write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=asker.application,
+        address=asker.address,
+        **detail,
+    )

@@ -1,0 +1,194 @@
+"""The first factor: who is meant, and their password or key."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from data.operations.actors import methods_of, read_user
+from data.operations.signing_in.admission import (
+    Admitted,
+    Attempt,
+    Origin,
+    TurnedAway,
+    admit,
+    holds_key,
+    proof_of,
+    step_of,
+    turn_away,
+)
+from data.rules import throttle
+from data.rules.addresses import normalise, source_of
+from data.rules.facts import FirstFactor
+from data.rules.names import fold_username
+from data.rules.policy import (
+    NeedCode,
+    Refusal,
+    Refused,
+)
+from data.rules.remembering import password_credential
+from data.storage import models
+from data.storage.prepared import Prepared
+from data.store import Store, Tx
+
+_KEPT_MINUTES = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A typed name, looked up. Of an unknown or deactivated user it holds a decoy and no keys.
+
+    The typed name is not shown by `repr`: people type passwords there.
+    """
+
+    username: str = field(repr=False)
+    origin: Origin
+    bucket: int = field(repr=False)
+    user_id: int | None
+    credential: int
+    key_fingerprints: frozenset[str]
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFactorRejected:
+    """No such user, wrong password, unknown key or deactivated: all the same to the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """The first factor passed; a code is to be asked."""
+
+    attempt: Attempt
+
+
+FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
+
+
+_USER = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
+_KEYS = Prepared(
+    models.PublicKey,
+    1,
+    lambda user_id: models.PublicKey.select(models.PublicKey.fingerprint).where(
+        models.PublicKey.user == user_id
+    ),
+)
+
+
+def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
+    """Look a typed name up, with the same statements whether or not there is such a user."""
+    folded = fold_username(username) or ""
+    user = _USER.one(folded)
+    known = user if user is not None and user.active else None
+    user_id = known.id if known else None
+    fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
+    return Candidate(
+        username=folded,
+        origin=replace(origin, address=normalise(origin.address)),
+        bucket=tx.services.vault.bucket(folded or username),
+        user_id=user_id,
+        credential=known.credential if known else 0,
+        key_fingerprints=fingerprints,
+        password_hash=(known.password_hash if known else None) or tx.services.hasher.decoy,
+    )
+
+
+async def prove_password(store: Store, candidate: Candidate, password: str) -> FirstFactorResult:
+    """Judge a password after the wait that the source has earned.
+
+    Once it is looked at, its outcome is counted even when the caller is gone.
+    """
+    wait = await store.read(first_factor_delay, candidate)
+    if wait:
+        await asyncio.sleep(wait)
+    return await store.finish(_judge_password(store, candidate, password))
+
+
+async def _judge_password(store: Store, candidate: Candidate, password: str) -> FirstFactorResult:
+    right = await store.compute(store.services.hasher.verify, candidate.password_hash, password)
+    return await store.run(settle_password, candidate, right=right)
+
+
+async def prove_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | None:
+    """Judge a password again inside a session: as slowly and as surely counted as at a sign-in."""
+    wait = await store.read(first_factor_delay, candidate)
+    if wait:
+        await asyncio.sleep(wait)
+    return await store.finish(_judge_fresh_password(store, candidate, password))
+
+
+async def _judge_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | None:
+    right = await store.compute(store.services.hasher.verify, candidate.password_hash, password)
+    return None if right else await store.run(_reject, candidate)
+
+
+def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
+    """Return the seconds that the next password from this source for this name waits."""
+    table = models.FirstFactorFailures
+    since = int(tx.now.timestamp()) // 60 - throttle.WINDOW_MINUTES
+    of_source = of_name = 0
+    for row in table.select().where((table.source == _source(candidate)) & (table.minute > since)):
+        of_source += row.count
+        of_name += row.count if row.bucket == candidate.bucket else 0
+    return throttle.delay(failures_of_source=of_source, failures_of_name=of_name)
+
+
+def settle_password(tx: Tx, candidate: Candidate, *, right: bool) -> FirstFactorResult:
+    """Record a judged password and decide what comes next."""
+    user = _still(candidate) if right else None
+    if user is None:
+        return _reject(tx, candidate)
+    attempt = _attempt(candidate, user, FirstFactor.PASSWORD, password_credential(user.credential))
+    return _after_first_factor(tx, user, attempt, candidate)
+
+
+def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+    """Record a public key whose signature was verified and decide what comes next."""
+    user = _still(candidate)
+    if user is None or not holds_key(user.id, fingerprint):
+        return _reject(tx, candidate)
+    attempt = _attempt(candidate, user, FirstFactor.KEY, fingerprint)
+    return _after_first_factor(tx, user, attempt, candidate)
+
+
+def _source(candidate: Candidate) -> str:
+    return source_of(candidate.origin.address)
+
+
+def _attempt(candidate: Candidate, user: models.User, first_factor: FirstFactor, credential: str) -> Attempt:
+    return Attempt(user.id, user.name, candidate.origin, first_factor, credential, methods=methods_of(user))
+
+
+def _still(candidate: Candidate) -> models.User | None:
+    """Read the candidate's user again: active, and with the password that was looked at."""
+    user = read_user(candidate.user_id or 0)
+    stands = user is not None and user.active and user.credential == candidate.credential
+    return user if stands else None
+
+
+def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
+    """Count a failure under its source and minute, for a day; of the name only a bucket is kept."""
+    table = models.FirstFactorFailures
+    minute = int(tx.now.timestamp()) // 60
+    table.delete().where(table.minute < minute - _KEPT_MINUTES).execute()
+    table.insert(source=_source(candidate), bucket=candidate.bucket, minute=minute, count=1).on_conflict(
+        conflict_target=[table.source, table.bucket, table.minute], update={table.count: table.count + 1}
+    ).execute()
+    return FirstFactorRejected()
+
+
+def _after_first_factor(
+    tx: Tx, user: models.User, attempt: Attempt, candidate: Candidate
+) -> FirstFactorResult:
+    proof = proof_of(tx, user, attempt)
+    match step_of(user, proof):
+        case Refused(Refusal.DEACTIVATED):
+            return _reject(tx, candidate)
+        case Refused(reason):
+            return turn_away(tx, user, attempt, reason)
+        case NeedCode():
+            return CodeNeeded(attempt)
+        case step:
+            return admit(tx, user, attempt, step, proof)

@@ -1,0 +1,25 @@
+"""What a client did that is refused to everyone, kept in the audit log of whoever it had named and proven."""
+
+from data.operations.record import audit
+from data.operations.signing_in.admission import Origin
+from data.rules.events import Event
+from data.rules.misuse import Misuse
+from data.storage import models
+from data.store import Tx
+
+
+def record_misuse(tx: Tx, user_id: int, origin: Origin, what: Misuse) -> None:
+    """Audit the misuse of a connection that has passed this user's first factor."""
+    user = models.User.get_or_none(models.User.id == user_id)
+    if user is None:
+        return
+    audit.write(
+        tx,
+        Event.MISUSED,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=origin.application,
+        address=origin.address,
+        what=what.value,
+    )

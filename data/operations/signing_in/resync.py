@@ -1,0 +1,109 @@
+"""Bringing back a phone whose clock is off: two consecutive codes, while an offer stands.
+
+What an offer does to the odds of someone who has the first factor and guesses: the ordinary window
+takes 3 codes of a million, so seven attempts succeed with 21 in a million, offer or not. A pair
+typed in one answer must hit one of 40 pairs among 10^12. Typed in two answers, a first code hits one
+of 41 steps (41 in a million) and is told that it did, but then opens nothing: its one successor is
+hit with one in a million by each answer that is left. Over all seven attempts that adds about two in
+a billion. The first hit of an offer is not counted, or the last attempt could not be used for a pair;
+every other answer counts, so the number of tries stays seven and one.
+
+What an offer does change is what seen codes are worth: one who has the first factor and saw two
+consecutive unused codes can use them for ten minutes, and not for one. That is why an offer is made
+for one user by an administrator, lasts an hour and ends with the next code that is accepted.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from data.operations.actors import factor_of, policy_of
+from data.operations.signing_in import codes
+from data.operations.signing_in.codes import LockedNow, Right
+from data.operations.signing_in.sending import Asker, void_codes
+from data.rules import totp
+from data.rules.clock import read_steps
+from data.rules.events import Event
+from data.rules.facts import Method
+from data.rules.policy import ATTEMPTS
+from data.storage import models
+from data.store import Tx
+
+OFFER_LASTS = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NextCodeWanted:
+    """The answer was the first code of a pair; the next one that the phone shows completes it."""
+
+    attempts_left: int
+
+    @property
+    def message(self) -> str:
+        """What to do, in words."""
+        next_one = "That is the first of two codes. Wait until your app shows the next one, and type that."
+        if self.attempts_left == ATTEMPTS:
+            return next_one
+        return f"{next_one} {self.attempts_left} attempt{'' if self.attempts_left == 1 else 's'} left."
+
+
+def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
+    """Return the end of a standing offer."""
+    until = factor.resync_until if factor else None
+    return until if until is not None and until - OFFER_LASTS <= tx.now < until else None
+
+
+def judge_pair(
+    tx: Tx, user: models.User, answer: str, asker: Asker
+) -> Right | NextCodeWanted | LockedNow | None:
+    """Judge an answer as a pair of codes, or as one of its halves, while an offer stands.
+
+    None where it is neither, or where the code is one for the ordinary window: then it is judged as
+    any other. A code is good once all the same: both halves are dead afterwards, with all before.
+    """
+    factor = factor_of(user.id, Method.APP) if Method.APP in policy_of(user.account).methods else None
+    if factor is None or offered_until(tx, factor) is None:
+        return None
+    digits = "".join(answer.split())
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    secret = codes.secret_of(tx, factor)
+    barred = read_steps(factor.barred_steps)
+    pair = partial(totp.match_pair, secret, at=tx.now, after=factor.last_step, barred=barred)
+    if len(digits) == 2 * totp.DIGITS:
+        return _accept(tx, user, factor, pair(digits[: totp.DIGITS], digits[totp.DIGITS :]), asker)
+    if len(digits) != totp.DIGITS or codes.match(tx, factor, secret, digits) != totp.Unmatched():
+        return None
+    if factor.resync_step is not None:
+        before = totp.code_at(secret, factor.resync_step)
+        step = pair(before, digits)
+        if step == factor.resync_step + 1:
+            return _accept(tx, user, factor, step, asker)
+    lone = totp.match_lone(secret, digits, at=tx.now, after=factor.last_step, barred=barred)
+    return None if lone is None else _take_first(tx, user, factor, lone, asker)
+
+
+def _accept(tx: Tx, user: models.User, factor: models.Factor, step: int | None, asker: Asker) -> Right | None:
+    """Take the phone's clock from the second code of a pair, and spend both codes."""
+    if step is None:
+        return None
+    drift = step - totp.step_at(tx.now)
+    if not codes.spend_step(factor.id, step, offset=drift):
+        return None
+    models.Factor.update(drift=drift).where(models.Factor.id == factor.id).execute()
+    codes.reset_attempts(user)
+    void_codes(user.id)
+    codes.write(tx, Event.RESYNCED, user, asker, seconds=drift * totp.STEP_SECONDS)
+    return Right("code")
+
+
+def _take_first(
+    tx: Tx, user: models.User, factor: models.Factor, step: int, asker: Asker
+) -> NextCodeWanted | LockedNow:
+    """Keep the first code of a pair; all but the first of an offer count as wrong ones."""
+    models.Factor.update(resync_step=step).where(models.Factor.id == factor.id).execute()
+    if factor.resync_step is None:
+        codes.write(tx, Event.RESYNC_BEGUN, user, asker)
+        return NextCodeWanted(user.attempts_left)
+    counted = codes.count_wrong(tx, user, asker)
+    return counted if isinstance(counted, LockedNow) else NextCodeWanted(counted.attempts_left)

@@ -1,0 +1,73 @@
+"""The second factor at a sign-in: having a code sent, and judging the answer."""
+
+from dataclasses import replace
+
+from data.operations.actors import factor_of, methods_of, read_user
+from data.operations.signing_in import codes, sending
+from data.operations.signing_in.admission import (
+    CREDENTIAL_CHANGED,
+    Admitted,
+    Attempt,
+    TurnedAway,
+    admit,
+    ended_meanwhile,
+    proof_of,
+    step_of,
+    turn_away,
+)
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong, LockedNow, Right
+from data.operations.signing_in.first_factor import FirstFactorRejected
+from data.operations.signing_in.remembered import remember
+from data.operations.signing_in.resync import NextCodeWanted, judge_pair
+from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent
+from data.rules.facts import Method
+from data.rules.policy import (
+    NeedCode,
+    Refusal,
+    Refused,
+)
+from data.store import Tx
+
+CodeResult = Admitted | NextCodeWanted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
+SendResult = CodeSent | NotSent | TurnedAway
+
+
+def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
+    """Judge the answer to the question for a code: count, verify, spend, audit and admit, all or nothing."""
+    user = read_user(attempt.user_id)
+    if user is None:
+        return TurnedAway(CREDENTIAL_CHANGED)
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    proof = proof_of(tx, user, attempt)
+    step = step_of(user, proof)
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    if not isinstance(step, NeedCode):
+        return admit(tx, user, attempt, step, proof)
+    asker = sending.Asker(attempt.origin.application, attempt.origin.address)
+    verdict = judge_pair(tx, user, answer, asker) or codes.judge(tx, user, answer, asker)
+    if isinstance(verdict, Right):
+        remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
+        proof = replace(proof, code=True)
+        return admit(tx, user, attempt, step_of(user, proof), proof, method=verdict)
+    return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
+
+
+def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent | TurnedAway:
+    """Make a code for someone who has passed the first factor; asking never changes the attempt count."""
+    user = read_user(attempt.user_id)
+    if user is None:
+        return TurnedAway(CREDENTIAL_CHANGED)
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    step = step_of(user, proof_of(tx, user, attempt))
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    factor = factor_of(user.id, method)
+    if not isinstance(step, NeedCode) or method not in methods_of(user) or factor is None:
+        return NotSent(f"No code can be sent to you by {method.label} any more. Sign in again.")
+    if factor.destination is None:
+        return NotSent("Codes of an authenticator app are not sent. Open the app.")
+    asker = sending.Asker(attempt.origin.application, attempt.origin.address)
+    return sending.make_code(tx, user, method, factor.destination, sending.PROOF, asker)

@@ -1,0 +1,172 @@
+"""Codes that are sent: made and judged here, handed over by the caller, outside of any transaction."""
+
+from dataclasses import dataclass
+
+from data.operations.record import audit
+from data.rules import sending
+from data.rules.events import Event
+from data.rules.facts import Application, Method, Policy
+from data.rules.sending import Envelope
+from data.storage import models
+from data.storage.prepared import PreparedWrite
+from data.store import Tx
+
+PROOF, ENROL = "proof", "enrol"
+"""What a code is for: to prove who signs in or acts, or to prove an address that is being enrolled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks or answers, and where: for the audit log."""
+
+    application: Application
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeToSend:
+    """A code that was made and waits to be handed over to its carrier."""
+
+    id: int
+    envelope: Envelope
+    masked: str
+    asker: Asker
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No code was sent; `reason` says why and what to do instead. It is no attempt."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSent:
+    """A code is on its way to the masked destination."""
+
+    method: Method
+    masked: str
+
+    @property
+    def message(self) -> str:
+        """Say so."""
+        return f"A code was sent by {self.method.label} to {self.masked}. It is good for 15 minutes."
+
+
+def make_code(
+    tx: Tx, user: models.User, method: Method, destination: str, purpose: str, asker: Asker
+) -> CodeToSend | NotSent:
+    """Make a code for a user, within the limits; only its keyed hash is stored."""
+    table = models.SentCode
+    table.delete().where(table.sent_at < tx.now - sending.DAY).execute()
+    since = tx.now - sending.HOUR
+    mine = table.select().where((table.user == user.id) & (table.sent_at > since))
+    there = table.select().where((table.destination == destination) & (table.sent_at > since))
+    reason = sending.refusal(
+        tx.now,
+        [sending.Sending(row.sent_at, row.failed) for row in mine],
+        to_destination=there.count(),
+        of_day=table.select().count(),
+        per_day=tx.services.codes_per_day,
+    )
+    if reason:
+        return NotSent(reason)
+    code = sending.code_from_random(tx.services.random_bytes(8))
+    row_id = table.insert(
+        user=user.id,
+        purpose=purpose,
+        method=method.value,
+        destination=destination,
+        digest=tx.services.vault.digest_code(code, user_id=user.id, purpose=purpose),
+        sent_at=tx.now,
+    ).execute()
+    masked = sending.masked(method, destination)
+    _write(tx, Event.CODE_SENT, user, asker, method=method.label, to=masked)
+    envelope = sending.envelope(method, destination, code, tx.services.issuer)
+    return CodeToSend(row_id, envelope, masked, asker)
+
+
+def record_failure(tx: Tx, code: CodeToSend) -> None:
+    """Record that a code could not be handed over, which leaves the user free to choose another method.
+
+    The code stays good: a slow carrier may still bring it.
+    """
+    table = models.SentCode
+    row = table.get_or_none(table.id == code.id)
+    if row is None:
+        return
+    table.update(failed=True).where(table.id == code.id).execute()
+    _write(tx, Event.CODE_NOT_SENT, row.user, code.asker, method=code.envelope.method.label)
+
+
+def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | bool:
+    """Spend an outstanding code; the method it came by, True when it was spent before, else False."""
+    row = _matching(tx, user.id, PROOF, digits)
+    if row is None or Method(row.method) not in policy.methods or not _still_proves(row):
+        return False
+    if row.void:
+        return row.used_at is not None
+    table = models.SentCode
+    spent = table.update(used_at=tx.now).where((table.id == row.id) & (table.void == False)).execute()  # noqa: E712 - peewee builds SQL from it.
+    void_codes(user.id)
+    return Method(row.method) if spent else True
+
+
+def prove_destination(tx: Tx, user_id: int, method: Method, destination: str, digits: str) -> bool:
+    """Whether this is a code that was sent to this destination to enrol it; wrong answers use it up."""
+    row = _matching(tx, user_id, ENROL, digits)
+    if row is not None and not row.void and row.method == method.value and row.destination == destination:
+        return True
+    table = models.SentCode
+    outstanding = (table.user == user_id) & (table.purpose == ENROL)
+    table.update({table.wrong_tries: table.wrong_tries + 1}).where(outstanding).execute()
+    table.update(void=True).where(outstanding & (table.wrong_tries >= sending.TRIES)).execute()
+    return False
+
+
+_VOID = PreparedWrite(
+    1,
+    lambda user_id: models.SentCode.update(void=True).where(
+        (models.SentCode.user == user_id) & (models.SentCode.void == False)  # noqa: E712 - as above.
+    ),
+)
+
+
+def void_codes(user_id: int) -> None:
+    """Make every outstanding code of a user worthless."""
+    _VOID.run(user_id)
+
+
+def _matching(tx: Tx, user_id: int, purpose: str, digits: str) -> models.SentCode | None:
+    """Return a code of the last fifteen minutes that these digits stand for, a live one before a void one."""
+    table = models.SentCode
+    digest = tx.services.vault.digest_code(digits, user_id=user_id, purpose=purpose)
+    found = (table.user == user_id) & (table.purpose == purpose) & (table.digest == digest)
+    live = found & (table.sent_at > tx.now - sending.LIFE) & (table.sent_at <= tx.now)
+    row: models.SentCode | None = table.select().where(live).order_by(table.void, table.id.desc()).first()
+    return row
+
+
+def _still_proves(row: models.SentCode) -> bool:
+    """Whether the code went to what is still a factor of its user."""
+    table = models.Factor
+    return (
+        table.select()
+        .where(
+            (table.user == row.user_id) & (table.kind == row.method) & (table.destination == row.destination)
+        )
+        .exists()
+    )
+
+
+def _write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
+    audit.write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=asker.application,
+        address=asker.address,
+        **detail,
+    )

@@ -1,0 +1,149 @@
+"""Who is signed in, ending that, and telling the servers which of their sessions are over."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from data.operations.actors import Acting, Actor, authorise, read_session
+from data.operations.record import audit
+from data.operations.results import Denied, Done, Refused
+from data.rules.events import Event
+from data.rules.facts import Application
+from data.rules.permissions import Action
+from data.storage import models
+from data.storage.prepared import PreparedWrite
+from data.store import Tx
+
+ENDED_BY_ADMIN = "An administrator ended this session."
+_ASKED_AT_ONCE = 10_000
+"""Sessions that one statement asks about: well below the number of values that a database takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """An open session; a restricted one is still in the steps of signing in."""
+
+    id: int
+    user: str
+    application: str
+    address: str
+    methods: str
+    restricted: bool
+    started_at: datetime
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """A page of open sessions; `total` counts all of them, `more` says whether a page follows."""
+
+    rows: tuple[SessionRow, ...]
+    total: int
+    more: bool
+
+
+def list_sessions(
+    tx: Tx, actor: Actor, *, before: int | None = None, limit: int = 50
+) -> SessionPage | Refused:
+    """Read the open sessions from the newest backwards; `before` is the last id of the page above."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.Session
+    found = _open_ones(acting)
+    total = found.count()
+    if before is not None:
+        found = found.where(table.id < before)
+    rows = list(found.order_by(table.id.desc()).limit(limit + 1))
+    mine = acting.session.id if acting.session else None
+    return SessionPage(tuple(_row(row, mine) for row in rows[:limit]), total, len(rows) > limit)
+
+
+def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
+    """End someone's session; the server that holds it closes it within seconds."""
+    acting = authorise(tx, actor, Action.END_SESSIONS)
+    if not isinstance(acting, Acting):
+        return acting
+    session = _open_ones(acting).where(models.Session.id == session_id).get_or_none()
+    if session is None:
+        return Denied("There is no such open session. It may have ended meanwhile.")
+    if acting.session is not None and acting.session.id == session.id:
+        return Denied("That is the session you are in. Sign out to end it.")
+    _end(tx, models.Session.id == session.id, ENDED_BY_ADMIN)
+    audit.record(
+        tx,
+        acting,
+        Event.SESSION_ENDED,
+        session.user.name,
+        source=f"{session.application} {session.address}",
+    )
+    return Done(f"The session of {session.user.name} from {session.address} is ended.")
+
+
+def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
+    """End all that a user has open, for a reason that they are told."""
+    _end(tx, models.Session.user == user_id, because)
+
+
+def ended_among(tx: Tx, session_ids: Iterable[int]) -> dict[int, str]:
+    """Say which of these sessions are over, each with the reason to tell its user."""
+    asked = list(session_ids)
+    table = models.Session
+    over: dict[int, str] = {}
+    for start in range(0, len(asked), _ASKED_AT_ONCE):
+        some = asked[start : start + _ASKED_AT_ONCE]
+        ended = table.select(table.id, table.ended_because).where(
+            table.id.in_(some) & table.ended_at.is_null(False)
+        )
+        over |= {row.id: row.ended_because or ENDED_BY_ADMIN for row in ended}
+    return over
+
+
+def _end(tx: Tx, which: Any, because: str) -> None:
+    table = models.Session
+    still_open = table.ended_at.is_null()
+    table.update(ended_at=tx.now, ended_because=because).where(which, still_open).execute()
+
+
+def _open_ones(acting: Acting) -> Any:
+    table = models.Session
+    return (
+        table.select(table, models.User)
+        .join(models.User)
+        .where((models.User.account == acting.account_id) & table.ended_at.is_null())
+    )
+
+
+def _row(session: models.Session, mine: int | None) -> SessionRow:
+    return SessionRow(
+        id=session.id,
+        user=session.user.name,
+        application=session.application,
+        address=session.address,
+        methods=session.methods or session.first_factor,
+        restricted=session.restricted,
+        started_at=session.started_at,
+        mine=session.id == mine,
+    )
+
+
+_ENDED = PreparedWrite(2, lambda at, key: models.Session.update(ended_at=at).where(models.Session.id == key))
+
+
+def end_session(tx: Tx, session_id: int) -> None:
+    """Record that a session ended; the first to say so counts."""
+    session = read_session(session_id)
+    if session is None or session.ended_at is not None:
+        return
+    _ENDED.run(models.microseconds(tx.now), session_id)
+    user = session.user
+    audit.write(
+        tx,
+        Event.SIGNED_OUT,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=Application(session.application),
+        address=session.address,
+    )

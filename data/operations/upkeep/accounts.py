@@ -1,0 +1,106 @@
+"""The accounts of an installation, which the operator alone sees and makes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from peewee import fn
+
+from data.operations.actors import NO_SUCH_ACCOUNT, Acting, Actor, Operator, find_account, resolve
+from data.operations.people.directory import NewUser
+from data.operations.people.practices import PracticeRow, list_practices
+from data.operations.policy.account import show_policy
+from data.operations.results import Denied, Done, Refused, SessionOver
+from data.operations.upkeep.installing import found_account
+from data.rules.facts import ADMIN_ROLES, Mode, Status
+from data.storage import models
+from data.store import Tx
+
+ONLY_OPERATOR = Denied("Only the operator on the host can see or make accounts.")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account, and how many practices and users it has."""
+
+    name: str
+    mode: Mode
+    practices: int
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """All that the operator sees of an account; `people` counts the active users by status."""
+
+    name: str
+    mode: Mode
+    created_at: datetime
+    administrators: tuple[str, ...]
+    practices: tuple[PracticeRow, ...]
+    people: dict[Status, int]
+
+
+def add_account(tx: Tx, actor: Actor, name: str, practice: str, admin: NewUser) -> Done | Refused:
+    """Create an account with its first practice and its first administrator, or nothing at all."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    new = replace(admin, roles=ADMIN_ROLES, practice=None)
+    with models.database.atomic() as part:
+        result = found_account(tx, operator, name, new, practice)
+        if not isinstance(result, Done):
+            part.rollback()
+    return result
+
+
+def list_accounts(tx: Tx, actor: Actor) -> list[AccountRow] | Refused:
+    """Read all accounts by name."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    table, practice, user = models.Account, models.Practice, models.User
+    practices = practice.select(fn.COUNT(practice.id)).where(practice.account == table.id)
+    users = user.select(fn.COUNT(user.id)).where(user.account == table.id)
+    counted = table.select(table.name, table.mode, practices, users).order_by(fn.FOLD(table.name))
+    rows: Iterable[tuple[str, str, int, int]] = counted.tuples().iterator()
+    return [AccountRow(name, Mode(mode), parts, people) for name, mode, parts, people in rows]
+
+
+def show_account(tx: Tx, actor: Actor, name: str) -> AccountView | Refused:
+    """Read all about one account."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    account = find_account(name)
+    if account is None:
+        return NO_SUCH_ACCOUNT
+    within = replace(operator, account=account.name)
+    policy, practices = show_policy(tx, within), list_practices(tx, within)
+    if isinstance(policy, Denied | SessionOver):
+        return policy
+    if isinstance(practices, Denied | SessionOver):
+        return practices
+    role = models.UserRole
+    admins = models.User.select(models.User.name).where(
+        (models.User.account == account.id)
+        & models.User.id.in_(
+            role.select(role.user).where(role.role.in_([held.value for held in ADMIN_ROLES]))
+        )
+    )
+    return AccountView(
+        name=account.name,
+        mode=policy.policy.mode,
+        created_at=account.created_at,
+        administrators=tuple(user.name for user in admins.order_by(models.User.name)),
+        practices=tuple(practices),
+        people=policy.people,
+    )
+
+
+def _operator(tx: Tx, actor: Actor) -> Operator | Refused:
+    """Let the operator alone pass."""
+    if isinstance(actor, Operator):
+        return actor
+    acting = resolve(tx, actor)
+    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

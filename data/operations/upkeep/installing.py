@@ -1,0 +1,74 @@
+"""Setting an installation up, and knowing whether a database is one that is in use."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from data.operations.actors import Acting, Operator, find_account, resolve
+from data.operations.keeping import reword_practice
+from data.operations.people.directory import NewUser, create_user
+from data.operations.record import audit
+from data.operations.results import Denied, Done, Refused
+from data.rules import names
+from data.rules.events import Event
+from data.rules.facts import Mode
+from data.storage import models
+from data.store import Tx
+
+FIRST_PRACTICE = "Main"
+
+
+def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Done | Denied:
+    """Create the account, its first practice and its first administrator in an empty database."""
+    if models.Account.select().exists():
+        return Denied("This home is initialised already.")
+    models.Installation.insert(key_check=tx.services.vault.check_value, created_at=tx.now).execute()
+    result = found_account(tx, operator, account_name, admin)
+    if not isinstance(result, Done):
+        # Nothing of it is to stay behind without its administrator.
+        raise InstallRefusedError(result.message)
+    return result
+
+
+def found_account(
+    tx: Tx, operator: Operator, account_name: str, admin: NewUser, practice: str = FIRST_PRACTICE
+) -> Done | Refused:
+    """Create an account with its first practice and its first administrator.
+
+    A refusal may leave a part of it: the caller rolls that back.
+    """
+    name, practice_name = names.tidy(account_name), names.tidy(practice)
+    if not name or not practice_name:
+        return Denied(f"An account and a practice need a name of at most {names.TEXT_LIMIT} characters.")
+    if find_account(name) is not None:
+        return Denied(f"There is an account {name} already. Choose another name.")
+    account_id = models.Account.insert(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now).execute()
+    practice_id = models.Practice.insert(account=account_id, name=practice_name).execute()
+    reword_practice(practice_id, account_id, practice_name)
+    within = replace(operator, account=name)
+    acting = resolve(tx, within)
+    if not isinstance(acting, Acting):
+        return acting
+    audit.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
+    created = create_user(tx, within, admin)
+    return Done(f"Account {name} created.") if isinstance(created, Done) else created
+
+
+class InstallRefusedError(Exception):
+    """The first administrator was refused; the whole installation is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a database is in use: it may have been moved, be a backup, or a copy that is not finished."""
+
+    key_check: str
+    moved_to: str | None
+    moved_at: datetime | None
+    arriving: bool
+    backup_at: datetime | None
+
+
+def standing(tx: Tx) -> Standing | None:
+    """Say whether this database is in use; None when nothing was installed in it."""
+    row = models.Installation.select().first()
+    return row and Standing(row.key_check, row.moved_to, row.moved_at, row.arriving, row.backup_at)
