@@ -14,8 +14,9 @@ from typing import Any, Self
 from peewee import SqliteDatabase
 from support.postgresql_server import PostgresqlServer
 
+from data.operations import keeping
 from data.operations.actors import Actor, Member, Operator
-from data.operations.people import credentials, directory, keeping
+from data.operations.people import credentials, directory
 from data.operations.signing_in import admission, enrollment, first_factor, second_factor, sending
 from data.operations.signing_in.admission import Origin, Session
 from data.operations.upkeep import installing
