@@ -136,7 +136,7 @@ def edit_user(
 
     Where codes went to what is changed, this resets a second factor and is asked for like that.
     `seen` is what the actor's form showed. What someone else changed since, of the fields to be
-    changed, refuses the whole; other fields stay as that someone left them.
+    changed, refuses the whole; other fields stay as that someone left them, and the actor is told.
     """
     found = find_subject(tx, actor, name, Action.MANAGE_PEOPLE)
     if not isinstance(found, Subject):
@@ -148,7 +148,7 @@ def edit_user(
     if resets and (refusal := outranked_by(found) or stale(tx, found.acting)):
         return refusal
     offers = bool(changed.keys() & _DESTINATIONS.keys()) and _can_clear(found)
-    saved = _save(tx, found.acting, found.user, changed)
+    saved = _save(tx, found.acting, found.user, changed, seen)
     return Edited(saved.message, offers_clearing=offers) if isinstance(saved, Edited) else saved
 
 
@@ -167,7 +167,7 @@ def edit_own(
         return changed or Edited("Nothing changed.")
     if changed.keys() != {"full_name"} and (refusal := stale(tx, me.acting)):
         return refusal
-    return _save(tx, me.acting, me.user, changed)
+    return _save(tx, me.acting, me.user, changed, seen)
 
 
 def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refused:
@@ -226,28 +226,43 @@ def _changed(
     fields = _checked(**changes.given())
     if isinstance(fields, Denied):
         return fields
-    present = {key: getattr(user, key) or "" for key in _LABELS}
+    present = _present(user)
     changed = {key: value for key, value in fields.items() if value != present[key]}
-    shown = seen.given() if seen else {}
-    for key in changed:
-        if key in shown and shown[key] != present[key]:
-            return Denied(
-                f"Someone else changed the {_LABELS[key]} to {present[key] or 'none'} meanwhile. "
-                "Look again, and save once more if yours is right."
-            )
+    for key in sorted(changed.keys() & _changed_since(present, seen)):
+        told = _told_of_change(key, present)
+        return Denied(f"{told} Look again, and save once more if yours is right.")
     return changed or None
 
 
-def _save(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> Edited | Denied:
+def _present(user: models.User) -> dict[str, str]:
+    """Return the fields that can be edited, as a form shows them."""
+    return {key: getattr(user, key) or "" for key in _LABELS}
+
+
+def _changed_since(present: dict[str, str], seen: UserChanges | None) -> set[str]:
+    """Name the fields that are no longer as a form showed them."""
+    shown = seen.given() if seen else {}
+    return {key for key, value in shown.items() if value != present[key]}
+
+
+def _told_of_change(key: str, present: dict[str, str]) -> str:
+    return f"Someone else changed the {_LABELS[key]} to {present[key] or 'none'} meanwhile."
+
+
+def _save(
+    tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], seen: UserChanges | None
+) -> Edited | Denied:
     if refusal := _taken(changed):
         return refusal
+    present = _present(user)
+    kept = "".join(f" {_told_of_change(key, present)}" for key in sorted(_changed_since(present, seen)))
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
     reword_user(user.id)
     audit.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
     withdrawn = _withdraw(tx, acting, user, changed)
     if changed.keys() & _DESTINATIONS.keys():
         _tell_both(tx, acting, user, changed, withdrawn)
-    return Edited(f"User {user.name} saved.{_shared_phone(acting, user.id, changed)}{withdrawn}")
+    return Edited(f"User {user.name} saved.{kept}{_shared_phone(acting, user.id, changed)}{withdrawn}")
 
 
 def _tell_both(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], withdrawn: str) -> None:
