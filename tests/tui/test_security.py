@@ -53,7 +53,8 @@ async def test_permanent_is_entered_with_the_checklist_and_the_typed_name_of_the
         )
         for name in ("anna", "boris", "carla"):
             world.set(name, active=False)
-        await person.presses("escape", "m")
+        await person.resizes(80, 24)
+        await person.presses("escape", "t", "m")
         await person.sees("✓ Every active user has 2FA or can be sent codes.")
         await person.presses("a")
         await person.sees("Make it permanent?", "nobody can change the mode again", "the account: Clinic")
@@ -64,7 +65,11 @@ async def test_permanent_is_entered_with_the_checklist_and_the_typed_name_of_the
         await person.types("Clinic")
         await person.presses("enter")
         await person.sees(
-            "✓ The mode is now permanent.", "made so by admin.", "Nobody can change the mode again."
+            "✓ The mode is now permanent.",
+            "Two-factor authentication is permanent",
+            "Permanent since",
+            "made so by admin.",
+            "Nobody can change the mode again.",
         )
     assert models.Account.get().mode == "permanent"
 

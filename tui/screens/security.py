@@ -192,6 +192,8 @@ class SecurityScreen(MainScreen):
 
     def _show_padlock(self, view: PolicyView) -> None:
         padlock = self.query_one("#padlock", Static)
+        if self._is_permanent and padlock.has_class("hidden"):
+            self.call_after_refresh(self.query_one("#detail").scroll_home, animate=False)
         padlock.set_class(not self._is_permanent, "hidden")
         words = (
             "",
