@@ -22,7 +22,7 @@ from data.operations.actors import Member, Operator
 from data.operations.people import directory
 from data.operations.people.directory import NewUser
 from data.operations.policy import account
-from data.operations.signing_in import admission, enrollment, first_factor, second_factor
+from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes, second_factor
 from data.operations.signing_in.admission import Admitted, Origin, Session
 from data.operations.signing_in.enrollment import PendingApp
 from data.operations.signing_in.first_factor import CodeNeeded
@@ -123,7 +123,7 @@ class Clinic:
             raise TypeError(f"{name} cannot enrol")
         code = totp.code_at(pending.secret, totp.step_at(self.now))
         self._do(enrollment.confirm_app, actor, pending, code)
-        self._do(enrollment.confirm_saved, actor)
+        self._do(recovery_codes.confirm_saved, actor)
         self._do(admission.advance, actor.session_id)
         self._secrets[name] = pending.secret
 

@@ -12,6 +12,7 @@ from data.rules.standing import standing_of, status_of
 
 ATTEMPTS = 7
 """Wrong codes in a row, over all applications, that lock a user."""
+NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
 
 
 class Refusal(StrEnum):

@@ -13,7 +13,7 @@ from data.operations.people import credentials, directory, two_factor
 from data.operations.policy import account
 from data.operations.record import audit
 from data.operations.record.audit import Entry, Filter
-from data.operations.signing_in import enrollment, first_factor, second_factor, sessions
+from data.operations.signing_in import enrollment, first_factor, recovery_codes, second_factor, sessions
 from data.rules.events import Event
 from data.rules.facts import Application, Mode
 from data.storage import models
@@ -53,8 +53,8 @@ def every_act(world, boss):
             pending,
             world.run(lambda tx: enrollment.totp.code_at(pending.secret, enrollment.totp.step_at(tx.now))),
         ),
-        "renew": (enrollment.renew_recovery_codes, anna),
-        "saved": (enrollment.confirm_saved, anna),
+        "renew": (recovery_codes.renew_recovery_codes, anna),
+        "saved": (recovery_codes.confirm_saved, anna),
         "turn off": (enrollment.turn_off, anna),
         "password": (credentials.store_password, anna, "hash"),
         "one-time password": (credentials.set_one_time_password, boss, "anna", "hash"),
@@ -124,7 +124,7 @@ def test_no_row_holds_a_secret(world):
     typed = [world.code("anna"), world.wrong_code("anna"), world.recovery["anna"][0]]
     for answer in typed:
         world.submit(world.attempt("anna"), answer)
-    renewed = world.run(enrollment.renew_recovery_codes, anna)
+    renewed = world.run(recovery_codes.renew_recovery_codes, anna)
     log = json.dumps([(row.detail, row.event) for row in models.AuditEntry.select()])
     for secret in (*typed, *renewed.recovery_codes, *world.recovery["anna"], world.secrets["anna"]):
         assert secret not in log

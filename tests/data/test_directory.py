@@ -8,7 +8,7 @@ from data.operations.people import credentials, directory, granting, reading, tw
 from data.operations.people.credentials import OneTimePassword
 from data.operations.people.directory import NewUser, UserChanges
 from data.operations.results import Denied, Done, SessionOver
-from data.operations.signing_in import admission, enrollment, first_factor
+from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes
 from data.operations.upkeep import installing, master_key
 from data.rules import publickeys
 from data.rules.facts import Mode, Role, Status
@@ -204,7 +204,7 @@ def test_a_cleared_user_can_enrol_again_and_the_old_app_and_codes_are_dead(world
     old_codes = world.recovery["anna"]
     world.run(two_factor.clear_two_factor, OPERATOR, "anna")
     member = world.enrol("anna")
-    assert isinstance(world.run(enrollment.renew_recovery_codes, member), enrollment.NewRecoveryCodes)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, member), recovery_codes.NewRecoveryCodes)
     world.clock.forward(minutes=1)
     assert world.submit(world.attempt("anna"), old_codes[0]).attempts_left == 6
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)

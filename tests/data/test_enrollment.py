@@ -8,9 +8,10 @@ from support.data_world import BOTH, OPERATOR, World, clipped, totp
 from data.operations.actors import Member
 from data.operations.people import credentials, two_factor
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment, first_factor
+from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.enrollment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
+from data.rules import policy
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol, NeedCode, SignedIn
 from data.storage import models
@@ -155,7 +156,7 @@ def test_after_the_wizard_the_restricted_session_is_a_full_one_without_another_c
     world.user("anna", required=True)
     session = world.restricted("anna", MustEnrol)
     world.wizard("anna", Member(session.id))
-    world.run(enrollment.confirm_saved, Member(session.id))
+    world.run(recovery_codes.confirm_saved, Member(session.id))
     advanced = world.run(admission.advance, session.id).session
     assert (advanced.id, advanced.step) == (session.id, SignedIn())
 
@@ -189,9 +190,9 @@ def test_the_recovery_codes_outlive_a_replacement(world, anna):
 def test_nobody_sets_up_while_the_mode_is_off(world, anna):
     pending = begin(world, anna)
     world.mode(Mode.OFF)
-    assert world.run(enrollment.begin_app, anna) == Denied(enrollment.NOT_AVAILABLE)
+    assert world.run(enrollment.begin_app, anna) == Denied(policy.NOT_AVAILABLE)
     assert world.run(enrollment.confirm_app, anna, pending, shown(world, pending)) == Denied(
-        enrollment.NOT_AVAILABLE
+        policy.NOT_AVAILABLE
     )
 
 

@@ -9,7 +9,7 @@ from data.operations.actors import FRESH_FOR, Member
 from data.operations.people import credentials, two_factor
 from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
-from data.operations.signing_in import enrollment, first_factor
+from data.operations.signing_in import enrollment, first_factor, recovery_codes
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.rules import publickeys
 from data.rules.facts import Mode
@@ -29,7 +29,7 @@ def boss(world: World) -> Member:
 
 SENSITIVE = {
     "replacing the app": lambda world, me: world.run(enrollment.begin_app, me),
-    "new recovery codes": lambda world, me: world.run(enrollment.renew_recovery_codes, me),
+    "new recovery codes": lambda world, me: world.run(recovery_codes.renew_recovery_codes, me),
     "adding a key": lambda world, me: world.run(credentials.add_key, me, KEY),
     "removing a key": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x"),
     "a new password": lambda world, me: world.run(credentials.store_password, me, "hash"),
@@ -54,7 +54,7 @@ def test_a_sensitive_act_asks_for_a_code_older_than_five_minutes_and_not_before(
 
 def test_a_clock_that_went_back_makes_nothing_fresh(world, boss):
     world.clock.forward(seconds=-1)
-    assert world.run(enrollment.renew_recovery_codes, boss) == CODE
+    assert world.run(recovery_codes.renew_recovery_codes, boss) == CODE
 
 
 async def test_the_password_is_asked_before_a_new_one_is_even_judged(world, boss):
@@ -67,20 +67,20 @@ def test_a_fresh_code_opens_the_next_five_minutes(world, boss):
     assert world.run(credentials.confirm_fresh_code, boss, world.code("boss")) == Done("Confirmed.")
     assert world.events(user="boss", last=1) == ["signin.code_fresh"]
     world.clock.now += FRESH_FOR
-    assert isinstance(world.run(enrollment.renew_recovery_codes, boss), enrollment.NewRecoveryCodes)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, boss), recovery_codes.NewRecoveryCodes)
 
 
 def test_a_fresh_code_is_of_its_own_session_only(world, boss):
     other = world.session("boss")
     world.clock.forward(minutes=6)
     world.run(credentials.confirm_fresh_code, boss, world.code("boss"))
-    assert world.run(enrollment.renew_recovery_codes, other) == CODE
+    assert world.run(recovery_codes.renew_recovery_codes, other) == CODE
 
 
 def test_a_wrong_fresh_code_counts_and_opens_nothing(world, boss):
     world.clock.forward(minutes=6)
     assert world.run(credentials.confirm_fresh_code, boss, world.wrong_code("boss")) == CodeWrong(6)
-    assert world.run(enrollment.renew_recovery_codes, boss) == CODE
+    assert world.run(recovery_codes.renew_recovery_codes, boss) == CODE
 
 
 def test_a_fresh_code_is_spent_like_any_other(world, boss):
@@ -157,7 +157,7 @@ def test_the_sign_in_itself_is_fresh(world):
     attempt = world.attempt("anna")
     session = world.submit(attempt, world.code("anna")).session
     member = Member(session.id)
-    assert isinstance(world.run(enrollment.renew_recovery_codes, member), enrollment.NewRecoveryCodes)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, member), recovery_codes.NewRecoveryCodes)
     assert isinstance(world.first("anna"), first_factor.CodeNeeded)
 
 

@@ -6,7 +6,14 @@ from support.data_world import OPERATOR, World
 from data.operations.actors import Member
 from data.operations.people import directory, reading
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment, messages, second_factor, sessions
+from data.operations.signing_in import (
+    admission,
+    enrollment,
+    messages,
+    recovery_codes,
+    second_factor,
+    sessions,
+)
 from data.operations.signing_in.enrollment import Enrolled
 from data.operations.signing_in.messages import NOBODY_WAITS, Sighting
 from data.rules.facts import Method, Mode
@@ -212,7 +219,7 @@ def test_a_restricted_session_never_replaces_a_factor_that_another_one_set_up(wo
     pending = begin(world, anna)
     other = Member(world.restricted("anna", MustEnrol).id)
     world.wizard("anna", other)
-    world.run(enrollment.confirm_saved, other)
+    world.run(recovery_codes.confirm_saved, other)
     receive(world, pending.code)
     before = world.dump()
     assert isinstance(confirm(world, anna, pending), Denied)
@@ -246,7 +253,7 @@ def test_another_number_takes_the_place_of_the_one_before(world, anna):
     pending = begin(world, anna)
     receive(world, pending.code)
     confirm(world, anna, pending)
-    world.run(enrollment.confirm_saved, anna)
+    world.run(recovery_codes.confirm_saved, anna)
     world.run(admission.advance, anna.session_id)
     again = begin(world, anna)
     receive(world, again.code, "+491701234999")

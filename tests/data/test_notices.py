@@ -9,7 +9,7 @@ from support.data_world import OPERATOR, SYSTEM, World
 from data.operations.people import bulk, credentials, directory, takeover, two_factor
 from data.operations.people.bulk import Bulk
 from data.operations.record import outbox
-from data.operations.signing_in import enrollment
+from data.operations.signing_in import enrollment, recovery_codes
 from data.rules.events import Event
 from data.rules.facts import Method
 from data.rules.google_authenticator import AuthenticatorFile
@@ -73,7 +73,7 @@ def test_disabling_and_clearing_by_an_administrator_are_told(world, enrolled):
 
 def test_new_recovery_codes_are_told(world, enrolled):
     me = world.session(enrolled)
-    world.run(enrollment.renew_recovery_codes, me)
+    world.run(recovery_codes.renew_recovery_codes, me)
     assert told() == [Event.RECOVERY_RENEWED]
 
 
@@ -179,7 +179,7 @@ def test_where_no_mail_server_is_set_nothing_is_written(world, enrolled):
 
 def test_no_notice_holds_a_secret(world, anna):
     me = world.enrol(anna)
-    renewed = world.run(enrollment.renew_recovery_codes, me)
+    renewed = world.run(recovery_codes.renew_recovery_codes, me)
     password = credentials.passwords.one_time_from_random(bytes(20))
     world.one_time_password(anna, password=password)
     rows = repr(list(models.Notice.select().tuples()))

@@ -6,9 +6,9 @@ from support.data_world import World
 from data.operations.actors import Member
 from data.operations.people import credentials, two_factor
 from data.operations.results import Denied, FreshProof, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in import admission, recovery_codes
 from data.operations.signing_in.codes import CodeWrong
-from data.operations.signing_in.enrollment import NewRecoveryCodes
+from data.operations.signing_in.recovery_codes import NewRecoveryCodes
 from data.rules.facts import Mode
 from data.storage import models
 
@@ -23,7 +23,7 @@ def anna(world: World) -> Member:
 
 def test_codes_that_were_not_saved_are_replaced_at_the_next_sign_in(world, anna):
     next_session = world.session("anna")
-    shown = world.run(enrollment.replace_unsaved_codes, next_session)
+    shown = world.run(recovery_codes.replace_unsaved_codes, next_session)
     assert isinstance(shown, NewRecoveryCodes)
     assert len(set(shown.recovery_codes)) == 5
     assert not set(shown.recovery_codes) & set(world.recovery["anna"])
@@ -32,11 +32,11 @@ def test_codes_that_were_not_saved_are_replaced_at_the_next_sign_in(world, anna)
 
 
 def test_they_are_replaced_until_they_are_saved(world, anna):
-    first = world.run(enrollment.replace_unsaved_codes, world.session("anna"))
-    second = world.run(enrollment.replace_unsaved_codes, world.session("anna"))
+    first = world.run(recovery_codes.replace_unsaved_codes, world.session("anna"))
+    second = world.run(recovery_codes.replace_unsaved_codes, world.session("anna"))
     assert first != second
-    world.run(enrollment.confirm_saved, anna)
-    assert world.run(enrollment.replace_unsaved_codes, world.session("anna")) is None
+    world.run(recovery_codes.confirm_saved, anna)
+    assert world.run(recovery_codes.replace_unsaved_codes, world.session("anna")) is None
     assert isinstance(world.submit(world.attempt("anna"), second.recovery_codes[4]), admission.Admitted)
 
 
@@ -46,12 +46,12 @@ def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
         world.mode(Mode.OFF)
     else:
         world.run(two_factor.disable_two_factor, world.session("admin"), "anna")
-    assert world.run(enrollment.replace_unsaved_codes, anna) is None
+    assert world.run(recovery_codes.replace_unsaved_codes, anna) is None
 
 
 def test_renewing_kills_the_old_codes_and_asks_to_save_the_new_ones(world, anna):
-    world.run(enrollment.confirm_saved, anna)
-    renewed = world.run(enrollment.renew_recovery_codes, anna)
+    world.run(recovery_codes.confirm_saved, anna)
+    renewed = world.run(recovery_codes.renew_recovery_codes, anna)
     assert len(renewed.recovery_codes) == 5
     assert not world.row("anna").recovery_saved
     assert world.events(user="anna", last=1) == ["recovery.renewed"]
@@ -63,25 +63,25 @@ def test_renewing_kills_the_old_codes_and_asks_to_save_the_new_ones(world, anna)
 
 def test_renewing_asks_for_a_fresh_code(world, anna):
     world.clock.forward(minutes=6)
-    assert world.run(enrollment.renew_recovery_codes, anna) == FreshProofNeeded(FreshProof.CODE)
+    assert world.run(recovery_codes.renew_recovery_codes, anna) == FreshProofNeeded(FreshProof.CODE)
     world.run(credentials.confirm_fresh_code, anna, world.code("anna"))
-    assert isinstance(world.run(enrollment.renew_recovery_codes, anna), NewRecoveryCodes)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, anna), NewRecoveryCodes)
 
 
 def test_a_recovery_code_is_a_fresh_code_too(world, anna):
     world.clock.forward(minutes=6)
     world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0])
-    assert isinstance(world.run(enrollment.renew_recovery_codes, anna), NewRecoveryCodes)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, anna), NewRecoveryCodes)
 
 
 def test_there_are_no_codes_without_an_app(world):
     bob = world.person("bob")
-    assert isinstance(world.run(enrollment.renew_recovery_codes, bob), Denied)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, bob), Denied)
     assert models.RecoveryCode.select().count() == 0
 
 
 def test_no_code_lies_readable_on_the_disk_or_in_a_repr(world, anna):
-    renewed = world.run(enrollment.renew_recovery_codes, anna)
+    renewed = world.run(recovery_codes.renew_recovery_codes, anna)
     on_disk = world.file_bytes()
     for code in (*world.recovery["anna"], *renewed.recovery_codes):
         assert code.encode() not in on_disk

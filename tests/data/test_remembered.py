@@ -9,7 +9,7 @@ from data.operations.actors import Member
 from data.operations.people import credentials, directory, reading, two_factor
 from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment, first_factor, remembered
+from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes, remembered
 from data.operations.signing_in.admission import Admitted
 from data.operations.signing_in.first_factor import CodeNeeded
 from data.rules.facts import Application, Mode, Policy
@@ -156,16 +156,16 @@ def test_it_is_judged_again_in_the_transaction_that_admits(world, anna):
 
 def test_a_remembered_address_is_no_fresh_proof(world, anna):
     session = Member(world.first("anna").session.id)
-    assert world.run(enrollment.renew_recovery_codes, session) == FreshProofNeeded(FreshProof.CODE)
+    assert world.run(recovery_codes.renew_recovery_codes, session) == FreshProofNeeded(FreshProof.CODE)
 
 
 def test_a_remembered_address_does_not_bring_recovery_codes_that_were_not_saved(world, anna):
     world.set("anna", recovery_saved=False)
     session = Member(world.first("anna").session.id)
-    assert world.run(enrollment.replace_unsaved_codes, session) is None
+    assert world.run(recovery_codes.replace_unsaved_codes, session) is None
     assert isinstance(
-        world.run(enrollment.replace_unsaved_codes, world.session("anna", address="192.0.2.5")),
-        enrollment.NewRecoveryCodes,
+        world.run(recovery_codes.replace_unsaved_codes, world.session("anna", address="192.0.2.5")),
+        recovery_codes.NewRecoveryCodes,
     )
 
 

@@ -3,7 +3,7 @@
 import inspect
 from dataclasses import replace
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, World, totp, undone
@@ -27,7 +27,7 @@ from data.operations.people.finding import UserQuery
 from data.operations.policy import account, permanence, protection
 from data.operations.record import audit, audit_archive, audit_chain, audit_verification
 from data.operations.results import Denied, Done
-from data.operations.signing_in import admission, enrollment, messages, remembered, sessions
+from data.operations.signing_in import admission, enrollment, messages, recovery_codes, remembered, sessions
 from data.operations.upkeep import accounts, master_key
 from data.rules.facts import Method, Mode
 from data.rules.people_csv import PersonRow
@@ -163,14 +163,14 @@ OPERATIONS = {
     "confirm_fresh_code": lambda world, me: world.run(credentials.confirm_fresh_code, me, "000000"),
     "confirm_fresh_password": lambda world, me: credentials.confirm_fresh_password(world.store, me, PASSWORD),
     "give_one_time_password": lambda world, me: credentials.give_one_time_password(world.store, me, "bob"),
-    "replace_unsaved_codes": lambda world, me: world.run(enrollment.replace_unsaved_codes, me),
-    "renew_recovery_codes": lambda world, me: world.run(enrollment.renew_recovery_codes, me),
+    "replace_unsaved_codes": lambda world, me: world.run(recovery_codes.replace_unsaved_codes, me),
+    "renew_recovery_codes": lambda world, me: world.run(recovery_codes.renew_recovery_codes, me),
     "turn_off": lambda world, me: world.run(enrollment.turn_off, me),
     "change_password": lambda world, me: credentials.change_password(world.store, me, NEW_PASSWORD),
     "store_password": lambda world, me: world.run(credentials.store_password, me, "hash"),
     "begin_app": lambda world, me: world.run(enrollment.begin_app, me),
     "confirm_app": pending,
-    "confirm_saved": lambda world, me: world.run(enrollment.confirm_saved, me),
+    "confirm_saved": lambda world, me: world.run(recovery_codes.confirm_saved, me),
 }
 WAITED_FOR = (
     "verify",
@@ -270,7 +270,7 @@ async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, res
 def test_every_operation_an_actor_can_ask_for_is_tried_above():
     found = {
         name
-        for module in (import_module(found.name) for found in iter_modules(operations.__path__, PREFIX))
+        for module in (import_module(found.name) for found in walk_packages(operations.__path__, PREFIX))
         for name, function in vars(module).items()
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")
@@ -343,7 +343,7 @@ async def test_what_a_restricted_session_is_for_works(world):
     assert isinstance(await credentials.change_password(world.store, me, "yet another password"), Denied)
     assert world.run(admission.advance, me.session_id).session.step == MustEnrol()
     world.wizard("anna", me)
-    assert isinstance(world.run(enrollment.confirm_saved, me), Done)
+    assert isinstance(world.run(recovery_codes.confirm_saved, me), Done)
     assert isinstance(world.run(account.show_policy, me), Denied)
     assert world.run(admission.advance, me.session_id).session.step == SignedIn()
     assert isinstance(world.run(account.show_policy, me), account.PolicyView)

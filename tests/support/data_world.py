@@ -17,7 +17,14 @@ from support.postgresql_server import PostgresqlServer
 from data.operations import keeping
 from data.operations.actors import Actor, Member, Operator
 from data.operations.people import credentials, directory
-from data.operations.signing_in import admission, enrollment, first_factor, second_factor, sending
+from data.operations.signing_in import (
+    admission,
+    enrollment,
+    first_factor,
+    recovery_codes,
+    second_factor,
+    sending,
+)
 from data.operations.signing_in.admission import Origin, Session
 from data.operations.upkeep import installing
 from data.rules.facts import Application, Method, Mode, Role
@@ -322,7 +329,7 @@ class World:
         member = self.session(name)
         if not models.Factor.select().where(models.Factor.user == self.row(name).id).exists():
             self.wizard(name, member)
-        self.run(enrollment.confirm_saved, member)
+        self.run(recovery_codes.confirm_saved, member)
         return member
 
     def person(self, name: str, *roles: Role, **options: Any) -> Member:

@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from data.operations.people import reading
 from data.operations.results import Denied, SessionOver
-from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in import admission, recovery_codes
 from data.operations.signing_in.admission import Admitted, Origin, Session, TurnedAway
-from data.operations.signing_in.enrollment import NewRecoveryCodes
 from data.operations.signing_in.first_factor import CodeNeeded
+from data.operations.signing_in.recovery_codes import NewRecoveryCodes
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import ActingApp
@@ -104,7 +104,7 @@ async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
 
 
 async def _open_console(app: ActingApp, session: Session) -> None:
-    unsaved = await app.perform(enrollment.replace_unsaved_codes)
+    unsaved = await app.perform(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
     match await _insist(app, lambda: app.store.read(reading.my_profile, app.actor)):

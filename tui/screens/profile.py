@@ -11,7 +11,7 @@ from data.operations.people import credentials, directory, reading
 from data.operations.people.directory import Edited, UserChanges
 from data.operations.people.reading import Profile, UserDetail
 from data.operations.results import Denied
-from data.operations.signing_in import enrollment, remembered
+from data.operations.signing_in import enrollment, recovery_codes, remembered
 from data.rules.facts import Method, Mode
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
@@ -81,7 +81,7 @@ class ProfileScreen(MainScreen):
         # Of who has none, nothing is lost: the operation says what to do first.
         if profile.detail.enrolled_at and not await self.app.push_screen_wait(ConfirmDialog(question)):
             return
-        renewed = await self.app.perform(enrollment.renew_recovery_codes)
+        renewed = await self.app.perform(recovery_codes.renew_recovery_codes)
         if renewed is not None:
             await self.app.push_screen_wait(RecoveryCodesScreen(renewed.recovery_codes))
         await self.read()

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox
 
-from data.operations.signing_in import enrollment
+from data.operations.signing_in import recovery_codes
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.base import ActingScreen
@@ -70,7 +70,7 @@ class RecoveryCodesScreen(Page[None]):
     @working
     async def confirm(self) -> None:
         """Record that the codes are saved."""
-        if not self._codes or await self.app.perform(enrollment.confirm_saved) is not None:
+        if not self._codes or await self.app.perform(recovery_codes.confirm_saved) is not None:
             self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

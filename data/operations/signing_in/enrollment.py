@@ -1,4 +1,4 @@
-"""Enrolling an app or a sent method, recovery codes, and turning two-factor authentication off."""
+"""Enrolling an app or a sent method, and turning two-factor authentication off."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -11,22 +11,20 @@ from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.sealing import seal_factor
 from data.operations.signing_in import sending
 from data.operations.signing_in.codes import codes_left
+from data.operations.signing_in.recovery_codes import issue_recovery_codes
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
-from data.rules import recovery, totp
+from data.rules import totp
 from data.rules.events import Event
 from data.rules.facts import Method, Mode
 from data.rules.names import PHONE_RULE, fold_phone
-from data.rules.policy import ATTEMPTS, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
+from data.rules.policy import ATTEMPTS, NOT_AVAILABLE, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
 from data.rules.sending import masked
 from data.storage import models
 from data.store import Tx
 
 WIZARD_LIFE = timedelta(minutes=30)
 """How long a secret that was shown can still be confirmed."""
-
-NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
-
 
 _SET_UP_ALREADY = "Two-factor authentication is set up already. Sign in again."
 _RECOVERY_CODE_FIRST = "One of your recovery codes is asked first. Sign in again."
@@ -123,13 +121,6 @@ class EnrolmentCodeWrong:
     clock_offset_seconds: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecoveryCodes:
-    """Codes to be shown once."""
-
-    recovery_codes: tuple[str, ...] = field(repr=False)
-
-
 def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
     """Read which methods the wizard can offer; e-mail is offered to the address on the profile."""
     me = own(tx, actor, restricted=WIZARD_STEPS)
@@ -222,45 +213,6 @@ def confirm_sent(
     if not sending.prove_destination(tx, me.user.id, pending.method, pending.destination, digits):
         return EnrolmentCodeWrong(None)
     return activate(tx, me, pending.method, pending.destination)
-
-
-def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
-    """Record that the recovery codes were saved, so that they are not shown again."""
-    me = own(tx, actor, restricted=(SignedIn,))
-    if not isinstance(me, ActingUser):
-        return me
-    if not me.facts.enrolled:
-        return Denied("There are no recovery codes to save. Set up two-factor authentication first.")
-    models.User.update(recovery_saved=True).where(models.User.id == me.user.id).execute()
-    audit.record(tx, me.acting, Event.RECOVERY_SAVED, me.user.name)
-    return Done("Recovery codes saved.")
-
-
-def replace_unsaved_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | Refused | None:
-    """Make new recovery codes at sign-in when the last ones were never confirmed as saved.
-
-    Only for someone who gave a code: a remembered address is no second factor to hand some out for.
-    """
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
-    if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
-        return None
-    if not me.session.code_proven:
-        return None
-    return _renew(tx, me)
-
-
-def renew_recovery_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | RefusedOrStale:
-    """Make five new recovery codes, which kills the old ones."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
-    if not may_set_up(me.policy):
-        return Denied(NOT_AVAILABLE)
-    if not me.facts.enrolled:
-        return Denied("Set up two-factor authentication first; recovery codes come with it.")
-    return stale(tx, me.acting) or _renew(tx, me)
 
 
 def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
@@ -411,7 +363,7 @@ def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tupl
     What another session proved before, it proved without this factor: it is fresh no more.
     """
     keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
-    issued = () if keeps_codes else _issue_recovery_codes(tx, me.user.id)
+    issued = () if keeps_codes else issue_recovery_codes(tx, me.user.id)
     models.User.update(lost_factor=False).where(models.User.id == me.user.id).execute()
     restate(models.User.id == me.user.id)
     table = models.Session
@@ -444,26 +396,3 @@ def _store_app(tx: Tx, user_id: int, secret: str, step: int) -> None:
     ).execute()
     sealed = seal_factor(tx, totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
     models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()
-
-
-def _renew(tx: Tx, me: ActingUser) -> NewRecoveryCodes:
-    issued = _issue_recovery_codes(tx, me.user.id)
-    audit.record(tx, me.acting, Event.RECOVERY_RENEWED, me.user.name)
-    return NewRecoveryCodes(issued)
-
-
-def _issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
-    table = models.RecoveryCode
-    table.delete().where(table.user == user_id).execute()
-    issued: dict[str, str] = {}
-    while len(issued) < recovery.CODES:
-        code = recovery.from_random(tx.services.random_bytes(recovery.LENGTH))
-        parts = recovery.parse(code)
-        if parts is None or parts.selector in issued:
-            continue
-        issued[parts.selector] = code
-        table.insert(
-            user=user_id, selector=parts.selector, secret_hash=tx.services.recovery_hasher.hash(parts.secret)
-        ).execute()
-    models.User.update(recovery_saved=False).where(models.User.id == user_id).execute()
-    return tuple(issued.values())
