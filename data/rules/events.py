@@ -75,13 +75,13 @@ _SENTENCES: dict[Event, str] = {
     Event.RESTRICTED: "Restricted sign-in with {methods}: {reason}",
     Event.SIGNED_OUT: "Signed out",
     Event.SESSION_ENDED: "Session ended by an administrator: from {source}",
-    Event.CODE_WRONG: "Wrong code, {left} attempts left",
+    Event.CODE_WRONG: "Wrong code, {left:attempt} left",
     Event.CODE_REPLAYED: "Refused a code that was already used",
     Event.CODE_FRESH: "Confirmed with a fresh {method}",
     Event.LOCKED: "Locked after seven wrong codes",
     Event.TURNED_AWAY: "Turned away: {reason}",
     Event.USER_CREATED: "User created",
-    Event.PEOPLE_IMPORTED: "{count} users imported",
+    Event.PEOPLE_IMPORTED: "{count:user} imported",
     Event.USER_EDITED: "Edited: {fields}",
     Event.USER_MOVED: "Moved from practice {before} to {after}",
     Event.USER_DEACTIVATED: "Deactivated",
@@ -95,7 +95,7 @@ _SENTENCES: dict[Event, str] = {
     Event.REQUIRED: "Two-factor authentication required",
     Event.NOT_REQUIRED: "Two-factor authentication no longer required",
     Event.ENROLLED: "Two-factor authentication set up: {method}",
-    Event.TAKEN_OVER: "Authenticator app taken over from a file, with {codes} scratch codes",
+    Event.TAKEN_OVER: "Authenticator app taken over from a file, with {codes:scratch code}",
     Event.REPLACED: "Two-factor authentication replaced: {method}",
     Event.TURNED_OFF: "Two-factor authentication turned off by the user",
     Event.DISABLED: "Two-factor authentication disabled",
@@ -108,7 +108,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RECOVERY_SAVED: "Recovery codes confirmed as saved",
     Event.RECOVERY_USED: "Recovery code used, {left} left",
     Event.MODE_CHANGED: "Mode changed from {before} to {after}",
-    Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after} days, {before} before",
+    Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after:day}, {before} before",
     Event.ADDRESS_REMEMBERED: "Address remembered until {until}",
     Event.ADDRESSES_FORGOTTEN: "Remembered addresses forgotten: {count}",
     Event.WITHDRAWN: "Codes by {method} withdrawn: the destination was changed",
@@ -116,8 +116,8 @@ _SENTENCES: dict[Event, str] = {
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
     Event.KEY_ROTATION_BEGUN: "Rotation of the master key begun",
-    Event.KEY_ROTATED: "Master key rotated: {count} secrets sealed anew",
-    Event.LOG_ARCHIVED: "Audit log of before {before} archived: {count} rows",
+    Event.KEY_ROTATED: "Master key rotated: {count:secret} sealed anew",
+    Event.LOG_ARCHIVED: "Audit log of before {before} archived: {count:row}",
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
     Event.MISUSED: "Refused: {what}",
     Event.MESSAGE_RECEIVED: "The authorisation code came by text message from {sender}",
@@ -125,11 +125,23 @@ _SENTENCES: dict[Event, str] = {
 }
 
 
-class _Missing(dict[str, object]):
+class _Detail:
+    """A detail as a template writes it; with a noun behind the colon, as that many of it."""
+
+    def __init__(self, value: object) -> None:
+        self._words = str(value)
+
+    def __format__(self, noun: str) -> str:
+        if not noun:
+            return self._words
+        return f"{self._words} {noun}" if self._words == "1" else f"{self._words} {noun}s"
+
+
+class _Details(dict[str, _Detail]):
     """Leaves a visible gap where a detail is missing, so that an old row can always be shown."""
 
-    def __missing__(self, key: str) -> str:
-        return "?"
+    def __missing__(self, key: str) -> _Detail:
+        return _Detail("?")
 
 
 def sentence(event: str, detail: Mapping[str, object]) -> str:
@@ -143,4 +155,4 @@ def sentence(event: str, detail: Mapping[str, object]) -> str:
 
 def filled(template: str, detail: Mapping[str, object]) -> str:
     """Fill details into a template; where one is missing, a question mark stands."""
-    return template.format_map(_Missing(detail))
+    return template.format_map(_Details({key: _Detail(value) for key, value in detail.items()}))

@@ -19,6 +19,24 @@ def test_details_are_said_and_braces_in_them_are_no_templates():
     assert sentence("user.edited", {"fields": "{left}"}) == "Edited: {left}"
 
 
+@pytest.mark.parametrize(
+    ("event", "detail", "one", "more"),
+    [
+        (Event.CODE_WRONG, "left", "Wrong code, 1 attempt left", "Wrong code, 2 attempts left"),
+        (Event.PEOPLE_IMPORTED, "count", "1 user imported", "2 users imported"),
+        (
+            Event.TAKEN_OVER,
+            "codes",
+            "Authenticator app taken over from a file, with 1 scratch code",
+            "Authenticator app taken over from a file, with 2 scratch codes",
+        ),
+    ],
+)
+def test_one_is_said_in_the_singular(event, detail, one, more):
+    assert sentence(event.value, {detail: 1}) == one
+    assert sentence(event.value, {detail: 2}) == more
+
+
 def test_an_event_of_a_newer_version_is_shown_by_its_name():
     assert sentence("future.event", {"x": 1}) == "future.event"
 
