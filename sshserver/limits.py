@@ -16,8 +16,12 @@ _ALL: Final = "all"
 class Limits:
     """The bounds of one node; times are in seconds unless the name says otherwise."""
 
-    wrong_answers: int = 6
-    """Wrong passwords, wrong codes, malformed answers and bad signatures of one connection together."""
+    wrong_answers: int = 10
+    """Wrong passwords, wrong codes, malformed answers and bad signatures of one connection together.
+
+    They are enough for the seven wrong codes that lock after three wrong passwords: whoever types them is
+    told of the lock, and is not hung up on before.
+    """
     unknown_keys: int = 20
     """Public keys that are not the user's; agents hold many."""
     wrong_passwords_per_exchange: int = 3

@@ -7,6 +7,7 @@ from data.operations.signing_in.admission import Admitted, Attempt, Origin, Turn
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
 from data.rules.facts import Application, FirstFactor
+from data.rules.policy import ATTEMPTS
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
 from sshserver.limits import Limits
 
@@ -75,15 +76,30 @@ def test_a_wrong_password_is_asked_again_without_a_word(talk):
     assert talk.take_first_factor(FirstFactorRejected()) == PASSWORD
 
 
-def test_three_wrong_passwords_fail_the_exchange_and_six_the_connection(talk):
-    for _ in range(2):
+def test_three_wrong_passwords_fail_the_exchange_and_ten_the_connection(talk):
+    for _ in range(3):
         assert not talk.exhausted
         assert talk.open_exchange() == PASSWORD
         talk.take_first_factor(FirstFactorRejected())
         talk.take_first_factor(FirstFactorRejected())
         assert talk.take_first_factor(FirstFactorRejected()) is Reply.FAILURE
+    assert talk.open_exchange() == PASSWORD
+    assert talk.take_first_factor(FirstFactorRejected()) is Reply.FAILURE
     assert talk.exhausted
     assert talk.open_exchange() is Reply.FAILURE
+
+
+def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_lock(talk):
+    talk.open_exchange()
+    for _ in range(3):
+        talk.take_first_factor(FirstFactorRejected())
+    talk.open_exchange()
+    talk.take_first_factor(CodeNeeded(ATTEMPT))
+    for left in range(ATTEMPTS - 1, 0, -1):
+        refused = talk.take_code(CodeWrong(left))
+        assert isinstance(refused, Ask)
+        assert refused.instruction.startswith(f"Wrong code, {left} attempt")
+    assert talk.take_code(TurnedAway(LOCKED)) == Ask(None, LOCKED)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +118,10 @@ def test_a_refused_code_is_asked_again_with_its_reason(talk, result, words):
 
 
 @pytest.mark.parametrize("empty", ["", "   ", "\t", "9" * 129])
-def test_an_empty_or_endless_code_is_no_attempt_but_counts_among_the_six(talk, empty):
+def test_an_empty_or_endless_code_is_no_attempt_but_counts_among_the_ten(talk, empty):
     talk.take_key(CodeNeeded(ATTEMPT))
     talk.open_exchange()
-    for _ in range(5):
+    for _ in range(9):
         again = talk.answer([empty])
         assert isinstance(again, Ask)
         assert again.prompt == "Verification code: "
