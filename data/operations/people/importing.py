@@ -126,7 +126,7 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
     if faults:
         return Faulty(faults)
     return Done(
-        f"Imported {count} user{'' if count == 1 else 's'}. Nobody of them has a password yet: they sign in "
+        f"Imported {count} user{'' if count == 1 else 's'}. None of them has a password yet: they sign in "
         "by their key, or with a one-time password that you make for them."
     )
 

@@ -29,7 +29,7 @@ def test_a_file_is_tried_and_then_imported(tmp_path, clinic):
     assert names(clinic) == ["anna"]
     outcome = clinic("user", "import", path)
     assert outcome.status == 0, outcome.err
-    assert outcome.out.startswith("Imported 2 users. Nobody of them has a password yet")
+    assert outcome.out.startswith("Imported 2 users. None of them has a password yet")
     assert names(clinic) == ["anna", "ben", "eve"]
     assert json.loads(clinic("user", "show", "ben", "--json").out)["status"] == "Pending setup on next login"
 
