@@ -70,6 +70,24 @@ async def test_a_new_user_goes_to_the_practice_that_is_chosen(world):
     assert (world.row("dora").practice.name, world.row("dora").phone) == ("North", "+493012345678")
 
 
+async def test_a_new_user_begins_in_the_practice_of_who_makes_them_or_in_the_one_that_is_shown(world):
+    for name in ("Aardvark", "North"):
+        world.run(practices.add_practice, OPERATOR, name)
+    world.run(practices.move_user, OPERATOR, "admin", "North")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("n")
+        await person.sees("New user")
+        assert person.app.screen.query_one(Select).value == "North"
+        await person.presses("escape", "f")
+        await person.sees("Practice: Aardvark")
+        await person.presses("end", "up", "up", "enter")
+        await person.sees("0 users · Aardvark")
+        await person.presses("n")
+        await person.sees("New user")
+        assert person.app.screen.query_one(Select).value == "Aardvark"
+
+
 async def test_the_second_editor_keeps_what_they_typed_and_sees_what_changed(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")

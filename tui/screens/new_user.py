@@ -1,6 +1,6 @@
 """Creating a user: from the form to the one-time password."""
 
-from data.operations.people import directory, practices
+from data.operations.people import directory, practices, reading
 from data.operations.people.directory import NewUser
 from data.operations.results import Denied, Done
 from data.rules import passwords, publickeys
@@ -12,12 +12,13 @@ from tui.screens.acting import ActingApp
 async def create_user(app: ActingApp, practice: str | None = None) -> None:
     """Ask for a new user until one is created or the form is left; then show the one-time password once.
 
+    The form begins with `practice`, or with the practice of whoever fills it in.
     The password is stored with the user, in one operation: there is no user without it.
     """
     password = passwords.one_time_from_random(app.store.services.random_bytes(20))
     hashed = await app.store.compute(app.store.services.hasher.hash, password)
     choices = await app.inquire(practices.practice_names) or []
-    form, fault = NewUserForm(practice=practice), ""
+    form, fault = NewUserForm(practice=practice or await _own_practice(app)), ""
     while True:
         answer = await app.push_screen_wait(NewUserDialog(form, choices, fault))
         if answer is None:
@@ -33,6 +34,11 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
             "One-time password", f"{result.message} It is to be replaced at the first sign-in.", password
         )
     )
+
+
+async def _own_practice(app: ActingApp) -> str | None:
+    profile = await app.inquire(reading.my_profile)
+    return profile.detail.practice if profile else None
 
 
 async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Done | Denied:
