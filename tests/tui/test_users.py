@@ -410,7 +410,6 @@ class TestDenials:
                 "y",
                 "✗ Only a system administrator or a security administrator can require, disable or clear",
             ),
-            ("u", "x enter", "✗ Only a system administrator can unlock people."),
             ("p", "y", "✗ Only a system administrator can manage people."),
             ("a", "y", "✗ Only a system administrator can manage people."),
         ],
@@ -420,8 +419,26 @@ class TestDenials:
             await person.sees("2 Users", "anna")
             await person.presses("down", key)
             await person.sees("Cancel")
-            await person.presses(*yes.split())
+            await person.presses(yes)
             await person.sees(words)
+
+    async def test_support_never_unlocks(self, world, supporter):
+        world.set("boris", locked_at=world.clock.now, attempts_left=0)
+        async with opened(world, supporter) as person:
+            await person.sees("2 Users", "anna")
+            await person.presses("down", "u")
+            await person.sees("✗ Only a system administrator can unlock people.")
+            await person.presses("down", "u")
+            await person.sees("Unlock boris?")
+            await person.types("forgot")
+            await person.presses("enter")
+            await person.sees("✗ Only a system administrator can unlock people.")
+
+    async def test_who_is_not_locked_is_not_asked_about(self, world):
+        async with opened(world, "admin") as person:
+            await person.sees("2 Users", "anna")
+            await person.presses("down", "u")
+            await person.sees("✗ User anna is not locked.")
 
     async def test_a_system_admin_cannot_reset_who_holds_a_role_they_lack(self, world, system_admin):
         async with opened(world, system_admin) as person:

@@ -91,6 +91,10 @@ class UserActionsScreen(MainScreen):
         user = await self.look_up()
         if user is None:
             return
+        if user.locked_at is None:
+            # The operation says so, or that it is not for this administrator to do.
+            await self.app.perform(two_factor.unlock, user.name, "")
+            return
         fault = ""
         while True:
             question = FormDialog(
