@@ -35,7 +35,7 @@ class SortKey(StrEnum):
     """By which column the users table is sorted; the latest sign-in comes first."""
 
     NAME = "name"
-    EMAIL = "email"
+    EMAIL = "e-mail"
     LAST_SIGNIN = "last sign-in"
 
 
