@@ -23,7 +23,7 @@ bench: $(VENV)/.installed-dev ## How fast it is, beside others; as root also bes
 	PYTHONPATH=.:tests $(BIN)/python -m bench $(ARGS)
 
 soak: $(VENV)/.installed-dev ## The long forms of the tests
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -v -m soak --durations=0
 
 pictures: $(VENV)/.installed ## Draw the README's pictures from the running app
 	$(BIN)/python .pictures/make.py

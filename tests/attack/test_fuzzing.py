@@ -1,10 +1,15 @@
 """Whatever comes: no crash, no hang, and nobody inside who has not proven both factors."""
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import random
+import secrets
+import time
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,7 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.besieged import besieged
+from support.besieged import Besieged, besieged
 from support.ssh_gate import session
 from support.ssh_raw import Closed, flag, packet, raw_client, text, u32
 from support.ssh_server import GreetingApp, until
@@ -38,19 +43,43 @@ from sshserver.channel_driver import ChannelDriver
 from sshserver.limits import Limits
 from sshserver.terminal import Terminal, clamp
 
+SOAK_SECONDS = 120
+"""How long each long form lasts."""
 
-def forms(short: int, long: int) -> Any:
-    """Give a test the number of its examples: few in the tests, many in the long forms."""
+
+@dataclass(frozen=True)
+class Effort:
+    """So many examples, and others again and again until so many seconds have passed."""
+
+    examples: int
+    seconds: float = 0
+
+    def rounds(self) -> Iterator[None]:
+        over = time.monotonic() + self.seconds
+        yield
+        while time.monotonic() < over:
+            yield
+
+    def for_hypothesis(self, **more: Any) -> settings:
+        # Examples that are derived from the test's name would be the same ones in every round.
+        return settings(max_examples=self.examples, derandomize=False, **more)
+
+
+def forms(short: int, each_round: int) -> Any:
+    """Give a test its effort: few examples in the tests, rounds of more for a while in the long forms."""
+    long = Effort(each_round, SOAK_SECONDS)
+    marks = [pytest.mark.soak, pytest.mark.timeout(20 * SOAK_SECONDS)]
     return pytest.mark.parametrize(
-        "examples", [short, pytest.param(long, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+        "effort", [pytest.param(Effort(short), id="short"), pytest.param(long, id="long", marks=marks)]
     )
 
 
-def fuzz(examples: int, **given_by: Any) -> Callable[[Callable[..., None]], None]:
-    """Run a function with so many examples, here and now."""
+def fuzz(effort: Effort, **given_by: Any) -> Callable[[Callable[..., None]], None]:
+    """Run a function with such examples, here and now."""
 
     def run(function: Callable[..., None]) -> None:
-        settings(max_examples=examples, deadline=10_000)(given(**given_by)(function))()
+        for _ in effort.rounds():
+            effort.for_hypothesis(deadline=10_000)(given(**given_by)(function))()
 
     return run
 
@@ -151,9 +180,10 @@ class Talk(RuleBasedStateMachine):
         self.wrong = self.talk.wrong_answers
 
 
-@forms(60, 5000)
-def test_nobody_talks_their_way_in(examples):
-    run_state_machine_as_test(Talk, settings=settings(max_examples=examples, stateful_step_count=40))
+@forms(60, 300)
+def test_nobody_talks_their_way_in(effort):
+    for _ in effort.rounds():
+        run_state_machine_as_test(Talk, settings=effort.for_hypothesis(stateful_step_count=40))
 
 
 # What a client types.
@@ -197,9 +227,9 @@ class SilentApp(App[str | None]):
         return True
 
 
-@forms(60, 5000)
-def test_whatever_was_typed_the_next_key_is_read(examples):
-    @fuzz(examples, chunks=st.lists(PIECES, max_size=20), sizes=st.lists(st.integers(0, 2**32), max_size=4))
+@forms(60, 500)
+def test_whatever_was_typed_the_next_key_is_read(effort):
+    @fuzz(effort, chunks=st.lists(PIECES, max_size=20), sizes=st.lists(st.integers(0, 2**32), max_size=4))
     def run(chunks, sizes):
         read: list[Message] = []
 
@@ -226,9 +256,9 @@ def test_whatever_was_typed_the_next_key_is_read(examples):
         assert keys[-1].key == "Z"
 
 
-@forms(4, 200)
-def test_keys_that_are_typed_ahead_take_effect_in_their_order(examples):
-    @fuzz(examples, typed=st.text(alphabet="abcdefghij", min_size=1, max_size=60), cut=st.integers(1, 20))
+@forms(4, 50)
+def test_keys_that_are_typed_ahead_take_effect_in_their_order(effort):
+    @fuzz(effort, typed=st.text(alphabet="abcdefghij", min_size=1, max_size=60), cut=st.integers(1, 20))
     def run(typed, cut):
         async def scene():
             wire = Nowhere()
@@ -265,32 +295,40 @@ def noise(chance: random.Random) -> bytes:
     return packet(chance.randrange(256), *(chance.choice(parts)() for _ in range(chance.randrange(6))))
 
 
-@forms(60, 5000)
-async def test_no_packet_crashes_the_server(people, caplog, examples):
+async def talk_noise(siege: Besieged, seed: int) -> None:
+    """Come so far as the seed says, and say what nobody should."""
+    chance = random.Random(seed)
+    async with raw_client(siege.port) as client:
+        stage = chance.randrange(4)
+        with contextlib.suppress(Closed, TimeoutError):
+            if stage:
+                await client.begin()
+            else:
+                client.send_raw(b"SSH-2.0-noise\r\n")
+                await client.reader.readline()
+            if stage == 2:
+                await client.pass_key("mallory", siege.mallory)
+            if stage == 3:
+                await client.sign_in("mallory", siege.mallory, siege.code())
+                await client.channel()
+            for _ in range(chance.randrange(1, 12)):
+                client.send(noise(chance))
+            await client.read(0.05)
+
+
+@forms(60, 200)
+async def test_no_packet_crashes_the_server(people, caplog, effort):
     caplog.set_level(logging.WARNING)
+    seeds = itertools.count(secrets.randbits(32) if effort.seconds else 0)
     async with besieged(people) as siege:
-        for seed in range(examples):
-            chance = random.Random(seed)
-            async with raw_client(siege.port) as client:
-                stage = chance.randrange(4)
-                try:
-                    if stage:
-                        await client.begin()
-                    else:
-                        client.send_raw(b"SSH-2.0-noise\r\n")
-                        await client.reader.readline()
-                    if stage == 2:
-                        await client.pass_key("mallory", siege.mallory)
-                    if stage == 3:
-                        await client.sign_in("mallory", siege.mallory, siege.code())
-                        await client.channel()
-                    for _ in range(chance.randrange(1, 12)):
-                        client.send(noise(chance))
-                    await client.read(0.05)
-                except (Closed, TimeoutError):
-                    pass
-        await siege.still_serves()
-    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+        for _ in effort.rounds():
+            for seed in itertools.islice(seeds, effort.examples):
+                await talk_noise(siege, seed)
+                errors = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
+                assert errors == [], f"seed {seed}"
+                caplog.clear()
+            await siege.still_serves()
+    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
 # Files and keys.
@@ -305,11 +343,11 @@ LINES = st.lists(CELLS, max_size=8).map(",".join)
 TABLES = st.lists(LINES, max_size=12).map(lambda lines: "name,email,public_key\n" + "\n".join(lines))
 
 
-@forms(150, 20_000)
-def test_no_list_of_people_is_a_crash(examples):
+@forms(150, 2000)
+def test_no_list_of_people_is_a_crash(effort):
     files = st.binary(max_size=400) | TABLES.map(lambda table: table.encode("utf-8", "surrogatepass"))
 
-    @fuzz(examples, raw=files, encoding=st.sampled_from(["utf-8", "cp1252", "utf-16", "latin-1"]))
+    @fuzz(effort, raw=files, encoding=st.sampled_from(["utf-8", "cp1252", "utf-16", "latin-1"]))
     def run(raw, encoding):
         read = people_csv.read_people(raw, encoding)
         assert read.rows or read.faults
@@ -323,8 +361,8 @@ BLOBS = st.binary(max_size=200) | st.lists(st.binary(max_size=40), max_size=5).m
 )
 
 
-@forms(150, 20_000)
-def test_no_public_key_is_a_crash(examples):
+@forms(150, 2000)
+def test_no_public_key_is_a_crash(effort):
     pasted = st.one_of(
         ANYTHING,
         st.builds(
@@ -335,16 +373,16 @@ def test_no_public_key_is_a_crash(examples):
         ),
     )
 
-    @fuzz(examples, line=pasted)
+    @fuzz(effort, line=pasted)
     def run(line):
         parsed = publickeys.parse(line)
         assert isinstance(parsed, publickeys.PublicKey | publickeys.KeyFault)
 
 
-@forms(150, 20_000)
-def test_no_authenticator_file_is_a_crash(examples):
+@forms(150, 2000)
+def test_no_authenticator_file_is_a_crash(effort):
     @fuzz(
-        examples,
+        effort,
         raw=st.binary(max_size=300) | ANYTHING.map(lambda line: f"JBSW\n{line}".encode("utf-8", "replace")),
     )
     def run(raw):
