@@ -13,7 +13,7 @@ from data.storage.copying import Told, copy_all, new_database, write
 from data.storage.database import Database, migrate
 from data.storage.models import microseconds
 from data.storage.postgresql import Postgresql, drop_everything
-from data.storage.sqlite import Sqlite, open_sqlite
+from data.storage.sqlite import Sqlite, disk_errors_of, open_sqlite
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 
@@ -32,12 +32,15 @@ def back_up(source: Database, file: Path, *, now: datetime, told: Told) -> int:
         raise FileExistsError(file)
     partial = file.with_name(f"{file.name}.partial")
     remove(partial)
-    with source.connection_context(), source.atomic(source.reading), new_database(partial) as made:
-        rows = copy_all(source, made, told)
-        write(made, "UPDATE installation SET backup_at = {}", microseconds(now))
-    put_into_one_file(partial)
-    os.link(partial, file)
-    partial.unlink()
+    try:
+        with source.connection_context(), source.atomic(source.reading), new_database(partial) as made:
+            rows = copy_all(source, made, told)
+            write(made, "UPDATE installation SET backup_at = {}", microseconds(now))
+        with disk_errors_of(partial):
+            put_into_one_file(partial)
+        os.link(partial, file)
+    finally:
+        remove(partial)
     _sync(file.parent)
     return rows
 

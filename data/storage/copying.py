@@ -5,7 +5,7 @@ on the copy is taken away. Broken off between two of these steps, one database a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from data.storage import models
 from data.storage.database import Database, Place, is_ours, migrate, open_database
 from data.storage.models import microseconds
 from data.storage.postgresql import NotEmptyError, Postgresql, check_target, is_empty
-from data.storage.sqlite import create_file
+from data.storage.sqlite import create_file, disk_errors_of
 
 Told = Callable[[int], None]
 """Is told how many more rows have been copied."""
@@ -37,6 +37,7 @@ def copy_database(source: Database, target: Place, *, moved_to: str, now: dateti
         FileExistsError: when there is a file already.
         NotEmptyError: when there is something in the PostgreSQL database.
         CopyFailedError: when what arrived is not what was sent.
+        OSError: when a file cannot be written.
     """
     with source.connection_context(), _closed_to_writers(source):
         with new_database(target) as arriving:
@@ -78,12 +79,17 @@ def _closed_to_writers(source: Database) -> Iterator[None]:
 
 @contextmanager
 def new_database(target: Place) -> Iterator[Database]:
-    """Make a database in one transaction, of which nothing stays when it fails."""
+    """Make a database in one transaction, of which nothing stays when it fails.
+
+    Raises:
+        OSError: when a file cannot be written.
+    """
     if isinstance(target, Path):
         create_file(target)
     database = open_database(target)
+    disk = disk_errors_of(target) if isinstance(target, Path) else nullcontext()
     try:
-        with database.connection_context(), database.exclusively():
+        with disk, database.connection_context(), database.exclusively():
             if isinstance(database, Postgresql):
                 _check_empty(database)
             migrate(database)

@@ -68,18 +68,23 @@ class Home:
         return any(file.exists() for file in (self.database, sign))
 
     def create(self, settings: str, host_key: bytes) -> None:
-        """Make the directory, the settings file and both keys; what exists already is kept.
+        """Make the directory, the settings file and both keys, or none; what exists already is kept.
 
         Raises:
             HomeError: when the directory cannot be made, or is open to others.
         """
+        key = secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n"
+        files = ((self.settings, settings.encode()), (self.master_key, key), (self.host_key, host_key))
+        made: list[Path] = []
         try:
             self.path.mkdir(mode=_PRIVATE_DIRECTORY, parents=True, exist_ok=True)
             self._check_modes()
-            _write_new(self.settings, settings.encode())
-            _write_new(self.master_key, secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n")
-            _write_new(self.host_key, host_key)
+            for file, content in files:
+                if _write_new(file, content):
+                    made.append(file)
         except OSError as error:
+            for file in made:
+                file.unlink()
             raise HomeError(f"The home {self.path} cannot be written: {error.strerror}.") from None
 
     def discard(self) -> None:
@@ -273,13 +278,18 @@ def _is_open(path: Path) -> bool:
     return bool(stat.S_IMODE(path.stat().st_mode) & _OTHERS)
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Write a private file and make sure that it is on the disk; one that exists is kept."""
+def _write_new(path: Path, content: bytes) -> bool:
+    """Write a private file, whole and on the disk, or none; say whether. One that exists is kept."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     except FileExistsError:
-        return
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        return False
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink()
+        raise
+    return True

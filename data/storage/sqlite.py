@@ -1,6 +1,8 @@
 """SQLite: the embedded database of an installation on one host."""
 
+import errno
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -38,6 +40,7 @@ _REASONS = {
     "NOTADB": "its file is damaged",
 }
 """What SQLite's errors mean to a person, by the second word of their names."""
+_WRITE_ERRORS = {"FULL": errno.ENOSPC, "IOERR": errno.EIO}
 _STAYS_OPEN = frozenset({"BUSY", "LOCKED", "CONSTRAINT", "INTERRUPT"})
 """Errors after which a connection is as good as before."""
 _MISSING = "its file is missing"
@@ -106,8 +109,7 @@ class Sqlite(SqliteDatabase):
 
     def reason(self, error: Exception) -> str | None:
         """Say to a person what is wrong with the database, where that is known."""
-        cause = _cause_of(error)
-        return str(cause) if isinstance(cause, _FileError) else _REASONS.get(_kind_of(cause))
+        return reason_of(error)
 
     def _at_path(self) -> Files | None:
         try:
@@ -185,6 +187,12 @@ def open_sqlite(path: Path) -> Sqlite:
     return database
 
 
+def reason_of(error: Exception) -> str | None:
+    """Say to a person what is wrong with a file, where that is known."""
+    cause = _cause_of(error)
+    return str(cause) if isinstance(cause, _FileError) else _REASONS.get(_kind_of(cause))
+
+
 def _cause_of(error: BaseException) -> BaseException:
     """Return what SQLite itself said first: it may have rolled back already, which is an error then too."""
     seen: BaseException | None = error
@@ -205,16 +213,37 @@ def _fold(text: str | None) -> str | None:
 
 
 def create_file(path: Path) -> None:
-    """Make a new file that bears our mark.
+    """Make a new file that bears our mark, or none.
 
     Raises:
         FileExistsError: when there is a file already.
+        OSError: when it cannot be written.
     """
     path.touch(mode=0o600, exist_ok=False)
     # The mark goes into the file itself, before the write-ahead log stands beside it.
-    with closing(sqlite3.connect(path)) as marking:
-        marking.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        marking.commit()
+    try:
+        with disk_errors_of(path), closing(sqlite3.connect(path)) as marking:
+            marking.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            marking.commit()
+    except BaseException:
+        path.unlink()
+        raise
+
+
+@contextmanager
+def disk_errors_of(path: Path) -> Iterator[None]:
+    """Raise what SQLite says of a disk that takes no more as the system would: with the file's name.
+
+    Raises:
+        OSError: when a file could not be written.
+    """
+    try:
+        yield
+    except (sqlite3.OperationalError, OperationalError) as error:
+        number = _WRITE_ERRORS.get(_kind_of(_cause_of(error)))
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from None
 
 
 def bears_our_mark(path: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from support.breakage import files_of_at_most
 from support.data_world import OPERATOR, SYSTEM, World, services
 
 from data.operations.record import audit_verification
@@ -98,6 +99,15 @@ def test_a_backup_never_overwrites_and_a_broken_off_one_leaves_no_file_of_its_na
     assert not file.exists()
     take(lived_in, file)
     assert bears_our_mark(file)
+
+
+@pytest.mark.parametrize("size", [0, 50, 100_000])
+def test_a_backup_that_finds_no_room_says_so_of_its_own_file_and_leaves_none(lived_in, file, size):
+    with files_of_at_most(size), pytest.raises(OSError, match="monday") as failed:
+        take(lived_in, file)
+    assert failed.value.strerror
+    assert not list(file.parent.glob("monday*"))
+    assert take(lived_in, file)
 
 
 def test_others_write_on_while_a_backup_is_taken_and_it_shows_one_moment(lived_in, file, monkeypatch):

@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.breakage import files_of_at_most
 from support.data_world import OPERATOR, SYSTEM, World, services
 
 from data.operations.people import two_factor
@@ -104,6 +105,17 @@ def test_a_copy_that_breaks_off_leaves_nothing_there_and_everything_here(busy, t
         with opened.connection_context():
             assert opened.get_tables() == []
     assert move(busy, target)
+
+
+@pytest.mark.parametrize("size", [0, 50, 100_000])
+def test_a_copy_that_finds_no_room_leaves_no_file_and_everything_here(busy, tmp_path, size):
+    target = tmp_path / "moved.db"
+    before = busy.dump()
+    with files_of_at_most(size), pytest.raises(OSError, match="moved"):
+        move(busy, target)
+    assert busy.dump() == before
+    assert not list(tmp_path.glob("moved.db*"))
+    busy.user("dora")
 
 
 def test_a_copy_that_lacks_a_row_is_refused(busy, target, monkeypatch):

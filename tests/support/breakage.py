@@ -1,6 +1,7 @@
 """Breaking a database under a running server, and what a person at its door sees of it."""
 
 import asyncio
+import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -142,3 +143,14 @@ def held_by_another_process(database: Path, pragma: str = "PRAGMA cache_size") -
         yield
     finally:
         process.communicate(timeout=20)
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as if its disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

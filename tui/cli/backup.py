@@ -112,7 +112,7 @@ def _said(file: Path) -> Iterator[None]:
     except CopyFailedError as error:
         refuse(f"{error} Nothing was kept of it. Try again.")
     except OSError as error:
-        refuse(f"{safe(error.filename or file)}: {error.strerror}.")
+        refuse(f"{safe(error.filename2 or error.filename or file)}: {error.strerror}.")
 
 
 def _prepared(home: Home, settings: Settings, file: Path, working: Path) -> datetime:

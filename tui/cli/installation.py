@@ -29,6 +29,7 @@ from data.storage.database import Database, Place, SchemaState, is_ours, open_da
 from data.storage.hashing import Hasher
 from data.storage.home import Home, HomeError
 from data.storage.postgresql import PostgresqlUrl
+from data.storage.sqlite import reason_of
 from data.store import Services, Store, StoreUnavailableError
 from tui.settings import Settings, load
 
@@ -272,7 +273,7 @@ def said_in_words(place: Place) -> Iterator[None]:
         if isinstance(place, PostgresqlUrl):
             raise HomeError(f"{place} cannot be used: {safe(place.reason(error))}") from None
         if isinstance(error, OperationalError):
-            raise HomeError(f"{place} cannot be opened: {safe(error)}.") from None
+            raise HomeError(f"{place} cannot be used: {reason_of(error) or safe(error)}.") from None
         raise HomeError(f"{place} is damaged. {_RESTORE[True]}") from None
 
 

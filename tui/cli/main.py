@@ -1,5 +1,6 @@
 """The `twofold` command and how its errors reach a person."""
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -25,6 +26,8 @@ Examples:
 """
 
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""Errors of a disk, or of whatever else takes the output, that takes no more."""
 _COMMANDS = {
     "init": "tui.cli.setup",
     "hostkey": "tui.cli.setup",
@@ -151,6 +154,9 @@ def words_for(error: BaseException) -> str:
             return "Stopped; nothing more was done."
         case HomeError() | StoreUnavailableError() | InstallRefusedError():
             return str(error)
+        case OSError() if error.errno in _NO_ROOM:
+            where = safe(error.filename) if error.filename else "What there is to say"
+            return f"{where} cannot be written: {error.strerror}. What was done by then is done: look first."
         case _:
             return f"Internal error: {place_of(error)}. Please report this line."
 

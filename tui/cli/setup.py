@@ -29,6 +29,7 @@ from data.storage.database import (
 )
 from data.storage.home import Home, HomeError
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
+from data.storage.sqlite import disk_errors_of
 from data.store import Store, Tx
 from sshserver import hostkey as host_keys
 from tui import settings as settings_file
@@ -160,11 +161,16 @@ def upgrade(home: Home) -> None:
 def _copy_file(path: Path) -> None:
     backup = path.with_name(f"{path.name}.{system_clock():%Y%m%d-%H%M%S}.backup")
     backup.touch(mode=0o600, exist_ok=False)
-    with (
-        contextlib.closing(sqlite3.connect(path)) as source,
-        contextlib.closing(sqlite3.connect(backup)) as target,
-    ):
-        source.backup(target)
+    try:
+        with (
+            disk_errors_of(backup),
+            contextlib.closing(sqlite3.connect(path)) as source,
+            contextlib.closing(sqlite3.connect(backup)) as target,
+        ):
+            source.backup(target)
+    except BaseException:
+        backup.unlink()
+        raise
     click.echo(f"Copied the database to {backup}.")
 
 

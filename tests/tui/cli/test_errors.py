@@ -90,6 +90,18 @@ def test_a_closed_pipe_is_no_error_report(home, clinic):
     assert "Internal error" not in ended.stderr
 
 
+@pytest.mark.parametrize("arguments", ["user list", "user export", "audit head", "doctor --json"])
+def test_output_that_finds_no_room_is_said(home, clinic, arguments):
+    program = Path(sys.executable).with_name("twofold")
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [program, "--home", home, *arguments.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert "cannot be written: No space left on device" in one_line(ended.stderr)
+
+
 def _commands(group, path=()):
     names = group.list_commands(None) if path == () else group.commands
     for name in names:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.breakage import files_of_at_most
 
 from data.storage import database
 from data.storage.home import Home
@@ -168,6 +169,17 @@ def test_a_refused_init_leaves_nothing_and_can_be_tried_again(home, run, admin, 
     assert run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example").status == 0
 
 
+@pytest.mark.parametrize("size", [0, 100, 3_500, 100_000])
+def test_an_init_that_finds_no_room_leaves_no_file_and_can_be_tried_again(home, run, size):
+    arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
+    with files_of_at_most(size):
+        outcome = run(*arguments)
+    assert outcome.status == 1
+    assert "cannot be written" in outcome.err or "its disk is full" in outcome.err
+    assert not list(home.iterdir())
+    assert run(*arguments).status == 0
+
+
 def test_init_prints_a_one_time_password_only_when_it_made_one(home, run):
     outcome = run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
     assert "One-time password of anna: " in outcome.out
@@ -208,6 +220,17 @@ def test_an_older_schema_is_refused_until_upgrade_has_copied_and_migrated_it(hom
     assert len(backup.read_bytes()) == len(before)
     assert clinic("user", "list").status == 0
     assert clinic("upgrade").out == "The database is up to date.\n"
+
+
+def test_an_upgrade_that_cannot_copy_the_database_first_says_so_and_changes_nothing(
+    home, clinic, later_version
+):
+    with files_of_at_most(100_000):
+        outcome = clinic("upgrade")
+    assert outcome.status == 1
+    assert ".backup cannot be written" in outcome.err
+    assert not list(home.glob("twofold.db.*.backup"))
+    assert clinic("upgrade").status == 0
 
 
 def test_a_migration_that_fails_changes_nothing(home, clinic, later_version):
