@@ -93,6 +93,7 @@ async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_dat
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 async def test_the_sessions_of_a_node_that_is_gone_are_ended_by_the_other_after_the_lease(
     clinic: Clinic, node: Clinic, postgresql: PostgresqlServer
 ):
