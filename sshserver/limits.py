@@ -57,6 +57,8 @@ class Limits:
     """Keepalive intervals after which a silent client is gone."""
     drain_seconds: float = 5.0
     """How long sessions that were told to end may take before they are cut off."""
+    silence_seconds: float = 30.0
+    """How long one of several workers may leave questions unanswered before it is replaced."""
 
     sign_in_bytes: int = 131072
     """All that is taken of a connection before both factors are proven."""

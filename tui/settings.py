@@ -109,6 +109,7 @@ _SETTINGS = (
     _limit("keepalive_seconds", "A client is asked for a sign of life this often ..."),
     _limit("keepalive_count", "... and is gone after so many without an answer."),
     _limit("drain_seconds", "Time that open sessions get to end when the server stops.", 0),
+    _limit("silence_seconds", "One of several workers that does not answer for so long is replaced."),
     _Setting(
         "log", "level", "info", f"How much is logged to stderr: {', '.join(_LEVELS)}; info tells of sign-ins."
     ),

@@ -140,6 +140,23 @@ async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_i
     assert (died["level"], died["how"]) == ("error", "It was ended by SIGKILL.")
 
 
+async def test_a_worker_that_hangs_is_replaced_and_the_sessions_of_the_other_go_on(clinic, key):
+    (clinic.home / "twofold.toml").write_text('[limits]\nsilence_seconds = 1\n[log]\nformat = "json"\n')
+    await clinic.serve("--workers", str(WORKERS))
+    clinic.known_hosts()
+    terminals = await sign_in_to(clinic, key, WORKERS)
+    before = children(clinic)
+    os.kill(before[0], signal.SIGSTOP)
+    await until(lambda: before[0] not in children(clinic) and len(children(clinic)) == WORKERS, 60)
+    assert before[1] in children(clinic)
+    await until(lambda: len(set(open_workers(clinic))) == 1)
+    assert any(terminal.process.returncode is None for terminal in terminals)
+    await sign_in_to(clinic, key, WORKERS)
+    assert await clinic.stop() == 0
+    events = [json.loads(line) for line in clinic.log.decode().splitlines()]
+    assert [event["pid"] for event in events if event["event"] == "worker.silent"] == [before[0]]
+
+
 async def test_what_a_killed_node_left_open_is_ended_and_no_worker_outlives_its_supervisor(
     clinic, key, monkeypatch
 ):

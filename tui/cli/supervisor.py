@@ -13,6 +13,7 @@ import logging
 import secrets
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ _LONGEST_DELAY: Final = 30.0
 _START_SECONDS: Final = 60.0
 _ANSWER_SECONDS: Final = 2.0
 _REPORT_BYTES: Final = 1 << 20
+_MISSES: Final = 3
+"""So many questions in a row that a worker leaves unanswered end it. They are counted, and no time is taken:
+a supervisor that was itself stopped for a while must not blame its workers."""
 _LONGEST_DRAIN: Final = 4
 """A server's drain waits for several things in turn, each for at most the time that the settings give."""
 READY: Final[Mapping[str, object]] = {"ready": True}
@@ -103,7 +107,7 @@ class Supervisor:
         faults = await self._started(firsts)
         if faults == []:
             ready()
-            await self._stop.wait()
+            await self._watch()
         self._stop.set()
         await self._end_all()
         await asyncio.gather(*keeping)
@@ -139,8 +143,7 @@ class Supervisor:
             failures = failures + 1 if loop.time() - began < _STEADY_SECONDS else 1
             delay = delay_before_restart(failures)
             tell(_log, logging.ERROR, "worker.ended", worker=index + 1, how=ended, again_in_seconds=delay)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), delay)
+            await self._stopped_within(delay)
 
     async def _serve_once(self, index: int, first: "asyncio.Future[str | None]") -> str:
         """Run one worker to its end; return how it ended, in a sentence."""
@@ -198,20 +201,39 @@ class Supervisor:
             return None
         return str(report["failed"] or _ending(await process.wait()))
 
-    async def _measured(self) -> Texts:
-        """Ask every worker for its measurements."""
+    async def _watch(self) -> None:
+        """Until told to stop, cut off a worker that answers no more: some connections wait for it."""
+        patience = self._here.settings.limits.silence_seconds / _MISSES
+        missed: Counter[asyncio.subprocess.Process] = Counter()
+        while not await self._stopped_within(patience):
+            asked = dict(self._serving)
+            texts = await self._measured(max(patience, _ANSWER_SECONDS))
+            silent = {process for index, process in asked.items() if texts[index + 1] is None}
+            missed = Counter({process: missed[process] + 1 for process in silent & self._processes})
+            for process in [process for process, misses in missed.items() if misses >= _MISSES]:
+                tell(_log, logging.ERROR, "worker.silent", pid=process.pid)
+                _signal(process, signal.SIGKILL)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Wait for so long; say whether this was told to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        return self._stop.is_set()
+
+    async def _measured(self, patience: float = _ANSWER_SECONDS) -> Texts:
+        """Ask every worker for its measurements; there are none of one that takes longer than `patience`."""
         async with self._asking:
             self._asked += 1
-            texts = await asyncio.gather(*(self._ask(index) for index in range(self._workers)))
+            texts = await asyncio.gather(*(self._ask(index, patience) for index in range(self._workers)))
         return dict(enumerate(texts, 1))
 
-    async def _ask(self, index: int) -> str | None:
+    async def _ask(self, index: int, patience: float) -> str | None:
         process = self._serving.get(index)
         if process is None or process.stdin is None or process.stdout is None:
             return None
         with contextlib.suppress(TimeoutError, ValueError, OSError):
             process.stdin.write(f"{self._asked}\n".encode())
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(patience):
                 # An answer that came too late stands before the one to this question.
                 while line := await process.stdout.readline():
                     answer = json.loads(line)
