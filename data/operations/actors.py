@@ -1,5 +1,6 @@
 """Who acts: looked up anew in each operation's transaction, so that a demotion counts at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -82,8 +83,14 @@ class ActingUser:
         return next_step(self.policy, self.facts, proof)
 
 
-_USER = Prepared(models.User, 1, lambda key: models.User.select().where(models.User.id == key))
-_ACCOUNT = Prepared(models.Account, 1, lambda key: models.Account.select().where(models.Account.id == key))
+_USER = Prepared(
+    models.User,
+    1,
+    lambda key: (
+        models.User.select(models.User, models.Account).join(models.Account).where(models.User.id == key)
+    ),
+    parent="account",
+)
 _ROLES = Prepared(models.UserRole, 1, lambda key: models.UserRole.select().where(models.UserRole.user == key))
 _SESSION = Prepared(models.Session, 1, lambda key: models.Session.select().where(models.Session.id == key))
 _FACTORS = Prepared(models.Factor, 1, lambda key: models.Factor.select().where(models.Factor.user == key))
@@ -115,10 +122,7 @@ def usable_factors(user_id: int, policy: Policy) -> list[models.Factor]:
 
 def read_user(user_id: int) -> models.User | None:
     """Read a user with their account."""
-    user = _USER.one(user_id)
-    if user is not None:
-        (user.account,) = _ACCOUNT.all(user.account_id)
-    return user
+    return _USER.one(user_id)
 
 
 def read_session(session_id: int) -> models.Session | None:
@@ -133,18 +137,30 @@ def read_session(session_id: int) -> models.Session | None:
 
 def methods_of(user: models.User) -> tuple[Method, ...]:
     """Name the methods by which a user can have a code now."""
-    return tuple(Method(row.kind) for row in usable_factors(user.id, policy_of(user.account)))
+    return methods_by(usable_factors(user.id, policy_of(user.account)))
 
 
-def facts_of(user: models.User) -> UserFacts:
-    """Gather what the rules ask about a user."""
+def methods_by(factors: Sequence[models.Factor]) -> tuple[Method, ...]:
+    """Name the methods of these factors."""
+    return tuple(Method(row.kind) for row in factors)
+
+
+def app_among(factors: Sequence[models.Factor]) -> models.Factor | None:
+    """Return the authenticator app, if it is one of these factors."""
+    return next((row for row in factors if row.kind == Method.APP.value), None)
+
+
+def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -> UserFacts:
+    """Gather what the rules ask about a user; `usable` are the factors that they can use, if read already."""
+    if usable is None:
+        usable = usable_factors(user.id, policy_of(user.account))
     return UserFacts(
         active=user.active,
         locked=user.locked_at is not None,
         one_time_password=user.one_time_password,
         required=user.required,
         lost_factor=user.lost_factor,
-        enrolled=bool(methods_of(user)),
+        enrolled=bool(usable),
         roles=roles_of(user),
         recovery_codes=user.lost_factor and _has_recovery_codes(user.id),
     )

@@ -9,6 +9,7 @@ from peewee import Model, Value
 from data.storage.models import database
 
 M = TypeVar("M", bound=Model)
+_Column = tuple[str, Callable[[Any], Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +23,58 @@ class Prepared(Generic[M]):
     """A read of a table whose statement stays the same; only the values that it is given change.
 
     `make` writes it from placeholders for `values` values, which go to the database as they are given.
+    Where `parent` names a foreign key, the columns of what it leads to stand behind the table's own.
     """
 
-    def __init__(self, table: type[M], values: int, make: Callable[..., Any]) -> None:
-        self._table = table
-        self._fields: dict[str, Any] = table._meta.columns  # noqa: SLF001 - peewee's own name for them.
+    def __init__(self, table: type[M], values: int, make: Callable[..., Any], parent: str = "") -> None:
+        self._tables: list[type[Model]] = [table]
+        self._parent = parent
+        if parent:
+            self._tables.append(getattr(table, parent).rel_model)
         self._statement = _Statement(values, make)
+        self._columns: dict[type, list[list[_Column]]] = {}
 
     def all(self, *values: object) -> list[M]:
-        """Return the rows that are found with these values."""
-        sql, given = self._statement.with_values(values)
-        execute: Callable[..., Any] = database.obj.execute_sql
-        cursor = execute(sql, given)
-        found = [self._row(cursor.description, row) for row in cursor.fetchall()]
+        """Return the rows that are found with these values; columns that were not asked for are None."""
+        cursor = self._statement.execute(values)
+        found = cursor.fetchall()
+        if found and type(database.obj) not in self._columns:
+            self._columns[type(database.obj)] = self._told_apart([each[0] for each in cursor.description])
         cursor.close()
-        return found
+        return [self._row(values) for values in found]
 
     def one(self, *values: object) -> M | None:
         """Return the first of the rows, if there is one."""
         return next(iter(self.all(*values)), None)
 
-    def _row(self, description: Sequence[Sequence[Any]], values: Sequence[Any]) -> M:
-        """Make a row of what the database holds; columns that were not asked for have their defaults."""
-        columns: dict[str, Any] = {}
-        for column, value in zip(description, values, strict=True):
-            field = self._fields[column[0]]
-            columns[field.name] = field.python_value(value)
-        return self._table(**columns)
+    def _told_apart(self, names: list[str]) -> list[list[_Column]]:
+        """Say of each table's columns how they are called in its rows, and how their values are read."""
+        own = len(_fields(self._tables[0])) if self._parent else len(names)
+        return [
+            [(_fields(table)[name].name, _fields(table)[name].python_value) for name in of_table]
+            for table, of_table in zip(self._tables, (names[:own], names[own:]), strict=False)
+        ]
+
+    def _row(self, values: Sequence[Any]) -> M:
+        columns = self._columns[type(database.obj)]
+        row: Any = _filled(self._tables[0], columns[0], values)
+        if self._parent:
+            setattr(row, self._parent, _filled(self._tables[1], columns[1], values[len(columns[0]) :]))
+        found: M = row
+        return found
+
+
+def _fields(table: type[Model]) -> dict[str, Any]:
+    """Return a table's fields by the names of their columns."""
+    fields: dict[str, Any] = table._meta.columns  # noqa: SLF001 - peewee's own name for them.
+    return fields
+
+
+def _filled(table: type[Model], columns: Sequence[_Column], values: Sequence[Any]) -> Model:
+    """Make a row as peewee makes those of its own reads, without its look at each of their columns."""
+    row = table(__no_default__=1)
+    row.__data__ = {name: read(value) for (name, read), value in zip(columns, values, strict=False)}
+    return row
 
 
 class PreparedWrite:
@@ -59,9 +85,19 @@ class PreparedWrite:
 
     def run(self, *values: object) -> int:
         """Make the change with these values; return how many rows it was made to."""
-        sql, given = self._statement.with_values(values)
-        execute: Callable[..., Any] = database.obj.execute_sql
-        return int(execute(sql, given).rowcount)
+        return int(self._statement.execute(values).rowcount)
+
+
+class PreparedInsert:
+    """A new row, by a statement that stays the same and is made from placeholders for `values` values."""
+
+    def __init__(self, values: int, make: Callable[..., Any]) -> None:
+        self._statement = _Statement(values, make)
+
+    def run(self, *values: object) -> int:
+        """Insert the row with these values; return its id."""
+        cursor = self._statement.execute(values)
+        return int(cursor.fetchone()[0] if cursor.description else cursor.lastrowid)
 
 
 class _Statement:
@@ -72,11 +108,13 @@ class _Statement:
         self._make = make
         self._written: dict[type, tuple[str, tuple[Any, ...]]] = {}
 
-    def with_values(self, values: tuple[object, ...]) -> tuple[str, list[Any]]:
+    def execute(self, values: tuple[object, ...]) -> Any:
+        """Run the statement with these values; return the cursor."""
         kind = type(database.obj)
         if kind not in self._written:
             places = [Value(_Place(number), converter=False) for number in range(self._values)]
             sql, parameters = self._make(*places).sql()
             self._written[kind] = sql, tuple(parameters)
         sql, parameters = self._written[kind]
-        return sql, [values[each.number] if isinstance(each, _Place) else each for each in parameters]
+        run: Callable[..., Any] = database.obj.execute_sql
+        return run(sql, [values[each.number] if isinstance(each, _Place) else each for each in parameters])

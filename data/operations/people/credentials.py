@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from data.operations.actors import ActingUser, Actor, Member, factor_of, methods_of, own, stale
+from data.operations.actors import (
+    ActingUser,
+    Actor,
+    Member,
+    app_among,
+    factor_of,
+    methods_of,
+    own,
+    stale,
+    usable_factors,
+)
 from data.operations.people.directory import add_key_row
 from data.operations.people.subjects import Subject, find_to_reset
 from data.operations.record import audit
@@ -138,7 +148,9 @@ def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | 
         return me
     if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
-    verdict = codes.judge(tx, me.user, answer, sending.Asker(me.acting.application, me.acting.address))
+    app = app_among(usable_factors(me.user.id, me.policy))
+    asker = sending.Asker(me.acting.application, me.acting.address)
+    verdict = codes.judge(tx, me.user, app, answer, asker)
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
     if isinstance(verdict, CodeWrong | CodeAlreadyUsed):

@@ -1,6 +1,7 @@
 """Admitting: what a proven user must do next, and the session that this opens or carries on."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from data.operations.actors import facts_of, methods_of, policy_of
 from data.operations.record import audit
@@ -9,7 +10,7 @@ from data.operations.signing_in.codes import Right
 from data.operations.signing_in.remembered import is_remembered
 from data.rules import recovery
 from data.rules.events import Event
-from data.rules.facts import Application, FirstFactor, Method, Proof
+from data.rules.facts import Application, FirstFactor, Method, Proof, UserFacts
 from data.rules.policy import (
     MustChangePassword,
     MustEnrol,
@@ -22,7 +23,7 @@ from data.rules.policy import (
 )
 from data.rules.remembering import password_credential
 from data.storage import models
-from data.storage.prepared import Prepared, PreparedWrite
+from data.storage.prepared import Prepared, PreparedInsert, PreparedWrite
 from data.store import Tx
 
 CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
@@ -165,9 +166,9 @@ def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
     return Proof(attempt.first_factor, address_remembered=remembered)
 
 
-def step_of(user: models.User, proof: Proof) -> Step:
-    """Ask the rules what a user must do next, as everything stands now."""
-    return next_step(policy_of(user.account), facts_of(user), proof)
+def step_of(user: models.User, proof: Proof, facts: UserFacts | None = None) -> Step:
+    """Ask the rules what a user must do next, as everything stands now; `facts`: those of now, if read."""
+    return next_step(policy_of(user.account), facts or facts_of(user), proof)
 
 
 def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
@@ -221,6 +222,24 @@ def _rests_on_address(user: models.User, proof: Proof) -> bool:
     return proof.address_remembered and not proof.code and asks_code(policy_of(user.account), facts_of(user))
 
 
+_COLUMNS = (
+    "user",
+    "application",
+    "address",
+    "first_factor",
+    "worker",
+    "started_at",
+    "fresh_at",
+    "code_proven",
+    "restricted",
+    "credential",
+    "methods",
+)
+_OPENED = PreparedInsert(
+    len(_COLUMNS), lambda *values: models.Session.insert(dict(zip(_COLUMNS, values, strict=True)))
+)
+
+
 def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
     columns: dict[str, object] = {
         "user": attempt.user_id,
@@ -230,8 +249,11 @@ def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
         "worker": attempt.origin.worker,
         "started_at": tx.now,
         "fresh_at": tx.now,
+        "code_proven": False,
+        **changes,
     }
-    return int(models.Session.insert(columns | changes).execute())
+    stored = (columns[name] for name in _COLUMNS)
+    return _OPENED.run(*(models.microseconds(it) if isinstance(it, datetime) else it for it in stored))
 
 
 def _within(attempt: Attempt, session_id: int) -> Attempt:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from data.operations.actors import factor_of, policy_of
+from data.operations.actors import policy_of
 from data.operations.keeping import restate
 from data.operations.record import audit
 from data.operations.signing_in.remembered import forget
@@ -49,13 +49,16 @@ class LockedNow:
 
 
 def judge(
-    tx: Tx, user: models.User, answer: str, asker: Asker
+    tx: Tx, user: models.User, app: models.Factor | None, answer: str, asker: Asker
 ) -> Right | CodeWrong | CodeAlreadyUsed | LockedNow:
-    """Judge a code from the app, a sent code or a recovery code of a user who is not locked."""
+    """Judge a code from the app, a sent code or a recovery code of a user who is not locked.
+
+    `app` is their authenticator app, where its codes are taken now.
+    """
     digits = "".join(answer.split())
     typed_recovery = recovery.parse(answer)
     if len(digits) == totp.DIGITS and digits.isascii() and digits.isdigit():
-        verdict = _judge_digits(tx, user, digits)
+        verdict = _judge_digits(tx, user, app, digits)
     elif len(digits) == SCRATCH_DIGITS and digits.isascii() and digits.isdigit():
         verdict = _judge_scratch_code(tx, user, digits)
     elif typed_recovery is not None:
@@ -88,13 +91,14 @@ def codes_left(user_id: int) -> int:
     return len(_UNUSED.all(user_id))
 
 
-def _judge_digits(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+def _judge_digits(
+    tx: Tx, user: models.User, app: models.Factor | None, digits: str
+) -> Right | CodeAlreadyUsed | None:
     """Judge six digits by every method that is on: the field does not say where they come from."""
-    policy = policy_of(user.account)
-    of_app = _judge_app_code(tx, user, digits) if FactorMethod.APP in policy.methods else None
+    of_app = None if app is None else _judge_app_code(tx, app, digits)
     if isinstance(of_app, Right):
         return of_app
-    match spend_proof(tx, user, policy, digits):
+    match spend_proof(tx, user, policy_of(user.account), digits):
         case FactorMethod.EMAIL:
             return Right("e-mail code")
         case FactorMethod.SMS:
@@ -105,10 +109,7 @@ def _judge_digits(tx: Tx, user: models.User, digits: str) -> Right | CodeAlready
             return of_app
 
 
-def _judge_app_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
-    factor = factor_of(user.id, FactorMethod.APP)
-    if factor is None:
-        return None
+def _judge_app_code(tx: Tx, factor: models.Factor, digits: str) -> Right | CodeAlreadyUsed | None:
     match match(tx, factor, secret_of(tx, factor), digits):
         case totp.Matched(step) if spend_step(factor.id, step, offset=step - totp.step_at(tx.now)):
             return Right("code")

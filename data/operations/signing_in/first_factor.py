@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
-from data.operations.actors import methods_of, read_user
+from data.operations.actors import facts_of, methods_by, policy_of, read_user, usable_factors
 from data.operations.signing_in.admission import (
     Admitted,
     Attempt,
@@ -124,12 +124,20 @@ async def _judge_fresh_password(
     return None if right else await store.run(_reject, candidate)
 
 
+_FAILURES = Prepared(
+    models.FirstFactorFailures,
+    2,
+    lambda source, minute: models.FirstFactorFailures.select().where(
+        (models.FirstFactorFailures.source == source) & (models.FirstFactorFailures.minute > minute)
+    ),
+)
+
+
 def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
     """Return the seconds that the next password from this source for this name waits."""
-    table = models.FirstFactorFailures
     since = int(tx.now.timestamp()) // 60 - throttle.WINDOW_MINUTES
     of_source = of_name = 0
-    for row in table.select().where((table.source == _source(candidate)) & (table.minute > since)):
+    for row in _FAILURES.all(_source(candidate), since):
         of_source += row.count
         of_name += row.count if row.bucket == candidate.bucket else 0
     return throttle.delay(failures_of_source=of_source, failures_of_name=of_name)
@@ -140,8 +148,8 @@ def settle_password(tx: Tx, candidate: Candidate, *, right: bool) -> FirstFactor
     user = _still(candidate) if right else None
     if user is None:
         return _reject(tx, candidate)
-    attempt = _attempt(candidate, user, FirstFactor.PASSWORD, password_credential(user.credential))
-    return _after_first_factor(tx, user, attempt, candidate)
+    credential = password_credential(user.credential)
+    return _after_first_factor(tx, user, candidate, FirstFactor.PASSWORD, credential)
 
 
 def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
@@ -149,16 +157,11 @@ def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResu
     user = _still(candidate)
     if user is None or not holds_key(user.id, fingerprint):
         return _reject(tx, candidate)
-    attempt = _attempt(candidate, user, FirstFactor.KEY, fingerprint)
-    return _after_first_factor(tx, user, attempt, candidate)
+    return _after_first_factor(tx, user, candidate, FirstFactor.KEY, fingerprint)
 
 
 def _source(candidate: Candidate) -> str:
     return source_of(candidate.origin.address)
-
-
-def _attempt(candidate: Candidate, user: models.User, first_factor: FirstFactor, credential: str) -> Attempt:
-    return Attempt(user.id, user.name, candidate.origin, first_factor, credential, methods=methods_of(user))
 
 
 def _still(candidate: Candidate) -> models.User | None:
@@ -180,10 +183,14 @@ def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
 
 
 def _after_first_factor(
-    tx: Tx, user: models.User, attempt: Attempt, candidate: Candidate
+    tx: Tx, user: models.User, candidate: Candidate, first_factor: FirstFactor, credential: str
 ) -> FirstFactorResult:
+    usable = usable_factors(user.id, policy_of(user.account))
+    attempt = Attempt(
+        user.id, user.name, candidate.origin, first_factor, credential, methods=methods_by(usable)
+    )
     proof = proof_of(tx, user, attempt)
-    match step_of(user, proof):
+    match step_of(user, proof, facts_of(user, usable)):
         case Refused(Refusal.DEACTIVATED):
             return _reject(tx, candidate)
         case Refused(reason):

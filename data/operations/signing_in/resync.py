@@ -17,14 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from data.operations.actors import factor_of, policy_of
 from data.operations.signing_in import codes
 from data.operations.signing_in.codes import LockedNow, Right
 from data.operations.signing_in.sending import Asker, void_codes
 from data.rules import totp
 from data.rules.clock import read_steps
 from data.rules.events import Event
-from data.rules.facts import Method
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from data.store import Tx
@@ -54,14 +52,13 @@ def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
 
 
 def judge_pair(
-    tx: Tx, user: models.User, answer: str, asker: Asker
+    tx: Tx, user: models.User, factor: models.Factor | None, answer: str, asker: Asker
 ) -> Right | NextCodeWanted | LockedNow | None:
-    """Judge an answer as a pair of codes, or as one of its halves, while an offer stands.
+    """Judge an answer as a pair of codes of an app, or as one of its halves, while an offer stands.
 
     None where it is neither, or where the code is one for the ordinary window: then it is judged as
     any other. A code is good once all the same: both halves are dead afterwards, with all before.
     """
-    factor = factor_of(user.id, Method.APP) if Method.APP in policy_of(user.account).methods else None
     if factor is None or offered_until(tx, factor) is None:
         return None
     digits = "".join(answer.split())

@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from data.operations.actors import factor_of, methods_of, read_user
+from data.operations.actors import (
+    app_among,
+    factor_of,
+    facts_of,
+    methods_of,
+    policy_of,
+    read_user,
+    usable_factors,
+)
 from data.operations.signing_in import codes, sending
 from data.operations.signing_in.admission import (
     CREDENTIAL_CHANGED,
@@ -39,18 +47,21 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         return TurnedAway(CREDENTIAL_CHANGED)
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
-    proof = proof_of(tx, user, attempt)
-    step = step_of(user, proof)
+    usable = usable_factors(user.id, policy_of(user.account))
+    proof, facts = proof_of(tx, user, attempt), facts_of(user, usable)
+    step = step_of(user, proof, facts)
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
     if not isinstance(step, NeedCode):
         return admit(tx, user, attempt, step, proof)
     asker = sending.Asker(attempt.origin.application, attempt.origin.address)
-    verdict = judge_pair(tx, user, answer, asker) or codes.judge(tx, user, answer, asker)
+    app = app_among(usable)
+    verdict = judge_pair(tx, user, app, answer, asker) or codes.judge(tx, user, app, answer, asker)
     if isinstance(verdict, Right):
         remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
+        # A right answer changes no fact that matters to someone who has given it.
         proof = replace(proof, code=True)
-        return admit(tx, user, attempt, step_of(user, proof), proof, method=verdict)
+        return admit(tx, user, attempt, step_of(user, proof, facts), proof, method=verdict)
     return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
 
 

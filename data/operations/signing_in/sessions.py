@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, Actor, authorise, read_session
+from data.operations.actors import Acting, Actor, authorise
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules.events import Event
 from data.rules.facts import Application
 from data.rules.permissions import Action
 from data.storage import models
-from data.storage.prepared import PreparedWrite
+from data.storage.prepared import Prepared, PreparedWrite
 from data.store import Tx
 
 ENDED_BY_ADMIN = "An administrator ended this session."
@@ -128,12 +128,20 @@ def _row(session: models.Session, mine: int | None) -> SessionRow:
     )
 
 
+_SESSION = Prepared(
+    models.Session,
+    1,
+    lambda key: (
+        models.Session.select(models.Session, models.User).join(models.User).where(models.Session.id == key)
+    ),
+    parent="user",
+)
 _ENDED = PreparedWrite(2, lambda at, key: models.Session.update(ended_at=at).where(models.Session.id == key))
 
 
 def end_session(tx: Tx, session_id: int) -> None:
     """Record that a session ended; the first to say so counts."""
-    session = read_session(session_id)
+    session = _SESSION.one(session_id)
     if session is None or session.ended_at is not None:
         return
     _ENDED.run(models.microseconds(tx.now), session_id)
