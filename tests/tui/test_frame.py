@@ -85,6 +85,21 @@ async def test_every_key_of_the_users_table_is_listed_with_what_it_does(world):
         )
 
 
+async def test_what_is_clicked_in_the_help_is_done(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        for words in ("Mark, to act on many", "Import pasted CSV"):
+            await person.clicks("? Help")
+            await person.sees("Keys of this screen")
+            await person.clicks(words)
+        await person.sees("Import users")
+        await person.clicks("Cancel")
+        await person.sees("1 marked: r, c, a act on them")
+        await person.clicks("? Help")
+        await person.clicks("Sessions")
+        await person.sees("sessions open · newest first")
+
+
 async def test_the_palette_offers_places_and_keys_and_no_writing_of_files(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")

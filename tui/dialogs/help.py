@@ -1,9 +1,10 @@
-"""Lists the keys of a screen."""
+"""Lists the keys of a screen, each to be clicked on as well."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -13,25 +14,38 @@ from textual.widgets import Static
 from tui.dialogs.dialog import Dialog
 
 _TWO_COLUMNS_FROM = 78
+_KEY = Style(bold=True, underline=True)
 
 
-class HelpDialog(Dialog[bool]):
-    """Shows each key with what it does."""
+class HelpDialog(Dialog[str]):
+    """Shows each key with what it does; the answer is the action of the line that was clicked on."""
 
     AUTO_FOCUS = "#box"
     BOX_TAKES_FOCUS = True
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,question_mark", "cancel", "Close")]
 
-    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, commands: Sequence[tuple[str, str, str]]) -> None:
         super().__init__("Keys of this screen", "Close", None)
-        self._keys = keys
+        self._commands = commands
 
     def content(self) -> Iterator[Widget]:
         """Yield the list, in two columns where there is room."""
         table = Table.grid(padding=(0, 2))
-        cells = [(Text(key, "bold"), Text(words)) for key, words in self._keys]
+        cells = [
+            (Text(key, _KEY + _click(number)), Text(words, _click(number)))
+            for number, (key, words, _) in enumerate(self._commands)
+        ]
         columns = 2 if self.app.size.width >= _TWO_COLUMNS_FROM else 1
         length = -(-len(cells) // columns)
         for row in zip_longest(*(cells[start : start + length] for start in range(0, len(cells), length))):
             table.add_row(*(part for pair in row if pair for part in pair))
         yield Static(table)
+
+    def action_take(self, number: int) -> None:
+        """Answer with the action of one line."""
+        if self.is_current:
+            self.dismiss(self._commands[number][2])
+
+
+def _click(number: int) -> Style:
+    return Style(meta={"@click": f"screen.take({number})"})

@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.dialogs.help import HelpDialog
-from tui.screens.acting import ActingApp, in_background, is_working, working
+from tui.screens.acting import ActingApp, in_background, is_working
 from tui.widgets.key_line import KeyLine
 from tui.widgets.status_line import StatusLine
 from tui.widgets.top_line import TopLine
@@ -28,14 +28,14 @@ class ActingScreen(Screen[T]):
         Binding("question_mark", "show_keys", "Help", key_display="?"),
     ]
 
-    @working
-    async def action_show_keys(self) -> None:
-        """List what the keys of this screen do."""
-        await self.app.push_screen_wait(HelpDialog(list(self.keys())))
+    def action_show_keys(self) -> None:
+        """List what the keys of this screen do; what is clicked there is done here."""
+        if not is_working(self):
+            self.app.push_screen(HelpDialog(list(self.commands())), self._do)
 
-    def keys(self) -> Iterator[tuple[str, str]]:
-        """Yield each key with what it does."""
-        yield from ((key, words) for key, words, _ in self.commands())
+    async def _do(self, action: str | None) -> None:
+        if action is not None:
+            await self.run_action(action)
 
     def commands(self) -> Iterator[tuple[str, str, str]]:
         """Yield key, words and action of each of the screen's own bindings."""
