@@ -148,6 +148,16 @@ async def test_letters_stay_free_for_actions_and_c_sends_the_key_to_the_clipboar
         await person.sees("Keys of this screen", "Send the key to the clipboard")
 
 
+async def test_what_stands_beside_the_qr_code_can_be_clicked_on(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        await person.clicks("c key to clipboard")
+        await person.sees("✓ Sent to the clipboard.")
+        assert person.app.clipboard == screen._pending.secret
+        await person.clicks("Esc back")
+        await person.sees("Step 1 of 4")
+
+
 async def test_the_secret_is_active_only_after_the_right_code_and_the_next_one_is_counted_down_to(required):
     required.clock.forward(seconds=7)
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
@@ -183,7 +193,7 @@ async def test_recovery_codes_are_confirmed_before_going_on_and_offered_as_a_pla
             *codes,
             "Esc back",
         ]
-        await person.presses("escape")
+        await person.clicks("Esc back")
         await person.sees("Step 4 of 4")
         await person.presses("c")
         await person.sees("✓ Sent to the clipboard.")

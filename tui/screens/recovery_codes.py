@@ -13,6 +13,7 @@ from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.base import ActingScreen
 from tui.screens.page import Page
+from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.countdown import Countdown
 from tui.widgets.status_line import Tone
 from tui.widgets.toggles import TickBox
@@ -98,23 +99,27 @@ class RecoveryCodesScreen(Page[None]):
     @working
     async def action_plain(self) -> None:
         """Show nothing but the codes."""
-        await self.app.push_screen_wait(
-            PlainPage(["Twofold recovery codes", "", *self._codes, "", "Esc back"])
-        )
+        await self.app.push_screen_wait(PlainPage(["Twofold recovery codes", "", *self._codes, ""]))
 
 
 class PlainPage(ActingScreen[None]):
-    """Bare lines, to be copied or printed."""
+    """Bare lines, to be copied or printed; below them the way back."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,p", "close", "Back")]
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__()
         self._lines = tuple(lines)
+        self._keys = ActionBar()
 
     def compose(self) -> ComposeResult:
         """Build the page."""
         yield paragraph("\n".join(self._lines))
+        yield self._keys
+
+    def on_mount(self) -> None:
+        """Offer the way back."""
+        self._keys.offer([Offer("Esc", "back", "close")])
 
     def action_close(self) -> None:
         """Go back."""

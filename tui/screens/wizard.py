@@ -29,6 +29,7 @@ from tui.screens.base import ActingScreen
 from tui.screens.page import Page
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.wizard_sent import prove_address, prove_number
+from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import DigitsInput
 from tui.widgets.qr import QrCode
 from tui.widgets.status_line import StatusLine, Tone
@@ -203,6 +204,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         self._pending = pending
         self._code = QrCode(pending.uri)
         self._size_words = paragraph("", "hint size")
+        self._keys = ActionBar()
 
     def compose(self) -> ComposeResult:
         """Build the code and, beside or below it, the words."""
@@ -221,7 +223,12 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield DigitsInput("123 456")
                 yield Button("Enable 2FA", variant="primary", compact=True)
                 yield StatusLine()
-                yield paragraph("c key to clipboard · Esc back\nShift-drag to select text", "hint keys")
+                yield self._keys
+                yield paragraph("Shift-drag to select text", "hint")
+
+    def on_mount(self) -> None:
+        """Offer the keys, which no footer shows here."""
+        self._keys.offer([Offer("c", "key to clipboard", "send_key"), Offer("Esc", "back", "leave")])
 
     def on_resize(self, event: events.Resize) -> None:
         """Show the QR code where there is room for it, else the key at once and the size that is needed."""
