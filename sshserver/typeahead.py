@@ -39,6 +39,11 @@ class TypeAheadApp(App[str | None]):
         """How many keys wait for one before them."""
         return len(self._keys)
 
+    @property
+    def key_waiting(self) -> str | None:
+        """The key that comes next, if it was typed already."""
+        return self._keys[0].key if self._keys else None
+
     async def on_event(self, event: Event) -> None:
         """Hold a key back while another one is under way."""
         if not isinstance(event, Key) or event.is_forwarded:

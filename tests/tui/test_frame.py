@@ -3,6 +3,7 @@
 import pytest
 from support.data_world import PASSWORD, World
 from support.tui_app import Person, make_app, opened, screen_cells, sign_in
+from textual.events import Key
 from textual.filter import NoColor
 
 from data.operations.people import credentials
@@ -354,6 +355,30 @@ async def test_the_keys_are_built_anew_only_when_others_can_be_pressed(world):
         await person.presses("slash")
         await person.sees_no_more("n New")
         assert list(line.children) != shown
+
+
+async def test_of_places_whose_keys_come_at_once_only_the_last_is_opened(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "4 users")
+        opened_places = []
+        person.app.open_place = opened_places.append
+        for key in "345634":
+            person.app.post_message(Key(key, key))
+        while not opened_places or person.app.keys_waiting:
+            await person.pilot.pause()
+        assert opened_places == ["activity"]
+
+
+async def test_what_was_said_of_the_action_before_is_gone_when_the_next_one_begins(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "4 users")
+        await person.presses("x")
+        await person.sees("✗ There is no SSH key to remove.")
+        await person.presses("s")
+        await person.sees("Sort users")
+        await person.presses("escape")
+        await person.sees("4 users")
+        assert "There is no SSH key" not in person.screen
 
 
 async def test_what_was_said_stays_behind_when_somebody_goes_to_another_place(world):

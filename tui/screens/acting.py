@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
@@ -222,6 +222,13 @@ class ActingApp(ContainedApp):
         return await self.store.run(credentials.confirm_fresh_code, self.actor, answer)
 
 
+class Acts(Protocol):
+    """A screen with actions that run one at a time."""
+
+    def before_acting(self) -> None:
+        """Prepare the screen for an action that begins."""
+
+
 def working(
     action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
 ) -> Callable[Concatenate[S, P], None]:
@@ -234,6 +241,7 @@ def working(
     def start(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
         if is_working(self):
             return
+        cast("Acts", self).before_acting()
         worker = in_background(self, partial(action, self, *args, **kwargs), "acting")
         self._acting_worker = worker  # type: ignore[attr-defined]
 

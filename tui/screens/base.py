@@ -33,6 +33,9 @@ class ActingScreen(Screen[T]):
         if not is_working(self):
             self.app.push_screen(HelpDialog(list(self.commands())), self._do)
 
+    def before_acting(self) -> None:
+        """Leave what was said where it is: on a page it is what to do next."""
+
     async def _do(self, action: str | None) -> None:
         if action is not None:
             await self.run_action(action)
@@ -104,6 +107,10 @@ class MainScreen(ActingScreen[None]):
     async def read(self) -> None:
         """Read what the screen shows."""
 
+    def before_acting(self) -> None:
+        """Take away what was said of the action before: it would be taken for what comes of this one."""
+        self.app.say("")
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the keys of those main screens only that this person has."""
         if action == "go":
@@ -111,7 +118,12 @@ class MainScreen(ActingScreen[None]):
         return super().check_action(action, parameters)
 
     def action_go(self, place: str) -> None:
-        """Go to another main screen; what was said stays behind on this one."""
+        """Go to another main screen; what was said stays behind on this one.
+
+        A place whose key is followed by that of another one is passed by: only the last is drawn.
+        """
+        if self.app.key_waiting in [key for key, _, _ in self.app.places()]:
+            return
         self.app.say("")
         self.app.open_place(place)
 
