@@ -59,9 +59,14 @@ class Watch:
 
 
 async def keep_present(
-    store: Store, place: Place, *, every: float = BEAT_SECONDS, lease: float = LEASE_SECONDS
+    store: Store,
+    place: Place,
+    *,
+    every: float = BEAT_SECONDS,
+    lease: float = LEASE_SECONDS,
+    report: Callable[[BaseException, str], object] = crash.report,
 ) -> None:
-    """Beat for as long as the server runs, and end the sessions of workers that no longer do.
+    """Beat for as long as the server or the app runs, and end the sessions of workers that no longer do.
 
     A database that does not answer is tried again the next time; it is reported once until it does.
     """
@@ -78,7 +83,7 @@ async def keep_present(
                 await store.run(presence.presume_dead, worker, beat)
         except Exception as error:  # noqa: BLE001 - the beats outlive whatever one round meets.
             if not failing:
-                crash.report(error, "Beating")
+                report(error, "Beating")
             failing = True
             watch.forget()
             continue

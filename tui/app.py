@@ -10,9 +10,10 @@ from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
-from data.operations.signing_in import sessions
+from data.operations.signing_in import presence, sessions
 from data.operations.signing_in.admission import Origin, Session
 from data.store import Clock, Store, StoreUnavailableError
+from sshserver.presence import Place, keep_present
 from sshserver.terminal import Colours, Terminal
 from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands
 from tui.screens.acting import ActingApp, in_background
@@ -128,6 +129,16 @@ class TwofoldApp(ActingApp):
                 self.LOOK_SECONDS, lambda: in_background(self, self._look, "watching", latest_only=True)
             )
             in_background(self, partial(keep_sending, self.store, self.carriers), "notices")
+            if self._worker is not None:
+                place = Place(self._worker, presence.APP_NODE)
+                in_background(
+                    self, partial(keep_present, self.store, place, report=_leave_unsaid), "presence"
+                )
+
+    @property
+    def _worker(self) -> str | None:
+        """What the app is called among those that hold sessions, where it opens its own."""
+        return self._origin.worker if self._opens_session and self._origin else None
 
     async def _look(self) -> None:
         """Leave when the session was ended elsewhere."""
@@ -142,6 +153,8 @@ class TwofoldApp(ActingApp):
         """End the session that was opened here; one that came from outside is ended there."""
         if self._opens_session and self.session is not None:
             await self.reach(lambda: self.store.run(sessions.end_session, self.actor.session_id))
+        if (worker := self._worker) is not None:
+            await self.reach(lambda: self.store.run(presence.leave, worker))
 
     def places(self) -> list[tuple[str, str, str]]:
         """Return key, name and title of each main screen that this person has."""
@@ -171,3 +184,7 @@ class TwofoldApp(ActingApp):
     def action_help_quit(self) -> None:
         """Say how to leave to those who try Ctrl+C."""
         self.notify("Press q to sign out, or Ctrl+Q anywhere.")
+
+
+def _leave_unsaid(_error: BaseException, _what: str) -> None:
+    """Log nothing: that would spoil the screen, which says itself that the database does not answer."""

@@ -80,8 +80,8 @@ def test_who_takes_a_node_ends_what_its_workers_left_open_and_what_nobody_holds(
     world.run(presence.beat, "mine", "node")
     world.run(presence.beat, "theirs", "another")
     held = [session_on(world, worker) for worker in ("mine", "theirs", "nobody's", None)]
-    assert world.run(presence.take_node, "node") == 2
-    assert still_open(world, *held) == [False, True, False, True]
+    assert world.run(presence.take_node, "node") == 3
+    assert still_open(world, *held) == [False, True, False, False]
     assert set(world.run(presence.beats)) == {"theirs"}
 
 

@@ -12,6 +12,11 @@ import pytest
 from support.phone import Phone
 from support.ssh_terminal import TerminalProgram
 
+from data.operations.signing_in import presence
+from data.storage.home import Home
+from sshserver.presence import Place, keep_present
+from tui.cli.installation import opened
+
 PROGRAM = Path(sys.executable).with_name("twofold")
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 PASSWORD = "a walrus hums in july"
@@ -141,6 +146,33 @@ async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, requi
     assert await terminal.end() == 0
     assert b"Signed out." in terminal.output
     assert "local local" in twofold(home, "audit", "list")
+
+
+async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leaves_nothing(home):
+    arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    one_time = re.search(r"One-time password of anna: (\S+)", twofold(home, "init", *arguments)).group(1)
+    with opened(Home(home)) as found:
+        terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
+        await sign_in(terminal, "anna", one_time)
+        await terminal.expect_on_screen("Choose a new password")
+        (killed,) = await found.store.read(presence.beats)
+        await terminal.kill()
+        assert "anna" in twofold(home, "session", "list")
+        watching = asyncio.create_task(keep_present(found.store, Place("other", "node"), every=0.05, lease=1))
+        async with asyncio.timeout(60):
+            while killed in await found.store.read(presence.beats):
+                await asyncio.sleep(0.05)
+        watching.cancel()
+        await found.store.run(presence.leave, "other")
+        assert "anna" not in twofold(home, "session", "list")
+
+        terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
+        await sign_in(terminal, "anna", one_time)
+        await terminal.expect_on_screen("Choose a new password")
+        assert len(await found.store.read(presence.beats)) == 1
+        terminal.type("\x1b")
+        await terminal.end()
+        assert await found.store.read(presence.beats) == {}
 
 
 async def sign_in(terminal: TerminalProgram, name: str, password: str) -> None:

@@ -173,7 +173,10 @@ def _refuse_while_served(store: Store) -> None:
         any(after.get(worker, beat) != beat for worker, beat in before.items())
         or after.keys() - before.keys()
     ):
-        refuse("Another node serves this database. Stop the servers of all nodes, then repeat this.")
+        refuse(
+            "Another node serves this database, or the app is open on a host. Stop the servers of all nodes, "
+            "leave the app, then repeat this."
+        )
 
 
 def _confirm(place: Place, taken_at: datetime, since: int, *, yes: bool) -> None:

@@ -1,6 +1,7 @@
 """The app in this terminal, with its own sign-in screen."""
 
 import os
+import secrets
 import shutil
 import sys
 
@@ -19,8 +20,6 @@ from tui.cli.installation import (
     without_log_of_deliveries,
 )
 
-LOCAL = Origin(Application.LOCAL, "local")
-
 
 def _this_terminal(here: Installation) -> Terminal:
     size = shutil.get_terminal_size()
@@ -35,7 +34,7 @@ def run_local_app(home: Home) -> None:
         app = TwofoldApp(
             here.store,
             session=None,
-            origin=LOCAL,
+            origin=Origin(Application.LOCAL, "local", secrets.token_hex(8)),
             clock=system_clock,
             terminal=_this_terminal(here),
             carriers=here.settings.carriers,

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from data.operations.people import reading
 from data.operations.results import Denied, SessionOver
-from data.operations.signing_in import admission, recovery_codes
+from data.operations.signing_in import admission, presence, recovery_codes
 from data.operations.signing_in.admission import Admitted, Origin, Session, TurnedAway
 from data.operations.signing_in.first_factor import CodeNeeded
 from data.operations.signing_in.recovery_codes import NewRecoveryCodes
@@ -24,11 +24,23 @@ SIGNED_OUT = "Signed out."
 
 async def lead_to_console(app: ActingApp, origin: Origin | None) -> None:
     """Lead a person through every step that stands before the main screens, and open those."""
+    if app.session is None and origin is not None and origin.worker is not None:
+        await _be_known(app, origin.worker)
     while app.session is None:
         app.session = await _sign_in(app, origin)
     while not isinstance(app.session.step, SignedIn):
         app.session = await _take_step(app, app.session)
     await _open_console(app, app.session)
+
+
+async def _be_known(app: ActingApp, worker: str) -> None:
+    """Count the app among those that hold sessions, before it opens one: what nobody holds is ended."""
+
+    async def first_beat() -> bool:
+        await app.store.run(presence.beat, worker, presence.APP_NODE)
+        return True
+
+    await _insist(app, first_beat)
 
 
 async def _take_step(app: ActingApp, session: Session) -> Session:

@@ -9,6 +9,8 @@ from typing import Any
 from data.storage import models
 from data.store import Tx
 
+APP_NODE = "app"
+"""The node of the apps on hosts, each a worker of its own: starting a server ends none of them."""
 LOST_TOUCH = "The server was out of reach of its database for too long. Sign in again."
 
 
@@ -48,11 +50,13 @@ def leave(tx: Tx, worker: str) -> int:
 def take_node(tx: Tx, node: str) -> int:
     """End what a server of this node that was killed has left open, before another one serves it.
 
-    To be called by the one that holds the node's home. Return how many there were.
+    So ends what nobody holds, such as what apps left open that did not count beats yet. To be called by the
+    one that holds the node's home. Return how many there were.
     """
     table = models.Worker
     table.delete().where(table.node == node).execute()
-    return _end_sessions(tx, models.Session.worker.not_in(table.select(table.id)))
+    held = models.Session.worker
+    return _end_sessions(tx, held.is_null() | held.not_in(table.select(table.id)))
 
 
 def _end_sessions(tx: Tx, which: Any, because: str = "") -> int:
