@@ -9,6 +9,7 @@ import click
 
 from data.operations.record import audit as log
 from data.operations.record.audit import Entry, Filter
+from data.rules.events import Event
 from data.rules.names import fold_username
 from data.storage.home import Home
 from tui.cli.audit_archive import archive
@@ -22,6 +23,21 @@ _AGO = re.compile(r"(\d{1,6})([mhd])\Z")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
+def _known(_context: click.Context, _parameter: click.Parameter, kind: str | None) -> str | None:
+    if kind is not None and not any(event.value.startswith(kind) for event in Event):
+        kinds = sorted({event.value.partition(".")[0] for event in Event})
+        raise click.BadParameter(f"no event is of that kind. The kinds begin with: {', '.join(kinds)}.")
+    return kind
+
+
+_event_option = click.option(
+    "--event",
+    callback=_known,
+    metavar="KIND",
+    help="Only rows whose kind begins so, such as signin or code.not_sent; --json shows the kinds.",
+)
+
+
 @click.group(cls=InAccount, epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
 def audit() -> None:
     """Read, verify and archive the audit log."""
@@ -31,19 +47,23 @@ def audit() -> None:
     "list",
     epilog="\b\nExamples:\n"
     "  twofold audit list --since 2h\n"
+    "  twofold audit list --event signin --since 7d\n"
     "  twofold audit list --user anna --json --limit 0\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--user", "name", help="Only what this user did or what was done to them.")
+@_event_option
 @click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
 @click.option(
     "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest rows; 0 for all."
 )
 @click.pass_obj
-def list_entries(home: Home, as_json: bool, name: str | None, since: str | None, limit: int) -> None:
+def list_entries(
+    home: Home, as_json: bool, name: str | None, event: str | None, since: str | None, limit: int
+) -> None:
     """List the newest rows, oldest of them first."""
     with installation(home) as here:
-        which = Filter(user=_folded(name), since=_moment(since, here.store.services.clock()))
+        which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
         found = _newest(here, which, limit)
     if as_json:
         echo_json([_as_json(entry) for entry in found])
@@ -72,16 +92,19 @@ _COLUMNS = ("id", "at", "event", "sentence", "actor", "user", "application", "ad
     "  twofold audit export --since 30d --format jsonl --output audit.jsonl\n"
 )
 @click.option("--user", "name", help="Only what this user did or what was done to them.")
+@_event_option
 @click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
 @export_options
 @click.pass_obj
-def export(home: Home, name: str | None, since: str | None, form: str, output: Path | None) -> None:
+def export(
+    home: Home, name: str | None, event: str | None, since: str | None, form: str, output: Path | None
+) -> None:
     """Write the log as CSV or JSON Lines, oldest rows first.
 
     In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.
     """
     with installation(home) as here:
-        which = Filter(user=_folded(name), since=_moment(since, here.store.services.clock()))
+        which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
         write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
 
 

@@ -31,6 +31,7 @@ def one_line(err: str) -> str:
         (("user", "unlock", "anna"), "Say why with --reason"),
         (("audit", "list", "--since", "yesterday"), "30m, 2h, 7d"),
         (("audit", "list", "--since", "999999d"), "30m, 2h, 7d"),
+        (("audit", "list", "--event", "frob"), "The kinds begin with: account, address"),
         (("serve", "--port", "70000"), "--port"),
         ((), "needs a terminal"),
     ],
@@ -117,6 +118,27 @@ def test_every_command_has_help_with_an_example_that_names_it(run, path):
     assert outcome.status == 0
     assert re.search(r"Examples?:", outcome.out)
     assert f"twofold {' '.join(path)}".strip() in outcome.out.split("Example", 1)[1]
+
+
+ROOT = Path(__file__).parents[3]
+ADVICE = re.compile(r"\btwofold((?: +(?:--)?[a-z][a-z0-9-]*| +[A-Z]+\b)+)")
+SOURCES = [path for folder in ("data", "sshserver", "tui") for path in ROOT.joinpath(folder).rglob("*.py")]
+
+
+def test_every_command_that_a_sentence_names_is_there_with_its_options():
+    commands = dict(_commands(cli))
+    named = {
+        line.strip()
+        for path in SOURCES
+        for line in ADVICE.findall(path.read_text())
+        if line.split()[0] in _COMMANDS
+    }
+    assert len(named) > 50
+    for line in named:
+        words, options = line.split(), re.findall("--[a-z-]+", line)
+        depth = max(depth for depth in range(1, len(words) + 1) if tuple(words[:depth]) in commands)
+        known = [name for parameter in commands[tuple(words[:depth])].params for name in parameter.opts]
+        assert set(options) <= {*known, "--help"}, line
 
 
 def test_every_command_of_the_group_can_be_loaded():

@@ -13,6 +13,15 @@ from data.storage import models
 from tui.cli import audit as audit_cli
 
 
+def test_the_log_is_listed_and_exported_by_kind(clinic):
+    clinic("user", "deactivate", "anna")
+    clinic("policy", "set", "--mode", "off", "--yes")
+    listed = json.loads(clinic("audit", "list", "--event", "policy", "--json").out)
+    assert [row["event"] for row in listed] == ["policy.mode_changed"]
+    exported = clinic("audit", "export", "--event", "user.", "--format", "jsonl").out.splitlines()
+    assert {json.loads(row)["event"] for row in exported} == {"user.created"}
+
+
 def crowd(home, count: int) -> None:
     database = models.database
     database.connect(reuse_if_open=True)
