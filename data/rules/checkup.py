@@ -172,6 +172,26 @@ def judge_database(faults: tuple[str, ...]) -> Finding:
     return Finding("database", Level.FINE, "The database is whole.")
 
 
+def judge_guards(missing: int) -> Finding:
+    """Judge whether the triggers are there that keep the audit log as it was written."""
+    if missing:
+        return Finding(
+            "audit log",
+            Level.PROBLEM,
+            f"{missing} of the triggers that keep the audit log from being changed are missing.",
+            "Look for what was changed: twofold audit verify. A backup that is restored has them again.",
+        )
+    return Finding("audit log", Level.FINE, "The database refuses to change it.")
+
+
+def judge_rotation(*, begun: bool) -> Finding | None:
+    """Judge whether the master key is being rotated."""
+    if not begun:
+        return None
+    said = "A rotation of the master key has begun, and is not ended: both keys are needed."
+    return Finding("keys", Level.NOTE, said, "If nobody is at it, go on with it: twofold key rotate")
+
+
 def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
     """Judge whether the sealed secrets open; `broken` names the users of those that do not."""
     if broken:

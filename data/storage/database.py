@@ -19,6 +19,12 @@ Place = Path | PostgresqlUrl
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
+_GUARDS = {f"twofold_keeps_{number}" for number in range(8)}
+_TRUNCATION_GUARDS = {
+    f"twofold_keeps_{table}_whole" for table in ("audit_entry", "audit_chain", "audit_chain_key", "audit_cut")
+}
+
+
 class SchemaState(Enum):
     """How a database's schema compares with this program's."""
 
@@ -68,6 +74,12 @@ def schema_state(database: Database) -> SchemaState:
         return SchemaState.NEWER
     pending = any(migration.applied is None for migration in history)
     return SchemaState.OLDER if pending else SchemaState.CURRENT
+
+
+def missing_guards(database: Database) -> set[str]:
+    """Name the triggers that keep the audit log as it was written, and that are not there any more."""
+    guards = _GUARDS | _TRUNCATION_GUARDS if isinstance(database, Postgresql) else _GUARDS
+    return guards - database.triggers()
 
 
 def migrate(database: Database) -> list[str]:

@@ -204,6 +204,14 @@ class Postgresql(PostgresqlDatabase):
         rows = self.ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
         return [f"the index {name} is invalid" for (name,) in rows]
 
+    def triggers(self) -> set[str]:
+        """Name the triggers that are there and not switched off."""
+        here = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+        found = self.ask(
+            f"SELECT tgname::text FROM pg_trigger WHERE tgenabled IN ('O', 'A') AND tgrelid IN ({here})"  # noqa: S608
+        )
+        return {str(name) for (name,) in found}
+
     def clock(self) -> datetime | None:
         """Read the clock of the database's server."""
         ((now,),) = self.ask("SELECT clock_timestamp()")

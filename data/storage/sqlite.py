@@ -170,6 +170,13 @@ class Sqlite(SqliteDatabase):
         strays = execute("PRAGMA foreign_key_check").fetchall()
         return broken + [f"a row of {table} belongs to nothing" for table in {row[0] for row in strays}]
 
+    def triggers(self) -> set[str]:
+        """Name the triggers that are there."""
+        execute: Callable[[str], Any] = self.execute_sql
+        return {
+            name for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        }
+
     def clock(self) -> datetime | None:
         """There is no other clock than the one here."""
         return None

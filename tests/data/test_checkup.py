@@ -14,6 +14,8 @@ from data.rules import checkup as rules
 from data.rules.checkup import Level
 from data.rules.facts import Method, Mode
 from data.storage import models
+from data.storage.database import missing_guards
+from data.storage.postgresql import Postgresql
 from data.storage.sqlite import Sqlite
 
 
@@ -93,6 +95,36 @@ def test_a_clock_behind_what_is_on_record_is_a_problem(well):
     well.user("ben")
     well.clock.forward(hours=-4)
     assert "yet something is on record from 2026-03-02 14:0" in found(well, Level.PROBLEM)
+
+
+def test_a_guard_of_the_audit_log_that_is_gone_is_a_problem(well):
+    assert well.run(checkup.check_guards).level is Level.FINE
+    guards = sorted(name for name in models.database.obj.triggers() if name.startswith("twofold_keeps_"))
+    assert missing_guards(models.database.obj) == set()
+    for name in guards:
+        with models.database.atomic() as undone:
+            switch_off(name)
+            assert missing_guards(models.database.obj) == {name}
+            undone.rollback()
+    well.spoilt = True
+    switch_off(guards[0])
+    found = well.run(checkup.check_guards)
+    assert (found.level, found.sentence[:2]) == (Level.PROBLEM, "1 ")
+
+
+def switch_off(trigger: str) -> None:
+    if not isinstance(models.database.obj, Postgresql):
+        models.database.execute_sql(f"DROP TRIGGER {trigger}")
+        return
+    find = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = %s"
+    ((table,),) = models.database.execute_sql(find, (trigger,)).fetchall()
+    models.database.execute_sql(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+
+
+def test_a_rotation_that_is_not_ended_is_a_note(well):
+    assert well.run(checkup.check_rotation) is None
+    models.Installation.update(former_key_check="before").execute()
+    assert well.run(checkup.check_rotation).level is Level.NOTE
 
 
 def test_people_who_are_refused_until_a_time_to_come_are_a_problem(well):

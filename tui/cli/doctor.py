@@ -67,7 +67,10 @@ def _host_key(home: Home) -> Iterator[Finding]:
 
 def _in_the_database(here: Installation) -> Iterator[Finding]:
     run, operator = here.store.run_now, here.operator
+    if (rotation := run(checkup.check_rotation)) is not None:
+        yield rotation
     yield run(checkup.check_database)
+    yield run(checkup.check_guards)
     yield run(checkup.check_secrets)
     yield from confirmed(run(checkup.check_clock, operator))
     yield from confirmed(run(checkup.check_accounts, operator))

@@ -16,7 +16,7 @@ from data.rules.events import Event
 from data.rules.facts import ADMIN_ROLES, Method, Role, Status
 from data.rules.standing import standings
 from data.storage import models
-from data.storage.database import Database
+from data.storage.database import Database, missing_guards
 from data.storage.vault import SealBrokenError
 from data.store import Tx
 
@@ -44,6 +44,16 @@ def check_database(tx: Tx) -> Finding:
     """Have the database look itself over."""
     database: Database = models.database.obj
     return checkup.judge_database(tuple(database.faults()))
+
+
+def check_guards(tx: Tx) -> Finding:
+    """Look whether the database itself still refuses to change the audit log."""
+    return checkup.judge_guards(len(missing_guards(models.database.obj)))
+
+
+def check_rotation(tx: Tx) -> Finding | None:
+    """Say whether a rotation of the master key was begun and not ended."""
+    return checkup.judge_rotation(begun=models.Installation.get().former_key_check is not None)
 
 
 def check_secrets(tx: Tx) -> Finding:
