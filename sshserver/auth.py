@@ -15,6 +15,7 @@ from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejec
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.operations.signing_in.sending import CodeSent, NotSent
+from data.rules.clock import used_code_in_words
 from data.rules.facts import Method
 from data.rules.sending import asked_for, instruction, prompt, sent_at_once
 from sshserver.limits import Limits
@@ -253,8 +254,7 @@ class Conversation:
             case NextCodeWanted():
                 return self._ask_again(result.message)
             case CodeAlreadyUsed(seconds):
-                following = "" if seconds is None else f" The next one comes in {seconds} s."
-                return self._ask_again(f"That code was already used.{following}")
+                return self._ask_again(used_code_in_words(seconds))
             case FirstFactorRejected():
                 self._stage = _NothingProven()
                 return self.count_wrong_answer()

@@ -8,6 +8,9 @@ from data.rules.totp import RESYNC_STEPS, STEP_SECONDS, WINDOW, step_at
 NOTABLE = timedelta(seconds=10)
 """A difference between two clocks that is worth a warning: a third of a time step."""
 
+_SOON_SECONDS = 2 * RESYNC_STEPS * STEP_SECONDS
+"""A wait for the next code that is not due to a clock: even a phone's that is far off makes none as long."""
+
 
 def last_honest_step(now: datetime, drift: int) -> int:
     """Return the last time step that can have been accepted by a clock that was never ahead of `now`.
@@ -45,6 +48,24 @@ def read_steps(stored: str) -> frozenset[int]:
 def stuck_until(last_step: int, drift: int) -> datetime:
     """Return the moment from which a code is good again for someone whose last step is this one."""
     return datetime.fromtimestamp((last_step + 1 - drift) * STEP_SECONDS, tz=UTC)
+
+
+def used_code_in_words(next_in_seconds: int | None) -> str:
+    """Say to someone whose code was used before when a good one comes.
+
+    Where they would have to wait for longer than their phone's next codes, the clock here was ahead.
+    """
+    said = "That code was already used"
+    if next_in_seconds is None:
+        return f"{said}."
+    if next_in_seconds <= _SOON_SECONDS:
+        return f"{said}, next one in {next_in_seconds} s."
+    minutes = next_in_seconds // 60
+    wait = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004 - an hour.
+    return (
+        f"{said}, and none is good for {wait}: the server's clock was ahead. A recovery code signs in; "
+        "the operator can mend it."
+    )
 
 
 def jump(wall: timedelta, passed: timedelta) -> timedelta | None:

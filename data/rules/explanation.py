@@ -61,7 +61,8 @@ class Known:
 
     `wrong` are the wrong codes that the attempts were spent on, `replayed` the used codes of the
     last day. `clock_offset` is by how many time steps the last accepted code was ahead, `drift` by
-    how many the phone's clock is taken to be since a resync.
+    how many the phone's clock is taken to be since a resync. `refused_until` is when codes of the app are
+    good again, if one was accepted while the clock here was ahead.
     `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour,
     of this name and of those that share its bucket.
     """
@@ -81,6 +82,7 @@ class Known:
     replayed: Failures = Failures()
     clock_offset: int | None = None
     drift: int = 0
+    refused_until: datetime | None = None
     resync_until: datetime | None = None
     first_factor_failures: int = 0
     remembered: tuple[tuple[str, str, datetime], ...] = ()
@@ -204,6 +206,11 @@ def _clock(known: Known) -> Iterator[Finding]:
         yield _note(f"The clock of the phone was {_off(known.clock_offset)} at the last accepted code.")
     if known.drift:
         yield _fine(f"Since a resync it is taken to be {_off(known.drift)}.")
+    if known.refused_until:
+        yield _stops(
+            f"Codes of their app are refused until {_moment(known.refused_until)}: one was accepted while "
+            "the server's clock was ahead. Once it is right, the operator says so: twofold clock repair."
+        )
     if known.resync_until:
         yield _note(
             f"A resync is offered until {_moment(known.resync_until)}: two codes of their app, one after the "

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.data_world import OPERATOR, World
 
 from data.operations.actors import Operator
-from data.operations.people import directory, two_factor
+from data.operations.people import directory, explanation, two_factor
 from data.operations.results import Denied, Done
 from data.operations.signing_in.admission import Admitted
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
@@ -70,11 +70,16 @@ def test_who_signed_in_a_day_ahead_is_refused_without_an_attempt_until_brought_b
     world.clock.forward(days=-1, minutes=5)
     assert isinstance(sign_in(world, anna, world.code(anna)), CodeAlreadyUsed)
     assert world.row(anna).attempts_left == 7
+    stops = [f for f in world.run(explanation.explain_user, OPERATOR, anna).findings if f.weight == "stops"]
+    assert len(stops) == 1
+    assert "twofold clock repair" in stops[0].sentence
     stuck = world.run(clock.list_stuck, OPERATOR)
     assert [(user.account, user.name) for user in stuck] == [("Clinic", "anna")]
     assert stuck[0].until > world.clock.now + timedelta(hours=23)
     done = world.run(clock.bring_back, OPERATOR)
-    assert done == Done("1 user can sign in again with the next code of their phone.")
+    assert done == Done(
+        "1 user can sign in again within a minute, from the second next code of their phone on."
+    )
     assert world.events(user=anna, last=1) == ["two_factor.steps_brought_back"]
     world.clock.forward(minutes=1)
     assert isinstance(sign_in(world, anna, world.code(anna)), Admitted)
@@ -194,3 +199,16 @@ def test_every_step_that_a_clock_ahead_can_have_accepted_is_barred(seconds, drif
 def test_a_jump_of_the_clock_is_told_apart_from_time_that_passes(wall, passed, words):
     moved = rules.jump(timedelta(seconds=wall), timedelta(seconds=passed))
     assert (moved and rules.in_words(moved)) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "That code was already used."),
+        (41, "That code was already used, next one in 41 s."),
+        (3000, "and none is good for 50 min: the server's clock was ahead."),
+        (86_397, "and none is good for 23 h 59 min: the server's clock was ahead."),
+    ],
+)
+def test_a_wait_that_no_phone_makes_is_called_what_it_is(seconds, words):
+    assert words in rules.used_code_in_words(seconds)

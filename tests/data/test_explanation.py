@@ -51,6 +51,11 @@ CASES = [
         FINE,
         "An authenticator app is set up, since 2026-03-02 09:00 UTC; 1 recovery code left.",
     ),
+    (
+        known(enrolled=True, refused_until=AT),
+        STOPS,
+        "Codes of their app are refused until 2026-03-02 09:00 UTC: one was accepted while the",
+    ),
     (known(lost_factor=True), NOTE, "Their last second factor was removed, so they must set one up again."),
     (
         known(lost_factor=True, recovery_codes=True, recovery_left=1),

@@ -107,7 +107,7 @@ def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_loc
     [
         (CodeWrong(4), "Wrong code, 4 attempts left."),
         (CodeWrong(1), "Wrong code, 1 attempt left."),
-        (CodeAlreadyUsed(17), "That code was already used. The next one comes in 17 s."),
+        (CodeAlreadyUsed(17), "That code was already used, next one in 17 s."),
         (CodeAlreadyUsed(None), "That code was already used."),
     ],
 )

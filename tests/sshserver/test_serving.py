@@ -87,7 +87,7 @@ async def test_a_code_is_good_once_and_the_next_one_is_announced(people: People)
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
         connection.close()
         client = await denied(running.port, "alice", [people.code()], keys=[key])
-        assert client.told == ["That code was already used. The next one comes in 4 s."]
+        assert client.told == ["That code was already used, next one in 4 s."]
         people.clock.forward(30)
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
         connection.close()

@@ -66,7 +66,7 @@ def show(home: Home, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Say that the clock is right now, without being asked.")
 @click.pass_obj
 def repair(home: Home, yes: bool) -> None:
-    """Let those who are stuck sign in again with the next code of their phones.
+    """Let those who are stuck sign in again, from the second next code of their phones on.
 
     Only once the clock is right. Codes that were accepted while it was ahead stay spent.
     """

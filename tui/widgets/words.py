@@ -8,6 +8,7 @@ from rich.text import Text
 
 from data.operations.policy.account import MethodsPreview
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.rules.clock import used_code_in_words
 from data.rules.facts import Method, Mode, Role
 from data.rules.policy import ATTEMPTS
 from data.rules.text import safe
@@ -61,9 +62,7 @@ def refused_code(result: CodeWrong | CodeAlreadyUsed) -> str:
     """Say why a code was not taken."""
     if isinstance(result, CodeWrong):
         return f"Wrong code, {counted(result.attempts_left, 'attempt')} left."
-    if result.next_in_seconds is None:
-        return "That code was already used."
-    return f"That code was already used, next one in {result.next_in_seconds} s."
+    return used_code_in_words(result.next_in_seconds)
 
 
 def cell(foreign: object, width: int) -> Text:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from peewee import fn
 
@@ -13,7 +13,7 @@ from data.operations.results import Denied, Refused
 from data.operations.signing_in import codes
 from data.operations.signing_in.remembered import remembered_of
 from data.operations.signing_in.resync import offered_until
-from data.rules import throttle
+from data.rules import clock, throttle
 from data.rules.events import Event
 from data.rules.explanation import Failures, Finding, Known, Success, explain
 from data.rules.facts import Method
@@ -71,11 +71,19 @@ def _known(tx: Tx, user: models.User) -> Known:
         ),
         clock_offset=app.last_offset if app else None,
         drift=app.drift if app else 0,
+        refused_until=_refused_until(tx, app),
         resync_until=offered_until(tx, app),
         first_factor_failures=_first_factor_failures(tx, user),
         remembered=tuple((row.address, row.first_factor, row.until) for row in remembered_of(tx, user)),
         successes=tuple(_success(row) for row in _entries(user, Event.SIGNED_IN, SUCCESSES)),
     )
+
+
+def _refused_until(tx: Tx, app: models.Factor | None) -> datetime | None:
+    """Return until when codes are refused of someone who is stuck behind a time step of the future."""
+    if app is None or app.last_step <= clock.last_honest_step(tx.now, app.drift):
+        return None
+    return clock.stuck_until(app.last_step, app.drift)
 
 
 def _entries(user: models.User, event: Event, limit: int) -> list[models.AuditEntry]:

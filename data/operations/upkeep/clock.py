@@ -56,7 +56,10 @@ def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Refused:
 
 
 def bring_back(tx: Tx, operator: Operator) -> Done | Refused:
-    """Let stuck users sign in again, from the next code that their phones show."""
+    """Let stuck users sign in again, from the second next code that their phones show.
+
+    The present one and the next may have been taken already: a code is good up to one step early.
+    """
     count = 0
     for acting in _accounts(tx, operator):
         if not isinstance(acting, Acting):
@@ -67,7 +70,8 @@ def bring_back(tx: Tx, operator: Operator) -> Done | Refused:
     if not count:
         return Denied("Nobody is stuck behind a time step of the future.")
     return Done(
-        f"{count} user{'' if count == 1 else 's'} can sign in again with the next code of their phone."
+        f"{count} user{'' if count == 1 else 's'} can sign in again within a minute, "
+        "from the second next code of their phone on."
     )
 
 

@@ -37,6 +37,8 @@ def test_who_is_stuck_is_shown_and_brought_back_once_it_is_confirmed(clinic):
     assert json.loads(clinic("clock", "show", "--json").out)["stuck"]
     outcome = clinic("clock", "repair", "--yes")
     assert outcome.status == 0
-    assert outcome.out.endswith("1 user can sign in again with the next code of their phone.\n")
+    assert outcome.out.endswith(
+        "1 user can sign in again within a minute, from the second next code of their phone on.\n"
+    )
     assert json.loads(clinic("clock", "show", "--json").out)["stuck"] == []
     assert "were refused: brought back" in clinic("audit", "list").out
