@@ -29,7 +29,7 @@ def spent_ahead(
     recorded: each acceptance is among them, and took a step in the window around its moment. Whoever
     saw one of those codes is not to use it when its time really comes (RFC 6238 section 5.2).
     """
-    reach = WINDOW if drift == 0 else RESYNC_STEPS
+    reach = WINDOW if drift == 0 else RESYNC_STEPS + WINDOW
     around = (range(step_at(at) - reach, step_at(at) + reach + 1) for at in accepted_at)
     steps = {last_step}.union(*around)
     return frozenset(step for step in steps if step > last_honest_step(now, drift))

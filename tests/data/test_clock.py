@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, World
 
@@ -181,6 +181,7 @@ def test_codes_that_were_sent_ahead_of_time_do_not_count_against_new_ones(world,
     st.integers(-20, 20),
     st.integers(-totp.WINDOW, totp.WINDOW),
 )
+@example([90, 120], -totp.RESYNC_STEPS, -totp.WINDOW)
 def test_every_step_that_a_clock_ahead_can_have_accepted_is_barred(seconds, drift, off):
     moments = [NOON + timedelta(seconds=ahead) for ahead in seconds]
     accepted = {totp.step_at(moment) + drift + off for moment in moments}
