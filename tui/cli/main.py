@@ -139,7 +139,8 @@ def _fail(error: BaseException) -> int:
     message = words_for(error)
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "twofold"
-        _complain(f"{message} See: {command} --help")
+        end = "" if message.endswith((".", "?")) else "."
+        _complain(f"{message}{end} See: {command} --help")
         return 2
     _complain(message)
     return 1

@@ -70,7 +70,7 @@ class FirstAdmin:
     "  twofold init\n"
     "  twofold init --account Clinic --admin anna --email anna@clinic.example\n"
     "  pass show twofold | twofold init --password-stdin --account Clinic --admin anna --email a@b.example\n"
-    "  twofold init --database postgresql://twofold@db.example/twofold?sslmode=verify-full\n",
+    "  twofold init --database 'postgresql://twofold@db.example/twofold?sslmode=verify-full'\n",
 )
 @click.option("--account", "account_name", help="The organisation's name.")
 @click.option("--admin", help="The first administrator's user name.")

@@ -24,6 +24,8 @@ def one_line(err: str) -> str:
         (("frob",), "See: twofold --help"),
         (("user", "frob"), "See: twofold user --help"),
         (("user", "add"), "See: twofold user add --help"),
+        (("user", "lst"), "Did you mean 'list'? See: twofold user --help"),
+        (("audit", "verify", "--archive", "none"), "No such file or directory. See: twofold audit verify"),
         (("user", "add", "x"), "--email"),
         (("user", "edit", "anna"), "--email, --name or --phone"),
         (("policy", "set", "--mode", "sometimes"), "'off', 'optional', 'required', 'permanent'"),
