@@ -288,12 +288,14 @@ def disable_two_factor(home: Home, name: str) -> None:
 def clear_two_factor(home: Home, name: str) -> None:
     """Remove all that a user has set up and the recovery codes, and keep the flag: for a new phone."""
     with installation(home) as here:
+        has_password = confirmed(here.store.run_now(reading.user_detail, here.operator, name)).has_password
         say(here.store.run_now(two_factor.clear_two_factor, here.operator, name))
-    click.echo(
-        "Whoever knows their password could set it up first; a new one-time password prevents that: "
-        f"{home.command(f'user password {name}')}",
-        err=True,
-    )
+    if has_password:
+        click.echo(
+            "Whoever knows their password could set it up first; a new one-time password prevents that: "
+            f"{home.command(f'user password {name}')}",
+            err=True,
+        )
 
 
 @user.command(epilog='\b\nExample:\n  twofold user unlock ben --reason "typed the old phone\'s codes"\n')

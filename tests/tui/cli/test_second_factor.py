@@ -47,6 +47,12 @@ def test_it_is_required_cleared_and_disabled(clinic, ben, home):
     assert clinic("user", "require", ben, "--no").status == 1
 
 
+def test_of_who_signs_in_by_key_alone_no_password_is_spoken_when_cleared(clinic, ben):
+    change(ben, password_hash=None)
+    cleared = clinic("user", "clear-2fa", ben)
+    assert (cleared.status, cleared.err) == (0, "")
+
+
 def test_while_the_mode_is_off_it_is_not_available_and_rests(clinic, ben):
     assert clinic("policy", "set", "--mode", "off", "--yes").status == 0
     assert shown(clinic)["status"] == "Not available"
