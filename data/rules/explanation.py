@@ -118,7 +118,8 @@ def _first_factor(known: Known) -> Iterator[Finding]:
         yield _fine("A password is set.")
     if known.keys:
         plural = "s are" if known.keys > 1 else " is"
-        yield _fine(f"{known.keys} SSH key{plural} known, last used {_moment(known.key_used_at)}.")
+        used = f"last used {_moment(known.key_used_at)}" if known.key_used_at else "not used yet"
+        yield _fine(f"{known.keys} SSH key{plural} known, {used}.")
     elif known.has_password:
         yield _note("No SSH key is known: only the password signs in.")
     if known.first_factor_failures:

@@ -32,7 +32,7 @@ CASES = [
     (known(has_password=False, keys=1), NOTE, "No password is set: only an SSH key signs in."),
     (known(one_time_password=True), NOTE, "The password is a one-time password"),
     (known(), FINE, "A password is set."),
-    (known(keys=1), FINE, "1 SSH key is known, last used never."),
+    (known(keys=1), FINE, "1 SSH key is known, not used yet."),
     (known(keys=2, key_used_at=AT), FINE, "2 SSH keys are known, last used 2026-03-02 09:00 UTC."),
     (known(), NOTE, "No SSH key is known: only the password signs in."),
     (
