@@ -26,3 +26,8 @@ def source_of(address: str) -> str:
         return str(ip_network(f"{plain}/64", strict=False))
     except ValueError:
         return plain
+
+
+def source_in_words(application: str, address: str) -> str:
+    """Name the application and the address that something came from; on the host both are the same word."""
+    return application if application == address else f"{application} {address}"

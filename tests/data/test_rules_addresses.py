@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.addresses import normalise, source_of
+from data.rules.addresses import normalise, source_in_words, source_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_addresses_of_one_ipv6_network_of_64_bits_are_one_source(address: IPv6Ad
 def test_what_is_no_address_raises_nothing(text):
     assert normalise(normalise(text)) == normalise(text)
     source_of(text)
+
+
+def test_a_source_on_the_host_is_named_once():
+    assert source_in_words("ssh", "192.0.2.1") == "ssh 192.0.2.1"
+    assert source_in_words("local", "local") == "local"

@@ -145,7 +145,7 @@ async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, requi
     terminal.type("q")
     assert await terminal.end() == 0
     assert b"Signed out." in terminal.output
-    assert "local local" in twofold(home, "audit", "list")
+    assert re.search(r" local +Signed in", twofold(home, "audit", "list"))
 
 
 async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leaves_nothing(home):

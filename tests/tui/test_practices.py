@@ -130,7 +130,7 @@ async def test_security_shows_who_stands_out(world):
         await person.sees("! Administrators without a second factor: boss (w)")
         await person.presses("w")
         shown = await person.sees(
-            "Administrators: admin, boss. ! Without a second factor: boss.",
+            "Administrators: admin, boss. ! Administrators without a second factor: boss.",
             "! 4 of 5 people have no second factor: anna, boris, boss, carla.",
         )
         assert "Only one system administrator" not in shown

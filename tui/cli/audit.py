@@ -9,6 +9,7 @@ import click
 
 from data.operations.record import audit as log
 from data.operations.record.audit import Entry, Filter
+from data.rules.addresses import source_in_words
 from data.rules.events import Event
 from data.rules.names import fold_username
 from data.storage.home import Home
@@ -75,7 +76,7 @@ def list_entries(
                 when(entry.at),
                 entry.actor,
                 entry.user or "-",
-                f"{entry.application} {entry.address}",
+                source_in_words(entry.application, entry.address),
                 entry.sentence,
             )
             for entry in found

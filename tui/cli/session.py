@@ -4,6 +4,7 @@ import click
 
 from data.operations.signing_in import sessions
 from data.operations.signing_in.sessions import SessionRow
+from data.rules.addresses import source_in_words
 from data.storage.home import Home
 from tui.cli.installation import InAccount, Installation, confirmed, installation, say
 from tui.cli.tables import echo_json, echo_table, iso, when
@@ -32,7 +33,7 @@ def list_sessions(home: Home, as_json: bool) -> None:
             (
                 str(row.id),
                 row.user,
-                f"{row.application} {row.address}",
+                source_in_words(row.application, row.address),
                 when(row.started_at),
                 row.methods,
                 "signing in" if row.restricted else "signed in",

@@ -8,6 +8,7 @@ from data.operations.policy.account import MethodsPreview, ModePreview
 from data.operations.policy.permanence import Checklist
 from data.operations.policy.protection import StandingOut
 from data.operations.signing_in.sessions import SessionRow
+from data.rules.addresses import source_in_words
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
@@ -155,9 +156,10 @@ def act_on_many(names: Sequence[str], act: Bulk) -> Question:
 
 def end_session(row: SessionRow) -> Question:
     """Describe ending someone's session."""
+    source = source_in_words(row.application, row.address)
     return Question(
         f"End the session of {row.user}?",
-        f"From {row.application} {row.address}, since {moment(row.started_at)}. It closes within five "
+        f"From {source}, since {moment(row.started_at)}. It closes within five "
         f"seconds. {row.user} can sign in again; to prevent that, deactivate them.",
         "End",
     )
@@ -215,7 +217,7 @@ def standing_out(seen: StandingOut) -> list[str]:
     """Say who protects others, who has no second factor, and what would be better."""
     lines = [f"Administrators: {seen.admins.listed}."]
     if seen.unprotected_admins.count:
-        lines[0] += f" ! Without a second factor: {seen.unprotected_admins.listed}."
+        lines.append(f"! Administrators without a second factor: {seen.unprotected_admins.listed}.")
     if seen.unprotected.count:
         people = counted(seen.active, "person has", "people have")
         lines.append(f"! {seen.unprotected.count} of {people} no second factor: {seen.unprotected.listed}.")

@@ -11,6 +11,7 @@ from textual.widgets import DataTable, Input, Static
 
 from data.operations.record import audit
 from data.operations.record.audit import Entry, Filter
+from data.rules.addresses import source_in_words
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import working
@@ -24,7 +25,7 @@ _COLUMNS: list[Column[Entry]] = [
     Column("User", 10, lambda row: row.user or ""),
     Column("What", 22, lambda row: row.sentence, share=3),
     Column("By", 10, lambda row: row.actor, from_width=90, share=1),
-    Column("From", 16, lambda row: f"{row.application} {row.address}", from_width=100),
+    Column("From", 16, lambda row: source_in_words(row.application, row.address), from_width=100),
 ]
 _KINDS: list[tuple[str, str | None]] = [
     ("Everything", None),
@@ -169,6 +170,5 @@ class ActivityScreen(MainScreen):
 
 def _in_full(row: Entry) -> str:
     about = f"User: {row.user}\n" if row.user else ""
-    return (
-        f"{row.sentence}\n\n{about}By: {row.actor}\nFrom: {row.application} {row.address}\nEvent: {row.event}"
-    )
+    source = source_in_words(row.application, row.address)
+    return f"{row.sentence}\n\n{about}By: {row.actor}\nFrom: {source}\nEvent: {row.event}"

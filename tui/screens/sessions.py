@@ -9,6 +9,7 @@ from textual.widgets import DataTable, Static
 
 from data.operations.signing_in import sessions
 from data.operations.signing_in.sessions import SessionPage, SessionRow
+from data.rules.addresses import source_in_words
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog
@@ -113,7 +114,8 @@ class SessionsScreen(MainScreen):
 
 
 def _in_full(row: SessionRow) -> str:
+    source = source_in_words(row.application, row.address)
     return (
-        f"User: {row.user}\nFrom: {row.application} {row.address}\nSince: {moment(row.started_at)}\n"
+        f"User: {row.user}\nFrom: {source}\nSince: {moment(row.started_at)}\n"
         f"By: {row.methods}\nState: {_state(row)}\nNumber: {row.id}"
     )

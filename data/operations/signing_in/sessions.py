@@ -8,6 +8,7 @@ from typing import Any
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
+from data.rules.addresses import source_in_words
 from data.rules.events import Event
 from data.rules.facts import Application
 from data.rules.permissions import Action
@@ -76,7 +77,7 @@ def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
         acting,
         Event.SESSION_ENDED,
         session.user.name,
-        source=f"{session.application} {session.address}",
+        source=source_in_words(session.application, session.address),
     )
     return Done(f"The session of {session.user.name} from {session.address} is ended.")
 
