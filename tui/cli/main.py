@@ -155,6 +155,8 @@ def words_for(error: BaseException) -> str:
             return "Stopped; nothing more was done."
         case HomeError() | StoreUnavailableError() | InstallRefusedError():
             return str(error)
+        case PermissionError() if error.filename:
+            return f"{safe(error.filename)}: {error.strerror}. Run this as whom it belongs to, or as root."
         case OSError() if error.errno in _NO_ROOM:
             where = safe(error.filename) if error.filename else "What there is to say"
             return f"{where} cannot be written: {error.strerror}. What was done by then is done: look first."

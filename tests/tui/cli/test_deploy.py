@@ -120,6 +120,20 @@ def test_a_master_key_that_is_open_to_everybody_is_refused(run, apart, mode, sta
     assert ("open to everybody" in outcome.err) == bool(status)
 
 
+def test_a_master_key_that_is_for_somebody_else_is_said(home, clinic, apart, require_program):
+    apart.parent.chmod(0o000)
+    program = [Path(sys.executable).with_name("twofold"), "--home", home, "user", "list"]
+    if os.geteuid() == 0:
+        # Root reads whatever it owns, unless it may not.
+        program = [require_program("setpriv"), "--bounding-set=-dac_override,-dac_read_search", *program]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    apart.parent.chmod(0o700)
+    assert ended.returncode == 1
+    assert (
+        ended.stderr == f"twofold: {apart}: Permission denied. Run this as whom it belongs to, or as root.\n"
+    )
+
+
 def test_a_wrong_master_key_is_refused(run, apart):
     apart.write_text(os.urandom(32).hex())
     outcome = run("user", "list")
