@@ -113,7 +113,7 @@ async def test_a_wizard_ends_when_another_one_was_finished_and_the_rules_are_ask
         await person.sees("Verification code")
         await person.types(world.live_code("anna"))
         await person.presses("enter")
-        await person.sees("New recovery codes")
+        await person.sees("New recovery codes", "You never confirmed that the codes before were saved")
 
 
 async def test_recovery_codes_that_were_not_confirmed_are_shown_anew_at_the_next_sign_in(world):

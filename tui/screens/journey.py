@@ -118,6 +118,7 @@ async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
 async def _open_console(app: ActingApp, session: Session) -> None:
     unsaved = await app.perform(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
+        app.say("You never confirmed that the codes before were saved: these replace them.")
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
     match await _insist(app, lambda: app.store.read(reading.my_profile, app.actor)):
         case reading.Profile(detail=mine):
