@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 import traceback
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from support.data_world import OPERATOR
 
 from data import store
 from data.operations.people import two_factor
-from data.operations.signing_in import second_factor
+from data.operations.signing_in import second_factor, sessions
 from data.storage import database, models, postgresql
 from data.storage.database import create_database, migrate, open_database
 from data.storage.postgresql import PostgresqlUrl
@@ -97,6 +98,49 @@ def test_two_who_sign_in_at_one_moment_are_both_let_in(world, server):
             begin.wait()
             end.wait()
         assert [done.result(20) for done in nodes] == [["Admitted"] * rounds] * 2
+
+
+def test_whole_sign_ins_of_two_that_overlap_are_each_done_at_the_first_try(world):
+    rounds = 10
+    attempts, nodes = {}, {}
+    for name in ("anna", "bert"):
+        world.enrol(world.user(name))
+        attempts[name] = world.attempt(name)
+        nodes[name] = store.Store(world.database, replace(world.services, chain=name))
+        world.clock.forward(seconds=30)
+        nodes[name].run_now(second_factor.submit_code, attempts[name], world.code(name))
+    begin, end = threading.Barrier(3, timeout=20), threading.Barrier(3, timeout=20)
+    overlap = threading.Barrier(2, timeout=5)
+    tries: Counter[str] = Counter()
+
+    def at_once(tx, what, operation, *given):
+        tries[what] += 1
+        result = operation(tx, *given)
+        if tries[what] == 1:
+            overlap.wait()
+        return result
+
+    def sign_in(name: str) -> None:
+        mine = nodes[name]
+        for number in range(rounds):
+            begin.wait()
+            admitted = mine.run_now(
+                at_once, f"code {name} {number}", second_factor.submit_code, attempts[name], world.code(name)
+            )
+            mine.run_now(at_once, f"end {name} {number}", sessions.end_session, admitted.session.id)
+            end.wait()
+        mine.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        signing_in = [threads.submit(sign_in, name) for name in attempts]
+        for _ in range(rounds):
+            world.clock.forward(seconds=30)
+            begin.wait()
+            end.wait()
+        for done in signing_in:
+            done.result(20)
+    assert set(tries.values()) == {1}
+    assert len(tries) == 2 * 2 * rounds
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "23505"])

@@ -27,9 +27,9 @@ def add_people(made) -> None:
         made.execute_sql(
             'INSERT INTO "user" (account_id, practice_id, name, email, full_name, phone, active,'
             " locked_at, required, lost_factor, one_time_password, credential, attempts_left,"
-            " recovery_saved, created_at)"
+            " recovery_saved, created_at, last_signin_at)"
             f" VALUES (1, 1, 'u{number}', 'u{number}@clinic.example', 'Özlem Lee', '+49301234567',"
-            f" {active}, {locked}, {required}, {lost}, false, 0, 7, true, 0)"
+            f" {active}, {locked}, {required}, {lost}, false, 0, 7, true, 0, {number if admin else 'null'})"
         )
         if method:
             made.execute_sql(

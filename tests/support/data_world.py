@@ -401,6 +401,10 @@ def lags() -> list[object]:
     wrong: list[object] = [
         *models.User.select(models.User.name, standing).where(models.User.standing != standing).tuples()
     ]
+    orders = {
+        (row.id, row.account_id, row.practice_id, row.standing, row.last_signin_at) for row in models.User
+    }
+    wrong += orders ^ set(models.LastSignin.select().tuples())
     of_user = lambda row: words(row.name, row.email, row.full_name, phone=row.phone)  # noqa: E731
     of_practice = lambda row: words(row.name)  # noqa: E731 - as above, one line each.
     for table, found, kept in (

@@ -137,25 +137,36 @@ def _browse(asked: _Asked) -> Found:
 
 
 def _parts(asked: _Asked, standing: Standing) -> list[Any]:
-    """Select what one standing holds of a page; by last sign-in, who never signed in is a part of its own."""
-    query, user = asked.query, models.User
-    rows = asked.scope & (user.standing == standing.value)
-    if query.sort is not SortKey.LAST_SIGNIN:
-        column = _column(query.sort)
-        if query.after is not None:
-            rows &= column > query.after[0]
-        return [_keyed(query.sort).where(rows).order_by(column).limit(query.limit + 1)]
-    moment = user.last_signin_at
-    signed_in, never = rows & moment.is_null(False), rows & moment.is_null()
+    """Select what one standing holds of a page."""
+    query = asked.query
+    if query.sort is SortKey.LAST_SIGNIN:
+        return _parts_by_signin(asked, standing)
+    column = _column(query.sort)
+    rows = asked.scope & (models.User.standing == standing.value)
+    if query.after is not None:
+        rows &= column > query.after[0]
+    return [_keyed(query.sort).where(rows).order_by(column).limit(query.limit + 1)]
+
+
+def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
+    """Select what one standing holds of a page by last sign-in; who never signed in is a part of its own."""
+    query, table = asked.query, models.LastSignin
+    if asked.practice_id is not None:
+        scope = table.practice_id == asked.practice_id
+    else:
+        scope = table.account_id == asked.account_id
+    rows = scope & (table.standing == standing.value)
+    keyed = table.select(table.user.alias("id"), fn.COALESCE(table.at, 0).alias("key"))
+    signed_in, never = rows & table.at.is_null(False), rows & table.at.is_null()
     if query.after is not None:
         at, row_id = models.moment(int(query.after[0])), query.after[1]
         if not int(query.after[0]):
-            part = _keyed(query.sort).where(never & (user.id < row_id))
-            return [part.order_by(user.id.desc()).limit(query.limit + 1)]
-        signed_in &= (moment <= at) & ((moment < at) | (user.id < row_id))
+            part = keyed.where(never & (table.user < row_id))
+            return [part.order_by(table.user.desc()).limit(query.limit + 1)]
+        signed_in &= (table.at <= at) & ((table.at < at) | (table.user < row_id))
     return [
-        _keyed(query.sort).where(signed_in).order_by(moment.desc(), user.id.desc()).limit(query.limit + 1),
-        _keyed(query.sort).where(never).order_by(user.id.desc()).limit(query.limit + 1),
+        keyed.where(signed_in).order_by(table.at.desc(), table.user.desc()).limit(query.limit + 1),
+        keyed.where(never).order_by(table.user.desc()).limit(query.limit + 1),
     ]
 
 
