@@ -178,12 +178,13 @@ class TwofoldApp(ActingApp):
         await self.push_screen(screen())
 
     async def action_quit(self) -> None:
-        """Sign out."""
-        self.exit(SIGNED_OUT)
+        """Sign out, or leave where nobody has signed in yet."""
+        self.exit(SIGNED_OUT if self.session else None)
 
     def action_help_quit(self) -> None:
         """Say how to leave to those who try Ctrl+C."""
-        self.notify("Press q to sign out, or Ctrl+Q anywhere.")
+        takes_q = isinstance(self.screen, MainScreen)
+        self.notify("Press q to sign out, or Ctrl+Q anywhere." if takes_q else "Press Ctrl+Q to leave.")
 
 
 def _leave_unsaid(_error: BaseException, _what: str) -> None:

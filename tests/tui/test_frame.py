@@ -309,7 +309,16 @@ async def test_control_c_says_how_to_leave(world):
     async with opened(world, "anna") as person:
         await person.sees("How it works")
         await person.presses("ctrl+c")
-        await person.sees("Press q to sign out")
+        await person.sees("Press q to sign out, or Ctrl+Q anywhere.")
+
+
+async def test_where_q_is_a_letter_control_c_names_the_key_that_leaves(world):
+    async with opened(world) as person:
+        await person.sees("Sign in to Twofold")
+        await person.presses("ctrl+c")
+        await person.sees("Press Ctrl+Q to leave.")
+        await person.presses("ctrl+q")
+        assert await person.has_left() is None
 
 
 async def test_no_secret_is_in_the_representation_of_screens_and_results(world):
