@@ -27,7 +27,6 @@ from textual.geometry import Size
 from textual.message import Message
 from textual.messages import InBandWindowResize
 from textual.screen import Screen
-from textual.widgets._footer import FooterKey as FooterKey  # noqa: PLC0414 - for the line of keys.
 from textual.worker import WorkerFailed
 
 from sshserver import crash

@@ -353,17 +353,34 @@ async def test_the_last_line_shows_whole_keys_only_as_many_as_fit(world):
         await person.sees("a Apply t Methods")
 
 
-async def test_the_keys_are_built_anew_only_when_others_can_be_pressed(world):
+async def test_the_keys_are_written_anew_only_when_others_can_be_pressed(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         line = person.app.screen.query_one(KeyLine)
-        shown = list(line.children)
+        written = line.keys
         person.app.screen.refresh_bindings()
         await person.pilot.pause()
-        assert list(line.children) == shown
+        assert line.keys is written
         await person.presses("slash")
         await person.sees_no_more("n New")
-        assert list(line.children) != shown
+        assert line.keys != written
+
+
+async def test_a_key_of_the_last_line_is_pressed_by_a_click(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.clicks("s Sort")
+        await person.sees("Sort users")
+
+
+async def test_a_key_of_the_last_line_is_explained_under_the_mouse(world):
+    async with opened(world, "admin") as person:
+        shown = await person.sees("4 users")
+        (row, line) = next((y, line) for y, line in enumerate(shown.split("\n")) if "f Filter" in line)
+        await person.pilot.hover(offset=(line.index("f Filter"), row))
+        assert person.app.screen.query_one(KeyLine).tooltip == "Filter by 2FA, practice"
+        await person.pilot.hover(offset=(line.index("s Sort"), row))
+        assert person.app.screen.query_one(KeyLine).tooltip is None
 
 
 async def test_of_places_whose_keys_come_at_once_only_the_last_is_opened(world):

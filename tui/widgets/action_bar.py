@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from textual.content import Content
-from textual.style import Style
 from textual.widgets import Static
+
+from tui.widgets.clickable import clicking
 
 _GAP = 3
 
@@ -21,7 +22,7 @@ class Offer(NamedTuple):
     def label(self) -> Content:
         """The offer as it is shown, with its click."""
         shown = Content.assemble((self.key, "bold underline"), f" {self.words}")
-        return shown.stylize(Style.from_meta({"@click": f"screen.{self.action}"}))
+        return clicking(shown, f"screen.{self.action}")
 
 
 class ActionBar(Static):

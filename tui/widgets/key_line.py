@@ -1,61 +1,86 @@
 """The keys of a screen, in its last line."""
 
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.widgets import Footer
+from typing import Any, NamedTuple
 
-from sshserver._textual_shim import FooterKey
+from textual.content import Content
+from textual.events import MouseMove
+from textual.screen import Screen
+
+from tui.widgets.clickable import ClickableLines, clicking
 
 
-class KeyLine(Footer):
+class PressableKey(NamedTuple):
+    """A key that does something now."""
+
+    name: str
+    display: str
+    words: str
+    enabled: bool
+    tooltip: str
+
+    @property
+    def click(self) -> str:
+        """The action that a click on it runs: that of the key itself."""
+        return f"app.simulate_key('{self.name}')" if self.enabled else "app.bell"
+
+    @property
+    def label(self) -> Content:
+        """The key as it is shown, with its click."""
+        label = Content.assemble(
+            (f" {self.display} ", "bold $footer-key-foreground"),
+            (f"{self.words} ", "$footer-description-foreground"),
+        )
+        if not self.enabled:
+            label = label.stylize("dim")
+        return clicking(label, self.click)
+
+
+class KeyLine(ClickableLines):
     """Shows as many keys as fit whole; the help, whose key comes first, lists all of them."""
 
+    ALLOW_SELECT = False
+
     def __init__(self) -> None:
-        super().__init__(show_command_palette=False)
-        self._keys: list[tuple[str, str, str, str, bool, str]] = []
+        super().__init__()
+        self.keys: list[PressableKey] | None = None
+        """The keys as they are shown, once they are."""
 
-    def compose(self) -> ComposeResult:
-        """Build the keys; each is made in its final style, so that none is styled twice."""
-        for shown in self._keys:
-            key = FooterKey(*shown)
-            key.set_reactive(FooterKey.compact, False)
-            yield key
+    def on_mount(self) -> None:
+        """Follow what can be pressed."""
+        self.screen.bindings_updated_signal.subscribe(self, self._follow)
 
-    async def recompose(self) -> None:
+    def on_unmount(self) -> None:
+        """Follow it no more."""
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def _follow(self, _screen: Screen[Any]) -> None:
         """Show the keys that can be pressed now, unless they are there already."""
-        if not self.is_attached:
-            return
-        keys = self._pressable()
-        if keys == self._keys:
-            return
-        self._keys = keys
-        await super().recompose()
-        self._fit()
+        if self.keys is None or self.keys != self._pressable():
+            self.refresh()
 
-    def _pressable(self) -> list[tuple[str, str, str, str, bool, str]]:
-        """Return the keys to show, each as what `FooterKey` takes; only the first of an action."""
-        first: dict[str, tuple[Binding, bool, str]] = {}
+    def render(self) -> Content:
+        """Write the keys, each whole or not at all."""
+        self.keys = self._pressable()
+        line, room = [], self.size.width
+        for key in self.keys:
+            label = key.label
+            room -= label.cell_length
+            if room < 0:
+                break
+            line.append(label)
+        return Content("").join(line)
+
+    def _pressable(self) -> list[PressableKey]:
+        """Return the keys to show; only the first of an action."""
+        first: dict[str, PressableKey] = {}
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if binding.show:
-                first.setdefault(binding.action, (binding, enabled, tooltip))
-        return [
-            (
-                binding.key,
-                self.app.get_key_display(binding),
-                binding.description,
-                binding.action,
-                not enabled,
-                tooltip,
-            )
-            for binding, enabled, tooltip in first.values()
-        ]
+            if binding.show and binding.action not in first:
+                display = self.app.get_key_display(binding)
+                key = PressableKey(binding.key, display, binding.description, enabled, tooltip)
+                first[binding.action] = key
+        return list(first.values())
 
-    def on_resize(self) -> None:
-        """Show more keys or fewer."""
-        self._fit()
-
-    def _fit(self) -> None:
-        room = self.size.width
-        for key in self.children:
-            room -= key.get_content_width(self.size, self.app.size)
-            key.display = room >= 0
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Explain the key under the mouse."""
+        click = event.style.meta.get("@click")
+        self.tooltip = next((key.tooltip for key in self.keys or () if key.click == click), None) or None

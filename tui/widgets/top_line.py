@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.style import Style
-from textual.widgets import Static
 
 from data.rules.text import safe
+from tui.widgets.clickable import ClickableLines, clicking
 from tui.widgets.words import cell
 
 _IN_SHORT = {"profile": "Me"}
@@ -24,7 +21,7 @@ class Heading:
     person: str = ""
 
 
-class TopLine(Vertical):
+class TopLine(ClickableLines):
     """Two calm lines."""
 
     def __init__(self, heading: Heading, places: Sequence[tuple[str, str, str]], present: str) -> None:
@@ -33,27 +30,27 @@ class TopLine(Vertical):
         self._places = places
         self._present = present
 
-    def compose(self) -> ComposeResult:
-        """Build both lines."""
-        with Horizontal(id="heading"):
-            yield Static("Twofold", id="product", markup=False)
-            yield Static(cell(self._heading.account, 30), id="account", markup=False)
-            yield Static(cell(self._heading.person, 32), id="person", markup=False)
-        with Horizontal(id="tabs"):
-            for _, name, _ in self._places:
-                yield Static(classes="tab -present" if name == self._present else "tab")
+    def render(self) -> Content:
+        """Write both lines as long as there is room for."""
+        width = self.size.width
+        return Content("\n").join([self._whose(width - 2), self._tabs(width)])
 
-    def on_resize(self) -> None:
-        """Write the tabs as long as there is room for."""
-        labels = [self._label(*place) for place in self._places]
-        if sum(label.cell_length for label in labels) > self.size.width:
-            labels = [
-                self._label(key, name, _IN_SHORT.get(name, title), pad="")
-                for key, name, title in self._places
+    def _whose(self, room: int) -> Content:
+        person = cell(self._heading.person, 32).plain
+        account = cell(self._heading.account, 30).plain
+        left = Content.assemble(("Twofold", "bold $primary"), f"  {account}")
+        right = Content(person)
+        return Content.assemble(" ", left.truncate(max(0, room - right.cell_length), pad=True), right)
+
+    def _tabs(self, room: int) -> Content:
+        tabs = [self._tab(*place) for place in self._places]
+        if sum(tab.cell_length for tab in tabs) > room:
+            tabs = [
+                self._tab(key, name, _IN_SHORT.get(name, title), pad="") for key, name, title in self._places
             ]
-        for tab, label in zip(self.query(".tab").results(Static), labels, strict=True):
-            tab.update(label)
+        return Content("").join(tabs)
 
-    def _label(self, key: str, name: str, title: str, pad: str = " ") -> Content:
+    def _tab(self, key: str, name: str, title: str, pad: str = " ") -> Content:
         label = Content.assemble((f"{pad}{key} ", "bold"), f"{safe(title)} ")
-        return label.stylize(Style.from_meta({"@click": f"screen.go('{name}')"}))
+        label = label.stylize("bold reverse $primary" if name == self._present else "$foreground")
+        return clicking(label, f"screen.go('{name}')")
