@@ -8,32 +8,38 @@ can be collected.
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TextIO, cast
+from typing import Any, BinaryIO, ClassVar, Literal, TextIO, TypeVar, cast
 
 from rich.console import Console, RenderableType
 from textual._xterm_parser import XTermParser
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.cache import LRUCache
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
+from textual.css.tokenizer import Token
 from textual.css.types import CSSLocation
 from textual.driver import Driver
-from textual.events import Resize
+from textual.events import Idle, Mount, Resize, ScreenResume
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.geometry import Size
 from textual.message import Message
 from textual.messages import InBandWindowResize
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from sshserver import crash
 from sshserver.terminal import Colours, Terminal
 from sshserver.typeahead import TypeAheadApp
 
+T = TypeVar("T")
 _log = logging.getLogger("twofold.app")
+_ROUNDS = 16
+"""How often a screen looks whether its widgets are done, before it is drawn as it is."""
 _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
     # A monochrome terminal still gets bold and reverse, which rich writes only for some colour system.
     Colours.NONE: "standard",
@@ -41,7 +47,10 @@ _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
     Colours.INDEXED: "256",
     Colours.TRUE: "truecolor",
 }
+Variables = frozenset[tuple[str, str]]
 _parsed_rules: LRUCache[tuple[object, ...], list[RuleSet]] = LRUCache(1024)
+_tokens: LRUCache[Variables, dict[str, list[Token]]] = LRUCache(16)
+_css_variables: LRUCache[tuple[type, str], dict[str, str]] = LRUCache(16)
 
 
 class SharedStylesheet(Stylesheet):
@@ -49,6 +58,22 @@ class SharedStylesheet(Stylesheet):
 
     Parsed rules are only read; what changes in an app are the styles of its own widgets.
     """
+
+    def __init__(self, variables: dict[str, str]) -> None:
+        super().__init__(variables=variables)
+        self._theme: Variables = frozenset(variables.items())
+
+    def set_variables(self, variables: dict[str, str]) -> None:
+        """Take the variables of another theme."""
+        super().set_variables(variables)
+        self._theme = frozenset(variables.items())
+
+    @property
+    def _variable_tokens(self) -> dict[str, list[Token]]:
+        tokens = _tokens.get(self._theme)
+        if tokens is None:
+            _tokens[self._theme] = tokens = super()._variable_tokens
+        return tokens
 
     def reparse(self) -> None:
         """Take the rules that belong to the present variables."""
@@ -62,12 +87,102 @@ class SharedStylesheet(Stylesheet):
         tie_breaker: int = 0,
         scope: str = "",
     ) -> list[RuleSet]:
-        key = (css, read_from, is_default_rules, tie_breaker, scope, frozenset(self._variables.items()))
+        key = (css, read_from, is_default_rules, tie_breaker, scope, self._theme)
         rules = _parsed_rules.get(key)
         if rules is None:
             rules = super()._parse_rules(css, read_from, is_default_rules, tie_breaker, scope)
             _parsed_rules[key] = rules
         return rules
+
+
+class BlankScreen(Screen[None]):
+    """What lies below all other screens; it is never drawn for itself."""
+
+    def _extend_compose(self, widgets: list[Widget]) -> None:
+        """Leave out what would be shown in front."""
+
+    def _compositor_refresh(self) -> None:
+        if self is not self.app.screen:
+            super()._compositor_refresh()
+
+
+class ContainedScreen(Screen[T]):
+    """A screen that can wait with its first picture until there is something to show."""
+
+    PATIENCE: ClassVar[float] = 0.0
+    """After so many seconds it is drawn as it is; without any, it is drawn at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_held = self.PATIENCE > 0
+        self._impatience: asyncio.TimerHandle | None = None
+        self._is_new = True
+
+    def _post_register(self, app: App[Any]) -> None:
+        """Take the classes that belong to the terminal's size before any style is applied."""
+        super()._post_register(app)
+        size = app.size
+        for dimension, breakpoints in (
+            (size.width, app.HORIZONTAL_BREAKPOINTS),
+            (size.height, app.VERTICAL_BREAKPOINTS),
+        ):
+            self.add_class(*self._get_breakpoint_classes(dimension, breakpoints or []), update=False)
+
+    def complete(self) -> None:
+        """Draw the first picture as soon as all widgets have taken in what they were told."""
+        self._settle(_ROUNDS)
+
+    def _settle(self, rounds: int) -> None:
+        if not self._is_held:
+            return
+        parts = chain.from_iterable(map(_with_scrollbars, self.walk_children(Widget)))
+        busy = next(filter(_has_messages, parts), None)
+        if busy is not None and rounds:
+            busy.call_later(self.call_later, self._settle, rounds - 1)
+        elif self._layout_required and rounds:
+            self._layout_required = False
+            self._refresh_layout()
+            self.call_later(self._settle, rounds - 1)
+        else:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draw all of it, and from now on whatever changes."""
+        self._release()
+        self._compositor.update_widgets({self})
+        self._dirty_widgets.clear()
+        self._repaint_required = self._scroll_required = False
+        self._compositor_refresh()
+        self.check_idle()
+
+    def _release(self) -> None:
+        self._is_held = False
+        if self._impatience is not None:
+            self._impatience.cancel()
+            self._impatience = None
+
+    def _compositor_refresh(self) -> None:
+        if not self._is_held:
+            super()._compositor_refresh()
+
+    async def _on_idle(self, event: Idle) -> None:
+        if self._is_held:
+            event.prevent_default()
+            await self._invoke_and_clear_callbacks()
+
+    def _on_mount(self, _event: Mount) -> None:
+        if self._is_held:
+            self._impatience = asyncio.get_running_loop().call_later(self.PATIENCE, self._draw)
+
+    def _on_screen_resume(self, event: ScreenResume) -> None:
+        if self._is_new:  # Its styles have been applied just now.
+            event.refresh_styles = self._is_new = False
+
+    def _on_screen_suspend(self) -> None:
+        self._release()
+
+    def _on_unmount(self) -> None:
+        self._release()
 
 
 class ContainedApp(TypeAheadApp):
@@ -79,11 +194,27 @@ class ContainedApp(TypeAheadApp):
     crash_message: str | None = None
     """What the person is told of an error that ended the app, or None."""
     _hosted = False
+    _pointer_shape = "default"
 
     def __init__(self) -> None:
         """Share what is parsed of the style sheets with the other apps of the process."""
         super().__init__()
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the variables of the theme, which are worked out once in the process."""
+        key = (type(self), self.current_theme.name)
+        variables = _css_variables.get(key)
+        if variables is None:
+            _css_variables[key] = variables = super().get_css_variables()
+        self.theme_variables = variables
+        return variables
+
+    def _set_pointer_shape(self, shape: str) -> None:
+        """Leave the pointer alone until it is to look otherwise."""
+        if shape != self._pointer_shape:
+            self._pointer_shape = shape
+            super()._set_pointer_shape(shape)
 
     def host(self, terminal: Terminal, driver: Callable[..., Driver]) -> None:
         """Prepare the app for a client's `terminal`, before `run_async`.
@@ -229,6 +360,16 @@ class HostedDriver(Driver):
     ) -> None:
         """Write nothing: the file would be the server's."""
         binary.close()
+
+
+def _has_messages(widget: Widget) -> bool:
+    return not widget._message_queue.empty()  # noqa: SLF001
+
+
+def _with_scrollbars(widget: Widget) -> Iterator[Widget]:
+    yield widget
+    bars = (widget._vertical_scrollbar, widget._horizontal_scrollbar)  # noqa: SLF001
+    yield from (bar for bar in bars if bar is not None)
 
 
 def _colour_filters(terminal: Terminal) -> list[LineFilter]:

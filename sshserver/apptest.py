@@ -11,12 +11,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from sshserver._textual_shim import ContainedApp
+from sshserver._textual_shim import ContainedApp, ContainedScreen
 from sshserver.channel_driver import ChannelDriver
 from sshserver.limits import Limits
 from sshserver.terminal import Colours, Terminal
 
 _SECONDS: Final = 10.0
+_LAST_WORD: Final = "Complete"
 _HOOKS: Final = frozenset({"_process_messages", "_handle_exception", "_print_error_renderables"})
 _COLOUR: Final = (b"\x1b[38;", b"\x1b[48;")
 
@@ -31,9 +32,12 @@ class _Wire:
     def __init__(self) -> None:
         self.sent = bytearray()
         self.driver: ChannelDriver | None = None
+        self.shown = asyncio.Event()
 
     def send(self, data: bytes) -> None:
         self.sent += data
+        if _LAST_WORD.encode() in data:
+            self.shown.set()
 
     def attach(self, driver: ChannelDriver) -> None:
         self.driver = driver
@@ -87,6 +91,26 @@ class _Witness(ContainedApp):
         super()._print_error_renderables()
 
 
+class _Waiting(ContainedScreen[None]):
+    """Waits for its last word before it is drawn."""
+
+    PATIENCE = _SECONDS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = asyncio.Event()
+
+    def compose(self) -> ComposeResult:
+        yield Static("Incomplete", id="words")
+
+    def on_screen_resume(self) -> None:
+        self.opened.set()
+
+    def finish(self) -> None:
+        self.query_one("#words", Static).update(_LAST_WORD)
+        self.complete()
+
+
 async def run() -> None:
     """Run an app that is left by keys, and one that fails.
 
@@ -114,6 +138,7 @@ async def _leaves_by_keys() -> None:
             raise AppTestError("the app's self-test failed: no driver was started")
         wire.driver.feed(b"\x1b")
         await app.noted.wait()
+        await _draws_what_is_complete(app, wire)
         wire.driver.feed(b"q")
         _expect("keys arrive", await ended == "left")
     finally:
@@ -121,6 +146,15 @@ async def _leaves_by_keys() -> None:
         await _end(ended)
     _expect("the process's streams stay as they are", app.streams == (sys.stdout, sys.stderr))
     _expect("a terminal without colours gets none", not any(colour in wire.sent for colour in _COLOUR))
+
+
+async def _draws_what_is_complete(app: _Witness, wire: _Wire) -> None:
+    waiting = _Waiting()
+    app.call_later(app.push_screen, waiting)
+    await waiting.opened.wait()
+    waiting.call_later(waiting.finish)
+    await wire.shown.wait()
+    _expect("a screen is not drawn before it is complete", b"Incomplete" not in wire.sent)
 
 
 async def _fails_silently(secret: str) -> None:

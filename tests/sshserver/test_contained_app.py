@@ -1,14 +1,22 @@
 """An app that fails shows no values, in a local terminal as well as in a session."""
 
+import asyncio
+import inspect
 import logging
+from functools import partial
 
 import pytest
 import textual.css.stylesheet
 from support.ssh_gate import session
-from support.ssh_server import GreetingApp
+from support.ssh_server import GreetingApp, until
 from textual.app import App
+from textual.screen import ModalScreen
+from textual.widgets import Static
 
 from sshserver import crash
+from sshserver._textual_shim import BlankScreen, ContainedApp, ContainedScreen
+from sshserver.channel_driver import ChannelDriver
+from sshserver.limits import Limits
 from sshserver.terminal import Terminal
 
 
@@ -83,3 +91,129 @@ async def test_style_sheets_are_parsed_once_for_all_apps_of_a_theme(monkeypatch)
     assert (await background("textual-dark"), await background("textual-light")) == (dark, light)
     assert parsed == []
     assert dark != light
+
+
+class PatientScreen(ContainedScreen[None]):
+    PATIENCE = 60.0
+
+    def compose(self):
+        yield Static("begun", id="words")
+
+
+class PatientApp(ContainedApp):
+    """Draws into the memory of the test, over a screen that is never drawn for itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.frames = []
+        self.host(Terminal(), partial(ChannelDriver, wire=self, limits=Limits()))
+
+    def get_default_screen(self):
+        return BlankScreen()
+
+    def send(self, data):
+        if b"\x1b[1;1H" in data:
+            self.frames.append(data)
+
+    def attach(self, driver):
+        driver.resize((80, 24))
+
+    def pause_reading(self):
+        pass
+
+    resume_reading = pause_reading
+
+    async def __aenter__(self):
+        self.running = asyncio.create_task(self.run_hosted(Terminal()))
+        await self.done(lambda: self.is_running)
+        return self
+
+    async def __aexit__(self, *_):
+        self.exit(None)
+        await self.running
+
+    async def done(self, act, *arguments):
+        """Do something as the app does, and wait for it and for what it brings about."""
+        ended = asyncio.Event()
+
+        async def do():
+            result = act(*arguments)
+            if inspect.isawaitable(result):
+                await result
+            self.screen.call_after_refresh(self.screen.call_after_refresh, ended.set)
+
+        self.call_later(do)
+        await ended.wait()
+
+
+async def test_a_screen_is_drawn_once_when_it_is_complete():
+    async with PatientApp() as patient:
+        waiting = PatientScreen()
+        await patient.done(patient.push_screen, waiting)
+        assert patient.frames == []
+        waiting.query_one(Static).update("complete")
+        waiting.complete()
+        await until(lambda: patient.frames)
+        await patient.done(waiting.complete)
+        assert len(patient.frames) == 1
+        assert b"complete" in patient.frames[0]
+        await patient.done(waiting.query_one(Static).update, "changed")
+        await until(lambda: b"changed" in patient.frames[-1])
+
+
+async def test_a_screen_that_takes_too_long_is_drawn_as_it_is(monkeypatch):
+    monkeypatch.setattr(PatientScreen, "PATIENCE", 0.01)
+    async with PatientApp() as patient:
+        await patient.done(patient.push_screen, PatientScreen())
+        await until(lambda: patient.frames)
+        assert b"begun" in patient.frames[0]
+
+
+async def test_what_comes_before_an_incomplete_screen_is_drawn_over_it():
+    class Question(ModalScreen[None]):
+        def compose(self):
+            yield Static("sure?")
+
+    async with PatientApp() as patient:
+        await patient.done(patient.push_screen, PatientScreen())
+        await patient.done(patient.push_screen, Question())
+        assert b"sure?" in patient.frames[-1]
+        await patient.done(patient.pop_screen)
+        await until(lambda: b"begun" in patient.frames[-1])
+
+
+async def test_a_blank_screen_lies_below_a_question():
+    class Question(ModalScreen[None]):
+        def compose(self):
+            yield Static("sure?")
+
+    async with PatientApp() as patient:
+        await patient.done(patient.push_screen, Question())
+        assert b"sure?" in patient.frames[-1]
+        drawn = len(patient.frames)
+        await patient.done(patient.pop_screen)
+        assert len(patient.frames) == drawn
+
+
+async def test_a_screen_has_the_classes_of_its_size_before_it_is_styled(monkeypatch):
+    monkeypatch.setattr(PatientApp, "VERTICAL_BREAKPOINTS", [(0, "-short"), (24, "-tall")])
+    styled = []
+    async with PatientApp() as patient:
+        apply = patient.stylesheet.apply
+        patient.stylesheet.apply = lambda node, **named: (
+            styled.append((type(node), set(node.classes))),
+            apply(node, **named),
+        )
+        await patient.done(patient.push_screen, PatientScreen())
+    assert [classes for kind, classes in styled if kind is PatientScreen] == [{"-tall"}]
+
+
+async def test_the_variables_of_a_theme_are_its_own():
+    async with app().run_test() as pilot:
+        dark = pilot.app.get_css_variables()
+        pilot.app.theme = "textual-light"
+        light = pilot.app.get_css_variables()
+        assert light["background"] != dark["background"]
+        assert pilot.app.theme_variables == light
+        pilot.app.theme = "textual-dark"
+        assert pilot.app.get_css_variables() == dark

@@ -22,7 +22,7 @@ from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent
 from data.rules.facts import Method, Role
 from data.rules.sending import asked_for, sent_at_once
 from data.store import Clock, Store, StoreUnavailableError, Tx
-from sshserver._textual_shim import ContainedApp
+from sshserver._textual_shim import BlankScreen, ContainedApp
 from sshserver.terminal import Terminal
 from tui.dialogs.fresh_proof import FreshProofDialog
 from tui.widgets.status_line import Said, StatusLine, Tone
@@ -56,6 +56,10 @@ class ActingApp(ContainedApp):
         self.roles: frozenset[Role] = frozenset()
         self.missed: str | None = None
         """What was said when the database did not answer, since this was last set to None."""
+
+    def get_default_screen(self) -> BlankScreen:
+        """Begin with nothing to draw: all that is shown are screens of their own."""
+        return BlankScreen()
 
     @property
     def actor(self) -> Member:

@@ -7,9 +7,9 @@ from typing import ClassVar, TypeVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.getters import app as app_of
-from textual.screen import Screen
 from textual.widget import Widget
 
+from sshserver._textual_shim import ContainedScreen
 from tui.dialogs.help import HelpDialog
 from tui.screens.acting import ActingApp, in_background, is_working
 from tui.widgets.key_line import KeyLine
@@ -19,7 +19,7 @@ from tui.widgets.top_line import TopLine
 T = TypeVar("T")
 
 
-class ActingScreen(Screen[T]):
+class ActingScreen(ContainedScreen[T]):
     """A screen whose app performs operations."""
 
     app = app_of(ActingApp)
@@ -55,6 +55,7 @@ class ActingScreen(Screen[T]):
 class MainScreen(ActingScreen[None]):
     """One of the main screens: the top line, its own body, the status line, the keys."""
 
+    PATIENCE = 0.5
     AGAIN_SECONDS: ClassVar[float] = 2.0
     """How soon what could not be read is read again."""
     PLACE: ClassVar[str]
@@ -97,6 +98,7 @@ class MainScreen(ActingScreen[None]):
         while True:
             self.app.missed = None
             await self.read()
+            self.complete()
             if self.app.missed is None:
                 break
             missed = self.app.missed

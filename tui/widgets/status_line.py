@@ -32,13 +32,22 @@ class StatusLine(Static):
     """Shows the last thing that was said; takes more lines where the words need them."""
 
     def __init__(self, said: Said | None = None) -> None:
-        super().__init__(markup=False)
-        self.said = Said()
-        self.show(said or Said())
+        self.said = said or Said()
+        super().__init__(_written(self.said), markup=False, classes=_class_of(self.said.tone))
 
     def show(self, said: Said) -> None:
         """Show a message in place of the last one."""
+        if said == self.said:
+            return
+        self.remove_class(_class_of(self.said.tone))
+        self.add_class(_class_of(said.tone))
         self.said = said
-        for tone in Tone:
-            self.set_class(tone is said.tone, f"-{tone.value}")
-        self.update(Text(_MARKS[said.tone] + safe(said.words, 400)) if said.words else "")
+        self.update(_written(said))
+
+
+def _class_of(tone: Tone) -> str:
+    return f"-{tone.value}"
+
+
+def _written(said: Said) -> Text:
+    return Text(_MARKS[said.tone] + safe(said.words, 400)) if said.words else Text()
