@@ -7,10 +7,11 @@ from support.ssh_server import GreetingApp
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver
+from textual.screen import Screen
 
 from sshserver import _asyncssh_shim, apptest, selftest
 from sshserver._asyncssh_shim import ShimError
-from sshserver._textual_shim import ContainedApp
+from sshserver._textual_shim import ContainedApp, ContainedScreen
 from sshserver.apptest import AppTestError
 from sshserver.selftest import SelfTestError
 from sshserver.server import serve
@@ -86,9 +87,22 @@ async def test_a_hook_that_textual_calls_by_another_name_is_noticed(monkeypatch,
     await refused()
 
 
+async def test_a_screen_that_textual_draws_by_another_name_is_noticed(monkeypatch, refused):
+    monkeypatch.delattr(ContainedScreen, "_compositor_refresh")
+    await refused()
+
+
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(XTermParser, "feed"), (XTermParser, "tick"), (Driver, "process_message"), (App, "run_async")],
+    [
+        (XTermParser, "feed"),
+        (XTermParser, "tick"),
+        (Driver, "process_message"),
+        (App, "run_async"),
+        (Screen, "_get_breakpoint_classes"),
+        (Screen, "_refresh_layout"),
+        (Screen, "_invoke_and_clear_callbacks"),
+    ],
 )
 async def test_a_method_that_textual_has_no_more_is_noticed(monkeypatch, refused, owner, name):
     for parent in owner.__mro__:

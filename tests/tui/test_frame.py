@@ -285,7 +285,7 @@ async def test_without_colour_no_colour_is_sent_and_marks_say_what_colour_would(
             part
             for line in lines
             for part in line
-            if part.text.strip() == "admin" and part.style and part.style.reverse
+            if part.text.split()[:1] == ["admin"] and part.style and part.style.reverse
         )
         assert cursor
         await person.presses("d", "y")

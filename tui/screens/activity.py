@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
 from data.operations.record import audit
 from data.operations.record.audit import Entry, Filter
@@ -53,7 +53,7 @@ class ActivityScreen(MainScreen):
     """Pages of the log, newest first, filtered by the database."""
 
     PLACE = "activity"
-    AUTO_FOCUS = "DataTable"
+    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("slash", "search", "User", key_display="/", tooltip="Rows of one user"),
@@ -96,7 +96,7 @@ class ActivityScreen(MainScreen):
         parts = [kind, span, *([f"user {self._filter.user}"] if self._filter.user else []), page]
         return " · ".join(parts if self._rows else [*parts, "nothing found"])
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
         """Open the row that Enter or a click chose."""
         event.stop()
         self.action_open()

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from data.operations.people import practices
 from data.operations.people.practices import PracticeRow
@@ -28,7 +28,7 @@ class PracticesScreen(MainScreen):
     """Each practice with how many users it has."""
 
     PLACE = "practices"
-    AUTO_FOCUS = "DataTable"
+    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Users", tooltip="Users of the practice"),
         Binding("n", "new", "New"),
@@ -51,7 +51,7 @@ class PracticesScreen(MainScreen):
             f"{counted(len(rows), 'practice')} · one policy reaches all of them: 3 Security"
         )
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
         """Open the row that Enter or a click chose."""
         event.stop()
         self.action_open()

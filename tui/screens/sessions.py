@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from data.operations.signing_in import sessions
 from data.operations.signing_in.sessions import SessionPage, SessionRow
@@ -39,7 +39,7 @@ class SessionsScreen(MainScreen):
     """Pages of open sessions, newest first."""
 
     PLACE = "sessions"
-    AUTO_FOCUS = "DataTable"
+    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("e", "end", "End", tooltip="End the session"),
@@ -72,7 +72,7 @@ class SessionsScreen(MainScreen):
             parts.append(f"page {len(self._starts)}  ([ ] for more)")
         self.query_one("#summary", Static).update(" · ".join(parts))
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
         """Open the row that Enter or a click chose."""
         event.stop()
         self.action_open()

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
 from data.operations.people import bulk, practices, reading
 from data.operations.people.bulk import Bulk
@@ -43,7 +43,7 @@ _COLUMNS: list[Column[UserRow]] = [
 class UsersScreen(UserActionsScreen):
     """Pages of users, searched, sorted and filtered by the database."""
 
-    AUTO_FOCUS = "DataTable"
+    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=False),
         Binding("space", "mark", "Mark", show=False, tooltip="Mark, to act on many"),
@@ -117,7 +117,7 @@ class UsersScreen(UserActionsScreen):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
         """Open the row that Enter or a click chose."""
         event.stop()
         self.action_open()

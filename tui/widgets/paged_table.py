@@ -1,17 +1,25 @@
 """A table that shows one page of rows as wide as the terminal lets it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.events import Click, MouseMove
+from textual.geometry import Region, Size
 from textual.message import Message
-from textual.widgets import DataTable
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
 from tui.widgets.words import cell
 
 R = TypeVar("R")
 _PADDING = 2
 """Columns of a terminal that a cell's padding takes."""
+_HEADER = 1
+"""Lines above the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,23 @@ def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]
     return [(column, max(4, column.width + spare * column.share // shares)) for column in shown]
 
 
-class PagedTable(DataTable[object], Generic[R]):
+class PagedTable(ScrollView, Generic[R], can_focus=True):
     """Shows the rows it is given; going beyond either end asks for another page."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--header", "table--cursor", "table--hover"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Select", show=False),
+        Binding("up", "cursor_up", "Row up", show=False),
+        Binding("down", "cursor_down", "Row down", show=False),
+        Binding("pageup", "page_up", "Screen up", show=False),
+        Binding("pagedown", "page_down", "Screen down", show=False),
+        Binding("home,ctrl+home", "first", "First row", show=False),
+        Binding("end,ctrl+end", "last", "Last row", show=False),
+    ]
+
+    class RowSelected(Message):
+        """Enter was pressed on the row under the cursor, or that row was clicked on."""
 
     @dataclass
     class PageWanted(Message):
@@ -46,13 +69,17 @@ class PagedTable(DataTable[object], Generic[R]):
         forward: bool
 
     def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], str]) -> None:
-        super().__init__(cursor_type="row", zebra_stripes=False)
+        super().__init__()
         self._shape = columns
         self._key = key
         self._page: Sequence[R] = ()
-        self._fitted: list[tuple[Column[R], int]] = []
-        """The columns as they were drawn last, with their widths."""
+        self._width = 0
+        """The width for which the lines were written."""
+        self._header = ""
+        self._lines: list[str] = []
+        self._hovered: int | None = None
         self._came_from_below = False
+        self.cursor_row = 0
 
     @property
     def selected(self) -> R | None:
@@ -63,27 +90,41 @@ class PagedTable(DataTable[object], Generic[R]):
         """Show these rows; the cursor stays on the row it was on, if that is still there."""
         before = self.selected
         self._page = page
-        self._draw()
+        self._write()
         keys = [self._key(row) for row in page]
         if before is not None and self._key(before) in keys:
-            self.move_cursor(row=keys.index(self._key(before)))
-        elif self._came_from_below:
-            self.move_cursor(row=len(keys) - 1)
+            self.cursor_row = keys.index(self._key(before))
+        else:
+            self.cursor_row = max(0, len(keys) - 1) if self._came_from_below else 0
         self._came_from_below = False
+        self._hovered = None
+        self._keep_in_sight()
 
     def on_resize(self) -> None:
-        """Lay the columns out anew where others have room, and keep the cursor in sight."""
-        row = self.cursor_row
-        if self._fitted != fit(self._shape, self._room):
-            self._draw()
-        self.move_cursor(row=row)
+        """Lay the columns out anew where they have more or less room, and keep the cursor in sight."""
+        if self._width != self._room:
+            self._write()
+        self._keep_in_sight()
+
+    def move_cursor(self, row: int) -> None:
+        """Put the cursor on a row, or on the nearest there is."""
+        before, self.cursor_row = self.cursor_row, max(0, min(row, len(self._page) - 1))
+        self._redraw(before)
+        self._redraw(self.cursor_row)
+        self._hover(None)
+        self._keep_in_sight()
+
+    def action_select(self) -> None:
+        """Say that the row under the cursor was chosen."""
+        if self.selected is not None:
+            self.post_message(self.RowSelected())
 
     def action_cursor_down(self) -> None:
         """Move down, or on to the next page."""
         if self.cursor_row >= len(self._page) - 1:
             self.post_message(self.PageWanted(forward=True))
         else:
-            super().action_cursor_down()
+            self.move_cursor(self.cursor_row + 1)
 
     def action_cursor_up(self) -> None:
         """Move up, or back to the page before."""
@@ -91,24 +132,94 @@ class PagedTable(DataTable[object], Generic[R]):
             self._came_from_below = True
             self.post_message(self.PageWanted(forward=False))
         else:
-            super().action_cursor_up()
+            self.move_cursor(self.cursor_row - 1)
 
-    def action_scroll_home(self) -> None:
+    def action_page_down(self) -> None:
+        """Move down by as many rows as are in sight."""
+        self.move_cursor(self.cursor_row + self._in_sight)
+
+    def action_page_up(self) -> None:
+        """Move up by as many rows as are in sight."""
+        self.move_cursor(self.cursor_row - self._in_sight)
+
+    def action_first(self) -> None:
         """Move to the first row of the page."""
-        self.move_cursor(row=0)
+        self.move_cursor(0)
 
-    def action_scroll_end(self) -> None:
+    def action_last(self) -> None:
         """Move to the last row of the page."""
-        self.move_cursor(row=len(self._page) - 1)
+        self.move_cursor(len(self._page) - 1)
+
+    def on_click(self, event: Click) -> None:
+        """Move to the row under the mouse; a click on the row under the cursor chooses it."""
+        row = self._row_at(event.y)
+        if row is not None and row == self.cursor_row:
+            self.action_select()
+        elif row is not None:
+            self.move_cursor(row)
+
+    def on_mouse_move(self, event: MouseMove) -> None:
+        """Mark the row under the mouse."""
+        self._hover(self._row_at(event.y))
+
+    def on_leave(self) -> None:
+        """Mark no row."""
+        self._hover(None)
+
+    def _hover(self, row: int | None) -> None:
+        if row != self._hovered:
+            before, self._hovered = self._hovered, row
+            self._redraw(before)
+            self._redraw(row)
+
+    def _row_at(self, y: int) -> int | None:
+        row = y - _HEADER + self.scroll_offset.y
+        return row if y >= _HEADER and row < len(self._page) else None
 
     @property
     def _room(self) -> int:
-        return self.size.width - 1 or 79
+        return self.size.width or self.app.size.width
 
-    def _draw(self) -> None:
-        self._fitted = shape = fit(self._shape, self._room)
-        self.clear(columns=True)
-        for column, width in shape:
-            self.add_column(column.label, width=width)
-        for row in self._page:
-            self.add_row(*(cell(column.value(row), width) for column, width in shape), key=self._key(row))
+    @property
+    def _in_sight(self) -> int:
+        return max(1, self.scrollable_content_region.height - _HEADER)
+
+    def _write(self) -> None:
+        """Write all lines as wide as there is room for, and leave room for the bar beside them."""
+        self._width = self._room
+        shape = fit(self._shape, self._width - 1)
+        self._header = _line((column.label, width) for column, width in shape)
+        self._lines = [_line((column.value(row), width) for column, width in shape) for row in self._page]
+        self.virtual_size = Size(cell_len(self._header), _HEADER + len(self._lines))
+        self.refresh()
+
+    def _keep_in_sight(self) -> None:
+        """Scroll as little as brings the row under the cursor into sight."""
+        first = self.cursor_row - self._in_sight + 1
+        y = min(self.cursor_row, max(self.scroll_offset.y, first))
+        if self.size and y != self.scroll_offset.y:
+            self.scroll_to(y=y, animate=False)
+
+    def _redraw(self, row: int | None) -> None:
+        if row is not None:
+            self.refresh(Region(0, _HEADER + row - self.scroll_offset.y, self.size.width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the header, or one row."""
+        row = y - _HEADER + self.scroll_offset.y
+        if y < _HEADER:
+            text, style = self._header, self.get_component_rich_style("table--header")
+        elif row >= len(self._lines):
+            text, style = "", self.rich_style
+        elif row == self.cursor_row:
+            text, style = self._lines[row], self.get_component_rich_style("table--cursor")
+        elif row == self._hovered:
+            text, style = self._lines[row], self.get_component_rich_style("table--hover")
+        else:
+            text, style = self._lines[row], self.rich_style
+        width = self.size.width
+        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+
+
+def _line(cells: Iterable[tuple[str, int]]) -> str:
+    return "".join(f" {set_cell_size(cell(value, width).plain, width)} " for value, width in cells)
