@@ -108,7 +108,8 @@ class SessionsScreen(MainScreen):
         row = self._table.selected
         if row is None:
             return
-        if await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row))):
+        # One's own is not ended so: the operation says how, and there is nothing to ask before.
+        if row.mine or await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row))):
             await self.app.perform(sessions.end_session_of, row.id)
             await self.read()
 
