@@ -109,7 +109,10 @@ class SessionsScreen(MainScreen):
         if row is None:
             return
         # One's own is not ended so: the operation says how, and there is nothing to ask before.
-        if row.mine or await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row))):
+        agreed: bool | None = row.mine
+        if not agreed:
+            agreed = await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row)))
+        if agreed:
             await self.app.perform(sessions.end_session_of, row.id)
             await self.read()
 
