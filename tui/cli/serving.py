@@ -1,6 +1,7 @@
 """Serving in this process: the composition of store, app and SSH server, for one worker."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -47,6 +48,10 @@ async def serve_until_told(
     if here.settings.metrics_port:
         here.store.on_timing = telemetry.metrics.stored
         server.measure(telemetry.metrics)
+    # What a server starts with stays to its end. Going through it again and again for what may be
+    # collected would hold up every session.
+    gc.collect()
+    gc.freeze()
     ready(server)
     async with sending(here.store, here.settings.carriers):
         await stop.wait()
