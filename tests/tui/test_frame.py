@@ -86,6 +86,17 @@ async def test_every_key_of_the_users_table_is_listed_with_what_it_does(world):
         )
 
 
+async def test_in_the_help_the_keys_are_underlined_and_their_words_are_not(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("question_mark")
+        await person.sees("Keys of this screen")
+        parts = [part for line in screen_cells(person.app) for part in line if part.style]
+        underlined = {part.text.strip() for part in parts if part.style.underline}
+        assert {"?", "space", "esc"} <= underlined
+        assert not any("Move to a practice" in text for text in underlined)
+
+
 async def test_what_is_clicked_in_the_help_is_done(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
