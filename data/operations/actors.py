@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from peewee import fn
 
@@ -98,9 +99,20 @@ _FACTORS = Prepared(models.Factor, 1, lambda key: models.Factor.select().where(m
 
 def policy_of(account: models.Account) -> Policy:
     """Read an account's policy."""
-    switches = {Method.APP: account.app_on, Method.SMS: account.sms_on, Method.EMAIL: account.email_on}
+    return _policy(
+        account.mode,
+        account.remember_days,
+        app_on=account.app_on,
+        sms_on=account.sms_on,
+        email_on=account.email_on,
+    )
+
+
+@lru_cache
+def _policy(mode: str, remember_days: int, *, app_on: bool, sms_on: bool, email_on: bool) -> Policy:
+    switches = {Method.APP: app_on, Method.SMS: sms_on, Method.EMAIL: email_on}
     methods = frozenset(method for method, on in switches.items() if on)
-    return Policy(Mode(account.mode), account.remember_days, methods)
+    return Policy(Mode(mode), remember_days, methods)
 
 
 def roles_of(user: models.User) -> frozenset[Role]:
