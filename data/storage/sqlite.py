@@ -4,9 +4,11 @@ import errno
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -131,10 +133,28 @@ class Sqlite(SqliteDatabase):
         return opened
 
     def _close(self, conn: sqlite3.Connection) -> None:
-        conn.close()
+        with self._keeping_another_log():
+            conn.close()
         if self._opened.files is not None:
             self._side_files.closed(self._opened.files)
             self._opened.files = None
+
+    @contextmanager
+    def _keeping_another_log(self) -> Iterator[None]:
+        """Have the log at the path outlive a connection to the same file that knows an older log.
+
+        The last connection to a file removes the log by its name, whichever has that name by then: all
+        that others have committed to it would be gone. So another one is there to be the last; it is in
+        a process of its own, since those of one process share what they know of the log.
+        """
+        own, at_path = self._opened.files, None
+        with suppress(_FileError):
+            at_path = self._at_path()
+        if own and at_path and at_path.database == own.database and at_path.log not in (None, own.log):
+            with _another_process_at(str(self.database)):
+                yield
+        else:
+            yield
 
     def _add_conn_hooks(self, conn: sqlite3.Connection) -> None:
         """Set a connection up; what another program has put there stays as it is."""
@@ -180,6 +200,22 @@ class Sqlite(SqliteDatabase):
     def clock(self) -> datetime | None:
         """There is no other clock than the one here."""
         return None
+
+
+_STAY = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], uri=True); "
+    "c.execute('SELECT 1 FROM sqlite_master').fetchone(); print(flush=True); sys.stdin.read(); c.close()"
+)
+
+
+@contextmanager
+def _another_process_at(uri: str) -> Iterator[None]:
+    """Have another process connected to a database, and leave it after this."""
+    command = [sys.executable, "-I", "-c", _STAY, uri]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:  # noqa: S603 - our own.
+        if other.stdout is not None:
+            other.stdout.readline()
+        yield
 
 
 def open_sqlite(path: Path) -> Sqlite:

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from support.ssh_server import connect, until
 
 from data.operations.signing_in import second_factor
 from data.storage import models, sqlite
+from data.storage.database import create_database
+from data.storage.sqlite import open_sqlite
 from data.storage.vault import Vault
 
 ACCEPTED = "select count(*) from audit_entry where event = 'signin.admitted'"
@@ -113,6 +117,24 @@ async def test_a_code_that_was_taken_into_a_file_that_is_gone_is_neither_called_
         monkeypatch.undo()
         away.rename(file)
         await door.signs_in()
+
+
+COMMIT = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('CREATE TABLE later (x)'); c.close()"
+)
+
+
+def test_a_connection_whose_log_was_replaced_takes_none_of_the_new_one_along_when_it_closes(tmp_path):
+    file = tmp_path / "twofold.db"
+    create_database(file)
+    idle = open_sqlite(file)
+    idle.connect()
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink()
+    subprocess.run([sys.executable, "-c", COMMIT, file], check=True, timeout=60)
+    idle.close()
+    with closing(sqlite3.connect(file)) as found:
+        assert found.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall() == [("later",)]
 
 
 @pytest.fixture(params=["another installation", "empty", "garbage", "another program", "no installation"])
