@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
@@ -22,6 +23,8 @@ from data.storage.verdict import Verdict
 APPLICATION_ID = 0x32464F4C
 """SQLite's `application_id` of our files: "2FOL"."""
 _BUSY_SECONDS = 5
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.02
+"""Seconds between two looks whether the turn to write has come."""
 _PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",
@@ -98,6 +101,37 @@ class Sqlite(SqliteDatabase):
             return self._at_path() == self._opened.files
         except _FileError:
             return False
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Begin a transaction; for the turn to write, look often while it may be near.
+
+        SQLite's own waits grow to a tenth of a second, in which others take the lock again and again.
+        """
+        begin: Callable[[str | None], None] = super().begin
+        if lock_type != self.writing:
+            begin(lock_type)
+            return
+        began = time.monotonic()
+        self._wait_for(0)
+        try:
+            while not self._begins(begin, lock_type, time.monotonic() - began):
+                pass
+        finally:
+            self._wait_for(_BUSY_SECONDS)
+
+    def _begins(self, begin: Callable[[str | None], None], lock_type: str, waited: float) -> bool:
+        try:
+            begin(lock_type)
+        except OperationalError as error:
+            if _kind_of(_cause_of(error)) != "BUSY" or waited > _BUSY_SECONDS:
+                raise
+            time.sleep(min(_SHORTEST_WAIT + waited / 10, _LONGEST_WAIT))
+            return False
+        return True
+
+    def _wait_for(self, seconds: float) -> None:
+        connection: Callable[[], sqlite3.Connection] = self.connection
+        connection().execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
 
     def verdict(self, error: Exception, *, committing: bool) -> Verdict:  # noqa: ARG002 - a failed commit was none.
         """Say what becomes of a transaction that failed: SQLite has waited already.
