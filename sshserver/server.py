@@ -28,6 +28,7 @@ from sshserver.presence import Place, keep_present
 from sshserver.session import AppFactory
 from sshserver.sweep import SWEEP_SECONDS, sweep
 from sshserver.telemetry import Telemetry
+from sshserver.tidying import tidy
 
 _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
@@ -82,10 +83,11 @@ class Server:
         return {known.session_id for known in self._house.connections if known.session_id is not None}
 
     def follow(self, store: Store, every: float) -> None:
-        """From now on, end every so many seconds what `store` says is over, and watch its clock."""
+        """End every so many seconds what `store` says is over, finish imports, and watch the clock."""
         loop = asyncio.get_running_loop()
         self._watches += [
             loop.create_task(sweep(self, store, every), name="sweep"),
+            loop.create_task(tidy(store), name="tidying"),
             loop.create_task(clockwatch.watch(store.services.clock), name="clock watch"),
             loop.create_task(
                 clockwatch.compare(store.services.clock, lambda: store.read(clock.database_clock)),

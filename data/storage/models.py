@@ -1,7 +1,7 @@
 """The tables. Only operations write them."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from peewee import (
     SQL,
@@ -16,7 +16,9 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    ModelSelect,
     TextField,
+    fn,
 )
 
 database = DatabaseProxy()
@@ -115,6 +117,9 @@ class User(_Table):
     `credential` grows by one with every new password, so that a sign-in begun with an older one
     is not admitted. `standing` follows from the other columns, the roles and the factors: whatever
     changes them has it written anew.
+
+    Whoever is read here is there: those of an import that is not published are left out of every `select`.
+    Where users are joined to another table, `is_staged` is to be asked if those can be among them.
     """
 
     account_id: int
@@ -148,6 +153,16 @@ class User(_Table):
             (("practice", "standing", "email"), False),
         )
 
+    @classmethod
+    def select(cls, *fields: Any) -> "ModelSelect[Self]":
+        """Select from the users who are there."""
+        return super().select(*fields).where(~is_staged())
+
+    @classmethod
+    def select_with_staged(cls, *fields: Any) -> "ModelSelect[Self]":
+        """Select from all users, those who are not there yet among them."""
+        return super().select(*fields)
+
 
 class LastSignin(_Table):
     """The users once more, in the order of their last sign-in. Triggers on `User` keep it, and nothing else.
@@ -169,6 +184,11 @@ class LastSignin(_Table):
             (("account_id", "standing", "at", "user"), False),
             (("practice_id", "standing", "at", "user"), False),
         )
+
+    @classmethod
+    def select(cls, *fields: Any) -> "ModelSelect[Self]":
+        """Select from the users who are there."""
+        return super().select(*fields).where(~is_staged(cls.user))
 
 
 class UserRole(_Table):
@@ -336,38 +356,58 @@ class AwaitedMessage(_Table):
 
 
 class ImportBatch(_Table):
-    """An import of people that is under way; what it has staged goes with it."""
+    """An import of people and by whom: they are there for nobody until it is published, then for all at once.
+
+    A published one stays until the audit log tells of each of its users. A dropped one is never published,
+    and stays until each of them is removed.
+    """
+
+    account_id: int
 
     id = AutoField()
     account = ForeignKeyField(Account, backref="imports", on_delete="CASCADE")
     begun_at = moment_field()
+    published_at = optional_moment_field()
+    dropped = BooleanField(default=False)
+    actor = CharField(max_length=40)
+    application = CharField(max_length=16)
+    address = CharField(max_length=64)
 
 
 class StagedUser(_Table):
-    """A user to be, until the import is published; `row` is the row of the file."""
+    """That a user came by an import which is not done with yet; `row` is the row of the file.
 
-    id = AutoField()
-    batch = ForeignKeyField(ImportBatch, backref="staged", on_delete="CASCADE")
+    `required` and `fingerprint` (of their key, if they have one) are what the audit log will tell of them.
+    A batch cannot go while there are such users of it: without it they would be there for all to see.
+    """
+
+    user_id: int
+    batch_id: int
+
+    user = ForeignKeyField(User, backref="staged", primary_key=True, on_delete="CASCADE")
+    batch = ForeignKeyField(ImportBatch, backref="staged", on_delete="RESTRICT", index=False)
     row = IntegerField()
-    name = CharField(max_length=32)
-    email = CharField(max_length=254)
-    full_name = CharField(max_length=120)
-    phone = CharField(max_length=16, null=True)
-    practice = ForeignKeyField(Practice, backref="staged", on_delete="CASCADE")
     required = BooleanField()
-    algorithm = CharField(max_length=64)
-    blob = TextField()
     fingerprint = CharField(max_length=64)
-    comment = CharField(max_length=120)
+
+    class Meta:
+        indexes = ((("batch", "user"), False),)
 
 
-class StagedWord(_Table):
-    """A word that a user to be will be found by."""
+class OvertakenRow(_Table):
+    """A row of an import whose user made way for someone who was given the name or address meanwhile."""
 
     id = AutoField()
-    batch = ForeignKeyField(ImportBatch, backref="staged_words", on_delete="CASCADE")
-    name = CharField(max_length=32)
-    word = BlobField()
+    batch = ForeignKeyField(ImportBatch, backref="overtaken", on_delete="CASCADE")
+    row = IntegerField()
+    column = CharField(max_length=16)
+
+
+def is_staged(user_id: Any = User.id) -> Any:
+    """Write as SQL whether a user belongs to an import that is not published."""
+    staged, batch = StagedUser, ImportBatch
+    unpublished = (staged.user == user_id) & batch.published_at.is_null()
+    return fn.EXISTS(staged.select(SQL("1")).join(batch).where(unpublished))
 
 
 class AuditEntry(_Table):
@@ -515,7 +555,7 @@ TABLES: tuple[type[Any], ...] = (
     AwaitedMessage,
     ImportBatch,
     StagedUser,
-    StagedWord,
+    OvertakenRow,
     AuditEntry,
     Notice,
     AuditChain,

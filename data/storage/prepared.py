@@ -1,6 +1,9 @@
-"""What every sign-in reads and writes, as SQL that is written once: to write it costs more than to run it."""
+"""SQL that is written once, or by hand, where peewee's writing of it costs more than running it.
 
-from collections.abc import Callable, Sequence
+So it is with what every sign-in reads and writes, and with the many rows of an import.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -118,3 +121,41 @@ class _Statement:
         sql, parameters = self._written[kind]
         run: Callable[..., Any] = database.obj.execute_sql
         return run(sql, [values[each.number] if isinstance(each, _Place) else each for each in parameters])
+
+
+def insert_rows(
+    table: type[Model], rows: Sequence[Mapping[str, object]], *, returning: Sequence[str] = ()
+) -> list[Any]:
+    """Insert rows by one statement; each names the same columns, with values as the database takes them.
+
+    Return what the columns `returning` have come to hold, in no order, if any are asked for.
+    """
+    if not rows:
+        return []
+    columns = ", ".join(f'"{column}"' for column in rows[0])
+    marks = ", ".join([f"({_marks(len(rows[0]))})"] * len(rows))
+    name = table._meta.table_name  # noqa: SLF001 - peewee's own name for it.
+    after = " RETURNING " + ", ".join(f'"{column}"' for column in returning) if returning else ""
+    values = [value for row in rows for value in row.values()]
+    cursor = _execute(f'INSERT INTO "{name}" ({columns}) VALUES {marks}{after}', values)  # noqa: S608 - names of ours.
+    return list(cursor.fetchall()) if returning else []
+
+
+def is_any_held(table: type[Model], wanted: Mapping[str, Sequence[object]]) -> bool:
+    """Whether a table has a row with one of the values that are wanted, each in its column."""
+    name = table._meta.table_name  # noqa: SLF001 - as above.
+    parts = [
+        f'SELECT 1 FROM "{name}" WHERE "{column}" IN ({_marks(len(values))})'  # noqa: S608 - names of ours.
+        for column, values in wanted.items()
+    ]
+    given = [value for values in wanted.values() for value in values]
+    return bool(given) and bool(_execute(" UNION ALL ".join(parts) + " LIMIT 1", given).fetchall())
+
+
+def _marks(count: int) -> str:
+    return ", ".join([database.obj.param] * count)
+
+
+def _execute(statement: str, values: Sequence[object]) -> Any:
+    execute: Callable[..., Any] = database.obj.execute_sql
+    return execute(statement, values)

@@ -9,6 +9,7 @@ import pytest
 from support.breakage import files_of_at_most
 from support.data_world import OPERATOR, SYSTEM, World, services
 
+from data.operations.people import importing
 from data.operations.record import audit_verification
 from data.operations.results import Denied, Done
 from data.operations.signing_in import second_factor
@@ -16,6 +17,7 @@ from data.operations.signing_in.admission import Admitted
 from data.operations.signing_in.codes import CodeAlreadyUsed
 from data.operations.upkeep import backups
 from data.operations.upkeep.installing import standing
+from data.rules import people_csv
 from data.rules.facts import Method, Mode
 from data.storage import copying, models
 from data.storage.backup import back_up, copy_file, remove, take_mark_away
@@ -157,6 +159,21 @@ def test_sent_codes_remembered_addresses_and_sessions_are_void_after_restoring(l
         assert not isinstance(
             restored.run(second_factor.submit_code, restored.attempt("ben"), code), Admitted
         )
+
+
+def test_an_import_that_was_under_way_is_gone_after_restoring_and_a_published_one_is_there(lived_in, file):
+    people = people_csv.read_people(b"name,email\ncarl,c@x.example\ndora,d@x.example\n").rows
+    published, _ = (
+        lived_in.run(importing.stage_people, OPERATOR, None, importing.newcomers([row])) for row in people
+    )
+    lived_in.run(importing.publish_people, OPERATOR, published.batch)
+    take(lived_in, file)
+    with Restored(lived_in, file) as restored:
+        assert isinstance(settle(restored, backups.Carried()), Done)
+        everyone = {row.name for row in models.User.select_with_staged()}
+        assert everyone == {"admin", "boss", "anna", "ben", "carl"}
+        assert [row.user.name for row in models.StagedUser.select()] == ["carl"]
+        assert models.ImportBatch.select().count() == 1
 
 
 def test_what_the_replaced_database_knows_to_be_used_stays_used(lived_in, file):

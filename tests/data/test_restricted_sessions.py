@@ -122,7 +122,9 @@ OPERATIONS = {
     "check_people": lambda world, me: world.run(importing.check_people, me, ()),
     "check_all": lambda world, me: importing.check_all(world.store, me, (ONE_MORE,), lambda _more: None),
     "import_people": lambda world, me: importing.import_people(world.store, me, (ONE_MORE,), lambda _: None),
-    "stage_people": lambda world, me: world.run(importing.stage_people, me, None, (ONE_MORE,)),
+    "stage_people": lambda world, me: world.run(
+        importing.stage_people, me, None, importing.newcomers([ONE_MORE])
+    ),
     "publish_people": lambda world, me: world.run(importing.publish_people, me, 1),
     "take_over": lambda world, me: world.run(takeover.take_over, me, ()),
     "find_unfit": lambda world, me: world.run(takeover.find_unfit, me, ()),

@@ -411,7 +411,8 @@ def lags() -> list[object]:
         (models.User, of_user, models.UserWord),
         (models.Practice, of_practice, models.PracticeWord),
     ):
-        expected = {(row.id, row.account_id, word.encode()) for row in table.select() for word in found(row)}
+        rows = table.select_with_staged() if table is models.User else table.select()
+        expected = {(row.id, row.account_id, word.encode()) for row in rows for word in found(row)}
         wrong += expected ^ {(row, account, bytes(word)) for row, word, account in kept.select().tuples()}
     return wrong
 

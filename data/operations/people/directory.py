@@ -14,6 +14,7 @@ from data.operations.actors import (
 from data.operations.keeping import restate, reword_user
 from data.operations.people.granting import keeps_last_admins, may_grant
 from data.operations.people.practices import NO_SUCH_PRACTICE, find_practice
+from data.operations.people.staging import make_way
 from data.operations.people.subjects import Subject, find_subject, outranked_by
 from data.operations.record import audit, notices
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
@@ -93,6 +94,7 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     practice = _practice_of(acting, new.practice)
     if isinstance(practice, Denied):
         return practice
+    make_way([fields["name"]], [fields["email"]])
     user_id = models.User.insert(
         account=acting.account_id,
         practice=practice,
@@ -256,6 +258,8 @@ def _save(
         return refusal
     present = _present(user)
     kept = "".join(f" {_told_of_change(key, present)}" for key in sorted(_changed_since(present, seen)))
+    if "email" in changed:
+        make_way([], [changed["email"]])
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
     reword_user(user.id)
     audit.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))

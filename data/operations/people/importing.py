@@ -1,16 +1,15 @@
-"""Importing people: staged in short batches, published at once, so that sign-ins go on meanwhile."""
+"""Importing people: written in short transactions where they are to stay, and there for all to see at once.
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+Publishing is one row, however many they are. What the audit log says of each of them is written after it, in
+short transactions again, by whoever gets to it: that they were imported is recorded as they are published.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-
-from peewee import Case, Value
 
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.people.staging import PART, make_way, take_turns, tidy_all
 from data.operations.record import audit
-from data.operations.record.audit_chain import Columns, append, raw
 from data.operations.results import Denied, Done, Refused
 from data.rules import names
 from data.rules.events import Event
@@ -20,12 +19,11 @@ from data.rules.policy import ATTEMPTS
 from data.rules.searching import words
 from data.rules.standing import Standing
 from data.storage import models
+from data.storage.prepared import insert_rows, is_any_held
 from data.store import Store, Tx
 
-BATCH = 500
-"""Rows that one transaction stages."""
-_ABANDONED = timedelta(hours=1)
-"""The age at which a staged import that was never published is swept away."""
+_CHECKED = 500
+"""Rows that are compared with the database at once."""
 
 Told = Callable[[int], None]
 """Is told how many more rows were dealt with."""
@@ -45,12 +43,20 @@ class Staged:
     batch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A row, and the words that its user will be found by."""
+
+    person: PersonRow
+    words: tuple[bytes, ...]
+
+
 async def check_all(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
 ) -> Faulty | Refused | None:
     """Compare all rows with the database, writing nothing; None when they can be imported."""
     faults: list[RowFault] = []
-    for some in _batches(rows):
+    for some in _parts(rows, _CHECKED):
         result = await store.read(check_people, actor, some)
         if not isinstance(result, Faulty):
             return result
@@ -62,10 +68,20 @@ async def check_all(
 async def import_people(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
 ) -> Done | Faulty | Refused:
-    """Import all rows or none. What a broken-off import has staged is never seen, and swept away later."""
+    """Import all rows or none. Whom a broken-off import has staged is never seen, and removed later."""
+    result = await _import(store, actor, rows, told)
+    await tidy_all(store)
+    return result
+
+
+async def _import(
+    store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
+) -> Done | Faulty | Refused:
     batch: int | None = None
-    for some in _batches(rows):
-        staged = await store.run(stage_people, actor, batch, some)
+    for some in _parts(rows, PART):
+        # What needs no database is done before the transaction begins.
+        arriving = await store.compute(newcomers, some)
+        staged = await take_turns(store, stage_people, actor, batch, arriving)
         if not isinstance(staged, Staged):
             return staged
         batch = staged.batch
@@ -75,155 +91,181 @@ async def import_people(
     return await store.run(publish_people, actor, batch)
 
 
+def newcomers(rows: Sequence[PersonRow]) -> list[Newcomer]:
+    """Find the words of each row."""
+    return [
+        Newcomer(
+            row,
+            tuple(word.encode() for word in words(row.name, row.email, row.full_name, phone=row.phone)),
+        )
+        for row in rows
+    ]
+
+
 def check_people(tx: Tx, actor: Actor, rows: Sequence[PersonRow]) -> Faulty | Refused:
     """Compare some rows with the database; the faults may be none."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    return Faulty(tuple(_faults(rows, _practices(acting))))
+    return Faulty(tuple(_faults(rows, _practices(acting, rows), look=True)))
 
 
 def stage_people(
-    tx: Tx, actor: Actor, batch: int | None, rows: Sequence[PersonRow]
+    tx: Tx, actor: Actor, batch: int | None, arriving: Sequence[Newcomer]
 ) -> Staged | Faulty | Refused:
-    """Put some rows where they wait to be published; without a batch, begin one."""
+    """Put some users where they wait to be published; without a batch, begin one."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    practices = _practices(acting)
-    if faults := tuple(_faults(rows, practices)):
-        return Faulty(faults)
     if batch is None:
-        models.ImportBatch.delete().where(models.ImportBatch.begun_at < tx.now - _ABANDONED).execute()
-        batch = int(models.ImportBatch.insert(account=acting.account_id, begun_at=tx.now).execute())
-    elif _batch_of(acting, batch) is None:
-        return Denied("This import ended meanwhile. Start it again.")
-    staged = [_staged(row, batch, practices) for row in rows]
-    for start in range(0, len(staged), 100):
-        models.StagedUser.insert_many(staged[start : start + 100]).execute()
-    found = [
-        {"batch": batch, "name": row.name, "word": word.encode()} for row in rows for word in _words(row)
-    ]
-    for start in range(0, len(found), 500):
-        models.StagedWord.insert_many(found[start : start + 500]).execute()
+        batch = _begin(tx, acting)
+    elif not _is_open(acting, batch):
+        return _ENDED
+    rows = [each.person for each in arriving]
+    practices = _practices(acting, rows)
+    usernames, emails = [row.name for row in rows], [row.email for row in rows]
+    held = is_any_held(models.User, {"name": usernames, "email": emails})
+    if faults := tuple(_faults(rows, practices, look=held)):
+        _drop(batch)
+        return Faulty(faults)
+    if held:
+        make_way(usernames, emails)
+    _insert(tx, acting, batch, arriving, practices)
     return Staged(batch)
 
 
 def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
-    """Turn a batch into users by a few statements; or drop it, naming who is there already."""
+    """Have all users of a batch there from now on; or drop it, naming who made way for someone else."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    if _batch_of(acting, batch) is None:
-        return Denied("This import ended meanwhile. Start it again.")
-    mine = models.StagedUser.batch == batch
-    faults = tuple(_taken_meanwhile(batch))
-    count = models.StagedUser.select().where(mine).count()
-    if not faults:
-        _publish(tx, acting, batch)
-        audit.record(tx, acting, Event.PEOPLE_IMPORTED, count=count)
-    models.ImportBatch.delete().where(models.ImportBatch.id == batch).execute()
-    if faults:
-        return Faulty(faults)
+    if not _is_open(acting, batch):
+        return _ENDED
+    overtaken = models.OvertakenRow
+    lost = list(overtaken.select().where(overtaken.batch == batch).order_by(overtaken.row))
+    if lost:
+        _drop(batch)
+        return Faulty(
+            tuple(RowFault(row.row, row.column, "Someone else was given it meanwhile.") for row in lost)
+        )
+    count = models.StagedUser.select().where(models.StagedUser.batch == batch).count()
+    models.ImportBatch.update(published_at=tx.now).where(models.ImportBatch.id == batch).execute()
+    audit.record(tx, acting, Event.PEOPLE_IMPORTED, count=count)
     return Done(
         f"Imported {count} user{'' if count == 1 else 's'}. None of them has a password yet: they sign in "
         "by their key, or with a one-time password that you make for them."
     )
 
 
-def _publish(tx: Tx, acting: Acting, batch: int) -> None:
-    staged, user = models.StagedUser, models.User
-    mine = staged.batch == batch
-    given: dict[str, Any] = {
-        "account": Value(acting.account_id),
-        "practice": staged.practice,
-        "name": staged.name,
-        "email": staged.email,
-        "full_name": staged.full_name,
-        "phone": staged.phone,
-        "required": staged.required,
-        "standing": Case(None, [(staged.required, Standing.OBLIGED.value)], Standing.FREE.value),
-        "attempts_left": Value(ATTEMPTS),
-        "created_at": Value(models.microseconds(tx.now)),
-    }
-    for field in user._meta.sorted_fields:  # noqa: SLF001 - peewee's own name for a table's description.
-        if field.name not in given and field.default is not None:
-            given[field.name] = Value(field.default)
-    rows = staged.select(*given.values()).where(mine).order_by(staged.row)
-    user.insert_from(rows, [getattr(user, name) for name in given]).execute()
-    _publish_words(acting, batch)
-    made = raw(staged.select(staged.name, staged.required).where(mine).order_by(staged.row))
-    details = {answer: json.dumps({"roles": [], "required": answer}) for answer in (False, True)}
-    _record(tx, acting, Event.USER_CREATED, ((name, details[bool(required)]) for name, required in made))
-    with_key = mine & (staged.fingerprint != "")
-    key = models.PublicKey
-    keys = (
-        staged.select(
-            user.id,
-            staged.algorithm,
-            staged.blob,
-            staged.fingerprint,
-            staged.comment,
-            Value(models.microseconds(tx.now)),
-        )
-        .join(user, on=(user.name == staged.name))
-        .where(with_key)
-    )
-    key.insert_from(
-        keys, [key.user, key.algorithm, key.blob, key.fingerprint, key.comment, key.added_at]
-    ).execute()
-    added = raw(staged.select(staged.name, staged.fingerprint).where(with_key).order_by(staged.row))
-    _record(tx, acting, Event.KEY_ADDED, ((name, json.dumps({"fingerprint": mark})) for name, mark in added))
+_ENDED = Denied("This import ended meanwhile. Start it again.")
 
 
-def _publish_words(acting: Acting, batch: int) -> None:
-    staged, user, word = models.StagedWord, models.User, models.UserWord
-    rows = (
-        staged.select(user.id, Value(acting.account_id), staged.word)
-        .join(user, on=(user.name == staged.name))
-        .where(staged.batch == batch)
-    )
-    word.insert_from(rows, [word.user, word.account_id, word.word]).execute()
-
-
-def _record(tx: Tx, acting: Acting, event: Event, rows: Iterable[tuple[str, str]]) -> None:
-    """Write an audit row for each name and detail by few statements, as `audit.record` writes one."""
-    at = models.microseconds(tx.now)
-    application = acting.application.value
-    append(
-        tx,
-        (
-            Columns(
-                at, acting.account_id, event.value, acting.name, name, application, acting.address, detail
-            )
-            for name, detail in rows
-        ),
+def _begin(tx: Tx, acting: Acting) -> int:
+    return int(
+        models.ImportBatch.insert(
+            account=acting.account_id,
+            begun_at=tx.now,
+            actor=acting.name,
+            application=acting.application.value,
+            address=acting.address,
+        ).execute()
     )
 
 
-def _batch_of(acting: Acting, batch: int) -> models.ImportBatch | None:
+def _is_open(acting: Acting, batch: int) -> bool:
+    """Whether a batch of the actor's account can still be added to and published."""
     table = models.ImportBatch
-    found: models.ImportBatch | None = table.get_or_none(
-        (table.id == batch) & (table.account == acting.account_id)
+    ours = (table.id == batch) & (table.account == acting.account_id)
+    return bool(table.select().where(ours & table.published_at.is_null() & ~table.dropped).exists())
+
+
+def _drop(batch: int) -> None:
+    models.ImportBatch.update(dropped=True).where(models.ImportBatch.id == batch).execute()
+
+
+def _insert(
+    tx: Tx, acting: Acting, batch: int, arriving: Sequence[Newcomer], practices: dict[str, int]
+) -> None:
+    """Write users with their words and keys, marked as staged."""
+    at = models.microseconds(tx.now)
+    given = [_columns(acting, each.person, practices, at) for each in arriving]
+    ids: dict[str, int] = dict(insert_rows(models.User, given, returning=("name", "id")))
+    insert_rows(
+        models.UserWord,
+        [
+            {"user_id": ids[each.person.name], "word": word, "account_id": acting.account_id}
+            for each in arriving
+            for word in each.words
+        ],
     )
-    return found
+    insert_rows(models.PublicKey, list(_keys(arriving, ids, at)))
+    insert_rows(
+        models.StagedUser,
+        [
+            {
+                "user_id": ids[each.person.name],
+                "batch_id": batch,
+                "row": each.person.row,
+                "required": each.person.required,
+                "fingerprint": each.person.key.fingerprint if each.person.key else "",
+            }
+            for each in arriving
+        ],
+    )
 
 
-def _practices(acting: Acting) -> dict[str, int]:
-    """Return the practices by folded name; the empty name is the first one."""
+def _columns(acting: Acting, row: PersonRow, practices: dict[str, int], at: int) -> dict[str, object]:
+    fields = models.User._meta.sorted_fields  # noqa: SLF001 - peewee's own name for a table's description.
+    defaults = {field.column_name: field.default for field in fields if field.default is not None}
+    return defaults | {
+        "account_id": acting.account_id,
+        "practice_id": practices[row.practice.lower()],
+        "name": row.name,
+        "email": row.email,
+        "full_name": row.full_name,
+        "phone": row.phone,
+        "required": row.required,
+        "standing": (Standing.OBLIGED if row.required else Standing.FREE).value,
+        "attempts_left": ATTEMPTS,
+        "created_at": at,
+    }
+
+
+def _keys(arriving: Sequence[Newcomer], ids: dict[str, int], at: int) -> Iterator[dict[str, object]]:
+    for person in (each.person for each in arriving):
+        if person.key is not None:
+            yield {
+                "user_id": ids[person.name],
+                "algorithm": person.key.algorithm,
+                "blob": person.key.blob,
+                "fingerprint": person.key.fingerprint,
+                "comment": (names.tidy(person.key.comment) or "")[: names.TEXT_LIMIT],
+                "added_at": at,
+            }
+
+
+def _practices(acting: Acting, rows: Sequence[PersonRow]) -> dict[str, int]:
+    """Return the practices by folded name, as far as rows name any; the empty name is the first one."""
     table = models.Practice
-    found = list(table.select().where(table.account == acting.account_id).order_by(table.id))
-    return {"": found[0].id} | {row.name.lower(): row.id for row in found}
+    query = table.select(table.name, table.id).where(table.account == acting.account_id).order_by(table.id)
+    if not any(row.practice for row in rows):
+        query = query.limit(1)
+    found: list[tuple[str, int]] = list(query.tuples().iterator())
+    return {"": found[0][1]} | {name.lower(): practice for name, practice in found}
 
 
-def _faults(rows: Sequence[PersonRow], practices: dict[str, int]) -> Iterable[RowFault]:
+def _faults(rows: Sequence[PersonRow], practices: dict[str, int], *, look: bool) -> Iterable[RowFault]:
+    """Say what is wrong with rows; without `look`, their names and addresses are known to be free."""
     user = models.User
-    taken_names = {
-        row.name for row in user.select(user.name).where(user.name.in_([row.name for row in rows]))
-    }
-    taken_emails = {
-        row.email for row in user.select(user.email).where(user.email.in_([row.email for row in rows]))
-    }
+    taken_names, taken_emails = (
+        {
+            getattr(row, column.name)
+            for row in user.select(column).where(column.in_([getattr(row, column.name) for row in rows]))
+        }
+        if look
+        else set()
+        for column in (user.name, user.email)
+    )
     for row in rows:
         if row.name in taken_names:
             yield RowFault(row.row, "name", f"There is a user {row.name} already.")
@@ -233,35 +275,5 @@ def _faults(rows: Sequence[PersonRow], practices: dict[str, int]) -> Iterable[Ro
             yield RowFault(row.row, "practice", "There is no such practice. Add it first.")
 
 
-def _taken_meanwhile(batch: int) -> Iterable[RowFault]:
-    staged, user = models.StagedUser, models.User
-    for column, mine, theirs in (("name", staged.name, user.name), ("email", staged.email, user.email)):
-        clashes = staged.select(staged.row).join(user, on=(mine == theirs)).where(staged.batch == batch)
-        for clash in clashes:
-            yield RowFault(clash.row, column, "Someone else was given it meanwhile.")
-
-
-def _staged(row: PersonRow, batch: int, practices: dict[str, int]) -> dict[str, object]:
-    key = row.key
-    return {
-        "batch": batch,
-        "row": row.row,
-        "name": row.name,
-        "email": row.email,
-        "full_name": row.full_name,
-        "phone": row.phone,
-        "practice": practices[row.practice.lower()],
-        "required": row.required,
-        "algorithm": key.algorithm if key else "",
-        "blob": key.blob if key else "",
-        "fingerprint": key.fingerprint if key else "",
-        "comment": (names.tidy(key.comment) or "")[: names.TEXT_LIMIT] if key else "",
-    }
-
-
-def _words(row: PersonRow) -> list[str]:
-    return words(row.name, row.email, row.full_name, phone=row.phone)
-
-
-def _batches(rows: Sequence[PersonRow]) -> Iterable[Sequence[PersonRow]]:
-    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+def _parts(rows: Sequence[PersonRow], size: int) -> Iterable[Sequence[PersonRow]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -36,7 +36,7 @@ def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
     table, user = models.Practice, models.User
     counted = (
         table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
-        .join(user, JOIN.LEFT_OUTER)
+        .join(user, JOIN.LEFT_OUTER, on=(user.practice == table.id) & ~models.is_staged())
         .where(table.account == acting.account_id)
         .group_by(table.id)
         .order_by(fn.FOLD(table.name))

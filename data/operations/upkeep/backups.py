@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from data.operations.actors import Acting, Operator, resolve
+from data.operations.people.staging import remove_unpublished
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules import clock
@@ -128,13 +129,12 @@ def _spend_steps(tx: Tx, carried: Carried) -> None:
 def _void(tx: Tx) -> None:
     """End all that was under way when the backup was taken; what was to be sent then was sent since."""
     models.SentCode.update(void=True).execute()
+    remove_unpublished()
     sessions = models.Session
     sessions.update(ended_at=tx.now, ended_because=_RESTORED).where(sessions.ended_at.is_null()).execute()
     for table in (
         models.RememberedAddress,
         models.AwaitedMessage,
-        models.StagedUser,
-        models.ImportBatch,
         models.Notice,
         models.Worker,
     ):
