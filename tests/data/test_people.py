@@ -161,7 +161,8 @@ def small_bounds(monkeypatch):
     """Reach with few people what else only many reach."""
     monkeypatch.setattr(finding, "COUNTED", 3)
     monkeypatch.setattr(finding, "FOUND", 4)
-    monkeypatch.setattr(finding, "_EXAMINED", 6)
+    monkeypatch.setattr(finding, "_WEIGHED", 7)
+    monkeypatch.setattr(finding, "_LOOKED_UP", 6)
 
 
 def test_a_search_that_finds_too_many_says_so_and_shows_some_of_them_in_order(world, small_bounds):

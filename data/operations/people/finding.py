@@ -6,7 +6,7 @@ entries of that, keeps so many of those that match the rest, and says so where t
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
@@ -28,8 +28,10 @@ COUNTED = 10_000
 """Rows of a table that are counted; beyond, it is said that there are more."""
 FOUND = 1_000
 """Users that a search finds at most."""
-_EXAMINED = 4_000
-"""Entries of its rarest word that a search looks at."""
+_WEIGHED = 10_000
+"""Entries of each word that are counted, to begin with the rarest."""
+_LOOKED_UP = 2_000
+"""How often a search looks up whether a user whom its rarest word finds passes another sieve as well."""
 
 
 class SortKey(StrEnum):
@@ -181,15 +183,18 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
     sieves = [_of_term(asked.account_id, term) for term in wanted]
     if query.status is not None or query.practice is not None:
         sieves.append(_of_filter(asked))
-    sizes = [sieve.ids.count() for sieve in sieves]
+    weighed = _WEIGHED if len(sieves) > 1 else _LOOKED_UP + 1
+    sizes = [sieve.ids(weighed).limit(weighed).count() for sieve in sieves]
     finest = sieves[sizes.index(min(sizes))]
-    rest = [sieve.holds for sieve in sieves if sieve is not finest]
-    looked_at = finest.ids.alias("looked_at")
+    rest = [sieve for sieve in sieves if sieve is not finest]
+    examined = _LOOKED_UP // max(1, sum(len(sieve.ways) for sieve in rest))
+    looked_at = finest.ids(examined + 1).alias("looked_at")
+    conditions = [sieve.holds(looked_at.c.id) for sieve in rest]
     # A cross join is read from the left on every database: never all users beside a few entries.
     hits = (
         _keyed(query.sort)
         .from_(Join(looked_at, user, JOIN.CROSS))
-        .where(reduce(and_, rest, user.id == looked_at.c.id))
+        .where(reduce(and_, conditions, user.id == looked_at.c.id))
         .distinct()
         .limit(FOUND + 1)
         .alias("hits")
@@ -202,44 +207,49 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
         ids[: query.limit],
         more=len(ids) > query.limit,
         total=min(len(rows), FOUND),
-        uncounted=len(rows) > FOUND or min(sizes) > _EXAMINED,
+        uncounted=len(rows) > FOUND or min(sizes) > examined,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Sieve:
-    """A part of a search: as the ids of those who pass it, at most so many, and as a condition on users."""
+    """A part of a search: selects of the ids of those who pass it, and whether the user with an id does."""
 
-    ids: Any
-    holds: Any
+    ways: list[Any]
+    holds: Callable[[Any], Any]
+
+    def ids(self, most: int) -> Any:
+        """Select so many of those who pass, some of them twice."""
+        return _union([way.limit(most) for way in self.ways])
 
 
 def _of_term(account_id: int, term: tuple[str, ...]) -> _Sieve:
     """Make the sieve that takes who has a word beginning like this, or is in a practice that has."""
     user, word, of_practice = models.User, models.UserWord, models.PracticeWord
     ranges = [word_range(beginning) for beginning in term]
+    ways: list[Any] = [
+        word.select(word.user.alias("id")).where((word.account_id == account_id) & _within(word, keys))
+        for keys in ranges
+    ]
+
+    def has_word(user_id: Any) -> Any:
+        # Without the account, which the user has already: the few words of a user are what is to be read.
+        own = [word.select(SQL("1")).where((word.user == user_id) & _within(word, keys)) for keys in ranges]
+        return reduce(or_, [fn.EXISTS(each) for each in own])
+
     practices = of_practice.select(of_practice.practice).where(
         reduce(or_, [(of_practice.account_id == account_id) & _within(of_practice, keys) for keys in ranges])
     )
-    ways: list[Any] = [
-        word.select(word.user.alias("id"))
-        .where((word.account_id == account_id) & _within(word, keys))
-        .limit(_EXAMINED + 1)
-        for keys in ranges
-    ]
-    ways.append(user.select(user.id).where(user.practice.in_(practices)).limit(_EXAMINED + 1))
-    # Without the account, which the user has already: the few words of a user are what is to be read.
-    own = [
-        fn.EXISTS(word.select(SQL("1")).where((word.user == user.id) & _within(word, keys)))
-        for keys in ranges
-    ]
-    return _Sieve(_union(ways), reduce(or_, own) | user.practice.in_(practices))
+    # Where no practice is called so, what is looked for is told from words alone, and no user is read for it.
+    if not practices.exists():
+        return _Sieve(ways, has_word)
+    within = user.practice.in_(practices)
+    return _Sieve([*ways, user.select(user.id).where(within)], lambda user_id: has_word(user_id) | within)
 
 
 def _of_filter(asked: _Asked) -> _Sieve:
-    holds = asked.scope & asked.stand_so
-    user = models.User
-    return _Sieve(user.select(user.id).where(holds).limit(_EXAMINED + 1), holds)
+    user, holds = models.User, asked.scope & asked.stand_so
+    return _Sieve([user.select(user.id).where(holds)], lambda _user_id: holds)
 
 
 def _within(table: Any, keys: tuple[bytes, bytes]) -> Any:
