@@ -35,6 +35,11 @@ def on_core(core: set[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def on_any_core() -> None:
+    """Let this process run wherever there is room."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 class Server:
     """A process of its own, with its children, on the server's core."""
 
