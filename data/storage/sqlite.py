@@ -155,7 +155,7 @@ class Sqlite(SqliteDatabase):
 
     def _connect(self) -> sqlite3.Connection:
         before = self._at_path()
-        if before is None or not self._side_files.make_way_for(before.database):
+        if before is None or not self._side_files.make_way_for(before):
             raise _FileError(_MOVED)
         opened: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # peewee's own seam.
         after = self._at_path()

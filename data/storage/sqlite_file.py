@@ -37,7 +37,7 @@ class SideFiles:
         self._log, self._index = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
         self._owner: Identity | None = None
         self._known: dict[Path, Identity | None] = {}
-        self._connections: Counter[Identity] = Counter()
+        self._connections: Counter[Files] = Counter()
         self._lock = threading.Lock()
 
     def look(self) -> Files | None:
@@ -54,25 +54,26 @@ class SideFiles:
         with self._lock:
             self._owner = files.database
             self._known = {self._log: files.log, self._index: _identity_of(self._index)}
-            self._connections[files.database] += 1
+            self._connections[files] += 1
 
     def closed(self, files: Files) -> None:
         """Note that a connection was closed; SQLite removes the side files after the last one."""
         with self._lock:
-            self._connections[files.database] -= 1
-            if self._connections[files.database] == 0 and _identity_of(self._log) is None:
+            self._connections[files] -= 1
+            if not self._open_to(files.database) and _identity_of(self._log) is None:
                 self._known = {}
 
-    def make_way_for(self, database: Identity) -> bool:
+    def make_way_for(self, files: Files) -> bool:
         """Before another file is opened, put the known one's side files out of its way.
 
-        Say whether it is so: not while this process still has the known one open. Of several processes
-        that do so at once, each leaves alone what another has made meanwhile.
+        Say whether it is so: not while this process still has the known one open, or the same one with
+        an older log: the connections of a process to one file share what they know of its log. Of several
+        processes that do so at once, each leaves alone what another has made meanwhile.
         """
         with self._lock:
-            if self._owner is None or database == self._owner:
-                return True
-            if self._connections[self._owner] > 0:
+            if self._owner is None or files.database == self._owner:
+                return self._open_to(files.database) <= {files.log}
+            if self._open_to(self._owner):
                 return False
             with self._alone():
                 for path, known in self._known.items():
@@ -80,6 +81,12 @@ class SideFiles:
                         _put_away(path)
             self._known = {}
             return True
+
+    def _open_to(self, database: Identity) -> set[Identity | None]:
+        """Return the logs that this process's connections to a file know."""
+        return {
+            files.log for files, count in self._connections.items() if count and files.database == database
+        }
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -4,10 +4,12 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from peewee import OperationalError
 from support.breakage import NO_DATABASE, STEP, held_by_another_process, never_blocked, open_door
 from support.ssh_people import open_people
 from support.ssh_server import connect, until
@@ -135,6 +137,31 @@ def test_a_connection_whose_log_was_replaced_takes_none_of_the_new_one_along_whe
     idle.close()
     with closing(sqlite3.connect(file)) as found:
         assert found.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall() == [("later",)]
+
+
+def test_no_connection_is_opened_to_a_new_log_while_another_one_here_knows_the_old_one(tmp_path):
+    file = tmp_path / "twofold.db"
+    create_database(file)
+    database = open_sqlite(file)
+    database.connect()
+    for suffix in ("-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink()
+    refused = []
+
+    def connect():
+        try:
+            database.connect()
+        except OperationalError as error:
+            refused.append(str(error))
+        finally:
+            database.close()
+
+    for _ in range(2):
+        other = threading.Thread(target=connect)
+        other.start()
+        other.join()
+        database.close()
+    assert refused == ["its file was moved"]
 
 
 @pytest.fixture(params=["another installation", "empty", "garbage", "another program", "no installation"])
