@@ -1,9 +1,10 @@
 """The app in a process of its own, on a terminal, for someone who is signed in: without SSH.
 
-It opens twice; before the second time it says so and waits for a line, so that what the opening of a
-process costs and what the app costs can be told apart.
+It opens once for each name; before every time but the first it says so and waits for a line, so that what
+the opening of a process costs and what the app costs can be told apart.
 """
 
+import gc
 import shutil
 import sys
 from pathlib import Path
@@ -35,6 +36,8 @@ def _main(home: Path, names: list[str]) -> None:
             size = shutil.get_terminal_size()
             terminal = describe("xterm-256color", {}, (size.columns, size.lines), Limits())
             if name != names[0]:
+                gc.collect()
+                gc.freeze()  # As a server does with what it starts with.
                 print("again?", flush=True)
                 sys.stdin.readline()
             TwofoldApp(
