@@ -2,7 +2,7 @@
 
 from data.rules.facts import Method
 from data.storage import models
-from data.storage.prepared import Prepared, PreparedWrite
+from data.storage.prepared import Prepared, PreparedInsert, PreparedWrite
 
 BY_NAME = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
 RENAME = PreparedWrite(
@@ -35,6 +35,33 @@ def test_its_rows_are_those_that_an_ordinary_read_returns(world):
     assert set(rows) == {Method.APP.value, Method.EMAIL.value}
     for plain in table.select().where(table.user == user):
         assert rows[plain.kind].__data__ == plain.__data__
+
+
+def test_what_a_row_belongs_to_comes_with_it(world):
+    world.user("anna")
+    both = Prepared(
+        models.User,
+        1,
+        lambda name: (
+            models.User.select(models.User, models.Account)
+            .join(models.Account)
+            .where(models.User.name == name)
+        ),
+        parent="account",
+    )
+    anna = both.one("anna")
+    assert anna.__data__ == world.row("anna").__data__
+    assert anna.account.__data__ == models.Account.get().__data__
+    assert both.one("nobody") is None
+
+
+def test_a_prepared_insert_returns_the_id_of_its_row(world):
+    account = models.Account.get().id
+    add = PreparedInsert(2, lambda of, name: models.Practice.insert(account=of, name=name))
+    made = {add.run(account, name): name for name in ("East Wing", "West Wing")}
+    assert made == {row.id: row.name for row in models.Practice.select() if row.id in made}
+    assert len(made) == 2
+    world.catch_up()
 
 
 def test_a_prepared_write_says_how_many_rows_it_changed(world):
