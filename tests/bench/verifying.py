@@ -11,7 +11,7 @@ from bench.client import code
 from bench.house import SECRET, House, build
 from bench.processes import ENVIRONMENT
 from bench.report import Result, Row, Skipped, median
-from support.postgresql_server import PostgresqlServer, find_binaries
+from support.postgresql_server import find_binaries, running_postgresql
 
 from data.operations.signing_in.admission import Admitted, Attempt, Origin
 from data.operations.signing_in.first_factor import find_candidate
@@ -33,13 +33,9 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
     if binaries is None:
         yield Skipped(SECTION, "there is no PostgreSQL: apt-get install postgresql")
         return
-    server = PostgresqlServer(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
-    server.start()
-    try:
+    with running_postgresql(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on") as server:
         url = server.url(server.new_database())
         yield from _measure(build(folder / "postgresql", users, database=url), "PostgreSQL", count, rounds)
-    finally:
-        server.stop()
 
 
 def _measure(house: House, subject: str, count: int, rounds: int) -> Iterator[Row]:
