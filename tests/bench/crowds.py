@@ -17,7 +17,7 @@ from bench.house import SECRET, House, build
 from bench.processes import Server, cores, on_any_core, on_core, serve
 from bench.report import Result, Row, Skipped, median, percentile
 from support.data_world import services
-from support.postgresql_server import PostgresqlServer, find_binaries
+from support.postgresql_server import find_binaries, running_postgresql
 
 from data.operations.people import importing, reading
 from data.operations.people.finding import SortKey, UserQuery
@@ -93,13 +93,9 @@ def _imports(folder: Path) -> Iterator[Result]:
     if binaries is None:
         yield Skipped(IMPORT, "there is no PostgreSQL: apt-get install postgresql")
         return
-    server = PostgresqlServer(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
-    server.start()
-    try:
+    with running_postgresql(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on") as server:
         house = build(folder / "postgresql", 3_200, database=server.url(server.new_database()))
         yield from _during_import(house, "PostgreSQL", rows=100_000, quiet=200)
-    finally:
-        server.stop()
 
 
 def _during_import(house: House, subject: str, *, rows: int, quiet: int) -> Iterator[Row]:
