@@ -81,6 +81,9 @@ class Sqlite(SqliteDatabase):
         self._path = path
         self._opened = _Opened()
         self._side_files = SideFiles(path)
+        self._opening = threading.Lock()
+        self._installed_at: int | None = None
+        """When the installation was made that this process knows: what tells it from any other."""
 
     def ready(self) -> bool:
         """Have this thread connected to the file that is at the path; say whether it is so anew.
@@ -154,8 +157,16 @@ class Sqlite(SqliteDatabase):
             raise _FileError(_REASONS["CANTOPEN"]) from None
 
     def _connect(self) -> sqlite3.Connection:
+        with self._opening:
+            return self._connect_alone()
+
+    def _connect_alone(self) -> sqlite3.Connection:
         before = self._at_path()
-        if before is None or not self._side_files.make_way_for(before):
+        if before is None:
+            raise _FileError(_MOVED)
+        if not self._side_files.belong_to(before):
+            self._recognise()
+        if not self._side_files.make_way_for(before):
             raise _FileError(_MOVED)
         opened: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # peewee's own seam.
         after = self._at_path()
@@ -164,7 +175,24 @@ class Sqlite(SqliteDatabase):
             raise _FileError(_MOVED)
         self._opened.files = after
         self._side_files.opened(after)
+        self._installed_at = self._installed_at or _installation_time(opened)
         return opened
+
+    def _recognise(self) -> None:
+        """Refuse a file that has taken the known one's place and holds no such installation.
+
+        It is looked into before it is opened to be used: SQLite would put a log beside it, which another
+        process, that finds the known file back, would write to.
+
+        Raises:
+            OperationalError: when it is of something else.
+        """
+        if self._installed_at is None:
+            return
+        uri = f"file:{quote(str(self._path))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as looking:
+            if _installation_time(looking) != self._installed_at:
+                raise _FileError(_STRANGE)
 
     def _close(self, conn: sqlite3.Connection) -> None:
         with self._keeping_another_log():
@@ -283,6 +311,17 @@ def _cause_of(error: BaseException) -> BaseException:
 def _kind_of(error: BaseException) -> str:
     """Return the second word of the name that SQLite gives an error, such as FULL."""
     return str(getattr(error, "sqlite_errorname", "SQLITE_UNKNOWN")).split("_")[1]
+
+
+def _installation_time(connection: sqlite3.Connection) -> int | None:
+    """Read when the installation in a database was made; None where there is none."""
+    try:
+        row = connection.execute("SELECT created_at FROM installation").fetchone()
+    except sqlite3.OperationalError as error:
+        if _kind_of(error) != "ERROR":  # That is what a table is that is not there.
+            raise
+        return None
+    return row and int(row[0])
 
 
 def _fold(text: str | None) -> str | None:

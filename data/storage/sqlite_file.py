@@ -63,6 +63,11 @@ class SideFiles:
             if not self._open_to(files.database) and _identity_of(self._log) is None:
                 self._known = {}
 
+    def belong_to(self, files: Files) -> bool:
+        """Whether the known side files are of this file, or none are known yet."""
+        with self._lock:
+            return self._owner in (None, files.database)
+
     def make_way_for(self, files: Files) -> bool:
         """Before another file is opened, put the known one's side files out of its way.
 

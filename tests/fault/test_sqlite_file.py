@@ -173,6 +173,9 @@ def impostor(request, tmp_path, people) -> Path:
         case "another installation":
             open_people(folder, Vault(bytes([1] * 32))).store.close()
             models.database.initialize(people.store._database)
+            with closing(sqlite3.connect(path)) as other:
+                other.execute("update installation set created_at = created_at + 1")
+                other.commit()
         case "empty":
             path.touch()
         case "garbage":
@@ -193,6 +196,23 @@ async def test_nothing_is_decided_by_what_has_taken_the_place_of_the_file(people
         assert NO_DATABASE in await door.is_refused()
         assert NO_DATABASE in await door.is_refused()
         assert sqlite.bears_our_mark(file) or file.read_bytes() == content, "somebody else's was changed"
+        away.replace(file)
+        await door.signs_in()
+        await door.has_lost_nothing()
+
+
+async def test_what_is_of_something_else_is_refused_before_a_log_is_put_beside_it(
+    people, file, away, impostor, monkeypatch
+):
+    """Another process, which finds the file back, would write to that log."""
+    opened: list[object] = []
+    async with open_door(people) as door:
+        file.rename(away)
+        impostor.rename(file)
+        monkeypatch.setattr(people.store, "recognise", lambda tx: opened.append(tx) or "it is another one")
+        assert NO_DATABASE in await door.is_refused()
+        assert not opened
+        monkeypatch.undo()
         away.replace(file)
         await door.signs_in()
         await door.has_lost_nothing()
