@@ -46,6 +46,11 @@ def open_workers(clinic: Clinic) -> list[str]:
     return [worker for (worker,) in rows(clinic, "select worker from session where ended_at is null")]
 
 
+def workers_serving(clinic: Clinic) -> list[str]:
+    """Name the workers that count beats: those that take connections, or are about to."""
+    return [worker for (worker,) in rows(clinic, "select id from worker")]
+
+
 def children(clinic: Clinic) -> list[int]:
     pid = clinic.server.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -119,6 +124,7 @@ async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_i
     assert len(alive) == before.count(survivor)
     await until(lambda: len(children(clinic)) == WORKERS)
     assert other in children(clinic)
+    await until(lambda: len(workers_serving(clinic)) == WORKERS, 60)
 
     newcomers = await sign_in_to(clinic, key, WORKERS)
     assert set(open_workers(clinic)) - set(before), "nobody reached the new worker"
@@ -151,6 +157,7 @@ async def test_a_worker_that_hangs_is_replaced_and_the_sessions_of_the_other_go_
     assert before[1] in children(clinic)
     await until(lambda: len(set(open_workers(clinic))) == 1)
     assert any(terminal.process.returncode is None for terminal in terminals)
+    await until(lambda: len(workers_serving(clinic)) == WORKERS, 60)
     await sign_in_to(clinic, key, WORKERS)
     assert await clinic.stop() == 0
     events = [json.loads(line) for line in clinic.log.decode().splitlines()]
