@@ -39,7 +39,7 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
 
 
 def _measure(house: House, subject: str, count: int, rounds: int) -> Iterator[Row]:
-    alone, both, cpu = [], [], []
+    alone, both, cpu, cpu_of_both = [], [], [], []
     for turn in range(rounds + 1):
         one = _run(house, [house.take(count)])
         two = _run(house, [house.take(count), house.take(count)])
@@ -47,7 +47,16 @@ def _measure(house: House, subject: str, count: int, rounds: int) -> Iterator[Ro
             alone.append(count / one[0])
             both.append(2 * count / two[0])
             cpu.append(one[1] / count)
+            cpu_of_both.append(two[1] / count / 2)
     yield Row(SECTION, "CPU of the worker for each", subject, 1000 * median(cpu), "ms", goal="2")
+    yield Row(
+        SECTION,
+        "CPU of the workers for each, two at once",
+        subject,
+        1000 * median(cpu_of_both),
+        "ms",
+        goal="2",
+    )
     yield Row(SECTION, "rate, one worker", subject, median(alone), "/s")
     yield Row(SECTION, "rate, two workers", subject, median(both), "/s")
     goal = "1.7 or more" if subject == "PostgreSQL" else ""
