@@ -91,6 +91,22 @@ def write(
         )
 
 
+def write_own(
+    tx: Tx, event: Event, user: models.User, application: Application, address: str, **detail: object
+) -> None:
+    """Write what a user did who is signing in, or is signed in (see `write`)."""
+    write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=application,
+        address=address,
+        **detail,
+    )
+
+
 def list_entries(
     tx: Tx, actor: Actor, which: Filter, *, before: int | None = None, limit: int = 50
 ) -> list[Entry] | Refused:

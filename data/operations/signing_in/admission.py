@@ -302,13 +302,4 @@ def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:
 
 
 def _audit(tx: Tx, event: Event, user: models.User, attempt: Attempt, **detail: object) -> None:
-    audit.write(
-        tx,
-        event,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=attempt.origin.application,
-        address=attempt.origin.address,
-        **detail,
-    )
+    audit.write_own(tx, event, user, attempt.origin.application, attempt.origin.address, **detail)

@@ -203,13 +203,4 @@ def count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNo
 
 def write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
     """Write what an answer led to into the audit log."""
-    audit.write(
-        tx,
-        event,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=asker.application,
-        address=asker.address,
-        **detail,
-    )
+    audit.write_own(tx, event, user, asker.application, asker.address, **detail)

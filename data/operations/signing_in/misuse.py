@@ -13,13 +13,4 @@ def record_misuse(tx: Tx, user_id: int, origin: Origin, what: Misuse) -> None:
     user = models.User.get_or_none(models.User.id == user_id)
     if user is None:
         return
-    audit.write(
-        tx,
-        Event.MISUSED,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=origin.application,
-        address=origin.address,
-        what=what.value,
-    )
+    audit.write_own(tx, Event.MISUSED, user, origin.application, origin.address, what=what.value)

@@ -62,15 +62,8 @@ def remember(tx: Tx, user: models.User, application: Application, address: str, 
         conflict_target=[table.user, table.address, table.credential],
         update={table.accepted_at: tx.now, table.until: until},
     ).execute()
-    audit.write(
-        tx,
-        Event.ADDRESS_REMEMBERED,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=application,
-        address=address,
-        until=f"{until:%Y-%m-%d %H:%M} UTC",
+    audit.write_own(
+        tx, Event.ADDRESS_REMEMBERED, user, application, address, until=f"{until:%Y-%m-%d %H:%M} UTC"
     )
 
 
@@ -130,13 +123,11 @@ def forget_my_addresses(tx: Tx, actor: Actor, which: int | None = None) -> Done 
 def _forget_after_clock(tx: Tx, user: models.User, application: Application, address: str) -> None:
     count = forget(user.id)
     if count:
-        audit.write(
+        audit.write_own(
             tx,
             Event.ADDRESSES_FORGOTTEN,
-            account_id=user.account_id,
-            actor=user.name,
-            user=user.name,
-            application=application,
-            address=address,
+            user,
+            application,
+            address,
             count=f"{count}, since the clock went back",
         )

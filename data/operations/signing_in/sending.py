@@ -160,13 +160,4 @@ def _still_proves(row: models.SentCode) -> bool:
 
 
 def _write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
-    audit.write(
-        tx,
-        event,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=asker.application,
-        address=asker.address,
-        **detail,
-    )
+    audit.write_own(tx, event, user, asker.application, asker.address, **detail)

@@ -146,13 +146,4 @@ def end_session(tx: Tx, session_id: int) -> None:
     if session is None or session.ended_at is not None:
         return
     _ENDED.run(models.microseconds(tx.now), session_id)
-    user = session.user
-    audit.write(
-        tx,
-        Event.SIGNED_OUT,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=Application(session.application),
-        address=session.address,
-    )
+    audit.write_own(tx, Event.SIGNED_OUT, session.user, Application(session.application), session.address)
