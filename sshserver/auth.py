@@ -5,24 +5,22 @@ what it returns. It alone knows what has been proven; nothing is proven but by a
 layer, and a change of the user name takes everything back.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
 from data.operations.signing_in.admission import Admitted, Attempt, Session, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
-from data.operations.signing_in.resync import NextCodeWanted
+from data.operations.signing_in.judging import AskedAgain
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules.clock import used_code_in_words
 from data.rules.facts import Method
-from data.rules.sending import asked_for, instruction, prompt, sent_at_once
+from data.rules.policy import FEW_ATTEMPTS, attempts_in_words
+from data.rules.sending import asked_for, instruction, prompt, sent_at_once, what_to_type
 from sshserver.limits import Limits
 
 PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
 CODE_PROMPT: Final = prompt((Method.APP,))
-_CODE_MISSING: Final = "Type a code, or a recovery code."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +76,14 @@ class _NothingProven:
 
 @dataclass(frozen=True, slots=True)
 class _CodeOutstanding:
-    """A code is asked for. one is sent unasked (`sent_unasked`) at most once."""
+    """A code is asked for. One is sent unasked (`sent_unasked`) at most once.
+
+    `refused` is what was said of the last answer, for the question of the next exchange.
+    """
 
     attempt: Attempt = field(repr=False)
     sent_unasked: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,28 +245,23 @@ class Conversation:
             case TurnedAway():
                 self._advance(result)
                 return Ask(None, result.reason)
-        question = self._question()
-        return Ask(question.prompt, words) if isinstance(question, Ask) else Reply.FAILURE
+        return self._ask_for_code(words)
 
     def take_code(self, result: CodeResult) -> Ask | SendCode | Reply:
         """Take the data layer's judgement of a code."""
         match result:
-            case CodeWrong(left):
-                return self._ask_again(f"Wrong code, {left} attempt{'' if left == 1 else 's'} left.")
-            case NextCodeWanted():
-                return self._ask_again(result.message)
-            case CodeAlreadyUsed(seconds):
-                return self._ask_again(used_code_in_words(seconds))
             case FirstFactorRejected():
                 self._stage = _NothingProven()
                 return self.count_wrong_answer()
-            case _:
+            case Admitted() | TurnedAway():
                 self._advance(result)
                 return Reply.SUCCESS if self.session else self._question()
+            case _:
+                return self._wrong_code(result.message)
 
     def take_stale(self, result: FirstFactorResult | CodeResult | SendResult) -> None:
         """Count what came too late to change anything: a wrong answer is one all the same."""
-        if isinstance(result, FirstFactorRejected | NextCodeWanted | CodeWrong | CodeAlreadyUsed):
+        if isinstance(result, FirstFactorRejected | AskedAgain):
             self.wrong_answers += 1
 
     def _advance(self, result: CodeNeeded | Admitted | TurnedAway) -> None:
@@ -280,11 +277,11 @@ class Conversation:
         match self._stage:
             case _NothingProven():
                 return Ask(PASSWORD_PROMPT)
-            case _CodeOutstanding(attempt, sent_unasked):
+            case _CodeOutstanding(attempt, sent_unasked, refused):
                 method = None if sent_unasked else sent_at_once(attempt.methods)
                 if method is None:
-                    return Ask(prompt(attempt.methods), instruction(attempt.methods))
-                self._stage = _CodeOutstanding(attempt, sent_unasked=True)
+                    return self._ask_for_code(refused)
+                self._stage = replace(self._stage, sent_unasked=True)
                 return SendCode(attempt, method)
             case _Away(reason):
                 return Ask(None, reason)
@@ -297,19 +294,27 @@ class Conversation:
             # Asking is bounded as requests are, so that it is not endless either.
             self.requests += 1
             return Reply.FAILURE if self.exhausted else SendCode(attempt, method)
-        if not text.strip() or len(text) > self._limits.code_characters:
-            return self._ask_again(_CODE_MISSING)
         return CheckCode(attempt, text)
 
-    def _ask_again(self, reason: str) -> Ask | Reply:
-        self.wrong_answers += 1
-        if self.exhausted or not isinstance(self._stage, _CodeOutstanding):
+    def _ask_for_code(self, said: str) -> Ask | Reply:
+        """Ask for a code; `said` is what came of the last answer or of sending one."""
+        if not isinstance(self._stage, _CodeOutstanding):
             return Reply.FAILURE
-        return Ask(prompt(self._stage.attempt.methods), reason)
+        methods, left = self._stage.attempt.methods, self._stage.attempt.attempts_left
+        hint = what_to_type(methods) if said else instruction(methods)
+        warning = attempts_in_words(left) if left <= FEW_ATTEMPTS and not self._stage.refused else ""
+        return Ask(prompt(methods), " ".join(words for words in (said, hint, warning) if words))
+
+    def _wrong_code(self, reason: str) -> Ask | Reply:
+        if isinstance(self._stage, _CodeOutstanding):
+            self._stage = replace(self._stage, refused=reason)
+        return Reply.FAILURE if self._fails_exchange() else self._ask_for_code(reason)
 
     def _wrong_password(self) -> Ask | Reply:
+        return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT)
+
+    def _fails_exchange(self) -> bool:
+        """Count a wrong answer; whether it was the last that this exchange takes."""
         self.wrong_answers += 1
         self._wrong_in_exchange += 1
-        if self.exhausted or self._wrong_in_exchange >= self._limits.wrong_passwords_per_exchange:
-            return Reply.FAILURE
-        return Ask(PASSWORD_PROMPT)
+        return self.exhausted or self._wrong_in_exchange >= self._limits.wrong_answers_per_exchange

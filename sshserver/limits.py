@@ -24,12 +24,14 @@ class Limits:
     """
     unknown_keys: int = 20
     """Public keys that are not the user's; agents hold many."""
-    wrong_passwords_per_exchange: int = 3
-    """After these one keyboard-interactive exchange fails; the client may begin another."""
+    wrong_answers_per_exchange: int = 3
+    """Wrong answers of any kind after which a keyboard-interactive exchange fails.
+
+    A client that repeats itself comes to an end by it; a person's `ssh` begins another exchange by itself.
+    """
     sign_in_requests: int = 100
     """Requests and refusals of any kind before sign-in, so that free ones are not endless either."""
     password_characters: int = 1024
-    code_characters: int = 128
 
     first_factor_seconds: float = 60.0
     second_factor_seconds: float = 300.0

@@ -10,8 +10,9 @@ import time
 from typing import Final
 
 from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.signing_in.judging import NotACode, WrongBefore
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.operations.signing_in.sending import CodeSent, NotSent
@@ -29,6 +30,9 @@ _NAMES: Final[dict[type[Judged], str]] = {
     TurnedAway: "turned_away",
     CodeWrong: "code_wrong",
     CodeAlreadyUsed: "code_replayed",
+    CodeLapsed: "code_lapsed",
+    NotACode: "no_code",
+    WrongBefore: "code_repeated",
     NextCodeWanted: "next_code_wanted",
     CodeSent: "code_sent",
     NotSent: "code_not_sent",

@@ -6,8 +6,8 @@ corrected by none: of a million guesses at a hundred codes that are awaited, one
 
 import re
 from datetime import datetime, timedelta
-from unicodedata import decimal
 
+from data.rules.answers import fold
 from data.rules.names import fold_phone
 
 DIGITS = 12
@@ -17,7 +17,7 @@ _APART = timedelta(minutes=1)
 """How far the clock of the host that takes a message in may be behind that of the one that shows the code."""
 _GROUP = 4
 _TEXT_LIMIT = 2_000
-_CODE = re.compile(rf"(?<!\d)\d(?:[\s.-]{{0,2}}\d){{{DIGITS - 1}}}(?!\d)")
+_CODE = re.compile(rf"(?<!\d)\d(?: {{0,2}}\d){{{DIGITS - 1}}}(?!\d)")
 _NUMBER = re.compile(r"\+[0-9 ()./-]+\Z")
 
 
@@ -33,10 +33,8 @@ def grouped(code: str) -> str:
 
 def code_in(text: str) -> str | None:
     """Find the code in a text message: digits of any script, with words and signatures around them."""
-    found = _CODE.search(text[:_TEXT_LIMIT])
-    if found is None:
-        return None
-    return "".join(str(decimal(symbol)) for symbol in found.group() if symbol.isdecimal())
+    found = _CODE.search(fold(text[:_TEXT_LIMIT]))
+    return None if found is None else found.group().replace(" ", "")
 
 
 def is_live(now: datetime, shown_at: datetime) -> bool:

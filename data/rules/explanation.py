@@ -45,6 +45,33 @@ class Failures:
         return f"{listed}, the last one {_moment(self.last_at)}"
 
 
+_UNCOUNTED = {
+    "no code": ("was no code", "were no codes"),
+    "repeated": ("was wrong before", "were wrong before"),
+    "lapsed": (
+        "was a code that had expired or been replaced",
+        "were codes that had expired or been replaced",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Answers of the last day that were not counted as attempts: of which kind, and where they came from."""
+
+    kind: str
+    count: int
+    application: str
+    address: str
+
+    @property
+    def words(self) -> str:
+        """How many of which kind, and where from."""
+        one, several = _UNCOUNTED[self.kind]
+        what = f"1 answer that {one}" if self.count == 1 else f"{self.count} answers that {several}"
+        return f"{what}, from {self.address} over {self.application}"
+
+
 @dataclass(frozen=True, slots=True)
 class Success:
     """A sign-in that ended well."""
@@ -60,9 +87,10 @@ class Known:
     """All that the answer is made of.
 
     `wrong` are the wrong codes that the attempts were spent on, `replayed` the used codes of the
-    last day. `clock_offset` is by how many time steps the last accepted code was ahead, `drift` by
-    how many the phone's clock is taken to be since a resync. `refused_until` is when codes of the app are
-    good again, if one was accepted while the clock here was ahead.
+    last day, and `uncounted` the answers of the last day that were no attempts. `clock_offset` is by how many
+    time steps the last accepted code was ahead, `drift` by how many the phone's clock is taken to be since a
+    resync. `refused_until` is when codes of the app are good again, if one was accepted while the clock here
+    was ahead.
     `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour,
     of this name and of those that share its bucket.
     """
@@ -80,6 +108,7 @@ class Known:
     attempts_left: int = ATTEMPTS
     wrong: Failures = Failures()
     replayed: Failures = Failures()
+    uncounted: tuple[Uncounted, ...] = ()
     clock_offset: int | None = None
     drift: int = 0
     refused_until: datetime | None = None
@@ -196,6 +225,8 @@ def _attempts(known: Known) -> Iterator[Finding]:
             f"Codes that were already used were refused in the last day: {known.replayed.words}. "
             "A code is good once; the next one comes within 30 seconds."
         )
+    for answers in known.uncounted:
+        yield _note(f"In the last day: {answers.words}. They were not counted as attempts.")
 
 
 def _clock(known: Known) -> Iterator[Finding]:

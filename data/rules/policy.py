@@ -12,6 +12,8 @@ from data.rules.standing import standing_of, status_of
 
 ATTEMPTS = 7
 """Wrong codes in a row, over all applications, that lock a user."""
+FEW_ATTEMPTS = 2
+"""Attempts left at which, and below, people are warned of what comes after the last one."""
 NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
 
 
@@ -100,3 +102,9 @@ def may_enter_mode(current: Mode, wanted: Mode) -> bool:
     if current is Mode.PERMANENT:
         return wanted is Mode.PERMANENT
     return wanted is not Mode.PERMANENT or current is Mode.REQUIRED
+
+
+def attempts_in_words(left: int) -> str:
+    """Say how many attempts are left; of the last two, what comes after them."""
+    words = f"{left} attempt{'' if left == 1 else 's'} left."
+    return f"{words} After that, a system administrator must unlock you." if left <= FEW_ATTEMPTS else words

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from data.rules.answers import normalise
 from data.rules.facts import Method
 
 DIGITS = 6
@@ -98,12 +99,25 @@ def prompt(methods: Sequence[Method]) -> str:
 
 def instruction(methods: Sequence[Method]) -> str:
     """Say before the question what it does not say itself."""
-    return "" if methods else RECOVERY_FIRST
+    if not methods:
+        return RECOVERY_FIRST
+    return what_to_type(methods) if any(method.is_sent for method in methods) else ""
+
+
+def what_to_type(methods: Sequence[Method]) -> str:
+    """Say what is taken as an answer by someone who can have a code by these methods."""
+    sent = [method for method in Method if method in methods and method.is_sent]
+    if not methods:
+        return "Type a recovery code."
+    if not sent:
+        return "Type the code that your app shows, or a recovery code."
+    letters = [f"{LETTERS[method]} to get a code by {method.label}" for method in sent]
+    return f"Type {', '.join(['a code', 'a recovery code', *letters[:-1]])}, or {letters[-1]}."
 
 
 def asked_for(answer: str, methods: Sequence[Method]) -> Method | None:
     """Return the method whose letter was typed in the place of a code, if it is one of these."""
-    typed = answer.strip().lower()
+    typed = normalise(answer).lower()
     return next((method for method, letter in LETTERS.items() if letter == typed and method in methods), None)
 
 

@@ -115,8 +115,9 @@ class User(_Table):
     """A person who signs in.
 
     `credential` grows by one with every new password, so that a sign-in begun with an older one
-    is not admitted. `standing` follows from the other columns, the roles and the factors: whatever
-    changes them has it written anew.
+    is not admitted. `wrong_answers` holds keyed hashes of what was judged wrong lately, each with its moment.
+    `standing` follows from the other columns, the roles and the factors: whatever changes them has it
+    written anew.
 
     Whoever is read here is there: those of an import that is not published are left out of every `select`.
     Where users are joined to another table, `is_staged` is to be asked if those can be among them.
@@ -139,6 +140,7 @@ class User(_Table):
     one_time_password = BooleanField(default=False)
     credential = IntegerField(default=0)
     attempts_left = IntegerField()
+    wrong_answers = TextField(default="", constraints=[SQL("DEFAULT ''")])
     locked_at = optional_moment_field()
     recovery_saved = BooleanField(default=True)
     created_at = moment_field()
@@ -296,6 +298,20 @@ class SentCode(_Table):
 
     class Meta:
         indexes = ((("user", "sent_at"), False), (("destination", "sent_at"), False), (("sent_at",), False))
+
+
+class UncountedAnswer(_Table):
+    """How many answers of a user were not counted as attempts, by kind, source and hour; kept for a day."""
+
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    kind = CharField(max_length=16)
+    application = CharField(max_length=16)
+    address = CharField(max_length=64)
+    hour = BigIntegerField()
+    count = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("user", "kind", "application", "address", "hour")
 
 
 class Worker(_Table):
@@ -550,6 +566,7 @@ TABLES: tuple[type[Any], ...] = (
     RecoveryCode,
     RememberedAddress,
     SentCode,
+    UncountedAnswer,
     Worker,
     Session,
     AwaitedMessage,

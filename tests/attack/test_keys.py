@@ -68,7 +68,7 @@ async def test_a_key_and_the_password_are_one_factor(siege):
         assert await client.question() == "Verification code: "
         client.answer(PASSWORD)
         assert await client.question() == "Verification code: "
-    assert (await siege.people.user("both")).attempts_left == 6
+    assert (await siege.people.user("both")).attempts_left == 7
 
 
 async def test_a_signature_from_another_connection_proves_nothing(siege):

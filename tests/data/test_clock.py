@@ -48,7 +48,8 @@ def test_nodes_whose_clocks_are_forty_seconds_apart_take_no_code_twice(world, an
     second = sign_in(world, anna, code)
     by_another_node(world, ahead)
     third = sign_in(world, anna, code)
-    assert [type(answer) for answer in (first, second, third)].count(Admitted) == 1
+    # Where the node that is behind saw the code first, it is wrong everywhere until the next one comes.
+    assert [type(answer) for answer in (first, second, third)].count(Admitted) == (1 if ahead > 0 else 0)
 
 
 def test_after_an_hour_back_no_code_of_that_hour_is_good_again(world, anna):

@@ -86,9 +86,8 @@ async def test_one_recovery_code_through_many_tasks_at_once_is_accepted_once(wor
 
 async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
     attempts = [world.attempt(anna, address=f"192.0.2.{number}") for number in range(40)]
-    wrong = world.wrong_code(anna)
     results = await asyncio.gather(
-        *(world.store.run(second_factor.submit_code, attempt, wrong) for attempt in attempts)
+        *(world.store.run(second_factor.submit_code, attempt, world.wrong_code(anna)) for attempt in attempts)
     )
     assert sorted(result.attempts_left for result in results if isinstance(result, CodeWrong)) == [
         *range(1, 7)
@@ -100,9 +99,25 @@ async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
     assert right == TurnedAway(Refusal.LOCKED.value)
 
 
+@pytest.mark.parametrize(("distinct", "judged"), [(5, 5), (10, 7)])
+async def test_of_forty_answers_at_once_each_wrong_one_is_judged_once(world, anna, distinct, judged):
+    wrong = [world.wrong_code(anna) for _ in range(distinct)] * (40 // distinct)
+    attempts = [world.attempt(anna, address=f"192.0.2.{number}") for number in range(40)]
+    results = await asyncio.gather(
+        *(
+            world.store.run(second_factor.submit_code, attempt, answer)
+            for attempt, answer in zip(attempts, wrong, strict=True)
+        )
+    )
+    assert wrong_codes_counted() == judged
+    assert (world.row(anna).locked_at is not None) == (judged == 7)
+    assert outcomes(results).get("WrongBefore", 0) == (35 if judged == 5 else 0)
+
+
 async def test_a_right_code_among_wrong_ones_is_admitted_or_comes_too_late(world, anna):
     attempt = world.attempt(anna)
-    answers = [world.wrong_code(anna)] * 6 + [world.code(anna)] + [world.wrong_code(anna)] * 8
+    wrong = [world.wrong_code(anna) for _ in range(14)]
+    answers = [*wrong[:6], world.code(anna), *wrong[6:]]
     results = await asyncio.gather(
         *(world.store.run(second_factor.submit_code, attempt, answer) for answer in answers)
     )
@@ -232,10 +247,9 @@ def test_two_processes_on_one_database_accept_a_code_once_and_count_together(wor
             for worker in workers:
                 worker.send(line)
             assert sorted(worker.receive() for worker in workers) == ["Admitted", "CodeAlreadyUsed"]
-        wrong = f"{world.clock.now.timestamp():.0f} {world.wrong_code(anna)}"
         for _ in range(20):
             for worker in workers:
-                worker.send(wrong)
+                worker.send(f"{world.clock.now.timestamp():.0f} {world.wrong_code(anna)}")
         answers = Counter(worker.receive() for worker in workers for _ in range(20))
     assert answers == {"CodeWrong": 6, "TurnedAway": 34}
     assert wrong_codes_counted() == 7

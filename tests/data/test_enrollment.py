@@ -11,6 +11,7 @@ from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
 from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.enrollment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
+from data.operations.signing_in.judging import NotACode
 from data.rules import policy
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol, NeedCode, SignedIn
@@ -82,9 +83,9 @@ def test_a_code_of_a_phone_whose_clock_is_off_is_refused_with_a_hint(world, anna
 
 
 @pytest.mark.parametrize("rubbish", ["", "12345", "\ud800", "x" * 5000], ids=clipped)
-def test_rubbish_is_a_wrong_code(world, anna, rubbish):
+def test_rubbish_is_no_code(world, anna, rubbish):
     pending = begin(world, anna)
-    assert world.run(enrollment.confirm_app, anna, pending, rubbish) == EnrolmentCodeWrong(None)
+    assert world.run(enrollment.confirm_app, anna, pending, rubbish) == NotACode()
 
 
 def test_a_wizard_lives_thirty_minutes_and_no_longer(world, anna):

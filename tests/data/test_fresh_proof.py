@@ -90,8 +90,7 @@ def test_a_fresh_code_is_spent_like_any_other(world, boss):
 
 
 def test_the_seventh_wrong_fresh_code_locks_and_ends_the_session(world, boss):
-    wrong = world.wrong_code("boss")
-    answers = [world.run(credentials.confirm_fresh_code, boss, wrong) for _ in range(7)]
+    answers = [world.run(credentials.confirm_fresh_code, boss, world.wrong_code("boss")) for _ in range(7)]
     assert answers[-1] == SessionOver(Refusal.LOCKED.value)
     assert world.row("boss").locked_at is not None
     world.clock.forward(minutes=1)

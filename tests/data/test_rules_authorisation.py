@@ -34,7 +34,7 @@ def test_the_code_is_found_however_it_was_typed(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "4711 0815 234", "4711081523421", "4711 / 0815 / 2342", "²²²²²²²²²²²²", "x" * 2_000 + CODE]
+    "text", ["", "4711 0815 234", "4711081523421", "4711 / 0815 / 2342", "x" * 2_000 + CODE]
 )
 def test_what_is_no_code_is_none(text):
     assert code_in(text) is None

@@ -10,8 +10,9 @@ from data.operations.signing_in import admission, first_factor, sessions
 from data.operations.signing_in.admission import Admitted, TurnedAway
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.first_factor import CodeNeeded
+from data.operations.signing_in.judging import NotACode, WrongBefore
 from data.rules import publickeys, recovery
-from data.rules.facts import Application, Mode
+from data.rules.facts import Application, Method, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, Refusal, SignedIn
 from data.storage import models
 
@@ -109,9 +110,14 @@ def test_asking_for_the_first_factor_again_does_not_set_the_count_back(world, an
     assert world.row(anna).attempts_left == 6
 
 
-@pytest.mark.parametrize("rubbish", ["", "12345", "1234567", "١٢٣٤٥٦", "\ud800", "x" * 5000, "'; --"])
-def test_rubbish_is_a_wrong_code_and_counts(world, anna, rubbish):
-    assert world.submit(world.attempt(anna), rubbish) == CodeWrong(6)
+@pytest.mark.parametrize(
+    "rubbish",
+    ["", "12345", "1234567", "12345678", "123456123456", "\ud800", "x" * 5000, "'; --", PASSWORD, "e"],
+)
+def test_what_has_no_form_of_a_code_is_no_attempt(world, anna, rubbish):
+    assert world.submit(world.attempt(anna), rubbish) == NotACode()
+    assert world.row(anna).attempts_left == 7
+    assert world.events(user=anna, last=1) != ["signin.code_wrong"]
 
 
 def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
@@ -286,3 +292,62 @@ def test_the_activity_keeps_the_reason_of_an_unlocking(world):
     world.run(two_factor.unlock, OPERATOR, "anna", " spoke\n on the phone ")
     recent = world.run(reading.user_detail, OPERATOR, "anna").recent
     assert recent[0].sentence == "Unlocked: spoke on the phone"
+
+
+def test_an_answer_that_was_wrong_is_not_judged_again_for_five_minutes(world, anna):
+    wrong = world.wrong_code(anna)
+    assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
+    spelled = f"{wrong[:3]}-{wrong[3:]}\u200b"
+    assert world.submit(world.attempt(anna, application=Application.LOCAL), spelled) == WrongBefore()
+    assert world.run(credentials.confirm_fresh_code, world.session(anna), wrong) == WrongBefore()
+    world.clock.forward(minutes=5)
+    assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
+
+
+def test_a_wrong_answer_that_has_become_right_is_not_judged_either(world, anna):
+    early = world.code(anna, 2)
+    assert world.submit(world.attempt(anna), early) == CodeWrong(6)
+    world.clock.forward(seconds=60)
+    assert world.submit(world.attempt(anna), early) == WrongBefore()
+    assert world.row(anna).attempts_left == 6
+
+
+FORGETTING = {
+    "a code is sent": lambda world: world.sent(world.attempt("anna")),
+    "a resync is offered": lambda world: world.run(two_factor.offer_resync, OPERATOR, "anna"),
+}
+
+
+@pytest.mark.parametrize("act", FORGETTING.values(), ids=FORGETTING.keys())
+def test_what_was_wrong_is_judged_again_once(world, anna, act):
+    world.methods(Method.APP, Method.EMAIL)
+    world.enrol_email(anna)
+    world.clock.forward(minutes=2)
+    wrong = world.wrong_code(anna)
+    assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
+    act(world)
+    assert world.submit(world.attempt(anna), wrong) == CodeWrong(5)
+
+
+def test_what_was_wrong_before_a_lock_is_judged_again_after_it(world, anna):
+    wrong = world.wrong_code(anna)
+    world.submit(world.attempt(anna), wrong)
+    world.lock(anna)
+    world.run(two_factor.unlock, OPERATOR, anna, "a slip")
+    assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
+
+
+def test_a_recovery_code_that_was_wrong_is_not_judged_again_and_its_text_is_stored_nowhere(world, anna):
+    typed = "AAAA-BBBB-CCCC-DDDD"
+    assert world.submit(world.attempt(anna), typed) == CodeWrong(6)
+    assert world.submit(world.attempt(anna), typed.lower().replace("-", " ")) == WrongBefore()
+    assert "AAAABBBB" not in world.row(anna).wrong_answers.upper()
+
+
+def test_the_last_two_attempts_are_warned_of(world, anna):
+    said = [world.submit(world.attempt(anna), world.wrong_code(anna)).message for _ in range(6)]
+    assert said[3] == "Wrong code, 3 attempts left."
+    assert said[4:] == [
+        f"Wrong code, {left} left. After that, a system administrator must unlock you."
+        for left in ("2 attempts", "1 attempt")
+    ]

@@ -7,8 +7,8 @@ from data.operations.actors import Member
 from data.operations.people import credentials, reading
 from data.operations.results import Denied, FreshProof, FreshProofNeeded
 from data.operations.signing_in import admission, enrollment, second_factor, sending
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signing_in.sending import CodeToSend, NotSent
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
+from data.operations.signing_in.sending import CodeToSend, Lapse, NotSent
 from data.rules.facts import Method, Mode, Status
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
@@ -29,8 +29,8 @@ def world(world: World) -> World:
     return world
 
 
-def other(code: str) -> str:
-    return f"{(int(code) + 1) % 10**6:06}"
+def other(code: str, by: int = 1) -> str:
+    return f"{(int(code) + by) % 10**6:06}"
 
 
 def test_the_question_offers_the_methods_that_are_set_up(world):
@@ -67,31 +67,47 @@ def test_every_outstanding_code_is_good_until_one_succeeds_and_then_none(world):
     third = world.sent(attempt)
     assert isinstance(world.submit(attempt, second), admission.Admitted)
     for code in {first, third} - {second}:
-        assert world.submit(world.attempt("bert"), code) == CodeWrong(6)
-        world.set("bert", attempts_left=7)
+        assert world.submit(world.attempt("bert"), code) == CodeLapsed(Lapse.REPLACED)
+    assert world.row("bert").attempts_left == 7
 
 
 def test_a_right_code_of_the_app_voids_what_was_sent(world):
     attempt = world.attempt("anna")
     code = world.sent(attempt)
     assert isinstance(world.submit(attempt, world.live_code("anna")), admission.Admitted)
-    assert isinstance(world.submit(world.attempt("anna"), code), CodeWrong)
+    assert world.submit(world.attempt("anna"), code) == CodeLapsed(Lapse.REPLACED)
 
 
 def test_a_sent_code_is_good_for_fifteen_minutes(world):
     attempt = world.attempt("bert")
     code = world.sent(attempt)
     world.clock.forward(minutes=15)
-    assert isinstance(world.submit(attempt, code), CodeWrong)
+    assert world.submit(attempt, code) == CodeLapsed(Lapse.EXPIRED)
+    assert world.row("bert").attempts_left == 7
     world.clock.forward(seconds=-1)
     assert isinstance(world.submit(attempt, code), admission.Admitted)
+
+
+def test_a_code_that_expired_a_day_ago_is_a_wrong_one(world):
+    attempt = world.attempt("bert")
+    code = world.sent(attempt)
+    world.clock.forward(hours=24)
+    assert world.submit(attempt, code) == CodeWrong(6)
+
+
+def test_a_code_that_enrolled_is_replaced_and_no_wrong_one(world):
+    member = world.session("anna")
+    pending = world.run(enrollment.begin_email, member)
+    code = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    world.run(enrollment.confirm_sent, member, pending, code)
+    assert world.submit(world.attempt("anna"), code) == CodeLapsed(Lapse.REPLACED)
 
 
 def test_asking_for_a_code_never_changes_the_attempt_count(world):
     attempt = world.attempt("bert")
     code = world.sent(attempt)
-    for left in (6, 5, 4):
-        assert world.submit(attempt, other(code)) == CodeWrong(left)
+    for by, left in enumerate((6, 5, 4), 1):
+        assert world.submit(attempt, other(code, by)) == CodeWrong(left)
     world.clock.forward(seconds=60)
     fresh = world.sent(attempt)
     assert world.row("bert").attempts_left == 4
@@ -101,8 +117,8 @@ def test_asking_for_a_code_never_changes_the_attempt_count(world):
 def test_wrong_codes_lock_whichever_method_they_are_for(world):
     attempt = world.attempt("anna")
     code = world.sent(attempt)
-    for _ in range(7):
-        last = world.submit(attempt, other(code))
+    for by in range(1, 8):
+        last = world.submit(attempt, other(code, by))
     assert isinstance(last, admission.TurnedAway)
     assert isinstance(world.run(second_factor.send_code, attempt, EMAIL), admission.TurnedAway)
     assert isinstance(world.submit(attempt, code), admission.TurnedAway)
@@ -177,7 +193,7 @@ def test_a_method_that_was_switched_off_sends_no_more_and_its_codes_are_wrong(wo
     code = world.sent(attempt)
     world.methods(APP)
     assert "any more" in world.run(second_factor.send_code, attempt, EMAIL).reason
-    assert isinstance(world.submit(attempt, code), CodeWrong)
+    assert world.submit(attempt, code) == CodeLapsed(Lapse.REPLACED)
 
 
 def test_codes_of_an_app_that_is_switched_off_are_wrong(world):

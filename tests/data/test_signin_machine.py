@@ -1,6 +1,7 @@
 """Sign-in, locking, unlocking, clearing and enrolling in any order, beside a small model."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import settings
@@ -17,12 +18,14 @@ from data.operations.signing_in.admission import Admitted, TurnedAway
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.enrollment import Enrolled, PendingApp
 from data.operations.signing_in.first_factor import CodeNeeded
+from data.operations.signing_in.judging import NotACode, WrongBefore
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
 
 NAMES = ("anna", "bob")
 names = st.sampled_from(NAMES)
+RUBBISH = "no code at all"
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Person:
     accepted: list[tuple[str, int]] = field(default_factory=list)
     seen_codes: list[str] = field(default_factory=list)
     recovery: dict[str, bool] = field(default_factory=dict)
+    wrong: dict[str, datetime] = field(default_factory=dict)
     over_up_to: int = 0
     """Sessions up to this number were ended by a lock or by clearing."""
 
@@ -74,12 +78,16 @@ class SignInMachine(RuleBasedStateMachine):
 
     def expected_verdict(self, person: Person, answer: str) -> str:
         """Judge an answer as the design words it, and keep the count."""
+        now = self.world.clock.now
+        if answer == RUBBISH:
+            return "no code"
+        if answer in person.wrong and now - person.wrong[answer] < timedelta(minutes=5):
+            return "known"
         if answer in person.recovery:
             verdict = "replayed" if person.recovery[answer] else "right"
             person.recovery[answer] = True
         else:
             window = range(self.step - 1, self.step + 2)
-            now = self.world.clock.now
             hits = [step for step in window if totp(person.secret, now, step - self.step) == answer]
             live = [step for step in hits if step > person.last_step]
             verdict = "right" if live else "replayed" if hits else "wrong"
@@ -90,6 +98,7 @@ class SignInMachine(RuleBasedStateMachine):
             person.attempts = 7
         elif verdict == "wrong":
             person.attempts -= 1
+            person.wrong[answer] = now
             person.locked = person.attempts == 0
             if person.locked:
                 self.end_sessions(person)
@@ -109,7 +118,7 @@ class SignInMachine(RuleBasedStateMachine):
             return person.seen_codes[choice % len(person.seen_codes)]
         if kind == "recovery code" and person.recovery:
             return list(person.recovery)[choice % len(person.recovery)]
-        return "no code at all"
+        return RUBBISH
 
     # What people do
 
@@ -151,6 +160,8 @@ class SignInMachine(RuleBasedStateMachine):
                 "right": Admitted,
                 "replayed": CodeAlreadyUsed,
                 "wrong": CodeWrong,
+                "known": WrongBefore,
+                "no code": NotACode,
                 "locked": TurnedAway,
             }[verdict]
             assert isinstance(result, expected), (verdict, result)
@@ -188,7 +199,14 @@ class SignInMachine(RuleBasedStateMachine):
         elif not person.secret:
             assert isinstance(result, Denied)
         else:
-            expected = {"right": Done, "replayed": CodeAlreadyUsed, "wrong": CodeWrong, "locked": SessionOver}
+            expected = {
+                "right": Done,
+                "replayed": CodeAlreadyUsed,
+                "wrong": CodeWrong,
+                "known": WrongBefore,
+                "no code": NotACode,
+                "locked": SessionOver,
+            }
             assert isinstance(result, expected[self.expected_verdict(person, answer)])
 
     @rule(session=sessions)
@@ -238,6 +256,7 @@ class SignInMachine(RuleBasedStateMachine):
         assert isinstance(result, Done) == person.locked
         if person.locked:
             person.locked, person.attempts = False, 7
+            person.wrong.clear()
 
     @rule(name=names, disable=st.booleans())
     def clear_or_disable(self, name, disable):

@@ -80,6 +80,8 @@ async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_dat
     terminal = await node.connect("ben")
     await password_then(terminal, PASSWORD)
     await code_then(terminal, "000000")
+    await terminal.expect("That answer was wrong before.")
+    await code_then(terminal, "111111")
     await terminal.expect("Wrong code, 5 attempts left")
     await code_then(terminal, recovery[1])
     await terminal.expect_on_screen("1 My profile")

@@ -1,11 +1,15 @@
 """The sign-in conversation: what is asked, said, counted and proven."""
 
+from dataclasses import replace
+
 import pytest
 from support.ssh_gate import LOCKED, session
 
 from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.judging import NotACode, WrongBefore
+from data.operations.signing_in.sending import Lapse
 from data.rules.facts import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
@@ -97,6 +101,8 @@ def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_loc
     talk.take_first_factor(CodeNeeded(ATTEMPT))
     for left in range(ATTEMPTS - 1, 0, -1):
         refused = talk.take_code(CodeWrong(left))
+        if refused is Reply.FAILURE:
+            refused = talk.open_exchange()
         assert isinstance(refused, Ask)
         assert refused.instruction.startswith(f"Wrong code, {left} attempt")
     assert talk.take_code(TurnedAway(LOCKED)) == Ask(None, LOCKED)
@@ -106,7 +112,10 @@ def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_loc
     ("result", "words"),
     [
         (CodeWrong(4), "Wrong code, 4 attempts left."),
-        (CodeWrong(1), "Wrong code, 1 attempt left."),
+        (CodeWrong(1), CodeWrong(1).message),
+        (NotACode(), "That is not a code."),
+        (WrongBefore(), WrongBefore().message),
+        (CodeLapsed(Lapse.EXPIRED), Lapse.EXPIRED.value),
         (CodeAlreadyUsed(17), "That code was already used, next one in 17 s."),
         (CodeAlreadyUsed(None), "That code was already used."),
     ],
@@ -114,19 +123,38 @@ def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_loc
 def test_a_refused_code_is_asked_again_with_its_reason(talk, result, words):
     talk.take_key(CodeNeeded(ATTEMPT))
     talk.open_exchange()
-    assert talk.take_code(result) == Ask("Verification code: ", words)
+    asked = Ask("Verification code: ", f"{words} Type the code that your app shows, or a recovery code.")
+    assert talk.take_code(result) == asked
 
 
-@pytest.mark.parametrize("empty", ["", "   ", "\t", "9" * 129])
-def test_an_empty_or_endless_code_is_no_attempt_but_counts_among_the_ten(talk, empty):
+@pytest.mark.parametrize("result", [CodeWrong(5), NotACode(), WrongBefore(), CodeAlreadyUsed(None)])
+def test_three_wrong_answers_of_any_kind_fail_the_exchange_and_ten_the_connection(talk, result):
     talk.take_key(CodeNeeded(ATTEMPT))
-    talk.open_exchange()
-    for _ in range(9):
-        again = talk.answer([empty])
-        assert isinstance(again, Ask)
-        assert again.prompt == "Verification code: "
-    assert talk.answer([empty]) is Reply.FAILURE
+    for _ in range(3):
+        talk.open_exchange()
+        assert [talk.take_code(result) is Reply.FAILURE for _ in range(3)] == [False, False, True]
+        assert not talk.exhausted
+    asked = talk.open_exchange()
+    assert isinstance(asked, Ask)
+    assert asked.instruction.startswith(result.message)
+    assert talk.take_code(result) is Reply.FAILURE
     assert talk.exhausted
+
+
+def test_wrong_passwords_and_wrong_codes_of_an_exchange_count_together(talk):
+    talk.open_exchange()
+    talk.take_first_factor(FirstFactorRejected())
+    talk.take_first_factor(FirstFactorRejected())
+    talk.take_first_factor(CodeNeeded(ATTEMPT))
+    assert talk.take_code(NotACode()) is Reply.FAILURE
+
+
+def test_someone_with_two_attempts_left_is_warned_before_the_first_answer(talk):
+    talk.take_key(CodeNeeded(replace(ATTEMPT, attempts_left=2)))
+    asked = talk.open_exchange()
+    assert asked == Ask(
+        "Verification code: ", "2 attempts left. After that, a system administrator must unlock you."
+    )
 
 
 def test_an_endless_password_is_wrong_without_a_look_at_it(talk):

@@ -25,6 +25,8 @@ from sshserver.limits import Limits
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
 SENT = CodeSent(EMAIL, "a•••@example.org")
 BOTH = "Verification code (s: text message, e: e-mail): "
+WHAT = "Type a code, a recovery code, s to get a code by text message, or e to get a code by e-mail."
+BY_EMAIL = "Type a code, a recovery code, or e to get a code by e-mail."
 
 
 def passed(*methods: Method, limits: Limits | None = None) -> tuple[Conversation, Attempt]:
@@ -38,18 +40,18 @@ def passed(*methods: Method, limits: Limits | None = None) -> tuple[Conversation
 
 def test_several_methods_are_offered_and_nothing_is_sent_unasked():
     talk, attempt = passed(APP, SMS, EMAIL)
-    assert talk.open_exchange() == Ask(BOTH)
+    assert talk.open_exchange() == Ask(BOTH, WHAT)
     assert talk.answer(["e"]) == SendCode(attempt, EMAIL)
-    assert talk.take_sent(SENT) == Ask(BOTH, SENT.message)
+    assert talk.take_sent(SENT) == Ask(BOTH, f"{SENT.message} {WHAT}")
     assert talk.answer([CODE]) == CheckCode(attempt, CODE)
-    assert talk.take_code(CodeWrong(6)) == Ask(BOTH, "Wrong code, 6 attempts left.")
+    assert talk.take_code(CodeWrong(6)) == Ask(BOTH, f"Wrong code, 6 attempts left. {WHAT}")
 
 
 def test_with_one_sent_method_alone_a_code_is_sent_at_once_and_once():
     talk, attempt = passed(EMAIL)
     assert talk.open_exchange() == SendCode(attempt, EMAIL)
-    assert talk.take_sent(SENT) == Ask("Verification code (e: e-mail): ", SENT.message)
-    assert talk.open_exchange() == Ask("Verification code (e: e-mail): ")
+    assert talk.take_sent(SENT) == Ask("Verification code (e: e-mail): ", f"{SENT.message} {BY_EMAIL}")
+    assert talk.open_exchange() == Ask("Verification code (e: e-mail): ", BY_EMAIL)
     assert talk.answer([" E "]) == SendCode(attempt, EMAIL)
 
 
@@ -57,7 +59,7 @@ def test_a_code_that_was_not_sent_counts_as_no_wrong_answer():
     talk, _ = passed(SMS, EMAIL)
     talk.open_exchange()
     talk.answer(["s"])
-    assert talk.take_sent(NotSent("Not now.")) == Ask(BOTH, "Not now.")
+    assert talk.take_sent(NotSent("Not now.")) == Ask(BOTH, f"Not now. {WHAT}")
     assert (talk.wrong_answers, talk.sent_codes) == (0, 0)
 
 
@@ -95,7 +97,9 @@ def test_whoever_has_recovery_codes_alone_is_asked_for_one_and_told_why():
     talk, attempt = passed()
     assert talk.open_exchange() == Ask("Recovery code: ", RECOVERY_FIRST)
     assert talk.answer(["e"]) == CheckCode(attempt, "e")
-    assert talk.take_code(CodeWrong(6)) == Ask("Recovery code: ", "Wrong code, 6 attempts left.")
+    assert talk.take_code(CodeWrong(6)) == Ask(
+        "Recovery code: ", "Wrong code, 6 attempts left. Type a recovery code."
+    )
 
 
 class MailReader(AnsweringClient):
@@ -149,9 +153,9 @@ async def test_a_code_by_a_real_mail_server_signs_in(world, name, answers, promp
             ):
                 pass
     assert client.asked[-1] == prompt
-    assert client.told == [
-        f"A code was sent by e-mail to {name[0]}***@clinic.example. It is good for 15 minutes."
-    ]
+    assert client.told[-1] == (
+        f"A code was sent by e-mail to {name[0]}***@clinic.example. It is good for 15 minutes. {BY_EMAIL}"
+    )
     assert len(mail.messages) == 1
     assert "signin.admitted" in world.events(user=name)
 
@@ -162,7 +166,8 @@ async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(wor
         connection, client = await connect(running.port, "anna", [PASSWORD, "e", world.live_code("anna")])
         connection.close()
     assert client.told == [
-        "The code could not be sent by e-mail right now. Choose another method, or try again."
+        BY_EMAIL,
+        f"The code could not be sent by e-mail right now. Choose another method, or try again. {BY_EMAIL}",
     ]
     assert world.row("anna").attempts_left == 7
 
@@ -174,7 +179,7 @@ async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wiz
         connection, client = await connect(running.port, "bert", answers)
         connection.close()
     assert client.asked == ["Password: ", "Recovery code: ", "Recovery code: "]
-    assert client.told == [RECOVERY_FIRST, "Wrong code, 6 attempts left."]
+    assert client.told == [RECOVERY_FIRST, "Wrong code, 6 attempts left. Type a recovery code."]
     assert world.events(user="bert", last=3) == ["recovery.used", "signin.restricted", "signin.ended"]
 
 

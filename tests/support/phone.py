@@ -1,6 +1,7 @@
 """A person's phone: an authenticator app that is scanned into, and whose codes oathtool computes."""
 
 import asyncio
+import itertools
 import subprocess
 import time
 from datetime import timedelta
@@ -21,6 +22,7 @@ class Phone:
         self._secret = ""
         self._spent = -1
         self._ahead = 0.0
+        self._numbers = itertools.count()
         self.codes: list[str] = []
 
     @property
@@ -62,10 +64,10 @@ class Phone:
         return self._code(self._spent)
 
     def wrong_code(self) -> str:
-        """Return six digits that are no code of this quarter of an hour."""
+        """Return six digits that are no code of this quarter of an hour, other ones each time."""
         now = int(self._now()) // STEP
         near = {self._code(step) for step in range(now - 3, now + 30)}
-        return next(digits * 6 for digits in "0123456789" if digits * 6 not in near)
+        return next(code for number in self._numbers if (code := f"{number:06}") not in near)
 
     def _now(self) -> float:
         return time.time() + self._ahead

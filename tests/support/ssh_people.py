@@ -1,6 +1,8 @@
 """A real store with people in it, for tests that sign in over SSH."""
 
+import itertools
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,6 +49,7 @@ class People:
     clock: StillClock
     folder: Path
     keys: dict[str, SSHKey] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def add(
         self, name: str, *, password: str | None = PASSWORD, key: SSHKey | None = None, enrolled: bool = True
@@ -89,10 +92,10 @@ class People:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def wrong_code(self) -> str:
-        """Return six digits that are no code of these minutes."""
+        """Return six digits that are no code of these minutes, other ones each time."""
         now = totp.step_at(self.clock.now)
         right = {totp.code_at(SECRET, step) for step in range(now - 3, now + 4)}
-        return next(code for code in ("000000", "111111", "222222", "333333", "444444") if code not in right)
+        return next(code for number in self._numbers if (code := f"{number:06}") not in right)
 
     async def user(self, name: str) -> models.User:
         """Read a user's row."""

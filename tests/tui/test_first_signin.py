@@ -182,7 +182,6 @@ class TestOnTheHost:
     async def test_refusals_of_a_code_are_worded_by_reason_until_the_user_is_locked(self, world):
         spent = world.live_code("admin")
         world.submit(world.attempt("admin"), spent)
-        wrong = world.wrong_code("admin")
         async with opened(world) as person:
             await self.signs_in(person, "admin")
             await person.sees("Verification code")
@@ -190,10 +189,10 @@ class TestOnTheHost:
             await person.presses("enter")
             await person.sees("That code was already used, next one in 30 s.")
             for left in (6, 5, 4, 3, 2, 1):
-                await person.types(wrong)
+                await person.types(world.wrong_code("admin"))
                 await person.presses("enter")
                 await person.sees(f"Wrong code, {left} attempt")
-            await person.types(wrong)
+            await person.types(world.wrong_code("admin"))
             await person.presses("enter")
             assert "Ask a system administrator to unlock you." in (await person.has_left() or "")
 

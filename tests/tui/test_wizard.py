@@ -6,6 +6,7 @@ import pytest
 import zxingcpp
 from support.data_world import World, totp
 from support.tui_app import Person, make_app, opened, photograph
+from textual import events
 from textual.filter import Monochrome, NoColor
 
 from data.operations.actors import Member
@@ -139,7 +140,9 @@ async def test_a_refusal_is_in_sight_on_the_smallest_terminal(required):
 async def test_letters_stay_free_for_actions_and_c_sends_the_key_to_the_clipboard(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
-        await person.presses("1", "c", "x", "2")
+        await person.presses("1", "x", "2")
+        await person.sees("✗ Only the digits of a code")
+        await person.presses("c")
         await person.sees("✓ Sent to the clipboard.")
         assert "opied" not in person.screen
         assert person.app.clipboard == screen._pending.secret
@@ -241,3 +244,24 @@ async def test_a_factor_that_came_meanwhile_ends_the_wizard_on_the_profile(world
         await person.types(totp(screen._pending.secret, world.clock.now))
         await person.presses("enter")
         await person.sees("✗ Another set-up was finished meanwhile", "1 My profile")
+
+
+@pytest.mark.parametrize("spelling", ["{}-{}", "{}.{}", "{} {}\u200b", "\u2066{}\u00a0{}\u2069"])
+async def test_a_code_is_taken_in_every_spelling_when_it_is_pasted(required, spelling):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        code = totp(screen._pending.secret, required.clock.now)
+        screen.query_one("DigitsInput").post_message(events.Paste(spelling.format(code[:3], code[3:])))
+        await person.presses("enter")
+        await person.sees("Save your recovery codes")
+
+
+async def test_what_is_pasted_and_no_code_is_said(required):
+    async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
+        screen = await sets_up(person)
+        screen.query_one("DigitsInput").post_message(events.Paste("correct horse"))
+        await person.sees("✗ Only the digits of a code")
+        assert screen.query_one("DigitsInput").value == ""
+        await person.types("12345")
+        await person.presses("enter")
+        await person.sees("✗ That is not a code.")

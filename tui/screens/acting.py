@@ -17,7 +17,7 @@ from data.operations.actors import Actor, Member
 from data.operations.people import credentials
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signing_in.admission import Session
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.judging import AskedAgain
 from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent
 from data.rules.facts import Method, Role
 from data.rules.sending import asked_for, sent_at_once
@@ -27,7 +27,6 @@ from sshserver.terminal import Terminal
 from tui.dialogs.fresh_proof import FreshProofDialog
 from tui.widgets.status_line import Said, StatusLine, Tone
 from tui.widgets.top_line import Heading
-from tui.widgets.words import refused_code
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -202,8 +201,8 @@ class ActingApp(ContainedApp):
                     raise self.ended(message)
                 case Denied(message):
                     fault = message
-                case CodeWrong() | CodeAlreadyUsed() as refused:
-                    fault = refused_code(refused)
+                case refused:
+                    fault = refused.message
 
     async def _send_afresh(self, method: Method) -> tuple[str, str]:
         """Send a code; return what there is to note, and what went wrong."""
@@ -218,9 +217,7 @@ class ActingApp(ContainedApp):
                 raise self.ended(message)
         raise TypeError("a code was neither sent nor refused")
 
-    async def _confirm(
-        self, proof: FreshProof, answer: str
-    ) -> Done | CodeWrong | CodeAlreadyUsed | Denied | SessionOver:
+    async def _confirm(self, proof: FreshProof, answer: str) -> Done | AskedAgain | Denied | SessionOver:
         if proof is FreshProof.PASSWORD:
             return await credentials.confirm_fresh_password(self.store, self.actor, answer)
         return await self.store.run(credentials.confirm_fresh_code, self.actor, answer)

@@ -13,7 +13,7 @@ from sshserver._textual_shim import ContainedScreen
 from tui.dialogs.help import HelpDialog
 from tui.screens.acting import ActingApp, in_background, is_working
 from tui.widgets.key_line import KeyLine
-from tui.widgets.status_line import StatusLine
+from tui.widgets.status_line import StatusLine, Tone
 from tui.widgets.top_line import TopLine
 
 T = TypeVar("T")
@@ -32,6 +32,10 @@ class ActingScreen(ContainedScreen[T]):
         """List what the keys of this screen do; what is clicked there is done here."""
         if not is_working(self):
             self.app.push_screen(HelpDialog(list(self.commands())), self._do)
+
+    def on_digits_input_refused(self) -> None:
+        """Say what belongs in a field for a code."""
+        self.app.say("Only the digits of a code belong here.", Tone.REFUSED)
 
     def before_acting(self) -> None:
         """Leave what was said where it is: on a page it is what to do next."""

@@ -10,7 +10,6 @@ from textual.widgets import Button, Input, Label
 from data.delivery import codes as delivery
 from data.operations.signing_in import first_factor, second_factor
 from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.sending import CodeSent, NotSent
@@ -20,7 +19,6 @@ from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.page import Page
 from tui.widgets.status_line import Tone
-from tui.widgets.words import refused_code
 
 REJECTED = "Wrong user name or password."
 """Said alike of an unknown user, a wrong password and a deactivated user."""
@@ -162,15 +160,15 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         match result:
             case None:
                 pass
-            case NextCodeWanted():
-                self.app.say(result.message)
-            case CodeWrong() | CodeAlreadyUsed():
-                self.app.say(refused_code(result), Tone.REFUSED)
             case FirstFactorRejected():
                 self.dismiss(TurnedAway("Sign in again."))
-            case _:
+            case Admitted() | TurnedAway():
                 self.app.say("")
                 self.dismiss(result)
+            case NextCodeWanted():
+                self.app.say(result.message)
+            case _:
+                self.app.say(result.message, Tone.REFUSED)
 
     def action_leave(self) -> None:
         """Leave without a code."""

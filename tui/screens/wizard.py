@@ -19,6 +19,7 @@ from data.operations.signing_in.enrollment import (
     PendingApp,
     WizardChoice,
 )
+from data.operations.signing_in.judging import NotACode
 from data.rules.facts import Method
 from data.rules.text import safe
 from data.rules.totp import DIGITS
@@ -273,10 +274,12 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         code, field.value = field.value, ""
         if not code.strip():
             return
-        result: Enrolled | EnrolmentCodeWrong | Denied = await self.app.propose(
+        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.propose(
             enrollment.confirm_app, self._pending, code
         )
         match result:
+            case NotACode():
+                self.app.say(f"{result.message} Type the six digits.", Tone.REFUSED)
             case EnrolmentCodeWrong(offset):
                 self.app.say(_wrong(offset), Tone.REFUSED)
             case _:

@@ -10,6 +10,7 @@ from textual.widgets import Button
 from data.operations.results import Denied
 from data.operations.signing_in import enrollment
 from data.operations.signing_in.enrollment import Enrolled, EnrolmentCodeWrong, PendingDestination
+from data.operations.signing_in.judging import NotACode
 from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.names import fold_phone
 from tui.dialogs.dialog import paragraph
@@ -121,13 +122,16 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         code, field.value = field.value, ""
         if not code.strip():
             return
-        result: Enrolled | EnrolmentCodeWrong | Denied = await self.app.propose(
+        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.propose(
             enrollment.confirm_sent, self._pending, code
         )
-        if isinstance(result, EnrolmentCodeWrong):
-            self.app.say("That code is wrong, or older than 15 minutes.", Tone.REFUSED)
-        else:
-            self.dismiss(result)
+        match result:
+            case NotACode():
+                self.app.say(f"{result.message} Type the six digits.", Tone.REFUSED)
+            case EnrolmentCodeWrong():
+                self.app.say("That code is wrong, or older than 15 minutes.", Tone.REFUSED)
+            case _:
+                self.dismiss(result)
 
     def action_leave(self) -> None:
         """Go back; what was sent proves nothing any more once the wizard is left."""

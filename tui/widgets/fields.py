@@ -1,23 +1,50 @@
 """Fields to type into."""
 
 from textual import events
+from textual.message import Message
 from textual.widgets import Input
+
+from data.rules.answers import LONGEST, fold
 
 
 class DigitsInput(Input):
-    """Takes digits and spaces; every other key stays free for the screen's actions."""
+    """Takes the digits of a code, typed or pasted, in any spelling; other keys are the screen's."""
+
+    class Refused(Message):
+        """Something was typed or pasted that is neither part of a code nor a key of the screen."""
 
     def __init__(self, placeholder: str = "") -> None:
-        super().__init__(placeholder=placeholder, restrict=r"[0-9 ]*", max_length=11)
+        super().__init__(placeholder=placeholder, max_length=11)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Say which keys are typed into the field."""
         del key
-        return character is not None and (character.isdigit() or character == " ")
+        return character is not None and character.isprintable() and _belongs(character)
 
     async def _on_key(self, event: events.Key) -> None:
         if event.is_printable and not self.check_consume_key(event.key, event.character):
             # Neither the field nor Textual's own handler for it may swallow the key.
             event.prevent_default()
+            if event.key not in self.screen.active_bindings:
+                self.post_message(self.Refused())
             return
         await super()._on_key(event)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        text = event.text[: LONGEST + 1]
+        if len(text) <= LONGEST and _belongs(text):
+            self.replace(" ".join(fold(text).split()), *self.selection)
+        else:
+            self.post_message(self.Refused())
+
+    def restricted(self) -> None:
+        """Tell of what is too long for the field."""
+        self.post_message(self.Refused())
+
+
+def _belongs(text: str) -> bool:
+    """Whether a text is nothing but digits and separators."""
+    digits = fold(text).replace(" ", "")
+    return digits.isdigit() or not digits

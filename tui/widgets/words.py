@@ -1,4 +1,4 @@
-"""How values read on the screen: moments, roles, statuses, names, and refusals of a code."""
+"""How values read on the screen: moments, roles, statuses and names."""
 
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -7,8 +7,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from data.operations.policy.account import MethodsPreview
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.rules.clock import used_code_in_words
 from data.rules.facts import Method, Mode, Role
 from data.rules.policy import ATTEMPTS
 from data.rules.text import safe
@@ -56,13 +54,6 @@ def roles_in_words(roles: AbstractSet[Role]) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Write a number with its noun."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def refused_code(result: CodeWrong | CodeAlreadyUsed) -> str:
-    """Say why a code was not taken."""
-    if isinstance(result, CodeWrong):
-        return f"Wrong code, {counted(result.attempts_left, 'attempt')} left."
-    return used_code_in_words(result.next_in_seconds)
 
 
 def cell(foreign: object, width: int) -> Text:

@@ -17,10 +17,11 @@ from data.operations.people.directory import add_key_row
 from data.operations.people.subjects import Subject, find_to_reset
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
-from data.operations.signing_in import codes, sending
+from data.operations.signing_in import sending
 from data.operations.signing_in.admission import Origin
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong, LockedNow
+from data.operations.signing_in.codes import LockedNow, Right
 from data.operations.signing_in.first_factor import FirstFactorRejected, find_candidate, prove_fresh_password
+from data.operations.signing_in.judging import AskedAgain, judge_answer
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
 from data.rules import passwords, publickeys
@@ -141,7 +142,7 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     return Done(f"Key {fingerprint} removed.")
 
 
-def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | CodeAlreadyUsed | Refused:
+def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | AskedAgain | Refused:
     """Take a fresh code from someone who is signed in; it counts like any other attempt."""
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
@@ -150,10 +151,10 @@ def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | CodeWrong | 
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
     app = app_among(usable_factors(me.user.id, me.policy))
     asker = sending.Asker(me.acting.application, me.acting.address)
-    verdict = codes.judge(tx, me.user, app, answer, asker)
+    verdict = judge_answer(tx, me.user, app, answer, asker, may_resync=False)
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
-    if isinstance(verdict, CodeWrong | CodeAlreadyUsed):
+    if not isinstance(verdict, Right):
         return verdict
     _mark_fresh(tx, me, verdict.method)
     return Done("Confirmed.")

@@ -11,6 +11,7 @@ from data.operations.actors import Acting, Actor, authorise, factor_of, facts_of
 from data.operations.people.reading import find_user, key_rows
 from data.operations.results import Denied, Refused
 from data.operations.signing_in import codes
+from data.operations.signing_in.judging import uncounted_answers
 from data.operations.signing_in.remembered import remembered_of
 from data.operations.signing_in.resync import offered_until
 from data.rules import clock, throttle
@@ -69,6 +70,7 @@ def _known(tx: Tx, user: models.User) -> Known:
         replayed=_failures(
             [row for row in _entries(user, Event.CODE_REPLAYED, _REPLAYS) if tx.now - row.at <= _REPLAYS_OF]
         ),
+        uncounted=uncounted_answers(tx, user.id),
         clock_offset=app.last_offset if app else None,
         drift=app.drift if app else 0,
         refused_until=_refused_until(tx, app),

@@ -69,7 +69,9 @@ def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | Refused:
     because = names.tidy(reason)
     if not because:
         return Denied(f"Say why, in 1 to {names.TEXT_LIMIT} characters: the activity keeps the reason.")
-    models.User.update(locked_at=None, attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
+    models.User.update(locked_at=None, attempts_left=ATTEMPTS, wrong_answers="").where(
+        models.User.id == user.id
+    ).execute()
     restate(models.User.id == user.id)
     audit.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=because)
     return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
@@ -99,6 +101,7 @@ def offer_resync(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     until = tx.now + OFFER_LASTS
     table = models.Factor
     table.update(resync_until=until, resync_step=None).where(table.id == factor.id).execute()
+    models.User.update(wrong_answers="").where(models.User.id == user.id).execute()
     audit.record(tx, found.acting, Event.RESYNC_OFFERED, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
     locked = f" Unlock them too: {user.name} is locked." if user.locked_at else ""
     return Done(f"For an hour {user.name} can sign in with two codes, one after the other.{locked}")

@@ -12,6 +12,7 @@ from data.rules import recovery
 from data.rules.events import Event
 from data.rules.facts import Application, FirstFactor, Method, Proof, UserFacts
 from data.rules.policy import (
+    ATTEMPTS,
     MustChangePassword,
     MustEnrol,
     NeedCode,
@@ -48,7 +49,8 @@ class Origin:
 class Attempt:
     """A passed first factor that waits for its code. `session_id` is set inside a restricted session.
 
-    `methods` are those by which the user could have a code when it passed.
+    `methods` are those by which the user could have a code when it passed, and `attempts_left` how often
+    they could then be wrong.
     """
 
     user_id: int
@@ -58,6 +60,7 @@ class Attempt:
     credential: str
     session_id: int | None = None
     methods: tuple[Method, ...] = (Method.APP,)
+    attempts_left: int = ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
         session.credential,
         session.id,
         methods_of(user),
+        user.attempts_left,
     )
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
@@ -212,7 +216,7 @@ def admit(
             address=attempt.origin.address,
             step=step,
             notices=() if restricted else _notices(user, method),
-            attempt=_within(attempt, session_id) if waiting else None,
+            attempt=replace(attempt, session_id=session_id) if waiting else None,
         )
     )
 
@@ -254,18 +258,6 @@ def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
     }
     stored = (columns[name] for name in _COLUMNS)
     return _OPENED.run(*(models.microseconds(it) if isinstance(it, datetime) else it for it in stored))
-
-
-def _within(attempt: Attempt, session_id: int) -> Attempt:
-    return Attempt(
-        attempt.user_id,
-        attempt.username,
-        attempt.origin,
-        attempt.first_factor,
-        attempt.credential,
-        session_id,
-        attempt.methods,
-    )
 
 
 def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str:

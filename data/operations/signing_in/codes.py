@@ -1,19 +1,20 @@
 """Judging a second-factor answer: counted, verified and spent in the caller's transaction."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from data.operations.actors import policy_of
 from data.operations.keeping import restate
 from data.operations.record import audit
 from data.operations.signing_in.remembered import forget
-from data.operations.signing_in.sending import Asker, spend_proof, void_codes
+from data.operations.signing_in.sending import Asker, Lapse, spend_proof, void_codes
 from data.operations.signing_in.sessions import end_sessions_of_user
 from data.rules import clock, recovery, totp
+from data.rules.answers import Answer, Form
 from data.rules.events import Event
 from data.rules.facts import Method as FactorMethod
-from data.rules.google_authenticator import SCRATCH_DIGITS
-from data.rules.policy import ATTEMPTS, Refusal
+from data.rules.policy import ATTEMPTS, Refusal, attempts_in_words
 from data.storage import models
 from data.storage.prepared import Prepared, PreparedWrite
 from data.store import Tx
@@ -35,6 +36,11 @@ class CodeWrong:
 
     attempts_left: int
 
+    @property
+    def message(self) -> str:
+        """Say so, and what is left."""
+        return f"Wrong code, {attempts_in_words(self.attempts_left)}"
+
 
 @dataclass(frozen=True, slots=True)
 class CodeAlreadyUsed:
@@ -42,39 +48,82 @@ class CodeAlreadyUsed:
 
     next_in_seconds: int | None
 
+    @property
+    def message(self) -> str:
+        """Say so, and when the next code comes."""
+        return clock.used_code_in_words(self.next_in_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLapsed:
+    """The answer is a code that was sent and is good no longer; it was not counted."""
+
+    lapse: Lapse
+
+    @property
+    def message(self) -> str:
+        """Say why it is good no longer."""
+        return self.lapse.value
+
 
 @dataclass(frozen=True, slots=True)
 class LockedNow:
     """The answer was wrong and the last attempt."""
 
 
+WRONG_FOR = timedelta(minutes=5)
+"""How long an answer that was judged wrong is not judged again (seed rule: what a guess is)."""
+_DIGEST_LENGTH = 32
+"""Hexadecimal digits that are kept of the keyed hash of a wrong answer: 128 bits."""
+
+
 def judge(
-    tx: Tx, user: models.User, app: models.Factor | None, answer: str, asker: Asker
-) -> Right | CodeWrong | CodeAlreadyUsed | LockedNow:
+    tx: Tx, user: models.User, app: models.Factor | None, answer: Answer, asker: Asker
+) -> Right | CodeWrong | CodeAlreadyUsed | CodeLapsed | LockedNow:
     """Judge a code from the app, a sent code or a recovery code of a user who is not locked.
 
     `app` is their authenticator app, where its codes are taken now.
     """
-    digits = "".join(answer.split())
-    typed_recovery = recovery.parse(answer)
-    if len(digits) == totp.DIGITS and digits.isascii() and digits.isdigit():
-        verdict = _judge_digits(tx, user, app, digits)
-    elif len(digits) == SCRATCH_DIGITS and digits.isascii() and digits.isdigit():
-        verdict = _judge_scratch_code(tx, user, digits)
-    elif typed_recovery is not None:
-        verdict = _judge_recovery_code(tx, user, typed_recovery)
-    else:
-        verdict = None
+    verdict = _verdict(tx, user, app, answer)
+    if verdict is None:
+        return count_wrong(tx, user, answer, asker)
+    if isinstance(verdict, CodeAlreadyUsed):
+        write(tx, Event.CODE_REPLAYED, user, asker)
     if isinstance(verdict, Right):
         reset_attempts(user)
         void_codes(user.id)
         if verdict.recovery_left is not None:
             write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
-        return verdict
-    if isinstance(verdict, CodeAlreadyUsed):
-        write(tx, Event.CODE_REPLAYED, user, asker)
-        return verdict
-    return count_wrong(tx, user, asker)
+    return verdict
+
+
+def _verdict(
+    tx: Tx, user: models.User, app: models.Factor | None, answer: Answer
+) -> Right | CodeAlreadyUsed | CodeLapsed | None:
+    if answer.form is Form.CODE:
+        return _judge_digits(tx, user, app, answer.text)
+    if answer.form is Form.SCRATCH_CODE:
+        return _judge_scratch_code(tx, user, answer.text)
+    if answer.form is Form.RECOVERY_CODE:
+        return _judge_recovery_code(tx, user, answer.text)
+    return None
+
+
+def is_known_wrong(tx: Tx, user: models.User, answer: Answer) -> bool:
+    """Whether this answer of a user was judged wrong within `WRONG_FOR`."""
+    return _digest(tx, user, answer) in _wrong_answers(tx, user)
+
+
+def _digest(tx: Tx, user: models.User, answer: Answer) -> str:
+    digest = tx.services.vault.digest_code(answer.text, user_id=user.id, purpose="wrong answer")
+    return digest[:_DIGEST_LENGTH]
+
+
+def _wrong_answers(tx: Tx, user: models.User) -> dict[str, int]:
+    """Read the keyed hashes of the answers that were judged wrong lately, each with its microseconds."""
+    since, now = models.microseconds(tx.now - WRONG_FOR), models.microseconds(tx.now)
+    pairs = (word.partition(":") for word in user.wrong_answers.split())
+    return {digest: int(at) for digest, _, at in pairs if since < int(at) <= now}
 
 
 _UNUSED = Prepared(
@@ -93,7 +142,7 @@ def codes_left(user_id: int) -> int:
 
 def _judge_digits(
     tx: Tx, user: models.User, app: models.Factor | None, digits: str
-) -> Right | CodeAlreadyUsed | None:
+) -> Right | CodeAlreadyUsed | CodeLapsed | None:
     """Judge six digits by every method that is on: the field does not say where they come from."""
     of_app = None if app is None else _judge_app_code(tx, app, digits)
     if isinstance(of_app, Right):
@@ -103,8 +152,10 @@ def _judge_digits(
             return Right("e-mail code")
         case FactorMethod.SMS:
             return Right("text message code")
-        case True:
+        case Lapse.USED:
             return of_app or CodeAlreadyUsed(None)
+        case Lapse() as lapse:
+            return of_app or CodeLapsed(lapse)
         case _:
             return of_app
 
@@ -152,9 +203,10 @@ def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
     return bool(_SPEND.run(step, offset, factor_id, step))
 
 
-def _judge_recovery_code(
-    tx: Tx, user: models.User, typed: recovery.RecoveryCode
-) -> Right | CodeAlreadyUsed | None:
+def _judge_recovery_code(tx: Tx, user: models.User, symbols: str) -> Right | CodeAlreadyUsed | None:
+    typed = recovery.parse(symbols)
+    if typed is None:
+        return None
     table = models.RecoveryCode
     stored = table.get_or_none((table.user == user.id) & (table.selector == typed.selector))
     if stored is None or not tx.services.recovery_hasher.verify(stored.secret_hash, typed.secret):
@@ -166,6 +218,12 @@ def _judge_recovery_code(
 def scratch_digest(tx: Tx, user_id: int, code: str) -> str:
     """Hash a scratch code under a key: eight digits would not withstand a hash without one."""
     return tx.services.vault.digest_code(code, user_id=user_id, purpose="scratch code")
+
+
+def has_scratch_codes(user_id: int) -> bool:
+    """Whether scratch codes were taken over for a user and not replaced since."""
+    table = models.RecoveryCode
+    return table.select().where((table.user == user_id) & table.selector.startswith("#")).exists()
 
 
 def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
@@ -185,11 +243,13 @@ def reset_attempts(user: models.User) -> None:
         models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
 
 
-def count_wrong(tx: Tx, user: models.User, asker: Asker) -> CodeWrong | LockedNow:
-    """Count a wrong answer; the last attempt locks."""
+def count_wrong(tx: Tx, user: models.User, answer: Answer, asker: Asker) -> CodeWrong | LockedNow:
+    """Count a wrong answer, and keep its keyed hash for a while; the last attempt locks."""
     table = models.User
     left = max(0, user.attempts_left - 1)
-    table.update(attempts_left=left).where(table.id == user.id).execute()
+    wrong = _wrong_answers(tx, user) | {_digest(tx, user, answer): models.microseconds(tx.now)}
+    kept = " ".join(f"{digest}:{at}" for digest, at in wrong.items())
+    table.update(attempts_left=left, wrong_answers=kept).where(table.id == user.id).execute()
     write(tx, Event.CODE_WRONG, user, asker, left=left)
     if left:
         return CodeWrong(left)

@@ -11,10 +11,12 @@ from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.sealing import seal_factor
 from data.operations.signing_in import sending
 from data.operations.signing_in.codes import codes_left
+from data.operations.signing_in.judging import NotACode
 from data.operations.signing_in.recovery_codes import issue_recovery_codes
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
-from data.rules import totp
+from data.rules import answers, totp
+from data.rules.answers import Form
 from data.rules.events import Event
 from data.rules.facts import Method, Mode
 from data.rules.names import PHONE_RULE, fold_phone
@@ -153,7 +155,7 @@ def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
 
 def confirm_app(
     tx: Tx, actor: Actor, pending: PendingApp, code: str
-) -> Enrolled | EnrolmentCodeWrong | Refused:
+) -> Enrolled | EnrolmentCodeWrong | NotACode | Refused:
     """Activate a shown secret by one right code; the step of that code is spent with it.
 
     A wizard that was open while another one was confirmed ends here: what it would replace is gone.
@@ -161,11 +163,13 @@ def confirm_app(
     me = still_in_wizard(tx, actor, Method.APP, pending)
     if not isinstance(me, ActingUser):
         return me
+    answer = answers.read(code)
+    if answer is None or answer.form is not Form.CODE:
+        return NotACode()
     present = factor_of(me.user.id, Method.APP)
-    digits = "".join(code.split())
-    match = totp.match_step(pending.secret, digits, at=tx.now, after=-1)
+    match = totp.match_step(pending.secret, answer.text, at=tx.now, after=-1)
     if not isinstance(match, totp.Matched):
-        return EnrolmentCodeWrong(totp.clock_offset(pending.secret, digits, at=tx.now))
+        return EnrolmentCodeWrong(totp.clock_offset(pending.secret, answer.text, at=tx.now))
     _store_app(tx, me.user.id, pending.secret, match.step)
     return Enrolled(
         recovery_codes=_complete(tx, me, Method.APP, replaced=present is not None),
@@ -204,13 +208,15 @@ def send_enrolment_code(tx: Tx, actor: Actor, pending: PendingDestination) -> Co
 
 def confirm_sent(
     tx: Tx, actor: Actor, pending: PendingDestination, code: str
-) -> Enrolled | EnrolmentCodeWrong | Refused:
+) -> Enrolled | EnrolmentCodeWrong | NotACode | Refused:
     """Activate a destination by a code that was sent there."""
     me = still_in_wizard(tx, actor, pending.method, pending)
     if not isinstance(me, ActingUser):
         return me
-    digits = "".join(code.split())
-    if not sending.prove_destination(tx, me.user.id, pending.method, pending.destination, digits):
+    answer = answers.read(code)
+    if answer is None or answer.form is not Form.CODE:
+        return NotACode()
+    if not sending.prove_destination(tx, me.user.id, pending.method, pending.destination, answer.text):
         return EnrolmentCodeWrong(None)
     return activate(tx, me, pending.method, pending.destination)
 

@@ -187,7 +187,13 @@ def _after_first_factor(
 ) -> FirstFactorResult:
     usable = usable_factors(user.id, policy_of(user.account))
     attempt = Attempt(
-        user.id, user.name, candidate.origin, first_factor, credential, methods=methods_by(usable)
+        user.id,
+        user.name,
+        candidate.origin,
+        first_factor,
+        credential,
+        methods=methods_by(usable),
+        attempts_left=user.attempts_left,
     )
     proof = proof_of(tx, user, attempt)
     match step_of(user, proof, facts_of(user, usable)):

@@ -21,9 +21,10 @@ from data.operations.signing_in import codes
 from data.operations.signing_in.codes import LockedNow, Right
 from data.operations.signing_in.sending import Asker, void_codes
 from data.rules import totp
+from data.rules.answers import Answer, Form
 from data.rules.clock import read_steps
 from data.rules.events import Event
-from data.rules.policy import ATTEMPTS
+from data.rules.policy import ATTEMPTS, attempts_in_words
 from data.storage import models
 from data.store import Tx
 
@@ -42,7 +43,7 @@ class NextCodeWanted:
         next_one = "That is the first of two codes. Wait until your app shows the next one, and type that."
         if self.attempts_left == ATTEMPTS:
             return next_one
-        return f"{next_one} {self.attempts_left} attempt{'' if self.attempts_left == 1 else 's'} left."
+        return f"{next_one} {attempts_in_words(self.attempts_left)}"
 
 
 def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
@@ -52,24 +53,22 @@ def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
 
 
 def judge_pair(
-    tx: Tx, user: models.User, factor: models.Factor | None, answer: str, asker: Asker
+    tx: Tx, user: models.User, factor: models.Factor, answer: Answer, asker: Asker
 ) -> Right | NextCodeWanted | LockedNow | None:
     """Judge an answer as a pair of codes of an app, or as one of its halves, while an offer stands.
 
     None where it is neither, or where the code is one for the ordinary window: then it is judged as
     any other. A code is good once all the same: both halves are dead afterwards, with all before.
     """
-    if factor is None or offered_until(tx, factor) is None:
+    if answer.form not in (Form.CODE, Form.TWO_CODES):
         return None
-    digits = "".join(answer.split())
-    if not (digits.isascii() and digits.isdigit()):
-        return None
+    digits = answer.text
     secret = codes.secret_of(tx, factor)
     barred = read_steps(factor.barred_steps)
     pair = partial(totp.match_pair, secret, at=tx.now, after=factor.last_step, barred=barred)
-    if len(digits) == 2 * totp.DIGITS:
+    if answer.form is Form.TWO_CODES:
         return _accept(tx, user, factor, pair(digits[: totp.DIGITS], digits[totp.DIGITS :]), asker)
-    if len(digits) != totp.DIGITS or codes.match(tx, factor, secret, digits) != totp.Unmatched():
+    if codes.match(tx, factor, secret, digits) != totp.Unmatched():
         return None
     if factor.resync_step is not None:
         before = totp.code_at(secret, factor.resync_step)
@@ -77,7 +76,7 @@ def judge_pair(
         if step == factor.resync_step + 1:
             return _accept(tx, user, factor, step, asker)
     lone = totp.match_lone(secret, digits, at=tx.now, after=factor.last_step, barred=barred)
-    return None if lone is None else _take_first(tx, user, factor, lone, asker)
+    return None if lone is None else _take_first(tx, user, factor, lone, answer, asker)
 
 
 def _accept(tx: Tx, user: models.User, factor: models.Factor, step: int | None, asker: Asker) -> Right | None:
@@ -95,12 +94,12 @@ def _accept(tx: Tx, user: models.User, factor: models.Factor, step: int | None, 
 
 
 def _take_first(
-    tx: Tx, user: models.User, factor: models.Factor, step: int, asker: Asker
+    tx: Tx, user: models.User, factor: models.Factor, step: int, answer: Answer, asker: Asker
 ) -> NextCodeWanted | LockedNow:
     """Keep the first code of a pair; all but the first of an offer count as wrong ones."""
     models.Factor.update(resync_step=step).where(models.Factor.id == factor.id).execute()
     if factor.resync_step is None:
         codes.write(tx, Event.RESYNC_BEGUN, user, asker)
         return NextCodeWanted(user.attempts_left)
-    counted = codes.count_wrong(tx, user, asker)
+    counted = codes.count_wrong(tx, user, answer, asker)
     return counted if isinstance(counted, LockedNow) else NextCodeWanted(counted.attempts_left)

@@ -11,7 +11,7 @@ from data.operations.actors import (
     read_user,
     usable_factors,
 )
-from data.operations.signing_in import codes, sending
+from data.operations.signing_in import sending
 from data.operations.signing_in.admission import (
     CREDENTIAL_CHANGED,
     Admitted,
@@ -23,10 +23,10 @@ from data.operations.signing_in.admission import (
     step_of,
     turn_away,
 )
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong, LockedNow, Right
+from data.operations.signing_in.codes import LockedNow, Right
 from data.operations.signing_in.first_factor import FirstFactorRejected
+from data.operations.signing_in.judging import AskedAgain, judge_answer
 from data.operations.signing_in.remembered import remember
-from data.operations.signing_in.resync import NextCodeWanted, judge_pair
 from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent
 from data.rules.facts import Method
 from data.rules.policy import (
@@ -36,7 +36,7 @@ from data.rules.policy import (
 )
 from data.store import Tx
 
-CodeResult = Admitted | NextCodeWanted | CodeWrong | CodeAlreadyUsed | TurnedAway | FirstFactorRejected
+CodeResult = Admitted | AskedAgain | TurnedAway | FirstFactorRejected
 SendResult = CodeSent | NotSent | TurnedAway
 
 
@@ -55,8 +55,7 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     if not isinstance(step, NeedCode):
         return admit(tx, user, attempt, step, proof)
     asker = sending.Asker(attempt.origin.application, attempt.origin.address)
-    app = app_among(usable)
-    verdict = judge_pair(tx, user, app, answer, asker) or codes.judge(tx, user, app, answer, asker)
+    verdict = judge_answer(tx, user, app_among(usable), answer, asker, may_resync=True)
     if isinstance(verdict, Right):
         remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
         # A right answer changes no fact that matters to someone who has given it.

@@ -1,6 +1,7 @@
 """Codes that are sent: made and judged here, handed over by the caller, outside of any transaction."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from data.operations.record import audit
 from data.rules import sending
@@ -53,6 +54,14 @@ class CodeSent:
         return f"A code was sent by {self.method.label} to {self.masked}. It is good for 15 minutes."
 
 
+class Lapse(Enum):
+    """Why a code that was sent is good no longer, in words."""
+
+    USED = "That code was already used."
+    EXPIRED = "That code has expired. Codes that are sent are good for 15 minutes."
+    REPLACED = "That code was replaced. Type the newest one, or have a new one sent."
+
+
 def make_code(
     tx: Tx, user: models.User, method: Method, destination: str, purpose: str, asker: Asker
 ) -> CodeToSend | NotSent:
@@ -80,6 +89,7 @@ def make_code(
         digest=tx.services.vault.digest_code(code, user_id=user.id, purpose=purpose),
         sent_at=tx.now,
     ).execute()
+    models.User.update(wrong_answers="").where(models.User.id == user.id).execute()
     masked = sending.masked(method, destination)
     _write(tx, Event.CODE_SENT, user, asker, method=method.label, to=masked)
     envelope = sending.envelope(method, destination, code, tx.services.issuer)
@@ -99,23 +109,38 @@ def record_failure(tx: Tx, code: CodeToSend) -> None:
     _write(tx, Event.CODE_NOT_SENT, row.user, code.asker, method=code.envelope.method.label)
 
 
-def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | bool:
-    """Spend an outstanding code; the method it came by, True when it was spent before, else False."""
+def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | Lapse | None:
+    """Spend an outstanding code; return the method it came by, or why it is good no longer, or None."""
     row = _matching(tx, user.id, PROOF, digits)
-    if row is None or Method(row.method) not in policy.methods or not _still_proves(row):
-        return False
-    if row.void:
-        return row.used_at is not None
+    if row is None:
+        return _lapse_of_enrolment(tx, user.id, digits)
+    if lapse := _lapse(tx, row):
+        return lapse
+    if Method(row.method) not in policy.methods or not _still_proves(row):
+        return Lapse.REPLACED
     table = models.SentCode
     spent = table.update(used_at=tx.now).where((table.id == row.id) & (table.void == False)).execute()  # noqa: E712 - peewee builds SQL from it.
     void_codes(user.id)
-    return Method(row.method) if spent else True
+    return Method(row.method) if spent else Lapse.USED
+
+
+def _lapse_of_enrolment(tx: Tx, user_id: int, digits: str) -> Lapse | None:
+    """Say why a code proves nothing that was sent to enrol; a live one is an answer to another question."""
+    row = _matching(tx, user_id, ENROL, digits)
+    return None if row is None else _lapse(tx, row)
+
+
+def _lapse(tx: Tx, row: models.SentCode) -> Lapse | None:
+    if row.void:
+        return Lapse.USED if row.used_at is not None else Lapse.REPLACED
+    return None if row.sent_at > tx.now - sending.LIFE else Lapse.EXPIRED
 
 
 def prove_destination(tx: Tx, user_id: int, method: Method, destination: str, digits: str) -> bool:
     """Whether this is a code that was sent to this destination to enrol it; wrong answers use it up."""
     row = _matching(tx, user_id, ENROL, digits)
-    if row is not None and not row.void and row.method == method.value and row.destination == destination:
+    matches = row is not None and row.method == method.value and row.destination == destination
+    if row is not None and matches and _lapse(tx, row) is None:
         return True
     table = models.SentCode
     outstanding = (table.user == user_id) & (table.purpose == ENROL)
@@ -138,12 +163,12 @@ def void_codes(user_id: int) -> None:
 
 
 def _matching(tx: Tx, user_id: int, purpose: str, digits: str) -> models.SentCode | None:
-    """Return a code of the last fifteen minutes that these digits stand for, a live one before a void one."""
+    """Return a code of the last day that these digits stand for, a live one before another."""
     table = models.SentCode
     digest = tx.services.vault.digest_code(digits, user_id=user_id, purpose=purpose)
     found = (table.user == user_id) & (table.purpose == purpose) & (table.digest == digest)
-    live = found & (table.sent_at > tx.now - sending.LIFE) & (table.sent_at <= tx.now)
-    row: models.SentCode | None = table.select().where(live).order_by(table.void, table.id.desc()).first()
+    lately = found & (table.sent_at > tx.now - sending.DAY) & (table.sent_at <= tx.now)
+    row: models.SentCode | None = table.select().where(lately).order_by(table.void, table.id.desc()).first()
     return row
 
 
