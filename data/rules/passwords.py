@@ -5,6 +5,8 @@ There are no composition rules.
 
 from zxcvbn import zxcvbn
 
+from data.rules.text import was_decoded
+
 MIN_LENGTH = 12
 MAX_LENGTH = 256
 """Longer passwords are refused before they are hashed or normalised."""
@@ -20,6 +22,11 @@ def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
 
     `about` holds words that stand close to the user (name, address) and make a password guessable.
     """
+    if not was_decoded(password):
+        # Every umlaut of such a terminal is the same character here.
+        return (
+            "The password did not arrive as UTF-8. Set your terminal to UTF-8, or use ASCII characters only."
+        )
     if len(password) < MIN_LENGTH:
         return f"The password needs {MIN_LENGTH} characters or more."
     if len(password) > MAX_LENGTH:

@@ -1,10 +1,13 @@
 """Foreign strings, made fit to be shown in a terminal, a log or a message."""
 
+import re
 import unicodedata
 
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format, surrogate, private-use and unassigned characters, and line separators."""
 SHOWN_LIMIT = 256
+_UNDECODED = re.compile("[\ufffd\ud800-\udfff]")
+"""What stands for a byte that is not UTF-8: U+FFFD, or a lone surrogate (PEP 383)."""
 
 
 def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
@@ -18,6 +21,11 @@ def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
         return text
     shown = "".join(_visible(symbol) for symbol in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def was_decoded(text: str) -> bool:
+    """Whether a text arrived as it was typed: nothing in it stands for bytes that are not UTF-8."""
+    return _UNDECODED.search(text) is None
 
 
 def _visible(symbol: str) -> str:

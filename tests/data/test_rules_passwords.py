@@ -19,6 +19,14 @@ def test_short_endless_and_common_passwords_are_refused_in_words(password):
     assert passwords.fault(password)
 
 
+@pytest.mark.parametrize("errors", ["replace", "surrogateescape"])
+@pytest.mark.parametrize("encoding", ["latin-1", "cp437", "mac-roman", "utf-16"])
+def test_a_password_of_which_bytes_are_not_utf8_is_refused_and_the_encoding_is_named(encoding, errors):
+    typed = "ein schöner Gruß aus Zürich"
+    assert passwords.fault(typed) is None
+    assert "UTF-8" in (passwords.fault(typed.encode(encoding).decode("utf-8", errors)) or "")
+
+
 def test_a_password_made_of_the_users_own_name_is_refused():
     assert passwords.fault("annaliese.winterbottom") is None
     assert passwords.fault("annaliese.winterbottom", about=("annaliese.winterbottom", ""))

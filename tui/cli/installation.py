@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -303,6 +304,8 @@ def on_a_terminal() -> bool:
 
 def read_password_line() -> str:
     """Read a password from the first line of standard input."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise click.UsageError("There is no password on standard input.")

@@ -33,9 +33,10 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     """Run `twofold --home HOME ARGUMENTS` without a terminal."""
     monkeypatch.setattr("os.umask", lambda mask: mask)
 
-    def run(*arguments: str, stdin: str = "") -> Outcome:
+    def run(*arguments: str, stdin: str | bytes = "") -> Outcome:
+        raw = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
         monkeypatch.setattr(sys, "argv", ["twofold", "--home", str(home), *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()

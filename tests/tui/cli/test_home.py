@@ -193,6 +193,32 @@ def test_a_password_from_standard_input_is_not_printed(clinic, home):
     assert "another" not in outcome.out + outcome.err
 
 
+IN_LATIN_1 = "ein schöner Gruß aus Zürich\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("user", "add", "ben", "--email", "b@b.example"),
+        ("user", "password", "anna"),
+        ("account", "add", "Surgery", "--admin", "eve", "--email", "eve@surgery.example"),
+    ],
+    ids=["user add", "user password", "account add"],
+)
+def test_a_password_that_is_not_utf8_is_refused_in_words(clinic, arguments):
+    outcome = clinic(*arguments, "--password-stdin", stdin=IN_LATIN_1)
+    assert outcome.status == 1
+    assert "did not arrive as UTF-8" in outcome.err
+
+
+def test_an_init_with_a_password_that_is_not_utf8_is_refused_in_words(home, run):
+    arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
+    outcome = run(*arguments, "--password-stdin", stdin=IN_LATIN_1)
+    assert outcome.status == 1
+    assert "did not arrive as UTF-8" in outcome.err
+    assert not home.exists()
+
+
 @pytest.fixture
 def later_version(tmp_path, monkeypatch):
     """This program, as if it had one migration more."""

@@ -100,11 +100,11 @@ def test_a_sender_without_a_number_is_refused(clinic, home, code):
 
 
 def test_without_any_message_the_usage_is_wrong(clinic, monkeypatch):
-    class Terminal(io.StringIO):
+    class Terminal(io.TextIOWrapper):
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(io, "StringIO", Terminal)
+    monkeypatch.setattr(io, "TextIOWrapper", Terminal)
     outcome = clinic("sms", "received")
     assert outcome.status == 2
     assert "There is no message" in outcome.err
