@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
 import asyncssh
-from asyncssh.packet import PacketDecodeError, SSHPacket, String
+from asyncssh.auth import _ServerKbdIntAuth
+from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
 from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
+from asyncssh.saslprep import SASLPrepError, saslprep
 
 from sshserver.auth import Verdict
 from sshserver.limits import Limits
@@ -26,13 +28,23 @@ _SHADOWED: Final = {
     "pause_writing": ["self"],
     "resume_writing": ["self"],
     "data_received": ["self", "data", "datatype"],
+    "process_packet": ["self", "pkttype", "pktid", "packet"],
+    "send_userauth_packet": ["self", "pkttype", "args", "handler", "trivial"],
     "_finish_recv_packet": ["self", "pkttype", "seq", "_task", "is_async"],
 }
+_ELSEWHERE: Final = (
+    (asyncssh.SSHServerChannel, "_process_env_request"),
+    (_ServerKbdIntAuth, "process_packet"),
+)
 _ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
 _FIRST_BYTES: Final = b"SSH-"
 """A client speaks first and says nothing before this (RFC 4253 section 4.2)."""
-_INFO_RESPONSE: Final = 61
+_USERAUTH_REQUEST: Final = 50
+"""Of RFC 4252."""
+_INFO_REQUEST, _INFO_RESPONSE = 60, 61
 """Of RFC 4256."""
+_NOBODY: Final = b"?"
+"""No user can have this name."""
 _RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
 """The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
 
@@ -44,6 +56,8 @@ HOOKS: Final = frozenset(
         "validate_public_key",
         "reload_config",
         "data_received",
+        "process_packet",
+        "send_userauth_packet",
         "_finish_recv_packet",
         "_process_env_request",
     }
@@ -101,8 +115,9 @@ def check() -> None:
         method = getattr(asyncssh.SSHServerConnection, name, None)
         if method is None or list(inspect.signature(method).parameters) != parameters:
             raise ShimError(f"asyncssh has changed: {name}")
-    if not hasattr(asyncssh.SSHServerChannel, "_process_env_request"):
-        raise ShimError("asyncssh has changed: _process_env_request")
+    for owner, name in _ELSEWHERE:
+        if not hasattr(owner, name):
+            raise ShimError(f"asyncssh has changed: {name}")
 
 
 def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limits) -> None:
@@ -121,6 +136,7 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limi
     _judge_success(connection, hooks)
     _judge_keys(connection, hooks)
     _judge_input(connection, hooks)
+    _take_other_encodings(connection)
 
     async def reload_config() -> None:
         """Keep the options as they are: no setting of ours depends on the user's name."""
@@ -191,6 +207,52 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None
 
     _hook(private, "data_received", data_received)
     _hook(private, "_finish_recv_packet", finish_packet)
+
+
+def _take_other_encodings(connection: asyncssh.SSHServerConnection) -> None:
+    """Have names and answers that are not UTF-8 judged like any other, where asyncssh hangs up."""
+    private = cast("Any", connection)
+    process = private.process_packet
+    send = private.send_userauth_packet
+
+    def process_packet(pkttype: int, pktid: int, packet: SSHPacket) -> Any:
+        return process(pkttype, pktid, _with_name(packet) if pkttype == _USERAUTH_REQUEST else packet)
+
+    def send_userauth_packet(pkttype: int, *args: bytes, handler: Any = None, trivial: bool = True) -> None:
+        if pkttype == _INFO_REQUEST and isinstance(handler, _ServerKbdIntAuth):
+            _decode_answers(handler)
+        send(pkttype, *args, handler=handler, trivial=trivial)
+
+    private.process_packet = process_packet
+    _hook(private, "send_userauth_packet", send_userauth_packet)
+
+
+def _decode_answers(exchange: Any) -> None:
+    """Have what is not UTF-8 in the answers of an exchange stand in them as U+FFFD."""
+    if "process_packet" in vars(exchange):
+        return
+    process = exchange.process_packet
+
+    def process_packet(pkttype: int, pktid: int, packet: SSHPacket) -> Any:
+        count = packet.get_uint32()
+        answers = [String(packet.get_string().decode("utf-8", "replace")) for _ in range(count)]
+        decoded = UInt32(count) + b"".join(answers) + packet.get_remaining_payload()
+        return process(pkttype, pktid, SSHPacket(decoded))
+
+    _hook(exchange, "process_packet", process_packet)
+
+
+def _with_name(packet: SSHPacket) -> SSHPacket:
+    """Return a sign-in request in which a name that no user can have is one that asyncssh reads."""
+    request = SSHPacket(packet.get_remaining_payload())
+    try:
+        name = request.get_string()
+        saslprep(name.decode("utf-8"))
+    except PacketDecodeError:
+        return packet
+    except (UnicodeDecodeError, SASLPrepError):
+        return SSHPacket(String(_NOBODY) + request.get_remaining_payload())
+    return packet
 
 
 def _hook(target: object, name: str, function: Callable[..., Any]) -> None:

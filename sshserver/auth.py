@@ -17,10 +17,12 @@ from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
 from data.rules.policy import FEW_ATTEMPTS, attempts_in_words
 from data.rules.sending import asked_for, instruction, prompt, sent_at_once, what_to_type
+from data.rules.text import was_decoded
 from sshserver.limits import Limits
 
 PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
 CODE_PROMPT: Final = prompt((Method.APP,))
+_NOT_UTF8: Final = "Your terminal does not send UTF-8. Set it to UTF-8, then try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +205,10 @@ class Conversation:
             return Reply.FAILURE
         if len(responses) != 1 or isinstance(self._stage, _In):
             return self.count_wrong_answer()
-        text = responses[0]
+        text = responses[0].rstrip("\r\n")
         if isinstance(self._stage, _CodeOutstanding):
             return self._code_answer(self._stage.attempt, text)
-        if len(text) > self._limits.password_characters:
-            return self._wrong_password()
-        return CheckPassword(text)
+        return self._password_answer(text)
 
     def count_wrong_answer(self) -> Reply:
         """Count an answer that is wrong without a look at it, and fail its exchange."""
@@ -288,7 +288,16 @@ class Conversation:
             case _:
                 return Reply.FAILURE
 
+    def _password_answer(self, text: str) -> CheckPassword | Ask | Reply:
+        if not was_decoded(text):
+            return self._wrong_password(_NOT_UTF8)
+        if len(text) > self._limits.password_characters:
+            return self._wrong_password()
+        return CheckPassword(text)
+
     def _code_answer(self, attempt: Attempt, text: str) -> CheckCode | SendCode | Ask | Reply:
+        if not was_decoded(text):
+            return self._wrong_code(_NOT_UTF8)
         method = asked_for(text, attempt.methods)
         if method is not None:
             # Asking is bounded as requests are, so that it is not endless either.
@@ -310,8 +319,8 @@ class Conversation:
             self._stage = replace(self._stage, refused=reason)
         return Reply.FAILURE if self._fails_exchange() else self._ask_for_code(reason)
 
-    def _wrong_password(self) -> Ask | Reply:
-        return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT)
+    def _wrong_password(self, reason: str = "") -> Ask | Reply:
+        return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT, reason)
 
     def _fails_exchange(self) -> bool:
         """Count a wrong answer; whether it was the last that this exchange takes."""

@@ -2,6 +2,7 @@
 
 import asyncssh
 import pytest
+from asyncssh.auth import _ServerKbdIntAuth
 from support.ssh_people import open_people
 from support.ssh_server import GreetingApp
 from textual._xterm_parser import XTermParser
@@ -17,6 +18,8 @@ from sshserver.selftest import SelfTestError
 from sshserver.server import serve
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
+OWNERS = {"_process_env_request": asyncssh.SSHServerChannel, "process_packet": _ServerKbdIntAuth}
+"""Whose method a hook takes the place of, where that is not the connection's."""
 REFUSALS = (ShimError, SelfTestError, AppTestError)
 
 
@@ -59,8 +62,7 @@ async def test_as_it_is_the_server_starts(tmp_path):
 
 @pytest.mark.parametrize("name", sorted(_asyncssh_shim.HOOKS))
 async def test_a_hook_that_asyncssh_calls_by_another_name_is_noticed(monkeypatch, refused, name):
-    owner = asyncssh.SSHServerChannel if name == "_process_env_request" else asyncssh.SSHServerConnection
-    ignore_assignments(monkeypatch, owner, name)
+    ignore_assignments(monkeypatch, OWNERS.get(name, asyncssh.SSHServerConnection), name)
     await refused()
 
 

@@ -102,6 +102,8 @@ class RawClient:
         self.reader, self.writer = reader, writer
         self.session_id = b""
         self.prompts: list[str] = []
+        self.told: list[str] = []
+        """The instruction of each question."""
         self._sending: _Cipher | None = None
         self._receiving: _Cipher | None = None
 
@@ -216,13 +218,14 @@ class RawClient:
         rest = payload[1 + 12 + len(name) + len(told) + len(lang) :]
         prompt = strings(rest[4:], 1)[0].decode() if int.from_bytes(rest[:4], "big") else told.decode()
         self.prompts.append(prompt)
+        self.told.append(told.decode())
         return prompt
 
     def probe_key(self, user: str, key: Ed25519PrivateKey) -> None:
         """Ask whether a key would do, without a signature."""
         self.request(user, "publickey", flag(False), text("ssh-ed25519"), text(public_blob(key)))
 
-    def sign_with(self, user: str, key: Ed25519PrivateKey) -> None:
+    def sign_with(self, user: str | bytes, key: Ed25519PrivateKey) -> None:
         """Prove a key."""
         fields = [flag(True), text("ssh-ed25519"), text(public_blob(key))]
         signed = packet(USERAUTH_REQUEST, text(user), text("ssh-connection"), text("publickey"), *fields)

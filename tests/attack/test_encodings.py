@@ -1,0 +1,97 @@
+"""People whose terminals do not send UTF-8: they are told so, and nobody takes them for attackers."""
+
+import pytest
+from support.ssh_people import PASSWORD
+from support.ssh_raw import INFO_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, raw_client
+
+from sshserver.limits import Limits
+
+NOT_UTF8 = "Your terminal does not send UTF-8."
+UMLAUTS = "Zürich bleibt schön"
+ENCODED = [UMLAUTS.encode(name) for name in ("latin-1", "utf-16", "cp437")]
+IN_OTHERS = pytest.mark.parametrize("answer", [*ENCODED, "日本語の合言葉".encode("shift-jis")])
+NAMES = pytest.mark.parametrize("name", [b"j\xfcrgen", b"\xff\xfe", b"\xed\xa0\x80", b"j\xc2\x80rgen"])
+
+
+@IN_OTHERS
+async def test_a_password_that_is_not_utf8_is_asked_again_in_words_and_the_right_one_passes(siege, answer):
+    await siege.people.add("jane", password=PASSWORD)
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.ask_questions("jane")
+        await client.question()
+        client.answer(answer)
+        assert await client.question() == "Password: "
+        assert client.told[-1].startswith(NOT_UTF8)
+        client.answer(PASSWORD)
+        assert await client.question() == "Verification code: "
+        client.answer(siege.code())
+        await client.expect(USERAUTH_SUCCESS)
+    assert siege.running.server.misuses == {}
+
+
+@IN_OTHERS
+async def test_a_code_that_is_not_utf8_is_asked_again_in_words_and_costs_no_attempt(siege, answer):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.ask_questions("mallory")
+        prompt = await client.question()
+        client.answer(answer)
+        assert await client.question() == prompt
+        assert client.told[-1].startswith(NOT_UTF8)
+        client.answer(siege.code())
+        await client.expect(USERAUTH_SUCCESS)
+    assert siege.running.server.misuses == {}
+    assert (await siege.people.user("mallory")).attempts_left == 7
+
+
+@pytest.mark.parametrize("proven", [False, True], ids=["a password", "a code"])
+async def test_answers_that_are_not_utf8_use_up_what_a_connection_may_get_wrong(siege, proven):
+    wrong = Limits().wrong_answers
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        if proven:
+            await client.pass_key("mallory", siege.mallory)
+        answered = 0
+        while answered < wrong:
+            client.ask_questions("mallory")
+            while (await client.expect(INFO_REQUEST, USERAUTH_FAILURE))[0] == INFO_REQUEST:
+                client.answer(ENCODED[0])
+                answered += 1
+        await client.end()
+    assert (await siege.people.user("mallory")).attempts_left == 7
+
+
+@NAMES
+async def test_a_name_that_is_not_utf8_is_nobodys_and_asked_like_any_other(siege, name):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.sign_with(name, siege.mallory)
+        await client.expect(USERAUTH_FAILURE)
+        client.ask_questions(name)
+        assert await client.question() == "Password: "
+        client.answer(PASSWORD)
+        assert await client.question() == "Password: "
+    assert siege.running.server.misuses == {}
+
+
+async def test_a_name_that_is_not_utf8_takes_back_what_was_proven(siege):
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.pass_key("mallory", siege.mallory)
+        client.ask_questions(b"mallory\xff")
+        assert await client.question() == "Password: "
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\r\n"], ids=["LF", "CR", "CR LF"])
+async def test_a_line_ending_is_no_part_of_an_answer(siege, ending):
+    await siege.people.add("jane", password=PASSWORD)
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.ask_questions("jane")
+        await client.question()
+        client.answer(PASSWORD + ending)
+        assert await client.question() == "Verification code: "
+        client.answer(siege.code() + ending)
+        await client.expect(USERAUTH_SUCCESS)
