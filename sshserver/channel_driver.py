@@ -76,7 +76,7 @@ class ChannelDriver(HostedDriver):
         self._has_dropped_input = False
         self._waiting = ""
         self._turn: asyncio.Handle | None = None
-        self._silent_characters = 0
+        self._pasted = 0
         self._skipped: str | None = None
 
     def write(self, data: str) -> None:
@@ -157,18 +157,16 @@ class ChannelDriver(HostedDriver):
         self._watch_pending_sequence()
 
     def _parse(self, text: str) -> None:
-        self._silent_characters += len(text)
         self._announce_all(self._parser.feed(text))
-        if self._silent_characters > self._limits.paste_characters:
-            # Only a bracketed paste lets so many characters pass without a message.
+        self._pasted = self._pasted + len(text) if self._parser.is_pasting else 0
+        if self._pasted > self._limits.paste_characters:
             self._parser = InputParser()
-            self._silent_characters = 0
+            self._pasted = 0
             self._skipped = text[-len(_PASTE_END) :]
 
     def _announce_all(self, messages: Iterable[Message]) -> None:
         try:
             for message in messages:
-                self._silent_characters = 0
                 if not self.announce(message):
                     self._parser.keep_cells()
         except Exception as error:  # noqa: BLE001 - whatever a client sends, its session goes on.

@@ -98,7 +98,7 @@ async def test_a_screen_that_textual_draws_by_another_name_is_noticed(monkeypatc
     ("owner", "name"),
     [
         (XTermParser, "feed"),
-        (XTermParser, "tick"),
+        (XTermParser, "parse"),
         (Driver, "process_message"),
         (App, "run_async"),
         (Screen, "_get_breakpoint_classes"),

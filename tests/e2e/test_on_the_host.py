@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.phone import Phone
 from support.ssh_terminal import TerminalProgram
+from support.terminal_answers import ANSWERS
 
 from data.operations.signing_in import presence
 from data.storage.home import Home
@@ -173,6 +174,28 @@ async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leave
         terminal.type("\x1b")
         await terminal.end()
         assert await found.store.read(presence.beats) == {}
+
+
+async def test_the_local_app_types_no_late_answer_and_takes_any_bytes(home):
+    arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    one_time = re.search(r"One-time password of anna: (\S+)", twofold(home, "init", *arguments)).group(1)
+    terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
+    await terminal.expect_on_screen("User name")
+    for given in ("anna", one_time):
+        terminal.type(given[:2])
+        for answer in map(str.encode, ANSWERS.values()):
+            terminal.type(answer)
+            terminal.type(answer[:2])
+            for place in range(2, len(answer)):
+                terminal.type(answer[place : place + 1])
+        terminal.type(f"{given[2:]}\n")
+    await terminal.expect_on_screen("Choose a new password")
+    in_latin_1 = "Grüße aus Köln am Rhein".encode("latin-1")
+    terminal.type(in_latin_1 + b"\r" + in_latin_1 + b"\r")
+    await terminal.expect_on_screen("did not arrive as UTF-8")
+    terminal.type(f"{PASSWORD}\r{PASSWORD}\r")
+    await terminal.expect_on_screen("Google Authenticator")
+    await terminal.kill()
 
 
 async def sign_in(terminal: TerminalProgram, name: str, password: str) -> None:

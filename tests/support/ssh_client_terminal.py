@@ -88,10 +88,10 @@ class SshTerminal(Terminal):
         terminal._channel = channel
         return terminal
 
-    def type(self, text: str) -> None:
+    def type(self, text: str | bytes) -> None:
         assert self._channel is not None
         self._typed_at = len(self.output)
-        self._channel.write(text.encode())
+        self._channel.write(text.encode() if isinstance(text, str) else text)
 
     async def end(self, seconds: float = PATIENCE) -> int:
         assert self._channel is not None

@@ -25,8 +25,8 @@ class Terminal:
         self._seen = 0
         self._news = asyncio.Event()
 
-    def type(self, text: str) -> None:
-        """Type `text`."""
+    def type(self, text: str | bytes) -> None:
+        """Type `text`, or what a terminal sends of another encoding."""
         raise NotImplementedError
 
     async def end(self, seconds: float = PATIENCE) -> int:
@@ -107,9 +107,9 @@ class TerminalProgram(Terminal):
         os.close(slave)
         return cls(process, master, size)
 
-    def type(self, text: str) -> None:
+    def type(self, text: str | bytes) -> None:
         """Type `text`."""
-        os.write(self._master, text.encode())
+        os.write(self._master, text.encode() if isinstance(text, str) else text)
 
     @property
     def text(self) -> str:

@@ -10,6 +10,7 @@ import click
 from data.operations.signing_in.admission import Origin
 from data.rules.facts import Application
 from data.storage.home import Home
+from sshserver.local_driver import LocalDriver
 from sshserver.terminal import Terminal, describe
 from tui.app import TwofoldApp
 from tui.cli.installation import (
@@ -39,6 +40,7 @@ def run_local_app(home: Home) -> None:
             terminal=_this_terminal(here),
             carriers=here.settings.carriers,
         )
+        app.driver_class = LocalDriver
         with without_log_of_deliveries():
             farewell = app.run()
     if app.return_code:

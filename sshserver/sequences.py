@@ -1,0 +1,97 @@
+"""What a terminal sends, split into text and control sequences (ECMA-48 section 5, xterm's ctlseqs).
+
+Keys, mouse reports and the terminal's answers to questions come in one stream, in pieces of any size. An
+answer may come late: a question that another program asked before this one began is answered to this one.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, cast
+
+from textual.constants import ESCAPE_DELAY
+
+ESC: Final = "\x1b"
+LONGEST: Final = 32
+"""Characters of a sequence; longer ones are left out."""
+ALT_LENGTH: Final = 2
+"""Characters of a key with Alt: ESC and the key."""
+_SEQUENCE_SECONDS: Final = 2.0
+"""After this time without news the end of a sequence is not waited for."""
+_STRING_PATTERN: Final = r"(?:P[ -?]|\][0-9lL]|_G)[^\x00-\x1f\x7f]*"
+"""An answer in the form DCS, OSC or APC, without its end. Text that follows Alt with P, ] or _ is none."""
+_STRING: Final = re.compile(rf"\x1b{_STRING_PATTERN}")
+_WHOLE: Final = re.compile(
+    r"\x1b(?:"
+    r"\[\[[A-E]"  # F1 to F5 on a Linux console
+    r"|\[M[^\x00-\x1f]{3}"  # a mouse report in X10's form
+    r"|\[\d{1,2}\$"  # a shifted key of rxvt
+    r"|\[(?![\[M])[0-?]*[ -/]*[@-~]"
+    r"|O[0-?]*[@-~]"
+    rf"|{_STRING_PATTERN}(?:\x07|\x1b\\)"
+    r"|[^\x1b\[OP\]_]"  # a key with Alt
+    r")"
+)
+_BEGUN: Final = re.compile(
+    r"\x1b(?:"
+    r"\[(?:\[|M[^\x00-\x1f]{0,2}|(?![\[M])[0-?]*[ -/]*)"
+    r"|O[0-?]*"
+    rf"|{_STRING_PATTERN}(?:\x1b\Z)?"
+    r"|[P\]_]"
+    r")?"
+)
+
+
+class SequenceReader:
+    """Splits a stream; holds back what has begun and is not whole."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Measure times, in seconds, by `now`."""
+        self._now = now
+        self._held = ""
+        self._since = 0.0
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a sequence has begun that `give_up` may have to end."""
+        return bool(self._held)
+
+    def feed(self, text: str) -> Iterator[str]:
+        """Yield text without ESC, whole sequences, and ESC alone for the key.
+
+        Sequences that no key sends are left out: strings, those that are too long, and those that a
+        control character or another sequence breaks off.
+        """
+        self._since = self._now()
+        rest = self._held + text
+        self._held = ""
+        while rest:
+            if plain := rest.partition(ESC)[0]:
+                yield plain
+                rest = rest[len(plain) :]
+            elif whole := _WHOLE.match(rest):
+                if len(whole.group()) <= LONGEST and not _STRING.match(rest):
+                    yield whole.group()
+                rest = rest[whole.end() :]
+            elif (begun := cast("re.Match[str]", _BEGUN.match(rest))).end() == len(rest):
+                self._hold(rest)
+                return
+            else:
+                if begun.end() <= ALT_LENGTH:
+                    yield begun.group()
+                rest = rest[begun.end() :]
+
+    def give_up(self) -> str:
+        """Return ESC when it was the key; forget a sequence whose end does not come."""
+        waited = self._now() - self._since
+        is_key = self._held == ESC and waited >= ESCAPE_DELAY
+        if is_key or waited >= _SEQUENCE_SECONDS:
+            self._held = ""
+        return ESC if is_key else ""
+
+    def _hold(self, begun: str) -> None:
+        """Hold what tells how a sequence ends; a string's content does not."""
+        if _STRING.match(begun):
+            self._held = begun[:3] + (ESC if begun.endswith(ESC) else "")
+        else:
+            self._held = begun[: LONGEST + 1]
