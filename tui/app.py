@@ -6,12 +6,14 @@ from functools import partial
 from typing import ClassVar
 
 from textual.command import Provider
+from textual.events import Event, Key
 from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
 from data.operations.signing_in import presence, sessions
 from data.operations.signing_in.admission import Origin, Session
+from data.rules.text import was_decoded
 from data.store import Clock, Store, StoreUnavailableError
 from sshserver.presence import Place, keep_present
 from sshserver.terminal import Colours, Terminal
@@ -114,6 +116,7 @@ class TwofoldApp(ActingApp):
         )
         self._origin = origin
         self._opens_session = session is None
+        self._sends_utf8 = True
         for theme in _THEMES:
             self.register_theme(theme)
         self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
@@ -134,6 +137,13 @@ class TwofoldApp(ActingApp):
                 in_background(
                     self, partial(keep_present, self.store, place, report=_leave_unsaid), "presence"
                 )
+
+    async def on_event(self, event: Event) -> None:
+        """Say it once when what is typed is not UTF-8: a hidden field does not show it."""
+        if isinstance(event, Key) and self._sends_utf8 and not was_decoded(event.character or ""):
+            self._sends_utf8 = False
+            self.notify("Your terminal does not send UTF-8. Set it to UTF-8.", severity="warning")
+        await super().on_event(event)
 
     @property
     def _worker(self) -> str | None:

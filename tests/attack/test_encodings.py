@@ -3,14 +3,23 @@
 import pytest
 from support.ssh_people import PASSWORD
 from support.ssh_raw import INFO_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, raw_client
+from support.ssh_terminal import TerminalProgram
 
 from sshserver.limits import Limits
 
 NOT_UTF8 = "Your terminal does not send UTF-8."
 UMLAUTS = "Zürich bleibt schön"
 ENCODED = [UMLAUTS.encode(name) for name in ("latin-1", "utf-16", "cp437")]
-IN_OTHERS = pytest.mark.parametrize("answer", [*ENCODED, "日本語の合言葉".encode("shift-jis")])
-NAMES = pytest.mark.parametrize("name", [b"j\xfcrgen", b"\xff\xfe", b"\xed\xa0\x80", b"j\xc2\x80rgen"])
+IN_OTHERS = pytest.mark.parametrize(
+    "answer",
+    [*ENCODED, "日本語の合言葉".encode("shift-jis")],
+    ids=["Latin-1", "UTF-16", "code page 437", "Shift JIS"],
+)
+NAMES = pytest.mark.parametrize(
+    "name",
+    [b"j\xfcrgen", b"\xff\xfe", b"\xed\xa0\x80", b"j\xc2\x80rgen"],
+    ids=["Latin-1", "no character", "surrogate", "control character"],
+)
 
 
 @IN_OTHERS
@@ -44,6 +53,18 @@ async def test_a_code_that_is_not_utf8_is_asked_again_in_words_and_costs_no_atte
         await client.expect(USERAUTH_SUCCESS)
     assert siege.running.server.misuses == {}
     assert (await siege.people.user("mallory")).attempts_left == 7
+
+
+async def test_who_signs_in_by_ssh_reads_what_is_wrong(siege, require_program):
+    options = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+    terminal = await TerminalProgram.start(
+        [require_program("ssh"), *options, "-p", str(siege.port), "bob@127.0.0.1"]
+    )
+    await terminal.expect("Password: ")
+    terminal.type(ENCODED[0] + b"\r")
+    await terminal.expect(NOT_UTF8)
+    await terminal.expect("Password: ")
+    await terminal.kill()
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["a password", "a code"])
