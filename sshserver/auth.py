@@ -19,6 +19,7 @@ from data.rules.policy import FEW_ATTEMPTS, attempts_in_words
 from data.rules.sending import asked_for, instruction, prompt, sent_at_once, what_to_type
 from data.rules.text import was_decoded
 from sshserver.limits import Limits
+from sshserver.sequences import without_sequences
 
 PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
 CODE_PROMPT: Final = prompt((Method.APP,))
@@ -205,7 +206,7 @@ class Conversation:
             return Reply.FAILURE
         if len(responses) != 1 or isinstance(self._stage, _In):
             return self.count_wrong_answer()
-        text = responses[0].rstrip("\r\n")
+        text = self._as_typed(responses[0])
         if isinstance(self._stage, _CodeOutstanding):
             return self._code_answer(self._stage.attempt, text)
         return self._password_answer(text)
@@ -287,6 +288,12 @@ class Conversation:
                 return Ask(None, reason)
             case _:
                 return Reply.FAILURE
+
+    def _as_typed(self, answer: str) -> str:
+        """Return an answer without what no person types; one that is too long stays as it is."""
+        if len(answer) > self._limits.password_characters:
+            return answer
+        return without_sequences(answer).rstrip("\r\n")
 
     def _password_answer(self, text: str) -> CheckPassword | Ask | Reply:
         if not was_decoded(text):

@@ -63,23 +63,24 @@ class SequenceReader:
         control character or another sequence breaks off.
         """
         self._since = self._now()
-        rest = self._held + text
+        stream, place = self._held + text, 0
         self._held = ""
-        while rest:
-            if plain := rest.partition(ESC)[0]:
+        while place < len(stream):
+            if not stream.startswith(ESC, place):
+                plain = stream[place:].partition(ESC)[0]
                 yield plain
-                rest = rest[len(plain) :]
-            elif whole := _WHOLE.match(rest):
-                if len(whole.group()) <= LONGEST and not _STRING.match(rest):
+                place += len(plain)
+            elif whole := _WHOLE.match(stream, place):
+                if len(whole.group()) <= LONGEST and not _STRING.match(stream, place):
                     yield whole.group()
-                rest = rest[whole.end() :]
-            elif (begun := cast("re.Match[str]", _BEGUN.match(rest))).end() == len(rest):
-                self._hold(rest)
-                return
+                place = whole.end()
             else:
-                if begun.end() <= ALT_LENGTH:
+                begun = cast("re.Match[str]", _BEGUN.match(stream, place))
+                if begun.end() == len(stream):
+                    self._hold(begun.group())
+                elif len(begun.group()) <= ALT_LENGTH:
                     yield begun.group()
-                rest = rest[begun.end() :]
+                place = begun.end()
 
     def give_up(self) -> str:
         """Return ESC when it was the key; forget a sequence whose end does not come."""
@@ -95,3 +96,8 @@ class SequenceReader:
             self._held = begun[:3] + (ESC if begun.endswith(ESC) else "")
         else:
             self._held = begun[: LONGEST + 1]
+
+
+def without_sequences(text: str) -> str:
+    """Return what is left of a line when what a terminal answered meanwhile is taken out of it."""
+    return "".join(part for part in SequenceReader().feed(text) if not part.startswith(ESC))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support.ssh_gate import LOCKED, session
+from support.terminal_answers import ANSWERS
 
 from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
@@ -34,6 +35,14 @@ def test_an_exchange_without_a_key_asks_the_password_and_then_the_code(talk):
     assert talk.answer(["123456"]) == CheckCode(ATTEMPT, "123456")
     assert talk.take_code(ADMITTED) is Reply.SUCCESS
     assert talk.verdict is Verdict.ADMIT
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_what_a_terminal_answered_meanwhile_is_no_part_of_an_answer(talk, answer):
+    talk.open_exchange()
+    assert talk.answer([f"{answer}se{answer}same{answer}"]) == CheckPassword("sesame")
+    talk.take_first_factor(CodeNeeded(ATTEMPT))
+    assert talk.answer([f"{answer}123456\n"]) == CheckCode(ATTEMPT, "123456")
 
 
 def test_after_a_proven_key_only_the_code_is_asked(talk):
