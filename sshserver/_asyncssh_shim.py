@@ -234,6 +234,8 @@ def _decode_answers(exchange: Any) -> None:
     process = exchange.process_packet
 
     def process_packet(pkttype: int, pktid: int, packet: SSHPacket) -> Any:
+        if pkttype != _INFO_RESPONSE:
+            return process(pkttype, pktid, packet)
         count = packet.get_uint32()
         answers = [String(packet.get_string().decode("utf-8", "replace")) for _ in range(count)]
         decoded = UInt32(count) + b"".join(answers) + packet.get_remaining_payload()

@@ -6,12 +6,12 @@ from codecs import getincrementaldecoder
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from textual import constants
 from textual.message import Message
 
 from sshserver._textual_shim import HostedDriver, InputParser
 from sshserver.crash import place_of
 from sshserver.limits import Limits
+from sshserver.sequences import KEY_SECONDS
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -186,7 +186,7 @@ class ChannelDriver(HostedDriver):
         """Give up a begun escape sequence after a while, so that a lone Esc arrives."""
         self._cancel_tick()
         if self._parser.is_pending and not self._waiting:
-            self._tick_timer = self._loop.call_later(constants.ESCAPE_DELAY + 0.01, self._tick)
+            self._tick_timer = self._loop.call_later(KEY_SECONDS + 0.01, self._tick)
 
     def _tick(self) -> None:
         self._tick_timer = None

@@ -8,9 +8,8 @@ from typing import Final
 from textual.drivers.linux_driver import LinuxDriver
 
 from sshserver._textual_shim import InputParser
+from sshserver.sequences import KEY_SECONDS
 
-_TICK: Final = 0.1
-"""Seconds after which a begun escape sequence is looked at."""
 _READ: Final = 4096
 
 
@@ -24,7 +23,7 @@ class LocalDriver(LinuxDriver):
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                if selector.select(_TICK):
+                if selector.select(KEY_SECONDS):
                     messages = parser.feed(decode(os.read(self.fileno, _READ)))
                 else:
                     messages = parser.tick()

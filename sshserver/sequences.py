@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, cast
 
-from textual.constants import ESCAPE_DELAY
-
 ESC: Final = "\x1b"
 LONGEST: Final = 32
 """Characters of a sequence; longer ones are left out."""
 ALT_LENGTH: Final = 2
 """Characters of a key with Alt: ESC and the key."""
+KEY_SECONDS: Final = 0.1
+"""ESC with nothing behind it for so long is the key Esc."""
 _SEQUENCE_SECONDS: Final = 2.0
 """After this time without news the end of a sequence is not waited for."""
 _STRING_PATTERN: Final = r"(?:P[ -?]|\][0-9lL]|_G)[^\x00-\x1f\x7f]*"
@@ -85,7 +85,7 @@ class SequenceReader:
     def give_up(self) -> str:
         """Return ESC when it was the key; forget a sequence whose end does not come."""
         waited = self._now() - self._since
-        is_key = self._held == ESC and waited >= ESCAPE_DELAY
+        is_key = self._held == ESC and waited >= KEY_SECONDS
         if is_key or waited >= _SEQUENCE_SECONDS:
             self._held = ""
         return ESC if is_key else ""

@@ -54,7 +54,18 @@ def test_every_key_that_textual_knows_is_whole_wherever_it_is_split(sequence):
         assert [*reader.feed(sequence[:cut]), *reader.feed(sequence[cut:])] == [sequence]
 
 
-@given(st.lists(st.text(alphabet="\x1b[]OPMG_\\?>!$;0123459acdnty~ \x07\rü", max_size=12), max_size=8))
+PIECES = st.lists(st.text(alphabet="\x1b[]OPMG_\\?>!$<:;0123459acdmntuyRS~ \x07\rü", max_size=12), max_size=8)
+
+
+@given(PIECES)
+def test_whatever_comes_the_parser_reads_the_next_key(pieces):
+    parser = InputParser()
+    for piece in (*pieces, "\x07\x1b[201~"):
+        list(parser.feed(piece))
+    assert [message.key for message in typed(parser, "Z")] == ["Z"]
+
+
+@given(PIECES)
 def test_however_a_stream_is_split_it_is_read_alike(pieces):
     reader, at_once = SequenceReader(), SequenceReader()
     parts = [part for piece in pieces for part in reader.feed(piece)]
