@@ -28,6 +28,7 @@ from data.storage.database import Database
 from data.storage.hashing import RECOVERY_COST, HashCost, Hasher
 from data.storage.vault import UnknownKeyError, Vault
 from data.storage.verdict import Verdict
+from data.turns import Turns, Unserved
 
 _log = logging.getLogger("twofold.database")
 _QUEUED_SECONDS = 5.0
@@ -151,6 +152,7 @@ class Store:
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
+        self.turns = Turns()
         models.database.initialize(database)
 
     async def run(
@@ -179,6 +181,22 @@ class Store:
     async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a costly pure function, such as a password hash, off the event loop."""
         return await self._on("hash", self._hasher, lambda: function(*args, **kwargs))
+
+    async def compute_in_turn(
+        self,
+        source: str,
+        gone: asyncio.Event | None,
+        function: Callable[P, R],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R | Unserved:
+        """Run a costly pure function for a stranger when the turn of their source has come.
+
+        It is not begun for one who is `gone` by then; once begun it runs to its end.
+        """
+        work = self._measured("hash", lambda: function(*args, **kwargs))
+        return await self.turns.run("hash", source, gone, lambda: _to_its_end(self._hasher, work))
 
     async def finish(self, work: Coroutine[Any, Any, R]) -> R:
         """Carry several operations through to their end even when the caller is cancelled."""
@@ -298,8 +316,7 @@ class Store:
         return reported
 
     async def _on(self, kind: str, executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
-        measured = self._measured(kind, work)
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, measured))
+        return await _to_its_end(executor, self._measured(kind, work))
 
     def _measured(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
         tell = self.on_timing
@@ -315,6 +332,10 @@ class Store:
                 tell(kind, began - handed_over, time.monotonic() - began)
 
         return measured
+
+
+async def _to_its_end(executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
+    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(executor, work))
 
 
 def open_services(

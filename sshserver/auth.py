@@ -10,7 +10,13 @@ from enum import Enum
 from typing import Final
 
 from data.operations.signing_in.admission import Admitted, Attempt, Session, TurnedAway
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.signing_in.first_factor import (
+    CodeNeeded,
+    FirstFactorRejected,
+    FirstFactorResult,
+    NotJudged,
+    PasswordResult,
+)
 from data.operations.signing_in.judging import AskedAgain
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.operations.signing_in.sending import CodeSent, NotSent
@@ -220,10 +226,14 @@ class Conversation:
         """Count a key that is not the user's or of no type that is taken."""
         self.unknown_keys += 1
 
-    def take_first_factor(self, result: FirstFactorResult) -> Ask | SendCode | Reply:
+    def take_first_factor(self, result: PasswordResult) -> Ask | SendCode | Reply:
         """Take the data layer's judgement of a password that was asked for in this exchange."""
         if isinstance(result, FirstFactorRejected):
             return self._wrong_password()
+        if isinstance(result, NotJudged):
+            # Nothing was wrong; trying again is bounded as requests are.
+            self.requests += 1
+            return Reply.FAILURE if self.exhausted else Ask(PASSWORD_PROMPT, result.message)
         self._advance(result)
         return Reply.SUCCESS if self.session else self._question()
 
@@ -260,7 +270,7 @@ class Conversation:
             case _:
                 return self._wrong_code(result.message)
 
-    def take_stale(self, result: FirstFactorResult | CodeResult | SendResult) -> None:
+    def take_stale(self, result: PasswordResult | CodeResult | SendResult) -> None:
         """Count what came too late to change anything: a wrong answer is one all the same."""
         if isinstance(result, FirstFactorRejected | AskedAgain):
             self.wrong_answers += 1

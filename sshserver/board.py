@@ -28,7 +28,6 @@ class Counted(IntEnum):
     SOURCES = 0
     CONNECTIONS = 1
     SESSIONS = 2
-    JUDGEMENTS = 3
 
 
 class Counts(Protocol):

@@ -10,9 +10,8 @@ from asyncssh.public_key import SSHKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from data.operations.signing_in.admission import Admitted
-from data.operations.signing_in.first_factor import Candidate, FirstFactorResult
+from data.operations.signing_in.first_factor import Candidate, PasswordResult
 from data.operations.signing_in.second_factor import CodeResult, SendResult
-from data.rules.addresses import source_of
 from data.rules.misuse import Misuse
 from data.rules.publickeys import ALGORITHMS
 from data.store import OutcomeUnknownError, StoreUnavailableError
@@ -25,7 +24,7 @@ from sshserver.session import AppSession
 from sshserver.waiting import Waiting
 
 _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
-_Result = TypeVar("_Result", bound=FirstFactorResult | CodeResult | SendResult)
+_Result = TypeVar("_Result", bound=PasswordResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
 _BAD_ANSWER: Final = "An answer came that was not asked for."
 _TOO_MANY_FAILURES: Final = "Too many authentication failures."
@@ -250,10 +249,7 @@ class Connection(ForwardsNothing):
             return self._ask(self._conversation.count_wrong_answer())
         match self._conversation.answer(list(responses)):
             case CheckPassword(password):
-                if not self._house.judgements.take(source_of(self._address)):
-                    self._told.limited("judgements_per_source")
-                    return self._ask(self._conversation.count_wrong_answer())
-                proof = self._prove_password(self._candidate, password)
+                proof = self._house.gate.prove_password(self._candidate, password, self._gone)
                 outcome = await self._judge("password", proof, self._conversation.take_first_factor)
                 return self._ask(await self._carry_out(outcome))
             case CheckCode(attempt, answer):
@@ -291,12 +287,6 @@ class Connection(ForwardsNothing):
         """Go on to channels. This stays synchronous: a channel may be opened right after it."""
         self._waiting.end()
         self._watch_idle()
-
-    async def _prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
-        try:
-            return await self._house.gate.prove_password(candidate, password)
-        finally:
-            self._house.judgements.give_back(source_of(self._address))
 
     async def _carry_out(self, reply: Ask | SendCode | Reply) -> Ask | Reply:
         """Have a code sent where that stands before the next question."""

@@ -1,12 +1,13 @@
 """What a connection asks of the data layer. The self-test puts another gate in its place."""
 
+import asyncio
 from typing import Protocol
 
 from data.delivery import codes as delivery
 from data.delivery.carriers import Carriers
 from data.operations.signing_in import first_factor, second_factor, sessions
 from data.operations.signing_in.admission import Attempt, Origin
-from data.operations.signing_in.first_factor import Candidate, FirstFactorResult
+from data.operations.signing_in.first_factor import Candidate, FirstFactorResult, PasswordResult
 from data.operations.signing_in.misuse import record_misuse
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.rules.addresses import normalise
@@ -22,8 +23,10 @@ class Gate(Protocol):
         """Look a typed name up; an unknown one gives a candidate who can prove nothing."""
         ...
 
-    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
-        """Judge a password."""
+    async def prove_password(
+        self, candidate: Candidate, password: str, gone: asyncio.Event
+    ) -> PasswordResult:
+        """Judge a password; `gone` is set when the client leaves."""
         ...
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
@@ -62,9 +65,11 @@ class StoreGate:
             first_factor.find_candidate, username, Origin(Application.SSH, address, self._worker)
         )
 
-    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+    async def prove_password(
+        self, candidate: Candidate, password: str, gone: asyncio.Event
+    ) -> PasswordResult:
         """Judge a password after the wait that its source has earned."""
-        return await first_factor.prove_password(self._store, candidate, password)
+        return await first_factor.prove_password(self._store, candidate, password, gone)
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
         """Judge a key of which a signature was verified, in one transaction."""

@@ -38,7 +38,6 @@ class House(Generic[_Connection]):
     anteroom: Anteroom = field(init=False)
     sessions: Tally = field(init=False)
     _pace: Pace = field(init=False)
-    judgements: Tally = field(init=False)
     connections: set[_Connection] = field(default_factory=set)
     misuses: Counter[Misuse] = field(default_factory=Counter)
     """How often each kind of misuse was refused, whoever did it."""
@@ -55,7 +54,6 @@ class House(Generic[_Connection]):
         self._pace = Pace(max(1, self.limits.connections_per_second // workers))
         self.anteroom = Anteroom(self.limits.code_connections_per_user)
         self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
-        self.judgements = Tally(self.limits.judgements_per_source, self._counts(Counted.JUDGEMENTS))
         self.telemetry.metrics.watch(
             lambda: len(self.connections), lambda: len(self.lobby), lambda: len(self.sessions)
         )

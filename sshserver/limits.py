@@ -47,8 +47,6 @@ class Limits:
     code_connections_per_user: int = 50
     """Connections of one user, on one worker, that have passed the first factor and not the second."""
 
-    judgements_per_source: int = 10
-    """Passwords of one source judged at a time; a hash costs more than sending one and hanging up."""
     sessions_per_user: int = 20
     sessions_per_connection: int = 10
     idle_minutes: float = 30.0
@@ -176,7 +174,7 @@ class Anteroom:
 
 
 class Tally:
-    """How many of something each key has open: sessions of a user, judgements for a source."""
+    """How many of something each key has open: sessions of a user."""
 
     def __init__(self, most: int, counts: Counts | None = None) -> None:
         """Allow `most` for each key."""

@@ -75,8 +75,10 @@ class _StubGate:
         fingerprints = frozenset({self._fingerprint})
         return Candidate(username, self._origin, 0, 1, 1, fingerprints, "")
 
-    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
-        del candidate
+    async def prove_password(
+        self, candidate: Candidate, password: str, gone: asyncio.Event
+    ) -> FirstFactorResult:
+        del candidate, gone
         return self._needs_code(FirstFactor.PASSWORD) if password == self.password else FirstFactorRejected()
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:

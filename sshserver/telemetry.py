@@ -11,7 +11,12 @@ from typing import Final
 
 from data.operations.signing_in.admission import Admitted, TurnedAway
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.signing_in.first_factor import (
+    CodeNeeded,
+    FirstFactorRejected,
+    NotJudged,
+    PasswordResult,
+)
 from data.operations.signing_in.judging import NotACode, WrongBefore
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.second_factor import CodeResult, SendResult
@@ -21,10 +26,11 @@ from data.rules.policy import SignedIn
 from sshserver.metrics import Metrics
 
 Field = str | int | float | None
-Judged = FirstFactorResult | CodeResult | SendResult
+Judged = PasswordResult | CodeResult | SendResult
 _log = logging.getLogger("twofold.ssh")
 _NAMES: Final[dict[type[Judged], str]] = {
     FirstFactorRejected: "first_factor_rejected",
+    NotJudged: "password_not_judged",
     CodeNeeded: "first_factor_passed",
     Admitted: "admitted",
     TurnedAway: "turned_away",

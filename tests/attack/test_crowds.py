@@ -6,23 +6,32 @@ import os
 import socket
 import sys
 import textwrap
+import threading
 
 import pytest
 from support.besieged import SECONDS
+from support.ssh_people import PASSWORD
 from support.ssh_raw import (
     CHANNEL_CLOSE,
     CHANNEL_DATA,
     CHANNEL_SUCCESS,
+    ELSEWHERE,
     HOST,
+    INFO_REQUEST,
+    USERAUTH_SUCCESS,
     WINDOW_ADJUST,
     packet,
     raw_client,
     text,
     u32,
 )
-from support.ssh_server import GreetingApp
+from support.ssh_server import GreetingApp, until
 
+from data.operations.signing_in.first_factor import NotJudged
 from data.rules.misuse import Misuse
+from data.storage import models
+from data.storage.hashing import Hasher
+from data.turns import SOURCES
 from sshserver.limits import Limits
 
 FLOOD = """
@@ -43,6 +52,78 @@ FLOOD = """
     print(opened)
 """
 """Opens connections at a given rate and holds the last 200."""
+
+
+@contextlib.asynccontextmanager
+async def hashing_stopped(siege):
+    """Keep the thread that hashes passwords busy."""
+    go_on = threading.Event()
+    stopped = asyncio.create_task(siege.people.store.compute(go_on.wait))
+    try:
+        yield go_on.set
+    finally:
+        go_on.set()
+        await stopped
+
+
+async def judging(siege, count):
+    """Wait until so many connections have handed a password over."""
+    known = siege.running.server._house.connections
+    await until(lambda: sum(one._busy for one in known) == count, SECONDS)
+
+
+async def send_password(client, name, password="a wrong password"):
+    await client.begin()
+    client.ask_questions(name)
+    assert await client.question() == "Password: "
+    client.answer(password)
+
+
+async def counted_failures(siege):
+    table = models.FirstFactorFailures
+    return await siege.people.store.read(lambda _tx: sum(row.count for row in table.select()))
+
+
+@pytest.mark.parametrize("sources", [60, pytest.param(400, marks=pytest.mark.soak)])
+async def test_passwords_whose_clients_hang_up_cost_no_hashes_and_are_counted(siege, sources, monkeypatch):
+    await siege.people.add("dora", enrolled=False)
+    hashed, verify = [], Hasher.verify
+    monkeypatch.setattr(Hasher, "verify", lambda *given: hashed.append(1) or verify(*given))
+    async with raw_client(siege.port, ELSEWHERE) as honest, hashing_stopped(siege) as go_on:
+        for number in range(sources):
+            async with raw_client(siege.port, f"127.0.{2 + number // 250}.{1 + number % 250}") as client:
+                await send_password(client, f"name{number}")
+                await judging(siege, 1)
+            await until(lambda: siege.running.server.connection_count == 1)
+        await send_password(honest, "dora", PASSWORD)
+        go_on()
+        await honest.expect(USERAUTH_SUCCESS)
+    async with asyncio.timeout(SECONDS):
+        while await counted_failures(siege) < sources:
+            await asyncio.sleep(0.01)
+    assert len(hashed) <= 2  # The one that had begun, and the honest one.
+
+
+async def test_a_password_that_finds_too_many_waiting_is_told_so_and_not_counted(siege):
+    await siege.people.add("dora", enrolled=False)
+    async with (
+        contextlib.AsyncExitStack() as crowd,
+        raw_client(siege.port, ELSEWHERE) as honest,
+        hashing_stopped(siege) as go_on,
+    ):
+        for number in range(SOURCES + 1):
+            client = await crowd.enter_async_context(raw_client(siege.port, f"127.0.2.{1 + number}"))
+            await send_password(client, "dora")
+        await judging(siege, SOURCES + 1)
+        await send_password(honest, "dora", PASSWORD)
+        told = await honest.expect(INFO_REQUEST)
+        assert NotJudged.message.encode() in told
+        go_on()
+        async with asyncio.timeout(SECONDS):
+            while await counted_failures(siege) < SOURCES + 1:
+                await asyncio.sleep(0.01)
+        honest.answer(PASSWORD)
+        await honest.expect(USERAUTH_SUCCESS)
 
 
 async def terminal(siege, client):

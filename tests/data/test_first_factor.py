@@ -1,5 +1,6 @@
 """The first factor: by password and by key, and what an outsider can tell from it."""
 
+import asyncio
 import contextlib
 from itertools import pairwise
 
@@ -8,13 +9,15 @@ from support.data_world import PASSWORD, START, SYSTEM, Clock, World, statements
 
 from data.operations.actors import Member
 from data.operations.people import credentials, directory
+from data.operations.results import Denied
 from data.operations.signing_in import admission, first_factor, sessions
 from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.rules import publickeys, throttle
 from data.rules.facts import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
 from data.storage import models
+from data.turns import SOURCES
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 PARSED = publickeys.parse(KEY)
@@ -284,6 +287,51 @@ async def test_a_password_is_proven_off_the_event_loop_as_well(world):
     assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
     assert await first_factor.prove_password(world.store, candidate, "wrong") == FirstFactorRejected()
     assert sum(failures().values()) == 1
+
+
+async def test_a_password_whose_client_leaves_before_its_hash_begins_is_a_failure_without_one(world):
+    world.user("anna")
+    candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
+    gone = asyncio.Event()
+    gone.set()
+    with hashes(world) as seen:
+        judged = await first_factor.prove_password(world.store, candidate, PASSWORD, gone)
+    assert (judged, seen) == (FirstFactorRejected(), [])
+    assert sum(failures().values()) == 1
+
+
+async def test_a_client_that_leaves_is_not_waited_for(world):
+    world.user("anna")
+    for _ in range(12):
+        world.first("anna", "wrong")
+    candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
+    gone = asyncio.Event()
+    judging = asyncio.create_task(first_factor.prove_password(world.store, candidate, PASSWORD, gone))
+    await asyncio.sleep(0.1)
+    assert not judging.done()
+    gone.set()
+    async with asyncio.timeout(throttle.MAX_DELAY / 2):
+        assert await judging == FirstFactorRejected()
+    assert sum(failures().values()) == 13
+
+
+async def test_a_password_that_finds_the_queue_full_is_neither_judged_nor_counted(world):
+    world.user("anna")
+    candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
+    member = world.session("anna")
+    full = asyncio.Event()
+    queue = [
+        asyncio.create_task(world.store.turns.run("hash", f"source {number}", None, full.wait))
+        for number in range(SOURCES + 1)
+    ]
+    await asyncio.sleep(0)
+    assert await first_factor.prove_password(world.store, candidate, PASSWORD) == NotJudged()
+    fresh = await credentials.confirm_fresh_password(world.store, member, PASSWORD)
+    assert fresh == Denied(NotJudged.message)
+    assert failures() == {}
+    full.set()
+    await asyncio.gather(*queue)
+    assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
 
 
 def test_a_password_changed_between_looking_up_and_judging_does_not_sign_in(world):

@@ -147,8 +147,8 @@ def test_what_a_dead_worker_counted_is_wiped_and_no_more(board):
 
 def test_a_board_is_shared_by_its_descriptor(board):
     again = Board(board.descriptor, board.workers)
-    slot = board.slot(Counted.JUDGEMENTS, "192.0.2.1")
-    assert again.slot(Counted.JUDGEMENTS, "192.0.2.1") == slot
+    slot = board.slot(Counted.SESSIONS, "192.0.2.1")
+    assert again.slot(Counted.SESSIONS, "192.0.2.1") == slot
     assert slot != board.slot(Counted.SOURCES, "192.0.2.1")
     board.add(0, slot, 2)
     assert again.add(1, slot, 1) == 3

@@ -123,7 +123,7 @@ async def test_a_refusal_and_a_limit_are_told_with_their_reason(lines):
 
 async def test_a_database_that_fails_is_told_with_the_reference_that_the_trace_has(lines):
     class Failing(FakeGate):
-        async def prove_password(self, candidate, password):
+        async def prove_password(self, candidate, password, gone):
             raise OSError(f"the password was {password}")
 
     key = asyncssh.generate_private_key("ssh-ed25519")

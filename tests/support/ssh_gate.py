@@ -48,7 +48,9 @@ class FakeGate:
         fingerprints = frozenset(key.get_fingerprint() for key in self.keys)
         return Candidate(username, Origin(Application.SSH, address), 0, 1, 1, fingerprints, "")
 
-    async def prove_password(self, candidate: Candidate, password: str) -> FirstFactorResult:
+    async def prove_password(
+        self, candidate: Candidate, password: str, gone: asyncio.Event
+    ) -> FirstFactorResult:
         self.passwords.append(password)
         await self._pause()
         if password != PASSWORD:

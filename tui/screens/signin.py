@@ -10,7 +10,7 @@ from textual.widgets import Button, Input, Label
 from data.delivery import codes as delivery
 from data.operations.signing_in import first_factor, second_factor
 from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
@@ -67,11 +67,14 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
             case FirstFactorRejected():
                 self.app.say(REJECTED, Tone.REFUSED)
                 field.focus()
+            case NotJudged():
+                self.app.say(result.message, Tone.REFUSED)
+                field.focus()
             case _:
                 self.app.say("")
                 self.dismiss(result)
 
-    async def _prove(self, name: str, password: str) -> first_factor.FirstFactorResult:
+    async def _prove(self, name: str, password: str) -> first_factor.PasswordResult:
         candidate = await self.app.store.read(first_factor.find_candidate, name, self._origin)
         return await first_factor.prove_password(self.app.store, candidate, password)
 

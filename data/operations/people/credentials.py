@@ -20,7 +20,12 @@ from data.operations.results import Denied, Done, Refused, RefusedOrStale, Sessi
 from data.operations.signing_in import sending
 from data.operations.signing_in.admission import Origin
 from data.operations.signing_in.codes import LockedNow, Right
-from data.operations.signing_in.first_factor import FirstFactorRejected, find_candidate, prove_fresh_password
+from data.operations.signing_in.first_factor import (
+    FirstFactorRejected,
+    NotJudged,
+    find_candidate,
+    prove_fresh_password,
+)
 from data.operations.signing_in.judging import AskedAgain, judge_answer
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
@@ -178,8 +183,11 @@ async def confirm_fresh_password(store: Store, actor: Member, password: str) -> 
     if not isinstance(asked, tuple):
         return asked
     candidate = await store.read(find_candidate, *asked)
-    if isinstance(await prove_fresh_password(store, candidate, password), FirstFactorRejected):
-        return Denied("Wrong password.")
+    match await prove_fresh_password(store, candidate, password):
+        case FirstFactorRejected():
+            return Denied("Wrong password.")
+        case NotJudged() as not_judged:
+            return Denied(not_judged.message)
     return await store.run(_mark_fresh_by_password, actor, candidate.credential)
 
 

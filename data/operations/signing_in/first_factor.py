@@ -1,7 +1,9 @@
 """The first factor: who is meant, and their password or key."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from data.operations.actors import facts_of, methods_by, policy_of, read_user, usable_factors
 from data.operations.signing_in.admission import (
@@ -28,6 +30,7 @@ from data.rules.remembering import password_credential
 from data.storage import models
 from data.storage.prepared import Prepared
 from data.store import Store, Tx
+from data.turns import Unserved
 
 _KEPT_MINUTES = 24 * 60
 
@@ -60,7 +63,15 @@ class CodeNeeded:
     attempt: Attempt
 
 
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """The password was not looked at and nothing was counted: too many others waited."""
+
+    message: ClassVar = "Too many passwords are being checked, yours was not. Try again."
+
+
 FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
+PasswordResult = FirstFactorResult | NotJudged
 
 
 _USER = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
@@ -91,37 +102,59 @@ def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
     )
 
 
-async def prove_password(store: Store, candidate: Candidate, password: str) -> FirstFactorResult:
-    """Judge a password after the wait that the source has earned.
+async def prove_password(
+    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None = None
+) -> PasswordResult:
+    """Judge a password after the wait that the source has earned, when its turn has come.
 
-    Once it is looked at, its outcome is counted even when the caller is gone.
+    `gone` is set when the client leaves. A password whose hash has not begun by then is a failure without
+    one, so that a source that hangs up pays in its own failures and not in the time of others.
     """
-    wait = await store.read(first_factor_delay, candidate)
-    if wait:
-        await asyncio.sleep(wait)
-    return await store.finish(_judge_password(store, candidate, password))
+    return await store.finish(_prove_password(store, candidate, password, gone))
 
 
-async def _judge_password(store: Store, candidate: Candidate, password: str) -> FirstFactorResult:
-    right = await store.compute(store.services.hasher.verify, candidate.password_hash, password)
-    return await store.run(settle_password, candidate, right=right)
+async def _prove_password(
+    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
+) -> PasswordResult:
+    right = await _verify(store, candidate, password, gone)
+    if right is Unserved.BUSY:
+        return NotJudged()
+    return await store.run(settle_password, candidate, right=right is True)
 
 
 async def prove_fresh_password(
     store: Store, candidate: Candidate, password: str
-) -> FirstFactorRejected | None:
+) -> FirstFactorRejected | NotJudged | None:
     """Judge a password again inside a session: as slowly and as surely counted as at a sign-in."""
+    return await store.finish(_prove_fresh_password(store, candidate, password))
+
+
+async def _prove_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | NotJudged | None:
+    right = await _verify(store, candidate, password, None)
+    if right is Unserved.BUSY:
+        return NotJudged()
+    return None if right is True else await store.run(_reject, candidate)
+
+
+async def _verify(
+    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
+) -> bool | Unserved:
     wait = await store.read(first_factor_delay, candidate)
     if wait:
-        await asyncio.sleep(wait)
-    return await store.finish(_judge_fresh_password(store, candidate, password))
+        await _pause(wait, gone)
+    verify = store.services.hasher.verify
+    return await store.compute_in_turn(_source(candidate), gone, verify, candidate.password_hash, password)
 
 
-async def _judge_fresh_password(
-    store: Store, candidate: Candidate, password: str
-) -> FirstFactorRejected | None:
-    right = await store.compute(store.services.hasher.verify, candidate.password_hash, password)
-    return None if right else await store.run(_reject, candidate)
+async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
+    """Wait, but for a client that is gone no longer."""
+    if gone is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(gone.wait(), seconds)
 
 
 _FAILURES = Prepared(
