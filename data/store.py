@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Barrier
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from peewee import DatabaseError, InterfaceError
 
@@ -25,7 +25,7 @@ from data.rules.facts import Method
 from data.rules.sending import PER_DAY
 from data.storage import models
 from data.storage.database import Database
-from data.storage.hashing import RECOVERY_COST, HashCost, Hasher
+from data.storage.hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
 from data.storage.vault import UnknownKeyError, Vault
 from data.storage.verdict import Verdict
 from data.turns import Turns, Unserved
@@ -33,6 +33,8 @@ from data.turns import Turns, Unserved
 _log = logging.getLogger("twofold.database")
 _QUEUED_SECONDS = 5.0
 """What waited for so long behind others is not begun while the database fails."""
+MARK_SECONDS: Final = 0.005
+"""Strangers are answered at multiples of this after they asked, so that the time tells nothing."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -97,6 +99,7 @@ class Services:
     codes_per_day: int = PER_DAY
     chain: str = "main"
     random_bytes: RandomBytes = secrets.token_bytes
+    costs: CostsInUse = field(default_factory=CostsInUse)
     recovery_hasher: Hasher = field(default_factory=lambda: Hasher(RECOVERY_COST))
 
 
@@ -174,9 +177,31 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails.
         """
+        return await _to_its_end(self._reader, self._reading(operation, *args, **kwargs))
+
+    async def read_until_mark(
+        self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that only reads, and return at the next mark whatever it cost.
+
+        The result does not wake the loop. It would choose the moment of the timer too: the loop rounds each
+        of its waits up to whole milliseconds.
+
+        Raises:
+            StoreUnavailableError: when the database fails.
+        """
+        result = self._reader.submit(self._reading(operation, *args, **kwargs))
+        while True:
+            await asyncio.sleep(MARK_SECONDS)
+            if result.done():
+                return result.result()
+
+    def _reading(
+        self, operation: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> Callable[[], R]:
         reading = self._database.reading
         work = self._reported("read", lambda: self._transact(reading, operation, *args, **kwargs))
-        return await self._on("read", self._reader, work)
+        return self._measured("read", work)
 
     async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a costly pure function, such as a password hash, off the event loop."""

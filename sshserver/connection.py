@@ -14,7 +14,7 @@ from data.operations.signing_in.first_factor import Candidate, PasswordResult
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.rules.misuse import Misuse
 from data.rules.publickeys import ALGORITHMS
-from data.store import OutcomeUnknownError, StoreUnavailableError
+from data.store import MARK_SECONDS, OutcomeUnknownError, StoreUnavailableError
 from sshserver import _asyncssh_shim, crash
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, SendCode, Verdict
 from sshserver.forwarding import ForwardsNothing
@@ -249,8 +249,10 @@ class Connection(ForwardsNothing):
             return self._ask(self._conversation.count_wrong_answer())
         match self._conversation.answer(list(responses)):
             case CheckPassword(password):
+                arrived = time.monotonic()
                 proof = self._house.gate.prove_password(self._candidate, password, self._gone)
                 outcome = await self._judge("password", proof, self._conversation.take_first_factor)
+                await asyncio.sleep((arrived - time.monotonic()) % MARK_SECONDS)
                 return self._ask(await self._carry_out(outcome))
             case CheckCode(attempt, answer):
                 judgement = self._house.gate.submit_code(attempt, answer)

@@ -60,8 +60,8 @@ class StoreGate:
         self._carriers = carriers or Carriers()
 
     async def find(self, username: str, address: str) -> Candidate:
-        """Look a typed name up in one reading transaction."""
-        return await self._store.read(
+        """Look a typed name up in one reading transaction, in a time that does not tell what was found."""
+        return await self._store.read_until_mark(
             first_factor.find_candidate, username, Origin(Application.SSH, address, self._worker)
         )
 

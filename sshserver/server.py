@@ -11,7 +11,7 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
-from data.operations.signing_in import presence
+from data.operations.signing_in import decoys, presence
 from data.operations.upkeep import clock
 from data.rules.misuse import Misuse
 from data.store import Store
@@ -197,6 +197,7 @@ async def serve(
     await apptest.run()
     await selftest.run(partial(listen, algorithms=algorithms))
     clockwatch.warn_of_newer(await store.read(clock.newest_entry), store.services.clock())
+    await store.read(decoys.count_costs)
     gate = StoreGate(store, carriers, place.worker if place else None)
     board = (place.board, place.index) if place and place.board else None
     if place is not None:

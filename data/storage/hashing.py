@@ -1,7 +1,11 @@
 """Hashing of passwords and recovery codes: salted argon2id (RFC 9106)."""
 
+import base64
+import secrets
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,8 +23,19 @@ class HashCost:
     lanes: int = 1
 
 
+DIGEST_CHARACTERS = 66
+"""The end of every hash, behind its cost: 22 characters of salt, a dollar sign, 43 of digest."""
+
 RECOVERY_COST = HashCost(passes=1, memory=8_192)
 """A recovery code holds 60 random bits, so it needs no stretching beyond this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Whether a password was right; `renewed` is its new hash, where the stored one has another cost."""
+
+    right: bool
+    renewed: str | None = field(default=None, repr=False)
 
 
 class Hasher:
@@ -41,6 +56,48 @@ class Hasher:
             return self._argon2.verify(stored, _encode(secret[:_LONGEST])) and 0 < len(secret) <= _LONGEST
         except (VerificationError, InvalidHashError):
             return False
+
+    def verify_and_renew(self, stored: str, secret: str) -> Verified:
+        """Compare a password with a hash, and hash it again if it is right and the cost is another by now."""
+        if not self.verify(stored, secret):
+            return Verified(right=False)
+        return Verified(
+            right=True, renewed=self.hash(secret) if self._argon2.check_needs_rehash(stored) else None
+        )
+
+
+class CostsInUse:
+    """How many users have a hash of each cost."""
+
+    def __init__(self) -> None:
+        self.counted_at: datetime | None = None
+        self._users: tuple[tuple[str, int], ...] = ()
+
+    def count(self, users: Iterable[tuple[str, int]], at: datetime) -> None:
+        """Take the number of users for each cost, as it begins a hash, in an order that stays the same."""
+        self._users, self.counted_at = tuple(users), at
+
+    def decoy(self, share: float) -> str | None:
+        """Make a hash that no password verifies, at the cost of the user at this share (0 to 1) of all."""
+        left = share * sum(users for _, users in self._users)
+        for cost, users in self._users:
+            left -= users
+            if left < 0:
+                return _decoy(cost)
+        return None
+
+
+def decoy_like(stored: str) -> str:
+    """Make a hash that no password verifies, at the cost of another hash."""
+    return _decoy(stored[:-DIGEST_CHARACTERS])
+
+
+def _decoy(cost: str) -> str:
+    return f"{cost}{_random(16)}${_random(32)}"
+
+
+def _random(size: int) -> str:
+    return base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
 
 
 def _encode(secret: str) -> bytes:

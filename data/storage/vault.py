@@ -17,6 +17,7 @@ _UNNAMED = b"\x01"
 _NAMED = b"\x02"
 """Begins a sealed value that names its key."""
 
+_BUCKETS = 4096
 _DIGEST_LABELS = (b"twofold first-factor buckets", b"twofold sent codes")
 
 Ring = tuple[bytes, ...]
@@ -122,7 +123,11 @@ class Vault:
         name belongs, so an unknown name is stored nowhere.
         """
         digest = hmac.digest(self._bucket_key, username.encode("utf-8", "replace"), sha256)
-        return int.from_bytes(digest[:2]) % 4096
+        return int.from_bytes(digest[:2]) % _BUCKETS
+
+    def share(self, bucket: int) -> float:
+        """Return how many of all buckets come before one, as a share from 0 to less than 1."""
+        return bucket / _BUCKETS
 
     def is_under(self, sealed: bytes, check: str) -> bool:
         """Whether a value names the key of this check value as the one that it is sealed under."""

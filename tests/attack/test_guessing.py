@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import peewee
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.besieged import SECONDS, besieged
 from support.ssh_people import PASSWORD, open_people
 from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
@@ -21,6 +22,7 @@ from data.rules import throttle
 from data.rules.facts import Application
 from data.storage import models
 from data.storage.hashing import HashCost, Hasher
+from sshserver.limits import Limits
 
 KINDS = ("known", "unknown", "locked", "unenrolled", "deactivated", "keyless", "ill formed")
 NAMES = {"ill formed": "../../No Such Name"}
@@ -197,6 +199,48 @@ async def test_whoever_is_named_a_wrong_password_takes_the_same_time(tmp_path):
                 _, took = await guess(siege.port, NAMES.get(kind, kind))
                 times[kind].append(took)
                 siege.people.clock.forward(3600)
+    medians = {kind: statistics.median(found) for kind, found in times.items()}
+    for one, other in itertools.combinations(KINDS, 2):
+        assert differ(times[one], times[other]) < 4.5, (one, other, medians)
+
+
+def unhurried() -> Limits:
+    """Limits that let one connection ask as often as a comparison needs."""
+    return Limits(sign_in_requests=10**6, unknown_keys=10**6, sign_in_bytes=10**9, first_factor_seconds=3600)
+
+
+ASKING = {
+    "none": lambda client, name, _key: client.request(name, "none"),
+    "a key": lambda client, name, key: client.probe_key(name, key),
+    "a password": lambda client, name, _key: client.ask_questions(name),
+}
+
+
+async def answer_times(siege, ask, samples: int) -> dict[str, list[float]]:
+    """Name people of every kind by turns, and measure how long the first answer takes."""
+    stranger = Ed25519PrivateKey.generate()
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    order = random.Random(7)
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        for _ in range(samples):
+            for kind in order.sample(KINDS, len(KINDS)):
+                begun = time.perf_counter()
+                ask(client, NAMES.get(kind, kind), stranger)
+                await client.expect(INFO_REQUEST, USERAUTH_FAILURE)
+                times[kind].append(time.perf_counter() - begun)
+                client.request("somebody else", "none")
+                await client.expect(USERAUTH_FAILURE)
+    return times
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("way", ASKING)
+async def test_whoever_is_named_the_first_answer_takes_the_same_time(besiege, way):
+    async with besiege(unhurried()) as siege:
+        await people_of_every_kind(siege.people)
+        times = await answer_times(siege, ASKING[way], 500)
     medians = {kind: statistics.median(found) for kind, found in times.items()}
     for one, other in itertools.combinations(KINDS, 2):
         assert differ(times[one], times[other]) < 4.5, (one, other, medians)

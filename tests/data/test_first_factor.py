@@ -17,6 +17,7 @@ from data.rules import publickeys, throttle
 from data.rules.facts import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
 from data.storage import models
+from data.storage.hashing import HashCost, Hasher
 from data.turns import SOURCES
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -352,6 +353,76 @@ def test_a_user_deactivated_between_looking_up_and_judging_does_not_sign_in(worl
 def test_a_decoy_judged_right_by_mistake_signs_nobody_in(world):
     candidate = world.run(first_factor.find_candidate, "nobody", world.origin())
     assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
+
+
+@pytest.fixture
+def costlier(world):
+    """Raise the cost of hashes after Anna has her password."""
+    world.user("anna")
+    object.__setattr__(world.services, "hasher", Hasher(HashCost(passes=2, memory=8, lanes=1)))
+    return world
+
+
+def cost_of(hashed: str) -> str:
+    return hashed[: hashed.index("t=") + 3]
+
+
+async def judge(world, name, password=PASSWORD):
+    candidate = await world.store.read(first_factor.find_candidate, name, world.origin())
+    return await first_factor.prove_password(world.store, candidate, password)
+
+
+async def test_the_next_right_password_is_hashed_again_at_the_cost_of_today(costlier):
+    before = costlier.row("anna")
+    await judge(costlier, "anna", "a wrong password")
+    assert costlier.row("anna").password_hash == before.password_hash
+    assert isinstance(await judge(costlier, "anna"), Admitted)
+    renewed = costlier.row("anna")
+    assert cost_of(before.password_hash) != cost_of(renewed.password_hash) == "$argon2id$v=19$m=8,t=2"
+    assert renewed.credential == before.credential
+    assert isinstance(await judge(costlier, "anna"), Admitted)
+    assert costlier.row("anna").password_hash == renewed.password_hash
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_replaced_by_a_renewed_hash(costlier):
+    candidate = costlier.run(first_factor.find_candidate, "anna", costlier.origin())
+    costlier.one_time_password("anna", password="another long password")
+    changed = costlier.row("anna").password_hash
+    costlier.run(first_factor.settle_password, candidate, right=True, renewed="the old one")
+    assert costlier.row("anna").password_hash == changed
+
+
+async def test_passwords_of_unknown_names_cost_what_those_of_users_do(costlier):
+    def costs(names):
+        found = [
+            costlier.run(first_factor.find_candidate, name, costlier.origin()).password_hash for name in names
+        ]
+        return {name: cost_of(hashed) for name, hashed in zip(names, found, strict=True)}
+
+    names = [f"nobody{number}" for number in range(60)]
+    old, new = "$argon2id$v=19$m=8,t=1", "$argon2id$v=19$m=8,t=2"
+    costlier.user("keyless", password=None)
+    await judge(costlier, "nobody")
+    assert set(costs([*names, "keyless", "not a name"]).values()) == {old}
+    costlier.set("admin", password_hash=costlier.services.hasher.hash("x"))
+    costlier.clock.forward(minutes=10)
+    await judge(costlier, "nobody")
+    half = costs(names)
+    assert {old, new} == set(half.values())
+    assert costs(names) == half
+    await judge(costlier, "anna")
+    costlier.clock.forward(minutes=10)
+    await judge(costlier, "nobody")
+    assert set(costs(names).values()) == {new}
+
+
+async def test_the_password_of_someone_deactivated_costs_what_it_did(costlier):
+    costlier.set("anna", active=False)
+    candidate = costlier.run(first_factor.find_candidate, "anna", costlier.origin())
+    stored = costlier.row("anna").password_hash
+    assert candidate.password_hash != stored
+    assert cost_of(candidate.password_hash) == cost_of(stored) != cost_of(costlier.services.hasher.decoy)
+    assert await judge(costlier, "anna") == FirstFactorRejected()
 
 
 def test_a_session_records_where_it_came_from(world):

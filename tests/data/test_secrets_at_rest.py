@@ -2,6 +2,7 @@
 
 import base64
 
+import argon2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from support.data_world import CHEAP, PASSWORD, START, Clock, services
 
 from data.operations.upkeep import master_key
 from data.storage import models
-from data.storage.hashing import Hasher
+from data.storage.hashing import DIGEST_CHARACTERS, CostsInUse, Hasher
 from data.storage.vault import SealBrokenError, Vault
 from data.store import Tx
 
@@ -121,5 +122,12 @@ def test_a_damaged_hash_verifies_nothing(stored):
 def test_the_decoy_and_endless_passwords_verify_nothing():
     hasher = Hasher(CHEAP)
     assert not hasher.verify(hasher.decoy, "")
+    costs = CostsInUse()
+    assert costs.decoy(0.5) is None
+    costs.count([(hasher.decoy[:-DIGEST_CHARACTERS], 1)], START)
+    decoy = costs.decoy(0.5)
+    assert len(decoy) == len(hasher.decoy)
+    assert argon2.extract_parameters(decoy) == argon2.extract_parameters(hasher.decoy)
+    assert not hasher.verify(decoy, "")
     assert not hasher.verify(hasher.hash("x" * 257), "x" * 257)
     assert not hasher.verify(hasher.hash("x" * 256), "x" * 257)

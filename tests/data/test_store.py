@@ -155,6 +155,26 @@ async def test_threads_leave_no_connection_behind(tmp_path, postgresql):
             await asyncio.sleep(0.01)
 
 
+async def test_a_read_until_the_mark_returns_then_however_early_it_was_done(world, monkeypatch):
+    mark, slept, sleep = asyncio.Event(), [], asyncio.sleep
+
+    async def until_the_mark(seconds):
+        slept.append(seconds)
+        await mark.wait()
+
+    monkeypatch.setattr("data.store.asyncio.sleep", until_the_mark)
+    done = threading.Event()
+    reading = asyncio.create_task(world.store.read_until_mark(lambda _tx: done.set() or "read"))
+    while not done.is_set():
+        await sleep(0)
+    for _ in range(1000):
+        await sleep(0)
+    assert not reading.done()
+    mark.set()
+    assert await reading == "read"
+    assert set(slept) == {store.MARK_SECONDS}
+
+
 def test_letters_are_folded_by_one_rule(world):
     """SQLite's own lower() knows ASCII alone, and PostgreSQL's follows the locale."""
     texts = ["ÄÖÜ", "ΑΣ", "İstanbul", "STRASSE", "ẞ", "ЖЁ", "ǅ", "", "a%_\\"]

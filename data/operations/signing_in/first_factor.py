@@ -17,6 +17,7 @@ from data.operations.signing_in.admission import (
     step_of,
     turn_away,
 )
+from data.operations.signing_in.decoys import count_costs, decoy_of
 from data.rules import throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
@@ -28,6 +29,7 @@ from data.rules.policy import (
 )
 from data.rules.remembering import password_credential
 from data.storage import models
+from data.storage.hashing import Verified, decoy_like
 from data.storage.prepared import Prepared
 from data.store import Store, Tx
 from data.turns import Unserved
@@ -37,8 +39,9 @@ _KEPT_MINUTES = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A typed name, looked up. Of an unknown or deactivated user it holds a decoy and no keys.
+    """A typed name, looked up. Of an unknown or deactivated user it holds no id and no keys.
 
+    Where there is no password, `password_hash` is a decoy, which no password verifies.
     The typed name is not shown by `repr`: people type passwords there.
     """
 
@@ -91,15 +94,22 @@ def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
     known = user if user is not None and user.active else None
     user_id = known.id if known else None
     fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
+    bucket = tx.services.vault.bucket(folded or username)
     return Candidate(
         username=folded,
         origin=replace(origin, address=normalise(origin.address)),
-        bucket=tx.services.vault.bucket(folded or username),
+        bucket=bucket,
         user_id=user_id,
         credential=known.credential if known else 0,
         key_fingerprints=fingerprints,
-        password_hash=(known.password_hash if known else None) or tx.services.hasher.decoy,
+        password_hash=_password_hash(tx, user, bucket),
     )
+
+
+def _password_hash(tx: Tx, user: models.User | None, bucket: int) -> str:
+    if user is None or user.password_hash is None:
+        return decoy_of(tx, bucket)
+    return user.password_hash if user.active else decoy_like(user.password_hash)
 
 
 async def prove_password(
@@ -116,10 +126,12 @@ async def prove_password(
 async def _prove_password(
     store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
 ) -> PasswordResult:
-    right = await _verify(store, candidate, password, gone)
-    if right is Unserved.BUSY:
+    verified = await _verify(store, candidate, password, gone)
+    if verified is Unserved.BUSY:
         return NotJudged()
-    return await store.run(settle_password, candidate, right=right is True)
+    if verified is Unserved.GONE:
+        return await store.run(_reject, candidate)
+    return await store.run(settle_password, candidate, right=verified.right, renewed=verified.renewed)
 
 
 async def prove_fresh_password(
@@ -132,19 +144,20 @@ async def prove_fresh_password(
 async def _prove_fresh_password(
     store: Store, candidate: Candidate, password: str
 ) -> FirstFactorRejected | NotJudged | None:
-    right = await _verify(store, candidate, password, None)
-    if right is Unserved.BUSY:
+    verified = await _verify(store, candidate, password, None)
+    if verified is Unserved.BUSY:
         return NotJudged()
-    return None if right is True else await store.run(_reject, candidate)
+    right = isinstance(verified, Verified) and verified.right
+    return None if right else await store.run(_reject, candidate)
 
 
 async def _verify(
     store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
-) -> bool | Unserved:
-    wait = await store.read(first_factor_delay, candidate)
+) -> Verified | Unserved:
+    wait = await store.read(_before_judging, candidate)
     if wait:
         await _pause(wait, gone)
-    verify = store.services.hasher.verify
+    verify = store.services.hasher.verify_and_renew
     return await store.compute_in_turn(_source(candidate), gone, verify, candidate.password_hash, password)
 
 
@@ -155,6 +168,11 @@ async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
         return
     with suppress(TimeoutError):
         await asyncio.wait_for(gone.wait(), seconds)
+
+
+def _before_judging(tx: Tx, candidate: Candidate) -> float:
+    count_costs(tx)
+    return first_factor_delay(tx, candidate)
 
 
 _FAILURES = Prepared(
@@ -176,11 +194,15 @@ def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
     return throttle.delay(failures_of_source=of_source, failures_of_name=of_name)
 
 
-def settle_password(tx: Tx, candidate: Candidate, *, right: bool) -> FirstFactorResult:
-    """Record a judged password and decide what comes next."""
+def settle_password(
+    tx: Tx, candidate: Candidate, *, right: bool, renewed: str | None = None
+) -> FirstFactorResult:
+    """Record a judged password, with its hash if that was renewed, and decide what comes next."""
     user = _still(candidate) if right else None
     if user is None:
         return _reject(tx, candidate)
+    if renewed is not None:
+        models.User.update(password_hash=renewed).where(models.User.id == user.id).execute()
     credential = password_credential(user.credential)
     return _after_first_factor(tx, user, candidate, FirstFactor.PASSWORD, credential)
 
