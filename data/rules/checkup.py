@@ -35,8 +35,9 @@ class Finding:
 class AccountFacts:
     """What a check-up looks at in an account; all people are active ones.
 
-    `unlockers` are the system administrators who can sign in with a second factor now. `unsendable` are
-    the methods that are on and that no carrier of the settings can send.
+    `unlockers` are the system administrators who can sign in with a second factor now. `guessed` are those
+    whose names failed many times of late. `unsendable` are the methods that are on and that no carrier of
+    the settings can send.
     """
 
     name: str
@@ -47,6 +48,7 @@ class AccountFacts:
     locked: People
     unprotected_admins: People
     pending: People
+    guessed: People
     unsendable: tuple[Method, ...] = ()
 
 
@@ -112,6 +114,12 @@ def _people(facts: AccountFacts) -> Iterator[_Parts]:
             Level.NOTE,
             f"Locked: {facts.locked.listed}.",
             "twofold user unlock NAME --reason WHY, once you know that it was them.",
+        )
+    if facts.guessed.count:
+        yield (
+            Level.NOTE,
+            f"Passwords are being guessed for: {facts.guessed.listed}.",
+            "Nobody is locked by it. Look who signs in: twofold audit list --user NAME",
         )
     if facts.pending.count:
         yield (

@@ -21,6 +21,7 @@ class Event(StrEnum):
     CODE_FRESH = "signin.code_fresh"
     LOCKED = "signin.locked"
     TURNED_AWAY = "signin.turned_away"
+    RIGHT_AFTER_FAILURES = "signin.right_after_failures"
     USER_CREATED = "user.created"
     PEOPLE_IMPORTED = "people.imported"
     USER_EDITED = "user.edited"
@@ -80,6 +81,7 @@ _SENTENCES: dict[Event, str] = {
     Event.CODE_FRESH: "Confirmed with a fresh {method}",
     Event.LOCKED: "Locked after seven wrong codes",
     Event.TURNED_AWAY: "Turned away: {reason}",
+    Event.RIGHT_AFTER_FAILURES: "Password right after {failures:failure} from {sources:source}",
     Event.USER_CREATED: "User created",
     Event.PEOPLE_IMPORTED: "{count:user} imported",
     Event.USER_EDITED: "Edited: {fields}",

@@ -91,8 +91,7 @@ class Known:
     time steps the last accepted code was ahead, `drift` by how many the phone's clock is taken to be since a
     resync. `refused_until` is when codes of the app are good again, if one was accepted while the clock here
     was ahead.
-    `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour,
-    of this name and of those that share its bucket.
+    `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour.
     """
 
     name: str
@@ -154,7 +153,7 @@ def _first_factor(known: Known) -> Iterator[Finding]:
     if known.first_factor_failures:
         yield _note(
             f"{known.first_factor_failures} wrong passwords or unknown keys in the last quarter of an hour, "
-            "for this name or one that is counted with it: further tries from there are slowed down."
+            "for this name: further tries from there are slowed down."
         )
 
 

@@ -81,6 +81,11 @@ _WORDS = {
         "your account is locked",
         "Your account was locked after seven wrong codes. A system administrator can unlock it.",
     ),
+    Event.RIGHT_AFTER_FAILURES: _Words(
+        "your password was given after many wrong ones",
+        "Your password was given. Within a day before, there were {failures:failed sign-in} with your name, "
+        "from {sources:source}. If the password can be guessed, change it.",
+    ),
     Event.PASSWORD_CHANGED: _Words("your password was changed", "Your password was changed."),
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
@@ -160,7 +165,7 @@ def _by(act: Act) -> str:
         return f"the administrator {safe(act.actor)}"
     where = "in the app on the host" if act.application is Application.LOCAL else "over SSH"
     source = "" if act.application is Application.LOCAL else f" from {safe(act.address)}"
-    if act.event is Event.LOCKED:
+    if act.event in (Event.LOCKED, Event.RIGHT_AFTER_FAILURES):
         return f"someone with your password or SSH key, {where}{source}"
     return f"{act.user}, {where}{source}"
 

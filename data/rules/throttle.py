@@ -1,15 +1,26 @@
 """How failures of the first factor slow a source down; they never lock anyone.
 
-Failures are counted per source and per (source, name), never per name alone: strangers must not be
-able to shut a user out.
+Failures delay their source, and (source, name). Those of one name from many sources make passwords for it
+from strangers wait for each other, and delay nobody whom the user's own sign-ins make known: strangers must
+not be able to shut a user out.
 """
 
 WINDOW_MINUTES = 15
 """Failures older than this are forgotten."""
+KEPT_MINUTES = 24 * 60
+"""Failures older than this are removed."""
 FREE_PER_NAME = 3
 FREE_PER_SOURCE = 20
 MAX_DELAY = 15.0
 """Seconds; well below the time that a connection has for its first factor."""
+MANY_OF_NAME = 20
+"""Failures of one name within the window, over all sources, that are taken for guesses."""
+TURN_SECONDS = 1.0
+"""Between two passwords of strangers for a name that is guessed at."""
+TURNS = int(MAX_DELAY / TURN_SECONDS)
+"""Sources of strangers that wait for the same name at a time."""
+KNOWN_DAYS = 30
+"""How long a sign-in makes its source known for the user."""
 
 
 def delay(*, failures_of_source: int, failures_of_name: int) -> float:

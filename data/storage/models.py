@@ -514,16 +514,21 @@ class Notice(_Table):
 
 
 class FirstFactorFailures(_Table):
-    """How many first factors failed from a source in one minute, per bucket of names."""
+    """How many first factors failed from a source in one minute, per bucket of names.
+
+    `user_id` is 0 where the name was that of no active user. `told` says that the user was told of them.
+    """
 
     source = CharField(max_length=64)
     bucket = IntegerField()
+    user_id = IntegerField()
     minute = BigIntegerField()
     count = IntegerField()
+    told = BooleanField(default=False)
 
     class Meta:
-        primary_key = CompositeKey("source", "bucket", "minute")
-        indexes = ((("minute",), False),)
+        primary_key = CompositeKey("source", "bucket", "user_id", "minute")
+        indexes = ((("minute",), False), (("bucket", "minute"), False))
 
 
 class UserWord(_Table):

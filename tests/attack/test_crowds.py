@@ -6,10 +6,9 @@ import os
 import socket
 import sys
 import textwrap
-import threading
 
 import pytest
-from support.besieged import SECONDS
+from support.besieged import SECONDS, hashing_stopped
 from support.ssh_people import PASSWORD
 from support.ssh_raw import (
     CHANNEL_CLOSE,
@@ -52,18 +51,6 @@ FLOOD = """
     print(opened)
 """
 """Opens connections at a given rate and holds the last 200."""
-
-
-@contextlib.asynccontextmanager
-async def hashing_stopped(siege):
-    """Keep the thread that hashes passwords busy."""
-    go_on = threading.Event()
-    stopped = asyncio.create_task(siege.people.store.compute(go_on.wait))
-    try:
-        yield go_on.set
-    finally:
-        go_on.set()
-        await stopped
 
 
 async def judging(siege, count):

@@ -11,14 +11,16 @@ from contextlib import asynccontextmanager
 import peewee
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support.besieged import SECONDS, besieged
+from support.besieged import SECONDS, besieged, hashing_stopped
 from support.ssh_people import PASSWORD, open_people
 from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
-from support.ssh_server import connect
+from support.ssh_server import connect, until
 
 from data.operations.signing_in import first_factor
 from data.operations.signing_in.admission import Origin
+from data.operations.signing_in.first_factor import NotJudged
 from data.rules import throttle
+from data.rules.events import Event
 from data.rules.facts import Application
 from data.storage import models
 from data.storage.hashing import HashCost, Hasher
@@ -125,6 +127,53 @@ async def test_a_code_without_the_first_factor_is_no_attempt(siege):
             client.answer(answer)
             assert await client.question() == "Password: "
     assert (await siege.people.user("bob")).attempts_left == 7
+
+
+@asynccontextmanager
+async def strangers(siege, name: str, count: int):
+    """Guess once from each of so many addresses; yield the answers, which fills."""
+    answers: list[bytes] = []
+
+    async def guess_from(number: int) -> None:
+        async with raw_client(siege.port, f"127.0.3.{number + 1}") as client:
+            await client.begin()
+            client.ask_questions(name)
+            await client.question()
+            client.answer("a wrong password")
+            answers.append(await client.expect(INFO_REQUEST, USERAUTH_FAILURE))
+
+    guesses = [asyncio.create_task(guess_from(number)) for number in range(count)]
+    try:
+        yield answers
+    finally:
+        for one in guesses:
+            one.cancel()
+        await asyncio.gather(*guesses, return_exceptions=True)
+
+
+async def sign_in_by_password(siege, name: str) -> None:
+    answers = [PASSWORD, siege.code()]
+    connection, _ = await connect(siege.port, name, answers, local_addr=(ELSEWHERE, 0))
+    connection.close()
+    await connection.wait_closed()
+
+
+@pytest.mark.parametrize("name", ["victim", "nobody"])
+@pytest.mark.parametrize("count", [25, pytest.param(150, marks=pytest.mark.soak)])
+async def test_guesses_at_one_name_wait_for_each_other_and_not_its_owner_for_them(siege, name, count):
+    await siege.people.add("victim")
+    await sign_in_by_password(siege, "victim")
+    await count_failures(siege.people, [name] * throttle.MANY_OF_NAME)
+    most = 1 + throttle.TURNS
+    async with strangers(siege, name, count) as answers:
+        async with hashing_stopped(siege):
+            await until(lambda: len(answers) == count - most, SECONDS)
+            assert all(NotJudged.message.encode() in answer for answer in answers)
+        async with asyncio.timeout(SECONDS):
+            await sign_in_by_password(siege, "victim")
+    told = [event for event, _ in await siege.audited("victim")].count(Event.RIGHT_AFTER_FAILURES)
+    assert told == (name == "victim")
+    assert (await siege.people.user("victim")).locked_at is None
 
 
 @pytest.fixture

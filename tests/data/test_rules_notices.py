@@ -65,7 +65,15 @@ def test_a_lock_names_nobody_but_where_it_came_from_and_whom_to_ask():
 @pytest.mark.parametrize("event", _WORDS)
 def test_every_notice_is_whole_sentences_and_plain(event):
     made = envelope(
-        act(event, method="e-mail", fingerprint="SHA256:x", left=1, changes="Your phone number was removed."),
+        act(
+            event,
+            method="e-mail",
+            fingerprint="SHA256:x",
+            left=1,
+            changes="Your phone number was removed.",
+            failures=20,
+            sources=9,
+        ),
         "a@b.example",
         "Twofold",
     )

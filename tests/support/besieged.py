@@ -1,7 +1,8 @@
 """A server under attack, and the person who signs in meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,3 +83,15 @@ async def besieged(
     assert isinstance(mallory, Ed25519PrivateKey)
     async with running_server(StoreGate(people.store), limits, app_class) as running:
         yield Besieged(people, running, mallory, people.keys["bob"])
+
+
+@asynccontextmanager
+async def hashing_stopped(siege: Besieged) -> AsyncIterator[Callable[[], None]]:
+    """Keep the thread that hashes passwords busy, at most until what this yields is called."""
+    go_on = threading.Event()
+    stopped = asyncio.create_task(siege.people.store.compute(go_on.wait))
+    try:
+        yield go_on.set
+    finally:
+        go_on.set()
+        await stopped

@@ -101,10 +101,11 @@ def _failures(rows: list[models.AuditEntry]) -> Failures:
 
 
 def _first_factor_failures(tx: Tx, user: models.User) -> int:
-    """Count the failures of the last quarter of an hour in the bucket that the name shares with others."""
+    """Count the failures of the last quarter of an hour."""
     table = models.FirstFactorFailures
     since = int(tx.now.timestamp()) // 60 - throttle.WINDOW_MINUTES
-    mine = (table.minute > since) & (table.bucket == tx.services.vault.bucket(user.name))
+    bucket = tx.services.vault.bucket(user.name)
+    mine = (table.bucket == bucket) & (table.minute > since) & (table.user_id == user.id)
     return int(table.select(fn.COALESCE(fn.SUM(table.count), 0)).where(mine).scalar())
 
 

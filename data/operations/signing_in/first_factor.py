@@ -1,6 +1,7 @@
 """The first factor: who is meant, and their password or key."""
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -18,6 +19,7 @@ from data.operations.signing_in.admission import (
     turn_away,
 )
 from data.operations.signing_in.decoys import count_costs, decoy_of
+from data.operations.signing_in.guessing import takes_turns, tell_of_failures
 from data.rules import throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
@@ -33,8 +35,6 @@ from data.storage.hashing import Verified, decoy_like
 from data.storage.prepared import Prepared
 from data.store import Store, Tx
 from data.turns import Unserved
-
-_KEPT_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +154,20 @@ async def _prove_fresh_password(
 async def _verify(
     store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
 ) -> Verified | Unserved:
-    wait = await store.read(_before_judging, candidate)
-    if wait:
-        await _pause(wait, gone)
+    seconds, in_turn = await store.read(_before_judging, candidate)
+    if seconds:
+        await _pause(seconds, gone)
     verify = store.services.hasher.verify_and_renew
-    return await store.compute_in_turn(_source(candidate), gone, verify, candidate.password_hash, password)
+    source = _source(candidate)
+
+    def judge() -> Awaitable[Verified | Unserved]:
+        return store.compute_in_turn(source, gone, verify, candidate.password_hash, password)
+
+    if not in_turn:
+        return await judge()
+    return await store.turns.run(
+        candidate.bucket, source, gone, judge, sources=throttle.TURNS, rest=throttle.TURN_SECONDS
+    )
 
 
 async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
@@ -170,9 +179,11 @@ async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
         await asyncio.wait_for(gone.wait(), seconds)
 
 
-def _before_judging(tx: Tx, candidate: Candidate) -> float:
+def _before_judging(tx: Tx, candidate: Candidate) -> tuple[float, bool]:
+    """Return the seconds that a password waits, and whether it waits for others of its name then."""
     count_costs(tx)
-    return first_factor_delay(tx, candidate)
+    in_turn = takes_turns(tx, candidate.bucket, candidate.user_id, _source(candidate))
+    return first_factor_delay(tx, candidate), in_turn
 
 
 _FAILURES = Prepared(
@@ -201,6 +212,7 @@ def settle_password(
     user = _still(candidate) if right else None
     if user is None:
         return _reject(tx, candidate)
+    tell_of_failures(tx, user, candidate.bucket, candidate.origin)
     if renewed is not None:
         models.User.update(password_hash=renewed).where(models.User.id == user.id).execute()
     credential = password_credential(user.credential)
@@ -227,12 +239,19 @@ def _still(candidate: Candidate) -> models.User | None:
 
 
 def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
-    """Count a failure under its source and minute, for a day; of the name only a bucket is kept."""
+    """Count a failure under its source and minute, for a day; of an unknown name only a bucket is kept."""
     table = models.FirstFactorFailures
     minute = int(tx.now.timestamp()) // 60
-    table.delete().where(table.minute < minute - _KEPT_MINUTES).execute()
-    table.insert(source=_source(candidate), bucket=candidate.bucket, minute=minute, count=1).on_conflict(
-        conflict_target=[table.source, table.bucket, table.minute], update={table.count: table.count + 1}
+    table.delete().where(table.minute < minute - throttle.KEPT_MINUTES).execute()
+    table.insert(
+        source=_source(candidate),
+        bucket=candidate.bucket,
+        user_id=candidate.user_id or 0,
+        minute=minute,
+        count=1,
+    ).on_conflict(
+        conflict_target=[table.source, table.bucket, table.user_id, table.minute],
+        update={table.count: table.count + 1, table.told: False},
     ).execute()
     return FirstFactorRejected()
 

@@ -9,6 +9,7 @@ from data.operations.actors import Acting, Operator, policy_of, resolve
 from data.operations.people.groups import holds, people_in
 from data.operations.people.reading import has_factor
 from data.operations.results import Refused
+from data.operations.signing_in.guessing import guessed_now
 from data.operations.upkeep import clock
 from data.rules import checkup
 from data.rules.checkup import AccountFacts, Finding
@@ -106,6 +107,7 @@ def _facts(tx: Tx, acting: Acting) -> AccountFacts:
         locked=people_in(active.where(locked)),
         unprotected_admins=people_in(admins.where(~enrolled)),
         pending=people_in(active.where(waits)),
+        guessed=people_in(active.where(table.id.in_(guessed_now(tx)))),
         unsendable=tuple(
             method for method in Method if method in policy.methods - {Method.APP} - tx.services.sends
         ),

@@ -1,0 +1,91 @@
+"""Guesses at the password of one name from many sources: they wait for each other, and the user is told.
+
+Failures are summed by the bucket that a name falls into, so that an unknown name is treated as a known one.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from peewee import fn
+
+from data.operations.record import audit
+from data.operations.signing_in.admission import Origin
+from data.rules import throttle
+from data.rules.addresses import source_of
+from data.rules.events import Event
+from data.storage import models
+from data.storage.prepared import Prepared
+from data.store import Tx
+
+_Failures = models.FirstFactorFailures
+
+
+def _sum(condition: Any) -> Any:
+    return _Failures.select(fn.SUM(_Failures.count).alias("count")).where(condition)
+
+
+_OF_NAME = Prepared(
+    _Failures,
+    2,
+    lambda bucket, minute: _sum((_Failures.bucket == bucket) & (_Failures.minute > minute)),
+)
+_UNTOLD = Prepared(
+    _Failures,
+    3,
+    lambda bucket, user_id, minute: _sum(
+        (_Failures.bucket == bucket)
+        & (_Failures.user_id == user_id)
+        & (_Failures.minute > minute)
+        & ~_Failures.told
+    ),
+)
+
+
+def takes_turns(tx: Tx, bucket: int, user_id: int | None, source: str) -> bool:
+    """Say whether passwords for a name from a source are judged one at a time: many were wrong of late.
+
+    A source that the user has signed in from within `throttle.KNOWN_DAYS` never waits for strangers.
+    """
+    of_name = _OF_NAME.one(bucket, _minute(tx) - throttle.WINDOW_MINUTES)
+    if of_name is None or (of_name.count or 0) < throttle.MANY_OF_NAME:
+        return False
+    table = models.Session
+    since = tx.now - timedelta(days=throttle.KNOWN_DAYS)
+    came = (table.user == (user_id or 0)) & ~table.restricted & (table.started_at > since)
+    return source not in {
+        source_of(row.address) for row in table.select(table.address).where(came).distinct()
+    }
+
+
+def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> None:
+    """Tell a user whose password was right of the many wrong ones of the last day, once."""
+    since = _minute(tx) - throttle.KEPT_MINUTES
+    untold = _UNTOLD.one(bucket, user.id, since)
+    if untold is None or (untold.count or 0) < throttle.MANY_OF_NAME:
+        return
+    theirs = (_Failures.bucket == bucket) & (_Failures.user_id == user.id) & ~_Failures.told
+    sources = _Failures.select(fn.COUNT(_Failures.source.distinct())).where(
+        theirs & (_Failures.minute > since)
+    )
+    audit.write_own(
+        tx,
+        Event.RIGHT_AFTER_FAILURES,
+        user,
+        origin.application,
+        origin.address,
+        failures=int(untold.count),
+        sources=int(sources.scalar()),
+    )
+    _Failures.update(told=True).where(theirs).execute()
+
+
+def guessed_now(tx: Tx) -> Any:
+    """Write as SQL the ids of the users whose name failed many times within the window."""
+    recent = _Failures.select(_Failures.user_id).where(
+        (_Failures.minute > _minute(tx) - throttle.WINDOW_MINUTES) & (_Failures.user_id > 0)
+    )
+    return recent.group_by(_Failures.user_id).having(fn.SUM(_Failures.count) >= throttle.MANY_OF_NAME)
+
+
+def _minute(tx: Tx) -> int:
+    return int(tx.now.timestamp()) // 60
