@@ -11,6 +11,8 @@ from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWr
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
 from data.operations.signing_in.judging import NotACode, WrongBefore
 from data.operations.signing_in.sending import Lapse
+from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.rules.facts import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
@@ -215,6 +217,16 @@ def test_twenty_unknown_keys_are_enough(talk):
 def test_requests_that_cost_nothing_are_not_endless_either(talk):
     for _ in range(Limits().sign_in_requests):
         talk.open_request()
+    assert talk.exhausted
+
+
+def test_a_password_that_was_not_judged_is_asked_again_with_the_reason_and_not_endlessly(talk):
+    talk.open_exchange()
+    for _ in range(Limits().sign_in_requests - 3):
+        assert talk.take_first_factor(NotJudged()) == Ask("Password: ", NotJudged.message)
+    assert talk.wrong_answers == 0
+    assert talk.verdict is Verdict.FAIL
+    assert talk.take_first_factor(NotJudged()) is Reply.FAILURE
     assert talk.exhausted
 
 

@@ -1,5 +1,7 @@
 """From the first factor to the main screens."""
 
+import asyncio
+
 import pytest
 from support.data_world import BOTH, PASSWORD, totp
 from support.tui_app import Person, opened, sign_in
@@ -8,6 +10,7 @@ from data.operations.actors import Member
 from data.rules.facts import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.storage import models
+from data.turns import SOURCES
 from tui.screens.wizard import SetUpScreen
 
 NEW_PASSWORD = "nine purple otters juggle"
@@ -161,6 +164,22 @@ class TestOnTheHost:
             await person.presses("enter")
             await person.sees("✗ Wrong user name or password.")
             assert "not the password" not in person.screen
+
+    async def test_a_password_that_was_not_judged_is_told_so_and_can_be_typed_again(self, world):
+        full = asyncio.Event()
+        async with opened(world) as person:
+            queue = [
+                asyncio.create_task(world.store.turns.run("hash", f"source {number}", None, full.wait))
+                for number in range(SOURCES + 1)
+            ]
+            await self.signs_in(person, "anna")
+            await person.sees("✗ Too many passwords are being checked, yours was not. Try again.")
+            full.set()
+            await asyncio.gather(*queue)
+            await person.types(PASSWORD)
+            await person.presses("enter")
+            await person.sees("1 My profile")
+        assert not models.FirstFactorFailures.select().exists()
 
     async def test_password_and_code_sign_in_and_the_session_ends_with_the_app(self, world):
         code = world.live_code("admin")

@@ -19,7 +19,7 @@ from data.operations.signing_in.admission import (
     turn_away,
 )
 from data.operations.signing_in.decoys import count_costs, decoy_of
-from data.operations.signing_in.guessing import takes_turns, tell_of_failures
+from data.operations.signing_in.guessing import takes_turns, tell_of_failures, untold_failures
 from data.rules import throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
@@ -126,12 +126,19 @@ async def prove_password(
 async def _prove_password(
     store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
 ) -> PasswordResult:
-    verified = await _verify(store, candidate, password, gone)
+    circumstances = await store.read(_circumstances, candidate)
+    verified = await _verify(store, candidate, password, gone, circumstances)
     if verified is Unserved.BUSY:
         return NotJudged()
     if verified is Unserved.GONE:
         return await store.run(_reject, candidate)
-    return await store.run(settle_password, candidate, right=verified.right, renewed=verified.renewed)
+    return await store.run(
+        settle_password,
+        candidate,
+        right=verified.right,
+        renewed=verified.renewed,
+        after_failures=circumstances.many_failures,
+    )
 
 
 async def prove_fresh_password(
@@ -144,7 +151,8 @@ async def prove_fresh_password(
 async def _prove_fresh_password(
     store: Store, candidate: Candidate, password: str
 ) -> FirstFactorRejected | NotJudged | None:
-    verified = await _verify(store, candidate, password, None)
+    circumstances = await store.read(_circumstances, candidate)
+    verified = await _verify(store, candidate, password, None, circumstances)
     if verified is Unserved.BUSY:
         return NotJudged()
     right = isinstance(verified, Verified) and verified.right
@@ -152,18 +160,21 @@ async def _prove_fresh_password(
 
 
 async def _verify(
-    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
+    store: Store,
+    candidate: Candidate,
+    password: str,
+    gone: asyncio.Event | None,
+    circumstances: "_Circumstances",
 ) -> Verified | Unserved:
-    seconds, in_turn = await store.read(_before_judging, candidate)
-    if seconds:
-        await _pause(seconds, gone)
+    if circumstances.seconds:
+        await _pause(circumstances.seconds, gone)
     verify = store.services.hasher.verify_and_renew
     source = _source(candidate)
 
     def judge() -> Awaitable[Verified | Unserved]:
         return store.compute_in_turn(source, gone, verify, candidate.password_hash, password)
 
-    if not in_turn:
+    if not circumstances.in_turn:
         return await judge()
     return await store.turns.run(
         candidate.bucket, source, gone, judge, sources=throttle.TURNS, rest=throttle.TURN_SECONDS
@@ -179,11 +190,23 @@ async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
         await asyncio.wait_for(gone.wait(), seconds)
 
 
-def _before_judging(tx: Tx, candidate: Candidate) -> tuple[float, bool]:
-    """Return the seconds that a password waits, and whether it waits for others of its name then."""
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """How long a password waits, whether for others of its name then, and whether many failed before it."""
+
+    seconds: float
+    in_turn: bool
+    many_failures: bool
+
+
+def _circumstances(tx: Tx, candidate: Candidate) -> _Circumstances:
+    """Read what a transaction that admits need not: there it would be at odds with failures of others."""
     count_costs(tx)
-    in_turn = takes_turns(tx, candidate.bucket, candidate.user_id, _source(candidate))
-    return first_factor_delay(tx, candidate), in_turn
+    return _Circumstances(
+        first_factor_delay(tx, candidate),
+        takes_turns(tx, candidate.bucket, candidate.user_id, _source(candidate)),
+        untold_failures(tx, candidate.bucket, candidate.user_id) >= throttle.MANY_OF_NAME,
+    )
 
 
 _FAILURES = Prepared(
@@ -206,13 +229,17 @@ def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
 
 
 def settle_password(
-    tx: Tx, candidate: Candidate, *, right: bool, renewed: str | None = None
+    tx: Tx, candidate: Candidate, *, right: bool, renewed: str | None = None, after_failures: bool = False
 ) -> FirstFactorResult:
-    """Record a judged password, with its hash if that was renewed, and decide what comes next."""
+    """Record a judged password, with its hash if that was renewed, and decide what comes next.
+
+    A right one `after_failures` of that name, many and not told of yet, is told to its user.
+    """
     user = _still(candidate) if right else None
     if user is None:
         return _reject(tx, candidate)
-    tell_of_failures(tx, user, candidate.bucket, candidate.origin)
+    if after_failures:
+        tell_of_failures(tx, user, candidate.bucket, candidate.origin)
     if renewed is not None:
         models.User.update(password_hash=renewed).where(models.User.id == user.id).execute()
     credential = password_credential(user.credential)

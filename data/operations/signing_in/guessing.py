@@ -46,8 +46,8 @@ def takes_turns(tx: Tx, bucket: int, user_id: int | None, source: str) -> bool:
 
     A source that the user has signed in from within `throttle.KNOWN_DAYS` never waits for strangers.
     """
-    of_name = _OF_NAME.one(bucket, _minute(tx) - throttle.WINDOW_MINUTES)
-    if of_name is None or (of_name.count or 0) < throttle.MANY_OF_NAME:
+    found = _OF_NAME.one(bucket, _minute(tx) - throttle.WINDOW_MINUTES)
+    if found is None or (found.count or 0) < throttle.MANY_OF_NAME:
         return False
     table = models.Session
     since = tx.now - timedelta(days=throttle.KNOWN_DAYS)
@@ -57,26 +57,29 @@ def takes_turns(tx: Tx, bucket: int, user_id: int | None, source: str) -> bool:
     }
 
 
+def untold_failures(tx: Tx, bucket: int, user_id: int | None) -> int:
+    """Count the failures of a user's name in the last day that the user was not told of."""
+    found = _UNTOLD.one(bucket, user_id or 0, _minute(tx) - throttle.KEPT_MINUTES)
+    return int(found.count or 0) if found else 0
+
+
 def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> None:
     """Tell a user whose password was right of the many wrong ones of the last day, once."""
-    since = _minute(tx) - throttle.KEPT_MINUTES
-    untold = _UNTOLD.one(bucket, user.id, since)
-    if untold is None or (untold.count or 0) < throttle.MANY_OF_NAME:
-        return
+    failures = untold_failures(tx, bucket, user.id)
     theirs = (_Failures.bucket == bucket) & (_Failures.user_id == user.id) & ~_Failures.told
-    sources = _Failures.select(fn.COUNT(_Failures.source.distinct())).where(
-        theirs & (_Failures.minute > since)
-    )
+    recent = theirs & (_Failures.minute > _minute(tx) - throttle.KEPT_MINUTES)
+    sources = int(_Failures.select(fn.COUNT(_Failures.source.distinct())).where(recent).scalar())
+    if not _Failures.update(told=True).where(theirs).execute():
+        return  # Another sign-in has just told of them.
     audit.write_own(
         tx,
         Event.RIGHT_AFTER_FAILURES,
         user,
         origin.application,
         origin.address,
-        failures=int(untold.count),
-        sources=int(sources.scalar()),
+        failures=failures,
+        sources=sources,
     )
-    _Failures.update(told=True).where(theirs).execute()
 
 
 def guessed_now(tx: Tx) -> Any:
