@@ -153,7 +153,7 @@ def _first_factor(known: Known) -> Iterator[Finding]:
     if known.first_factor_failures:
         yield _note(
             f"{known.first_factor_failures} wrong passwords or unknown keys in the last quarter of an hour, "
-            "for this name: further tries from there are slowed down."
+            "for this name: the addresses that they came from are slowed down."
         )
 
 
