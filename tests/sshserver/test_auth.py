@@ -8,11 +8,9 @@ from support.terminal_answers import ANSWERS
 
 from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.operations.signing_in.judging import NotACode, WrongBefore
 from data.operations.signing_in.sending import Lapse
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.rules.facts import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
