@@ -225,7 +225,7 @@ def _attempts(known: Known) -> Iterator[Finding]:
             "A code is good once; the next one comes within 30 seconds."
         )
     for answers in known.uncounted:
-        yield _note(f"In the last day: {answers.words}. They were not counted as attempts.")
+        yield _note(f"Not counted in the last day: {answers.words}.")
 
 
 def _clock(known: Known) -> Iterator[Finding]:

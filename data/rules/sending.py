@@ -110,7 +110,7 @@ def what_to_type(methods: Sequence[Method]) -> str:
     if not methods:
         return "Type a recovery code."
     if not sent:
-        return "Type the code that your app shows, or a recovery code."
+        return "Type your app's code, or a recovery code."
     letters = [f"{LETTERS[method]} to get a code by {method.label}" for method in sent]
     return f"Type {', '.join(['a code', 'a recovery code', *letters[:-1]])}, or {letters[-1]}."
 

@@ -132,7 +132,7 @@ def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_loc
 def test_a_refused_code_is_asked_again_with_its_reason(talk, result, words):
     talk.take_key(CodeNeeded(ATTEMPT))
     talk.open_exchange()
-    asked = Ask("Verification code: ", f"{words} Type the code that your app shows, or a recovery code.")
+    asked = Ask("Verification code: ", f"{words} Type your app's code, or a recovery code.")
     assert talk.take_code(result) == asked
 
 

@@ -157,13 +157,13 @@ async def test_such_a_client_is_told_of_by_explain(owner):
     await owner.ssh(owner.people.wrong_code(), "-o", "NumberOfPasswordPrompts=1", key=True)
     found = await owner.people.store.run(explain_user, OPERATOR, "ben")
     told = " ".join(finding.sentence for finding in found.findings)
-    assert f"In the last day: 9 answers that were no codes, from {HOST} over ssh." in told
-    assert f"In the last day: 2 answers that were wrong before, from {HOST} over ssh." in told
+    assert f"Not counted in the last day: 9 answers that were no codes, from {HOST} over ssh." in told
+    assert f"Not counted in the last day: 2 answers that were wrong before, from {HOST} over ssh." in told
 
 
 async def test_a_letter_that_sends_nothing_is_no_attempt(owner):
     with pytest.raises(asyncssh.PermissionDenied) as refused:
         await connect(owner.running.port, "ben", ["e", "x", "s"], keys=[owner.people.keys["ben"]])
     client = refused.value.client  # type: ignore[attr-defined]
-    assert client.told[0] == "That is not a code. Type the code that your app shows, or a recovery code."
+    assert client.told[0] == "That is not a code. Type your app's code, or a recovery code."
     assert await owner.attempts_left() == 7

@@ -72,7 +72,7 @@ async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: Peop
     async with running_server(StoreGate(people.store), Limits(wrong_answers=20)) as running:
         client = await denied(running.port, "alice", [people.wrong_code() for _ in range(7)], keys=[key])
         assert client.told[:6] == [
-            f"Wrong code, {attempts_in_words(left)} Type the code that your app shows, or a recovery code."
+            f"Wrong code, {attempts_in_words(left)} Type your app's code, or a recovery code."
             for left in range(6, 0, -1)
         ]
         assert client.told[6] == LOCKED
