@@ -180,16 +180,26 @@ def judge_database(faults: tuple[str, ...]) -> Finding:
     return Finding("database", Level.FINE, "The database is whole.")
 
 
-def judge_guards(missing: int) -> Finding:
-    """Judge whether the triggers are there that keep the audit log as it was written."""
-    if missing:
+def judge_schema(differences: tuple[str, ...] | None) -> Finding:
+    """Judge how a schema differs from the one that belongs there, its guards of the audit log among it.
+
+    None stands for a schema that could not be compared.
+    """
+    if differences is None:
+        said = "The tables, triggers and views could not be compared with those that belong here."
+        return Finding("schema", Level.NOTE, said, "GRANT CREATE ON DATABASE to the role that serves it.")
+    if differences:
+        more = f"; and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
         return Finding(
-            "audit log",
+            "schema",
             Level.PROBLEM,
-            f"{missing} of the triggers that keep the audit log from being changed are missing.",
-            "Look for what was changed: twofold audit verify. A backup that is restored has them again.",
+            f"Someone has changed the database's schema: {'; '.join(differences[:NAMED])}{more}.",
+            "Find out who, and look for what else was changed: twofold audit verify. A backup that is "
+            "restored comes into a schema as it should be.",
         )
-    return Finding("audit log", Level.FINE, "The database refuses to change it.")
+    return Finding(
+        "schema", Level.FINE, "The database's tables, triggers and views are those of this version."
+    )
 
 
 def judge_rotation(*, begun: bool) -> Finding | None:

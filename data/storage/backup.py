@@ -1,24 +1,46 @@
 """Backups: an installation in one file, whichever database it is served from.
 
 A backup is an embedded database that is marked as one, so that it is served only after it was restored:
-restoring counts as spent what may have been spent since. The master key is not in it.
+restoring counts as spent what may have been spent since. The master key is not in it, but behind its end
+stands a keyed hash over every byte of it, under a key that follows from the master key.
 """
 
+import hmac
 import os
-import shutil
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from data.rules.text import safe
 from data.storage.copying import Told, copy_all, new_database, write
 from data.storage.database import Database, migrate
+from data.storage.files import open_plain
 from data.storage.models import microseconds
 from data.storage.postgresql import Postgresql, drop_everything
-from data.storage.sqlite import Sqlite, disk_errors_of, open_sqlite
+from data.storage.sqlite import (
+    HEADER_BYTES,
+    Sqlite,
+    disk_errors_of,
+    length_in_header,
+    open_sqlite,
+)
+from data.storage.vault import UnknownKeyError, Vault
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
+_CHUNK_BYTES = 2**20
+_SEAL = struct.Struct("16s32s32s")
+"""What stands behind a backup's end: a mark, the master key's check value, the hash over all before it."""
+_SEAL_MARK = b"twofold backup 1"
 
 
-def back_up(source: Database, file: Path, *, now: datetime, told: Told) -> int:
+class BackupRefusedError(Exception):
+    """A file cannot be restored; the message goes on from the file's name, and ends with what to do."""
+
+
+def back_up(source: Database, file: Path, vault: Vault, *, now: datetime, told: Told) -> int:
     """Write all that was committed at one moment to a new file, while others read and write on.
 
     The file has its name once it is whole and on the disk. Return how many rows it holds.
@@ -38,6 +60,7 @@ def back_up(source: Database, file: Path, *, now: datetime, told: Told) -> int:
             write(made, "UPDATE installation SET backup_at = {}", microseconds(now))
         with disk_errors_of(partial):
             put_into_one_file(partial)
+        _append_seal(partial, vault)
         os.link(partial, file)
     finally:
         remove(partial)
@@ -61,11 +84,132 @@ def take_mark_away(file: Path) -> None:
     put_into_one_file(file)
 
 
-def copy_file(file: Path, target: Path) -> None:
-    """Copy a backup, so that it stays as it is."""
+def copy_checked(file: Path, target: Path, vault: Vault, *, unverified: bool = False) -> bool:
+    """Copy the database in a backup to a private file; say whether its keyed hash was there and right.
+
+    Nothing is written before the file was found to be a backup, and its hash to be right. One without a
+    hash is copied only when that is asked for.
+
+    Raises:
+        BackupRefusedError: when it is no backup, is not whole, was changed, or needs another master key.
+        OSError: when a file cannot be read or written.
+    """
     remove(target)
-    target.touch(mode=0o600)
-    shutil.copyfile(file, target)
+    with open_plain(file) as source:
+        length, seal = _measured(source)
+        if seal is None and not unverified:
+            raise BackupRefusedError(
+                "carries no keyed hash: an older version made it, or someone took the hash away, and nobody "
+                "can tell whether it was changed. Restore a newer one, or see: twofold restore --unverified"
+            )
+        if seal is not None:
+            _check_seal(source, length, seal, vault)
+        source.seek(0)
+        hashed = None if seal is None else vault.backup_hash(seal.check)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as copy:
+            for chunk in _chunks(source, length):
+                copy.write(chunk)
+                if hashed is not None:
+                    hashed.update(chunk)
+    if seal is not None and hashed is not None:
+        seal.check_against(hashed)
+    return seal is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seal:
+    """The check value of the master key that a backup was made under, and the keyed hash over it."""
+
+    check: str
+    hash: bytes
+
+    def check_against(self, found: hmac.HMAC) -> None:
+        found.update(_seal_head(self.check))
+        if not hmac.compare_digest(found.digest(), self.hash):
+            raise BackupRefusedError(
+                "was changed after it was made, or is damaged: its keyed hash does not match. Nothing was "
+                "changed. Restore another backup."
+            )
+
+
+def check_keys(database: Sqlite, vault: Vault) -> None:
+    """Look whether the master keys are here that the secrets in a backup are sealed under.
+
+    Raises:
+        BackupRefusedError: when one is not; it says which.
+    """
+    execute: Callable[[str], Any] = database.execute_sql
+    for checks in execute("SELECT key_check, former_key_check FROM installation").fetchall():
+        for check in checks:
+            if check is not None and not vault.holds(check):
+                raise _other_key(check, vault)
+
+
+def _other_key(check: str, vault: Vault) -> BackupRefusedError:
+    return BackupRefusedError(
+        f"needs the master key with the check value {safe(check)}, and the one here has {vault.check_value}. "
+        "Name the right one with: twofold --master-key FILE restore"
+    )
+
+
+def _append_seal(path: Path, vault: Vault) -> None:
+    """Write the keyed hash over a finished backup behind its end, and all of it onto the disk."""
+    database = open_sqlite(path)
+    with database.connection_context():
+        execute: Callable[[str], Any] = database.execute_sql
+        ((check,),) = execute("SELECT key_check FROM installation").fetchall()
+    found = vault.backup_hash(check)
+    with path.open("r+b") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            found.update(chunk)
+        found.update(_seal_head(check))
+        file.write(_SEAL.pack(_SEAL_MARK, check.encode(), found.digest()))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _seal_head(check: str) -> bytes:
+    return _SEAL_MARK + check.encode()
+
+
+def _measured(file: BinaryIO) -> tuple[int, _Seal | None]:
+    """Look at an open file: how many bytes of it are the database, and the seal behind them."""
+    length = length_in_header(file.read(HEADER_BYTES))
+    if length is None:
+        raise BackupRefusedError("is no backup of Twofold.")
+    size = os.fstat(file.fileno()).st_size
+    if size < length:
+        raise BackupRefusedError(f"is cut off: it has {size} of {length} bytes. Restore another backup.")
+    file.seek(length)
+    behind = file.read(_SEAL.size + 1)
+    if not behind:
+        return length, None
+    if len(behind) != _SEAL.size or not behind.startswith(_SEAL_MARK):
+        raise BackupRefusedError("is no backup of Twofold: something else stands behind its end.")
+    _mark, check, digest = _SEAL.unpack(behind)
+    return length, _Seal(check.decode("ascii", "replace"), digest)
+
+
+def _check_seal(file: BinaryIO, length: int, seal: _Seal, vault: Vault) -> None:
+    try:
+        found = vault.backup_hash(seal.check)
+    except UnknownKeyError:
+        raise _other_key(seal.check, vault) from None
+    file.seek(0)
+    for chunk in _chunks(file, length):
+        found.update(chunk)
+    seal.check_against(found)
+
+
+def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:
+    """Read so many bytes, some at a time."""
+    while length:
+        chunk = file.read(min(length, _CHUNK_BYTES))
+        if not chunk:
+            raise BackupRefusedError("became shorter while it was read. Try again.")
+        length -= len(chunk)
+        yield chunk
 
 
 def remove(path: Path) -> None:

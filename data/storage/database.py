@@ -5,7 +5,9 @@ The one seam between the two kinds: SQLite in a file, or PostgreSQL at a URL.
 
 from enum import Enum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from peewee import ProgrammingError
 from playhouse.migrations import Runner
 
 from data.storage import postgresql
@@ -17,12 +19,6 @@ Place = Path | PostgresqlUrl
 """Where a database is."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-
-
-_GUARDS = {f"twofold_keeps_{number}" for number in range(8)}
-_TRUNCATION_GUARDS = {
-    f"twofold_keeps_{table}_whole" for table in ("audit_entry", "audit_chain", "audit_chain_key", "audit_cut")
-}
 
 
 class SchemaState(Enum):
@@ -76,24 +72,51 @@ def schema_state(database: Database) -> SchemaState:
     return SchemaState.OLDER if pending else SchemaState.CURRENT
 
 
-def missing_guards(database: Database) -> set[str]:
-    """Name the triggers that keep the audit log as it was written, and that are not there any more."""
-    guards = _GUARDS | _TRUNCATION_GUARDS if isinstance(database, Postgresql) else _GUARDS
-    return guards - database.triggers()
+def schema_differences(database: Database) -> tuple[str, ...] | None:
+    """Name what is missing, changed or foreign in a schema, beside the one that our migrations make.
+
+    Nothing of it is changed. None where a PostgreSQL role may not make a schema to compare it with.
+    """
+    found = database.objects()
+    if isinstance(database, Postgresql):
+        try:
+            with database.scratch_schema():
+                migrate(database)
+                ours = database.objects()
+        except ProgrammingError:
+            return None
+    else:
+        with TemporaryDirectory() as folder:
+            fresh = create_database(Path(folder) / "fresh.db")
+            with fresh.connection_context():
+                ours = fresh.objects()
+    return tuple(
+        f"{name} is {'foreign' if name not in ours else 'missing' if name not in found else 'changed'}"
+        for name in sorted(ours.keys() | found.keys())
+        if ours.get(name) != found.get(name)
+    )
 
 
-def migrate(database: Database) -> list[str]:
-    """Apply what is pending, all or nothing, while no other process can; return the names."""
+def migration_names() -> list[str]:
+    """Name all migrations, in their order."""
+    return sorted(path.stem for path in _MIGRATIONS.glob("[0-9]*.py"))
+
+
+def migrate(database: Database, last: str | None = None) -> list[str]:
+    """Apply what is pending, all or nothing, while no other process can; return the names.
+
+    With `last`, stop behind the migration of this name.
+    """
     if database.in_transaction():
-        return _migrate(database)
+        return _migrate(database, last)
     with database.exclusively():
-        return _migrate(database)
+        return _migrate(database, last)
 
 
-def _migrate(database: Database) -> list[str]:
+def _migrate(database: Database, last: str | None) -> list[str]:
     if isinstance(database, Postgresql):
         postgresql.before_migrations(database)
-    applied: list[str] = Runner(database, str(_MIGRATIONS)).up()
+    applied: list[str] = Runner(database, str(_MIGRATIONS)).up(last)
     if applied and isinstance(database, Postgresql):
         postgresql.after_migrations(database)
     return applied

@@ -208,6 +208,8 @@ class UserRole(_Table):
 class PublicKey(_Table):
     """An SSH public key that signs a user in."""
 
+    user_id: int
+
     id = AutoField()
     user = ForeignKeyField(User, backref="keys", on_delete="CASCADE")
     algorithm = CharField(max_length=64)

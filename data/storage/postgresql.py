@@ -59,6 +59,48 @@ _REASONS: Mapping[str, str] = {
 """What a SQLSTATE, or the class that it begins with, means to a person."""
 
 
+_SCRATCH = "twofold_scratch"
+_OBJECTS = (
+    """
+SELECT 'trigger ' || t.tgname || ' on ' || c.relname,
+    concat_ws(' ', t.tgtype, t.tgenabled, t.tgqual, t.tgattr, t.tgnargs, f.proname,
+        f.pronamespace = current_schema()::regnamespace)
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc f ON f.oid = t.tgfoid
+WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal
+""",
+    """
+SELECT 'function ' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+    concat_ws(' ', p.prosrc, l.lanname, p.prosecdef, p.proconfig, p.prokind)
+FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.pronamespace = current_schema()::regnamespace
+    AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.objid = p.oid AND e.deptype = 'e')
+""",
+    """
+SELECT CASE WHEN c.relkind IN ('v', 'm') THEN 'view ' ELSE 'table ' END || c.relname,
+    concat_ws(' ', c.relkind, c.relrowsecurity, (
+        SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+            pg_get_expr(d.adbin, d.adrelid) IS NOT NULL), ', ' ORDER BY a.attnum)
+        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
+FROM pg_class c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'v', 'm', 'f', 'p')
+    AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.objid = c.oid AND e.deptype = 'e')
+""",
+    """
+SELECT 'index ' || i.relname || ' on ' || c.relname,
+    concat_ws(' ', x.indisunique, x.indpred IS NULL, x.indexprs IS NULL, (
+        SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = i.oid))
+FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+WHERE c.relnamespace = current_schema()::regnamespace
+    AND NOT EXISTS (SELECT 1 FROM pg_depend e WHERE e.objid = c.oid AND e.deptype = 'e')
+""",
+    """
+SELECT 'rule ' || r.rulename || ' on ' || c.relname, pg_get_ruledef(r.oid)
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+""",
+)
+"""Statements that name what a schema is made of, and say what each is; an extension's own is left out."""
 _UNREADABLE = (
     "That is no URL of a PostgreSQL database. One looks like postgresql://user@host:5432/name; "
     "in a password, %40 stands for an @ and %2F for a /."
@@ -204,13 +246,22 @@ class Postgresql(PostgresqlDatabase):
         rows = self.ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
         return [f"the index {name} is invalid" for (name,) in rows]
 
-    def triggers(self) -> set[str]:
-        """Name the triggers that are there and not switched off."""
-        here = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-        found = self.ask(
-            f"SELECT tgname::text FROM pg_trigger WHERE tgenabled IN ('O', 'A') AND tgrelid IN ({here})"  # noqa: S608
-        )
-        return {str(name) for (name,) in found}
+    def objects(self) -> dict[str, str]:
+        """Name all that the schema is made of, each with what it is: columns, or the words that made it."""
+        return {str(name): str(made) for sql in _OBJECTS for name, made in self.ask(sql)}
+
+    @contextmanager
+    def scratch_schema(self) -> Iterator[None]:
+        """Have a new schema stand in the present one's place, of which nothing stays.
+
+        Raises:
+            ProgrammingError: when the role may not make one.
+        """
+        with self.atomic() as undone:
+            self.ask(f"CREATE SCHEMA {_SCRATCH}")
+            self.ask(f"SET LOCAL search_path = {_SCRATCH}")
+            yield
+            undone.rollback()
 
     def clock(self) -> datetime | None:
         """Read the clock of the database's server."""

@@ -22,6 +22,8 @@ from data.storage.verdict import Verdict
 
 APPLICATION_ID = 0x32464F4C
 """SQLite's `application_id` of our files: "2FOL"."""
+HEADER_BYTES = 100
+_LARGEST_PAGE = 65_536
 _BUSY_SECONDS = 5
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.02
 """Seconds between two looks whether the turn to write has come."""
@@ -33,6 +35,22 @@ _PRAGMAS = {
 }
 
 
+_OBJECTS = (
+    "SELECT type || ' ' || name || ' on ' || tbl_name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "SELECT type || ' ' || name, sql FROM sqlite_master WHERE type = 'view'",
+    """
+SELECT 'table ' || m.name, (m.rootpage > 0) || group_concat(
+    c.name || ' ' || c.type || ' ' || c."notnull" || c.pk || c.hidden || ifnull(c.dflt_value, ''), ', ')
+FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
+WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite!_%' ESCAPE '!' GROUP BY m.name
+""",
+    """
+SELECT 'index ' || i.name || ' on ' || m.name, i."unique" || i.partial || group_concat(c.name, ', ')
+FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_info(i.name) c
+WHERE m.type = 'table' AND i.origin = 'c' GROUP BY m.name, i.name
+""",
+)
+"""Statements that name what a schema is made of, and say what each is."""
 _REASONS = {
     "BUSY": "another process keeps it locked",
     "LOCKED": "another process keeps it locked",
@@ -252,12 +270,10 @@ class Sqlite(SqliteDatabase):
         strays = execute("PRAGMA foreign_key_check").fetchall()
         return broken + [f"a row of {table} belongs to nothing" for table in {row[0] for row in strays}]
 
-    def triggers(self) -> set[str]:
-        """Name the triggers that are there."""
+    def objects(self) -> dict[str, str]:
+        """Name all that the schema is made of, each with what it is: columns, or the words that made it."""
         execute: Callable[[str], Any] = self.execute_sql
-        return {
-            name for (name,) in execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        }
+        return {str(name): str(made) for sql in _OBJECTS for name, made in execute(sql).fetchall()}
 
     def clock(self) -> datetime | None:
         """There is no other clock than the one here."""
@@ -363,10 +379,22 @@ def disk_errors_of(path: Path) -> Iterator[None]:
 
 
 def bears_our_mark(path: Path) -> bool:
-    """Whether a file is ours; it is looked at without opening it, so another's stays as it is.
-
-    Source: the SQLite file format, section 1.3: the magic string, and the application id at byte 68.
-    """
+    """Whether a file is ours; it is looked at without opening it, so another's stays as it is."""
     with path.open("rb") as file:
-        header = file.read(100)
+        return _is_ours(file.read(HEADER_BYTES))
+
+
+def length_in_header(header: bytes) -> int | None:
+    """Read from the first bytes of a file how many belong to a database of ours; None when it is none.
+
+    Source: the SQLite file format, section 1.3: the size of a page at byte 16, their number at byte 28.
+    """
+    if len(header) != HEADER_BYTES or not _is_ours(header):
+        return None
+    page, count = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
+    return (_LARGEST_PAGE if page == 1 else page) * count or None
+
+
+def _is_ours(header: bytes) -> bool:
+    """Source: the SQLite file format, section 1.3: the magic string, and the application id at byte 68."""
     return header.startswith(b"SQLite format 3\0") and header[68:72] == APPLICATION_ID.to_bytes(4)

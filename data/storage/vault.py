@@ -18,6 +18,7 @@ _NAMED = b"\x02"
 """Begins a sealed value that names its key."""
 
 _BUCKETS = 4096
+_BACKUP_LABEL = b"twofold backups"
 _DIGEST_LABELS = (b"twofold first-factor buckets", b"twofold sent codes")
 
 Ring = tuple[bytes, ...]
@@ -138,6 +139,15 @@ class Vault:
         """Return the keys of digests that an installation has from its first master key."""
         raw = self._key(lambda key: key.check == check).raw
         return b"".join(hmac.digest(raw, label, sha256) for label in _DIGEST_LABELS)
+
+    def backup_hash(self, check: str) -> hmac.HMAC:
+        """Begin the keyed hash over a backup, under the key of this check value.
+
+        Raises:
+            UnknownKeyError: when that key is not in the ring.
+        """
+        raw = self._key(lambda key: key.check == check).raw
+        return hmac.new(hmac.digest(raw, _BACKUP_LABEL, sha256), digestmod=sha256)
 
     def use_digest_keys(self, keys: bytes) -> None:
         """Hash with these from now on: they stay the same whatever the master key is."""

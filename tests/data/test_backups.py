@@ -1,13 +1,17 @@
 """Backups: all there is at one moment, and nothing that was spent since is good again after restoring."""
 
 import asyncio
+import os
+import socket
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
 import pytest
 from support.breakage import files_of_at_most
-from support.data_world import OPERATOR, SYSTEM, World, services
+from support.data_world import MASTER_KEY, OPERATOR, SYSTEM, World, services
 
 from data.operations.people import importing
 from data.operations.record import audit_verification
@@ -20,9 +24,19 @@ from data.operations.upkeep.installing import standing
 from data.rules import people_csv
 from data.rules.facts import Method, Mode
 from data.storage import copying, models
-from data.storage.backup import back_up, copy_file, remove, take_mark_away
-from data.storage.database import Database, open_database
-from data.storage.sqlite import bears_our_mark
+from data.storage.backup import BackupRefusedError, back_up, copy_checked, remove, take_mark_away
+from data.storage.database import (
+    Database,
+    SchemaState,
+    migrate,
+    open_database,
+    schema_differences,
+    schema_state,
+)
+from data.storage.files import UnfitFileError
+from data.storage.rebuilding import rebuild
+from data.storage.sqlite import bears_our_mark, create_file
+from data.storage.vault import Vault
 from data.store import Store
 
 
@@ -43,15 +57,18 @@ def lived_in(world: World) -> World:
 
 
 def take(world: World, file: Path) -> int:
-    return back_up(world.database, file, now=world.clock.now, told=lambda _more: None)
+    return back_up(world.database, file, world.services.vault, now=world.clock.now, told=lambda _more: None)
 
 
 class Restored:
     """What a backup becomes: its database, in the place of the world's for as long as it is looked at."""
 
-    def __init__(self, world: World, file: Path) -> None:
+    def __init__(self, world: World, file: Path, *, unverified: bool = False) -> None:
         self.world, self.path = world, file.with_name("restored.db")
-        copy_file(file, self.path)
+        copied = file.with_name("copied.db")
+        copy_checked(file, copied, world.services.vault, unverified=unverified)
+        rebuild(copied, self.path)
+        remove(copied)
         self.database: Database = open_database(self.path)
 
     def __enter__(self) -> World:
@@ -73,7 +90,7 @@ def settle(world: World, carried: backups.Carried) -> object:
 def test_a_backup_is_one_private_marked_file_that_holds_every_row(lived_in, file):
     before = lived_in.dump()
     told: list[int] = []
-    rows = back_up(lived_in.database, file, now=lived_in.clock.now, told=told.append)
+    rows = back_up(lived_in.database, file, lived_in.services.vault, now=lived_in.clock.now, told=told.append)
     assert rows == sum(told) == sum(len(table) for table in before.values())
     assert [path.name for path in file.parent.iterdir() if path.name.startswith("monday")] == [file.name]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -97,7 +114,7 @@ def test_a_backup_never_overwrites_and_a_broken_off_one_leaves_no_file_of_its_na
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        back_up(lived_in.database, file, now=lived_in.clock.now, told=stop)
+        back_up(lived_in.database, file, lived_in.services.vault, now=lived_in.clock.now, told=stop)
     assert not file.exists()
     take(lived_in, file)
     assert bears_our_mark(file)
@@ -123,7 +140,7 @@ def test_others_write_on_while_a_backup_is_taken_and_it_shows_one_moment(lived_i
         writing.start()
         writing.join()
 
-    back_up(lived_in.database, file, now=lived_in.clock.now, told=write)
+    back_up(lived_in.database, file, lived_in.services.vault, now=lived_in.clock.now, told=write)
     assert models.User.select().where(models.User.name.startswith("late")).count() > 5
     with Restored(lived_in, file) as restored:
         assert restored.dump()["user"] == before["user"]
@@ -243,7 +260,188 @@ def test_the_audit_log_of_a_restored_backup_verifies(lived_in, file):
 
 def test_without_its_mark_a_restored_backup_is_an_ordinary_database(lived_in, file):
     take(lived_in, file)
-    take_mark_away(file)
     with Restored(lived_in, file) as restored:
+        take_mark_away(file.with_name("restored.db"))
         assert restored.run(standing).backup_at is None
         assert isinstance(restored.submit(restored.attempt("anna"), restored.code("anna")), Admitted)
+
+
+def tampered(file: Path, *statements: str) -> None:
+    """Change what is in a backup as SQLite does, and put its keyed hash behind its end again."""
+    before = file.read_bytes()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    content = file.read_bytes()
+    size = int.from_bytes(content[16:18]) * int.from_bytes(content[28:32])
+    assert content[:size] != before[:-SEAL_BYTES]
+    file.write_bytes(content[:size] + before[-SEAL_BYTES:])
+
+
+def without_hash(file: Path) -> None:
+    """Make a backup like those that older versions made."""
+    file.write_bytes(file.read_bytes()[:-SEAL_BYTES])
+
+
+SEAL_BYTES = 80
+_GRANT = "AFTER INSERT ON session BEGIN INSERT INTO user_role VALUES (NEW.user_id, 'system_admin'); END"
+TAMPERING = {
+    "password": ["UPDATE user SET password_hash = 'x' WHERE name = 'boss'"],
+    "role": ["INSERT INTO user_role VALUES (1, 'support')"],
+    "mode": ["UPDATE account SET mode = 'off'"],
+    "trigger": [f"CREATE TRIGGER helpful {_GRANT}"],
+    "trigger of our name": [
+        "DROP TRIGGER twofold_keeps_0",
+        f"CREATE TRIGGER twofold_keeps_0 {_GRANT}",
+    ],
+    "added row": ["INSERT INTO practice (account_id, name) VALUES (1, 'Annex')"],
+    "removed row": ["DELETE FROM factor WHERE id = 1"],
+    "swapped rows": ["UPDATE recovery_code SET user_id = 7 - user_id WHERE user_id IN (3, 4)"],
+    "audit row": ["DROP TRIGGER twofold_keeps_0", "UPDATE audit_entry SET actor = 'ben' WHERE id = 2"],
+    "index": ["CREATE INDEX more ON user (full_name)"],
+}
+FOREIGN_OBJECTS = {
+    **{name: TAMPERING[name] for name in ("trigger", "trigger of our name", "index")},
+    "view": ["CREATE VIEW everybody AS SELECT * FROM user"],
+    "table": [
+        "CREATE TABLE stock (id INTEGER)",
+        "CREATE TRIGGER more AFTER INSERT ON stock BEGIN SELECT 1; END",
+    ],
+    "missing trigger": ["DROP TRIGGER twofold_keeps_1"],
+    "index that leaves rows out": ["CREATE INDEX part ON user (name) WHERE name = 'anna'"],
+}
+IN_A_TABLES_PLACE = {
+    "view": [
+        "ALTER TABLE user_role RENAME TO other",
+        "CREATE VIEW user_role AS SELECT id AS user_id, 'system_admin' AS role FROM user",
+    ],
+    "computed column": [
+        "DROP TABLE user_role",
+        "CREATE TABLE user_role (user_id INTEGER, role TEXT AS ('system_admin'))",
+    ],
+    "other columns": ["ALTER TABLE user_role ADD COLUMN note TEXT"],
+    "nothing": ["DROP TABLE user_role"],
+    "history": [
+        "ALTER TABLE schema_migration RENAME TO h",
+        "CREATE VIEW schema_migration AS SELECT * FROM h",
+    ],
+    "strange history": ["DELETE FROM schema_migration WHERE name LIKE '0003%'"],
+    "stray rows": ["INSERT INTO user_role VALUES (99, 'support')"],
+}
+
+
+@pytest.mark.parametrize("statements", TAMPERING.values(), ids=TAMPERING)
+def test_a_backup_that_was_changed_in_anything_is_refused_and_nothing_written(lived_in, file, statements):
+    take(lived_in, file)
+    tampered(file, *statements)
+    for unverified in (False, True):
+        with pytest.raises(BackupRefusedError, match="keyed hash does not match"):
+            Restored(lived_in, file, unverified=unverified)
+    assert not list(file.parent.glob("copied*"))
+
+
+def test_a_backup_with_one_bit_changed_anywhere_is_refused(lived_in, file):
+    take(lived_in, file)
+    content = file.read_bytes()
+    for at in {100, len(content) // 2, len(content) - SEAL_BYTES - 1, len(content) - 60, len(content) - 1}:
+        changed = bytearray(content)
+        changed[at] ^= 1
+        file.write_bytes(changed)
+        with pytest.raises(BackupRefusedError):
+            Restored(lived_in, file)
+
+
+@pytest.mark.parametrize("statements", FOREIGN_OBJECTS.values(), ids=FOREIGN_OBJECTS)
+def test_nothing_of_a_foreign_schema_comes_back_with_the_rows(lived_in, file, statements):
+    take(lived_in, file)
+    before = lived_in.dump()
+    tampered(file, *statements)
+    without_hash(file)
+    with pytest.raises(BackupRefusedError, match="carries no keyed hash"):
+        Restored(lived_in, file)
+    with Restored(lived_in, file, unverified=True) as restored:
+        assert schema_differences(models.database.obj) == ()
+        after = restored.dump()
+    before.pop("installation")
+    after.pop("installation")
+    assert after == before
+
+
+@pytest.mark.parametrize("statements", IN_A_TABLES_PLACE.values(), ids=IN_A_TABLES_PLACE)
+def test_what_has_only_the_name_of_a_table_is_refused(lived_in, file, statements):
+    take(lived_in, file)
+    tampered(file, *statements)
+    without_hash(file)
+    with pytest.raises(BackupRefusedError, match=r"is no backup of Twofold|is damaged"):
+        Restored(lived_in, file, unverified=True)
+
+
+def test_what_is_no_whole_backup_is_refused_before_anything_is_written(lived_in, file, tmp_path):
+    take(lived_in, file)
+    content = file.read_bytes()
+    other = tmp_path / "other"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE user (name)")
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "socket"))
+    cases: list[Path] = [other, fifo, tmp_path, tmp_path / "socket", Path("/dev/zero"), Path("/dev/null")]
+    for number, part in enumerate(
+        (
+            b"",
+            content[:50],
+            content[:100],
+            content[:5_000],
+            content[:-1],
+            content + b"x",
+            content[:-SEAL_BYTES] + b"y",
+        )
+    ):
+        cases.append(tmp_path / f"part{number}")
+        cases[-1].write_bytes(part)
+    target = tmp_path / "target"
+    for case in cases:
+        with pytest.raises((BackupRefusedError, UnfitFileError)):
+            copy_checked(case, target, lived_in.services.vault, unverified=True)
+        assert not target.exists(), case
+    listening.close()
+
+
+def test_a_backup_from_before_a_rotation_says_which_key_it_needs(lived_in, file, tmp_path):
+    take(lived_in, file)
+    old, new = lived_in.services.vault.check_value, bytes(reversed(range(32)))
+    assert copy_checked(file, tmp_path / "copied", Vault(MASTER_KEY, new))
+    with pytest.raises(BackupRefusedError) as refused:
+        copy_checked(file, tmp_path / "copied", Vault(new))
+    assert f"the master key with the check value {old}" in str(refused.value)
+    assert Vault(new).check_value in str(refused.value)
+
+
+def test_a_backup_of_an_older_version_comes_into_the_schema_of_that_version(tmp_path):
+    older, target = tmp_path / "older", tmp_path / "target"
+    create_file(older)
+    database = open_database(older)
+    with database.connection_context():
+        migrate(database, "0010_backups")
+    with closing(sqlite3.connect(older)) as connection:
+        connection.execute(
+            "INSERT INTO account (name, mode, remember_days, app_on, sms_on, email_on, created_at) "
+            "VALUES ('Old', 'off', 0, 1, 0, 0, 0)"
+        )
+        connection.commit()
+    rebuild(older, target)
+    rebuilt = open_database(target)
+    with rebuilt.connection_context():
+        assert schema_state(rebuilt) is SchemaState.OLDER
+        migrate(rebuilt)
+        assert schema_differences(rebuilt) == ()
+        assert rebuilt.execute_sql("SELECT name, mode FROM account").fetchall() == [("Old", "off")]
+
+
+def test_a_backup_of_a_newer_version_is_refused(lived_in, file):
+    take(lived_in, file)
+    tampered(file, "INSERT INTO schema_migration (name, applied) VALUES ('9999_later', '2030-01-01')")
+    without_hash(file)
+    with pytest.raises(BackupRefusedError, match="newer version"):
+        Restored(lived_in, file, unverified=True)

@@ -14,7 +14,7 @@ from data.rules import checkup as rules
 from data.rules.checkup import Level
 from data.rules.facts import Method, Mode
 from data.storage import models
-from data.storage.database import missing_guards
+from data.storage.database import schema_differences
 from data.storage.postgresql import Postgresql
 from data.storage.sqlite import Sqlite
 
@@ -97,28 +97,90 @@ def test_a_clock_behind_what_is_on_record_is_a_problem(well):
     assert "yet something is on record from 2026-03-02 14:0" in found(well, Level.PROBLEM)
 
 
-def test_a_guard_of_the_audit_log_that_is_gone_is_a_problem(well):
-    assert well.run(checkup.check_guards).level is Level.FINE
-    guards = sorted(name for name in models.database.obj.triggers() if name.startswith("twofold_keeps_"))
-    assert missing_guards(models.database.obj) == set()
-    for name in guards:
+def test_a_schema_as_it_was_made_is_fine(well):
+    before = well.dump()
+    assert well.run(checkup.check_schema).level is Level.FINE
+    assert well.dump() == before
+
+
+ON_SQLITE = {
+    "trigger twofold_keeps_0 on audit_entry is missing": ["DROP TRIGGER twofold_keeps_0"],
+    "trigger twofold_keeps_1 on audit_entry is changed": [
+        "DROP TRIGGER twofold_keeps_1",
+        "CREATE TRIGGER twofold_keeps_1 BEFORE DELETE ON audit_entry BEGIN SELECT 1; END",
+    ],
+    "trigger helpful on session is foreign": [
+        "CREATE TRIGGER helpful AFTER INSERT ON session BEGIN INSERT INTO user_role VALUES (1, 'user'); END"
+    ],
+    "view everybody is foreign": ['CREATE VIEW everybody AS SELECT * FROM "user"'],
+    "table worker is missing": [
+        "ALTER TABLE worker RENAME TO other",
+        "CREATE VIEW worker AS SELECT * FROM other",
+    ],
+    "view worker is foreign": [
+        "ALTER TABLE worker RENAME TO other",
+        "CREATE VIEW worker AS SELECT * FROM other",
+    ],
+    "table stock is foreign": ["CREATE TABLE stock (id INTEGER)"],
+    "table account is changed": ["ALTER TABLE account ADD COLUMN note TEXT"],
+    "index user_name on user is missing": ["DROP INDEX user_name"],
+}
+ON_POSTGRESQL = {
+    "trigger twofold_keeps_0 on audit_entry is changed": [
+        "ALTER TABLE audit_entry DISABLE TRIGGER twofold_keeps_0"
+    ],
+    "trigger twofold_keeps_1 on audit_entry is missing": ["DROP TRIGGER twofold_keeps_1 ON audit_entry"],
+    "function twofold_keeps_1() is changed": [
+        """
+        CREATE OR REPLACE FUNCTION twofold_keeps_1() RETURNS trigger
+        LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'
+        """
+    ],
+    "trigger helpful on session is foreign": [
+        "CREATE TRIGGER helpful AFTER INSERT ON session FOR EACH ROW EXECUTE FUNCTION twofold_keeps_0()"
+    ],
+    "rule quiet on user_role is foreign": ["CREATE RULE quiet AS ON DELETE TO user_role DO INSTEAD NOTHING"],
+    "view everybody is foreign": ['CREATE VIEW everybody AS SELECT * FROM "user"'],
+    "view worker is foreign": [
+        "ALTER TABLE worker RENAME TO other",
+        "CREATE VIEW worker AS SELECT * FROM other",
+    ],
+    "table stock is foreign": ["CREATE TABLE stock (id INTEGER)"],
+    "table account is changed": ["ALTER TABLE account ADD COLUMN note TEXT"],
+    "table practice is changed": ["ALTER TABLE practice ENABLE ROW LEVEL SECURITY"],
+    "index user_name on user is missing": ["DROP INDEX user_name"],
+}
+
+
+def test_what_was_changed_in_a_schema_is_named_and_is_a_problem(well):
+    changes = ON_POSTGRESQL if isinstance(models.database.obj, Postgresql) else ON_SQLITE
+    for said, statements in changes.items():
         with models.database.atomic() as undone:
-            switch_off(name)
-            assert missing_guards(models.database.obj) == {name}
+            for statement in statements:
+                models.database.execute_sql(statement)
+            assert said in schema_differences(models.database.obj)
             undone.rollback()
+    assert schema_differences(models.database.obj) == ()
+
+
+def test_a_changed_schema_is_a_problem(well):
     well.spoilt = True
-    switch_off(guards[0])
-    found = well.run(checkup.check_guards)
-    assert (found.level, found.sentence[:2]) == (Level.PROBLEM, "1 ")
+    models.database.execute_sql('CREATE VIEW everybody AS SELECT * FROM "user"')
+    found = well.run(checkup.check_schema)
+    assert found.level is Level.PROBLEM
+    assert "view everybody is foreign" in found.sentence
 
 
-def switch_off(trigger: str) -> None:
-    if not isinstance(models.database.obj, Postgresql):
-        models.database.execute_sql(f"DROP TRIGGER {trigger}")
-        return
-    find = "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = %s"
-    ((table,),) = models.database.execute_sql(find, (trigger,)).fetchall()
-    models.database.execute_sql(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
+def test_a_role_that_may_not_make_a_schema_is_told_to_ask_for_it(well):
+    if isinstance(models.database.obj, Postgresql):
+        with models.database.atomic() as undone:
+            models.database.execute_sql("CREATE ROLE modest")
+            models.database.execute_sql("SET LOCAL ROLE modest")
+            assert schema_differences(models.database.obj) is None
+            undone.rollback()
+    found = rules.judge_schema(None)
+    assert found.level is Level.NOTE
+    assert "GRANT CREATE ON DATABASE" in found.advice
 
 
 def test_a_rotation_that_is_not_ended_is_a_note(well):

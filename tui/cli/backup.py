@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -11,13 +12,17 @@ import click
 from data.operations.signing_in import presence
 from data.operations.upkeep import backups
 from data.operations.upkeep.backups import Carried
+from data.operations.upkeep.describing import describe
 from data.operations.upkeep.installing import standing
+from data.rules.comparison import DatabaseFacts
 from data.rules.text import safe
 from data.storage import backup as storage
+from data.storage.backup import BackupRefusedError
 from data.storage.copying import CopyFailedError, count_rows
-from data.storage.database import Place, SchemaState, is_ours, open_database
+from data.storage.database import Place, is_ours, open_database
 from data.storage.home import Home, HomeError
 from data.storage.postgresql import Postgresql
+from data.storage.rebuilding import rebuild
 from data.storage.sqlite import open_sqlite
 from data.store import Store, StoreUnavailableError
 from sshserver.presence import BEAT_SECONDS
@@ -31,16 +36,16 @@ from tui.cli.installation import (
     refuse,
     said_in_words,
     services,
-    state_of,
     system_clock,
 )
 from tui.cli.setup import migrate_with_key
 from tui.cli.tables import progress, when
+from tui.cli.unverified import show_unverified
 from tui.settings import Settings
 
 _WAITED_SECONDS = BEAT_SECONDS + 1
 """After which a server that is alive has counted a beat more."""
-_WORKING = "twofold.db.restoring"
+_COPIED, _WORKING = "twofold.db.restoring-copy", "twofold.db.restoring"
 
 
 @click.command(
@@ -63,8 +68,11 @@ def backup(home: Home, file: Path) -> None:
         with said_in_words(here.place), here.database.connection_context():
             total = count_rows(here.database)
         with _said(file), said_in_words(here.place), progress(total, "Backing up") as told:
-            rows = storage.back_up(here.database, file, now=system_clock(), told=told)
-    click.echo(f"Wrote {rows} rows to {file}. It cannot be restored without {home.master_key}: keep a copy")
+            rows = storage.back_up(
+                here.database, file, here.store.services.vault, now=system_clock(), told=told
+            )
+    written, key = safe(file, 1_000), safe(home.master_key, 1_000)
+    click.echo(f"Wrote {rows} rows to {written}. It cannot be restored without {key}: keep a copy")
     click.echo("of that, of twofold.toml and of the host key in another place.")
 
 
@@ -73,12 +81,19 @@ def backup(home: Home, file: Path) -> None:
     epilog="\b\nExamples:\n  twofold restore /backup/twofold-monday\n"
     "  twofold --home /var/lib/twofold restore /backup/twofold-monday --yes\n",
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, exists=True))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--replace-damaged", is_flag=True, help="Replace a database that cannot be read.")
+@click.option(
+    "--unverified", is_flag=True, help="Take a backup without a keyed hash, as older versions made them."
+)
 @click.pass_obj
-def restore(home: Home, file: Path, yes: bool, replace_damaged: bool) -> None:
+def restore(home: Home, file: Path, yes: bool, replace_damaged: bool, unverified: bool) -> None:
     """Replace everything by what a backup FILE holds; what is replaced is kept beside it.
+
+    A backup is restored only when its keyed hash shows that nobody has changed it. One that has none may
+    have been changed by anyone who could write to it: --unverified restores it all the same, and lists
+    first who holds a role, by which keys, and how it differs from what is there now.
 
     No code becomes good twice: every time step up to now counts as spent, and sent codes, remembered
     addresses and sessions end. Passwords, keys and people are as they were. Stop all servers before.
@@ -86,21 +101,28 @@ def restore(home: Home, file: Path, yes: bool, replace_damaged: bool) -> None:
     home.check()
     settings = settings_file.load(home.settings)
     place = settings.database or home.database
-    working = home.path / _WORKING
+    copied, working = home.path / _COPIED, home.path / _WORKING
     with home.serving(), _said(file):
         try:
-            storage.copy_file(file, working)
-            taken_at = _prepared(home, settings, file, working)
-            carried, since = _present(home, place, taken_at, replace_damaged=replace_damaged)
-            _confirm(place, taken_at, since, yes=yes)
-            _settle(home, settings, working, carried, taken_at)
+            storage.remove(working)
+            verified = storage.copy_checked(file, copied, home.open_vault(), unverified=unverified)
+            rebuild(copied, working)
+            taken_at = _prepared(home, settings, working)
+            present = _present(home, place, taken_at, verified=verified, replace_damaged=replace_damaged)
+            if not verified:
+                with _store(home, settings, working) as store:
+                    show_unverified(file, store.run_now(describe), present.facts)
+            _confirm(place, taken_at, present.since, yes=yes)
+            with _store(home, settings, working) as store:
+                confirmed(store.run_now(backups.settle, operator(), present.carried, taken_at=taken_at))
             storage.take_mark_away(working)
             kept = _replace(home, place, working)
         finally:
+            storage.remove(copied)
             storage.remove(working)
     click.echo(f"Everything is as it was on {when(taken_at)}.")
     if kept is not None:
-        click.echo(f"What was there before is kept in {kept}.")
+        click.echo(f"What was there before is kept in {safe(kept, 1_000)}.")
     click.echo("Look whom to deactivate and which keys to remove again, then start serving.")
 
 
@@ -109,44 +131,68 @@ def _said(file: Path) -> Iterator[None]:
     """Say in one line what is wrong with a file."""
     try:
         yield
+    except BackupRefusedError as error:
+        refuse(f"{safe(file, 500)} {error}")
     except CopyFailedError as error:
         refuse(f"{error} Nothing was kept of it. Try again.")
     except OSError as error:
-        refuse(f"{safe(error.filename2 or error.filename or file)}: {error.strerror}.")
+        refuse(f"{safe(error.filename2 or error.filename or file, 500)}: {error.strerror}.")
 
 
-def _prepared(home: Home, settings: Settings, file: Path, working: Path) -> datetime:
-    """Bring the copy of a backup up to date, if it can be served here; return when it was taken."""
-    database = open_database(working)
-    if not is_ours(working, database):
-        refuse(f"{file} is no backup of Twofold.")
-    if state_of(working, database) is SchemaState.NEWER:
-        refuse(f"{file} was taken by a newer version of Twofold. Install that version to restore it.")
-    with said_in_words(working), database.connection_context(), database.exclusively():
-        migrate_with_key(home, working, database)
-    store = Store(database, services(home, settings))
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What is to be replaced: what must not be forgotten of it, how much was done since, and who is in it.
+
+    `facts` are there only where they are to be compared.
+    """
+
+    carried: Carried = field(default_factory=Carried)
+    since: int = 0
+    facts: DatabaseFacts | None = None
+
+
+@contextlib.contextmanager
+def _store(home: Home, settings: Settings, path: Path) -> Iterator[Store]:
+    store = Store(open_sqlite(path), services(home, settings))
     try:
-        state = store.run_now(standing)
+        yield store
     finally:
         store.close()
+
+
+def _prepared(home: Home, settings: Settings, working: Path) -> datetime:
+    """Bring a rebuilt backup up to date, if it can be served here; return when it was taken."""
+    database = open_sqlite(working)
+    with said_in_words(working), database.connection_context(), database.exclusively():
+        storage.check_keys(database, home.open_vault())
+        migrate_with_key(home, working, database)
+    with _store(home, settings, working) as store:
+        state = store.run_now(standing)
     if state is None or state.backup_at is None:
-        refuse(f"{file} was not made by `twofold backup`.")
+        raise BackupRefusedError("was not made by `twofold backup`.")
     return state.backup_at
 
 
-def _present(home: Home, place: Place, taken_at: datetime, *, replace_damaged: bool) -> tuple[Carried, int]:
+def _present(
+    home: Home, place: Place, taken_at: datetime, *, verified: bool, replace_damaged: bool
+) -> _Present:
     """Read from what is to be replaced what must not be forgotten, and how much was done since."""
     if not _is_there(place):
-        return Carried(), 0
+        return _Present()
     try:
         with opened(home) as here:
             check_in_use(here)
             if isinstance(here.database, Postgresql):
                 _refuse_while_served(here.store)
-            return here.store.run_now(backups.carry), here.store.run_now(backups.acts_since, taken_at)
+            run = here.store.run_now
+            return _Present(
+                run(backups.carry),
+                run(backups.acts_since, taken_at),
+                None if verified else run(describe),
+            )
     except (HomeError, StoreUnavailableError) as error:
         if replace_damaged:
-            return Carried(), 0
+            return _Present()
         refuse(
             f"{error} What is there now would be lost: to replace it all the same, say --replace-damaged. "
             "Whether two-factor authentication is permanent in it cannot be seen then."
@@ -192,14 +238,6 @@ def _confirm(place: Place, taken_at: datetime, since: int, *, yes: bool) -> None
     )
 
 
-def _settle(home: Home, settings: Settings, working: Path, carried: Carried, taken_at: datetime) -> None:
-    store = Store(open_sqlite(working), services(home, settings))
-    try:
-        confirmed(store.run_now(backups.settle, operator(), carried, taken_at=taken_at))
-    finally:
-        store.close()
-
-
 def _replace(home: Home, place: Place, working: Path) -> Path | None:
     """Put the restored database in its place; return where the one that was there is kept."""
     kept = home.path / f"twofold.db.replaced-{system_clock():%Y%m%d-%H%M%S}"
@@ -213,7 +251,7 @@ def _replace(home: Home, place: Place, working: Path) -> Path | None:
     with said_in_words(place):
         there = is_ours(place, database)
         if there:
-            storage.back_up(database, kept, now=system_clock(), told=lambda _more: None)
+            storage.back_up(database, kept, home.open_vault(), now=system_clock(), told=lambda _more: None)
         with open_sqlite(working).connection_context():
             total = count_rows(open_sqlite(working))
         with progress(total, "Restoring") as told:

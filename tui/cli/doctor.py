@@ -70,7 +70,7 @@ def _in_the_database(here: Installation) -> Iterator[Finding]:
     if (rotation := run(checkup.check_rotation)) is not None:
         yield rotation
     yield run(checkup.check_database)
-    yield run(checkup.check_guards)
+    yield run(checkup.check_schema)
     yield run(checkup.check_secrets)
     yield from confirmed(run(checkup.check_clock, operator))
     yield from confirmed(run(checkup.check_accounts, operator))

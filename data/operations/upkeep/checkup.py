@@ -17,7 +17,7 @@ from data.rules.events import Event
 from data.rules.facts import ADMIN_ROLES, Method, Role, Status
 from data.rules.standing import standings
 from data.storage import models
-from data.storage.database import Database, missing_guards
+from data.storage.database import Database, schema_differences
 from data.storage.vault import SealBrokenError
 from data.store import Tx
 
@@ -47,9 +47,9 @@ def check_database(tx: Tx) -> Finding:
     return checkup.judge_database(tuple(database.faults()))
 
 
-def check_guards(tx: Tx) -> Finding:
-    """Look whether the database itself still refuses to change the audit log."""
-    return checkup.judge_guards(len(missing_guards(models.database.obj)))
+def check_schema(tx: Tx) -> Finding:
+    """Compare the database's tables, triggers and views with those that belong there."""
+    return checkup.judge_schema(schema_differences(models.database.obj))
 
 
 def check_rotation(tx: Tx) -> Finding | None:

@@ -1,13 +1,18 @@
 """`twofold backup` and `twofold restore`: from one home or database to another, and what is refused."""
 
 import json
+import os
 import shutil
 import sqlite3
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from data.storage import models
+from data.storage.vault import check_value_of
+
+SEAL_BYTES = 80
 
 INIT = ("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
 
@@ -96,12 +101,20 @@ def test_what_is_no_backup_or_needs_another_key_is_refused_and_nothing_changes(c
     other.write_text("no database")
     assert "is no backup of Twofold" in clinic("restore", str(other), "--yes").err
     shutil.copy(home / "twofold.db", other)
-    assert "was not made by `twofold backup`" in clinic("restore", str(other), "--yes").err
+    assert "carries no keyed hash" in clinic("restore", str(other), "--yes").err
+    outcome = clinic("restore", str(other), "--yes", "--unverified")
+    assert "was not made by `twofold backup`" in outcome.err
     key = (home / "master.key").read_bytes()
     (home / "master.key").write_text("ab" * 32)
-    outcome = clinic("restore", str(file), "--yes")
-    assert outcome.status == 1
-    assert "is not the one that" in outcome.err
+    here, there = (check_value_of(bytes.fromhex(each)) for each in ("ab" * 32, key.decode().strip()))
+    older = tmp_path / "older"
+    older.write_bytes(file.read_bytes()[:-SEAL_BYTES])
+    for arguments in ((str(file),), (str(older), "--unverified")):
+        outcome = clinic("restore", *arguments, "--yes")
+        assert outcome.status == 1
+        assert (
+            f"needs the master key with the check value {there}, and the one here has {here}" in outcome.err
+        )
     (home / "master.key").write_bytes(key)
     assert clinic("restore", str(tmp_path / "nothing"), "--yes").status == 2
     assert (home / "twofold.db").read_bytes() == before
@@ -139,3 +152,59 @@ def test_nothing_is_overwritten_by_a_backup(clinic, file):
     assert "Name one that is not there yet" in outcome.err
     assert file.read_text() == "precious"
     assert "No such file or directory" in clinic("backup", str(file.parent / "no" / "folder")).err
+
+
+def test_a_changed_backup_is_refused_and_one_without_a_hash_needs_a_word_and_tells_who_comes_in(
+    anywhere, home, file
+):
+    run = anywhere
+    run("user", "add", "ben", "--email", "ben@clinic.example")
+    assert run("backup", str(file)).status == 0
+    content = file.read_bytes()
+    changed = sqlite3.connect(file)
+    changed.executescript(
+        "INSERT INTO user_role SELECT id, 'system_admin' FROM user WHERE name = 'ben';"
+        "UPDATE user SET password_hash = 'other' WHERE name = 'anna';"
+        "UPDATE account SET mode = 'off';"
+        "CREATE TRIGGER helpful AFTER INSERT ON session BEGIN SELECT 1; END"
+    )
+    changed.close()
+    outcome = run("restore", str(file), "--yes")
+    assert outcome.status == 1
+    assert str(file) in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    tampered = file.read_bytes()
+    size = int.from_bytes(tampered[16:18]) * int.from_bytes(tampered[28:32])
+    file.write_bytes(tampered[:size] + content[-SEAL_BYTES:])
+    for arguments in ((), ("--unverified",)):
+        outcome = run("restore", str(file), "--yes", *arguments)
+        assert outcome.status == 1
+        assert "its keyed hash does not match" in outcome.err
+    file.write_bytes(tampered[:size])
+    assert "carries no keyed hash" in run("restore", str(file), "--yes").err
+    run("user", "add", "cora", "--email", "cora@clinic.example")
+    refused = run("restore", str(file), "--unverified")
+    assert refused.status == 1
+    assert "Say --yes to go on" in refused.err
+    said = refused.out
+    assert "carries no keyed hash: whoever could write to it may have changed passwords" in said
+    assert "ben (Clinic): system_admin; keys: none" in said
+    assert "Clinic: policy mode off, methods app" in said
+    assert "anna: other password" in said
+    assert "ben: role more than now: system_admin" in said
+    assert "cora: not in the backup" in said
+    assert people(run) == ["anna", "ben", "cora"]
+    assert run("restore", str(file), "--unverified", "--yes").status == 0
+    assert people(run) == ["anna", "ben"]
+    schema = next(found for found in json.loads(run("doctor", "--json").out) if found["topic"] == "schema")
+    assert schema["level"] == "ok"
+
+
+def test_what_is_no_file_or_never_ends_is_refused_in_one_line(clinic, home, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    before = sorted(home.iterdir())
+    for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+        outcome = clinic("restore", str(path), "--yes", "--unverified")
+        assert (outcome.status, outcome.out) == (1, "")
+        assert outcome.err == f"twofold: {path}: It is no plain file.\n"
+    assert sorted(home.iterdir()) in (before, sorted([*before, home / "node.id"]))

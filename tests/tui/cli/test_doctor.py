@@ -21,7 +21,7 @@ def test_a_new_installation_has_no_problem(clinic, home):
     assert "ok database: The database is whole." in shown
     assert "note account Clinic: Administrators without a second factor: anna." in shown
     findings = json.loads(clinic("doctor", "--json").out)
-    assert {"home", "keys", "database", "audit log", "secrets", "clock", "disk", "account Clinic"} <= {
+    assert {"home", "keys", "database", "schema", "secrets", "clock", "disk", "account Clinic"} <= {
         finding["topic"] for finding in findings
     }
     assert all(set(finding) == {"level", "topic", "sentence", "advice"} for finding in findings)

@@ -1,0 +1,56 @@
+"""Files that others may have put where they are: opened only when they are plain files of a bounded size."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+class UnfitFileError(OSError):
+    """What is at a path is no plain file, or is too large; `strerror` says which."""
+
+    def __init__(self, path: Path, reason: str, number: int = errno.EINVAL) -> None:
+        super().__init__(number, reason, str(path))
+
+
+def open_plain(path: Path, most: int | None = None) -> BinaryIO:
+    """Open a plain file to be read, without waiting for anybody.
+
+    Opening a FIFO waits for a writer, and a device may never end; both are refused, as directories are.
+
+    Raises:
+        UnfitFileError: when it is no plain file, or has more than `most` bytes.
+        OSError: when it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError:
+        raise UnfitFileError(path, "That is no path of a file") from None
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # A socket, or a device with nothing behind it.
+            raise UnfitFileError(path, "It is no plain file") from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise UnfitFileError(path, "It is no plain file")
+    file = os.fdopen(descriptor, "rb")
+    if most is not None and found.st_size > most:
+        file.close()
+        raise UnfitFileError(path, f"It has more than {most} bytes", errno.EFBIG)
+    return file
+
+
+def read_plain(path: Path, most: int) -> bytes:
+    """Read a plain file of at most so many bytes.
+
+    Raises:
+        UnfitFileError: when it is no plain file, or has more bytes.
+        OSError: when it cannot be read.
+    """
+    with open_plain(path, most) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise UnfitFileError(path, f"It has more than {most} bytes", errno.EFBIG)
+    return content
