@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -13,24 +14,24 @@ from prometheus_client.registry import Collector
 from tui.cli.installation import refuse
 
 _LOOPBACK: Final = "127.0.0.1"
-_READ_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 10.0
+_LONGEST_REQUEST: Final = 16_384
 
 Texts = Mapping[int, str | None]
 """What each worker has measured; None of one that does not answer."""
 
 
 class AllWorkers(Collector):
-    """Reads what the workers have measured whenever somebody asks."""
+    """What the workers have measured, put together."""
 
-    def __init__(self, read: Callable[[], Texts]) -> None:
-        """Get the workers' texts from `read`."""
-        self._read = read
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
 
     def collect(self) -> Iterator[Metric]:
         """Give each worker's samples its number, and say which workers have answered."""
         up = GaugeMetricFamily("twofold_worker_up", "Whether a worker has answered.", labels=["worker"])
         families: dict[str, Metric] = {}
-        for number, text in sorted(self._read().items()):
+        for number, text in sorted(self._texts.items()):
             worker = str(number)
             up.add_metric([worker], 0.0 if text is None else 1.0)
             for family in text_string_to_metric_families(text or ""):
@@ -43,32 +44,49 @@ class AllWorkers(Collector):
         yield from families.values()
 
 
-@contextlib.contextmanager
-def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> Iterator[None]:
-    """Answer on `port` for as long as this lasts; 0 is nowhere. To be used inside the event loop.
+@contextlib.asynccontextmanager
+async def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> AsyncIterator[None]:
+    """Answer on `port` for as long as this lasts; 0 is nowhere.
 
-    `read` runs on the loop, so nothing is read while it changes.
+    Whoever asks has a few seconds for all of it, and holds no thread: a slow reader is cut off.
     """
     if not port:
         yield
         return
-    loop = asyncio.get_running_loop()
-
-    async def texts() -> Texts:
-        return await read()
-
-    def ask() -> Texts:
-        return asyncio.run_coroutine_threadsafe(texts(), loop).result(_READ_SECONDS)
-
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(AllWorkers(ask))
+    asked = partial(_answer, read)
     try:
-        server, thread = start_http_server(port, _LOOPBACK, registry)
+        server = await asyncio.start_server(asked, _LOOPBACK, port, limit=_LONGEST_REQUEST)
     except OSError as error:
         refuse(f"Metrics cannot be shown on port {port}: {error.strerror}. Choose another under [metrics].")
     try:
         yield
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.close()
+
+
+async def _answer(
+    read: Callable[[], Awaitable[Texts]], asking: asyncio.StreamReader, answer: asyncio.StreamWriter
+) -> None:
+    """Answer one request, whatever it asks for, and close (RFC 9112)."""
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await asking.readuntil(b"\r\n\r\n")
+            content = await asyncio.to_thread(_content, await read())
+            answer.write(
+                b"HTTP/1.1 200 OK\r\n"
+                b"Content-Type: %b\r\n"
+                b"Content-Length: %d\r\n"
+                b"Connection: close\r\n\r\n" % (CONTENT_TYPE_LATEST.encode(), len(content))
+            )
+            answer.write(content)
+            await answer.drain()
+            answer.close()
+            await answer.wait_closed()
+    except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        answer.transport.abort()
+
+
+def _content(texts: Texts) -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(AllWorkers(texts))
+    return generate_latest(registry)

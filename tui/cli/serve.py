@@ -81,7 +81,7 @@ async def _serve_alone(here: Installation, node: str, host: str, port: int, firs
         return {1: telemetry.metrics.text()}
 
     try:
-        with exposed(here.settings.metrics_port, measured):
+        async with exposed(here.settings.metrics_port, measured):
             await serve_until_told(
                 here,
                 place,

@@ -97,7 +97,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         await self._here.store.run(presence.take_node, self._node)
-        with exposed(self._here.settings.metrics_port, self._measured):
+        async with exposed(self._here.settings.metrics_port, self._measured):
             await self._serve(ready)
 
     async def _serve(self, ready: Callable[[], object]) -> None:

@@ -1,0 +1,84 @@
+"""The port for Prometheus: who asks slowly, or does not read, holds nothing up."""
+
+import asyncio
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from tui.cli import metrics
+
+LARGE = b"x" * 20_000_000
+"""More than a connection holds that nobody reads from."""
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def asked(port: int) -> bytes:
+    """Ask as Prometheus does, and read all of the answer."""
+    reading, writing = await asyncio.open_connection("127.0.0.1", port)
+    writing.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = await reading.read()
+    writing.close()
+    return answer
+
+
+async def test_the_answer_is_whole_and_names_its_length_and_form(port):
+    async def read() -> metrics.Texts:
+        return {1: "# HELP up Up.\n# TYPE up gauge\nup 1.0\n", 2: None}
+
+    async with metrics.exposed(port, read):
+        head, _, content = (await asked(port)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"text/plain" in head
+    assert f"Content-Length: {len(content)}".encode() in head
+    assert b'up{worker="1"} 1.0' in content
+    assert b'twofold_worker_up{worker="2"} 0.0' in content
+
+
+def answering() -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if "_answer" in repr(task.get_coro())]
+
+
+async def test_who_does_not_ask_or_does_not_read_is_cut_off_and_holds_no_thread(port, monkeypatch):
+    async def read() -> metrics.Texts:
+        return {}
+
+    monkeypatch.setattr(metrics, "_content", lambda _texts: LARGE)
+    async with metrics.exposed(port, read):
+        assert len(await asked(port)) > len(LARGE)
+        threads = threading.active_count()
+        slow = []
+        for sent in (b"", b"GET /metrics", b"GET / HTTP/1.1\r\n\r\n") * 3:
+            reading, writing = await asyncio.open_connection("127.0.0.1", port)
+            writing.transport.pause_reading()
+            writing.write(sent)
+            slow.append((reading, writing))
+        async with asyncio.timeout(30):
+            while len(answering()) < len(slow):
+                await asyncio.sleep(0.01)
+        assert len(await asked(port)) > len(LARGE)
+        assert threading.active_count() - threads < len(slow)
+        async with asyncio.timeout(60):
+            while answering():
+                await asyncio.sleep(0.01)
+        for _, writing in slow:
+            writing.transport.abort()
+
+
+async def test_a_request_without_an_end_is_cut_off(port):
+    async def read() -> metrics.Texts:
+        return {}
+
+    async with metrics.exposed(port, read):
+        reading, writing = await asyncio.open_connection("127.0.0.1", port)
+        writing.write(b"x" * 1_000_000)
+        with contextlib.suppress(ConnectionError):
+            assert await reading.read() == b""
+        writing.transport.abort()
