@@ -1,4 +1,4 @@
-"""Keys typed ahead: each takes its effect before the next one is looked at.
+"""Keys typed and texts pasted ahead: each takes its effect before the next one is looked at.
 
 Textual hands every key to the widget that has the focus at that moment. Over a slow line several keys
 arrive at once, so that what was typed behind a Tab or an Enter would land in the field before it: a
@@ -13,7 +13,7 @@ from contextvars import Context
 from functools import partial
 
 from textual.app import App
-from textual.events import Callback, Event, Key
+from textual.events import Callback, Event, Key, Paste
 from textual.message_pump import MessagePump
 
 Word = Callable[[], Awaitable[None]]
@@ -29,7 +29,7 @@ class TypeAheadApp(App[str | None]):
     def __init__(self) -> None:
         """Begin with no key under way."""
         super().__init__()
-        self._keys: deque[Key] = deque()
+        self._keys: deque[Key | Paste] = deque()
         self._key_number = 0
         self._under_way = False
         self._impatience: asyncio.TimerHandle | None = None
@@ -42,18 +42,19 @@ class TypeAheadApp(App[str | None]):
     @property
     def key_waiting(self) -> str | None:
         """The key that comes next, if it was typed already."""
-        return self._keys[0].key if self._keys else None
+        first = self._keys[0] if self._keys else None
+        return first.key if isinstance(first, Key) else None
 
     async def on_event(self, event: Event) -> None:
         """Hold a key back while another one is under way."""
-        if not isinstance(event, Key) or event.is_forwarded:
+        if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
         elif self._under_way:
             self._keys.append(event)
         else:
             await self._take(event)
 
-    async def _take(self, key: Key) -> None:
+    async def _take(self, key: Key | Paste) -> None:
         self._under_way = True
         self._key_number += 1
         done = partial(self._done, self._key_number)

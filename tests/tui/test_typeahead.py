@@ -5,7 +5,7 @@ import time
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.widgets import Input
 
 from sshserver.typeahead import TypeAheadApp
@@ -48,6 +48,18 @@ async def test_what_follows_a_tab_or_an_enter_goes_to_the_next_field():
             await until_taken(app)
             assert app.query_one("#first", Input).value == "anna"
             assert app.query_one("#second", Input).value == "secret words"
+
+
+async def test_what_is_pasted_behind_a_tab_goes_to_the_next_field():
+    app = TwoFields()
+    async with app.run_test():
+        app.post_message(Paste("anna"))
+        app.post_message(Key("tab", "\t"))
+        app.post_message(Paste("secret words"))
+        await asyncio.sleep(0)
+        await until_taken(app)
+        assert app.query_one("#first", Input).value == "anna"
+        assert app.query_one("#second", Input).value == "secret words"
 
 
 async def test_keys_go_on_when_the_widget_that_had_one_is_gone():
