@@ -1,31 +1,48 @@
 """Source addresses: when two of them count as the same source."""
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+_NAT64 = ip_network("64:ff9b::/96")
+"""The prefix behind which a translator shows IPv4 addresses (RFC 6052 section 2.1)."""
+_LONGEST_ZONE = 15
+"""Characters of an interface's name on Linux."""
 
 
 def normalise(address: str) -> str:
     """Write an address in its shortest form; an IPv4-mapped IPv6 address is the IPv4 address.
 
-    What is not an IP address (the local terminal) is returned as it is.
+    A link-local address keeps its zone: it means another host on each link (RFC 4007 section 6). What is
+    not an IP address (the local terminal) is returned as it is.
     """
+    plain, _, zone = address.partition("%")
     try:
-        parsed = ip_address(address.partition("%")[0])
+        parsed = ip_address(plain)
     except ValueError:
         return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
+    if isinstance(parsed, IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        if parsed.is_link_local and zone:
+            return f"{parsed}%{zone[:_LONGEST_ZONE]}"
     return str(parsed)
 
 
 def source_of(address: str) -> str:
-    """Return what an address is counted under: the IPv4 address itself, or the IPv6 /64 around it."""
-    plain = normalise(address)
+    """Return what an address is counted under: the IPv4 address itself, or the IPv6 /64 around it.
+
+    Of an IPv4 address that a translator shows, it is that address: all of them share one /64.
+    """
+    plain, _, zone = normalise(address).partition("%")
     if ":" not in plain:
         return plain
     try:
-        return str(ip_network(f"{plain}/64", strict=False))
+        parsed = IPv6Address(plain)
     except ValueError:
         return plain
+    if parsed in _NAT64:
+        return str(IPv4Address(int(parsed) & 0xFFFF_FFFF))
+    network = str(ip_network((parsed, 64), strict=False))
+    return f"{network}%{zone}" if zone else network
 
 
 def source_in_words(application: str, address: str) -> str:
