@@ -17,6 +17,8 @@ _SHORTEST_SECRET = 10
 _LONGEST_SECRET = 128
 _STEP_SECONDS = "30"
 _SCRATCH = re.compile(rf"[1-9][0-9]{{{SCRATCH_DIGITS - 1}}}\Z")
+_STEP = re.compile(r"[0-9]{1,12}")
+"""A time step; the present one has eight digits."""
 _MISREAD = str.maketrans({"0": "O", "1": "L", "8": "B", " ": None, "-": None})
 """How the module reads letters that people mistype."""
 _HARMLESS = re.compile(r"RATE_LIMIT|WINDOW_SIZE|RESETTING_TIME_SKEW|LAST\d+")
@@ -62,7 +64,8 @@ def read_file(raw: bytes) -> AuthenticatorFile | FileFault:
             return FileFault(f"Line {number} is neither an option nor a scratch code of eight digits.")
     if fault := _unhonoured(options, scratch):
         return FileFault(fault)
-    return AuthenticatorFile(secret, tuple(dict.fromkeys(scratch)), _last_step(options))
+    last_step = max(map(int, _used_steps(options)), default=-1)
+    return AuthenticatorFile(secret, tuple(dict.fromkeys(scratch)), last_step)
 
 
 def _secret(line: str) -> bytes | None:
@@ -89,6 +92,8 @@ def _unhonoured(  # noqa: PLR0911 - one obstacle, one return.
         return "Its codes do not change every 30 seconds (STEP_SIZE)."
     if options.get("TIME_SKEW", "0") != "0":
         return "The clock behind it is off (TIME_SKEW). Set the phone's clock, and remove that line."
+    if not all(map(_STEP.fullmatch, _used_steps(options))):
+        return "What it says of used codes is no list of time steps (DISALLOW_REUSE)."
     if len(scratch) > MOST_SCRATCH_CODES:
         return f"It has more than {MOST_SCRATCH_CODES} scratch codes."
     known = {"TOTP_AUTH", "STEP_SIZE", "TIME_SKEW", "DISALLOW_REUSE"}
@@ -98,7 +103,6 @@ def _unhonoured(  # noqa: PLR0911 - one obstacle, one return.
     return None
 
 
-def _last_step(options: dict[str, str]) -> int:
-    """Return the last time step that was used with reuse disallowed."""
-    steps = [int(word) for word in options.get("DISALLOW_REUSE", "").split() if word.isdigit()]
-    return max(steps, default=-1)
+def _used_steps(options: dict[str, str]) -> list[str]:
+    """Return the time steps that were used with reuse disallowed, as they are written."""
+    return options.get("DISALLOW_REUSE", "").split()

@@ -50,6 +50,8 @@ def test_a_secret_is_read_as_the_module_reads_it(letters, same_as):
         (f"{TOTP}02345678\n", "Line 6"),
         (f"{TOTP}words\n", "Line 6"),
         (TOTP + "\n".join(str(12345670 + number) for number in range(11)), "more than 10"),
+        (TOTP.replace("60", "9" * 5_000), "DISALLOW_REUSE"),
+        (TOTP.replace("60", "-60"), "DISALLOW_REUSE"),
         ("", "Line 1"),
         ("JBSWY3DP\n", "Line 1"),
         ("not base32!\n", "Line 1"),

@@ -150,3 +150,10 @@ def test_rows_that_are_taken_hold_what_users_may_be(rows):
     read = read_people(text.encode())
     assert len({row.name for row in read.rows}) == len(read.rows)
     assert all("@" in row.email for row in read.rows)
+
+
+def test_a_header_of_too_many_columns_is_one_fault():
+    for names in (",".join(f"column{number}" for number in range(20_000)), "name,email," * 10_000):
+        ((row, _, wrong),) = faults(f"{names}\n")
+        assert row == 1
+        assert "000 column names" in wrong or "001 column names" in wrong
