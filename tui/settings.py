@@ -12,6 +12,7 @@ from data.rules.names import fold_email, fold_phone
 from data.rules.sending import PER_DAY
 from data.rules.text import safe
 from data.rules.totp import ISSUER_LIMIT
+from data.storage.files import first_line, read_plain
 from data.storage.hashing import HashCost
 from data.storage.home import HomeError
 from data.storage.postgresql import PostgresqlUrl, PostgresqlUrlError
@@ -24,6 +25,7 @@ _COST = HashCost()
 _SECURITIES: dict[str, Security] = {"starttls": "starttls", "tls": "tls", "none": "none"}
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("plain", "json")
+_MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +159,14 @@ def load(path: Path) -> Settings:
         HomeError: when it cannot be read or holds what is not a setting; it says which and why.
     """
     try:
-        given = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        given = tomllib.loads(read_plain(path, _MOST_BYTES).decode("utf-8"))
+    except FileNotFoundError:
+        given = {}
+    except OSError as error:
+        raise HomeError(f"The settings {path} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise HomeError(f"The settings {path} cannot be read: lists stand in lists too deep.") from None
+    except ValueError as error:  # Of TOML, of UTF-8, or of a number with too many digits.
         raise HomeError(f"The settings {path} cannot be read: {safe(error)}.") from None
     top = {key: value for key, value in given.items() if not isinstance(value, dict)}
     given = {"": top} | {key: value for key, value in given.items() if key not in top}
@@ -308,9 +316,9 @@ def _sms_number(path: Path, values: dict[tuple[str, str], Value]) -> str | None:
 
 def _first_line(path: Path, file: Path) -> str:
     try:
-        return file.read_text("utf-8").partition("\n")[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise HomeError(f"{path}: the file {safe(file)} cannot be read: {type(error).__name__}.") from None
+        return first_line(file)
+    except OSError as error:
+        raise HomeError(f"{path}: the file {safe(file)} cannot be read: {error.strerror}.") from None
 
 
 def _number(value: Value) -> int:

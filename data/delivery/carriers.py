@@ -15,17 +15,20 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from pathlib import Path
 from typing import Literal
 
 import aiosmtplib
 
 from data.rules.facts import Method
 from data.rules.sending import Envelope
+from data.storage.files import read_plain
 
 _log = logging.getLogger("twofold.delivery")
 
 LIMIT_SECONDS = 5.0
 """How long a person waits for a carrier before they are told to choose another method."""
+_CA_BYTES = 10_000_000
 Security = Literal["starttls", "tls", "none"]
 
 
@@ -66,9 +69,7 @@ class Smtp:
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
         try:
-            context = (
-                ssl.create_default_context(cafile=self.ca_file or None) if self.security != "none" else None
-            )
+            context = self._trusted() if self.security != "none" else None
             # Named, since looking the name of this host up would block the event loop.
             client = aiosmtplib.SMTP(
                 hostname=self.host,
@@ -89,6 +90,12 @@ class Smtp:
                 client.close()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise UndeliveredError(type(error).__name__) from None
+
+    def _trusted(self) -> ssl.SSLContext:
+        if not self.ca_file:
+            return ssl.create_default_context()
+        certificates = read_plain(Path(self.ca_file), _CA_BYTES).decode("ascii", "ignore")
+        return ssl.create_default_context(cadata=certificates)
 
     @property
     def _domain(self) -> str:

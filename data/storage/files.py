@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+_LINE_BYTES = 65_536
+
 
 class UnfitFileError(OSError):
     """What is at a path is no plain file, or is too large; `strerror` says which."""
@@ -40,6 +42,18 @@ def open_plain(path: Path, most: int | None = None) -> BinaryIO:
         file.close()
         raise UnfitFileError(path, f"It has more than {most} bytes", errno.EFBIG)
     return file
+
+
+def first_line(path: Path) -> str:
+    """Read the first line of a small text in UTF-8, such as a password, without its end.
+
+    Raises:
+        OSError: when it cannot be read, or is no such text.
+    """
+    try:
+        return read_plain(path, _LINE_BYTES).decode("utf-8").partition("\n")[0]
+    except UnicodeDecodeError:
+        raise UnfitFileError(path, "It is no text in UTF-8") from None
 
 
 def read_plain(path: Path, most: int) -> bytes:

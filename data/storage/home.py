@@ -6,6 +6,7 @@ Whoever can read the home is the operator, so its modes are part of the lock: 07
 
 import fcntl
 import os
+import pwd
 import secrets
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.storage.files import read_plain
 from data.storage.vault import KEY_BYTES, Ring, Vault
 
 _PRIVATE_DIRECTORY = 0o700
@@ -20,6 +22,7 @@ _PRIVATE_FILE = 0o600
 _OTHERS = 0o077
 _EVERYBODY = 0o007
 _NODE_BYTES = 8
+_KEY_FILE_BYTES = 65_536
 _MOST_KEYS = 2
 """Master keys that are good at a time: two while they are rotated."""
 
@@ -126,6 +129,23 @@ class Home:
         if not self.database.is_file():
             raise _missing("database", self.database)
 
+    def check_owner(self) -> None:
+        """Refuse to serve a home that someone else can change: their settings would run programs as us.
+
+        The master key may be someone else's where it is kept apart.
+
+        Raises:
+            HomeError: with what to do.
+        """
+        files = (self.path, self.settings, self.database, self.host_key, self.node, *self._side_files())
+        ours = os.geteuid()
+        for file in files:
+            if file.exists() and (owner := file.stat().st_uid) != ours:
+                raise HomeError(
+                    f"{file} belongs to the user {_user(owner)}, and this runs as {_user(ours)}. Serve as "
+                    f"{_user(owner)}, or make it your own with: chown -R {_user(ours)} {self.path}"
+                )
+
     @contextmanager
     def serving(self) -> Iterator[str]:
         """Hold the home for one server and give its name as a node.
@@ -154,7 +174,7 @@ class Home:
         """Read the node's name; it is made up at the first time."""
         try:
             _write_new(self.node, secrets.token_hex(_NODE_BYTES).encode())
-            name = self.node.read_text("ascii").strip()
+            name = read_plain(self.node, _KEY_FILE_BYTES).decode("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise HomeError(
                 f"The node's name in {self.node} is not readable: {type(error).__name__}."
@@ -178,7 +198,8 @@ class Home:
             HomeError: when they are unreadable or damaged; the message shows nothing of them.
         """
         try:
-            ring = tuple(bytes.fromhex(line) for line in self.master_key.read_text("ascii").split())
+            content = read_plain(self.master_key, _KEY_FILE_BYTES)
+            ring = tuple(bytes.fromhex(line) for line in content.decode("ascii").split())
         except (OSError, ValueError):
             ring = ()
         if not 1 <= len(ring) <= _MOST_KEYS or any(len(key) != KEY_BYTES for key in ring):
@@ -217,7 +238,7 @@ class Home:
             HomeError: when it cannot be read.
         """
         try:
-            return self.host_key.read_bytes()
+            return read_plain(self.host_key, _KEY_FILE_BYTES)
         except OSError as error:
             raise HomeError(f"The host key {self.host_key} cannot be read: {error.strerror}.") from None
 
@@ -245,6 +266,13 @@ class Home:
             raise HomeError(
                 f"Files of the home are open to others. Close them with: chmod 600 {' '.join(wide)}"
             )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _missing(meaning: str, file: Path) -> HomeError:

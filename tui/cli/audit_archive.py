@@ -27,6 +27,7 @@ from data.storage.home import Home
 from data.store import StoreUnavailableError
 from tui.cli import audit_file
 from tui.cli.installation import Installation, confirmed, installation, refuse
+from tui.cli.paths import PathType
 
 
 @click.command(
@@ -45,7 +46,7 @@ from tui.cli.installation import Installation, confirmed, installation, refuse
     "--to",
     "target",
     required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     help="A new file.",
 )
 @click.pass_obj

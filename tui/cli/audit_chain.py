@@ -15,6 +15,7 @@ from data.storage.home import Home
 from tui.cli.audit_archive import progress, verify_file
 from tui.cli.exports import opened
 from tui.cli.installation import Installation, confirmed, installation, refuse
+from tui.cli.paths import PathType, TextFile
 from tui.cli.tables import echo_json, echo_table
 
 _LONGEST_LINE = 1_000
@@ -28,7 +29,7 @@ _LONGEST_LINE = 1_000
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     help="A new file to write, instead of standard output.",
 )
 @click.pass_obj
@@ -56,13 +57,13 @@ def head(home: Home, output: Path | None) -> None:
 @click.option(
     "--head",
     "head_file",
-    type=click.File("r", encoding="utf-8"),
+    type=TextFile(),
     metavar="FILE",
     help="Heads that were printed before (- for standard input): all of them must still be in the log.",
 )
 @click.option(
     "--archive",
-    type=click.File("r", encoding="utf-8"),
+    type=TextFile(),
     metavar="FILE",
     help="Verify this file of `twofold audit archive`, instead of the log.",
 )

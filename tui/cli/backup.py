@@ -38,6 +38,7 @@ from tui.cli.installation import (
     services,
     system_clock,
 )
+from tui.cli.paths import PathType
 from tui.cli.setup import migrate_with_key
 from tui.cli.tables import progress, when
 from tui.cli.unverified import show_unverified
@@ -53,7 +54,7 @@ _COPIED, _WORKING = "twofold.db.restoring-copy", "twofold.db.restoring"
     epilog="\b\nExamples:\n  twofold backup /backup/twofold-monday\n"
     '  twofold backup "/backup/twofold-$(date +%F)"\n',
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=PathType(dir_okay=False))
 @click.pass_obj
 def backup(home: Home, file: Path) -> None:
     """Write all there is to a new FILE, as it stands at one moment, while servers go on serving.
@@ -81,7 +82,7 @@ def backup(home: Home, file: Path) -> None:
     epilog="\b\nExamples:\n  twofold restore /backup/twofold-monday\n"
     "  twofold --home /var/lib/twofold restore /backup/twofold-monday --yes\n",
 )
-@click.argument("file", type=click.Path(path_type=Path, exists=True))
+@click.argument("file", type=PathType(exists=True))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--replace-damaged", is_flag=True, help="Replace a database that cannot be read.")
 @click.option(

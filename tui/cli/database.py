@@ -8,6 +8,7 @@ from data.operations.upkeep.installing import Standing, standing
 from data.rules.text import safe
 from data.storage.copying import CopyFailedError, can_finish, copy_database, count_rows, finish
 from data.storage.database import Place
+from data.storage.files import first_line
 from data.storage.home import Home
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
 from tui.cli.installation import (
@@ -19,6 +20,7 @@ from tui.cli.installation import (
     said_in_words,
     system_clock,
 )
+from tui.cli.paths import PathType
 from tui.cli.tables import progress
 
 _SCHEME = "postgresql://"
@@ -44,7 +46,7 @@ def database() -> None:
 )
 @click.option(
     "--password-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=PathType(exists=True, dir_okay=False),
     help="A file that holds the PostgreSQL database's password.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -72,8 +74,12 @@ def copy(home: Home, where: str, password_file: Path | None, yes: bool) -> None:
 
 def _target(where: str, password_file: Path | None) -> Place:
     if "://" not in where:
-        return Path(where).absolute()
-    password = password_file.read_text("utf-8").partition("\n")[0] if password_file else None
+        path: Path = PathType().convert(where, None, None)
+        return path.absolute()
+    try:
+        password = first_line(password_file) if password_file else None
+    except OSError as error:
+        raise click.UsageError(f"{password_file}: {error.strerror}.") from None
     try:
         return PostgresqlUrl.parse(where, password)
     except PostgresqlUrlError as error:
@@ -81,7 +87,7 @@ def _target(where: str, password_file: Path | None) -> Place:
 
 
 def _named(place: Place) -> str:
-    return f"the file {place}" if isinstance(place, Path) else str(place)
+    return safe(f"the file {place}" if isinstance(place, Path) else place, 1_100)
 
 
 def _finished(target: Place, state: Standing) -> bool:

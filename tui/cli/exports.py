@@ -14,6 +14,7 @@ import click
 from data.rules.spreadsheets import neutralised
 from data.rules.text import safe
 from tui.cli.installation import refuse
+from tui.cli.paths import PathType
 
 F = TypeVar("F", bound=Callable[..., Any])
 Record = Mapping[str, object]
@@ -30,7 +31,7 @@ _format = click.option(
 )
 _output = click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     help="A new file to write, instead of standard output.",
 )
 

@@ -15,6 +15,7 @@ from data.store import StoreUnavailableError
 from sshserver.crash import place_of
 from tui.cli import logs
 from tui.cli.installation import default_home
+from tui.cli.paths import PathType
 
 _EXAMPLES = """\b
 Examples:
@@ -70,7 +71,7 @@ class _LazyGroup(click.Group):
 @click.option(
     "--home",
     "path",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathType(file_okay=False),
     envvar="TWOFOLD_HOME",
     show_envvar=True,
     default=default_home,
@@ -80,7 +81,7 @@ class _LazyGroup(click.Group):
 @click.option(
     "--master-key",
     "key_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathType(dir_okay=False),
     envvar="TWOFOLD_MASTER_KEY",
     show_envvar=True,
     help="The file of the master key, where it is kept apart from the home.",
@@ -155,13 +156,19 @@ def words_for(error: BaseException) -> str:
             return "Stopped; nothing more was done."
         case HomeError() | StoreUnavailableError() | InstallRefusedError():
             return str(error)
-        case PermissionError() if error.filename:
-            return f"{safe(error.filename)}: {error.strerror}. Run this as whom it belongs to, or as root."
-        case OSError() if error.errno in _NO_ROOM:
-            where = safe(error.filename) if error.filename else "What there is to say"
-            return f"{where} cannot be written: {error.strerror}. What was done by then is done: look first."
+        case OSError() if error.filename or error.errno in _NO_ROOM:
+            return _words_for_file(error)
         case _:
             return f"Internal error: {place_of(error)}. Please report this line."
+
+
+def _words_for_file(error: OSError) -> str:
+    where = safe(error.filename) if error.filename else "What there is to say"
+    if isinstance(error, PermissionError):
+        return f"{where}: {error.strerror}. Run this as whom it belongs to, or as root."
+    if error.errno in _NO_ROOM:
+        return f"{where} cannot be written: {error.strerror}. What was done by then is done: look first."
+    return f"{where}: {error.strerror}."
 
 
 def _complain(message: str) -> None:

@@ -50,6 +50,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     if first_start and not home.initialised:
         first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL, None)
     home.check()
+    home.check_owner()
     # The audit rows of each node are chained apart, so that nodes do not wait for each other.
     with home.serving() as node, installation(home, node) as here:
         logs.configure(here.settings.log_level, here.settings.log_format)

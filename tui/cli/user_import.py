@@ -15,6 +15,7 @@ from data.operations.results import Denied, Done, SessionOver
 from data.rules import google_authenticator, people_csv
 from data.rules.google_authenticator import AuthenticatorFile, FileFault
 from data.rules.people_csv import PersonRow, RowFault
+from data.storage.files import open_plain
 from data.storage.home import Home
 from tui.cli.installation import confirmed, installation, refuse, say
 from tui.cli.tables import echo_table
@@ -118,7 +119,7 @@ def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> N
 
 def _authenticator_file(path: Path) -> AuthenticatorFile | FileFault:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return google_authenticator.read_file(file.read(google_authenticator.MAX_BYTES + 1))
     except OSError as error:
         return FileFault(f"The file cannot be read: {error.strerror}.")
@@ -131,7 +132,7 @@ def _contents(path: Path) -> bytes:
         return raw if isinstance(raw, bytes) else raw.encode()
     if fault := people_csv.too_large(path.stat().st_size):
         refuse(fault)
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return file.read(people_csv.MAX_BYTES + 1)
 
 

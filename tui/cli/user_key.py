@@ -1,5 +1,6 @@
 """`twofold user key`: a user's SSH public keys."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -7,12 +8,14 @@ import click
 from data.operations.people import credentials, reading
 from data.rules import publickeys
 from data.rules.publickeys import PublicKey
+from data.storage.files import open_plain
 from data.storage.home import Home
 from tui.cli.installation import InAccount, confirmed, installation, refuse, say
+from tui.cli.paths import PathType
 from tui.cli.people_rendering import key_json
 from tui.cli.tables import echo_json, echo_table, when
 
-KEY_FILE = click.Path(path_type=Path, dir_okay=False, exists=True, readable=True, allow_dash=True)
+KEY_FILE = PathType(dir_okay=False, exists=True, readable=True, allow_dash=True)
 _KEY_FILE_LIMIT = 65_536
 
 
@@ -66,8 +69,10 @@ def remove_key(home: Home, name: str, fingerprint: str) -> None:
 
 def key_text(path: Path) -> str:
     """Read a key file; what is far too long to be one is cut off and refused by the parser."""
-    with click.open_file(str(path), encoding="utf-8", errors="replace") as file:
-        return str(file.read(_KEY_FILE_LIMIT))
+    if str(path) == "-":
+        return sys.stdin.read(_KEY_FILE_LIMIT)
+    with open_plain(path) as file:
+        return file.read(_KEY_FILE_LIMIT).decode("utf-8", "replace")
 
 
 def parsed_key(text: str) -> PublicKey:

@@ -1,5 +1,6 @@
 """Errors reach a person as one line on stderr that says what to do."""
 
+import os
 import re
 import subprocess
 import sys
@@ -120,6 +121,64 @@ def test_every_command_has_help_with_an_example_that_names_it(run, path):
     assert outcome.status == 0
     assert re.search(r"Examples?:", outcome.out)
     assert f"twofold {' '.join(path)}".strip() in outcome.out.split("Example", 1)[1]
+
+
+STRANGE = {"escape": "\x1b[31mred", "line": "two\nlines", "long": "x" * 5_000, "direction": "a\u202eb"}
+
+
+@pytest.mark.parametrize("name", STRANGE.values(), ids=STRANGE)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--home", "{}", "init", "--account", "x", "--admin", "y", "--email", "z@z.example"),
+        ("--home", "{}", "serve", "--init", "--port", "0"),
+        ("--home", "{}", "doctor"),
+        ("--master-key", "{}", "user", "list"),
+        ("backup", "{}"),
+        ("restore", "{}", "--yes"),
+        ("database", "copy", "--to", "{}", "--yes"),
+        ("user", "export", "--output", "{}"),
+        ("user", "import", "{}"),
+        ("user", "import", "--google-authenticator", "anna={}"),
+        ("user", "key", "add", "anna", "{}"),
+        ("audit", "head", "--output", "{}"),
+        ("audit", "verify", "--archive", "{}"),
+        ("audit", "verify", "--head", "{}"),
+        ("audit", "archive", "--before", "2020-01-01", "--to", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_cannot_be_shown_is_refused_in_one_line_and_nothing_is_written(
+    clinic, home, tmp_path, arguments, name
+):
+    before = sorted(tmp_path.iterdir())
+    outcome = clinic(*(argument.format(tmp_path / name) for argument in arguments))
+    assert outcome.status != 0
+    assert "Internal error" not in outcome.err
+    assert one_line(outcome.err).rstrip("\n").isprintable()
+    assert outcome.out.replace("\n", "").isprintable()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("user", "key", "add", "anna", "{}"),
+        ("user", "import", "{}"),
+        ("user", "import", "--google-authenticator", "anna={}"),
+        ("audit", "verify", "--archive", "{}"),
+        ("audit", "verify", "--head", "{}"),
+        ("database", "copy", "--to", "postgresql://x/y", "--password-file", "{}"),
+        ("--master-key", "{}", "user", "list"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_never_comes_or_never_ends_is_not_waited_for(clinic, tmp_path, arguments):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        outcome = clinic(*(argument.format(path) for argument in arguments))
+        assert outcome.status != 0
+        assert "Internal error" not in one_line(outcome.err)
 
 
 ROOT = Path(__file__).parents[3]

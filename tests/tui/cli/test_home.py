@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import sqlite3
 import stat
@@ -274,3 +275,31 @@ def test_a_newer_schema_is_refused_and_says_so(home, clinic):
         outcome = clinic(*command)
         assert outcome.status == 1
         assert "newer version" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "name", ["twofold.toml", "master.key", "ssh_host_ed25519_key", "twofold.db", "node.id"]
+)
+@pytest.mark.parametrize("kind", ["fifo", "folder"])
+def test_what_is_no_plain_file_is_one_line_and_nobody_waits_for_it(home, clinic, name, kind):
+    path = home / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path, 0o600) if kind == "fifo" else path.mkdir(0o700)
+    outcome = clinic("serve", "--port", "0")
+    assert outcome.status == 1
+    assert "Internal error" not in outcome.err
+    assert name in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("what", ["", "twofold.toml", "twofold.db"])
+def test_a_home_that_someone_else_can_change_is_not_served(home, clinic, what):
+    path = home / what if what else home
+    nobody = pwd.getpwnam("nobody")
+    os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    outcome = clinic("serve", "--port", "0")
+    assert outcome.status == 1
+    assert f"{path} belongs to the user nobody, and this runs as root" in outcome.err
+    assert clinic("user", "list").status == 0
+    os.chown(path, 0, 0)

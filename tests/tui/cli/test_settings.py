@@ -1,5 +1,6 @@
 """`twofold.toml`: every default shown, and what is wrong said by name."""
 
+import os
 import re
 from dataclasses import asdict
 
@@ -61,6 +62,14 @@ def test_what_is_set_is_used(file):
         ("[limits]\nwrong_answers = 0", "between 1"),
         ("[limits]\nidle_minutes = nan", "between 1"),
         ("rub\x1bbish", "cannot be read"),
+        ("[server]\nport = " + "9" * 5_000, "cannot be read"),
+        ("[server]\nport = 1" + "0" * 400, "between 0 and 65535"),
+        ("[server]\nport = 1e400", "between 0 and 65535"),
+        ("[sms]\nsend_command = " + "[" * 5_000 + "]" * 5_000, "too deep"),
+        ("a" + ".a" * 5_000 + " = 1", "no section"),
+        ("#" * 2_000_000, "more than 1000000 bytes"),
+        ('database = "postgresql://x/y"\ndatabase_password_file = "a\\u0000b"', "no path of a file"),
+        ('[smtp]\nhost = "x"\nfrom = "a@b.example"\npassword_file = "/dev/zero"', "no plain file"),
     ],
 )
 def test_a_fault_is_said_by_name(file, text, says):
@@ -68,3 +77,9 @@ def test_a_fault_is_said_by_name(file, text, says):
     with pytest.raises(HomeError, match=re.escape(says)) as error:
         settings.load(file)
     assert "\x1b" not in str(error.value)
+
+
+def test_what_is_no_file_is_not_waited_for(file):
+    os.mkfifo(file)
+    with pytest.raises(HomeError, match="It is no plain file"):
+        settings.load(file)
