@@ -25,6 +25,7 @@ class Event(StrEnum):
     USER_CREATED = "user.created"
     PEOPLE_IMPORTED = "people.imported"
     USER_EDITED = "user.edited"
+    EMAIL_ASKED_FOR = "user.email_asked_for"
     USER_MOVED = "user.moved"
     USER_DEACTIVATED = "user.deactivated"
     USER_ACTIVATED = "user.activated"
@@ -85,6 +86,7 @@ _SENTENCES: dict[Event, str] = {
     Event.USER_CREATED: "User created",
     Event.PEOPLE_IMPORTED: "{count:user} imported",
     Event.USER_EDITED: "Edited: {fields}",
+    Event.EMAIL_ASKED_FOR: "Someone tried to use the e-mail address for another user",
     Event.USER_MOVED: "Moved from practice {before} to {after}",
     Event.USER_DEACTIVATED: "Deactivated",
     Event.USER_ACTIVATED: "Activated",

@@ -6,6 +6,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
+_NAME_LIMIT = 32
 TEXT_LIMIT = 120
 """Characters of a full name, of an account's or a practice's name, or of a key's comment."""
 
@@ -14,6 +15,11 @@ def fold_username(typed: str) -> str | None:
     """Fold a user name to lower case; None when it is not one."""
     folded = typed.strip().lower()
     return folded if _USERNAME.match(folded) else None
+
+
+def numbered(name: str) -> tuple[str, ...]:
+    """Write a user name with a number behind it, from 2 on: what to offer where the name is used."""
+    return tuple(f"{name[: _NAME_LIMIT - len(str(number))]}{number}" for number in range(2, 20))
 
 
 USERNAME_RULE = "A user name has 1 to 32 of a-z, 0-9, dot, underscore and dash, first a letter or digit."

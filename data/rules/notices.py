@@ -95,6 +95,11 @@ _WORDS = {
     Event.KEY_ADDED: _Words("an SSH key was added", "An SSH key can sign you in from now on: {fingerprint}"),
     Event.KEY_REMOVED: _Words("an SSH key was removed", "An SSH key no longer signs you in: {fingerprint}"),
     Event.USER_EDITED: _Words("your contact data was changed", "{changes}"),
+    Event.EMAIL_ASKED_FOR: _Words(
+        "someone asked for your e-mail address",
+        "Someone tried to use this e-mail address for another user. It is yours, so that was refused, and "
+        "nothing was changed. They were not told whose it is.",
+    ),
 }
 
 
@@ -106,12 +111,13 @@ _DETAIL_LIMIT = 1_000
 def is_told(event: Event, detail: Mapping[str, object]) -> bool:
     """Whether the audit row of an act brings its user a notice.
 
-    Of an edit they are told too, but through more addresses than the one that the user then has.
+    Of an edit they are told too, but through more addresses than the one that the user then has; and of
+    an address that was asked for without a row.
     """
     if event is Event.RECOVERY_USED:
         left = detail.get("left")
         return isinstance(left, int) and left <= FEW_LEFT
-    return event in _WORDS and event is not Event.USER_EDITED
+    return event in _WORDS and event not in (Event.USER_EDITED, Event.EMAIL_ASKED_FOR)
 
 
 def envelope(act: Act, to: str, issuer: str) -> Envelope:
@@ -159,6 +165,8 @@ def _wrapped(paragraph: str) -> str:
 
 
 def _by(act: Act) -> str:
+    if act.event is Event.EMAIL_ASKED_FOR:
+        return "someone who may create users or change their own address"
     if act.actor.startswith(_OPERATOR):
         return f"the operator on the host ({safe(act.actor.removeprefix(_OPERATOR))})"
     if act.actor != act.user:
@@ -171,6 +179,11 @@ def _by(act: Act) -> str:
 
 
 def _advice(act: Act, account: str) -> str:
+    if act.event is Event.EMAIL_ASKED_FOR:
+        return (
+            f"If it was you, use another address there, or ask an administrator of {account} to change the "
+            "one here. If not, there is nothing to do."
+        )
     if act.actor != act.user:
         return (
             f"If you did not expect this, ask an administrator of {account} in person or by phone. Nobody "

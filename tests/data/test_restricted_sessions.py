@@ -22,6 +22,7 @@ from data.operations.people import (
     reading,
     takeover,
     two_factor,
+    unique,
 )
 from data.operations.people.finding import UserQuery
 from data.operations.policy import account, permanence, protection
@@ -125,6 +126,7 @@ OPERATIONS = {
     "stage_people": lambda world, me: world.run(
         importing.stage_people, me, None, importing.newcomers([ONE_MORE])
     ),
+    "tell_owners": lambda world, me: world.run(unique.tell_owners, me, ()),
     "publish_people": lambda world, me: world.run(importing.publish_people, me, 1),
     "take_over": lambda world, me: world.run(takeover.take_over, me, ()),
     "find_unfit": lambda world, me: world.run(takeover.find_unfit, me, ()),

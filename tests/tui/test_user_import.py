@@ -34,7 +34,7 @@ async def test_faults_are_shown_by_row_and_the_text_stays(world):
         assert "kim,nobody" in person.app.screen.query_one(TextArea).text
         person.app.screen.query_one(TextArea).text = "name,email\nanna,new@x.example\n"
         await person.presses("ctrl+s")
-        await person.sees("Row 2, name: There is a user anna already.")
+        await person.sees("Row 2, name: The name anna cannot be used. anna2 is free.")
         await person.presses("escape")
         await person.sees("4 users")
 

@@ -358,7 +358,9 @@ class TestNewUser:
             await person.sees("New user")
             await person.fills(name="anna", email="other@clinic.example", full_name="Anna B", key=KEY)
             await person.clicks("Create")
-            await person.sees("✗ There is a user anna already.", "other@clinic.example", "Anna B")
+            await person.sees(
+                "✗ The name anna cannot be used. anna2 is free.", "other@clinic.example", "Anna B"
+            )
             await person.fills(name="annab", key="-----BEGIN OPENSSH PRIVATE KEY-----")
             await person.clicks("Create")
             await person.sees("✗ That is a private key")

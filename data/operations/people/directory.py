@@ -16,6 +16,7 @@ from data.operations.people.granting import keeps_last_admins, may_grant
 from data.operations.people.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.people.staging import make_way
 from data.operations.people.subjects import Subject, find_subject, outranked_by
+from data.operations.people.unique import refuse_used
 from data.operations.record import audit, notices
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.signing_in.remembered import forget
@@ -89,7 +90,7 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     fields = _checked(name=new.name, email=new.email, full_name=new.full_name, phone=new.phone)
     if isinstance(fields, Denied):
         return fields
-    if refusal := _taken(fields):
+    if refusal := refuse_used(tx, fields):
         return refusal
     practice = _practice_of(acting, new.practice)
     if isinstance(practice, Denied):
@@ -254,7 +255,7 @@ def _told_of_change(key: str, present: dict[str, str]) -> str:
 def _save(
     tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], seen: UserChanges | None
 ) -> Edited | Denied:
-    if refusal := _taken(changed):
+    if refusal := refuse_used(tx, changed):
         return refusal
     present = _present(user)
     kept = "".join(f" {_told_of_change(key, present)}" for key in sorted(_changed_since(present, seen)))
@@ -341,11 +342,3 @@ def _practice_of(acting: Acting, name: str | None) -> int | Denied:
     table = models.Practice
     first: models.Practice = table.select().where(table.account == acting.account_id).order_by(table.id).get()
     return first.id
-
-
-def _taken(fields: dict[str, str]) -> Denied | None:
-    if "name" in fields and models.User.select().where(models.User.name == fields["name"]).exists():
-        return Denied(f"There is a user {fields['name']} already. Choose another name.")
-    if "email" in fields and models.User.select().where(models.User.email == fields["email"]).exists():
-        return Denied("Another user has that e-mail address. Each user needs their own.")
-    return None

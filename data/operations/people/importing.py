@@ -9,6 +9,14 @@ from dataclasses import dataclass
 
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.people.staging import PART, make_way, take_turns, tidy_all
+from data.operations.people.unique import (
+    email_refused,
+    name_refused,
+    tell,
+    tell_owners,
+    used_emails,
+    used_names,
+)
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules import names
@@ -54,13 +62,20 @@ class Newcomer:
 async def check_all(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
 ) -> Faulty | Refused | None:
-    """Compare all rows with the database, writing nothing; None when they can be imported."""
+    """Compare all rows with the database; None when they can be imported.
+
+    Nothing is written but notices, to the owners of e-mail addresses that are used.
+    """
     faults: list[RowFault] = []
     for some in _parts(rows, _CHECKED):
         result = await store.read(check_people, actor, some)
         if not isinstance(result, Faulty):
             return result
         faults.extend(result.faults)
+        if asked_for := _emails_at(result.faults, some):
+            refusal = await store.run(tell_owners, actor, asked_for)
+            if refusal is not None:
+                return refusal
         told(len(some))
     return Faulty(tuple(faults)) if faults else None
 
@@ -107,7 +122,7 @@ def check_people(tx: Tx, actor: Actor, rows: Sequence[PersonRow]) -> Faulty | Re
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    return Faulty(tuple(_faults(rows, _practices(acting, rows), look=True)))
+    return Faulty(tuple(_faults(tx, rows, _practices(acting, rows), look=True)))
 
 
 def stage_people(
@@ -125,8 +140,9 @@ def stage_people(
     practices = _practices(acting, rows)
     usernames, emails = [row.name for row in rows], [row.email for row in rows]
     held = is_any_held(models.User, {"name": usernames, "email": emails})
-    if faults := tuple(_faults(rows, practices, look=held)):
+    if faults := tuple(_faults(tx, rows, practices, look=held)):
         _drop(batch)
+        tell(tx, _emails_at(faults, rows))
         return Faulty(faults)
     if held:
         make_way(usernames, emails)
@@ -146,7 +162,10 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
     if lost:
         _drop(batch)
         return Faulty(
-            tuple(RowFault(row.row, row.column, "Someone else was given it meanwhile.") for row in lost)
+            tuple(
+                RowFault(row.row, row.column, "This can no longer be used. Choose another one.")
+                for row in lost
+            )
         )
     count = models.StagedUser.select().where(models.StagedUser.batch == batch).count()
     models.ImportBatch.update(published_at=tx.now).where(models.ImportBatch.id == batch).execute()
@@ -254,25 +273,25 @@ def _practices(acting: Acting, rows: Sequence[PersonRow]) -> dict[str, int]:
     return {"": found[0][1]} | {name.lower(): practice for name, practice in found}
 
 
-def _faults(rows: Sequence[PersonRow], practices: dict[str, int], *, look: bool) -> Iterable[RowFault]:
+def _faults(
+    tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int], *, look: bool
+) -> Iterable[RowFault]:
     """Say what is wrong with rows; without `look`, their names and addresses are known to be free."""
-    user = models.User
-    taken_names, taken_emails = (
-        {
-            getattr(row, column.name)
-            for row in user.select(column).where(column.in_([getattr(row, column.name) for row in rows]))
-        }
-        if look
-        else set()
-        for column in (user.name, user.email)
-    )
+    names_used = used_names([row.name for row in rows]) if look else {}
+    emails_used = used_emails([row.email for row in rows]) if look else set()
     for row in rows:
-        if row.name in taken_names:
-            yield RowFault(row.row, "name", f"There is a user {row.name} already.")
-        if row.email in taken_emails:
-            yield RowFault(row.row, "email", "Another user has that e-mail address.")
+        if row.name in names_used:
+            yield RowFault(row.row, "name", name_refused(row.name, names_used[row.name]))
+        if row.email in emails_used:
+            yield RowFault(row.row, "email", email_refused(tx))
         if row.practice.lower() not in practices:
             yield RowFault(row.row, "practice", "There is no such practice. Add it first.")
+
+
+def _emails_at(faults: Iterable[RowFault], rows: Sequence[PersonRow]) -> list[str]:
+    """Return the e-mail addresses that faults are about."""
+    faulty = {fault.row for fault in faults if fault.column == "email"}
+    return [row.email for row in rows if row.row in faulty]
 
 
 def _parts(rows: Sequence[PersonRow], size: int) -> Iterable[Sequence[PersonRow]]:

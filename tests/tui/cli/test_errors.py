@@ -52,8 +52,11 @@ def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
         (("user", "show", "nobody"), "no such user"),
         (("user", "unlock", "anna", "--reason", "a slip"), "not locked"),
         (("user", "deactivate", "anna"), "last active"),
-        (("user", "add", "Anna", "--email", "b@clinic.example"), "already"),
-        (("user", "add", "ben", "--email", "ANNA@clinic.example"), "e-mail"),
+        (
+            ("user", "add", "Anna", "--email", "b@clinic.example"),
+            "The name anna cannot be used. anna2 is free.",
+        ),
+        (("user", "add", "ben", "--email", "ANNA@clinic.example"), "cannot be used"),
         (("user", "add", "ben", "--email", "rubbish"), "e-mail address"),
         (("user", "add", "-", "--email", "b@clinic.example"), "user name"),
         (("user", "key", "remove", "anna", "SHA256:x"), "no such key"),

@@ -40,8 +40,8 @@ def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
     outcome = clinic("user", "import", path, *options)
     assert outcome.status == 1
     assert outcome.out.splitlines()[0].split() == ["ROW", "COLUMN", "WHAT", "IS", "WRONG"]
-    assert "3    name    There is a user anna already." in outcome.out
-    assert "4    email   Another user has that e-mail address." in outcome.out
+    assert "3    name    The name anna cannot be used. anna2 is free." in outcome.out
+    assert "4    email   That e-mail address cannot be used. Give another one." in outcome.out
     assert outcome.err == "twofold: Nobody was imported. Mend what is listed, and import the file again.\n"
     assert names(clinic) == ["anna"]
 
