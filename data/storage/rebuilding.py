@@ -16,6 +16,8 @@ from data.storage.sqlite import create_file, disk_errors_of, open_sqlite
 
 _HISTORY = "schema_migration"
 _KEPT_BY_TRIGGERS = {table._meta.table_name for table in models.KEPT_BY_TRIGGERS}  # noqa: SLF001 - peewee's own.
+_KINDS = {"INTE": "integer", "VARC": "text", "TEXT": "text", "BLOB": "blob"}
+"""How SQLite stores the values of our columns, by the first letters of their types."""
 _SETUP = (
     # Until it is whole, the new file is of no use to anybody: nothing is to be recovered of a part.
     "PRAGMA main.journal_mode = OFF",
@@ -87,6 +89,16 @@ def _columns(connection: sqlite3.Connection, schema: str, table: str) -> dict[st
     return {name: bool(stored) for name, stored in rows}
 
 
+def _check_values(connection: sqlite3.Connection, table: str) -> None:
+    """Refuse values of another kind than their column's: SQLite keeps a text in a column of numbers."""
+    kinds = connection.execute("SELECT name, substr(type, 1, 4) FROM pragma_table_info(?)", (table,))
+    strange = " OR ".join(
+        f"typeof(\"{name}\") NOT IN ('{_KINDS[declared]}', 'null')" for name, declared in kinds
+    )
+    if connection.execute(f'SELECT 1 FROM main."{table}" WHERE {strange} LIMIT 1').fetchone():  # noqa: S608
+        raise BackupRefusedError(f"is damaged: there are values in its table {table} that never were ours.")
+
+
 def _copy(connection: sqlite3.Connection) -> None:
     names = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
     connection.execute("BEGIN")
@@ -102,6 +114,7 @@ def _copy(connection: sqlite3.Connection) -> None:
         connection.execute(
             f'INSERT INTO main."{table}" ({listed}) SELECT {listed} FROM backup."{table}" NOT INDEXED'  # noqa: S608
         )
+        _check_values(connection, table)
     connection.execute("COMMIT")
     if connection.execute("SELECT 1 FROM pragma_foreign_key_check(NULL, 'main') LIMIT 1").fetchone():
         raise BackupRefusedError("is damaged: some rows belong to nothing. Restore another backup.")

@@ -326,6 +326,9 @@ IN_A_TABLES_PLACE = {
         "CREATE VIEW schema_migration AS SELECT * FROM h",
     ],
     "strange history": ["DELETE FROM schema_migration WHERE name LIKE '0003%'"],
+    "text for a moment": ["UPDATE user SET created_at = 'yesterday' WHERE id = 1"],
+    "bytes for a name": ["UPDATE user SET full_name = x'ff' WHERE id = 1"],
+    "text for bytes": ["UPDATE factor SET sealed_secret = 'open'"],
     "stray rows": ["INSERT INTO user_role VALUES (99, 'support')"],
 }
 
