@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 class PersonFacts:
     """What lets a person in and what they may do.
 
-    `factors` are the second factors, each with its secret or destination as it is stored.
+    `factors` are the second factors and the recovery codes, each with its destination or selector, and
+    its secret as it is stored.
     """
 
     account: str

@@ -12,8 +12,8 @@ _LINE_BYTES = 65_536
 class UnfitFileError(OSError):
     """What is at a path is no plain file, or is too large; `strerror` says which."""
 
-    def __init__(self, path: Path, reason: str, number: int = errno.EINVAL) -> None:
-        super().__init__(number, reason, str(path))
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason, str(path))
 
 
 def open_plain(path: Path, most: int | None = None) -> BinaryIO:
@@ -40,7 +40,7 @@ def open_plain(path: Path, most: int | None = None) -> BinaryIO:
     file = os.fdopen(descriptor, "rb")
     if most is not None and found.st_size > most:
         file.close()
-        raise UnfitFileError(path, f"It has more than {most} bytes", errno.EFBIG)
+        raise UnfitFileError(path, f"It has more than {most} bytes")
     return file
 
 
@@ -66,5 +66,5 @@ def read_plain(path: Path, most: int) -> bytes:
     with open_plain(path, most) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise UnfitFileError(path, f"It has more than {most} bytes", errno.EFBIG)
+        raise UnfitFileError(path, f"It has more than {most} bytes")
     return content

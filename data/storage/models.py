@@ -255,6 +255,8 @@ class Factor(_Table):
 class RecoveryCode(_Table):
     """A recovery code: its selector in the clear, its secret hashed."""
 
+    user_id: int
+
     id = AutoField()
     user = ForeignKeyField(User, backref="recovery_codes", on_delete="CASCADE")
     selector = CharField(max_length=4)
