@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -69,14 +69,14 @@ def head(home: Home, output: Path | None) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def verify(home: Home, head_file: Iterable[str] | None, archive: IO[str] | None, as_json: bool) -> None:
+def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_json: bool) -> None:
     """Verify that each row of the audit log is as it was written and where it was written.
 
     Names the first row of each chain that was changed, removed, moved or cut off. The exit status is 0
     when all is well. Without --head, rows cut off at the end together with the record of them are not
     missed.
     """
-    exported = _heads_of(head_file or ())
+    exported = _heads_of(head_file) if head_file else []
     with installation(home) as here:
         found = _verify_log(here, exported) if archive is None else verify_file(here, archive, exported)
     if as_json:
@@ -101,16 +101,16 @@ def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
         return confirmed(asyncio.run(audit_verification.verify(here.store, here.operator, plan, told)))
 
 
-def _heads_of(lines: Iterable[str]) -> list[Head]:
+def _heads_of(file: IO[str]) -> list[Head]:
     """Read heads as they were printed; a file may hold those of many days."""
     found: list[Head] = []
     try:
-        for line in lines:
+        for line in iter(lambda: file.readline(_LONGEST_LINE), ""):
             if not line.strip():
                 continue
-            record = json.loads(line[:_LONGEST_LINE])
+            record = json.loads(line)
             found.append(Head(str(record["chain"]), int(record["seq"]), str(record["mac"])))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise click.UsageError(
             f"--head is to be what `twofold audit head` printed; line {len(found) + 1} is not."
         ) from None

@@ -73,7 +73,7 @@ def read_header(file: IO[str]) -> tuple[Stretch, ...]:
         header = json.loads(file.readline(_LONGEST_LINE))
         known = header["kind"] == _KIND
         stretches = tuple(Stretch(_head(chain["after"]), _head(chain["until"])) for chain in header["chains"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         known, stretches = False, ()
     if not known:
         raise NotAnArchiveError("The file is no archive of the audit log.")
@@ -105,7 +105,7 @@ def _row(line: str, number: int) -> tuple[str, Row]:
         at = models.microseconds(datetime.fromisoformat(said["at"]))
         columns = Columns(**{name: said[name] for name in Columns._fields} | {"at": at})
         return str(said["chain"]), (int(said["id"]), int(said["seq"]), str(said["mac"]), *columns)
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise NotAnArchiveError(f"Line {number} of the file is no row of the audit log.") from None
 
 

@@ -36,6 +36,7 @@ from tui.settings import Settings, load
 
 R = TypeVar("R")
 _ACCOUNT = "twofold.account"
+_LONGEST_LINE = 10_000
 _RESTORE = {
     True: "Restore it from a backup of this home.",
     False: "Look at `database` in twofold.toml, or make one there with: twofold init --database",
@@ -306,9 +307,11 @@ def read_password_line() -> str:
     """Read a password from the first line of standard input."""
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
-    password = sys.stdin.readline().rstrip("\r\n")
+    password = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
     if not password:
         raise click.UsageError("There is no password on standard input.")
+    if len(password) == _LONGEST_LINE:
+        raise click.UsageError("The first line of standard input is too long for a password.")
     return password
 
 

@@ -13,6 +13,7 @@ from data.storage.home import Home
 from tui.cli.installation import installation, refuse, say
 
 _LONGEST = 10_000
+_COUNT_DIGITS = 9
 _MOST_PARTS = 255
 """Parts of a text message: the standard's number for them has one byte (3GPP TS 23.040, 9.2.3.24.1)."""
 
@@ -66,7 +67,7 @@ def _from_gammu(environment: Mapping[str, str]) -> tuple[str, str] | None:
 
 def _parts(environment: Mapping[str, str], counted_by: str, name: str) -> Iterator[str]:
     count = environment.get(counted_by, "")
-    there = min(int(count), _MOST_PARTS) if count.isascii() and count.isdigit() else 0
+    there = min(int(count[:_COUNT_DIGITS]), _MOST_PARTS) if count.isascii() and count.isdigit() else 0
     for number in range(1, there + 1):
         yield environment.get(name.format(number), "")
 

@@ -126,6 +126,30 @@ def test_every_command_has_help_with_an_example_that_names_it(run, path):
     assert f"twofold {' '.join(path)}".strip() in outcome.out.split("Example", 1)[1]
 
 
+def test_a_line_that_never_ends_is_no_password(clinic):
+    outcome = clinic("user", "password", "anna", "--password-stdin", stdin="x" * 1_000_000)
+    assert outcome.status == 2
+    assert "too long for a password" in one_line(outcome.err)
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "9" * 100_000, '{"chain": ' * 50_000, "\0" * 1_000, "x" * 9_999]
+)
+@pytest.mark.parametrize("option", ["--archive", "--head"])
+def test_what_is_nested_or_huge_is_no_audit_file(clinic, tmp_path, option, content):
+    (tmp_path / "file").write_text(content + "\n")
+    outcome = clinic("audit", "verify", option, str(tmp_path / "file"))
+    assert outcome.status != 0
+    assert "Internal error" not in one_line(outcome.err)
+
+
+def test_a_count_of_too_many_digits_ends_in_one_line(clinic, monkeypatch):
+    monkeypatch.setenv("SMS_MESSAGES", "9" * 5_000)
+    outcome = clinic("sms", "received")
+    assert outcome.status == 1
+    assert "Internal error" not in one_line(outcome.err)
+
+
 STRANGE = {"escape": "\x1b[31mred", "line": "two\nlines", "long": "x" * 5_000, "direction": "a\u202eb"}
 
 
