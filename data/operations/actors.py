@@ -169,7 +169,7 @@ def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -
     return UserFacts(
         active=user.active,
         locked=user.locked_at is not None,
-        one_time_password=user.one_time_password,
+        one_time_password=user.one_time_until is not None,
         required=user.required,
         lost_factor=user.lost_factor,
         enrolled=bool(usable),
@@ -276,6 +276,6 @@ def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
         return None
     if asks_code(acting.policy, acting.facts):
         return FreshProofNeeded(FreshProof.CODE, methods_of(acting.user))
-    if acting.user.password_hash is not None:
+    if acting.user.password_hash is not None and not acting.facts.one_time_password:
         return FreshProofNeeded(FreshProof.PASSWORD)
     return Denied("Sign out and in again, and do this within five minutes of it.")

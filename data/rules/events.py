@@ -33,6 +33,7 @@ class Event(StrEnum):
     ROLES_CHANGED = "user.roles_changed"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an event's name.
     ONE_TIME_PASSWORD_SET = "password.one_time_set"  # noqa: S105 - an event's name.
+    ONE_TIME_PASSWORD_REUSED = "password.one_time_reused"  # noqa: S105 - as above.
     KEY_ADDED = "key.added"
     KEY_REMOVED = "key.removed"
     REQUIRED = "two_factor.required"
@@ -94,6 +95,7 @@ _SENTENCES: dict[Event, str] = {
     Event.ROLES_CHANGED: "Roles now: {roles}",
     Event.PASSWORD_CHANGED: "Password changed",
     Event.ONE_TIME_PASSWORD_SET: "One-time password set",
+    Event.ONE_TIME_PASSWORD_REUSED: "One-time password used again, {ended:open session} ended",
     Event.KEY_ADDED: "SSH key added: {fingerprint}",
     Event.KEY_REMOVED: "SSH key removed: {fingerprint}",
     Event.REQUIRED: "Two-factor authentication required",

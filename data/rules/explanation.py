@@ -90,7 +90,7 @@ class Known:
     last day, and `uncounted` the answers of the last day that were no attempts. `clock_offset` is by how many
     time steps the last accepted code was ahead, `drift` by how many the phone's clock is taken to be since a
     resync. `refused_until` is when codes of the app are good again, if one was accepted while the clock here
-    was ahead.
+    was ahead. `one_time_until` is the end of a one-time password, which may have passed (`one_time_ended`).
     `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour.
     """
 
@@ -98,6 +98,8 @@ class Known:
     policy: Policy
     user: UserFacts
     has_password: bool = False
+    one_time_until: datetime | None = None
+    one_time_ended: bool = False
     keys: int = 0
     key_used_at: datetime | None = None
     locked_at: datetime | None = None
@@ -115,6 +117,11 @@ class Known:
     first_factor_failures: int = 0
     remembered: tuple[tuple[str, str, datetime], ...] = ()
     successes: tuple[Success, ...] = ()
+
+    @property
+    def can_use_password(self) -> bool:
+        """Whether there is a password that signs in."""
+        return self.has_password and not self.one_time_ended
 
 
 def explain(known: Known) -> tuple[Finding, ...]:
@@ -140,15 +147,24 @@ def _first_factor(known: Known) -> Iterator[Finding]:
         yield _stops("Neither a password nor an SSH key is set: give a one-time password or add a key.")
     elif not known.has_password:
         yield _note("No password is set: only an SSH key signs in.")
+    elif known.one_time_ended:
+        weigh = _note if known.keys else _stops
+        yield weigh(
+            f"The one-time password ended {_moment(known.one_time_until)} and is refused like a wrong one. "
+            "A system administrator can give a new one."
+        )
     elif known.user.one_time_password:
-        yield _note("The password is a one-time password: whoever signs in with it must set a new one first.")
+        yield _note(
+            f"The password is a one-time password, good until {_moment(known.one_time_until)}. Who signs in "
+            "with it must set a new one first."
+        )
     else:
         yield _fine("A password is set.")
     if known.keys:
         plural = "s are" if known.keys > 1 else " is"
         used = f"last used {_moment(known.key_used_at)}" if known.key_used_at else "not used yet"
         yield _fine(f"{known.keys} SSH key{plural} known, {used}.")
-    elif known.has_password:
+    elif known.can_use_password:
         yield _note("No SSH key is known: only the password signs in.")
     if known.first_factor_failures:
         yield _note(
@@ -183,7 +199,7 @@ def _second_factor(known: Known) -> Iterator[Finding]:
             )
     else:
         yield _note("No second factor is set up.")
-    if user.active and not user.locked:
+    if user.active and not user.locked and (known.can_use_password or known.keys):
         yield _next(known)
 
 
@@ -193,7 +209,7 @@ def _recovery_left(known: Known) -> str:
 
 def _next(known: Known) -> Finding:
     """Say what the next sign-in asks for, by asking the rules."""
-    factor = FirstFactor.PASSWORD if known.has_password else FirstFactor.KEY
+    factor = FirstFactor.PASSWORD if known.can_use_password else FirstFactor.KEY
     match next_step(known.policy, known.user, Proof(factor)):
         case MustChangePassword():
             return _note("At the next sign-in with the password they are led to a new password first.")

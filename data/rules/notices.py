@@ -90,7 +90,7 @@ _WORDS = {
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
         "A one-time password was set for you. The password before no longer works. Whoever set it hands the "
-        "new one to you, and you replace it at the next sign-in.",
+        "new one to you, and you replace it at the next sign-in. {terms}",
     ),
     Event.KEY_ADDED: _Words("an SSH key was added", "An SSH key can sign you in from now on: {fingerprint}"),
     Event.KEY_REMOVED: _Words("an SSH key was removed", "An SSH key no longer signs you in: {fingerprint}"),

@@ -116,6 +116,7 @@ class User(_Table):
 
     `credential` grows by one with every new password, so that a sign-in begun with an older one
     is not admitted. `wrong_answers` holds keyed hashes of what was judged wrong lately, each with its moment.
+    `one_time_until` is the end of a one-time password, and null of any other.
     `standing` follows from the other columns, the roles and the factors: whatever changes them has it
     written anew.
 
@@ -137,7 +138,7 @@ class User(_Table):
     required = BooleanField(default=False)
     lost_factor = BooleanField(default=False)
     password_hash = CharField(max_length=200, null=True)
-    one_time_password = BooleanField(default=False)
+    one_time_until = optional_moment_field()
     credential = IntegerField(default=0)
     attempts_left = IntegerField()
     wrong_answers = TextField(default="", constraints=[SQL("DEFAULT ''")])

@@ -50,9 +50,8 @@ def names(count: int) -> list[str]:
 def build(folder: Path, users: int, *, support: bool = False, database: str | None = None) -> House:
     """Make a home with so many enrolled users; `support` lets them see the users table."""
     home = Home(folder / "home")
-    initialise(
-        home, "Bench", "admin", "admin@bench.example", None, {"database": database} if database else None
-    )
+    settings = {"database": database} if database else None
+    initialise(home, "Bench", "admin", "admin@bench.example", settings=settings)
     house = House(home)
     house.key_file.write_bytes(house.key.export_private_key("openssh"))
     house.key_file.chmod(0o600)

@@ -255,7 +255,7 @@ def test_the_detail_of_a_user_shows_what_an_administrator_needs(world):
     detail = world.run(reading.user_detail, OPERATOR, " Anna")
     assert (detail.status, detail.enrolled_at, detail.recovery_codes_left) == (Status.ENABLED, START, 4)
     assert (detail.attempts_left, detail.locked_at, detail.has_password) == (6, None, True)
-    assert (detail.roles, detail.mode, detail.one_time_password) == ({SUPPORT}, Mode.OPTIONAL, False)
+    assert (detail.roles, detail.mode, detail.one_time_until) == ({SUPPORT}, Mode.OPTIONAL, None)
     assert [key.comment for key in detail.keys] == ["anna"]
     assert detail.last_signin_at == world.clock.now
     assert len(detail.recent) == reading.RECENT

@@ -73,6 +73,7 @@ def test_every_notice_is_whole_sentences_and_plain(event):
             changes="Your phone number was removed.",
             failures=20,
             sources=9,
+            terms="It is good.",
         ),
         "a@b.example",
         "Twofold",

@@ -204,7 +204,7 @@ class World:
             key=key,
         )
         done = self.run(directory.create_user, OPERATOR, new)
-        assert done.message == f"User {name} created."
+        assert done.message.startswith(f"User {name} created.")
         return name
 
     def row(self, name: str) -> models.User:

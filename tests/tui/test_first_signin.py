@@ -7,6 +7,7 @@ from support.data_world import BOTH, PASSWORD, totp
 from support.tui_app import Person, opened, sign_in
 
 from data.operations.actors import Member
+from data.operations.signing_in.admission import ONE_TIME_USED_AGAIN
 from data.rules.facts import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.storage import models
@@ -74,6 +75,22 @@ async def test_passwords_that_differ_or_are_too_short_are_refused_in_words_and_c
         await person.presses("escape")
         assert await person.has_left() == "Signed out."
     assert world.has_hash_of("new", PASSWORD)
+
+
+async def test_who_uses_a_one_time_password_again_is_told_when_it_was_used_before(world):
+    world.user("new", one_time=True)
+    first, second = (world.restricted("new", MustChangePassword) for _ in range(2))
+    async with opened(world, session=first) as person:
+        await person.sees("Choose a new password")
+        assert "used before" not in person.screen
+        await person.types(NEW_PASSWORD)
+        await person.presses("enter")
+        await person.types(NEW_PASSWORD)
+        await person.presses("enter")
+        assert await person.has_left() == ONE_TIME_USED_AGAIN
+    assert world.has_hash_of("new", PASSWORD)
+    async with opened(world, session=second) as person:
+        await person.sees("This one-time password was used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1")
 
 
 async def test_leaving_the_wizard_signs_out_and_leaves_nothing_behind(world):

@@ -186,7 +186,7 @@ async def test_clearing_offers_a_new_one_time_password_beside_it(world):
         await person.presses("y")
         shown = await person.sees("One-time password of anna", "It is not shown again.")
         password = next(word for word in shown.split() if word.count("-") == 3)
-    assert world.row("anna").one_time_password
+    assert world.row("anna").one_time_until
     assert world.has_hash_of("anna", password)
 
 

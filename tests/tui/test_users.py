@@ -242,7 +242,7 @@ class TestActions:
             await person.sees("✓ Sent to the clipboard.")
             assert person.app.clipboard == password
             await person.clicks("I have noted it")
-            await person.sees("anna has a one-time password", "a one-time password, to be replaced")
+            await person.sees("anna has a one-time password", "a one-time password, good until 2026-03-05")
             assert password not in person.screen
         assert world.has_hash_of("anna", password)
 
@@ -343,12 +343,12 @@ class TestNewUser:
             await person.presses("right", "space")
             await person.sees("( ) No (•) Yes, from the first sign-in")
             await person.clicks("Create")
-            shown = await person.sees("User dora created.", "to be replaced at the first sign-in")
+            shown = await person.sees("User dora created.", "good for one sign-in, until")
             password = next(word for word in shown.split() if word.count("-") == 3)
             await person.clicks("I have noted it")
             await person.sees("5 users", "dora", "Pending setup on next login")
         assert world.row("dora").required
-        assert world.row("dora").one_time_password
+        assert world.row("dora").one_time_until
         assert world.has_hash_of("dora", password)
 
     async def test_what_was_typed_stays_while_a_fault_is_said(self, world):

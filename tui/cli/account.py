@@ -8,7 +8,7 @@ from data.operations.upkeep.installing import FIRST_PRACTICE
 from data.rules import passwords
 from data.rules.text import safe
 from data.storage.home import Home
-from tui.cli.installation import confirmed, installation, read_password_line, refuse, say
+from tui.cli.installation import confirmed, hours_option, installation, read_password_line, refuse, say
 from tui.cli.tables import echo_json, echo_table, iso, when
 
 
@@ -34,8 +34,11 @@ def account() -> None:
 @click.option("--email", required=True, help="The first administrator's e-mail address.")
 @click.option("--practice", default=FIRST_PRACTICE, show_default=True, help="The first practice.")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@hours_option()
 @click.pass_obj
-def add(home: Home, name: str, admin: str, email: str, practice: str, password_stdin: bool) -> None:
+def add(
+    home: Home, name: str, admin: str, email: str, practice: str, password_stdin: bool, hours: int
+) -> None:
     """Create an account with its first practice and its first administrator.
 
     The administrator gets a one-time password, which is printed once and replaced at the first sign-in.
@@ -46,7 +49,8 @@ def add(home: Home, name: str, admin: str, email: str, practice: str, password_s
     with installation(home) as here:
         services = here.store.services
         password = given or passwords.one_time_from_random(services.random_bytes(20))
-        new = NewUser(name=admin, email=email, password_hash=services.hasher.hash(password))
+        hashed = services.hasher.hash(password)
+        new = NewUser(name=admin, email=email, password_hash=hashed, hours=hours)
         say(here.store.run_now(accounts.add_account, here.operator, name, practice, new))
     if not given:
         click.echo(f"One-time password of {safe(admin.strip().lower())}: {password}")

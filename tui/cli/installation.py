@@ -5,7 +5,7 @@ import getpass
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.upkeep import recognition
 from data.operations.upkeep.installing import standing
 from data.operations.upkeep.master_key import fits
+from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
 from data.rules.text import safe
 from data.storage.database import Database, Place, SchemaState, is_ours, open_database, schema_state
 from data.storage.hashing import Hasher
@@ -35,6 +36,7 @@ from data.store import Services, Store, StoreUnavailableError
 from tui.settings import Settings, load
 
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., object])
 _ACCOUNT = "twofold.account"
 _LONGEST_LINE = 10_000
 _RESTORE = {
@@ -313,6 +315,17 @@ def read_password_line() -> str:
     if len(password) == _LONGEST_LINE:
         raise click.UsageError("The first line of standard input is too long for a password.")
     return password
+
+
+def hours_option(default: int = ONE_TIME_HOURS) -> Callable[[F], F]:
+    """Make the option that says how many hours a one-time password is good."""
+    return click.option(
+        "--hours",
+        type=click.IntRange(1, MAX_ONE_TIME_HOURS),
+        default=default,
+        show_default=True,
+        help="How long the one-time password is good.",
+    )
 
 
 def _checked_database(home: Home, place: Place) -> Database:

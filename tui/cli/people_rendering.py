@@ -49,7 +49,8 @@ def detail_json(detail: UserDetail) -> dict[str, object]:
         "methods": [row.method.value for row in detail.factors],
         "recovery_codes_left": detail.recovery_codes_left,
         "has_password": detail.has_password,
-        "one_time_password": detail.one_time_password,
+        "one_time_password": detail.one_time_until is not None,
+        "one_time_until": iso(detail.one_time_until),
         "keys": [key_json(row) for row in detail.keys],
         "resync_until": iso(detail.resync_until),
         "remembered": [
@@ -63,7 +64,8 @@ def detail_json(detail: UserDetail) -> dict[str, object]:
 
 def detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
     """Write all about a user as labels and values; they still hold foreign strings."""
-    password_state = "one-time, to be replaced" if detail.one_time_password else "set"
+    until = detail.one_time_until
+    password_state = f"one-time, good until {when(until)}" if until else "set"
     return [
         ("Name", detail.name),
         ("Full name", detail.full_name or "-"),

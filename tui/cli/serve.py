@@ -8,6 +8,7 @@ import socket
 import click
 
 from data.operations.signing_in import presence
+from data.rules import passwords
 from data.storage.home import Home
 from sshserver import hostkey as host_keys
 from sshserver.presence import Place
@@ -48,7 +49,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     """
     first = None
     if first_start and not home.initialised:
-        first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL, None)
+        first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL)
     home.check()
     home.check_owner()
     # The audit rows of each node are chained apart, so that nodes do not wait for each other.
@@ -124,6 +125,7 @@ def _say_ready(here: Installation, host: str, port: int, first: FirstAdmin | Non
 def _say_first_password(first: FirstAdmin | None) -> None:
     if first is not None:
         click.echo(f"One-time password of {first.name}: {first.password}")
+        click.echo(passwords.one_time_terms(first.until))
 
 
 def _welcome(here: Installation, first: FirstAdmin, host: str, port: int) -> None:
@@ -134,6 +136,7 @@ def _welcome(here: Installation, first: FirstAdmin, host: str, port: int) -> Non
         f"\n"
         f"  administrator      {first.name}\n"
         f"  one-time password  {first.password}\n"
+        f"  good until         {first.until:%Y-%m-%d %H:%M} UTC, for one sign-in\n"
         f"  host key           {host_keys.fingerprint(load_host_key(here.home))}\n"
         f"\n"
         f"  ssh -p {port} {first.name}@{shown}\n"

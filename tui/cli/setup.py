@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from data.operations.upkeep import installing, master_key
 from data.rules import passwords
 from data.rules.facts import ADMIN_ROLES
 from data.rules.names import fold_email, fold_username
+from data.rules.passwords import FIRST_ONE_TIME_HOURS
 from data.rules.text import safe
 from data.storage import models
 from data.storage.database import (
@@ -35,6 +37,7 @@ from sshserver import hostkey as host_keys
 from tui import settings as settings_file
 from tui.cli.installation import (
     WrongKeyError,
+    hours_option,
     on_a_terminal,
     operator,
     place_of,
@@ -58,9 +61,13 @@ _CHAINING = "0005_audit_chain"
 
 @dataclass(frozen=True, slots=True)
 class FirstAdmin:
-    """The administrator that `init` made; `password` is None when the caller gave it."""
+    """The administrator that `init` made, and until when the one-time password is good.
+
+    `password` is None when the caller gave it.
+    """
 
     name: str
+    until: datetime
     password: str | None = field(repr=False)
 
 
@@ -76,6 +83,7 @@ class FirstAdmin:
 @click.option("--admin", help="The first administrator's user name.")
 @click.option("--email", help="The first administrator's e-mail address.")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@hours_option(FIRST_ONE_TIME_HOURS)
 @click.option(
     "--database",
     "url",
@@ -91,6 +99,7 @@ def init(
     admin: str | None,
     email: str | None,
     password_stdin: bool,
+    hours: int,
     url: str | None,
     database_password_file: str | None,
 ) -> None:
@@ -106,11 +115,12 @@ def init(
     email = email or _asked("--email", "E-mail address of the first administrator", None)
     given = read_password_line() if password_stdin else None
     first = initialise(
-        home, account_name, admin, email, given, _database_settings(url, database_password_file)
+        home, account_name, admin, email, given, hours, _database_settings(url, database_password_file)
     )
     click.echo(f"Created {safe(account_name)} in {home.path}.")
     if first.password is not None:
         click.echo(f"One-time password of {first.name}: {first.password}")
+    click.echo(passwords.one_time_terms(first.until))
     click.echo(f"Serve it with: {home.command('serve')}")
 
 
@@ -216,7 +226,8 @@ def initialise(
     account_name: str,
     admin: str,
     email: str,
-    given: str | None,
+    given: str | None = None,
+    hours: int = FIRST_ONE_TIME_HOURS,
     settings: Mapping[str, str] | None = None,
 ) -> FirstAdmin:
     """Create a home with its first administrator; what a refused one has made is removed again."""
@@ -228,20 +239,22 @@ def initialise(
         refuse(fault)
     home.create(settings_file.template(**settings or {}), host_keys.generate())
     try:
-        return _install(home, operator(), account_name, admin, email, given)
+        return _install(home, operator(), account_name, admin, email, given, hours)
     except BaseException:
         home.discard()
         raise
 
 
 def _install(
-    home: Home, by: Operator, account_name: str, admin: str, email: str, given: str | None
+    home: Home, by: Operator, account_name: str, admin: str, email: str, given: str | None, hours: int
 ) -> FirstAdmin:
     settings = settings_file.load(home.settings)
     place = settings.database or home.database
     made = services(home, settings)
     password = given or passwords.one_time_from_random(made.random_bytes(20))
-    first = NewUser(name=admin, email=email, roles=ADMIN_ROLES, password_hash=made.hasher.hash(password))
+    hashed = made.hasher.hash(password)
+    first = NewUser(name=admin, email=email, roles=ADMIN_ROLES, password_hash=hashed, hours=hours)
+    until = passwords.one_time_end(system_clock(), hours)
     store = Store(_created(place), made)
     try:
         result = store.run_now(installing.install, by, account_name, first)
@@ -251,7 +264,7 @@ def _install(
         refuse(
             result.message if isinstance(place, Path) else f"{place} holds an installation already. {_JOIN}"
         )
-    return FirstAdmin(fold_username(admin) or admin, None if given else password)
+    return FirstAdmin(fold_username(admin) or admin, until, None if given else password)
 
 
 def _created(place: Place) -> Database:

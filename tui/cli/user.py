@@ -27,6 +27,7 @@ from tui.cli.installation import (
     InAccount,
     Installation,
     confirmed,
+    hours_option,
     installation,
     on_a_terminal,
     read_password_line,
@@ -72,6 +73,7 @@ def user() -> None:
 )
 @click.option("--require-2fa", is_flag=True, help="Require two-factor authentication from the first sign-in.")
 @click.option("--password-stdin", is_flag=True, help="Read a one-time password from standard input.")
+@hours_option()
 @click.option("--key-file", type=KEY_FILE, help="A file with an SSH public key (- for standard input).")
 @click.pass_obj
 def add(
@@ -84,6 +86,7 @@ def add(
     roles: tuple[str, ...],
     require_2fa: bool,
     password_stdin: bool,
+    hours: int,
     key_file: Path | None,
 ) -> None:
     """Create a user.
@@ -107,6 +110,7 @@ def add(
             roles=frozenset(Role(role) for role in roles),
             required=require_2fa,
             password_hash=here.store.services.hasher.hash(password) if password else None,
+            hours=hours,
             key=key,
             phone=phone,
             practice=practice,
@@ -356,17 +360,17 @@ def activate(home: Home, name: str) -> None:
 @user.command(short_help="Set a new one-time password.", epilog="\b\nExample:\n  twofold user password ben\n")
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@hours_option()
 @click.pass_obj
-def password(home: Home, name: str, password_stdin: bool) -> None:
+def password(home: Home, name: str, password_stdin: bool, hours: int) -> None:
     """Set a new one-time password, and print it once unless it was given."""
     given = read_password_line() if password_stdin else None
     if given and (fault := passwords.fault(given, about=(name,))):
         refuse(fault)
     with installation(home) as here:
-        services = here.store.services
-        chosen = given or passwords.one_time_from_random(services.random_bytes(20))
-        hashed = services.hasher.hash(chosen)
-        say(here.store.run_now(credentials.set_one_time_password, here.operator, name, hashed))
+        chosen = given or passwords.one_time_from_random(here.store.services.random_bytes(20))
+        hashed = here.store.services.hasher.hash(chosen)
+        say(here.store.run_now(credentials.set_one_time_password, here.operator, name, hashed, hours))
     if not given:
         click.echo(f"One-time password: {chosen}")
 

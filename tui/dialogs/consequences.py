@@ -10,6 +10,7 @@ from data.operations.policy.protection import StandingOut
 from data.operations.signing_in.sessions import SessionRow
 from data.rules.addresses import source_in_words
 from data.rules.facts import Mode, Policy, Status, UserFacts
+from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
 from tui.widgets.words import MODE_WORDS, counted, left_without, moment
@@ -102,8 +103,8 @@ def one_time_password(user: UserDetail) -> Question:
     """Describe a new one-time password."""
     return Question(
         f"New one-time password for {user.name}?",
-        f"The present password of {user.name} stops working. The new one is shown to you once, and they must "
-        "replace it when they sign in with it.",
+        f"The present password of {user.name} stops working. The new one is shown to you once. It is good "
+        f"for one sign-in within {ONE_TIME_HOURS} hours, in which they must replace it.",
         "Make one",
     )
 

@@ -9,6 +9,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet, Select
 
 from data.rules.facts import Role
+from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.text import safe
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.dialogs.roles import role_boxes, ticked
@@ -70,7 +71,9 @@ class NewUserDialog(Dialog[NewUserForm]):
         yield Horizontal(
             Label("SSH key"), Input(form.key, "optional: the line of the .pub file", id="key"), classes="row"
         )
-        yield paragraph("A one-time password is made and shown to you once.", "hint")
+        yield paragraph(
+            f"A one-time password, good for {ONE_TIME_HOURS} hours, is made and shown to you once.", "hint"
+        )
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
 

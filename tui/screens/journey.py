@@ -47,7 +47,7 @@ async def _take_step(app: ActingApp, session: Session) -> Session:
     """Do what one step asks for; the rules say what comes next."""
     match session.step:
         case MustChangePassword():
-            if not await app.push_screen_wait(NewPasswordScreen()):
+            if not await app.push_screen_wait(NewPasswordScreen(session.notices)):
                 raise app.ended(SIGNED_OUT)
         case MustEnrol():
             await _enrol(app)

@@ -1,6 +1,6 @@
 """The new password that replaces a one-time password."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -16,11 +16,18 @@ from tui.widgets.status_line import Tone
 
 
 class NewPasswordScreen(Page[bool]):
-    """Asks twice for a new password; gives True once it is set, False for leaving."""
+    """Asks twice for a new password; gives True once it is set, False for leaving.
+
+    `notices` are sentences about the one-time password that the person must see.
+    """
 
     HEADLINE = "Choose a new password"
     AUTO_FOCUS = "#first"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Sign out")]
+
+    def __init__(self, notices: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._notices = notices
 
     def body(self) -> Iterator[Widget]:
         """Yield the two fields."""
@@ -28,6 +35,8 @@ class NewPasswordScreen(Page[bool]):
             "You signed in with a one-time password. Replace it by one that only you know: "
             f"{MIN_LENGTH} characters or more, several words for example."
         )
+        for notice in self._notices:
+            yield paragraph(f"! {notice}", "fault")
         yield Label("New password")
         yield Input(id="first", password=True)
         yield Label("The same again")

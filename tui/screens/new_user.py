@@ -29,11 +29,7 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
             break
         fault = result.message
     app.settle(result)
-    await app.push_screen_wait(
-        ShownOnceDialog(
-            "One-time password", f"{result.message} It is to be replaced at the first sign-in.", password
-        )
-    )
+    await app.push_screen_wait(ShownOnceDialog("One-time password", result.message, password))
 
 
 async def _own_practice(app: ActingApp) -> str | None:

@@ -120,4 +120,5 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
 def _password(user: UserDetail) -> str:
     if not user.has_password:
         return "none"
-    return "a one-time password, to be replaced" if user.one_time_password else "set"
+    until = user.one_time_until
+    return f"a one-time password, good until {moment(until)}" if until else "set"

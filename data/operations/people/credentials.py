@@ -1,6 +1,7 @@
 """Passwords, SSH keys and fresh proof: a user's own, and what administrators set for others."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from data.operations.actors import (
     ActingUser,
@@ -40,6 +41,7 @@ from data.storage import models
 from data.store import Store, Tx
 
 _CODE_IS_ASKED = "A fresh code is asked of you, not the password."
+_ONLY_SIGNS_IN = "A one-time password only signs in. Sign out, sign in with it and choose a password."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOr
         return me
     if not me.session.restricted and (refusal := stale(tx, me.acting)):
         return refusal
-    credential = _set_password(me.user, password_hash, one_time=False)
+    credential = _set_password(me.user, password_hash, one_time_until=None)
     if me.session.first_factor == FirstFactor.PASSWORD.value:
         models.Session.update(credential=password_credential(credential)).where(
             models.Session.id == me.session.id
@@ -102,16 +104,20 @@ async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTi
     return OneTimePassword(password, result.message) if isinstance(result, Done) else result
 
 
-def set_one_time_password(tx: Tx, actor: Actor, name: str, password_hash: str) -> Done | RefusedOrStale:
-    """Store a hashed one-time password for a user."""
+def set_one_time_password(
+    tx: Tx, actor: Actor, name: str, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
+) -> Done | RefusedOrStale:
+    """Store a hashed one-time password for a user, which is good for so many hours."""
     found = find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
     if not isinstance(found, Subject):
         return found
     if found.acting.user is not None and found.acting.user.id == found.user.id:
         return Denied("Change your own password on My profile.")
-    _set_password(found.user, password_hash, one_time=True)
-    audit.record(tx, found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name)
-    return Done(f"{found.user.name} has a one-time password, to be replaced at the next sign-in.")
+    until = passwords.one_time_end(tx.now, hours)
+    _set_password(found.user, password_hash, one_time_until=until)
+    terms = passwords.one_time_terms(until)
+    audit.record(tx, found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name, terms=terms)
+    return Done(f"{found.user.name} has a one-time password. {terms}")
 
 
 def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Done | RefusedOrStale:
@@ -197,6 +203,8 @@ def _fresh_password_asker(tx: Tx, actor: Actor) -> tuple[str, Origin] | Refused:
         return me
     if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
+    if me.facts.one_time_password:
+        return Denied(_ONLY_SIGNS_IN)
     return me.user.name, Origin(me.acting.application, me.acting.address)
 
 
@@ -225,11 +233,11 @@ def _fault(store: Store, context: _PasswordContext, password: str) -> str | None
     return None
 
 
-def _set_password(user: models.User, password_hash: str, *, one_time: bool) -> int:
+def _set_password(user: models.User, password_hash: str, *, one_time_until: datetime | None) -> int:
     credential = user.credential + 1
-    models.User.update(password_hash=password_hash, one_time_password=one_time, credential=credential).where(
-        models.User.id == user.id
-    ).execute()
+    models.User.update(
+        password_hash=password_hash, one_time_until=one_time_until, credential=credential
+    ).where(models.User.id == user.id).execute()
     forget(user.id)
     return credential
 

@@ -21,7 +21,7 @@ from data.operations.record import audit, notices
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sessions import end_sessions_of_user
-from data.rules import names
+from data.rules import names, passwords
 from data.rules.events import Event
 from data.rules.facts import Method, Mode, Role
 from data.rules.notices import contact_changes
@@ -36,7 +36,10 @@ _RESTS = " The flag rests while the mode is off."
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What a new user is made from. The password is hashed before, off the transaction."""
+    """What a new user is made from. The password is hashed before, off the transaction.
+
+    `hours` is how long the password is good, as a one-time password.
+    """
 
     name: str
     email: str
@@ -45,6 +48,7 @@ class NewUser:
     required: bool = False
     password_hash: str | None = field(default=None, repr=False)
     one_time_password: bool = True
+    hours: int = passwords.ONE_TIME_HOURS
     key: PublicKey | None = None
     phone: str = ""
     practice: str | None = None
@@ -96,12 +100,14 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     if isinstance(practice, Denied):
         return practice
     make_way([fields["name"]], [fields["email"]])
+    one_time = new.one_time_password and new.password_hash is not None
+    until = passwords.one_time_end(tx.now, new.hours) if one_time else None
     user_id = models.User.insert(
         account=acting.account_id,
         practice=practice,
         required=new.required,
         password_hash=new.password_hash,
-        one_time_password=new.one_time_password and new.password_hash is not None,
+        one_time_until=until,
         attempts_left=ATTEMPTS,
         created_at=tx.now,
         **_columns(fields),
@@ -116,7 +122,8 @@ def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
     if new.key is not None:
         add_key_row(tx, acting, user_id, fields["name"], new.key)
     rests = _RESTS if new.required and acting.policy.mode is Mode.OFF else ""
-    return Done(f"User {fields['name']} created.{rests}{_shared_phone(acting, user_id, fields)}")
+    terms = f" The password is a one-time password. {passwords.one_time_terms(until)}" if until else ""
+    return Done(f"User {fields['name']} created.{rests}{_shared_phone(acting, user_id, fields)}{terms}")
 
 
 def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: PublicKey) -> None:

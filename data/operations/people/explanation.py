@@ -14,7 +14,7 @@ from data.operations.signing_in import codes
 from data.operations.signing_in.judging import uncounted_answers
 from data.operations.signing_in.remembered import remembered_of
 from data.operations.signing_in.resync import offered_until
-from data.rules import clock, throttle
+from data.rules import clock, passwords, throttle
 from data.rules.events import Event
 from data.rules.explanation import Failures, Finding, Known, Success, explain
 from data.rules.facts import Method
@@ -59,6 +59,8 @@ def _known(tx: Tx, user: models.User) -> Known:
         policy=policy,
         user=facts_of(user),
         has_password=user.password_hash is not None,
+        one_time_until=user.one_time_until,
+        one_time_ended=passwords.one_time_ended(tx.now, user.one_time_until),
         keys=len(keys),
         key_used_at=max(used, default=None),
         locked_at=user.locked_at,

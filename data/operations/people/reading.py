@@ -88,7 +88,7 @@ class FactorRow:
 
 @dataclass(frozen=True, slots=True)
 class UserDetail:
-    """All that an administrator sees of a user."""
+    """All that an administrator sees of a user. `one_time_until` is the end of a one-time password."""
 
     id: int
     name: str
@@ -108,7 +108,7 @@ class UserDetail:
     factors: tuple[FactorRow, ...]
     recovery_codes_left: int
     has_password: bool
-    one_time_password: bool
+    one_time_until: datetime | None
     keys: tuple[KeyRow, ...]
     remembered: tuple[Remembered, ...]
     resync_until: datetime | None
@@ -263,7 +263,7 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         factors=factors,
         recovery_codes_left=codes.codes_left(user.id),
         has_password=user.password_hash is not None,
-        one_time_password=user.one_time_password,
+        one_time_until=user.one_time_until,
         keys=key_rows(user.id),
         remembered=remembered_of(tx, user),
         resync_until=offered_until(tx, factor_of(user.id, Method.APP)),

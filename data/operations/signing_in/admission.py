@@ -9,6 +9,7 @@ from data.operations.signing_in import codes
 from data.operations.signing_in.codes import Right
 from data.operations.signing_in.remembered import is_remembered
 from data.rules import recovery
+from data.rules.addresses import source_in_words
 from data.rules.events import Event
 from data.rules.facts import Application, FirstFactor, Method, Proof, UserFacts
 from data.rules.policy import (
@@ -28,6 +29,7 @@ from data.storage.prepared import Prepared, PreparedInsert, PreparedWrite
 from data.store import Tx
 
 CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
+ONE_TIME_USED_AGAIN = "Your one-time password was used for another sign-in, so this session was ended."
 _SESSION_OVER = "This session is over. Sign in again."
 
 RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
@@ -67,7 +69,7 @@ class Attempt:
 class Session:
     """What an application is given: who signed in, and what they must do before anything else.
 
-    `attempt` is set while `step` asks for a code; `notices` are sentences to show at sign-in.
+    `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step.
     """
 
     id: int
@@ -200,7 +202,10 @@ def admit(
     methods = _methods(attempt, method, by_address=by_address)
     if method is not None or by_address or attempt.session_id is None:
         changes["methods"] = methods
+    notices = () if restricted else _notices(user, method)
     if attempt.session_id is None:
+        if isinstance(step, MustChangePassword):
+            notices = _supersede(tx, user, attempt)
         session_id = _open_session(tx, attempt, changes)
     else:
         session_id = attempt.session_id
@@ -215,10 +220,26 @@ def admit(
             application=attempt.origin.application,
             address=attempt.origin.address,
             step=step,
-            notices=() if restricted else _notices(user, method),
+            notices=notices,
             attempt=replace(attempt, session_id=session_id) if waiting else None,
         )
     )
+
+
+def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:
+    """End what the same one-time password has opened before; return what to tell who uses it again."""
+    table = models.Session
+    opened = (table.user == user.id) & (table.credential == attempt.credential)
+    last = table.select().where(opened).order_by(table.id.desc()).first()
+    if last is None:
+        return ()
+    still_open = table.ended_at.is_null()
+    ended = (
+        table.update(ended_at=tx.now, ended_because=ONE_TIME_USED_AGAIN).where(opened, still_open).execute()
+    )
+    _audit(tx, Event.ONE_TIME_PASSWORD_REUSED, user, attempt, ended=ended)
+    before = f"{last.started_at:%Y-%m-%d %H:%M} UTC from {source_in_words(last.application, last.address)}"
+    return (f"This one-time password was used before: {before}. If that was not you, tell an administrator.",)
 
 
 def _rests_on_address(user: models.User, proof: Proof) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import ClassVar
 
 from data.operations.actors import facts_of, methods_by, policy_of, read_user, usable_factors
@@ -20,7 +21,7 @@ from data.operations.signing_in.admission import (
 )
 from data.operations.signing_in.decoys import count_costs, decoy_of
 from data.operations.signing_in.guessing import takes_turns, tell_of_failures, untold_failures
-from data.rules import throttle
+from data.rules import passwords, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
 from data.rules.names import fold_username
@@ -41,7 +42,8 @@ from data.turns import Unserved
 class Candidate:
     """A typed name, looked up. Of an unknown or deactivated user it holds no id and no keys.
 
-    Where there is no password, `password_hash` is a decoy, which no password verifies.
+    Where there is no password, or a one-time password that has ended, `password_hash` is a decoy, which no
+    password verifies.
     The typed name is not shown by `repr`: people type passwords there.
     """
 
@@ -52,6 +54,7 @@ class Candidate:
     credential: int
     key_fingerprints: frozenset[str]
     password_hash: str = field(repr=False)
+    one_time_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +106,15 @@ def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
         credential=known.credential if known else 0,
         key_fingerprints=fingerprints,
         password_hash=_password_hash(tx, user, bucket),
+        one_time_until=known.one_time_until if known else None,
     )
 
 
 def _password_hash(tx: Tx, user: models.User | None, bucket: int) -> str:
     if user is None or user.password_hash is None:
         return decoy_of(tx, bucket)
-    return user.password_hash if user.active else decoy_like(user.password_hash)
+    good = user.active and not passwords.one_time_ended(tx.now, user.one_time_until)
+    return user.password_hash if good else decoy_like(user.password_hash)
 
 
 async def prove_password(
@@ -233,8 +238,10 @@ def settle_password(
 ) -> FirstFactorResult:
     """Record a judged password, with its hash if that was renewed, and decide what comes next.
 
-    A right one `after_failures` of that name, many and not told of yet, is told to its user.
+    A right one `after_failures` of that name, many and not told of yet, is told to its user. A one-time
+    password that has ended since it was looked up is as wrong as one that had ended before.
     """
+    right = right and not passwords.one_time_ended(tx.now, candidate.one_time_until)
     user = _still(candidate) if right else None
     if user is None:
         return _reject(tx, candidate)

@@ -50,7 +50,7 @@ def found_account(
         return acting
     audit.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
     created = create_user(tx, within, admin)
-    return Done(f"Account {name} created.") if isinstance(created, Done) else created
+    return Done(f"Account {name} created. {created.message}") if isinstance(created, Done) else created
 
 
 class InstallRefusedError(Exception):

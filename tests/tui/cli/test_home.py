@@ -1,13 +1,16 @@
 """The home: who may read it, what is refused, and that nothing is created silently."""
 
 import contextlib
+import math
 import os
 import pwd
+import re
 import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -184,6 +187,32 @@ def test_an_init_that_finds_no_room_leaves_no_file_and_can_be_tried_again(home, 
 def test_init_prints_a_one_time_password_only_when_it_made_one(home, run):
     outcome = run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
     assert "One-time password of anna: " in outcome.out
+
+
+def hours_left(outcome) -> int:
+    until = re.search(r"good for one sign-in, until (\S+ \S+) UTC\.", outcome.out).group(1)
+    left = datetime.strptime(until, "%Y-%m-%d %H:%M").replace(tzinfo=UTC) - datetime.now(UTC)
+    return math.ceil(left / timedelta(hours=1))
+
+
+def test_every_command_that_makes_a_one_time_password_says_its_end(home, run):
+    ben = ("user", "add", "ben", "--email", "b@b.example")
+    account = ("account", "add", "Surgery", "--admin", "eve", "--email", "e@b.example")
+    for bad in ("0", "721"):
+        assert (
+            run("init", "--account", "A", "--admin", "a", "--email", "a@b.example", "--hours", bad).status
+            == 2
+        )
+    made = run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
+    assert hours_left(made) == 24
+    assert [hours_left(run(*ben)), hours_left(run("user", "password", "ben"))] == [72, 72]
+    assert hours_left(run("user", "password", "ben", "--hours", "5")) == 5
+    assert hours_left(run(*account, "--hours", "720")) == 720
+    for command in (ben, account, ("user", "password", "ben")):
+        for bad in ("0", "721"):
+            assert run(*command, "--hours", bad).status == 2
+    shown = run("user", "show", "ben", "--account", "Clinic").out
+    assert "one-time, good until 20" in shown
 
 
 def test_a_password_from_standard_input_is_not_printed(clinic, home):

@@ -28,7 +28,7 @@ def code(clinic, home) -> str:
     assert clinic("policy", "set", "--methods", "app,sms", "--yes").status == 0
     with installation(Home(home)) as here:
         anna = models.User.get(models.User.name == "anna")
-        anna.one_time_password = False
+        anna.one_time_until = None
         anna.save()
         session = models.Session.create(
             user=anna, application="ssh", address="192.0.2.1", first_factor="password", credential="",

@@ -1,0 +1,28 @@
+"""One-time passwords that several clients use at the same moment."""
+
+import asyncio
+
+from support.besieged import SECONDS
+from support.ssh_people import OPERATOR, PASSWORD, People
+from support.ssh_server import GreetingApp, connect, until
+
+from data.operations.people import credentials
+from sshserver import hostkey
+from sshserver.server import serve
+
+
+async def test_of_clients_that_use_it_at_once_one_keeps_its_session(people: People):
+    await people.add("anna", enrolled=False)
+    hashed = people.store.services.hasher.hash(PASSWORD)
+    await people.store.run(credentials.set_one_time_password, OPERATOR, "anna", hashed)
+    key = hostkey.load(hostkey.generate())
+    server = await serve(people.store, key, GreetingApp, port=0, sweep_seconds=0.05)
+    try:
+        clients = await asyncio.gather(*(connect(server.port, "anna", [PASSWORD]) for _ in range(8)))
+        await until(lambda: server.connection_count == 1, SECONDS)
+        assert await people.open_sessions() == 1
+        for connection, _ in clients:
+            connection.close()
+        await until(lambda: server.connection_count == 0, SECONDS)
+    finally:
+        await server.drain()

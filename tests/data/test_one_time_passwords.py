@@ -1,0 +1,255 @@
+"""One-time passwords: good for one sign-in, until their end."""
+
+import shutil
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.data_world import OPERATOR, PASSWORD, World, statements
+
+from data.operations.actors import Member
+from data.operations.people import credentials, directory, explanation, reading
+from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
+from data.operations.signing_in import admission, first_factor, sessions
+from data.operations.signing_in.admission import ONE_TIME_USED_AGAIN
+from data.operations.signing_in.first_factor import FirstFactorRejected
+from data.operations.upkeep import accounts
+from data.rules import publickeys
+from data.rules.explanation import Weight
+from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
+from data.rules.policy import MustChangePassword, SignedIn
+from data.storage import database, models
+from data.storage.database import create_database, migrate
+from data.storage.postgresql import PostgresqlUrl
+
+KEY = publickeys.parse(
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+)
+MIGRATION = "0015_one_time_passwords"
+
+
+def used(world: World) -> admission.Session:
+    return world.restricted("anna", MustChangePassword)
+
+
+def replaced(world: World, session: admission.Session):
+    return world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("new" * 5))
+
+
+def left_open(name: str = "anna") -> list[int]:
+    table = models.Session
+    mine = (table.user == models.User.get(models.User.name == name).id) & table.ended_at.is_null()
+    return [row.id for row in table.select().where(mine)]
+
+
+def test_the_second_use_ends_the_session_of_the_first_and_is_audited_and_said(world):
+    world.user("anna", one_time=True)
+    first = used(world)
+    assert (first.notices, world.events(user="anna", last=1)) == ((), ["signin.restricted"])
+    second = used(world)
+    assert left_open() == [second.id]
+    over = world.run(sessions.ended_among, [first.id, second.id])
+    assert over == {first.id: ONE_TIME_USED_AGAIN}
+    assert replaced(world, first) == SessionOver(ONE_TIME_USED_AGAIN)
+    assert world.events(user="anna", last=2) == ["password.one_time_reused", "signin.restricted"]
+    said = [row.sentence for row in world.run(reading.user_detail, OPERATOR, "anna").recent]
+    assert "One-time password used again, 1 open session ended" in said
+    assert "used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1" in second.notices[0]
+
+
+def test_a_use_after_the_first_session_ended_by_itself_is_audited_too(world):
+    world.user("anna", one_time=True)
+    world.run(sessions.end_session, used(world).id)
+    assert used(world).notices
+    assert world.events(user="anna").count("password.one_time_reused") == 1
+    used(world)
+    assert world.events(user="anna").count("password.one_time_reused") == 2
+    assert len(left_open()) == 1
+
+
+def test_each_one_time_password_is_used_for_the_first_time(world):
+    world.user("anna", one_time=True)
+    used(world)
+    world.one_time_password("anna")
+    assert used(world).notices == ()
+    assert "password.one_time_reused" not in world.events(user="anna")
+
+
+def test_once_it_is_replaced_the_session_goes_on_and_the_one_time_password_is_wrong(world):
+    world.user("anna", one_time=True)
+    session = used(world)
+    assert isinstance(replaced(world, session), Done)
+    assert world.run(admission.advance, session.id).session.step == SignedIn()
+    assert world.first("anna") == FirstFactorRejected()
+    assert left_open() == [session.id]
+    world.clock.forward(hours=ONE_TIME_HOURS)
+    assert world.first("anna", "new" * 5).session.step == SignedIn()
+
+
+def test_sessions_that_came_by_a_key_go_on(world):
+    world.user("anna", one_time=True, key=KEY)
+    by_key = world.first_by_key("anna", KEY.fingerprint).session.id
+    first, second = used(world), used(world)
+    assert left_open() == [by_key, second.id]
+    assert first.id not in left_open()
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_of_uses_at_the_same_moment_one_session_is_left(world, count):
+    for _ in range(5):
+        world.one_time_password("admin")
+        start = threading.Barrier(count, timeout=30)
+
+        def use(start=start):
+            try:
+                start.wait()
+                assert isinstance(world.first("admin"), admission.Admitted)
+            finally:
+                world.database.close()
+
+        threads = [threading.Thread(target=use) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(left_open("admin")) == 1
+        world.run(sessions.end_session, left_open("admin")[0])
+    assert world.events(user="admin").count("password.one_time_reused") == 5 * (count - 1)
+
+
+# Its end
+
+
+def made_by_create_user(world: World, **hours: int):
+    hashed = world.services.hasher.hash(PASSWORD)
+    new = directory.NewUser("anna", "anna@clinic.example", password_hash=hashed, **hours)
+    return world.run(directory.create_user, OPERATOR, new)
+
+
+def made_for_a_user(world: World, **hours: int):
+    world.user("anna")
+    hashed = world.services.hasher.hash(PASSWORD)
+    return world.run(credentials.set_one_time_password, OPERATOR, "anna", hashed, **hours)
+
+
+def made_with_an_account(world: World, **hours: int):
+    hashed = world.services.hasher.hash(PASSWORD)
+    new = directory.NewUser("anna", "anna@clinic.example", password_hash=hashed, **hours)
+    return world.run(accounts.add_account, OPERATOR, "Surgery", "Main", new)
+
+
+MAKERS = [made_by_create_user, made_for_a_user, made_with_an_account]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize(
+    ("given", "hours"),
+    [({}, ONE_TIME_HOURS), ({"hours": 4}, 4), ({"hours": 10_000}, MAX_ONE_TIME_HOURS), ({"hours": 0}, 1)],
+)
+def test_it_is_good_until_its_end_which_is_said_when_it_is_made(world, make, given, hours):
+    done = make(world, **given)
+    end = world.clock.now + timedelta(hours=hours)
+    assert done.message.endswith(f" It is good for one sign-in, until {end:%Y-%m-%d %H:%M} UTC.")
+    assert world.row("anna").one_time_until == end
+    world.clock.forward(hours=hours, microseconds=-1)
+    used(world)
+    world.clock.forward(microseconds=1)
+    assert world.first("anna") == FirstFactorRejected()
+
+
+def test_after_its_end_it_looks_like_a_wrong_password(world):
+    world.user("anna", one_time=True)
+    with statements(world) as of_wrong:
+        assert world.first("anna", "wrong password") == FirstFactorRejected()
+    models.FirstFactorFailures.delete().execute()
+    world.clock.forward(hours=ONE_TIME_HOURS)
+    with statements(world) as of_ended:
+        assert world.first("anna") == FirstFactorRejected()
+    assert of_ended == of_wrong
+    assert models.FirstFactorFailures.get().count == 1
+    assert world.events(user="anna") == ["user.created"]
+
+
+def test_one_that_ends_between_looking_up_and_judging_does_not_sign_in(world):
+    world.user("anna", one_time=True)
+    candidate = world.run(first_factor.find_candidate, "anna", world.origin())
+    world.clock.forward(hours=ONE_TIME_HOURS)
+    assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
+
+
+def test_a_session_that_it_opened_before_its_end_may_still_replace_it(world):
+    world.user("anna", one_time=True)
+    session = used(world)
+    world.clock.forward(hours=ONE_TIME_HOURS)
+    assert isinstance(replaced(world, session), Done)
+
+
+def test_a_key_signs_in_after_the_end(world):
+    world.user("anna", one_time=True, key=KEY)
+    world.clock.forward(hours=ONE_TIME_HOURS)
+    assert world.first_by_key("anna", KEY.fingerprint).session.step == SignedIn()
+
+
+def test_the_explanation_says_when_it_ends_and_that_it_ended(world):
+    world.user("anna", one_time=True)
+    world.user("keyed", one_time=True, key=KEY)
+
+    def findings(name):
+        return world.run(explanation.explain_user, OPERATOR, name).findings
+
+    good = next(found for found in findings("anna") if "one-time password" in found.sentence)
+    assert (good.weight, "good until 2026-03-05 09:00 UTC" in good.sentence) == (Weight.NOTE, True)
+    world.clock.forward(hours=ONE_TIME_HOURS)
+    for name, weight in (("anna", Weight.STOPS), ("keyed", Weight.NOTE)):
+        ended = next(found for found in findings(name) if "one-time password" in found.sentence)
+        assert ended.sentence.startswith("The one-time password ended 2026-03-05 09:00 UTC")
+        assert ended.weight is weight
+        assert not any("only the password signs in" in found.sentence for found in findings(name))
+    assert not any("At the next sign-in" in found.sentence for found in findings("anna"))
+
+
+async def test_it_is_no_fresh_proof(world):
+    world.user("anna", key=KEY)
+    member = Member(world.first_by_key("anna", KEY.fingerprint).session.id)
+    world.clock.forward(minutes=6)
+    ask = (credentials.remove_key, member, KEY.fingerprint)
+    assert world.run(*ask) == FreshProofNeeded(FreshProof.PASSWORD)
+    world.one_time_password("anna")
+    assert isinstance(world.run(*ask), Denied)
+    refused = await credentials.confirm_fresh_password(world.store, member, PASSWORD)
+    assert "only signs in" in refused.message
+    assert isinstance(world.run(*ask), Denied)
+
+
+def test_those_of_an_installation_from_before_end_72_hours_after_the_upgrade(tmp_path, monkeypatch, server):
+    folder, late = tmp_path / "migrations", tmp_path / "late"
+    shutil.copytree(Path(database.__file__).parent / "migrations", folder)
+    late.mkdir()
+    for path in folder.glob("[0-9]*.py"):
+        if path.stem >= MIGRATION:
+            path.rename(late / path.name)
+    monkeypatch.setattr(database, "_MIGRATIONS", folder)
+    place = PostgresqlUrl.parse(server.url(server.new_database())) if server else tmp_path / "twofold.db"
+    older = create_database(place)
+    with older.connection_context():
+        run = older.execute_sql
+        run(
+            "INSERT INTO account (name, mode, remember_days, app_on, sms_on, email_on, created_at)"
+            " VALUES ('Clinic', 'optional', 0, true, false, false, 0)"
+        )
+        run("INSERT INTO practice (account_id, name) VALUES (1, 'Main')")
+        for name, one_time in (("anna", "true"), ("ben", "false")):
+            run(
+                'INSERT INTO "user" (account_id, practice_id, name, email, full_name, active, required,'
+                " lost_factor, one_time_password, credential, attempts_left, recovery_saved, created_at)"
+                f" VALUES (1, 1, '{name}', '{name}', '', true, false, false, {one_time}, 0, 7, true, 0)"
+            )
+        shutil.copytree(late, folder, dirs_exist_ok=True)
+        before = time.time()
+        assert migrate(older)[0] == MIGRATION
+        models.database.initialize(older)
+        ends = {row.name: row.one_time_until for row in models.User.select()}
+    assert ends["ben"] is None
+    assert int(before) <= ends["anna"].timestamp() - 72 * 3600 <= time.time()
