@@ -94,7 +94,12 @@ _SETTINGS = (
         "# send a code from their phone instead of typing its number. Empty for none; how messages come in\n"
         "# says: twofold sms received --help",
     ),
-    _Setting("sending", "codes_per_day", PER_DAY, "Codes sent within a day, by all methods together."),
+    _Setting(
+        "sending",
+        "codes_per_day",
+        PER_DAY,
+        "Codes that each account sends a day to sign in, and as many to set up.",
+    ),
     _Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes.", 1, 100),
     _Setting("passwords", "argon2_memory_kib", _COST.memory, "Memory in KiB.", 8_192, 4_194_304),
     _Setting("passwords", "argon2_lanes", _COST.lanes, "Lanes.", 1, 64),

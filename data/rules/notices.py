@@ -16,6 +16,8 @@ from data.rules.text import safe
 
 GIVEN_UP_AFTER = timedelta(days=1)
 """How long a notice is tried to be handed over, from the act on."""
+PER_HOUR = 6
+"""Notices of one kind of act that one user, and one address, is sent within an hour; the log tells of all."""
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 _OPERATOR = "operator:"
 _COLUMNS = 72

@@ -3,20 +3,31 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from data.rules.answers import normalise
 from data.rules.facts import Method
+
+
+class Purpose(StrEnum):
+    """What a code is for. Each purpose has limits of its own, so that neither uses up those of the other."""
+
+    PROOF = "proof"
+    """To prove who signs in or acts: it goes to what its user has proven."""
+    ENROL = "enrol"
+    """To prove an address or number, which may be someone else's."""
+
 
 DIGITS = 6
 LIFE = timedelta(minutes=15)
 """How long a sent code is good."""
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PER_HOUR = 5
-"""Codes that one user is sent within an hour."""
-PER_DESTINATION = 20
-"""Codes that one address or number is sent within an hour, whoever asks for them."""
+"""Codes for one purpose that one user is sent within an hour."""
+PER_DESTINATION = {Purpose.PROOF: 20, Purpose.ENROL: 3}
+"""Codes that one address or number is sent within an hour, by the whole installation."""
 PER_DAY = 1_000
-"""Codes that an installation sends within a day, unless its settings say otherwise."""
+"""Codes for one purpose that an account sends within a day, unless the settings say otherwise."""
 TRIES = 7
 """Wrong answers after which a code that was to prove an address is void."""
 LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
@@ -52,12 +63,18 @@ class Envelope:
 
 
 def refusal(
-    now: datetime, to_user: Iterable[Sending], *, to_destination: int, of_day: int, per_day: int
+    now: datetime,
+    purpose: Purpose,
+    to_user: Iterable[Sending],
+    *,
+    to_destination: int,
+    of_day: int,
+    per_day: int,
 ) -> str | None:
-    """Say why no further code may be sent now, or None.
+    """Say why no further code may be sent for a purpose now, or None.
 
-    `to_destination` counts the last hour, `of_day` the installation's last day. A code that could
-    not be handed over leaves the minute free, so that another method can be chosen at once.
+    What was sent for it before: `to_destination` counts the last hour, `of_day` the account's last day. A
+    code that could not be handed over leaves the minute free, so that another method can be chosen at once.
     """
     lately = [sending for sending in to_user if timedelta(0) <= now - sending.at < HOUR]
     minutes = [sending.at for sending in lately if not sending.failed and now - sending.at < MINUTE]
@@ -67,7 +84,7 @@ def refusal(
     if len(lately) >= PER_HOUR:
         wait = min(sending.at for sending in lately) + HOUR - now
         return f"{PER_HOUR} codes were sent within an hour. The next one can be sent in {_minutes(wait)} min."
-    if to_destination >= PER_DESTINATION:
+    if to_destination >= PER_DESTINATION[purpose]:
         return "Too many codes were sent there within an hour. Try again later, or use another method."
     if of_day >= per_day:
         return "No more codes are sent today. Use another method or a recovery code, or ask an administrator."

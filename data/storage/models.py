@@ -285,12 +285,16 @@ class RememberedAddress(_Table):
 
 
 class SentCode(_Table):
-    """A code that was sent to a user, hashed under a key; kept for a day to bound how many are sent."""
+    """A code that was sent to a user, hashed under a key; kept for a day to bound how many are sent.
+
+    `account_id` is the user's account, whose codes of the day are counted.
+    """
 
     user_id: int
 
     id = AutoField()
     user = ForeignKeyField(User, backref="sent_codes", on_delete="CASCADE")
+    account_id = IntegerField()
     purpose = CharField(max_length=16)
     method = CharField(max_length=16)
     destination = CharField(max_length=254)
@@ -302,7 +306,12 @@ class SentCode(_Table):
     void = BooleanField(default=False)
 
     class Meta:
-        indexes = ((("user", "sent_at"), False), (("destination", "sent_at"), False), (("sent_at",), False))
+        indexes = (
+            (("user", "sent_at"), False),
+            (("destination", "sent_at"), False),
+            (("sent_at",), False),
+            (("account_id", "purpose"), False),
+        )
 
 
 class UncountedAnswer(_Table):
@@ -501,6 +510,8 @@ class Notice(_Table):
     row by moving it on and counting the try, so that no two senders hold it at once.
     """
 
+    user_id: int
+
     id = AutoField()
     user = ForeignKeyField(User, backref="notices", on_delete="CASCADE")
     recipient = CharField(max_length=254)
@@ -515,7 +526,7 @@ class Notice(_Table):
     done_at = optional_moment_field()
 
     class Meta:
-        indexes = ((("next_try_at",), False), (("done_at",), False))
+        indexes = ((("next_try_at",), False), (("done_at",), False), (("recipient", "at"), False))
 
 
 class FirstFactorFailures(_Table):

@@ -166,6 +166,7 @@ def test_codes_that_were_sent_ahead_of_time_do_not_count_against_new_ones(world,
     for _ in range(5):
         models.SentCode.insert(
             user=user.id,
+            account_id=user.account_id,
             purpose="proof",
             method="email",
             destination="x",

@@ -8,6 +8,7 @@ from support.data_world import OPERATOR, SYSTEM, World
 
 from data.operations.people import bulk, credentials, directory, takeover, two_factor
 from data.operations.people.bulk import Bulk
+from data.operations.people.directory import Edited, UserChanges
 from data.operations.record import outbox
 from data.operations.signing_in import enrollment, recovery_codes
 from data.rules.events import Event
@@ -217,3 +218,48 @@ def test_clearing_is_not_offered_to_who_cannot_do_it_nor_of_oneself(world):
         world.enrol(name)
         saved = world.run(directory.edit_user, boss, name, changes)
         assert saved == directory.Edited(f"User {name} saved.", offers_clearing=False)
+
+
+def addresses() -> list[str]:
+    return [row.recipient for row in models.Notice.select().order_by(models.Notice.id)]
+
+
+def test_who_changes_their_address_again_and_again_fills_no_mailbox(world, anna):
+    """One address, and one mailbox behind many: edits are told six times an hour, and done all the same."""
+    me = world.session(anna)
+    for number in range(8):
+        email = ("victim@example.org", "anna@clinic.example")[number % 2]
+        assert isinstance(world.run(directory.edit_own, me, UserChanges(email=email)), Edited)
+    assert addresses().count("victim@example.org") == 3
+    models.Notice.delete().execute()
+    for number in range(8):
+        email = f"victim+{number}@example.org"
+        assert isinstance(world.run(directory.edit_own, me, UserChanges(email=email)), Edited)
+    assert len(addresses()) == 6
+    world.clock.forward(hours=1)
+    world.run(directory.edit_user, OPERATOR, anna, UserChanges(email="anna@clinic.example"))
+    assert len(addresses()) == 8
+
+
+def test_keys_that_come_and_go_for_ever_are_told_six_times_an_hour(world, anna):
+    me = world.session(anna)
+    for _ in range(9):
+        world.run(credentials.add_key, me, KEY)
+        world.run(credentials.remove_key, me, parse(KEY).fingerprint)
+    assert told() == [Event.KEY_ADDED, Event.KEY_REMOVED] * 6
+    world.run(credentials.store_password, me, "hash")
+    assert told()[-1] == Event.PASSWORD_CHANGED
+
+
+def test_what_was_sent_to_a_new_address_before_silences_no_old_one(world, anna):
+    """Someone has the new address told of edits of their own, so that the old one is not told of this one."""
+    mallory = world.person("mallory")
+    for number in range(3):
+        world.run(directory.edit_own, mallory, UserChanges(email="new@example.org"))
+        world.run(directory.edit_own, mallory, UserChanges(email=f"old{number}@example.org"))
+    models.User.update(email="mallory@clinic.example").where(models.User.name == "mallory").execute()
+    models.Notice.update(recipient="new@example.org").execute()
+    world.catch_up()
+    world.run(directory.edit_user, OPERATOR, anna, UserChanges(email="new@example.org"))
+    assert addresses()[-1] == "anna@clinic.example"
+    assert told() == [Event.USER_EDITED]

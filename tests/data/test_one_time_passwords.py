@@ -1,10 +1,7 @@
 """One-time passwords: good for one sign-in, until their end."""
 
-import shutil
 import threading
-import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from support.data_world import OPERATOR, PASSWORD, World, statements
@@ -20,14 +17,11 @@ from data.rules import publickeys
 from data.rules.explanation import Weight
 from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
 from data.rules.policy import MustChangePassword, SignedIn
-from data.storage import database, models
-from data.storage.database import create_database, migrate
-from data.storage.postgresql import PostgresqlUrl
+from data.storage import models
 
 KEY = publickeys.parse(
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 )
-MIGRATION = "0015_one_time_passwords"
 
 
 def used(world: World) -> admission.Session:
@@ -221,35 +215,3 @@ async def test_it_is_no_fresh_proof(world):
     refused = await credentials.confirm_fresh_password(world.store, member, PASSWORD)
     assert "only signs in" in refused.message
     assert isinstance(world.run(*ask), Denied)
-
-
-def test_those_of_an_installation_from_before_end_72_hours_after_the_upgrade(tmp_path, monkeypatch, server):
-    folder, late = tmp_path / "migrations", tmp_path / "late"
-    shutil.copytree(Path(database.__file__).parent / "migrations", folder)
-    late.mkdir()
-    for path in folder.glob("[0-9]*.py"):
-        if path.stem >= MIGRATION:
-            path.rename(late / path.name)
-    monkeypatch.setattr(database, "_MIGRATIONS", folder)
-    place = PostgresqlUrl.parse(server.url(server.new_database())) if server else tmp_path / "twofold.db"
-    older = create_database(place)
-    with older.connection_context():
-        run = older.execute_sql
-        run(
-            "INSERT INTO account (name, mode, remember_days, app_on, sms_on, email_on, created_at)"
-            " VALUES ('Clinic', 'optional', 0, true, false, false, 0)"
-        )
-        run("INSERT INTO practice (account_id, name) VALUES (1, 'Main')")
-        for name, one_time in (("anna", "true"), ("ben", "false")):
-            run(
-                'INSERT INTO "user" (account_id, practice_id, name, email, full_name, active, required,'
-                " lost_factor, one_time_password, credential, attempts_left, recovery_saved, created_at)"
-                f" VALUES (1, 1, '{name}', '{name}', '', true, false, false, {one_time}, 0, 7, true, 0)"
-            )
-        shutil.copytree(late, folder, dirs_exist_ok=True)
-        before = time.time()
-        assert migrate(older)[0] == MIGRATION
-        models.database.initialize(older)
-        ends = {row.name: row.one_time_until for row in models.User.select()}
-    assert ends["ben"] is None
-    assert int(before) <= ends["anna"].timestamp() - 72 * 3600 <= time.time()

@@ -10,14 +10,14 @@ from support.data_world import START
 from data.rules import sending
 from data.rules.facts import Method
 from data.rules.names import fold_phone
-from data.rules.sending import Sending
+from data.rules.sending import Purpose, Sending
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
 
 
-def refusal(*ago, failed=(), there=0, of_day=0, per_day=1000):
+def refusal(*ago, failed=(), there=0, of_day=0, per_day=1000, purpose=Purpose.PROOF):
     sent = [Sending(START - timedelta(seconds=seconds), seconds in failed) for seconds in ago]
-    return sending.refusal(START, sent, to_destination=there, of_day=of_day, per_day=per_day)
+    return sending.refusal(START, purpose, sent, to_destination=there, of_day=of_day, per_day=per_day)
 
 
 def test_the_first_code_is_sent():
@@ -42,9 +42,14 @@ def test_a_code_that_was_not_handed_over_leaves_the_minute_free_and_counts_in_th
     assert refusal(1, 2, 3, 4, 5, failed={1, 2, 3, 4, 5}) is not None
 
 
-def test_a_destination_is_sent_twenty_codes_an_hour_and_the_installation_so_many_a_day():
+def test_a_destination_is_sent_twenty_codes_an_hour_to_sign_in_and_three_to_be_proven():
     assert refusal(there=19) is None
     assert "there" in refusal(there=20)
+    assert refusal(there=2, purpose=Purpose.ENROL) is None
+    assert "there" in refusal(there=3, purpose=Purpose.ENROL)
+
+
+def test_an_account_sends_so_many_codes_a_day():
     assert refusal(of_day=99, per_day=100) is None
     assert "today" in refusal(of_day=100, per_day=100)
 

@@ -1,19 +1,25 @@
 """Codes by e-mail at sign-in, for fresh proof and in the wizard: good once, for a while, within limits."""
 
+from dataclasses import replace
+
 import pytest
-from support.data_world import OPERATOR, World, code_in
+from support.data_world import OPERATOR, PASSWORD, World, code_in
 
 from data.operations.actors import Member
 from data.operations.people import credentials, reading
-from data.operations.results import Denied, FreshProof, FreshProofNeeded
+from data.operations.people.directory import NewUser, create_user
+from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
 from data.operations.signing_in import admission, enrollment, second_factor, sending
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
 from data.operations.signing_in.sending import CodeToSend, Lapse, NotSent
+from data.operations.upkeep import accounts
 from data.rules.facts import Method, Mode, Status
 from data.rules.policy import MustEnrol, SignedIn
+from data.rules.sending import PER_DESTINATION, Purpose
 from data.storage import models
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
+NUMBER = "+491701234711"
 
 
 @pytest.fixture
@@ -141,6 +147,7 @@ def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
     for _ in range(20):
         models.SentCode.insert(
             user=world.row("anna").id,
+            account_id=world.row("anna").account_id,
             purpose="proof",
             method="email",
             destination="bert@clinic.example",
@@ -150,13 +157,74 @@ def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
     assert "Too many codes were sent there" in world.run(second_factor.send_code, attempt, EMAIL).reason
 
 
-def test_an_installation_sends_so_many_codes_a_day(world):
+def test_an_account_sends_so_many_codes_a_day_and_the_others_as_many(world):
     object.__setattr__(world.services, "codes_per_day", 1)
     models.SentCode.delete().execute()
     world.sent(world.attempt("bert"))
     assert "today" in world.run(second_factor.send_code, world.attempt("anna"), EMAIL).reason
-    world.clock.forward(hours=24, seconds=1)
+    stranger = strangers(world, 1)[0]
+    world.enrol_email(stranger)
+    world.clock.forward(minutes=1)
+    world.sent(world.attempt(stranger))
+    world.clock.forward(hours=24)
     world.sent(world.attempt("anna"))
+
+
+def strangers(world: World, count: int) -> list[str]:
+    """Create users of another account, which has all methods on; return their names."""
+    hashed = world.services.hasher.hash(PASSWORD)
+    admin = NewUser("stranger0", "stranger0@surgery.example", password_hash=hashed, one_time_password=False)
+    assert isinstance(world.run(accounts.add_account, OPERATOR, "Surgery", "Main", admin), Done)
+    surgery = replace(OPERATOR, account="Surgery")
+    for number in range(1, count):
+        name = f"stranger{number}"
+        new = replace(admin, name=name, email=f"{name}@surgery.example")
+        assert isinstance(world.run(create_user, surgery, new), Done)
+    models.Account.update(mode="optional", app_on=True, sms_on=True, email_on=True).execute()
+    models.UserRole.delete().where(models.UserRole.user == world.row("stranger0").id).execute()
+    world.catch_up()
+    return [f"stranger{number}" for number in range(count)]
+
+
+def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in(world):
+    """An account's people have all be sent to someone's number that can be; its owner still signs in."""
+    mine = strangers(world, 8)
+    world.set("bert", phone=NUMBER)
+    member = world.session("anna")
+    pending = world.run(enrollment.begin_sms, member, NUMBER)
+    world.confirm_destination(member, pending)
+    world.clock.forward(hours=1)
+    answers = []
+    for name in mine:
+        member = world.session(name)
+        pending = world.run(enrollment.begin_sms, member, NUMBER)
+        for _ in range(6):
+            answers.append(world.run(enrollment.send_enrolment_code, member, pending))
+            world.clock.forward(minutes=1)
+        world.clock.forward(minutes=-6)
+    world.clock.forward(minutes=6)
+    sent = [answer for answer in answers if isinstance(answer, CodeToSend)]
+    assert len(sent) == PER_DESTINATION[Purpose.ENROL] == 3
+    for _ in range(5):
+        attempt = world.attempt("anna")
+        assert isinstance(world.submit(attempt, world.sent(attempt, SMS)), admission.Admitted)
+        world.clock.forward(minutes=1)
+
+
+def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
+    object.__setattr__(world.services, "codes_per_day", 5)
+    models.SentCode.delete().execute()
+    members = [world.person(f"colleague{number}") for number in range(2)]
+    for member in members:
+        pending = world.run(enrollment.begin_email, member)
+        for _ in range(3):
+            world.run(enrollment.send_enrolment_code, member, pending)
+            world.clock.forward(minutes=1)
+    assert models.SentCode.select().where(models.SentCode.purpose == "enrol").count() == 5
+    for _ in range(5):
+        world.sent(world.attempt("bert"))
+        world.clock.forward(minutes=1)
+    assert "5 codes" in world.run(second_factor.send_code, world.attempt("bert"), EMAIL).reason
 
 
 def test_a_code_that_was_not_handed_over_frees_the_minute_and_still_works(world):

@@ -72,7 +72,7 @@ class NewUserDialog(Dialog[NewUserForm]):
             Label("SSH key"), Input(form.key, "optional: the line of the .pub file", id="key"), classes="row"
         )
         yield paragraph(
-            f"A one-time password, good for {ONE_TIME_HOURS} hours, is made and shown to you once.", "hint"
+            f"A one-time password, good for {ONE_TIME_HOURS} hours, is shown to you once.", "hint"
         )
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")

@@ -37,6 +37,7 @@ from data.rules.names import storable
 from data.rules.permissions import Action
 from data.rules.policy import MustChangePassword, Refusal, asks_code
 from data.rules.remembering import password_credential
+from data.rules.sending import Purpose
 from data.storage import models
 from data.store import Store, Tx
 
@@ -180,7 +181,7 @@ def send_fresh_code(tx: Tx, actor: Actor, method: Method) -> CodeToSend | NotSen
     if method not in methods_of(me.user) or factor is None or factor.destination is None:
         return NotSent(f"No code can be sent to you by {method.label}.")
     asker = sending.Asker(me.acting.application, me.acting.address)
-    return sending.make_code(tx, me.user, method, factor.destination, sending.PROOF, asker)
+    return sending.make_code(tx, me.user, method, factor.destination, Purpose.PROOF, asker)
 
 
 async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:

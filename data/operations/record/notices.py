@@ -4,11 +4,13 @@ The rows are handed over afterwards, by whichever process comes to it: no act wa
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from data.rules.events import Event
 from data.rules.facts import Application, Method
-from data.rules.notices import is_told
+from data.rules.notices import PER_HOUR, is_told
+from data.rules.sending import HOUR
 from data.storage import models
 from data.store import Tx
 
@@ -47,14 +49,18 @@ def tell(
     tx: Tx,
     event: Event,
     user: models.User,
-    recipients: Iterable[str],
+    recipients: Sequence[str],
     *,
     actor: str,
     application: Application,
     address: str,
     detail: Mapping[str, object],
 ) -> None:
-    """Tell a user of an act through these addresses; nothing is written where no e-mail can be sent."""
+    """Tell a user of an act through these addresses; nothing is written where no e-mail can be sent.
+
+    Of one kind of act a user, and an address, is told `PER_HOUR` times an hour: who repeats an act, and names
+    an address that is someone else's, does not fill that mailbox.
+    """
     if Method.EMAIL not in tx.services.sends:
         return
     rows = [
@@ -69,6 +75,22 @@ def tell(
             "at": tx.now,
             "next_try_at": tx.now,
         }
-        for recipient in dict.fromkeys(recipients)
+        for recipient in _still_told(tx, event, user, recipients)
     ]
-    models.Notice.insert_many(rows).execute()
+    if rows:
+        models.Notice.insert_many(rows).execute()
+
+
+def _still_told(tx: Tx, event: Event, user: models.User, recipients: Sequence[str]) -> list[str]:
+    """Leave out addresses that were told enough of such acts, and all where the user was.
+
+    Each address is counted apart: what someone else brought upon a new address silences no old one.
+    """
+    table = models.Notice
+    same = (table.user == user.id) | table.recipient.in_(recipients)
+    alike = (table.event == event.value) & (table.at > tx.now - HOUR) & same
+    lately = list(table.select().where(alike))
+    if sum(row.user_id == user.id for row in lately) >= PER_HOUR:
+        return []
+    told = Counter(row.recipient for row in lately)
+    return [address for address in dict.fromkeys(recipients) if told[address] < PER_HOUR]

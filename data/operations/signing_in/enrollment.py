@@ -21,7 +21,7 @@ from data.rules.events import Event
 from data.rules.facts import Method, Mode
 from data.rules.names import PHONE_RULE, fold_phone
 from data.rules.policy import ATTEMPTS, NOT_AVAILABLE, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
-from data.rules.sending import masked
+from data.rules.sending import Purpose, masked
 from data.storage import models
 from data.store import Tx
 
@@ -203,7 +203,7 @@ def send_enrolment_code(tx: Tx, actor: Actor, pending: PendingDestination) -> Co
     if not isinstance(me, ActingUser):
         return me
     asker = sending.Asker(me.acting.application, me.acting.address)
-    return sending.make_code(tx, me.user, pending.method, pending.destination, sending.ENROL, asker)
+    return sending.make_code(tx, me.user, pending.method, pending.destination, Purpose.ENROL, asker)
 
 
 def confirm_sent(

@@ -34,6 +34,7 @@ from data.rules.policy import (
     Refusal,
     Refused,
 )
+from data.rules.sending import Purpose
 from data.store import Tx
 
 CodeResult = Admitted | AskedAgain | TurnedAway | FirstFactorRejected
@@ -80,4 +81,4 @@ def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent 
     if factor.destination is None:
         return NotSent("Codes of an authenticator app are not sent. Open the app.")
     asker = sending.Asker(attempt.origin.application, attempt.origin.address)
-    return sending.make_code(tx, user, method, factor.destination, sending.PROOF, asker)
+    return sending.make_code(tx, user, method, factor.destination, Purpose.PROOF, asker)

@@ -7,13 +7,10 @@ from data.operations.record import audit
 from data.rules import sending
 from data.rules.events import Event
 from data.rules.facts import Application, Method, Policy
-from data.rules.sending import Envelope
+from data.rules.sending import Envelope, Purpose
 from data.storage import models
 from data.storage.prepared import PreparedWrite
 from data.store import Tx
-
-PROOF, ENROL = "proof", "enrol"
-"""What a code is for: to prove who signs in or acts, or to prove an address that is being enrolled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +60,19 @@ class Lapse(Enum):
 
 
 def make_code(
-    tx: Tx, user: models.User, method: Method, destination: str, purpose: str, asker: Asker
+    tx: Tx, user: models.User, method: Method, destination: str, purpose: Purpose, asker: Asker
 ) -> CodeToSend | NotSent:
-    """Make a code for a user, within the limits; only its keyed hash is stored."""
+    """Make a code for a user, within the limits of its purpose; only its keyed hash is stored."""
     table = models.SentCode
     table.delete().where(table.sent_at < tx.now - sending.DAY).execute()
-    since = tx.now - sending.HOUR
-    mine = table.select().where((table.user == user.id) & (table.sent_at > since))
-    there = table.select().where((table.destination == destination) & (table.sent_at > since))
+    alike = table.select().where(table.purpose == purpose.value)
+    lately = alike.where(table.sent_at > tx.now - sending.HOUR)
     reason = sending.refusal(
         tx.now,
-        [sending.Sending(row.sent_at, row.failed) for row in mine],
-        to_destination=there.count(),
-        of_day=table.select().count(),
+        purpose,
+        [sending.Sending(row.sent_at, row.failed) for row in lately.where(table.user == user.id)],
+        to_destination=lately.where(table.destination == destination).count(),
+        of_day=alike.where(table.account_id == user.account_id).count(),
         per_day=tx.services.codes_per_day,
     )
     if reason:
@@ -83,7 +80,8 @@ def make_code(
     code = sending.code_from_random(tx.services.random_bytes(8))
     row_id = table.insert(
         user=user.id,
-        purpose=purpose,
+        account_id=user.account_id,
+        purpose=purpose.value,
         method=method.value,
         destination=destination,
         digest=tx.services.vault.digest_code(code, user_id=user.id, purpose=purpose),
@@ -111,7 +109,7 @@ def record_failure(tx: Tx, code: CodeToSend) -> None:
 
 def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | Lapse | None:
     """Spend an outstanding code; return the method it came by, or why it is good no longer, or None."""
-    row = _matching(tx, user.id, PROOF, digits)
+    row = _matching(tx, user.id, Purpose.PROOF, digits)
     if row is None:
         return _lapse_of_enrolment(tx, user.id, digits)
     if lapse := _lapse(tx, row):
@@ -126,7 +124,7 @@ def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Metho
 
 def _lapse_of_enrolment(tx: Tx, user_id: int, digits: str) -> Lapse | None:
     """Say why a code proves nothing that was sent to enrol; a live one is an answer to another question."""
-    row = _matching(tx, user_id, ENROL, digits)
+    row = _matching(tx, user_id, Purpose.ENROL, digits)
     return None if row is None else _lapse(tx, row)
 
 
@@ -138,12 +136,12 @@ def _lapse(tx: Tx, row: models.SentCode) -> Lapse | None:
 
 def prove_destination(tx: Tx, user_id: int, method: Method, destination: str, digits: str) -> bool:
     """Whether this is a code that was sent to this destination to enrol it; wrong answers use it up."""
-    row = _matching(tx, user_id, ENROL, digits)
+    row = _matching(tx, user_id, Purpose.ENROL, digits)
     matches = row is not None and row.method == method.value and row.destination == destination
     if row is not None and matches and _lapse(tx, row) is None:
         return True
     table = models.SentCode
-    outstanding = (table.user == user_id) & (table.purpose == ENROL)
+    outstanding = (table.user == user_id) & (table.purpose == Purpose.ENROL.value)
     table.update({table.wrong_tries: table.wrong_tries + 1}).where(outstanding).execute()
     table.update(void=True).where(outstanding & (table.wrong_tries >= sending.TRIES)).execute()
     return False
@@ -162,11 +160,11 @@ def void_codes(user_id: int) -> None:
     _VOID.run(user_id)
 
 
-def _matching(tx: Tx, user_id: int, purpose: str, digits: str) -> models.SentCode | None:
+def _matching(tx: Tx, user_id: int, purpose: Purpose, digits: str) -> models.SentCode | None:
     """Return a code of the last day that these digits stand for, a live one before another."""
     table = models.SentCode
     digest = tx.services.vault.digest_code(digits, user_id=user_id, purpose=purpose)
-    found = (table.user == user_id) & (table.purpose == purpose) & (table.digest == digest)
+    found = (table.user == user_id) & (table.purpose == purpose.value) & (table.digest == digest)
     lately = found & (table.sent_at > tx.now - sending.DAY) & (table.sent_at <= tx.now)
     row: models.SentCode | None = table.select().where(lately).order_by(table.void, table.id.desc()).first()
     return row
