@@ -64,9 +64,9 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
     while batch := [row for _, row in zip(range(_BATCH), people, strict=False)]:
         connection.executemany(
             "INSERT INTO user (id, account_id, practice_id, name, email, full_name, phone, active, required,"
-            " lost_factor, one_time_password, credential, attempts_left, locked_at, recovery_saved,"
+            " lost_factor, credential, attempts_left, locked_at, recovery_saved,"
             " created_at, last_signin_at, standing)"
-            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 7, ?, 1, 0, ?, ?)",
+            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0, 7, ?, 1, 0, ?, ?)",
             batch,
         )
         found = [

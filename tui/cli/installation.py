@@ -324,7 +324,7 @@ def hours_option(default: int = ONE_TIME_HOURS) -> Callable[[F], F]:
         type=click.IntRange(1, MAX_ONE_TIME_HOURS),
         default=default,
         show_default=True,
-        help="How long the one-time password is good.",
+        help="Hours for which the one-time password is good.",
     )
 
 
