@@ -25,7 +25,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PER_HOUR = 5
 """Codes for one purpose that one user is sent within an hour."""
 PER_DESTINATION = {Purpose.PROOF: 20, Purpose.ENROL: 3}
-"""Codes that one address or number is sent within an hour, by the whole installation."""
+"""Codes that one address or number is sent within an hour: to sign in by one account, to be proven by all."""
 PER_DAY = 1_000
 """Codes for one purpose that an account sends within a day, unless the settings say otherwise."""
 TRIES = 7

@@ -183,6 +183,8 @@ def test_a_sender_that_is_no_phone_number_is_refused_and_the_wizard_told(world, 
     assert look(world, anna, pending) is Sighting.SENDER_REFUSED
     assert isinstance(confirm(world, anna, pending), Denied)
     assert world.events(last=1) == ["message.refused"]
+    receive(world, pending.code, sender)
+    assert world.events().count("message.refused") == 1
     receive(world, pending.code)
     assert look(world, anna, pending) is Sighting.ARRIVED
 

@@ -211,6 +211,27 @@ def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in
         world.clock.forward(minutes=1)
 
 
+def test_strangers_who_have_proven_the_same_number_use_up_none_of_its_owners_codes(world):
+    """Whoever can forge the sender of a text message proves any number by one."""
+    world.methods(APP, SMS, EMAIL)
+    member = world.session("anna")
+    world.confirm_destination(member, world.run(enrollment.begin_sms, member, NUMBER))
+    world.clock.forward(minutes=1)
+    stranger = world.row(strangers(world, 1)[0])
+    for _ in range(20):
+        models.SentCode.insert(
+            user=stranger.id,
+            account_id=stranger.account_id,
+            purpose="proof",
+            method="sms",
+            destination=NUMBER,
+            digest="",
+            sent_at=world.clock.now,
+        ).execute()
+    attempt = world.attempt("anna")
+    assert isinstance(world.submit(attempt, world.sent(attempt, SMS)), admission.Admitted)
+
+
 def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
     object.__setattr__(world.services, "codes_per_day", 5)
     models.SentCode.delete().execute()

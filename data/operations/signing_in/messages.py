@@ -108,7 +108,7 @@ def receive_message(tx: Tx, sender: str, text: str) -> Done | Denied:
     """Note a text message beside the code that it holds, if a wizard still waits for that.
 
     What holds none is neither stored nor logged, and costs one look into an index at most. Of
-    several messages with one code the first counts.
+    several messages with one code the first counts, and of several that are refused the first is logged.
     """
     code = authorisation.code_in(text)
     row = None if code is None else _waiting_for(tx, code)
@@ -117,8 +117,9 @@ def receive_message(tx: Tx, sender: str, text: str) -> Done | Denied:
     number = authorisation.sender_number(sender)
     table = models.AwaitedMessage
     if number is None:
-        table.update(refused=True).where(table.id == row.id).execute()
-        _note(tx, row.user, Event.MESSAGE_REFUSED)
+        if not row.refused:
+            table.update(refused=True).where(table.id == row.id).execute()
+            _note(tx, row.user, Event.MESSAGE_REFUSED)
         return Denied(
             "The sender is no phone number with + and the country, so the message proves none. "
             "The person is told."

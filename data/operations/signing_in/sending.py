@@ -66,13 +66,17 @@ def make_code(
     table = models.SentCode
     table.delete().where(table.sent_at < tx.now - sending.DAY).execute()
     alike = table.select().where(table.purpose == purpose.value)
-    lately = alike.where(table.sent_at > tx.now - sending.HOUR)
+    of_account = alike.where(table.account_id == user.account_id)
+    # Many people can prove one number, and a sender's number can be forged: to sign in, no account's codes
+    # count against those of another.
+    there = (alike if purpose is Purpose.ENROL else of_account).where(table.destination == destination)
+    lately = table.sent_at > tx.now - sending.HOUR
     reason = sending.refusal(
         tx.now,
         purpose,
-        [sending.Sending(row.sent_at, row.failed) for row in lately.where(table.user == user.id)],
-        to_destination=lately.where(table.destination == destination).count(),
-        of_day=alike.where(table.account_id == user.account_id).count(),
+        [sending.Sending(row.sent_at, row.failed) for row in alike.where(lately, table.user == user.id)],
+        to_destination=there.where(lately).count(),
+        of_day=of_account.count(),
         per_day=tx.services.codes_per_day,
     )
     if reason:
