@@ -5,7 +5,8 @@ from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
-from textual.command import Provider
+from textual import on
+from textual.command import CommandInput, CommandPalette, Provider
 from textual.events import Event, Key
 from textual.theme import Theme
 
@@ -13,6 +14,7 @@ from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
 from data.operations.signing_in import presence, sessions
 from data.operations.signing_in.admission import Origin, Session
+from data.rules.names import TEXT_LIMIT
 from data.rules.text import was_decoded
 from data.store import Clock, Store, StoreUnavailableError
 from sshserver.presence import Place, keep_present
@@ -120,6 +122,11 @@ class TwofoldApp(ActingApp):
         for theme in _THEMES:
             self.register_theme(theme)
         self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
+
+    @on(CommandPalette.Opened)
+    def limit_palette(self) -> None:
+        """Let the palette's field take no more than the names of commands have."""
+        self.screen.query_one(CommandInput).max_length = TEXT_LIMIT
 
     def on_mount(self) -> None:
         """Begin; a session that was opened here is watched here, one from outside by its server.

@@ -9,7 +9,7 @@ from peewee import fn
 
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
 from data.rules.facts import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
-from data.rules.names import storable
+from data.rules.names import storable, tidy
 from data.rules.permissions import Action, permits
 from data.rules.policy import Refusal, Step, asks_code, next_step
 from data.storage import models
@@ -185,7 +185,7 @@ def _has_recovery_codes(user_id: int) -> bool:
 
 def find_account(name: str) -> models.Account | None:
     """Look an account up by its name, compared without case."""
-    folded = " ".join(storable(name).split()).lower()
+    folded = (tidy(name) or "").lower()
     found: models.Account | None = models.Account.get_or_none(fn.FOLD(models.Account.name) == folded)
     return found
 

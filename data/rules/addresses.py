@@ -7,13 +7,17 @@ _NAT64 = ip_network("64:ff9b::/96")
 _LONGEST_ZONE = 15
 """Characters of an interface's name on Linux."""
 
+_LIMIT = 64
+"""Characters of an address that are looked at; an IPv6 address with its zone has fewer."""
+
 
 def normalise(address: str) -> str:
     """Write an address in its shortest form; an IPv4-mapped IPv6 address is the IPv4 address.
 
     A link-local address keeps its zone: it means another host on each link (RFC 4007 section 6). What is
-    not an IP address (the local terminal) is returned as it is.
+    not an IP address (the local terminal) is returned as it is, cut to 64 characters.
     """
+    address = address[:_LIMIT]
     plain, _, zone = address.partition("%")
     try:
         parsed = ip_address(plain)

@@ -8,7 +8,7 @@ import re
 from datetime import datetime, timedelta
 
 from data.rules.answers import fold
-from data.rules.names import fold_phone
+from data.rules.names import PHONE_LIMIT, fold_phone
 
 DIGITS = 12
 LIFE = timedelta(minutes=15)
@@ -47,5 +47,5 @@ def sender_number(sender: str) -> str | None:
 
     Without + and the country nothing is guessed: a wrong guess would send codes to a stranger.
     """
-    bare = sender.strip()
+    bare = sender.strip() if len(sender) <= PHONE_LIMIT else ""
     return fold_phone(bare) if _NUMBER.match(bare) else None

@@ -1,4 +1,8 @@
-"""Names, addresses and other strings that people give for themselves."""
+"""Names, addresses and other strings that people give for themselves.
+
+What is longer than the limit of its kind is refused before anything else looks at it: Unicode
+normalisation and IDNA take a time that grows with the square of the length.
+"""
 
 import re
 
@@ -7,12 +11,22 @@ from email_validator import EmailNotValidError, validate_email
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
 _NAME_LIMIT = 32
+USERNAME_LIMIT = 64
+"""Characters of a user name as it is typed, with white space around it."""
+EMAIL_LIMIT = 254
+"""Characters of an e-mail address (RFC 5321 section 4.5.3.1.3 with erratum 1690 of RFC 3696)."""
+PHONE_LIMIT = 64
+"""Characters of a phone number as it is typed, with what separates its digits."""
 TEXT_LIMIT = 120
 """Characters of a full name, of an account's or a practice's name, or of a key's comment."""
+STORABLE_LIMIT = 1_000
+"""Characters that `storable` keeps: more than any column that it is compared with holds."""
 
 
 def fold_username(typed: str) -> str | None:
     """Fold a user name to lower case; None when it is not one."""
+    if len(typed) > USERNAME_LIMIT:
+        return None
     folded = typed.strip().lower()
     return folded if _USERNAME.match(folded) else None
 
@@ -27,6 +41,8 @@ USERNAME_RULE = "A user name has 1 to 32 of a-z, 0-9, dot, underscore and dash, 
 
 def fold_email(typed: str) -> str | None:
     """Fold an e-mail address for comparing without case; None when it is not one."""
+    if len(typed) > EMAIL_LIMIT:
+        return None
     try:
         return validate_email(
             typed.strip(), check_deliverability=False, test_environment=True
@@ -40,6 +56,8 @@ def fold_phone(typed: str) -> str | None:
 
     It begins with + and the country, since nothing here knows in which country someone is.
     """
+    if len(typed) > PHONE_LIMIT:
+        return None
     try:
         number = phonenumbers.parse(storable(typed), None)
     except phonenumbers.NumberParseException:
@@ -47,6 +65,13 @@ def fold_phone(typed: str) -> str | None:
     if number.extension or not phonenumbers.is_valid_number(number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def fold_optional_phone(typed: str) -> str | None:
+    """Write a phone number as `fold_phone` does; nothing but white space is no number, and empty."""
+    if len(typed) <= PHONE_LIMIT and not typed.strip():
+        return ""
+    return fold_phone(typed)
 
 
 def phone_to_read(number: str) -> str:
@@ -72,11 +97,16 @@ _PHONE_MARKS = str.maketrans("", "", "+-/.()")
 
 
 def storable(typed: str) -> str:
-    """Replace what not every database takes: NUL, and lone surrogates, which stand for no text."""
-    return typed.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
+    """Replace what not every database takes: NUL, and lone surrogates, which stand for no text.
+
+    What is longer than anything stored is cut, and so equals nothing stored.
+    """
+    return typed[:STORABLE_LIMIT].encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def tidy(typed: str) -> str | None:
     """Fold the white space of a name; None when it is too long."""
+    if len(typed) > STORABLE_LIMIT:
+        return None
     tidied = " ".join(storable(typed).split())
     return tidied if len(tidied) <= TEXT_LIMIT else None

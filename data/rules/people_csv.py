@@ -13,10 +13,12 @@ COLUMNS = ("name", "email", "full_name", "phone", "practice", "require_2fa", "pu
 NEEDED = ("name", "email")
 MAX_BYTES = 32 * 1024 * 1024
 """A file of more is refused before it is read; ten thousand people with keys take a tenth of it."""
+PASTED_LIMIT = 250_000
+"""Characters that are taken as pasted text: a thousand people with keys."""
+MAX_COLUMNS = 100
+"""Cells of the row of column names that are looked at."""
 MAX_FAULTS = 1_000
 """Faults after which reading stops: nobody mends more at a time."""
-MOST_COLUMNS = 100
-"""Columns of a header that is looked at; each that is not ours is a fault of its own."""
 ENCODINGS = ("utf-8", "cp1252")
 _YES, _NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n", ""})
 _SEPARATORS = ",;\t"
@@ -123,8 +125,8 @@ class _Reader:
 
     def _judge_header(self, header: list[str]) -> bool:
         """Note what is wrong with the row of column names; whether there is anything."""
-        if len(header) > MOST_COLUMNS:
-            self._wrong("", f"There are {len(header)} column names. {_HEADER_RULE}")
+        if len(header) > MAX_COLUMNS:
+            self._wrong("", f"There are more than {MAX_COLUMNS} column names. {_HEADER_RULE}")
             return True
         if not set(header) & set(COLUMNS):
             self._wrong("", f"The column names are missing. {_HEADER_RULE}")

@@ -21,7 +21,8 @@ ALGORITHMS = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "ssh-rsa",
 )
-_MAX_LENGTH = 16_384
+KEY_LIMIT = 16_384
+"""Characters of a pasted key; an RSA key of 16384 bits has 2,800."""
 _WORDS = 2
 """A type and a blob; what follows is the comment."""
 
@@ -51,9 +52,11 @@ class PublicKey:
 
 def parse(pasted: str) -> PublicKey | KeyFault:
     """Read a public key in the form of an `authorized_keys` line without options."""
+    if len(pasted) > KEY_LIMIT:
+        return KeyFault.UNREADABLE
     if "PRIVATE KEY" in pasted or "PuTTY-User-Key-File" in pasted:
         return KeyFault.PRIVATE
-    words = pasted.split() if len(pasted) <= _MAX_LENGTH else []
+    words = pasted.split()
     if len(words) < _WORDS or len(pasted.strip().splitlines()) > 1:
         return KeyFault.UNREADABLE
     algorithm, blob = words[0], words[1]

@@ -15,6 +15,8 @@ from data.rules.names import phone_part, storable
 
 LONGEST = 64
 """Characters of a word that count."""
+SEARCH_LIMIT = 256
+"""Characters of a search that are looked at."""
 _TERMS = 8
 """Words of a search that are looked for."""
 _BEGINNING = re.compile(r"(?<![^\W_])[^\W_]")
@@ -44,7 +46,7 @@ def words(*texts: str, phone: str | None = None) -> list[str]:
 
 def terms(search: str) -> list[tuple[str, ...]]:
     """Return what a search looks for: of each term, one of the beginnings is to be found."""
-    typed = dict.fromkeys(word[:LONGEST] for word in fold(storable(search)).split())
+    typed = dict.fromkeys(word[:LONGEST] for word in fold(storable(search[:SEARCH_LIMIT])).split())
     return [
         tuple(dict.fromkeys([word, *(f"+{digits}" for digits in [phone_part(word)] if digits)]))
         for word in list(typed)[:_TERMS]

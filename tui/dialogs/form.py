@@ -7,13 +7,15 @@ from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from tui.dialogs.dialog import Dialog, paragraph
+from tui.widgets.fields import TextField
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A line to fill in; a hidden one shows dots."""
+    """A line to fill in with at most `limit` characters; a hidden one shows dots."""
 
     label: str
+    limit: int
     value: str = ""
     placeholder: str = ""
     hidden: bool = False
@@ -38,7 +40,7 @@ class FormDialog(Dialog[tuple[str, ...]]):
             yield paragraph(self._body)
         for field in self._fields:
             yield Label(field.label, markup=False)
-            yield Input(field.value, field.placeholder, password=field.hidden)
+            yield TextField(field.value, field.placeholder, limit=field.limit, password=field.hidden)
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
 

@@ -6,6 +6,8 @@ from textual.widget import Widget
 
 from data.operations.results import FreshProof, FreshProofNeeded
 from data.rules.facts import Method
+from data.rules.passwords import MAX_LENGTH
+from data.rules.recovery import TYPED_LIMIT
 from data.rules.sending import prompt
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
@@ -19,7 +21,7 @@ class FreshProofDialog(FormDialog):
         label = "Password" if hidden else prompt(needed.methods).removesuffix(": ")
         super().__init__(
             "Is it still you?",
-            [Field(label, hidden=hidden)],
+            [Field(label, MAX_LENGTH if hidden else TYPED_LIMIT, hidden=hidden)],
             body=f"This change needs a proof from the last five minutes. {_words(needed)}",
             yes="Continue",
             fault=fault,

@@ -10,9 +10,12 @@ from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet, Selec
 
 from data.rules.facts import Role
 from data.rules.passwords import ONE_TIME_HOURS
+from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT, USERNAME_LIMIT
+from data.rules.publickeys import KEY_LIMIT
 from data.rules.text import safe
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.dialogs.roles import role_boxes, ticked
+from tui.widgets.fields import TextField
 from tui.widgets.toggles import Choice
 
 
@@ -47,12 +50,13 @@ class NewUserDialog(Dialog[NewUserForm]):
     def content(self) -> Iterator[Widget]:
         """Yield the fields."""
         form = self._form
-        yield Horizontal(Label("User name"), Input(form.name, id="name"), classes="row")
-        yield Horizontal(Label("E-mail"), Input(form.email, id="email"), classes="row")
-        yield Horizontal(Label("Full name"), Input(form.full_name, id="full-name"), classes="row")
-        yield Horizontal(
-            Label("Phone"), Input(form.phone, "optional: +49 30 1234567", id="phone"), classes="row"
-        )
+        for label, value, hint, limit, name in (
+            ("User name", form.name, "", USERNAME_LIMIT, "name"),
+            ("E-mail", form.email, "", EMAIL_LIMIT, "email"),
+            ("Full name", form.full_name, "", TEXT_LIMIT, "full-name"),
+            ("Phone", form.phone, "optional: +49 30 1234567", PHONE_LIMIT, "phone"),
+        ):
+            yield Horizontal(Label(label), TextField(value, hint, limit=limit, id=name), classes="row")
         if len(self._practices) > 1:
             options = [(Text(safe(name)), name) for name in self._practices]
             chosen = form.practice if form.practice in self._practices else self._practices[0]
@@ -69,7 +73,9 @@ class NewUserDialog(Dialog[NewUserForm]):
         )
         yield Horizontal(Label("Roles"), Vertical(*role_boxes(form.roles)), classes="row roles")
         yield Horizontal(
-            Label("SSH key"), Input(form.key, "optional: the line of the .pub file", id="key"), classes="row"
+            Label("SSH key"),
+            TextField(form.key, "optional: the line of the .pub file", limit=KEY_LIMIT, id="key"),
+            classes="row",
         )
         yield paragraph(
             f"A one-time password, good for {ONE_TIME_HOURS} hours, is shown to you once.", "hint"

@@ -7,23 +7,45 @@ from textual.binding import Binding, BindingType
 from textual.events import Paste
 from textual.widget import Widget
 from textual.widgets import TextArea
+from textual.widgets.text_area import Edit, EditResult
 
 from data.rules.text import safe
 from tui.dialogs.dialog import Dialog, paragraph
 
-_LINE_LIMIT = 20_000
+_CELL_LIMIT = 20_000
 
 
 class PasteArea(TextArea):
-    """Takes pasted text, in which whatever a terminal would act on becomes visible."""
+    """Takes pasted text, in which whatever a terminal would act on becomes visible.
+
+    It takes no more than `limit` characters, however they come.
+    """
+
+    def __init__(self, text: str, *, limit: int) -> None:
+        super().__init__(text, soft_wrap=False, show_line_numbers=True, compact=True)
+        self._limit = limit
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Change the text, unless it would become too long."""
+        if not edit.text or len(self.text) + len(edit.text) <= self._limit:
+            return super().edit(edit)
+        self._refuse()
+        return super().edit(Edit("", edit.from_location, edit.from_location, maintain_selection_offset=False))
+
+    def _refuse(self) -> None:
+        self.app.clear_notifications()
+        self.notify(f"At most {self._limit:,} characters fit here.", severity="warning", timeout=3)
 
     def on_paste(self, event: Paste) -> None:
         """Put the text in, line by line and each made safe; tabs stay, since they separate cells."""
         event.prevent_default()
         event.stop()
+        if len(event.text) > self._limit:
+            self._refuse()
+            return
         lines = event.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self.insert(
-            "\n".join("\t".join(safe(cell, _LINE_LIMIT) for cell in line.split("\t")) for line in lines)
+            "\n".join("\t".join(safe(cell, _CELL_LIMIT) for cell in line.split("\t")) for line in lines)
         )
 
 
@@ -33,8 +55,9 @@ class PasteDialog(Dialog[str]):
     AUTO_FOCUS = "TextArea"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "answer", "Check")]
 
-    def __init__(self, title: str, body: str, text: str = "", fault: str = "") -> None:
+    def __init__(self, title: str, body: str, text: str = "", fault: str = "", *, limit: int) -> None:
         super().__init__(title, "Check (Ctrl+S)")
+        self._limit = limit
         self._body = body
         self._text = text
         self._fault = fault
@@ -44,7 +67,7 @@ class PasteDialog(Dialog[str]):
         yield paragraph(self._body)
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
-        yield PasteArea(self._text, soft_wrap=False, show_line_numbers=True, compact=True)
+        yield PasteArea(self._text, limit=self._limit)
 
     def answer(self) -> str:
         """Return the text."""

@@ -12,10 +12,12 @@ from textual.widgets import Input, Static
 from data.operations.record import audit
 from data.operations.record.audit import Entry, Filter
 from data.rules.addresses import source_in_words
+from data.rules.names import USERNAME_LIMIT
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
+from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column, PagedTable
 from tui.widgets.words import moment
 
@@ -73,7 +75,7 @@ class ActivityScreen(MainScreen):
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
-        yield Input(placeholder="User name", id="search", classes="hidden")
+        yield TextField(placeholder="User name", limit=USERNAME_LIMIT, id="search", classes="hidden")
         yield Static("", id="summary", markup=False)
         self._table = PagedTable(_COLUMNS, lambda row: str(row.id))
         yield self._table

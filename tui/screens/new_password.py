@@ -8,10 +8,11 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
 from data.operations.people import credentials
-from data.rules.passwords import MIN_LENGTH
+from data.rules.passwords import MAX_LENGTH, MIN_LENGTH
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.page import Page
+from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
 
 
@@ -38,9 +39,9 @@ class NewPasswordScreen(Page[bool]):
         for notice in self._notices:
             yield paragraph(f"! {notice}", "fault")
         yield Label("New password")
-        yield Input(id="first", password=True)
+        yield TextField(limit=MAX_LENGTH, id="first", password=True)
         yield Label("The same again")
-        yield Input(id="second", password=True)
+        yield TextField(limit=MAX_LENGTH, id="second", password=True)
         yield Button("Set password", variant="primary", compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

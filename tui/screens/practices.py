@@ -10,6 +10,7 @@ from textual.widgets import Static
 from data.operations.people import practices
 from data.operations.people.practices import PracticeRow
 from data.operations.results import Denied
+from data.rules.names import TEXT_LIMIT
 from data.rules.text import safe
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import working
@@ -77,7 +78,7 @@ class PracticesScreen(MainScreen):
         name, fault = safe(before), ""
         while True:
             answer = await self.app.push_screen_wait(
-                FormDialog(title, [Field("Name", name)], yes=yes, fault=fault)
+                FormDialog(title, [Field("Name", TEXT_LIMIT, name)], yes=yes, fault=fault)
             )
             if answer is None:
                 return

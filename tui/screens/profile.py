@@ -13,6 +13,7 @@ from data.operations.people.reading import Profile, UserDetail
 from data.operations.results import Denied
 from data.operations.signing_in import enrollment, recovery_codes, remembered
 from data.rules.facts import Method, Mode
+from data.rules.passwords import MAX_LENGTH
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
@@ -91,7 +92,7 @@ class ProfileScreen(MainScreen):
         """Change the password."""
         fault = ""
         while True:
-            fields = [Field("New password", hidden=True), Field("The same again", hidden=True)]
+            fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "The same again")]
             answer = await self.app.push_screen_wait(
                 FormDialog("Change your password", fields, yes="Change", fault=fault)
             )

@@ -14,6 +14,7 @@ from data.operations.policy import account, permanence, protection
 from data.operations.policy.account import ModePreview, PolicyView
 from data.operations.results import Denied
 from data.rules.facts import Method, Mode, Status
+from data.rules.names import TEXT_LIMIT
 from data.rules.remembering import MAX_DAYS, period_in_short
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -268,7 +269,7 @@ class SecurityScreen(MainScreen):
         if checklist is None:
             return
         title, body = "Make it permanent?", consequences.make_permanent(checklist)
-        field, fault = Field("Account name"), ""
+        field, fault = Field("Account name", TEXT_LIMIT), ""
         while True:
             answer = await self.app.push_screen_wait(
                 FormDialog(title, [field], body=body, yes="Make permanent", fault=fault)

@@ -14,10 +14,14 @@ from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejec
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
+from data.rules.names import USERNAME_LIMIT
+from data.rules.passwords import MAX_LENGTH
+from data.rules.recovery import TYPED_LIMIT
 from data.rules.sending import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.page import Page
+from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
 
 REJECTED = "Wrong user name or password."
@@ -38,9 +42,9 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
     def body(self) -> Iterator[Widget]:
         """Yield the two fields."""
         yield Label("User name")
-        yield Input(id="name")
+        yield TextField(limit=USERNAME_LIMIT, id="name")
         yield Label("Password")
-        yield Input(id="password", password=True)
+        yield TextField(limit=MAX_LENGTH, id="password", password=True)
         yield Button("Sign in", variant="primary", compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -103,7 +107,8 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         yield paragraph(f"Type {app}, or one of your recovery codes." if methods else RECOVERY_FIRST)
         if any(method.is_sent for method in methods):
             yield Label(prompt(methods).strip(), markup=False)
-        yield Input(placeholder="123 456" if methods else "XXXX-XXXX-XXXX-XXXX")
+        hint = "123 456" if methods else "XXXX-XXXX-XXXX-XXXX"
+        yield TextField(placeholder=hint, limit=TYPED_LIMIT)
         yield Button("Continue", id="continue", variant="primary", compact=True)
         for method in methods:
             if method.is_sent:

@@ -12,6 +12,8 @@ from data.operations.people.reading import KeyRow, UserDetail
 from data.operations.results import Denied
 from data.operations.signing_in.remembered import NOTHING_REMEMBERED, Remembered
 from data.rules.facts import Role
+from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
+from data.rules.publickeys import KEY_LIMIT
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
@@ -99,7 +101,7 @@ class UserActionsScreen(MainScreen):
         while True:
             question = FormDialog(
                 f"Unlock {user.name}?",
-                [Field("Reason")],
+                [Field("Reason", TEXT_LIMIT)],
                 body=consequences.unlock(user),
                 yes="Unlock",
                 fault=fault,
@@ -243,7 +245,7 @@ async def add_key(screen: MainScreen, name: str | None) -> None:
         answer = await screen.app.push_screen_wait(
             FormDialog(
                 "Add an SSH key",
-                [Field("Public key", placeholder="ssh-ed25519 AAAA… comment")],
+                [Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment")],
                 body="Paste the one line of the file that ends in .pub.",
                 yes="Add",
                 fault=fault,
@@ -296,9 +298,9 @@ async def edit(
     fault = ""
     while True:
         fields = [
-            Field("E-mail", typed[0]),
-            Field("Full name", typed[1]),
-            Field("Phone", typed[2], "+49 30 1234567"),
+            Field("E-mail", EMAIL_LIMIT, typed[0]),
+            Field("Full name", TEXT_LIMIT, typed[1]),
+            Field("Phone", PHONE_LIMIT, typed[2], "+49 30 1234567"),
         ]
         answer = await screen.app.push_screen_wait(
             FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault)

@@ -23,7 +23,9 @@ async def import_users(app: ActingApp) -> None:
     """Ask for CSV text until it can be imported or the dialog is left."""
     text, fault = "", ""
     while True:
-        answer = await app.push_screen_wait(PasteDialog(_TITLE, _BODY, text, fault))
+        answer = await app.push_screen_wait(
+            PasteDialog(_TITLE, _BODY, text, fault, limit=people_csv.PASTED_LIMIT)
+        )
         if answer is None:
             return
         text = answer

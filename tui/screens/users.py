@@ -13,6 +13,7 @@ from data.operations.people.bulk import Bulk
 from data.operations.people.finding import PAGE, SortKey, UserQuery
 from data.operations.people.reading import UserPage, UserRow
 from data.rules.facts import Status
+from data.rules.searching import SEARCH_LIMIT
 from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
@@ -23,6 +24,7 @@ from tui.screens.new_user import create_user
 from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_detail import UserDetailScreen
 from tui.screens.user_import import import_users
+from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column, PagedTable
 from tui.widgets.status_line import Tone
 from tui.widgets.words import counted, day, roles_in_short
@@ -68,8 +70,11 @@ class UsersScreen(UserActionsScreen):
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
-        yield Input(
-            placeholder="Beginnings of names, addresses, phones, practices", id="search", classes="hidden"
+        yield TextField(
+            placeholder="Beginnings of names, addresses, phones, practices",
+            limit=SEARCH_LIMIT,
+            id="search",
+            classes="hidden",
         )
         yield Static("", id="summary", markup=False)
         name = replace(_COLUMNS[0], value=self._marked_name)

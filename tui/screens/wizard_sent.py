@@ -12,7 +12,7 @@ from data.operations.signing_in import enrollment
 from data.operations.signing_in.enrollment import Enrolled, EnrolmentCodeWrong, PendingDestination
 from data.operations.signing_in.judging import NotACode
 from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules.names import fold_phone
+from data.rules.names import PHONE_LIMIT, fold_phone
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import ActingApp, working
@@ -48,7 +48,7 @@ async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
     """Ask for a phone number, and prove it by a code that is sent there."""
     typed = fault = ""
     while True:
-        field = Field("Phone number", typed, placeholder="+49 170 1234567")
+        field = Field("Phone number", PHONE_LIMIT, typed, "+49 170 1234567")
         body = "The number that codes are sent to as text messages, with its country."
         answer = await app.push_screen_wait(
             FormDialog("Your phone number", [field], body=body, yes="Send a code", fault=fault)

@@ -7,6 +7,28 @@ from textual.widgets import Input
 from data.rules.answers import LONGEST, fold
 
 
+class TextField(Input):
+    """A line that takes no more than `limit` characters: the limit of the rule that reads it."""
+
+    def __init__(
+        self,
+        value: str = "",
+        placeholder: str = "",
+        *,
+        limit: int,
+        password: bool = False,
+        id: str | None = None,  # noqa: A002 - Textual's name for it.
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(value, placeholder, max_length=limit, password=password, id=id, classes=classes)
+
+    def restricted(self) -> None:
+        """Say why a text that is too long was not put in."""
+        super().restricted()
+        self.app.clear_notifications()
+        self.notify(f"At most {self.max_length} characters fit here.", severity="warning", timeout=3)
+
+
 class DigitsInput(Input):
     """Takes the digits of a code, typed or pasted, in any spelling; other keys are the screen's."""
 

@@ -217,7 +217,7 @@ _FOLDS = {
     "name": (names.fold_username, names.USERNAME_RULE),
     "email": (names.fold_email, "That is not an e-mail address. One looks like anna@clinic.example."),
     "full_name": (names.tidy, f"A full name has at most {names.TEXT_LIMIT} characters."),
-    "phone": (lambda typed: names.fold_phone(typed) if typed.strip() else "", names.PHONE_RULE),
+    "phone": (names.fold_optional_phone, names.PHONE_RULE),
 }
 
 

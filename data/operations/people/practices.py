@@ -112,7 +112,7 @@ def move_user(tx: Tx, actor: Actor, name: str, practice: str, *, seen: str | Non
 
 def find_practice(acting: Acting, name: str) -> models.Practice | None:
     """Look a practice of the actor's account up by its name, compared without case."""
-    folded = " ".join(names.storable(name).split()).lower()
+    folded = (names.tidy(name) or "").lower()
     table = models.Practice
     found: models.Practice | None = table.get_or_none(
         (table.account == acting.account_id) & (fn.FOLD(table.name) == folded)

@@ -24,7 +24,7 @@ from data.operations.signing_in.guessing import takes_turns, tell_of_failures, u
 from data.rules import passwords, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
-from data.rules.names import fold_username
+from data.rules.names import USERNAME_LIMIT, fold_username
 from data.rules.policy import (
     NeedCode,
     Refusal,
@@ -97,7 +97,7 @@ def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
     known = user if user is not None and user.active else None
     user_id = known.id if known else None
     fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
-    bucket = tx.services.vault.bucket(folded or username)
+    bucket = tx.services.vault.bucket(folded or username[:USERNAME_LIMIT])
     return Candidate(
         username=folded,
         origin=replace(origin, address=normalise(origin.address)),

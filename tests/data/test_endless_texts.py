@@ -1,0 +1,275 @@
+"""A megabyte in the place of each text: every operation answers, and looks at its length before all else."""
+
+import random
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from importlib import import_module
+from inspect import Parameter, isfunction, signature
+from pkgutil import walk_packages
+from typing import Any, get_type_hints
+
+import pytest
+from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SYSTEM, World, undone
+
+from data import operations
+from data.operations.actors import Actor, Member, Operator
+from data.operations.people.bulk import Bulk
+from data.operations.people.directory import NewUser, UserChanges
+from data.operations.people.finding import UserQuery
+from data.operations.policy import account
+from data.operations.record.audit import Filter
+from data.operations.record.audit_verification import Plan, Position, Stretch
+from data.operations.signing_in import first_factor, messages, second_factor
+from data.operations.signing_in.admission import Origin
+from data.operations.signing_in.enrollment import PendingApp, PendingDestination, PendingMessage
+from data.rules import addresses, names, people_csv, publickeys, searching
+from data.rules.chain import Head
+from data.rules.facts import Application, Method, Mode, Role
+from data.rules.permissions import Action
+
+SIZE = 1_000_000
+_shuffled = random.Random(7)
+_MARKS = [mark for mark in map(chr, range(0x300, 0x370)) if unicodedata.combining(mark)]
+
+
+def filled(part: str) -> str:
+    return (part * (SIZE // len(part) + 1))[:SIZE]
+
+
+KINDS = {
+    "letters": filled("a"),
+    "combining marks": "a" + "".join(_shuffled.choices(_MARKS, k=SIZE - 1)),
+    "digits": filled("1"),
+    "dots": filled("."),
+    "labels": filled("a@" + "a." * 500),
+    "emoji": filled("👩\u200d👩\u200d👧\u200d👦"),
+    "white space": filled(" "),
+}
+_LOOKS = [
+    name
+    for name in vars(str)
+    if name not in ("__len__", "__getitem__", "__new__", "__hash__", "__eq__", "__getattribute__")
+    and name not in ("__repr__", "__str__", "__doc__", "__getnewargs__", "__sizeof__")
+]
+"""What a text can be asked that takes longer the longer it is, comparisons aside."""
+
+
+class Watched(str):
+    """A text that notes what it is asked besides its length, a part of it and whether it equals another."""
+
+    __slots__ = ()
+    seen: list[str] = []  # noqa: RUF012 - one list for all.
+
+
+def _noting(name: str) -> Any:
+    def look(self: str, *args: Any) -> Any:
+        Watched.seen.append(name)
+        return getattr(str, name)(self, *args)
+
+    return look
+
+
+for _name in _LOOKS:
+    setattr(Watched, _name, _noting(_name))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an operation with one text in one place of its arguments."""
+
+    operation: Any
+    arguments: dict[str, Any]
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.operation.__name__}({self.place})"
+
+
+GIVEN = {"name": "bob", "names": ["bob"], "practice": "Main", "new_name": "South"}
+"""What stands in the other places, by the name of the parameter."""
+TYPED = (NewUser, UserChanges, UserQuery, Filter)
+"""What is filled with texts from outside, and is not looked at before."""
+CODES_ARE_ASKED = {"split"}
+NO_TEXT = {"password_hash", "former", "new"}
+"""Texts that this program makes."""
+INTERNAL = {"authorise", "resolve", "own", "find_subject", "find_to_reset", "in_wizard", "still_in_wizard"}
+STRETCH = Stretch(Head("main", 0, ""), Head("main", 0, ""))
+
+
+def sample(hint: Any, name: str) -> Any:
+    """Return something harmless for a parameter; a type that is not known here is to be added."""
+    samples: dict[Any, Any] = {
+        int: 1,
+        bool: True,
+        int | None: None,
+        datetime: START,
+        Mode: Mode.REQUIRED,
+        Method: Method.EMAIL,
+        Bulk: Bulk.REQUIRE,
+        Action: Action.SEE_PEOPLE,
+        Plan: Plan((), None),
+        Stretch: STRETCH,
+        Position: Position(Head("main", 0, "")),
+        frozenset[Role]: frozenset(),
+        frozenset[Role] | None: None,
+        frozenset[Method]: frozenset({Method.EMAIL}),
+        NewUser: NewUser("new", "new@clinic.example"),
+        UserChanges: UserChanges(),
+        UserChanges | None: None,
+        UserQuery: UserQuery(),
+        Filter: Filter(),
+        PendingApp: PendingApp(1, START, None, "Clinic", "", "A" * 32, ""),
+        PendingDestination: PendingDestination(1, START, None, Method.EMAIL, "", "anna@clinic.example"),
+        PendingMessage: PendingMessage(1, START, None, "+49301234567", "471108152342"),
+    }
+    if name in GIVEN or name in NO_TEXT:
+        return GIVEN.get(name, "x")
+    if hint in (str, str | None):
+        return "x" if hint is str else None
+    if hint in samples:
+        return samples[hint]
+    if getattr(hint, "__origin__", None) in (Sequence, Iterable, Collection):
+        return ()
+    return lambda *_: None
+
+
+def places(hint: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield each place for a text in a parameter, with how a text is put there."""
+    if name in NO_TEXT:
+        return
+    if hint in (str, str | None):
+        yield name, lambda text: text
+    elif hint in (Sequence[str], Iterable[str]):
+        yield name, lambda text: [text]
+    elif hint in TYPED:
+        texts = [field.name for field in fields(hint) if field.type in (str, str | None)]
+        for field in texts:
+            if field not in NO_TEXT:
+                yield (
+                    f"{name}.{field}",
+                    lambda text, field=field: replace(sample(hint, name), **{field: text}),
+                )
+
+
+def calls_of(operation: Any, text: str) -> Iterator[Call]:
+    hints = get_type_hints(operation)
+    given = [
+        parameter.name
+        for parameter in signature(operation).parameters.values()
+        if parameter.name not in ("tx", "store", "actor") and parameter.kind is not Parameter.VAR_KEYWORD
+    ]
+    harmless = {name: sample(hints[name], name) for name in given}
+    for name in given:
+        for place, put in places(hints[name], name):
+            yield Call(operation, harmless | {name: put(text)}, place)
+
+
+def operations_of_actors() -> list[Any]:
+    """Find every operation that an actor can ask for."""
+    prefix = f"{operations.__name__}."
+    modules = [import_module(found.name) for found in walk_packages(operations.__path__, prefix)]
+    return [
+        function
+        for module in modules
+        for name, function in vars(module).items()
+        if isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
+        if get_type_hints(function).get("actor") in (Actor, Member) and name not in INTERNAL
+    ]
+
+
+def taken_with_texts() -> set[str]:
+    """Name the operations that take a text."""
+    return {function.__name__ for function in operations_of_actors() if list(calls_of(function, ""))}
+
+
+def test_the_operations_that_take_a_text_are_found():
+    assert {"edit_own", "list_users", "add_key", "change_password", "unlock"} < taken_with_texts()
+    assert {len(text) for text in KINDS.values()} == {SIZE}
+
+
+@pytest.fixture
+def everyone(world: World) -> World:
+    world.user("bob")
+    return world
+
+
+@pytest.fixture(params=list(KINDS))
+def text(request: pytest.FixtureRequest) -> Watched:
+    Watched.seen.clear()
+    return Watched(KINDS[request.param])
+
+
+def looked_at(call: object) -> str | None:
+    """Say what a text was asked that is too long for everything."""
+    looks = sorted(set(Watched.seen) - CODES_ARE_ASKED)
+    Watched.seen.clear()
+    return f"{call}: {', '.join(looks)}" if looks else None
+
+
+@pytest.mark.parametrize("who", ["member", "operator"])
+async def test_every_operation_answers_to_a_text_of_a_megabyte(everyone, text, who):
+    world, wrong = everyone, []
+    me: Actor = world.person("boss", SYSTEM, SECURITY) if who == "member" else OPERATOR
+    world.set("bob", locked_at=world.clock.now, attempts_left=0)
+    for operation in operations_of_actors():
+        for call in calls_of(operation, text):
+            if "store" in signature(operation).parameters:
+                await operation(world.store, me, **call.arguments)
+            else:
+                with undone(world):
+                    world.run(operation, me, **call.arguments)
+            wrong.append(looked_at(call))
+    assert not list(filter(None, wrong))
+
+
+def test_what_is_asked_before_anyone_is_known_answers_too(everyone, text):
+    world, wrong = everyone, []
+    world.enrol("bob")
+    attempt = world.attempt("bob")
+    for operation, *args in (
+        (first_factor.find_candidate, text, world.origin()),
+        (first_factor.find_candidate, "bob", Origin(Application.SSH, text)),
+        (second_factor.submit_code, attempt, text),
+        (messages.receive_message, text, "4711 0815 2342"),
+        (messages.receive_message, "+49301234567", text),
+        (account.show_policy, replace(OPERATOR, account=text)),
+        (account.show_policy, Operator(text)),
+    ):
+        with undone(world):
+            world.run(operation, *args)
+        wrong.append(looked_at(operation.__name__))
+    assert not list(filter(None, wrong))
+
+
+def test_so_do_the_words_that_a_stranger_types(everyone, text):
+    candidate = everyone.run(first_factor.find_candidate, "bob", everyone.origin())
+    assert everyone.services.hasher.verify(candidate.password_hash, PASSWORD)
+    assert not everyone.services.hasher.verify(candidate.password_hash, text)
+
+
+@pytest.mark.parametrize("cells", [1, 100])
+def test_a_file_with_endless_cells_is_answered(text, cells):
+    row = ",".join([str(text)] * cells)
+    for raw in (row, f"name,email\nbob,{text}", f"name,email,full_name\nbob,b@c.example,{text}"):
+        found = people_csv.read_people(raw.encode())
+        assert found.faults
+        assert not found.rows
+
+
+def test_a_row_of_endless_many_column_names_is_refused_at_once():
+    found = people_csv.read_people(",".join(f"column{number}" for number in range(200_000)).encode())
+    (fault,) = found.faults
+    assert "more than 100 column names" in fault.wrong
+
+
+def test_a_text_as_long_as_its_kind_may_be_is_still_read():
+    local, labels = "a" * 64, ".".join(["b" * 59] * 3)
+    email = f"{local}@{labels}.example"
+    assert names.fold_email(email) == email
+    assert names.fold_username(" " * 16 + "a" * 32 + " " * 16) == "a" * 32
+    assert names.tidy("a" * 120 + " " * 800) == "a" * 120
+    assert searching.terms("a" * 300) == [("a" * searching.LONGEST,)]
+    assert addresses.normalise("local") == "local"
+    assert publickeys.parse("a" * (publickeys.KEY_LIMIT + 1)) is publickeys.KeyFault.UNREADABLE
