@@ -20,7 +20,10 @@ FIRST_ONE_TIME_HOURS = 24
 MAX_ONE_TIME_HOURS = 720
 _READABLE = "abcdefghjkmnpqrstuvwxyz023456789"
 """Letters and digits that are not mistaken for each other."""
-_JUDGED_LENGTH = 72
+_PART = 24
+"""Characters that are judged at a time: what zxcvbn takes grows with the cube of the length and beyond."""
+_REPEATED = 3
+"""Characters from which on something that came before counts as repeated."""
 _COMMON_SCORE = 1
 """zxcvbn's score of passwords that fall within a million guesses."""
 
@@ -39,10 +42,38 @@ def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
         return f"The password needs {MIN_LENGTH} characters or more."
     if len(password) > MAX_LENGTH:
         return f"The password may have {MAX_LENGTH} characters at most."
-    judged = zxcvbn(password[:_JUDGED_LENGTH], user_inputs=[word for word in about if word])
-    if judged["score"] <= _COMMON_SCORE:
-        return "That password is among the commonest or too easily guessed. Choose another one."
-    return None
+    if any(_is_strong(part, about) for part in _parts(password)):
+        return None
+    return "That password is among the commonest or too easily guessed. Choose another one."
+
+
+def _parts(password: str) -> list[str]:
+    """Cut a password into parts; of a long one, without what repeats something that came before.
+
+    Whoever guesses the whole guesses each part: it is as strong as its strongest part at least, and its
+    length alone adds nothing where it repeats itself.
+    """
+    told = password if len(password) <= _PART else _without_repeats(password)
+    return [told[start : start + _PART] for start in range(0, len(told), _PART)]
+
+
+def _without_repeats(password: str) -> str:
+    kept, at = [], 0
+    while at < len(password):
+        length = _REPEATED
+        while at + length <= len(password) and password[at : at + length] in password[: at + length - 1]:
+            length += 1
+        if length > _REPEATED:
+            at += length - 1
+        else:
+            kept.append(password[at])
+            at += 1
+    return "".join(kept)
+
+
+def _is_strong(part: str, about: tuple[str, ...]) -> bool:
+    score: int = zxcvbn(part, user_inputs=[word for word in about if word])["score"]
+    return score > _COMMON_SCORE
 
 
 def one_time_from_random(raw: bytes) -> str:

@@ -3,8 +3,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.data_world import clipped
 
 from data.rules import passwords
+
+_repeating = st.builds(
+    lambda part, times: (part * times)[:256], st.text(min_size=1, max_size=9), st.just(256)
+)
 
 
 @pytest.mark.parametrize("password", ["correct horse battery staple", "žluťoučký kůň pěl", "qvkzmwtxpjhr"])
@@ -42,3 +47,51 @@ def test_a_one_time_password_is_one_that_the_rules_take(raw):
     password = passwords.one_time_from_random(raw)
     assert [len(group) for group in password.split("-")] == [5, 5, 5, 5]
     assert not set(password) & set("il1oILO")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "a" * 60 + " correct horse battery staple",
+        "correct horse battery staple " + "a" * 60,
+        "abcdefghijklmnopqrstuvwxyz0123456789 quince fathom lurid",
+        "quince fathom lurid " * 4,
+        "qvkzmwtxpjhr" * 20,
+        "žluťoučký kůň pěl ďábelské ódy" * 3,
+    ],
+    ids=clipped,
+)
+def test_a_long_password_is_taken_for_any_part_that_is_strong(password):
+    assert passwords.fault(password) is None
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "a" * 256,
+        "ab" * 100,
+        "abc123" * 40,
+        "password" * 30,
+        "letmein1" * 32,
+        "12345678901234567890" * 12,
+        "qwertyuiop" * 20,
+        "passwordpasswordpasswordpassword1",
+        "anna" * 60,
+        "a" * 100 + "b" * 100,
+    ],
+    ids=clipped,
+)
+def test_a_long_password_that_repeats_itself_is_as_weak_as_what_it_repeats(password):
+    assert passwords.fault(password, about=("anna",))
+
+
+@given(st.text(alphabet=st.characters(codec=None), min_size=12, max_size=256) | _repeating)
+def test_no_more_than_a_part_is_ever_judged_at_a_time(password):
+    judged = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "zxcvbn", lambda part, **_: judged.append(part) or {"score": 0})
+        assert passwords.fault(password)
+    assert max(map(len, judged)) <= 24
+    assert len(judged) <= 11
+    if len(password) <= 24:
+        assert judged == [password]
