@@ -140,7 +140,8 @@ class Store:
     """Runs operations on the database: writes on some threads, reads on others.
 
     Each thread has a connection of its own. Password hashing has a thread of its own too, since each
-    thread that hashes keeps memory for it.
+    thread that hashes keeps memory for it; whatever else takes long has another one, so that no hash waits
+    for it.
     """
 
     def __init__(self, database: Database, services: Services) -> None:
@@ -156,6 +157,7 @@ class Store:
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
         self.turns = Turns()
+        self._calculator = ThreadPoolExecutor(1, "calculator")
         models.database.initialize(database)
 
     async def run(
@@ -204,7 +206,7 @@ class Store:
         return self._measured("read", work)
 
     async def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a costly pure function, such as a password hash, off the event loop."""
+        """Hash or verify a password, off the event loop."""
         return await self._on("hash", self._hasher, lambda: function(*args, **kwargs))
 
     async def compute_in_turn(
@@ -222,6 +224,10 @@ class Store:
         """
         work = self._measured("hash", lambda: function(*args, **kwargs))
         return await self.turns.run("hash", source, gone, lambda: _to_its_end(self._hasher, work))
+
+    async def calculate(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run another costly pure function, off the event loop and in no hash's way."""
+        return await self._on("calculate", self._calculator, lambda: function(*args, **kwargs))
 
     async def finish(self, work: Coroutine[Any, Any, R]) -> R:
         """Carry several operations through to their end even when the caller is cancelled."""
@@ -246,7 +252,7 @@ class Store:
             (self._reader, self._database.readers),
         ):
             self._close_connections(executor, threads)
-        for executor in (self._writer, self._reader, self._hasher):
+        for executor in (self._writer, self._reader, self._hasher, self._calculator):
             executor.shutdown()
         self._database.close()
 

@@ -21,6 +21,8 @@ ALGORITHMS = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "ssh-rsa",
 )
+MOST_KEYS = 50
+"""Keys of a user: each of them costs whoever names that user at a sign-in."""
 KEY_LIMIT = 16_384
 """Characters of a pasted key; an RSA key of 16384 bits has 2,800."""
 _WORDS = 2

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base32: without I, L, O and U."""
 CODES = 5
+SETS_PER_HOUR = 10
+"""Sets of codes that a user is given within an hour."""
 GROUPS = 4
 GROUP_LENGTH = 4
 LENGTH = GROUPS * GROUP_LENGTH

@@ -118,7 +118,8 @@ class User(_Table):
     is not admitted. `wrong_answers` holds keyed hashes of what was judged wrong lately, each with its moment.
     `one_time_until` is the end of a one-time password, and null of any other.
     `standing` follows from the other columns, the roles and the factors: whatever changes them has it
-    written anew.
+    written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the sets
+    of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
 
     Whoever is read here is there: those of an import that is not published are left out of every `select`.
     Where users are joined to another table, `is_staged` is to be asked if those can be among them.
@@ -146,6 +147,10 @@ class User(_Table):
     recovery_saved = BooleanField(default=True)
     created_at = moment_field()
     last_signin_at = optional_moment_field()
+    signin_minute = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    signin_count = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    renewal_hour = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    renewal_count = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     standing = CharField(max_length=12, default="free", constraints=[SQL("DEFAULT 'free'")])
 
     class Meta:
@@ -364,6 +369,20 @@ class Session(_Table):
     ended_at = optional_moment_field()
     ended_because = CharField(max_length=120, default="")
     worker = CharField(max_length=16, null=True, index=True)
+
+
+class Lease(_Table):
+    """That a user has something of a kind under way, in this session, which they may have only once."""
+
+    session_id: int
+
+    user = ForeignKeyField(User, on_delete="CASCADE", index=False)
+    kind = CharField(max_length=16)
+    session = ForeignKeyField(Session, on_delete="CASCADE")
+    until = moment_field()
+
+    class Meta:
+        primary_key = CompositeKey("user", "kind")
 
 
 class AwaitedMessage(_Table):
@@ -590,6 +609,7 @@ TABLES: tuple[type[Any], ...] = (
     UncountedAnswer,
     Worker,
     Session,
+    Lease,
     AwaitedMessage,
     ImportBatch,
     StagedUser,

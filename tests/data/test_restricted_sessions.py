@@ -54,6 +54,11 @@ def reasons(result):
     return Denied(result.refused[0][1]) if isinstance(result, bulk.BulkResult) else result
 
 
+async def reasons_of(work):
+    """Wait for what is said, without the names."""
+    return reasons(await work)
+
+
 def destination(world: World, me: Member):
     """Make what the wizard would hold of an address, as a full session of the same moment would have it."""
     email = models.Session.get_by_id(me.session_id).user.email
@@ -131,6 +136,7 @@ OPERATIONS = {
     "take_over": lambda world, me: world.run(takeover.take_over, me, ()),
     "find_unfit": lambda world, me: world.run(takeover.find_unfit, me, ()),
     "act_on_many": lambda world, me: reasons(world.run(bulk.act_on_many, me, ["bob"], bulk.Bulk.REQUIRE)),
+    "carry_out": lambda world, me: reasons_of(bulk.carry_out(world.store, me, ["bob"], bulk.Bulk.REQUIRE)),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "my_profile": lambda world, me: world.run(reading.my_profile, me),
@@ -177,6 +183,7 @@ OPERATIONS = {
     "confirm_saved": lambda world, me: world.run(recovery_codes.confirm_saved, me),
 }
 WAITED_FOR = (
+    "carry_out",
     "verify",
     "check_all",
     "import_people",
@@ -281,7 +288,7 @@ def test_every_operation_an_actor_can_ask_for_is_tried_above():
     }
     helpers = {"authorise", "find_subject", "find_to_reset", "own", "password_context", "resolve"}
     helpers |= {"write", "tell", "tell_if_due"}
-    helpers |= {"in_wizard", "may_not_look", "still_in_wizard"}
+    helpers |= {"one_at_a_time", "take", "in_wizard", "may_not_look", "still_in_wizard"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
 
 

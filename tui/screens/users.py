@@ -194,7 +194,7 @@ class UsersScreen(UserActionsScreen):
         names = list(self._marked)
         if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
             return
-        result = await self.app.perform(bulk.act_on_many, names, act)
+        result = self.app.settle(await self.app.propose_compound(bulk.carry_out, names, act))
         if result is None:
             return
         self._marked = {name: None for name, _ in result.refused}

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from data.operations.actors import Acting, Actor, authorise, stale
+from data.operations.leases import Work, one_at_a_time
 from data.operations.people.directory import set_active
 from data.operations.people.two_factor import clear_two_factor, set_required
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.rules.permissions import Action
-from data.store import Tx
+from data.store import Store, Tx
 
 _NOT_ONESELF = "That is you. Do this to yourself alone, or ask another administrator."
 
@@ -32,6 +33,15 @@ class BulkResult:
 
     done: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+
+
+async def carry_out(
+    store: Store, actor: Actor, names: Iterable[str], act: Bulk
+) -> BulkResult | RefusedOrStale:
+    """Do one act to each of these users, unless the actor has another act on many under way."""
+    return await store.finish(
+        one_at_a_time(store, actor, Work.BULK, lambda: store.run(act_on_many, actor, names, act))
+    )
 
 
 def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkResult | RefusedOrStale:

@@ -14,6 +14,7 @@ from data.operations.actors import (
     stale,
     usable_factors,
 )
+from data.operations.leases import Work, one_at_a_time
 from data.operations.people.directory import add_key_row
 from data.operations.people.subjects import Subject, find_to_reset
 from data.operations.record import audit
@@ -61,11 +62,19 @@ class _PasswordContext:
 
 async def change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
     """Replace the actor's own password, or the one-time password they signed in with."""
+    changing = one_at_a_time(store, actor, Work.PASSWORD, lambda: _change_password(store, actor, password))
+    return await store.finish(changing)
+
+
+async def _change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
     context = await store.read(password_context, actor)
     if not isinstance(context, _PasswordContext):
         return context
-    if fault := await store.compute(_fault, store, context, password):
+    if fault := await store.calculate(passwords.fault, password, about=context.about):
         return Denied(fault)
+    present = context.present_hash
+    if present is not None and await store.compute(store.services.hasher.verify, present, password):
+        return Denied("That is the present password. Choose a new one.")
     hashed = await store.compute(store.services.hasher.hash, password)
     return await store.run(store_password, actor, hashed)
 
@@ -99,6 +108,11 @@ def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOr
 
 async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
     """Set a random one-time password for a user, whose old password dies."""
+    giving = one_at_a_time(store, actor, Work.PASSWORD, lambda: _give_one_time_password(store, actor, name))
+    return await store.finish(giving)
+
+
+async def _give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
     password = passwords.one_time_from_random(store.services.random_bytes(20))
     hashed = await store.compute(store.services.hasher.hash, password)
     result = await store.run(set_one_time_password, actor, name, hashed)
@@ -132,6 +146,8 @@ def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Do
     table = models.PublicKey
     if table.select().where((table.user == owner.user.id) & (table.fingerprint == key.fingerprint)).exists():
         return Denied("That key is there already.")
+    if table.select().where(table.user == owner.user.id).count() >= publickeys.MOST_KEYS:
+        return Denied(f"A user has {publickeys.MOST_KEYS} keys at most. Remove one that is not used first.")
     add_key_row(tx, owner.acting, owner.user.id, owner.user.name, key)
     return Done(f"Key {key.fingerprint} added.")
 
@@ -186,6 +202,12 @@ def send_fresh_code(tx: Tx, actor: Actor, method: Method) -> CodeToSend | NotSen
 
 async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
     """Take the password of someone without two-factor authentication; failures slow the source down."""
+    return await one_at_a_time(
+        store, actor, Work.PASSWORD, lambda: _confirm_fresh_password(store, actor, password)
+    )
+
+
+async def _confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
     asked = await store.read(_fresh_password_asker, actor)
     if not isinstance(asked, tuple):
         return asked
@@ -224,14 +246,6 @@ def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Ref
 def _mark_fresh(tx: Tx, me: ActingUser, method: str) -> None:
     models.Session.update(fresh_at=tx.now).where(models.Session.id == me.session.id).execute()
     audit.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method=method)
-
-
-def _fault(store: Store, context: _PasswordContext, password: str) -> str | None:
-    if fault := passwords.fault(password, about=context.about):
-        return fault
-    if context.present_hash and store.services.hasher.verify(context.present_hash, password):
-        return "That is the present password. Choose a new one."
-    return None
 
 
 def _set_password(user: models.User, password_hash: str, *, one_time_until: datetime | None) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.leases import hold_for_page
 from data.operations.people.reading import roles_by_user
 from data.operations.results import Refused
 from data.rules.facts import Role, Status
@@ -35,7 +36,10 @@ class PersonRecord:
 def export_people(
     tx: Tx, actor: Actor, *, after: str = "", limit: int = PAGE
 ) -> tuple[PersonRecord, ...] | Refused:
-    """Read a page of the account's users by name; `after` is the last name of the page before."""
+    """Read a page of the account's users by name; `after` is the last name of the page before.
+
+    It is one export of a user at a time, from the page without `after` to one that is not full.
+    """
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
@@ -47,6 +51,8 @@ def export_people(
         .order_by(table.name)
         .limit(limit)
     )
+    if refusal := hold_for_page(tx, acting, first=not after, last=len(rows) < limit):
+        return refusal
     roles = roles_by_user(row.id for row in rows)
     return tuple(
         PersonRecord(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from data.operations.actors import Acting, Actor, authorise
+from data.operations.leases import Work, one_at_a_time
 from data.operations.people.staging import PART, make_way, take_turns, tidy_all
 from data.operations.people.unique import (
     email_refused,
@@ -84,7 +85,7 @@ async def import_people(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
 ) -> Done | Faulty | Refused:
     """Import all rows or none. Whom a broken-off import has staged is never seen, and removed later."""
-    result = await _import(store, actor, rows, told)
+    result = await one_at_a_time(store, actor, Work.BULK, lambda: _import(store, actor, rows, told))
     await tidy_all(store)
     return result
 
@@ -95,7 +96,7 @@ async def _import(
     batch: int | None = None
     for some in _parts(rows, PART):
         # What needs no database is done before the transaction begins.
-        arriving = await store.compute(newcomers, some)
+        arriving = await store.calculate(newcomers, some)
         staged = await take_turns(store, stage_people, actor, batch, arriving)
         if not isinstance(staged, Staged):
             return staged

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from data.operations.actors import Acting, Actor, Operator, authorise, resolve
+from data.operations.leases import hold_for_page
 from data.operations.record import notices
 from data.operations.record.audit_chain import Columns, append
 from data.operations.results import Refused
@@ -120,13 +121,19 @@ def list_entries(
 def export_entries(
     tx: Tx, actor: Actor, which: Filter, *, after: int = 0, limit: int = 500
 ) -> list[Entry] | Refused:
-    """Read the log from the oldest row forwards; `after` is the last row's id of the page before."""
+    """Read the log from the oldest row forwards; `after` is the last row's id of the page before.
+
+    It is one export of a user at a time, from the page without `after` to one that is not full.
+    """
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
     table = models.AuditEntry
     found = _matching(acting.account_id, which).where(table.id > after)
-    return [_entry(row) for row in found.order_by(table.id).limit(limit)]
+    rows = list(found.order_by(table.id).limit(limit))
+    if refusal := hold_for_page(tx, acting, first=not after, last=len(rows) < limit):
+        return refusal
+    return [_entry(row) for row in rows]
 
 
 def entries(account_id: int, which: Filter, *, before: int | None = None, limit: int = 50) -> list[Entry]:

@@ -28,6 +28,9 @@ from data.storage import models
 from data.storage.prepared import Prepared, PreparedInsert, PreparedWrite
 from data.store import Tx
 
+SIGNINS_PER_MINUTE = 60
+"""Sign-ins of a user within one minute of the clock that need no code; with a code, the codes bound them."""
+TOO_MANY_SIGNINS = "You have signed in too often within a minute. Sign in again in a minute."
 CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
 ONE_TIME_USED_AGAIN = "Your one-time password was used for another sign-in, so this session was ended."
 _SESSION_OVER = "This session is over. Sign in again."
@@ -150,7 +153,16 @@ _KEY = Prepared(
 
 
 _SIGNED_IN = PreparedWrite(
-    2, lambda at, user_id: models.User.update(last_signin_at=at).where(models.User.id == user_id)
+    4,
+    lambda at, minute, count, user_id: models.User.update(
+        last_signin_at=at, signin_minute=minute, signin_count=count
+    ).where(models.User.id == user_id),
+)
+_COUNTED = PreparedWrite(
+    3,
+    lambda minute, count, user_id: models.User.update(signin_minute=minute, signin_count=count).where(
+        models.User.id == user_id
+    ),
 )
 _KEY_USED = PreparedWrite(
     3,
@@ -178,9 +190,21 @@ def step_of(user: models.User, proof: Proof, facts: UserFacts | None = None) -> 
 
 
 def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
-    """Record that someone who passed the first factor is not let in."""
-    _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
+    """Record that someone who passed the first factor is not let in; too often in a minute, no more of it."""
+    count = _signins(tx, user)
+    if count <= SIGNINS_PER_MINUTE:
+        _COUNTED.run(_minute(tx), count + 1, user.id)
+        _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
     return TurnedAway(str(reason))
+
+
+def _signins(tx: Tx, user: models.User) -> int:
+    """Count the sign-ins of this minute; after the last one that is let in, one is turned away and told."""
+    return user.signin_count if user.signin_minute == _minute(tx) else 0
+
+
+def _minute(tx: Tx) -> int:
+    return int(tx.now.timestamp()) // 60
 
 
 def admit(
@@ -192,6 +216,8 @@ def admit(
     """
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
+    if attempt.session_id is None and method is None and _signins(tx, user) >= SIGNINS_PER_MINUTE:
+        return turn_away(tx, user, attempt, TOO_MANY_SIGNINS)
     restricted = not isinstance(step, SignedIn)
     changes: dict[str, object] = {"restricted": restricted, "credential": attempt.credential}
     if method is not None:
@@ -289,6 +315,9 @@ def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str
 
 
 def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, methods: str) -> None:
+    minute, count = _minute(tx), _signins(tx, user) + 1
+    if not isinstance(step, SignedIn):
+        _COUNTED.run(minute, count, user.id)
     match step:
         case MustChangePassword():
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must change the password")
@@ -298,7 +327,7 @@ def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, m
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="a code is to be given")
         case _:
             _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
-            _SIGNED_IN.run(models.microseconds(tx.now), user.id)
+            _SIGNED_IN.run(models.microseconds(tx.now), minute, count, user.id)
     if attempt.first_factor is FirstFactor.KEY:
         _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
 

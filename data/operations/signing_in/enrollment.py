@@ -12,7 +12,7 @@ from data.operations.sealing import seal_factor
 from data.operations.signing_in import sending
 from data.operations.signing_in.codes import codes_left
 from data.operations.signing_in.judging import NotACode
-from data.operations.signing_in.recovery_codes import issue_recovery_codes
+from data.operations.signing_in.recovery_codes import issue_recovery_codes, too_many_sets
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
 from data.rules import answers, totp
@@ -283,7 +283,7 @@ def in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrSta
     me = own(tx, actor, restricted=WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
-    if refusal := _not_offered(me, method):
+    if refusal := _not_offered(tx, me, method):
         return refusal
     if me.session.restricted:
         return barred(me) or me
@@ -297,7 +297,7 @@ def still_in_wizard(
     me = own(tx, actor, restricted=WIZARD_STEPS)
     if not isinstance(me, ActingUser):
         return me
-    if refusal := _not_offered(me, method):
+    if refusal := _not_offered(tx, me, method):
         return refusal
     present = identity(me.user.id, method)
     if barred(me) or pending.session_id != me.session.id or pending.replaces != present:
@@ -319,12 +319,12 @@ def barred(me: ActingUser) -> Denied | None:
     return None
 
 
-def _not_offered(me: ActingUser, method: Method) -> Denied | None:
+def _not_offered(tx: Tx, me: ActingUser, method: Method) -> Denied | None:
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if method not in me.policy.methods:
         return Denied(f"The method {method.label} is switched off. Choose another one.")
-    return None
+    return None if me.facts.enrolled else too_many_sets(tx, me.user)
 
 
 def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> PendingDestination:

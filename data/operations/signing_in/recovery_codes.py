@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from peewee import Case
+
 from data.operations.actors import ActingUser, Actor, own, stale
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
@@ -42,7 +44,7 @@ def replace_unsaved_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | Refused | 
         return me
     if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
         return None
-    if not me.session.code_proven:
+    if not me.session.code_proven or too_many_sets(tx, me.user):
         return None
     return _renew(tx, me)
 
@@ -56,7 +58,20 @@ def renew_recovery_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | RefusedOrSt
         return Denied(NOT_AVAILABLE)
     if not me.facts.enrolled:
         return Denied("Set up two-factor authentication first; recovery codes come with it.")
-    return stale(tx, me.acting) or _renew(tx, me)
+    return stale(tx, me.acting) or too_many_sets(tx, me.user) or _renew(tx, me)
+
+
+def too_many_sets(tx: Tx, user: models.User) -> Denied | None:
+    """Refuse a further set of codes in an hour of the clock: each of them is five hashes."""
+    if user.renewal_hour != _hour(tx) or user.renewal_count < recovery.SETS_PER_HOUR:
+        return None
+    return Denied(
+        f"You were given {recovery.SETS_PER_HOUR} sets of recovery codes within an hour. Try again later."
+    )
+
+
+def _hour(tx: Tx) -> int:
+    return int(tx.now.timestamp()) // 3600
 
 
 def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
@@ -73,7 +88,11 @@ def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
         table.insert(
             user=user_id, selector=parts.selector, secret_hash=tx.services.recovery_hasher.hash(parts.secret)
         ).execute()
-    models.User.update(recovery_saved=False).where(models.User.id == user_id).execute()
+    user, hour = models.User, _hour(tx)
+    count = Case(None, [(user.renewal_hour == hour, user.renewal_count + 1)], 1)
+    user.update(recovery_saved=False, renewal_hour=hour, renewal_count=count).where(
+        user.id == user_id
+    ).execute()
     return tuple(issued.values())
 
 

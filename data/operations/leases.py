@@ -1,0 +1,114 @@
+"""Leases: what a user may have under way only once, in whichever session, process and node.
+
+A lease is a row. It counts until it runs out, and no longer than its session is open, so that nothing stays
+barred by what was broken off. The operator on the host takes none.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from typing import TypeVar
+
+from data.operations.actors import Acting, Actor, resolve
+from data.operations.results import Denied, Refused
+from data.storage import models
+from data.store import Store, StoreUnavailableError, Tx
+
+R = TypeVar("R")
+_WHOLE = timedelta(hours=1)
+"""How long a lease lasts that is given back when its work has ended."""
+_PAGE = timedelta(minutes=1)
+"""How long the next page of an export may take to be asked for."""
+
+
+class Work(Enum):
+    """What a user does one at a time, with how it is named to them."""
+
+    PASSWORD = "password", "change or check of a password"
+    BULK = "bulk", "act on many users"
+    EXPORT = "export", "export"
+
+    def __init__(self, kind: str, words: str) -> None:
+        self.kind = kind
+        self.refusal = Denied(
+            f"Another {words} of yours is under way, here or in another session. Try again when it has ended."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease that was taken; without a user, of the operator, who needs none."""
+
+    work: Work
+    user_id: int | None
+    until: int
+
+
+async def one_at_a_time(
+    store: Store, actor: Actor, work: Work, act: Callable[[], Awaitable[R]]
+) -> R | Refused:
+    """Carry `act` out under a lease; refused while the same user has the same work under way.
+
+    An act that goes on when its caller is cancelled needs `store.finish` around this, not inside of it.
+    """
+    lease = await store.run(take, actor, work)
+    if not isinstance(lease, Lease):
+        return lease
+    try:
+        return await act()
+    finally:
+        with suppress(StoreUnavailableError):  # It ends with its session, then.
+            await store.run(give_back, lease)
+
+
+def take(tx: Tx, actor: Actor, work: Work) -> Lease | Refused:
+    """Take a lease, unless the user has one for the same work."""
+    acting = resolve(tx, actor)
+    if not isinstance(acting, Acting):
+        return acting
+    if acting.user is None or acting.session is None:
+        return Lease(work, None, 0)
+    return work.refusal if _live(tx, acting.user.id, work) else _write(tx, acting.session, work, _WHOLE)
+
+
+def give_back(tx: Tx, lease: Lease) -> None:
+    """End a lease, unless it ran out and is someone else's by now."""
+    if lease.user_id is not None:
+        of_moment = models.Lease.until == models.moment(lease.until)
+        models.Lease.delete().where(_of(lease.user_id, lease.work) & of_moment).execute()
+
+
+def hold_for_page(tx: Tx, acting: Acting, *, first: bool, last: bool) -> Denied | None:
+    """Hold the lease of an export that is read page by page, from its first page to its last one."""
+    if acting.user is None or acting.session is None:
+        return None
+    held = _live(tx, acting.user.id, Work.EXPORT)
+    if first and held is not None:
+        return Work.EXPORT.refusal
+    if not first and (held is None or held.session_id != acting.session.id):
+        return Denied("The export took too long and ended. Start it again.")
+    if not last:
+        _write(tx, acting.session, Work.EXPORT, _PAGE)
+    elif held is not None:
+        models.Lease.delete().where(_of(acting.user.id, Work.EXPORT)).execute()
+    return None
+
+
+def _live(tx: Tx, user_id: int, work: Work) -> models.Lease | None:
+    found: models.Lease | None = models.Lease.get_or_none(_of(user_id, work))
+    if found is None or found.session.ended_at is not None:
+        return None
+    return found if tx.now < found.until <= tx.now + _WHOLE else None
+
+
+def _write(tx: Tx, session: models.Session, work: Work, life: timedelta) -> Lease:
+    until = tx.now + life
+    models.Lease.delete().where(_of(session.user_id, work)).execute()
+    models.Lease.insert(user=session.user_id, kind=work.kind, session=session.id, until=until).execute()
+    return Lease(work, session.user_id, models.microseconds(until))
+
+
+def _of(user_id: int, work: Work) -> object:
+    return (models.Lease.user == user_id) & (models.Lease.kind == work.kind)

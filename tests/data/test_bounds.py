@@ -1,0 +1,272 @@
+"""What one user may have, do within a time, and have under way at once."""
+
+import asyncio
+import base64
+import struct
+import threading
+from contextlib import asynccontextmanager
+
+import pytest
+from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, statements
+
+from data.operations.leases import Work, one_at_a_time
+from data.operations.people import bulk, credentials, exporting, importing
+from data.operations.people.bulk import BulkResult
+from data.operations.record import audit
+from data.operations.results import Denied, Done
+from data.operations.signing_in import enrollment, recovery_codes, sessions
+from data.operations.signing_in.admission import TOO_MANY_SIGNINS, Admitted, TurnedAway
+from data.operations.signing_in.recovery_codes import NewRecoveryCodes
+from data.rules import passwords
+from data.rules.facts import Mode
+from data.rules.people_csv import PersonRow
+from data.rules.policy import MustEnrol, Refusal
+from data.storage import models
+
+NEW_PASSWORD = "quince fathom lurid"
+TOO_MANY = TurnedAway(TOO_MANY_SIGNINS)
+UNDER_WAY = "is under way, here or in another session"
+
+
+# Keys.
+
+
+def public_keys(count):
+    """Make so many Ed25519 public keys as the lines of their files."""
+    head = struct.pack(">I", 11) + b"ssh-ed25519" + struct.pack(">I", 32)
+    return [f"ssh-ed25519 {base64.b64encode(head + number.to_bytes(32)).decode()}" for number in range(count)]
+
+
+@pytest.mark.parametrize("whose", ["my own", "another's"])
+def test_a_user_holds_fifty_keys_and_no_more(world, whose):
+    anna = world.person("anna")
+    actor, name = (anna, None) if whose == "my own" else (OPERATOR, "anna")
+    first, *others, last = public_keys(51)
+    for key in (first, *others):
+        assert isinstance(world.run(credentials.add_key, actor, key, name=name), Done)
+    refused = world.run(credentials.add_key, actor, last, name=name)
+    assert refused == Denied("A user has 50 keys at most. Remove one that is not used first.")
+    assert len(world.row("anna").keys) == 50
+    fingerprint = credentials.publickeys.parse(first).fingerprint
+    assert isinstance(world.run(credentials.remove_key, actor, fingerprint, name=name), Done)
+    assert isinstance(world.run(credentials.add_key, actor, last, name=name), Done)
+
+
+# Recovery codes.
+
+
+def test_recovery_codes_are_renewed_ten_times_an_hour(world):
+    anna = world.enrol(world.user("anna"))
+    world.clock.forward(hours=1)
+    anna = world.session("anna")
+    for _ in range(10):
+        last = world.run(recovery_codes.renew_recovery_codes, anna)
+        assert isinstance(last, NewRecoveryCodes)
+    before = world.dump()
+    refused = world.run(recovery_codes.renew_recovery_codes, anna)
+    assert isinstance(refused, Denied)
+    assert "10 sets of recovery codes within an hour" in refused.message
+    assert world.run(recovery_codes.replace_unsaved_codes, anna) is None
+    assert world.dump() == before
+    assert isinstance(world.submit(world.attempt("anna"), last.recovery_codes[0]), Admitted)
+    world.clock.forward(hours=1)
+    assert isinstance(world.run(recovery_codes.renew_recovery_codes, world.session("anna")), NewRecoveryCodes)
+
+
+def test_setting_up_and_turning_off_again_and_again_makes_no_more_codes_than_that(world):
+    anna = world.person("anna")
+    for _ in range(10):
+        world.wizard("anna", anna)
+        assert isinstance(world.run(enrollment.turn_off, anna), Done)
+    refused = world.run(enrollment.begin_app, anna)
+    assert isinstance(refused, Denied)
+    assert "Try again later" in refused.message
+    world.clock.forward(hours=1)
+    assert isinstance(world.run(enrollment.begin_app, world.session("anna")), enrollment.PendingApp)
+
+
+# Sign-ins.
+
+
+def test_a_user_signs_in_sixty_times_a_minute_and_is_told_of_it_and_not_locked(world):
+    world.user("anna")
+    assert all(isinstance(world.first("anna"), Admitted) for _ in range(60))
+    assert [world.first("anna", address=f"192.0.2.{number}") for number in range(5)] == [TOO_MANY] * 5
+    assert world.events(user="anna").count("signin.turned_away") == 1
+    assert world.row("anna").locked_at is None
+    world.user("bob")
+    assert isinstance(world.first("bob"), Admitted)
+    world.clock.forward(minutes=1)
+    assert isinstance(world.first("anna"), Admitted)
+
+
+def test_restricted_sign_ins_count_as_well(world):
+    world.user("anna")
+    world.mode(Mode.REQUIRED)
+    assert all(isinstance(world.first("anna").session.step, MustEnrol) for _ in range(60))
+    assert world.first("anna") == TOO_MANY
+    assert len(models.Session.select().where(models.Session.user == world.row("anna").id)) == 60
+
+
+def test_who_has_a_code_gets_in_however_often_their_key_was_used_elsewhere(world):
+    anna = world.enrol(world.user("anna"))
+    world.run(sessions.end_session, anna.session_id)
+    world.mode(Mode.OFF)
+    for _ in range(61):
+        last = world.first("anna")
+    assert last == TOO_MANY
+    world.mode(Mode.OPTIONAL)
+    code = world.live_code("anna")
+    models.User.update(signin_minute=int(world.clock.now.timestamp()) // 60).execute()
+    assert isinstance(world.submit(world.attempt("anna"), code), Admitted)
+
+
+def test_what_turns_someone_away_is_not_written_without_end_either(world):
+    world.user("anna")
+    world.set("anna", locked_at=START, attempts_left=0)
+    assert {world.first("anna").reason for _ in range(100)} == {Refusal.LOCKED.value}
+    assert world.events(user="anna").count("signin.turned_away") == 61
+
+
+def test_counting_takes_no_statement_of_its_own(world):
+    world.user("anna")
+    with statements(world) as seen:
+        assert isinstance(world.first("anna"), Admitted)
+    assert sum("UPDATE" in statement and '"user"' in statement for statement in seen) == 1
+
+
+# One at a time.
+
+
+@asynccontextmanager
+async def under_way(world, actor, work):
+    """Have a user busy with something in a session."""
+    ends, begun = asyncio.Event(), asyncio.Event()
+
+    async def act():
+        begun.set()
+        await ends.wait()
+        return Done("")
+
+    task = asyncio.create_task(one_at_a_time(world.store, actor, work, act))
+    await begun.wait()
+    yield
+    ends.set()
+    assert await task == Done("")
+
+
+def is_refused(result):
+    return isinstance(result, Denied) and UNDER_WAY in result.message
+
+
+ROWS = (PersonRow(2, "new", "new@clinic.example", "", None, "", required=False, key=None),)
+ACTS = {
+    "password": (
+        Work.PASSWORD,
+        lambda world, me: credentials.change_password(world.store, me, NEW_PASSWORD),
+        Done,
+    ),
+    "proof by password": (
+        Work.PASSWORD,
+        lambda world, me: credentials.confirm_fresh_password(world.store, me, PASSWORD),
+        Done,
+    ),
+    "one-time password": (
+        Work.PASSWORD,
+        lambda world, me: credentials.give_one_time_password(world.store, me, "bob"),
+        credentials.OneTimePassword,
+    ),
+    "bulk": (
+        Work.BULK,
+        lambda world, me: bulk.carry_out(world.store, me, ["bob"], bulk.Bulk.REQUIRE),
+        BulkResult,
+    ),
+    "import": (
+        Work.BULK,
+        lambda world, me: importing.import_people(world.store, me, ROWS, lambda _more: None),
+        Done,
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_a_user_does_it_once_at_a_time_in_all_of_their_sessions(world, act):
+    work, perform, done = ACTS[act]
+    world.user("bob")
+    roles = () if act == "proof by password" else (SYSTEM, SECURITY)
+    me, other = world.person("me", *roles), world.user("other", *roles)
+    again, other = world.session("me"), world.session("other")
+    async with under_way(world, me, work):
+        assert is_refused(await perform(world, again))
+        assert is_refused(await perform(world, me))
+        assert isinstance(await perform(world, other), done)
+    world.run(sessions.end_session, other.session_id)
+    if act == "import":
+        models.User.delete().where(models.User.name == "new").execute()
+    if act == "bulk":
+        world.set("bob", required=False)
+    assert isinstance(await perform(world, again), done)
+    assert not models.Lease.select().exists()
+
+
+async def test_what_was_broken_off_bars_nobody_once_its_session_is_over_or_long_after(world):
+    me, again = world.person("me", SYSTEM), world.session("me")
+
+    async def breaks():
+        raise asyncio.CancelledError
+
+    for end in (
+        lambda: world.run(sessions.end_session, me.session_id),
+        lambda: world.clock.forward(hours=1),
+        lambda: world.clock.forward(hours=-3),
+    ):
+        models.Lease.delete().execute()
+        models.Session.update(ended_at=None).execute()
+        async with under_way(world, me, Work.BULK):
+            assert is_refused(await one_at_a_time(world.store, again, Work.BULK, breaks))
+            end()
+            with pytest.raises(asyncio.CancelledError):
+                await one_at_a_time(world.store, again, Work.BULK, breaks)
+    assert not models.Lease.select().exists()
+
+
+@pytest.mark.parametrize("kind", ["users", "log"])
+def test_a_user_exports_once_at_a_time(world, kind):
+    def page(actor, rows):
+        if kind == "users":
+            return world.run(exporting.export_people, actor, after=rows[-1].name if rows else "", limit=1)
+        return world.run(
+            audit.export_entries, actor, audit.Filter(), after=rows[-1].id if rows else 0, limit=1
+        )
+
+    me = world.person("me", SUPPORT)
+    again, other = world.session("me"), world.person("other", SUPPORT)
+    rows = list(page(me, []))
+    assert is_refused(page(again, []))
+    assert page(again, rows) == Denied("The export took too long and ended. Start it again.")
+    assert page(other, [])
+    assert page(OPERATOR, [])
+    while found := page(me, rows):
+        rows += found
+    assert page(again, [])
+    world.clock.forward(minutes=2)
+    assert page(me, [])
+
+
+async def test_judging_a_password_keeps_no_hash_waiting(world, monkeypatch):
+    me, ends, judged_by = world.person("me"), threading.Event(), []
+    world.user("bob")
+
+    def judge(*_args, **_keywords):
+        judged_by.append(threading.current_thread())
+        assert ends.wait(60)
+
+    monkeypatch.setattr(passwords, "fault", judge)
+    changing = asyncio.create_task(credentials.change_password(world.store, me, NEW_PASSWORD))
+    while not judged_by:
+        await asyncio.sleep(0.01)
+    verify = world.services.hasher.verify
+    assert await world.store.compute(verify, world.row("bob").password_hash, PASSWORD)
+    assert judged_by != [threading.main_thread()]
+    ends.set()
+    assert await changing == Done("Password changed.")
