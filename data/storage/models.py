@@ -147,10 +147,10 @@ class User(_Table):
     recovery_saved = BooleanField(default=True)
     created_at = moment_field()
     last_signin_at = optional_moment_field()
-    signin_minute = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
-    signin_count = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
-    renewal_hour = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
-    renewal_count = BigIntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    signin_minute = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    signin_count = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    renewal_hour = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    renewal_count = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     standing = CharField(max_length=12, default="free", constraints=[SQL("DEFAULT 'free'")])
 
     class Meta:

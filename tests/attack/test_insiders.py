@@ -5,14 +5,23 @@ from collections import Counter
 
 import pytest
 from support.ssh_raw import (
+    CHANNEL_DATA,
+    CHANNEL_SUCCESS,
     INFO_REQUEST,
     USERAUTH_FAILURE,
     USERAUTH_SUCCESS,
+    WINDOW_ADJUST,
+    packet,
     raw_client,
     strings,
+    text,
+    u32,
 )
+from support.ssh_server import GreetingApp
 
 from data.operations.signing_in.admission import SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS
+from sshserver.limits import Limits
+from tui.app import TwofoldApp
 
 
 @pytest.fixture
@@ -49,6 +58,50 @@ async def test_sign_ins_in_a_loop_end_after_sixty_and_the_prompt_says_so(siege, 
     assert (await siege.people.user("eve")).locked_at is None
     siege.people.clock.forward(60)
     assert await signed_in(siege, eve) == "in"
+
+
+async def typed_into_the_profile(siege, typed: bytes) -> None:
+    """Open the app as Mallory, begin to edit the profile, and paste into the address."""
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        await client.sign_in("mallory", siege.mallory, siege.code())
+        channel = await client.channel()
+        size = [u32(80), u32(24), u32(0), u32(0)]
+        client.channel_request(channel, "pty-req", text("xterm"), *size, text(""))
+        client.channel_request(channel, "shell")
+        for _ in range(2):
+            await client.expect(CHANNEL_SUCCESS)
+        screen = b""
+
+        async def sees(words: bytes) -> None:
+            nonlocal screen
+            while words not in screen:
+                payload = await client.expect(CHANNEL_DATA)
+                screen += payload[9:]
+                client.send(packet(WINDOW_ADJUST, u32(channel), u32(len(payload) - 9)))
+
+        await sees(b"mallory@example.org")
+        client.send(packet(CHANNEL_DATA, u32(channel), text(b"e")))
+        await sees(b"Edit mallory")
+        pasted = b"\x1b[200~" + typed + b"\x1b[201~"
+        for start in range(0, len(pasted), 16_000):
+            client.send(packet(CHANNEL_DATA, u32(channel), text(pasted[start : start + 16_000])))
+            await asyncio.sleep(0.02)
+        client.send(packet(CHANNEL_DATA, u32(channel), text(b"\r\r\r")))
+        await siege.still_serves()
+
+
+async def test_an_endless_address_typed_into_ones_profile_keeps_nobody_waiting(people, besiege):
+    marks = ("a" + "\u0301\u0316" * 30_000 + "@clinic.example").encode()
+
+    def app_for(session, terminal):
+        if session.username != "mallory":
+            return GreetingApp(session, terminal)
+        return TwofoldApp(people.store, session=session, clock=people.clock, terminal=terminal)
+
+    async with besiege(Limits(), app_for) as siege:
+        await typed_into_the_profile(siege, marks)
+    assert (await people.user("mallory")).email == "mallory@example.org"
 
 
 @pytest.mark.soak

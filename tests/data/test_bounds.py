@@ -33,8 +33,8 @@ UNDER_WAY = "is under way, here or in another session"
 
 def public_keys(count):
     """Make so many Ed25519 public keys as the lines of their files."""
-    head = struct.pack(">I", 11) + b"ssh-ed25519" + struct.pack(">I", 32)
-    return [f"ssh-ed25519 {base64.b64encode(head + number.to_bytes(32)).decode()}" for number in range(count)]
+    blobs = [struct.pack(">I11sI32s", 11, b"ssh-ed25519", 32, number.to_bytes(32)) for number in range(count)]
+    return [f"ssh-ed25519 {base64.b64encode(blob).decode()}" for blob in blobs]
 
 
 @pytest.mark.parametrize("whose", ["my own", "another's"])

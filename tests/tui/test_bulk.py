@@ -3,6 +3,7 @@
 from support.data_world import SYSTEM
 from support.tui_app import opened
 
+from data.operations import leases
 from data.storage import models
 from tui.widgets.paged_table import PagedTable
 
@@ -96,3 +97,18 @@ async def test_no_means_nothing_happens_and_the_marks_stay(world):
         await person.presses("n")
         await person.sees("● anna")
     assert world.row("anna").active
+
+
+async def test_who_has_another_act_under_way_is_told_so_and_the_marks_stay(world):
+    lease = world.run(leases.take, world.session("admin"), leases.Work.BULK)
+    world.clock.forward(minutes=1)
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await marks(person, "anna", "boris")
+        await person.presses("r")
+        await person.sees("Require 2FA of 2 users?")
+        await person.presses("y")
+        await person.sees("✗ Another act on many users of yours is under way", "● anna", "● boris")
+        world.run(leases.give_back, lease)
+        await person.presses("r", "y")
+        await person.sees("✓ 2 users required.")

@@ -5,6 +5,7 @@ from support.data_world import OPERATOR, PASSWORD, totp
 from support.tui_app import opened
 
 from data.operations.policy import account
+from data.operations.signing_in import recovery_codes
 from data.rules.facts import Mode
 from data.storage import models
 from tui.screens.wizard import SetUpScreen
@@ -197,3 +198,16 @@ async def test_who_has_not_set_up_is_told_so_without_being_asked_about_recovery_
         await person.sees("How it works")
         await person.presses("r")
         await person.sees("✗ Set up two-factor authentication first; recovery codes come with it.")
+
+
+async def test_who_renews_recovery_codes_too_often_is_told_so(world):
+    anna = world.enrol("anna")
+    for _ in range(9):
+        world.run(recovery_codes.renew_recovery_codes, anna)
+    world.run(recovery_codes.confirm_saved, anna)
+    async with opened(world, "anna") as person:
+        await person.sees("r New recovery codes")
+        await person.presses("r")
+        await person.sees("The old ones (5 left) stop working.")
+        await person.presses("y")
+        await person.sees("✗ You were given 10 sets of recovery codes within an hour.")

@@ -1,9 +1,10 @@
 """Who is signed in, on the screen; and the app on the host, whose session is ended elsewhere."""
 
-from support.data_world import OPERATOR
+from support.data_world import OPERATOR, PASSWORD
 from support.tui_app import Person, make_app, opened
 
 from data.operations.signing_in import sessions
+from data.operations.signing_in.admission import TOO_MANY_SIGNINS
 from data.storage import models
 from tui.app import TwofoldApp
 
@@ -85,3 +86,13 @@ async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(wo
 
 async def signed_in_locally(world):
     return world.first("anna", address="local")
+
+
+async def test_who_signs_in_too_often_on_the_host_is_told_so(world):
+    for _ in range(60):
+        world.first("anna")
+    async with opened(world) as person:
+        await person.sees("Sign in to Twofold")
+        await person.fills(name="anna", password=PASSWORD)
+        await person.pilot.click("Button")
+        assert await person.has_left() == TOO_MANY_SIGNINS

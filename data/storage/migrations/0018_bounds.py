@@ -33,5 +33,5 @@ def up(migrator: SchemaMigrator, db: Database) -> None:
             primary_key = CompositeKey("user", "kind")
 
     for column in _COUNTS:
-        migrator.database.execute_sql(f'ALTER TABLE "user" ADD COLUMN {column} BIGINT NOT NULL DEFAULT 0')
+        migrator.database.execute_sql(f'ALTER TABLE "user" ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0')
     db.create_tables([Lease])

@@ -1,6 +1,8 @@
 """Practices, roles and phone numbers on the command line."""
 
+import base64
 import json
+import struct
 
 
 def shown(clinic, name: str) -> dict[str, object]:
@@ -94,3 +96,17 @@ def test_with_one_account_it_is_never_named_and_with_several_it_must_be(clinic):
     assert json.loads(clinic("account", "show", "surgery", "--json").out)["administrators"] == ["eve"]
     assert "Main (1)" in clinic("account", "show", "Surgery").out
     assert clinic("account", "add", "clinic", "--admin", "joe", "--email", "j@j.example").status == 1
+
+
+def test_a_key_too_many_is_refused_in_words(clinic):
+    for number in range(50):
+        assert clinic("user", "key", "add", "anna", "-", stdin=public_key(number)).status == 0
+    refused = clinic("user", "key", "add", "anna", "-", stdin=public_key(50))
+    assert (refused.status, refused.out) == (1, "")
+    assert refused.err == "twofold: A user has 50 keys at most. Remove one that is not used first.\n"
+
+
+def public_key(number: int) -> str:
+    """Make one of many Ed25519 public keys, as the line of its file."""
+    blob = struct.pack(">I11sI32s", 11, b"ssh-ed25519", 32, number.to_bytes(32))
+    return f"ssh-ed25519 {base64.b64encode(blob).decode()} number {number}\n"
