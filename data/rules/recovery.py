@@ -14,8 +14,6 @@ SETS_PER_HOUR = 10
 GROUPS = 4
 GROUP_LENGTH = 4
 LENGTH = GROUPS * GROUP_LENGTH
-TYPED_LIMIT = 128
-"""Characters of what is typed in the place of a code of any kind, with spaces and dashes."""
 FEW_LEFT = 2
 """At this number or below, a sign-in says how many are left."""
 
@@ -38,8 +36,6 @@ def from_random(raw: bytes) -> str:
 
 def parse(typed: str) -> RecoveryCode | None:
     """Read a typed code: any case, with or without dashes and spaces, O read as 0, I and L as 1."""
-    if len(typed) > TYPED_LIMIT:
-        return None
     folded = typed.strip().upper().translate(_FOLD)
     if len(folded) != LENGTH or any(symbol not in ALPHABET for symbol in folded):
         return None

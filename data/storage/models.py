@@ -118,8 +118,8 @@ class User(_Table):
     is not admitted. `wrong_answers` holds keyed hashes of what was judged wrong lately, each with its moment.
     `one_time_until` is the end of a one-time password, and null of any other.
     `standing` follows from the other columns, the roles and the factors: whatever changes them has it
-    written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the sets
-    of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
+    written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the
+    sets of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
 
     Whoever is read here is there: those of an import that is not published are left out of every `select`.
     Where users are joined to another table, `is_staged` is to be asked if those can be among them.

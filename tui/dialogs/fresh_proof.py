@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from textual.widget import Widget
 
 from data.operations.results import FreshProof, FreshProofNeeded
+from data.rules.answers import LONGEST
 from data.rules.facts import Method
 from data.rules.passwords import MAX_LENGTH
-from data.rules.recovery import TYPED_LIMIT
 from data.rules.sending import prompt
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
@@ -21,7 +21,7 @@ class FreshProofDialog(FormDialog):
         label = "Password" if hidden else prompt(needed.methods).removesuffix(": ")
         super().__init__(
             "Is it still you?",
-            [Field(label, MAX_LENGTH if hidden else TYPED_LIMIT, hidden=hidden)],
+            [Field(label, MAX_LENGTH if hidden else LONGEST, hidden=hidden)],
             body=f"This change needs a proof from the last five minutes. {_words(needed)}",
             yes="Continue",
             fault=fault,

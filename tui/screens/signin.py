@@ -13,10 +13,10 @@ from data.operations.signing_in.admission import Admitted, Attempt, Origin, Turn
 from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.operations.signing_in.resync import NextCodeWanted
 from data.operations.signing_in.sending import CodeSent, NotSent
+from data.rules.answers import LONGEST
 from data.rules.facts import Method
 from data.rules.names import USERNAME_LIMIT
 from data.rules.passwords import MAX_LENGTH
-from data.rules.recovery import TYPED_LIMIT
 from data.rules.sending import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
@@ -108,7 +108,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         if any(method.is_sent for method in methods):
             yield Label(prompt(methods).strip(), markup=False)
         hint = "123 456" if methods else "XXXX-XXXX-XXXX-XXXX"
-        yield TextField(placeholder=hint, limit=TYPED_LIMIT)
+        yield TextField(placeholder=hint, limit=LONGEST)
         yield Button("Continue", id="continue", variant="primary", compact=True)
         for method in methods:
             if method.is_sent:
