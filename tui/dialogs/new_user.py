@@ -9,8 +9,8 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet, Select
 
 from data.rules.facts import Role
-from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT, USERNAME_LIMIT
+from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.publickeys import KEY_LIMIT
 from data.rules.text import safe
 from tui.dialogs.dialog import Dialog, paragraph
