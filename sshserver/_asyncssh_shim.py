@@ -23,6 +23,7 @@ _VERSION: Final = "2.24.1"
 _SHADOWED: Final = {
     "send_userauth_success": ["self"],
     "send_userauth_failure": ["self", "partial_success"],
+    "send_newkeys": ["self", "k", "h"],
     "validate_public_key": ["self", "username", "key_data", "msg", "signature"],
     "reload_config": ["self"],
     "pause_writing": ["self"],
@@ -53,6 +54,7 @@ HOOKS: Final = frozenset(
     {
         "send_userauth_success",
         "send_userauth_failure",
+        "send_newkeys",
         "validate_public_key",
         "reload_config",
         "data_received",
@@ -89,6 +91,9 @@ class Hooks(Protocol):
     def takes(self, received: int, waiting: int, unsent: int) -> bool:
         """Judge so many bytes more, when so many wait to be looked at and so many to be sent."""
         ...
+
+    def keys_exchanged(self) -> None:
+        """The client has done its part of a key exchange: the first one, or a later one."""
 
     def answered(self) -> None:
         """An answer to a question has come, whether or not one was asked."""
@@ -187,6 +192,7 @@ def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
 def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
     private = cast("Any", connection)
     receive = connection.data_received
+    send_newkeys = connection.send_newkeys
     finish = private._finish_recv_packet  # noqa: SLF001
 
     def data_received(data: bytes, datatype: int | None = None) -> None:
@@ -205,7 +211,13 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None
             hooks.answered()
         finish(pkttype, *args, **kwargs)
 
+    def finish_key_exchange(k: bytes, h: bytes) -> None:
+        # The client's NEWKEYS comes later: a person may have to look at the host key first.
+        send_newkeys(k, h)
+        hooks.keys_exchanged()
+
     _hook(private, "data_received", data_received)
+    _hook(private, "send_newkeys", finish_key_exchange)
     _hook(private, "_finish_recv_packet", finish_packet)
 
 

@@ -28,6 +28,7 @@ class Counted(IntEnum):
     SOURCES = 0
     CONNECTIONS = 1
     SESSIONS = 2
+    PENALTIES = 3
 
 
 class Counts(Protocol):

@@ -261,8 +261,14 @@ class Connection(ForwardsNothing):
             case reply:
                 return self._ask(await self._carry_out(reply))
 
+    def keys_exchanged(self) -> None:
+        """Go on to the first factor."""
+        self._waiting.keys_exchanged()
+
     def answered(self) -> None:
         """End a connection that answers what was not asked, or twice."""
+        if self._asked:
+            self._waiting.answered()
         if not self._asked and not self.is_admitted:
             self._conversation.count_wrong_answer()
             self.misused(Misuse.BAD_ANSWER)

@@ -12,7 +12,7 @@ from data.store import StoreUnavailableError
 from sshserver import crash
 from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
 from sshserver.gate import Gate
-from sshserver.limits import Anteroom, Limits, Lobby, Tally
+from sshserver.limits import Anteroom, Limits, Lobby, Penalties, Tally
 from sshserver.listening import Pace
 from sshserver.session import AppFactory
 from sshserver.telemetry import Telemetry
@@ -48,10 +48,14 @@ class House(Generic[_Connection]):
     """Set once the server drains: what cannot be recorded then is left to whoever ends its sessions."""
 
     def __post_init__(self) -> None:
-        self.lobby = Lobby(self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS))
+        penalties = Penalties(self.limits.penalty_seconds, self._counts(Counted.PENALTIES))
+        self.lobby = Lobby(
+            self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS), penalties
+        )
         # A source's connections are spread evenly over the workers of a node.
         workers = self.board[0].workers if self.board else 1
-        self._pace = Pace(max(1, self.limits.connections_per_second // workers))
+        most = max(1, self.limits.connections_per_second // workers)
+        self._pace = Pace(most, min(most, self.limits.connections_per_source), penalties)
         self.anteroom = Anteroom(self.limits.code_connections_per_user)
         self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.telemetry.metrics.watch(

@@ -1,8 +1,11 @@
 """Every number that bounds what a client may take from the server, and the accounting of strangers."""
 
-from collections import OrderedDict
+import secrets
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Final
 
 from data.rules.addresses import source_of
@@ -10,6 +13,8 @@ from data.rules.publickeys import RSA_MIN_BITS
 from sshserver.board import Counts, OwnCounts
 
 _ALL: Final = "all"
+_MOST_PENALTIES: Final = 16
+"""Of one source at one worker: more change nothing, since each is a halving."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class Limits:
     """Requests and refusals of any kind before sign-in, so that free ones are not endless either."""
     password_characters: int = 1024
 
+    key_exchange_seconds: float = 10.0
+    """Time for the client's part of the key exchange; people who compare fingerprints do so after it."""
     first_factor_seconds: float = 60.0
     second_factor_seconds: float = 300.0
     sent_code_seconds: float = 900.0
@@ -43,6 +50,8 @@ class Limits:
     """Connections of one IPv4 address or IPv6 /64 that have not passed the first factor."""
     unauthenticated_connections: int = 200
     """Connections in all that have not passed the first factor."""
+    penalty_seconds: float = 60.0
+    """How long a connection that had to make room counts against its source."""
 
     code_connections_per_user: int = 50
     """Connections of one user, on one worker, that have passed the first factor and not the second."""
@@ -95,52 +104,139 @@ class Limits:
     """Messages waiting in an app above which its channel is not read."""
 
 
-class Lobby:
-    """The connections that have not passed the first factor, in the order of their arrival.
+class Progress(IntEnum):
+    """How far a connection has come before the first factor is passed."""
 
-    When a source or the whole lobby is full, the oldest connection in it makes room for the new one:
-    whoever merely holds connections open keeps nobody out. Where several workers share a limit, one of
-    its places is kept for each of the others, so that one which has none yet always finds one, and
-    connections make room at the worker that the new one came to.
+    CONNECTED = 0
+    """The client's part of the key exchange is missing."""
+    ENCRYPTED = 1
+    ANSWERED = 2
+    """A question was answered: somebody has typed."""
+
+
+class Penalties:
+    """How many connections of each source had to make room lately (OpenSSH's PerSourcePenalties).
+
+    Each halves how many connections the source may open in a second. So the penalty is bounded by its
+    reader: people share their address with an attacker, and must still be taken.
     """
 
-    def __init__(self, limits: Limits, sources: Counts | None = None, total: Counts | None = None) -> None:
+    def __init__(
+        self, seconds: float, counts: Counts | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Remember each for `seconds`."""
+        self._seconds = seconds
+        self._counts = counts or OwnCounts()
+        self._clock = clock
+        self._ends: deque[tuple[float, str]] = deque()
+
+    def add(self, source: str) -> None:
+        """Count a connection of `source` that had to make room."""
+        self._forget()
+        if self._counts.here(source) < _MOST_PENALTIES:
+            self._counts.add(source, 1)
+            self._ends.append((self._clock() + self._seconds, source))
+
+    def of(self, source: str) -> int:
+        """Return how many count against `source` at all workers together."""
+        self._forget()
+        return self._counts.add(source, 0)
+
+    def _forget(self) -> None:
+        while self._ends and self._ends[0][0] <= self._clock():
+            self._counts.add(self._ends.popleft()[1], -1)
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """One connection among those that have not passed the first factor."""
+
+    source: str
+    drop: Callable[[], None]
+    progress: Progress
+    lot: float = field(default_factory=secrets.SystemRandom().random)
+    """Decides between connections that are equal otherwise, so that no attacker can aim at one."""
+
+
+class Lobby:
+    """The connections that have not passed the first factor.
+
+    When a source or all of it is full, a connection makes room for the new one (in the place of OpenSSH's
+    MaxStartups and PerSourceMaxStartups, which turn the new one away): first those that have not finished
+    the key exchange, last those that have answered a question. A quarter of the places is left to those
+    of less progress, or whoever holds all places with more of it would let nobody begin. Among equals one
+    of the source that has the most makes room. Of several such it is the oldest while keys are exchanged,
+    since it had the most time; after that the lot decides, since people who type slowly are the oldest.
+
+    Where several workers share a limit, one of its places is kept for each of the others, so that one
+    which has none yet always finds one. Connections make room at the worker that the new one came to. A
+    worker that has no more than its share keeps those that have finished the key exchange: it does not
+    know whether another has some that have not, which drops them when the next one comes there.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        sources: Counts | None = None,
+        total: Counts | None = None,
+        penalties: Penalties | None = None,
+    ) -> None:
         """Open an empty lobby bounded by `limits`."""
+        self._limits = limits
         self._sources = sources or OwnCounts()
         self._total = total or OwnCounts()
-        kept = self._sources.workers - 1
-        self._most_of_source = max(1, limits.connections_per_source - kept)
-        self._most = max(1, limits.unauthenticated_connections - kept)
-        self._places: OrderedDict[object, tuple[str, Callable[[], None]]] = OrderedDict()
+        self._penalties = penalties or Penalties(limits.penalty_seconds)
+        self._places: dict[Place, None] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def enter(self, address: str, drop: Callable[[], None]) -> object:
-        """Count a connection from `address` and return its place.
+    def enter(self, address: str, drop: Callable[[], None], progress: Progress = Progress.CONNECTED) -> Place:
+        """Count a connection from `address` and return its place, whose progress the caller updates.
 
         `drop` is called at most once, when the connection has to make room; it has left by then.
         """
         source = source_of(address)
-        if self._sources.add(source, 1) > self._most_of_source and self._sources.here(source) > 1:
-            self._drop(next(place for place, (known, _) in self._places.items() if known == source))
-        if self._total.add(_ALL, 1) > self._most and self._places:
-            self._drop(next(iter(self._places)))
-        place = object()
-        self._places[place] = (source, drop)
+        self._sources.add(source, 1)
+        self._total.add(_ALL, 1)
+        self._make_room(self._sources, source, self._limits.connections_per_source)
+        self._make_room(self._total, _ALL, self._limits.unauthenticated_connections)
+        place = Place(source, drop, progress)
+        self._places[place] = None
         return place
 
-    def leave(self, place: object) -> None:
+    def leave(self, place: Place) -> None:
         """Stop counting a connection; a place that was already left is ignored."""
-        found = self._places.pop(place, None)
-        if found is not None:
-            self._sources.add(found[0], -1)
+        if place in self._places:
+            del self._places[place]
+            self._sources.add(place.source, -1)
             self._total.add(_ALL, -1)
 
-    def _drop(self, place: object) -> None:
-        drop = self._places[place][1]
-        self.leave(place)
-        drop()
+    def _make_room(self, counts: Counts, key: str, limit: int) -> None:
+        """Drop a connection of a source, or of all, when its places are taken, and those beyond `limit`."""
+        allowed = max(1, limit - (counts.workers - 1))
+        share = limit // counts.workers
+        while counts.add(key, 0) > allowed:
+            among = [place for place in self._places if key in (_ALL, place.source)]
+            if not among:
+                return
+            place = self._least(among)
+            if place.progress is not Progress.CONNECTED and counts.here(key) <= share:
+                return
+            self._penalties.add(place.source)
+            self.leave(place)
+            place.drop()
+            allowed = limit
+
+    def _least(self, among: list[Place]) -> Place:
+        """Choose who makes room."""
+        groups = ([place for place in among if place.progress is progress] for progress in Progress)
+        return min(next(group for group in groups if len(group) > len(among) // 4), key=self._worth)
+
+    def _worth(self, place: Place) -> tuple[int, float]:
+        """Rank a place; among equals the oldest stands first. A source's connections at all workers count."""
+        lot = 0.0 if place.progress is Progress.CONNECTED else place.lot
+        return -self._sources.add(place.source, 0), lot
 
 
 class Anteroom:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from data.rules.addresses import source_of
+from sshserver.limits import Penalties
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; whoever comes when it is full tries again a second or three later."""
@@ -22,9 +23,13 @@ _WITHOUT_A_GOODBYE: Final = struct.pack("ii", 1, 0)
 class Pace:
     """How many connections each source opens within a second."""
 
-    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Allow `most` to each."""
+    def __init__(
+        self, most: int, least: int, penalties: Penalties, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Allow `most` to each; `penalties` halve that, each of them, but never below `least`."""
         self._most = most
+        self._least = least
+        self._penalties = penalties
         self._clock = clock
         self._second = 0
         self._opened: Counter[str] = Counter()
@@ -37,7 +42,7 @@ class Pace:
             self._opened.clear()
         source = source_of(address)
         self._opened[source] += 1
-        return self._opened[source] <= self._most
+        return self._opened[source] <= max(self._least, self._most >> self._penalties.of(source))
 
 
 class ListeningSocket(socket.socket):

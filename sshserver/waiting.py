@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from sshserver.limits import Anteroom, Limits, Lobby
+from sshserver.limits import Anteroom, Limits, Lobby, Place, Progress
 
 
 class Waiting:
@@ -21,21 +21,35 @@ class Waiting:
         """Call `too_late` when the time is over, and `make_room` when another one needs the place."""
         self._limits, self._lobby, self._anteroom = limits, lobby, anteroom
         self._too_late, self._make_room = too_late, make_room
-        self._place: object = None
+        self._place: Place | None = None
+        self._progress = Progress.CONNECTED
         self._past_first: tuple[int, object] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._first_deadline = 0.0
 
     def begin(self, address: str) -> None:
-        """Start the clock of the first factor, which nothing sets back, and take a place."""
+        """Start the clocks of the key exchange and the first factor, and take a place."""
         self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
-        self.begin_anew(address)
+        self._take_place(address)
+        self._start(min(self._limits.key_exchange_seconds, self._limits.first_factor_seconds))
 
     def begin_anew(self, address: str) -> None:
-        """Take a place in the lobby again, for another user name."""
+        """Take a place in the lobby again, for another user name; nothing sets the first clock back."""
         self.end()
-        self._place = self._lobby.enter(address, self._make_room)
-        self._timer = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)
+        self._take_place(address)
+        self._start_until_first_deadline()
+
+    def keys_exchanged(self) -> None:
+        """Keep the place against those who have not come so far; the first factor's clock goes on."""
+        if self._progress is Progress.CONNECTED:
+            self._advance(Progress.ENCRYPTED)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._start_until_first_deadline()
+
+    def answered(self) -> None:
+        """Keep the place against those who have answered nothing."""
+        self._advance(Progress.ANSWERED)
 
     def pass_first_factor(self, user_id: int | None) -> None:
         """Leave the lobby for the anteroom, where the second factor has a deadline of its own."""
@@ -54,14 +68,26 @@ class Waiting:
 
     def end(self) -> None:
         """Leave whatever place was taken, and stop the clock."""
-        self._lobby.leave(self._place)
-        self._place = None
+        if self._place is not None:
+            self._lobby.leave(self._place)
+            self._place = None
         if self._past_first is not None:
             self._anteroom.leave(*self._past_first)
             self._past_first = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _take_place(self, address: str) -> None:
+        self._place = self._lobby.enter(address, self._make_room, self._progress)
+
+    def _advance(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._place is not None:
+            self._place.progress = progress
+
+    def _start_until_first_deadline(self) -> None:
+        self._timer = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)
 
     def _start(self, seconds: float) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._out_of_time)

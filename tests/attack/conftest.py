@@ -9,8 +9,6 @@ import pytest
 from support.besieged import Besieged, besieged
 from support.ssh_people import People, open_people
 
-from sshserver.limits import Limits
-
 
 @pytest.fixture
 def people(tmp_path: Path) -> Iterator[People]:
@@ -20,7 +18,7 @@ def people(tmp_path: Path) -> Iterator[People]:
     found.store.close()
 
 
-Besiege = Callable[[Limits], AbstractAsyncContextManager[Besieged]]
+Besiege = Callable[..., AbstractAsyncContextManager[Besieged]]
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from support.ssh_raw import (
 )
 
 from data.rules.misuse import Misuse
+from sshserver.limits import Limits
 
 
 async def test_a_user_name_changed_and_changed_back_has_to_begin_anew(siege):
@@ -53,6 +54,35 @@ async def test_a_name_changed_while_a_password_is_judged_gets_nothing_of_it(sieg
         assert await client.question() == "Password: "
         client.answer(siege.code())
         assert await client.question() == "Password: "
+
+
+async def test_of_two_names_sent_at_once_the_later_one_is_looked_up_when_the_earlier_one_was(besiege):
+    """However long the first look-up takes, its candidate is not the one that stays."""
+    begun, ended, slow = [], [], asyncio.Event()
+    async with besiege(Limits()) as siege:
+        gate = siege.running.server._house.gate
+        find = gate.find
+
+        async def find_slowly(username, address):
+            begun.append(username)
+            if username == "mallory":
+                await slow.wait()
+            ended.append(username)
+            return await find(username, address)
+
+        gate.find = find_slowly
+        async with raw_client(siege.port) as client:
+            await client.begin()
+            client.request("mallory", "none")
+            client.sign_with("bob", siege.mallory)
+            await siege.still_serves()
+            assert begun == ["mallory", "bob"]  # The second is the Bob who is served meanwhile.
+            slow.set()
+            assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
+            assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
+            assert ended == ["bob", "mallory", "bob"]
+            client.ask_questions("bob")
+            assert await client.question() == "Password: "
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 """The accounting of connections and sessions, of one server and of several workers together."""
 
+from functools import partial
 from random import Random
 
 import pytest
 
 from sshserver.board import Board, Counted, SharedCounts
-from sshserver.limits import Anteroom, Limits, Lobby, Tally
+from sshserver.limits import Anteroom, Limits, Lobby, Penalties, Progress, Tally
 
 
 def crowd(lobby, addresses):
@@ -37,6 +38,74 @@ def test_an_ipv4_address_in_ipv6_clothes_is_the_same_source():
 def test_a_full_lobby_drops_the_oldest_of_all():
     addresses = [f"198.51.{n // 200}.{n % 200}" for n in range(202)]
     assert crowd(Lobby(Limits()), addresses) == [0, 1]
+
+
+def test_who_has_come_furthest_makes_room_last():
+    limits = Limits(connections_per_source=3, unauthenticated_connections=3)
+    for source in ("192.0.2.1", "198.51.100.1"):  # Room in one source, and room in all.
+        lobby, dropped = Lobby(limits), []
+        for progress in reversed(Progress):
+            drop = partial(dropped.append, progress)
+            lobby.enter("192.0.2.1", drop).progress = progress
+        for _ in range(2):
+            lobby.enter(source, lambda: None).progress = Progress.ANSWERED
+        assert dropped == [Progress.CONNECTED, Progress.ENCRYPTED]
+
+
+def test_a_quarter_of_the_places_is_left_to_those_who_exchange_keys():
+    lobby, dropped = Lobby(Limits(unauthenticated_connections=8)), []
+    for number in range(20):
+        progress = Progress.CONNECTED if number % 7 > 3 else Progress.ENCRYPTED
+        lobby.enter(str(number), lambda known=progress: dropped.append(known)).progress = progress
+        exchanging = sum(place.progress is Progress.CONNECTED for place in lobby._places)
+        assert len(lobby) < 8 or exchanging >= 2
+    assert set(dropped) == set(Progress) - {Progress.ANSWERED}
+
+
+def test_among_equals_the_source_that_has_the_most_makes_room():
+    lobby, dropped = Lobby(Limits(unauthenticated_connections=7)), []
+    for source in "abbbccd":
+        lobby.enter(source, lambda known=source: dropped.append(known)).progress = Progress.ENCRYPTED
+    for source in "efg":
+        lobby.enter(source, lambda: None).progress = Progress.ENCRYPTED
+    assert dropped[0] == "b"
+    assert sorted(dropped[1:]) == ["b", "c"]
+
+
+def test_no_one_can_aim_at_a_person_who_types_slowly():
+    survived = 0
+    for _ in range(400):
+        lobby, dropped = Lobby(Limits(connections_per_source=4)), []
+        lobby.enter("192.0.2.1", lambda gone=dropped: gone.append(1)).progress = Progress.ENCRYPTED
+        for _ in range(12):
+            lobby.enter("192.0.2.1", lambda: None).progress = Progress.ENCRYPTED
+        survived += not dropped
+    assert (
+        50 <= survived <= 180
+    )  # Three places of twelve are kept: a quarter survives, and never the oldest alone.
+
+
+def test_a_source_is_penalised_for_a_while_for_each_that_had_to_make_room(board):
+    now = [0.0]
+    first, second = (
+        Penalties(60, SharedCounts(board, n, Counted.PENALTIES), clock=lambda: now[0]) for n in range(2)
+    )
+    crowd(Lobby(Limits(connections_per_source=2), penalties=first), ["192.0.2.1"] * 4)
+    now[0] = 30.0
+    second.add("192.0.2.1")
+    assert (first.of("192.0.2.1"), second.of("192.0.2.1"), first.of("192.0.2.2")) == (3, 3, 0)
+    now[0] = 60.0
+    assert first.of("192.0.2.1") == 1
+    now[0] = 90.0
+    second.of("192.0.2.2")
+    assert first.of("192.0.2.1") == 0
+
+
+def test_no_source_fills_the_memory_of_penalties():
+    penalties = Penalties(60, clock=lambda: 0.0)
+    for _ in range(100_000):
+        penalties.add("192.0.2.1")
+    assert penalties.of("192.0.2.1") == len(penalties._ends) == 16
 
 
 def test_who_has_left_is_neither_counted_nor_dropped():
@@ -127,6 +196,20 @@ def test_who_fills_one_worker_keeps_nobody_out_of_another(board):
     for lobby in workers[1:]:
         lobby.enter("192.0.2.1", lambda: None)
         assert len(lobby) == 1
+
+
+def test_a_worker_within_its_share_keeps_who_is_signing_in_and_the_other_drops_who_is_not(board):
+    first, second, _ = workers = lobbies(board, Limits(unauthenticated_connections=9))
+    crowd(second, [f"198.51.100.{number}" for number in range(20)])
+    dropped = []
+    for number in range(3):
+        drop = partial(dropped.append, number)
+        first.enter(f"192.0.2.{number}", drop).progress = Progress.ENCRYPTED
+    assert dropped == []
+    crowd(second, ["198.51.100.20"])
+    assert sum(map(len, workers)) == 9
+    first.enter("192.0.2.3", lambda: None)
+    assert len(dropped) == 1
 
 
 def test_a_tally_is_of_all_workers_together(board):

@@ -5,12 +5,13 @@ import socket
 
 import pytest
 
+from sshserver.limits import Penalties
 from sshserver.listening import Pace, bind
 
 
 def test_each_source_may_open_so_many_in_a_second_and_again_in_the_next():
     now = [10.0]
-    pace = Pace(2, clock=lambda: now[0])
+    pace = Pace(2, 1, Penalties(60), clock=lambda: now[0])
     assert [pace.takes("192.0.2.1") for _ in range(3)] == [True, True, False]
     assert pace.takes("192.0.2.2")
     now[0] = 10.9
@@ -19,8 +20,27 @@ def test_each_source_may_open_so_many_in_a_second_and_again_in_the_next():
     assert pace.takes("192.0.2.1")
 
 
+def test_a_source_whose_connections_had_to_make_room_opens_fewer_until_they_are_forgotten():
+    now = [10.0]
+    penalties = Penalties(60, clock=lambda: now[0])
+    pace = Pace(200, 10, penalties, clock=lambda: now[0])
+
+    def taken_in_a_second():
+        now[0] += 1
+        return sum(pace.takes("192.0.2.1") for _ in range(300))
+
+    found = [taken_in_a_second()]
+    for _ in range(6):
+        penalties.add("192.0.2.1")
+        found.append(taken_in_a_second())
+    assert found == [200, 100, 50, 25, 12, 10, 10]
+    assert sum(pace.takes("192.0.2.2") for _ in range(300)) == 200
+    now[0] += 60
+    assert taken_in_a_second() == 200
+
+
 def test_addresses_of_one_network_are_one_source():
-    pace = Pace(1, clock=lambda: 0.0)
+    pace = Pace(1, 1, Penalties(60), clock=lambda: 0.0)
     assert pace.takes("2001:db8:1:2::1")
     assert not pace.takes("2001:db8:1:2::2")
     assert pace.takes("192.0.2.1")

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from support.ssh_server import GreetingApp, Running, connect, running_server
 from data.rules import totp
 from data.rules.misuse import Misuse
 from data.storage import models
+from sshserver.board import Board
 from sshserver.gate import StoreGate
 from sshserver.limits import Limits
 
@@ -28,9 +29,18 @@ class Besieged:
     """A running server with two people: `mallory` has a key and a code and is hostile, `bob` wants in."""
 
     people: People
-    running: Running
+    workers: list[Running]
     mallory: Ed25519PrivateKey
     bob: asyncssh.SSHKey
+
+    @property
+    def running(self) -> Running:
+        """The first worker."""
+        return self.workers[0]
+
+    @property
+    def connection_count(self) -> int:
+        return sum(worker.server.connection_count for worker in self.workers)
 
     @property
     def port(self) -> int:
@@ -73,16 +83,24 @@ class Besieged:
 
 @asynccontextmanager
 async def besieged(
-    people: People, limits: Limits | None = None, app_class: type[Any] = GreetingApp
+    people: People, limits: Limits | None = None, app_class: type[Any] = GreetingApp, workers: int = 1
 ) -> AsyncIterator[Besieged]:
-    """Serve the people of a store, into which the two are put the first time."""
+    """Serve the people of a store, into which the two are put the first time; workers share the port."""
     if "bob" not in people.keys:
         await people.add_with_key("bob")
         await people.add_with_key("mallory")
     mallory = people.keys["mallory"].pyca_key
     assert isinstance(mallory, Ed25519PrivateKey)
-    async with running_server(StoreGate(people.store), limits, app_class) as running:
+    gate, board = StoreGate(people.store), Board.create(workers)
+    async with AsyncExitStack() as stack:
+        running: list[Running] = []
+        for index in range(workers):
+            port = running[0].port if running else 0
+            place = (board, index) if workers > 1 else None
+            worker = running_server(gate, limits, app_class, port, board=place)
+            running.append(await stack.enter_async_context(worker))
         yield Besieged(people, running, mallory, people.keys["bob"])
+    board.close()
 
 
 @asynccontextmanager

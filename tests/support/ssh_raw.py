@@ -9,7 +9,7 @@ import hashlib
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -162,10 +162,29 @@ class RawClient:
 
     # Key exchange.
 
-    async def exchange_keys(self, *before_newkeys: bytes, first: Sequence[bytes] = ()) -> None:
-        """Exchange keys, with packets that have no place there before ours or before NEWKEYS."""
+    async def exchange_versions(self) -> bytes:
+        """Send a version line and return the server's.
+
+        Raises:
+            Closed: when the server has ended the connection.
+        """
         self.send_raw(_VERSION + b"\r\n")
-        server_version = (await self.reader.readline()).strip()
+        try:
+            return (await self.reader.readuntil(b"\n")).strip()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise Closed(None) from None
+
+    async def exchange_keys(
+        self,
+        *before_newkeys: bytes,
+        first: Sequence[bytes] = (),
+        compare: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """Exchange keys, with packets that have no place there before ours or before NEWKEYS.
+
+        `compare` is called where a person compares the host key's fingerprint.
+        """
+        server_version = await self.exchange_versions()
         for payload in first:
             self.send(payload)
         ours = _kexinit()
@@ -186,15 +205,17 @@ class RawClient:
             return hashlib.sha256(secret + digest + letter + self.session_id).digest()[:size]
 
         await self.expect(NEWKEYS)
+        if compare is not None:
+            await compare()
         self.send(packet(NEWKEYS))
         self._sending = _Cipher(derive(b"C", 16), derive(b"A", 12))
         self._receiving = _Cipher(derive(b"D", 16), derive(b"B", 12))
 
     # Sign-in.
 
-    async def begin(self) -> None:
+    async def begin(self, compare: Callable[[], Awaitable[object]] | None = None) -> None:
         """Exchange keys and ask for the sign-in service."""
-        await self.exchange_keys()
+        await self.exchange_keys(compare=compare)
         self.send(packet(SERVICE_REQUEST, text("ssh-userauth")))
         await self.expect(SERVICE_ACCEPT)
 

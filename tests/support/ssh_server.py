@@ -71,9 +71,13 @@ class Running:
 
 @asynccontextmanager
 async def running_server(
-    gate: Gate, limits: Limits | None = None, app_class: type[Any] = GreetingApp, **options: Any
+    gate: Gate,
+    limits: Limits | None = None,
+    app_class: type[Any] = GreetingApp,
+    port: int = 0,
+    **options: Any,
 ) -> AsyncIterator[Running]:
-    """Serve `app_class` behind `gate` on a free port of the loopback interface."""
+    """Serve `app_class` behind `gate` on the loopback interface, on a free port unless one is given."""
     apps: list[ContainedApp] = []
 
     def make_app(session: Session, terminal: Terminal) -> ContainedApp:
@@ -82,7 +86,7 @@ async def running_server(
         return app
 
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await listen(gate, host_key, make_app, HOST, 0, limits or Limits(), **options)
+    server = await listen(gate, host_key, make_app, HOST, port, limits or Limits(), **options)
     try:
         yield Running(server, host_key, apps)
     finally:

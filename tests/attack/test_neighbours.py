@@ -1,0 +1,150 @@
+"""Strangers who connect without end, and honest people beside them who take their time."""
+
+import asyncio
+import contextlib
+import itertools
+
+import pytest
+from support.besieged import SECONDS
+from support.ssh_people import PASSWORD
+from support.ssh_raw import ELSEWHERE, HOST, USERAUTH_SUCCESS, Closed, raw_client, raw_connect
+
+from data.rules.misuse import Misuse
+from sshserver.limits import Limits
+
+CROWD = [f"127.0.1.{number}" for number in range(1, 41)]
+"""Forty addresses of strangers."""
+
+
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def workers(request):
+    return request.param
+
+
+@pytest.fixture
+async def carol(people):
+    """Somebody with a password and a code."""
+    await people.add("carol")
+    return "carol"
+
+
+async def version_alone(client):
+    await client.exchange_versions()
+
+
+async def keys_alone(client):
+    await client.begin()
+
+
+class Crowd:
+    """Strangers who come one after the other and stay for as long as they may."""
+
+    def __init__(self, port, sources, conduct):
+        self._port, self._sources, self._conduct = port, itertools.cycle(sources), conduct
+        self._clients = []
+
+    async def come(self, count):
+        for _ in range(count):
+            client = await raw_connect(self._port, next(self._sources))
+            self._clients.append(client)
+            with contextlib.suppress(Closed):
+                await self._conduct(client)
+
+    async def come_each_second(self, count):
+        """Come until cancelled."""
+        while True:
+            await self.come(1)
+            await asyncio.sleep(1 / count)
+
+    def leave(self):
+        for client in self._clients:
+            client.writer.transport.abort()
+
+
+@contextlib.contextmanager
+def crowd(siege, sources, conduct):
+    found = Crowd(siege.port, sources, conduct)
+    try:
+        yield found
+    finally:
+        found.leave()
+
+
+async def sign_in_slowly(siege, name, source, pause, clock):
+    """Sign in by password, with a pause wherever people make one; `clock` guards the moment of a code."""
+    async with raw_client(siege.port, source) as client:
+        await client.begin(compare=pause)
+        client.ask_questions(name)
+        assert await client.question() == "Password: "
+        await pause()
+        client.answer(PASSWORD)
+        assert "code" in await client.question()
+        await pause()
+        async with clock:
+            client.answer(siege.code())
+            await client.expect(USERAUTH_SUCCESS)
+
+
+async def sign_in(siege, source):
+    async with raw_client(siege.port, source) as client:
+        await client.begin()
+        await client.sign_in("mallory", siege.mallory, siege.code())
+
+
+@pytest.mark.parametrize(
+    ("sources", "conduct"),
+    [([HOST], version_alone), (CROWD, version_alone), (CROWD[:8], keys_alone)],
+    ids=["version lines from their own address", "version lines from everywhere", "key exchanges from eight"],
+)
+async def test_strangers_throw_nobody_out_who_is_signing_in_and_keep_nobody_out(
+    besiege, carol, workers, sources, conduct
+):
+    limits = Limits(connections_per_source=5, unauthenticated_connections=30, penalty_seconds=0)
+    most = limits.connections_per_source if sources == [HOST] else limits.unauthenticated_connections
+    async with besiege(limits, workers=workers) as siege:
+        with crowd(siege, sources, conduct) as strangers:
+            await sign_in_slowly(siege, carol, HOST, lambda: strangers.come(3 * most), asyncio.Lock())
+            await sign_in(siege, HOST)
+            assert siege.connection_count <= most + 2  # Those who signed in may still be leaving.
+
+
+async def test_whoever_has_not_finished_the_key_exchange_has_less_time_than_who_looks_at_the_host_key(
+    besiege, carol
+):
+    async with besiege(Limits(key_exchange_seconds=0.3)) as siege:
+
+        async def wait_for_a_stranger_to_be_late():
+            async with raw_client(siege.port, ELSEWHERE) as stranger:
+                await stranger.exchange_versions()
+                assert "time" in (await stranger.end(SECONDS) or "")
+            assert siege.running.server.misuses == {Misuse.LATE: 1}
+            siege.running.server._house.misuses.clear()
+
+        await sign_in_slowly(siege, carol, HOST, wait_for_a_stranger_to_be_late, asyncio.Lock())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("sources", "each_second", "conduct"),
+    [([HOST], 5, version_alone), (CROWD, 40, version_alone), (CROWD, 40, keys_alone)],
+    ids=["five a second from one address", "forty a second from forty", "forty key exchanges a second"],
+)
+async def test_half_a_minute_of_strangers_keeps_nobody_from_signing_in_slowly(
+    besiege, carol, workers, sources, each_second, conduct
+):
+    clock = asyncio.Lock()
+    async with besiege(Limits(), workers=workers) as siege:
+        with crowd(siege, sources, conduct) as strangers:
+            async with asyncio.TaskGroup() as tasks:
+                coming = tasks.create_task(strangers.come_each_second(each_second))
+                slow = [
+                    tasks.create_task(sign_in_slowly(siege, carol, HOST, lambda: asyncio.sleep(9), clock))
+                    for _ in range(3)
+                ]
+                while not all(one.done() for one in slow):
+                    async with clock, asyncio.timeout(SECONDS):
+                        await sign_in(siege, HOST)
+                        await siege.still_serves()
+                    await asyncio.sleep(1)
+                assert not coming.done()
+                coming.cancel()
