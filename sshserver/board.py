@@ -29,6 +29,7 @@ class Counted(IntEnum):
     CONNECTIONS = 1
     SESSIONS = 2
     PENALTIES = 3
+    ADMITTED = 4
 
 
 class Counts(Protocol):

@@ -28,6 +28,7 @@ _Result = TypeVar("_Result", bound=PasswordResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
 _BAD_ANSWER: Final = "An answer came that was not asked for."
 _TOO_MANY_FAILURES: Final = "Too many authentication failures."
+_TOO_MANY_CONNECTIONS: Final = "You have too many connections open. Close one, or try again in a minute."
 _BROKEN_OFF: Final = "Signing in is not possible right now. Try again shortly."
 _NO_DATABASE: Final = (
     "Signing in is not possible right now: the database is not available. Nothing was counted; try again "
@@ -68,6 +69,7 @@ class Connection(ForwardsNothing):
         self._asked = False
         self._judged = False
         self._idle: IdleWatch | None = None
+        self._admitted_user: int | None = None
         self._gone = asyncio.Event()
         self._told = house.telemetry.connection()
         self._received = 0
@@ -100,6 +102,8 @@ class Connection(ForwardsNothing):
         self._house.connections.discard(self)
         if self._idle is not None:
             self._idle.stop()
+        if self._admitted_user is not None:
+            self._house.admitted.give_back(self._admitted_user)
         if (session := self._conversation.session) is not None:
             self._house.start(self._house.end_session(session.id))
         self._told.closed(self._conversation.wrong_answers, self._conversation.unknown_keys)
@@ -294,6 +298,12 @@ class Connection(ForwardsNothing):
     def auth_completed(self) -> None:
         """Go on to channels. This stays synchronous: a channel may be opened right after it."""
         self._waiting.end()
+        user_id = self._conversation.user_id
+        if not self._house.admits(user_id):
+            self._told.limited("connections_per_user")
+            self.disconnect(_TOO_MANY_CONNECTIONS)
+            return
+        self._admitted_user = user_id
         self._watch_idle()
 
     async def _carry_out(self, reply: Ask | SendCode | Reply) -> Ask | Reply:
@@ -400,7 +410,7 @@ class Connection(ForwardsNothing):
             if session.claimed:
                 self._house.sessions.give_back(user_id)
                 self._told.session_ended(admission.id, session.ended_because)
-            if not self.sessions and self._ssh is not None:
+            if not self._is_used and self._ssh is not None:
                 self._watch_idle()
 
         session = AppSession(
@@ -414,15 +424,20 @@ class Connection(ForwardsNothing):
         self.sessions.add(session)
         return session
 
+    @property
+    def _is_used(self) -> bool:
+        """Whether an app runs; a channel on which nothing was started holds no connection open."""
+        return any(session.claimed for session in self.sessions)
+
     def _watch_idle(self) -> None:
-        """Close a connection that nobody opens a channel on."""
+        """Close a connection on which nobody starts anything."""
         if self._idle is not None:
             self._idle.stop()
-        self._idle = IdleWatch(self._limits.idle_minutes * 60, 0.0, lambda: None, self._close_unused)
+        self._idle = IdleWatch(self._limits.unused_seconds, 0.0, lambda: None, self._close_unused)
 
     def _close_unused(self) -> None:
         self._idle = None
-        if not self.sessions:
+        if not self._is_used:
             self.disconnect("The connection was not used.")
 
 

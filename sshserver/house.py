@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from data.rules.misuse import Misuse
 from data.store import StoreUnavailableError
-from sshserver import crash
+from sshserver import crash, descriptors
 from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
 from sshserver.gate import Gate
 from sshserver.limits import Anteroom, Limits, Lobby, Penalties, Tally
@@ -36,8 +36,11 @@ class House(Generic[_Connection]):
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
     lobby: Lobby = field(init=False)
     anteroom: Anteroom = field(init=False)
+    admitted: Tally = field(init=False)
+    """The connections of each user that both factors were proven on."""
     sessions: Tally = field(init=False)
     _pace: Pace = field(init=False)
+    _most_connections: int = field(init=False)
     connections: set[_Connection] = field(default_factory=set)
     misuses: Counter[Misuse] = field(default_factory=Counter)
     """How often each kind of misuse was refused, whoever did it."""
@@ -57,6 +60,8 @@ class House(Generic[_Connection]):
         most = max(1, self.limits.connections_per_second // workers)
         self._pace = Pace(most, min(most, self.limits.connections_per_source), penalties)
         self.anteroom = Anteroom(self.limits.code_connections_per_user)
+        self.admitted = Tally(self.limits.connections_per_user, self._counts(Counted.ADMITTED))
+        self._most_connections = max(1, descriptors.limit() - self.limits.descriptors_kept_back)
         self.sessions = Tally(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
         self.telemetry.metrics.watch(
             lambda: len(self.connections), lambda: len(self.lobby), lambda: len(self.sessions)
@@ -66,12 +71,27 @@ class House(Generic[_Connection]):
         return OwnCounts() if self.board is None else SharedCounts(*self.board, what)
 
     def takes_connection(self, address: str) -> bool:
-        """Count a new connection, and say whether its source is within what it may open in a second."""
-        if self._pace.takes(address):
-            return True
-        self.misuses[Misuse.PACE] += 1
-        self.telemetry.hung_up(Misuse.PACE, address)
+        """Count a new connection, and say whether its source may open it and there is room for it."""
+        if not self._pace.takes(address):
+            return self._hang_up(Misuse.PACE, address)
+        if len(self.connections) >= self._most_connections and not self.lobby.drop_one():
+            return self._hang_up(Misuse.FULL, address)
+        return True
+
+    def _hang_up(self, because: Misuse, address: str) -> bool:
+        self.misuses[because] += 1
+        self.telemetry.hung_up(because, address)
         return False
+
+    def admits(self, user_id: int | None) -> bool:
+        """Count an admitted connection of a user, or return False when the user has as many as allowed.
+
+        The last quarter of the open files is for users who have no connection here.
+        """
+        scarce = len(self.connections) > self._most_connections * 3 // 4
+        if scarce and self.admitted.here(user_id):
+            return False
+        return self.admitted.take(user_id)
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
         """Run `work` to its end, whoever stops waiting for it."""

@@ -58,6 +58,10 @@ class Limits:
 
     sessions_per_user: int = 20
     sessions_per_connection: int = 10
+    unused_seconds: float = 60.0
+    """How long a connection that was admitted may run nothing on its channels."""
+    descriptors_kept_back: int = 64
+    """Open files that no connection may be: the database, mail and whatever else needs them."""
     idle_minutes: float = 30.0
     idle_warning_seconds: float = 60.0
     """How long before the end of an idle session its user is warned."""
@@ -102,6 +106,11 @@ class Limits:
     """The longest bracketed paste; a longer one is dropped whole."""
     input_backlog: int = 1000
     """Messages waiting in an app above which its channel is not read."""
+
+    @property
+    def connections_per_user(self) -> int:
+        """Admitted connections of one user: one for each session, and as many that end or begin."""
+        return 2 * self.sessions_per_user
 
 
 class Progress(IntEnum):
@@ -212,6 +221,13 @@ class Lobby:
             self._sources.add(place.source, -1)
             self._total.add(_ALL, -1)
 
+    def drop_one(self) -> bool:
+        """Drop the connection that would make room for another, or return False when there is none."""
+        if not self._places:
+            return False
+        self._drop(self._least(list(self._places)))
+        return True
+
     def _make_room(self, counts: Counts, key: str, limit: int) -> None:
         """Drop a connection of a source, or of all, when its places are taken, and those beyond `limit`."""
         allowed = max(1, limit - (counts.workers - 1))
@@ -223,10 +239,13 @@ class Lobby:
             place = self._least(among)
             if place.progress is not Progress.CONNECTED and counts.here(key) <= share:
                 return
-            self._penalties.add(place.source)
-            self.leave(place)
-            place.drop()
+            self._drop(place)
             allowed = limit
+
+    def _drop(self, place: Place) -> None:
+        self._penalties.add(place.source)
+        self.leave(place)
+        place.drop()
 
     def _least(self, among: list[Place]) -> Place:
         """Choose who makes room."""
@@ -286,6 +305,10 @@ class Tally:
             return True
         self._counts.add(key, -1)
         return False
+
+    def here(self, key: Hashable) -> int:
+        """Return how many a key has at this worker."""
+        return self._counts.here(key)
 
     def give_back(self, key: Hashable) -> None:
         """Count one fewer."""

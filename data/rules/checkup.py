@@ -172,6 +172,15 @@ def judge_disk(free: int, total: int, where: str) -> Finding:
     return Finding("disk", Level.FINE, said)
 
 
+def judge_files(allowed: int, wanted: int) -> Finding:
+    """Judge how many files a server that is started in this environment may have open."""
+    said = f"A server that is started from here may open {allowed:,} files; each connection is one."
+    if allowed < wanted:
+        advice = f"Allow it {wanted:,}: ulimit -n, or LimitNOFILE= in a systemd unit."
+        return Finding("files", Level.NOTE, said, advice)
+    return Finding("files", Level.FINE, said)
+
+
 def judge_database(faults: tuple[str, ...]) -> Finding:
     """Judge what a database found when it looked itself over."""
     if faults:

@@ -16,6 +16,7 @@ class Misuse(StrEnum):
     FAILURES = "too much was wrong in one connection"
     PACE = "too many connections were opened within a second"
     CROWD = "a new connection took the place of this one"
+    FULL = "the server held as many connections as it can"
     NAME_CHANGED = "another user was named after the first factor"
     NOT_OFFERED = "a method was tried that is not offered after the first factor"
     BAD_ANSWER = "an answer was malformed or not asked for"

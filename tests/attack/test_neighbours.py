@@ -45,9 +45,9 @@ class Crowd:
 
     async def come(self, count):
         for _ in range(count):
-            client = await raw_connect(self._port, next(self._sources))
-            self._clients.append(client)
-            with contextlib.suppress(Closed):
+            with contextlib.suppress(Closed, ConnectionError):
+                client = await raw_connect(self._port, next(self._sources))
+                self._clients.append(client)
                 await self._conduct(client)
 
     async def come_each_second(self, count):

@@ -106,9 +106,9 @@ async def test_typing_keeps_a_session():
         connection.close()
 
 
-async def test_a_connection_without_channels_is_closed_when_idle():
+async def test_a_connection_without_channels_is_closed_when_unused():
     gate = FakeGate([KEY])
-    async with running_server(gate, Limits(idle_minutes=0.3 / 60)) as running:
+    async with running_server(gate, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         await asyncio.wait_for(connection.wait_closed(), 5)
         await until(lambda: gate.ended == [1])

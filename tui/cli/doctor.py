@@ -9,9 +9,10 @@ import click
 
 from data.delivery.carriers import Carriers
 from data.operations.upkeep import checkup
-from data.rules.checkup import Finding, Level, all_is_well, judge_disk
+from data.rules.checkup import Finding, Level, all_is_well, judge_disk, judge_files
 from data.rules.text import safe
 from data.storage.home import Home, HomeError
+from sshserver import descriptors
 from tui.cli.installation import Installation, confirmed, installation
 from tui.cli.setup import load_host_key
 from tui.cli.tables import echo_json
@@ -26,7 +27,7 @@ _TIMEDATECTL_SECONDS = 3
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(home: Home, as_json: bool) -> None:
-    """Look the installation over: keys, database, clock, disk, delivery, people and policy.
+    """Look the installation over: keys, database, clock, disk, files, delivery, people and policy.
 
     Each line says what was found and, where something is to be done, what. The exit status is 0 when
     there is no problem; notes are no problems. Nothing is changed, and nothing is sent.
@@ -50,6 +51,7 @@ def _look(home: Home) -> Iterator[Finding]:
             yield from _host_key(home)
             yield from _in_the_database(here)
             yield from _disk(home)
+            yield judge_files(descriptors.allowed(), descriptors.FEW)
             yield from _synchronised()
             yield from asyncio.run(_delivery(here.settings.carriers))
     except HomeError as error:

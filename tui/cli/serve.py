@@ -1,6 +1,7 @@
 """`twofold serve`: in this process, or by several workers under a supervisor."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -10,9 +11,10 @@ import click
 from data.operations.signing_in import presence
 from data.rules import passwords
 from data.storage.home import Home
+from sshserver import descriptors
 from sshserver import hostkey as host_keys
 from sshserver.presence import Place
-from sshserver.telemetry import Telemetry
+from sshserver.telemetry import Telemetry, tell
 from tui.cli import logs
 from tui.cli.installation import Installation, installation, refuse
 from tui.cli.metrics import Texts, exposed
@@ -20,6 +22,7 @@ from tui.cli.port import cannot_listen, hold_port
 from tui.cli.setup import FirstAdmin, initialise, load_host_key
 from tui.cli.supervisor import Supervisor
 
+_log = logging.getLogger("twofold.serve")
 _FIRST_ACCOUNT = "Twofold"
 _FIRST_ADMIN = "admin"
 _FIRST_EMAIL = "admin@twofold.test"
@@ -55,6 +58,8 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     # The audit rows of each node are chained apart, so that nodes do not wait for each other.
     with home.serving() as node, installation(home, node) as here:
         logs.configure(here.settings.log_level, here.settings.log_format)
+        if (files := descriptors.raise_limit()) < descriptors.FEW:
+            tell(_log, logging.WARNING, "files.few", limit=files, wanted=descriptors.FEW)
         address = host or here.settings.host
         chosen = here.settings.port if port is None else port
         count = workers or here.settings.workers or _cores()
