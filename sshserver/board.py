@@ -14,12 +14,15 @@ import tempfile
 from collections import Counter
 from collections.abc import Hashable
 from enum import IntEnum
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Final, Protocol
 
 _SLOTS: Final = 1 << 14
 _NUMBER_BYTES: Final = 4
 _SEED_BYTES: Final = 16
+_REMEMBERED: Final = 1024
+"""Keys of which a worker remembers the slot."""
 
 
 class Counted(IntEnum):
@@ -39,6 +42,10 @@ class Counts(Protocol):
 
     def add(self, key: Hashable, number: int) -> int:
         """Count so many more here; return how many there are at all workers together."""
+        ...
+
+    def everywhere(self, key: Hashable) -> int:
+        """Return how many there are at all workers together."""
         ...
 
     def here(self, key: Hashable) -> int:
@@ -63,6 +70,10 @@ class OwnCounts:
         self._counts[key] += number
         if self._counts[key] <= 0:
             del self._counts[key]
+        return self._counts[key]
+
+    def everywhere(self, key: Hashable) -> int:
+        """Return how many there are."""
         return self._counts[key]
 
     def here(self, key: Hashable) -> int:
@@ -111,7 +122,11 @@ class Board:
     def add(self, worker: int, slot: int, number: int) -> int:
         """Count in a worker's part; return the sum of all parts."""
         self._numbers[worker * self._part + slot] += number
-        return sum(self._numbers[part * self._part + slot] for part in range(self.workers))
+        return self.sum(slot)
+
+    def sum(self, slot: int) -> int:
+        """Return the sum of all workers' parts."""
+        return sum(self._numbers[slot :: self._part])
 
     def close(self) -> None:
         """Let the memory go; for the others it stays."""
@@ -128,13 +143,17 @@ class SharedCounts:
         self.workers = board.workers
         self._board = board
         self._worker = worker
-        self._what = what
+        self._slot = lru_cache(_REMEMBERED)(partial(board.slot, what))
         self._own = OwnCounts()
 
     def add(self, key: Hashable, number: int) -> int:
         """Count so many more here; return how many there are at all workers together."""
         self._own.add(key, number)
-        return self._board.add(self._worker, self._board.slot(self._what, key), number)
+        return self._board.add(self._worker, self._slot(key), number)
+
+    def everywhere(self, key: Hashable) -> int:
+        """Return how many there are at all workers together."""
+        return self._board.sum(self._slot(key))
 
     def here(self, key: Hashable) -> int:
         """Return how many there are here."""

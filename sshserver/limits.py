@@ -149,7 +149,7 @@ class Penalties:
     def of(self, source: str) -> int:
         """Return how many count against `source` at all workers together."""
         self._forget()
-        return self._counts.add(source, 0)
+        return self._counts.everywhere(source)
 
     def _forget(self) -> None:
         while self._ends and self._ends[0][0] <= self._clock():
@@ -232,7 +232,7 @@ class Lobby:
         """Drop a connection of a source, or of all, when its places are taken, and those beyond `limit`."""
         allowed = max(1, limit - (counts.workers - 1))
         share = limit // counts.workers
-        while counts.add(key, 0) > allowed:
+        while counts.everywhere(key) > allowed:
             among = [place for place in self._places if key in (_ALL, place.source)]
             if not among:
                 return
@@ -255,7 +255,7 @@ class Lobby:
     def _worth(self, place: Place) -> tuple[int, float]:
         """Rank a place; among equals the oldest stands first. A source's connections at all workers count."""
         lot = 0.0 if place.progress is Progress.CONNECTED else place.lot
-        return -self._sources.add(place.source, 0), lot
+        return -self._sources.everywhere(place.source), lot
 
 
 class Anteroom:
