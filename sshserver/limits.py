@@ -50,6 +50,8 @@ class Limits:
     """Connections of one IPv4 address or IPv6 /64 that have not passed the first factor."""
     unauthenticated_connections: int = 200
     """Connections in all that have not passed the first factor."""
+    spared_seconds: float = 2.0
+    """How long a new connection makes no room while there are older ones that exchange keys."""
     penalty_seconds: float = 60.0
     """How long a connection that had to make room counts against its source."""
 
@@ -163,6 +165,7 @@ class Place:
     source: str
     drop: Callable[[], None]
     progress: Progress
+    entered: float
     lot: float = field(default_factory=secrets.SystemRandom().random)
     """Decides between connections that are equal otherwise, so that no attacker can aim at one."""
 
@@ -175,12 +178,12 @@ class Lobby:
     the key exchange, last those that have answered a question. A quarter of the places is left to those
     of less progress, or whoever holds all places with more of it would let nobody begin. Among equals one
     of the source that has the most makes room. Of several such it is the oldest while keys are exchanged,
-    since it had the most time; after that the lot decides, since people who type slowly are the oldest.
+    and none that has just come; after that the lot decides, since people who type slowly are the oldest.
 
     Where several workers share a limit, one of its places is kept for each of the others, so that one
     which has none yet always finds one. Connections make room at the worker that the new one came to. A
-    worker that has no more than its share keeps those that have finished the key exchange: it does not
-    know whether another has some that have not, which drops them when the next one comes there.
+    worker that has no more than its share drops only those that are late with the key exchange: another
+    worker may have such, and drops what is beyond the limit when the next one comes there.
     """
 
     def __init__(
@@ -189,12 +192,14 @@ class Lobby:
         sources: Counts | None = None,
         total: Counts | None = None,
         penalties: Penalties | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open an empty lobby bounded by `limits`."""
         self._limits = limits
         self._sources = sources or OwnCounts()
         self._total = total or OwnCounts()
         self._penalties = penalties or Penalties(limits.penalty_seconds)
+        self._clock = clock
         self._places: dict[Place, None] = {}
 
     def __len__(self) -> int:
@@ -210,7 +215,7 @@ class Lobby:
         self._total.add(_ALL, 1)
         self._make_room(self._sources, source, self._limits.connections_per_source)
         self._make_room(self._total, _ALL, self._limits.unauthenticated_connections)
-        place = Place(source, drop, progress)
+        place = Place(source, drop, progress, self._clock())
         self._places[place] = None
         return place
 
@@ -237,7 +242,7 @@ class Lobby:
             if not among:
                 return
             place = self._least(among)
-            if place.progress is not Progress.CONNECTED and counts.here(key) <= share:
+            if counts.here(key) <= share and not self._is_late(place):
                 return
             self._drop(place)
             allowed = limit
@@ -252,10 +257,14 @@ class Lobby:
         groups = ([place for place in among if place.progress is progress] for progress in Progress)
         return min(next(group for group in groups if len(group) > len(among) // 4), key=self._worth)
 
-    def _worth(self, place: Place) -> tuple[int, float]:
-        """Rank a place; among equals the oldest stands first. A source's connections at all workers count."""
-        lot = 0.0 if place.progress is Progress.CONNECTED else place.lot
-        return -self._sources.everywhere(place.source), lot
+    def _worth(self, place: Place) -> tuple[bool, int, float]:
+        """Rank a place among those of its progress; a source's connections at all workers count."""
+        order = place.entered if place.progress is Progress.CONNECTED else place.lot
+        return not self._is_late(place), -self._sources.everywhere(place.source), order
+
+    def _is_late(self, place: Place) -> bool:
+        age = self._clock() - place.entered
+        return place.progress is Progress.CONNECTED and age >= self._limits.spared_seconds
 
 
 class Anteroom:

@@ -14,6 +14,8 @@ from sshserver.limits import Limits
 
 CROWD = [f"127.0.1.{number}" for number in range(1, 41)]
 """Forty addresses of strangers."""
+ALL = [source for eight in range(0, 40, 8) for source in (HOST, *CROWD[eight : eight + 8])]
+"""The same, and one's own at every ninth place."""
 
 
 @pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
@@ -126,8 +128,18 @@ async def test_whoever_has_not_finished_the_key_exchange_has_less_time_than_who_
 @pytest.mark.soak
 @pytest.mark.parametrize(
     ("sources", "each_second", "conduct"),
-    [([HOST], 5, version_alone), (CROWD, 40, version_alone), (CROWD, 40, keys_alone)],
-    ids=["five a second from one address", "forty a second from forty", "forty key exchanges a second"],
+    [
+        ([HOST], 5, version_alone),
+        (CROWD, 40, version_alone),
+        (ALL, 45, version_alone),
+        (CROWD, 40, keys_alone),
+    ],
+    ids=[
+        "five a second from one address",
+        "forty a second from forty",
+        "both",
+        "forty key exchanges a second",
+    ],
 )
 async def test_half_a_minute_of_strangers_keeps_nobody_from_signing_in_slowly(
     besiege, carol, workers, sources, each_second, conduct
