@@ -19,7 +19,6 @@ from sshserver import _asyncssh_shim, crash
 from sshserver.auth import Ask, CheckCode, CheckPassword, Conversation, Reply, SendCode, Verdict
 from sshserver.forwarding import ForwardsNothing
 from sshserver.house import House
-from sshserver.idle import IdleWatch
 from sshserver.session import AppSession
 from sshserver.waiting import Waiting
 
@@ -68,7 +67,6 @@ class Connection(ForwardsNothing):
         self._busy = False
         self._asked = False
         self._judged = False
-        self._idle: IdleWatch | None = None
         self._admitted_user: int | None = None
         self._gone = asyncio.Event()
         self._told = house.telemetry.connection()
@@ -100,8 +98,6 @@ class Connection(ForwardsNothing):
         self._gone.set()
         self._waiting.end()
         self._house.connections.discard(self)
-        if self._idle is not None:
-            self._idle.stop()
         if self._admitted_user is not None:
             self._house.admitted.give_back(self._admitted_user)
         if (session := self._conversation.session) is not None:
@@ -130,12 +126,8 @@ class Connection(ForwardsNothing):
         else:
             fits = self._received <= self._limits.sign_in_bytes
         if not fits:
-            self._flooded()
+            self._session_misused(Misuse.FLOOD)
         return fits
-
-    def _flooded(self) -> None:
-        self.misused(Misuse.FLOOD)
-        self.abort()
 
     def _session_misused(self, what: Misuse) -> None:
         self.misused(what)
@@ -273,7 +265,7 @@ class Connection(ForwardsNothing):
         """End a connection that answers what was not asked, or twice."""
         if self._asked:
             self._waiting.answered()
-        if not self._asked and not self.is_admitted:
+        elif not self.is_admitted:
             self._conversation.count_wrong_answer()
             self.misused(Misuse.BAD_ANSWER)
             self.disconnect(_BAD_ANSWER)
@@ -297,14 +289,13 @@ class Connection(ForwardsNothing):
 
     def auth_completed(self) -> None:
         """Go on to channels. This stays synchronous: a channel may be opened right after it."""
-        self._waiting.end()
         user_id = self._conversation.user_id
-        if not self._house.admits(user_id):
+        if self._house.admits(user_id):
+            self._admitted_user = user_id
+            self._waiting.await_use()
+        else:
             self._told.limited("connections_per_user")
             self.disconnect(_TOO_MANY_CONNECTIONS)
-            return
-        self._admitted_user = user_id
-        self._watch_idle()
 
     async def _carry_out(self, reply: Ask | SendCode | Reply) -> Ask | Reply:
         """Have a code sent where that stands before the next question."""
@@ -379,8 +370,11 @@ class Connection(ForwardsNothing):
             self.disconnect(_NO_DATABASE if known else _BROKEN_OFF)
 
     def _too_late(self) -> None:
-        self.misused(Misuse.LATE)
-        self.disconnect("The time to sign in is over.")
+        if not self.is_admitted:
+            self.misused(Misuse.LATE)
+            self.disconnect("The time to sign in is over.")
+        elif not self._is_used:
+            self.disconnect("The connection was not used.")
 
     def _make_room(self) -> None:
         self.misused(Misuse.CROWD)
@@ -411,7 +405,7 @@ class Connection(ForwardsNothing):
                 self._house.sessions.give_back(user_id)
                 self._told.session_ended(admission.id, session.ended_because)
             if not self._is_used and self._ssh is not None:
-                self._watch_idle()
+                self._waiting.await_use()
 
         session = AppSession(
             admission,
@@ -428,17 +422,6 @@ class Connection(ForwardsNothing):
     def _is_used(self) -> bool:
         """Whether an app runs; a channel on which nothing was started holds no connection open."""
         return any(session.claimed for session in self.sessions)
-
-    def _watch_idle(self) -> None:
-        """Close a connection on which nobody starts anything."""
-        if self._idle is not None:
-            self._idle.stop()
-        self._idle = IdleWatch(self._limits.unused_seconds, 0.0, lambda: None, self._close_unused)
-
-    def _close_unused(self) -> None:
-        self._idle = None
-        if not self._is_used:
-            self.disconnect("The connection was not used.")
 
 
 def _challenge(reply: Ask | Reply) -> _Challenge:

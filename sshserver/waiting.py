@@ -1,4 +1,4 @@
-"""The time before admission: its deadlines, and the places that a waiting connection takes."""
+"""The time in which nothing runs yet: its deadlines, and the places that a waiting connection takes."""
 
 import asyncio
 from collections.abc import Callable
@@ -65,6 +65,11 @@ class Waiting:
         if self._timer is not None:
             self._timer.cancel()
             self._start(self._limits.sent_code_seconds)
+
+    def await_use(self) -> None:
+        """Wait, once admitted, for an app to be started, or for another one."""
+        self.end()
+        self._start(self._limits.unused_seconds)
 
     def end(self) -> None:
         """Leave whatever place was taken, and stop the clock."""
