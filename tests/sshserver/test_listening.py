@@ -1,6 +1,9 @@
 """Sockets that hang up on a flood."""
 
 import asyncio
+import contextlib
+import os
+import resource
 import socket
 
 import pytest
@@ -68,6 +71,44 @@ async def test_whoever_is_not_taken_is_hung_up_on_and_the_next_one_accepted():
         listening.accept()
     for one in (*clients, accepted, listening):
         one.close()
+
+
+class Served(asyncio.Protocol):
+    """Says that a connection was accepted."""
+
+    def __init__(self, served):
+        self.connection_made = lambda _transport: served.set()
+
+
+@contextlib.contextmanager
+def no_file_left():
+    """Let this process open no file more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_where_no_file_is_left_a_connection_waits_until_there_is_one_again():
+    loop, served = asyncio.get_running_loop(), asyncio.Event()
+    failures = []
+    loop.set_exception_handler(lambda _loop, context: failures.append(context["exception"]))
+    (listening,) = await bind("127.0.0.1", 0, lambda _address: True)
+    client = socket.socket()
+    client.setblocking(False)
+    server = await loop.create_server(lambda: Served(served), sock=listening)
+    with no_file_left():
+        await loop.sock_connect(client, listening.getsockname())
+        while not failures:
+            await asyncio.sleep(0.01)
+        assert isinstance(failures[0], OSError)
+    await asyncio.wait_for(served.wait(), 20)
+    client.close()
+    server.close()
 
 
 async def test_a_name_is_listened_on_at_every_address_it_has(monkeypatch):
