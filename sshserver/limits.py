@@ -175,7 +175,7 @@ class Lobby:
 
     When a source or all of it is full, a connection makes room for the new one (in the place of OpenSSH's
     MaxStartups and PerSourceMaxStartups, which turn the new one away): first those that have not finished
-    the key exchange, last those that have answered a question. A quarter of the places is left to those
+    the key exchange, last those that have answered a question. An eighth of the places is left to those
     of less progress, or whoever holds all places with more of it would let nobody begin. Among equals one
     of the source that has the most makes room. Of several such it is the oldest while keys are exchanged,
     and none that has just come; after that the lot decides, since people who type slowly are the oldest.
@@ -255,7 +255,7 @@ class Lobby:
     def _least(self, among: list[Place]) -> Place:
         """Choose who makes room."""
         groups = ([place for place in among if place.progress is progress] for progress in Progress)
-        return min(next(group for group in groups if len(group) > len(among) // 4), key=self._worth)
+        return min(next(group for group in groups if len(group) > len(among) // 8), key=self._worth)
 
     def _worth(self, place: Place) -> tuple[bool, int, float]:
         """Rank a place among those of its progress; a source's connections at all workers count."""

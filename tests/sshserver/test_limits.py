@@ -52,13 +52,13 @@ def test_who_has_come_furthest_makes_room_last():
         assert dropped == [Progress.CONNECTED, Progress.ENCRYPTED]
 
 
-def test_a_quarter_of_the_places_is_left_to_those_who_exchange_keys():
-    lobby, dropped = Lobby(Limits(unauthenticated_connections=8)), []
-    for number in range(20):
+def test_an_eighth_of_the_places_is_left_to_those_who_exchange_keys():
+    lobby, dropped = Lobby(Limits(unauthenticated_connections=16)), []
+    for number in range(40):
         progress = Progress.CONNECTED if number % 7 > 3 else Progress.ENCRYPTED
         lobby.enter(str(number), lambda known=progress: dropped.append(known)).progress = progress
         exchanging = sum(place.progress is Progress.CONNECTED for place in lobby._places)
-        assert len(lobby) < 8 or exchanging >= 2
+        assert len(lobby) < 16 or exchanging >= 2
     assert set(dropped) == set(Progress) - {Progress.ANSWERED}
 
 
@@ -70,6 +70,15 @@ def test_among_equals_the_source_that_has_the_most_makes_room():
         lobby.enter(source, lambda: None).progress = Progress.ENCRYPTED
     assert dropped[0] == "b"
     assert sorted(dropped[1:]) == ["b", "c"]
+
+
+def test_where_few_are_here_a_stranger_makes_room_and_nobody_who_is_signing_in():
+    lobby, dropped = Lobby(Limits(connections_per_source=5)), []
+    for number in range(4):
+        lobby.enter("192.0.2.1", partial(dropped.append, number)).progress = Progress.ENCRYPTED
+    for _ in range(5):
+        lobby.enter("192.0.2.1", partial(dropped.append, "stranger"))
+    assert dropped == ["stranger"] * 4
 
 
 def test_who_has_just_come_is_spared_while_there_are_older_ones():
