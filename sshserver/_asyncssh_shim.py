@@ -6,7 +6,9 @@ on the connection's instance, before its first packet is read. What is missing e
 server, never the check.
 """
 
+import asyncio
 import inspect
+import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol, cast
 
@@ -32,6 +34,8 @@ _SHADOWED: Final = {
     "process_packet": ["self", "pkttype", "pktid", "packet"],
     "send_userauth_packet": ["self", "pkttype", "args", "handler", "trivial"],
     "_finish_recv_packet": ["self", "pkttype", "seq", "_task", "is_async"],
+    "_send": ["self", "data"],
+    "_process_session_open": ["self", "packet"],
 }
 _ELSEWHERE: Final = (
     (asyncssh.SSHServerChannel, "_process_env_request"),
@@ -61,6 +65,8 @@ HOOKS: Final = frozenset(
         "process_packet",
         "send_userauth_packet",
         "_finish_recv_packet",
+        "_send",
+        "_process_session_open",
         "_process_env_request",
     }
 )
@@ -94,6 +100,10 @@ class Hooks(Protocol):
 
     def keys_exchanged(self) -> None:
         """The client has done its part of a key exchange: the first one, or a later one."""
+
+    def charge(self, seconds: float) -> float:
+        """Count the seconds that input took; return for how many seconds to read no more."""
+        ...
 
     def answered(self) -> None:
         """An answer to a question has come, whether or not one was asked."""
@@ -142,6 +152,8 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limi
     _judge_keys(connection, hooks)
     _judge_input(connection, hooks)
     _take_other_encodings(connection)
+    _judge_channels(connection, limits)
+    _write_unless_closing(connection)
 
     async def reload_config() -> None:
         """Keep the options as they are: no setting of ours depends on the user's name."""
@@ -203,7 +215,11 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None
         if not spoken.startswith(_FIRST_BYTES[: len(spoken)]):
             hooks.speaks_no_ssh()
         elif hooks.takes(len(data), len(waiting), transport.get_write_buffer_size()):
+            begun = time.perf_counter()
             receive(data, datatype)
+            if (rest := hooks.charge(time.perf_counter() - begun)) > 0:
+                transport.pause_reading()
+                asyncio.get_running_loop().call_later(rest, transport.resume_reading)
 
     def finish_packet(pkttype: int, *args: Any, **kwargs: Any) -> None:
         # Of answers that come together asyncssh judges the last alone, without a word about the others.
@@ -267,6 +283,35 @@ def _with_name(packet: SSHPacket) -> SSHPacket:
     except (UnicodeDecodeError, SASLPrepError):
         return SSHPacket(String(_NOBODY) + request.get_remaining_payload())
     return packet
+
+
+def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) -> None:
+    """Refuse a channel whose client takes tiny packets only: each costs the server as much as a large one."""
+    open_session = cast("Any", connection)._process_session_open  # noqa: SLF001
+
+    def process_session_open(packet: SSHPacket) -> Any:
+        asked = SSHPacket(packet.get_full_payload())
+        asked.get_byte()
+        asked.get_string()
+        _channel, _window, packet_bytes = asked.get_uint32(), asked.get_uint32(), asked.get_uint32()
+        if packet_bytes < limits.client_packet_bytes:
+            words = f"A maximum packet size of {limits.client_packet_bytes} bytes or more is needed."
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, words)
+        return open_session(packet)
+
+    _hook(connection, "_process_session_open", process_session_open)
+
+
+def _write_unless_closing(connection: asyncssh.SSHServerConnection) -> None:
+    """Drop what is written once the client is gone: asyncio would log a line for each write."""
+    private = cast("Any", connection)
+    send = private._send  # noqa: SLF001
+
+    def send_unless_closing(data: bytes) -> None:
+        if private._transport is not None and not private._transport.is_closing():  # noqa: SLF001
+            send(data)
+
+    _hook(connection, "_send", send_unless_closing)
 
 
 def _hook(target: object, name: str, function: Callable[..., Any]) -> None:

@@ -10,16 +10,18 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Literal, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TextIO, TypeVar, cast
 
 from rich.console import Console, RenderableType
 from textual._parser import ParseTimeout
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.app import App, SystemCommand
 from textual.cache import LRUCache
+from textual.command import CommandPalette
 from textual.css.model import RuleSet
 from textual.css.stylesheet import Stylesheet
 from textual.css.tokenizer import Token
@@ -53,6 +55,12 @@ _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
 _OTHER_KEY = re.compile(r"\x1b\[27;(\d+);(\d+)~")
 _SHIFT = 2
 """xterm's number for Shift alone; what is greater stands for other modifiers too."""
+Turns = Callable[[], AbstractAsyncContextManager[None]]
+"""Makes a context that is entered when it is a screen's turn, and left when that is drawn."""
+if TYPE_CHECKING:
+    _Screen = Screen[Any]
+else:
+    _Screen = object
 Variables = frozenset[tuple[str, str]]
 _parsed_rules: LRUCache[tuple[object, ...], list[RuleSet]] = LRUCache(1024)
 _tokens: LRUCache[Variables, dict[str, list[Token]]] = LRUCache(16)
@@ -101,6 +109,38 @@ class SharedStylesheet(Stylesheet):
         return rules
 
 
+class DrawnInTurn(_Screen):
+    """A screen whose layouts and frames wait for their turn among those of other sessions.
+
+    It is no `Screen` itself, because Textual looks for styles in the first base that is one.
+    """
+
+    def _on_timer_update(self) -> Any:
+        """Draw at once, or return what Textual's timer awaits."""
+        if self._turns is None:
+            super()._on_timer_update()
+            return None
+        return self._draw_in_turn(self._turns)
+
+    async def _draw_in_turn(self, turns: Turns) -> None:
+        async with turns():
+            super()._on_timer_update()
+
+    async def _on_resize(self, event: Resize) -> None:
+        if self._turns is not None:
+            event.prevent_default()  # Textual calls the method of each class, not only the first one's.
+            async with self._turns():
+                await super()._on_resize(event)
+
+    @property
+    def _turns(self) -> Turns | None:
+        return self.app.turns if isinstance(self.app, ContainedApp) else None
+
+
+class ContainedPalette(DrawnInTurn, CommandPalette):
+    """Textual's command palette, drawn in turn."""
+
+
 class BlankScreen(Screen[None]):
     """What lies below all other screens; it is never drawn for itself."""
 
@@ -112,7 +152,7 @@ class BlankScreen(Screen[None]):
             super()._compositor_refresh()
 
 
-class ContainedScreen(Screen[T]):
+class ContainedScreen(DrawnInTurn, Screen[T]):
     """A screen that can wait with its first picture until there is something to show."""
 
     PATIENCE: ClassVar[float] = 0.0
@@ -199,6 +239,8 @@ class ContainedApp(TypeAheadApp):
 
     crash_message: str | None = None
     """What the person is told of an error that ended the app, or None."""
+    turns: Turns | None = None
+    """Makes the context of each layout and each frame; without it all is drawn at once."""
     _hosted = False
     _pointer_shape = "default"
 
@@ -222,12 +264,19 @@ class ContainedApp(TypeAheadApp):
             self._pointer_shape = shape
             super()._set_pointer_shape(shape)
 
-    def host(self, terminal: Terminal, driver: Callable[..., Driver]) -> None:
+    def host(
+        self,
+        terminal: Terminal,
+        driver: Callable[..., Driver],
+        turns: Turns | None = None,
+    ) -> None:
         """Prepare the app for a client's `terminal`, before `run_async`.
 
-        `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`.
+        `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`; `turns`
+        makes the context of each layout and each frame.
         """
         self._hosted = True
+        self.turns = turns
         self.driver_class = cast("type[Driver]", driver)
         self.features = frozenset()
         self.devtools = None
@@ -253,6 +302,15 @@ class ContainedApp(TypeAheadApp):
         """Run the app to its end in a client's terminal and return its result."""
         self._task_factory = asyncio.get_running_loop().get_task_factory()
         return await self.run_async(size=terminal.size)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Begin with a screen that is drawn in turn."""
+        return ContainedScreen()
+
+    def action_command_palette(self) -> None:
+        """Show the palette, which is drawn in turn like all screens."""
+        if self.use_command_palette and not CommandPalette.is_open(cast("App[object]", self)):
+            self.push_screen(ContainedPalette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the palette's commands but those that write files beside the server."""

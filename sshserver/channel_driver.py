@@ -4,6 +4,7 @@ import asyncio
 import logging
 from codecs import getincrementaldecoder
 from collections.abc import Iterable
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from textual.message import Message
@@ -28,6 +29,8 @@ _ENTER: Final = (
 _LEAVE: Final = "\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 _PASTE_END: Final = "\x1b[201~"
 _BACKLOG_PAUSE: Final = 0.05
+_RESIZE_PAUSE: Final = 0.1
+"""Seconds between two sizes that are laid out."""
 _TURN: Final = 512
 """Characters that are looked at before other sessions have their turn."""
 
@@ -78,6 +81,9 @@ class ChannelDriver(HostedDriver):
         self._turn: asyncio.Handle | None = None
         self._pasted = 0
         self._skipped: str | None = None
+        self._next_size: tuple[int, int] | None = None
+        self._resized_at = -inf
+        self._resize_timer: asyncio.TimerHandle | None = None
 
     def write(self, data: str) -> None:
         """Write a frame, or drop it while the client does not read: the next one is drawn whole."""
@@ -93,13 +99,26 @@ class ChannelDriver(HostedDriver):
     def resume_writing(self) -> None:
         """Write frames again, and a whole one where some were dropped."""
         self._paused = False
+        if self._next_size is not None:
+            self.resize(self._next_size)
         if self._missed_frames and self._running:
             self._missed_frames = False
             self.repaint()
 
     def resize(self, size: tuple[int, int]) -> None:
-        """Follow the client's terminal to a new size, already clamped, in columns and rows."""
-        self.announce_size(size)
+        """Follow the client's terminal to a new size, already clamped, in columns and rows.
+
+        Of sizes that follow each other closely, or come while the client does not read, only the last is
+        laid out.
+        """
+        self._next_size = size
+        if self._resize_timer is not None or self._paused:
+            return
+        due = self._resized_at + _RESIZE_PAUSE
+        if due <= self._loop.time():
+            self._follow_size()
+        else:
+            self._resize_timer = self._loop.call_at(due, self._follow_size)
 
     def feed(self, data: bytes) -> None:
         """Take what the client typed; bytes that are not UTF-8 become replacement characters."""
@@ -120,9 +139,10 @@ class ChannelDriver(HostedDriver):
         self._running = False
         self._waiting = ""
         self._cancel_tick()
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        for waiting in (self._turn, self._resize_timer):
+            if waiting is not None:
+                waiting.cancel()
+        self._turn = self._resize_timer = None
 
     def stop_application_mode(self) -> None:
         """Give the client's terminal back as it was."""
@@ -132,6 +152,12 @@ class ChannelDriver(HostedDriver):
     def close(self) -> None:
         """Let go of what is left."""
         self.disable_input()
+
+    def _follow_size(self) -> None:
+        self._resize_timer = None
+        if self._next_size not in (None, self._size) and not self._paused:
+            self._resized_at = self._loop.time()
+            self.announce_size(self._next_size)
 
     def _take_turn(self) -> None:
         """Look at some of what was typed, and leave the rest for when others have had their turn.

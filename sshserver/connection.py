@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import asyncssh
@@ -128,6 +129,11 @@ class Connection(ForwardsNothing):
         if not fits:
             self._session_misused(Misuse.FLOOD)
         return fits
+
+    def charge(self, seconds: float) -> float:
+        """Count the seconds that input took; before admission its amount is bounded instead."""
+        session = self._conversation.session
+        return self._house.input.charge(session.user_id, seconds) if session else 0.0
 
     def _session_misused(self, what: Misuse) -> None:
         self.misused(what)
@@ -412,6 +418,7 @@ class Connection(ForwardsNothing):
             self._house.make_app,
             self._limits,
             claim=claim,
+            turn=partial(self._house.drawing.turn, user_id),
             on_misuse=self._session_misused,
             on_end=ended,
         )

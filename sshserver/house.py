@@ -11,6 +11,7 @@ from data.rules.misuse import Misuse
 from data.store import StoreUnavailableError
 from sshserver import crash, descriptors
 from sshserver.board import Board, Counted, Counts, OwnCounts, SharedCounts
+from sshserver.fairness import DrawingTurns, InputShares
 from sshserver.gate import Gate
 from sshserver.limits import Anteroom, Limits, Lobby, Penalties, Tally
 from sshserver.listening import Pace
@@ -41,6 +42,8 @@ class House(Generic[_Connection]):
     sessions: Tally = field(init=False)
     _pace: Pace = field(init=False)
     _most_connections: int = field(init=False)
+    drawing: DrawingTurns = field(default_factory=DrawingTurns)
+    input: InputShares = field(default_factory=InputShares)
     connections: set[_Connection] = field(default_factory=set)
     misuses: Counter[Misuse] = field(default_factory=Counter)
     """How often each kind of misuse was refused, whoever did it."""

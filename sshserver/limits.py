@@ -81,12 +81,14 @@ class Limits:
     """What waits to be looked at; every channel's window fits in it."""
     unsent_bytes: int = 16777216
     """What waits to be sent to a client that does not read."""
-    read_bytes: int = 32768
-    """What is read of one connection before another one has its turn."""
+    read_bytes: int = 4096
+    """What is read of one connection before another one has its turn: a hundred of the smallest packets."""
 
     rsa_min_bits: int = RSA_MIN_BITS
     packet_bytes: int = 65536
     """The largest packet taken; RFC 4253 section 6.1 asks for 35000."""
+    client_packet_bytes: int = 4096
+    """The smallest packet that a channel's client may set as the largest it takes; most take 16384."""
 
     environment_variables: int = 16
     environment_requests: int = 256

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
@@ -13,7 +14,7 @@ from data.rules.misuse import Misuse
 from data.rules.text import safe
 from sshserver import crash
 from sshserver._asyncssh_shim import limit_environment
-from sshserver._textual_shim import ContainedApp
+from sshserver._textual_shim import ContainedApp, Turns
 from sshserver.channel_driver import ChannelDriver
 from sshserver.idle import IdleWatch
 from sshserver.limits import Limits
@@ -42,19 +43,22 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         limits: Limits,
         *,
         claim: Callable[[], bool],
+        turn: Turns,
         on_misuse: Callable[[Misuse], None],
         on_end: Callable[["AppSession"], None],
     ) -> None:
         """Serve `make_app`'s app to whom `admission` names.
 
-        `claim` counts the session as one of its user's and says whether there is room; `on_misuse` is
-        called when its client floods it or leaves its screen unread; `on_end` once, with this session and
-        whether or not it ever started, when its channel is gone.
+        `claim` counts the session as one of its user's and says whether there is room; each layout and
+        each frame is drawn in a `turn`; `on_misuse` is called when its client floods it or leaves its
+        screen unread; `on_end` once, with this session and whether or not it ever started, when its
+        channel is gone.
         """
         self._admission = admission
         self._make_app = make_app
         self._limits = limits
         self._claim = claim
+        self._turn = turn
         self._on_misuse = on_misuse
         self._on_end = on_end
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
@@ -72,6 +76,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._ending = False
         self._over = False
         self._congestions: set[str] = set()
+        self._relieved = asyncio.Event()
+        self._relieved.set()
         self._last_words: str | None = None
         self.task: asyncio.Task[None] | None = None
         """The task that runs the app, once it has started."""
@@ -210,6 +216,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             loop = asyncio.get_running_loop()
             self._unread_timer = loop.call_later(self._limits.unread_seconds, self._give_up)
         self._congestions.add(cause)
+        self._relieved.clear()
         if self._driver is not None:
             self._driver.pause_writing()
 
@@ -218,6 +225,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._congestions.discard(cause)
         if self._congestions:
             return
+        self._relieved.set()
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
@@ -231,6 +239,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._ending = True
         self._last_words = last_words
         self.ended_because = last_words or self.ended_because
+        self._relieved.set()  # What waits for the client would keep the app from ending.
         if self._app is not None:
             self._app.exit(None)
         grace = asyncio.get_running_loop().call_later(_SHUT_DOWN_GRACE, self.task.cancel)
@@ -257,13 +266,20 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             return self._last_words or "", 0
         terminal = describe(self._term or "", self._environment, self._size, self._limits)
         app = self._make_app(self._admission, terminal)
-        app.host(terminal, partial(ChannelDriver, wire=self, limits=self._limits))
+        app.host(terminal, partial(ChannelDriver, wire=self, limits=self._limits), self._drawing)
         self._app = app
         result = await app.run_hosted(terminal)
         if app.crash_message is not None:
             self.ended_because = app.crash_message
             return app.crash_message, 1
         return self._last_words or result or "", 0
+
+    @asynccontextmanager
+    async def _drawing(self) -> AsyncIterator[None]:
+        """Wait for a client that does not read, then for the others."""
+        await self._relieved.wait()
+        async with self._turn():
+            yield
 
     def _finish(self, words: str, status: int) -> None:
         lines = [safe(line, 1000) for line in words.splitlines()]

@@ -19,6 +19,7 @@ from support.ssh_raw import (
     flag,
     packet,
     raw_client,
+    strings,
     text,
     u32,
 )
@@ -27,6 +28,8 @@ from data.rules.misuse import Misuse
 from sshserver.limits import Limits
 
 SIZE = (80, 24)
+ADMINISTRATIVELY_PROHIBITED = 1
+"""Of RFC 4254 section 5.1."""
 
 
 @pytest.fixture
@@ -64,6 +67,17 @@ async def test_a_channel_before_both_factors_ends_the_connection(siege, proven):
     assert siege.running.apps == []
     if proven:
         await siege.audits(Misuse.PROTOCOL)
+
+
+@pytest.mark.parametrize("packet_bytes", [1, 16, 4095])
+async def test_a_channel_of_tiny_packets_is_refused_in_words(siege, inside, packet_bytes):
+    inside.open_channel(packet_bytes=packet_bytes)
+    refusal = await inside.expect(OPEN_FAILURE)
+    assert int.from_bytes(refusal[5:9], "big") == ADMINISTRATIVELY_PROHIBITED
+    assert strings(refusal[9:], 1) == [b"A maximum packet size of 4096 bytes or more is needed."]
+    assert siege.running.server.session_count == 0
+    inside.open_channel(packet_bytes=4096)
+    await inside.expect(OPEN_CONFIRMATION)
 
 
 async def test_requests_for_a_channel_that_is_not_there_end_the_connection(siege, inside):

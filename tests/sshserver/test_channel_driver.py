@@ -62,7 +62,8 @@ class RecordingApp(GreetingApp):
 
     async def on_event(self, event: events.Event) -> None:
         # An event comes by a second time when a widget lets it bubble up.
-        if isinstance(event, events.InputEvent | events.Paste) and not event.is_forwarded:
+        recorded = events.InputEvent | events.Paste | events.Resize
+        if isinstance(event, recorded) and not event.is_forwarded:
             self.events.append(event)
         await super().on_event(event)
 
@@ -215,6 +216,29 @@ async def test_a_resize_reaches_the_app_and_its_screen():
         stage.driver.resize(clamp((3, 4000), Limits()))
         await until(lambda: stage.app.size == (20, 200))
         await until(lambda: stage.app.screen.size == (20, 200))
+
+
+async def test_of_sizes_that_follow_each_other_closely_only_the_last_is_laid_out():
+    async with Stage() as stage:
+        stage.driver.resize((100, 30))
+        for columns in range(30, 200):
+            stage.driver.resize((columns, 40))
+        await until(lambda: stage.app.screen.size == (199, 40))
+        widths = [event.size.width for event in stage.app.of(events.Resize)]
+        assert widths[-2:] == [100, 199]
+
+
+async def test_while_the_client_does_not_read_no_size_is_laid_out_but_the_last_one_then():
+    async with Stage() as stage:
+        stage.driver.pause_writing()
+        stage.driver.resize((100, 30))
+        stage.driver.resize((90, 30))
+        stage.driver.feed(b"a")
+        await until(lambda: stage.app.typed == ["a"])
+        assert stage.app.size == (80, 24)
+        stage.driver.resume_writing()
+        await until(lambda: stage.app.screen.size == (90, 30))
+        assert [event.size.width for event in stage.app.of(events.Resize)][-1:] == [90]
 
 
 async def test_only_ssh_may_change_the_size():

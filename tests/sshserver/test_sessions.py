@@ -44,6 +44,18 @@ class Screen:
         return (await self.process.wait()).exit_status
 
 
+class Counted:
+    """A function, and how often it was called."""
+
+    def __init__(self, function):
+        self.function = function
+        self.calls = 0
+
+    def __call__(self, *args, **kwargs):
+        self.calls += 1
+        return self.function(*args, **kwargs)
+
+
 async def open_screen(running, user="alice", **options):
     connection, _ = await connect(running.port, user, [CODE], keys=[KEY])
     given = {"term_type": "xterm-256color", "term_size": (80, 24), "encoding": "utf-8"} | options
@@ -150,7 +162,7 @@ async def test_a_client_that_does_not_read_its_screen_loses_its_session():
         await until(lambda: gate.ended == [1])
 
 
-async def test_a_stalled_socket_pauses_the_screens_behind_it_and_resumes_them():
+async def test_behind_a_stalled_socket_no_frame_is_made_until_it_takes_data_again():
     async with running_server(FakeGate([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
@@ -158,9 +170,13 @@ async def test_a_stalled_socket_pauses_the_screens_behind_it_and_resumes_them():
         ssh = server_side._ssh
         assert ssh is not None
         ssh.pause_writing()
+        drawn = running.app.screen._compositor.render_update = Counted(
+            running.app.screen._compositor.render_update
+        )
         screen.process.stdin.write("abc")
         await until(lambda: running.app.keys == ["a", "b", "c"])
         await asyncio.sleep(0.1)
+        assert drawn.calls == 0
         ssh.resume_writing()
         await screen.expect("a b c")
         connection.close()

@@ -269,18 +269,43 @@ class RawClient:
 
     # Channels.
 
-    def open_channel(self, kind: str = "session", number: int = 0, *fields: bytes) -> None:
-        """Ask for a channel."""
-        self.send(packet(CHANNEL_OPEN, text(kind), u32(number), u32(1 << 20), u32(1 << 15), *fields))
+    def open_channel(
+        self,
+        kind: str = "session",
+        number: int = 0,
+        *fields: bytes,
+        window: int = 1 << 20,
+        packet_bytes: int = 1 << 15,
+    ) -> None:
+        """Ask for a channel; `window` and `packet_bytes` are what this side takes, in all and at a time."""
+        sizes = [u32(window), u32(packet_bytes)]
+        self.send(packet(CHANNEL_OPEN, text(kind), u32(number), *sizes, *fields))
 
     def channel_request(self, channel: int, name: str, *fields: bytes, reply: bool = True) -> None:
         """Ask something of a channel."""
         self.send(packet(CHANNEL_REQUEST, u32(channel), text(name), flag(reply), *fields))
 
-    async def channel(self) -> int:
+    async def channel(self, number: int = 0, window: int = 1 << 20) -> int:
         """Open a session channel and return the server's number of it."""
-        self.open_channel()
+        self.open_channel(number=number, window=window)
         return int.from_bytes((await self.expect(OPEN_CONFIRMATION))[5:9], "big")
+
+    async def terminal(
+        self, columns: int = 80, rows: int = 24, number: int = 0, window: int = 1 << 20
+    ) -> int:
+        """Open a session channel with a terminal and a shell; return the server's number of it."""
+        channel = await self.channel(number, window)
+        size = [u32(columns), u32(rows), u32(0), u32(0)]
+        self.channel_request(channel, "pty-req", text("xterm"), *size, text(""))
+        self.channel_request(channel, "shell")
+        for _ in range(2):
+            await self.expect(CHANNEL_SUCCESS)
+        return channel
+
+    def resize(self, channel: int, columns: int, rows: int) -> None:
+        """Tell the size of a channel's terminal."""
+        sizes = [u32(columns), u32(rows), u32(0), u32(0)]
+        self.channel_request(channel, "window-change", *sizes, reply=False)
 
 
 def public_blob(key: Ed25519PrivateKey) -> bytes:

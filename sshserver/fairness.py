@@ -1,0 +1,105 @@
+"""Sharing the event loop's time: sign-ins first, then users in turn, whatever one of them asks for."""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from math import inf
+from typing import Final
+
+_INPUT_SHARE: Final = 0.1
+"""The part of the loop's time that the input of one user may take for long."""
+_INPUT_BURST: Final = 0.1
+"""Seconds that a user's input may take at once."""
+_LONGEST_REST: Final = 9
+"""How many times as long as a turn its user rests at most."""
+
+
+class DrawingTurns:
+    """One screen is drawn at a time, users in turn, and the loop rests between two turns.
+
+    A turn is one layout or one frame, which does not wait for anything. After it all rest for as long as
+    it took, and its user the longer the more screens of theirs wait. Sign-ins take no turns: each of their
+    steps waits for one turn at most, and half of the time is theirs.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nobody waiting."""
+        self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+        self._rests: dict[Hashable, float] = {}
+        self._all_rest = -inf
+        self._is_drawing = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def turn(self, user: Hashable) -> AsyncIterator[None]:
+        """Wait for a turn of `user`, which lasts for the time of the context."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(user, deque()).append(turn)
+        self._grant()
+        try:
+            await turn
+            begun = time.perf_counter()
+            yield
+            self._rest(user, time.perf_counter() - begun)
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._is_drawing = False
+                self._grant()
+
+    def _grant(self) -> None:
+        """Give the next turn to the first user who does not rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        due = inf
+        for user in tuple(self._waiting):
+            ready = max(self._all_rest, self._rests.get(user, -inf))
+            if self._is_drawing:
+                return
+            if ready <= loop.time():
+                self._give_turn(user)
+            else:
+                due = min(due, ready)
+        if not self._is_drawing and self._waiting:
+            self._timer = loop.call_at(due, self._grant)
+
+    def _give_turn(self, user: Hashable) -> None:
+        """Let the one of `user` draw who has waited longest, and put the others behind all users."""
+        turns = self._waiting.pop(user)
+        while turns and not self._is_drawing:
+            turn = turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self._is_drawing = True
+        if turns:
+            self._waiting[user] = turns
+
+    def _rest(self, user: Hashable, spent: float) -> None:
+        now = asyncio.get_running_loop().time()
+        crowd = 1 + len(self._waiting.get(user, ()))
+        self._rests = {known: until for known, until in self._rests.items() if until > now}
+        self._rests[user] = now + spent * min(crowd, _LONGEST_REST)
+        self._all_rest = now + spent
+
+
+class InputShares:
+    """The time of the loop that the input of each user has taken, and who is read later because of it.
+
+    Each user has a virtual clock that runs ahead by what their input cost, divided by their share (the
+    generic cell rate algorithm, ITU-T I.371). As all connections of a user push the same clock, they are
+    read one after the other.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing taken."""
+        self._due: dict[Hashable, float] = {}
+
+    def charge(self, user: Hashable, seconds: float) -> float:
+        """Count seconds that input of `user` took; return for how many seconds to read no more of it."""
+        now = asyncio.get_running_loop().time()
+        due = max(self._due.get(user, now), now) + seconds / _INPUT_SHARE
+        self._due[user] = due
+        return max(0.0, due - now - _INPUT_BURST / _INPUT_SHARE)
