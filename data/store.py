@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Barrier
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -23,6 +23,7 @@ from peewee import DatabaseError, InterfaceError
 
 from data.rules.facts import Method
 from data.rules.sending import PER_DAY
+from data.rules.sessions import LONGEST
 from data.storage import models
 from data.storage.database import Database
 from data.storage.hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
@@ -97,6 +98,7 @@ class Services:
     sends: frozenset[Method] = frozenset()
     sms_number: str | None = None
     codes_per_day: int = PER_DAY
+    longest_session: timedelta = LONGEST
     chain: str = "main"
     random_bytes: RandomBytes = secrets.token_bytes
     costs: CostsInUse = field(default_factory=CostsInUse)

@@ -42,6 +42,9 @@ class _Wire:
     def attach(self, driver: ChannelDriver) -> None:
         self.driver = driver
 
+    def act(self) -> None:
+        pass
+
     def pause_reading(self) -> None:
         pass
 

@@ -11,6 +11,7 @@ from textual.message import Message
 
 from sshserver._textual_shim import HostedDriver, InputParser
 from sshserver.crash import place_of
+from sshserver.idle import is_act
 from sshserver.limits import Limits
 from sshserver.sequences import KEY_SECONDS
 
@@ -43,6 +44,9 @@ class Wire(Protocol):
 
     def attach(self, driver: "ChannelDriver") -> None:
         """Give input to `driver` from now on, beginning with what arrived before."""
+
+    def act(self) -> None:
+        """Note that a person has typed, pasted or clicked."""
 
     def pause_reading(self) -> None:
         """Take no input for the moment."""
@@ -193,6 +197,8 @@ class ChannelDriver(HostedDriver):
     def _announce_all(self, messages: Iterable[Message]) -> None:
         try:
             for message in messages:
+                if is_act(message):
+                    self._wire.act()
                 if not self.announce(message):
                     self._parser.keep_cells()
         except Exception as error:  # noqa: BLE001 - whatever a client sends, its session goes on.

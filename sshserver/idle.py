@@ -2,6 +2,36 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
+
+from textual.events import Key, MouseDown, MouseScrollDown, MouseScrollUp, Paste
+from textual.message import Message
+
+from sshserver.limits import Limits
+
+WARNING_TITLE: Final = "Still there?"
+_NUL: Final = "ctrl+@"
+"""What terminals and jump hosts send by themselves to keep a connection from being idle."""
+
+
+def is_act(message: Message) -> bool:
+    """Whether a message shows that a person is there: a key, a paste, a click or a turn of the wheel.
+
+    A terminal by itself sends replies, reports of its focus and motions of a mouse that someone pushed.
+    """
+    if isinstance(message, Key):
+        return message.key != _NUL
+    return isinstance(message, Paste | MouseDown | MouseScrollDown | MouseScrollUp)
+
+
+def warning(limits: Limits) -> str:
+    """Return what is said some time before an idle session ends."""
+    return f"This session ends in {limits.idle_warning_seconds:g} seconds. Press any key to stay."
+
+
+def farewell(limits: Limits) -> str:
+    """Return what is said when an idle session has ended."""
+    return f"Signed out: nothing was typed for {limits.idle_minutes:g} minutes."
 
 
 class IdleWatch:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 import asyncssh
@@ -53,6 +54,7 @@ class Listening(Protocol):
 Listen = Callable[[Gate, SSHKey, AppFactory, str, int, Limits], Awaitable[Listening]]
 _HOST: Final = "127.0.0.1"
 _USER: Final = "selftest"
+_STARTED: Final = datetime.min.replace(tzinfo=UTC)
 _SECONDS: Final = 10.0
 _REFUSAL: Final = "The self-test failed, so the server does not start: {}."
 
@@ -90,7 +92,7 @@ class _StubGate:
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
         if answer != self.code:
             return CodeWrong(1)
-        return Admitted(Session(1, attempt.user_id, _USER, Application.SSH, _HOST, SignedIn()))
+        return Admitted(Session(1, attempt.user_id, _USER, Application.SSH, _HOST, _STARTED, SignedIn()))
 
     async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
         del attempt, method

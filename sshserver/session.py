@@ -12,7 +12,7 @@ import asyncssh
 from data.operations.signing_in.admission import Session
 from data.rules.misuse import Misuse
 from data.rules.text import safe
-from sshserver import crash
+from sshserver import crash, idle
 from sshserver._asyncssh_shim import limit_environment
 from sshserver._textual_shim import ContainedApp, Turns
 from sshserver.channel_driver import ChannelDriver
@@ -142,8 +142,6 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         """Pass input on, or keep it for the app that has not started yet."""
-        if self._idle is not None:
-            self._idle.touch()
         if self._driver is not None:
             self._driver.feed(data)
         elif self._refusal is None and not self._over:
@@ -197,6 +195,11 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             driver.pause_writing()
         early, self._early = bytes(self._early), bytearray()
         driver.feed(early)
+
+    def act(self) -> None:
+        """Note that a person is there."""
+        if self._idle is not None:
+            self._idle.touch()
 
     def pause_reading(self) -> None:
         """Leave what the client sends in its window."""
@@ -308,11 +311,11 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def _warn_idle(self) -> None:
         if self._app is not None:
             seconds = self._limits.idle_warning_seconds
-            words = f"This session ends in {seconds:g} seconds. Press any key to stay."
-            self._app.notify(words, title="Still there?", severity="warning", timeout=seconds)
+            words = idle.warning(self._limits)
+            self._app.notify(words, title=idle.WARNING_TITLE, severity="warning", timeout=seconds)
 
     def _expire(self) -> None:
-        self.end(f"Signed out: nothing was typed for {self._limits.idle_minutes:g} minutes.")
+        self.end(idle.farewell(self._limits))
 
     def _give_up(self) -> None:
         self._unread_timer = None

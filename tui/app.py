@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
-from typing import ClassVar
+from math import ceil
+from typing import ClassVar, Final
 
 from textual import on
 from textual.command import CommandInput, CommandPalette, Provider
@@ -17,6 +19,9 @@ from data.operations.signing_in.admission import Origin, Session
 from data.rules.names import TEXT_LIMIT
 from data.rules.text import was_decoded
 from data.store import Clock, Store, StoreUnavailableError
+from sshserver import idle
+from sshserver.idle import IdleWatch
+from sshserver.limits import Limits
 from sshserver.presence import Place, keep_present
 from sshserver.terminal import Colours, Terminal
 from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands
@@ -38,6 +43,9 @@ _PLACES: list[tuple[str, str, type[MainScreen]]] = [
     ("practices", "Practices", PracticesScreen),
     ("sessions", "Sessions", SessionsScreen),
 ]
+_END_WARNING: Final = timedelta(minutes=5)
+"""How long before the end of a session its user is warned, whatever they do."""
+_AT_ONCE: Final = timedelta(milliseconds=1)
 _THEMES = (
     Theme(
         DARK,
@@ -108,6 +116,7 @@ class TwofoldApp(ActingApp):
         origin: Origin | None = None,
         terminal: Terminal | None = None,
         carriers: Carriers | None = None,
+        limits: Limits | None = None,
     ) -> None:
         super().__init__(
             store,
@@ -119,6 +128,8 @@ class TwofoldApp(ActingApp):
         self._origin = origin
         self._opens_session = session is None
         self._sends_utf8 = True
+        self._limits = limits or Limits()
+        self._idle: IdleWatch | None = None
         for theme in _THEMES:
             self.register_theme(theme)
         self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
@@ -146,7 +157,9 @@ class TwofoldApp(ActingApp):
                 )
 
     async def on_event(self, event: Event) -> None:
-        """Say it once when what is typed is not UTF-8: a hidden field does not show it."""
+        """Note that a person is there; say it once when what they type is not UTF-8: a hidden field does not."""
+        if self._idle is not None and idle.is_act(event):
+            self._idle.touch()
         if isinstance(event, Key) and self._sends_utf8 and not was_decoded(event.character or ""):
             self._sends_utf8 = False
             self.notify("Your terminal does not send UTF-8. Set it to UTF-8.", severity="warning")
@@ -166,8 +179,37 @@ class TwofoldApp(ActingApp):
             if reason := over.get(self.session.id):
                 self.exit(reason)
 
+    def session_began(self, session: Session) -> None:
+        """Warn before the session has lasted too long; one that was opened here ends when nobody is there.
+
+        It is ended by whoever looks which sessions are over: this app or the server.
+        """
+        left = session.started_at + self.store.services.longest_session - self.clock()
+        self.set_timer(max(left - _END_WARNING, _AT_ONCE).total_seconds(), partial(self._warn_of_end, left))
+        if self._opens_session:
+            limits = self._limits
+            self._idle = IdleWatch(
+                limits.idle_minutes * 60,
+                limits.idle_warning_seconds,
+                self._warn_idle,
+                lambda: self.exit(idle.farewell(limits)),
+            )
+
+    def _warn_of_end(self, left: timedelta) -> None:
+        minutes = ceil(min(left, _END_WARNING) / timedelta(minutes=1))
+        unit = "minute" if minutes == 1 else "minutes"
+        words = f"This session ends in {minutes} {unit}. To go on without a break, sign out and in again."
+        self.notify(words, title="Sign in again soon", severity="warning", timeout=60)
+
+    def _warn_idle(self) -> None:
+        seconds = self._limits.idle_warning_seconds
+        words = idle.warning(self._limits)
+        self.notify(words, title=idle.WARNING_TITLE, severity="warning", timeout=seconds)
+
     async def on_unmount(self) -> None:
         """End the session that was opened here; one that came from outside is ended there."""
+        if self._idle is not None:
+            self._idle.stop()
         if self._opens_session and self.session is not None:
             await self.reach(lambda: self.store.run(sessions.end_session, self.actor.session_id))
         if (worker := self._worker) is not None:

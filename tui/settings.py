@@ -4,12 +4,14 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from data.delivery.carriers import Carriers, Command, Security, Smtp
 from data.rules.names import fold_email, fold_phone
 from data.rules.sending import PER_DAY
+from data.rules.sessions import LONGEST
 from data.rules.text import safe
 from data.rules.totp import ISSUER_LIMIT
 from data.storage.files import first_line, read_plain
@@ -113,6 +115,14 @@ _SETTINGS = (
     _limit("sessions_per_user", "Sessions of one user at a time."),
     _limit("sessions_per_connection", "Sessions in one connection at a time."),
     _limit("idle_minutes", "Minutes without a key press after which a session ends."),
+    _Setting(
+        "limits",
+        "session_hours",
+        LONGEST / timedelta(hours=1),
+        "Hours after which a session ends, whatever is typed.",
+        0.1,
+        24 * 365,
+    ),
     _limit("keepalive_seconds", "A client is asked for a sign of life this often ..."),
     _limit("keepalive_count", "... and is gone after so many without an answer."),
     _limit("drain_seconds", "Time that open sessions get to end when the server stops.", 0),
@@ -150,6 +160,7 @@ class Settings:
     carriers: Carriers
     sms_number: str | None
     codes_per_day: int
+    longest_session: timedelta
 
 
 def template(**given: str) -> str:
@@ -326,6 +337,10 @@ def _first_line(path: Path, file: Path) -> str:
         raise HomeError(f"{path}: the file {safe(file)} cannot be read: {error.strerror}.") from None
 
 
+def _hours(value: Value) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
 def _number(value: Value) -> int:
     return int(value) if isinstance(value, int | float) else 0
 
@@ -352,4 +367,5 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
         carriers=Carriers(_smtp(path, values), _command(path, values)),
         sms_number=_sms_number(path, values),
         codes_per_day=_number(values["sending", "codes_per_day"]),
+        longest_session=timedelta(hours=_hours(values["limits", "session_hours"])),
     )

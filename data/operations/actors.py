@@ -12,6 +12,7 @@ from data.rules.facts import Application, FirstFactor, Method, Mode, Policy, Pro
 from data.rules.names import storable, tidy
 from data.rules.permissions import Action, permits
 from data.rules.policy import Refusal, Step, asks_code, next_step
+from data.rules.sessions import outlived
 from data.storage import models
 from data.storage.prepared import Prepared
 from data.store import Tx
@@ -202,6 +203,13 @@ def _account_of(operator: Operator) -> models.Account | Denied:
     return Denied(f"There are several accounts ({named}{more}). Say which one with --account NAME.")
 
 
+def why_ended(tx: Tx, session: models.Session) -> str | None:
+    """Say why a session is over, in words or with none; None while it is not."""
+    if session.ended_at is not None:
+        return session.ended_because
+    return outlived(session.started_at, tx.now, tx.services.longest_session)
+
+
 def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
     """Look an actor up."""
     if isinstance(actor, Operator):
@@ -217,8 +225,8 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
             frozenset(),
         )
     session = read_session(actor.session_id)
-    if session is None or session.ended_at is not None:
-        return SessionOver(session.ended_because) if session and session.ended_because else SessionOver()
+    if session is None or (over := why_ended(tx, session)) is not None:
+        return SessionOver(over) if session and over else SessionOver()
     user = session.user
     facts = facts_of(user)
     if not facts.active:

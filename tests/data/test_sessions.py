@@ -1,5 +1,8 @@
 """Open sessions: who sees them, how they end, and what their servers are told."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, statements
 
@@ -8,6 +11,7 @@ from data.operations.people import credentials, directory, granting, reading, tw
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signing_in import admission, sessions
 from data.rules.policy import MustChangePassword
+from data.rules.sessions import LONGEST
 from data.storage import models
 
 
@@ -110,6 +114,31 @@ def test_who_loses_no_role_keeps_the_session(world, roles):
     member = world.person("anna", SUPPORT)
     world.run(granting.set_roles, OPERATOR, "anna", roles)
     assert reason(world, member) is None
+
+
+@pytest.mark.parametrize("longest", [LONGEST, timedelta(minutes=90)])
+def test_a_session_that_has_lasted_too_long_is_over_whatever_was_done_in_it(world, longest):
+    world.store.services = replace(world.services, longest_session=longest)
+    member = world.session("admin")
+    for _ in range(5):
+        world.clock.now += longest / 5 - timedelta(seconds=1)
+        assert isinstance(world.run(reading.my_profile, member), reading.Profile)
+    assert reason(world, member) is None
+    world.clock.forward(seconds=5)
+    told = f"Signed out: a session lasts {longest / timedelta(hours=1):g} hours at most. Sign in again."
+    assert world.run(reading.my_profile, member) == SessionOver(told)
+    assert world.run(sessions.list_sessions, member) == SessionOver(told)
+    assert reason(world, member) == told
+
+
+def test_a_restricted_session_began_when_it_was_opened(world):
+    world.enrol(world.user("anna"))
+    world.one_time_password("anna")
+    begun = world.restricted("anna", MustChangePassword)
+    world.clock.forward(minutes=5)
+    world.run(credentials.store_password, Member(begun.id), world.services.hasher.hash("x" * 12))
+    advanced = world.run(admission.advance, begun.id)
+    assert advanced.session.started_at == begun.started_at == world.clock.now - timedelta(minutes=5)
 
 
 def test_one_statement_asks_about_all_sessions_of_a_server(world):

@@ -29,6 +29,7 @@ class FakeWire:
         self.sent = bytearray()
         self.driver: ChannelDriver | None = None
         self.reading = True
+        self.acts = 0
 
     def send(self, data: bytes) -> None:
         self.sent += data
@@ -36,6 +37,9 @@ class FakeWire:
     def attach(self, driver: ChannelDriver) -> None:
         self.driver = driver
         driver.feed(self.early)
+
+    def act(self) -> None:
+        self.acts += 1
 
     def pause_reading(self) -> None:
         self.reading = False
@@ -239,6 +243,26 @@ async def test_while_the_client_does_not_read_no_size_is_laid_out_but_the_last_o
         stage.driver.resume_writing()
         await until(lambda: stage.app.screen.size == (90, 30))
         assert [event.size.width for event in stage.app.of(events.Resize)][-1:] == [90]
+
+
+@pytest.mark.parametrize(
+    "act", [b"a", b"\x03", b"\x1b[A", b"\x1b[200~text\x1b[201~", b"\x1b[<0;3;2M", b"\x1b[<65;3;2M"]
+)
+async def test_a_key_a_paste_a_click_and_the_wheel_show_that_somebody_is_there(act):
+    async with Stage() as stage:
+        stage.driver.feed(act)
+        assert stage.wire.acts == 1
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"\0" * 3, b"\x1b[<35;4;2M", b"\x1b[<32;4;2M", b"\x1b[I\x1b[O", b"\x1b[?2026;2$y", b"\x1b[12;40R"],
+    ids=["NUL", "motion", "drag", "focus", "mode", "cursor"],
+)
+async def test_what_no_person_typed_does_not(noise):
+    async with Stage() as stage:
+        stage.driver.feed(noise)
+        assert stage.wire.acts == 0
 
 
 async def test_only_ssh_may_change_the_size():

@@ -15,6 +15,7 @@ from textual.app import App
 from textual.filter import Monochrome, NoColor
 
 from sshserver import session as session_module
+from sshserver._textual_shim import DrawnInTurn
 from sshserver.channel_driver import ChannelDriver
 from sshserver.connection import Connection
 from sshserver.limits import Limits
@@ -118,6 +119,25 @@ async def test_typing_keeps_a_session():
         connection.close()
 
 
+@pytest.mark.parametrize("noise", ["\0", "\x1b[I", "\x1b[<35;4;2M"], ids=["NUL", "focus", "motion"])
+async def test_what_no_person_typed_keeps_no_session(noise):
+    limits = Limits(idle_minutes=0.5 / 60, idle_warning_seconds=0.1)
+    async with running_server(FakeGate([KEY]), limits) as running:
+        connection, screen = await open_screen(running)
+        await screen.expect("Hello alice")
+
+        async def send():
+            while True:
+                screen.process.stdin.write(noise)
+                await asyncio.sleep(0.1)
+
+        sending = asyncio.create_task(send())
+        assert await screen.rest() == 0
+        sending.cancel()
+        assert "Signed out: nothing was typed" in screen.seen
+        connection.close()
+
+
 async def test_a_connection_without_channels_is_closed_when_unused():
     gate = FakeGate([KEY])
     async with running_server(gate, Limits(unused_seconds=0.3)) as running:
@@ -197,7 +217,19 @@ async def test_resizes_are_clamped_and_reach_the_app():
         await screen.expect("Hello alice")
         assert running.app.size == (500, 200)
         screen.process.change_terminal_size(1, 1)
-        await until(lambda: running.app.size == (20, 5))
+        await until(lambda: running.app.screen.size == (20, 5))
+        connection.close()
+
+
+async def test_the_palette_is_shown_and_drawn_in_turn():
+    async with running_server(FakeGate([KEY])) as running:
+        connection, screen = await open_screen(running)
+        await screen.expect("Hello alice")
+        screen.process.stdin.write("\x10")
+        await screen.expect("Search for commands")
+        assert isinstance(running.app.screen, DrawnInTurn)
+        screen.process.change_terminal_size(60, 20)
+        await until(lambda: running.app.screen.size == (60, 20))
         connection.close()
 
 

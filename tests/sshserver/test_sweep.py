@@ -37,6 +37,10 @@ async def end_it(people: People) -> None:
     await people.store.run(sessions.end_session_of, OPERATOR, newest.rows[0].id)
 
 
+async def stay(people: People) -> None:
+    people.clock.forward(12 * 3600)
+
+
 async def lock(people: People, port: int) -> None:
     people.clock.forward(60)
     with pytest.raises((asyncssh.PermissionDenied, asyncssh.DisconnectError)):
@@ -58,6 +62,10 @@ ACTS = {
     "cleared": (
         lambda people, _port: people.store.run(two_factor.clear_two_factor, OPERATOR, "alice"),
         "An administrator cleared your two-factor data.",
+    ),
+    "too old": (
+        lambda people, _port: stay(people),
+        "Signed out: a session lasts 12 hours at most. Sign in again.",
     ),
     "locked": (lock, "Locked after seven wrong codes."),
 }
@@ -110,11 +118,12 @@ async def test_a_client_that_does_not_read_is_cut_off_too(people: People):
         transport.abort()
 
 
-async def test_a_connection_without_a_channel_is_closed_too(people: People):
+@pytest.mark.parametrize("act", [end_it, stay])
+async def test_a_connection_without_a_channel_is_closed_too(people: People, act):
     await people.add("alice")
     async with serving(people, sweep_seconds=0.05) as server:
         connection, _ = await connect(server.port, "alice", [PASSWORD, people.code()])
-        await end_it(people)
+        await act(people)
         await asyncio.wait_for(connection.wait_closed(), WITHIN * LOADED)
         assert server.connection_count == 0
 

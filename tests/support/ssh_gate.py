@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from asyncssh.public_key import SSHKey
 
@@ -98,4 +99,5 @@ class FakeGate:
 
 def session(number: int = 1, username: str = "alice", user_id: int = 1) -> Session:
     """Make a session that asks for nothing more."""
-    return Session(number, user_id, username, Application.SSH, "127.0.0.1", SignedIn())
+    started_at = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
+    return Session(number, user_id, username, Application.SSH, "127.0.0.1", started_at, SignedIn())

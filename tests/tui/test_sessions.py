@@ -1,11 +1,15 @@
 """Who is signed in, on the screen; and the app on the host, whose session is ended elsewhere."""
 
+from contextlib import asynccontextmanager
+
 from support.data_world import OPERATOR, PASSWORD
-from support.tui_app import Person, make_app, opened
+from support.ssh_server import until
+from support.tui_app import LOCAL, Person, make_app, opened, sign_in
 
 from data.operations.signing_in import sessions
 from data.operations.signing_in.admission import TOO_MANY_SIGNINS
 from data.storage import models
+from sshserver.limits import Limits
 from tui.app import TwofoldApp
 
 
@@ -82,6 +86,63 @@ async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(wo
         app.session = (await signed_in_locally(world)).session
         world.run(sessions.end_session_of, OPERATOR, app.session.id)
         assert await person.has_left() == "An administrator ended this session."
+
+
+async def test_the_end_of_a_session_is_announced_five_minutes_before(world):
+    session = sign_in(world, "admin")
+    world.clock.forward(hours=11, minutes=55, seconds=1)
+    async with opened(world, session=session) as person:
+        await person.sees("Sign in again soon", "This session ends in 5 minutes.")
+
+
+async def test_a_session_that_has_just_begun_is_told_of_no_end(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        assert "Sign in again soon" not in person.screen
+
+
+async def test_the_app_on_the_host_leaves_when_its_session_has_lasted_too_long(world, monkeypatch):
+    monkeypatch.setattr(TwofoldApp, "LOOK_SECONDS", 0.02)
+    app = make_app(world, None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(app, pilot, world)
+        await person.sees("Sign in to Twofold")
+        app.session = (await signed_in_locally(world)).session
+        world.clock.forward(hours=12)
+        assert await person.has_left() == "Signed out: a session lasts 12 hours at most. Sign in again."
+
+
+@asynccontextmanager
+async def on_the_host(world, limits):
+    """The app on the host, where somebody has just signed in."""
+    app = TwofoldApp(world.store, session=None, clock=world.clock, origin=LOCAL, limits=limits)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        person = Person(app, pilot, world)
+        await person.sees("Sign in to Twofold")
+        await person.types("anna")
+        await person.presses("enter")
+        await person.types(PASSWORD)
+        await person.presses("enter")
+        yield person
+
+
+async def test_the_app_on_the_host_warns_when_nobody_is_there(world):
+    async with on_the_host(world, Limits(idle_minutes=10, idle_warning_seconds=599)) as person:
+        await person.sees("Still there?", "This session ends in 599 seconds. Press any key to stay.")
+
+
+async def test_the_app_on_the_host_leaves_when_nobody_is_there(world):
+    async with on_the_host(world, Limits(idle_minutes=0.01, idle_warning_seconds=0.1)) as person:
+        await until(lambda: person.app._exit)
+        assert person.app.return_value == "Signed out: nothing was typed for 0.01 minutes."
+
+
+async def test_typing_keeps_the_app_on_the_host(world):
+    async with on_the_host(world, Limits(idle_minutes=10)) as person:
+        await person.sees("How it works")
+        before = person.app._idle._last
+        await person.presses("tab")
+        assert person.app._idle._last > before
 
 
 async def signed_in_locally(world):

@@ -247,6 +247,7 @@ def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
         sends=settings.carriers.methods,
         sms_number=settings.sms_number,
         codes_per_day=settings.codes_per_day,
+        longest_session=settings.longest_session,
         chain=chain,
     )
 

@@ -39,6 +39,7 @@ def run_local_app(home: Home) -> None:
             clock=system_clock,
             terminal=_this_terminal(here),
             carriers=here.settings.carriers,
+            limits=here.settings.limits,
         )
         app.driver_class = LocalDriver
         with without_log_of_deliveries():

@@ -76,6 +76,10 @@ class ActingApp(ContainedApp):
                 if words:
                     line.scroll_visible(animate=False)
 
+    def session_began(self, session: Session) -> None:
+        """Watch over a session from its first step on."""
+        raise NotImplementedError
+
     def open_place(self, place: str) -> None:
         """Go to one of the main screens."""
         raise NotImplementedError

@@ -28,6 +28,7 @@ async def lead_to_console(app: ActingApp, origin: Origin | None) -> None:
         await _be_known(app, origin.worker)
     while app.session is None:
         app.session = await _sign_in(app, origin)
+    app.session_began(app.session)
     while not isinstance(app.session.step, SignedIn):
         app.session = await _take_step(app, app.session)
     await _open_console(app, app.session)

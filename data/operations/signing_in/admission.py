@@ -80,6 +80,7 @@ class Session:
     username: str
     application: Application
     address: str
+    started_at: datetime
     step: RestrictedOrFull
     notices: tuple[str, ...] = ()
     attempt: Attempt | None = None
@@ -232,9 +233,10 @@ def admit(
     if attempt.session_id is None:
         if isinstance(step, MustChangePassword):
             notices = _supersede(tx, user, attempt)
-        session_id = _open_session(tx, attempt, changes)
+        session_id, started_at = _open_session(tx, attempt, changes), tx.now
     else:
         session_id = attempt.session_id
+        started_at = models.Session.get_by_id(session_id).started_at
         models.Session.update(changes).where(models.Session.id == session_id).execute()
     _record_admission(tx, user, attempt, step, methods)
     waiting = isinstance(step, NeedCode)
@@ -245,6 +247,7 @@ def admit(
             username=user.name,
             application=attempt.origin.application,
             address=attempt.origin.address,
+            started_at=started_at,
             step=step,
             notices=notices,
             attempt=replace(attempt, session_id=session_id) if waiting else None,

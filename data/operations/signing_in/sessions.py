@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor, authorise, why_ended
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules.addresses import source_in_words
@@ -88,16 +88,17 @@ def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
 
 
 def ended_among(tx: Tx, session_ids: Iterable[int]) -> dict[int, str]:
-    """Say which of these sessions are over, each with the reason to tell its user."""
+    """Say which of these sessions were ended or last too long, each with the reason to tell its user."""
     asked = list(session_ids)
     table = models.Session
     over: dict[int, str] = {}
     for start in range(0, len(asked), _ASKED_AT_ONCE):
         some = asked[start : start + _ASKED_AT_ONCE]
-        ended = table.select(table.id, table.ended_because).where(
-            table.id.in_(some) & table.ended_at.is_null(False)
+        oldest = tx.now - tx.services.longest_session
+        ended = table.select(table.id, table.ended_because, table.ended_at, table.started_at).where(
+            table.id.in_(some) & (table.ended_at.is_null(False) | (table.started_at <= oldest))
         )
-        over |= {row.id: row.ended_because or ENDED_BY_ADMIN for row in ended}
+        over |= {row.id: why_ended(tx, row) or ENDED_BY_ADMIN for row in ended}
     return over
 
 
