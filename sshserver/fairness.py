@@ -12,7 +12,7 @@ _INPUT_SHARE: Final = 0.1
 """The part of the loop's time that the input of one user may take for long."""
 _INPUT_BURST: Final = 0.1
 """Seconds that a user's input may take at once."""
-_LONGEST_REST: Final = 9
+_LONGEST_REST: Final = 4
 """How many times as long as a turn its user rests at most."""
 
 
