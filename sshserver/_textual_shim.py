@@ -1,4 +1,4 @@
-"""The only file that touches private names of Textual, which is pinned to one version for it.
+"""The only file beside `_textual_turns` that touches private names of Textual, which is pinned for them.
 
 Textual expects to own its process. Here many apps share one: a crash shows no values, colours are those
 of the client and not of the server's environment, standard output stays where it is, and an ended app
@@ -10,11 +10,10 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TextIO, TypeVar, cast
+from typing import Any, BinaryIO, ClassVar, Literal, TextIO, TypeVar, cast
 
 from rich.console import Console, RenderableType
 from textual._parser import ParseTimeout
@@ -37,6 +36,7 @@ from textual.widget import Widget
 from textual.worker import WorkerFailed
 
 from sshserver import crash
+from sshserver._textual_turns import ContainedPalette, DrawnInTurn, Turns
 from sshserver.sequences import ALT_LENGTH, ESC, SequenceReader
 from sshserver.terminal import Colours, Terminal
 from sshserver.typeahead import TypeAheadApp
@@ -55,12 +55,6 @@ _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
 _OTHER_KEY = re.compile(r"\x1b\[27;(\d+);(\d+)~")
 _SHIFT = 2
 """xterm's number for Shift alone; what is greater stands for other modifiers too."""
-Turns = Callable[[], AbstractAsyncContextManager[None]]
-"""Makes a context that is entered when it is a screen's turn, and left when that is drawn."""
-if TYPE_CHECKING:
-    _Screen = Screen[Any]
-else:
-    _Screen = object
 Variables = frozenset[tuple[str, str]]
 _parsed_rules: LRUCache[tuple[object, ...], list[RuleSet]] = LRUCache(1024)
 _tokens: LRUCache[Variables, dict[str, list[Token]]] = LRUCache(16)
@@ -107,38 +101,6 @@ class SharedStylesheet(Stylesheet):
             rules = super()._parse_rules(css, read_from, is_default_rules, tie_breaker, scope)
             _parsed_rules[key] = rules
         return rules
-
-
-class DrawnInTurn(_Screen):
-    """A screen whose layouts and frames wait for their turn among those of other sessions.
-
-    It is no `Screen` itself, because Textual looks for styles in the first base that is one.
-    """
-
-    def _on_timer_update(self) -> Any:
-        """Draw at once, or return what Textual's timer awaits."""
-        if self._turns is None:
-            super()._on_timer_update()
-            return None
-        return self._draw_in_turn(self._turns)
-
-    async def _draw_in_turn(self, turns: Turns) -> None:
-        async with turns():
-            super()._on_timer_update()
-
-    async def _on_resize(self, event: Resize) -> None:
-        if self._turns is not None:
-            event.prevent_default()  # Textual calls the method of each class, not only the first one's.
-            async with self._turns():
-                await super()._on_resize(event)
-
-    @property
-    def _turns(self) -> Turns | None:
-        return self.app.turns if isinstance(self.app, ContainedApp) else None
-
-
-class ContainedPalette(DrawnInTurn, CommandPalette):
-    """Textual's command palette, drawn in turn."""
 
 
 class BlankScreen(Screen[None]):
@@ -240,7 +202,6 @@ class ContainedApp(TypeAheadApp):
     crash_message: str | None = None
     """What the person is told of an error that ended the app, or None."""
     turns: Turns | None = None
-    """Makes the context of each layout and each frame; without it all is drawn at once."""
     _hosted = False
     _pointer_shape = "default"
 
@@ -264,16 +225,10 @@ class ContainedApp(TypeAheadApp):
             self._pointer_shape = shape
             super()._set_pointer_shape(shape)
 
-    def host(
-        self,
-        terminal: Terminal,
-        driver: Callable[..., Driver],
-        turns: Turns | None = None,
-    ) -> None:
-        """Prepare the app for a client's `terminal`, before `run_async`.
+    def host(self, terminal: Terminal, driver: Callable[..., Driver], turns: Turns | None = None) -> None:
+        """Prepare the app for a client's `terminal`, before `run_async`, to be drawn in `turns`.
 
-        `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`; `turns`
-        makes the context of each layout and each frame.
+        `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`.
         """
         self._hosted = True
         self.turns = turns

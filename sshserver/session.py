@@ -14,7 +14,8 @@ from data.rules.misuse import Misuse
 from data.rules.text import safe
 from sshserver import crash, idle
 from sshserver._asyncssh_shim import limit_environment
-from sshserver._textual_shim import ContainedApp, Turns
+from sshserver._textual_shim import ContainedApp
+from sshserver._textual_turns import Turns
 from sshserver.channel_driver import ChannelDriver
 from sshserver.idle import IdleWatch
 from sshserver.limits import Limits

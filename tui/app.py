@@ -157,7 +157,7 @@ class TwofoldApp(ActingApp):
                 )
 
     async def on_event(self, event: Event) -> None:
-        """Note that a person is there; say it once when what they type is not UTF-8: a hidden field does not."""
+        """Note that a person is there; say once that they type no UTF-8: a hidden field does not show it."""
         if self._idle is not None and idle.is_act(event):
             self._idle.touch()
         if isinstance(event, Key) and self._sends_utf8 and not was_decoded(event.character or ""):

@@ -103,6 +103,7 @@ async def test_a_screen_that_textual_draws_by_another_name_is_noticed(monkeypatc
         (App, "run_async"),
         (Screen, "_get_breakpoint_classes"),
         (Screen, "_refresh_layout"),
+        (Screen, "_on_timer_update"),
         (Screen, "_invoke_and_clear_callbacks"),
     ],
 )

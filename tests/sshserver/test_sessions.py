@@ -15,7 +15,7 @@ from textual.app import App
 from textual.filter import Monochrome, NoColor
 
 from sshserver import session as session_module
-from sshserver._textual_shim import DrawnInTurn
+from sshserver._textual_turns import DrawnInTurn
 from sshserver.channel_driver import ChannelDriver
 from sshserver.connection import Connection
 from sshserver.limits import Limits

@@ -1,0 +1,49 @@
+"""Screens that wait for their turn to be drawn among those of other sessions."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+from textual.command import CommandPalette
+from textual.events import Resize
+from textual.screen import Screen
+
+Turns = Callable[[], AbstractAsyncContextManager[None]]
+"""Makes a context that is entered when it is a screen's turn, and left when that is drawn."""
+if TYPE_CHECKING:
+    _Screen = Screen[Any]
+else:
+    _Screen = object
+
+
+class DrawnInTurn(_Screen):
+    """A screen whose layouts and frames wait for their turn among those of other sessions.
+
+    It is no `Screen` itself, because Textual looks for styles in the first base that is one.
+    """
+
+    def _on_timer_update(self) -> Any:
+        """Draw at once, or return what Textual's timer awaits."""
+        if self._turns is None:
+            super()._on_timer_update()
+            return None
+        return self._draw_in_turn(self._turns)
+
+    async def _draw_in_turn(self, turns: Turns) -> None:
+        async with turns():
+            super()._on_timer_update()
+
+    async def _on_resize(self, event: Resize) -> None:
+        if self._turns is not None:
+            event.prevent_default()  # Textual calls the method of each class, not only the first one's.
+            async with self._turns():
+                await super()._on_resize(event)
+
+    @property
+    def _turns(self) -> Turns | None:
+        """What the app was given for it; without any all is drawn at once."""
+        return getattr(self.app, "turns", None)
+
+
+class ContainedPalette(DrawnInTurn, CommandPalette):
+    """Textual's command palette, drawn in turn."""
