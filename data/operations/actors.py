@@ -1,17 +1,26 @@
 """Who acts: looked up anew in each operation's transaction, so that a demotion counts at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import overload
 
 from peewee import fn
 
-from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, SessionOver
+from data.operations.results import (
+    Denied,
+    FreshProof,
+    FreshProofNeeded,
+    Refused,
+    RefusedOrStale,
+    SessionOver,
+)
 from data.rules.facts import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
 from data.rules.names import storable, tidy
-from data.rules.permissions import Action, permits
-from data.rules.policy import Refusal, Step, asks_code, next_step
+from data.rules.permissions import Action, SensitiveAction, permits
+from data.rules.policy import NeedCode, Step, asks_code, next_step, why_over
+from data.rules.remembering import may_remember, still_holds
 from data.rules.sessions import outlived
 from data.storage import models
 from data.storage.prepared import Prepared
@@ -21,6 +30,11 @@ NO_SUCH_ACCOUNT = Denied("There is no such account. List them with: twofold acco
 _NAMED_ACCOUNTS = 5
 FRESH_FOR = timedelta(minutes=5)
 """How long a code or password counts as fresh."""
+_UNFINISHED = Denied("Finish signing in first.")
+_NO_CODE_TO_GIVE = Denied(
+    "This asks for a fresh code, and you have set up no second factor. Someone who has one can do it, "
+    "or the operator on the host."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +60,10 @@ Actor = Operator | Member
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """An actor as the database has it now. `user` and `session` are None for the operator."""
+    """An actor as the database has it now. What belongs to a user is None for the operator.
+
+    `step` is what the rules ask of the session now.
+    """
 
     name: str
     account_id: int
@@ -57,6 +74,7 @@ class Acting:
     user: models.User | None = None
     session: models.Session | None = None
     facts: UserFacts | None = None
+    step: Step | None = None
 
     @property
     def is_operator(self) -> bool:
@@ -79,10 +97,9 @@ class ActingUser:
         return self.acting.policy
 
     @property
-    def step(self) -> Step:
+    def step(self) -> Step | None:
         """What the rules ask of this session now."""
-        proof = Proof(FirstFactor(self.session.first_factor), code=self.session.code_proven)
-        return next_step(self.policy, self.facts, proof)
+        return self.acting.step
 
 
 _USER = Prepared(
@@ -184,6 +201,40 @@ def _has_recovery_codes(user_id: int) -> bool:
     return bool(table.select().where((table.user == user_id) & table.used_at.is_null()).exists())
 
 
+def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
+    """Ask the rules what is asked of a session now, by all that was proven in it.
+
+    A full session also rests on its remembered address, for as long as that is remembered.
+    """
+    policy = policy_of(session.user.account)
+    proof = Proof(FirstFactor(session.first_factor), code=session.code_at is not None)
+    step = next_step(policy, facts, proof)
+    if isinstance(step, NeedCode) and not session.restricted:
+        remembered = remembers(
+            tx, session.user, Application(session.application), session.address, session.credential
+        )
+        return next_step(policy, facts, replace(proof, address_remembered=remembered))
+    return step
+
+
+def remembers(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> bool:
+    """Whether this user gave a code from this address with this first factor lately."""
+    policy = policy_of(user.account)
+    if not may_remember(policy, application, address):
+        return False
+    table = models.RememberedAddress
+    row = table.get_or_none(
+        (table.user == user.id) & (table.address == address) & (table.credential == credential)
+    )
+    return row is not None and still_holds(
+        policy,
+        accepted_at=row.accepted_at,
+        until=row.until,
+        now=tx.now,
+        last_signin_at=user.last_signin_at,
+    )
+
+
 def find_account(name: str) -> models.Account | None:
     """Look an account up by its name, compared without case."""
     folded = (tidy(name) or "").lower()
@@ -211,7 +262,11 @@ def why_ended(tx: Tx, session: models.Session) -> str | None:
 
 
 def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
-    """Look an actor up."""
+    """Look an actor up, and judge their session by the rules and by everything as it stands now.
+
+    A session that the rules would not call signed in is over, unless it is restricted: then it is still
+    on its way there.
+    """
     if isinstance(actor, Operator):
         account = _account_of(actor)
         if isinstance(account, Denied):
@@ -229,10 +284,9 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
         return SessionOver(over) if session and over else SessionOver()
     user = session.user
     facts = facts_of(user)
-    if not facts.active:
-        return SessionOver(Refusal.DEACTIVATED.value)
-    if facts.locked:
-        return SessionOver(Refusal.LOCKED.value)
+    step = step_of_session(tx, session, facts)
+    if over := why_over(step, restricted=session.restricted):
+        return SessionOver(over)
     return Acting(
         user.name,
         user.account.id,
@@ -243,17 +297,30 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
         user,
         session,
         facts,
+        step,
     )
 
 
-def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused:
-    """Look an actor up who wants to do something to others; a restricted session may do nothing."""
+@overload
+def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused: ...
+@overload
+def authorise(tx: Tx, actor: Actor, action: SensitiveAction) -> Acting | RefusedOrStale: ...
+def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale:
+    """Look an actor up who wants to do something to others; a restricted session may do nothing.
+
+    A sensitive action is refused without fresh proof. The operator proves nothing: whoever can read the
+    home holds all of its keys.
+    """
     acting = resolve(tx, actor)
     if not isinstance(acting, Acting) or acting.is_operator:
         return acting
     if acting.session is not None and acting.session.restricted:
-        return Denied("Finish signing in first.")
-    return acting if permits(action, acting.roles) else Denied(action.who_can)
+        return _UNFINISHED
+    if not permits(action, acting.roles):
+        return Denied(action.who_can)
+    if isinstance(action, SensitiveAction) and (refusal := _stale(tx, acting, on_others=True)):
+        return refusal
+    return acting
 
 
 def own(tx: Tx, actor: Actor, *, restricted: tuple[type[Step], ...] = ()) -> ActingUser | Refused:
@@ -268,22 +335,32 @@ def own(tx: Tx, actor: Actor, *, restricted: tuple[type[Step], ...] = ()) -> Act
         return Denied("The operator has no profile. Name a user instead.")
     me = ActingUser(acting, acting.user, acting.session, acting.facts)
     if me.session.restricted and not isinstance(me.step, restricted):
-        return Denied("Finish signing in first.")
+        return _UNFINISHED
     return me
 
 
-def stale(tx: Tx, acting: Acting) -> FreshProofNeeded | Denied | None:
-    """Say what a sensitive act still needs; None when a code or password was given lately.
+def stale(tx: Tx, me: ActingUser) -> FreshProofNeeded | Denied | None:
+    """Say what a sensitive act on one's own things still needs; None when proof was given lately.
 
-    The operator proves nothing: whoever can read the home holds all of its keys.
+    Of whom no code is asked, the password or the sign-in itself is proof.
     """
+    return _stale(tx, me.acting, on_others=False)
+
+
+def _stale(tx: Tx, acting: Acting, *, on_others: bool) -> FreshProofNeeded | Denied | None:
     if acting.session is None or acting.user is None or acting.facts is None:
         return None
-    given = acting.session.fresh_at
-    if given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR:
+    if asks_code(acting.policy, acting.facts, on_others=on_others):
+        fresh = _is_fresh(tx, acting.session.code_at)
+        return None if fresh else FreshProofNeeded(FreshProof.CODE, methods_of(acting.user))
+    if on_others:
+        return _NO_CODE_TO_GIVE
+    if _is_fresh(tx, acting.session.fresh_at):
         return None
-    if asks_code(acting.policy, acting.facts):
-        return FreshProofNeeded(FreshProof.CODE, methods_of(acting.user))
     if acting.user.password_hash is not None and not acting.facts.one_time_password:
         return FreshProofNeeded(FreshProof.PASSWORD)
     return Denied("Sign out and in again, and do this within five minutes of it.")
+
+
+def _is_fresh(tx: Tx, given: datetime | None) -> bool:
+    return given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR

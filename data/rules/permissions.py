@@ -8,19 +8,8 @@ from data.rules.facts import ADMIN_ROLES, Mode, Role
 SUPPORT, SYSTEM, SECURITY = Role.SUPPORT, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN
 
 
-class Action(Enum):
-    """An act on other people or on the account, with the roles that may do it."""
-
-    SEE_PEOPLE = "see the people and the activity", frozenset({SUPPORT, SYSTEM, SECURITY})
-    MANAGE_PEOPLE = "manage people", frozenset({SYSTEM})
-    MANAGE_PRACTICES = "manage practices", frozenset({SYSTEM})
-    END_SESSIONS = "end sessions of others", frozenset({SYSTEM})
-    GRANT_SYSTEM_ROLES = "grant or take the roles support and system administrator", frozenset({SYSTEM})
-    GRANT_SECURITY_ROLE = "grant or take the role security administrator", frozenset({SECURITY})
-    CONTROL_TWO_FACTOR = "require, disable or clear two-factor authentication", frozenset({SYSTEM, SECURITY})
-    UNLOCK = "unlock people", frozenset({SYSTEM})
-    SET_POLICY = "turn two-factor authentication on or change its mode", frozenset({SECURITY})
-    TURN_OFF = "turn two-factor authentication off", frozenset({SYSTEM, SECURITY})
+class _Permission(Enum):
+    """Words for an act, and the roles that may do it."""
 
     def __init__(self, words: str, roles: frozenset[Role]) -> None:
         self.words = words
@@ -36,19 +25,46 @@ class Action(Enum):
         return f"Only {listed} can {self.words}."
 
 
-def permits(action: Action, roles: AbstractSet[Role]) -> bool:
+class Action(_Permission):
+    """An act on other people or on the account that a signed-in session is enough for."""
+
+    SEE_PEOPLE = "see the people and the activity", frozenset({SUPPORT, SYSTEM, SECURITY})
+    MANAGE_PEOPLE = "manage people", frozenset({SYSTEM})
+    MANAGE_PRACTICES = "manage practices", frozenset({SYSTEM})
+    END_SESSIONS = "end sessions of others", frozenset({SYSTEM})
+    REQUIRE_TWO_FACTOR = "require two-factor authentication", frozenset({SYSTEM, SECURITY})
+
+
+class SensitiveAction(_Permission):
+    """An act that asks for a fresh code as well (OWASP ASVS 5.0, 7.5.3).
+
+    It makes, enables or empowers someone, changes how they prove who they are or how they are reached,
+    or changes what is asked of everyone.
+    """
+
+    EMPOWER_PEOPLE = "add people or change how they sign in and are reached", frozenset({SYSTEM})
+    CHANGE_ROLES = "grant or take roles", frozenset({SYSTEM, SECURITY})
+    GRANT_SYSTEM_ROLES = "grant or take the roles support and system administrator", frozenset({SYSTEM})
+    GRANT_SECURITY_ROLE = "grant or take the role security administrator", frozenset({SECURITY})
+    RESET_TWO_FACTOR = "disable or clear two-factor authentication", frozenset({SYSTEM, SECURITY})
+    UNLOCK = "unlock people", frozenset({SYSTEM})
+    SET_POLICY = "turn two-factor authentication on or change its mode", frozenset({SECURITY})
+    TURN_OFF = "turn two-factor authentication off", frozenset({SYSTEM, SECURITY})
+
+
+def permits(action: Action | SensitiveAction, roles: AbstractSet[Role]) -> bool:
     """Whether someone with these roles may do this."""
     return bool(action.roles & roles)
 
 
-def action_to_grant(role: Role) -> Action:
+def action_to_grant(role: Role) -> SensitiveAction:
     """Name the act of granting or taking a role."""
-    return Action.GRANT_SECURITY_ROLE if role is SECURITY else Action.GRANT_SYSTEM_ROLES
+    return SensitiveAction.GRANT_SECURITY_ROLE if role is SECURITY else SensitiveAction.GRANT_SYSTEM_ROLES
 
 
-def action_to_enter(mode: Mode) -> Action:
+def action_to_enter(mode: Mode) -> SensitiveAction:
     """Name the act of changing the account to a mode."""
-    return Action.TURN_OFF if mode is Mode.OFF else Action.SET_POLICY
+    return SensitiveAction.TURN_OFF if mode is Mode.OFF else SensitiveAction.SET_POLICY
 
 
 def outranks(actor: AbstractSet[Role], subject: AbstractSet[Role]) -> bool:

@@ -82,9 +82,32 @@ def status(policy: Policy, user: UserFacts) -> Status:
     return status_of(policy.mode, standing_of(user))
 
 
-def asks_code(policy: Policy, user: UserFacts) -> bool:
-    """Whether a second factor is asked of this user, so that the password is no fresh proof."""
-    return user.can_prove and policy.mode is not Mode.OFF
+def why_over(step: Step, *, restricted: bool) -> str | None:
+    """Say why a session is over of which the rules ask this step now; None if it goes on.
+
+    A restricted session is still on its way to being signed in. From any other, its user signs in again.
+    """
+    match step:
+        case Refused(reason):
+            return reason.value
+        case _ if restricted:
+            return None
+        case NeedCode():
+            return "A code is asked of you now. Sign in again."
+        case MustEnrol():
+            return "You must set up two-factor authentication now. Sign in again."
+        case MustChangePassword():
+            return "You must choose a new password now. Sign in again."
+        case SignedIn():
+            return None
+
+
+def asks_code(policy: Policy, user: UserFacts, *, on_others: bool = False) -> bool:
+    """Whether only a code is fresh proof of this user, for their own things or for an act on others.
+
+    The mode `off` lets the password do for one's own things alone.
+    """
+    return user.can_prove and (on_others or policy.mode is not Mode.OFF)
 
 
 def may_set_up(policy: Policy) -> bool:

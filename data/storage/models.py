@@ -350,7 +350,8 @@ class Worker(_Table):
 class Session(_Table):
     """Someone who is signed in; a restricted one may only do what its step asks for.
 
-    `worker` is the process that holds it, where one that serves many does.
+    `fresh_at` is when its user last proved who they are, by whatever was asked of them; `code_at` when
+    they last did so by a code. `worker` is the process that holds it, where one that serves many does.
     """
 
     user_id: int
@@ -362,10 +363,10 @@ class Session(_Table):
     first_factor = CharField(max_length=16)
     methods = CharField(max_length=80, default="")
     credential = CharField(max_length=80)
-    code_proven = BooleanField(default=False)
     restricted = BooleanField(default=False)
     started_at = moment_field()
     fresh_at = optional_moment_field()
+    code_at = optional_moment_field()
     ended_at = optional_moment_field()
     ended_because = CharField(max_length=120, default="")
     worker = CharField(max_length=16, null=True, index=True)

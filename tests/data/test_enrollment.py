@@ -1,5 +1,6 @@
 """The enrolment wizard: proving an app, replacing it, turning it off."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from support.data_world import BOTH, OPERATOR, World, clipped, totp
 
 from data.operations.actors import Member
 from data.operations.people import credentials, two_factor
-from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
+from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.operations.signing_in.enrollment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
@@ -115,7 +116,7 @@ def test_confirming_ends_the_users_other_open_wizard(world, anna):
     other = world.session("anna")
     theirs = begin(world, other)
     world.wizard("anna", anna)
-    assert isinstance(world.run(enrollment.confirm_app, other, theirs, shown(world, theirs)), Denied)
+    assert isinstance(world.run(enrollment.confirm_app, other, theirs, shown(world, theirs)), SessionOver)
     world.clock.forward(minutes=1)
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
@@ -129,7 +130,7 @@ def test_confirming_a_replacement_ends_the_other_open_replacement(world, anna):
     world.run(credentials.confirm_fresh_code, anna, world.live_code("anna"))
     world.wizard("anna", anna)
     late = world.run(enrollment.confirm_app, other, theirs, shown(world, theirs))
-    assert isinstance(late, Denied)
+    assert late == SessionOver("Your authenticator app was replaced by a new one. Sign in again.")
     world.clock.forward(minutes=1)
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
@@ -138,8 +139,10 @@ def test_a_replacement_begun_before_it_was_disabled_ends_there(world, anna):
     world.wizard("anna", anna)
     pending = begin(world, anna)
     world.run(two_factor.disable_two_factor, OPERATOR, "anna")
-    world.wizard("anna", anna)
-    assert isinstance(world.run(enrollment.confirm_app, anna, pending, shown(world, pending)), Denied)
+    assert isinstance(world.run(enrollment.confirm_app, anna, pending, shown(world, pending)), SessionOver)
+    later = world.enrol("anna")
+    again = replace(pending, session_id=later.session_id)
+    assert isinstance(world.run(enrollment.confirm_app, later, again, shown(world, again)), Denied)
 
 
 def test_a_restricted_session_never_replaces_a_factor_that_exists(world):
@@ -277,10 +280,12 @@ def test_clearing_the_data_of_someone_locked_does_not_unlock_them(world, anna):
 
 def test_a_session_that_became_restricted_replaces_nothing_by_a_wizard_it_had_open(world, anna):
     world.wizard("anna", anna)
+    pending = begin(world, anna)
     world.mode(Mode.OFF)
     later = world.session("anna")
+    pending = replace(pending, session_id=later.session_id)
     world.mode(Mode.OPTIONAL)
-    pending = begin(world, later)
+    assert isinstance(world.run(enrollment.confirm_app, later, pending, shown(world, pending)), SessionOver)
     assert world.run(admission.advance, later.session_id).session.step == NeedCode()
     before = world.dump()
     assert isinstance(world.run(enrollment.confirm_app, later, pending, shown(world, pending)), Denied)

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from support.data_world import PASSWORD, SECURITY, SYSTEM, World
+from support.data_world import OPERATOR, PASSWORD, SECURITY, SYSTEM, World
 
 from data.operations.actors import FRESH_FOR, Member
-from data.operations.people import credentials, two_factor
+from data.operations.people import credentials, granting, reading, two_factor
+from data.operations.people.finding import UserQuery
 from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
-from data.operations.signing_in import enrollment, first_factor, recovery_codes
+from data.operations.signing_in import enrollment, first_factor, recovery_codes, sessions
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
 from data.rules import publickeys
 from data.rules.facts import Mode
@@ -18,6 +19,7 @@ from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 CODE, ASK_PASSWORD = FreshProofNeeded(FreshProof.CODE), FreshProofNeeded(FreshProof.PASSWORD)
+CODE_ASKED = SessionOver("A code is asked of you now. Sign in again.")
 INSTANT = timedelta(microseconds=1)
 
 
@@ -146,7 +148,8 @@ def test_someone_without_an_app_has_no_attempts_to_lose_to_fresh_codes(world):
 def test_losing_the_factor_while_a_code_is_asked_locks_nobody(world, boss):
     anna = world.enrol(world.user("anna"))
     world.run(two_factor.disable_two_factor, boss, "anna")
-    assert isinstance(world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0]), Denied)
+    over = world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0])
+    assert over == SessionOver("An administrator disabled your two-factor authentication. Sign in again.")
     assert world.row("anna").attempts_left == 7
 
 
@@ -160,17 +163,17 @@ def test_the_sign_in_itself_is_fresh(world):
     assert isinstance(world.first("anna"), first_factor.CodeNeeded)
 
 
-def test_a_password_given_before_the_enrolment_is_not_fresh_after_it_in_another_session(world):
+def test_a_session_by_password_ends_with_the_enrolment_in_another_one(world):
     thief = world.person("anna")
     world.wizard("anna", world.session("anna"))
-    assert world.run(enrollment.begin_app, thief) == CODE
+    assert world.run(enrollment.begin_app, thief) == CODE_ASKED
 
 
 def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
     anna = world.person("anna")
-    world.clock.forward(minutes=6)
     looked_at = world.row("anna").credential
-    world.one_time_password("anna")
+    assert isinstance(world.run(credentials.store_password, anna, "hash"), Done)
+    world.clock.forward(minutes=6)
     assert isinstance(world.run(credentials._mark_fresh_by_password, anna, looked_at), Denied)
     assert isinstance(world.run(enrollment.begin_app, anna), Denied)
 
@@ -179,5 +182,39 @@ def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proo
     anna = world.person("anna")
     world.wizard("anna", world.session("anna"))
     looked_at = world.row("anna").credential
-    assert isinstance(world.run(credentials._mark_fresh_by_password, anna, looked_at), Denied)
-    assert world.run(enrollment.begin_app, anna) == CODE
+    assert world.run(credentials._mark_fresh_by_password, anna, looked_at) == CODE_ASKED
+
+
+async def test_a_password_is_no_fresh_proof_for_acts_on_others_in_any_mode(world, boss):
+    world.user("anna")
+    world.mode(Mode.OFF)
+    weak = world.session("boss")
+    assert world.run(two_factor.clear_two_factor, weak, "anna") == CODE
+    assert isinstance(world.run(credentials.add_key, weak, KEY), Done)
+    world.clock.forward(minutes=6)
+    assert await credentials.confirm_fresh_password(world.store, boss, PASSWORD) == Done("Confirmed.")
+    assert world.run(two_factor.clear_two_factor, boss, "anna") == CODE
+    world.run(credentials.confirm_fresh_code, weak, world.code("boss"))
+    assert isinstance(world.run(two_factor.clear_two_factor, weak, "anna"), Done)
+
+
+async def test_a_password_given_while_the_mode_was_off_is_not_fresh_once_it_is_on(world, boss):
+    world.run(account.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)
+    weak = world.session("boss")
+    world.clock.forward(minutes=6)
+    assert await credentials.confirm_fresh_password(world.store, boss, PASSWORD) == Done("Confirmed.")
+    world.run(account.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OFF)
+    assert world.run(recovery_codes.renew_recovery_codes, boss) == CODE
+    assert world.run(recovery_codes.renew_recovery_codes, weak) == CODE_ASKED
+    assert world.run(sessions.ended_among, [boss.session_id, weak.session_id]) == {
+        weak.session_id: CODE_ASKED.message
+    }
+
+
+def test_who_has_no_second_factor_acts_on_nobody_while_the_mode_is_off(world):
+    world.mode(Mode.OFF)
+    me = world.person("me", SYSTEM)
+    refused = world.run(granting.set_roles, me, "admin", frozenset())
+    assert isinstance(refused, Denied)
+    assert "no second factor" in refused.message
+    assert isinstance(world.run(reading.list_users, me, UserQuery()), reading.UserPage)

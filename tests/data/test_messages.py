@@ -5,7 +5,7 @@ from support.data_world import OPERATOR, World
 
 from data.operations.actors import Member
 from data.operations.people import directory, reading
-from data.operations.results import Denied, Done, FreshProofNeeded
+from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.signing_in import (
     admission,
     enrollment,
@@ -274,7 +274,7 @@ def test_clearing_meanwhile_ends_the_wizard_of_someone_who_replaces_a_number(wor
     again = begin(world, anna)
     world.run(directory.edit_user, OPERATOR, "anna", directory.UserChanges(phone=""))
     receive(world, again.code)
-    assert isinstance(confirm(world, anna, again), Denied)
+    assert isinstance(confirm(world, anna, again), SessionOver)
 
 
 @pytest.mark.parametrize("reason", ["no number", "method off", "mode off"])

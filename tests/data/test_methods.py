@@ -7,7 +7,7 @@ from data.operations.actors import Member
 from data.operations.people import credentials, directory, granting, reading, two_factor
 from data.operations.people.finding import UserQuery
 from data.operations.policy import account
-from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
+from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.signing_in import admission, enrollment
 from data.operations.signing_in.codes import CodeLapsed, CodeWrong
 from data.operations.signing_in.sending import Lapse
@@ -123,14 +123,17 @@ def test_the_recovery_code_is_asked_after_a_one_time_password_too(world):
     assert isinstance(world.run(enrollment.begin_app, Member(session.id)), enrollment.PendingApp)
 
 
-def test_an_open_session_adds_a_method_in_the_place_of_the_lost_one_by_a_recovery_code_only(world):
+def test_a_session_whose_method_is_switched_off_ends_and_another_is_set_up_by_a_recovery_code_only(world):
     me = world.enrol_email("dora")
     change(world, APP)
-    world.clock.forward(minutes=6)
-    assert world.run(enrollment.begin_app, me) == FreshProofNeeded(FreshProof.CODE, ())
-    confirmed = world.run(credentials.confirm_fresh_code, me, world.recovery["dora"][0])
-    assert confirmed == Done("Confirmed.")
-    assert isinstance(world.run(enrollment.begin_app, me), enrollment.PendingApp)
+    over = SessionOver("You must set up two-factor authentication now. Sign in again.")
+    assert world.run(enrollment.begin_app, me) == over
+    attempt = world.attempt("dora")
+    assert attempt.methods == ()
+    admitted = world.submit(attempt, world.recovery["dora"][0])
+    assert admitted.session.step == MustEnrol()
+    again = Member(admitted.session.id)
+    assert isinstance(world.run(enrollment.begin_app, again), enrollment.PendingApp)
 
 
 @pytest.mark.parametrize("way_out", ["all are used", "cleared"])
@@ -231,6 +234,7 @@ def test_turning_codes_elsewhere_is_a_reset_that_needs_rank_and_fresh_proof(worl
     me = world.person("me", SYSTEM)
     world.clock.forward(minutes=6)
     assert isinstance(edit(world, me, "bert", email="bert@new.example"), FreshProofNeeded)
+    world.run(credentials.confirm_fresh_code, me, world.live_code("me"))
     assert isinstance(edit(world, me, "dora", email="dora@new.example"), Done)
     world.run(granting.set_roles, OPERATOR, "bert", frozenset({SECURITY}))
     refused = edit(world, me, "bert", email="bert@new.example")

@@ -112,13 +112,22 @@ def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
 
 def test_an_administrator_who_is_not_enrolled_cannot_require_it_of_everyone(world):
     chief = world.person("chief", SECURITY)
+    world.mode(OFF)
     models.Factor.delete().execute()
-    world.catch_up()
-    denied = set_mode(world, chief, REQUIRED)
+    world.set("chief", lost_factor=True)
+    denied = set_mode(world, chief, REQUIRED, seen=OFF)
     assert "Set up two-factor authentication for yourself first" in denied.message
-    assert models.Account.get().mode == "optional"
+    assert models.Account.get().mode == "off"
     assert world.run(account.preview_mode, chief, REQUIRED).refusal == denied.message
-    assert isinstance(set_mode(world, chief, OFF), Done)
+
+
+def test_an_administrator_with_no_second_factor_changes_no_mode(world):
+    world.mode(OFF)
+    chief = world.person("chief", SECURITY)
+    for mode in (OPTIONAL, REQUIRED):
+        denied = set_mode(world, chief, mode, seen=OFF)
+        assert "you have set up no second factor" in denied.message
+    assert models.Account.get().mode == "off"
 
 
 def test_the_operator_can_require_it_without_being_anyone(world):

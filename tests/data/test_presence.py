@@ -95,8 +95,8 @@ def test_the_migration_ends_what_servers_before_it_left_open_and_nothing_else(tm
     with contextlib.closing(sqlite3.connect(file)) as raw:
         raw.executemany(
             "insert into session (user_id, application, address, first_factor, methods, credential,"
-            " code_proven, restricted, started_at, ended_at, ended_because)"
-            " values (1, ?, '', 'key', '', '', 0, 0, 7, ?, '')",
+            " restricted, started_at, ended_at, ended_because)"
+            " values (1, ?, '', 'key', '', '', 0, 7, ?, '')",
             [("ssh", None), ("ssh", 9), ("local", None)],
         )
         raw.commit()

@@ -46,6 +46,7 @@ def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
         world.mode(Mode.OFF)
     else:
         world.run(two_factor.disable_two_factor, world.session("admin"), "anna")
+        anna = world.session("anna")
     assert world.run(recovery_codes.replace_unsaved_codes, anna) is None
 
 

@@ -27,7 +27,7 @@ from data.operations.people import (
 from data.operations.people.finding import UserQuery
 from data.operations.policy import account, permanence, protection
 from data.operations.record import audit, audit_archive, audit_chain, audit_verification
-from data.operations.results import Denied, Done
+from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signing_in import admission, enrollment, messages, recovery_codes, remembered, sessions
 from data.operations.upkeep import accounts, master_key
 from data.rules.facts import Method, Mode
@@ -396,5 +396,93 @@ def test_a_password_changed_elsewhere_ends_what_a_restricted_session_began(world
     me = must_enrol(world)
     world.one_time_password("anna")
     result = world.run(admission.advance, me.session_id)
-    assert isinstance(result, admission.TurnedAway)
-    assert world.events(user="anna", last=1) == ["signin.turned_away"]
+    assert result == admission.TurnedAway("An administrator reset your password. Sign in again.")
+
+
+WITHOUT_PROOF = {
+    "heads",  # Reading, here and below.
+    "plan_verification",
+    "verify_batch",
+    "verify",
+    "preview_methods",
+    "show_policy",
+    "preview_mode",
+    "show_checklist",
+    "list_entries",
+    "list_users",
+    "user_detail",
+    "export_people",
+    "export_entries",
+    "check_people",
+    "check_all",
+    "list_sessions",
+    "my_profile",
+    "show_standing_out",
+    "practice_names",
+    "list_practices",
+    "explain_user",
+    "wizard_choice",
+    "replace_unsaved_codes",  # Answers that nothing is to be replaced.
+    "act_on_many",  # Requires, here; clearing asks for proof (see test_bulk).
+    "set_required",  # Requires, here; to stop asks for proof (see test_fresh_proof).
+    "set_active",  # Deactivates, here; to activate asks for proof (see test_fresh_proof).
+    "edit_user",  # Changes a full name, here; contact data ask for proof (see test_fresh_proof).
+    "edit_own",  # The same.
+    "add_practice",
+    "rename_practice",
+    "move_user",
+    "end_session_of",
+    "forget_addresses",
+    "forget_my_addresses",
+    "confirm_saved",
+    "stop_awaiting",
+    "confirm_fresh_code",  # Proof itself, here and below.
+    "send_fresh_code",
+    "confirm_fresh_password",
+}
+"""What someone who is signed in may do with proof that is five minutes old."""
+OF_THE_OPERATOR = {
+    "plan_archive",
+    "read_batch",
+    "cut",
+    "plan_archive_verification",
+    "verify_archived",
+    "begin_rotation",
+    "count_sealed",
+    "reseal_batch",
+    "finish_rotation",
+    "take_over",
+    "find_unfit",
+    "add_account",
+    "list_accounts",
+    "show_account",
+}
+AFTER_PROOF = {
+    "confirm_app",
+    "send_enrolment_code",
+    "confirm_sent",
+    "look_for_message",
+    "confirm_message",
+    "publish_people",
+}
+"""What goes on with a wizard or an import that was begun with proof."""
+
+
+async def test_every_operation_asks_for_a_fresh_code_unless_it_is_known_to_need_none(world):
+    world.user("bob")
+    world.session(world.user("mallory"))
+    me = world.enrol(world.user("anna", SYSTEM, SECURITY))
+    world.methods(*Method)
+    world.clock.forward(minutes=6)
+    before = world.dump()
+    for name, perform in OPERATIONS.items():
+        if name in WITHOUT_PROOF | AFTER_PROOF:
+            continue
+        result = perform(world, me)
+        if hasattr(result, "__await__"):
+            result = await result
+        if name in OF_THE_OPERATOR | {"turn_off"}:  # No administrator turns their own off.
+            assert isinstance(result, Denied), name
+        else:
+            assert isinstance(result, FreshProofNeeded), (name, result)
+        assert world.dump() == before, name

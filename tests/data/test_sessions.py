@@ -111,7 +111,7 @@ def test_what_is_done_to_a_user_ends_their_sessions_with_the_reason(world, act, 
 
 @pytest.mark.parametrize("roles", [frozenset({SUPPORT}), frozenset({SUPPORT, SECURITY})])
 def test_who_loses_no_role_keeps_the_session(world, roles):
-    member = world.person("anna", SUPPORT)
+    member = world.enrol(world.user("anna", SUPPORT))
     world.run(granting.set_roles, OPERATOR, "anna", roles)
     assert reason(world, member) is None
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
-from peewee import fn
 from support.data_world import OPERATOR, PassingWorld, totp
 
 from data.operations.actors import Member
 from data.operations.people import credentials, two_factor
+from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.signing_in import admission, enrollment
 from data.operations.signing_in.admission import Admitted, TurnedAway
@@ -42,8 +42,19 @@ class Person:
     seen_codes: list[str] = field(default_factory=list)
     recovery: dict[str, bool] = field(default_factory=dict)
     wrong: dict[str, datetime] = field(default_factory=dict)
-    over_up_to: int = 0
-    """Sessions up to this number were ended by a lock or by clearing."""
+    full: dict[int, bool] = field(default_factory=dict)
+    """The full sessions that go on, each with whether a code was given in it."""
+    begun: set[int] = field(default_factory=set)
+    """The restricted sessions that go on."""
+
+    def opened(self, session: admission.Session) -> None:
+        if session.step == SignedIn():
+            self.full[session.id] = False
+        else:
+            self.begun.add(session.id)
+
+    def has_open(self, session_id: int) -> bool:
+        return session_id in self.full or session_id in self.begun
 
 
 class SignInMachine(RuleBasedStateMachine):
@@ -75,6 +86,14 @@ class SignInMachine(RuleBasedStateMachine):
             return None
         demanded = person.required or person.lost or self.mode is not Mode.OPTIONAL
         return MustEnrol() if demanded else SignedIn()
+
+    def judge(self, person: Person) -> None:
+        """End the full sessions that the rules would not call signed in now."""
+        step = self.expected_step(person)
+        if step == MustEnrol():
+            person.full = {}
+        elif step is None:
+            person.full = {number: coded for number, coded in person.full.items() if coded}
 
     def expected_verdict(self, person: Person, answer: str) -> str:
         """Judge an answer as the design words it, and keep the count."""
@@ -137,6 +156,7 @@ class SignInMachine(RuleBasedStateMachine):
         elif (step := self.expected_step(person)) is not None:
             assert isinstance(result, Admitted)
             assert result.session.step == step
+            person.opened(result.session)
         else:
             assert isinstance(result, CodeNeeded)
             return result.attempt
@@ -154,6 +174,7 @@ class SignInMachine(RuleBasedStateMachine):
         elif early is not None:
             assert isinstance(result, Admitted)
             assert result.session.step == early
+            person.opened(result.session)
         else:
             verdict = self.expected_verdict(person, answer)
             expected = {
@@ -167,6 +188,7 @@ class SignInMachine(RuleBasedStateMachine):
             assert isinstance(result, expected), (verdict, result)
             if verdict == "right":
                 assert result.session.step == SignedIn()
+                person.full[result.session.id] = True
                 return (attempt.username, Member(result.session.id))
         return multiple()
 
@@ -176,6 +198,7 @@ class SignInMachine(RuleBasedStateMachine):
         if not person.locked and self.expected_step(person) == SignedIn():
             session = self.world.first(name).session
             assert session.step == SignedIn()
+            person.opened(session)
             return (name, Member(session.id))
         return multiple()
 
@@ -185,6 +208,7 @@ class SignInMachine(RuleBasedStateMachine):
         if not person.locked and self.expected_step(person) == MustEnrol():
             session = self.world.first(name).session
             assert session.step == MustEnrol()
+            person.opened(session)
             return (name, Member(session.id))
         return multiple()
 
@@ -194,7 +218,7 @@ class SignInMachine(RuleBasedStateMachine):
         person = self.people[name]
         answer = self.answer_of(person, kind, steps, choice)
         result = self.world.run(credentials.confirm_fresh_code, member, answer)
-        if person.locked or member.session_id <= person.over_up_to:
+        if not person.has_open(member.session_id):
             assert isinstance(result, SessionOver)
         elif not person.secret:
             assert isinstance(result, Denied)
@@ -207,7 +231,10 @@ class SignInMachine(RuleBasedStateMachine):
                 "no code": NotACode,
                 "locked": SessionOver,
             }
-            assert isinstance(result, expected[self.expected_verdict(person, answer)])
+            verdict = self.expected_verdict(person, answer)
+            assert isinstance(result, expected[verdict])
+            if verdict == "right":
+                person.full[member.session_id] = True
 
     @rule(session=sessions)
     def enrol_or_replace_in_a_full_session(self, session):
@@ -222,7 +249,7 @@ class SignInMachine(RuleBasedStateMachine):
     def enrol(self, name, member, *, restricted):
         person = self.people[name]
         begun = self.world.run(enrollment.begin_app, member)
-        if person.locked or member.session_id <= person.over_up_to:
+        if not person.has_open(member.session_id):
             assert isinstance(begun, SessionOver)
             return
         if self.mode is Mode.OFF or (restricted and person.secret):
@@ -238,7 +265,13 @@ class SignInMachine(RuleBasedStateMachine):
         assert bool(result.recovery_codes) == (person.secret is None)
         if person.secret is None:
             person.recovery = dict.fromkeys(result.recovery_codes, False)
+        else:
+            self.end_sessions(person)
         person.secret, person.last_step = begun.secret, self.step
+        person.lost = False
+        person.begun.discard(member.session_id)
+        person.full[member.session_id] = True
+        self.judge(person)
         person.accepted.append((begun.secret, self.step))
         person.seen_codes.append(code)
         if restricted:
@@ -247,7 +280,7 @@ class SignInMachine(RuleBasedStateMachine):
     # What administrators and the clock do
 
     def end_sessions(self, person):
-        person.over_up_to = models.Session.select(fn.MAX(models.Session.id)).scalar() or 0
+        person.full, person.begun = {}, set()
 
     @rule(name=names)
     def unlock(self, name):
@@ -266,25 +299,35 @@ class SignInMachine(RuleBasedStateMachine):
         person.lost = not disable and (person.lost or person.secret is not None)
         self.forget(person)
         person.required = person.required and not disable
-        if not disable:
-            self.end_sessions(person)
+        self.end_sessions(person)
 
     @rule(name=names)
     def require_or_not(self, name):
         person = self.people[name]
         person.required = not person.required
         self.world.run(two_factor.set_required, OPERATOR, name, required=person.required)
+        self.judge(person)
 
     @rule(mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.OPTIONAL, Mode.REQUIRED]))
     def change_the_mode(self, mode):
+        result = self.world.run(account.set_mode, OPERATOR, mode, seen=self.mode)
+        assert isinstance(result, Done) == (mode is not self.mode)
         self.mode = mode
-        self.world.mode(mode)
+        for person in self.people.values():
+            self.judge(person)
 
     @rule(seconds=st.sampled_from([1, 13, 30, 30, 60, 400]))
     def let_time_pass(self, seconds):
         self.world.clock.forward(seconds=seconds)
 
     # What must hold
+
+    @invariant()
+    def the_sessions_that_go_on_are_those_of_the_model(self):
+        for name, person in self.people.items():
+            table = models.Session
+            rows = table.select().where((table.user == self.world.row(name).id) & table.ended_at.is_null())
+            assert {row.id for row in rows} == {*person.full, *person.begun}
 
     @invariant()
     def counts_and_locks_are_those_of_the_model(self):

@@ -299,8 +299,8 @@ async def test_without_colour_no_colour_is_sent_and_marks_say_what_colour_would(
             if part.text.split()[:1] == ["admin"] and part.style and part.style.reverse
         )
         assert cursor
-        await person.presses("d", "y")
-        await person.sees("✓ Two-factor authentication disabled for admin.")
+        await person.presses("down", "d", "y")
+        await person.sees("✓ Two-factor authentication disabled for anna.")
 
 
 async def test_a_terminal_of_sixteen_colours_is_given_no_others(world):

@@ -191,14 +191,13 @@ async def test_applying_without_a_change_asks_for_one(world):
 
 
 async def test_a_mode_that_is_typed_ahead_of_the_screen_is_chosen_and_applied(world):
-    world.mode(Mode.OFF)
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
-        for key in "3pa":
+        for key in "3oa":
             person.app.post_message(Key(key, key))
-        await person.sees("Change the mode from off to optional?")
+        await person.sees("Change the mode from optional to off?")
         await person.presses("y")
-        await person.sees("✓ The mode is now optional.", "( ) Off (•) Optional")
+        await person.sees("✓ The mode is now off.", "(•) Off ( ) Optional")
 
 
 @pytest.mark.parametrize(("key", "mode"), [("o", "off"), ("p", "optional"), ("r", "required")])

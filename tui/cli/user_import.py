@@ -11,7 +11,7 @@ import click
 
 from data.operations.people import importing, takeover
 from data.operations.people.importing import Faulty, Told
-from data.operations.results import Denied, Done, SessionOver
+from data.operations.results import Denied, Done, RefusedOrStale
 from data.rules import google_authenticator, people_csv
 from data.rules.google_authenticator import AuthenticatorFile, FileFault
 from data.rules.people_csv import PersonRow, RowFault
@@ -136,7 +136,7 @@ def _contents(path: Path) -> bytes:
         return file.read(people_csv.MAX_BYTES + 1)
 
 
-def _settled(result: Done | Faulty | Denied | SessionOver | None) -> Done | None:
+def _settled(result: Done | Faulty | RefusedOrStale | None) -> Done | None:
     if isinstance(result, Faulty):
         _refuse_faults(result.faults)
     return confirmed(result)

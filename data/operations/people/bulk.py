@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from data.operations.actors import Acting, Actor, authorise, stale
+from data.operations.actors import Acting, Actor, authorise
 from data.operations.leases import Work, one_at_a_time
 from data.operations.people.directory import set_active
 from data.operations.people.two_factor import clear_two_factor, set_required
 from data.operations.results import Denied, Done, RefusedOrStale
-from data.rules.permissions import Action
+from data.rules.permissions import Action, SensitiveAction
 from data.store import Store, Tx
 
 _NOT_ONESELF = "That is you. Do this to yourself alone, or ask another administrator."
@@ -18,11 +18,11 @@ _NOT_ONESELF = "That is you. Do this to yourself alone, or ask another administr
 class Bulk(Enum):
     """An act that can be done to many users at once, with who may do it."""
 
-    REQUIRE = Action.CONTROL_TWO_FACTOR, "required"
-    CLEAR = Action.CONTROL_TWO_FACTOR, "cleared"
+    REQUIRE = Action.REQUIRE_TWO_FACTOR, "required"
+    CLEAR = SensitiveAction.RESET_TWO_FACTOR, "cleared"
     DEACTIVATE = Action.MANAGE_PEOPLE, "deactivated"
 
-    def __init__(self, action: Action, done: str) -> None:
+    def __init__(self, action: Action | SensitiveAction, done: str) -> None:
         self.action = action
         self.done = done
 
@@ -49,8 +49,6 @@ def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkRe
     acting = authorise(tx, actor, act.action)
     if not isinstance(acting, Acting):
         return acting
-    if act is Bulk.CLEAR and (refusal := stale(tx, acting)):
-        return refusal
     done: list[str] = []
     refused: list[tuple[str, str]] = []
     for name in dict.fromkeys(names):

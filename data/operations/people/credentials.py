@@ -31,11 +31,12 @@ from data.operations.signing_in.first_factor import (
 from data.operations.signing_in.judging import AskedAgain, judge_answer
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
+from data.operations.signing_in.sessions import end_other_sessions, mark_code_given
 from data.rules import passwords, publickeys
 from data.rules.events import Event
 from data.rules.facts import FirstFactor, Method
 from data.rules.names import storable
-from data.rules.permissions import Action
+from data.rules.permissions import SensitiveAction
 from data.rules.policy import MustChangePassword, Refusal, asks_code
 from data.rules.remembering import password_credential
 from data.rules.sending import Purpose
@@ -84,7 +85,7 @@ def password_context(tx: Tx, actor: Actor) -> _PasswordContext | RefusedOrStale:
     me = own(tx, actor, restricted=(MustChangePassword,))
     if not isinstance(me, ActingUser):
         return me
-    if not me.session.restricted and (refusal := stale(tx, me.acting)):
+    if not me.session.restricted and (refusal := stale(tx, me)):
         return refusal
     about = (me.user.name, me.user.email, me.user.full_name, me.user.account.name)
     return _PasswordContext(about, me.user.password_hash)
@@ -95,13 +96,14 @@ def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOr
     me = own(tx, actor, restricted=(MustChangePassword,))
     if not isinstance(me, ActingUser):
         return me
-    if not me.session.restricted and (refusal := stale(tx, me.acting)):
+    if not me.session.restricted and (refusal := stale(tx, me)):
         return refusal
     credential = _set_password(me.user, password_hash, one_time_until=None)
     if me.session.first_factor == FirstFactor.PASSWORD.value:
         models.Session.update(credential=password_credential(credential)).where(
             models.Session.id == me.session.id
         ).execute()
+    end_other_sessions(tx, me.acting, me.user.id, "You changed your password. Sign in again.")
     audit.record(tx, me.acting, Event.PASSWORD_CHANGED, me.user.name)
     return Done("Password changed.")
 
@@ -123,13 +125,16 @@ def set_one_time_password(
     tx: Tx, actor: Actor, name: str, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
 ) -> Done | RefusedOrStale:
     """Store a hashed one-time password for a user, which is good for so many hours."""
-    found = find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
+    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
     if not isinstance(found, Subject):
         return found
     if found.acting.user is not None and found.acting.user.id == found.user.id:
         return Denied("Change your own password on My profile.")
     until = passwords.one_time_end(tx.now, hours)
     _set_password(found.user, password_hash, one_time_until=until)
+    end_other_sessions(
+        tx, found.acting, found.user.id, "An administrator reset your password. Sign in again."
+    )
     terms = passwords.one_time_terms(until)
     audit.record(tx, found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name, terms=terms)
     return Done(f"{found.user.name} has a one-time password. {terms}")
@@ -166,6 +171,8 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
         return Denied("That is your only way to sign in. Add another key or set a password first.")
     table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
     forget(owner.user.id, credential=fingerprint)
+    because = "An SSH key was removed from your user. Sign in again."
+    end_other_sessions(tx, owner.acting, owner.user.id, because)
     audit.record(tx, owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
     return Done(f"Key {fingerprint} removed.")
 
@@ -184,7 +191,8 @@ def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | AskedAgain |
         return SessionOver(Refusal.LOCKED.value)
     if not isinstance(verdict, Right):
         return verdict
-    _mark_fresh(tx, me, verdict.method)
+    mark_code_given(tx, me)
+    audit.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method=verdict.method)
     return Done("Confirmed.")
 
 
@@ -239,13 +247,9 @@ def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Ref
         return Denied(_CODE_IS_ASKED)
     if me.user.credential != credential:
         return Denied("Your password was changed meanwhile.")
-    _mark_fresh(tx, me, "password")
-    return Done("Confirmed.")
-
-
-def _mark_fresh(tx: Tx, me: ActingUser, method: str) -> None:
     models.Session.update(fresh_at=tx.now).where(models.Session.id == me.session.id).execute()
-    audit.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method=method)
+    audit.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method="password")
+    return Done("Confirmed.")
 
 
 def _set_password(user: models.User, password_hash: str, *, one_time_until: datetime | None) -> int:
@@ -259,8 +263,8 @@ def _set_password(user: models.User, password_hash: str, *, one_time_until: date
 
 def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Subject | RefusedOrStale:
     if name is not None:
-        return find_to_reset(tx, actor, name, Action.MANAGE_PEOPLE)
+        return find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
     me = own(tx, actor)
     if not isinstance(me, ActingUser):
         return me
-    return stale(tx, me.acting) or Subject(me.acting, me.user, me.facts.roles)
+    return stale(tx, me) or Subject(me.acting, me.user, me.facts.roles)

@@ -18,14 +18,14 @@ from data.operations.people.staging import make_way
 from data.operations.people.subjects import Subject, find_subject, outranked_by
 from data.operations.people.unique import refuse_used
 from data.operations.record import audit, notices
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signing_in.remembered import forget
-from data.operations.signing_in.sessions import end_sessions_of_user
+from data.operations.signing_in.sessions import end_other_sessions, end_sessions_of_user
 from data.rules import names, passwords
 from data.rules.events import Event
 from data.rules.facts import Method, Mode, Role
 from data.rules.notices import contact_changes
-from data.rules.permissions import Action
+from data.rules.permissions import Action, SensitiveAction
 from data.rules.policy import ATTEMPTS, Refusal
 from data.rules.publickeys import PublicKey
 from data.storage import models
@@ -83,11 +83,14 @@ class Edited(Done):
     offers_clearing: bool = False
 
 
-def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | Refused:
+def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | RefusedOrStale:
     """Create a user in the actor's account."""
-    acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
+    acting = authorise(tx, actor, SensitiveAction.EMPOWER_PEOPLE)
+    return add_user(tx, acting, new) if isinstance(acting, Acting) else acting
+
+
+def add_user(tx: Tx, acting: Acting, new: NewUser) -> Done | Denied:
+    """Add a user to the account of someone who may do so."""
     for role in new.roles:
         if refusal := may_grant(acting, role):
             return refusal
@@ -144,18 +147,19 @@ def edit_user(
 ) -> Edited | RefusedOrStale:
     """Change a user's e-mail address, full name or phone number.
 
-    Where codes went to what is changed, this resets a second factor and is asked for like that.
+    Where codes went to what is changed, this resets a second factor.
     `seen` is what the actor's form showed. What someone else changed since, of the fields to be
     changed, refuses the whole; other fields stay as that someone left them, and the actor is told.
     """
-    found = find_subject(tx, actor, name, Action.MANAGE_PEOPLE)
+    reached = changes.email is not None or changes.phone is not None
+    action = SensitiveAction.EMPOWER_PEOPLE if reached else Action.MANAGE_PEOPLE
+    found = find_subject(tx, actor, name, action)
     if not isinstance(found, Subject):
         return found
     changed = _changed(found.user, changes, seen)
     if not isinstance(changed, dict):
         return changed or Edited("Nothing changed.")
-    resets = _factors_at(found.user.id, changed)
-    if resets and (refusal := outranked_by(found) or stale(tx, found.acting)):
+    if _factors_at(found.user.id, changed) and (refusal := outranked_by(found)):
         return refusal
     offers = bool(changed.keys() & _DESTINATIONS.keys()) and _can_clear(found)
     saved = _save(tx, found.acting, found.user, changed, seen)
@@ -175,14 +179,15 @@ def edit_own(
     changed = _changed(me.user, changes, seen)
     if not isinstance(changed, dict):
         return changed or Edited("Nothing changed.")
-    if changed.keys() != {"full_name"} and (refusal := stale(tx, me.acting)):
+    if changed.keys() != {"full_name"} and (refusal := stale(tx, me)):
         return refusal
     return _save(tx, me.acting, me.user, changed, seen)
 
 
-def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refused:
+def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | RefusedOrStale:
     """Deactivate a user, or activate one again; the last administrators are kept."""
-    found = find_subject(tx, actor, name, Action.MANAGE_PEOPLE)
+    action = SensitiveAction.EMPOWER_PEOPLE if active else Action.MANAGE_PEOPLE
+    found = find_subject(tx, actor, name, action)
     if not isinstance(found, Subject):
         return found
     user = found.user
@@ -327,6 +332,8 @@ def _withdraw(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]
     if not left:
         models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
     restate(models.User.id == user.id)
+    because = "Your second factor was withdrawn with its address or number. Sign in again."
+    end_other_sessions(tx, acting, user.id, because)
     listed = " and ".join(Method(factor.kind).label for factor in gone)
     again = "" if left else "; two-factor authentication must be set up again"
     return f" Codes by {listed} are withdrawn{again}."

@@ -9,11 +9,11 @@ from data.operations.actors import (
 from data.operations.keeping import restate
 from data.operations.people.subjects import Subject, find_subject
 from data.operations.record import audit
-from data.operations.results import Denied, Done, Refused
-from data.operations.signing_in.sessions import end_sessions_of_user
+from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.signing_in.sessions import end_sessions_of_user, rejudge_sessions
 from data.rules.events import Event
 from data.rules.facts import ADMIN_ROLES, Role
-from data.rules.permissions import Action, action_to_grant, permits
+from data.rules.permissions import SensitiveAction, action_to_grant, permits
 from data.storage import models
 from data.store import Tx
 
@@ -22,12 +22,12 @@ _LOST_A_ROLE = "An administrator took a role from you. Sign in again."
 
 def set_roles(
     tx: Tx, actor: Actor, name: str, roles: frozenset[Role], *, seen: frozenset[Role] | None = None
-) -> Done | Refused:
+) -> Done | RefusedOrStale:
     """Give a user exactly these roles, each by someone who may grant or take it.
 
     `seen` are the roles that the actor decided upon.
     """
-    found = find_subject(tx, actor, name, Action.SEE_PEOPLE)
+    found = find_subject(tx, actor, name, SensitiveAction.CHANGE_ROLES)
     if not isinstance(found, Subject):
         return found
     if refusal := _roles_refusal(found, roles, seen):
@@ -38,6 +38,7 @@ def set_roles(
     restate(models.User.id == found.user.id)
     if found.roles - roles:
         end_sessions_of_user(tx, found.user.id, _LOST_A_ROLE)
+    rejudge_sessions(tx, models.User.id == found.user.id)
     audit.record(
         tx, found.acting, Event.ROLES_CHANGED, found.user.name, roles=", ".join(sorted(roles)) or "none"
     )

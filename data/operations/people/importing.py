@@ -19,11 +19,11 @@ from data.operations.people.unique import (
     used_names,
 )
 from data.operations.record import audit
-from data.operations.results import Denied, Done, Refused
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.rules import names
 from data.rules.events import Event
 from data.rules.people_csv import PersonRow, RowFault
-from data.rules.permissions import Action
+from data.rules.permissions import Action, SensitiveAction
 from data.rules.policy import ATTEMPTS
 from data.rules.searching import words
 from data.rules.standing import Standing
@@ -83,7 +83,7 @@ async def check_all(
 
 async def import_people(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
-) -> Done | Faulty | Refused:
+) -> Done | Faulty | RefusedOrStale:
     """Import all rows or none. Whom a broken-off import has staged is never seen, and removed later."""
     result = await one_at_a_time(store, actor, Work.BULK, lambda: _import(store, actor, rows, told))
     await tidy_all(store)
@@ -92,7 +92,7 @@ async def import_people(
 
 async def _import(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
-) -> Done | Faulty | Refused:
+) -> Done | Faulty | RefusedOrStale:
     batch: int | None = None
     for some in _parts(rows, PART):
         # What needs no database is done before the transaction begins.
@@ -128,9 +128,13 @@ def check_people(tx: Tx, actor: Actor, rows: Sequence[PersonRow]) -> Faulty | Re
 
 def stage_people(
     tx: Tx, actor: Actor, batch: int | None, arriving: Sequence[Newcomer]
-) -> Staged | Faulty | Refused:
-    """Put some users where they wait to be published; without a batch, begin one."""
-    acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
+) -> Staged | Faulty | RefusedOrStale:
+    """Put some users where they wait to be published; without a batch, begin one.
+
+    Fresh proof is asked for where it begins: what was begun with it may take longer than that lasts.
+    """
+    begins = batch is None
+    acting = authorise(tx, actor, SensitiveAction.EMPOWER_PEOPLE if begins else Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
     if batch is None:
@@ -193,10 +197,10 @@ def _begin(tx: Tx, acting: Acting) -> int:
 
 
 def _is_open(acting: Acting, batch: int) -> bool:
-    """Whether a batch of the actor's account can still be added to and published."""
+    """Whether a batch that the actor began can still be added to and published."""
     table = models.ImportBatch
-    ours = (table.id == batch) & (table.account == acting.account_id)
-    return bool(table.select().where(ours & table.published_at.is_null() & ~table.dropped).exists())
+    theirs = (table.id == batch) & (table.account == acting.account_id) & (table.actor == acting.name)
+    return bool(table.select().where(theirs & table.published_at.is_null() & ~table.dropped).exists())
 
 
 def _drop(batch: int) -> None:

@@ -1,18 +1,18 @@
 """Finding the user whom an administrator acts on, and whether they may."""
 
 from dataclasses import dataclass
+from typing import overload
 
 from data.operations.actors import (
     Acting,
     Actor,
     authorise,
     roles_of,
-    stale,
 )
 from data.operations.people.reading import find_user
 from data.operations.results import Denied, Refused, RefusedOrStale
 from data.rules.facts import Role
-from data.rules.permissions import Action, outranks
+from data.rules.permissions import Action, SensitiveAction, outranks
 from data.storage import models
 from data.store import Tx
 
@@ -26,7 +26,15 @@ class Subject:
     roles: frozenset[Role]
 
 
-def find_subject(tx: Tx, actor: Actor, name: str, action: Action) -> Subject | Refused:
+@overload
+def find_subject(tx: Tx, actor: Actor, name: str, action: Action) -> Subject | Refused: ...
+@overload
+def find_subject(
+    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction
+) -> Subject | RefusedOrStale: ...
+def find_subject(
+    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction
+) -> Subject | RefusedOrStale:
     """Find a user of the actor's account, for an action that the actor's roles permit."""
     acting = authorise(tx, actor, action)
     if not isinstance(acting, Acting):
@@ -35,15 +43,15 @@ def find_subject(tx: Tx, actor: Actor, name: str, action: Action) -> Subject | R
     return user if isinstance(user, Denied) else Subject(acting, user, roles_of(user))
 
 
-def find_to_reset(tx: Tx, actor: Actor, name: str, action: Action) -> Subject | RefusedOrStale:
+def find_to_reset(tx: Tx, actor: Actor, name: str, action: SensitiveAction) -> Subject | RefusedOrStale:
     """Find a user whose password, keys or factors an administrator wants to change.
 
-    Nobody resets someone who holds a role they lack, and the act asks for fresh proof.
+    Nobody resets someone who holds a role they lack.
     """
     found = find_subject(tx, actor, name, action)
     if not isinstance(found, Subject):
         return found
-    return outranked_by(found) or stale(tx, found.acting) or found
+    return outranked_by(found) or found
 
 
 def outranked_by(found: Subject) -> Denied | None:

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor, resolve
 from data.operations.keeping import restate
 from data.operations.people.reading import find_user
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.operations.sealing import seal_factor
 from data.operations.signing_in import codes
+from data.operations.signing_in.sessions import rejudge_sessions
 from data.rules import totp
 from data.rules.events import Event
 from data.rules.google_authenticator import AuthenticatorFile
-from data.rules.permissions import Action
 from data.storage import models
 from data.store import Tx
 
@@ -59,7 +59,7 @@ class _Owners:
 def _owners(
     tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile]]
 ) -> _Owners | Unfit | Refused:
-    acting = authorise(tx, actor, Action.CONTROL_TWO_FACTOR)
+    acting = resolve(tx, actor)
     if not isinstance(acting, Acting):
         return acting
     if not acting.is_operator:
@@ -98,5 +98,5 @@ def _give(tx: Tx, acting: Acting, user: models.User, file: AuthenticatorFile) ->
         ).execute()
     models.User.update(lost_factor=False, recovery_saved=True).where(models.User.id == user.id).execute()
     restate(models.User.id == user.id)
-    models.Session.update(fresh_at=None).where(models.Session.user == user.id).execute()
+    rejudge_sessions(tx, models.User.id == user.id)
     audit.record(tx, acting, Event.TAKEN_OVER, user.name, codes=len(file.scratch_codes))

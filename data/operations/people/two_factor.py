@@ -11,22 +11,24 @@ from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.signing_in.enrollment import remove_factors
 from data.operations.signing_in.remembered import NOTHING_REMEMBERED, forget
 from data.operations.signing_in.resync import OFFER_LASTS
-from data.operations.signing_in.sessions import end_sessions_of_user
+from data.operations.signing_in.sessions import end_other_sessions, rejudge_sessions
 from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import Method, Mode
-from data.rules.permissions import Action
+from data.rules.permissions import Action, SensitiveAction
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from data.store import Tx
 
 _DATA_CLEARED = "An administrator cleared your two-factor data. Sign in again."
+_DISABLED = "An administrator disabled your two-factor authentication. Sign in again."
 _RESTS = " The flag rests while the mode is off."
 
 
-def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | Refused:
+def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | RefusedOrStale:
     """Require two-factor authentication of a user, or leave it to the policy again."""
-    found = find_subject(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    action = Action.REQUIRE_TWO_FACTOR if required else SensitiveAction.RESET_TWO_FACTOR
+    found = find_subject(tx, actor, name, action)
     if not isinstance(found, Subject):
         return found
     if refusal := outranked_by(found):
@@ -38,6 +40,7 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
         )
     models.User.update(required=required).where(models.User.id == user.id).execute()
     restate(models.User.id == user.id)
+    rejudge_sessions(tx, models.User.id == user.id)
     audit.record(tx, found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
         return Done(f"Two-factor authentication is no longer required of {user.name}.")
@@ -58,9 +61,9 @@ def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     return _remove_two_factor(tx, actor, name, keep_flag=True)
 
 
-def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | Refused:
+def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | RefusedOrStale:
     """Let a locked user sign in again, with all seven attempts; the audit log keeps the reason."""
-    found = find_subject(tx, actor, name, Action.UNLOCK)
+    found = find_subject(tx, actor, name, SensitiveAction.UNLOCK)
     if not isinstance(found, Subject):
         return found
     user = found.user
@@ -79,19 +82,20 @@ def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | Refused:
 
 def forget_addresses(tx: Tx, actor: Actor, name: str, which: int | None = None) -> Done | Refused:
     """Forget a user's remembered addresses, or one of them: a code is asked there again."""
-    found = find_subject(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    found = find_subject(tx, actor, name, Action.REQUIRE_TWO_FACTOR)
     if not isinstance(found, Subject):
         return found
     count = forget(found.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
+    rejudge_sessions(tx, models.User.id == found.user.id)
     audit.record(tx, found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
     return Done(f"Forgotten: {found.user.name} is asked for a code there again.")
 
 
 def offer_resync(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     """Let a user sign in by two consecutive codes for an hour, though their phone's clock is off."""
-    found = find_to_reset(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    found = find_to_reset(tx, actor, name, SensitiveAction.RESET_TWO_FACTOR)
     if not isinstance(found, Subject):
         return found
     user = found.user
@@ -108,15 +112,14 @@ def offer_resync(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
 
 
 def _remove_two_factor(tx: Tx, actor: Actor, name: str, *, keep_flag: bool) -> Done | RefusedOrStale:
-    found = find_to_reset(tx, actor, name, Action.CONTROL_TWO_FACTOR)
+    found = find_to_reset(tx, actor, name, SensitiveAction.RESET_TWO_FACTOR)
     if not isinstance(found, Subject):
         return found
     remove_factors(found.user.id, lost=keep_flag)
-    if keep_flag:
-        end_sessions_of_user(tx, found.user.id, _DATA_CLEARED)
-    else:
+    if not keep_flag:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
         restate(models.User.id == found.user.id)
+    end_other_sessions(tx, found.acting, found.user.id, _DATA_CLEARED if keep_flag else _DISABLED)
     audit.record(tx, found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"
     return Done(f"Two-factor {done} for {found.user.name}.")

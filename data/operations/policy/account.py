@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import Acting, Actor, authorise, stale
+from data.operations.actors import Acting, Actor, authorise
 from data.operations.keeping import restate
 from data.operations.people.finding import UserQuery, count_standings, find_users
 from data.operations.people.reading import has_factor
@@ -12,11 +12,12 @@ from data.operations.policy.permanence import items_of
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.signing_in.remembered import shorten
+from data.operations.signing_in.sessions import rejudge_sessions
 from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import Method, Mode, Policy, Status
 from data.rules.permanence import passes
-from data.rules.permissions import Action, action_to_enter, permits
+from data.rules.permissions import Action, SensitiveAction, action_to_enter, permits
 from data.rules.policy import may_enter_mode
 from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.standing import status_of
@@ -135,9 +136,8 @@ def set_mode(
         if names.tidy(confirmation) != name:
             return Denied(f"Not confirmed: type the name of the account, {name}.")
         changes |= {"permanent_at": tx.now, "permanent_by": acting.name}
-    if refused := stale(tx, acting):
-        return refused
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
+    rejudge_sessions(tx, models.User.account == acting.account_id)
     audit.record(tx, acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
     return Done(f"The mode is now {mode.value}.")
 
@@ -147,7 +147,7 @@ def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | R
 
     Fewer days shorten what is remembered already, none forget it; more days lengthen nothing.
     """
-    acting = authorise(tx, actor, Action.SET_POLICY)
+    acting = authorise(tx, actor, SensitiveAction.SET_POLICY)
     if not isinstance(acting, Acting):
         return acting
     if not 0 <= days <= MAX_DAYS:
@@ -157,10 +157,9 @@ def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | R
         return Denied(f"Someone else changed the days to {before} meanwhile. Look again first.")
     if before == days:
         return Denied(f"Addresses are remembered for {days} days already.")
-    if refused := stale(tx, acting):
-        return refused
     models.Account.update(remember_days=days).where(models.Account.id == acting.account_id).execute()
     shorten(acting.account_id, days)
+    rejudge_sessions(tx, models.User.account == acting.account_id)
     audit.record(tx, acting, Event.REMEMBER_DAYS_CHANGED, before=before, after=days)
     return Done(f"From now on: {period_in_words(days)}.")
 
@@ -196,15 +195,13 @@ def set_methods(
     Whoever is left without a usable method must set one up again, and never falls back to the
     first factor alone; what they had set up rests, and is good again when its method comes back.
     """
-    acting = authorise(tx, actor, Action.SET_POLICY)
+    acting = authorise(tx, actor, SensitiveAction.SET_POLICY)
     if not isinstance(acting, Acting):
         return acting
     if acting.policy.methods != seen:
         return Denied("Someone else changed the methods meanwhile. Look again first.")
     if refusal := _methods_refusal(tx, acting, methods):
         return Denied(refusal)
-    if refused := stale(tx, acting):
-        return refused
     models.Account.update(
         app_on=Method.APP in methods, sms_on=Method.SMS in methods, email_on=Method.EMAIL in methods
     ).where(models.Account.id == acting.account_id).execute()
@@ -215,6 +212,7 @@ def set_methods(
     ).execute()
     table.update(lost_factor=False).where(ours & has_factor(methods)).execute()
     restate(ours)
+    rejudge_sessions(tx, ours)
     audit.record(tx, acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
     return Done(f"The methods are now: {_listed(methods)}.")
 
@@ -225,8 +223,8 @@ def _listed(methods: frozenset[Method]) -> str:
 
 def _methods_refusal(tx: Tx, acting: Acting, methods: frozenset[Method]) -> str | None:
     """Why this actor cannot have these methods on."""
-    if not acting.is_operator and not permits(Action.SET_POLICY, acting.roles):
-        return Action.SET_POLICY.who_can
+    if not acting.is_operator and not permits(SensitiveAction.SET_POLICY, acting.roles):
+        return SensitiveAction.SET_POLICY.who_can
     if methods == acting.policy.methods:
         return "Those methods are on already."
     if not methods:

@@ -121,7 +121,7 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
     )
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
-    proof = replace(proof_of(tx, user, attempt), code=session.code_proven)
+    proof = replace(proof_of(tx, user, attempt), code=session.code_at is not None)
     step = step_of(user, proof)
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
@@ -222,7 +222,7 @@ def admit(
     restricted = not isinstance(step, SignedIn)
     changes: dict[str, object] = {"restricted": restricted, "credential": attempt.credential}
     if method is not None:
-        changes |= {"code_proven": True, "fresh_at": tx.now}
+        changes |= {"fresh_at": tx.now, "code_at": tx.now}
     by_address = isinstance(step, SignedIn) and _rests_on_address(user, proof)
     if by_address:
         changes["fresh_at"] = None
@@ -284,7 +284,7 @@ _COLUMNS = (
     "worker",
     "started_at",
     "fresh_at",
-    "code_proven",
+    "code_at",
     "restricted",
     "credential",
     "methods",
@@ -303,7 +303,7 @@ def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
         "worker": attempt.origin.worker,
         "started_at": tx.now,
         "fresh_at": tx.now,
-        "code_proven": False,
+        "code_at": None,
         **changes,
     }
     stored = (columns[name] for name in _COLUMNS)

@@ -15,6 +15,7 @@ from data.operations.signing_in.judging import NotACode
 from data.operations.signing_in.recovery_codes import issue_recovery_codes, too_many_sets
 from data.operations.signing_in.remembered import forget
 from data.operations.signing_in.sending import CodeToSend, NotSent
+from data.operations.signing_in.sessions import end_other_sessions, mark_code_given, rejudge_sessions
 from data.rules import answers, totp
 from data.rules.answers import Form
 from data.rules.events import Event
@@ -234,9 +235,10 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
         return Denied(
             f"Two-factor authentication is {_because(me)}, so it cannot be turned off. Ask an administrator."
         )
-    if refusal := stale(tx, me.acting):
+    if refusal := stale(tx, me):
         return refusal
     remove_factors(me.user.id, lost=False)
+    end_other_sessions(tx, me.acting, me.user.id, "You turned two-factor authentication off. Sign in again.")
     audit.record(tx, me.acting, Event.TURNED_OFF, me.user.name)
     return Done("Two-factor authentication is turned off.")
 
@@ -258,7 +260,7 @@ def remove_factors(user_id: int, *, lost: bool) -> None:
         table.update(lost_factor=lost).where(table.id == user_id).execute()
         restate(table.id == user_id)
     table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
-    models.Session.update(code_proven=False).where(models.Session.user == user_id).execute()
+    models.Session.update(code_at=None).where(models.Session.user == user_id).execute()
 
 
 def is_shared(me: ActingUser, number: str) -> bool:
@@ -287,7 +289,7 @@ def in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrSta
         return refusal
     if me.session.restricted:
         return barred(me) or me
-    return stale(tx, me.acting) or me
+    return stale(tx, me) or me
 
 
 def still_in_wizard(
@@ -366,15 +368,19 @@ def activate(tx: Tx, me: ActingUser, method: Method, destination: str, message: 
 def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, ...]:
     """Finish an enrolment; return the recovery codes that are new with it.
 
-    What another session proved before, it proved without this factor: it is fresh no more.
+    Other sessions end that rest on a factor that was replaced, or that gave no code and would be asked for
+    one now.
     """
     keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
     issued = () if keeps_codes else issue_recovery_codes(tx, me.user.id)
     models.User.update(lost_factor=False).where(models.User.id == me.user.id).execute()
     restate(models.User.id == me.user.id)
-    table = models.Session
-    table.update(fresh_at=None).where(table.user == me.user.id).execute()
-    table.update(fresh_at=tx.now, code_proven=True).where(table.id == me.session.id).execute()
+    mark_code_given(tx, me)
+    if replaced:
+        because = f"Your {method.label} was replaced by a new one. Sign in again."
+        end_other_sessions(tx, me.acting, me.user.id, because)
+    else:
+        rejudge_sessions(tx, models.User.id == me.user.id)
     event = Event.REPLACED if replaced else Event.ENROLLED
     audit.record(tx, me.acting, event, me.user.name, method=method.label)
     return issued

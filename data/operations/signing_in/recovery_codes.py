@@ -44,7 +44,7 @@ def replace_unsaved_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | Refused | 
         return me
     if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
         return None
-    if not me.session.code_proven or too_many_sets(tx, me.user):
+    if me.session.code_at is None or too_many_sets(tx, me.user):
         return None
     return _renew(tx, me)
 
@@ -58,7 +58,7 @@ def renew_recovery_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | RefusedOrSt
         return Denied(NOT_AVAILABLE)
     if not me.facts.enrolled:
         return Denied("Set up two-factor authentication first; recovery codes come with it.")
-    return stale(tx, me.acting) or too_many_sets(tx, me.user) or _renew(tx, me)
+    return stale(tx, me) or too_many_sets(tx, me.user) or _renew(tx, me)
 
 
 def too_many_sets(tx: Tx, user: models.User) -> Denied | None:

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from peewee import SQL, Value
 
-from data.operations.actors import ActingUser, Actor, own, policy_of
+from data.operations.actors import ActingUser, Actor, own, policy_of, remembers
 from data.operations.record import audit
 from data.operations.results import Done, Refused
+from data.operations.signing_in.sessions import rejudge_sessions
 from data.rules.events import Event
 from data.rules.facts import Application
 from data.rules.remembering import credential_words, end_of, may_remember, still_holds, went_back
@@ -28,24 +29,14 @@ class Remembered:
 
 
 def is_remembered(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> bool:
-    """Whether this user gave a code from this address with this first factor lately."""
-    policy = policy_of(user.account)
-    if not may_remember(policy, application, address):
-        return False
-    if went_back(tx.now, user.last_signin_at):
+    """Whether this user, who signs in, gave a code from this address with this first factor lately.
+
+    All addresses are forgotten when the clock turns out to have gone back.
+    """
+    if may_remember(policy_of(user.account), application, address) and went_back(tx.now, user.last_signin_at):
         _forget_after_clock(tx, user, application, address)
         return False
-    table = models.RememberedAddress
-    row = table.get_or_none(
-        (table.user == user.id) & (table.address == address) & (table.credential == credential)
-    )
-    return row is not None and still_holds(
-        policy,
-        accepted_at=row.accepted_at,
-        until=row.until,
-        now=tx.now,
-        last_signin_at=user.last_signin_at,
-    )
+    return remembers(tx, user, application, address, credential)
 
 
 def remember(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> None:
@@ -116,6 +107,7 @@ def forget_my_addresses(tx: Tx, actor: Actor, which: int | None = None) -> Done 
     count = forget(me.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
+    rejudge_sessions(tx, models.User.id == me.user.id)
     audit.record(tx, me.acting, Event.ADDRESSES_FORGOTTEN, me.user.name, count=count)
     return Done("Forgotten: a code is asked there again.")
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, Actor, authorise, why_ended
+from data.operations.actors import Acting, ActingUser, Actor, authorise, facts_of, step_of_session, why_ended
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules.addresses import source_in_words
 from data.rules.events import Event
 from data.rules.facts import Application
 from data.rules.permissions import Action
+from data.rules.policy import why_over
+from data.rules.standing import Standing
 from data.storage import models
 from data.storage.prepared import Prepared, PreparedWrite
 from data.store import Tx
@@ -85,6 +87,48 @@ def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
 def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
     """End all that a user has open, for a reason that they are told."""
     _end(tx, models.Session.user == user_id, because)
+
+
+def end_other_sessions(tx: Tx, acting: Acting, user_id: int, because: str) -> None:
+    """End what a user has open after what it rests on was changed, for a reason that they are told.
+
+    The session in which they changed it themselves goes on, if the rules still call it signed in.
+    """
+    table = models.Session
+    mine = acting.session.id if acting.session else None
+    _end(tx, (table.user == user_id) & (table.id != mine) if mine else table.user == user_id, because)
+    rejudge_sessions(tx, models.User.id == user_id)
+
+
+def mark_code_given(tx: Tx, me: ActingUser) -> None:
+    """Record that a user has just given a code in the session that they act in."""
+    table = models.Session
+    table.update(fresh_at=tx.now, code_at=tx.now).where(table.id == me.session.id).execute()
+
+
+def rejudge_sessions(tx: Tx, users: Any) -> None:
+    """End the open sessions of these users that the rules would not call signed in now.
+
+    Whatever changes what the rules look at, for better or worse, has them asked again in its own
+    transaction. `users` is a condition on users. Who is enrolled and gave a code is not looked at: the
+    rules call that signed in.
+    """
+    table, user = models.Session, models.User
+    doubtful = (
+        table.code_at.is_null()
+        | (user.standing != Standing.ENROLLED.value)
+        | user.one_time_until.is_null(False)
+    )
+    asked = (
+        table.select(table, user, models.Account)
+        .join(user)
+        .join(models.Account)
+        .where(users, table.ended_at.is_null(), ~table.restricted, doubtful)
+    )
+    for session in list(asked):
+        step = step_of_session(tx, session, facts_of(session.user))
+        if because := why_over(step, restricted=False):
+            _end(tx, table.id == session.id, because)
 
 
 def ended_among(tx: Tx, session_ids: Iterable[int]) -> dict[int, str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from data.operations.actors import Acting, Operator, find_account, resolve
 from data.operations.keeping import reword_practice
-from data.operations.people.directory import NewUser, create_user
+from data.operations.people.directory import NewUser, add_user
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules import names
@@ -49,7 +49,7 @@ def found_account(
     if not isinstance(acting, Acting):
         return acting
     audit.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
-    created = create_user(tx, within, admin)
+    created = add_user(tx, acting, admin)
     return Done(f"Account {name} created. {created.message}") if isinstance(created, Done) else created
 
 
