@@ -16,6 +16,7 @@ class Event(StrEnum):
     RESTRICTED = "signin.restricted"
     SIGNED_OUT = "signin.ended"
     SESSION_ENDED = "session.ended"
+    OWN_SESSIONS_ENDED = "session.ended_by_user"
     CODE_WRONG = "signin.code_wrong"
     CODE_REPLAYED = "signin.code_replayed"
     CODE_FRESH = "signin.code_fresh"
@@ -78,6 +79,7 @@ _SENTENCES: dict[Event, str] = {
     Event.RESTRICTED: "Restricted sign-in with {methods}: {reason}",
     Event.SIGNED_OUT: "Signed out",
     Event.SESSION_ENDED: "Session ended by an administrator: from {source}",
+    Event.OWN_SESSIONS_ENDED: "Ended {count:session} of their own: from {sources}",
     Event.CODE_WRONG: "Wrong code, {left:attempt} left",
     Event.CODE_REPLAYED: "Refused a code that was already used",
     Event.CODE_FRESH: "Confirmed with a fresh {method}",

@@ -139,6 +139,7 @@ OPERATIONS = {
     "carry_out": lambda world, me: reasons_of(bulk.carry_out(world.store, me, ["bob"], bulk.Bulk.REQUIRE)),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
+    "end_my_sessions": lambda world, me: world.run(sessions.end_my_sessions, me),
     "my_profile": lambda world, me: world.run(reading.my_profile, me),
     "create_user": lambda world, me: world.run(directory.create_user, me, NEW),
     "edit_user": lambda world, me: world.run(
@@ -432,6 +433,7 @@ WITHOUT_PROOF = {
     "rename_practice",
     "move_user",
     "end_session_of",
+    "end_my_sessions",
     "forget_addresses",
     "forget_my_addresses",
     "confirm_saved",

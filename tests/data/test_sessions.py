@@ -8,15 +8,26 @@ from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, state
 
 from data.operations.actors import Member
 from data.operations.people import credentials, directory, granting, reading, two_factor
+from data.operations.policy import account
+from data.operations.record import audit
 from data.operations.results import Denied, Done, SessionOver
-from data.operations.signing_in import admission, sessions
-from data.rules.policy import MustChangePassword
+from data.operations.signing_in import admission, enrollment, sessions
+from data.rules import publickeys
+from data.rules.facts import Method, Mode
+from data.rules.policy import MustChangePassword, MustEnrol
 from data.rules.sessions import LONGEST
 from data.storage import models
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+FINGERPRINT = publickeys.parse(KEY).fingerprint
 
 
 def listed(world: World, actor=OPERATOR, **page):
     return world.run(sessions.list_sessions, actor, **page)
+
+
+def edited(world: World, **fields: str):
+    return world.run(directory.edit_user, OPERATOR, "anna", directory.UserChanges(**fields))
 
 
 def reason(world: World, member: Member) -> str | None:
@@ -96,12 +107,21 @@ def test_sessions_of_another_account_are_out_of_reach(world):
         (lambda world: world.run(directory.set_active, OPERATOR, "anna", active=False), "deactivated"),
         (lambda world: world.run(granting.set_roles, OPERATOR, "anna", frozenset()), "took a role"),
         (lambda world: world.run(two_factor.clear_two_factor, OPERATOR, "anna"), "cleared"),
+        (lambda world: world.run(two_factor.disable_two_factor, OPERATOR, "anna"), "disabled"),
+        (lambda world: world.one_time_password("anna"), "reset your password"),
+        (
+            lambda world: world.run(credentials.remove_key, OPERATOR, FINGERPRINT, name="anna"),
+            "SSH key was removed",
+        ),
+        (lambda world: edited(world, email="new@clinic.example"), "withdrawn"),
         (lambda world: world.lock("anna"), "Locked after seven"),
     ],
-    ids=["deactivated", "demoted", "cleared", "locked"],
+    ids=["deactivated", "demoted", "cleared", "disabled", "reset", "key removed", "address", "locked"],
 )
 def test_what_is_done_to_a_user_ends_their_sessions_with_the_reason(world, act, told):
-    world.enrol(world.user("anna", SUPPORT))
+    world.methods(*Method)
+    world.enrol(world.user("anna", SUPPORT, key=publickeys.parse(KEY)))
+    world.enrol_email("anna")
     member, bystander = world.session("anna"), world.session("admin")
     act(world)
     assert told in (reason(world, member) or "")
@@ -148,3 +168,110 @@ def test_one_statement_asks_about_all_sessions_of_a_server(world):
         over = world.run(sessions.ended_among, range(1, 9_000))
     assert set(over) == {member.session_id}
     assert len([sql for sql in seen if sql.startswith("SELECT")]) == 1
+
+
+OWN_ACTS = {
+    "password": (
+        lambda world, me: world.run(credentials.store_password, me, world.services.hasher.hash("x" * 12)),
+        "You changed your password. Sign in again.",
+    ),
+    "key": (
+        lambda world, me: world.run(credentials.remove_key, me, FINGERPRINT),
+        "An SSH key was removed from your user. Sign in again.",
+    ),
+    "phone": (
+        lambda world, me: world.wizard("anna", me),
+        "Your authenticator app was replaced by a new one. Sign in again.",
+    ),
+    "turned off": (
+        lambda world, me: world.run(enrollment.turn_off, me),
+        "You turned two-factor authentication off. Sign in again.",
+    ),
+}
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["by password", "by key"])
+@pytest.mark.parametrize("act", OWN_ACTS)
+def test_ones_own_change_of_a_credential_ends_all_sessions_but_the_one_it_was_made_in(world, act, by_key):
+    world.enrol(world.user("anna", key=publickeys.parse(KEY)))
+    others = [world.session("anna"), Member(signed_in_by_key(world).id)]
+    me = Member(signed_in_by_key(world).id) if by_key else world.session("anna")
+    bystander = world.session("admin")
+    change, told = OWN_ACTS[act]
+    change(world, me)
+    assert [reason(world, other) for other in others] == [told, told]
+    assert reason(world, me) is None
+    assert reason(world, bystander) is None
+    assert isinstance(world.run(reading.my_profile, me), reading.Profile)
+    for other in others:
+        assert world.run(reading.my_profile, other) == SessionOver(told)
+
+
+def signed_in_by_key(world: World):
+    needed = world.first_by_key("anna", FINGERPRINT)
+    return world.submit(needed.attempt, world.live_code("anna")).session
+
+
+def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_sets_it_up(world):
+    anna = world.person("anna")
+    world.run(granting.set_roles, OPERATOR, "anna", frozenset({SYSTEM}))
+    told = "You must set up two-factor authentication now. Sign in again."
+    assert reason(world, anna) == told
+    assert world.run(two_factor.clear_two_factor, anna, "admin") == SessionOver(told)
+    world.run(granting.set_roles, OPERATOR, "anna", frozenset())
+    assert world.run(reading.my_profile, anna) == SessionOver(told)
+    world.run(granting.set_roles, OPERATOR, "anna", frozenset({SYSTEM}))
+    assert world.restricted("anna", MustEnrol)
+
+
+def test_a_session_is_judged_even_where_nothing_has_ended_it(world):
+    """The rules are asked in each operation: whatever changed, and whoever forgot to end the session."""
+    anna = world.person("anna")
+    world.mode(Mode.REQUIRED)
+    over = SessionOver("You must set up two-factor authentication now. Sign in again.")
+    assert world.run(reading.my_profile, anna) == over
+    world.mode(Mode.OPTIONAL)
+    assert isinstance(world.run(reading.my_profile, anna), reading.Profile)
+
+
+def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(world):
+    world.run(account.set_remember_days, OPERATOR, 1, seen=0)
+    world.enrol(world.user("anna"))
+    world.submit(world.attempt("anna"), world.live_code("anna"))
+    by_address = [Member(world.first("anna").session.id) for _ in range(2)]
+    by_code = world.session("anna", address="192.0.2.2")
+    assert isinstance(world.run(reading.my_profile, by_address[0]), reading.Profile)
+    world.run(credentials.confirm_fresh_code, by_address[1], world.live_code("anna"))
+    world.run(two_factor.forget_addresses, OPERATOR, "anna")
+    told = "A code is asked of you now. Sign in again."
+    assert [reason(world, one) for one in (*by_address, by_code)] == [told, None, None]
+    world.submit(world.attempt("anna"), world.live_code("anna"))
+    world.clock.forward(hours=20)
+    later = Member(world.first("anna").session.id)
+    by_code = world.session("anna", address="192.0.2.2")
+    world.clock.forward(hours=5)
+    assert world.run(reading.my_profile, later) == SessionOver(told)
+    assert isinstance(world.run(reading.my_profile, by_code), reading.Profile)
+
+
+def test_ones_own_sessions_are_listed_and_ended_one_or_all_and_audited(world):
+    world.user("anna")
+    me, one, two, three = (world.session("anna", address=f"192.0.2.{n}") for n in (1, 2, 3, 3))
+    stranger = world.session("admin")
+    page = world.run(reading.my_profile, me).sessions
+    assert [(row.address, row.mine) for row in page.rows] == [
+        ("192.0.2.3", False),
+        ("192.0.2.3", False),
+        ("192.0.2.2", False),
+        ("192.0.2.1", True),
+    ]
+    assert isinstance(world.run(sessions.end_my_sessions, me, me.session_id), Denied)
+    assert isinstance(world.run(sessions.end_my_sessions, me, stranger.session_id), Denied)
+    assert world.run(sessions.end_my_sessions, me, one.session_id) == Done("1 other session of yours ended.")
+    told = "You ended this session from another one of yours."
+    assert [reason(world, each) for each in (me, one, two, three)] == [None, told, None, None]
+    assert world.run(sessions.end_my_sessions, me) == Done("2 other sessions of yours ended.")
+    assert [reason(world, each) for each in (me, two, three, stranger)] == [None, told, told, None]
+    assert isinstance(world.run(sessions.end_my_sessions, me), Denied)
+    entry = audit.entries(1, audit.Filter(user="anna"), limit=1)[0]
+    assert entry.sentence == "Ended 2 sessions of their own: from ssh 192.0.2.3"

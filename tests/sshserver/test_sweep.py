@@ -9,7 +9,7 @@ from support.ssh_people import OPERATOR, PASSWORD, People
 from support.ssh_server import HOST, GreetingApp, connect, until
 from support.ssh_terminal import TerminalProgram
 
-from data.operations.people import directory, granting, two_factor
+from data.operations.people import credentials, directory, granting, two_factor
 from data.operations.signing_in import sessions
 from data.rules.facts import Role
 from data.storage import models
@@ -49,6 +49,11 @@ async def lock(people: People, port: int) -> None:
         await connect(port, "alice", [PASSWORD, *(people.wrong_code() for _ in range(2))])
 
 
+async def remove_key(people: People, _port: int) -> None:
+    fingerprint = await people.store.read(lambda _tx: models.PublicKey.get().fingerprint)
+    await people.store.run(credentials.remove_key, OPERATOR, fingerprint, name="alice")
+
+
 ACTS = {
     "ended": (lambda people, _port: end_it(people), "An administrator ended this session."),
     "deactivated": (
@@ -67,6 +72,11 @@ ACTS = {
         lambda people, _port: stay(people),
         "Signed out: a session lasts 12 hours at most. Sign in again.",
     ),
+    "password reset": (
+        lambda people, _port: people.store.run(credentials.set_one_time_password, OPERATOR, "alice", "hash"),
+        "An administrator reset your password.",
+    ),
+    "key removed": (remove_key, "An SSH key was removed from your user."),
     "locked": (lock, "Locked after seven wrong codes."),
 }
 

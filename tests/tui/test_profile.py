@@ -5,7 +5,7 @@ from support.data_world import OPERATOR, PASSWORD, totp
 from support.tui_app import opened
 
 from data.operations.policy import account
-from data.operations.signing_in import recovery_codes
+from data.operations.signing_in import recovery_codes, sessions
 from data.rules.facts import Mode
 from data.storage import models
 from tui.screens.wizard import SetUpScreen
@@ -211,3 +211,21 @@ async def test_who_renews_recovery_codes_too_often_is_told_so(world):
         await person.sees("The old ones (5 left) stop working.")
         await person.presses("y")
         await person.sees("✗ You were given 10 sets of recovery codes within an hour.")
+
+
+async def test_ones_own_sessions_are_listed_and_another_one_is_ended(world):
+    away = [world.session("anna", address=f"2001:db8::{number}") for number in (7, 8, 9)]
+    async with opened(world, "anna", size=(100, 40)) as person:
+        await person.sees("Sessions", "2001:db8::7, since 2026-03-02", "by password (this session)")
+        await person.presses("o")
+        await person.sees("End which session?", "All other sessions", "2001:db8::9")
+        await person.presses("down", "enter")
+        await person.sees("✓ 1 other session of yours ended.")
+        await person.sees_no_more("2001:db8::9, since")
+        await person.presses("o", "enter")
+        await person.sees("✓ 2 other sessions of yours ended.")
+        await person.sees_no_more("2001:db8::7, since", "2001:db8::8, since", "o End sessions")
+        await person.presses("o")
+        await person.sees("✗ You have no such other session open.")
+    over = world.run(sessions.ended_among, [member.session_id for member in away])
+    assert set(over.values()) == {"You ended this session from another one of yours."}

@@ -5,6 +5,7 @@ from support.data_world import PASSWORD, SECURITY, SUPPORT
 from support.tui_app import Person, opened
 from textual.widgets import RadioSet
 
+from data.operations.actors import facts_of
 from data.operations.people.finding import PAGE
 from data.rules.facts import Method, Mode, Role
 from data.storage import models
@@ -525,3 +526,32 @@ async def test_a_resync_is_offered_explained_and_used_at_the_question_for_a_code
         await person.types(world.code("anna", -11))
         await person.presses("enter")
         await person.sees("2FA Enabled")
+
+
+async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
+    world.set("boris", locked_at=world.clock.now, attempts_left=0)
+    async with opened(world, "admin") as person:
+        await opens(person, "boris")
+        world.clock.forward(minutes=6)
+        await person.presses("u", *"slip", "enter")
+        await person.sees("Is it still you?")
+        assert world.row("boris").locked_at is not None
+        await person.types(world.live_code("admin"))
+        await person.presses("enter")
+        await person.sees("✓ User boris is unlocked")
+        await person.presses("p", "y")
+        await person.sees("One-time password of boris")
+        await person.presses("enter", "o")
+        await person.sees("Roles of boris")
+        await person.presses("space")
+        await person.clicks("Save")
+        await person.sees("✓ Roles of boris saved.")
+        world.clock.forward(minutes=6)
+        await person.presses("o")
+        await person.sees("Roles of boris", "[x] Support")
+        await person.presses("space")
+        await person.clicks("Save")
+        await person.sees("Is it still you?")
+        await person.presses("escape")
+        await person.sees("✗ Not confirmed, so nothing was changed.")
+    assert facts_of(world.row("boris")).roles == {Role.SUPPORT}

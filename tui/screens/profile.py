@@ -11,10 +11,11 @@ from data.operations.people import credentials, directory, reading
 from data.operations.people.directory import Edited, UserChanges
 from data.operations.people.reading import Profile, UserDetail
 from data.operations.results import Denied
-from data.operations.signing_in import enrollment, recovery_codes, remembered
+from data.operations.signing_in import enrollment, recovery_codes, remembered, sessions
 from data.rules.facts import Method, Mode
 from data.rules.passwords import MAX_LENGTH
 from tui.dialogs import consequences
+from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import working
@@ -23,7 +24,15 @@ from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.user_actions import add_key, choose_address, edit, remove_key
 from tui.screens.wizard import enrol
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.facts import Facts, activity_lines, address_lines, factor_lines, key_lines
+from tui.widgets.facts import (
+    Facts,
+    activity_lines,
+    address_lines,
+    factor_lines,
+    key_lines,
+    session_lines,
+    session_words,
+)
 from tui.widgets.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 
 
@@ -40,6 +49,7 @@ class ProfileScreen(MainScreen):
         Binding("k", "add_key", "Add SSH key", show=False),
         Binding("x", "remove_key", "Remove SSH key", show=False),
         Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
+        Binding("o", "end_sessions", "End sessions", show=False, tooltip="End other sessions of yours"),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -153,6 +163,22 @@ class ProfileScreen(MainScreen):
             await self.app.perform(remembered.forget_my_addresses, chosen[0])
         await self.read()
 
+    @working
+    async def action_end_sessions(self) -> None:
+        """End one of the other sessions, or all others."""
+        profile = await self.app.inquire(reading.my_profile)
+        if profile is None:
+            return
+        choices: list[tuple[str, int | None]] = [("All other sessions", None)]
+        choices += [(session_words(row), row.id) for row in profile.sessions.rows if not row.mine]
+        chosen: tuple[int | None] | None = (None,)
+        # Who has no other one is told so by the operation.
+        if len(choices) > 1:
+            chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
+        if chosen is not None:
+            await self.app.perform(sessions.end_my_sessions, chosen[0])
+        await self.read()
+
 
 def _offers(profile: Profile) -> list[Offer]:
     enrolled = profile.detail.enrolled_at is not None
@@ -170,6 +196,7 @@ def _offers(profile: Profile) -> list[Offer]:
         Offer("k", "Add SSH key", "add_key"),
         Offer("x", "Remove SSH key", "remove_key"),
         *([Offer("f", "Forget addresses", "forget")] if profile.detail.remembered else []),
+        *([Offer("o", "End sessions", "end_sessions")] if profile.sessions.total > 1 else []),
     ]
 
 
@@ -198,6 +225,8 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("Last sign-in", moment(mine.last_signin_at)),
         ("", ""),
         ("How it works", "\n".join(HOW_IT_WORKS)),
+        ("", ""),
+        ("Sessions", session_lines(profile.sessions)),
         ("", ""),
         ("Recently", activity_lines(mine.recent)),
     ]

@@ -9,6 +9,8 @@ from textual.widgets import Static
 from data.operations.people.reading import FactorRow, KeyRow
 from data.operations.record.audit import Entry
 from data.operations.signing_in.remembered import Remembered
+from data.operations.signing_in.sessions import SessionPage, SessionRow
+from data.rules.addresses import source_in_words
 from data.rules.text import safe
 from tui.widgets.words import day, moment
 
@@ -41,6 +43,19 @@ def address_lines(remembered: Sequence[Remembered]) -> str:
     """Write remembered addresses, one a line."""
     lines = [f"{row.address} with {row.first_factor}, until {moment(row.until)}" for row in remembered]
     return "\n".join(lines) or "none, a code is asked every time"
+
+
+def session_words(row: SessionRow) -> str:
+    """Write one of one's own sessions."""
+    source = source_in_words(row.application, row.address)
+    words = f"{source}, since {moment(row.started_at)}, by {row.methods}"
+    return f"{words} (this session)" if row.mine else words
+
+
+def session_lines(page: SessionPage) -> str:
+    """Write the open sessions of one's own, one a line."""
+    lines = [session_words(row) for row in page.rows]
+    return "\n".join([*lines, f"and {page.total - len(lines)} more"] if page.more else lines)
 
 
 def factor_lines(factors: Sequence[FactorRow]) -> str:

@@ -24,6 +24,7 @@ from data.operations.results import Denied, Refused
 from data.operations.signing_in import codes
 from data.operations.signing_in.remembered import Remembered, remembered_of
 from data.operations.signing_in.resync import offered_until
+from data.operations.signing_in.sessions import SessionPage, own_sessions
 from data.rules.facts import Method, Mode, Role, Status
 from data.rules.names import fold_username
 from data.rules.permissions import Action
@@ -126,6 +127,7 @@ class Profile:
     may_turn_off: bool
     must_use_two_factor: bool
     methods: frozenset[Method]
+    sessions: SessionPage
 
 
 def list_users(tx: Tx, actor: Actor, query: UserQuery) -> UserPage | Refused:
@@ -179,6 +181,7 @@ def my_profile(tx: Tx, actor: Actor) -> Profile | Refused:
         may_turn_off=me.facts.enrolled and may_turn_off(me.policy, me.facts),
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),
         methods=me.policy.methods,
+        sessions=own_sessions(me),
     )
 
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, ActingUser, Actor, authorise, facts_of, step_of_session, why_ended
+from data.operations.actors import (
+    Acting,
+    ActingUser,
+    Actor,
+    authorise,
+    facts_of,
+    own,
+    step_of_session,
+    why_ended,
+)
 from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused
 from data.rules.addresses import source_in_words
@@ -19,6 +28,10 @@ from data.storage.prepared import Prepared, PreparedWrite
 from data.store import Tx
 
 ENDED_BY_ADMIN = "An administrator ended this session."
+_ENDED_BY_ONESELF = "You ended this session from another one of yours."
+_OWN_LISTED = 20
+"""Sessions of one's own that are listed; who has more can end all others at once."""
+_SOURCES_NAMED = 5
 _ASKED_AT_ONCE = 10_000
 """Sessions that one statement asks about: well below the number of values that a database takes."""
 
@@ -82,6 +95,37 @@ def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
         source=source_in_words(session.application, session.address),
     )
     return Done(f"The session of {session.user.name} from {session.address} is ended.")
+
+
+def own_sessions(me: ActingUser) -> SessionPage:
+    """Read the newest open sessions of someone who is signed in, restricted ones too."""
+    table = models.Session
+    found = _open_ones(me.acting).where(table.user == me.user.id)
+    rows = list(found.order_by(table.id.desc()).limit(_OWN_LISTED))
+    total = found.count()
+    return SessionPage(tuple(_row(row, me.session.id) for row in rows), total, total > len(rows))
+
+
+def end_my_sessions(tx: Tx, actor: Actor, which: int | None = None) -> Done | Refused:
+    """End another session of the actor's own, or all others."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if which == me.session.id:
+        return Denied("That is the session you are in. Sign out to end it.")
+    table = models.Session
+    others = (table.user == me.user.id) & (table.id != me.session.id)
+    if which is not None:
+        others &= table.id == which
+    ending = list(table.select().where(others, table.ended_at.is_null()))
+    if not ending:
+        return Denied("You have no such other session open. It may have ended meanwhile.")
+    _end(tx, others, _ENDED_BY_ONESELF)
+    sources = sorted({source_in_words(row.application, row.address) for row in ending})
+    more = ", ..." if len(sources) > _SOURCES_NAMED else ""
+    named = ", ".join(sources[:_SOURCES_NAMED]) + more
+    audit.record(tx, me.acting, Event.OWN_SESSIONS_ENDED, me.user.name, count=len(ending), sources=named)
+    return Done(f"{len(ending)} other session{'' if len(ending) == 1 else 's'} of yours ended.")
 
 
 def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
