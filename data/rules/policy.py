@@ -83,9 +83,9 @@ def status(policy: Policy, user: UserFacts) -> Status:
 
 
 def why_over(step: Step, *, restricted: bool) -> str | None:
-    """Say why a session is over of which the rules ask this step now; None if it goes on.
+    """Say why a session is over when the rules ask this step of it now; None if it goes on.
 
-    A restricted session is still on its way to being signed in. From any other, its user signs in again.
+    A restricted session is on its way to being signed in. The user of a full one must sign in again.
     """
     match step:
         case Refused(reason):
@@ -103,9 +103,9 @@ def why_over(step: Step, *, restricted: bool) -> str | None:
 
 
 def asks_code(policy: Policy, user: UserFacts, *, on_others: bool = False) -> bool:
-    """Whether only a code is fresh proof of this user, for their own things or for an act on others.
+    """Whether only a code is fresh proof of who this user is.
 
-    The mode `off` lets the password do for one's own things alone.
+    In the mode `off` the password is enough for their own things, and never for an act on others.
     """
     return user.can_prove and (on_others or policy.mode is not Mode.OFF)
 
