@@ -175,7 +175,15 @@ def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
     assert isinstance(world.run(credentials.store_password, anna, "hash"), Done)
     world.clock.forward(minutes=6)
     assert isinstance(world.run(credentials._mark_fresh_by_password, anna, looked_at), Denied)
-    assert isinstance(world.run(enrollment.begin_app, anna), Denied)
+    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+
+
+def test_a_one_time_password_is_no_fresh_proof_in_a_session_by_key(world):
+    key = publickeys.parse(KEY)
+    world.user("anna", key=key, one_time=True)
+    member = Member(world.first_by_key("anna", key.fingerprint).session.id)
+    world.clock.forward(minutes=6)
+    assert isinstance(world.run(enrollment.begin_app, member), Denied)
 
 
 def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proof(world):

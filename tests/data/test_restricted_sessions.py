@@ -416,6 +416,7 @@ WITHOUT_PROOF = {
     "export_entries",
     "check_people",
     "check_all",
+    "tell_owners",  # A part of checking an import.
     "list_sessions",
     "my_profile",
     "show_standing_out",
@@ -424,7 +425,8 @@ WITHOUT_PROOF = {
     "explain_user",
     "wizard_choice",
     "replace_unsaved_codes",  # Answers that nothing is to be replaced.
-    "act_on_many",  # Requires, here; clearing asks for proof (see test_bulk).
+    "act_on_many",  # Requires, here and below; clearing asks for proof (see test_bulk).
+    "carry_out",
     "set_required",  # Requires, here; to stop asks for proof (see test_fresh_proof).
     "set_active",  # Deactivates, here; to activate asks for proof (see test_fresh_proof).
     "edit_user",  # Changes a full name, here; contact data ask for proof (see test_fresh_proof).
