@@ -21,6 +21,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from peewee import DatabaseError, InterfaceError
 
+from data.errors import ExplainedError
 from data.rules.facts import Method
 from data.rules.sending import PER_DAY
 from data.rules.sessions import LONGEST
@@ -46,7 +47,7 @@ Timing = Callable[[str, float, float], None]
 """Is told of work by its kind: the seconds that it waited for a thread, and those that it took."""
 
 
-class StoreUnavailableError(Exception):
+class StoreUnavailableError(ExplainedError):
     """The database did not do its part; nothing of the operation was kept."""
 
     def __init__(self, reason: str | None = None, fault: str = "") -> None:

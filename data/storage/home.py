@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.errors import ExplainedError
 from data.storage.files import read_plain
 from data.storage.vault import KEY_BYTES, Ring, Vault
 
@@ -27,7 +28,7 @@ _MOST_KEYS = 2
 """Master keys that are good at a time: two while they are rotated."""
 
 
-class HomeError(Exception):
+class HomeError(ExplainedError):
     """The home cannot be used; the message says why and what to do, in one line."""
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import click
-import platformdirs
 from peewee import DatabaseError, InterfaceError, OperationalError
 
 from data.delivery.carriers import Carriers
@@ -70,11 +69,6 @@ class Installation:
     settings: Settings
     store: Store
     operator: Operator
-
-
-def default_home() -> Path:
-    """Return where the state lives unless something else is said: the platform's data directory."""
-    return Path(platformdirs.user_data_dir("twofold", appauthor=False))
 
 
 class InAccount(click.Group):

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import click
 
-from data.operations.upkeep.installing import InstallRefusedError
+from data.errors import ExplainedError
 from data.rules.text import safe
-from data.storage.home import Home, HomeError
-from data.store import StoreUnavailableError
 from sshserver.crash import place_of
 from tui.cli import logs
-from tui.cli.installation import default_home
-from tui.cli.paths import PathType
+from tui.cli.paths import PathType, default_home
 
 _EXAMPLES = """\b
 Examples:
@@ -29,40 +26,46 @@ Examples:
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Errors of a disk, or of whatever else takes the output, that takes no more."""
-_COMMANDS = {
-    "init": "tui.cli.setup",
-    "hostkey": "tui.cli.setup",
-    "upgrade": "tui.cli.setup",
-    "serve": "tui.cli.serve",
-    "account": "tui.cli.account",
-    "user": "tui.cli.user",
-    "practice": "tui.cli.practice",
-    "policy": "tui.cli.policy",
-    "audit": "tui.cli.audit",
-    "key": "tui.cli.key",
-    "session": "tui.cli.session",
-    "clock": "tui.cli.clock",
-    "database": "tui.cli.database",
-    "sms": "tui.cli.sms",
-    "doctor": "tui.cli.doctor",
-    "backup": "tui.cli.backup",
-    "restore": "tui.cli.backup",
-    "print-unit": "tui.cli.deploy",
-    "print-containerfile": "tui.cli.deploy",
+COMMANDS = {
+    "init": ("tui.cli.setup", "Create an installation and its first administrator."),
+    "hostkey": ("tui.cli.setup", "Show the host key's fingerprint and known_hosts line."),
+    "upgrade": ("tui.cli.setup", "Bring the database's schema up to date."),
+    "serve": ("tui.cli.serve", "Serve the app over SSH until stopped."),
+    "account": ("tui.cli.account", "Manage accounts, which see nothing of each other."),
+    "user": ("tui.cli.user", "Manage people."),
+    "practice": ("tui.cli.practice", "Manage practices: sites, departments."),
+    "policy": ("tui.cli.policy", "Show and change the account's policy."),
+    "audit": ("tui.cli.audit", "Read, verify and archive the audit log."),
+    "key": ("tui.cli.key", "Rotate the master key, which secrets are sealed under."),
+    "session": ("tui.cli.session", "See who is signed in, and end sessions."),
+    "clock": ("tui.cli.clock", "See and help who is stuck since the clock was wrong."),
+    "database": ("tui.cli.database", "Move an installation into another database."),
+    "sms": ("tui.cli.sms", "Take text messages in from a gateway."),
+    "doctor": ("tui.cli.doctor", "Look the installation over, and say what to do."),
+    "backup": ("tui.cli.backup", "Write all there is to a new file, while serving."),
+    "restore": ("tui.cli.backup", "Replace everything by what a backup holds."),
+    "print-unit": ("tui.cli.deploy", "Print a hardened unit for systemd."),
+    "print-containerfile": ("tui.cli.deploy", "Print a Containerfile to start from."),
 }
+"""Each command's module, and the line about it, which is read without the module."""
 
 
 class _LazyGroup(click.Group):
     """A group that imports a command's module when it is asked for: most need neither server nor app."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above.
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above.
+        """List the commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 @click.group(
@@ -94,7 +97,8 @@ def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     Without a command, the app opens in this terminal. The commands act as the operator on the host:
     whoever can read the home.
     """
-    context.obj = Home(path.absolute(), key_file and key_file.absolute())
+    home = import_module("data.storage.home")
+    context.obj = home.Home(path.absolute(), key_file and key_file.absolute())
     if context.invoked_subcommand is None:
         import_module("tui.cli.local").run_local_app(context.obj)
 
@@ -154,7 +158,7 @@ def words_for(error: BaseException) -> str:
             return error.format_message()
         case click.Abort() | KeyboardInterrupt():
             return "Stopped; nothing more was done."
-        case HomeError() | StoreUnavailableError() | InstallRefusedError():
+        case ExplainedError():
             return str(error)
         case OSError() if error.filename or error.errno in _NO_ROOM:
             return _words_for_file(error)

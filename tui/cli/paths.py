@@ -4,12 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+import platformdirs
 
 from data.rules.text import safe
 from data.storage.files import open_plain
 
 _LONGEST = 1_000
 """Characters of a path: every message can show all of it."""
+
+
+def default_home() -> Path:
+    """Return where the state lives unless something else is said: the platform's data directory."""
+    return Path(platformdirs.user_data_dir("twofold", appauthor=False))
 
 
 class PathType(click.Path):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from data.errors import ExplainedError
 from data.operations.actors import Acting, Operator, find_account, resolve
 from data.operations.keeping import reword_practice
 from data.operations.people.directory import NewUser, add_user
@@ -53,7 +54,7 @@ def found_account(
     return Done(f"Account {name} created. {created.message}") if isinstance(created, Done) else created
 
 
-class InstallRefusedError(Exception):
+class InstallRefusedError(ExplainedError):
     """The first administrator was refused; the whole installation is rolled back."""
 
 

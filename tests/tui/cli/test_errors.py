@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from tui.cli import main as cli_main
-from tui.cli.main import _COMMANDS, cli
+from tui.cli.main import COMMANDS, cli
 
 
 def one_line(err: str) -> str:
@@ -219,7 +220,7 @@ def test_every_command_that_a_sentence_names_is_there_with_its_options():
         line.strip()
         for path in SOURCES
         for line in ADVICE.findall(path.read_text())
-        if line.split()[0] in _COMMANDS
+        if line.split()[0] in COMMANDS
     }
     assert len(named) > 50
     for line in named:
@@ -232,3 +233,22 @@ def test_every_command_that_a_sentence_names_is_there_with_its_options():
 def test_every_command_of_the_group_can_be_loaded():
     assert sorted(path[0] for path, _ in _commands(cli) if len(path) == 1) == sorted(_COMMANDS)
     assert cli_main is not None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_about_a_command_is_its_own(name):
+    command = cli.get_command(click.Context(cli), name)
+    assert command.get_short_help_str(limit=100) == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_what_needs_no_command_imports_none_and_no_database(arguments):
+    program = (
+        "import sys; from tui.cli import main\n"
+        f"sys.argv[1:] = {arguments}\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('peewee', 'textual', 'asyncssh', 'data.store') if name in sys.modules])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "[]"
