@@ -231,7 +231,7 @@ def test_every_command_that_a_sentence_names_is_there_with_its_options():
 
 
 def test_every_command_of_the_group_can_be_loaded():
-    assert sorted(path[0] for path, _ in _commands(cli) if len(path) == 1) == sorted(_COMMANDS)
+    assert sorted(path[0] for path, _ in _commands(cli) if len(path) == 1) == sorted(COMMANDS)
     assert cli_main is not None
 
 
