@@ -213,6 +213,9 @@ class Nowhere:
     def attach(self, driver: ChannelDriver) -> None:
         pass
 
+    def act(self) -> None:
+        pass
+
     def pause_reading(self) -> None:
         self.reading = False
 

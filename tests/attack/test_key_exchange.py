@@ -104,11 +104,10 @@ async def test_a_packet_of_an_impossible_length_ends_the_connection(siege, encry
         packet(SERVICE_REQUEST, text("ssh-connection")),
         packet(USERAUTH_REQUEST, u32(0xFFFFFFFF)),
         packet(USERAUTH_REQUEST, text("bob"), text("other"), text("none")),
-        packet(USERAUTH_REQUEST, text(b"\xff\xfe"), text("ssh-connection"), text("none")),
         packet(IGNORE, u32(5)),
         packet(DEBUG, flag(True), text(b"\xff"), text("")),
     ],
-    ids=["kexinit", "4 GB", "service", "its name", "user of 4 GB", "other", "bytes", "ignore", "debug"],
+    ids=["kexinit", "4 GB", "service", "its name", "user of 4 GB", "other", "ignore", "debug"],
 )
 async def test_a_malformed_packet_ends_the_connection(siege, payload):
     async with raw_client(siege.port) as client:
@@ -145,8 +144,10 @@ async def test_other_protocols_are_hung_up_on(siege, words):
     async with raw_client(siege.port) as client:
         client.send_raw(words)
         async with asyncio.timeout(20):
-            answer = await client.reader.read()
-    assert answer.startswith(b"SSH-2.0-Twofold\r\n")
+            assert await client.reader.readline() == b"SSH-2.0-Twofold\r\n"
+            # What was sent and not read makes the end a reset.
+            with contextlib.suppress(ConnectionResetError):
+                await client.reader.read()
     assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 

@@ -8,7 +8,7 @@ from support.data_world import OPERATOR, PASSWORD, World, statements
 
 from data.operations.actors import Member
 from data.operations.people import credentials, directory, explanation, reading
-from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
+from data.operations.results import Denied, Done, SessionOver
 from data.operations.signing_in import admission, first_factor, sessions
 from data.operations.signing_in.admission import ONE_TIME_USED_AGAIN
 from data.operations.signing_in.first_factor import FirstFactorRejected
@@ -207,11 +207,10 @@ def test_the_explanation_says_when_it_ends_and_that_it_ended(world):
 
 async def test_it_is_no_fresh_proof(world):
     world.user("anna", key=KEY)
+    world.one_time_password("anna")
     member = Member(world.first_by_key("anna", KEY.fingerprint).session.id)
     world.clock.forward(minutes=6)
     ask = (credentials.remove_key, member, KEY.fingerprint)
-    assert world.run(*ask) == FreshProofNeeded(FreshProof.PASSWORD)
-    world.one_time_password("anna")
     assert isinstance(world.run(*ask), Denied)
     refused = await credentials.confirm_fresh_password(world.store, member, PASSWORD)
     assert "only signs in" in refused.message

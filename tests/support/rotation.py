@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 
+from data.operations.upkeep import master_key
 from data.storage.home import Home
 from data.store import Store
 from tui.cli.main import main
@@ -24,8 +25,7 @@ def counted(method):
 
 
 def main_in_batches_of_one() -> None:
-    reseal = sys.modules["data.operations.upkeep.master_key"].reseal_batch
-    reseal.__kwdefaults__["limit"] = 1
+    master_key.reseal_batch.__kwdefaults__["limit"] = 1
     Store.run_now = counted(Store.run_now)
     Home.write_ring = counted(Home.write_ring)
     os.fsync = counted(os.fsync)

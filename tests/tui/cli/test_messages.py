@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.data_world import START
 
 from data.operations.actors import Member
 from data.operations.signing_in import messages
+from data.rules.remembering import password_credential
 from data.storage import models
 from data.storage.home import Home
-from tui.cli.installation import installation
+from tui.cli.installation import installation, system_clock
 
 NUMBER = "+491701234711"
 SETTINGS = '[sms]\nsend_command = ["true", "{to}"]\nnumber = "+49 30 1234567"\n'
@@ -31,8 +31,8 @@ def code(clinic, home) -> str:
         anna.one_time_until = None
         anna.save()
         session = models.Session.create(
-            user=anna, application="ssh", address="192.0.2.1", first_factor="password", credential="",
-            restricted=True, started_at=START,
+            user=anna, application="ssh", address="192.0.2.1", first_factor="password",
+            credential=password_credential(anna.credential), restricted=True, started_at=system_clock(),
         )  # fmt: skip
         return here.store.run_now(messages.begin_message, Member(session.id)).code
 
