@@ -76,7 +76,7 @@ async def ben_comes_and_goes(clinic: Clinic, key: Path) -> None:
 
 @pytest.mark.parametrize(
     ("files", "times"),
-    [(192, 200), pytest.param(1024, 3000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
+    [(192, 60), pytest.param(1024, 3000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
     ids=["short", "long"],
 )
 async def test_one_user_who_connects_without_end_leaves_files_for_the_others(clinic, keys, files, times):
@@ -90,6 +90,7 @@ async def test_one_user_who_connects_without_end_leaves_files_for_the_others(cli
         while not hoarding.done():
             await ben_comes_and_goes(clinic, keys["ben"])
             assert open_files(clinic) < MOST
+            await asyncio.sleep(1)  # Beyond sixty sign-ins a minute Ben is turned away too.
         await ben_comes_and_goes(clinic, keys["ben"])
         assert await hoarding < times
     assert b"OSError" not in clinic.log
