@@ -3,8 +3,15 @@
 import re
 import unicodedata
 
+import idna
+
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format, surrogate, private-use and unassigned characters, and line separators."""
+JOINERS = "\u200c\u200d"
+"""The joiners: some scripts write other words without them."""
+_REACH = 32
+"""Characters on either side that say whether letters need a joiner."""
+_ESCAPE = re.compile(r"\\[xuU]((?<=x)[0-9a-f]{2}|(?<=u)[0-9a-f]{4}|(?<=U)00(?:0[0-9a-f]|10)[0-9a-f]{4})")
 SHOWN_LIMIT = 256
 _UNDECODED = re.compile("[\ufffd\ud800-\udfff]")
 """What stands for a byte that is not UTF-8: U+FFFD, or a lone surrogate (PEP 383)."""
@@ -13,14 +20,28 @@ _UNDECODED = re.compile("[\ufffd\ud800-\udfff]")
 def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
     r"""Return a string of at most `limit` characters without anything a terminal acts on.
 
-    Control, format, surrogate and private-use characters become visible escapes such as `\x1b`;
-    what is too long is clipped and ends in an ellipsis.
+    Control, format, surrogate and private-use characters become visible escapes such as `\x1b`, but for
+    joiners between letters that need them; what is too long is clipped and ends in an ellipsis.
+    It is for display alone: what is stored or written to a file keeps its characters.
     """
     text = str(foreign)
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
-    shown = "".join(_visible(symbol) for symbol in text[: limit + 1])
+    shown = _escaped(text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def editable(text: str) -> str:
+    r"""Escape a text as `safe` does, so that `edited` gives it back as it was.
+
+    What reads as an escape already gets `\x5c` in place of its backslash.
+    """
+    return _escaped(_ESCAPE.sub(lambda found: r"\x5c" + found[0][1:], text))
+
+
+def edited(typed: str) -> str:
+    """Return the text that stands in a field which was filled by `editable` and perhaps typed in."""
+    return _ESCAPE.sub(_unescaped, typed)
 
 
 def was_decoded(text: str) -> bool:
@@ -28,12 +49,33 @@ def was_decoded(text: str) -> bool:
     return _UNDECODED.search(text) is None
 
 
-def _visible(symbol: str) -> str:
+def _escaped(text: str) -> str:
+    return "".join(_visible(text, at) for at in range(len(text)))
+
+
+def _visible(text: str, at: int) -> str:
+    symbol = text[at]
     if symbol.isascii() and symbol.isprintable():
         return symbol
-    if unicodedata.category(symbol) not in _ESCAPED_CATEGORIES:
+    if unicodedata.category(symbol) not in _ESCAPED_CATEGORIES or _joins_letters(text, at):
         return symbol
     point = ord(symbol)
     if point <= 0xFF:  # noqa: PLR2004 - the last code point that two digits write.
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - as above, four digits.
+
+
+def _joins_letters(text: str, at: int) -> bool:
+    """Whether a character is a joiner between letters that need it (UAX #31, RFC 5892 appendix A)."""
+    if text[at] not in JOINERS:
+        return False
+    try:
+        return idna.valid_contextj(text[max(0, at - _REACH) : at + _REACH], min(at, _REACH))
+    except ValueError:  # A neighbour has no name.
+        return False
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    symbol = chr(int(found[1], 16))
+    is_ours = symbol == "\\" or unicodedata.category(symbol) in _ESCAPED_CATEGORIES
+    return symbol if is_ours else found[0]

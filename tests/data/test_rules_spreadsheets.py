@@ -18,8 +18,8 @@ def test_other_cells_stay_as_they_are(cell):
     assert plain(cell) == cell
 
 
-@given(st.text())
-def test_nothing_begins_like_a_formula_afterwards_and_it_can_be_taken_back(cell):
+@given(st.text() | st.text(alphabet="'=+ a\t"))
+def test_nothing_begins_like_a_formula_afterwards_and_every_cell_can_be_taken_back(cell):
     made = neutralised(cell)
     assert made[:1] not in set("=+-@\t\r\n")
-    assert plain(made) == cell or made == cell
+    assert plain(made) == cell

@@ -5,6 +5,8 @@ import re
 
 import pytest
 from support.tui_app import Person, opened
+from textual.events import Key, Paste
+from textual.widgets import TextArea
 
 from data.rules.facts import Mode
 from data.rules.policy import MustEnrol
@@ -130,3 +132,88 @@ async def test_editing_a_user_with_a_foreign_name_leaves_what_was_not_touched_as
         await person.presses("enter", "enter", "enter")
         await person.sees("✓ Nothing changed.")
     assert poisoned.row("evil1").full_name == CLEAR
+
+
+# A mark of direction as address books have it, a joiner that belongs there, one that does not, and an escape
+# that was typed as such.
+FORMATTED = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u200fLee\u200d \\u200f"
+
+
+async def test_what_is_typed_beside_format_characters_leaves_them_as_they_are(world):
+    world.set("anna", full_name=FORMATTED)
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("slash")
+        await person.types("anna")
+        await person.sees("1 user")
+        await person.presses("enter", "e")
+        await person.sees("Edit anna", "\\u200fLee\\u200d \\x5cu200f")
+        await person.presses("tab", "end")
+        await person.types("x")
+        await person.presses("enter", "enter")
+        await person.sees("✓ User anna saved.")
+    assert world.row("anna").full_name == FORMATTED + "x"
+
+
+async def test_a_name_is_stored_as_it_is_pasted(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("n")
+        await person.sees("New user")
+        await person.types("eve")
+        await person.presses("tab")
+        await person.types("eve@clinic.example")
+        await person.presses("tab")
+        await person.types(FORMATTED)
+        await person.sees("\\u200fLee")
+        await person.clicks("Create")
+        await person.sees("User eve created.")
+    assert world.row("eve").full_name == FORMATTED
+
+
+async def test_pasted_rows_are_imported_as_they_are(world):
+    text = f"name,email,full_name\nben,ben@x.example,{FORMATTED}\n"
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("i")
+        await person.sees("Import users")
+        person.app.screen.query_one(TextArea).post_message(Paste(text))
+        await person.presses("ctrl+s")
+        await person.sees("Import 1 user?", "\\u200fLee")
+        await person.presses("n")
+        await person.sees("Import users")
+        await person.presses("ctrl+s")
+        await person.sees("Import 1 user?")
+        await person.presses("y")
+        await person.sees("✓ Imported 1 user.")
+    assert world.row("ben").full_name == FORMATTED
+
+
+async def test_a_practice_keeps_the_format_characters_of_its_name(world):
+    models.Practice.update(name=FORMATTED).execute()
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("5")
+        await person.sees("1 practice")
+        await person.presses("e")
+        await person.sees("Rename the practice")
+        await person.presses("enter")
+        await person.sees("✓ Nothing changed.")
+        await person.presses("e", "end")
+        await person.types("x")
+        await person.presses("enter")
+        await person.sees("is now")
+    assert models.Practice.get().name == FORMATTED + "x"
+
+
+async def test_a_keyboard_types_joiners(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("5")
+        await person.sees("1 practice")
+        await person.presses("e", "end")
+        for symbol in "\u0645\u200c\u062e":
+            person.app.focused.post_message(Key("x", symbol))
+        await person.presses("enter")
+        await person.sees("is now")
+    assert models.Practice.get().name == "Main\u0645\u200c\u062e"

@@ -18,8 +18,8 @@ from tui.cli.paths import PathType
 
 F = TypeVar("F", bound=Callable[..., Any])
 Record = Mapping[str, object]
-_CELL_LIMIT = 32_000
-"""Characters of a cell; spreadsheets take no more."""
+_LONGEST_ESCAPE = 10
+"""Characters of the longest escape."""
 
 _format = click.option(
     "--format",
@@ -48,30 +48,36 @@ def write_records(records: Iterator[Record], columns: Sequence[str], form: str, 
             for record in records:
                 file.write(json.dumps({name: record[name] for name in columns}) + "\n")
             return
+        # What goes to a file or another program keeps its characters; a terminal would act on some.
+        shown = _visible if file.isatty() else str
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for record in records:
-            writer.writerow([_cell(record[name]) for name in columns])
+            writer.writerow([shown(_cell(record[name])) for name in columns])
+
+
+def _visible(cell: str) -> str:
+    return safe(cell, len(cell) * _LONGEST_ESCAPE)
 
 
 def _cell(value: object) -> str:
-    """Write a value so that neither a spreadsheet runs it nor a terminal acts on it."""
+    """Write a value so that no spreadsheet runs it."""
     match value:
         case None:
             return ""
         case True | False:
             return "yes" if value else "no"
         case list():
-            return safe(neutralised(" ".join(str(item) for item in value)), _CELL_LIMIT)
+            return neutralised(" ".join(str(item) for item in value))
         case dict():
             return json.dumps(value)
         case _:
-            return safe(neutralised(str(value)), _CELL_LIMIT)
+            return neutralised(str(value))
 
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[IO[str]]:
-    """Open a new file, or standard output where none is named."""
+    """Open a new file, or standard output where none is named; either takes UTF-8."""
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from textual.widget import Widget
-from textual.widgets import Input, Label
+from textual.widgets import Label
 
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.widgets.fields import TextField
@@ -12,13 +12,17 @@ from tui.widgets.fields import TextField
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A line to fill in with at most `limit` characters; a hidden one shows dots."""
+    """A line to fill in with at most `limit` characters.
+
+    A hidden one shows dots, and one with `lines` keeps the line breaks of what is pasted.
+    """
 
     label: str
     limit: int
     value: str = ""
     placeholder: str = ""
     hidden: bool = False
+    lines: bool = False
 
 
 class FormDialog(Dialog[tuple[str, ...]]):
@@ -40,10 +44,16 @@ class FormDialog(Dialog[tuple[str, ...]]):
             yield paragraph(self._body)
         for field in self._fields:
             yield Label(field.label, markup=False)
-            yield TextField(field.value, field.placeholder, limit=field.limit, password=field.hidden)
+            yield TextField(
+                field.value,
+                field.placeholder,
+                limit=field.limit,
+                password=field.hidden,
+                lines=field.lines,
+            )
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
 
     def answer(self) -> tuple[str, ...]:
         """Return the lines in their order."""
-        return tuple(field.value for field in self.query(Input))
+        return tuple(field.text for field in self.query(TextField))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Label, RadioButton, RadioSet, Select
+from textual.widgets import Checkbox, Label, RadioButton, RadioSet, Select
 
 from data.rules.facts import Role
 from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT, USERNAME_LIMIT
@@ -74,7 +74,7 @@ class NewUserDialog(Dialog[NewUserForm]):
         yield Horizontal(Label("Roles"), Vertical(*role_boxes(form.roles)), classes="row roles")
         yield Horizontal(
             Label("SSH key"),
-            TextField(form.key, "optional: the line of the .pub file", limit=KEY_LIMIT, id="key"),
+            TextField(form.key, "optional: the line of the .pub file", limit=KEY_LIMIT, lines=True, id="key"),
             classes="row",
         )
         yield paragraph(
@@ -86,12 +86,12 @@ class NewUserDialog(Dialog[NewUserForm]):
     def answer(self) -> NewUserForm:
         """Return what was typed."""
         return NewUserForm(
-            name=self.query_one("#name", Input).value,
-            email=self.query_one("#email", Input).value,
-            full_name=self.query_one("#full-name", Input).value,
+            name=self.query_one("#name", TextField).text,
+            email=self.query_one("#email", TextField).text,
+            full_name=self.query_one("#full-name", TextField).text,
             required=self.query_one("#required", RadioButton).value,
             roles=ticked(iter(self.query(Checkbox))),
-            key=self.query_one("#key", Input).value.strip(),
-            phone=self.query_one("#phone", Input).value,
+            key=self.query_one("#key", TextField).text.strip(),
+            phone=self.query_one("#phone", TextField).text,
             practice=next((str(select.value) for select in self.query(Select)), None),
         )

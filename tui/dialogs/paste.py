@@ -1,5 +1,6 @@
 """Asks for several lines of text, which are usually pasted."""
 
+import re
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -9,20 +10,18 @@ from textual.widget import Widget
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from data.rules.text import safe
+from data.rules.text import editable, edited
 from tui.dialogs.dialog import Dialog, paragraph
-
-_CELL_LIMIT = 20_000
 
 
 class PasteArea(TextArea):
     """Takes pasted text, in which whatever a terminal would act on becomes visible.
 
-    It takes no more than `limit` characters, however they come.
+    It takes no more than `limit` characters, escapes as they are shown, however they come.
     """
 
     def __init__(self, text: str, *, limit: int) -> None:
-        super().__init__(text, soft_wrap=False, show_line_numbers=True, compact=True)
+        super().__init__(_editable(text), soft_wrap=False, show_line_numbers=True, compact=True)
         self._limit = limit
 
     def edit(self, edit: Edit) -> EditResult:
@@ -37,16 +36,13 @@ class PasteArea(TextArea):
         self.notify(f"At most {self._limit:,} characters fit here.", severity="warning", timeout=3)
 
     def on_paste(self, event: Paste) -> None:
-        """Put the text in, line by line and each made safe; tabs stay, since they separate cells."""
+        """Put the text in."""
         event.prevent_default()
         event.stop()
         if len(event.text) > self._limit:
             self._refuse()
             return
-        lines = event.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        self.insert(
-            "\n".join("\t".join(safe(cell, _CELL_LIMIT) for cell in line.split("\t")) for line in lines)
-        )
+        self.insert(_editable(event.text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 class PasteDialog(Dialog[str]):
@@ -70,5 +66,10 @@ class PasteDialog(Dialog[str]):
         yield PasteArea(self._text, limit=self._limit)
 
     def answer(self) -> str:
-        """Return the text."""
-        return self.query_one(TextArea).text
+        """Return the text as it was pasted and typed, without the escapes that the field shows."""
+        return edited(self.query_one(TextArea).text)
+
+
+def _editable(text: str) -> str:
+    """Escape all but line breaks and tabs, which separate rows and cells."""
+    return "".join(part if part in "\n\t" else editable(part) for part in re.split(r"([\n\t])", text))

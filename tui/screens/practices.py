@@ -11,7 +11,6 @@ from data.operations.people import practices
 from data.operations.people.practices import PracticeRow
 from data.operations.results import Denied
 from data.rules.names import TEXT_LIMIT
-from data.rules.text import safe
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
@@ -75,7 +74,7 @@ class PracticesScreen(MainScreen):
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
         """Ask for a name until it is taken or the form is left."""
-        name, fault = safe(before), ""
+        name, fault = before, ""
         while True:
             answer = await self.app.push_screen_wait(
                 FormDialog(title, [Field("Name", TEXT_LIMIT, name)], yes=yes, fault=fault)

@@ -63,7 +63,8 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
         """Prove the first factor."""
         field = self.query_one("#password", Input)
         self.app.say("Checking…")
-        result = await self.app.reach(lambda: self._prove(self.query_one("#name", Input).value, field.value))
+        name = self.query_one("#name", TextField).text
+        result = await self.app.reach(lambda: self._prove(name, field.value))
         field.value = ""
         match result:
             case None:
@@ -154,8 +155,8 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
     @working
     async def submit(self) -> None:
         """Have the code judged; an empty field is no attempt, and neither is asking for a code."""
-        field = self.query_one(Input)
-        answer, field.value = field.value, ""
+        field = self.query_one(TextField)
+        answer, field.value = field.text, ""
         if not answer.strip():
             return
         wanted = asked_for(answer, self._attempt.methods)

@@ -14,7 +14,6 @@ from data.operations.signing_in.remembered import NOTHING_REMEMBERED, Remembered
 from data.rules.facts import Role
 from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.rules.publickeys import KEY_LIMIT
-from data.rules.text import safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog, Question
@@ -245,7 +244,7 @@ async def add_key(screen: MainScreen, name: str | None) -> None:
         answer = await screen.app.push_screen_wait(
             FormDialog(
                 "Add an SSH key",
-                [Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment")],
+                [Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment", lines=True)],
                 body="Paste the one line of the file that ends in .pub.",
                 yes="Add",
                 fault=fault,
@@ -329,5 +328,4 @@ class Save(Protocol):
 
 
 def _fields(user: UserDetail) -> tuple[str, ...]:
-    """Return what the form shows: what stays as it is shown is left alone, also where that is escaped."""
-    return safe(user.email), safe(user.full_name), user.phone or ""
+    return user.email, user.full_name, user.phone or ""

@@ -29,7 +29,7 @@ async def import_users(app: ActingApp) -> None:
         if answer is None:
             return
         text = answer
-        found = await app.store.calculate(people_csv.read_people, text.encode("utf-8", "replace"))
+        found = await app.store.calculate(people_csv.read_people, text.encode("utf-8", "surrogatepass"))
         if found.faults:
             fault = _faults(found.faults)
             continue

@@ -14,7 +14,7 @@ from data.operations.people.finding import PAGE, SortKey, UserQuery
 from data.operations.people.reading import UserPage, UserRow
 from data.rules.facts import Status
 from data.rules.searching import SEARCH_LIMIT
-from data.rules.text import safe
+from data.rules.text import edited, safe
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
@@ -133,7 +133,7 @@ class UsersScreen(UserActionsScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search as it is typed."""
-        self._ask(replace(self._query, search=event.value))
+        self._ask(replace(self._query, search=edited(event.value)))
 
     def on_input_submitted(self) -> None:
         """Go to what was found."""

@@ -5,28 +5,70 @@ from textual.message import Message
 from textual.widgets import Input
 
 from data.rules.answers import LONGEST, fold
+from data.rules.text import JOINERS, editable, edited
 
 
 class TextField(Input):
-    """A line that takes no more than `limit` characters: the limit of the rule that reads it."""
+    """A line that takes no more than `limit` characters: the limit of the rule that reads it.
+
+    What a terminal would act on is shown as escapes, and `text` has the characters that they stand for. Of a
+    paste, the first line that is not blank is taken; with `lines`, all of these are.
+    """
 
     def __init__(
         self,
-        value: str = "",
+        text: str = "",
         placeholder: str = "",
         *,
         limit: int,
         password: bool = False,
+        lines: bool = False,
         id: str | None = None,  # noqa: A002 - Textual's name for it.
         classes: str | None = None,
     ) -> None:
-        super().__init__(value, placeholder, max_length=limit, password=password, id=id, classes=classes)
+        shown = text if password else editable(text)
+        super().__init__(shown, placeholder, max_length=limit, password=password, id=id, classes=classes)
+        self._limit = limit
+        self._lines = lines
+
+    @property
+    def text(self) -> str:
+        """What was given, pasted and typed."""
+        return self._meant(self.value)
+
+    def replace(self, text: str, start: int, end: int) -> None:
+        """Put a text in the place of another; an escape counts as the one character that it stands for."""
+        value = self.value[: min(start, end)] + text + self.value[max(start, end) :]
+        self.max_length = self._limit + len(value) - len(self._meant(value))
+        super().replace(text, start, end)
 
     def restricted(self) -> None:
         """Say why a text that is too long was not put in."""
         super().restricted()
         self.app.clear_notifications()
-        self.notify(f"At most {self.max_length} characters fit here.", severity="warning", timeout=3)
+        self.notify(f"At most {self._limit} characters fit here.", severity="warning", timeout=3)
+
+    def _meant(self, value: str) -> str:
+        return value if self.password else edited(value)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        lines = [line for line in event.text.splitlines() if line.strip()]
+        pasted = "\n".join(lines) if self._lines else "".join(lines[:1])
+        if len(pasted) > self._limit:
+            self.restricted()
+        else:
+            self.replace(pasted if self.password else editable(pasted), *self.selection)
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.character and event.character in JOINERS:
+            # Keyboards of some scripts have these; Textual does not count them as printable.
+            event.stop()
+            event.prevent_default()
+            self.replace(event.character, *self.selection)
+            return
+        await super()._on_key(event)
 
 
 class DigitsInput(Input):

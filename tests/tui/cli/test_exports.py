@@ -4,8 +4,11 @@ import csv
 import io
 import json
 import stat
+import sys
+from pathlib import Path
 
 import pytest
+from support.ssh_terminal import TerminalProgram
 
 from data.operations.people import exporting
 from data.operations.people.finding import PAGE
@@ -119,11 +122,28 @@ def test_a_file_is_made_private_and_never_overwritten(tmp_path, clinic):
     assert "cannot be written" in clinic("audit", "export", "--output", str(tmp_path / "no" / "x.csv")).err
 
 
-@pytest.mark.parametrize("evil", ["\x1b]0;taken over\x07", "a\x9bb", "tab\there"])
-def test_a_terminal_acts_on_nothing_in_an_export(clinic, evil):
-    models.database.connect(reuse_if_open=True)
-    models.User.update(full_name=evil).execute()
-    models.database.close()
+@pytest.mark.parametrize("evil", ["\x1b]0;taken over\x07", "a\x9bb", "tab\there", "\u202etxt.exe"])
+async def test_a_terminal_acts_on_nothing_in_an_export(home, clinic, evil):
+    rename(evil)
     for form in ("csv", "jsonl"):
-        out = clinic("user", "export", "--format", form).out
-        assert all(symbol.isprintable() or symbol == "\n" for symbol in out)
+        command = [str(Path(sys.executable).with_name("twofold")), "--home", str(home), "user", "export"]
+        terminal = await TerminalProgram.start([*command, "--format", form])
+        assert await terminal.end() == 0
+        shown = terminal.output.decode()
+        assert "anna@clinic.example" in shown
+        assert all(symbol.isprintable() or symbol in "\r\n" for symbol in shown)
+
+
+def test_a_file_has_the_characters_that_are_stored(tmp_path, clinic):
+    name = "\u0645\u06cc\u200c\u062e \u200fLee\u200d \\u200f"
+    rename(name)
+    assert records(clinic("user", "export").out)[0]["full_name"] == name
+    assert json.loads(clinic("user", "export", "--format", "jsonl").out)["full_name"] == name
+    clinic("user", "export", "--output", str(tmp_path / "people.csv"))
+    assert records((tmp_path / "people.csv").read_text())[0]["full_name"] == name
+
+
+def rename(full_name: str) -> None:
+    models.database.connect(reuse_if_open=True)
+    models.User.update(full_name=full_name).execute()
+    models.database.close()
