@@ -6,8 +6,13 @@ normalisation and IDNA take a time that grows with the square of the length.
 
 import re
 
+import email_validator
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
+
+# Inner networks have .local, .home.arpa and .test (RFC 6761, 6762, 8375). The other two are refused: .invalid
+# never exists (RFC 6761), and .onion is reached through Tor alone (RFC 7686).
+email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = ["invalid", "onion"]
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
 _NAME_LIMIT = 32
@@ -40,12 +45,19 @@ USERNAME_RULE = "A user name has 1 to 32 of a-z, 0-9, dot, underscore and dash, 
 
 
 def fold_email(typed: str) -> str | None:
-    """Fold an e-mail address for comparing without case; None when it is not one."""
+    """Fold an e-mail address for comparing without case; None when it is not one.
+
+    Its domain has a dot, or is `localhost` or `test`: another name alone was not typed to its end.
+    """
     if len(typed) > EMAIL_LIMIT:
         return None
+    address = typed.strip()
     try:
         return validate_email(
-            typed.strip(), check_deliverability=False, test_environment=True
+            address,
+            check_deliverability=False,
+            test_environment=True,
+            globally_deliverable=not address.lower().endswith("@localhost"),
         ).normalized.lower()
     except EmailNotValidError:
         return None

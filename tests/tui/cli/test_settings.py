@@ -83,3 +83,9 @@ def test_what_is_no_file_is_not_waited_for(file):
     os.mkfifo(file)
     with pytest.raises(HomeError, match="It is no plain file"):
         settings.load(file)
+
+
+@pytest.mark.parametrize("sender", ["twofold@klinik.local", "root@localhost", "twofold@mail.home.arpa"])
+def test_a_sender_may_be_in_an_inner_network(file, sender):
+    file.write_text(f'[smtp]\nhost = "localhost"\nfrom = "{sender}"\n')
+    assert settings.load(file).carriers.smtp.sender == sender
