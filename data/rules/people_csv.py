@@ -2,12 +2,15 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from data.rules import names, publickeys
 from data.rules.publickeys import KeyFault, PublicKey
 from data.rules.spreadsheets import plain
+from data.rules.text import encoding_of
 
 COLUMNS = ("name", "email", "full_name", "phone", "practice", "require_2fa", "public_key")
 NEEDED = ("name", "email")
@@ -22,6 +25,10 @@ MAX_FAULTS = 1_000
 ENCODINGS = ("utf-8", "cp1252")
 _YES, _NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n", ""})
 _SEPARATORS = ",;\t"
+_SEPARATOR_LINE = re.compile(r"""\s*"?sep=([^\w\s"']|\t)"?[,;\t]*\r?(\n|\Z)""", re.IGNORECASE)
+"""A first line that is written for Excel, which does not show it: it does not count as a row."""
+_END_OF_FILE = "\x1a"
+"""What programs that came from CP/M and DOS write behind a text."""
 _ROLE_COLUMNS = frozenset({"role", "roles"})
 _HEADER_ROW = 1
 
@@ -51,10 +58,17 @@ class PersonRow:
 
 @dataclass(frozen=True, slots=True)
 class PeopleFile:
-    """What a file holds; where there are faults, nothing of it is imported."""
+    """What a file holds.
+
+    `rows` are the people to import: none where there are faults. `seen` is everybody as far as they could be
+    read, with an empty name or address where it could not be: only to be compared with who is there already.
+    `extra` names the columns that cannot be imported.
+    """
 
     rows: tuple[PersonRow, ...]
     faults: tuple[RowFault, ...]
+    seen: tuple[PersonRow, ...] = ()
+    extra: tuple[str, ...] = ()
 
 
 def too_large(size: int) -> str | None:
@@ -64,96 +78,116 @@ def too_large(size: int) -> str | None:
     return f"The file is larger than {MAX_BYTES // 2**20} MB. Import it in parts."
 
 
-def read_people(raw: bytes, encoding: str = "utf-8") -> PeopleFile:
-    """Read a whole file; every row is checked on its own and against the other rows."""
-    text = _decode(raw, encoding)
-    if isinstance(text, RowFault):
-        return PeopleFile((), (text,))
-    reader = _Reader()
-    try:
-        reader.read(text)
-    except csv.Error:
-        reader.faults.append(
-            RowFault(reader.row + 1, "", "A quotation mark in this row is opened and not closed, or stray.")
-        )
-    return PeopleFile(tuple(reader.rows), tuple(reader.faults[:MAX_FAULTS]))
+def read_people(raw: bytes, encoding: str = "utf-8", *, ignore_extra: bool = False) -> PeopleFile:
+    """Read a whole file; every row is checked on its own and against the other rows.
 
-
-def _decode(raw: bytes, encoding: str) -> str | RowFault:
+    With `ignore_extra`, columns that cannot be imported are left out, and are no faults.
+    """
     if fault := too_large(len(raw)):
-        return RowFault(0, "", fault)
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return RowFault(0, "", "The file is UTF-16. Save it as CSV UTF-8.")
-    if (at := raw.find(b"\0")) >= 0:
-        return RowFault(raw.count(b"\n", 0, at) + 1, "", "There is a NUL byte, so this is no CSV file.")
+        return PeopleFile((), (RowFault(0, "", fault),))
+    encoding = encoding_of(raw, encoding)
+    text = raw.decode(encoding, "replace")
+    if (at := text.find("\0")) >= 0:
+        row = text.count("\n", 0, at) + 1
+        return PeopleFile((), (RowFault(row, "", "There is a NUL byte, so this is no CSV file."),))
+    reader = _Reader(ignore_extra=ignore_extra)
+    reader.faults.extend(_undecoded(raw, encoding))
+    reader.read(text)
+    faults, seen = tuple(reader.faults[:MAX_FAULTS]), tuple(reader.seen)
+    return PeopleFile(() if faults else seen, faults, seen, reader.extra)
+
+
+def _undecoded(raw: bytes, encoding: str) -> Iterator[RowFault]:
+    """Say where the first bytes stand that are not of the encoding."""
     try:
-        return raw.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        raw.decode(encoding)
     except UnicodeDecodeError as error:
         row = raw.count(b"\n", 0, error.start) + 1
         other = "CSV UTF-8, or import it with --encoding cp1252 if it comes from an older Excel"
-        return RowFault(row, "", f"The text is not {encoding.upper()}. Save it as {other}.")
+        yield RowFault(
+            row, "", f"The text is not {encoding.removesuffix('-sig').upper()}. Save it as {other}."
+        )
 
 
 class _Reader:
     """The state of reading one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ignore_extra: bool) -> None:
         self.row = 0
-        self.rows: list[PersonRow] = []
+        self.seen: list[PersonRow] = []
         self.faults: list[RowFault] = []
+        self.extra: tuple[str, ...] = ()
+        self._ignore_extra = ignore_extra
         self._first_row_with: dict[tuple[str, str], int] = {}
 
     def read(self, text: str) -> None:
-        records = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
         header: list[str] | None = None
-        for cells in records:
-            self.row += 1
+        for cells in self._records(text):
             if not any(cell.strip() for cell in cells):
                 continue
-            if header is None:
-                header = [cell.strip().lower() for cell in cells]
-                if self._judge_header(header):
-                    return
-            else:
+            if header is not None:
                 self._take(header, cells)
-            if len(self.faults) >= MAX_FAULTS:
+                continue
+            header = [cell.strip().lower() for cell in cells]
+            if not self._is_usable(header):
                 return
         if header is None:
             self.faults.append(RowFault(_HEADER_ROW, "", f"The file is empty. {_HEADER_RULE}"))
-        elif not self.rows and not self.faults:
+        elif not self.seen and not self.faults:
             self.faults.append(RowFault(self.row, "", "There is nobody below the row of column names."))
 
-    def _judge_header(self, header: list[str]) -> bool:
-        """Note what is wrong with the row of column names; whether there is anything."""
+    def _records(self, text: str) -> Iterator[list[str]]:
+        """Yield the rows that can be taken apart into cells, and note the others."""
+        body, end, rest = text.rpartition(_END_OF_FILE)
+        if not end or rest.strip():
+            body = text
+        announced = _SEPARATOR_LINE.match(body)
+        if announced is not None:
+            body = body[announced.end() :]
+        delimiter = announced[1] if announced else _separator(body)
+        records = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+        while len(self.faults) < MAX_FAULTS:
+            try:
+                cells = next(records)
+            except StopIteration:
+                return
+            except csv.Error:
+                self.row += 1
+                self._wrong("", "A quotation mark in this row is opened and not closed, or stray.")
+            else:
+                self.row += 1
+                yield cells
+
+    def _is_usable(self, header: list[str]) -> bool:
+        """Note what is wrong with the row of column names; whether the rows below can be read by it."""
         if len(header) > MAX_COLUMNS:
             self._wrong("", f"There are more than {MAX_COLUMNS} column names. {_HEADER_RULE}")
-            return True
+            return False
         if not set(header) & set(COLUMNS):
             self._wrong("", f"The column names are missing. {_HEADER_RULE}")
-            return True
-        for name in header:
+            return False
+        named = [name for name in header if name]
+        self.extra = tuple(dict.fromkeys(name for name in named if name not in COLUMNS))
+        for name in () if self._ignore_extra else self.extra:
             if name in _ROLE_COLUMNS:
                 self._wrong(name, "Roles never come from a file. Remove the column, and grant roles later.")
-            elif name not in COLUMNS:
+            else:
                 self._wrong(name, f"There is no such column. The columns are: {', '.join(COLUMNS)}.")
-        for name in sorted({name for name in header if header.count(name) > 1}):
+        for name in sorted({name for name in named if named.count(name) > 1}):
             self._wrong(name, "This column is there twice.")
         for name in NEEDED:
             if name not in header:
                 self._wrong(name, "This column is missing. name and email are needed.")
-        return bool(self.faults)
+        return set(NEEDED) <= set(header)
 
     def _take(self, header: list[str], cells: list[str]) -> None:
-        if len(cells) != len(header):
-            self._wrong("", f"The row has {len(cells)} cells, and there are {len(header)} column names.")
-            return
-        given = {name: plain(cell.strip()).strip() for name, cell in zip(header, cells, strict=True)}
-        before = len(self.faults)
-        person = self._person(given)
-        if len(self.faults) == before and person is not None:
-            self.rows.append(person)
+        """Read a row; cells that are missing at its end are empty."""
+        pairs = list(zip_longest(header, cells, fillvalue=""))
+        if any(cell.strip() for name, cell in pairs if not name):
+            self._wrong("", f"The row has {len(cells)} cells, and one of them stands below no column name.")
+        self.seen.append(self._person({name: plain(cell.strip()).strip() for name, cell in pairs}))
 
-    def _person(self, given: dict[str, str]) -> PersonRow | None:
+    def _person(self, given: dict[str, str]) -> PersonRow:
         name = names.fold_username(given["name"])
         email = names.fold_email(given["email"])
         full_name = names.tidy(given.get("full_name", ""))
@@ -164,7 +198,8 @@ class _Reader:
         if name is None:
             self._wrong("name", names.USERNAME_RULE if given["name"] else "The name is missing.")
         if email is None:
-            self._wrong("email", "That is not an e-mail address. One looks like anna@clinic.example.")
+            wrong = "That is not an e-mail address. One looks like anna@clinic.example."
+            self._wrong("email", wrong if given["email"] else "The e-mail address is missing.")
         if full_name is None:
             self._wrong("full_name", f"A full name has at most {names.TEXT_LIMIT} characters.")
         if given.get("phone") and phone is None:
@@ -177,11 +212,16 @@ class _Reader:
             self._wrong("public_key", key.value)
         self._once("name", name)
         self._once("email", email)
-        if name is None or email is None or full_name is None or practice is None:
-            return None
-        if isinstance(key, KeyFault):
-            return None
-        return PersonRow(self.row, name, email, full_name, phone, practice, required in _YES, key)
+        return PersonRow(
+            self.row,
+            name or "",
+            email or "",
+            full_name or "",
+            phone,
+            practice or "",
+            required in _YES,
+            None if isinstance(key, KeyFault) else key,
+        )
 
     def _once(self, column: str, value: str | None) -> None:
         if value is None:

@@ -1,5 +1,6 @@
 """Foreign strings, made fit to be shown in a terminal, a log or a message."""
 
+import codecs
 import re
 import unicodedata
 
@@ -42,6 +43,13 @@ def editable(text: str) -> str:
 def edited(typed: str) -> str:
     """Return the text that stands in a field which was filled by `editable` and perhaps typed in."""
     return _ESCAPE.sub(_unescaped, typed)
+
+
+def encoding_of(raw: bytes, otherwise: str = "utf-8") -> str:
+    """Name the encoding that a byte order mark announces, which decoding leaves out; else the given one."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-8-sig" if raw.startswith(codecs.BOM_UTF8) else otherwise
 
 
 def was_decoded(text: str) -> bool:

@@ -37,6 +37,16 @@ def test_a_full_row_is_read_and_folded():
         '"name","email"\n"ben","ben@x.example"\n',
         "\n\nname,email\n,\nben,ben@x.example\n\n",
         "name,email,phone\nben,ben@x.example,\n",
+        "name,email,full_name,phone,public_key\nben,ben@x.example\n",
+        "name,email,,\nben,ben@x.example,,\n",
+        "name,email\nben,ben@x.example,,\n",
+        ",name,,email\n,ben,,ben@x.example\n",
+        "sep=;\r\nname;email\r\nben;ben@x.example\r\n",
+        '"sep=|"\nname|email\nben|ben@x.example\n',
+        "\ufeffSEP=,;;\nname,email\nben,ben@x.example\n",
+        "sep=\t\nname\temail\nben\tben@x.example\n",
+        "name,email\r\nben,ben@x.example\r\n\x1a",
+        "name,email\nben,ben@x.example\x1a\r\n",
     ],
 )
 def test_files_of_common_programs_are_read(text):
@@ -45,6 +55,14 @@ def test_files_of_common_programs_are_read(text):
     assert [(row.name, row.email, row.required, row.phone) for row in read.rows] == [
         ("ben", "ben@x.example", False, None)
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("said", people_csv.ENCODINGS)
+def test_a_byte_order_mark_says_how_a_file_is_written(encoding, said):
+    read = read_people("name\temail\tfull_name\nben\tben@x.example\tBjørn\n".encode(encoding), said)
+    assert read.faults == ()
+    assert read.rows[0].full_name == "Bjørn"
 
 
 def test_what_an_export_neutralised_is_read_back():
@@ -63,7 +81,7 @@ def test_what_an_export_neutralised_is_read_back():
         ("ben,ben@x.example,,,,maybe,", "require_2fa", "yes or no"),
         ("ben,ben@x.example,,,,,ssh-rsa AAAA", "public_key", "not an OpenSSH public key"),
         ("ben,ben@x.example,,,,,-----BEGIN OPENSSH PRIVATE KEY-----", "public_key", "private key"),
-        ("ben,ben@x.example", "", "2 cells"),
+        ("ben", "email", "missing"),
         ("ben,ben@x.example,,,,,,extra", "", "8 cells"),
         ('ben,ben@x.example,"open,,,,', "", "quotation mark"),
         ('ben,ben@x.example,"a"b,,,,', "", "quotation mark"),
@@ -79,6 +97,43 @@ def test_what_is_wrong_is_said_with_row_and_column(row, column, said):
 def test_every_wrong_row_is_named():
     found = faults("name,email\nA!,a@x.example\nb,b\nc,c@x.example\nd!,d\n")
     assert [fault[:2] for fault in found] == [(2, "name"), (3, "email"), (5, "name"), (5, "email")]
+
+
+def test_all_faults_of_a_file_are_told_at_once():
+    found = faults(
+        b'name,email,role,phone,\nA!,a@x.example\n"b"x,\nc,c@x.example,support,1,z\n'
+        b'd,d@x.ex\xe4mple\nc,e@x.example,\ne,\n"open'
+    )
+    assert sorted(fault[:2] for fault in found) == [
+        (1, "role"),
+        (2, "name"),
+        (3, ""),
+        (4, ""),
+        (4, "phone"),
+        (5, ""),
+        (5, "email"),
+        (6, "name"),
+        (7, "email"),
+        (8, ""),
+    ]
+
+
+def test_of_a_file_with_faults_nobody_is_to_be_imported_and_everybody_is_to_be_compared():
+    read = read_people(b"name,email,phone\nben,ben@x.example\nEve,eve@x.example,1\nA!,a@x.example\n")
+    assert read.rows == ()
+    assert [(row.row, row.name, row.email) for row in read.seen] == [
+        (2, "ben", "ben@x.example"),
+        (3, "eve", "eve@x.example"),
+        (4, "", "a@x.example"),
+    ]
+
+
+def test_columns_that_cannot_be_imported_are_named_and_left_out_when_that_is_wanted():
+    text = b"name,email,roles,status,\nben,ben@x.example,support,Enabled,\n"
+    assert [fault.column for fault in read_people(text).faults] == ["roles", "status"]
+    read = read_people(text, ignore_extra=True)
+    assert (read.faults, read.extra) == ((), ("roles", "status"))
+    assert [row.name for row in read.rows] == ["ben"]
 
 
 def test_duplicates_name_the_first_row():
@@ -112,7 +167,7 @@ def test_text_that_is_not_utf_8_is_said_with_its_row_and_read_when_its_encoding_
     assert [fault[0] for fault in faults(raw)] == [2]
     assert "--encoding cp1252" in faults(raw)[0][2]
     assert read_people(raw, "cp1252").rows[0].full_name == "Müller"
-    assert "UTF-16" in faults("name,email\n".encode("utf-16"))[0][2]
+    assert "UTF-16" in faults("name,email\n".encode("utf-16") + b"\0")[0][2]
 
 
 def test_a_nul_byte_is_said_with_its_row():
@@ -150,6 +205,7 @@ def test_rows_that_are_taken_hold_what_users_may_be(rows):
     read = read_people(text.encode())
     assert len({row.name for row in read.rows}) == len(read.rows)
     assert all("@" in row.email for row in read.rows)
+    assert bool(read.rows) != bool(read.faults)
 
 
 def test_a_header_of_too_many_columns_is_one_fault():

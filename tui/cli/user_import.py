@@ -15,6 +15,7 @@ from data.operations.results import Denied, Done, RefusedOrStale
 from data.rules import google_authenticator, people_csv
 from data.rules.google_authenticator import AuthenticatorFile, FileFault
 from data.rules.people_csv import PersonRow, RowFault
+from data.rules.text import safe
 from data.storage.files import open_plain
 from data.storage.home import Home
 from tui.cli.installation import confirmed, installation, refuse, say
@@ -30,6 +31,7 @@ _SHOWN_FAULTS = 100
     "  twofold user import people.csv --dry-run\n"
     "  twofold user import people.csv\n"
     "  twofold user import --encoding cp1252 old-excel.csv\n"
+    "  twofold user import --ignore-extra exported.csv\n"
     "  twofold user import --google-authenticator ben=/home/ben/.google_authenticator\n"
     "\n"
     "\b\nA file looks like this:\n"
@@ -51,9 +53,19 @@ _SHOWN_FAULTS = 100
     show_default=True,
     help="How the file's letters are written.",
 )
+@click.option(
+    "--ignore-extra",
+    is_flag=True,
+    help="Leave out columns that cannot be imported, such as those that only `user export` writes.",
+)
 @click.pass_obj
 def import_people(
-    home: Home, sources: tuple[str, ...], dry_run: bool, takes_over: bool, encoding: str
+    home: Home,
+    sources: tuple[str, ...],
+    dry_run: bool,
+    takes_over: bool,
+    encoding: str,
+    ignore_extra: bool,
 ) -> None:
     """Create users from a CSV file (- for standard input): all of them, or none.
 
@@ -72,13 +84,17 @@ def import_people(
     file = Path(sources[0])
     if str(file) != "-" and not file.is_file():
         raise click.UsageError(f"There is no file {file}.")
-    found = people_csv.read_people(_contents(file), encoding)
-    if found.faults:
-        _refuse_faults(found.faults)
+    found = people_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
     with installation(home) as here:
-        with _progress(len(found.rows), "Checking") as told:
-            checked = asyncio.run(importing.check_all(here.store, here.operator, found.rows, told))
+        with _progress(len(found.seen), "Checking") as told:
+            checked = asyncio.run(
+                importing.check_all(here.store, here.operator, found.seen, told, found.faults)
+            )
+        if isinstance(checked, Faulty) and found.extra and not ignore_extra:
+            _refuse_faults(checked.faults, f" --ignore-extra leaves out: {', '.join(found.extra)}.")
         _settled(checked)
+        if found.extra:
+            click.echo(safe(f"Left out: {', '.join(found.extra)}.", 400))
         if dry_run:
             click.echo(f"{_people(found.rows)} can be imported. Nothing was changed.")
             return
@@ -142,7 +158,7 @@ def _settled(result: Done | Faulty | RefusedOrStale | None) -> Done | None:
     return confirmed(result)
 
 
-def _refuse_faults(faults: tuple[RowFault, ...]) -> NoReturn:
+def _refuse_faults(faults: tuple[RowFault, ...], advice: str = "") -> NoReturn:
     """Say what is wrong with which cell, and end the command."""
     echo_table(
         ("ROW", "COLUMN", "WHAT IS WRONG"),
@@ -152,7 +168,7 @@ def _refuse_faults(faults: tuple[RowFault, ...]) -> NoReturn:
     more = len(faults) - _SHOWN_FAULTS
     if more > 0:
         click.echo(f"... and {more} more.")
-    refuse("Nobody was imported. Mend what is listed, and import the file again.")
+    refuse(f"Nobody was imported. Mend what is listed, and import the file again.{advice}")
 
 
 def _people(rows: tuple[PersonRow, ...]) -> str:

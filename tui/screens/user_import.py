@@ -30,11 +30,8 @@ async def import_users(app: ActingApp) -> None:
             return
         text = answer
         found = await app.store.calculate(people_csv.read_people, text.encode("utf-8", "surrogatepass"))
-        if found.faults:
-            fault = _faults(found.faults)
-            continue
         checked: Faulty | Denied | None = await app.propose_compound(
-            importing.check_all, found.rows, lambda _more: None
+            importing.check_all, found.seen, lambda _more: None, found.faults
         )
         if isinstance(checked, Faulty | Denied):
             fault = _faults(checked.faults) if isinstance(checked, Faulty) else checked.message

@@ -61,13 +61,14 @@ class Newcomer:
 
 
 async def check_all(
-    store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
+    store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told, known: Sequence[RowFault] = ()
 ) -> Faulty | Refused | None:
     """Compare all rows with the database; None when they can be imported.
 
-    Nothing is written but notices, to the owners of e-mail addresses that are used.
+    `known` are faults of the file itself, told together with those found here, by row. Nothing is written
+    but notices, to the owners of e-mail addresses that are used.
     """
-    faults: list[RowFault] = []
+    faults = list(known)
     for some in _parts(rows, _CHECKED):
         result = await store.read(check_people, actor, some)
         if not isinstance(result, Faulty):
@@ -78,7 +79,7 @@ async def check_all(
             if refusal is not None:
                 return refusal
         told(len(some))
-    return Faulty(tuple(faults)) if faults else None
+    return Faulty(tuple(sorted(faults, key=lambda fault: fault.row))) if faults else None
 
 
 async def import_people(

@@ -1,5 +1,6 @@
 """Exports: CSV and JSON Lines, to standard output or a new file, without ever holding it all."""
 
+import contextlib
 import csv
 import io
 import json
@@ -8,12 +9,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.ssh_terminal import TerminalProgram
 
 from data.operations.people import exporting
 from data.operations.people.finding import PAGE
+from data.rules.names import tidy
+from data.rules.people_csv import read_people
 from data.storage import models
 from tui.cli import audit as audit_cli
+from tui.cli.exports import write_records
 
 
 def test_the_log_is_listed_and_exported_by_kind(clinic):
@@ -132,6 +138,24 @@ async def test_a_terminal_acts_on_nothing_in_an_export(home, clinic, evil):
         shown = terminal.output.decode()
         assert "anna@clinic.example" in shown
         assert all(symbol.isprintable() or symbol in "\r\n" for symbol in shown)
+
+
+names = (st.text() | st.text(alphabet="'=+\"\\,; a\u200c\u200f\u202e\x1b")).map(tidy).filter(bool)
+
+
+@given(names, names)
+def test_what_is_exported_is_imported_as_it_was(full_name, practice):
+    record = {
+        "name": "ben",
+        "email": "ben@klinik.local",
+        "full_name": full_name,
+        "practice": practice,
+        "roles": [],
+    }
+    with contextlib.redirect_stdout(io.StringIO()) as written:
+        write_records(iter([record]), list(record), "csv", None)
+    read = read_people(written.getvalue().encode(), ignore_extra=True)
+    assert [(row.full_name, row.practice) for row in read.rows] == [(full_name, practice)]
 
 
 def test_a_file_has_the_characters_that_are_stored(tmp_path, clinic):
