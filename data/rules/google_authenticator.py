@@ -16,6 +16,7 @@ _SHORTEST_SECRET = 10
 """Bytes: the 80 bits of the oldest files. RFC 4226 section 4 asks for 128, which later files have."""
 _LONGEST_SECRET = 128
 _STEP_SECONDS = "30"
+_DIGITS = re.compile(r"[0-9]+\Z")
 _SCRATCH = re.compile(rf"[1-9][0-9]{{{SCRATCH_DIGITS - 1}}}\Z")
 _STEP = re.compile(r"[0-9]{1,12}")
 """A time step; the present one has eight digits."""
@@ -27,11 +28,15 @@ _HARMLESS = re.compile(r"RATE_LIMIT|WINDOW_SIZE|RESETTING_TIME_SKEW|LAST\d+")
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatorFile:
-    """A file that can be taken over; `last_step` is the last time step that was used, or -1."""
+    """A file that can be taken over; `last_step` is the last time step that was used, or -1.
+
+    `left_out` counts the scratch codes that the module never reached.
+    """
 
     secret: bytes = field(repr=False)
     scratch_codes: tuple[str, ...] = field(repr=False)
     last_step: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,11 @@ class FileFault:
 
 
 def read_file(raw: bytes) -> AuthenticatorFile | FileFault:
-    """Read a file, and take it only where everything in it can be honoured."""
+    """Read a file, and take it only where everything in it can be honoured.
+
+    The module stops at the first number that is no scratch code to it, such as one that begins with 0
+    (check_scratch_codes): those behind were never good, and are left out.
+    """
     if len(raw) > MAX_BYTES:
         return FileFault("It is too large for a .google_authenticator file.")
     if b"\0" in raw or not raw.isascii():
@@ -53,19 +62,22 @@ def read_file(raw: bytes) -> AuthenticatorFile | FileFault:
         return FileFault("Line 1 is no secret in base32, so it is no .google_authenticator file.")
     options: dict[str, str] = {}
     scratch: list[str] = []
+    left_out = 0
     for number, line in enumerate(lines[1:], 2):
         text = line.strip()
         if text.startswith('"'):
             name, _, value = text[1:].strip().partition(" ")
             options[name] = value.strip()
-        elif _SCRATCH.match(text):
+        elif _SCRATCH.match(text) and not left_out:
             scratch.append(text)
+        elif _DIGITS.match(text):
+            left_out += 1
         elif text:
             return FileFault(f"Line {number} is neither an option nor a scratch code of eight digits.")
     if fault := _unhonoured(options, scratch):
         return FileFault(fault)
     last_step = max(map(int, _used_steps(options)), default=-1)
-    return AuthenticatorFile(secret, tuple(dict.fromkeys(scratch)), last_step)
+    return AuthenticatorFile(secret, tuple(dict.fromkeys(scratch)), last_step, left_out)
 
 
 def _secret(line: str) -> bytes | None:

@@ -46,8 +46,6 @@ def test_a_secret_is_read_as_the_module_reads_it(letters, same_as):
         (f'{TOTP}" STEP_SIZE 60\n', "STEP_SIZE"),
         (f'{TOTP}" TIME_SKEW -4\n', "TIME_SKEW"),
         (f'{TOTP}" MYSTERY 1\n', "MYSTERY"),
-        (f"{TOTP}1234567\n", "Line 6"),
-        (f"{TOTP}02345678\n", "Line 6"),
         (f"{TOTP}words\n", "Line 6"),
         (TOTP + "\n".join(str(12345670 + number) for number in range(11)), "more than 10"),
         (TOTP.replace("60", "9" * 5_000), "DISALLOW_REUSE"),
@@ -67,6 +65,13 @@ def test_what_cannot_be_honoured_is_named_without_the_secret(text, said):
     assert said in fault.wrong
     assert SECRET not in fault.wrong
     assert "12345678" not in fault.wrong
+
+
+@pytest.mark.parametrize("stop", ["02345678", "1234567", "123456789", "0"])
+def test_where_the_module_stops_reading_scratch_codes_the_rest_is_left_out(stop):
+    file = read_file(f"{TOTP}12345678\n{stop}\n87654321\n".encode())
+    assert isinstance(file, AuthenticatorFile)
+    assert (file.scratch_codes, file.left_out) == (("12345678",), 2)
 
 
 def test_options_without_consequence_here_are_taken():

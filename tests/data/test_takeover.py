@@ -41,6 +41,18 @@ def test_the_phone_goes_on_showing_the_right_codes(world, anna):
     assert "two_factor.taken_over" in world.events(user=anna)
 
 
+def test_scratch_codes_that_the_module_never_read_are_left_out_and_said_to_be(world, anna):
+    given = (anna, file("12345678", "02345678", "87654321"))
+    found = world.run(takeover.find_unfit, OPERATOR, [given])
+    done = take(world, given)
+    for result in (found, done):
+        assert isinstance(result, Done)
+        assert "Scratch codes were left out" in result.message
+        assert result.message.endswith(": 2 of anna.")
+    assert world.run(reading.user_detail, OPERATOR, anna).recovery_codes_left == 1
+    assert isinstance(world.submit(world.attempt(anna), "87654321"), CodeWrong)
+
+
 def test_scratch_codes_are_good_once_each_in_the_same_field(world, anna):
     take(world, (anna, file("12345678", "87654321")))
     assert world.run(reading.user_detail, OPERATOR, anna).recovery_codes_left == 2

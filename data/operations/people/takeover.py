@@ -37,7 +37,7 @@ def take_over(tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile
         return found
     for user_id, file in found.files.items():
         _give(tx, found.acting, models.User.get_by_id(user_id), file)
-    return Done(f"Took over the authenticator app of {_users(found)}.")
+    return Done(f"Took over the authenticator app of {_users(found)}.{_left_out(files)}")
 
 
 def find_unfit(
@@ -47,7 +47,8 @@ def find_unfit(
     found = _owners(tx, actor, files)
     if not isinstance(found, _Owners):
         return found
-    return Done(f"The authenticator app of {_users(found)} can be taken over. Nothing was changed.")
+    can = f"The authenticator app of {_users(found)} can be taken over."
+    return Done(f"{can} Nothing was changed.{_left_out(files)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,13 @@ def _owners(
 
 def _users(found: _Owners) -> str:
     return f"{len(found.files)} user{'' if len(found.files) == 1 else 's'}"
+
+
+def _left_out(files: Sequence[tuple[str, AuthenticatorFile]]) -> str:
+    """Say how many scratch codes of whom are left out."""
+    counts = ", ".join(f"{file.left_out} of {name}" for name, file in files if file.left_out)
+    why = "Google's module stops reading at one that begins with 0 or has not eight digits"
+    return f" Scratch codes were left out, because {why}: {counts}." if counts else ""
 
 
 def _give(tx: Tx, acting: Acting, user: models.User, file: AuthenticatorFile) -> None:
