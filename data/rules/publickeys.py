@@ -6,6 +6,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -36,6 +37,14 @@ class KeyFault(StrEnum):
     UNREADABLE = (
         "That is not an OpenSSH public key. It is one line that begins with a type such as ssh-ed25519."
     )
+    SSH2 = "That key is in SSH2 form (RFC 4716). Give what this prints: ssh-keygen -i -f FILE"
+    PKCS8 = "That key is in PKCS #8 form. Give what this prints: ssh-keygen -i -m PKCS8 -f FILE"
+    PEM = "That key is in PEM form. Give what this prints: ssh-keygen -i -m PEM -f FILE"
+    OPTIONS = "Options stand before that key. Give the line from the key's type on, such as ssh-ed25519."
+    SEVERAL = "That is more than one key. Give them one at a time."
+    CERTIFICATE = (
+        "That is a certificate. Give the key that it is for: the .pub file without -cert in its name."
+    )
     ALGORITHM = (
         "Keys of this type are not taken. Use Ed25519, ECDSA, their sk- forms, or RSA of 3072 bits or more."
     )
@@ -53,27 +62,62 @@ class PublicKey:
 
 
 def parse(pasted: str) -> PublicKey | KeyFault:
-    """Read a public key in the form of an `authorized_keys` line without options."""
+    """Read a public key in the form of an `authorized_keys` line without options.
+
+    Around it there may be a byte order mark, blank lines and lines that begin with `#`.
+    """
+    lines = [line.strip() for line in pasted.removeprefix("\ufeff").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
     if len(pasted) > KEY_LIMIT:
+        several = sum(line.startswith(ALGORITHMS) for line in lines) > 1
+        return KeyFault.SEVERAL if several else KeyFault.UNREADABLE
+    for words, fault in _OTHER_FORMS.items():
+        if words in pasted:
+            return fault
+    found = [(line, at) for line in lines if (at := _key_at(line.split())) is not None]
+    if len(found) > 1:
+        return KeyFault.SEVERAL
+    if len(lines) != 1 or not found:
         return KeyFault.UNREADABLE
-    if "PRIVATE KEY" in pasted or "PuTTY-User-Key-File" in pasted:
-        return KeyFault.PRIVATE
-    words = pasted.split()
-    if len(words) < _WORDS or len(pasted.strip().splitlines()) > 1:
-        return KeyFault.UNREADABLE
-    algorithm, blob = words[0], words[1]
-    try:
-        raw = base64.b64decode(blob, validate=True)
-    except (binascii.Error, ValueError):
-        return KeyFault.UNREADABLE
+    line, at = found[0]
+    return KeyFault.OPTIONS if at else _read(line.split())
+
+
+def _key_at(words: list[str]) -> int | None:
+    """Find the first word that is a type and followed by a key which is of that type."""
+    return next((at for at, (word, blob) in enumerate(pairwise(words)) if _announces(_raw(blob), word)), None)
+
+
+def _read(words: list[str]) -> PublicKey | KeyFault:
+    algorithm, blob = words[:_WORDS]
+    if algorithm.endswith(_CERTIFICATE):
+        return KeyFault.CERTIFICATE
     if algorithm not in ALGORITHMS:
-        return KeyFault.ALGORITHM if _announces(raw, algorithm) else KeyFault.UNREADABLE
-    return _judge(algorithm, blob, raw) or PublicKey(
+        return KeyFault.ALGORITHM
+    return _judge(algorithm, blob) or PublicKey(
         algorithm,
         blob,
         " ".join(words[_WORDS:]),
-        fingerprint(raw),
+        fingerprint(_raw(blob)),
     )
+
+
+_OTHER_FORMS = {
+    "PRIVATE KEY": KeyFault.PRIVATE,
+    "PuTTY-User-Key-File": KeyFault.PRIVATE,
+    "BEGIN SSH2 PUBLIC KEY": KeyFault.SSH2,
+    "BEGIN RSA PUBLIC KEY": KeyFault.PEM,
+    "BEGIN PUBLIC KEY": KeyFault.PKCS8,
+}
+_CERTIFICATE = "-cert-v01@openssh.com"
+
+
+def _raw(blob: str) -> bytes:
+    """Decode base64; what is none is empty."""
+    try:
+        return base64.b64decode(blob, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def fingerprint(raw: bytes) -> str:
@@ -86,9 +130,7 @@ def _announces(raw: bytes, algorithm: str) -> bool:
     return raw.startswith(struct.pack(">I", len(name)) + name)
 
 
-def _judge(algorithm: str, blob: str, raw: bytes) -> KeyFault | None:
-    if not _announces(raw, algorithm):
-        return KeyFault.UNREADABLE
+def _judge(algorithm: str, blob: str) -> KeyFault | None:
     try:
         key = load_ssh_public_key(f"{algorithm} {blob}".encode())
     except (ValueError, UnsupportedAlgorithm):

@@ -110,12 +110,54 @@ def test_a_key_that_announces_another_type_than_its_line_is_unreadable():
     assert parse(line(ED25519).replace("ssh-ed25519", "ssh-rsa", 1)) is KeyFault.UNREADABLE
 
 
-def test_a_line_with_options_before_the_key_is_unreadable():
-    assert parse("no-pty " + line(ED25519)) is KeyFault.UNREADABLE
+@pytest.mark.parametrize(
+    "options", ["no-pty", 'command="echo ssh-ed25519 x",from="10.0.0.0/8"', "cert-authority"]
+)
+def test_options_before_the_key_are_named(options):
+    assert parse(f"{options} {line(ED25519)}") is KeyFault.OPTIONS
 
 
-def test_two_keys_on_two_lines_are_not_taken_for_one():
-    assert parse(f"{line(ED25519)} a\n{line(ED25519)} b\n") is KeyFault.UNREADABLE
+@pytest.mark.parametrize("lines", ["{0} a\n{0} b\n", "# mine\n{0}\n\nno-pty {0}", "{0}\n" * 500])
+def test_several_keys_are_named(lines):
+    assert parse(lines.format(line(ED25519))) is KeyFault.SEVERAL
+
+
+def test_a_key_among_other_lines_is_unreadable():
+    assert parse(f"something\n{line(ED25519)}") is KeyFault.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "around", ["\ufeff{}", "# of 2024\n{}\n", "\ufeff#\r\n\r\n  {} \r\n# end", "\n\n{}\n"]
+)
+def test_marks_blank_lines_and_comment_lines_are_left_out(around):
+    key = parse(around.format(f"{line(ED25519)} anna"))
+    assert isinstance(key, PublicKey)
+    assert key.comment == "anna"
+
+
+@pytest.mark.parametrize(
+    ("form", "fault"), [("RFC4716", KeyFault.SSH2), ("PKCS8", KeyFault.PKCS8), ("PEM", KeyFault.PEM)]
+)
+def test_another_form_is_named_with_the_command_that_converts_it(tmp_path, require_program, form, fault):
+    program, path = require_program("ssh-keygen"), tmp_path / "key.pub"
+    given = line(rsa.generate_private_key(65537, 3072))
+    path.write_text(given)
+    other = subprocess.run(
+        [program, "-e", "-m", form, "-f", path], capture_output=True, text=True, check=True
+    )
+    assert parse(other.stdout) is fault
+    path.write_text(other.stdout)
+    command = fault.value.rpartition(": ")[2].replace("FILE", str(path)).split()
+    converted = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=True)
+    assert parse(converted.stdout) == parse(given)
+
+
+def test_a_certificate_is_named(tmp_path, require_program):
+    program = require_program("ssh-keygen")
+    for name in ("ca", "key"):
+        subprocess.run([program, "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+    subprocess.run([program, "-q", "-s", tmp_path / "ca", "-I", "x", tmp_path / "key.pub"], check=True)
+    assert parse((tmp_path / "key-cert.pub").read_text()) is KeyFault.CERTIFICATE
 
 
 @pytest.mark.parametrize("pasted", ["", "ssh-ed25519", "ssh-ed25519 AAAA", "x" * 20_000, "ssh-rsa \ud800"])

@@ -140,7 +140,15 @@ async def test_ssh_keys_are_added_and_removed_and_a_private_key_is_refused(world
         await person.presses("enter")
         await person.sees("✗ That is a private key")
         assert "BEGIN OPENSSH" not in person.screen
-        await person.types(KEY)
+        await person.types(
+            "---- BEGIN SSH2 PUBLIC KEY ----\nComment: x\nAAAA\n---- END SSH2 PUBLIC KEY ----\n"
+        )
+        await person.presses("enter")
+        await person.sees("✗ That key is in SSH2 form", "ssh-keygen -i -f FILE")
+        await person.types(f"{KEY}\n{KEY}")
+        await person.presses("enter")
+        await person.sees("✗ That is more than one key.")
+        await person.types(f"# from the laptop\n{KEY}\n")
         await person.presses("enter")
         await person.sees("✓ Key SHA256:", "anna@laptop")
         await person.presses("x")

@@ -8,6 +8,7 @@ import click
 from data.operations.people import credentials, reading
 from data.rules import publickeys
 from data.rules.publickeys import PublicKey
+from data.rules.text import encoding_of
 from data.storage.files import open_plain
 from data.storage.home import Home
 from tui.cli.installation import InAccount, confirmed, installation, refuse, say
@@ -68,11 +69,13 @@ def remove_key(home: Home, name: str, fingerprint: str) -> None:
 
 
 def key_text(path: Path) -> str:
-    """Read a key file; what is far too long to be one is cut off and refused by the parser."""
+    """Read a key file in UTF-8, or in UTF-16 with its mark; what is far too long to be one is cut off."""
     if str(path) == "-":
-        return sys.stdin.read(_KEY_FILE_LIMIT)
-    with open_plain(path) as file:
-        return file.read(_KEY_FILE_LIMIT).decode("utf-8", "replace")
+        raw = sys.stdin.buffer.read(_KEY_FILE_LIMIT)
+    else:
+        with open_plain(path) as file:
+            raw = file.read(_KEY_FILE_LIMIT)
+    return raw.decode(encoding_of(raw), "replace")
 
 
 def parsed_key(text: str) -> PublicKey:

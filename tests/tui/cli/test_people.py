@@ -1,8 +1,11 @@
 """Practices, roles and phone numbers on the command line."""
 
 import base64
+import codecs
 import json
 import struct
+
+import pytest
 
 
 def shown(clinic, name: str) -> dict[str, object]:
@@ -110,3 +113,35 @@ def public_key(number: int) -> str:
     """Make one of many Ed25519 public keys, as the line of its file."""
     blob = struct.pack(">I11sI32s", 11, b"ssh-ed25519", 32, number.to_bytes(32))
     return f"ssh-ed25519 {base64.b64encode(blob).decode()} number {number}\n"
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna@laptop"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        codecs.BOM_UTF8 + KEY.encode(),
+        KEY.encode("utf-16"),
+        codecs.BOM_UTF16_BE + f"# mine\r\n{KEY}\r\n".encode("utf-16-be"),
+        f"# mine\n\n{KEY}\n".encode(),
+    ],
+)
+def test_a_key_file_is_read_in_whatever_way_text_was_written(tmp_path, clinic, raw):
+    (tmp_path / "anna.pub").write_bytes(raw)
+    for given in ({"stdin": raw}, {}):
+        where = "-" if given else str(tmp_path / "anna.pub")
+        outcome = clinic("user", "key", "add", "anna", where, **given)
+        assert outcome.status == 0, outcome.err
+        (key,) = shown(clinic, "anna")["keys"]
+        assert key["comment"] == "anna@laptop"
+        clinic("user", "key", "remove", "anna", key["fingerprint"])
+
+
+def test_what_a_key_file_is_instead_is_said(tmp_path, clinic):
+    (tmp_path / "keys").write_text(f"{KEY}\n{KEY}\n")
+    outcome = clinic("user", "key", "add", "anna", str(tmp_path / "keys"))
+    assert (outcome.status, outcome.err) == (
+        1,
+        "twofold: That is more than one key. Give them one at a time.\n",
+    )
