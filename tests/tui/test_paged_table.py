@@ -4,12 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import wcwidth
+from hypothesis import given
+from hypothesis import strategies as st
 from support.tui_app import screen_cells
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 import tui.app
 from tui.widgets.paged_table import Column, PagedTable
+from tui.widgets.words import cell
 
 COLUMNS: list[Column[int]] = [
     Column("Number", 8, str),
@@ -142,3 +146,27 @@ async def test_columns_come_and_go_with_the_width_and_the_cursor_stays_in_sight(
         await pilot.pause()
         assert app.lines[0].split() == ["Number", "Words"]
         assert any("row 29" in line for line in app.lines)
+
+
+# Wide letters, marks that take no cell or one of their own, joiners, emoji of several characters.
+SCRIPTS = (
+    "\u5c71a\u00e9\u0301\u0ba8\u0bbf\u0915\u094d\u200d\u0937\u200c\u062e\u0645\U0001f468\U0001f1e9\U0001f3fd\ufe0f"
+    "\u1112\u1161\u11ab "
+)
+
+
+@given(st.text(alphabet=SCRIPTS) | st.text(), st.integers(1, 30))
+def test_a_cell_is_no_wider_than_its_column(foreign, width):
+    assert wcwidth.width(cell(foreign, width).plain) <= width
+
+
+@pytest.mark.parametrize(
+    "word", ["\u5c71\u7530" * 9, "\u0ba8\u0bbf", "e\u0301" * 9, "\u0645\u06cc\u200c\u062e", "row"]
+)
+async def test_columns_begin_in_the_same_cell_of_every_line(word):
+    async with TableApp().run_test(size=(80, 10)) as pilot:
+        pilot.app.table._shape = [COLUMNS[0], Column("Words", 10, lambda _row: word), COLUMNS[2]]
+        pilot.app.table.fill([1, 2])
+        header, row = (pilot.app.table.render_line(y) for y in (0, 1))
+        assert wcwidth.width(row.text[: row.text.index("wide")]) == header.text.index("Wide")
+        assert wcwidth.width(row.text) == row.cell_length == 80

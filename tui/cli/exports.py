@@ -77,9 +77,9 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[IO[str]]:
-    """Open a new file, or standard output where none is named; either takes UTF-8."""
+    """Open a new file, or standard output where none is named; what is no terminal takes UTF-8."""
     if output is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
             sys.stdout.reconfigure(encoding="utf-8")
         yield sys.stdout
         return

@@ -1,6 +1,8 @@
 """The `twofold` command and how its errors reach a person."""
 
+import codecs
 import errno
+import io
 import os
 import sys
 from importlib import import_module
@@ -110,6 +112,7 @@ def main() -> None:
     """
     os.umask(0o077)
     _fill_standard_streams()
+    _escape_what_cannot_be_written()
     logs.configure()
     sys.exit(_run())
 
@@ -124,6 +127,34 @@ def _fill_standard_streams() -> None:
             os.fstat(stream)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+
+
+_ASCII = "twofold_ascii"
+
+
+def _escape_what_cannot_be_written() -> None:
+    r"""Have escapes such as `\xfc` written in place of characters that the terminal's encoding has not.
+
+    ASCII gets another name: click takes a stream of that encoding for a mistake, and writes UTF-8 past it.
+    """
+    codecs.register(_look_ascii_up)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=_ASCII if is_ascii else None, errors="backslashreplace")
+
+
+def _look_ascii_up(name: str) -> codecs.CodecInfo | None:
+    if name != _ASCII:
+        return None
+    plain = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        plain.encode,
+        plain.decode,
+        incrementalencoder=plain.incrementalencoder,
+        incrementaldecoder=plain.incrementaldecoder,
+        name=_ASCII,
+    )
 
 
 def _run() -> int:

@@ -7,16 +7,24 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import click
+import wcwidth
 
 from data.rules.text import safe
 
 
 def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
-    """Print rows under headings, in columns as wide as they need."""
-    shown = [list(headings), *([safe(cell, limit) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in shown) for column in range(len(headings))]
+    """Print rows under headings, in columns as wide as they need: cells of a terminal, not characters."""
+    shown = [list(headings), *([_encodable(safe(cell, limit)) for cell in row] for row in rows)]
+    widths = [max(wcwidth.width(row[column]) for row in shown) for column in range(len(headings))]
     for row in shown:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = (wcwidth.ljust(cell, width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _encodable(text: str) -> str:
+    """Escape what standard output will write as an escape, since that is wider."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def echo_json(value: object) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
-from rich.cells import cell_len, set_cell_size
+import wcwidth
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.events import Click, MouseMove
@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.widgets.words import cell
+from tui.widgets.words import cell, clipped
 
 R = TypeVar("R")
 _PADDING = 2
@@ -190,7 +190,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         shape = fit(self._shape, self._width - 1)
         self._header = _line((column.label, width) for column, width in shape)
         self._lines = [_line((column.value(row), width) for column, width in shape) for row in self._page]
-        self.virtual_size = Size(cell_len(self._header), _HEADER + len(self._lines))
+        self.virtual_size = Size(wcwidth.width(self._header), _HEADER + len(self._lines))
         self.refresh()
 
     def _keep_in_sight(self) -> None:
@@ -218,8 +218,10 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         else:
             text, style = self._lines[row], self.rich_style
         width = self.size.width
-        return Strip([Segment(text, style)]).adjust_cell_length(width, style)
+        line = wcwidth.ljust(clipped(text, width), width)
+        # Rich measures some scripts as narrower than terminals draw them: it is told the width.
+        return Strip([Segment(line, style)], width)
 
 
 def _line(cells: Iterable[tuple[str, int]]) -> str:
-    return "".join(f" {set_cell_size(cell(value, width).plain, width)} " for value, width in cells)
+    return "".join(f" {wcwidth.ljust(cell(value, width).plain, width)} " for value, width in cells)

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from rich.cells import cell_len, set_cell_size
+import wcwidth
 from rich.text import Text
 
 from data.operations.policy.account import MethodsPreview
@@ -59,9 +59,16 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def cell(foreign: object, width: int) -> Text:
     """Make a table cell of a foreign string: visible characters only, clipped to its column."""
     shown = safe(foreign)
-    if cell_len(shown) > width:
-        shown = set_cell_size(shown, max(0, width - 1)).rstrip() + "…"
+    if wcwidth.width(shown) > width:
+        shown = clipped(shown, max(0, width - 1)).rstrip() + "…"
     return Text(shown, no_wrap=True, end="")
+
+
+def clipped(text: str, width: int) -> str:
+    """Cut a text so that it takes no more cells than `width`; what takes several is never cut in two."""
+    while wcwidth.width(text) > width:
+        text = text[:-1]
+    return text
 
 
 def left_without(preview: MethodsPreview) -> list[str]:

@@ -1,0 +1,80 @@
+"""What the commands print: columns of cells, and escapes for what the terminal's encoding has not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import wcwidth
+
+WIDE = "\u5c71\u7530\u592a\u90ce M\u00fcller"
+NAMES = [WIDE, "e\u0301ve", "\u0645\u06cc\u200c\u062e", "\u0ba8\u0bbf", "\u202eevil", "Plain"]
+
+
+def fill(clinic) -> None:
+    for number, name in enumerate(NAMES):
+        given = ("--email", f"u{number}@klinik.local", "--name", name, "--practice", name)
+        assert clinic("practice", "add", name).status == 0
+        assert clinic("user", "add", f"u{number}", *given).status == 0
+
+
+def starts(table: str, words: str) -> set[int]:
+    """Return the cells in which the last column begins, of the lines where it says these words."""
+    lines = [line for line in table.splitlines() if line.endswith(words)]
+    assert lines
+    return {wcwidth.wcswidth(line.removesuffix(words)) for line in lines}
+
+
+def test_columns_are_as_wide_as_a_terminal_draws_them(clinic):
+    fill(clinic)
+    assert len(starts(clinic("user", "list").out, "  -")) == 1
+    assert len(starts(clinic("practice", "list").out, "1      1")) == 1
+
+
+ENCODINGS = {
+    "latin-1": {"PYTHONIOENCODING": "latin-1"},
+    "koi8-r": {"PYTHONIOENCODING": "koi8-r"},
+    "ascii": {"PYTHONIOENCODING": "ascii"},
+    "utf-8": {"LANG": "C"},
+    "us-ascii": {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+}
+
+
+def run(home, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    program = Path(sys.executable).with_name("twofold")
+    inherited = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+    return subprocess.run(
+        [program, "--home", home, *arguments], env=inherited | environment, capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_what_the_terminal_cannot_show_is_escaped(home, clinic, encoding):
+    fill(clinic)
+
+    def said(*arguments: str) -> bytes:
+        outcome = run(home, ENCODINGS[encoding], *arguments)
+        assert outcome.returncode == 0, outcome.stderr
+        return outcome.stdout
+
+    shown = WIDE.encode(encoding, "backslashreplace").decode(encoding)
+    for arguments, end in ((("user", "list"), "  -"), (("practice", "list"), "1      1")):
+        listed = said(*arguments).decode(encoding)
+        assert shown in listed
+        assert "\\u202eevil" in listed
+        assert len(starts(listed, end)) == 1
+    for arguments in (
+        ("user", "show", "u0"),
+        ("practice", "rename", "Plain", "Pl\u00e4in"),
+        ("audit", "list"),
+    ):
+        assert said(*arguments).decode(encoding)
+    assert WIDE in said("user", "export").decode()
+
+
+def test_an_error_is_escaped_too(home, clinic):
+    fill(clinic)
+    outcome = run(home, {"PYTHONIOENCODING": "ascii"}, "practice", "add", WIDE)
+    assert (outcome.returncode, outcome.stdout) == (1, b"")
+    assert b"There is a practice \\u5c71\\u7530\\u592a\\u90ce M\\xfcller already." in outcome.stderr
