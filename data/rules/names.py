@@ -10,8 +10,8 @@ import email_validator
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
-# Inner networks have .local, .home.arpa and .test (RFC 6761, 6762, 8375). The other two are refused: .invalid
-# never exists (RFC 6761), and .onion is reached through Tor alone (RFC 7686).
+# Inner networks use .local and .home.arpa (RFC 6762, RFC 8375), and trials .test (RFC 6761). The other two
+# are refused: .invalid never exists (RFC 6761), and .onion is reached through Tor alone (RFC 7686).
 email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = ["invalid", "onion"]
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")

@@ -25,12 +25,11 @@ MAX_FAULTS = 1_000
 ENCODINGS = ("utf-8", "cp1252")
 _YES, _NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n", ""})
 _SEPARATORS = ",;\t"
-_SEPARATOR_LINE = re.compile(r"""\s*"?sep=([^\w\s"']|\t)"?[,;\t]*\r?(\n|\Z)""", re.IGNORECASE)
-"""A first line that is written for Excel, which does not show it: it does not count as a row."""
+_SEPARATOR_LINE = re.compile(r""""?sep=([^\w\s"']|\t)"?[,;\t]*\r?(\n|\Z)""", re.IGNORECASE)
+"""A first line that is written for Excel, which does not show it; it counts as a row, as in every editor."""
 _END_OF_FILE = "\x1a"
 """What programs that came from CP/M and DOS write behind a text."""
 _ROLE_COLUMNS = frozenset({"role", "roles"})
-_HEADER_ROW = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +131,7 @@ class _Reader:
             if not self._is_usable(header):
                 return
         if header is None:
-            self.faults.append(RowFault(_HEADER_ROW, "", f"The file is empty. {_HEADER_RULE}"))
+            self.faults.append(RowFault(max(self.row, 1), "", f"The file is empty. {_HEADER_RULE}"))
         elif not self.seen and not self.faults:
             self.faults.append(RowFault(self.row, "", "There is nobody below the row of column names."))
 
@@ -143,6 +142,7 @@ class _Reader:
             body = text
         announced = _SEPARATOR_LINE.match(body)
         if announced is not None:
+            self.row += 1
             body = body[announced.end() :]
         delimiter = announced[1] if announced else _separator(body)
         records = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)

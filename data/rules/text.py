@@ -10,6 +10,7 @@ _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format, surrogate, private-use and unassigned characters, and line separators."""
 JOINERS = "\u200c\u200d"
 """The joiners: some scripts write other words without them."""
+_JOINER = re.compile(f"[{JOINERS}]")
 _REACH = 32
 """Characters on either side that say whether letters need a joiner."""
 _ESCAPE = re.compile(r"\\[xuU]((?<=x)[0-9a-f]{2}|(?<=u)[0-9a-f]{4}|(?<=U)00(?:0[0-9a-f]|10)[0-9a-f]{4})")
@@ -58,15 +59,19 @@ def was_decoded(text: str) -> bool:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_visible(text, at) for at in range(len(text)))
+    shown = "".join(symbol if symbol in JOINERS else _visible(symbol) for symbol in text)
+    return _JOINER.sub(
+        lambda found: found[0] if _joins_letters(shown, found.start()) else _escape(found[0]), shown
+    )
 
 
-def _visible(text: str, at: int) -> str:
-    symbol = text[at]
+def _visible(symbol: str) -> str:
     if symbol.isascii() and symbol.isprintable():
         return symbol
-    if unicodedata.category(symbol) not in _ESCAPED_CATEGORIES or _joins_letters(text, at):
-        return symbol
+    return _escape(symbol) if unicodedata.category(symbol) in _ESCAPED_CATEGORIES else symbol
+
+
+def _escape(symbol: str) -> str:
     point = ord(symbol)
     if point <= 0xFF:  # noqa: PLR2004 - the last code point that two digits write.
         return f"\\x{point:02x}"
@@ -74,9 +79,7 @@ def _visible(text: str, at: int) -> str:
 
 
 def _joins_letters(text: str, at: int) -> bool:
-    """Whether a character is a joiner between letters that need it (UAX #31, RFC 5892 appendix A)."""
-    if text[at] not in JOINERS:
-        return False
+    """Whether a joiner stands between letters that need it (UAX #31, RFC 5892 appendix A)."""
     try:
         return idna.valid_contextj(text[max(0, at - _REACH) : at + _REACH], min(at, _REACH))
     except ValueError:  # A neighbour has no name.

@@ -118,6 +118,10 @@ def test_all_faults_of_a_file_are_told_at_once():
     ]
 
 
+def test_rows_are_counted_as_an_editor_counts_them():
+    assert [fault[0] for fault in faults("sep=;\n\nname;email;x\nA!;a@x.example\n")] == [3, 4]
+
+
 def test_of_a_file_with_faults_nobody_is_to_be_imported_and_everybody_is_to_be_compared():
     read = read_people(b"name,email,phone\nben,ben@x.example\nEve,eve@x.example,1\nA!,a@x.example\n")
     assert read.rows == ()

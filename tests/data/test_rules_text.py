@@ -79,7 +79,16 @@ def test_a_joiner_between_letters_that_need_it_is_shown_as_it_is(name):
 @pytest.mark.parametrize("joiner", JOINERS)
 @pytest.mark.parametrize(
     "around",
-    ["ad{}min", "{}", "{}\u0645", "\u0645{0}{0}\u0645", "\u200e{}", "\ue000{}a", "\U0001f468{}\U0001f469"],
+    [
+        "ad{}min",
+        "{}",
+        "{}\u0645",
+        "\u0645{0}{0}\u0645",
+        "\u200e{}",
+        "\ue000{}a",
+        "\U0001f468{}\U0001f469",
+        "\u0645\u200e{}\u062e",
+    ],
 )
 def test_any_other_joiner_becomes_visible(joiner, around):
     assert joiner not in safe(around.format(joiner))

@@ -105,7 +105,7 @@ def operator() -> Operator:
         login = getpass.getuser()
     except (KeyError, OSError):
         login = str(os.getuid())
-    return Operator(safe(login, 24), _named_account())
+    return Operator(login, _named_account())
 
 
 @dataclass(frozen=True, slots=True)

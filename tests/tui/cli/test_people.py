@@ -145,3 +145,14 @@ def test_what_a_key_file_is_instead_is_said(tmp_path, clinic):
         1,
         "twofold: That is more than one key. Give them one at a time.\n",
     )
+
+
+def test_addresses_of_inner_networks_are_taken_wherever_one_is_given(tmp_path, run):
+    arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "root@localhost")
+    assert run(*arguments, "--password-stdin", stdin="a one time passphrase\n").status == 0
+    assert run("user", "add", "ben", "--email", "ben@klinik.local").status == 0
+    assert run("user", "edit", "ben", "--email", "ben@mail.home.arpa").status == 0
+    (tmp_path / "people.csv").write_text("name,email\neve,eve@localhost\n")
+    assert run("user", "import", str(tmp_path / "people.csv")).status == 0
+    emails = [shown(run, name)["email"] for name in ("anna", "ben", "eve")]
+    assert emails == ["root@localhost", "ben@mail.home.arpa", "eve@localhost"]
