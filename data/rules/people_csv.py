@@ -25,7 +25,7 @@ MAX_FAULTS = 1_000
 ENCODINGS = ("utf-8", "cp1252")
 _YES, _NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n", ""})
 _SEPARATORS = ",;\t"
-_SEPARATOR_LINE = re.compile(r""""?sep=([^\w\s"']|\t)"?[,;\t]*\r?(\n|\Z)""", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r""""?sep=([^\w\s"']|\t)"?[,;\t]*(\r\n?|\n|\Z)""", re.IGNORECASE)
 """A first line that is written for Excel, which does not show it; it counts as a row, as in every editor."""
 _END_OF_FILE = "\x1a"
 """What programs that came from CP/M and DOS write behind a text."""

@@ -45,6 +45,7 @@ def test_a_full_row_is_read_and_folded():
         '"sep=|"\nname|email\nben|ben@x.example\n',
         "\ufeffSEP=,;;\nname,email\nben,ben@x.example\n",
         "sep=\t\nname\temail\nben\tben@x.example\n",
+        "sep=;\rname;email\rben;ben@x.example\r",
         "name,email\r\nben,ben@x.example\r\n\x1a",
         "name,email\nben,ben@x.example\x1a\r\n",
     ],

@@ -53,6 +53,23 @@ async def test_what_is_put_into_a_field_again_and_again_ends_at_its_limit(world)
         assert field.value == "x" * 200
 
 
+async def test_an_escape_counts_as_the_one_character_that_it_stands_for(world):
+    mark = "\u200f"
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("5")
+        await person.sees("1 practice")
+        await person.presses("n")
+        await person.sees("New practice")
+        await person.types(mark * (TEXT_LIMIT + 1))
+        assert f"At most {TEXT_LIMIT} characters fit here." in person.screen
+        await person.types("x" + mark * (TEXT_LIMIT - 1))
+        await person.presses("y")
+        assert person.app.focused.text == "x" + mark * (TEXT_LIMIT - 1)
+        await person.presses("enter")
+        await person.sees("2 practices")
+
+
 async def test_a_paste_area_takes_so_much_and_no_more(world):
     async with opened(world, "admin", size=(60, 20)) as person:
         await person.sees("2 Users")
