@@ -23,6 +23,7 @@ from peewee import DatabaseError, InterfaceError
 
 from data.errors import ExplainedError
 from data.rules.facts import Method
+from data.rules.invitations import SshAddress
 from data.rules.sending import PER_DAY
 from data.rules.sessions import LONGEST
 from data.storage import models
@@ -88,7 +89,8 @@ class Services:
     """What operations need beside the database; made once, in the composition root.
 
     `sends` names the methods that the settings know a carrier for, and `sms_number` is the number that
-    text messages to this installation reach, where it has one. `chain` is the chain of audit rows that this
+    text messages to this installation reach, where it has one. `ssh` is where people sign in, if the settings
+    tell. `chain` is the chain of audit rows that this
     process writes: one of its own, so that processes that write at once do not wait for each other.
     """
 
@@ -98,6 +100,7 @@ class Services:
     issuer: str = "Twofold"
     sends: frozenset[Method] = frozenset()
     sms_number: str | None = None
+    ssh: SshAddress | None = None
     codes_per_day: int = PER_DAY
     longest_session: timedelta = LONGEST
     chain: str = "main"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.delivery.carriers import Carriers, Command, Security, Smtp
+from data.rules.invitations import is_reachable, parse_address
 from data.rules.names import fold_email, fold_phone
 from data.rules.sending import PER_DAY
 from data.rules.sessions import LONGEST
@@ -28,6 +29,7 @@ _SECURITIES: dict[str, Security] = {"starttls": "starttls", "tls": "tls", "none"
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("plain", "json")
 _MOST_BYTES = 1_000_000
+_STANDARD_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,13 @@ _SETTINGS = (
     _Setting("", "database_password_file", "", "... or in a file that holds it and that only you can read."),
     _Setting("server", "host", "127.0.0.1", "The address to listen on; 0.0.0.0 or :: for every interface."),
     _Setting("server", "port", 2222, "The port to listen on; 0 picks a free one.", 0, 65_535),
+    _Setting(
+        "server",
+        "public_address",
+        "",
+        "The name or address that invitations tell people to connect to, with the port where it is\n"
+        '# another: "ssh.clinic.example" or "ssh.clinic.example:22". Empty for `host`, if others reach that.',
+    ),
     _Setting(
         "server", "workers", 0, "Processes that share the port; 0 for as many as there are cores.", 0, 64
     ),
@@ -149,6 +158,7 @@ class Settings:
     database: PostgresqlUrl | None
     host: str
     port: int
+    public_address: tuple[str, int] | None
     workers: int
     strict_algorithms: bool
     issuer: str
@@ -285,6 +295,20 @@ def _database(path: Path, values: dict[tuple[str, str], Value]) -> PostgresqlUrl
         raise HomeError(f"{path}: database: {error}") from None
 
 
+def _public_address(path: Path, values: dict[tuple[str, str], Value]) -> tuple[str, int] | None:
+    """Return the host and port that people connect to; None where others are not known to reach them."""
+    given, host, port = (str(values["server", key]) for key in ("public_address", "host", "port"))
+    if not given:
+        return (host, int(port)) if is_reachable(host) and int(port) else None
+    address = parse_address(given, int(port) or _STANDARD_PORT)
+    if address is None:
+        raise HomeError(
+            f"{path}: public_address in [server] must be a name or an address, and may have a port, such as "
+            '"ssh.clinic.example:22".'
+        )
+    return address
+
+
 def _smtp(path: Path, values: dict[tuple[str, str], Value]) -> Smtp | None:
     given = {key: str(value) for (section, key), value in values.items() if section == "smtp"}
     if not given["host"]:
@@ -352,6 +376,7 @@ def _settings(path: Path, values: dict[tuple[str, str], Value]) -> Settings:
         database=_database(path, values),
         host=str(values["server", "host"]),
         port=_number(values["server", "port"]),
+        public_address=_public_address(path, values),
         workers=_number(values["server", "workers"]),
         strict_algorithms=values["server", "strict_algorithms"] is True,
         issuer=str(values["enrolment", "issuer"]),

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from data.delivery.carriers import Carriers, UndeliveredError
+from data.operations.people import invitations
+from data.operations.people.invitations import Prepared
 from data.operations.record import outbox
 from data.operations.record.outbox import Claimed
 from data.store import Store
@@ -37,8 +39,16 @@ async def send_own(store: Store, carriers: Carriers, since: datetime) -> bool:
     while await store.read(outbox.is_due, since):
         if asyncio.get_running_loop().time() > until:
             return False
-        all_taken = await _send_batch(store, hasty, since) and all_taken
+        all_taken = all(await _send_batch(store, hasty, since)) and all_taken
     return all_taken
+
+
+async def send_all_own(
+    store: Store, carriers: Carriers, since: datetime, told: Callable[[int], None]
+) -> None:
+    """Hand over what was written since then, however long that takes; `told` is how many more were tried."""
+    while await store.read(outbox.is_due, since):
+        told(len(await _to_its_end(_send_batch(store, carriers, since))))
 
 
 async def keep_sending(store: Store, carriers: Carriers, every: float = ROUND_SECONDS) -> None:
@@ -80,18 +90,27 @@ async def _to_its_end(work: Coroutine[Any, Any, R]) -> R:
         raise
 
 
-async def _send_batch(store: Store, carriers: Carriers, since: datetime | None = None) -> bool:
-    """Claim, hand over and settle; say whether all of it was taken."""
+async def _send_batch(store: Store, carriers: Carriers, since: datetime | None = None) -> list[bool]:
+    """Claim, hand over and settle; say of each whether it was taken.
+
+    What is prepared is prepared one by one: the hashes of passwords do not keep those who sign in waiting.
+    """
     batch = await store.run(outbox.claim, since)
-    taken = await asyncio.gather(*(_carry(carriers, claimed) for claimed in batch))
+    prepared = [(claimed, await invitations.prepare(store, claimed)) for claimed in batch]
+    taken = await asyncio.gather(*(_carry(store, carriers, *each) for each in prepared))
     delivered = [claimed.id for claimed, done in zip(batch, taken, strict=True) if done]
     await store.run(outbox.settle, batch, delivered)
-    return all(taken)
+    return taken
 
 
-async def _carry(carriers: Carriers, claimed: Claimed) -> bool:
+async def _carry(store: Store, carriers: Carriers, claimed: Claimed, prepared: Prepared | None) -> bool:
+    """Hand a message over; a password in it takes effect then. What was dropped counts as taken."""
+    if prepared is None:
+        return True
     try:
-        await carriers.carry(claimed.envelope)
+        await carriers.carry(prepared.envelope)
     except UndeliveredError:
         return False
+    if prepared.password_hash is not None:
+        await store.run(invitations.take_effect, claimed, prepared)
     return True

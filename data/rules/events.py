@@ -35,6 +35,10 @@ class Event(StrEnum):
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an event's name.
     ONE_TIME_PASSWORD_SET = "password.one_time_set"  # noqa: S105 - an event's name.
     ONE_TIME_PASSWORD_REUSED = "password.one_time_reused"  # noqa: S105 - as above.
+    INVITED = "user.invited"
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_DROPPED = "invitation.dropped"
+    REMINDED = "user.reminded"
     KEY_ADDED = "key.added"
     KEY_REMOVED = "key.removed"
     REQUIRED = "two_factor.required"
@@ -98,6 +102,10 @@ _SENTENCES: dict[Event, str] = {
     Event.PASSWORD_CHANGED: "Password changed",
     Event.ONE_TIME_PASSWORD_SET: "One-time password set",
     Event.ONE_TIME_PASSWORD_REUSED: "One-time password used again, {ended:open session} ended",
+    Event.INVITED: "Invited {how}",
+    Event.INVITATION_SENT: "Invitation sent, with a one-time password that is good until {until}",
+    Event.INVITATION_DROPPED: "Message not sent: {reason}",
+    Event.REMINDED: "Reminded by e-mail to set two-factor authentication up",
     Event.KEY_ADDED: "SSH key added: {fingerprint}",
     Event.KEY_REMOVED: "SSH key removed: {fingerprint}",
     Event.REQUIRED: "Two-factor authentication required",

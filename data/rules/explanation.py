@@ -91,6 +91,8 @@ class Known:
     time steps the last accepted code was ahead, `drift` by how many the phone's clock is taken to be since a
     resync. `refused_until` is when codes of the app are good again, if one was accepted while the clock here
     was ahead. `one_time_until` is the end of a one-time password, which may have passed (`one_time_ended`).
+    `mailed_at` is when the password, or the one before it, was sent by e-mail, and `invited_at` when an
+    invitation was asked for that was not handed over yet.
     `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour.
     """
 
@@ -100,6 +102,8 @@ class Known:
     has_password: bool = False
     one_time_until: datetime | None = None
     one_time_ended: bool = False
+    mailed_at: datetime | None = None
+    invited_at: datetime | None = None
     keys: int = 0
     key_used_at: datetime | None = None
     locked_at: datetime | None = None
@@ -144,7 +148,9 @@ def _standing(known: Known) -> Iterator[Finding]:
 
 def _first_factor(known: Known) -> Iterator[Finding]:
     if not known.has_password and not known.keys:
-        yield _stops("Neither a password nor an SSH key is set: give a one-time password or add a key.")
+        yield _stops(
+            "Neither a password nor an SSH key is set: invite them, give a one-time password or add a key."
+        )
     elif not known.has_password:
         yield _note("No password is set: only an SSH key signs in.")
     elif known.one_time_ended:
@@ -160,6 +166,7 @@ def _first_factor(known: Known) -> Iterator[Finding]:
         )
     else:
         yield _fine("A password is set.")
+    yield from _invitation(known)
     if known.keys:
         plural = "s are" if known.keys > 1 else " is"
         used = f"last used {_moment(known.key_used_at)}" if known.key_used_at else "not used yet"
@@ -170,6 +177,20 @@ def _first_factor(known: Known) -> Iterator[Finding]:
         yield _note(
             f"{known.first_factor_failures} wrong passwords or unknown keys in the last quarter of an hour, "
             "for this name: the addresses that they came from are slowed down."
+        )
+
+
+def _invitation(known: Known) -> Iterator[Finding]:
+    if known.invited_at:
+        yield _note(
+            f"An invitation by e-mail, asked for {_moment(known.invited_at)}, was not handed over yet."
+        )
+    if known.mailed_at and known.user.one_time_password:
+        yield _note(f"They were invited: that password was sent by e-mail {_moment(known.mailed_at)}.")
+    elif known.mailed_at:
+        yield _note(
+            f"Their first password was sent by e-mail {_moment(known.mailed_at)}: the first method that they "
+            "set up can be any but e-mail."
         )
 
 

@@ -134,7 +134,7 @@ def envelope(act: Act, to: str, issuer: str) -> Envelope:
         f"\n"
         f"Account: {account}\n"
         f"When:    {act.at:%Y-%m-%d %H:%M} UTC\n"
-        f"By:      {_by(act)}\n"
+        f"By:      {by_whom(act)}\n"
         f"\n"
         f"{_wrapped(_advice(act, account))}\n"
     )
@@ -166,7 +166,8 @@ def _wrapped(paragraph: str) -> str:
     return fill(paragraph, _COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
-def _by(act: Act) -> str:
+def by_whom(act: Act) -> str:
+    """Say who did what a user is told of, and from where."""
     if act.event is Event.EMAIL_ASKED_FOR:
         return "someone who may create users or change their own address"
     if act.actor.startswith(_OPERATOR):

@@ -116,7 +116,9 @@ class User(_Table):
 
     `credential` grows by one with every new password, so that a sign-in begun with an older one
     is not admitted. `wrong_answers` holds keyed hashes of what was judged wrong lately, each with its moment.
-    `one_time_until` is the end of a one-time password, and null of any other.
+    `one_time_until` is the end of a one-time password, and null of any other. `password_mailed_at` is when
+    the password, or the one-time password that it replaced, was sent by e-mail; null once nobody who reads
+    the mailbox can have got in by that alone.
     `standing` follows from the other columns, the roles and the factors: whatever changes them has it
     written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the
     sets of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
@@ -140,6 +142,7 @@ class User(_Table):
     lost_factor = BooleanField(default=False)
     password_hash = CharField(max_length=200, null=True)
     one_time_until = optional_moment_field()
+    password_mailed_at = optional_moment_field()
     credential = IntegerField(default=0)
     attempts_left = IntegerField()
     wrong_answers = TextField(default="", constraints=[SQL("DEFAULT ''")])

@@ -6,7 +6,7 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, SECURITY, SYSTEM, World
 
 from data.operations.actors import FRESH_FOR, Member
-from data.operations.people import credentials, granting, reading, two_factor
+from data.operations.people import bulk, credentials, granting, invitations, reading, two_factor
 from data.operations.people.finding import UserQuery
 from data.operations.policy import account
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
@@ -39,6 +39,9 @@ SENSITIVE = {
     "someone's one-time password": lambda world, me: world.one_time_password("anna", me),
     "clearing someone's data": lambda world, me: world.run(two_factor.clear_two_factor, me, "anna"),
     "disabling someone's": lambda world, me: world.run(two_factor.disable_two_factor, me, "anna"),
+    "inviting someone": lambda world, me: world.run(invitations.invite, me, "anna"),
+    "inviting someone on paper": lambda world, me: world.run(invitations.check_written, me, "anna"),
+    "inviting many": lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.INVITE),
     "adding someone's key": lambda world, me: world.run(credentials.add_key, me, KEY, name="anna"),
 }
 

@@ -18,6 +18,7 @@ from data.operations.people import (
     exporting,
     granting,
     importing,
+    invitations,
     practices,
     reading,
     takeover,
@@ -137,6 +138,12 @@ OPERATIONS = {
     "find_unfit": lambda world, me: world.run(takeover.find_unfit, me, ()),
     "act_on_many": lambda world, me: reasons(world.run(bulk.act_on_many, me, ["bob"], bulk.Bulk.REQUIRE)),
     "carry_out": lambda world, me: reasons_of(bulk.carry_out(world.store, me, ["bob"], bulk.Bulk.REQUIRE)),
+    "invite": lambda world, me: world.run(invitations.invite, me, "bob"),
+    "remind": lambda world, me: world.run(invitations.remind, me, "bob"),
+    "names_of": lambda world, me: world.run(invitations.names_of, me, invitations.Group.ALL),
+    "write_password": lambda world, me: invitations.write_password(world.store, me, "bob"),
+    "check_written": lambda world, me: world.run(invitations.check_written, me, "bob"),
+    "store_written": lambda world, me: world.run(invitations.store_written, me, "bob", "secret", "hash"),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "end_my_sessions": lambda world, me: world.run(sessions.end_my_sessions, me),
@@ -191,6 +198,7 @@ WAITED_FOR = (
     "confirm_fresh_password",
     "give_one_time_password",
     "change_password",
+    "write_password",
 )
 """Operations of several transactions, which are carried out by other threads."""
 WIZARD = {

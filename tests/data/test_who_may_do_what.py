@@ -16,6 +16,7 @@ from data.operations.people import (
     exporting,
     granting,
     importing,
+    invitations,
     practices,
     reading,
     takeover,
@@ -23,6 +24,7 @@ from data.operations.people import (
 )
 from data.operations.people.bulk import BulkResult
 from data.operations.people.finding import UserQuery
+from data.operations.people.invitations import WrittenPassword
 from data.operations.policy import account, permanence, protection
 from data.operations.record import audit, audit_archive, audit_chain, audit_verification
 from data.operations.results import Denied, Done, SessionOver
@@ -131,6 +133,24 @@ ACTS = {
     "deactivate many": (
         {SYSTEM},
         lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.DEACTIVATE),
+    ),
+    "invite": ({SYSTEM}, lambda world, me: world.run(invitations.invite, me, "empty")),
+    "invite on paper": (
+        {SYSTEM},
+        lambda world, me: world.run(invitations.store_written, me, "empty", "secret", "hash"),
+    ),
+    "invite many": (
+        {SYSTEM},
+        lambda world, me: world.run(bulk.act_on_many, me, ["empty"], bulk.Bulk.INVITE),
+    ),
+    "remind": ({SYSTEM, SECURITY}, lambda world, me: world.run(invitations.remind, me, "pending")),
+    "remind many": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(bulk.act_on_many, me, ["pending"], bulk.Bulk.REMIND),
+    ),
+    "see who can be invited": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(invitations.names_of, me, invitations.Group.NOT_INVITED),
     ),
     "see the sessions": (
         {SUPPORT, SYSTEM, SECURITY},
@@ -268,6 +288,8 @@ def people_there(world: World) -> World:
     world.user("helper", SUPPORT)
     world.user("system", SYSTEM)
     world.user("security", SECURITY)
+    world.user("empty", password=None)
+    world.user("pending", required=True)
     world.user("gone")
     world.set("gone", active=False)
     world.user("locked", required=True)
@@ -285,7 +307,9 @@ def test_every_act_is_done_for_those_of_the_table_and_changes_nothing_for_others
             result = perform(world, me)
             if who == "operator" or who & allowed_roles:
                 assert not isinstance(result, Denied | SessionOver), (act, result)
-                assert isinstance(result, Done | BulkResult) == (world.dump() != before), act
+                assert isinstance(result, Done | BulkResult | WrittenPassword) == (world.dump() != before), (
+                    act
+                )
             else:
                 assert isinstance(result, Denied), act
                 assert result.message.startswith("Only "), act

@@ -29,6 +29,7 @@ from data.operations.signing_in import (
 from data.operations.signing_in.admission import Origin, Session
 from data.operations.upkeep import installing
 from data.rules.facts import Application, Method, Mode, Role
+from data.rules.invitations import SshAddress
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.publickeys import PublicKey
 from data.rules.searching import words
@@ -43,6 +44,7 @@ MASTER_KEY = bytes(range(32))
 PASSWORD = "correct horse battery staple"
 START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC)
 OPERATOR = Operator("root")
+SSH = SshAddress("ssh.clinic.example", 2222, "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU")
 SUPPORT, SYSTEM, SECURITY = Role.SUPPORT, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN
 BOTH = frozenset({SYSTEM, SECURITY})
 
@@ -81,6 +83,7 @@ def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> S
         hasher=_hasher,
         recovery_hasher=_hasher,
         sends=frozenset({Method.SMS, Method.EMAIL}),
+        ssh=SSH,
     )
 
 

@@ -5,15 +5,19 @@ import getpass
 import logging
 import os
 import sys
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import click
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 from peewee import DatabaseError, InterfaceError, OperationalError
 
 from data.delivery.carriers import Carriers
@@ -24,6 +28,7 @@ from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.upkeep import recognition
 from data.operations.upkeep.installing import standing
 from data.operations.upkeep.master_key import fits
+from data.rules.invitations import SshAddress
 from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
 from data.rules.text import safe
 from data.storage.database import Database, Place, SchemaState, is_ours, open_database, schema_state
@@ -240,10 +245,28 @@ def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
         issuer=settings.issuer,
         sends=settings.carriers.methods,
         sms_number=settings.sms_number,
+        ssh=_ssh_address(home, settings),
         codes_per_day=settings.codes_per_day,
         longest_session=settings.longest_session,
         chain=chain,
     )
+
+
+def _ssh_address(home: Home, settings: Settings) -> SshAddress | None:
+    if settings.public_address is None:
+        return None
+    return SshAddress(*settings.public_address, _fingerprint(home))
+
+
+def _fingerprint(home: Home) -> str:
+    """Return the host key's fingerprint as OpenSSH shows it; empty where the key cannot be read."""
+    try:
+        key = load_ssh_private_key(home.read_host_key(), None).public_key()
+        blob = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]
+    except (HomeError, ValueError, TypeError, UnsupportedAlgorithm):
+        return ""
+    digest = sha256(b64decode(blob)).digest()
+    return f"SHA256:{b64encode(digest).decode().rstrip('=')}"
 
 
 def state_of(place: Place, database: Database) -> SchemaState:

@@ -1,17 +1,25 @@
-"""One act on many users, in one transaction: who cannot be reached by it is named, the others are done."""
+"""One act on many users: who cannot be reached by it is named, the others are done.
 
-from collections.abc import Iterable
+It is one transaction. Invitations and reminders are queued in several, because there may be very many.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.leases import Work, one_at_a_time
 from data.operations.people.directory import set_active
+from data.operations.people.invitations import invite, remind, unavailable
 from data.operations.people.two_factor import clear_two_factor, set_required
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.rules.permissions import Action, SensitiveAction
 from data.store import Store, Tx
 
+Told = Callable[[int], None]
+"""Is told how many more users were dealt with."""
+_PART = 50
+"""Users whose messages are queued in one transaction."""
 _NOT_ONESELF = "That is you. Do this to yourself alone, or ask another administrator."
 
 
@@ -21,10 +29,17 @@ class Bulk(Enum):
     REQUIRE = Action.REQUIRE_TWO_FACTOR, "required"
     CLEAR = SensitiveAction.RESET_TWO_FACTOR, "cleared"
     DEACTIVATE = Action.MANAGE_PEOPLE, "deactivated"
+    INVITE = SensitiveAction.EMPOWER_PEOPLE, "invited"
+    REMIND = Action.REQUIRE_TWO_FACTOR, "reminded"
 
     def __init__(self, action: Action | SensitiveAction, done: str) -> None:
         self.action = action
         self.done = done
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the act is a message to each user."""
+        return self in {Bulk.INVITE, Bulk.REMIND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +51,31 @@ class BulkResult:
 
 
 async def carry_out(
-    store: Store, actor: Actor, names: Iterable[str], act: Bulk
+    store: Store, actor: Actor, names: Iterable[str], act: Bulk, told: Told = lambda _more: None
 ) -> BulkResult | RefusedOrStale:
-    """Do one act to each of these users, unless the actor has another act on many under way."""
+    """Do one act to each of these users, unless the actor has another act on many under way.
+
+    Messages are queued in parts: a refusal that comes after the first part leaves the parts before it done.
+    """
     return await store.finish(
-        one_at_a_time(store, actor, Work.BULK, lambda: store.run(act_on_many, actor, names, act))
+        one_at_a_time(store, actor, Work.BULK, lambda: _in_parts(store, actor, names, act, told))
     )
+
+
+async def _in_parts(
+    store: Store, actor: Actor, names: Iterable[str], act: Bulk, told: Told
+) -> BulkResult | RefusedOrStale:
+    wanted = list(dict.fromkeys(names))
+    size = _PART if act.is_sent else max(1, len(wanted))
+    result = BulkResult((), ())
+    for start in range(0, max(1, len(wanted)), size):
+        some = wanted[start : start + size]
+        part = await store.run(act_on_many, actor, some, act)
+        if not isinstance(part, BulkResult):
+            return part
+        result = BulkResult(result.done + part.done, result.refused + part.refused)
+        told(len(some))
+    return result
 
 
 def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkResult | RefusedOrStale:
@@ -49,6 +83,8 @@ def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkRe
     acting = authorise(tx, actor, act.action)
     if not isinstance(acting, Acting):
         return acting
+    if act.is_sent and (nobody := unavailable(tx, acting.policy, invites=act is Bulk.INVITE)):
+        return nobody
     done: list[str] = []
     refused: list[tuple[str, str]] = []
     for name in dict.fromkeys(names):
@@ -73,3 +109,7 @@ def _act(tx: Tx, actor: Actor, name: str, act: Bulk) -> Done | RefusedOrStale:
             return clear_two_factor(tx, actor, name)
         case Bulk.DEACTIVATE:
             return set_active(tx, actor, name, active=False)
+        case Bulk.INVITE:
+            return invite(tx, actor, name)
+        case Bulk.REMIND:
+            return remind(tx, actor, name)

@@ -17,7 +17,7 @@ from data.operations.actors import (
 from data.operations.leases import Work, one_at_a_time
 from data.operations.people.directory import add_key_row
 from data.operations.people.subjects import Subject, find_to_reset
-from data.operations.record import audit
+from data.operations.record import audit, outbox
 from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
 from data.operations.signing_in import sending
 from data.operations.signing_in.admission import Origin
@@ -98,7 +98,7 @@ def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOr
         return me
     if not me.session.restricted and (refusal := stale(tx, me)):
         return refusal
-    credential = _set_password(me.user, password_hash, one_time_until=None)
+    credential = set_password(me.user, password_hash, None, mailed_at=me.user.password_mailed_at)
     if me.session.first_factor == FirstFactor.PASSWORD.value:
         models.Session.update(credential=password_credential(credential)).where(
             models.Session.id == me.session.id
@@ -131,7 +131,8 @@ def set_one_time_password(
     if found.acting.user is not None and found.acting.user.id == found.user.id:
         return Denied("Change your own password on My profile.")
     until = passwords.one_time_end(tx.now, hours)
-    _set_password(found.user, password_hash, one_time_until=until)
+    set_password(found.user, password_hash, until)
+    outbox.take_back_invitations(tx, found.user.id)
     end_other_sessions(
         tx, found.acting, found.user.id, "An administrator reset your password. Sign in again."
     )
@@ -252,10 +253,23 @@ def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Ref
     return Done("Confirmed.")
 
 
-def _set_password(user: models.User, password_hash: str, *, one_time_until: datetime | None) -> int:
+def set_password(
+    user: models.User,
+    password_hash: str,
+    one_time_until: datetime | None,
+    *,
+    mailed_at: datetime | None = None,
+) -> int:
+    """Store a password in the place of the one before; return the number that it is known by.
+
+    `one_time_until` is the end of a one-time password, and `mailed_at` when it was sent by e-mail, if it was.
+    """
     credential = user.credential + 1
     models.User.update(
-        password_hash=password_hash, one_time_until=one_time_until, credential=credential
+        password_hash=password_hash,
+        one_time_until=one_time_until,
+        password_mailed_at=mailed_at,
+        credential=credential,
     ).where(models.User.id == user.id).execute()
     forget(user.id)
     return credential

@@ -9,6 +9,7 @@ from peewee import fn
 
 from data.operations.actors import Acting, Actor, authorise, factor_of, facts_of, policy_of, usable_factors
 from data.operations.people.reading import find_user, key_rows
+from data.operations.record import outbox
 from data.operations.results import Denied, Refused
 from data.operations.signing_in import codes
 from data.operations.signing_in.judging import uncounted_answers
@@ -60,6 +61,8 @@ def _known(tx: Tx, user: models.User) -> Known:
         user=facts_of(user),
         has_password=user.password_hash is not None,
         one_time_until=user.one_time_until,
+        mailed_at=user.password_mailed_at,
+        invited_at=outbox.invited_since(user.id),
         one_time_ended=passwords.one_time_ended(tx.now, user.one_time_until),
         keys=len(keys),
         key_used_at=max(used, default=None),

@@ -178,7 +178,7 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
     audit.record(tx, acting, Event.PEOPLE_IMPORTED, count=count)
     return Done(
         f"Imported {count} user{'' if count == 1 else 's'}. None of them has a password yet: they sign in "
-        "by their key, or with a one-time password that you make for them."
+        "by their key, or with a one-time password that an invitation or you bring them."
     )
 
 

@@ -55,14 +55,16 @@ def tell(
     application: Application,
     address: str,
     detail: Mapping[str, object],
-) -> None:
-    """Tell a user of an act through these addresses; nothing is written where no e-mail can be sent.
+) -> bool:
+    """Tell a user of an act through these addresses, and say whether anything was written.
+
+    Nothing is written where no e-mail can be sent.
 
     Of one kind of act a user, and an address, is told `PER_HOUR` times an hour: who repeats an act, and names
     an address that is someone else's, does not fill that mailbox.
     """
     if Method.EMAIL not in tx.services.sends:
-        return
+        return False
     rows = [
         {
             "user": user.id,
@@ -79,6 +81,7 @@ def tell(
     ]
     if rows:
         models.Notice.insert_many(rows).execute()
+    return bool(rows)
 
 
 def _still_told(tx: Tx, event: Event, user: models.User, recipients: Sequence[str]) -> list[str]:

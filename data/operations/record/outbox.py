@@ -24,16 +24,27 @@ LEASE = timedelta(minutes=2)
 BATCH = 10
 KEPT = timedelta(days=7)
 """How long a settled row is kept."""
-_ACTOR = "system:notices"
+ACTOR = "system:notices"
+LOOKED_UP_AGAIN = frozenset({Event.INVITED, Event.REMINDED})
+"""Messages that are worded when they are handed over, by what is true then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A notice that this sender alone is to hand over; `tries` counts this try."""
+    """A notice that this sender alone hands over; `tries` counts this try, and `to` is an e-mail address."""
 
     id: int
     tries: int
-    envelope: Envelope
+    user_id: int
+    account_id: int
+    act: Act
+    to: str
+    issuer: str
+
+    @property
+    def envelope(self) -> Envelope:
+        """The notice in words; of an event in `LOOKED_UP_AGAIN`, there are none yet."""
+        return envelope(self.act, self.to, self.issuer)
 
 
 def is_due(tx: Tx, since: datetime | None = None) -> bool:
@@ -49,10 +60,10 @@ def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
     due = table.select().where(_due(tx, since)).order_by(table.next_try_at, table.id).limit(BATCH)
     claimed: list[Claimed] = []
     for row in list(due):
-        if tx.now - row.at >= GIVEN_UP_AFTER or row.event not in TOLD:
+        if tx.now - row.at >= GIVEN_UP_AFTER or row.event not in TOLD | LOOKED_UP_AGAIN:
             _abandon(tx, row)
         elif _take(tx, row):
-            claimed.append(Claimed(row.id, row.tries + 1, _envelope(tx, row)))
+            claimed.append(_claimed(tx, row))
     return tuple(claimed)
 
 
@@ -64,6 +75,46 @@ def settle(tx: Tx, batch: Collection[Claimed], delivered: Collection[int]) -> No
         if failed.id not in delivered:
             again = table.update(next_try_at=tx.now + wait_after(failed.tries))
             again.where(_still(failed.id, failed.tries)).execute()
+
+
+def is_held(claimed: Claimed) -> bool:
+    """Whether a claimed row is still this sender's, and not settled."""
+    return bool(models.Notice.select().where(_still(claimed.id, claimed.tries)).exists())
+
+
+def drop(tx: Tx, claimed: Claimed) -> bool:
+    """Settle a claimed row that need not be handed over; say whether it was still this sender's."""
+    dropped = models.Notice.update(next_try_at=None, done_at=tx.now)
+    return bool(dropped.where(_still(claimed.id, claimed.tries)).execute())
+
+
+def is_waiting_invitation(user_id: Any) -> Any:
+    """Write as SQL whether a row is an invitation of this user that is still to be handed over."""
+    table = models.Notice
+    return (table.user == user_id) & (table.event == Event.INVITED.value) & table.done_at.is_null()
+
+
+def invited_since(user_id: int) -> datetime | None:
+    """Return when the invitation was queued that is still to be handed over to a user, if there is one."""
+    table = models.Notice
+    row = table.select().where(is_waiting_invitation(user_id)).order_by(table.id.desc()).first()
+    return row.at if row else None
+
+
+def take_back_invitations(tx: Tx, user_id: int) -> None:
+    """Settle what waits to be handed over to a user who was given another password."""
+    taken_back = models.Notice.update(next_try_at=None, done_at=tx.now)
+    taken_back.where(is_waiting_invitation(user_id)).execute()
+
+
+def count_waiting(tx: Tx, event: Event, since: datetime) -> int:
+    """Count the messages of a kind, of since then, that are not settled yet."""
+    table = models.Notice
+    return int(
+        table.select()
+        .where((table.event == event.value) & (table.at >= since) & table.done_at.is_null())
+        .count()
+    )
 
 
 def _due(tx: Tx, since: datetime | None) -> Any:
@@ -91,7 +142,7 @@ def _abandon(tx: Tx, row: models.Notice) -> None:
         tx,
         Event.NOTICE_ABANDONED,
         account_id=row.user.account_id,
-        actor=_ACTOR,
+        actor=ACTOR,
         user=row.user.name,
         application=Application.HOST,
         address="host",
@@ -99,7 +150,7 @@ def _abandon(tx: Tx, row: models.Notice) -> None:
     )
 
 
-def _envelope(tx: Tx, row: models.Notice) -> Envelope:
+def _claimed(tx: Tx, row: models.Notice) -> Claimed:
     act = Act(
         event=Event(row.event),
         at=row.at,
@@ -110,4 +161,6 @@ def _envelope(tx: Tx, row: models.Notice) -> Envelope:
         address=row.address,
         detail=json.loads(row.detail),
     )
-    return envelope(act, row.recipient, tx.services.issuer)
+    return Claimed(
+        row.id, row.tries + 1, row.user_id, row.user.account_id, act, row.recipient, tx.services.issuer
+    )

@@ -20,6 +20,7 @@ from data.rules import answers, totp
 from data.rules.answers import Form
 from data.rules.events import Event
 from data.rules.facts import Method, Mode
+from data.rules.invitations import EMAIL_AFTER_ANOTHER
 from data.rules.names import PHONE_RULE, fold_phone
 from data.rules.policy import ATTEMPTS, NOT_AVAILABLE, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
 from data.rules.sending import Purpose, masked
@@ -133,7 +134,10 @@ def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
         return Denied(NOT_AVAILABLE)
     if refusal := barred(me):
         return refusal
-    on = tuple(method for method in Method if method in me.policy.methods)
+    offered = me.policy.methods - ({Method.EMAIL} if _password_came_by_email(me) else set())
+    on = tuple(method for method in Method if method in offered)
+    if not on:
+        return Denied(EMAIL_AFTER_ANOTHER)
     return WizardChoice(_because(me), on, methods_of(me.user), tx.services.sms_number)
 
 
@@ -326,7 +330,14 @@ def _not_offered(tx: Tx, me: ActingUser, method: Method) -> Denied | None:
         return Denied(NOT_AVAILABLE)
     if method not in me.policy.methods:
         return Denied(f"The method {method.label} is switched off. Choose another one.")
+    if method is Method.EMAIL and _password_came_by_email(me):
+        return Denied(EMAIL_AFTER_ANOTHER)
     return None if me.facts.enrolled else too_many_sets(tx, me.user)
+
+
+def _password_came_by_email(me: ActingUser) -> bool:
+    """Whether who reads the mailbox would hold both factors, were codes sent there."""
+    return me.user.password_mailed_at is not None and not me.facts.enrolled
 
 
 def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> PendingDestination:
@@ -373,7 +384,10 @@ def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tupl
     """
     keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
     issued = () if keeps_codes else issue_recovery_codes(tx, me.user.id)
-    models.User.update(lost_factor=False).where(models.User.id == me.user.id).execute()
+    changes: dict[str, object] = {"lost_factor": False}
+    if method is not Method.EMAIL:
+        changes["password_mailed_at"] = None
+    models.User.update(changes).where(models.User.id == me.user.id).execute()
     restate(models.User.id == me.user.id)
     mark_code_given(tx, me)
     if replaced:

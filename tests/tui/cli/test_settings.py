@@ -89,3 +89,25 @@ def test_what_is_no_file_is_not_waited_for(file):
 def test_a_sender_may_be_in_an_inner_network(file, sender):
     file.write_text(f'[smtp]\nhost = "localhost"\nfrom = "{sender}"\n')
     assert settings.load(file).carriers.smtp.sender == sender
+
+
+@pytest.mark.parametrize(
+    ("server", "address"),
+    [
+        ("", None),
+        ('host = "0.0.0.0"', None),
+        ('host = "192.0.2.7"', ("192.0.2.7", 2222)),
+        ('host = "192.0.2.7"\nport = 0', None),
+        ('public_address = "ssh.clinic.example"\nport = 2022', ("ssh.clinic.example", 2022)),
+        ('public_address = "127.0.0.1:22"', ("127.0.0.1", 22)),
+    ],
+)
+def test_people_are_told_an_address_that_they_can_reach_or_none(file, server, address):
+    file.write_text(f"[server]\n{server}\n")
+    assert settings.load(file).public_address == address
+
+
+def test_a_public_address_that_is_none_is_refused_by_name(file):
+    file.write_text('[server]\npublic_address = "-oProxyCommand=x"\n')
+    with pytest.raises(HomeError, match=r"public_address in \[server\] must be a name or an address"):
+        settings.load(file)

@@ -1,0 +1,507 @@
+"""Invitations and reminders: queued by an act, and handed over to a real mail server."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from support.data_world import OPERATOR, PASSWORD, SECURITY, SYSTEM, World
+from support.mail import HOST, MailServer, mail_server
+
+from data.delivery.carriers import Carriers, Smtp
+from data.delivery.notices import send_due
+from data.operations.actors import Member
+from data.operations.people import (
+    bulk,
+    credentials,
+    directory,
+    explanation,
+    importing,
+    invitations,
+    practices,
+)
+from data.operations.people.bulk import Bulk
+from data.operations.people.invitations import Group, WrittenPassword
+from data.operations.record import outbox
+from data.operations.results import Denied, Done, FreshProofNeeded
+from data.operations.signing_in import admission, enrollment
+from data.operations.signing_in.first_factor import FirstFactorRejected
+from data.rules import publickeys
+from data.rules.facts import Method, Mode
+from data.rules.invitations import EMAIL_AFTER_ANOTHER, HOURS
+from data.rules.people_csv import PersonRow
+from data.rules.policy import MustChangePassword, MustEnrol, SignedIn
+from data.storage import models
+
+NOBODY_LISTENS = 1
+KEY = publickeys.parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA ben")
+OWN = "seven quiet marble stairs"
+
+
+def through(port: int) -> Carriers:
+    return Carriers(Smtp(HOST, port, "twofold@clinic.example", "none"))
+
+
+@pytest.fixture
+def people(world: World) -> World:
+    """A world with ben and eve, who have nothing to sign in with."""
+    for name in ("ben", "eve"):
+        world.user(name, password=None)
+    return world
+
+
+def invite(world: World, name: str = "ben", actor=OPERATOR):
+    return world.run(invitations.invite, actor, name)
+
+
+def password_in(mail: MailServer) -> str:
+    return re.search(r"^    (\w{5}-\w{5}-\w{5}-\w{5})\r?$", mail.words, re.MULTILINE).group(1)
+
+
+async def invited(world: World, mail: MailServer, name: str = "ben") -> str:
+    """Invite someone, and return the password that the mail server got."""
+    assert isinstance(invite(world, name), Done)
+    await send_due(world.store, through(mail.port))
+    assert mail.messages[-1]["To"] == f"{name}@clinic.example"
+    return password_in(mail)
+
+
+def begun(world: World, password: str, name: str = "ben") -> Member:
+    """Sign in with a password from a message."""
+    result = world.first(name, password)
+    assert isinstance(result, admission.Admitted), result
+    assert isinstance(result.session.step, MustChangePassword)
+    return Member(result.session.id)
+
+
+def choose_password(world: World, me: Member, password: str = OWN) -> None:
+    hashed = world.services.hasher.hash(password)
+    assert isinstance(world.run(credentials.store_password, me, hashed), Done)
+
+
+# The way of an invitation
+
+
+async def test_the_mailed_password_leads_to_a_new_one_and_through_the_set_up(people):
+    people.mode(Mode.REQUIRED)
+    async with mail_server() as mail:
+        password = await invited(people, mail)
+    me = begun(people, password)
+    choose_password(people, me)
+    assert isinstance(people.run(admission.advance, me.session_id).session.step, MustEnrol)
+    people.wizard("ben", me)
+    assert isinstance(people.run(admission.advance, me.session_id).session.step, SignedIn)
+    assert people.events(user="ben") == [
+        "user.created", "user.invited", "invitation.sent", "signin.restricted", "password.changed",
+        "signin.restricted", "two_factor.enrolled", "signin.admitted",
+    ]  # fmt: skip
+
+
+async def test_the_password_is_made_when_the_message_is_handed_over_and_lies_nowhere(people):
+    assert isinstance(invite(people), Done)
+    assert people.row("ben").password_hash is None
+    await send_due(people.store, through(NOBODY_LISTENS))
+    assert people.row("ben").password_hash is None, "nobody has got that password"
+    people.clock.forward(minutes=1)
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+        password = password_in(mail)
+    assert people.has_hash_of("ben", password)
+    assert password.encode() not in people.file_bytes()
+
+
+async def test_it_ends_after_seven_days(people):
+    async with mail_server() as mail:
+        password = await invited(people, mail)
+    people.clock.forward(hours=HOURS, microseconds=-1)
+    assert isinstance(people.first("ben", password), admission.Admitted)
+    people.clock.forward(microseconds=1)
+    assert isinstance(people.first("ben", password), FirstFactorRejected)
+    assert timedelta(hours=HOURS) == timedelta(days=7)
+
+
+async def test_it_ends_with_the_next_invitation(people):
+    async with mail_server() as mail:
+        former = await invited(people, mail)
+        people.clock.forward(minutes=1)
+        latter = await invited(people, mail)
+    assert isinstance(people.first("ben", former), FirstFactorRejected)
+    assert isinstance(people.first("ben", latter), admission.Admitted)
+
+
+async def test_a_try_that_fails_leaves_the_password_of_the_invitation_before_good(people):
+    async with mail_server() as mail:
+        former = await invited(people, mail)
+        people.clock.forward(minutes=1)
+        invite(people)
+        mail.answer = "451 later"
+        await send_due(people.store, through(mail.port))
+    assert isinstance(people.first("ben", former), admission.Admitted)
+
+
+async def test_who_signed_in_meanwhile_is_sent_no_other_password(people):
+    async with mail_server() as mail:
+        password = await invited(people, mail)
+        invite(people)
+        people.clock.forward(minutes=1)
+        begun(people, password)
+        await send_due(people.store, through(mail.port))
+        assert len(mail.messages) == 1
+    assert people.events(user="ben", last=1) == ["invitation.dropped"]
+
+
+async def test_a_sender_that_was_overtaken_changes_no_password(people):
+    invite(people)
+    (mine,) = people.run(outbox.claim)
+    prepared = await invitations.prepare(people.store, mine)
+    people.clock.forward(seconds=outbox.LEASE.total_seconds())
+    people.run(outbox.claim)
+    people.run(invitations.take_effect, mine, prepared)
+    assert people.row("ben").password_hash is None
+
+
+# Whom an invitation is for
+
+
+def deactivated(world: World) -> None:
+    world.run(directory.set_active, OPERATOR, "ben", active=False)
+
+
+def given_a_role(world: World) -> None:
+    models.UserRole.create(user=world.row("ben"), role=SYSTEM.value)
+    world.catch_up()
+
+
+def given_a_factor(world: World) -> None:
+    models.Factor.create(
+        user=world.row("ben"), kind="sms", sealed_secret=b"", last_step=0, confirmed_at=world.clock.now
+    )
+    world.catch_up()
+
+
+BARS = {
+    "deactivated": deactivated,
+    "locked": lambda world: world.set("ben", locked_at=world.clock.now),
+    "role": given_a_role,
+    "own password": lambda world: world.set("ben", password_hash="hash"),
+    "key": lambda world: world.run(credentials.add_key, OPERATOR, KEY_LINE, name="ben"),
+    "factor of a method that is off": given_a_factor,
+    "factor that was lost": lambda world: world.set("ben", lost_factor=True),
+}
+KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA ben"
+
+
+@pytest.mark.parametrize("bar", BARS.values(), ids=BARS)
+async def test_whoever_has_something_is_neither_invited_nor_listed_nor_written_down(people, bar):
+    assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("ben", "eve")
+    bar(people)
+    before = people.dump()
+    refused = invite(people)
+    assert isinstance(refused, Denied)
+    assert refused.message.startswith("ben ")
+    assert await invitations.write_password(people.store, OPERATOR, "ben") == refused
+    assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("eve",)
+    assert people.dump() == before
+
+
+@pytest.mark.parametrize("bar", BARS.values(), ids=BARS)
+async def test_what_came_to_be_since_the_act_stops_the_message(people, bar):
+    invite(people)
+    bar(people)
+    people.clock.forward(minutes=1)
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+        assert "ben@clinic.example" not in [
+            message["To"] for message in mail.messages if "sign in" in message["Subject"]
+        ]
+    assert "invitation.dropped" in people.events(user="ben")
+    assert people.run(outbox.is_due) is False
+
+
+@pytest.mark.parametrize("bar", BARS.values(), ids=BARS)
+async def test_what_came_to_be_while_it_was_handed_over_keeps_its_password_without_effect(people, bar):
+    invite(people)
+    (claimed,) = people.run(outbox.claim)
+    prepared = await invitations.prepare(people.store, claimed)
+    bar(people)
+    before = people.row("ben").password_hash
+    people.run(invitations.take_effect, claimed, prepared)
+    assert people.row("ben").password_hash == before
+    assert people.row("ben").password_mailed_at is None
+
+
+async def test_a_new_address_gets_no_message_that_was_meant_for_the_old_one(people):
+    invite(people)
+    people.run(directory.edit_user, OPERATOR, "ben", directory.UserChanges(email="ben@new.example"))
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+        assert not [message for message in mail.messages if "how to sign in" in message["Subject"]]
+
+
+async def test_a_password_given_in_person_takes_back_what_was_not_handed_over(people):
+    people.clock.forward(minutes=1)
+    invite(people)
+    people.one_time_password("ben")
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+        assert ["one-time password was set" in message["Subject"] for message in mail.messages] == [True]
+    assert people.has_hash_of("ben", PASSWORD)
+
+
+def test_an_act_asks_for_fresh_proof_and_a_role_before_anything_is_looked_at(people):
+    boss = people.person("boss", SYSTEM)
+    plain = people.person("plain")
+    people.clock.forward(hours=1)
+    assert isinstance(people.run(bulk.act_on_many, boss, ["ben"], Bulk.INVITE), FreshProofNeeded)
+    for act in (Bulk.INVITE, Bulk.REMIND):
+        assert isinstance(people.run(bulk.act_on_many, plain, ["ben"], act), Denied)
+    assert isinstance(invite(people, actor=boss), FreshProofNeeded)
+    assert isinstance(people.run(invitations.check_written, boss, "ben"), FreshProofNeeded)
+
+
+def test_without_a_mail_server_or_an_address_nobody_is_asked_about(people):
+    services = people.store.services
+    for lacking, says in (
+        ({"sends": frozenset()}, "user invite --csv FILE"),
+        ({"ssh": None}, "public_address"),
+        ({"ssh": replace(services.ssh, fingerprint="")}, "host key"),
+    ):
+        people.store.services = replace(services, **lacking)
+        refused = people.run(bulk.act_on_many, OPERATOR, ["ben", "nobody"], Bulk.INVITE)
+        assert isinstance(refused, Denied)
+        assert says in refused.message
+        assert invite(people) == refused
+    people.store.services = services
+
+
+async def test_people_are_listed_as_not_invited_until_they_are_and_again_when_that_ended(people):
+    def listed():
+        return people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED)
+
+    invite(people)
+    assert listed() == ("eve",)
+    assert "already" in invite(people).message
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+    assert listed() == ("eve",)
+    people.clock.forward(days=7)
+    assert listed() == ("ben", "eve")
+
+
+def test_names_are_read_by_page_and_by_practice(people):
+    people.run(practices.add_practice, OPERATOR, "North")
+    people.run(practices.move_user, OPERATOR, "eve", "North")
+    names = [
+        people.run(invitations.names_of, OPERATOR, Group.ALL, after=after, limit=1)
+        for after in ("", "admin", "ben", "eve")
+    ]
+    assert names == [("admin",), ("ben",), ("eve",), ()]
+    assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED, practice="north") == ("eve",)
+    assert (
+        people.run(invitations.names_of, OPERATOR, Group.ALL, practice="South") == practices.NO_SUCH_PRACTICE
+    )
+
+
+async def test_invitations_of_one_user_are_bounded(people):
+    async with mail_server() as mail:
+        for _ in range(6):
+            await invited(people, mail)
+            people.clock.forward(minutes=1)
+        assert "too often" in invite(people).message
+        people.clock.forward(hours=1)
+        assert isinstance(invite(people), Done)
+
+
+async def test_many_are_invited_in_parts_and_the_others_are_named(people):
+    for number in range(60):
+        people.user(f"new{number}", password=None)
+    people.user("held")
+    told: list[int] = []
+    names = [f"new{number}" for number in range(60)] + ["held", "nobody"]
+    result = await bulk.carry_out(people.store, OPERATOR, names, Bulk.INVITE, told.append)
+    assert (len(result.done), told) == (60, [50, 12])
+    assert [name for name, _ in result.refused] == ["held", "nobody"]
+    assert "a password of their own" in dict(result.refused)["held"]
+
+
+async def test_imported_people_are_invited(people):
+    row = PersonRow(2, "kim", "kim@clinic.example", "", None, "", required=True, key=None)
+    await importing.import_people(people.store, OPERATOR, [row], lambda _more: None)
+    async with mail_server() as mail:
+        password = await invited(people, mail, "kim")
+        assert "set up two-factor" in mail.words.replace("\r\n", " ")
+    begun(people, password, "kim")
+
+
+# E-mail alone is no second factor beside a mailed password
+
+
+@pytest.fixture
+def mailed(people: World) -> World:
+    """A world in which ben was sent a password, and everyone may set up e-mail."""
+    people.methods(Method.APP, Method.SMS, Method.EMAIL)
+    people.mode(Mode.REQUIRED)
+    hashed = people.services.hasher.hash(PASSWORD)
+    until = people.clock.now + timedelta(hours=HOURS)
+    credentials.set_password(people.row("ben"), hashed, until, mailed_at=people.clock.now)
+    return people
+
+
+def barred_from_email(world: World, me: Member) -> bool:
+    choice = world.run(enrollment.wizard_choice, me)
+    refused = world.run(enrollment.begin_email, me) == Denied(EMAIL_AFTER_ANOTHER)
+    assert refused == (Method.EMAIL not in choice.methods)
+    return refused
+
+
+def test_a_session_that_began_with_it_cannot_set_up_email(mailed):
+    me = begun(mailed, PASSWORD)
+    choose_password(mailed, me)
+    mailed.run(admission.advance, me.session_id)
+    assert barred_from_email(mailed, me)
+
+
+def test_nor_can_the_next_session_with_the_password_that_replaced_it(mailed):
+    choose_password(mailed, begun(mailed, PASSWORD))
+    again = mailed.first("ben", OWN).session
+    assert isinstance(again.step, MustEnrol)
+    assert barred_from_email(mailed, Member(again.id))
+
+
+def test_it_can_when_another_method_is_set_up(mailed):
+    me = begun(mailed, PASSWORD)
+    choose_password(mailed, me)
+    mailed.run(admission.advance, me.session_id)
+    mailed.wizard("ben", me)
+    mailed.run(admission.advance, me.session_id)
+    assert not barred_from_email(mailed, me)
+
+
+def test_it_can_when_an_administrator_gave_a_password_in_person(mailed):
+    mailed.one_time_password("ben")
+    choose_password(mailed, begun(mailed, PASSWORD))
+    assert not barred_from_email(mailed, Member(mailed.first("ben", OWN).session.id))
+
+
+def test_where_email_is_the_only_method_nobody_is_invited_and_who_was_is_told_what_to_do(mailed):
+    mailed.methods(Method.EMAIL)
+    assert "both factors" in invite(mailed, "eve").message
+    choose_password(mailed, begun(mailed, PASSWORD))
+    me = Member(mailed.first("ben", OWN).session.id)
+    assert mailed.run(enrollment.wizard_choice, me) == Denied(EMAIL_AFTER_ANOTHER)
+
+
+# On paper
+
+
+async def test_a_password_on_paper_signs_in_and_ends_with_the_next_one(people):
+    written = await invitations.write_password(people.store, OPERATOR, "ben")
+    assert isinstance(written, WrittenPassword)
+    assert written.password not in repr(written)
+    assert written.password.encode() not in people.file_bytes()
+    assert written.until == people.clock.now + timedelta(days=7)
+    again = await invitations.write_password(people.store, OPERATOR, "ben")
+    assert isinstance(people.first("ben", written.password), FirstFactorRejected)
+    begun(people, again.password)
+    assert people.row("ben").password_mailed_at is None
+    assert people.events(user="ben").count("user.invited") == 2
+
+
+async def test_paper_takes_back_an_invitation_that_was_not_handed_over(people):
+    invite(people)
+    written = await invitations.write_password(people.store, OPERATOR, "ben")
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+        assert not mail.messages
+    begun(people, written.password)
+
+
+# Reminders
+
+
+@pytest.fixture
+def obliged(world: World) -> World:
+    """A world in which anna must set 2FA up, kim has, dan need not, and eve has nothing to sign in with."""
+    world.user("anna", required=True)
+    world.enrol(world.user("kim"))
+    world.user("dan")
+    world.user("eve", password=None, required=True)
+    return world
+
+
+async def test_who_must_set_up_is_reminded_and_the_others_are_named(obliged):
+    chosen = obliged.run(invitations.names_of, OPERATOR, Group.MUST_SET_UP)
+    assert chosen == ("admin", "anna", "eve")
+    result = await bulk.carry_out(obliged.store, OPERATOR, [*chosen, "kim", "dan"], Bulk.REMIND)
+    assert result.done == ("admin", "anna")
+    reasons = dict(result.refused)
+    assert "invitation" in reasons["eve"]
+    assert reasons["kim"] == "kim need not set two-factor authentication up now."
+    async with mail_server() as mail:
+        await send_due(obliged.store, through(mail.port))
+        assert {message["To"] for message in mail.messages} == {"admin@clinic.example", "anna@clinic.example"}
+        assert mail.messages[0]["Subject"] == "Twofold: set up two-factor authentication"
+        assert "    ssh -p 2222 a" in mail.words
+    assert obliged.events(user="anna", last=1) == ["user.reminded"]
+
+
+async def test_a_user_is_reminded_once_a_day(obliged):
+    assert isinstance(obliged.run(invitations.remind, OPERATOR, "anna"), Done)
+    obliged.clock.forward(days=1, microseconds=-1)
+    assert "within a day" in obliged.run(invitations.remind, OPERATOR, "anna").message
+    obliged.clock.forward(microseconds=1)
+    assert isinstance(obliged.run(invitations.remind, OPERATOR, "anna"), Done)
+
+
+async def test_who_has_set_up_meanwhile_is_not_reminded(obliged):
+    obliged.run(invitations.remind, OPERATOR, "anna")
+    obliged.enrol("anna")
+    async with mail_server() as mail:
+        await send_due(obliged.store, through(mail.port))
+        assert not [
+            message
+            for message in mail.messages
+            if message["Subject"].endswith(": set up two-factor authentication")
+        ]
+
+
+def test_nobody_is_reminded_while_the_mode_is_off(obliged):
+    obliged.mode(Mode.OFF)
+    assert obliged.run(invitations.names_of, OPERATOR, Group.MUST_SET_UP) == ()
+    assert isinstance(obliged.run(invitations.remind, OPERATOR, "anna"), Denied)
+
+
+# What is told of it
+
+
+async def test_explain_tells_of_an_invitation_from_the_act_to_the_password_of_their_own(people):
+    def sentences() -> str:
+        return " ".join(
+            found.sentence for found in people.run(explanation.explain_user, OPERATOR, "ben").findings
+        )
+
+    assert "invite them" in sentences()
+    invite(people)
+    assert "asked for 2026-03-02 09:00 UTC, was not handed over yet" in sentences()
+    async with mail_server() as mail:
+        await send_due(people.store, through(mail.port))
+        password = password_in(mail)
+    assert "that password was sent by e-mail 2026-03-02 09:00 UTC" in sentences()
+    choose_password(people, begun(people, password))
+    assert "can be any but e-mail" in sentences()
+
+
+async def test_an_invitation_that_was_never_taken_is_given_up_after_a_day_and_logged(people):
+    invite(people)
+    await send_due(people.store, through(NOBODY_LISTENS))
+    people.clock.forward(days=1)
+    await send_due(people.store, through(NOBODY_LISTENS))
+    assert people.events(user="ben", last=1) == ["notice.abandoned"]
+    assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("ben", "eve")
+
+
+async def test_security_administrators_remind_and_do_not_invite(people):
+    me = people.person("me", SECURITY)
+    people.set("eve", required=True, password_hash="hash")
+    assert isinstance(invite(people, actor=me), Denied)
+    assert isinstance(people.run(invitations.remind, me, "eve"), Done)
