@@ -37,6 +37,7 @@ from tui.cli.installation import (
 from tui.cli.people_rendering import detail_json, detail_lines, row_json
 from tui.cli.tables import echo_json, echo_table, iso, when
 from tui.cli.user_import import import_people
+from tui.cli.user_invite import invite, remind
 from tui.cli.user_key import KEY_FILE, key, key_text, parsed_key
 
 _PAGE = 500
@@ -445,5 +446,5 @@ def _all_users(here: Installation, search: str, status: Status | None, practice:
     return rows
 
 
-user.add_command(import_people)
-user.add_command(key)
+for command in (import_people, invite, remind, key):
+    user.add_command(command)

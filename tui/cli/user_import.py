@@ -70,8 +70,8 @@ def import_people(
     """Create users from a CSV file (- for standard input): all of them, or none.
 
     The first row names the columns: name and email are needed; full_name, phone, practice, require_2fa
-    and public_key may be left out. Roles are never taken from a file, and nobody gets a password: make a
-    one-time password with `twofold user password` for those without a key.
+    and public_key may be left out. Roles are never taken from a file, and nobody gets a password: invite
+    those without a key with `twofold user invite --pending`.
 
     With --google-authenticator, existing users get the secret and the unused scratch codes of the file
     that Google's PAM module kept for them, so that their phones go on showing the right codes.
@@ -101,6 +101,8 @@ def import_people(
         with _progress(len(found.rows), "Importing") as told:
             result = asyncio.run(importing.import_people(here.store, here.operator, found.rows, told))
         say(_settled(result) or Denied("Nothing was imported."))
+    if any(row.key is None for row in found.rows):
+        click.echo(f"Invite those without a key: {home.command('user invite --pending')}", err=True)
 
 
 def _named_file(source: str) -> tuple[str, Path]:
