@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from data.delivery.carriers import Carriers
 from data.operations.signing_in import admission, first_factor
 from data.operations.signing_in.admission import Origin, Session
 from data.rules.facts import Application
@@ -37,9 +38,16 @@ def steady_random() -> Callable[[int], bytes]:
     return random_bytes
 
 
-def make_app(world: World, session: Session | None, terminal: Terminal | None = None) -> TwofoldApp:
+def make_app(
+    world: World,
+    session: Session | None,
+    terminal: Terminal | None = None,
+    carriers: Carriers | None = None,
+) -> TwofoldApp:
     world.store.services = replace(world.services, random_bytes=steady_random())
-    return TwofoldApp(world.store, session=session, clock=world.clock, origin=LOCAL, terminal=terminal)
+    return TwofoldApp(
+        world.store, session=session, clock=world.clock, origin=LOCAL, terminal=terminal, carriers=carriers
+    )
 
 
 def sign_in(world: World, name: str) -> Session:
@@ -144,10 +152,11 @@ async def opened(
     session: Session | None = None,
     size: tuple[int, int] = (80, 24),
     terminal: Terminal | None = None,
+    carriers: Carriers | None = None,
 ) -> AsyncIterator[Person]:
     """Run the app for a user who signs in by password and code, or for a session, or from the sign-in."""
     given = session or (sign_in(world, name) if name else None)
-    app = make_app(world, given, terminal)
+    app = make_app(world, given, terminal, carriers)
     async with app.run_test(size=size, notifications=True) as pilot:
         yield Person(app, pilot, world)
     assert app.crash_message is None

@@ -106,7 +106,7 @@ async def test_what_is_clicked_in_the_help_is_done(world):
             await person.clicks(words)
         await person.sees("Import users")
         await person.clicks("Cancel")
-        await person.sees("1 marked: r, c, a act on them")
+        await person.sees("1 marked: r, c, a, v, t act on them")
         await person.clicks("? Help")
         await person.clicks("Sessions")
         await person.sees("sessions open · newest first")

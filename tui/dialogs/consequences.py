@@ -10,11 +10,17 @@ from data.operations.policy.protection import StandingOut
 from data.operations.signing_in.sessions import SessionRow
 from data.rules.addresses import source_in_words
 from data.rules.facts import Mode, Policy, Status, UserFacts
+from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.confirm import Question
 from tui.widgets.words import MODE_WORDS, counted, left_without, moment
 
+_INVITED = (
+    f"the ssh command, the host key's fingerprint and a one-time password, good for one sign-in within "
+    f"{INVITATION_HOURS // 24} days. A one-time password of before stops working. Who has an SSH key, a "
+    "password of their own, a second factor or a role is not invited."
+)
 _NAMED = 8
 """How many users a question about many names; the others are counted."""
 
@@ -135,6 +141,11 @@ def activate(user: UserDetail) -> Question:
     )
 
 
+def invite(user: UserDetail) -> Question:
+    """Describe inviting a user."""
+    return Question(f"Invite {user.name} by e-mail?", f"To {user.email}: {_INVITED}", "Invite")
+
+
 def act_on_many(names: Sequence[str], act: Bulk) -> Question:
     """Describe an act on many users."""
     people = counted(len(names), "user")
@@ -152,6 +163,12 @@ def act_on_many(names: Sequence[str], act: Bulk) -> Question:
         case Bulk.DEACTIVATE:
             title, yes = f"Deactivate {people}?", "Deactivate"
             then = "They cannot sign in any more, and open sessions of theirs end. Nothing is deleted."
+        case Bulk.INVITE:
+            title, yes = f"Invite {people} by e-mail?", "Invite"
+            then = f"Each is sent {_INVITED}"
+        case Bulk.REMIND:
+            title, yes = f"Remind {people} by e-mail?", "Remind"
+            then = "Who must set up two-factor authentication is reminded of it, once a day at most."
     return Question(title, f"{shown}.\n{then}", f"{yes} {len(names)}")
 
 

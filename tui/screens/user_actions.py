@@ -5,13 +5,21 @@ from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from data.operations.people import credentials, directory, granting, practices, reading, two_factor
+from data.operations.people import (
+    credentials,
+    directory,
+    granting,
+    invitations,
+    practices,
+    reading,
+    two_factor,
+)
 from data.operations.people.credentials import OneTimePassword
 from data.operations.people.directory import Edited, UserChanges
 from data.operations.people.reading import KeyRow, UserDetail
 from data.operations.results import Denied
 from data.operations.signing_in.remembered import NOTHING_REMEMBERED, Remembered
-from data.rules.facts import Role
+from data.rules.facts import Role, Status
 from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.rules.publickeys import KEY_LIMIT
 from tui.dialogs import consequences
@@ -37,6 +45,8 @@ class UserActionsScreen(MainScreen):
         Binding("c", "clear", "Clear", show=False, tooltip="Clear 2FA data, for a new phone"),
         Binding("u", "unlock", "Unlock", show=False),
         Binding("p", "one_time_password", "One-time password", show=False),
+        Binding("v", "invite", "Invite", show=False, tooltip="Invite by e-mail, with a one-time password"),
+        Binding("t", "remind", "Remind", show=False, tooltip="Remind by e-mail to set 2FA up"),
         Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
         Binding("e", "edit", "Edit", show=False),
         Binding("m", "move", "Move", show=False, tooltip="Move to a practice"),
@@ -121,6 +131,21 @@ class UserActionsScreen(MainScreen):
         if user is not None:
             await self.give_one_time_password(user.name)
             await self.read()
+
+    @working
+    async def action_invite(self) -> None:
+        """Send an invitation by e-mail."""
+        user = await self.agreed(consequences.invite)
+        if user is not None:
+            await self.app.perform(invitations.invite, user.name)
+            await self.read()
+
+    @working
+    async def action_remind(self) -> None:
+        """Send a reminder by e-mail."""
+        name = self.selected_name()
+        if name:
+            await self.app.perform(invitations.remind, name)
 
     @working
     async def action_edit(self) -> None:
@@ -222,12 +247,15 @@ class UserActionsScreen(MainScreen):
 
 def offers_for(user: UserDetail) -> list[Offer]:
     """Name the actions on a user in the words that fit them now."""
+    invites = not user.keys and (not user.has_password or user.one_time_until is not None)
     return [
         Offer("r", "Stop requiring 2FA" if user.required else "Require 2FA", "require"),
         Offer("d", "Disable 2FA", "disable"),
         Offer("c", "Clear 2FA data", "clear"),
         Offer("u", "Unlock", "unlock"),
         Offer("p", "One-time password", "one_time_password"),
+        *([Offer("v", "Invite", "invite")] if invites else []),
+        *([Offer("t", "Remind", "remind")] if user.status is Status.PENDING else []),
         Offer("a", "Deactivate" if user.active else "Activate", "activate"),
         Offer("e", "Edit", "edit"),
         Offer("m", "Move", "move"),

@@ -1,13 +1,16 @@
 """Importing users: from pasted CSV over a preview to the result."""
 
-from data.operations.people import importing
+from data.operations.people import bulk, importing
+from data.operations.people.bulk import Bulk
 from data.operations.people.importing import Faulty
 from data.operations.results import Denied, Done
 from data.rules import people_csv
 from data.rules.people_csv import PersonRow, RowFault
+from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog, Question
 from tui.dialogs.paste import PasteDialog
 from tui.screens.acting import ActingApp
+from tui.widgets.status_line import Tone
 from tui.widgets.words import counted
 
 _SHOWN = 8
@@ -45,8 +48,22 @@ async def import_users(app: ActingApp) -> None:
         )
         if isinstance(result, Done):
             app.settle(result)
+            await _offer_invitations(app, [row.name for row in found.rows if row.key is None])
             return
         fault = _faults(result.faults) if isinstance(result, Faulty) else result.message
+
+
+async def _offer_invitations(app: ActingApp, names: list[str]) -> None:
+    """Offer to invite those who came without a key, where e-mail can be sent."""
+    if not names or app.carriers.smtp is None:
+        return
+    question = consequences.act_on_many(names, Bulk.INVITE)
+    if not await app.push_screen_wait(ConfirmDialog(question)):
+        return
+    result = app.settle(await app.propose_compound(bulk.carry_out, names, Bulk.INVITE))
+    if result is not None:
+        refused = f", {len(result.refused)} refused" if result.refused else ""
+        app.say(f"{counted(len(result.done), 'user')} invited by e-mail{refused}.", Tone.DONE)
 
 
 def _telling(app: ActingApp, count: int) -> importing.Told:
@@ -79,5 +96,9 @@ def _preview(rows: tuple[PersonRow, ...]) -> Question:
     ]
     more = [f"… and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []
     keyless = sum(row.key is None for row in rows)
-    after = f"\n{counted(keyless, 'user')} without a key will need a one-time password." if keyless else ""
+    after = (
+        f"\n{counted(keyless, 'user')} without a key will need an invitation or a one-time password."
+        if keyless
+        else ""
+    )
     return Question(f"Import {counted(len(rows), 'user')}?", "\n".join([*shown, *more]) + after, "Import")

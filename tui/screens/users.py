@@ -117,7 +117,7 @@ class UsersScreen(UserActionsScreen):
             parts.append(safe(self._query.practice, 24))
         parts.append(f"by {self._query.sort.value}")
         if self._marked:
-            parts.insert(1, f"{len(self._marked)} marked: r, c, a act on them")
+            parts.insert(1, f"{len(self._marked)} marked: r, c, a, v, t act on them")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
@@ -187,6 +187,20 @@ class UsersScreen(UserActionsScreen):
             self._act_on_marked(Bulk.DEACTIVATE)
         else:
             super().action_activate()
+
+    def action_invite(self) -> None:
+        """Invite all marked users, or the one under the cursor."""
+        if self._marked:
+            self._act_on_marked(Bulk.INVITE)
+        else:
+            super().action_invite()
+
+    def action_remind(self) -> None:
+        """Remind all marked users, or the one under the cursor."""
+        if self._marked:
+            self._act_on_marked(Bulk.REMIND)
+        else:
+            super().action_remind()
 
     @working
     async def _act_on_marked(self, act: Bulk) -> None:

@@ -1,0 +1,121 @@
+"""Inviting and reminding in the app: one user, marked users, and who has just been imported."""
+
+import pytest
+from support.data_world import PASSWORD, World
+from support.mail import HOST, mail_server
+from support.tui_app import opened, sign_in
+from textual.events import Paste
+from textual.widgets import TextArea
+
+from data.delivery.carriers import Carriers, Smtp
+from data.operations.people import credentials
+from data.rules.facts import Method, Mode
+from tui.widgets.paged_table import PagedTable
+
+
+def through(port: int) -> Carriers:
+    return Carriers(Smtp(HOST, port, "twofold@clinic.example", "none"))
+
+
+@pytest.fixture
+def newcomers(world: World) -> World:
+    for name in ("ben", "eve"):
+        world.user(name, password=None)
+    return world
+
+
+async def marks(person, *names: str) -> None:
+    table = person.app.screen.query_one(PagedTable)
+    for name in names:
+        table.move_cursor(row=[row.name for row in table._page].index(name))
+        await person.presses("space")
+
+
+async def test_marked_users_are_invited_and_the_others_stay_marked(newcomers):
+    async with opened(newcomers, "admin") as person:
+        await person.sees("6 users")
+        await marks(person, "anna", "ben", "eve")
+        await person.sees("3 marked: r, c, a, v, t act on them")
+        await person.presses("v")
+        await person.sees("Invite 3 users by e-mail?", "anna, ben, eve.", "one-time password", "Invite 3 (y)")
+        await person.presses("y")
+        await person.sees("2 users invited, 1 refused", "anna: anna has a password of their own.")
+        await person.presses("escape")
+        await person.sees("● anna", "1 marked")
+    for name in ("ben", "eve"):
+        assert newcomers.events(user=name, last=1) == ["user.invited"]
+
+
+async def test_one_user_is_invited_from_the_detail_where_that_fits(newcomers):
+    async with opened(newcomers, "admin") as person:
+        await person.sees("6 users")
+        person.app.screen.query_one(PagedTable).move_cursor(row=2)
+        await person.presses("enter")
+        await person.sees("ben@clinic.example", "v Invite")
+        await person.presses("v")
+        await person.sees("Invite ben by e-mail?", "To ben@clinic.example")
+        await person.presses("y")
+        await person.sees("✓ ben is invited by e-mail.")
+
+
+async def test_a_fresh_code_is_asked_before_anybody_is_invited(newcomers):
+    async with opened(newcomers, "admin") as person:
+        await person.sees("6 users")
+        newcomers.clock.forward(hours=1)
+        await marks(person, "ben")
+        await person.presses("v", "y")
+        await person.sees("code")
+        assert newcomers.events(user="ben", last=1) == ["user.created"]
+        await person.types(newcomers.live_code("admin"))
+        await person.presses("enter")
+        await person.sees("✓ 1 user invited.")
+
+
+async def test_who_must_set_up_is_reminded(world):
+    world.set("anna", required=True)
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await marks(person, "anna", "boris")
+        await person.presses("t")
+        await person.sees("Remind 2 users by e-mail?")
+        await person.presses("y")
+        await person.sees(
+            "1 user reminded, 1 refused", "boris: boris need not set two-factor authentication up"
+        )
+    assert world.events(user="anna", last=1) == ["user.reminded"]
+
+
+async def test_support_invites_nobody(newcomers, supporter):
+    async with opened(newcomers, supporter) as person:
+        await person.sees("7 users")
+        await marks(person, "ben")
+        await person.presses("v", "y")
+        await person.sees("✗ Only a system administrator can manage people.")
+
+
+async def test_after_an_import_those_without_a_key_are_offered_an_invitation(world):
+    async with mail_server() as mail, opened(world, "admin", carriers=through(mail.port)) as person:
+        await person.sees("2 Users", "by name")
+        await person.presses("i")
+        await person.sees("Paste CSV text here")
+        text = "name,email\nben,ben@x.example\neve,eve@x.example\n"
+        person.app.screen.query_one(TextArea).post_message(Paste(text))
+        await person.pilot.pause()
+        await person.presses("ctrl+s")
+        await person.sees("Import 2 users?", "will need an invitation or a one-time password")
+        await person.presses("y")
+        await person.sees("Invite 2 users by e-mail?")
+        await person.presses("y")
+        await person.sees("✓ 2 users invited by e-mail.")
+    assert world.events(user="ben", last=1) == ["user.invited"]
+
+
+async def test_who_was_sent_a_password_is_not_offered_codes_by_email(world):
+    world.methods(Method.APP, Method.SMS, Method.EMAIL)
+    world.mode(Mode.REQUIRED)
+    credentials.set_password(
+        world.row("anna"), world.services.hasher.hash(PASSWORD), None, mailed_at=world.clock.now
+    )
+    async with opened(world, session=sign_in(world, "anna")) as person:
+        await person.sees("How do you want to get your codes?", "Text message")
+        assert "E-mail" not in person.screen
