@@ -377,6 +377,17 @@ def test_it_can_when_another_method_is_set_up(mailed):
     assert not barred_from_email(mailed, me)
 
 
+def test_it_can_once_another_method_was_set_up_even_when_that_is_gone(mailed):
+    mailed.mode(Mode.OPTIONAL)
+    me = begun(mailed, PASSWORD)
+    choose_password(mailed, me)
+    mailed.run(admission.advance, me.session_id)
+    assert barred_from_email(mailed, me)
+    mailed.wizard("ben", me)
+    assert isinstance(mailed.run(enrollment.turn_off, me), Done)
+    assert not barred_from_email(mailed, me)
+
+
 def test_it_can_when_an_administrator_gave_a_password_in_person(mailed):
     mailed.one_time_password("ben")
     choose_password(mailed, begun(mailed, PASSWORD))
