@@ -431,11 +431,13 @@ WITHOUT_PROOF = {
     "practice_names",
     "list_practices",
     "explain_user",
+    "names_of",
     "wizard_choice",
     "replace_unsaved_codes",  # Answers that nothing is to be replaced.
     "act_on_many",  # Requires, here and below; clearing asks for proof (see test_bulk).
     "carry_out",
     "set_required",  # Requires, here; to stop asks for proof (see test_fresh_proof).
+    "remind",  # A message without a secret, once a day.
     "set_active",  # Deactivates, here; to activate asks for proof (see test_fresh_proof).
     "edit_user",  # Changes a full name, here; contact data ask for proof (see test_fresh_proof).
     "edit_own",  # The same.

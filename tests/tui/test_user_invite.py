@@ -90,7 +90,7 @@ async def test_support_invites_nobody(newcomers, supporter):
         await person.sees("7 users")
         await marks(person, "ben")
         await person.presses("v", "y")
-        await person.sees("✗ Only a system administrator can manage people.")
+        await person.sees("✗ Only a system administrator can add people")
 
 
 async def test_after_an_import_those_without_a_key_are_offered_an_invitation(world):
