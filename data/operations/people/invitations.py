@@ -166,7 +166,7 @@ def unavailable(tx: Tx, policy: Policy, *, invites: bool) -> Denied | None:
     """Say why nobody at all can be invited, or reminded, by e-mail; None when they can."""
     if Method.EMAIL not in tx.services.sends:
         return _NO_MAIL
-    if invites and policy.methods == {Method.EMAIL}:
+    if invites and _only_email(policy):
         return _ONLY_EMAIL
     return no_address(tx)
 
@@ -259,6 +259,11 @@ def _find_for_paper(tx: Tx, actor: Actor, name: str) -> Subject | RefusedOrStale
     return Denied(reason) if reason else found
 
 
+def _only_email(policy: Policy) -> bool:
+    """Whether who reads the mailbox of an invited user would hold both factors."""
+    return policy.methods == {Method.EMAIL}
+
+
 def _queue(tx: Tx, found: Subject, event: Event) -> bool:
     ssh = tx.services.ssh
     return ssh is not None and notices.tell(
@@ -322,6 +327,8 @@ def _outdated(tx: Tx, claimed: Claimed, user: models.User) -> str | None:
     # A try that seemed to fail may have brought a password that was used by now.
     if table.select().where((table.user == user.id) & (table.started_at > claimed.act.at)).exists():
         return "the user has signed in meanwhile"
+    if _only_email(policy_of(user.account)):
+        return "e-mail is the only method that is on by now"
     return invitations.why_not(_invitee(user))
 
 

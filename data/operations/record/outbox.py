@@ -54,10 +54,14 @@ def is_due(tx: Tx, since: datetime | None = None) -> bool:
 
 
 def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
-    """Claim notices that are due; what is too old by now, or of a newer version, is given up instead."""
+    """Claim notices that are due; what is too old by now, or of a newer version, is given up instead.
+
+    What tells of an act goes before invitations and reminders, of which there may be very many.
+    """
     table = models.Notice
     table.delete().where(table.done_at < tx.now - KEPT).execute()
-    due = table.select().where(_due(tx, since)).order_by(table.next_try_at, table.id).limit(BATCH)
+    to_many = table.event.in_([event.value for event in LOOKED_UP_AGAIN])
+    due = table.select().where(_due(tx, since)).order_by(to_many, table.next_try_at, table.id).limit(BATCH)
     claimed: list[Claimed] = []
     for row in list(due):
         if tx.now - row.at >= GIVEN_UP_AFTER or row.event not in TOLD | LOOKED_UP_AGAIN:
