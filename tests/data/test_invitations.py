@@ -1,5 +1,6 @@
 """Invitations and reminders: queued by an act, and handed over to a real mail server."""
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -32,8 +33,10 @@ from data.rules.invitations import EMAIL_AFTER_ANOTHER, HOURS
 from data.rules.people_csv import PersonRow
 from data.rules.policy import MustChangePassword, MustEnrol, SignedIn
 from data.storage import models
+from data.store import Store
 
 NOBODY_LISTENS = 1
+PASSWORD_LINE = re.compile(r"^    (\w{5}-\w{5}-\w{5}-\w{5})\r?$", re.MULTILINE)
 KEY = publickeys.parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA ben")
 OWN = "seven quiet marble stairs"
 
@@ -55,7 +58,7 @@ def invite(world: World, name: str = "ben", actor=OPERATOR):
 
 
 def password_in(mail: MailServer) -> str:
-    return re.search(r"^    (\w{5}-\w{5}-\w{5}-\w{5})\r?$", mail.words, re.MULTILINE).group(1)
+    return PASSWORD_LINE.search(mail.words).group(1)
 
 
 async def invited(world: World, mail: MailServer, name: str = "ben") -> str:
@@ -160,6 +163,22 @@ async def test_a_sender_that_was_overtaken_changes_no_password(people):
     assert people.row("ben").password_hash is None
 
 
+async def test_of_two_senders_at_once_each_password_that_arrived_is_the_one_that_is_good(people):
+    names = [people.user(f"new{number}", password=None) for number in range(24)]
+    await bulk.carry_out(people.store, OPERATOR, names, Bulk.INVITE)
+    other = Store(people.database, people.services)
+    async with mail_server() as mail:
+        carriers = through(mail.port)
+        await asyncio.gather(*(send_due(store, carriers) for store in (people.store, other) * 3))
+    other.close()
+    assert sorted(message["To"] for message in mail.messages) == sorted(
+        f"{name}@clinic.example" for name in names
+    )
+    for message in mail.messages:
+        password = PASSWORD_LINE.search(str(message.get_content())).group(1)
+        assert people.has_hash_of(message["To"].partition("@")[0], password)
+
+
 def test_notices_of_acts_go_before_invitations_however_many_wait(people):
     for number in range(outbox.BATCH + 5):
         invite(people, people.user(f"new{number}", password=None))
@@ -203,7 +222,7 @@ KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOS
 
 
 @pytest.mark.parametrize("bar", BARS.values(), ids=BARS)
-async def test_whoever_has_something_is_neither_invited_nor_listed_nor_written_down(people, bar):
+async def test_who_has_something_is_neither_invited_nor_listed_nor_written_down(people, bar):
     assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("ben", "eve")
     bar(people)
     before = people.dump()

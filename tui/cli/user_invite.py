@@ -84,12 +84,12 @@ def invite(
     with installation(home) as here:
         chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
         if not chosen:
-            click.echo("Nobody is to be invited.")
+            click.echo("There is nobody to invite.")
             return
         if len(names) != 1:
             does = "sent a one-time password by e-mail" if file is None else "given a one-time password"
             will = _named(chosen, does, exactly=pending)
-            _confirm(f"{will}. One-time passwords of before stop working.", yes=yes)
+            _confirm(f"{will}. Their former one-time passwords stop working.", yes=yes)
         if file is not None:
             confirmed(here.store.run_now(invitations.no_address))
             _report(_write_passwords(here, chosen, file), f"written to {file}")
@@ -114,7 +114,7 @@ def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | No
     with installation(home) as here:
         chosen = _chosen(here, names, practice, Group.MUST_SET_UP if pending else Group.ALL)
         if not chosen:
-            click.echo("Nobody is to be reminded.")
+            click.echo("There is nobody to remind.")
             return
         if len(names) != 1:
             _confirm(f"{_named(chosen, 'reminded by e-mail')}.", yes=yes)

@@ -17,9 +17,9 @@ from tui.dialogs.confirm import Question
 from tui.widgets.words import MODE_WORDS, counted, left_without, moment
 
 _INVITED = (
-    f"the ssh command, the host key's fingerprint and a one-time password, good for one sign-in within "
-    f"{INVITATION_HOURS // 24} days. A one-time password of before stops working. Who has an SSH key, a "
-    "password of their own, a second factor or a role is not invited."
+    "the ssh command, the host key's fingerprint and a one-time password, good for one sign-in within "
+    f"{INVITATION_HOURS // 24} days. A former one-time password stops working. People with an SSH key, a "
+    "password of their own, a second factor or a role are not invited."
 )
 _NAMED = 8
 """How many users a question about many names; the others are counted."""

@@ -46,7 +46,7 @@ async def test_the_pending_are_invited_with_the_host_keys_fingerprint(imported, 
         assert re.search(r"    ssh -p 2222 \w+@ssh\.clinic\.example\r\n", mail.words)
         assert "By:      the operator on the host (" in mail.words
         again = await in_thread(imported, "user", "invite", "--pending", "--yes")
-        assert (again.status, again.out) == (0, "Nobody is to be invited.\n")
+        assert (again.status, again.out) == (0, "There is nobody to invite.\n")
         assert len(mail.messages) == 2
 
 
