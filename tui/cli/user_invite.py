@@ -34,7 +34,7 @@ from tui.cli.tables import echo_table, progress, when
 
 F = TypeVar("F", bound=Callable[..., object])
 _COLUMNS = ("name", "full_name", "email", "practice", "ssh", "host_key", "one_time_password", "good_until")
-_CELL_LIMIT = 1_000
+_SENTENCE_LIMIT = 1_000
 _SHOWN = 8
 
 
@@ -139,7 +139,7 @@ def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, gr
 
 def _confirm(what: str, *, yes: bool) -> None:
     """Say what will happen, and have it confirmed; nothing was done before."""
-    click.echo(safe(what, _CELL_LIMIT), err=True)
+    click.echo(safe(what, _SENTENCE_LIMIT), err=True)
     if yes:
         return
     if not on_a_terminal():
@@ -215,7 +215,7 @@ def _cells(written: WrittenPassword) -> list[str]:
         written.password,
         when(written.until),
     )
-    return [safe(neutralised(cell), _CELL_LIMIT) for cell in cells]
+    return [neutralised(cell) for cell in cells]
 
 
 def _report(result: BulkResult, done: str) -> None:
