@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from support.data_world import OPERATOR, PASSWORD
 
+from data.operations.policy import protection
 from data.operations.signing_in import first_factor
 from data.operations.signing_in.admission import Admitted
 from data.operations.signing_in.first_factor import FirstFactorRejected, NotJudged
@@ -155,3 +156,12 @@ def test_the_check_up_names_whose_passwords_are_guessed_while_it_goes_on(world, 
     assert "Passwords are being guessed for: anna." in notes(world)
     world.clock.forward(minutes=throttle.WINDOW_MINUTES)
     assert "guessed" not in notes(world)
+
+
+def test_administrators_see_whose_passwords_are_guessed_while_it_goes_on(world, anna):
+    admin = world.enrol("admin")
+    guess(world, "nobody")
+    guess(world, anna)
+    assert world.run(protection.show_standing_out, admin).guessed.names == ("anna",)
+    world.clock.forward(minutes=throttle.WINDOW_MINUTES)
+    assert world.run(protection.show_standing_out, admin).guessed.names == ()

@@ -21,6 +21,7 @@ def test_administrators_and_people_without_a_second_factor_stand_out_in_every_mo
     world.set(world.user("gone", SECURITY), active=False)
     world.mode(mode)
     assert world.run(protection.show_standing_out, OPERATOR) == protection.StandingOut(
+        guessed=People(0, ()),
         admins=People(2, ("admin", "boss")),
         unprotected_admins=People(1, ("boss",)),
         unprotected=People(3, ("anna", "boss", "helper")),

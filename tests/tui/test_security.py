@@ -6,6 +6,7 @@ from support.tui_app import opened
 from textual.events import Key
 from textual.widgets import RadioButton
 
+from data.rules import throttle
 from data.rules.facts import Mode
 from data.storage import models
 
@@ -250,3 +251,14 @@ async def test_support_cannot_change_the_days(world, supporter):
         await person.presses("down", "enter")
         await person.sees("✗ Only a security administrator can")
     assert models.Account.get().remember_days == 0
+
+
+async def test_whose_password_is_guessed_stands_first_while_it_goes_on(world):
+    for number in range(throttle.MANY_OF_NAME):
+        world.first("boris", "wrong", address=f"198.51.100.{number}")
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("! Passwords are being guessed for: boris (w)")
+        await person.presses("w")
+        await person.sees("! Passwords are being guessed for: boris. Nobody is locked by it.")

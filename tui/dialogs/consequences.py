@@ -232,8 +232,10 @@ def affected(preview: ModePreview) -> list[str]:
 
 
 def standing_out(seen: StandingOut) -> list[str]:
-    """Say who protects others, who has no second factor, and what would be better."""
+    """Say who protects others, who is in danger, and what would be better."""
     lines = [f"Administrators: {seen.admins.listed}."]
+    if seen.guessed.count:
+        lines.append(f"! Passwords are being guessed for: {seen.guessed.listed}. Nobody is locked by it.")
     if seen.unprotected_admins.count:
         lines.append(f"! Administrators without a second factor: {seen.unprotected_admins.listed}.")
     if seen.unprotected.count:
@@ -246,7 +248,9 @@ def standing_out(seen: StandingOut) -> list[str]:
 
 def stands_out_most(seen: StandingOut) -> str:
     """Say in one line what of `standing_out` matters most; key w shows the whole."""
-    if seen.unprotected_admins.count:
+    if seen.guessed.count:
+        lacking = f"! Passwords are being guessed for: {seen.guessed.listed}"
+    elif seen.unprotected_admins.count:
         lacking = f"! Administrators without a second factor: {seen.unprotected_admins.listed}"
     elif seen.unprotected.count:
         lacking = f"! Without a second factor: {seen.unprotected.listed}"

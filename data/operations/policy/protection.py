@@ -1,4 +1,4 @@
-"""Who stands out: the administrators, who protect others, and people without any second factor."""
+"""Who stands out: the administrators, who protect others, and people who are in danger."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from data.operations.actors import Acting, Actor, authorise
 from data.operations.people.groups import holds, people_in
 from data.operations.people.reading import has_factor
 from data.operations.results import Refused
+from data.operations.signing_in.guessing import guessed_now
 from data.rules.facts import ADMIN_ROLES, Role
 from data.rules.permanence import People
 from data.rules.permissions import Action
@@ -15,8 +16,12 @@ from data.store import Tx
 
 @dataclass(frozen=True, slots=True)
 class StandingOut:
-    """Active people who stand out; the unprotected have no second factor of any kind."""
+    """Active people who stand out; the unprotected have no second factor of any kind.
 
+    `guessed` are those whose passwords are being guessed now.
+    """
+
+    guessed: People
     admins: People
     unprotected_admins: People
     unprotected: People
@@ -34,6 +39,7 @@ def show_standing_out(tx: Tx, actor: Actor) -> StandingOut | Refused:
     unprotected = ~has_factor(acting.policy.methods)
     admins = active.where(holds(*ADMIN_ROLES))
     return StandingOut(
+        guessed=people_in(active.where(table.id.in_(guessed_now(tx)))),
         admins=people_in(admins),
         unprotected_admins=people_in(admins.where(unprotected)),
         unprotected=people_in(active.where(unprotected)),
