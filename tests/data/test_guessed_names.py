@@ -6,7 +6,7 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD
 
 from data.operations.policy import protection
-from data.operations.signing_in import first_factor
+from data.operations.signing_in import first_factor, guessing
 from data.operations.signing_in.admission import Admitted
 from data.operations.signing_in.first_factor import FirstFactorRejected, NotJudged
 from data.operations.upkeep import checkup
@@ -134,6 +134,23 @@ async def test_the_first_right_password_after_many_wrong_ones_is_told_once(world
     guess(world, anna, 2 * throttle.MANY_OF_NAME)
     await signs_in(world, anna)
     assert len(told(world)) == 2
+
+
+async def test_however_many_failures_there_are_few_are_read_and_those_told_of_are_not_kept(world, anna):
+    candidate = world.run(first_factor.find_candidate, anna, world.origin())
+    guess(world, anna, 2 * throttle.MANY_OF_NAME)
+    found = [
+        guessing._OF_NAME.one(candidate.bucket, 0),
+        guessing._UNTOLD.one(candidate.bucket, candidate.user_id, 0),
+    ]
+    assert [row.count for row in found] == [throttle.MANY_OF_NAME] * 2
+    world.clock.forward(minutes=throttle.WINDOW_MINUTES)
+    guess(world, anna, 1)
+    await signs_in(world, anna)
+    assert told(world) == [
+        f'{{"failures": {2 * throttle.MANY_OF_NAME + 1}, "sources": {2 * throttle.MANY_OF_NAME}}}'
+    ]
+    assert models.FirstFactorFailures.select().count() == 1
 
 
 async def test_failures_of_other_names_and_of_the_day_before_are_not_told(world, anna):

@@ -20,7 +20,7 @@ from data.operations.signing_in.admission import (
     turn_away,
 )
 from data.operations.signing_in.decoys import count_costs, decoy_of
-from data.operations.signing_in.guessing import takes_turns, tell_of_failures, untold_failures
+from data.operations.signing_in.guessing import has_many_untold, takes_turns, tell_of_failures
 from data.rules import passwords, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
@@ -210,7 +210,7 @@ def _circumstances(tx: Tx, candidate: Candidate) -> _Circumstances:
     return _Circumstances(
         first_factor_delay(tx, candidate),
         takes_turns(tx, candidate.bucket, candidate.user_id, _source(candidate)),
-        untold_failures(tx, candidate.bucket, candidate.user_id) >= throttle.MANY_OF_NAME,
+        has_many_untold(tx, candidate.bucket, candidate.user_id),
     )
 
 

@@ -20,19 +20,24 @@ from data.store import Tx
 _Failures = models.FirstFactorFailures
 
 
-def _sum(condition: Any) -> Any:
-    return _Failures.select(fn.SUM(_Failures.count).alias("count")).where(condition)
+def _many(condition: Any) -> Any:
+    """Write a sum of failures that stops where it shows that they are many: anybody can add to them.
+
+    Each row counts one or more.
+    """
+    some = _Failures.select(_Failures.count).where(condition).limit(throttle.MANY_OF_NAME).alias("some")
+    return _Failures.select(fn.SUM(some.c.count).alias("count")).from_(some)
 
 
 _OF_NAME = Prepared(
     _Failures,
     2,
-    lambda bucket, minute: _sum((_Failures.bucket == bucket) & (_Failures.minute > minute)),
+    lambda bucket, minute: _many((_Failures.bucket == bucket) & (_Failures.minute > minute)),
 )
 _UNTOLD = Prepared(
     _Failures,
     3,
-    lambda bucket, user_id, minute: _sum(
+    lambda bucket, user_id, minute: _many(
         (_Failures.bucket == bucket)
         & (_Failures.user_id == user_id)
         & (_Failures.minute > minute)
@@ -57,20 +62,26 @@ def takes_turns(tx: Tx, bucket: int, user_id: int | None, source: str) -> bool:
     }
 
 
-def untold_failures(tx: Tx, bucket: int, user_id: int | None) -> int:
-    """Count the failures of a user's name in the last day that the user was not told of."""
+def has_many_untold(tx: Tx, bucket: int, user_id: int | None) -> bool:
+    """Say whether a user's name failed many times in the last day and the user was not told of them."""
     found = _UNTOLD.one(bucket, user_id or 0, _minute(tx) - throttle.KEPT_MINUTES)
-    return int(found.count or 0) if found else 0
+    return found is not None and (found.count or 0) >= throttle.MANY_OF_NAME
 
 
 def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> None:
-    """Tell a user whose password was right of the many wrong ones of the last day, once."""
-    failures = untold_failures(tx, bucket, user.id)
-    theirs = (_Failures.bucket == bucket) & (_Failures.user_id == user.id) & ~_Failures.told
-    recent = theirs & (_Failures.minute > _minute(tx) - throttle.KEPT_MINUTES)
+    """Tell a user whose password was right of the many wrong ones of the last day, once.
+
+    Of these failures, only those of the window are still asked for afterwards.
+    """
+    theirs = (_Failures.bucket == bucket) & (_Failures.user_id == user.id)
+    untold = theirs & ~_Failures.told
+    recent = untold & (_Failures.minute > _minute(tx) - throttle.KEPT_MINUTES)
+    failures = int(_Failures.select(fn.SUM(_Failures.count)).where(recent).scalar() or 0)
     sources = int(_Failures.select(fn.COUNT(_Failures.source.distinct())).where(recent).scalar())
-    if not _Failures.update(told=True).where(theirs).execute():
+    if not _Failures.update(told=True).where(untold).execute():
         return  # Another sign-in has just told of them.
+    over = theirs & (_Failures.minute <= _minute(tx) - throttle.WINDOW_MINUTES)
+    _Failures.delete().where(over).execute()
     audit.write_own(
         tx,
         Event.RIGHT_AFTER_FAILURES,
