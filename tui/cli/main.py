@@ -70,6 +70,11 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def _from_root(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
+    """Name a path from the root on, as messages do, if all of it can be shown."""
+    return path and PathType().convert(path.absolute(), option, context)
+
+
 @click.group(
     cls=_LazyGroup, invoke_without_command=True, epilog=_EXAMPLES, context_settings={"max_content_width": 100}
 )
@@ -77,6 +82,7 @@ class _LazyGroup(click.Group):
     "--home",
     "path",
     type=PathType(file_okay=False),
+    callback=_from_root,
     envvar="TWOFOLD_HOME",
     show_envvar=True,
     default=default_home,
@@ -87,6 +93,7 @@ class _LazyGroup(click.Group):
     "--master-key",
     "key_file",
     type=PathType(dir_okay=False),
+    callback=_from_root,
     envvar="TWOFOLD_MASTER_KEY",
     show_envvar=True,
     help="The file of the master key, where it is kept apart from the home.",
@@ -99,8 +106,7 @@ def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     Without a command, the app opens in this terminal. The commands act as the operator on the host:
     whoever can read the home.
     """
-    home = import_module("data.storage.home")
-    context.obj = home.Home(path.absolute(), key_file and key_file.absolute())
+    context.obj = import_module("data.storage.home").Home(path, key_file)
     if context.invoked_subcommand is None:
         import_module("tui.cli.local").run_local_app(context.obj)
 

@@ -252,3 +252,15 @@ def test_what_needs_no_command_imports_none_and_no_database(arguments):
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_home_in_a_folder_that_cannot_be_shown_is_refused_however_it_is_named(run, tmp_path, monkeypatch):
+    folder = tmp_path / STRANGE["escape"]
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for option in ("--home", "--master-key"):
+        outcome = run(option, "here", "init", "--account", "x", "--admin", "y", "--email", "z@z.example")
+        assert outcome.status == 2
+        assert "holds characters that cannot be shown" in one_line(outcome.err)
+        assert outcome.out == ""
+    assert list(folder.iterdir()) == []
