@@ -1,7 +1,7 @@
 """What to look at before a backup is restored of which nobody can tell whether it was changed."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -9,9 +9,8 @@ import click
 from data.rules.comparison import DatabaseFacts, differences, role_holders
 from data.rules.text import safe
 
-_SHOWN = 100
-"""Lines of a list."""
-_LINE = 300
+_LINE = 5_000
+"""Characters of a line: all keys of a person fit."""
 
 
 def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | None) -> None:
@@ -38,9 +37,7 @@ def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | 
 
 
 def _list(heading: str, lines: Iterator[str]) -> None:
+    """Print all lines: who changed a backup could fill a part of them with what matters less."""
     click.echo(heading)
-    shown = [safe(line, _LINE) for line in islice(lines, _SHOWN)]
-    for line in shown or ["nothing"]:
-        click.echo(f"  {line}")
-    if more := sum(1 for _ in lines):
-        click.echo(f"  ... and {more} more.")
+    for line in chain([next(lines, "nothing")], lines):
+        click.echo(f"  {safe(line, _LINE)}")

@@ -4,13 +4,17 @@ import json
 import os
 import shutil
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from data.rules.comparison import DatabaseFacts, PersonFacts
+from data.rules.publickeys import MOST_KEYS
 from data.storage import models
 from data.storage.vault import check_value_of
+from tui.cli.unverified import show_unverified
 
 SEAL_BYTES = 80
 
@@ -208,3 +212,18 @@ def test_what_is_no_file_or_never_ends_is_refused_in_one_line(clinic, home, tmp_
         assert (outcome.status, outcome.out) == (1, "")
         assert outcome.err == f"twofold: {path}: It is no plain file.\n"
     assert sorted(home.iterdir()) in (before, sorted([*before, home / "node.id"]))
+
+
+def test_of_a_backup_without_a_hash_every_difference_is_shown_whole(capsys):
+    present = PersonFacts("Clinic", "", None, active=True, required=False, password=None, factors=frozenset())
+    keys = frozenset(f"SHA256:{number:043}" for number in range(MOST_KEYS))
+    changed = replace(present, roles=frozenset({"support"}), keys=keys, password="other")
+    names = [f"user{number:03}" for number in range(150)]
+    show_unverified(
+        Path("monday"),
+        DatabaseFacts(dict.fromkeys(names, changed), {}),
+        DatabaseFacts(dict.fromkeys(names, present), {}),
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.endswith(max(keys)) for line in lines) == len(names)
+    assert sum(line.endswith(f"{max(keys)}; other password") for line in lines) == len(names)
