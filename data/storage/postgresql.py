@@ -4,6 +4,7 @@ Everything that could wait without end has a limit: here, at the server, and on 
 """
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,14 @@ _REASONS: Mapping[str, str] = {
 """What a SQLSTATE, or the class that it begins with, means to a person."""
 
 
-_SCRATCH = "twofold_scratch"
+_DROPPED = {
+    "r": "TABLE",
+    "p": "TABLE",
+    "f": "FOREIGN TABLE",
+    "v": "VIEW",
+    "m": "MATERIALIZED VIEW",
+}
+"""What is dropped of a schema, by the kind that PostgreSQL gives it."""
 _OBJECTS = (
     """
 SELECT 'trigger ' || t.tgname || ' on ' || c.relname,
@@ -258,8 +266,9 @@ class Postgresql(PostgresqlDatabase):
             ProgrammingError: when the role may not make one.
         """
         with self.atomic() as undone:
-            self.ask(f"CREATE SCHEMA {_SCRATCH}")
-            self.ask(f"SET LOCAL search_path = {_SCRATCH}")
+            name = f"twofold_scratch_{secrets.token_hex(8)}"
+            self.ask(f"CREATE SCHEMA {name}")
+            self.ask(f"SET LOCAL search_path = {name}")
             yield
             undone.rollback()
 
@@ -317,10 +326,19 @@ def after_migrations(database: Postgresql) -> None:
 
 
 def drop_everything(database: Postgresql) -> None:
-    """Drop all that our schema is made of, so that it can be made anew in the same transaction."""
-    ours = "FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
-    for (table,) in database.ask(f"SELECT oid::regclass::text {ours}"):
-        database.ask(f"DROP TABLE {table} CASCADE")
+    """Drop all that our schema is made of, and what stands in its place, so that it can be made anew.
+
+    An extension's own stays.
+    """
+    relations = (
+        "SELECT oid, relkind::text FROM pg_class c WHERE relnamespace = current_schema()::regnamespace "
+        "AND relkind IN ('r', 'p', 'f', 'v', 'm') "
+        "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+    )
+    for number, kind in database.ask(relations):
+        # One that hung on another is gone with it.
+        for (name,) in database.ask("SELECT oid::regclass::text FROM pg_class WHERE oid = %s", number):
+            database.ask(f"DROP {_DROPPED[kind]} {name} CASCADE")
     functions = (
         "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = current_schema()::regnamespace "
         "AND proowner = current_user::regrole AND prokind = 'f' "

@@ -19,8 +19,8 @@ from data import store
 from data.operations.people import two_factor
 from data.operations.signing_in import second_factor, sessions
 from data.storage import database, models, postgresql
-from data.storage.database import create_database, migrate, open_database
-from data.storage.postgresql import PostgresqlUrl
+from data.storage.database import create_database, migrate, open_database, schema_differences
+from data.storage.postgresql import PostgresqlUrl, drop_everything
 from data.store import OutcomeUnknownError, StoreUnavailableError
 
 
@@ -312,6 +312,25 @@ def test_every_text_is_compared_by_code_point_whatever_the_locale(server):
         "AND c.relnamespace = 'public'::regnamespace AND l.collname <> 'C'",
     )
     assert rest == []
+
+
+def test_what_someone_else_has_put_into_the_schema_is_found_and_gone_when_it_is_made_again(server):
+    made = create_database(PostgresqlUrl.parse(server.url(server.new_database())))
+    with made.connection_context():
+        for statement in (
+            "CREATE SCHEMA twofold_scratch",
+            "ALTER TABLE lease RENAME TO other",
+            "CREATE VIEW lease AS SELECT * FROM other",
+            "CREATE MATERIALIZED VIEW copied AS SELECT * FROM lease",
+            "CREATE TABLE parts (id int) PARTITION BY LIST (id)",
+        ):
+            made.execute_sql(statement)
+        foreign = {name for name in schema_differences(made) if name.endswith("foreign")}
+        assert {f"{name} is foreign" for name in ("view lease", "view copied", "table parts")} <= foreign
+        with made.exclusively():
+            drop_everything(made)
+            migrate(made)
+        assert schema_differences(made) == ()
 
 
 def test_the_password_is_in_no_text_of_what_knows_it(world, server):
