@@ -17,21 +17,22 @@ from data.storage import models
 from data.store import Store, StoreUnavailableError, Tx
 
 R = TypeVar("R")
-_WHOLE = timedelta(hours=1)
-"""How long a lease lasts that is given back when its work has ended."""
-_PAGE = timedelta(minutes=1)
-"""How long the next page of an export may take to be asked for."""
 
 
 class Work(Enum):
-    """What a user does one at a time, with how it is named to them."""
+    """What a user does one at a time, with how it is named to them, and for how long a lease of it counts.
 
-    PASSWORD = "password", "change or check of a password"
-    BULK = "bulk", "act on many users"
-    EXPORT = "export", "export"
+    It is given back when the work has ended, but for a database that fails then. That of an export counts
+    until the next page is asked for.
+    """
 
-    def __init__(self, kind: str, words: str) -> None:
+    PASSWORD = "password", "change or check of a password", timedelta(minutes=2)
+    BULK = "bulk", "act on many users", timedelta(hours=1)
+    EXPORT = "export", "export", timedelta(minutes=1)
+
+    def __init__(self, kind: str, words: str, life: timedelta) -> None:
         self.kind = kind
+        self.life = life
         self.refusal = Denied(
             f"Another {words} of yours is under way, here or in another session. Try again when it has ended."
         )
@@ -70,7 +71,7 @@ def take(tx: Tx, actor: Actor, work: Work) -> Lease | Refused:
         return acting
     if acting.user is None or acting.session is None:
         return Lease(work, None, 0)
-    return work.refusal if _live(tx, acting.user.id, work) else _write(tx, acting.session, work, _WHOLE)
+    return work.refusal if _live(tx, acting.user.id, work) else _write(tx, acting.session, work)
 
 
 def give_back(tx: Tx, lease: Lease) -> None:
@@ -90,7 +91,7 @@ def hold_for_page(tx: Tx, acting: Acting, *, first: bool, last: bool) -> Denied 
     if not first and (held is None or held.session_id != acting.session.id):
         return Denied("The export took too long and ended. Start it again.")
     if not last:
-        _write(tx, acting.session, Work.EXPORT, _PAGE)
+        _write(tx, acting.session, Work.EXPORT)
     elif held is not None:
         models.Lease.delete().where(_of(acting.user.id, Work.EXPORT)).execute()
     return None
@@ -100,11 +101,11 @@ def _live(tx: Tx, user_id: int, work: Work) -> models.Lease | None:
     found: models.Lease | None = models.Lease.get_or_none(_of(user_id, work))
     if found is None or found.session.ended_at is not None:
         return None
-    return found if tx.now < found.until <= tx.now + _WHOLE else None
+    return found if tx.now < found.until <= tx.now + work.life else None
 
 
-def _write(tx: Tx, session: models.Session, work: Work, life: timedelta) -> Lease:
-    until = tx.now + life
+def _write(tx: Tx, session: models.Session, work: Work) -> Lease:
+    until = tx.now + work.life
     models.Lease.delete().where(_of(session.user_id, work)).execute()
     models.Lease.insert(user=session.user_id, kind=work.kind, session=session.id, until=until).execute()
     return Lease(work, session.user_id, models.microseconds(until))

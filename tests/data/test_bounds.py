@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, statements
 
+from data.operations import leases
 from data.operations.leases import Work, one_at_a_time
 from data.operations.people import bulk, credentials, exporting, importing
 from data.operations.people.bulk import BulkResult
@@ -228,6 +229,14 @@ async def test_what_was_broken_off_bars_nobody_once_its_session_is_over_or_long_
             with pytest.raises(asyncio.CancelledError):
                 await one_at_a_time(world.store, again, Work.BULK, breaks)
     assert not models.Lease.select().exists()
+
+
+async def test_what_is_never_given_back_bars_a_password_for_two_minutes_only(world):
+    me = world.person("me")
+    world.run(leases.take, me, Work.PASSWORD)
+    assert is_refused(await credentials.confirm_fresh_password(world.store, me, PASSWORD))
+    world.clock.forward(minutes=2)
+    assert await credentials.confirm_fresh_password(world.store, me, PASSWORD) == Done("Confirmed.")
 
 
 @pytest.mark.parametrize("kind", ["users", "log"])
