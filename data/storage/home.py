@@ -131,7 +131,7 @@ class Home:
             raise _missing("database", self.database)
 
     def check_owner(self) -> None:
-        """Refuse to serve a home that someone else can change: their settings would run programs as us.
+        """Refuse to send from a home that someone else can change: their settings would run programs as us.
 
         The master key may be someone else's where it is kept apart.
 
@@ -143,7 +143,7 @@ class Home:
         for file in files:
             if file.exists() and (owner := file.stat().st_uid) != ours:
                 raise HomeError(
-                    f"{file} belongs to the user {_user(owner)}, and this runs as {_user(ours)}. Serve as "
+                    f"{file} belongs to the user {_user(owner)}, and this runs as {_user(ours)}. Run it as "
                     f"{_user(owner)}, or make it your own with: chown -R {_user(ours)} {self.path}"
                 )
 

@@ -323,11 +323,12 @@ def test_what_is_no_plain_file_is_one_line_and_nobody_waits_for_it(home, clinic,
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("what", ["", "twofold.toml", "twofold.db"])
-def test_a_home_that_someone_else_can_change_is_not_served(home, clinic, what):
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ()], ids=["serve", "the app"])
+def test_nothing_is_sent_from_a_home_that_someone_else_can_change(home, clinic, what, command):
     path = home / what if what else home
     nobody = pwd.getpwnam("nobody")
     os.chown(path, nobody.pw_uid, nobody.pw_gid)
-    outcome = clinic("serve", "--port", "0")
+    outcome = clinic(*command)
     assert outcome.status == 1
     assert f"{path} belongs to the user nobody, and this runs as root" in outcome.err
     assert clinic("user", "list").status == 0
