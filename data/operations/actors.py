@@ -218,7 +218,10 @@ def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
 
 
 def remembers(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> bool:
-    """Whether this user gave a code from this address with this first factor lately."""
+    """Whether this user gave a code from this address with this first factor lately.
+
+    The last sign-in is not looked at: one at a node whose clock is ahead would end sessions at the others.
+    """
     policy = policy_of(user.account)
     if not may_remember(policy, application, address):
         return False
@@ -231,7 +234,7 @@ def remembers(tx: Tx, user: models.User, application: Application, address: str,
         accepted_at=row.accepted_at,
         until=row.until,
         now=tx.now,
-        last_signin_at=user.last_signin_at,
+        last_signin_at=None,
     )
 
 

@@ -142,6 +142,15 @@ def test_a_clock_that_goes_back_never_lengthens_it(world, anna):
     assert asked(world)
 
 
+def test_a_sign_in_at_a_node_whose_clock_is_ahead_ends_no_session_and_the_next_one_is_asked(world, anna):
+    me = world.session("anna")
+    world.clock.forward(seconds=2)
+    assert not asked(world)
+    world.clock.forward(seconds=-1)
+    assert world.run(reading.my_profile, me).detail.name == "anna"
+    assert asked(world)
+
+
 def test_a_clock_before_the_acceptance_asks(world, anna):
     world.set("anna", last_signin_at=None)
     world.clock.forward(hours=-1)
