@@ -66,7 +66,7 @@ def parse(pasted: str) -> PublicKey | KeyFault:
 
     Around it there may be a byte order mark, blank lines and lines that begin with `#`.
     """
-    lines = [line.strip() for line in pasted.removeprefix("\ufeff").splitlines()]
+    lines = [line.strip() for line in pasted[:KEY_LIMIT].removeprefix("\ufeff").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if len(pasted) > KEY_LIMIT:
         several = sum(line.startswith(ALGORITHMS) for line in lines) > 1
