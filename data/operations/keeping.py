@@ -7,7 +7,7 @@ from typing import Any
 
 from peewee import Case, fn
 
-from data.rules.facts import ADMIN_ROLES, Method
+from data.rules.facts import Method
 from data.rules.searching import words
 from data.rules.standing import Standing
 from data.storage import models
@@ -30,7 +30,7 @@ def standing_column() -> Any:
             (user.active == False, Standing.DEACTIVATED.value),  # noqa: E712 - peewee builds SQL from it.
             (user.locked_at.is_null(False), Standing.LOCKED.value),
             (_enrolled(), Standing.ENROLLED.value),
-            (user.required | user.lost_factor | _is_admin(), Standing.OBLIGED.value),
+            (user.required | user.lost_factor | _holds_role(), Standing.OBLIGED.value),
         ],
         Standing.FREE.value,
     )
@@ -67,7 +67,6 @@ def _enrolled() -> Any:
     )
 
 
-def _is_admin() -> Any:
+def _holds_role() -> Any:
     table = models.UserRole
-    admin = table.role.in_([role.value for role in ADMIN_ROLES])
-    return fn.EXISTS(table.select(1).where((table.user == models.User.id) & admin))
+    return fn.EXISTS(table.select(1).where(table.user == models.User.id))

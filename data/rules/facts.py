@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 
 ADMIN_ROLES = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
-"""Whoever holds one of these counts as required to use two-factor authentication."""
+"""The roles of which an account always keeps an active holder."""
 
 
 class Application(StrEnum):
@@ -118,8 +118,8 @@ class UserFacts:
 
     @property
     def must_use_two_factor(self) -> bool:
-        """Whether the flag or an admin role requires two-factor authentication of this user."""
-        return self.required or bool(self.roles & ADMIN_ROLES)
+        """Whether the flag or a role requires two-factor authentication of this user."""
+        return self.required or bool(self.roles)
 
     @property
     def must_set_up(self) -> bool:

@@ -27,6 +27,7 @@ def add_people(made) -> None:
             f" VALUES ({number}, {number}, '{name}', '{name}', '', true, false,"
             f" false, {one_time}, 0, 7, true, 0)"
         )
+    run("INSERT INTO user_role (user_id, role) VALUES (2, 'support')")
     run(
         "INSERT INTO sent_code"
         " (user_id, purpose, method, destination, digest, sent_at, failed, wrong_tries, void)"
@@ -34,9 +35,7 @@ def add_people(made) -> None:
     )
 
 
-def test_one_time_passwords_of_before_end_72_hours_after_the_upgrade_and_sent_codes_have_their_account(
-    tmp_path, monkeypatch, server
-):
+def test_what_is_there_before_gets_an_end_an_account_and_a_standing(tmp_path, monkeypatch, server):
     folder, late = tmp_path / "migrations", tmp_path / "late"
     shutil.copytree(Path(database.__file__).parent / "migrations", folder)
     late.mkdir()
@@ -54,5 +53,7 @@ def test_one_time_passwords_of_before_end_72_hours_after_the_upgrade_and_sent_co
         models.database.initialize(older)
         ends = {row.name: row.one_time_until for row in models.User.select()}
         assert [(row.user_id, row.account_id) for row in models.SentCode.select()] == [(2, 2)]
+        standing = {row.name: row.standing for row in models.User.select()}
     assert ends["ben"] is None
+    assert standing == {"anna": "free", "ben": "obliged"}
     assert int(before) <= ends["anna"].timestamp() - 72 * 3600 <= time.time()

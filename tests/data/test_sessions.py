@@ -13,7 +13,7 @@ from data.operations.record import audit
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signing_in import admission, enrollment, sessions
 from data.rules import publickeys
-from data.rules.facts import Method, Mode
+from data.rules.facts import Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.rules.sessions import LONGEST
 from data.storage import models
@@ -212,15 +212,16 @@ def signed_in_by_key(world: World):
     return world.submit(needed.attempt, world.live_code("anna")).session
 
 
-def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_sets_it_up(world):
+@pytest.mark.parametrize("role", Role)
+def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_sets_it_up(world, role):
     anna = world.person("anna")
-    world.run(granting.set_roles, OPERATOR, "anna", frozenset({SYSTEM}))
+    world.run(granting.set_roles, OPERATOR, "anna", frozenset({role}))
     told = "You must set up two-factor authentication now. Sign in again."
     assert reason(world, anna) == told
     assert world.run(two_factor.clear_two_factor, anna, "admin") == SessionOver(told)
     world.run(granting.set_roles, OPERATOR, "anna", frozenset())
     assert world.run(reading.my_profile, anna) == SessionOver(told)
-    world.run(granting.set_roles, OPERATOR, "anna", frozenset({SYSTEM}))
+    world.run(granting.set_roles, OPERATOR, "anna", frozenset({role}))
     assert world.restricted("anna", MustEnrol)
 
 

@@ -41,7 +41,9 @@ async def test_an_admin_with_a_one_time_password_comes_by_password_wizard_and_co
         await person.presses("enter")
         await person.types(NEW_PASSWORD)
         await person.presses("enter")
-        await person.sees("required of administrators", "Google Authenticator", "Microsoft Authenticator")
+        await person.sees(
+            "required of everyone who holds a role", "Google Authenticator", "Microsoft Authenticator"
+        )
         await person.sees("Twilio Authy")
         await enrols(person, "head")
         await person.sees("2 Users", "head@clinic.example"[:4], "✓ Recovery codes saved.")

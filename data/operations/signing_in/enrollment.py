@@ -407,7 +407,7 @@ def _because(me: ActingUser) -> str:
         return "to be set up again: what you had set up is gone"
     if me.user.required:
         return "required of you by an administrator"
-    return "required of administrators" if me.facts.must_use_two_factor else "your choice"
+    return "required of everyone who holds a role" if me.facts.must_use_two_factor else "your choice"
 
 
 def _store_app(tx: Tx, user_id: int, secret: str, step: int) -> None:
