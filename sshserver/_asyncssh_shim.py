@@ -50,6 +50,8 @@ _INFO_REQUEST, _INFO_RESPONSE = 60, 61
 """Of RFC 4256."""
 _NOBODY: Final = b"?"
 """No user can have this name."""
+_LONGEST_NAME: Final = 1023
+"""Bytes of a name that asyncssh looks at. It ends the connection for a longer one, which costs nothing."""
 _RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
 """The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
 
@@ -277,7 +279,8 @@ def _with_name(packet: SSHPacket) -> SSHPacket:
     request = SSHPacket(packet.get_remaining_payload())
     try:
         name = request.get_string()
-        saslprep(name.decode("utf-8"))
+        if len(name) <= _LONGEST_NAME:  # What saslprep takes grows with the square of the length.
+            saslprep(name.decode("utf-8"))
     except PacketDecodeError:
         return packet
     except (UnicodeDecodeError, SASLPrepError):

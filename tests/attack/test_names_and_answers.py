@@ -20,6 +20,7 @@ from support.ssh_raw import (
 )
 
 from data.rules.misuse import Misuse
+from sshserver import _asyncssh_shim
 from sshserver.limits import Limits
 
 
@@ -114,6 +115,21 @@ async def test_a_longer_name_ends_the_connection(siege, length):
         client.request("x" * length, "none")
         await client.end()
     assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+
+
+async def test_a_longer_name_is_not_normalised(siege, monkeypatch):
+    """Normal forms of 60,000 bytes of combining marks hold up all others for a second."""
+    normalised, saslprep = [], _asyncssh_shim.saslprep
+    monkeypatch.setattr(
+        _asyncssh_shim, "saslprep", lambda name: normalised.append(len(name.encode())) or saslprep(name)
+    )
+    async with raw_client(siege.port) as client:
+        await client.begin()
+        client.request("a" + "\u0301\u0323" * 255, "none")
+        await client.expect(USERAUTH_FAILURE)
+        client.request("a" + "\u0301\u0323" * 15_000, "none")
+        await client.end()
+    assert normalised == [1021]
 
 
 @pytest.mark.parametrize("answers", [[], ["a", "b"], ["x"] * 1000], ids=["none", "two", "1,000"])
