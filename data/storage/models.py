@@ -323,7 +323,7 @@ class SentCode(_Table):
 
 
 class UncountedAnswer(_Table):
-    """How many answers of a user were not counted as attempts, by kind, source and hour; kept for a day."""
+    """How often a user did what costs no attempt, by kind, source and hour; kept for a day."""
 
     user = ForeignKeyField(User, on_delete="CASCADE", index=False)
     kind = CharField(max_length=16)

@@ -13,13 +13,18 @@ from data.operations import leases
 from data.operations.leases import Work, one_at_a_time
 from data.operations.people import bulk, credentials, exporting, importing
 from data.operations.people.bulk import BulkResult
+from data.operations.people.explanation import explain_user
 from data.operations.record import audit
 from data.operations.results import Denied, Done
 from data.operations.signing_in import enrollment, recovery_codes, sessions
-from data.operations.signing_in.admission import TOO_MANY_SIGNINS, Admitted, TurnedAway
+from data.operations.signing_in.admission import TOO_MANY_SIGNINS, Admitted, Origin, TurnedAway
+from data.operations.signing_in.codes import CodeAlreadyUsed
+from data.operations.signing_in.misuse import record_misuse
 from data.operations.signing_in.recovery_codes import NewRecoveryCodes
 from data.rules import passwords
-from data.rules.facts import Mode
+from data.rules.events import Event
+from data.rules.facts import Application, Mode
+from data.rules.misuse import Misuse
 from data.rules.people_csv import PersonRow
 from data.rules.policy import MustEnrol, Refusal
 from data.storage import models
@@ -87,6 +92,48 @@ def test_setting_up_and_turning_off_again_and_again_makes_no_more_codes_than_tha
 
 
 # Sign-ins.
+
+
+def rows(world, event):
+    return world.events(user="anna").count(event.value)
+
+
+def test_used_codes_without_end_are_refused_and_the_log_takes_twenty_an_hour_from_a_source(world):
+    world.enrol(world.user("anna"))
+    world.clock.forward(minutes=1)
+    code = world.code("anna")
+    world.submit(world.attempt("anna"), code)
+    for number in range(30):
+        from_there = world.attempt("anna", address=f"2001:db8::{number:x}")
+        assert isinstance(world.submit(from_there, code), CodeAlreadyUsed)
+    assert rows(world, Event.CODE_REPLAYED) == 20
+    world.submit(world.attempt("anna", address="192.0.2.7"), code)
+    assert rows(world, Event.CODE_REPLAYED) == 21
+    assert world.row("anna").attempts_left == 7
+
+
+def test_misuses_without_end_are_logged_twenty_times_an_hour_from_a_source(world):
+    world.user("anna")
+    origin = Origin(Application.SSH, "192.0.2.7")
+    for _ in range(30):
+        world.run(record_misuse, world.row("anna").id, origin, Misuse.NAME_CHANGED)
+    assert rows(world, Event.MISUSED) == 20
+    world.clock.forward(hours=1)
+    world.run(record_misuse, world.row("anna").id, origin, Misuse.NAME_CHANGED)
+    assert rows(world, Event.MISUSED) == 21
+
+
+def test_of_answers_from_many_sources_those_are_explained_that_sent_most(world):
+    world.enrol(world.user("anna"))
+    for number in range(30):
+        for answers in range(1 + number % 3):
+            typed = f"no code {answers}"
+            world.submit(world.attempt("anna", address=f"192.0.2.{number}"), typed)
+    world.submit(world.attempt("anna", address="2001:db8::1"), "no code")
+    explained = world.run(explain_user, OPERATOR, "anna").findings
+    told = [finding.sentence for finding in explained if "no codes" in finding.sentence]
+    assert len(told) == 5
+    assert all("3 answers" in sentence for sentence in told)
 
 
 def test_a_user_signs_in_sixty_times_a_minute_and_is_told_of_it_and_not_locked(world):

@@ -89,6 +89,16 @@ def test_a_source_that_did_not_get_beyond_a_restricted_session_stays_a_stranger(
     assert takes_turns(world, "carl", HOME)
 
 
+def test_of_a_user_who_signs_in_without_end_the_newest_sessions_are_looked_at(world, anna, monkeypatch):
+    monkeypatch.setattr(guessing, "_LOOKED_AT", 3)
+    guess(world, anna)
+    for number in range(3):
+        assert not takes_turns(world, anna, HOME)
+        assert isinstance(world.first(anna, address=f"192.0.2.{100 + number}"), Admitted)
+    assert takes_turns(world, anna, HOME)
+    assert not takes_turns(world, anna, "192.0.2.100")
+
+
 async def test_one_of_the_strangers_waits_for_the_other_and_the_known_for_none(world, anna):
     ends, asked = asyncio.Event(), {}
     for name in (anna, "nobody"):

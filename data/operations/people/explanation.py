@@ -12,9 +12,9 @@ from data.operations.people.reading import find_user, key_rows
 from data.operations.record import outbox
 from data.operations.results import Denied, Refused
 from data.operations.signing_in import codes
-from data.operations.signing_in.judging import uncounted_answers
 from data.operations.signing_in.remembered import remembered_of
 from data.operations.signing_in.resync import offered_until
+from data.operations.signing_in.uncounted import uncounted_answers
 from data.rules import clock, passwords, throttle
 from data.rules.events import Event
 from data.rules.explanation import Failures, Finding, Known, Success, explain

@@ -87,8 +87,6 @@ def judge(
     verdict = _verdict(tx, user, app, answer)
     if verdict is None:
         return count_wrong(tx, user, answer, asker)
-    if isinstance(verdict, CodeAlreadyUsed):
-        write(tx, Event.CODE_REPLAYED, user, asker)
     if isinstance(verdict, Right):
         reset_attempts(user)
         void_codes(user.id)

@@ -4,33 +4,18 @@ Only a guess is judged: an answer with a form that is taken of this user now, wh
 lately. All others are told what to type, and are counted apart from the attempts.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
-from enum import StrEnum
-
-from peewee import fn
 
 from data.operations.signing_in import codes
 from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong, LockedNow, Right
 from data.operations.signing_in.resync import NextCodeWanted, judge_pair, offered_until
 from data.operations.signing_in.sending import Asker
+from data.operations.signing_in.uncounted import AUDITED, Kind, count
 from data.rules import answers
 from data.rules.answers import Answer, Form
-from data.rules.explanation import Uncounted
+from data.rules.events import Event
 from data.storage import models
 from data.store import Tx
-
-_HOUR = 3600
-_KEPT = timedelta(days=1)
-
-
-class _Kind(StrEnum):
-    """Why an answer was not counted."""
-
-    NO_CODE = "no code"
-    REPEATED = "repeated"
-    LAPSED = "lapsed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +47,18 @@ def judge_answer(
     offered = app if may_resync and offered_until(tx, app) is not None else None
     answer = answers.read(typed)
     if answer is None or not _is_taken(user, answer, resync=offered is not None):
-        _count(tx, user, _Kind.NO_CODE, asker)
+        count(tx, user, Kind.NO_CODE, asker)
         return NotACode()
     if codes.is_known_wrong(tx, user, answer):
-        _count(tx, user, _Kind.REPEATED, asker)
+        count(tx, user, Kind.REPEATED, asker)
         return WrongBefore()
     verdict = (judge_pair(tx, user, offered, answer, asker) if offered else None) or codes.judge(
         tx, user, app, answer, asker
     )
     if isinstance(verdict, CodeLapsed):
-        _count(tx, user, _Kind.LAPSED, asker)
+        count(tx, user, Kind.LAPSED, asker)
+    if isinstance(verdict, CodeAlreadyUsed) and count(tx, user, Kind.USED, asker) <= AUDITED:
+        codes.write(tx, Event.CODE_REPLAYED, user, asker)
     return verdict
 
 
@@ -84,37 +71,3 @@ def _is_taken(user: models.User, answer: Answer, *, resync: bool) -> bool:
             return resync
         case _:
             return True
-
-
-def _count(tx: Tx, user: models.User, kind: _Kind, asker: Asker) -> None:
-    table = models.UncountedAnswer
-    hour = int(tx.now.timestamp()) // _HOUR
-    table.delete().where(
-        (table.user == user.id) & (table.hour <= hour - _KEPT // timedelta(hours=1))
-    ).execute()
-    table.insert(
-        user=user.id,
-        kind=kind.value,
-        application=asker.application.value,
-        address=asker.address,
-        hour=hour,
-        count=1,
-    ).on_conflict(
-        conflict_target=[table.user, table.kind, table.application, table.address, table.hour],
-        update={table.count: table.count + 1},
-    ).execute()
-
-
-def uncounted_answers(tx: Tx, user_id: int) -> tuple[Uncounted, ...]:
-    """Read how many answers of the last day were not counted, the most of one kind and source first."""
-    table = models.UncountedAnswer
-    since = int((tx.now - _KEPT).timestamp()) // _HOUR
-    total = fn.SUM(table.count)
-    rows = (
-        table.select(table.kind, total, table.application, table.address)
-        .where((table.user == user_id) & (table.hour > since))
-        .group_by(table.kind, table.application, table.address)
-        .order_by(total.desc(), table.kind, table.address)
-    )
-    found: Iterable[tuple[str, int, str, str]] = rows.tuples().iterator()
-    return tuple(Uncounted(kind, int(count), *source) for kind, count, *source in found)

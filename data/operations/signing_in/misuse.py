@@ -2,6 +2,8 @@
 
 from data.operations.record import audit
 from data.operations.signing_in.admission import Origin
+from data.operations.signing_in.sending import Asker
+from data.operations.signing_in.uncounted import AUDITED, Kind, count
 from data.rules.events import Event
 from data.rules.misuse import Misuse
 from data.storage import models
@@ -9,8 +11,10 @@ from data.store import Tx
 
 
 def record_misuse(tx: Tx, user_id: int, origin: Origin, what: Misuse) -> None:
-    """Audit the misuse of a connection that has passed this user's first factor."""
+    """Audit the misuse of a connection that has passed this user's first factor, `AUDITED` times an hour."""
     user = models.User.get_or_none(models.User.id == user_id)
     if user is None:
+        return
+    if count(tx, user, Kind.MISUSE, Asker(origin.application, origin.address)) > AUDITED:
         return
     audit.write_own(tx, Event.MISUSED, user, origin.application, origin.address, what=what.value)
