@@ -407,9 +407,10 @@ class Connection(ForwardsNothing):
 
         def ended(session: AppSession) -> None:
             self.sessions.discard(session)
-            if session.claimed:
-                self._house.sessions.give_back(user_id)
-                self._told.session_ended(admission.id, session.ended_because)
+            if not session.claimed:
+                return  # It was no use of the connection, so the clock of that goes on.
+            self._house.sessions.give_back(user_id)
+            self._told.session_ended(admission.id, session.ended_because)
             if not self._is_used and self._ssh is not None:
                 self._waiting.await_use()
 

@@ -146,6 +146,17 @@ async def test_a_connection_without_channels_is_closed_when_unused():
         await until(lambda: gate.ended == [1])
 
 
+async def test_channels_on_which_nothing_runs_keep_no_connection_open():
+    gate = FakeGate([KEY])
+    async with running_server(gate, Limits(unused_seconds=0.3)) as running:
+        connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
+        with pytest.raises(asyncssh.Error):
+            async with asyncio.timeout(10):
+                while True:
+                    assert (await connection.run("true")).exit_status == 1
+        await until(lambda: gate.ended == [1])
+
+
 async def test_a_vanished_client_is_gone_after_its_keepalives():
     limits = Limits(keepalive_seconds=0.1, keepalive_count=3)
     gate = FakeGate([KEY])
