@@ -21,7 +21,7 @@ from data.operations.signing_in.judging import AskedAgain
 from data.operations.signing_in.second_factor import CodeResult, SendResult
 from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
-from data.rules.policy import FEW_ATTEMPTS, attempts_in_words
+from data.rules.policy import warning_of_few
 from data.rules.sending import asked_for, instruction, prompt, sent_at_once, what_to_type
 from data.rules.text import was_decoded
 from sshserver.limits import Limits
@@ -328,7 +328,7 @@ class Conversation:
             return Reply.FAILURE
         methods, left = self._stage.attempt.methods, self._stage.attempt.attempts_left
         hint = what_to_type(methods) if said else instruction(methods)
-        warning = attempts_in_words(left) if left <= FEW_ATTEMPTS and not self._stage.refused else ""
+        warning = "" if self._stage.refused else warning_of_few(left)
         return Ask(prompt(methods), " ".join(words for words in (said, hint, warning) if words))
 
     def _wrong_code(self, reason: str) -> Ask | Reply:

@@ -354,8 +354,8 @@ def _stale(tx: Tx, acting: Acting, *, on_others: bool) -> FreshProofNeeded | Den
     if acting.session is None or acting.user is None or acting.facts is None:
         return None
     if asks_code(acting.policy, acting.facts, on_others=on_others):
-        fresh = _is_fresh(tx, acting.session.code_at)
-        return None if fresh else FreshProofNeeded(FreshProof.CODE, methods_of(acting.user))
+        user, fresh = acting.user, _is_fresh(tx, acting.session.code_at)
+        return None if fresh else FreshProofNeeded(FreshProof.CODE, methods_of(user), user.attempts_left)
     if on_others:
         return _NO_CODE_TO_GIVE
     if _is_fresh(tx, acting.session.fresh_at):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from data.rules.facts import Method
+from data.rules.policy import ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,12 @@ class FreshProof(Enum):
 class FreshProofNeeded:
     """The act asks for a fresh code (of a user without two-factor authentication, the password).
 
-    `methods` are those by which the user can have a code.
+    `methods` are those by which the user can have a code, and `attempts_left` how often they can be wrong.
     """
 
     proof: FreshProof
     methods: tuple[Method, ...] = (Method.APP,)
+    attempts_left: int = ATTEMPTS
 
 
 Refused = Denied | SessionOver

@@ -127,6 +127,11 @@ def may_enter_mode(current: Mode, wanted: Mode) -> bool:
     return wanted is not Mode.PERMANENT or current is Mode.REQUIRED
 
 
+def warning_of_few(left: int) -> str:
+    """Warn, before anything is typed, of what comes after the last attempts; nothing while there are more."""
+    return attempts_in_words(left) if left <= FEW_ATTEMPTS else ""
+
+
 def attempts_in_words(left: int) -> str:
     """Say how many attempts are left; of the last two, what comes after them."""
     words = f"{left} attempt{'' if left == 1 else 's'} left."

@@ -1,6 +1,7 @@
 """Sessions: how they end, what they share, and what they leave behind."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -150,7 +151,7 @@ async def test_channels_on_which_nothing_runs_keep_no_connection_open():
     gate = FakeGate([KEY])
     async with running_server(gate, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
-        with pytest.raises(asyncssh.Error):
+        with contextlib.suppress(asyncssh.Error):
             async with asyncio.timeout(10):
                 while True:
                     assert (await connection.run("true")).exit_status == 1

@@ -253,6 +253,13 @@ class TestOnTheHost:
             assert await person.has_left() is None
         assert world.row("admin").attempts_left == 7
 
+    @pytest.mark.parametrize(("left", "words"), [(1, "1 attempt left."), (2, "2 attempts left.")])
+    async def test_the_last_attempts_are_warned_of_before_anything_is_typed(self, world, left, words):
+        world.set("admin", attempts_left=left)
+        async with opened(world) as person:
+            await self.signs_in(person, "admin")
+            await person.sees("Verification code", words, "a system administrator must unlock you.")
+
     async def test_two_quick_presses_of_enter_are_one_attempt(self, world):
         wrong = world.wrong_code("admin")
         async with opened(world) as person:

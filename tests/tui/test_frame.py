@@ -156,6 +156,17 @@ class TestFreshProof:
             await person.sees("✓ Key SHA256:")
         assert models.PublicKey.select().count() == 1
 
+    async def test_the_last_attempts_are_warned_of(self, world):
+        world.enrol("anna")
+        async with opened(world, "anna") as person:
+            world.set("anna", attempts_left=2)
+            await self.adds_a_key(person)
+            await person.sees("2 attempts left. After that, a system administrator must unlock you.")
+            await person.types(world.wrong_code("anna"))
+            await person.presses("enter")
+            await person.sees("1 attempt left. After that, a system administrator must unlock you.")
+            assert "2 attempts" not in person.screen
+
     async def test_the_password_is_asked_of_someone_without_2fa(self, world):
         async with opened(world, "anna") as person:
             await self.adds_a_key(person)

@@ -8,6 +8,7 @@ from data.operations.results import FreshProof, FreshProofNeeded
 from data.rules.answers import LONGEST
 from data.rules.facts import Method
 from data.rules.passwords import MAX_LENGTH
+from data.rules.policy import warning_of_few
 from data.rules.sending import prompt
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
@@ -19,10 +20,11 @@ class FreshProofDialog(FormDialog):
     def __init__(self, needed: FreshProofNeeded, fault: str = "", note: str = "") -> None:
         hidden = needed.proof is FreshProof.PASSWORD
         label = "Password" if hidden else prompt(needed.methods).removesuffix(": ")
+        warning = "" if fault else warning_of_few(needed.attempts_left)
         super().__init__(
             "Is it still you?",
             [Field(label, MAX_LENGTH if hidden else LONGEST, hidden=hidden)],
-            body=f"This change needs a proof from the last five minutes. {_words(needed)}",
+            body=f"This change needs a proof from the last five minutes. {_words(needed)} {warning}".rstrip(),
             yes="Continue",
             fault=fault,
         )

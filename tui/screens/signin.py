@@ -17,6 +17,7 @@ from data.rules.answers import LONGEST
 from data.rules.facts import Method
 from data.rules.names import USERNAME_LIMIT
 from data.rules.passwords import MAX_LENGTH
+from data.rules.policy import warning_of_few
 from data.rules.sending import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
@@ -106,6 +107,8 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
             "the code that your authenticator app shows" if Method.APP in methods else "the code sent to you"
         )
         yield paragraph(f"Type {app}, or one of your recovery codes." if methods else RECOVERY_FIRST)
+        if warning := warning_of_few(self._attempt.attempts_left):
+            yield paragraph(warning)
         if any(method.is_sent for method in methods):
             yield Label(prompt(methods).strip(), markup=False)
         hint = "123 456" if methods else "XXXX-XXXX-XXXX-XXXX"
