@@ -4,6 +4,7 @@ There are no composition rules. A one-time password, which someone else has chos
 sign-in and has an end (OWASP ASVS 5.0, 6.4.1).
 """
 
+import re
 from datetime import datetime, timedelta
 
 from zxcvbn import zxcvbn
@@ -42,19 +43,27 @@ def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
         return f"The password needs {MIN_LENGTH} characters or more."
     if len(password) > MAX_LENGTH:
         return f"The password may have {MAX_LENGTH} characters at most."
-    if any(_is_strong(part, about) for part in _parts(password)):
+    if any(_is_strong(part, about) for part in _parts(password, about)):
         return None
     return "That password is among the commonest or too easily guessed. Choose another one."
 
 
-def _parts(password: str) -> list[str]:
-    """Cut a password into parts; of a long one, without what repeats something that came before.
+def _parts(password: str, about: tuple[str, ...]) -> list[str]:
+    """Cut a password into parts; of a long one, without the words of `about` and without repetitions.
 
     Whoever guesses the whole guesses each part: it is as strong as its strongest part at least, and its
-    length alone adds nothing where it repeats itself.
+    length alone adds nothing where it repeats itself. A word that is cut in two would not be known again.
     """
-    told = password if len(password) <= _PART else _without_repeats(password)
+    if len(password) <= _PART:
+        return [password]
+    told = _without_repeats(_without_words(password, about))
     return [told[start : start + _PART] for start in range(0, len(told), _PART)]
+
+
+def _without_words(password: str, about: tuple[str, ...]) -> str:
+    for word in sorted(filter(None, about), key=len, reverse=True):
+        password = re.sub(re.escape(word), "", password, flags=re.IGNORECASE)
+    return password
 
 
 def _without_repeats(password: str) -> str:

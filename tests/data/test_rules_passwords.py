@@ -7,8 +7,9 @@ from support.data_world import clipped
 
 from data.rules import passwords
 
+_typed = st.characters(codec="utf-8", exclude_characters="\N{REPLACEMENT CHARACTER}")
 _repeating = st.builds(
-    lambda part, times: (part * times)[:256], st.text(min_size=1, max_size=9), st.just(256)
+    lambda part, times: (part * times)[:256], st.text(alphabet=_typed, min_size=1, max_size=9), st.just(256)
 )
 
 
@@ -35,6 +36,22 @@ def test_a_password_of_which_bytes_are_not_utf8_is_refused_and_the_encoding_is_n
 def test_a_password_made_of_the_users_own_name_is_refused():
     assert passwords.fault("annaliese.winterbottom") is None
     assert passwords.fault("annaliese.winterbottom", about=("annaliese.winterbottom", ""))
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "annabell.schmidt@clinic.example",
+        "Annabell.Schmidt@Clinic.Example1",
+        "annabell.schmidt@clinic.example" * 3,
+        "Annabell Schmidt-Winterbottom",
+    ],
+)
+def test_a_long_password_made_of_what_is_known_of_the_user_is_refused(password):
+    about = ("annabell", "annabell.schmidt@clinic.example", "Annabell Schmidt-Winterbottom", "")
+    assert passwords.fault(password) is None
+    assert passwords.fault(password, about=about)
+    assert passwords.fault(f"{password} quince fathom lurid", about=about) is None
 
 
 @given(st.text(alphabet=st.characters(codec=None), max_size=40))
@@ -85,7 +102,7 @@ def test_a_long_password_that_repeats_itself_is_as_weak_as_what_it_repeats(passw
     assert passwords.fault(password, about=("anna",))
 
 
-@given(st.text(alphabet=st.characters(codec=None), min_size=12, max_size=256) | _repeating)
+@given(st.text(alphabet=_typed, min_size=12, max_size=256) | _repeating)
 def test_no_more_than_a_part_is_ever_judged_at_a_time(password):
     judged = []
     with pytest.MonkeyPatch.context() as patch:
