@@ -8,9 +8,11 @@ not be able to shut a user out.
 WINDOW_MINUTES = 15
 """Failures older than this are forgotten."""
 KEPT_MINUTES = 24 * 60
-"""Failures older than this are removed."""
+"""Failures of a user that were not told to them are removed after this, all others after the window."""
 FREE_PER_NAME = 3
 FREE_PER_SOURCE = 20
+ENOUGH = FREE_PER_SOURCE + 10
+"""Failures of a source beyond which its delay grows no more."""
 MAX_DELAY = 15.0
 """Seconds; well below the time that a connection has for its first factor."""
 MANY_OF_NAME = 20

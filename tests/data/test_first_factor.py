@@ -5,6 +5,7 @@ import contextlib
 from itertools import pairwise
 
 import pytest
+from peewee import fn
 from support.data_world import PASSWORD, START, SYSTEM, Clock, World, statements
 
 from data.operations.actors import Member
@@ -153,6 +154,7 @@ def test_every_failure_takes_the_same_statements_and_one_hash(world, prepare):
 def test_the_right_password_of_a_deactivated_user_looks_like_an_unknown_user(world):
     world.user("anna")
     world.set("anna", active=False)
+    world.first("first-of-its-minute")
     with statements(world) as unknown:
         assert world.first("nobody") == FirstFactorRejected()
     with statements(world) as deactivated:
@@ -162,6 +164,7 @@ def test_the_right_password_of_a_deactivated_user_looks_like_an_unknown_user(wor
 
 
 def test_a_name_that_cannot_exist_takes_the_same_statements_too(world):
+    world.first("first-of-its-minute")
     with statements(world) as unknown:
         world.first("nobody")
     with statements(world) as rubbish:
@@ -250,6 +253,34 @@ def test_an_unknown_name_waits_as_long_as_a_known_one(world):
         for _ in range(5):
             world.first(name, "wrong")
     assert delay(world, "anna") == delay(world, "nobody") > 0
+
+
+def test_of_failures_without_end_no_more_rows_are_read_than_decide(world):
+    minute = int(world.clock.now.timestamp()) // 60
+    rows = [
+        {"source": "192.0.2.1", "bucket": bucket, "user_id": 0, "minute": minute, "count": 1}
+        for bucket in range(200)
+    ]
+    models.FirstFactorFailures.insert_many(rows).execute()
+    assert delay(world, "anna") == throttle.MAX_DELAY
+    assert len(first_factor._FAILURES.all("192.0.2.1", minute - 1)) == throttle.ENOUGH
+
+
+def test_failures_are_kept_for_a_day_only_where_their_user_is_still_to_be_told(world):
+    world.user("anna")
+    world.user("ben")
+    for name in ("anna", "ben", "nobody"):
+        world.first(name, "wrong")
+    ben = world.row("ben").id
+    table = models.FirstFactorFailures
+    table.update(told=True).where(table.user_id == ben).execute()
+    world.clock.forward(minutes=throttle.WINDOW_MINUTES + 1)
+    world.first("carl", "wrong")
+    kept = {row.user_id for row in table.select().where(table.minute < table.select(fn.MAX(table.minute)))}
+    assert kept == {world.row("anna").id}
+    world.clock.forward(minutes=throttle.KEPT_MINUTES + 1)
+    world.first("carl", "wrong")
+    assert table.select().count() == 1
 
 
 def test_a_source_that_tries_many_names_waits_for_all_of_them(world):

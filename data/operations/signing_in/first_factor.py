@@ -20,7 +20,12 @@ from data.operations.signing_in.admission import (
     turn_away,
 )
 from data.operations.signing_in.decoys import count_costs, decoy_of
-from data.operations.signing_in.guessing import has_many_untold, takes_turns, tell_of_failures
+from data.operations.signing_in.guessing import (
+    forget_old_failures,
+    has_many_untold,
+    takes_turns,
+    tell_of_failures,
+)
 from data.rules import passwords, throttle
 from data.rules.addresses import normalise, source_of
 from data.rules.facts import FirstFactor
@@ -217,10 +222,13 @@ def _circumstances(tx: Tx, candidate: Candidate) -> _Circumstances:
 _FAILURES = Prepared(
     models.FirstFactorFailures,
     2,
-    lambda source, minute: models.FirstFactorFailures.select().where(
-        (models.FirstFactorFailures.source == source) & (models.FirstFactorFailures.minute > minute)
+    lambda source, minute: (
+        models.FirstFactorFailures.select()
+        .where((models.FirstFactorFailures.source == source) & (models.FirstFactorFailures.minute > minute))
+        .limit(throttle.ENOUGH)
     ),
 )
+"""A row counts one or more, so that as many rows are enough; a stranger can make thousands."""
 
 
 def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
@@ -273,10 +281,11 @@ def _still(candidate: Candidate) -> models.User | None:
 
 
 def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
-    """Count a failure under its source and minute, for a day; of an unknown name only a bucket is kept."""
+    """Count a failure under its source and minute; of an unknown name only a bucket is kept."""
     table = models.FirstFactorFailures
     minute = int(tx.now.timestamp()) // 60
-    table.delete().where(table.minute < minute - throttle.KEPT_MINUTES).execute()
+    if not table.select().where(table.minute == minute).exists():
+        forget_old_failures(minute)
     table.insert(
         source=_source(candidate),
         bucket=candidate.bucket,

@@ -95,6 +95,13 @@ def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> 
     )
 
 
+def forget_old_failures(minute: int) -> None:
+    """Remove what is of no use any more at this minute; without it, strangers could fill the table."""
+    of_nobody = (_Failures.user_id == 0) | _Failures.told
+    _Failures.delete().where(_Failures.minute < minute - throttle.KEPT_MINUTES).execute()
+    _Failures.delete().where(of_nobody & (_Failures.minute < minute - throttle.WINDOW_MINUTES)).execute()
+
+
 def guessed_now(tx: Tx) -> Any:
     """Write as SQL the ids of the users whose name failed many times within the window."""
     recent = _Failures.select(_Failures.user_id).where(
