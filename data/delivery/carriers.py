@@ -1,7 +1,7 @@
 """The carriers: an SMTP server for e-mail, a command of the operator's choice for text messages.
 
 Nothing of a message reaches a log: a failure is told by its kind alone, since what a carrier answers
-may repeat the message.
+may repeat the message. Only of a test, which holds no secret, is the answer shown.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -21,6 +21,7 @@ from typing import Literal
 import aiosmtplib
 
 from data.rules.facts import Method
+from data.rules.names import ascii_domain, ascii_email
 from data.rules.sending import Envelope
 from data.storage.files import read_plain
 
@@ -33,7 +34,42 @@ Security = Literal["starttls", "tls", "none"]
 
 
 class UndeliveredError(Exception):
-    """The carrier did not take the message; its words are a kind of failure and nothing of the message."""
+    """The carrier did not take the message; its words are a kind of failure and nothing of the message.
+
+    `answer` is what the carrier said itself. It may repeat the message.
+    """
+
+    def __init__(self, kind: str, answer: str = "") -> None:
+        super().__init__(kind)
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a carrier answered a probe or a test message; `words` name the carrier, `answer` is its own text.
+
+    Both hold foreign strings.
+    """
+
+    taken: bool
+    words: str
+    answer: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The words, and the carrier's own answer where it gave one."""
+        return f"{self.words}: {self.answer}" if self.answer else self.words
+
+
+_COMMANDS: dict[type[aiosmtplib.SMTPException], str] = {
+    aiosmtplib.SMTPConnectResponseError: "the connection",
+    aiosmtplib.SMTPHeloError: "EHLO",
+    aiosmtplib.SMTPAuthenticationError: "AUTH",
+    aiosmtplib.SMTPSenderRefused: "MAIL FROM",
+    aiosmtplib.SMTPRecipientRefused: "RCPT TO",
+    aiosmtplib.SMTPDataError: "DATA",
+}
+"""What a server had been told when it answered with an error (RFC 5321)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +84,39 @@ class Smtp:
     password: str = field(default="", repr=False)
     ca_file: str = ""
 
-    async def carry(self, envelope: Envelope) -> None:
-        """Hand an e-mail over.
+    @property
+    def name(self) -> str:
+        """The host and the port."""
+        return f"{self.host}:{self.port}"
+
+    async def carry(self, envelope: Envelope) -> str:
+        """Hand an e-mail over; return the server's answer.
 
         Raises:
             UndeliveredError: when the server did not take it.
         """
         async with self._connected() as client:
-            await client.send_message(self._message(envelope))
+            _, answer = await client.send_message(self._message(envelope))
+        return answer
 
-    async def probe(self) -> None:
-        """Connect and sign in to the server, and send nothing.
+    async def probe(self, to: str | None) -> str:
+        """Go as far as a delivery to this address does, short of DATA; return the server's last answer.
 
         Raises:
-            UndeliveredError: when that fails.
+            UndeliveredError: when the server would not take a message.
         """
-        async with self._connected():
-            pass
+        sender, recipient = ascii_email(self.sender), ascii_email(to) if to else ""
+        needs_utf8 = not (sender + recipient).isascii()
+        async with self._connected() as client:
+            await client.ehlo()
+            if needs_utf8 and not client.supports_extension("smtputf8"):
+                raise aiosmtplib.SMTPNotSupported("SMTPUTF8 is not supported by this server")
+            options, encoding = (["SMTPUTF8"], "utf-8") if needs_utf8 else ([], "ascii")
+            answer = await client.mail(sender, options=options, encoding=encoding)
+            if recipient:
+                answer = await client.rcpt(recipient, encoding=encoding)
+            await client.rset()
+        return f"{answer.code} {answer.message}"
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
@@ -89,7 +141,22 @@ class Smtp:
                 # Without a farewell: a server that is slow would keep the person waiting for its answer.
                 client.close()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-            raise UndeliveredError(type(error).__name__) from None
+            raise self._undelivered(error) from None
+
+    def _undelivered(self, error: Exception) -> UndeliveredError:
+        """Say what went wrong, in words that hold nothing of the message."""
+        match error:
+            case aiosmtplib.SMTPRecipientsRefused():
+                return self._undelivered(error.recipients[0])
+            case aiosmtplib.SMTPResponseException():
+                told = _COMMANDS.get(type(error), "a command")
+                return UndeliveredError(f"{self.name} answered {error.code} to {told}", error.message)
+            case aiosmtplib.SMTPException():
+                return UndeliveredError(f"{self.name}: {error.message}")
+            case OSError() if error.strerror:
+                return UndeliveredError(f"{self.name}: {error.strerror}")
+            case _:
+                return UndeliveredError(f"{self.name}: {type(error).__name__}")
 
     def _trusted(self) -> ssl.SSLContext:
         if not self.ca_file:
@@ -99,12 +166,12 @@ class Smtp:
 
     @property
     def _domain(self) -> str:
-        return self.sender.rpartition("@")[2] or "localhost"
+        return ascii_domain(self.sender.rpartition("@")[2]) or "localhost"
 
     def _message(self, envelope: Envelope) -> EmailMessage:
         message = EmailMessage()
-        message["From"] = self.sender
-        message["To"] = envelope.to
+        message["From"] = ascii_email(self.sender)
+        message["To"] = ascii_email(envelope.to)
         message["Subject"] = envelope.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=self._domain)
@@ -120,8 +187,13 @@ class Command:
 
     arguments: Sequence[str]
 
-    async def carry(self, envelope: Envelope) -> None:
-        """Run the program, without a shell; what it writes is thrown away, whatever it is.
+    @property
+    def name(self) -> str:
+        """The program."""
+        return self.arguments[0]
+
+    async def carry(self, envelope: Envelope) -> str:
+        """Run the program, without a shell; what it writes is thrown away, and nothing is returned of it.
 
         Raises:
             UndeliveredError: when it could not be started, or ended with another status than 0.
@@ -136,8 +208,10 @@ class Command:
                 start_new_session=True,
                 cwd="/",
             )
-        except (OSError, ValueError) as error:
-            raise UndeliveredError(type(error).__name__) from None
+        except OSError as error:
+            raise UndeliveredError(f"{self.name}: {error.strerror}") from None
+        except ValueError as error:
+            raise UndeliveredError(f"{self.name}: {type(error).__name__}") from None
         try:
             await process.communicate(envelope.text.encode())
         finally:
@@ -146,16 +220,18 @@ class Command:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         if process.returncode != 0:
-            raise UndeliveredError(f"exit status {process.returncode}")
+            raise UndeliveredError(f"{self.name} ended with exit status {process.returncode}")
+        return ""
 
-    async def probe(self) -> None:
+    async def probe(self, _to: str | None) -> str:
         """Look whether the program is there, and run nothing.
 
         Raises:
             UndeliveredError: when it is not.
         """
         if shutil.which(self.arguments[0]) is None:
-            raise UndeliveredError(f"there is no program {self.arguments[0]}")
+            raise UndeliveredError(f"there is no program {self.name}")
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,33 +254,41 @@ class Carriers:
         Raises:
             UndeliveredError: when its carrier did not take it, or is not set up.
         """
-        carrier = self.smtp if envelope.method is Method.EMAIL else self.command
-        if carrier is None:
-            self._note(envelope, "not set up")
-            raise UndeliveredError("not set up")
         try:
-            async with asyncio.timeout(self.limit_seconds):
-                await carrier.carry(envelope)
-        except TimeoutError:
-            self._note(envelope, "no answer in time")
-            raise UndeliveredError("no answer in time") from None
+            await self._in_time(envelope.method, lambda carrier: carrier.carry(envelope))
         except UndeliveredError as error:
             self._note(envelope, str(error))
             raise
 
-    async def probe(self, method: Method) -> str | None:
-        """Return why a method's carrier could not send now, or None; nothing is sent."""
+    async def test(self, envelope: Envelope) -> Trial:
+        """Hand a message without a secret over, and say how its carrier answered."""
+        return await self._tried(envelope.method, "took it", lambda carrier: carrier.carry(envelope))
+
+    async def probe(self, method: Method, to: str | None = None) -> Trial:
+        """Go as far as a delivery by this method does, and send nothing; say how its carrier answered."""
+        return await self._tried(method, "would take it", lambda carrier: carrier.probe(to))
+
+    async def _tried(
+        self, method: Method, done: str, work: Callable[[Smtp | Command], Awaitable[str]]
+    ) -> Trial:
+        try:
+            name, answer = await self._in_time(method, work)
+        except UndeliveredError as error:
+            return Trial(False, str(error), error.answer)
+        return Trial(True, f"{name} {done}", answer)
+
+    async def _in_time(
+        self, method: Method, work: Callable[[Smtp | Command], Awaitable[str]]
+    ) -> tuple[str, str]:
+        """Have a method's carrier work within the limit of time; return its name and its answer."""
         carrier = self.smtp if method is Method.EMAIL else self.command
         if carrier is None:
-            return "not set up"
+            raise UndeliveredError("not set up")
         try:
             async with asyncio.timeout(self.limit_seconds):
-                await carrier.probe()
+                return carrier.name, await work(carrier)
         except TimeoutError:
-            return "no answer in time"
-        except UndeliveredError as error:
-            return str(error)
-        return None
+            raise UndeliveredError(f"{carrier.name}: no answer in time") from None
 
     @staticmethod
     def _note(envelope: Envelope, kind: str) -> None:

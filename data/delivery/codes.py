@@ -35,8 +35,8 @@ async def _send(
     label = made.envelope.method.label
     try:
         await carriers.carry(made.envelope)
-    except UndeliveredError:
-        await store.run(record_failure, made)
+    except UndeliveredError as error:
+        await store.run(record_failure, made, str(error))
         return NotSent(
             f"The code could not be sent by {label} right now. Choose another method, or try again."
         )

@@ -97,20 +97,23 @@ async def _send_batch(store: Store, carriers: Carriers, since: datetime | None =
     """
     batch = await store.run(outbox.claim, since)
     prepared = [(claimed, await invitations.prepare(store, claimed)) for claimed in batch]
-    taken = await asyncio.gather(*(_carry(store, carriers, *each) for each in prepared))
-    delivered = [claimed.id for claimed, done in zip(batch, taken, strict=True) if done]
-    await store.run(outbox.settle, batch, delivered)
-    return taken
+    faults = await asyncio.gather(*(_carry(store, carriers, *each) for each in prepared))
+    failed = {claimed.id: fault for claimed, fault in zip(batch, faults, strict=True) if fault is not None}
+    await store.run(outbox.settle, batch, failed)
+    return [claimed.id not in failed for claimed in batch]
 
 
-async def _carry(store: Store, carriers: Carriers, claimed: Claimed, prepared: Prepared | None) -> bool:
-    """Hand a message over; a password in it takes effect then. What was dropped counts as taken."""
+async def _carry(store: Store, carriers: Carriers, claimed: Claimed, prepared: Prepared | None) -> str | None:
+    """Hand a message over; return why it was not taken, or None. A password in it takes effect then.
+
+    What was dropped counts as taken.
+    """
     if prepared is None:
-        return True
+        return None
     try:
         await carriers.carry(prepared.envelope)
-    except UndeliveredError:
-        return False
+    except UndeliveredError as error:
+        return str(error)
     if prepared.password_hash is not None:
         await store.run(invitations.take_effect, claimed, prepared)
-    return True
+    return None

@@ -232,6 +232,19 @@ def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
     return Finding("secrets", Level.FINE, f"All {sealed} sealed secrets open.")
 
 
+def judge_carrier(method: Method, answer: str, *, taken: bool) -> Finding:
+    """Judge how a carrier answered when it was tried without a message."""
+    if taken:
+        return Finding("delivery", Level.FINE, f"Messages by {method.label} can be handed over: {answer}")
+    option = "--email ADDRESS" if method is Method.EMAIL else "--sms NUMBER"
+    return Finding(
+        "delivery",
+        Level.PROBLEM,
+        f"Messages by {method.label} cannot be handed over: {answer}",
+        f"Look at twofold.toml and at what should take them, then: twofold delivery test {option}",
+    )
+
+
 def judge_sending(unsent: int) -> Finding | None:
     """Judge how many codes could not be handed to their carrier in the last day."""
     if not unsent:

@@ -64,6 +64,7 @@ class Event(StrEnum):
     METHODS_CHANGED = "policy.methods_changed"
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
+    DELIVERY_TESTED = "delivery.tested"
     LOG_ARCHIVED = "audit.archived"
     KEY_ROTATION_BEGUN = "master_key.rotation_begun"
     KEY_ROTATED = "master_key.rotated"
@@ -131,6 +132,7 @@ _SENTENCES: dict[Event, str] = {
     Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
+    Event.DELIVERY_TESTED: "Test message by {method} to {to}",
     Event.KEY_ROTATION_BEGUN: "Rotation of the master key begun",
     Event.KEY_ROTATED: "Master key rotated: {count:secret} sealed anew",
     Event.LOG_ARCHIVED: "Audit log of before {before} archived: {count:row}",

@@ -7,6 +7,7 @@ normalisation and IDNA take a time that grows with the square of the length.
 import re
 
 import email_validator
+import idna
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
@@ -61,6 +62,27 @@ def fold_email(typed: str) -> str | None:
         ).normalized.lower()
     except EmailNotValidError:
         return None
+
+
+def ascii_domain(domain: str) -> str:
+    """Write a domain in ASCII, with A-labels (RFC 5890) where it has other letters.
+
+    Raises:
+        ValueError: when it is no domain.
+    """
+    return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+
+
+def ascii_email(address: str) -> str:
+    """Write an address as any mail server takes it.
+
+    One with other letters before the @ stays as it is: only SMTPUTF8 (RFC 6531) carries it.
+
+    Raises:
+        ValueError: when its domain is no domain.
+    """
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{ascii_domain(domain)}" if local.isascii() else address
 
 
 def fold_phone(typed: str) -> str | None:

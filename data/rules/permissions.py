@@ -33,6 +33,7 @@ class Action(_Permission):
     MANAGE_PRACTICES = "manage practices", frozenset({SYSTEM})
     END_SESSIONS = "end sessions of others", frozenset({SYSTEM})
     REQUIRE_TWO_FACTOR = "require two-factor authentication", frozenset({SYSTEM, SECURITY})
+    TEST_DELIVERY = "send test messages", frozenset({SYSTEM, SECURITY})
 
 
 class SensitiveAction(_Permission):

@@ -28,6 +28,8 @@ PER_DESTINATION = {Purpose.PROOF: 20, Purpose.ENROL: 3}
 """Codes that one address or number is sent within an hour: to sign in by one account, to be proven by all."""
 PER_DAY = 1_000
 """Codes for one purpose that an account sends within a day, unless the settings say otherwise."""
+TESTS_PER_HOUR = 5
+"""Test messages that one administrator sends within an hour."""
 TRIES = 7
 """Wrong answers after which a code that was to prove an address is void."""
 LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
@@ -150,6 +152,12 @@ def envelope(method: Method, to: str, code: str, issuer: str) -> Envelope:
     if method is Method.EMAIL:
         text += "\n\nYou did not ask for it? Then someone has your password or key: tell an administrator.\n"
     return Envelope(method, to, f"{issuer} verification code", text)
+
+
+def test_message(method: Method, to: str, issuer: str) -> Envelope:
+    """Word a message that only tries a carrier out; it holds no secret."""
+    text = f"This is a test message of {issuer}. It was delivered: you need not do anything.\n"
+    return Envelope(method, to, f"{issuer} test message", text)
 
 
 def _seconds(wait: timedelta) -> int:

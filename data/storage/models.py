@@ -552,6 +552,17 @@ class Notice(_Table):
         indexes = ((("next_try_at",), False), (("done_at",), False), (("recipient", "at"), False))
 
 
+CARRIER_REASON_LENGTH = 300
+
+
+class CarrierFailure(_Table):
+    """Why the carrier of a method did not take a message last; nothing of the message, no address."""
+
+    method = CharField(max_length=16, primary_key=True)
+    at = moment_field()
+    reason = CharField(max_length=CARRIER_REASON_LENGTH)
+
+
 class FirstFactorFailures(_Table):
     """How many first factors failed from a source in one minute, per bucket of names.
 
@@ -620,6 +631,7 @@ TABLES: tuple[type[Any], ...] = (
     OvertakenRow,
     AuditEntry,
     Notice,
+    CarrierFailure,
     AuditChain,
     AuditChainKey,
     AuditCut,

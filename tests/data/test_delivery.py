@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from support.gateway import running_gateway
 from support.mail import HOST, SMTP_PASSWORD, USER, certificate, mail_server
 
 from data.delivery import codes as delivery
-from data.delivery.carriers import Carriers, Command, Smtp, UndeliveredError
+from data.delivery.carriers import Carriers, Command, Smtp, Trial, UndeliveredError
 from data.operations.signing_in import admission, second_factor
 from data.operations.signing_in.sending import CodeSent, NotSent
 from data.rules.facts import Method
@@ -89,7 +90,7 @@ async def test_what_a_rude_mail_server_answers_is_not_logged(caplog):
         with pytest.raises(UndeliveredError):
             await Carriers(smtp(mail.port)).carry(MAIL)
     told = [record.getMessage() for record in caplog.records if record.name == "twofold.delivery"]
-    assert told == ["A message by e-mail was not taken: SMTPDataError"]
+    assert told == [f"A message by e-mail was not taken: {HOST}:{mail.port} answered 554 to DATA"]
     logged = [record.getMessage() for record in caplog.records if record.name != "mail.log"]
     assert not any(CODE in line for line in logged)
 
@@ -101,6 +102,91 @@ async def test_a_slow_mail_server_is_given_up():
         with pytest.raises(UndeliveredError, match="no answer in time"):
             await Carriers(smtp(mail.port), limit_seconds=0.3).carry(MAIL)
         assert time.monotonic() - begun < 1.5
+
+
+# Addresses that are not ASCII
+
+IDN, LOCAL_PART = "eva@bücher.example", "évä@bücher.example"
+
+
+@pytest.mark.parametrize("smtputf8", [False, True])
+async def test_a_domain_that_is_not_ascii_is_written_in_ascii_whatever_the_server_offers(smtputf8):
+    async with mail_server(smtputf8=smtputf8) as mail:
+        for sender in (SENDER, "door@bücher.example"):
+            await replace(smtp(mail.port), sender=sender).carry(replace(MAIL, to=IDN))
+    assert [message["To"] for message in mail.messages] == ["eva@xn--bcher-kva.example"] * 2
+    assert mail.messages[1]["From"] == "door@xn--bcher-kva.example"
+    assert mail.messages[1]["Message-ID"].endswith("@xn--bcher-kva.example>")
+    assert mail.commands[-3:] == [
+        "EHLO xn--bcher-kva.example",
+        "MAIL FROM door@xn--bcher-kva.example",
+        "RCPT TO eva@xn--bcher-kva.example",
+    ]
+
+
+async def test_a_local_part_that_is_not_ascii_is_sent_by_a_server_that_takes_it():
+    async with mail_server(smtputf8=True) as mail:
+        await smtp(mail.port).carry(replace(MAIL, to=LOCAL_PART))
+        assert (await Carriers(smtp(mail.port)).probe(Method.EMAIL, LOCAL_PART)).taken
+    assert [told for told in mail.commands if LOCAL_PART in told] == [f"RCPT TO {LOCAL_PART}"] * 2
+
+
+async def test_a_local_part_that_is_not_ascii_is_refused_in_words_where_the_server_does_not_take_it():
+    async with mail_server() as mail:
+        with pytest.raises(UndeliveredError, match="SMTPUTF8 is not supported by this server"):
+            await smtp(mail.port).carry(replace(MAIL, to=LOCAL_PART))
+        trial = await Carriers(smtp(mail.port)).probe(Method.EMAIL, LOCAL_PART)
+    assert trial == Trial(False, f"{HOST}:{mail.port}: SMTPUTF8 is not supported by this server")
+
+
+# Probes
+
+
+async def test_a_probe_goes_as_far_as_a_delivery_and_leaves_nothing_behind():
+    async with mail_server() as mail:
+        trial = await Carriers(smtp(mail.port)).probe(Method.EMAIL, IDN)
+    assert trial.taken
+    assert trial.sentence == f"{HOST}:{mail.port} would take it: 250 OK"
+    assert mail.commands == [
+        "EHLO clinic.example",
+        f"MAIL FROM {SENDER}",
+        "RCPT TO eva@xn--bcher-kva.example",
+        "RSET",
+    ]
+    assert not mail.messages
+
+
+@pytest.mark.parametrize("what", ["probe", "test"])
+@pytest.mark.parametrize(
+    ("refusing", "said", "answer"),
+    [
+        ("to_sender", "answered 550 to MAIL FROM", "5.7.1 Not as this sender"),
+        ("to_recipient", "answered 550 to RCPT TO", "5.7.1 Relaying denied"),
+    ],
+)
+async def test_a_refusal_names_the_host_the_port_the_command_and_the_servers_answer(
+    what, refusing, said, answer
+):
+    async with mail_server() as mail:
+        setattr(mail, refusing, f"550 {answer}")
+        carriers = Carriers(smtp(mail.port))
+        trial = await (carriers.probe(Method.EMAIL, IDN) if what == "probe" else carriers.test(MAIL))
+    assert trial == Trial(False, f"{HOST}:{mail.port} {said}", answer)
+
+
+async def test_a_refused_sign_in_a_missing_starttls_and_a_closed_port_are_told_apart(tmp_path):
+    context, trusted = certificate(tmp_path)
+    async with mail_server(starttls=context, auth=True) as mail:
+        login = {"security": "starttls", "ca_file": trusted, "user": USER, "password": "not that one"}
+        trial = await Carriers(smtp(mail.port, **login)).probe(Method.EMAIL)
+        assert trial.words == f"{HOST}:{mail.port} answered 535 to AUTH"
+    async with mail_server() as mail:
+        trial = await Carriers(smtp(mail.port, security="starttls")).probe(Method.EMAIL)
+        assert trial.words == f"{HOST}:{mail.port}: SMTP STARTTLS extension not supported by server."
+    assert not trial.taken
+    trial = await Carriers(smtp(1)).probe(Method.EMAIL)
+    assert f"{HOST}:1: " in trial.words
+    assert "refused" in trial.words.lower() or "Connect call failed" in trial.words
 
 
 # Text messages

@@ -138,8 +138,8 @@ def test_a_sender_that_was_too_slow_does_not_put_off_the_one_after_it(told):
     mine = told.run(outbox.claim)
     told.clock.forward(seconds=outbox.LEASE.total_seconds())
     theirs = told.run(outbox.claim)
-    told.run(outbox.settle, theirs, [theirs[0].id])
-    told.run(outbox.settle, mine, [])
+    told.run(outbox.settle, theirs, {})
+    told.run(outbox.settle, mine, {mine[0].id: "no answer in time"})
     assert rows()[0].next_try_at is None
 
 

@@ -27,6 +27,7 @@ from data.operations.people import (
 )
 from data.operations.people.finding import UserQuery
 from data.operations.policy import account, permanence, protection
+from data.operations.policy import delivery as policy_delivery
 from data.operations.record import audit, audit_archive, audit_chain, audit_verification
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signing_in import admission, enrollment, messages, recovery_codes, remembered, sessions
@@ -95,6 +96,10 @@ OPERATIONS = {
     ),
     "confirm_sent": lambda world, me: world.run(
         enrollment.confirm_sent, me, destination(world, me), "123456"
+    ),
+    "show_delivery": lambda world, me: world.run(policy_delivery.show_delivery, me),
+    "prepare_test": lambda world, me: world.run(
+        policy_delivery.prepare_test, me, Method.EMAIL, "x@y.example"
     ),
     "show_policy": lambda world, me: world.run(account.show_policy, me),
     "preview_mode": lambda world, me: world.run(account.preview_mode, me, Mode.OFF),

@@ -25,13 +25,14 @@ from data.operations.people import (
 from data.operations.people.bulk import BulkResult
 from data.operations.people.finding import UserQuery
 from data.operations.people.invitations import WrittenPassword
-from data.operations.policy import account, permanence, protection
+from data.operations.policy import account, delivery, permanence, protection
 from data.operations.record import audit, audit_archive, audit_chain, audit_verification
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signing_in import sessions
 from data.operations.upkeep import accounts, master_key
 from data.rules.facts import Method, Mode, Role
 from data.rules.google_authenticator import AuthenticatorFile
+from data.rules.sending import Envelope
 from data.storage import models
 from data.storage.vault import Vault, check_value_of
 
@@ -161,6 +162,14 @@ ACTS = {
         lambda world, me: world.run(sessions.end_session_of, me, open_session("anna")),
     ),
     "see the policy": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(account.show_policy, me)),
+    "see the delivery": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(delivery.show_delivery, me),
+    ),
+    "send a test message": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(delivery.prepare_test, me, Method.EMAIL, "eva@elsewhere.example"),
+    ),
     "see the checklist": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(permanence.show_checklist, me),
@@ -307,9 +316,8 @@ def test_every_act_is_done_for_those_of_the_table_and_changes_nothing_for_others
             result = perform(world, me)
             if who == "operator" or who & allowed_roles:
                 assert not isinstance(result, Denied | SessionOver), (act, result)
-                assert isinstance(result, Done | BulkResult | WrittenPassword) == (world.dump() != before), (
-                    act
-                )
+                wrote = isinstance(result, Done | BulkResult | WrittenPassword | Envelope)
+                assert wrote == (world.dump() != before), act
             else:
                 assert isinstance(result, Denied), act
                 assert result.message.startswith("Only "), act

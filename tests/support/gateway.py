@@ -46,10 +46,10 @@ class Gateway:
     folder: Path
     send_command: tuple[str, ...]
 
-    async def sent(self, seconds: float = 20.0) -> tuple[str, str]:
+    async def sent(self, seconds: float = 20.0, containing: str = " is your ") -> tuple[str, str]:
         """Wait until the phone has sent a text message; return its number and its words."""
         async with asyncio.timeout(seconds):
-            while not (done := self._sent()):
+            while not (done := self._sent(containing)):
                 await asyncio.sleep(0.05)
         return done[0]
 
@@ -57,13 +57,13 @@ class Gateway:
         """Return the codes that were sent to a number."""
         return [words[:6] for to, words in self._sent() if to == number]
 
-    def _sent(self) -> list[tuple[str, str]]:
+    def _sent(self, containing: str = " is your ") -> list[tuple[str, str]]:
         """Return the numbers and words of what was sent, in its order."""
         found = []
         for file in sorted((self.folder / "sent").iterdir(), key=lambda file: file.stat().st_mtime_ns):
             text = file.read_text()
             number = re.search(r'^Number = "(.+)"$', text, re.MULTILINE)
-            words = re.search(r"^; (.* is your .*)\n", text, re.MULTILINE)
+            words = re.search(rf"^; (.*{containing}.*)\n", text, re.MULTILINE)
             if number and words:  # Otherwise it is still being written.
                 found.append((number.group(1), words.group(1)))
         return found

@@ -26,12 +26,41 @@ USER, SMTP_PASSWORD = "twofold", "the mail server's password"
 
 @dataclass
 class MailServer:
-    """What arrived; `answer` is what it says to a message, `wait` how long it takes."""
+    """What arrived; `answer` is what it says to a message, `wait` how long it takes.
+
+    `to_sender` and `to_recipient` are what it says to MAIL FROM and RCPT TO, `commands` what it was told.
+    """
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
     answer: str = "250 taken"
     wait: float = 0
+    to_sender: str = "250 OK"
+    to_recipient: str = "250 OK"
+    commands: list[str] = field(default_factory=list)
+
+    async def handle_EHLO(self, _server: Any, session: Any, _envelope: Any, name: str, answers: Any) -> Any:  # noqa: N802 - as below.
+        self.commands.append(f"EHLO {name}")
+        session.host_name = name
+        return answers
+
+    async def handle_MAIL(  # noqa: N802 - as below.
+        self, _server: Any, _session: Any, envelope: Any, sender: str, _options: Any
+    ) -> str:
+        self.commands.append(f"MAIL FROM {sender}")
+        if self.to_sender.startswith("250"):
+            envelope.mail_from = sender
+        return self.to_sender
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, to: str, _options: Any) -> str:  # noqa: N802 - as below.
+        self.commands.append(f"RCPT TO {to}")
+        if self.to_recipient.startswith("250"):
+            envelope.rcpt_tos.append(to)
+        return self.to_recipient
+
+    async def handle_RSET(self, _server: Any, _session: Any, _envelope: Any) -> str:  # noqa: N802 - as below.
+        self.commands.append("RSET")
+        return "250 OK"
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - the name that aiosmtpd calls.
         await asyncio.sleep(self.wait)
@@ -63,9 +92,13 @@ class MailServer:
 
 @asynccontextmanager
 async def mail_server(
-    *, tls: ssl.SSLContext | None = None, starttls: ssl.SSLContext | None = None, auth: bool = False
+    *,
+    tls: ssl.SSLContext | None = None,
+    starttls: ssl.SSLContext | None = None,
+    auth: bool = False,
+    smtputf8: bool = False,
 ) -> AsyncIterator[MailServer]:
-    """Run a mail server."""
+    """Run a mail server; with `smtputf8` it takes addresses that are not ASCII (RFC 6531)."""
     mail = MailServer()
 
     def make() -> SMTP:
@@ -73,6 +106,7 @@ async def mail_server(
             mail,
             loop=asyncio.get_running_loop(),
             hostname="mail.test",
+            enable_SMTPUTF8=smtputf8,
             tls_context=starttls,
             require_starttls=starttls is not None,
             auth_required=auth,

@@ -2,12 +2,15 @@
 
 import pytest
 from support.data_world import SECURITY
+from support.mail import HOST, mail_server
 from support.tui_app import opened
 from textual.events import Key
 from textual.widgets import RadioButton
 
+from data.delivery.carriers import Carriers, Smtp
+from data.operations.policy import delivery
 from data.rules import throttle
-from data.rules.facts import Mode
+from data.rules.facts import Method, Mode
 from data.storage import models
 
 
@@ -262,3 +265,46 @@ async def test_whose_password_is_guessed_stands_first_while_it_goes_on(world):
         await person.sees("! Passwords are being guessed for: boris (w)")
         await person.presses("w")
         await person.sees("! Passwords are being guessed for: boris. Nobody is locked by it.")
+
+
+async def test_a_test_message_is_sent_and_the_carriers_last_error_is_shown(world):
+    async with mail_server() as mail, opened(world, "admin", size=(80, 40)) as person:
+        person.app.carriers = Carriers(Smtp(HOST, mail.port, "door@clinic.example", security="none"))
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("e Send a test message")
+        await person.presses("e")
+        await person.sees("Text message", "E-mail")
+        await person.presses("down", "enter")
+        await person.sees("Send a test by e-mail")
+        await person.types("nobody")
+        await person.presses("enter")
+        await person.sees("✗ That is not an e-mail address.")
+        person.app.focused.value = "eva@bücher.example"
+        await person.presses("enter")
+        await person.sees(f"✓ Test message sent. {HOST}:{mail.port} took it: taken")
+        assert mail.messages[0]["To"] == "eva@xn--bcher-kva.example"
+        mail.to_recipient = "550 5.7.1 Relaying denied"
+        await person.presses("e", "down", "enter")
+        await person.sees("Send a test by e-mail")
+        person.app.focused.value = "eva@bücher.example"
+        await person.presses("enter")
+        refused = f"{HOST}:{mail.port} answered 550 to RCPT TO"
+        await person.sees(
+            f"✗ The test message was not sent. {refused}: 5.7.1 Relaying denied",
+            f"Last error by e-mail, 2026-03-02 09:00 UTC: {refused}",
+        )
+
+
+async def test_support_sees_the_last_errors_and_why_they_cannot_send_a_test(world, supporter):
+    world.run(delivery.record_refusal, Method.SMS, "gammu-smsd-inject: no answer in time")
+    async with opened(world, supporter, size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees(
+            "Last error by text message, 2026-03-02 09:00 UTC: gammu-smsd-inject: no answer in time"
+        )
+        await person.presses("e", "enter")
+        await person.types("+491701234711")
+        await person.presses("enter")
+        await person.sees("✗ Only a system administrator or a security administrator can send test messages.")

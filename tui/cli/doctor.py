@@ -9,7 +9,7 @@ import click
 
 from data.delivery.carriers import Carriers
 from data.operations.upkeep import checkup
-from data.rules.checkup import Finding, Level, all_is_well, judge_disk, judge_files
+from data.rules.checkup import Finding, Level, all_is_well, judge_carrier, judge_disk, judge_files
 from data.rules.text import safe
 from data.storage.home import Home, HomeError
 from sshserver import descriptors
@@ -53,7 +53,8 @@ def _look(home: Home) -> Iterator[Finding]:
             yield from _disk(home)
             yield judge_files(descriptors.allowed(), descriptors.FEW)
             yield from _synchronised()
-            yield from asyncio.run(_delivery(here.settings.carriers))
+            to = here.store.run_now(checkup.recipient)
+            yield from asyncio.run(_delivery(here.settings.carriers, to))
     except HomeError as error:
         yield Finding("home", Level.PROBLEM, str(error))
 
@@ -103,24 +104,14 @@ def _synchronised() -> Iterator[Finding]:
         )
 
 
-async def _delivery(carriers: Carriers) -> list[Finding]:
-    """Try each carrier that is set up, at once, without sending anything."""
+async def _delivery(carriers: Carriers, to: str | None) -> list[Finding]:
+    """Try each carrier that is set up, at once, without sending anything; e-mail as far as RCPT TO."""
     methods = sorted(carriers.methods)
-    reasons = await asyncio.gather(*(carriers.probe(method) for method in methods))
-    found = []
-    for method, reason in zip(methods, reasons, strict=True):
-        if reason is None:
-            found.append(Finding("delivery", Level.FINE, f"Codes by {method.label} can be handed over."))
-        else:
-            found.append(
-                Finding(
-                    "delivery",
-                    Level.PROBLEM,
-                    f"Codes by {method.label} cannot be handed over: {reason}.",
-                    "Look at the settings in twofold.toml, and at what is to take them.",
-                )
-            )
-    return found
+    trials = await asyncio.gather(*(carriers.probe(method, to) for method in methods))
+    return [
+        judge_carrier(method, trial.sentence, taken=trial.taken)
+        for method, trial in zip(methods, trials, strict=True)
+    ]
 
 
 def _show(finding: Finding) -> None:

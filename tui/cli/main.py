@@ -42,6 +42,7 @@ COMMANDS = {
     "session": ("tui.cli.session", "See who is signed in, and end sessions."),
     "clock": ("tui.cli.clock", "See and help who is stuck since the clock was wrong."),
     "database": ("tui.cli.database", "Move an installation into another database."),
+    "delivery": ("tui.cli.delivery", "Try out what sends e-mail and text messages."),
     "sms": ("tui.cli.sms", "Take text messages in from a gateway."),
     "doctor": ("tui.cli.doctor", "Look the installation over, and say what to do."),
     "backup": ("tui.cli.backup", "Write all there is to a new file, while serving."),

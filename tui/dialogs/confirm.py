@@ -1,22 +1,13 @@
 """Asks whether to do what is described."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from tui.dialogs.dialog import Dialog, paragraph
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What will happen, in words, and the word that does it."""
-
-    title: str
-    body: str
-    yes: str
+from tui.dialogs.question import Question
 
 
 class ConfirmDialog(Dialog[bool]):

@@ -13,7 +13,7 @@ from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.policy import ATTEMPTS, status
-from tui.dialogs.confirm import Question
+from tui.dialogs.question import Question
 from tui.widgets.words import MODE_WORDS, counted, left_without, moment
 
 _INVITED = (

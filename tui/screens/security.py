@@ -1,6 +1,7 @@
 """The account's two-factor policy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -10,11 +11,13 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
-from data.operations.policy import account, permanence, protection
+from data.delivery.trial import send_test
+from data.operations.policy import account, delivery, permanence, protection
 from data.operations.policy.account import ModePreview, PolicyView
+from data.operations.policy.delivery import CarrierState
 from data.operations.results import Denied
 from data.rules.facts import Method, Mode, Status
-from data.rules.names import TEXT_LIMIT
+from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.rules.remembering import MAX_DAYS, period_in_short
 from data.rules.text import safe
 from tui.dialogs import consequences
@@ -45,6 +48,7 @@ class SecurityScreen(MainScreen):
         Binding("a", "apply", "Apply"),
         Binding("d", "remember_days", "Days", show=False, tooltip="Days for which addresses are remembered"),
         Binding("w", "stand_out", "Who", show=False, tooltip="Who stands out"),
+        Binding("e", "test_delivery", "Test", show=False, tooltip="Send a test message"),
         Binding("t", "methods", "Methods", tooltip="Go to the methods; space switches one"),
         Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
     ]
@@ -75,6 +79,7 @@ class SecurityScreen(MainScreen):
                 id="methods",
                 classes="unread",
             ),
+            Static("", id="delivery", classes="hidden", markup=False),
             Label("Remembered addresses", classes="title methods"),
             ActionBar(),
         ):
@@ -86,14 +91,19 @@ class SecurityScreen(MainScreen):
         is_first = self._view is None
         view = await self.app.inquire(account.show_policy)
         standing_out = await self.app.inquire(protection.show_standing_out)
-        if view is None or standing_out is None:
+        states = await self.app.inquire(delivery.show_delivery)
+        if view is None or standing_out is None or states is None:
             return
         ahead = self._chosen if is_first else None
         self._view = view
         self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
         self._show_padlock(view)
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
-        self.query_one(ActionBar).offer([Offer("d", asked, "remember_days")])
+        offers = [Offer("d", asked, "remember_days")]
+        if states:
+            offers.append(Offer("e", "Send a test message", "test_delivery"))
+        self.query_one(ActionBar).offer(offers)
+        self._show_delivery(states)
         for button in self.query(RadioButton):
             is_permanent = button.name == Mode.PERMANENT.value
             button.display = not is_permanent or self._offers_permanent
@@ -152,6 +162,43 @@ class SecurityScreen(MainScreen):
             for box in self.query(Checkbox):
                 box.value = box.name in methods
         self.query_one("#methods").remove_class("unread")
+
+    def _show_delivery(self, states: Sequence[CarrierState]) -> None:
+        shown = self.query_one("#delivery", Static)
+        errors = [safe(state.sentence, 400) for state in states if state.sentence]
+        shown.set_class(not errors, "hidden")
+        shown.update(Text("\n".join(errors)))
+
+    @working
+    async def action_test_delivery(self) -> None:
+        """Send a test message by a method that is chosen, and show how its carrier answered."""
+        states = await self.app.inquire(delivery.show_delivery)
+        if not states:
+            return
+        method = states[0].method
+        if len(states) > 1:
+            choices = [(state.method.label.capitalize(), state.method) for state in states]
+            chosen = await self.app.push_screen_wait(ChooseDialog("Send a test message", choices))
+            if chosen is None:
+                return
+            method = chosen[0]
+        is_email = method is Method.EMAIL
+        field = Field("E-mail address", EMAIL_LIMIT) if is_email else Field("Phone number", PHONE_LIMIT)
+        fault = ""
+        while True:
+            title = f"Send a test by {method.label}"
+            answer = await self.app.push_screen_wait(FormDialog(title, [field], yes="Send", fault=fault))
+            if answer is None:
+                return
+            sent = await self.app.propose_compound(send_test, self.app.carriers, method, answer[0])
+            if not isinstance(sent, Denied):
+                break
+            field, fault = replace(field, value=answer[0]), sent.message
+        await self.read()
+        if sent.taken:
+            self.app.say(f"Test message sent. {sent.sentence}", Tone.DONE)
+        else:
+            self.app.say(f"The test message was not sent. {sent.sentence}", Tone.REFUSED)
 
     def on_button_pressed(self) -> None:
         """Apply the chosen mode."""

@@ -24,8 +24,9 @@ from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.rules.publickeys import KEY_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.confirm import ConfirmDialog, Question
+from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.question import Question
 from tui.dialogs.roles import RolesDialog
 from tui.dialogs.tell import ShownOnceDialog
 from tui.screens.acting import working

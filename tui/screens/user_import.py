@@ -7,8 +7,9 @@ from data.operations.results import Denied, Done
 from data.rules import people_csv
 from data.rules.people_csv import PersonRow, RowFault
 from tui.dialogs import consequences
-from tui.dialogs.confirm import ConfirmDialog, Question
+from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.paste import PasteDialog
+from tui.dialogs.question import Question
 from tui.screens.acting import ActingApp
 from tui.widgets.status_line import Tone
 from tui.widgets.words import counted

@@ -6,14 +6,14 @@ that was killed between handing over and settling has its message sent again: at
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from data.operations.record import audit
+from data.operations.record import audit, carrier_failures
 from data.rules.events import Event
-from data.rules.facts import Application
+from data.rules.facts import Application, Method
 from data.rules.notices import GIVEN_UP_AFTER, TOLD, Act, envelope, wait_after
 from data.rules.sending import Envelope
 from data.storage import models
@@ -71,14 +71,16 @@ def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
     return tuple(claimed)
 
 
-def settle(tx: Tx, batch: Collection[Claimed], delivered: Collection[int]) -> None:
-    """Record which of the claimed notices were handed over; the others are tried again later."""
+def settle(tx: Tx, batch: Collection[Claimed], failed: Mapping[int, str]) -> None:
+    """Record which of the claimed notices were not taken, and why; they are tried again later."""
     table = models.Notice
-    table.update(next_try_at=None, done_at=tx.now).where(table.id.in_(list(delivered))).execute()
-    for failed in batch:
-        if failed.id not in delivered:
-            again = table.update(next_try_at=tx.now + wait_after(failed.tries))
-            again.where(_still(failed.id, failed.tries)).execute()
+    delivered = [claimed.id for claimed in batch if claimed.id not in failed]
+    table.update(next_try_at=None, done_at=tx.now).where(table.id.in_(delivered)).execute()
+    for claimed in batch:
+        if claimed.id in failed:
+            again = table.update(next_try_at=tx.now + wait_after(claimed.tries))
+            again.where(_still(claimed.id, claimed.tries)).execute()
+            carrier_failures.note(tx, Method.EMAIL, failed[claimed.id])
 
 
 def is_held(claimed: Claimed) -> bool:

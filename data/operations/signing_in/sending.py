@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from data.operations.record import audit
+from data.operations.record import audit, carrier_failures
 from data.rules import sending
 from data.rules.events import Event
 from data.rules.facts import Application, Method, Policy
@@ -98,11 +98,12 @@ def make_code(
     return CodeToSend(row_id, envelope, masked, asker)
 
 
-def record_failure(tx: Tx, code: CodeToSend) -> None:
+def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
     """Record that a code could not be handed over, which leaves the user free to choose another method.
 
     The code stays good: a slow carrier may still bring it.
     """
+    carrier_failures.note(tx, code.envelope.method, reason)
     table = models.SentCode
     row = table.get_or_none(table.id == code.id)
     if row is None:

@@ -89,6 +89,14 @@ def check_sending(tx: Tx) -> Finding | None:
     return checkup.judge_sending(table.select().where(failed).count())
 
 
+def recipient(tx: Tx) -> str | None:
+    """Return whom a message could be for: the address of an active administrator, or of another user."""
+    table = models.User
+    active = table.select(table.email).where(table.active)
+    found = active.where(holds(*ADMIN_ROLES)).order_by(table.id).first() or active.order_by(table.id).first()
+    return None if found is None else str(found.email)
+
+
 def _facts(tx: Tx, acting: Acting) -> AccountFacts:
     table = models.User
     account = models.Account.get_by_id(acting.account_id)

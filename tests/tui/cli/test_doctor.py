@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from support.mail import mail_server
+from support.mail import HOST, mail_server
 
 from data.storage import models
 
@@ -63,13 +63,26 @@ async def test_delivery_is_tried_without_sending(clinic, home):
         settings.write_text(smtp.format(mail.port) + '[sms]\nsend_command = ["no-such-program", "{to}"]\n')
         outcome = await asyncio.to_thread(clinic, "doctor")
         assert outcome.status == 1
-        assert "ok delivery: Codes by e-mail can be handed over." in lines(outcome)
-        assert "by text message cannot be handed over: there is no program no-such-program." in lines(outcome)
+        taken = (
+            f"ok delivery: Messages by e-mail can be handed over: {HOST}:{mail.port} would take it: 250 OK"
+        )
+        assert taken in lines(outcome)
+        assert "by text message cannot be handed over: there is no program no-such-program" in lines(outcome)
+        assert mail.commands[-3:] == [
+            "MAIL FROM door@clinic.example",
+            "RCPT TO anna@clinic.example",
+            "RSET",
+        ]
+        mail.to_recipient = "554 5.7.1 Relay access denied"
+        outcome = await asyncio.to_thread(clinic, "doctor")
+        refused = f"{HOST}:{mail.port} answered 554 to RCPT TO: 5.7.1 Relay access denied"
+        assert f"problem delivery: Messages by e-mail cannot be handed over: {refused}" in lines(outcome)
+        assert "twofold delivery test --email ADDRESS" in lines(outcome)
         assert not mail.messages
     settings.write_text(smtp.format(mail.port))
     outcome = await asyncio.to_thread(clinic, "doctor")
     assert outcome.status == 1
-    assert "problem delivery: Codes by e-mail cannot be handed over" in lines(outcome)
+    assert "problem delivery: Messages by e-mail cannot be handed over" in lines(outcome)
 
 
 def test_nothing_is_changed_by_looking(clinic, home):
