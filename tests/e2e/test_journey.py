@@ -157,7 +157,7 @@ async def test_from_an_empty_directory_to_a_new_phone(clinic):
     await code_then(terminal, await ben.new_code())
     await terminal.expect_on_screen("1 My profile")
     await sign_out(terminal)
-    clinic.twofold("user", "clear-2fa", "ben")
+    clinic.twofold("user", "clear-2fa", "--yes", "ben")
     assert clinic.status("ben") == "Pending setup on next login"
     old_secret = ben.secret
     terminal = await clinic.connect("ben", key=key)

@@ -30,14 +30,14 @@ async def test_a_running_server_follows_a_rotation_and_refuses_while_it_has_the_
     await clinic.serve("--workers", "1")
     clinic.known_hosts()
     await sign_in(clinic, key)
-    clinic.twofold("key", "rotate")
+    clinic.twofold("key", "rotate", "--yes")
     await sign_in(clinic, key)
 
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(clinic.home, elsewhere)
     (elsewhere / "twofold.db").unlink()
     (elsewhere / "twofold.db").symlink_to(clinic.home / "twofold.db")
-    clinic.twofold("--home", str(elsewhere), "key", "rotate")
+    clinic.twofold("--home", str(elsewhere), "key", "rotate", "--yes")
     terminal = await clinic.connect("ben", key=key)
     await terminal.expect("Signing in is not possible right now")
     await terminal.kill()

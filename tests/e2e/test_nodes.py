@@ -87,7 +87,7 @@ async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_dat
     await terminal.expect_on_screen("1 My profile")
 
     # What is changed on one node takes effect on the other.
-    clinic.twofold("user", "deactivate", "ben")
+    clinic.twofold("user", "deactivate", "--yes", "ben")
     await terminal.expect("deactivated")
     assert DATABASE_PASSWORD.encode() not in clinic.log + node.log
     for host in (clinic, node):

@@ -104,7 +104,7 @@ async def test_a_change_of_the_mode_is_confirmed_on_a_terminal(home):
     command = [str(PROGRAM), "--home", str(home), "policy", "set", "--mode", "required"]
     for answer, mode in (("n", "optional"), ("y", "required")):
         terminal = await TerminalProgram.start(command)
-        await terminal.expect(r"1  must set it up at their next sign-in \(anna\)")
+        await terminal.expect("1 person must set it up at the next sign-in: anna")
         await terminal.expect("Change the mode")
         terminal.type(f"{answer}\r")
         assert await terminal.end() == (0 if answer == "y" else 1)

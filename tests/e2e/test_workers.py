@@ -184,7 +184,7 @@ async def test_what_a_killed_node_left_open_is_ended_and_no_worker_outlives_its_
     clinic.known_hosts()
     assert open_workers(clinic) == []
     terminals = await sign_in_to(clinic, key, WORKERS)
-    clinic.twofold("user", "deactivate", "ben")
+    clinic.twofold("user", "deactivate", "--yes", "ben")
     for terminal in terminals:
         await terminal.expect("This user is deactivated.", WITHIN * LOADED)
         await terminal.end()

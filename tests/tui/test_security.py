@@ -137,10 +137,11 @@ async def test_turning_it_off_asks_for_a_fresh_code_when_the_last_is_old(world):
         await person.presses("3")
         await person.sees("(•) Optional")
         await person.clicks("( ) Off")
-        await person.sees("Off: nobody is asked for a code")
+        affected = "1 person signs in without a code from then on: admin. What they set up is kept."
+        await person.sees("Off: nobody is asked for a code", affected)
         world.clock.forward(minutes=6)
         await person.clicks("Apply")
-        await person.sees("Change the mode from optional to off?")
+        await person.sees("Change the mode from optional to off?", affected)
         await person.presses("y")
         await person.sees("Is it still you?")
         await person.types(world.live_code("admin"))

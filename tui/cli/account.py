@@ -8,6 +8,7 @@ from data.operations.upkeep.installing import FIRST_PRACTICE
 from data.rules import passwords
 from data.rules.text import safe
 from data.storage.home import Home
+from tui.cli.consent import changes
 from tui.cli.installation import confirmed, hours_option, installation, read_password_line, refuse, say
 from tui.cli.tables import echo_json, echo_table, iso, when
 
@@ -35,6 +36,7 @@ def account() -> None:
 @click.option("--practice", default=FIRST_PRACTICE, show_default=True, help="The first practice.")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
 @hours_option()
+@changes
 @click.pass_obj
 def add(
     home: Home, name: str, admin: str, email: str, practice: str, password_stdin: bool, hours: int

@@ -26,8 +26,11 @@ from data.rules.chain import Head
 from data.storage.home import Home
 from data.store import StoreUnavailableError
 from tui.cli import audit_file
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import Installation, confirmed, installation, refuse
 from tui.cli.paths import PathType
+from tui.cli.tables import when
+from tui.dialogs.question import Question
 
 
 @click.command(
@@ -49,6 +52,7 @@ from tui.cli.paths import PathType
     type=PathType(dir_okay=False),
     help="A new file.",
 )
+@asks_first
 @click.pass_obj
 def archive(home: Home, before: datetime, target: Path) -> None:
     """Move old rows of the audit log to a file, all of them or none.
@@ -60,6 +64,14 @@ def archive(home: Home, before: datetime, target: Path) -> None:
     before = before.replace(tzinfo=UTC)
     with installation(home) as here:
         plan = confirmed(here.store.run_now(audit_archive.plan_archive, here.operator, before))
+        confirm(
+            Question(
+                "Archive them?",
+                f"{plan.rows} rows of the audit log from before {when(before)} go to {target} and leave the "
+                "database. The file must be kept: they are shown nowhere else.",
+                "Archive",
+            )
+        )
         with audit_file.new_archive(target) as file, progress(plan, "Archiving") as told:
             audit_file.write_header(file, plan.stretches, here.store.services.clock())
             for stretch in plan.stretches:

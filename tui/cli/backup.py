@@ -27,10 +27,10 @@ from data.storage.sqlite import open_sqlite
 from data.store import Store, StoreUnavailableError
 from sshserver.presence import BEAT_SECONDS
 from tui import settings as settings_file
+from tui.cli.consent import asks_first, changes, confirm
 from tui.cli.installation import (
     check_in_use,
     confirmed,
-    on_a_terminal,
     opened,
     operator,
     refuse,
@@ -42,6 +42,7 @@ from tui.cli.paths import PathType
 from tui.cli.setup import migrate_with_key
 from tui.cli.tables import progress, when
 from tui.cli.unverified import show_unverified
+from tui.dialogs.question import Question
 from tui.settings import Settings
 
 _WAITED_SECONDS = BEAT_SECONDS + 1
@@ -55,6 +56,7 @@ _COPIED, _WORKING = "twofold.db.restoring-copy", "twofold.db.restoring"
     '  twofold backup "/backup/twofold-$(date +%F)"\n',
 )
 @click.argument("file", type=PathType(dir_okay=False))
+@changes
 @click.pass_obj
 def backup(home: Home, file: Path) -> None:
     """Write all there is to a new FILE, as it stands at one moment, while servers go on serving.
@@ -83,13 +85,13 @@ def backup(home: Home, file: Path) -> None:
     "  twofold --home /var/lib/twofold restore /backup/twofold-monday --yes\n",
 )
 @click.argument("file", type=PathType(exists=True))
-@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--replace-damaged", is_flag=True, help="Replace a database that cannot be read.")
 @click.option(
     "--unverified", is_flag=True, help="Take a backup without a keyed hash, as older versions made them."
 )
+@asks_first
 @click.pass_obj
-def restore(home: Home, file: Path, yes: bool, replace_damaged: bool, unverified: bool) -> None:
+def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> None:
     """Replace everything by what a backup FILE holds; what is replaced is kept beside it.
 
     A backup is restored only when its keyed hash shows that nobody has changed it. One that has none may
@@ -113,7 +115,7 @@ def restore(home: Home, file: Path, yes: bool, replace_damaged: bool, unverified
             if not verified:
                 with _store(home, settings, working) as store:
                     show_unverified(file, store.run_now(describe), present.facts)
-            _confirm(place, taken_at, present.since, yes=yes)
+            confirm(_question(place, taken_at, present.since))
             with _store(home, settings, working) as store:
                 confirmed(store.run_now(backups.settle, operator(), present.carried, taken_at=taken_at))
             storage.take_mark_away(working)
@@ -226,16 +228,10 @@ def _refuse_while_served(store: Store) -> None:
         )
 
 
-def _confirm(place: Place, taken_at: datetime, since: int, *, yes: bool) -> None:
+def _question(place: Place, taken_at: datetime, since: int) -> Question:
     undone = f"{since} recorded act{'' if since == 1 else 's'} since then will be undone"
-    if yes:
-        return
-    if not on_a_terminal():
-        refuse(f"Not confirmed: {undone}. Say --yes to go on.")
-    click.confirm(
-        safe(f"Replace {place} by the backup of {when(taken_at)}? {undone[:1].upper()}{undone[1:]}.", 1_000),
-        abort=True,
-        err=True,
+    return Question(
+        "Replace it?", f"{place} is replaced by the backup of {when(taken_at)}. {undone}.", "Replace"
     )
 
 

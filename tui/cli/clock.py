@@ -6,16 +6,16 @@ from data.operations.upkeep import clock as operations
 from data.operations.upkeep.clock import StuckUser
 from data.rules.text import safe
 from data.storage.home import Home
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import (
     InAccount,
     confirmed,
     installation,
-    on_a_terminal,
-    refuse,
     say,
     system_clock,
 )
 from tui.cli.tables import echo_json, echo_table, iso, when
+from tui.dialogs.question import Question
 
 _SHOWN = 20
 
@@ -63,9 +63,9 @@ def show(home: Home, as_json: bool) -> None:
     short_help="Let those who are stuck sign in again.",
     epilog="\b\nExamples:\n  twofold clock repair\n  twofold clock repair --yes\n",
 )
-@click.option("--yes", is_flag=True, help="Say that the clock is right now, without being asked.")
+@asks_first
 @click.pass_obj
-def repair(home: Home, yes: bool) -> None:
+def repair(home: Home) -> None:
     """Let those who are stuck sign in again, from the second next code of their phones on.
 
     Only once the clock is right. Codes that were accepted while it was ahead stay spent.
@@ -75,10 +75,10 @@ def repair(home: Home, yes: bool) -> None:
         _show(stuck)
         if not stuck:
             return
-        if not yes:
-            if not on_a_terminal():
-                refuse("Not confirmed. Say with --yes that the clock is right now.")
-            click.confirm(f"It is {when(system_clock())}. Is that right?", abort=True, err=True)
+        now = when(system_clock())
+        confirm(
+            Question("Is that right?", f"It is {now}. They can sign in again once that is right.", "Repair")
+        )
         say(here.store.run_now(operations.bring_back, here.operator))
 
 

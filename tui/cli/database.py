@@ -11,10 +11,10 @@ from data.storage.database import Place
 from data.storage.files import first_line
 from data.storage.home import Home
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import (
     Opened,
     check_in_use,
-    on_a_terminal,
     opened,
     refuse,
     said_in_words,
@@ -22,6 +22,7 @@ from tui.cli.installation import (
 )
 from tui.cli.paths import PathType
 from tui.cli.tables import progress
+from tui.dialogs.question import Question
 
 _SCHEME = "postgresql://"
 
@@ -49,9 +50,9 @@ def database() -> None:
     type=PathType(exists=True, dir_okay=False),
     help="A file that holds the PostgreSQL database's password.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@asks_first
 @click.pass_obj
-def copy(home: Home, where: str, password_file: Path | None, yes: bool) -> None:
+def copy(home: Home, where: str, password_file: Path | None) -> None:
     """Move everything into an empty database, from which to serve then.
 
     The old database is marked as moved and takes no write any more, on no node. All of it arrives or
@@ -64,7 +65,14 @@ def copy(home: Home, where: str, password_file: Path | None, yes: bool) -> None:
             click.echo(f"Finished the copy in {_named(target)}.")
         else:
             check_in_use(here)
-            _confirm(here.place, target, yes=yes)
+            confirm(
+                Question(
+                    "Move it?",
+                    f"Everything is moved from {here.place} to {target}. Nothing is served from {here.place} "
+                    "any more, on no node.",
+                    "Move",
+                )
+            )
             rows = _copied(here, target)
             click.echo(
                 f"Copied {rows} rows to {_named(target)}. Nothing is served from {here.place} any more."
@@ -96,18 +104,6 @@ def _finished(target: Place, state: Standing) -> bool:
             return False
         finish(target)
     return True
-
-
-def _confirm(place: Place, target: Place, *, yes: bool) -> None:
-    if yes:
-        return
-    if not on_a_terminal():
-        refuse("Not confirmed. Say with --yes that nothing is to be served from the old database any more.")
-    click.confirm(
-        safe(f"Move everything from {place} to {target}, and serve nothing from {place} any more?", 1_000),
-        abort=True,
-        err=True,
-    )
 
 
 def _copied(here: Opened, target: Place) -> int:

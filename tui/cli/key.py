@@ -8,7 +8,9 @@ import click
 from data.operations.upkeep import master_key
 from data.storage.home import Home
 from data.storage.vault import KEY_BYTES, Ring, check_value_of
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import Installation, confirmed, installation, refuse
+from tui.dialogs.question import Question
 
 
 @click.group(
@@ -29,6 +31,7 @@ def key() -> None:
     "  twofold key rotate                on the same one; then on each other\n",
 )
 @click.option("--prepare", is_flag=True, help="Only make the new key, to be copied to the other nodes first.")
+@asks_first
 @click.pass_obj
 def rotate(home: Home, prepare: bool) -> None:
     """Make a new master key and seal everything anew under it, while servers go on.
@@ -41,6 +44,7 @@ def rotate(home: Home, prepare: bool) -> None:
         ring = home.read_ring()
         if prepare and len(ring) > 1:
             refuse(f"{home.master_key} holds a new key already. Go on with: {home.command('key rotate')}")
+        confirm(_question(prepare=prepare, begun=len(ring) > 1))
         if len(ring) == 1:
             ring = (*ring, secrets.token_bytes(KEY_BYTES))
             home.write_ring(ring)
@@ -51,6 +55,16 @@ def rotate(home: Home, prepare: bool) -> None:
         _rotate(here, ring)
         home.write_ring(ring[1:])
         click.echo(f"{home.master_key} holds the new key alone.")
+
+
+def _question(*, prepare: bool, begun: bool) -> Question:
+    which = "the" if begun else "a"
+    body = (
+        "A new master key is made beside the present one, to be copied to the other nodes."
+        if prepare
+        else f"Everything is sealed under {which} new master key, and the old one is given up."
+    )
+    return Question("Go on?", f"{body} Backups from before can be restored with the old key only.", "Rotate")
 
 
 def _rotate(here: Installation, ring: Ring) -> None:

@@ -1,18 +1,24 @@
 """`twofold policy`: the account's two-factor policy."""
 
+from collections.abc import Callable
+from functools import partial
+
 import click
 
 from data.operations.policy import account, permanence, protection
-from data.operations.policy.account import ModePreview, PolicyView
+from data.operations.policy.account import PolicyView
 from data.operations.policy.permanence import Checklist
+from data.operations.results import Done, RefusedOrStale
 from data.rules.facts import Method, Mode
 from data.rules.remembering import MAX_DAYS, period_in_words
 from data.rules.text import safe
 from data.storage.home import Home
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import InAccount, Installation, confirmed, installation, on_a_terminal, refuse, say
 from tui.cli.tables import echo_json, iso, when
 from tui.dialogs import consequences
-from tui.widgets.words import left_without
+
+_Act = Callable[[], Done | RefusedOrStale]
 
 
 @click.group(
@@ -97,7 +103,7 @@ def show_checklist(home: Home, as_json: bool) -> None:
     type=click.IntRange(0, MAX_DAYS),
     help="Days without a code from the same address with the same first factor; 0 asks every time.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@asks_first
 @click.pass_obj
 def set_policy(
     home: Home,
@@ -105,34 +111,45 @@ def set_policy(
     listed: str | None,
     confirmation: str | None,
     remember_days: int | None,
-    yes: bool,
 ) -> None:
     """Change the mode or the methods, after showing whom that affects, or the days of remembering."""
     if wanted is None and listed is None and remember_days is None:
         raise click.UsageError("Say what to change: --mode, --methods or --remember-days.")
     methods = _parsed(listed) if listed is not None else None
     with installation(home) as here:
+        acts = []
         if methods is not None:
-            _set_methods(here, methods, yes=yes)
+            acts.append(_methods_act(here, methods))
         if wanted is not None:
-            _set_mode(here, Mode(wanted), confirmation, yes=yes)
+            acts.append(_mode_act(here, Mode(wanted), confirmation))
         if remember_days is not None:
             seen = confirmed(here.store.run_now(account.show_policy, here.operator)).policy.remember_days
-            say(here.store.run_now(account.set_remember_days, here.operator, remember_days, seen=seen))
+            acts.append(
+                partial(
+                    here.store.run_now, account.set_remember_days, here.operator, remember_days, seen=seen
+                )
+            )
+        # Nothing is done before all that is asked was answered.
+        for act in acts:
+            say(act())
 
 
-def _set_mode(here: Installation, mode: Mode, confirmation: str | None, *, yes: bool) -> None:
+def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
+    """Ask about a change of the mode, and return what makes it."""
     preview = confirmed(here.store.run_now(account.preview_mode, here.operator, mode))
     if preview.refusal:
         refuse(preview.refusal)
     if mode is Mode.PERMANENT:
         confirmation = confirmation or _ask_for_name(here)
-    elif not yes:
-        _ask(preview)
-    say(
-        here.store.run_now(
-            account.set_mode, here.operator, mode, seen=preview.before, confirmation=confirmation or ""
-        )
+    else:
+        confirm(consequences.change_mode(preview))
+    return partial(
+        here.store.run_now,
+        account.set_mode,
+        here.operator,
+        mode,
+        seen=preview.before,
+        confirmation=confirmation or "",
     )
 
 
@@ -174,16 +191,13 @@ def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
         click.echo(f"{'yes' if item.met else 'NO ':<4} {safe(item.sentence, 400)}", err=err)
 
 
-def _set_methods(here: Installation, methods: frozenset[Method], *, yes: bool) -> None:
+def _methods_act(here: Installation, methods: frozenset[Method]) -> _Act:
+    """Ask about a change of the methods, and return what makes it."""
     preview = confirmed(here.store.run_now(account.preview_methods, here.operator, methods))
     if preview.refusal:
         refuse(preview.refusal)
-    if not yes:
-        _needs_terminal()
-        for line in left_without(preview):
-            click.echo(safe(line, 400), err=True)
-        click.confirm("Change the methods?", abort=True, err=True)
-    say(here.store.run_now(account.set_methods, here.operator, methods, seen=preview.before))
+    confirm(consequences.change_methods(preview))
+    return partial(here.store.run_now, account.set_methods, here.operator, methods, seen=preview.before)
 
 
 def _parsed(listed: str) -> frozenset[Method]:
@@ -196,19 +210,3 @@ def _parsed(listed: str) -> frozenset[Method]:
 
 def _names(methods: frozenset[Method]) -> list[str]:
     return [method.value for method in Method if method in methods]
-
-
-def _needs_terminal() -> None:
-    if not on_a_terminal():
-        raise click.UsageError("There is no terminal to ask on. Add --yes to confirm.")
-
-
-def _ask(preview: ModePreview) -> None:
-    _needs_terminal()
-    click.echo(f"From {preview.before.value} to {preview.after.value}:", err=True)
-    click.echo(f"{preview.ready:7}  sign in with a code", err=True)
-    more = ", ..." if preview.pending > len(preview.pending_names) else ""
-    named = f" ({', '.join(preview.pending_names)}{more})" if preview.pending_names else ""
-    click.echo(f"{preview.pending:7}  must set it up at their next sign-in{named}", err=True)
-    click.echo(f"{preview.not_asked:7}  sign in without", err=True)
-    click.confirm("Change the mode?", abort=True, err=True)

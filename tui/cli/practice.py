@@ -4,6 +4,7 @@ import click
 
 from data.operations.people import practices
 from data.storage.home import Home
+from tui.cli.consent import changes
 from tui.cli.installation import InAccount, confirmed, installation, say
 from tui.cli.tables import echo_json, echo_table
 
@@ -21,6 +22,7 @@ def practice() -> None:
 
 @practice.command(epilog='\b\nExample:\n  twofold practice add "Clinic North"\n')
 @click.argument("name")
+@changes
 @click.pass_obj
 def add(home: Home, name: str) -> None:
     """Add a practice."""
@@ -31,6 +33,7 @@ def add(home: Home, name: str) -> None:
 @practice.command(epilog='\b\nExample:\n  twofold practice rename Main "Clinic South"\n')
 @click.argument("name")
 @click.argument("new_name")
+@changes
 @click.pass_obj
 def rename(home: Home, name: str, new_name: str) -> None:
     """Give a practice another name; its users stay in it."""

@@ -6,6 +6,7 @@ from data.operations.signing_in import sessions
 from data.operations.signing_in.sessions import SessionRow
 from data.rules.addresses import source_in_words
 from data.storage.home import Home
+from tui.cli.consent import changes
 from tui.cli.installation import InAccount, Installation, confirmed, installation, say
 from tui.cli.tables import echo_json, echo_table, iso, when
 
@@ -45,6 +46,7 @@ def list_sessions(home: Home, as_json: bool) -> None:
 
 @session.command(epilog="\b\nExample:\n  twofold session end 42\n")
 @click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="ID")
+@changes
 @click.pass_obj
 def end(home: Home, number: int) -> None:
     """End an open session; a running server closes it within five seconds."""

@@ -35,6 +35,7 @@ from data.storage.sqlite import disk_errors_of
 from data.store import Store, Tx
 from sshserver import hostkey as host_keys
 from tui import settings as settings_file
+from tui.cli.consent import changes
 from tui.cli.installation import (
     WrongKeyError,
     hours_option,
@@ -92,6 +93,7 @@ class FirstAdmin:
     "Its password is better given in ~/.pgpass, or by the next option.",
 )
 @click.option("--database-password-file", metavar="FILE", help="A file that holds the database's password.")
+@changes
 @click.pass_obj
 def init(
     home: Home,
@@ -143,6 +145,7 @@ def hostkey(home: Home, host: str, port: int | None) -> None:
 @click.command(
     short_help="Bring the database's schema up to date.", epilog="\b\nExample:\n  twofold upgrade\n"
 )
+@changes
 @click.pass_obj
 def upgrade(home: Home) -> None:
     """Bring the database's schema up to date: all of it or nothing.

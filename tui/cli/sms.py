@@ -10,6 +10,7 @@ import click
 from data.operations.signing_in import messages
 from data.rules.authorisation import code_in
 from data.storage.home import Home
+from tui.cli.consent import changes
 from tui.cli.installation import installation, refuse, say
 
 _LONGEST = 10_000
@@ -37,6 +38,7 @@ def sms() -> None:
     "    printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n",
 )
 @click.argument("identifiers", nargs=-1)
+@changes
 @click.pass_obj
 def received(home: Home, identifiers: tuple[str, ...]) -> None:
     """Take in a text message that holds the code of a set-up that waits for it.

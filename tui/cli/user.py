@@ -17,11 +17,12 @@ from data.operations.people import (
 )
 from data.operations.people.exporting import PersonRecord
 from data.operations.people.finding import UserQuery
-from data.operations.people.reading import UserRow
+from data.operations.people.reading import UserDetail, UserRow
 from data.rules import passwords
 from data.rules.facts import Role, Status
 from data.rules.text import safe
 from data.storage.home import Home
+from tui.cli.consent import asks_first, changes, confirm
 from tui.cli.exports import export_options, write_records
 from tui.cli.installation import (
     InAccount,
@@ -39,6 +40,7 @@ from tui.cli.tables import echo_json, echo_table, iso, when
 from tui.cli.user_import import import_people
 from tui.cli.user_invite import invite, remind
 from tui.cli.user_key import KEY_FILE, key, key_text, parsed_key
+from tui.dialogs import consequences
 
 _PAGE = 500
 
@@ -76,6 +78,7 @@ def user() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read a one-time password from standard input.")
 @hours_option()
 @click.option("--key-file", type=KEY_FILE, help="A file with an SSH public key (- for standard input).")
+@changes
 @click.pass_obj
 def add(
     home: Home,
@@ -169,7 +172,7 @@ def list_users(home: Home, search: str, practice: str | None, status: str | None
 def show(home: Home, name: str, as_json: bool) -> None:
     """Show all about one user."""
     with installation(home) as here:
-        detail = confirmed(here.store.run_now(reading.user_detail, here.operator, name))
+        detail = _detail(here, name)
     if as_json:
         echo_json(detail_json(detail))
         return
@@ -207,6 +210,7 @@ def explain(home: Home, name: str, as_json: bool) -> None:
 @click.option("--email", help="The new e-mail address.")
 @click.option("--name", "full_name", help="The new full name.")
 @click.option("--phone", help="The new phone number, with + and the country; empty for none.")
+@changes
 @click.pass_obj
 def edit(home: Home, name: str, email: str | None, full_name: str | None, phone: str | None) -> None:
     """Change a user's e-mail address, full name or phone number."""
@@ -228,6 +232,7 @@ def edit(home: Home, name: str, email: str | None, full_name: str | None, phone:
 @user.command(epilog='\b\nExample:\n  twofold user move ben --practice "Clinic North"\n')
 @click.argument("name")
 @click.option("--practice", required=True, help="The practice they belong to from now on.")
+@changes
 @click.pass_obj
 def move(home: Home, name: str, practice: str) -> None:
     """Move a user to another practice of the account."""
@@ -246,6 +251,7 @@ _ROLE = click.Choice([role.value for role in Role])
 @click.argument("name")
 @click.option("--grant", type=_ROLE, multiple=True, help="A role to give; may be given several times.")
 @click.option("--take", type=_ROLE, multiple=True, help="A role to take away; may be given several times.")
+@changes
 @click.pass_obj
 def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -> None:
     """Grant and take roles; the last administrators are kept."""
@@ -255,7 +261,7 @@ def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -
     if both := given & taken:
         raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken at once.")
     with installation(home) as here:
-        held = confirmed(here.store.run_now(reading.user_detail, here.operator, name)).roles
+        held = _detail(here, name).roles
         wanted = (held | given) - taken
         say(here.store.run_now(granting.set_roles, here.operator, name, wanted, seen=held))
 
@@ -263,6 +269,7 @@ def role(home: Home, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -
 @user.command(epilog="\b\nExamples:\n  twofold user require ben\n  twofold user require ben --no\n")
 @click.argument("name")
 @click.option("--no", "release", is_flag=True, help="Leave it to the policy again.")
+@changes
 @click.pass_obj
 def require(home: Home, name: str, release: bool) -> None:
     """Require two-factor authentication of a user."""
@@ -276,10 +283,12 @@ def require(home: Home, name: str, release: bool) -> None:
     epilog="\b\nExample:\n  twofold user disable-2fa ben\n",
 )
 @click.argument("name")
+@asks_first
 @click.pass_obj
 def disable_two_factor(home: Home, name: str) -> None:
     """Remove a user's flag, all that they have set up, and the recovery codes."""
     with installation(home) as here:
+        confirm(consequences.disable(_detail(here, name)))
         say(here.store.run_now(two_factor.disable_two_factor, here.operator, name))
 
 
@@ -289,13 +298,15 @@ def disable_two_factor(home: Home, name: str) -> None:
     epilog="\b\nExample:\n  twofold user clear-2fa ben\n",
 )
 @click.argument("name")
+@asks_first
 @click.pass_obj
 def clear_two_factor(home: Home, name: str) -> None:
     """Remove all that a user has set up and the recovery codes, and keep the flag: for a new phone."""
     with installation(home) as here:
-        has_password = confirmed(here.store.run_now(reading.user_detail, here.operator, name)).has_password
+        detail = _detail(here, name)
+        confirm(consequences.clear(detail))
         say(here.store.run_now(two_factor.clear_two_factor, here.operator, name))
-    if has_password:
+    if detail.has_password:
         click.echo(
             "Whoever knows their password could set it up first; a new one-time password prevents that: "
             f"{home.command(f'user password {name}')}",
@@ -306,6 +317,7 @@ def clear_two_factor(home: Home, name: str) -> None:
 @user.command(epilog='\b\nExample:\n  twofold user unlock ben --reason "typed the old phone\'s codes"\n')
 @click.argument("name")
 @click.option("--reason", help="Why, for the audit log; asked for on a terminal when it is not given.")
+@changes
 @click.pass_obj
 def unlock(home: Home, name: str, reason: str | None) -> None:
     """Let a locked user sign in again."""
@@ -322,6 +334,7 @@ def unlock(home: Home, name: str, reason: str | None) -> None:
     epilog="\b\nExample:\n  twofold user resync ben\n",
 )
 @click.argument("name")
+@changes
 @click.pass_obj
 def resync(home: Home, name: str) -> None:
     """Let two consecutive codes bring back a phone whose clock is up to ten minutes off, for an hour."""
@@ -333,6 +346,7 @@ def resync(home: Home, name: str) -> None:
     short_help="Forget a user's remembered addresses.", epilog="\b\nExample:\n  twofold user forget ben\n"
 )
 @click.argument("name")
+@changes
 @click.pass_obj
 def forget(home: Home, name: str) -> None:
     """Forget the addresses from which a user is not asked for a code."""
@@ -342,15 +356,18 @@ def forget(home: Home, name: str) -> None:
 
 @user.command(epilog="\b\nExample:\n  twofold user deactivate ben\n")
 @click.argument("name")
+@asks_first
 @click.pass_obj
 def deactivate(home: Home, name: str) -> None:
     """Shut a user out, and keep everything about them."""
     with installation(home) as here:
+        confirm(consequences.deactivate(_detail(here, name)))
         say(here.store.run_now(directory.set_active, here.operator, name, active=False))
 
 
 @user.command(epilog="\b\nExample:\n  twofold user activate ben\n")
 @click.argument("name")
+@changes
 @click.pass_obj
 def activate(home: Home, name: str) -> None:
     """Let a deactivated user sign in again."""
@@ -362,6 +379,7 @@ def activate(home: Home, name: str) -> None:
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
 @hours_option()
+@changes
 @click.pass_obj
 def password(home: Home, name: str, password_stdin: bool, hours: int) -> None:
     """Set a new one-time password, and print it once unless it was given."""
@@ -406,6 +424,10 @@ def export(home: Home, form: str, output: Path | None) -> None:
     """
     with installation(home) as here:
         write_records(map(_record_json, _all_people(here)), _EXPORTED, form, output)
+
+
+def _detail(here: Installation, name: str) -> UserDetail:
+    return confirmed(here.store.run_now(reading.user_detail, here.operator, name))
 
 
 def _all_people(here: Installation) -> Iterator[PersonRecord]:

@@ -18,8 +18,10 @@ from data.rules.people_csv import PersonRow, RowFault
 from data.rules.text import safe
 from data.storage.files import open_plain
 from data.storage.home import Home
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import confirmed, installation, refuse, say
 from tui.cli.tables import echo_table
+from tui.dialogs import consequences
 
 _SHOWN_FAULTS = 100
 
@@ -58,6 +60,7 @@ _SHOWN_FAULTS = 100
     is_flag=True,
     help="Leave out columns that cannot be imported, such as those that only `user export` writes.",
 )
+@asks_first
 @click.pass_obj
 def import_people(
     home: Home,
@@ -98,6 +101,7 @@ def import_people(
         if dry_run:
             click.echo(f"{_people(found.rows)} can be imported. Nothing was changed.")
             return
+        confirm(consequences.import_people(found.rows))
         with _progress(len(found.rows), "Importing") as told:
             result = asyncio.run(importing.import_people(here.store, here.operator, found.rows, told))
         say(_settled(result) or Denied("Nothing was imported."))
@@ -126,6 +130,7 @@ def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> N
         if not unfit and dry_run:
             result = here.store.run_now(takeover.find_unfit, here.operator, taken)
         elif not unfit:
+            confirm(consequences.take_over([name for name, _ in taken]))
             result = here.store.run_now(takeover.take_over, here.operator, taken)
         else:
             result = takeover.Unfit(tuple(unfit))

@@ -19,22 +19,21 @@ from data.operations.record import outbox
 from data.operations.results import Denied
 from data.rules.events import Event
 from data.rules.spreadsheets import neutralised
-from data.rules.text import safe
 from data.storage.home import Home
+from tui.cli.consent import asks_first, confirm
 from tui.cli.installation import (
     Installation,
     confirmed,
     installation,
-    on_a_terminal,
     refuse,
     without_log_of_deliveries,
 )
 from tui.cli.paths import PathType
 from tui.cli.tables import echo_table, progress, when
+from tui.dialogs.question import Question
 
 F = TypeVar("F", bound=Callable[..., object])
 _COLUMNS = ("name", "full_name", "email", "practice", "ssh", "host_key", "one_time_password", "good_until")
-_SENTENCE_LIMIT = 1_000
 _SHOWN = 8
 
 
@@ -43,7 +42,7 @@ def _whom(pending: str) -> Callable[[F], F]:
 
     def add(command: F) -> F:
         for option in (
-            click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
+            asks_first,
             click.option(
                 "--practice", metavar="P", help="Everyone in this practice; with --pending, of those."
             ),
@@ -72,7 +71,7 @@ def _whom(pending: str) -> Callable[[F], F]:
 )
 @click.pass_obj
 def invite(
-    home: Home, names: tuple[str, ...], pending: bool, practice: str | None, yes: bool, file: Path | None
+    home: Home, names: tuple[str, ...], pending: bool, practice: str | None, file: Path | None
 ) -> None:
     """Invite people who have nothing to sign in with yet.
 
@@ -89,7 +88,7 @@ def invite(
         if len(names) != 1:
             does = "sent a one-time password by e-mail" if file is None else "given a one-time password"
             will = _named(chosen, does, exactly=pending)
-            _confirm(f"{will}. Their former one-time passwords stop working.", yes=yes)
+            confirm(Question("Go on?", f"{will}. Their former one-time passwords stop working.", "Invite"))
         if file is not None:
             confirmed(here.store.run_now(invitations.no_address))
             _report(_write_passwords(here, chosen, file), f"written to {file}")
@@ -105,7 +104,7 @@ def invite(
 )
 @_whom("Everyone who must set 2FA up at the next sign-in.")
 @click.pass_obj
-def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | None, yes: bool) -> None:
+def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | None) -> None:
     """Remind people who must set two-factor authentication up, once a day at most.
 
     People who need not, or have nothing to sign in with yet, are named with the reason.
@@ -117,7 +116,7 @@ def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | No
             click.echo("There is nobody to remind.")
             return
         if len(names) != 1:
-            _confirm(f"{_named(chosen, 'reminded by e-mail')}.", yes=yes)
+            confirm(Question("Go on?", f"{_named(chosen, 'reminded by e-mail')}.", "Remind"))
         _send(here, chosen, Bulk.REMIND, Event.REMINDED)
 
 
@@ -135,16 +134,6 @@ def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, gr
         if len(confirmed(page)) < invitations.PAGE:
             break
     return chosen
-
-
-def _confirm(what: str, *, yes: bool) -> None:
-    """Say what will happen, and have it confirmed; nothing was done before."""
-    click.echo(safe(what, _SENTENCE_LIMIT), err=True)
-    if yes:
-        return
-    if not on_a_terminal():
-        raise click.UsageError("Not confirmed, so nothing was done. Say --yes to go on.")
-    click.confirm("Go on?", abort=True, err=True)
 
 
 def _send(here: Installation, names: list[str], act: Bulk, event: Event) -> None:

@@ -11,6 +11,7 @@ from data.rules.publickeys import PublicKey
 from data.rules.text import encoding_of
 from data.storage.files import open_plain
 from data.storage.home import Home
+from tui.cli.consent import changes
 from tui.cli.installation import InAccount, confirmed, installation, refuse, say
 from tui.cli.paths import PathType
 from tui.cli.people_rendering import key_json
@@ -30,6 +31,7 @@ def key() -> None:
 @key.command("add", epilog="\b\nExample:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
 @click.argument("name")
 @click.argument("key_file", type=KEY_FILE)
+@changes
 @click.pass_obj
 def add_key(home: Home, name: str, key_file: Path) -> None:
     """Add a public key from a file (- for standard input)."""
@@ -61,6 +63,7 @@ def list_keys(home: Home, name: str, as_json: bool) -> None:
 @key.command("remove", epilog="\b\nExample:\n  twofold user key remove ben SHA256:47DEQpj8HBSa...\n")
 @click.argument("name")
 @click.argument("fingerprint")
+@changes
 @click.pass_obj
 def remove_key(home: Home, name: str, fingerprint: str) -> None:
     """Remove a public key by its fingerprint."""

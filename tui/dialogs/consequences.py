@@ -12,6 +12,7 @@ from data.rules.addresses import source_in_words
 from data.rules.facts import Mode, Policy, Status, UserFacts
 from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
+from data.rules.people_csv import PersonRow
 from data.rules.policy import ATTEMPTS, status
 from tui.dialogs.question import Question
 from tui.widgets.words import MODE_WORDS, counted, left_without, moment
@@ -125,15 +126,20 @@ def one_time_password_too(user: UserDetail) -> Question:
     )
 
 
+def deactivate(user: UserDetail) -> Question:
+    """Describe deactivating a user."""
+    return Question(
+        f"Deactivate {user.name}?",
+        f"{user.name} cannot sign in any more, and open sessions of theirs end. Nothing is deleted; "
+        "they can be activated again.",
+        "Deactivate",
+    )
+
+
 def activate(user: UserDetail) -> Question:
     """Describe deactivating a user, or activating one again."""
     if user.active:
-        return Question(
-            f"Deactivate {user.name}?",
-            f"{user.name} cannot sign in any more, and open sessions of theirs end. Nothing is deleted; "
-            "they can be activated again.",
-            "Deactivate",
-        )
+        return deactivate(user)
     return Question(
         f"Activate {user.name}?",
         f"{user.name} can sign in again, with what they had set up before.",
@@ -149,7 +155,6 @@ def invite(user: UserDetail) -> Question:
 def act_on_many(names: Sequence[str], act: Bulk) -> Question:
     """Describe an act on many users."""
     people = counted(len(names), "user")
-    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     match act:
         case Bulk.REQUIRE:
             title, yes = f"Require 2FA of {people}?", "Require"
@@ -169,7 +174,37 @@ def act_on_many(names: Sequence[str], act: Bulk) -> Question:
         case Bulk.REMIND:
             title, yes = f"Remind {people} by e-mail?", "Remind"
             then = "Who must set up two-factor authentication is reminded of it, once a day at most."
-    return Question(title, f"{shown}.\n{then}", f"{yes} {len(names)}")
+    return Question(title, f"{_listed(names)}.\n{then}", f"{yes} {len(names)}")
+
+
+def import_people(rows: Sequence[PersonRow]) -> Question:
+    """Describe an import: the first of its users, and how many there are."""
+    shown = [
+        f"{row.name}  {row.email}  {row.full_name}{'  2FA required' if row.required else ''}"
+        f"{'  with a key' if row.key else ''}"
+        for row in rows[:_NAMED]
+    ]
+    more = [f"… and {len(rows) - _NAMED} more"] if len(rows) > _NAMED else []
+    keyless = sum(row.key is None for row in rows)
+    after = (
+        [f"{counted(keyless, 'user')} without a key will need an invitation or a one-time password."]
+        if keyless
+        else []
+    )
+    return Question(f"Import {counted(len(rows), 'user')}?", "\n".join([*shown, *more, *after]), "Import")
+
+
+def take_over(names: Sequence[str]) -> Question:
+    """Describe taking authenticator apps over from files."""
+    return Question(
+        f"Take over {counted(len(names), 'file')}?",
+        f"{_listed(names)}: the secret and the scratch codes of the file become theirs.",
+        "Take over",
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def end_session(row: SessionRow) -> Question:
@@ -211,7 +246,7 @@ def affected(preview: ModePreview) -> list[str]:
     """Say whom a change of the mode affects, a sentence for each group."""
     lines = [MODE_WORDS[preview.after]]
     if preview.after is Mode.OFF:
-        return lines
+        return [*lines, *_released(preview)]
     lines.append(
         f"{counted(preview.ready, 'person has', 'people have')} set it up and will be asked for a code."
     )
@@ -225,10 +260,21 @@ def affected(preview: ModePreview) -> list[str]:
         lines.append("Nobody has to set it up at the next sign-in.")
     if preview.not_asked:
         lines.append(f"{counted(preview.not_asked, 'person is', 'people are')} not asked for a code.")
-    lines.append(
-        "You must set it up yourself." if preview.you_must_set_up else "You need not set anything up."
-    )
+    if preview.you_must_set_up is not None:
+        lines.append(
+            "You must set it up yourself." if preview.you_must_set_up else "You need not set anything up."
+        )
     return lines
+
+
+def _released(preview: ModePreview) -> list[str]:
+    """Say who is asked for a code now and would not be with the mode off."""
+    if preview.before is Mode.OFF:
+        return []
+    if not preview.released.count:
+        return ["Nobody is asked for a code now."]
+    people = counted(preview.released.count, "person signs", "people sign")
+    return [f"{people} in without a code from then on: {preview.released.listed}. What they set up is kept."]
 
 
 def standing_out(seen: StandingOut) -> list[str]:

@@ -5,11 +5,10 @@ from data.operations.people.bulk import Bulk
 from data.operations.people.importing import Faulty
 from data.operations.results import Denied, Done
 from data.rules import people_csv
-from data.rules.people_csv import PersonRow, RowFault
+from data.rules.people_csv import RowFault
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.paste import PasteDialog
-from tui.dialogs.question import Question
 from tui.screens.acting import ActingApp
 from tui.widgets.status_line import Tone
 from tui.widgets.words import counted
@@ -40,7 +39,7 @@ async def import_users(app: ActingApp) -> None:
         if isinstance(checked, Faulty | Denied):
             fault = _faults(checked.faults) if isinstance(checked, Faulty) else checked.message
             continue
-        if not await app.push_screen_wait(ConfirmDialog(_preview(found.rows))):
+        if not await app.push_screen_wait(ConfirmDialog(consequences.import_people(found.rows))):
             fault = ""
             continue
         telling = _telling(app, len(found.rows))
@@ -87,19 +86,3 @@ def _faults(faults: tuple[RowFault, ...]) -> str:
     ]
     more = [f"… and {len(faults) - _SHOWN} more."] if len(faults) > _SHOWN else []
     return "\n".join(["Nobody was imported.", *lines, *more])
-
-
-def _preview(rows: tuple[PersonRow, ...]) -> Question:
-    shown = [
-        f"{row.name}  {row.email}  {row.full_name}{'  2FA required' if row.required else ''}"
-        f"{'  with a key' if row.key else ''}"
-        for row in rows[:_SHOWN]
-    ]
-    more = [f"… and {len(rows) - _SHOWN} more"] if len(rows) > _SHOWN else []
-    keyless = sum(row.key is None for row in rows)
-    after = (
-        f"\n{counted(keyless, 'user')} without a key will need an invitation or a one-time password."
-        if keyless
-        else ""
-    )
-    return Question(f"Import {counted(len(rows), 'user')}?", "\n".join([*shown, *more]) + after, "Import")

@@ -7,6 +7,7 @@ from datetime import datetime
 from data.operations.actors import Acting, Actor, authorise
 from data.operations.keeping import restate
 from data.operations.people.finding import UserQuery, count_standings, find_users
+from data.operations.people.groups import people_in
 from data.operations.people.reading import has_factor
 from data.operations.policy.permanence import items_of
 from data.operations.record import audit
@@ -15,8 +16,8 @@ from data.operations.signing_in.remembered import shorten
 from data.operations.signing_in.sessions import rejudge_sessions
 from data.rules import names
 from data.rules.events import Event
-from data.rules.facts import Method, Mode, Policy, Status
-from data.rules.permanence import passes
+from data.rules.facts import Method, Mode, Policy, Status, UserFacts
+from data.rules.permanence import People, passes
 from data.rules.permissions import Action, SensitiveAction, action_to_enter, permits
 from data.rules.policy import may_enter_mode
 from data.rules.remembering import MAX_DAYS, period_in_words
@@ -47,7 +48,8 @@ class PolicyView:
 class ModePreview:
     """Whom a change of the mode affects, among the active users.
 
-    `refusal` says why the asker cannot make the change; `pending_names` are the first of the pending.
+    `refusal` says why the asker cannot make the change; `pending_names` are the first of the pending,
+    `released` those whom the mode off would ask for no code any more. The operator sets nothing up.
     """
 
     before: Mode
@@ -56,7 +58,8 @@ class ModePreview:
     pending: int
     pending_names: tuple[str, ...]
     not_asked: int
-    you_must_set_up: bool
+    released: People
+    you_must_set_up: bool | None
     refusal: str | None
 
 
@@ -98,7 +101,6 @@ def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
         return acting
     after = replace(acting.policy, mode=mode)
     people = _count(acting, after)
-    mine = acting.facts
     return ModePreview(
         before=acting.policy.mode,
         after=mode,
@@ -106,9 +108,8 @@ def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
         pending=people.get(Status.PENDING, 0),
         pending_names=_first_names(replace(acting, policy=after), Status.PENDING),
         not_asked=people.get(Status.NO, 0) + people.get(Status.NOT_AVAILABLE, 0),
-        you_must_set_up=mine is not None
-        and not mine.enrolled
-        and (mode in (Mode.REQUIRED, Mode.PERMANENT) or (mode is not Mode.OFF and mine.must_use_two_factor)),
+        released=_released(acting, mode),
+        you_must_set_up=None if acting.facts is None else _must_set_up(acting.facts, mode),
         refusal=_mode_refusal(acting, mode),
     )
 
@@ -272,6 +273,20 @@ def _count(acting: Acting, policy: Policy) -> dict[Status, int]:
         people[status_of(policy.mode, where)] += count
     del people[Status.DEACTIVATED]
     return people
+
+
+def _must_set_up(mine: UserFacts, mode: Mode) -> bool:
+    asked = mode in (Mode.REQUIRED, Mode.PERMANENT) or (mode is not Mode.OFF and mine.must_use_two_factor)
+    return asked and not mine.enrolled
+
+
+def _released(acting: Acting, mode: Mode) -> People:
+    """Name those who are asked for a code now and would not be with the mode off."""
+    if mode is not Mode.OFF or acting.policy.mode is Mode.OFF:
+        return People(0, ())
+    table = models.User
+    active = table.select().where((table.account == acting.account_id) & table.active)
+    return people_in(active.where(has_factor(acting.policy.methods)))
 
 
 def _first_names(acting: Acting, status: Status) -> tuple[str, ...]:

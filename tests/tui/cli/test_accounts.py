@@ -1,8 +1,6 @@
 """Which commands act in an account, and so say in which where there are several."""
 
-from collections.abc import Iterator
-
-import click
+from support.command_tree import commands
 
 from tui.cli.main import cli
 
@@ -15,17 +13,6 @@ OF_THE_INSTALLATION = {
 
 CHAINS = {("audit", "head"), ("audit", "verify"), ("audit", "archive"), ("database", "copy")}
 """What is of the whole installation in groups that otherwise act in an account."""
-
-
-def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, *path, name)
-        else:
-            yield (*path, name), command
 
 
 def test_every_command_that_acts_in_an_account_takes_its_name():

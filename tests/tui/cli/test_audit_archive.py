@@ -19,11 +19,11 @@ def moved_on(clinic, monkeypatch):
     """A log of seven rows, of which the last two are of 2031."""
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     for command in ("require", "disable-2fa", "require"):
-        assert clinic("user", command, "ben").status == 0
+        assert clinic("user", command, "--yes", "ben").status == 0
     later = installation.system_clock().replace(year=2031)
     monkeypatch.setattr(installation, "system_clock", lambda: later)
     for command in ("disable-2fa", "require"):
-        assert clinic("user", command, "ben").status == 0
+        assert clinic("user", command, "--yes", "ben").status == 0
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def file(tmp_path):
 @pytest.fixture
 def archived(clinic, moved_on, file):
     """Where the rows from before 2030 went."""
-    outcome = clinic("audit", "archive", "--before", NEW_YEAR, "--to", str(file))
+    outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 0, outcome.err
     return file
 
@@ -74,7 +74,7 @@ def test_old_rows_go_to_a_private_file_and_both_verify(home, clinic, archived):
 
 def test_an_archive_after_an_archive_begins_where_it_ended(home, clinic, archived, tmp_path):
     second = tmp_path / "second.jsonl"
-    assert clinic("audit", "archive", "--before", "2032-01-01", "--to", str(second)).status == 0
+    assert clinic("audit", "archive", "--yes", "--before", "2032-01-01", "--to", str(second)).status == 0
     assert len(seqs(home)) == 1
     for file in (archived, second):
         assert clinic("audit", "verify", "--archive", str(file)).status == 0
@@ -85,7 +85,7 @@ def test_a_head_from_before_is_still_good_in_the_log_and_in_the_archive(home, cl
     heads = file.with_name("heads")
     heads.write_text(clinic("audit", "head").out)
     head = json.loads(heads.read_text())
-    assert clinic("audit", "archive", "--before", "2032-01-01", "--to", str(file)).status == 0
+    assert clinic("audit", "archive", "--yes", "--before", "2032-01-01", "--to", str(file)).status == 0
     assert clinic("audit", "verify", "--head", str(heads)).status == 0
     assert clinic("audit", "verify", "--head", str(heads), "--archive", str(file)).status == 0
     for seq in (head["seq"], head["seq"] - 1):
@@ -172,7 +172,7 @@ def test_an_archive_that_was_altered_does_not_verify(clinic, archived, how):
 def test_rows_with_which_something_is_wrong_are_not_archived(home, clinic, moved_on, file):
     tamper(home, "UPDATE audit_entry SET actor = 'mallory' WHERE seq = 2")
     before = seqs(home)
-    outcome = clinic("audit", "archive", "--before", NEW_YEAR, "--to", str(file))
+    outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 1
     assert "Row 2 of chain host was changed" in outcome.err
     assert "Nothing was archived" in outcome.err
@@ -190,7 +190,7 @@ def test_what_exists_is_never_overwritten(home, clinic, moved_on, file, made):
     else:
         file.symlink_to("nowhere")
     before = seqs(home)
-    outcome = clinic("audit", "archive", "--before", NEW_YEAR, "--to", str(file))
+    outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 1
     assert str(file) in outcome.err
     assert made != "file" or file.read_text() == "mine"
@@ -203,14 +203,14 @@ def test_a_database_that_fails_at_the_cut_keeps_rows_and_file(home, clinic, move
 
     before = seqs(home)
     monkeypatch.setattr(audit_archive, "cut", failing)
-    outcome = clinic("audit", "archive", "--before", NEW_YEAR, "--to", str(file))
+    outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 1
     assert f"{file} holds the rows" in outcome.err
     assert seqs(home) == before
 
 
 def test_nothing_old_enough_is_said(clinic, file):
-    outcome = clinic("audit", "archive", "--before", "2001-01-01", "--to", str(file))
+    outcome = clinic("audit", "archive", "--yes", "--before", "2001-01-01", "--to", str(file))
     assert outcome.status == 1
     assert "no rows from before then" in outcome.err
     assert not file.exists()

@@ -32,7 +32,7 @@ def test_who_is_stuck_is_shown_and_brought_back_once_it_is_confirmed(clinic):
     shown = json.loads(clinic("clock", "show", "--json").out)
     assert [(user["name"], user["account"]) for user in shown["stuck"]] == [("anna", "Clinic")]
     refused = clinic("clock", "repair")
-    assert refused.status == 1
+    assert refused.status == 2
     assert "--yes" in refused.err
     assert json.loads(clinic("clock", "show", "--json").out)["stuck"]
     outcome = clinic("clock", "repair", "--yes")

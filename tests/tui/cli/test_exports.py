@@ -23,7 +23,7 @@ from tui.cli.exports import write_records
 
 
 def test_the_log_is_listed_and_exported_by_kind(clinic):
-    clinic("user", "deactivate", "anna")
+    clinic("user", "deactivate", "--yes", "anna")
     clinic("policy", "set", "--mode", "off", "--yes")
     listed = json.loads(clinic("audit", "list", "--event", "policy", "--json").out)
     assert [row["event"] for row in listed] == ["policy.mode_changed"]

@@ -26,7 +26,7 @@ def enrolled(clinic, tmp_path):
         assert clinic("user", "add", name, "--email", f"{name}@clinic.example").status == 0
         file = tmp_path / name
         file.write_text(f'{"ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:26]}\n" TOTP_AUTH\n12345678\n')
-        outcome = clinic("user", "import", "--google-authenticator", f"{name}={file}")
+        outcome = clinic("user", "import", "--yes", "--google-authenticator", f"{name}={file}")
         assert outcome.status == 0, outcome.err
 
 
@@ -46,7 +46,7 @@ def opened(home) -> int:
 
 def test_a_rotation_leaves_one_new_private_key_and_everything_opens(home, clinic, enrolled):
     (old,) = keys(home)
-    outcome = clinic("key", "rotate")
+    outcome = clinic("key", "rotate", "--yes")
     assert outcome.status == 0, outcome.err
     assert "The master key was rotated." in outcome.out
     (new,) = keys(home)
@@ -70,7 +70,16 @@ def test_a_rotation_that_is_killed_before_any_step_is_taken_up_again(home, clini
     environment = os.environ | {"PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
     for deadly in range(2, 40, 2):
         done = subprocess.run(
-            [sys.executable, TESTS / "support" / "rotation.py", str(deadly), "--home", home, "key", "rotate"],
+            [
+                sys.executable,
+                TESTS / "support" / "rotation.py",
+                str(deadly),
+                "--home",
+                home,
+                "key",
+                "rotate",
+                "--yes",
+            ],
             env=environment,
             capture_output=True,
             text=True,
@@ -93,7 +102,7 @@ def test_nodes_are_prepared_first_and_one_that_was_not_is_refused(home, clinic, 
     """Two homes on one database stand for two nodes."""
     late = tmp_path / "late"
     shutil.copytree(home, late)
-    outcome = clinic("key", "rotate", "--prepare")
+    outcome = clinic("key", "rotate", "--yes", "--prepare")
     assert outcome.status == 0, outcome.err
     assert len(keys(home)) == 2
     assert "Copy it to every other node" in outcome.out
@@ -104,17 +113,17 @@ def test_nodes_are_prepared_first_and_one_that_was_not_is_refused(home, clinic, 
         (node / "twofold.db").symlink_to(home / "twofold.db")
     for node in (home, late, prepared):
         assert clinic("--home", str(node), "user", "list").status == 0
-    again = clinic("key", "rotate", "--prepare")
+    again = clinic("key", "rotate", "--yes", "--prepare")
     assert again.status == 1
     assert "holds a new key already" in again.err
 
-    assert clinic("key", "rotate").status == 0
+    assert clinic("key", "rotate", "--yes").status == 0
     assert len(keys(home)) == 1
     outcome = clinic("--home", str(late), "user", "list")
     assert outcome.status == 1
     assert "sealed under" in outcome.err
     assert clinic("--home", str(prepared), "user", "list").status == 0
-    outcome = clinic("--home", str(prepared), "key", "rotate")
+    outcome = clinic("--home", str(prepared), "key", "rotate", "--yes")
     assert outcome.status == 0, outcome.err
     assert keys(prepared) == keys(home)
     assert opened(home) == 3
@@ -123,7 +132,7 @@ def test_nodes_are_prepared_first_and_one_that_was_not_is_refused(home, clinic, 
 def test_only_one_rotates_at_a_time(home, clinic, enrolled):
     before = keys(home)
     with Home(home).rotating():
-        outcome = clinic("key", "rotate")
+        outcome = clinic("key", "rotate", "--yes")
     assert outcome.status == 1
     assert "Someone rotates" in outcome.err
     assert keys(home) == before
@@ -131,7 +140,7 @@ def test_only_one_rotates_at_a_time(home, clinic, enrolled):
 
 def test_a_server_that_holds_the_home_does_not_hinder_a_rotation_nor_two_of_them(home, clinic):
     with Home(home).serving():
-        assert clinic("key", "rotate").status == 0
+        assert clinic("key", "rotate", "--yes").status == 0
         outcome = clinic("serve", "--port", "0")
     assert outcome.status == 1
     assert "Another server" in outcome.err
@@ -140,7 +149,7 @@ def test_a_server_that_holds_the_home_does_not_hinder_a_rotation_nor_two_of_them
 @pytest.mark.parametrize("content", ["", "\n", "zz", "00" * 31, "\n".join(["00" * 32] * 3)])
 def test_a_ring_that_is_damaged_is_refused(home, clinic, content):
     (home / "master.key").write_text(content)
-    for command in (("user", "list"), ("key", "rotate"), ("serve", "--port", "0")):
+    for command in (("user", "list"), ("key", "rotate", "--yes"), ("serve", "--port", "0")):
         outcome = clinic(*command)
         assert outcome.status == 1
         assert "is damaged" in outcome.err

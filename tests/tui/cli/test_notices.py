@@ -63,7 +63,7 @@ def test_a_new_number_of_someone_with_a_second_factor_says_how_to_clear_it(clini
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     file = tmp_path / ".google_authenticator"
     file.write_text('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n" TOTP_AUTH\n')
-    assert clinic("user", "import", "--google-authenticator", f"ben={file}").status == 0
+    assert clinic("user", "import", "--yes", "--google-authenticator", f"ben={file}").status == 0
     outcome = clinic("user", "edit", "ben", "--phone", "+49 30 12345678")
     assert outcome.out == "User ben saved.\n"
     assert outcome.err.startswith("Whatever else they have set up stays good")

@@ -153,6 +153,6 @@ def test_addresses_of_inner_networks_are_taken_wherever_one_is_given(tmp_path, r
     assert run("user", "add", "ben", "--email", "ben@klinik.local").status == 0
     assert run("user", "edit", "ben", "--email", "ben@mail.home.arpa").status == 0
     (tmp_path / "people.csv").write_text("name,email\neve,eve@localhost\n")
-    assert run("user", "import", str(tmp_path / "people.csv")).status == 0
+    assert run("user", "import", "--yes", str(tmp_path / "people.csv")).status == 0
     emails = [shown(run, name)["email"] for name in ("anna", "ben", "eve")]
     assert emails == ["root@localhost", "ben@mail.home.arpa", "eve@localhost"]

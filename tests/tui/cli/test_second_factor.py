@@ -18,7 +18,7 @@ def ben(clinic, tmp_path) -> str:
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     file = tmp_path / ".google_authenticator"
     file.write_text(SECRET_FILE)
-    assert clinic("user", "import", "--google-authenticator", f"ben={file}").status == 0
+    assert clinic("user", "import", "--yes", "--google-authenticator", f"ben={file}").status == 0
     return "ben"
 
 
@@ -36,20 +36,20 @@ def change(name: str, **columns: object) -> None:
 def test_it_is_required_cleared_and_disabled(clinic, ben, home):
     assert clinic("user", "require", ben).status == 0
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Enabled")
-    cleared = clinic("user", "clear-2fa", ben)
+    cleared = clinic("user", "clear-2fa", "--yes", ben)
     assert cleared.status == 0
     assert cleared.err.endswith(
         f"a new one-time password prevents that: twofold --home {home} user password ben\n"
     )
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Pending setup on next login")
-    assert clinic("user", "disable-2fa", ben).status == 0
+    assert clinic("user", "disable-2fa", "--yes", ben).status == 0
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (False, "No")
     assert clinic("user", "require", ben, "--no").status == 1
 
 
 def test_of_who_signs_in_by_key_alone_no_password_is_spoken_when_cleared(clinic, ben):
     change(ben, password_hash=None)
-    cleared = clinic("user", "clear-2fa", ben)
+    cleared = clinic("user", "clear-2fa", "--yes", ben)
     assert (cleared.status, cleared.err) == (0, "")
 
 

@@ -27,10 +27,10 @@ def names(clinic) -> list[str]:
 
 def test_a_file_is_tried_and_then_imported(tmp_path, clinic):
     path = write(tmp_path, "name,email,require_2fa\nben,ben@x.example,yes\neve,eve@x.example,no\n")
-    outcome = clinic("user", "import", path, "--dry-run")
+    outcome = clinic("user", "import", "--yes", path, "--dry-run")
     assert (outcome.status, outcome.out) == (0, "2 users can be imported. Nothing was changed.\n")
     assert names(clinic) == ["anna"]
-    outcome = clinic("user", "import", path)
+    outcome = clinic("user", "import", "--yes", path)
     assert outcome.status == 0, outcome.err
     assert outcome.out.startswith("Imported 2 users. None of them has a password yet")
     assert names(clinic) == ["anna", "ben", "eve"]
@@ -40,7 +40,7 @@ def test_a_file_is_tried_and_then_imported(tmp_path, clinic):
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
     path = write(tmp_path, "name,email\nben,ben@x.example\nanna,other@x.example\nkim,anna@clinic.example\n")
-    outcome = clinic("user", "import", path, *options)
+    outcome = clinic("user", "import", "--yes", path, *options)
     assert outcome.status == 1
     assert outcome.out.splitlines()[0].split() == ["ROW", "COLUMN", "WHAT", "IS", "WRONG"]
     assert "3    name    The name anna cannot be used. anna2 is free." in outcome.out
@@ -50,7 +50,7 @@ def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
 
 
 def test_standard_input_is_read_too(clinic):
-    assert clinic("user", "import", "-", stdin="name,email\nben,ben@x.example\n").status == 0
+    assert clinic("user", "import", "--yes", "-", stdin="name,email\nben,ben@x.example\n").status == 0
     assert names(clinic) == ["anna", "ben"]
 
 
@@ -59,14 +59,14 @@ def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path, clinic, mon
     path.touch()
     os.truncate(path, 2**30)
     monkeypatch.setattr(people_csv, "read_people", lambda *_: pytest.fail("it was read"))
-    outcome = clinic("user", "import", str(path))
+    outcome = clinic("user", "import", "--yes", str(path))
     assert outcome.status == 1
     assert "larger than 32 MB" in outcome.err
 
 
 def test_all_faults_of_a_file_are_told_in_one_round(tmp_path, clinic):
     path = write(tmp_path, "name,email,team\nanna,new@x.example,,\nben,anna@clinic.example\nb!,\nkim,kim@x\n")
-    outcome = clinic("user", "import", path)
+    outcome = clinic("user", "import", "--yes", path)
     assert outcome.status == 1
     told = [line.split()[:2] for line in outcome.out.splitlines()[1:]]
     assert told == [
@@ -100,10 +100,10 @@ def test_an_export_can_be_imported_without_what_cannot_be_set(tmp_path, clinic):
     models.database.connect(reuse_if_open=True)
     models.User.delete().where(models.User.name == "ben").execute()
     models.database.close()
-    outcome = clinic("user", "import", path)
+    outcome = clinic("user", "import", "--yes", path)
     assert outcome.status == 1
     assert "Roles never come from a file" in outcome.out
-    outcome = clinic("user", "import", path, "--ignore-extra")
+    outcome = clinic("user", "import", "--yes", path, "--ignore-extra")
     assert outcome.status == 0, outcome.out
     assert outcome.out.startswith("Left out: roles, status, active, created_at, last_signin_at.\n")
     before, after = (
@@ -116,14 +116,16 @@ def test_an_export_can_be_imported_without_what_cannot_be_set(tmp_path, clinic):
 def test_letters_of_an_older_excel_are_read_when_that_is_said(tmp_path, clinic):
     path = tmp_path / "old.csv"
     path.write_bytes("name;email;full_name\nben;ben@x.example;Bjørn\n".encode("cp1252"))
-    outcome = clinic("user", "import", str(path))
+    outcome = clinic("user", "import", "--yes", str(path))
     assert "--encoding cp1252" in outcome.out
-    assert clinic("user", "import", "--encoding", "cp1252", str(path)).status == 0
+    assert clinic("user", "import", "--yes", "--encoding", "cp1252", str(path)).status == 0
     assert json.loads(clinic("user", "show", "ben", "--json").out)["full_name"] == "Bjørn"
 
 
 def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, clinic):
-    outcome = clinic("user", "import", write(tmp_path, "name,email,\x1b]0;x\x07\nben,b@x.example,\n"))
+    outcome = clinic(
+        "user", "import", "--yes", write(tmp_path, "name,email,\x1b]0;x\x07\nben,b@x.example,\n")
+    )
     assert "\x1b" not in outcome.out + outcome.err
 
 
@@ -132,9 +134,9 @@ def test_a_file_of_the_real_module_is_taken_over_and_no_secret_is_printed(tmp_pa
     command = [require_program("google-authenticator"), "-t", "-d", "-f", "-r", "3", "-R", "30", "-w", "3"]
     subprocess.run([*command, "-C", "-Q", "NONE", "-q", "-s", str(path)], check=True, capture_output=True)
     clinic("user", "add", "ben", "--email", "ben@x.example")
-    outcome = clinic("user", "import", "--google-authenticator", "--dry-run", f"ben={path}")
+    outcome = clinic("user", "import", "--yes", "--google-authenticator", "--dry-run", f"ben={path}")
     assert outcome.out == "The authenticator app of 1 user can be taken over. Nothing was changed.\n"
-    outcome = clinic("user", "import", "--google-authenticator", f"ben={path}")
+    outcome = clinic("user", "import", "--yes", "--google-authenticator", f"ben={path}")
     assert (outcome.status, outcome.out) == (0, "Took over the authenticator app of 1 user.\n")
     shown = json.loads(clinic("user", "show", "ben", "--json").out)
     assert (shown["status"], shown["recovery_codes_left"]) == ("Enabled", 5)
@@ -147,7 +149,7 @@ def test_files_that_cannot_be_honoured_are_named_and_none_is_taken_over(tmp_path
     for name in ("ben", "eve"):
         clinic("user", "add", name, "--email", f"{name}@x.example")
     named = (f"ben={good}", f"eve={counter}", f"kim={tmp_path / 'missing'}")
-    outcome = clinic("user", "import", "--google-authenticator", *named)
+    outcome = clinic("user", "import", "--yes", "--google-authenticator", *named)
     assert outcome.status == 1
     assert "eve   It is counter-based (HOTP_COUNTER)." in outcome.out
     assert "kim   The file cannot be read" in outcome.out
@@ -157,7 +159,7 @@ def test_files_that_cannot_be_honoured_are_named_and_none_is_taken_over(tmp_path
 
 def test_wrong_usage_says_what_to_give(tmp_path, clinic):
     for arguments in ((), ("a.csv", "b.csv"), ("missing.csv",), ("--google-authenticator", "ben")):
-        outcome = clinic("user", "import", *arguments)
+        outcome = clinic("user", "import", "--yes", *arguments)
         assert outcome.status == 2
         assert "See: twofold user import --help" in outcome.err
 
@@ -165,7 +167,9 @@ def test_wrong_usage_says_what_to_give(tmp_path, clinic):
 async def test_a_bar_shows_the_progress_on_a_terminal(tmp_path, home, clinic):
     path = write(tmp_path, "name,email\n" + "".join(f"u{n},u{n}@x.example\n" for n in range(700)))
     program = Path(sys.executable).with_name("twofold")
-    terminal = await TerminalProgram.start([str(program), "--home", str(home), "user", "import", path])
+    terminal = await TerminalProgram.start(
+        [str(program), "--home", str(home), "user", "import", "--yes", path]
+    )
     await terminal.expect("Checking .*100%")
     await terminal.expect("Importing .*100%")
     await terminal.expect("Imported 700 users")

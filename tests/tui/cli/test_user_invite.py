@@ -69,7 +69,7 @@ def test_many_are_not_written_to_unasked(imported, home, command):
     settings(home, 1)
     outcome = imported("user", *command)
     assert outcome.status == 2
-    assert "Say --yes to go on" in outcome.err
+    assert "Add --yes to confirm" in outcome.err
     assert "user.invited" not in imported("audit", "export").out
     assert "user.reminded" not in imported("audit", "export").out
 

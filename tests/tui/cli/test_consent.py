@@ -1,0 +1,126 @@
+"""`--yes`, over the whole command tree: who takes it, who asks, and that nothing is done unasked."""
+
+import json
+import sqlite3
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+import pytest
+from support.command_tree import commands
+from support.ssh_terminal import TerminalProgram
+
+from data.storage import models
+from data.storage.home import Home
+from tui.cli.consent import YesOption
+from tui.cli.installation import system_clock
+from tui.cli.main import cli
+
+PROGRAM = Path(sys.executable).with_name("twofold")
+READING = {
+    *(("user", "list"), ("user", "show"), ("user", "explain"), ("user", "export"), ("user", "key", "list")),
+    *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
+    *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
+    *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
+    *(("print-unit",), ("print-containerfile",)),
+}
+SERVING = {("serve",)}
+"""What runs until it is stopped is no change."""
+NEW_FILE = "{home}/../file"
+ASKING = {
+    ("policy", "set"): ("--mode", "off"),
+    ("user", "disable-2fa"): ("ben",),
+    ("user", "clear-2fa"): ("ben",),
+    ("user", "deactivate"): ("ben",),
+    ("user", "import"): ("{home}/../people.csv",),
+    ("user", "invite"): ("--pending", "--csv", NEW_FILE),
+    ("user", "remind"): ("--practice", "Main"),
+    ("audit", "archive"): ("--before", "2100-01-01", "--to", NEW_FILE),
+    ("key", "rotate"): (),
+    ("clock", "repair"): (),
+    ("database", "copy"): ("--to", NEW_FILE),
+    ("restore",): ("{home}/../backup",),
+}
+"""What asks before it acts, and arguments with which it would."""
+
+
+def yes_of(command: click.Command) -> YesOption | None:
+    return next((option for option in command.params if isinstance(option, YesOption)), None)
+
+
+def test_every_command_that_changes_something_takes_yes():
+    without = {path for path, command in commands(cli) if yes_of(command) is None}
+    assert without == READING | SERVING
+
+
+def test_what_asks_is_tried_below():
+    assert {path for path, command in commands(cli) if (yes := yes_of(command)) and yes.asks} == set(ASKING)
+
+
+@pytest.fixture
+def ready(clinic, home):
+    """A clinic in which every command of `ASKING` would do something."""
+    assert clinic("user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa").status == 0
+    with Home(home).serving():  # Which names the node, as each of them that must be alone does.
+        pass
+    (home.parent / "people.csv").write_text("name,email\neve,eve@clinic.example\n")
+    assert clinic("backup", str(home.parent / "backup")).status == 0
+    models.database.connect(reuse_if_open=True)
+    now = system_clock()
+    models.Factor.create(
+        user=models.User.get(models.User.name == "ben"), kind="app", sealed_secret=b"",
+        last_step=int((now + timedelta(days=2)).timestamp()) // 30, confirmed_at=now,
+    )  # fmt: skip
+    models.database.close()
+    return clinic
+
+
+def everything(home: Path) -> tuple[object, ...]:
+    """Return all that an installation holds, and the files around it."""
+    connection = sqlite3.connect(home / "twofold.db")
+    content = tuple(connection.iterdump())
+    connection.close()
+    files = sorted(str(path) for path in home.parent.rglob("*") if not path.name.startswith("twofold.db-"))
+    return content, (home / "master.key").read_bytes(), files
+
+
+@pytest.mark.parametrize("path", ASKING, ids=" ".join)
+def test_without_a_terminal_and_without_yes_it_says_what_would_happen_and_does_nothing(ready, home, path):
+    arguments = [*path, *(argument.format(home=home) for argument in ASKING[path])]
+    before = everything(home)
+    outcome = ready(*arguments)
+    assert outcome.status == 2
+    told = outcome.err.splitlines()
+    assert len(told) > 1
+    assert "Nothing was done: there is no terminal to ask on. Add --yes to confirm." in told[-1]
+    assert everything(home) == before
+    outcome = ready(*arguments, "--yes")
+    assert (outcome.status, "no terminal" in outcome.err) == (0, False)
+    assert everything(home) != before
+
+
+def test_of_several_changes_none_is_made_when_one_is_not_confirmed(clinic, home):
+    before = everything(home)
+    refused = clinic("policy", "set", "--remember-days", "3", "--mode", "permanent", "--yes")
+    assert refused.status == 1
+    refused = clinic("policy", "set", "--remember-days", "3", "--mode", "required")
+    assert refused.status == 2
+    assert everything(home) == before
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+async def test_on_a_terminal_it_asks(ready, home, answer):
+    command = [str(PROGRAM), "--home", str(home), "user", "deactivate", "ben"]
+    terminal = await TerminalProgram.start(command)
+    await terminal.expect("ben cannot sign in any more")
+    await terminal.expect("Deactivate ben")
+    terminal.type(f"{answer}\r")
+    assert await terminal.end() == (0 if answer == "y" else 1)
+    shown = json.loads(ready("user", "show", "ben", "--json").out)
+    assert shown["active"] == (answer == "n")
+
+
+def test_turning_it_off_names_who_signs_in_without_a_code_then(ready):
+    told = ready("policy", "set", "--mode", "off").err
+    assert "1 person signs in without a code from then on: ben. What they set up is kept." in told
