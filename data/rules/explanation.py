@@ -1,12 +1,12 @@
-"""Why can't they sign in? What is known of a user, turned into sentences."""
+"""Can they sign in, and why not? What is known of a user, turned into a verdict and the facts behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from data.rules.facts import FirstFactor, Method, Mode, Policy, Proof, UserFacts
-from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, next_step
+from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, Refusal, Refused, next_step
 from data.rules.totp import STEP_SECONDS
 
 
@@ -73,6 +73,27 @@ class Uncounted:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Messages of the last day that their carrier did not take; `reason` is what was kept of the last one.
+
+    `what` is a code or a notice, `method` the label of its method.
+    """
+
+    what: str
+    method: str
+    count: int
+    last_at: datetime
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """How many of what, when last and why."""
+        why = f": {self.reason}" if self.reason else ""
+        what = f"{self.count} {self.what}{'' if self.count == 1 else 's'} by {self.method}"
+        return f"{what} could not be delivered in the last day, the last one {_moment(self.last_at)}{why}."
+
+
+@dataclass(frozen=True, slots=True)
 class Success:
     """A sign-in that ended well."""
 
@@ -94,6 +115,8 @@ class Known:
     `mailed_at` is when the password, or the one before it, was sent by e-mail, and `invited_at` when an
     invitation was asked for that was not handed over yet.
     `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour.
+    `unreachable` are the methods by which a code does not reach them now: nothing sends it, or the last one
+    was not taken. `notices_waiting` counts notices that were tried and are tried again.
     """
 
     name: str
@@ -121,6 +144,9 @@ class Known:
     first_factor_failures: int = 0
     remembered: tuple[tuple[str, str, datetime], ...] = ()
     successes: tuple[Success, ...] = ()
+    unreachable: frozenset[Method] = frozenset()
+    undelivered: tuple[Undelivered, ...] = ()
+    notices_waiting: int = 0
 
     @property
     def can_use_password(self) -> bool:
@@ -129,9 +155,69 @@ class Known:
 
 
 def explain(known: Known) -> tuple[Finding, ...]:
-    """Answer in sentences, from the first thing a sign-in asks for to the last."""
-    parts = (_standing, _first_factor, _second_factor, _attempts, _clock, _remembered, _successes)
-    return tuple(finding for part in parts for finding in part(known))
+    """Answer in sentences: first the verdict, then the facts in the order in which a sign-in meets them."""
+    parts = (_standing, _first_factor, _second_factor, _attempts, _clock, _delivery, _remembered, _successes)
+    return (_verdict(known), *(finding for part in parts for finding in part(known)))
+
+
+def _verdict(known: Known) -> Finding:
+    """Say whether they can sign in now, and the one reason, by asking the rules."""
+    if why := _without_first_factor(known):
+        return _no(known, why)
+    factor = FirstFactor.PASSWORD if known.can_use_password else FirstFactor.KEY
+    match next_step(known.policy, known.user, Proof(factor)):
+        case Refused(reason):
+            return _no(known, _REFUSED[reason])
+        case NeedCode() if known.user.enrolled:
+            return _with_code(known)
+        case NeedCode():
+            how = "with a recovery code, and must set 2FA up again then."
+        case MustChangePassword():
+            how = "with the one-time password, and must set a new one first."
+        case MustEnrol():
+            how = "and must set two-factor authentication up before anything else."
+        case _:
+            return _yes(known, "with the password or key alone.", _fine)
+    return _yes(known, how, _note)
+
+
+_REFUSED = {
+    Refusal.DEACTIVATED: "they are deactivated.",
+    Refusal.LOCKED: "they are locked after seven wrong codes.",
+}
+
+
+def _without_first_factor(known: Known) -> str | None:
+    """Say why nothing is there to begin with; who is turned away anyway hears that instead."""
+    if known.can_use_password or known.keys or not known.user.active or known.user.locked:
+        return None
+    if known.one_time_ended:
+        return "their one-time password has ended, and they have no SSH key."
+    return "they have neither a password nor an SSH key."
+
+
+def _with_code(known: Known) -> Finding:
+    """Say by what code someone can sign in who has set 2FA up, if by any."""
+    stuck = {Method.APP} if known.refused_until else set()
+    if set(known.methods) - known.unreachable - stuck:
+        return _yes(known, "with a code after the password or key.", _fine)
+    sent = [method.label for method in known.methods if method in known.unreachable]
+    why = (
+        f"codes by {' and '.join(sent)} do not reach them"
+        if sent
+        else f"codes of their app are refused until {_moment(known.refused_until)}"
+    )
+    if known.recovery_left:
+        return _yes(known, f"with a recovery code only: {why}.", _note)
+    return _no(known, f"{why}, and they have no recovery codes left.")
+
+
+def _yes(known: Known, how: str, weigh: Callable[[str], Finding]) -> Finding:
+    return weigh(f"Yes, {known.name} can sign in now, {how}")
+
+
+def _no(known: Known, why: str) -> Finding:
+    return _stops(f"No, {known.name} cannot sign in now: {why}")
 
 
 def _standing(known: Known) -> Iterator[Finding]:
@@ -220,33 +306,10 @@ def _second_factor(known: Known) -> Iterator[Finding]:
             )
     else:
         yield _note("No second factor is set up.")
-    if user.active and not user.locked and (known.can_use_password or known.keys):
-        yield _next(known)
 
 
 def _recovery_left(known: Known) -> str:
     return f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
-
-
-def _next(known: Known) -> Finding:
-    """Say what the next sign-in asks for, by asking the rules."""
-    factor = FirstFactor.PASSWORD if known.can_use_password else FirstFactor.KEY
-    match next_step(known.policy, known.user, Proof(factor)):
-        case MustChangePassword():
-            return _note("At the next sign-in with the password they are led to a new password first.")
-        case MustEnrol():
-            return _note(
-                "At the next sign-in they are led through the set-up, and get no further without it."
-            )
-        case NeedCode() if not known.user.enrolled:
-            return _note(
-                "At the next sign-in a recovery code is asked after the password or key, and then they are "
-                "led through the set-up."
-            )
-        case NeedCode():
-            return _fine("At the next sign-in a code is asked after the password or key.")
-        case _:
-            return _fine("At the next sign-in the password or key alone signs in.")
 
 
 def _attempts(known: Known) -> Iterator[Finding]:
@@ -288,6 +351,17 @@ def _clock(known: Known) -> Iterator[Finding]:
 
 def _off(steps: int) -> str:
     return f"about {abs(steps) * STEP_SECONDS} s {'ahead' if steps > 0 else 'behind'}"
+
+
+def _delivery(known: Known) -> Iterator[Finding]:
+    for messages in known.undelivered:
+        yield _note(messages.words)
+    if known.notices_waiting:
+        plural = "" if known.notices_waiting == 1 else "s"
+        yield _note(
+            f"{known.notices_waiting} notice{plural} by e-mail could not be delivered yet; "
+            "the server tries again."
+        )
 
 
 def _remembered(known: Known) -> Iterator[Finding]:

@@ -1,21 +1,25 @@
 """Why can't they sign in? Each sentence, and the facts behind them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from support.data_world import OPERATOR, SUPPORT, SYSTEM, World
 
+from data.delivery.carriers import Carriers, Smtp
+from data.delivery.codes import send
+from data.delivery.notices import send_due
 from data.operations.people import credentials, explanation
 from data.operations.policy import account
 from data.operations.results import Denied
-from data.rules.explanation import Failures, Known, Success, Weight, explain
-from data.rules.facts import Application, Mode, Policy, Role, UserFacts
+from data.operations.signing_in import second_factor
+from data.rules.explanation import Failures, Finding, Known, Success, Undelivered, Weight, explain
+from data.rules.facts import Application, Method, Mode, Policy, Role, UserFacts
 from data.storage import models
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-KEY = credentials.publickeys.parse(
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
-)
+KEY_TEXT = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
+KEY = credentials.publickeys.parse(KEY_TEXT)
 STOPS, NOTE, FINE = Weight
 
 
@@ -63,15 +67,15 @@ CASES = [
         "1 recovery code left, of which one is asked first. Clear the 2FA data if they are lost.",
     ),
     (
-        known(lost_factor=True, recovery_codes=True, recovery_left=2),
+        known(
+            Mode.OPTIONAL,
+            undelivered=(Undelivered("code", "e-mail", 2, AT, "mail:25 answered 550 to RCPT TO"),),
+        ),
         NOTE,
-        "At the next sign-in a recovery code is asked after the password or key, and then they are led",
+        "2 codes by e-mail could not be delivered in the last day, the last one 2026-03-02 09:00 UTC: mail",
     ),
     (known(), NOTE, "No second factor is set up."),
-    (known(one_time_password=True), NOTE, "they are led to a new password first."),
-    (known(Mode.REQUIRED), NOTE, "they are led through the set-up, and get no further without it."),
-    (known(enrolled=True), FINE, "At the next sign-in a code is asked after the password or key."),
-    (known(), FINE, "At the next sign-in the password or key alone signs in."),
+    (known(notices_waiting=1), NOTE, "1 notice by e-mail could not be delivered yet"),
     (known(enrolled=True), FINE, "7 of 7 attempts left."),
     (
         known(enrolled=True, attempts_left=4, wrong=Failures((("local", 1), ("ssh", 2)), AT)),
@@ -126,9 +130,110 @@ def test_what_does_not_hold_is_not_said():
         assert words not in said
 
 
-def test_nobody_who_is_stopped_is_promised_a_next_sign_in():
-    for stopped in (known(active=False), known(locked=True)):
-        assert not [one for one in explain(stopped) if one.sentence.startswith("At the next sign-in")]
+EMAIL = frozenset({Method.EMAIL})
+ENROLLED = {"enrolled": True, "enrolled_at": AT}
+NO_CODES = ", and they have no recovery codes left."
+VERDICTS = [
+    (known(), FINE, "Yes, ben can sign in now, with the password or key alone."),
+    (known(active=False), STOPS, "No, ben cannot sign in now: they are deactivated."),
+    (known(active=False, has_password=False), STOPS, "No, ben cannot sign in now: they are deactivated."),
+    (known(locked=True), STOPS, "No, ben cannot sign in now: they are locked after seven wrong codes."),
+    (
+        known(has_password=False),
+        STOPS,
+        "No, ben cannot sign in now: they have neither a password nor an SSH key.",
+    ),
+    (
+        known(one_time_password=True, one_time_ended=True),
+        STOPS,
+        "No, ben cannot sign in now: their one-time password has ended, and they have no SSH key.",
+    ),
+    (known(has_password=False, keys=1), FINE, "Yes, ben can sign in now, with the password or key alone."),
+    (
+        known(one_time_password=True),
+        NOTE,
+        "Yes, ben can sign in now, with the one-time password, and must set a new one first.",
+    ),
+    (
+        known(Mode.REQUIRED),
+        NOTE,
+        "Yes, ben can sign in now, and must set two-factor authentication up before anything else.",
+    ),
+    (
+        known(lost_factor=True, recovery_codes=True, recovery_left=2),
+        NOTE,
+        "Yes, ben can sign in now, with a recovery code, and must set 2FA up again then.",
+    ),
+    (known(**ENROLLED), FINE, "Yes, ben can sign in now, with a code after the password or key."),
+    (
+        known(Mode.OFF, **ENROLLED, refused_until=AT),
+        FINE,
+        "Yes, ben can sign in now, with the password or key alone.",
+    ),
+    (
+        known(**ENROLLED, refused_until=AT),
+        STOPS,
+        "No, ben cannot sign in now: codes of their app are refused until 2026-03-02 09:00 UTC" + NO_CODES,
+    ),
+    (
+        known(**ENROLLED, methods=(Method.EMAIL,), unreachable=EMAIL, recovery_left=1),
+        NOTE,
+        "Yes, ben can sign in now, with a recovery code only: codes by e-mail do not reach them.",
+    ),
+    (
+        known(**ENROLLED, methods=(Method.EMAIL,), unreachable=EMAIL),
+        STOPS,
+        "No, ben cannot sign in now: codes by e-mail do not reach them" + NO_CODES,
+    ),
+    (
+        known(**ENROLLED, methods=(Method.APP, Method.EMAIL), unreachable=EMAIL),
+        FINE,
+        "Yes, ben can sign in now, with a code after the password or key.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "weight", "words"), VERDICTS, ids=[words[:60] for _, _, words in VERDICTS])
+def test_the_first_line_is_the_verdict_and_its_one_reason(facts, weight, words):
+    assert explain(facts)[0] == Finding(weight, words)
+
+
+async def test_codes_and_notices_that_were_not_delivered_are_told(world):
+    world.methods(Method.APP, Method.EMAIL)
+    world.user("bert")
+    world.enrol_email("bert")
+    world.clock.forward(hours=2)
+    down = Carriers(Smtp("127.0.0.1", 1, "door@clinic.example", security="none"))
+    await send(world.store, down, second_factor.send_code, world.attempt("bert"), Method.EMAIL)
+    world.run(credentials.add_key, OPERATOR, KEY_TEXT, name="bert")
+    await send_due(world.store, down)
+    told = answer(world, "bert")
+    assert (
+        told[0] == "Yes, bert can sign in now, with a recovery code only: codes by e-mail do not reach them."
+    )
+    (code,) = [line for line in told if line.startswith("1 code by e-mail could not be delivered")]
+    assert "2026-03-02 11:00 UTC: 127.0.0.1:1: " in code
+    assert "1 notice by e-mail could not be delivered yet; the server tries again." in told
+    world.clock.forward(days=2)
+    await send_due(world.store, down)
+    told = answer(world, "bert")
+    assert told[0] == "Yes, bert can sign in now, with a code after the password or key."
+    assert (
+        "1 notice by e-mail could not be delivered in the last day, the last one 2026-03-04 11:00 UTC."
+        in told
+    )
+
+
+def test_a_method_that_nothing_sends_does_not_reach_its_user(world):
+    world.methods(Method.APP, Method.EMAIL)
+    world.user("bert")
+    world.enrol_email("bert")
+    models.RecoveryCode.delete().execute()
+    assert answer(world, "bert")[0].startswith("Yes, ")
+    world.store.services = replace(world.services, sends=frozenset())
+    assert answer(world, "bert")[0].startswith(
+        "No, bert cannot sign in now: codes by e-mail do not reach them"
+    )
 
 
 def answer(world: World, name="anna", actor=OPERATOR) -> list[str]:

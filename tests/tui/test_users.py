@@ -483,6 +483,7 @@ async def test_why_they_cannot_sign_in_is_answered_on_a_screen_of_its_own(world,
         await person.presses("w")
         await person.sees(
             "Why can't anna sign in?",
+            "✗ No, anna cannot sign in now: they are locked after seven wrong codes.",
             "✓ anna is active.",
             "✗ Locked after seven wrong codes, 2026-03-02 09:00 UTC.",
             "! No SSH key is known",

@@ -188,14 +188,14 @@ def show(home: Home, name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def explain(home: Home, name: str, as_json: bool) -> None:
-    """Answer in sentences why a user can or cannot sign in."""
+    """Say whether a user can sign in now, and why; then the facts behind it, deliveries among them."""
     with installation(home) as here:
         answer = confirmed(here.store.run_now(explanation.explain_user, here.operator, name))
     if as_json:
         findings = [
             {"weight": finding.weight.value, "sentence": finding.sentence} for finding in answer.findings
         ]
-        echo_json({"name": answer.name, "findings": findings})
+        echo_json({"name": answer.name, "can_sign_in": answer.can_sign_in, "findings": findings})
         return
     for finding in answer.findings:
         click.echo(f"{finding.weight.value:<6} {safe(finding.sentence, 400)}")

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,10 +18,11 @@ from data.operations.signing_in.resync import offered_until
 from data.operations.signing_in.uncounted import uncounted_answers
 from data.rules import clock, passwords, throttle
 from data.rules.events import Event
-from data.rules.explanation import Failures, Finding, Known, Success, explain
+from data.rules.explanation import Failures, Finding, Known, Success, Undelivered, Weight, explain
 from data.rules.facts import Method
 from data.rules.permissions import Action
 from data.rules.policy import ATTEMPTS
+from data.rules.sending import DAY, Purpose
 from data.storage import models
 from data.store import Tx
 
@@ -28,6 +30,7 @@ SUCCESSES = 3
 """How many of the last sign-ins are told."""
 _REPLAYS_OF = timedelta(days=1)
 _REPLAYS = 20
+_UNDELIVERED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class Explanation:
 
     name: str
     findings: tuple[Finding, ...]
+
+    @property
+    def can_sign_in(self) -> bool:
+        """The verdict, which is the first finding."""
+        return self.findings[0].weight is not Weight.STOPS
 
 
 def explain_user(tx: Tx, actor: Actor, name: str) -> Explanation | Refused:
@@ -83,6 +91,9 @@ def _known(tx: Tx, user: models.User) -> Known:
         first_factor_failures=_first_factor_failures(tx, user),
         remembered=tuple((row.address, row.first_factor, row.until) for row in remembered_of(tx, user)),
         successes=tuple(_success(row) for row in _entries(user, Event.SIGNED_IN, SUCCESSES)),
+        unreachable=_unreachable(tx, user),
+        undelivered=tuple(_undelivered(tx, user)),
+        notices_waiting=_notices_waiting(user),
     )
 
 
@@ -112,6 +123,41 @@ def _first_factor_failures(tx: Tx, user: models.User) -> int:
     bucket = tx.services.vault.bucket(user.name)
     mine = (table.bucket == bucket) & (table.minute > since) & (table.user_id == user.id)
     return int(table.select(fn.COALESCE(fn.SUM(table.count), 0)).where(mine).scalar())
+
+
+def _unreachable(tx: Tx, user: models.User) -> frozenset[Method]:
+    """Name the methods by which a code does not reach a user now."""
+    table = models.SentCode
+    mine = (table.user == user.id) & (table.purpose == Purpose.PROOF.value) & (table.sent_at > tx.now - DAY)
+    found = set()
+    for method in Method:
+        if not method.is_sent:
+            continue
+        last = table.select().where(mine & (table.method == method.value)).order_by(table.id.desc()).first()
+        if method not in tx.services.sends or (last is not None and last.failed):
+            found.add(method)
+    return frozenset(found)
+
+
+def _undelivered(tx: Tx, user: models.User) -> Iterator[Undelivered]:
+    """Tell which codes and notices of the last day were not delivered."""
+    rows = [row for row in _entries(user, Event.CODE_NOT_SENT, _UNDELIVERED) if tx.now - row.at <= DAY]
+    details = [(row.at, json.loads(row.detail)) for row in rows]
+    for label in dict.fromkeys(str(detail.get("method", "?")) for _, detail in details):
+        mine = [(at, detail) for at, detail in details if detail.get("method", "?") == label]
+        at, last = mine[0]
+        yield Undelivered("code", label, len(mine), at, str(last.get("because", "")))
+    abandoned = [
+        row for row in _entries(user, Event.NOTICE_ABANDONED, _UNDELIVERED) if tx.now - row.at <= DAY
+    ]
+    if abandoned:
+        yield Undelivered("notice", Method.EMAIL.label, len(abandoned), abandoned[0].at)
+
+
+def _notices_waiting(user: models.User) -> int:
+    table = models.Notice
+    tried = (table.user == user.id) & table.done_at.is_null() & (table.tries > 0)
+    return int(table.select().where(tried).count())
 
 
 def _success(row: models.AuditEntry) -> Success:

@@ -109,7 +109,8 @@ def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
     if row is None:
         return
     table.update(failed=True).where(table.id == code.id).execute()
-    _write(tx, Event.CODE_NOT_SENT, row.user, code.asker, method=code.envelope.method.label)
+    method = code.envelope.method.label
+    _write(tx, Event.CODE_NOT_SENT, row.user, code.asker, method=method, because=reason)
 
 
 def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | Lapse | None:

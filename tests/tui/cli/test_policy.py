@@ -61,13 +61,20 @@ def test_forgetting_says_when_there_is_nothing(clinic):
 
 def test_a_user_is_explained_in_sentences(clinic):
     lines = clinic("user", "explain", "anna").out.splitlines()
-    assert lines[0] == "fine   anna is active."
+    assert (
+        lines[0]
+        == "note   Yes, anna can sign in now, with the one-time password, and must set a new one first."
+    )
+    assert lines[1] == "fine   anna is active."
     assert "note   They have not signed in yet." in lines
     shown = json.loads(clinic("user", "explain", "anna", "--json").out)
-    assert (shown["name"], shown["findings"][0]) == (
-        "anna",
-        {"weight": "fine", "sentence": "anna is active."},
-    )
+    assert (shown["name"], shown["can_sign_in"]) == ("anna", True)
+    assert shown["findings"][1] == {"weight": "fine", "sentence": "anna is active."}
+    clinic("user", "add", "ben", "--email", "ben@clinic.example")
+    clinic("user", "deactivate", "--yes", "ben")
+    first = clinic("user", "explain", "ben").out.splitlines()[0]
+    assert first == "stops  No, ben cannot sign in now: they are deactivated."
+    assert json.loads(clinic("user", "explain", "ben", "--json").out)["can_sign_in"] is False
     assert clinic("user", "explain", "nobody").status == 1
 
 
