@@ -8,9 +8,11 @@ class Event(StrEnum):
     """One kind of change or sign-in outcome."""
 
     ACCOUNT_CREATED = "account.created"
+    ACCOUNT_RENAMED = "account.renamed"
     BACKED_UP = "installation.backed_up"
     RESTORED = "installation.restored"
     PRACTICE_ADDED = "practice.added"
+    PRACTICE_REMOVED = "practice.removed"
     PRACTICE_RENAMED = "practice.renamed"
     SIGNED_IN = "signin.admitted"
     RESTRICTED = "signin.restricted"
@@ -76,9 +78,11 @@ class Event(StrEnum):
 
 _SENTENCES: dict[Event, str] = {
     Event.ACCOUNT_CREATED: "Account {name} created",
+    Event.ACCOUNT_RENAMED: "Account {before} renamed to {after}",
     Event.BACKED_UP: "A backup is taken",
     Event.RESTORED: "Brought back from a backup of {taken}",
     Event.PRACTICE_ADDED: "Practice {name} added",
+    Event.PRACTICE_REMOVED: "Practice {name} removed",
     Event.PRACTICE_RENAMED: "Practice {before} renamed to {after}",
     Event.SIGNED_IN: "Signed in with {methods}",
     Event.RESTRICTED: "Restricted sign-in with {methods}: {reason}",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import join, quote
 
 from data.errors import ExplainedError
 from data.storage.files import read_plain
@@ -142,9 +143,10 @@ class Home:
         ours = os.geteuid()
         for file in files:
             if file.exists() and (owner := file.stat().st_uid) != ours:
+                chown = join(["chown", "-R", _user(ours), str(self.path)])
                 raise HomeError(
                     f"{file} belongs to the user {_user(owner)}, and this runs as {_user(ours)}. Run it as "
-                    f"{_user(owner)}, or make it your own with: chown -R {_user(ours)} {self.path}"
+                    f"{_user(owner)}, or make it your own with: {chown}"
                 )
 
     @contextmanager
@@ -156,7 +158,7 @@ class Home:
         Raises:
             HomeError: when another server serves this home, or it cannot be named.
         """
-        busy = f"Another server serves {self.path} already. Stop it first, or name another home."
+        busy = f"A server serves {self.path}. Stop it first."
         with _held(self.path, busy):
             yield self._node_name()
 
@@ -245,8 +247,8 @@ class Home:
 
     def command(self, command: str) -> str:
         """Write a command line for this home, for messages that say what to do next."""
-        key = f" --master-key {self.key_file}" if self.key_file else ""
-        return f"twofold --home {self.path}{key} {command}"
+        key = f" --master-key {quote(str(self.key_file))}" if self.key_file else ""
+        return f"twofold --home {quote(str(self.path))}{key} {command}"
 
     def _side_files(self) -> list[Path]:
         name = self.database.name
@@ -254,19 +256,23 @@ class Home:
 
     def _check_modes(self) -> None:
         if _is_open(self.path):
-            raise HomeError(f"The home {self.path} is open to others. Close it with: chmod 700 {self.path}")
+            raise HomeError(
+                f"The home {self.path} is open to others. Close it with: {_chmod(700, self.path)}"
+            )
         files = [self.settings, self.database, self.host_key, self.node, *self._side_files()]
         if self.key_file is None:
             files.append(self.master_key)
         elif self.key_file.exists() and self.key_file.stat().st_mode & _EVERYBODY:
             # The group's bits of a credential are the mask of an access list that names the service alone.
             key = self.key_file
-            raise HomeError(f"The master key {key} is open to everybody. Close it with: chmod 600 {key}")
-        wide = [str(file) for file in files if file.exists() and _is_open(file)]
+            raise HomeError(f"The master key {key} is open to everybody. Close it with: {_chmod(600, key)}")
+        wide = [file for file in files if file.exists() and _is_open(file)]
         if wide:
-            raise HomeError(
-                f"Files of the home are open to others. Close them with: chmod 600 {' '.join(wide)}"
-            )
+            raise HomeError(f"Files of the home are open to others. Close them with: {_chmod(600, *wide)}")
+
+
+def _chmod(mode: int, *paths: Path) -> str:
+    return join(["chmod", str(mode), *map(str, paths)])
 
 
 def _user(number: int) -> str:

@@ -87,3 +87,17 @@ def test_a_practice_of_another_account_is_no_practice(world):
     assert denied == practices.NO_SUCH_PRACTICE
     denied = world.run(practices.rename_practice, CLINIC, "Old Town", "New Town")
     assert denied == practices.NO_SUCH_PRACTICE
+
+
+def test_an_account_is_renamed_and_its_people_and_log_stay(world):
+    add(world)
+    done = world.run(accounts.rename_account, OPERATOR, "surgery", "Theatre")
+    assert done == Done("Account Surgery is now Theatre.")
+    theatre = Operator("root", "Theatre")
+    assert [row.name for row in world.run(reading.list_users, theatre, UserQuery()).rows] == ["eve"]
+    newest = world.run(audit.list_entries, theatre, audit.Filter(), limit=1)[0]
+    assert newest.sentence == "Account Surgery renamed to Theatre"
+    assert world.run(accounts.rename_account, OPERATOR, "Surgery", "Other") == NO_SUCH_ACCOUNT
+    for name in ("", "x" * 121, "CLINIC"):
+        assert isinstance(world.run(accounts.rename_account, OPERATOR, "Theatre", name), Denied)
+    assert isinstance(world.run(accounts.rename_account, OPERATOR, "Theatre", "THEATRE"), Done)

@@ -71,6 +71,19 @@ def test_an_unknown_practice_is_denied_and_changes_nothing(world):
     assert world.dump() == before
 
 
+def test_an_empty_practice_is_removed_and_no_other(world):
+    world.user("anna")
+    world.run(practices.add_practice, OPERATOR, "North")
+    world.run(practices.move_user, OPERATOR, "anna", "North")
+    refused = world.run(practices.remove_practice, OPERATOR, "north")
+    assert refused == Denied("1 user is in practice North. Move them to another one first.")
+    world.run(practices.move_user, OPERATOR, "anna", "Main")
+    assert world.run(practices.remove_practice, OPERATOR, "NORTH") == Done("Practice North removed.")
+    assert [row.name for row in world.run(practices.list_practices, OPERATOR)] == ["Main"]
+    assert world.run(practices.remove_practice, OPERATOR, "North") == practices.NO_SUCH_PRACTICE
+    assert isinstance(world.run(practices.remove_practice, OPERATOR, "Main"), Denied)
+
+
 def test_one_policy_reaches_all_practices_of_the_account(world):
     world.run(practices.add_practice, OPERATOR, "North")
     world.run(directory.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", practice="north"))

@@ -159,6 +159,7 @@ OPERATIONS = {
     ),
     "edit_own": lambda world, me: world.run(directory.edit_own, me, directory.UserChanges(full_name="Anna")),
     "add_account": lambda world, me: world.run(accounts.add_account, me, "Third", "Main", NEW),
+    "rename_account": lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward"),
     "list_accounts": lambda world, me: world.run(accounts.list_accounts, me),
     "show_account": lambda world, me: world.run(accounts.show_account, me, "Clinic"),
     "show_standing_out": lambda world, me: world.run(protection.show_standing_out, me),
@@ -166,6 +167,7 @@ OPERATIONS = {
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
     "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),
+    "remove_practice": lambda world, me: world.run(practices.remove_practice, me, "Main"),
     "move_user": lambda world, me: world.run(practices.move_user, me, "bob", "Main"),
     "set_active": lambda world, me: world.run(directory.set_active, me, "bob", active=False),
     "set_roles": lambda world, me: world.run(granting.set_roles, me, "bob", frozenset({SYSTEM})),
@@ -448,6 +450,9 @@ WITHOUT_PROOF = {
     "edit_own",  # The same.
     "add_practice",
     "rename_practice",
+    "remove_practice",
+    "show_delivery",
+    "prepare_test",  # It empowers nobody, and an hour has five of them.
     "move_user",
     "end_session_of",
     "end_my_sessions",
@@ -473,6 +478,7 @@ OF_THE_OPERATOR = {
     "take_over",
     "find_unfit",
     "add_account",
+    "rename_account",
     "list_accounts",
     "show_account",
 }

@@ -200,6 +200,11 @@ ACTS = {
         {SYSTEM},
         lambda world, me: world.run(practices.rename_practice, me, "North", "South"),
     ),
+    "remove a practice": (
+        {SYSTEM},
+        lambda world, me: world.run(practices.remove_practice, me, "North"),
+    ),
+    "rename an account": (set(), lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward")),
     "move a user": ({SYSTEM}, lambda world, me: world.run(practices.move_user, me, "anna", "North")),
     "deactivate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "anna", active=False)),
     "activate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "gone", active=True)),

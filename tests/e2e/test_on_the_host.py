@@ -91,7 +91,13 @@ async def test_init_asks_for_what_is_missing_on_a_terminal(home):
     await terminal.expect("Name of the organisation")
     terminal.type("Clinic\r")
     await terminal.expect("User name of the first administrator")
+    terminal.type("no name\r")
+    await terminal.expect("not a user name")
+    await terminal.expect("User name of the first administrator")
     terminal.type("\r")
+    await terminal.expect("E-mail address of the first administrator")
+    terminal.type("anna\r")
+    await terminal.expect("not an e-mail address")
     await terminal.expect("E-mail address of the first administrator")
     terminal.type("anna@clinic.example\r")
     await terminal.expect("One-time password of admin: ")
@@ -203,3 +209,24 @@ async def test_the_local_app_types_no_late_answer_and_takes_any_bytes(home):
 async def sign_in(terminal: TerminalProgram, name: str, password: str) -> None:
     await terminal.expect_on_screen("User name")
     terminal.type(f"{name}\t{password}\r")
+
+
+def test_without_home_and_without_an_entry_of_the_user_it_says_what_to_do(home, require_program):
+    nobody = [require_program("unshare"), "--user", "--map-user=54321", PROGRAM]
+    environment = {"PATH": "/usr/bin:/bin"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*nobody, *arguments]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    if subprocess.run([*nobody[:-1], "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no user namespace can be made here")
+    ended = run("user", "list")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "neither HOME nor an entry" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    assert run("--home", str(home), "init", *arguments).returncode == 0
+    assert "operator:54321" in run("--home", str(home), "audit", "list").stdout

@@ -238,3 +238,17 @@ async def test_support_sees_the_practices_and_reads_who_can_change_them(world, s
         await person.types("North")
         await person.presses("enter")
         await person.sees("✗ Only a system administrator can manage practices.")
+
+
+async def test_an_empty_practice_is_removed_and_another_is_not(world):
+    world.run(practices.add_practice, OPERATOR, "Aardvark")
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users", "anna")
+        await person.presses("5")
+        await person.sees("Aardvark", "Main")
+        await person.presses("home", "x")
+        await person.sees("Remove practice Aardvark?")
+        await person.presses("y")
+        await person.sees("✓ Practice Aardvark removed.")
+        await person.presses("x", "y")
+        await person.sees("✗ 4 users are in practice Main. Move them to another one first.")

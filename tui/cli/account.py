@@ -58,6 +58,17 @@ def add(
         click.echo(f"One-time password of {safe(admin.strip().lower())}: {password}")
 
 
+@account.command(epilog="\b\nExample:\n  twofold account rename Surgery Theatre\n")
+@click.argument("name")
+@click.argument("new_name")
+@changes
+@click.pass_obj
+def rename(home: Home, name: str, new_name: str) -> None:
+    """Give an account another name; nothing else of it changes."""
+    with installation(home) as here:
+        say(here.store.run_now(accounts.rename_account, here.operator, name, new_name))
+
+
 @account.command("list", epilog="\b\nExamples:\n  twofold account list\n  twofold account list --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

@@ -1,5 +1,6 @@
 """`twofold print-unit` and `print-containerfile`: how to run the server, as files to start from."""
 
+import shlex
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,8 @@ def print_unit() -> None:
     # A program in someone's home must be seen by the service; everything else there need not be.
     in_a_home = any(program.is_relative_to(home) for home in _HOMES)
     text = _text("twofold.service").replace("@PROTECT_HOME@", "read-only" if in_a_home else "yes")
-    click.echo(text.replace("@PROGRAM@", str(program)), nl=False)
+    text = text.replace("@SHELL_PROGRAM@", shlex.quote(str(program)))
+    click.echo(text.replace("@PROGRAM@", _as_unit_word(program)), nl=False)
 
 
 @click.command(
@@ -32,6 +34,12 @@ def print_unit() -> None:
 def print_containerfile() -> None:
     """Print a Containerfile; how to build and run it stands at its top."""
     click.echo(_text("Containerfile"), nl=False)
+
+
+def _as_unit_word(path: Path) -> str:
+    """Write a path as one word of a unit (systemd.unit(5)); quotes in it are not taken."""
+    text = str(path).replace("%", "%%")
+    return f'"{text}"' if " " in text else text
 
 
 def _text(name: str) -> str:

@@ -26,7 +26,7 @@ from data.operations.actors import Operator
 from data.operations.record import outbox
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.upkeep import recognition
-from data.operations.upkeep.installing import standing
+from data.operations.upkeep.installing import Standing, standing
 from data.operations.upkeep.master_key import fits
 from data.rules.invitations import SshAddress
 from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
@@ -167,20 +167,28 @@ def check_in_use(found: Opened) -> None:
     Raises:
         HomeError: with what to do.
     """
-    state = found.store.run_now(standing)
+    refuse_unused(found.home, found.place, found.store.run_now(standing))
+
+
+def refuse_unused(home: Home, place: Place, state: Standing | None) -> None:
+    """Refuse a database of which this is known: that it was moved, is a backup, or not finished.
+
+    Raises:
+        HomeError: with what to do.
+    """
     if state is not None and state.moved_to is not None:
         where = safe(state.moved_to, 500)
         raise HomeError(
             f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}; nothing is served from "
-            f"{found.place} any more. Say in {found.home.settings} where `database` is now."
+            f"{place} any more. Say in {home.settings} where `database` is now."
         )
     if state is not None and state.backup_at is not None:
         raise HomeError(
-            f"{found.place} is a backup. Remove it from there, and bring it back with: twofold restore FILE"
+            f"{place} is a backup. Remove it from there, and bring it back with: twofold restore FILE"
         )
     if state is not None and state.arriving:
         raise HomeError(
-            f"The copy in {found.place} is not finished. Repeat `twofold database copy` in the home that it "
+            f"The copy in {place} is not finished. Repeat `twofold database copy` in the home that it "
             "comes from, or empty it."
         )
 

@@ -15,7 +15,13 @@ _LONGEST = 1_000
 
 def default_home() -> Path:
     """Return where the state lives unless something else is said: the platform's data directory."""
-    return Path(platformdirs.user_data_dir("twofold", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("twofold", appauthor=False))
+    except RuntimeError:
+        raise click.UsageError(
+            "There is neither HOME nor an entry of this user in the password database. Say where the state "
+            "lives with --home DIR or TWOFOLD_HOME."
+        ) from None
 
 
 class PathType(click.Path):

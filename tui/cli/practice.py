@@ -41,6 +41,16 @@ def rename(home: Home, name: str, new_name: str) -> None:
         say(here.store.run_now(practices.rename_practice, here.operator, name, new_name))
 
 
+@practice.command(epilog='\b\nExample:\n  twofold practice remove "Clinic South"\n')
+@click.argument("name")
+@changes
+@click.pass_obj
+def remove(home: Home, name: str) -> None:
+    """Remove a practice that nobody is in."""
+    with installation(home) as here:
+        say(here.store.run_now(practices.remove_practice, here.operator, name))
+
+
 @practice.command("list", epilog="\b\nExamples:\n  twofold practice list\n  twofold practice list --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj

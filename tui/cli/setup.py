@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,10 @@ from data.operations.people.directory import NewUser
 from data.operations.record import audit_chain
 from data.operations.results import Denied
 from data.operations.upkeep import installing, master_key
+from data.operations.upkeep.installing import standing_of
 from data.rules import passwords
 from data.rules.facts import ADMIN_ROLES
-from data.rules.names import fold_email, fold_username
+from data.rules.names import TEXT_LIMIT, fold_email, fold_username, tidy
 from data.rules.passwords import FIRST_ONE_TIME_HOURS
 from data.rules.text import safe
 from data.storage import models
@@ -44,6 +45,7 @@ from tui.cli.installation import (
     place_of,
     read_password_line,
     refuse,
+    refuse_unused,
     said_in_words,
     services,
     state_of,
@@ -58,6 +60,42 @@ _STANDARD_PORT = 22
 _JOIN = "To join it, copy twofold.toml, master.key and ssh_host_ed25519_key from the home of a node."
 _CHAINING = "0005_audit_chain"
 """The migration behind which the audit rows of before are taken into a chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What `init` must know; `fold` returns nothing for an answer that cannot be taken."""
+
+    option: str
+    words: str
+    default: str | None
+    fold: Callable[[str], str | None]
+    fault: str
+
+
+_QUESTIONS = (
+    _Question(
+        "--account",
+        "Name of the organisation",
+        _DEFAULT_ACCOUNT,
+        tidy,
+        f"The organisation needs a name of at most {TEXT_LIMIT} characters.",
+    ),
+    _Question(
+        "--admin",
+        "User name of the first administrator",
+        _DEFAULT_ADMIN,
+        fold_username,
+        "The administrator's name is not a user name: a-z, 0-9, dot, underscore and dash.",
+    ),
+    _Question(
+        "--email",
+        "E-mail address of the first administrator",
+        None,
+        fold_email,
+        "That is not an e-mail address. One looks like anna@clinic.example.",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +150,13 @@ def init(
     """
     if home.initialised:
         refuse(f"{home.path} is initialised already. Serve it with: {home.command('serve')}")
-    account_name = account_name or _asked("--account", "Name of the organisation", _DEFAULT_ACCOUNT)
-    admin = admin or _asked("--admin", "User name of the first administrator", _DEFAULT_ADMIN)
-    email = email or _asked("--email", "E-mail address of the first administrator", None)
+    answers = (account_name, admin, email)
+    for question, answer in zip(_QUESTIONS, answers, strict=True):
+        if answer:
+            _check(question, answer)
+    account_name, admin, email = (
+        answer or _asked(question) for question, answer in zip(_QUESTIONS, answers, strict=True)
+    )
     given = read_password_line() if password_stdin else None
     first = initialise(
         home, account_name, admin, email, given, hours, _database_settings(url, database_password_file)
@@ -157,6 +199,8 @@ def upgrade(home: Home) -> None:
     place = place_of(home, settings_file.load(home.settings))
     database = open_database(place)
     state = state_of(place, database)
+    with said_in_words(place), database.connection_context():
+        refuse_unused(home, place, standing_of(database))
     if state is SchemaState.CURRENT:
         click.echo("The database is up to date.")
         return
@@ -203,10 +247,22 @@ def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
     return applied
 
 
-def _asked(option: str, question: str, default: str | None) -> str:
+def _asked(question: _Question) -> str:
+    """Ask until the answer is one that can be taken."""
     if not on_a_terminal():
-        raise click.UsageError(f"{option} is missing, and there is no terminal to ask on.")
-    return str(click.prompt(question, default=default, err=True))
+        raise click.UsageError(f"{question.option} is missing, and there is no terminal to ask on.")
+
+    def taken(typed: str) -> str:
+        if not question.fold(typed):
+            raise click.UsageError(question.fault)
+        return typed
+
+    return str(click.prompt(question.words, default=question.default, err=True, value_proc=taken))
+
+
+def _check(question: _Question, answer: str) -> None:
+    if not question.fold(answer):
+        refuse(question.fault)
 
 
 def _database_settings(url: str | None, password_file: str | None) -> dict[str, str]:
@@ -234,10 +290,8 @@ def initialise(
     settings: Mapping[str, str] | None = None,
 ) -> FirstAdmin:
     """Create a home with its first administrator; what a refused one has made is removed again."""
-    if fold_username(admin) is None:
-        refuse("The administrator's name is not a user name: a-z, 0-9, dot, underscore and dash.")
-    if fold_email(email) is None:
-        refuse("That is not an e-mail address. One looks like anna@clinic.example.")
+    for question, answer in zip(_QUESTIONS, (account_name, admin, email), strict=True):
+        _check(question, answer)
     if given and (fault := passwords.fault(given, about=(admin, email, account_name))):
         refuse(fault)
     home.create(settings_file.template(**settings or {}), host_keys.generate())

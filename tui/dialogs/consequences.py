@@ -218,6 +218,11 @@ def end_session(row: SessionRow) -> Question:
     )
 
 
+def remove_practice(name: str) -> Question:
+    """Describe removing a practice."""
+    return Question(f"Remove practice {name}?", "Only a practice that nobody is in is removed.", "Remove")
+
+
 def remove_key(fingerprint: str, whose: str) -> Question:
     """Describe removing an SSH key."""
     return Question("Remove this SSH key?", f"{fingerprint}\nIt does not sign {whose} in any more.", "Remove")

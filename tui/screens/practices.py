@@ -11,6 +11,8 @@ from data.operations.people import practices
 from data.operations.people.practices import PracticeRow
 from data.operations.results import Denied
 from data.rules.names import TEXT_LIMIT
+from tui.dialogs import consequences
+from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import working
 from tui.screens.base import MainScreen
@@ -33,6 +35,7 @@ class PracticesScreen(MainScreen):
         Binding("enter", "open", "Users", tooltip="Users of the practice"),
         Binding("n", "new", "New"),
         Binding("e", "rename", "Rename"),
+        Binding("x", "remove", "Remove", show=False, tooltip="Remove a practice that nobody is in"),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -71,6 +74,16 @@ class PracticesScreen(MainScreen):
         """Give the practice under the cursor another name."""
         if self._table.selected is not None:
             await self._ask_name("Rename the practice", self._table.selected.name, "Rename")
+
+    @working
+    async def action_remove(self) -> None:
+        """Remove the practice under the cursor, once that is confirmed."""
+        if self._table.selected is None:
+            return
+        question = consequences.remove_practice(self._table.selected.name)
+        if await self.app.push_screen_wait(ConfirmDialog(question)):
+            await self.app.perform(practices.remove_practice, self._table.selected.name)
+            await self.read()
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
         """Ask for a name until it is taken or the form is left."""

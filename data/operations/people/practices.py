@@ -89,6 +89,24 @@ def rename_practice(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Re
     return Done(f"Practice {before} is now {free}.")
 
 
+def remove_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+    """Remove a practice that nobody is in; the last one stays, because the last administrator is in it."""
+    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
+    if not isinstance(acting, Acting):
+        return acting
+    practice = find_practice(acting, name)
+    if practice is None:
+        return NO_SUCH_PRACTICE
+    users = models.User.select_with_staged().where(models.User.practice == practice.id).count()
+    if users:
+        who = "1 user is" if users == 1 else f"{users} users are"
+        return Denied(f"{who} in practice {practice.name}. Move them to another one first.")
+    models.PracticeWord.delete().where(models.PracticeWord.practice == practice.id).execute()
+    models.Practice.delete().where(models.Practice.id == practice.id).execute()
+    audit.record(tx, acting, Event.PRACTICE_REMOVED, name=practice.name)
+    return Done(f"Practice {practice.name} removed.")
+
+
 def move_user(tx: Tx, actor: Actor, name: str, practice: str, *, seen: str | None = None) -> Done | Refused:
     """Move a user to another practice of the account; `seen` is the practice that the mover saw them in."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)

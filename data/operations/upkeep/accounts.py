@@ -10,8 +10,11 @@ from data.operations.actors import NO_SUCH_ACCOUNT, Acting, Actor, Operator, fin
 from data.operations.people.directory import NewUser
 from data.operations.people.practices import PracticeRow, list_practices
 from data.operations.policy.account import show_policy
+from data.operations.record import audit
 from data.operations.results import Denied, Done, Refused, SessionOver
 from data.operations.upkeep.installing import found_account
+from data.rules import names
+from data.rules.events import Event
 from data.rules.facts import ADMIN_ROLES, Mode, Status
 from data.storage import models
 from data.store import Tx
@@ -52,6 +55,27 @@ def add_account(tx: Tx, actor: Actor, name: str, practice: str, admin: NewUser) 
         if not isinstance(result, Done):
             part.rollback()
     return result
+
+
+def rename_account(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Refused:
+    """Give an account another name; nothing else of it changes."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    account, wanted = find_account(name), names.tidy(new_name)
+    if account is None:
+        return NO_SUCH_ACCOUNT
+    if not wanted:
+        return Denied(f"An account needs a name of at most {names.TEXT_LIMIT} characters.")
+    if (same := find_account(wanted)) is not None and same.id != account.id:
+        return Denied(f"There is an account {same.name} already. Choose another name.")
+    before = account.name
+    models.Account.update(name=wanted).where(models.Account.id == account.id).execute()
+    acting = resolve(tx, replace(operator, account=wanted))
+    if not isinstance(acting, Acting):
+        return acting
+    audit.record(tx, acting, Event.ACCOUNT_RENAMED, before=before, after=wanted)
+    return Done(f"Account {before} is now {wanted}.")
 
 
 def list_accounts(tx: Tx, actor: Actor) -> list[AccountRow] | Refused:

@@ -1,7 +1,9 @@
 """Setting an installation up, and knowing whether a database is one that is in use."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from data.errors import ExplainedError
 from data.operations.actors import Acting, Operator, find_account, resolve
@@ -13,6 +15,7 @@ from data.rules import names
 from data.rules.events import Event
 from data.rules.facts import Mode
 from data.storage import models
+from data.storage.database import Database
 from data.store import Tx
 
 FIRST_PRACTICE = "Main"
@@ -71,5 +74,20 @@ class Standing:
 
 def standing(tx: Tx) -> Standing | None:
     """Say whether this database is in use; None when nothing was installed in it."""
-    row = models.Installation.select().first()
-    return row and Standing(row.key_check, row.moved_to, row.moved_at, row.arriving, row.backup_at)
+    return _standing(models.Installation.select().first())
+
+
+def standing_of(database: Database) -> Standing | None:
+    """Say the same of a database of any version, which may lack columns of this one's."""
+    models.database.initialize(database)
+    execute: Callable[..., Any] = database.execute_sql
+    there = {column[0] for column in execute('SELECT * FROM "installation"').description}
+    fields = models.Installation._meta.columns  # noqa: SLF001 - peewee's own name for them.
+    known = [field for name, field in fields.items() if name in there]
+    return _standing(models.Installation.select(*known).first())
+
+
+def _standing(row: models.Installation | None) -> Standing | None:
+    if row is None:
+        return None
+    return Standing(row.key_check, row.moved_to, row.moved_at, bool(row.arriving), row.backup_at)

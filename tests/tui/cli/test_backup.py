@@ -13,6 +13,7 @@ import pytest
 from data.rules.comparison import DatabaseFacts, PersonFacts
 from data.rules.publickeys import MOST_KEYS
 from data.storage import models
+from data.storage.home import Home
 from data.storage.vault import check_value_of
 from tui.cli.unverified import show_unverified
 
@@ -227,3 +228,10 @@ def test_of_a_backup_without_a_hash_every_difference_is_shown_whole(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.endswith(max(keys)) for line in lines) == len(names)
     assert sum(line.endswith(f"{max(keys)}; other password") for line in lines) == len(names)
+
+
+def test_a_restore_while_the_home_is_served_says_to_stop_the_server(clinic, home, file):
+    assert clinic("backup", str(file)).status == 0
+    with Home(home).serving():
+        outcome = clinic("restore", str(file), "--yes")
+    assert (outcome.status, outcome.err) == (1, f"twofold: A server serves {home}. Stop it first.\n")

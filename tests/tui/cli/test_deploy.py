@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,23 @@ def test_the_unit_starts_this_program_with_the_key_as_a_credential(unit):
     assert f"ExecStart={program} --home %S/twofold --master-key %d/master.key serve\n" in text
     assert "LoadCredential=master.key:/etc/twofold/master.key\n" in text
     assert "@PRO" not in text
+
+
+def test_systemd_takes_a_program_whose_path_has_signs_that_it_reads(
+    run, tmp_path, monkeypatch, require_program
+):
+    folder = tmp_path / "100% my $dir %h"
+    folder.mkdir()
+    program = folder / "twofold"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    unit = tmp_path / "twofold.service"
+    unit.write_text(run("print-unit").out)
+    command = [require_program("systemd-analyze"), "verify", "--man=no", str(unit)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
+    assert f"-- {shlex.quote(str(program))} --home /var/lib/twofold init\n" in unit.read_text()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import math
 import os
 import pwd
 import re
+import shlex
 import shutil
 import sqlite3
 import stat
@@ -145,7 +146,7 @@ def test_only_one_server_holds_a_home(home, clinic):
     with Home(home).serving():
         outcome = clinic("serve", "--port", "0")
     assert outcome.status == 1
-    assert "Another server" in outcome.err
+    assert f"A server serves {home}. Stop it first." in outcome.err
 
 
 def test_init_needs_no_default_and_fails_clearly_without_a_terminal(home, run):
@@ -252,6 +253,10 @@ def test_an_init_with_a_password_that_is_not_utf8_is_refused_in_words(home, run)
 @pytest.fixture
 def later_version(tmp_path, monkeypatch):
     """This program, as if it had one migration more."""
+    later_version_of(monkeypatch, tmp_path)
+
+
+def later_version_of(monkeypatch, tmp_path):
     migrations = tmp_path / "migrations"
     shutil.copytree(database._MIGRATIONS, migrations)
     (migrations / "0002_note.py").write_text(
@@ -333,3 +338,44 @@ def test_nothing_is_sent_from_a_home_that_someone_else_can_change(home, clinic, 
     assert f"{path} belongs to the user nobody, and this runs as root" in outcome.err
     assert clinic("user", "list").status == 0
     os.chown(path, 0, 0)
+
+
+def test_a_command_that_is_suggested_can_be_pasted_though_the_home_has_spaces(run, home, tmp_path):
+    spaced = tmp_path / "my $home's"
+    arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    made = run("--home", str(spaced), "init", *arguments)
+    suggested = made.out.splitlines()[-1].partition("Serve it with: ")[2]
+    assert shlex.split(suggested) == ["twofold", "--home", str(spaced), "serve"]
+    spaced.chmod(0o755)
+    suggested = run("--home", str(spaced), "user", "list").err.partition("Close it with: ")[2]
+    assert shlex.split(suggested) == ["chmod", "700", str(spaced)]
+    spaced.chmod(0o700)
+    for name in ("twofold.db", "master.key"):
+        (spaced / name).chmod(0o644)
+    suggested = run("--home", str(spaced), "user", "list").err.partition("Close them with: ")[2]
+    assert shlex.split(suggested) == ["chmod", "600", str(spaced / "twofold.db"), str(spaced / "master.key")]
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"), [("--account", " "), ("--admin", "no name"), ("--email", "anna")]
+)
+def test_an_answer_of_init_that_cannot_be_taken_is_refused_before_anything_is_asked(
+    run, home, option, answer
+):
+    outcome = run("init", option, answer)
+    assert outcome.status == 1
+    assert "no terminal" not in outcome.err
+    assert not home.exists()
+
+
+def test_a_database_that_was_moved_is_not_upgraded(home, clinic, tmp_path, monkeypatch):
+    assert clinic("database", "copy", "--to", str(tmp_path / "moved.db"), "--yes").status == 0
+    refused = clinic("user", "list").err
+    assert "was moved to" in refused
+    current = clinic("upgrade")
+    assert (current.status, current.err) == (1, refused)
+    before = sorted(path.name for path in home.iterdir())
+    later_version_of(monkeypatch, tmp_path)
+    older = clinic("upgrade")
+    assert (older.status, older.err) == (1, refused)
+    assert sorted(path.name for path in home.iterdir()) == before

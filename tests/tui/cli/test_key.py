@@ -143,7 +143,7 @@ def test_a_server_that_holds_the_home_does_not_hinder_a_rotation_nor_two_of_them
         assert clinic("key", "rotate", "--yes").status == 0
         outcome = clinic("serve", "--port", "0")
     assert outcome.status == 1
-    assert "Another server" in outcome.err
+    assert f"A server serves {home}. Stop it first." in outcome.err
 
 
 @pytest.mark.parametrize("content", ["", "\n", "zz", "00" * 31, "\n".join(["00" * 32] * 3)])

@@ -156,3 +156,11 @@ def test_addresses_of_inner_networks_are_taken_wherever_one_is_given(tmp_path, r
     assert run("user", "import", "--yes", str(tmp_path / "people.csv")).status == 0
     emails = [shown(run, name)["email"] for name in ("anna", "ben", "eve")]
     assert emails == ["root@localhost", "ben@mail.home.arpa", "eve@localhost"]
+
+
+def test_an_account_is_renamed_and_an_empty_practice_removed(clinic):
+    clinic("practice", "add", "North")
+    assert clinic("practice", "remove", "north").out == "Practice North removed.\n"
+    assert "1 user is in practice Main" in clinic("practice", "remove", "Main").err
+    assert clinic("account", "rename", "Clinic", "Ward").out == "Account Clinic is now Ward.\n"
+    assert clinic("account", "list").out.splitlines()[1].startswith("Ward ")
