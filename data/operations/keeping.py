@@ -27,6 +27,7 @@ def standing_column() -> Any:
     return Case(
         None,
         [
+            (user.standing == models.TOMBSTONE, models.TOMBSTONE),
             (user.active == False, Standing.DEACTIVATED.value),  # noqa: E712 - peewee builds SQL from it.
             (user.locked_at.is_null(False), Standing.LOCKED.value),
             (_enrolled(), Standing.ENROLLED.value),

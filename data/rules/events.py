@@ -32,6 +32,7 @@ class Event(StrEnum):
     USER_MOVED = "user.moved"
     USER_DEACTIVATED = "user.deactivated"
     USER_ACTIVATED = "user.activated"
+    USER_DELETED = "user.deleted"
     USER_UNLOCKED = "user.unlocked"
     ROLES_CHANGED = "user.roles_changed"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an event's name.
@@ -102,6 +103,7 @@ _SENTENCES: dict[Event, str] = {
     Event.USER_MOVED: "Moved from practice {before} to {after}",
     Event.USER_DEACTIVATED: "Deactivated",
     Event.USER_ACTIVATED: "Activated",
+    Event.USER_DELETED: "Deleted",
     Event.USER_UNLOCKED: "Unlocked: {reason}",
     Event.ROLES_CHANGED: "Roles now: {roles}",
     Event.PASSWORD_CHANGED: "Password changed",

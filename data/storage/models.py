@@ -111,6 +111,10 @@ class Practice(_Table):
         indexes = ((("account", "name"), True),)
 
 
+TOMBSTONE = "deleted"
+"""The standing of someone who was deleted: nothing of them is left but the row, which keeps their number."""
+
+
 class User(_Table):
     """A person who signs in.
 
@@ -123,8 +127,9 @@ class User(_Table):
     written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the
     sets of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
 
-    Whoever is read here is there: those of an import that is not published are left out of every `select`.
-    Where users are joined to another table, `is_staged` is to be asked if those can be among them.
+    Whoever is read here is there: those of an import that is not published, and tombstones, are left out of
+    every `select`. Where users are joined to another table, `is_staged` is to be asked if those can be among
+    them, and `TOMBSTONE` left out.
     """
 
     account_id: int
@@ -167,12 +172,12 @@ class User(_Table):
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
         """Select from the users who are there."""
-        return super().select(*fields).where(~is_staged())
+        return super().select(*fields).where(~is_staged(), cls.standing != TOMBSTONE)
 
     @classmethod
     def select_with_staged(cls, *fields: Any) -> "ModelSelect[Self]":
-        """Select from all users, those who are not there yet among them."""
-        return super().select(*fields)
+        """Select from all users, those who are not there yet among them, but no tombstones."""
+        return super().select(*fields).where(cls.standing != TOMBSTONE)
 
 
 class LastSignin(_Table):
@@ -199,7 +204,7 @@ class LastSignin(_Table):
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
         """Select from the users who are there."""
-        return super().select(*fields).where(~is_staged(cls.user))
+        return super().select(*fields).where(~is_staged(cls.user), cls.standing != TOMBSTONE)
 
 
 class UserRole(_Table):
@@ -456,6 +461,14 @@ class OvertakenRow(_Table):
     column = CharField(max_length=16)
 
 
+class DeletedUser(_Table):
+    """A tombstone's name, which nobody else is given for a while."""
+
+    user = ForeignKeyField(User, primary_key=True, on_delete="RESTRICT")
+    name = CharField(max_length=32, index=True)
+    at = moment_field()
+
+
 def is_staged(user_id: Any = User.id) -> Any:
     """Write as SQL whether a user belongs to an import that is not published."""
     staged, batch = StagedUser, ImportBatch
@@ -629,6 +642,7 @@ TABLES: tuple[type[Any], ...] = (
     ImportBatch,
     StagedUser,
     OvertakenRow,
+    DeletedUser,
     AuditEntry,
     Notice,
     CarrierFailure,

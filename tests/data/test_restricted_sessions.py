@@ -13,6 +13,7 @@ from data.operations.actors import Member, Operator
 from data.operations.people import (
     bulk,
     credentials,
+    deleting,
     directory,
     explanation,
     exporting,
@@ -166,6 +167,7 @@ OPERATIONS = {
     "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
+    "delete_user": lambda world, me: world.run(deleting.delete_user, me, "bob"),
     "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),
     "remove_practice": lambda world, me: world.run(practices.remove_practice, me, "Main"),
     "move_user": lambda world, me: world.run(practices.move_user, me, "bob", "Main"),

@@ -11,6 +11,7 @@ from data.operations.actors import Actor, Member
 from data.operations.people import (
     bulk,
     credentials,
+    deleting,
     directory,
     explanation,
     exporting,
@@ -207,6 +208,7 @@ ACTS = {
     "rename an account": (set(), lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward")),
     "move a user": ({SYSTEM}, lambda world, me: world.run(practices.move_user, me, "anna", "North")),
     "deactivate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "anna", active=False)),
+    "delete": ({SYSTEM}, lambda world, me: world.run(deleting.delete_user, me, "anna")),
     "activate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "gone", active=True)),
     "give a one-time password": ({SYSTEM}, lambda world, me: world.one_time_password("anna", me)),
     "add a key": ({SYSTEM}, lambda world, me: world.run(credentials.add_key, me, OTHER_KEY, name="anna")),

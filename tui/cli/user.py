@@ -7,6 +7,7 @@ import click
 
 from data.operations.people import (
     credentials,
+    deleting,
     directory,
     explanation,
     exporting,
@@ -363,6 +364,17 @@ def deactivate(home: Home, name: str) -> None:
     with installation(home) as here:
         confirm(consequences.deactivate(_detail(here, name)))
         say(here.store.run_now(directory.set_active, here.operator, name, active=False))
+
+
+@user.command(epilog="\b\nExample:\n  twofold user delete ben\n")
+@click.argument("name")
+@asks_first
+@click.pass_obj
+def delete(home: Home, name: str) -> None:
+    """Delete a user and all that is known of them; the audit log keeps the name."""
+    with installation(home) as here:
+        confirm(consequences.delete(_detail(here, name)))
+        say(here.store.run_now(deleting.delete_user, here.operator, name))
 
 
 @user.command(epilog="\b\nExample:\n  twofold user activate ben\n")

@@ -136,6 +136,17 @@ def deactivate(user: UserDetail) -> Question:
     )
 
 
+def delete(user: UserDetail) -> Question:
+    """Describe deleting a user."""
+    return Question(
+        f"Delete {user.name}?",
+        f"{user.name} cannot sign in any more, and open sessions of theirs end. Their e-mail address, phone "
+        "number, full name, keys, factors and roles are removed, and nothing brings them back. The activity "
+        "keeps the name, which nobody else can be given for seven days.",
+        "Delete",
+    )
+
+
 def activate(user: UserDetail) -> Question:
     """Describe deactivating a user, or activating one again."""
     if user.active:

@@ -283,7 +283,7 @@ def _faults(
     tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int], *, look: bool
 ) -> Iterable[RowFault]:
     """Say what is wrong with rows; without `look`, their names and addresses are known to be free."""
-    names_used = used_names([row.name for row in rows]) if look else {}
+    names_used = used_names(tx, [row.name for row in rows]) if look else {}
     emails_used = used_emails([row.email for row in rows]) if look else set()
     for row in rows:
         if row.name in names_used:

@@ -36,7 +36,11 @@ def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
     table, user = models.Practice, models.User
     counted = (
         table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
-        .join(user, JOIN.LEFT_OUTER, on=(user.practice == table.id) & ~models.is_staged())
+        .join(
+            user,
+            JOIN.LEFT_OUTER,
+            on=(user.practice == table.id) & ~models.is_staged() & (user.standing != models.TOMBSTONE),
+        )
         .where(table.account == acting.account_id)
         .group_by(table.id)
         .order_by(fn.FOLD(table.name))
@@ -101,6 +105,11 @@ def remove_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
     if users:
         who = "1 user is" if users == 1 else f"{users} users are"
         return Denied(f"{who} in practice {practice.name}. Move them to another one first.")
+    # Tombstones are in some practice too; there is another one, because somebody is in it.
+    other = models.Practice.get(
+        (models.Practice.account == acting.account_id) & (models.Practice.id != practice.id)
+    )
+    models.User.update(practice=other.id).where(models.User.practice == practice.id).execute()
     models.PracticeWord.delete().where(models.PracticeWord.practice == practice.id).execute()
     models.Practice.delete().where(models.Practice.id == practice.id).execute()
     audit.record(tx, acting, Event.PRACTICE_REMOVED, name=practice.name)

@@ -19,6 +19,8 @@ from data.store import Tx
 
 _ONCE = timedelta(days=1)
 """Within which an owner is told once, however often their address is asked for."""
+KEPT_AFTER_DELETION = timedelta(days=7)
+"""For how long nobody is given the name of a deleted user: whoever still trusts it can hear of it first."""
 _SOMEBODY = "system:addresses"
 
 
@@ -33,11 +35,11 @@ def email_refused(tx: Tx) -> str:
     return f"{said} Its mailbox gets a message that says why." if Method.EMAIL in tx.services.sends else said
 
 
-def used_names(asked: Collection[str]) -> dict[str, str | None]:
+def used_names(tx: Tx, asked: Collection[str]) -> dict[str, str | None]:
     """Return the names that are used, each with a free one in its place where there is one near."""
-    used = _used(asked)
+    used = _used(tx, asked)
     near = {name: numbered(name) for name in used}
-    kept = _used([other for others in near.values() for other in others]) | set(asked)
+    kept = _used(tx, [other for others in near.values() for other in others]) | set(asked)
     return {name: next((other for other in near[name] if other not in kept), None) for name in used}
 
 
@@ -49,7 +51,7 @@ def used_emails(asked: Collection[str]) -> set[str]:
 
 def refuse_used(tx: Tx, fields: dict[str, str]) -> Denied | None:
     """Refuse a name or an e-mail address that is used; the address' owner is told."""
-    if (name := fields.get("name")) is not None and (used := used_names([name])):
+    if (name := fields.get("name")) is not None and (used := used_names(tx, [name])):
         return Denied(name_refused(name, used[name]))
     if (email := fields.get("email")) is not None and used_emails([email]):
         tell(tx, [email])
@@ -85,6 +87,10 @@ def tell(tx: Tx, emails: Collection[str]) -> None:
         )
 
 
-def _used(asked: Collection[str]) -> set[str]:
-    table = models.User
-    return {row.name for row in table.select(table.name).where(table.name.in_(list(asked)))}
+def _used(tx: Tx, asked: Collection[str]) -> set[str]:
+    """Return the names that somebody has, or had until a week ago."""
+    found: set[str] = set()
+    deleted = models.DeletedUser
+    for table, still in ((models.User, True), (deleted, deleted.at > tx.now - KEPT_AFTER_DELETION)):
+        found |= {row.name for row in table.select(table.name).where(table.name.in_(list(asked)) & still)}
+    return found

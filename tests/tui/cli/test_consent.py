@@ -33,6 +33,7 @@ ASKING = {
     ("user", "disable-2fa"): ("ben",),
     ("user", "clear-2fa"): ("ben",),
     ("user", "deactivate"): ("ben",),
+    ("user", "delete"): ("ben",),
     ("user", "import"): ("{home}/../people.csv",),
     ("user", "invite"): ("--pending", "--csv", NEW_FILE),
     ("user", "remind"): ("--practice", "Main"),
