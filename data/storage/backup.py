@@ -149,7 +149,8 @@ def check_keys(database: Sqlite, vault: Vault) -> None:
 def _other_key(check: str, vault: Vault) -> BackupRefusedError:
     return BackupRefusedError(
         f"needs the master key with the check value {safe(check)}, and the one here has {vault.check_value}. "
-        "Name the right one with: twofold --master-key FILE restore"
+        f"One that was rotated away here is in master.key.{safe(check)}. Name the right one with: "
+        "twofold --master-key FILE restore"
     )
 
 

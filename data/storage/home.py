@@ -7,6 +7,7 @@ Whoever can read the home is the operator, so its modes are part of the lock: 07
 import fcntl
 import os
 import pwd
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from shlex import join, quote
 
 from data.errors import ExplainedError
 from data.storage.files import read_plain
-from data.storage.vault import KEY_BYTES, Ring, Vault
+from data.storage.vault import KEY_BYTES, Ring, Vault, check_value_of
 
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
@@ -25,6 +26,7 @@ _OTHERS = 0o077
 _EVERYBODY = 0o007
 _NODE_BYTES = 8
 _KEY_FILE_BYTES = 65_536
+_CHECK_VALUE = re.compile("[0-9a-f]{32}")
 _MOST_KEYS = 2
 """Master keys that are good at a time: two while they are rotated."""
 
@@ -234,6 +236,30 @@ class Home:
         except HomeError:
             return ()
 
+    def kept_key(self, check: str) -> Path:
+        """Name the file of a master key that was rotated away, by its check value."""
+        return self.master_key.with_name(f"{self.master_key.name}.{check}")
+
+    def kept_keys(self) -> dict[str, Path]:
+        """Find the master keys that were rotated away and not forgotten, by their check values."""
+        found = (path for path in self.master_key.parent.glob(f"{self.master_key.name}.*") if path.is_file())
+        checks = {path.name.removeprefix(f"{self.master_key.name}."): path for path in found}
+        return {check: path for check, path in sorted(checks.items()) if _CHECK_VALUE.fullmatch(check)}
+
+    def keep_key(self, key: bytes) -> Path:
+        """Keep a master key that is rotated away, beside the new one; return its file.
+
+        Raises:
+            HomeError: when it cannot be written.
+        """
+        file = self.kept_key(check_value_of(key))
+        try:
+            _write_new(file, key.hex().encode() + b"\n")
+            _sync_directory(file.parent)
+        except OSError as error:
+            raise HomeError(f"The old master key {file} cannot be written: {error.strerror}.") from None
+        return file
+
     def read_host_key(self) -> bytes:
         """Read the SSH server's private key.
 
@@ -260,6 +286,7 @@ class Home:
                 f"The home {self.path} is open to others. Close it with: {_chmod(700, self.path)}"
             )
         files = [self.settings, self.database, self.host_key, self.node, *self._side_files()]
+        files += self.kept_keys().values()
         if self.key_file is None:
             files.append(self.master_key)
         elif self.key_file.exists() and self.key_file.stat().st_mode & _EVERYBODY:

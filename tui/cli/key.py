@@ -18,7 +18,7 @@ from tui.dialogs.question import Question
     epilog="\b\nExample:\n  twofold key rotate\n",
 )
 def key() -> None:
-    """Rotate the master key, which all secrets in the database are sealed under."""
+    """Rotate the master key, which all secrets in the database are sealed under, and forget old ones."""
 
 
 @key.command(
@@ -37,7 +37,7 @@ def rotate(home: Home, prepare: bool) -> None:
     """Make a new master key and seal everything anew under it, while servers go on.
 
     Both keys are good until all is done. When it is stopped or killed, run it again: it goes on where it
-    was. Backups from before need the master key from before: keep it with them.
+    was. Backups from before need the master key from before: it is kept beside the new one.
     """
     home.check()
     with home.rotating(), installation(home) as here:
@@ -53,8 +53,34 @@ def rotate(home: Home, prepare: bool) -> None:
             click.echo("Copy it to every other node, then go on with: " + home.command("key rotate"))
             return
         _rotate(here, ring)
+        kept = home.keep_key(ring[0])
         home.write_ring(ring[1:])
+        check = check_value_of(ring[0])
         click.echo(f"{home.master_key} holds the new key alone.")
+        click.echo(f"The old one is kept in {kept}: backups from before need it, by the check value {check}.")
+        click.echo(f"Once you need none of them any more: {home.command(f'key forget {check}')}")
+
+
+@key.command(epilog="\b\nExample:\n  twofold key forget 0123456789abcdef0123456789abcdef\n")
+@click.argument("check")
+@asks_first
+@click.pass_obj
+def forget(home: Home, check: str) -> None:
+    """Remove an old master key that a rotation has kept, by its check value."""
+    home.check()
+    kept = home.kept_keys()
+    if check not in kept:
+        there = f"Kept are: {', '.join(kept)}." if kept else "None is kept."
+        refuse(f"No old master key with that check value is kept beside {home.master_key}. {there}")
+    confirm(
+        Question(
+            "Remove it?",
+            f"Backups that need the key in {kept[check]} can be restored only where there is a copy of it.",
+            "Remove",
+        )
+    )
+    kept[check].unlink()
+    click.echo(f"Removed {kept[check]}.")
 
 
 def _question(*, prepare: bool, begun: bool) -> Question:
@@ -62,9 +88,10 @@ def _question(*, prepare: bool, begun: bool) -> Question:
     body = (
         "A new master key is made beside the present one, to be copied to the other nodes."
         if prepare
-        else f"Everything is sealed under {which} new master key, and the old one is given up."
+        else f"Everything is sealed under {which} new master key."
     )
-    return Question("Go on?", f"{body} Backups from before can be restored with the old key only.", "Rotate")
+    kept = "Backups from before need the old key, which is kept beside the new one until you remove it."
+    return Question("Go on?", f"{body} {kept}", "Rotate")
 
 
 def _rotate(here: Installation, ring: Ring) -> None:

@@ -39,6 +39,7 @@ ASKING = {
     ("user", "remind"): ("--practice", "Main"),
     ("audit", "archive"): ("--before", "2100-01-01", "--to", NEW_FILE),
     ("key", "rotate"): (),
+    ("key", "forget"): ("0" * 32,),
     ("clock", "repair"): (),
     ("database", "copy"): ("--to", NEW_FILE),
     ("restore",): ("{home}/../backup",),
@@ -67,6 +68,7 @@ def ready(clinic, home):
         pass
     (home.parent / "people.csv").write_text("name,email\neve,eve@clinic.example\n")
     assert clinic("backup", str(home.parent / "backup")).status == 0
+    Home(home).kept_key("0" * 32).touch(mode=0o600)
     models.database.connect(reuse_if_open=True)
     now = system_clock()
     models.Factor.create(

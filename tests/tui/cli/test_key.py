@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from data.storage.home import Home
+from data.storage.vault import check_value_of
 
 TESTS = Path(__file__).parents[2]
 PEOPLE = ("ben", "carla", "dora")
@@ -154,3 +155,41 @@ def test_a_ring_that_is_damaged_is_refused(home, clinic, content):
         assert outcome.status == 1
         assert "is damaged" in outcome.err
     assert (home / "master.key").read_text() == content
+
+
+def test_the_old_key_is_kept_for_backups_from_before_until_it_is_forgotten(home, clinic, enrolled, tmp_path):
+    (old,) = keys(home)
+    check = check_value_of(bytes.fromhex(old))
+    file = tmp_path / "before"
+    assert clinic("backup", str(file)).status == 0
+    outcome = clinic("key", "rotate", "--yes")
+    kept = home / f"master.key.{check}"
+    assert f"The old one is kept in {kept}: backups from before need it" in outcome.out
+    assert f"key forget {check}\n" in outcome.out
+    assert kept.read_text().split() == [old]
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    refused = clinic("restore", str(file), "--yes")
+    assert refused.status == 1
+    assert f"needs the master key with the check value {check}" in refused.err
+    assert f"is in master.key.{check}" in refused.err
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(home, elsewhere)
+    outcome = clinic(
+        "--home",
+        str(elsewhere),
+        "--master-key",
+        str(kept),
+        "restore",
+        str(file),
+        "--replace-damaged",
+        "--yes",
+    )
+    assert outcome.status == 0, outcome.err
+    kept.chmod(0o640)
+    assert str(kept) in clinic("user", "list").err
+    kept.chmod(0o600)
+    assert f"Kept are: {check}." in clinic("key", "forget", "0" * 32, "--yes").err
+    assert clinic("key", "forget", check, "--yes").out == f"Removed {kept}.\n"
+    assert not kept.exists()
+    assert "None is kept." in clinic("key", "forget", check, "--yes").err
+    assert clinic("user", "list").status == 0
