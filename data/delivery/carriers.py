@@ -151,6 +151,8 @@ class Smtp:
             case aiosmtplib.SMTPResponseException():
                 told = _COMMANDS.get(type(error), "a command")
                 return UndeliveredError(f"{self.name} answered {error.code} to {told}", error.message)
+            case aiosmtplib.SMTPConnectError(__cause__=ConnectionRefusedError()):
+                return UndeliveredError(f"{self.name} refused the connection")
             case aiosmtplib.SMTPException():
                 return UndeliveredError(f"{self.name}: {error.message}")
             case OSError() if error.strerror:
@@ -262,14 +264,15 @@ class Carriers:
 
     async def test(self, envelope: Envelope) -> Trial:
         """Hand a message without a secret over, and say how its carrier answered."""
-        return await self._tried(envelope.method, "took it", lambda carrier: carrier.carry(envelope))
+        return await self._tried(envelope.method, lambda carrier: carrier.carry(envelope), "took it")
 
     async def probe(self, method: Method, to: str | None = None) -> Trial:
         """Go as far as a delivery by this method does, and send nothing; say how its carrier answered."""
-        return await self._tried(method, "would take it", lambda carrier: carrier.probe(to))
+        done = "would take it" if method is Method.EMAIL else "is there"
+        return await self._tried(method, lambda carrier: carrier.probe(to), done)
 
     async def _tried(
-        self, method: Method, done: str, work: Callable[[Smtp | Command], Awaitable[str]]
+        self, method: Method, work: Callable[[Smtp | Command], Awaitable[str]], done: str
     ) -> Trial:
         try:
             name, answer = await self._in_time(method, work)
