@@ -9,9 +9,8 @@ from data.store import Tx
 def note(tx: Tx, method: Method, reason: str) -> None:
     """Keep why a method's carrier did not take a message, in the place of what was kept before."""
     table = models.CarrierFailure
-    kept = {"at": tx.now, "reason": reason[:CARRIER_REASON_LENGTH]}
-    if not table.update(kept).where(table.method == method.value).execute():
-        table.insert(method=method.value, **kept).execute()
+    row = table.insert(method=method.value, at=tx.now, reason=reason[:CARRIER_REASON_LENGTH])
+    row.on_conflict(conflict_target=[table.method], preserve=[table.at, table.reason]).execute()
 
 
 def last(method: Method) -> models.CarrierFailure | None:
