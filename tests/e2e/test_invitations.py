@@ -31,7 +31,7 @@ async def test_an_imported_person_signs_in_with_the_mailed_password_and_enrols_b
         clinic.known_hosts()
         # Who invites is told the port that the server was given.
         settings(clinic, mail)
-        clinic.twofold("user", "import", str(people))
+        clinic.twofold("user", "import", "--yes", str(people))
         await asyncio.to_thread(clinic.twofold, "user", "invite", "--pending", "--yes")
         words = mail.words.replace("\r\n", "\n")
         assert mail.messages[-1]["To"] == "ben@clinic.example"

@@ -49,6 +49,7 @@ def delete_user(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
         one_time_until=None,
         wrong_answers="",
         last_signin_at=None,
+        password_mailed_at=None,
         standing=models.TOMBSTONE,
     ).where(models.User.id == user.id).execute()
     models.DeletedUser.insert(user=user.id, name=user.name, at=tx.now).execute()

@@ -35,7 +35,7 @@ ASKING = {
     ("user", "deactivate"): ("ben",),
     ("user", "delete"): ("ben",),
     ("user", "import"): ("{home}/../people.csv",),
-    ("user", "invite"): ("--pending", "--csv", NEW_FILE),
+    ("user", "invite"): ("--practice", "Main", "--csv", NEW_FILE),
     ("user", "remind"): ("--practice", "Main"),
     ("audit", "archive"): ("--before", "2100-01-01", "--to", NEW_FILE),
     ("key", "rotate"): (),
@@ -64,10 +64,15 @@ def test_what_asks_is_tried_below():
 def ready(clinic, home):
     """A clinic in which every command of `ASKING` would do something."""
     assert clinic("user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa").status == 0
+    assert clinic("user", "add", "kim", "--email", "kim@clinic.example").status == 0
     with Home(home).serving():  # Which names the node, as each of them that must be alone does.
         pass
     (home.parent / "people.csv").write_text("name,email\neve,eve@clinic.example\n")
     assert clinic("backup", str(home.parent / "backup")).status == 0
+    (home / "twofold.toml").write_text(
+        '[server]\npublic_address = "ssh.clinic.example"\n'
+        '[smtp]\nhost = "127.0.0.1"\nport = 1\nsecurity = "none"\nfrom = "door@clinic.example"\n'
+    )
     Home(home).kept_key("0" * 32).touch(mode=0o600)
     models.database.connect(reuse_if_open=True)
     now = system_clock()

@@ -25,7 +25,7 @@ def imported(tmp_path, clinic):
     """A clinic into which ben and eve were imported, and kim with a password of her own."""
     path = tmp_path / "people.csv"
     path.write_text("name,email,full_name\nben,ben@x.example,=Ben\neve,eve@x.example,\n")
-    outcome = clinic("user", "import", str(path))
+    outcome = clinic("user", "import", "--yes", str(path))
     assert outcome.err.startswith("Invite those without a key: twofold --home ")
     assert outcome.err.endswith(" user invite --pending\n")
     return clinic
