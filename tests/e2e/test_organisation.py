@@ -105,7 +105,7 @@ async def import_people(organisation: Organisation, anna: Terminal, bob_key: str
     await anna.expect_on_screen("cleo@clinic")
     anna.type("\x13")
     await anna.expect_on_screen("Import 19 users?")
-    await anna.expect_on_screen("1 user without a key will need a one-time password.")
+    await anna.expect_on_screen("1 user without a key will need an invitation")
     anna.type("y")
     await anna.expect_on_screen("Imported 19 users.")
     await anna.expect_on_screen("Not available")

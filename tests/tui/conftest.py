@@ -19,7 +19,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def supporter(world: World) -> str:
-    return world.user("sam", SUPPORT)
+    world.user("sam", SUPPORT)
+    world.enrol("sam")
+    return "sam"
 
 
 @pytest.fixture

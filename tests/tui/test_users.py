@@ -468,6 +468,7 @@ class TestDenials:
 
     async def test_support_is_a_role_that_sees_the_tables(self, world):
         world.user("sue", SUPPORT)
+        world.enrol("sue")
         async with opened(world, "sue") as person:
             await person.sees("1 My profile", "2 Users", "3 Security", "4 Activity")
 

@@ -25,7 +25,7 @@ HOW_IT_WORKS = (
 
 MODE_WORDS = {
     Mode.OFF: "Off: nobody is asked for a code, enrolled or not.",
-    Mode.OPTIONAL: "Optional: everyone decides, except who holds a role and those it is required of.",
+    Mode.OPTIONAL: "Optional: people choose, unless they hold a role or it is required of them.",
     Mode.REQUIRED: "Required: everyone sets it up at their next sign-in.",
     Mode.PERMANENT: "Permanent: required of everyone, and never to be left again.",
 }
