@@ -107,6 +107,8 @@ async def import_people(organisation: Organisation, anna: Terminal, bob_key: str
     await anna.expect_on_screen("Import 19 users?")
     await anna.expect_on_screen("1 user without a key will need an invitation")
     anna.type("y")
+    await anna.expect_on_screen("Invite 1 user by e-mail?")
+    anna.type("n")
     await anna.expect_on_screen("Imported 19 users.")
     await anna.expect_on_screen("Not available")
 

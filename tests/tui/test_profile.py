@@ -17,7 +17,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVo
     ("mode", "words"),
     [
         (Mode.OFF, "Off: nobody is asked for a code"),
-        (Mode.OPTIONAL, "Optional: everyone decides"),
+        (Mode.OPTIONAL, "Optional: people choose"),
         (Mode.REQUIRED, "Required: everyone sets it up"),
     ],
 )
