@@ -131,8 +131,8 @@ class Clinic:
         self.now += timedelta(minutes=1)
         needed = self._first_factor(name)
         if isinstance(needed, CodeNeeded):
-            for _ in range(7):
-                self._do(second_factor.submit_code, needed.attempt, "no code")
+            for number in range(7):
+                self._do(second_factor.submit_code, needed.attempt, f"{number:06}")
 
 
 async def draw(
