@@ -19,18 +19,18 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from data.operations.actors import Member, Operator
-from data.operations.people import directory
-from data.operations.people.directory import NewUser
-from data.operations.policy import account
-from data.operations.signing_in import admission, enrollment, first_factor, recovery_codes, second_factor
-from data.operations.signing_in.admission import Admitted, Origin, Session
-from data.operations.signing_in.enrollment import PendingApp
-from data.operations.signing_in.first_factor import CodeNeeded
-from data.operations.upkeep import installing
+from data.operations.maintenance import setup
+from data.operations.policy import policy_settings
+from data.operations.signin import admission, enrolment, first_factor, recovery_codes, second_factor
+from data.operations.signin.admission import Admitted, Origin, Session
+from data.operations.signin.enrolment import PendingApp
+from data.operations.signin.first_factor import CodeNeeded
+from data.operations.users import lifecycle
+from data.operations.users.lifecycle import NewUser
 from data.rules import totp
-from data.rules.facts import ADMIN_ROLES, Application, Mode, Role
+from data.rules.domain_types import ADMIN_ROLES, Application, Mode, Role
 from data.storage.database import create_database
-from data.storage.hashing import HashCost, Hasher
+from data.storage.password_hashing import HashCost, Hasher
 from data.storage.vault import Vault
 from data.store import Services, Store
 from tui.app import TwofoldApp
@@ -71,14 +71,14 @@ class Clinic:
         )
         self.store = Store(create_database(folder / "twofold.db"), services)
         self._hash = hasher.hash(PASSWORD)
-        self._do(installing.install, OPERATOR, "Clinic", self._new("admin", "Maria Keller", ADMIN_ROLES))
+        self._do(setup.install, OPERATOR, "Clinic", self._new("admin", "Maria Keller", ADMIN_ROLES))
         for name, full_name, roles, required in PEOPLE:
-            self._do(directory.create_user, OPERATOR, self._new(name, full_name, roles, required=required))
+            self._do(lifecycle.create_user, OPERATOR, self._new(name, full_name, roles, required=required))
         for name in ("admin", "anna", "dmitri", "emma", "hiro"):
             self.now += timedelta(days=3, hours=1)
             self._enrol(name)
         self._lock("hiro")
-        self._do(directory.set_active, OPERATOR, "grace", active=False)
+        self._do(lifecycle.set_active, OPERATOR, "grace", active=False)
         self.now += timedelta(days=1)
 
     def session(self, name: str) -> Session:
@@ -94,7 +94,7 @@ class Clinic:
 
     def require_of_everyone(self) -> None:
         """Have the rest set two-factor authentication up at their next sign-in."""
-        self._do(account.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OPTIONAL)
+        self._do(policy_settings.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OPTIONAL)
 
     def _do(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self.store.run_now(operation, *args, **kwargs)
@@ -118,11 +118,11 @@ class Clinic:
 
     def _enrol(self, name: str) -> None:
         actor = Member(self.session(name).id)
-        pending = self._do(enrollment.begin_app, actor)
+        pending = self._do(enrolment.begin_app, actor)
         if not isinstance(pending, PendingApp):
             raise TypeError(f"{name} cannot enrol")
         code = totp.code_at(pending.secret, totp.step_at(self.now))
-        self._do(enrollment.confirm_app, actor, pending, code)
+        self._do(enrolment.confirm_app, actor, pending, code)
         self._do(recovery_codes.confirm_saved, actor)
         self._do(admission.advance, actor.session_id)
         self._secrets[name] = pending.secret

@@ -22,13 +22,13 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from peewee import DatabaseError, InterfaceError
 
 from data.errors import ExplainedError
-from data.rules.facts import Method
+from data.rules.domain_types import Method
 from data.rules.invitations import SshAddress
-from data.rules.sending import PER_DAY
+from data.rules.sent_codes import PER_DAY
 from data.rules.sessions import LONGEST
 from data.storage import models
 from data.storage.database import Database
-from data.storage.hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
+from data.storage.password_hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
 from data.storage.vault import UnknownKeyError, Vault
 from data.storage.verdict import Verdict
 from data.turns import Turns, Unserved

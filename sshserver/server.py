@@ -11,24 +11,27 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
-from data.operations.signing_in import decoys, presence
-from data.operations.upkeep import clock
-from data.rules.misuse import Misuse
+from data.operations.maintenance import clock_jumps
+from data.operations.signin import dummy_hashes, worker_sessions
+from data.rules.protocol_misuse import Misuse
 from data.store import Store
-from sshserver import _asyncssh_shim, apptest, clockwatch, crash, selftest
 from sshserver.algorithms import Algorithms
-from sshserver.board import Board
-from sshserver.connection import Connection
-from sshserver.gate import Gate, StoreGate
-from sshserver.house import House
-from sshserver.limits import Limits
-from sshserver.listening import TURN, bind
-from sshserver.metrics import Metrics
-from sshserver.presence import Place, keep_present
-from sshserver.session import AppFactory
-from sshserver.sweep import SWEEP_SECONDS, sweep
-from sshserver.telemetry import Telemetry
-from sshserver.tidying import tidy
+from sshserver.auth_backend import AuthBackend, StoreBackend
+from sshserver.background import clock_watch
+from sshserver.background.import_cleanup import clean_up_imports
+from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
+from sshserver.compat import asyncssh_shim
+from sshserver.limits.limit_values import Limits
+from sshserver.limits.shared_counters import SharedCounters
+from sshserver.listener import TURN, bind
+from sshserver.selftest import app_check, signin_check
+from sshserver.server_context import ServerContext
+from sshserver.session.channel import AppFactory
+from sshserver.signin.connection import Connection
+from sshserver.telemetry import crash_reports
+from sshserver.telemetry.connection_events import Telemetry
+from sshserver.telemetry.metrics import Metrics
+from sshserver.workers.heartbeat import Place, keep_present
 
 _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
@@ -44,10 +47,10 @@ _SHUTTING_DOWN: Final = "The server is shutting down."
 class Server:
     """A listening server."""
 
-    def __init__(self, acceptors: list[asyncssh.SSHAcceptor], house: House[Connection]) -> None:
+    def __init__(self, acceptors: list[asyncssh.SSHAcceptor], context: ServerContext[Connection]) -> None:
         """Stand for what `serve` has started."""
         self._acceptors = acceptors
-        self._house = house
+        self._context = context
         self._closed = asyncio.Event()
         self._watches: list[asyncio.Task[None]] = []
         self._leave: Callable[[], Awaitable[object]] | None = None
@@ -66,31 +69,31 @@ class Server:
     @property
     def connection_count(self) -> int:
         """How many connections there are, signed in or not."""
-        return len(self._house.connections)
+        return len(self._context.connections)
 
     @property
     def session_count(self) -> int:
         """How many channels there are."""
-        return sum(len(connection.sessions) for connection in self._house.connections)
+        return sum(len(connection.sessions) for connection in self._context.connections)
 
     @property
     def misuses(self) -> dict[Misuse, int]:
         """How often each kind of misuse was refused so far."""
-        return dict(self._house.misuses)
+        return dict(self._context.misuses)
 
     def session_ids(self) -> set[int]:
         """Return the numbers of the sessions that the connections were admitted to."""
-        return {known.session_id for known in self._house.connections if known.session_id is not None}
+        return {known.session_id for known in self._context.connections if known.session_id is not None}
 
     def follow(self, store: Store, every: float) -> None:
         """End every so many seconds what `store` says is over, finish imports, and watch the clock."""
         loop = asyncio.get_running_loop()
         self._watches += [
-            loop.create_task(sweep(self, store, every), name="sweep"),
-            loop.create_task(tidy(store), name="tidying"),
-            loop.create_task(clockwatch.watch(store.services.clock), name="clock watch"),
+            loop.create_task(end_ended_sessions(self, store, every), name="sweep"),
+            loop.create_task(clean_up_imports(store), name="tidying"),
+            loop.create_task(clock_watch.watch(store.services.clock), name="clock watch"),
             loop.create_task(
-                clockwatch.compare(store.services.clock, lambda: store.read(clock.database_clock)),
+                clock_watch.compare(store.services.clock, lambda: store.read(clock_jumps.database_clock)),
                 name="clock comparison",
             ),
         ]
@@ -99,7 +102,7 @@ class Server:
         """Be known to `store` as the worker at `place`, until the server is drained."""
         beats = asyncio.get_running_loop().create_task(keep_present(store, place), name="beats")
         self._watches.append(beats)
-        self._leave = lambda: store.run(presence.leave, place.worker)
+        self._leave = lambda: store.run(worker_sessions.leave, place.worker)
 
     def measure(self, metrics: Metrics) -> None:
         """Measure the event loop's lag from now on."""
@@ -108,9 +111,9 @@ class Server:
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
         """End the given sessions, telling their users why; return how many were here."""
         wanted = set(session_ids)
-        found = [known for known in self._house.connections if known.session_id in wanted]
+        found = [known for known in self._context.connections if known.session_id in wanted]
         for connection in found:
-            self._house.start(self._end(connection, reason, _ENDING_SECONDS))
+            self._context.start(self._end(connection, reason, _ENDING_SECONDS))
         return len(found)
 
     async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
@@ -119,16 +122,16 @@ class Server:
             acceptor.close()
         for task in self._watches:
             task.cancel()
-        self._house.closing.set()
-        seconds = self._house.limits.drain_seconds
-        ends = [self._end(connection, reason, seconds) for connection in tuple(self._house.connections)]
+        self._context.closing.set()
+        seconds = self._context.limits.drain_seconds
+        ends = [self._end(connection, reason, seconds) for connection in tuple(self._context.connections)]
         await asyncio.gather(*ends)
         for _ in range(2):  # Connections that close leave work behind: recording the end of their sessions.
             await asyncio.sleep(0)
-            if self._house.work:
-                await asyncio.wait(self._house.work, timeout=self._house.limits.drain_seconds)
+            if self._context.work:
+                await asyncio.wait(self._context.work, timeout=self._context.limits.drain_seconds)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._house.limits.drain_seconds):
+            async with asyncio.timeout(self._context.limits.drain_seconds):
                 for acceptor in self._acceptors:
                     await acceptor.wait_closed()
         await self._disappear()
@@ -144,7 +147,7 @@ class Server:
         try:
             await self._leave()
         except Exception as error:  # noqa: BLE001 - the lease ends what is not ended here.
-            crash.report(error, "Leaving")
+            crash_reports.report(error, "Leaving")
 
     async def _end(self, connection: Connection, reason: str, seconds: float) -> None:
         """Close a connection; apps get some seconds to end, a client that does not read gets as many."""
@@ -173,7 +176,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     limits: Limits | None = None,
-    sweep_seconds: float = SWEEP_SECONDS,
+    sweep_seconds: float = EVERY_SECONDS,
     place: Place | None = None,
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
@@ -193,31 +196,31 @@ async def serve(
         ShimError: when the installed asyncssh is another one than this was written for.
         StoreUnavailableError: when the worker cannot make itself known.
     """
-    crash.contain_loop_errors(asyncio.get_running_loop())
-    await apptest.run()
-    await selftest.run(partial(listen, algorithms=algorithms))
-    clockwatch.warn_of_newer(await store.read(clock.newest_entry), store.services.clock())
-    await store.read(decoys.count_costs)
-    gate = StoreGate(store, carriers, place.worker if place else None)
-    board = (place.board, place.index) if place and place.board else None
+    crash_reports.contain_loop_errors(asyncio.get_running_loop())
+    await app_check.run()
+    await signin_check.run(partial(listen, algorithms=algorithms))
+    clock_watch.warn_of_newer(await store.read(clock_jumps.newest_entry), store.services.clock())
+    await store.read(dummy_hashes.count_costs)
+    backend = StoreBackend(store, carriers, place.worker if place else None)
+    shared_counters = (place.shared_counters, place.index) if place and place.shared_counters else None
     if place is not None:
         # A session of a worker that is not known would be taken for one that nobody holds.
-        await store.run(presence.beat, place.worker, place.node)
+        await store.run(worker_sessions.beat, place.worker, place.node)
     try:
         server = await listen(
-            gate,
+            backend,
             host_key,
             make_app,
             host,
             port,
             limits or Limits(),
-            board,
+            shared_counters,
             algorithms,
             telemetry or Telemetry(),
         )
     except BaseException:
         if place is not None:
-            await store.run(presence.leave, place.worker)
+            await store.run(worker_sessions.leave, place.worker)
         raise
     server.follow(store, sweep_seconds)
     if place is not None:
@@ -226,17 +229,17 @@ async def serve(
 
 
 async def listen(
-    gate: Gate,
+    backend: AuthBackend,
     host_key: SSHKey,
     make_app: AppFactory,
     host: str,
     port: int,
     limits: Limits,
-    board: tuple[Board, int] | None = None,
+    shared_counters: tuple[SharedCounters, int] | None = None,
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
 ) -> Server:
-    """Start to listen, without the self-test; with a `board`, as one of those that share it and the port.
+    """Start to listen, without the self-test; with a `shared_counters`, as one of those that share it and the port.
 
     Without `telemetry` nothing is told of connections.
 
@@ -248,14 +251,18 @@ async def listen(
     # Below WARNING asyncssh logs user names, and at its debug levels passwords.
     asyncssh.set_log_level(logging.WARNING)
     asyncssh.set_debug_level(1)
-    _asyncssh_shim.check()
-    house: House[Connection] = House(gate, make_app, limits, board, telemetry or Telemetry(silent=True))
+    asyncssh_shim.check()
+    context: ServerContext[Connection] = ServerContext(
+        backend, make_app, limits, shared_counters, telemetry or Telemetry(silent=True)
+    )
     options = _options(host_key, limits, algorithms)
     acceptors = [
-        await asyncssh.create_server(lambda: Connection(house), sock=listening, backlog=TURN, **options)
-        for listening in await bind(host, port, house.takes_connection, reuse_port=board is not None)
+        await asyncssh.create_server(lambda: Connection(context), sock=listening, backlog=TURN, **options)
+        for listening in await bind(
+            host, port, context.takes_connection, reuse_port=shared_counters is not None
+        )
     ]
-    return Server(acceptors, house)
+    return Server(acceptors, context)
 
 
 def _options(host_key: SSHKey, limits: Limits, algorithms: Algorithms) -> dict[str, Any]:

@@ -14,17 +14,17 @@ from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
-from data.operations.signing_in import presence, sessions
-from data.operations.signing_in.admission import Origin, Session
-from data.rules.names import TEXT_LIMIT
-from data.rules.text import was_decoded
+from data.operations.signin import sessions, worker_sessions
+from data.operations.signin.admission import Origin, Session
+from data.rules.safe_text import was_decoded
+from data.rules.user_fields import TEXT_LIMIT
 from data.store import Clock, Store, StoreUnavailableError
-from sshserver import idle
-from sshserver.idle import IdleWatch
-from sshserver.limits import Limits
-from sshserver.presence import Place, keep_present
-from sshserver.terminal import Colours, Terminal
-from tui.commands import DARK, LIGHT, SIXTEEN, TwofoldCommands
+from sshserver.limits.limit_values import Limits
+from sshserver.session import idle
+from sshserver.session.idle import IdleWatch
+from sshserver.terminal.capabilities import Colours, Terminal
+from sshserver.workers.heartbeat import Place, keep_present
+from tui.command_palette import DARK, LIGHT, SIXTEEN, TwofoldCommands
 from tui.screens.acting import ActingApp, in_background
 from tui.screens.activity import ActivityScreen
 from tui.screens.base import MainScreen
@@ -151,7 +151,7 @@ class TwofoldApp(ActingApp):
             )
             in_background(self, partial(keep_sending, self.store, self.carriers), "notices")
             if self._worker is not None:
-                place = Place(self._worker, presence.APP_NODE)
+                place = Place(self._worker, worker_sessions.APP_NODE)
                 in_background(
                     self, partial(keep_present, self.store, place, report=_leave_unsaid), "presence"
                 )
@@ -213,7 +213,7 @@ class TwofoldApp(ActingApp):
         if self._opens_session and self.session is not None:
             await self.reach(lambda: self.store.run(sessions.end_session, self.actor.session_id))
         if (worker := self._worker) is not None:
-            await self.reach(lambda: self.store.run(presence.leave, worker))
+            await self.reach(lambda: self.store.run(worker_sessions.leave, worker))
 
     def places(self) -> list[tuple[str, str, str]]:
         """Return key, name and title of each main screen that this person has."""

@@ -20,9 +20,9 @@ from typing import Literal
 
 import aiosmtplib
 
-from data.rules.facts import Method
-from data.rules.names import ascii_domain, ascii_email
-from data.rules.sending import Envelope
+from data.rules.domain_types import Method
+from data.rules.sent_codes import Envelope
+from data.rules.user_fields import ascii_domain, ascii_email
 from data.storage.files import read_plain
 
 _log = logging.getLogger("twofold.delivery")

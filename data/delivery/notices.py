@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from data.delivery.carriers import Carriers, UndeliveredError
-from data.operations.people import invitations
-from data.operations.people.invitations import Prepared
-from data.operations.record import outbox
-from data.operations.record.outbox import Claimed
+from data.operations.audit import notice_outbox
+from data.operations.audit.notice_outbox import Claimed
+from data.operations.users import invitations
+from data.operations.users.invitations import Prepared
 from data.store import Store
 
 _log = logging.getLogger("twofold.delivery")
@@ -25,7 +25,7 @@ COMMAND_SECONDS: Final = 5.0
 
 async def send_due(store: Store, carriers: Carriers) -> None:
     """Hand over all notices that are due."""
-    while await store.read(outbox.is_due):
+    while await store.read(notice_outbox.is_due):
         await _to_its_end(_send_batch(store, carriers))
 
 
@@ -36,7 +36,7 @@ async def send_own(store: Store, carriers: Carriers, since: datetime) -> bool:
     hasty = replace(carriers, limit_seconds=half)
     until = asyncio.get_running_loop().time() + half
     all_taken = True
-    while await store.read(outbox.is_due, since):
+    while await store.read(notice_outbox.is_due, since):
         if asyncio.get_running_loop().time() > until:
             return False
         all_taken = all(await _send_batch(store, hasty, since)) and all_taken
@@ -47,7 +47,7 @@ async def send_all_own(
     store: Store, carriers: Carriers, since: datetime, told: Callable[[int], None]
 ) -> None:
     """Hand over what was written since then, however long that takes; `told` is how many more were tried."""
-    while await store.read(outbox.is_due, since):
+    while await store.read(notice_outbox.is_due, since):
         told(len(await _to_its_end(_send_batch(store, carriers, since))))
 
 
@@ -95,11 +95,11 @@ async def _send_batch(store: Store, carriers: Carriers, since: datetime | None =
 
     What is prepared is prepared one by one: the hashes of passwords do not keep those who sign in waiting.
     """
-    batch = await store.run(outbox.claim, since)
+    batch = await store.run(notice_outbox.claim, since)
     prepared = [(claimed, await invitations.prepare(store, claimed)) for claimed in batch]
     faults = await asyncio.gather(*(_carry(store, carriers, *each) for each in prepared))
     failed = {claimed.id: fault for claimed, fault in zip(batch, faults, strict=True) if fault is not None}
-    await store.run(outbox.settle, batch, failed)
+    await store.run(notice_outbox.settle, batch, failed)
     return [claimed.id not in failed for claimed in batch]
 
 

@@ -16,14 +16,14 @@ from data.operations.results import (
     RefusedOrStale,
     SessionOver,
 )
-from data.rules.facts import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
-from data.rules.names import storable, tidy
+from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
 from data.rules.permissions import Action, SensitiveAction, permits
 from data.rules.policy import NeedCode, Step, asks_code, next_step, why_over
-from data.rules.remembering import may_remember, still_holds
+from data.rules.remembered_addresses import may_remember, still_holds
 from data.rules.sessions import outlived
+from data.rules.user_fields import storable, tidy
 from data.storage import models
-from data.storage.prepared import Prepared
+from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
 NO_SUCH_ACCOUNT = Denied("There is no such account. List them with: twofold account list")

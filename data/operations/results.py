@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from data.rules.facts import Method
+from data.rules.domain_types import Method
 from data.rules.policy import ATTEMPTS
 
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address
 from textwrap import fill
 
-from data.rules.facts import Method
-from data.rules.sending import Envelope
-from data.rules.text import safe
+from data.rules.domain_types import Method
+from data.rules.safe_text import safe
+from data.rules.sent_codes import Envelope
 
 HOURS = 168
 """How long the one-time password of an invitation is good."""

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from textwrap import fill
 
-from data.rules.events import Event, filled
-from data.rules.facts import Application, Method
-from data.rules.recovery import FEW_LEFT
-from data.rules.sending import Envelope, masked
-from data.rules.text import safe
+from data.rules.audit_events import Event, filled
+from data.rules.domain_types import Application, Method
+from data.rules.recovery_codes import FEW_LEFT
+from data.rules.safe_text import safe
+from data.rules.sent_codes import Envelope, masked
 
 GIVEN_UP_AFTER = timedelta(days=1)
 """How long a notice is tried to be handed over, from the act on."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from zxcvbn import zxcvbn
 
-from data.rules.text import was_decoded
+from data.rules.safe_text import was_decoded
 
 MIN_LENGTH = 12
 MAX_LENGTH = 256

@@ -3,7 +3,7 @@
 from collections.abc import Set as AbstractSet
 from enum import Enum
 
-from data.rules.facts import ADMIN_ROLES, Mode, Role
+from data.rules.domain_types import ADMIN_ROLES, Mode, Role
 
 SUPPORT, SYSTEM, SECURITY = Role.SUPPORT, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN
 

@@ -7,8 +7,8 @@ result types leave no way to read a refusal as an admission.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from data.rules.facts import FirstFactor, Mode, Policy, Proof, Status, UserFacts
-from data.rules.standing import standing_of, status_of
+from data.rules.domain_types import FirstFactor, Mode, Policy, Proof, Status, UserFacts
+from data.rules.user_status import standing_of, status_of
 
 ATTEMPTS = 7
 """Wrong codes in a row, over all applications, that lock a user."""

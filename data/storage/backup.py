@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from data.rules.text import safe
-from data.storage.copying import Told, copy_all, new_database, write
+from data.rules.safe_text import safe
 from data.storage.database import Database, migrate
+from data.storage.database_move import Told, copy_all, new_database, write
 from data.storage.files import open_plain
 from data.storage.models import microseconds
 from data.storage.postgresql import Postgresql, drop_everything

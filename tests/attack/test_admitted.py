@@ -7,9 +7,9 @@ import pytest
 from support.besieged import SECONDS
 from support.ssh_raw import ELSEWHERE, Closed, raw_client
 
-from data.rules.misuse import Misuse
-from sshserver import descriptors
-from sshserver.limits import Limits
+from data.rules.protocol_misuse import Misuse
+from sshserver.limits import open_files
+from sshserver.limits.limit_values import Limits
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def test_a_connection_that_runs_nothing_ends_and_leaves_its_place(besiege,
 
 
 async def test_the_last_files_are_for_those_who_have_no_connection(besiege, held):
-    limits = Limits(descriptors_kept_back=descriptors.limit() - 12)
+    limits = Limits(descriptors_kept_back=open_files.limit() - 12)
     async with besiege(limits) as siege:
         stayed, told = await admit(siege, held, 11)
         assert (len(stayed), len(told)) == (9, 2)
@@ -81,7 +81,7 @@ async def test_the_last_files_are_for_those_who_have_no_connection(besiege, held
 async def test_strangers_make_room_where_all_files_are_open_and_are_hung_up_on_where_that_is_not_enough(
     besiege, held
 ):
-    limits = Limits(descriptors_kept_back=descriptors.limit() - 4)
+    limits = Limits(descriptors_kept_back=open_files.limit() - 4)
     async with besiege(limits) as siege:
         await admit(siege, held, 2)
         strangers = [await held.enter_async_context(raw_client(siege.port, ELSEWHERE)) for _ in range(6)]
@@ -92,7 +92,7 @@ async def test_strangers_make_room_where_all_files_are_open_and_are_hung_up_on_w
         await until(lambda: siege.connection_count <= 4)
         assert siege.running.server.misuses == {Misuse.CROWD: 5}
 
-    limits = Limits(descriptors_kept_back=descriptors.limit() - 1)
+    limits = Limits(descriptors_kept_back=open_files.limit() - 1)
     async with besiege(limits) as siege:
         (alone,), _ = await admit(siege, held, 1)
         with pytest.raises((Closed, ConnectionError)):

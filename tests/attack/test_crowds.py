@@ -26,12 +26,12 @@ from support.ssh_raw import (
 )
 from support.ssh_server import GreetingApp, until
 
-from data.operations.signing_in.first_factor import NotJudged
-from data.rules.misuse import Misuse
+from data.operations.signin.first_factor import NotJudged
+from data.rules.protocol_misuse import Misuse
 from data.storage import models
-from data.storage.hashing import Hasher
+from data.storage.password_hashing import Hasher
 from data.turns import SOURCES
-from sshserver.limits import Limits
+from sshserver.limits.limit_values import Limits
 
 FLOOD = """
     import collections, socket, sys, time
@@ -55,7 +55,7 @@ FLOOD = """
 
 async def judging(siege, count):
     """Wait until so many connections have handed a password over."""
-    known = siege.running.server._house.connections
+    known = siege.running.server._context.connections
     await until(lambda: sum(one._busy for one in known) == count, SECONDS)
 
 
@@ -149,7 +149,7 @@ async def test_nine_hundred_idle_connections_keep_nobody_out(siege, sources):
         await siege.still_serves()
         assert siege.running.server.connection_count <= most + 1  # Bob may still be leaving.
         refused = siege.running.server.misuses
-        assert refused[Misuse.CROWD] + refused.get(Misuse.PACE, 0) >= 900 - most
+        assert refused[Misuse.CROWD] + refused.get(Misuse.RATE, 0) >= 900 - most
     finally:
         for one in idle:
             one.close()
@@ -172,14 +172,14 @@ async def flooded(siege, seconds):
 async def test_a_flood_of_connections_from_one_address_keeps_nobody_out(siege):
     opened = await flooded(siege, 1)
     assert opened >= 1000
-    assert siege.running.server.misuses[Misuse.PACE] >= 300
+    assert siege.running.server.misuses[Misuse.RATE] >= 300
 
 
 @pytest.mark.soak
 async def test_ten_seconds_of_sixteen_hundred_connections_a_second_keep_nobody_out(siege):
     opened = await flooded(siege, 10)
     assert opened >= 15_000
-    assert siege.running.server.misuses[Misuse.PACE] >= 10_000
+    assert siege.running.server.misuses[Misuse.RATE] >= 10_000
 
 
 async def test_a_stolen_key_without_a_code_fills_no_server_and_keeps_its_owner_in(besiege):
@@ -214,7 +214,7 @@ async def test_a_client_that_never_reads_its_screen_loses_its_session(besiege):
     ):
         await terminal(siege, client)
         client.writer.transport.pause_reading()
-        served = next(iter(siege.running.server._house.connections))._ssh
+        served = next(iter(siege.running.server._context.connections))._ssh
         assert served is not None
         served.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         await siege.audits(Misuse.UNREAD)
@@ -238,7 +238,7 @@ async def test_a_client_that_types_a_megabyte_is_read_no_faster_than_its_app_tak
                 if payload[0] == WINDOW_ADJUST:
                     window += int.from_bytes(payload[5:9], "big")
         await siege.still_serves()
-        (server_side,) = (one for one in siege.running.server._house.connections if one.sessions)
+        (server_side,) = (one for one in siege.running.server._context.connections if one.sessions)
         (session,) = server_side.sessions
         assert session._driver is not None
         assert session._driver.backlog <= Limits().input_backlog + 600

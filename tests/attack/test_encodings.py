@@ -5,7 +5,7 @@ from support.ssh_people import PASSWORD
 from support.ssh_raw import INFO_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, raw_client
 from support.ssh_terminal import TerminalProgram
 
-from sshserver.limits import Limits
+from sshserver.limits.limit_values import Limits
 
 NOT_UTF8 = "Your terminal does not send UTF-8."
 UMLAUTS = "Zürich bleibt schön"

@@ -31,17 +31,17 @@ from textual import events
 from textual.app import App
 from textual.message import Message
 
-from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected
-from data.operations.signing_in.resync import NextCodeWanted
-from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules import google_authenticator, people_csv, publickeys
-from data.rules.facts import Application, FirstFactor, Method
-from sshserver.auth import CheckCode, CheckPassword, Conversation, SendCode, Verdict
-from sshserver.channel_driver import ChannelDriver
-from sshserver.limits import Limits
-from sshserver.terminal import Terminal, clamp
+from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
+from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected
+from data.operations.signin.resync import NextCodeWanted
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules import google_authenticator_file, public_keys, users_csv
+from data.rules.domain_types import Application, FirstFactor, Method
+from sshserver.limits.limit_values import Limits
+from sshserver.session.channel_driver import ChannelDriver
+from sshserver.signin.conversation import CheckCode, CheckPassword, Conversation, SendCode, Verdict
+from sshserver.terminal.capabilities import Terminal, clamp
 
 SOAK_SECONDS = 120
 """How long each long form lasts."""
@@ -352,7 +352,7 @@ def test_no_list_of_people_is_a_crash(effort):
 
     @fuzz(effort, raw=files, encoding=st.sampled_from(["utf-8", "cp1252", "utf-16", "latin-1"]))
     def run(raw, encoding):
-        read = people_csv.read_people(raw, encoding)
+        read = users_csv.read_people(raw, encoding)
         assert read.rows or read.faults
         assert len({row.name for row in read.rows}) == len(read.rows) or read.faults
         for fault in read.faults:
@@ -378,8 +378,8 @@ def test_no_public_key_is_a_crash(effort):
 
     @fuzz(effort, line=pasted)
     def run(line):
-        parsed = publickeys.parse(line)
-        assert isinstance(parsed, publickeys.PublicKey | publickeys.KeyFault)
+        parsed = public_keys.parse(line)
+        assert isinstance(parsed, public_keys.PublicKey | public_keys.KeyFault)
 
 
 @forms(150, 2000)
@@ -389,5 +389,7 @@ def test_no_authenticator_file_is_a_crash(effort):
         raw=st.binary(max_size=300) | ANYTHING.map(lambda line: f"JBSW\n{line}".encode("utf-8", "replace")),
     )
     def run(raw):
-        read = google_authenticator.read_file(raw)
-        assert isinstance(read, google_authenticator.AuthenticatorFile | google_authenticator.FileFault)
+        read = google_authenticator_file.read_file(raw)
+        assert isinstance(
+            read, google_authenticator_file.AuthenticatorFile | google_authenticator_file.FileFault
+        )

@@ -16,15 +16,15 @@ from support.ssh_people import PASSWORD, open_people
 from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
 from support.ssh_server import connect, until
 
-from data.operations.signing_in import first_factor
-from data.operations.signing_in.admission import Origin
-from data.operations.signing_in.first_factor import NotJudged
+from data.operations.signin import first_factor
+from data.operations.signin.admission import Origin
+from data.operations.signin.first_factor import NotJudged
 from data.rules import throttle
-from data.rules.events import Event
-from data.rules.facts import Application
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application
 from data.storage import models
-from data.storage.hashing import HashCost, Hasher
-from sshserver.limits import Limits
+from data.storage.password_hashing import HashCost, Hasher
+from sshserver.limits.limit_values import Limits
 
 KINDS = ("known", "unknown", "locked", "unenrolled", "deactivated", "keyless", "ill formed")
 NAMES = {"ill formed": "../../No Such Name"}

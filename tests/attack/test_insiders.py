@@ -20,8 +20,8 @@ from support.ssh_raw import (
 )
 from support.ssh_server import GreetingApp
 
-from data.operations.signing_in.admission import SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS
-from sshserver.limits import Limits
+from data.operations.signin.admission import SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS
+from sshserver.limits.limit_values import Limits
 from tui.app import TwofoldApp
 
 

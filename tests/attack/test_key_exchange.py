@@ -24,8 +24,8 @@ from support.ssh_raw import (
     u32,
 )
 
-from data.rules.misuse import Misuse
-from sshserver.limits import Limits
+from data.rules.protocol_misuse import Misuse
+from sshserver.limits.limit_values import Limits
 
 CHATTER = [
     packet(IGNORE, text("x")),

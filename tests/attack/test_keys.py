@@ -17,7 +17,7 @@ from support.ssh_raw import (
     u32,
 )
 
-from data.rules.misuse import Misuse
+from data.rules.protocol_misuse import Misuse
 from data.storage import models
 
 

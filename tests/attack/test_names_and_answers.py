@@ -19,9 +19,9 @@ from support.ssh_raw import (
     u32,
 )
 
-from data.rules.misuse import Misuse
-from sshserver import _asyncssh_shim
-from sshserver.limits import Limits
+from data.rules.protocol_misuse import Misuse
+from sshserver.compat import asyncssh_shim
+from sshserver.limits.limit_values import Limits
 
 
 async def test_a_user_name_changed_and_changed_back_has_to_begin_anew(siege):
@@ -61,8 +61,8 @@ async def test_of_two_names_sent_at_once_the_later_one_is_looked_up_when_the_ear
     """However long the first look-up takes, its candidate is not the one that stays."""
     begun, ended, slow = [], [], asyncio.Event()
     async with besiege(Limits()) as siege:
-        gate = siege.running.server._house.gate
-        find = gate.find
+        backend = siege.running.server._context.backend
+        find = backend.find
 
         async def find_slowly(username, address):
             begun.append(username)
@@ -71,7 +71,7 @@ async def test_of_two_names_sent_at_once_the_later_one_is_looked_up_when_the_ear
             ended.append(username)
             return await find(username, address)
 
-        gate.find = find_slowly
+        backend.find = find_slowly
         async with raw_client(siege.port) as client:
             await client.begin()
             client.request("mallory", "none")
@@ -119,9 +119,9 @@ async def test_a_longer_name_ends_the_connection(siege, length):
 
 async def test_a_longer_name_is_not_normalised(siege, monkeypatch):
     """Normal forms of 60,000 bytes of combining marks hold up all others for a second."""
-    normalised, saslprep = [], _asyncssh_shim.saslprep
+    normalised, saslprep = [], asyncssh_shim.saslprep
     monkeypatch.setattr(
-        _asyncssh_shim, "saslprep", lambda name: normalised.append(len(name.encode())) or saslprep(name)
+        asyncssh_shim, "saslprep", lambda name: normalised.append(len(name.encode())) or saslprep(name)
     )
     async with raw_client(siege.port) as client:
         await client.begin()

@@ -9,8 +9,8 @@ from support.besieged import SECONDS
 from support.ssh_people import PASSWORD
 from support.ssh_raw import ELSEWHERE, HOST, USERAUTH_SUCCESS, Closed, raw_client, raw_connect
 
-from data.rules.misuse import Misuse
-from sshserver.limits import Limits
+from data.rules.protocol_misuse import Misuse
+from sshserver.limits.limit_values import Limits
 
 CROWD = [f"127.0.1.{number}" for number in range(1, 41)]
 """Forty addresses of strangers."""
@@ -120,7 +120,7 @@ async def test_whoever_has_not_finished_the_key_exchange_has_less_time_than_who_
                 await stranger.exchange_versions()
                 assert "time" in (await stranger.end(SECONDS) or "")
             assert siege.running.server.misuses == {Misuse.LATE: 1}
-            siege.running.server._house.misuses.clear()
+            siege.running.server._context.misuses.clear()
 
         await sign_in_slowly(siege, carol, HOST, wait_for_a_stranger_to_be_late, asyncio.Lock())
 

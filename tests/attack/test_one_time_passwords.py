@@ -6,7 +6,7 @@ from support.besieged import SECONDS
 from support.ssh_people import OPERATOR, PASSWORD, People
 from support.ssh_server import GreetingApp, connect, until
 
-from data.operations.people import credentials
+from data.operations.users import credentials
 from sshserver import hostkey
 from sshserver.server import serve
 

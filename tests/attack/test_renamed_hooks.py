@@ -10,11 +10,12 @@ from textual.app import App
 from textual.driver import Driver
 from textual.screen import Screen
 
-from sshserver import _asyncssh_shim, apptest, selftest
-from sshserver._asyncssh_shim import ShimError
-from sshserver._textual_shim import ContainedApp, ContainedScreen
-from sshserver.apptest import AppTestError
-from sshserver.selftest import SelfTestError
+from sshserver.compat import asyncssh_shim
+from sshserver.compat.asyncssh_shim import ShimError
+from sshserver.compat.textual_shim import ContainedApp, ContainedScreen
+from sshserver.selftest import app_check, signin_check
+from sshserver.selftest.app_check import AppTestError
+from sshserver.selftest.signin_check import SelfTestError
 from sshserver.server import serve
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -26,8 +27,8 @@ REFUSALS = (ShimError, SelfTestError, AppTestError)
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """A hook that is missing may leave the self-test waiting."""
-    monkeypatch.setattr(selftest, "_SECONDS", 1.5)
-    monkeypatch.setattr(apptest, "_SECONDS", 1.5)
+    monkeypatch.setattr(signin_check, "_SECONDS", 1.5)
+    monkeypatch.setattr(app_check, "_SECONDS", 1.5)
 
 
 @pytest.fixture
@@ -60,13 +61,13 @@ async def test_as_it_is_the_server_starts(tmp_path):
     people.store.close()
 
 
-@pytest.mark.parametrize("name", sorted(_asyncssh_shim.HOOKS))
+@pytest.mark.parametrize("name", sorted(asyncssh_shim.HOOKS))
 async def test_a_hook_that_asyncssh_calls_by_another_name_is_noticed(monkeypatch, refused, name):
     ignore_assignments(monkeypatch, OWNERS.get(name, asyncssh.SSHServerConnection), name)
     await refused()
 
 
-@pytest.mark.parametrize("name", [*sorted(_asyncssh_shim._SHADOWED), "_process_env_request"])
+@pytest.mark.parametrize("name", [*sorted(asyncssh_shim._SHADOWED), "_process_env_request"])
 async def test_a_method_that_asyncssh_has_no_more_is_noticed(monkeypatch, refused, name):
     owner = asyncssh.SSHServerChannel if name == "_process_env_request" else asyncssh.SSHServerConnection
     for parent in owner.__mro__:
@@ -76,7 +77,7 @@ async def test_a_method_that_asyncssh_has_no_more_is_noticed(monkeypatch, refuse
 
 
 async def test_an_attribute_that_a_connection_has_no_more_is_noticed(monkeypatch, refused):
-    monkeypatch.setattr(_asyncssh_shim, "_ATTRIBUTES", (*_asyncssh_shim._ATTRIBUTES, "_formerly"))
+    monkeypatch.setattr(asyncssh_shim, "_ATTRIBUTES", (*asyncssh_shim._ATTRIBUTES, "_formerly"))
     await refused()
 
 
@@ -115,8 +116,8 @@ async def test_a_method_that_textual_has_no_more_is_noticed(monkeypatch, refused
 
 
 async def test_colours_that_are_no_longer_filtered_are_noticed(monkeypatch, refused):
-    monkeypatch.setattr("sshserver._textual_shim._colour_filters", lambda terminal: [])
+    monkeypatch.setattr("sshserver.compat.textual_shim._colour_filters", lambda terminal: [])
     monkeypatch.setattr(
-        "sshserver._textual_shim._COLOUR_SYSTEMS", dict.fromkeys(apptest.Colours, "truecolor")
+        "sshserver.compat.textual_shim._COLOUR_SYSTEMS", dict.fromkeys(app_check.Colours, "truecolor")
     )
     await refused()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from support.ssh_gate import CODE, FakeGate
+from support.ssh_gate import CODE, FakeBackend
 from support.ssh_server import HOST, connect, running_server
 
 from sshserver import algorithms, server
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
-from tui import settings
+from tui.cli import config_file
 
 AUDIT = Path(sys.executable).with_name("ssh-audit")
 KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -20,7 +20,7 @@ KEY = asyncssh.generate_private_key("ssh-ed25519")
 
 async def notes(offered: Algorithms) -> dict[str, list[str]]:
     """Audit a server and return which algorithms were given a failure and which a warning."""
-    async with running_server(FakeGate([KEY]), algorithms=offered) as running:
+    async with running_server(FakeBackend([KEY]), algorithms=offered) as running:
         audit = await asyncio.create_subprocess_exec(
             AUDIT, "--json", "--port", str(running.port), HOST, stdout=asyncio.subprocess.PIPE
         )
@@ -49,7 +49,7 @@ async def test_ssh_audit_finds_neither_failure_nor_warning_in_a_strict_server():
 
 
 async def test_a_strict_server_is_for_clients_with_post_quantum_key_exchange():
-    async with running_server(FakeGate([KEY]), algorithms=STRICT) as running:
+    async with running_server(FakeBackend([KEY]), algorithms=STRICT) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         connection.close()
         await connection.wait_closed()
@@ -63,7 +63,7 @@ async def test_the_installed_openssh_connects_to_a_strict_server_if_it_can(requi
     options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none"]
     known = await asyncio.create_subprocess_exec(ssh, "-Q", "kex", stdout=asyncio.subprocess.PIPE)
     able = STRICT.key_exchanges[0].encode() in (await known.communicate())[0].split()
-    async with running_server(FakeGate(), algorithms=STRICT) as running:
+    async with running_server(FakeBackend(), algorithms=STRICT) as running:
         client = await asyncio.create_subprocess_exec(
             ssh, *options, "-p", str(running.port), f"alice@{HOST}", stderr=asyncio.subprocess.PIPE
         )
@@ -74,9 +74,9 @@ async def test_the_installed_openssh_connects_to_a_strict_server_if_it_can(requi
 async def test_where_cryptography_lacks_it_a_strict_server_does_not_start(monkeypatch):
     monkeypatch.setattr(algorithms, "get_kex_algs", lambda: [b"curve25519-sha256"])
     with pytest.raises(AlgorithmsError, match="strict_algorithms = false"):
-        async with running_server(FakeGate(), algorithms=STRICT):
+        async with running_server(FakeBackend(), algorithms=STRICT):
             pass
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         connection.close()
         await connection.wait_closed()
@@ -84,9 +84,9 @@ async def test_where_cryptography_lacks_it_a_strict_server_does_not_start(monkey
 
 def test_the_setting_is_off_unless_it_is_set(tmp_path):
     file = tmp_path / "twofold.toml"
-    assert settings.load(file).strict_algorithms is False
+    assert config_file.load(file).strict_algorithms is False
     file.write_text("[server]\nstrict_algorithms = true\n")
-    assert settings.load(file).strict_algorithms is True
+    assert config_file.load(file).strict_algorithms is True
 
 
 async def test_the_self_test_speaks_the_algorithms_that_are_served(monkeypatch):

@@ -11,10 +11,10 @@ from pathlib import Path
 from support.data_world import services
 
 from data.operations.actors import Operator
-from data.operations.people import directory
-from data.operations.upkeep import installing
-from data.rules.facts import Role
-from data.rules.searching import words
+from data.operations.maintenance import setup
+from data.operations.users import lifecycle
+from data.rules.domain_types import Role
+from data.rules.user_search import words
 from data.storage.database import create_database
 from data.store import Store
 
@@ -41,10 +41,10 @@ def make(folder: Path, users: int) -> Crowd:
         return Crowd(path, users)
     database = create_database(path)
     store = Store(database, services(lambda: datetime(2026, 3, 2, 9, tzinfo=UTC)))
-    admin = directory.NewUser(
+    admin = lifecycle.NewUser(
         "admin", "admin@clinic.example", roles=frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
     )
-    store.run_now(installing.install, OPERATOR, "Clinic", admin)
+    store.run_now(setup.install, OPERATOR, "Clinic", admin)
     store.close()
     with closing(sqlite3.connect(path)) as connection:
         _fill(connection, users)

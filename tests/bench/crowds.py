@@ -13,21 +13,21 @@ from pathlib import Path
 import asyncssh
 from bench import crowd
 from bench.client import Login, sign_in
-from bench.house import SECRET, House, build
+from bench.context import SECRET, ServerContext, build
 from bench.processes import Server, cores, on_any_core, on_core, serve
 from bench.report import Result, Row, Skipped, median, percentile
 from support.data_world import services
 from support.postgresql_server import find_binaries, running_postgresql
 
-from data.operations.people import importing, reading
-from data.operations.people.finding import SortKey, UserQuery
-from data.rules.facts import Status
-from data.rules.people_csv import PersonRow
-from data.rules.publickeys import PublicKey
+from data.operations.users import user_import, user_summaries
+from data.operations.users.user_search import SortKey, UserQuery
+from data.rules.domain_types import Status
+from data.rules.public_keys import PublicKey
+from data.rules.users_csv import PersonRow
 from data.storage.database import open_database
 from data.storage.home import Home
 from data.store import Store
-from tui.cli.installation import installation
+from tui.cli.open_installation import installation
 
 TABLE = "The users table: CPU of one page"
 IMPORT = "Signing in with a key while people are imported"
@@ -79,7 +79,7 @@ def _pages(folder: Path, size: int, *, rounds: int) -> dict[str, float]:
         taken = []
         for _ in range(rounds + 1):
             begun = time.process_time()
-            store.run_now(reading.list_users, crowd.OPERATOR, query)
+            store.run_now(user_summaries.list_users, crowd.OPERATOR, query)
             taken.append(time.process_time() - begun)
         found[what] = median(taken[1:])
     store.close()
@@ -94,15 +94,15 @@ def _imports(folder: Path) -> Iterator[Result]:
         yield Skipped(IMPORT, "there is no PostgreSQL: apt-get install postgresql")
         return
     with running_postgresql(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on") as server:
-        house = build(folder / "postgresql", 3_200, database=server.url(server.new_database()))
-        yield from _during_import(house, "PostgreSQL", rows=100_000, quiet=200)
+        context = build(folder / "postgresql", 3_200, database=server.url(server.new_database()))
+        yield from _during_import(context, "PostgreSQL", rows=100_000, quiet=200)
 
 
-def _during_import(house: House, subject: str, *, rows: int, quiet: int) -> Iterator[Row]:
+def _during_import(context: ServerContext, subject: str, *, rows: int, quiet: int) -> Iterator[Row]:
     """Sign in at a steady rate, first with nothing else to do and then for as long as an import takes."""
-    with serve(house.home.path) as server, on_core(cores()[1]):
-        calm_ones = asyncio.run(_steadily(house, server, quiet, lambda: False))
-        during, wall = asyncio.run(_both(house, server, rows, 15 * quiet))
+    with serve(context.home.path) as server, on_core(cores()[1]):
+        calm_ones = asyncio.run(_steadily(context, server, quiet, lambda: False))
+        during, wall = asyncio.run(_both(context, server, rows, 15 * quiet))
     note = f"{rows} people in {wall:.0f} s, {len(during)} sign-ins; the import is on either core"
     yield Row(IMPORT, "refused, quiet", subject, sum(map(math.isinf, calm_ones)), "")
     yield Row(IMPORT, "refused, during an import", subject, sum(map(math.isinf, during)), "", goal="0")
@@ -113,7 +113,9 @@ def _during_import(house: House, subject: str, *, rows: int, quiet: int) -> Iter
         yield Row(IMPORT, f"{what}, growth", subject, busy / calm, "times", goal=goal)
 
 
-async def _steadily(house: House, server: Server, most: int, over: Callable[[], bool]) -> list[float]:
+async def _steadily(
+    context: ServerContext, server: Server, most: int, over: Callable[[], bool]
+) -> list[float]:
     """Begin a sign-in each tick, whether or not those before have ended; count from when it was due."""
     begun, pending = time.perf_counter(), []
     for tick in range(most):
@@ -121,25 +123,25 @@ async def _steadily(house: House, server: Server, most: int, over: Callable[[], 
             break
         due = begun + tick / _RATE
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        pending.append(asyncio.create_task(_since(due, house, server)))
+        pending.append(asyncio.create_task(_since(due, context, server)))
     return list(await asyncio.gather(*pending))
 
 
-async def _since(due: float, house: House, server: Server) -> float:
+async def _since(due: float, context: ServerContext, server: Server) -> float:
     """Sign in; whoever is refused waits for ever."""
     try:
-        await sign_in(Login(server.port, house.take(1)[0], SECRET, key=house.key))
+        await sign_in(Login(server.port, context.take(1)[0], SECRET, key=context.key))
     except (asyncssh.Error, OSError):
         return math.inf
     return time.perf_counter() - due
 
 
-async def _both(house: House, server: Server, rows: int, most: int) -> tuple[list[float], float]:
+async def _both(context: ServerContext, server: Server, rows: int, most: int) -> tuple[list[float], float]:
     """Import in another process, as the command does, and sign in until it has ended."""
     with ProcessPoolExecutor(1, get_context("spawn")) as importer:
         await asyncio.wrap_future(importer.submit(on_any_core))
-        importing_all = importer.submit(_import, house.home.path, rows)
-        taken = await _steadily(house, server, most, importing_all.done)
+        importing_all = importer.submit(_import, context.home.path, rows)
+        taken = await _steadily(context, server, most, importing_all.done)
         return taken, await asyncio.wrap_future(importing_all)
 
 
@@ -148,7 +150,7 @@ def _import(home: Path, rows: int) -> float:
     wanted = [_newcomer(n) for n in range(rows)]
     begun = time.perf_counter()
     with installation(Home(home), "bench-import") as here:
-        asyncio.run(importing.import_people(here.store, here.operator, wanted, lambda _more: None))
+        asyncio.run(user_import.import_people(here.store, here.operator, wanted, lambda _more: None))
     return time.perf_counter() - begun
 
 

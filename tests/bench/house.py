@@ -7,24 +7,24 @@ from pathlib import Path
 import asyncssh
 from asyncssh.public_key import SSHKey
 
-from data.operations import keeping
-from data.operations.people.directory import NewUser, create_user
+from data.operations import derived_user_columns
 from data.operations.results import Done
-from data.rules import publickeys, totp
-from data.rules.facts import Role
+from data.operations.users.lifecycle import NewUser, create_user
+from data.rules import public_keys, totp
+from data.rules.domain_types import Role
 from data.storage import models
-from data.storage.hashing import HashCost, Hasher
 from data.storage.home import Home
+from data.storage.password_hashing import HashCost, Hasher
 from data.store import Tx
-from tui.cli.installation import Installation, installation
-from tui.cli.setup import initialise
+from tui.cli.commands.setup import initialise
+from tui.cli.open_installation import Installation, installation
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 PASSWORD = "a long enough sentence"
 
 
 @dataclass
-class House:
+class ServerContext:
     """A home, and one key that all of its users hold."""
 
     home: Home
@@ -47,27 +47,33 @@ def names(count: int) -> list[str]:
     return [f"user{number:05}" for number in range(count)]
 
 
-def build(folder: Path, users: int, *, support: bool = False, database: str | None = None) -> House:
+def build(folder: Path, users: int, *, support: bool = False, database: str | None = None) -> ServerContext:
     """Make a home with so many enrolled users; `support` lets them see the users table."""
     home = Home(folder / "home")
     settings = {"database": database} if database else None
     initialise(home, "Bench", "admin", "admin@bench.example", settings=settings)
-    house = House(home)
-    house.key_file.write_bytes(house.key.export_private_key("openssh"))
-    house.key_file.chmod(0o600)
-    parsed = publickeys.parse(house.key.export_public_key("openssh").decode())
-    assert isinstance(parsed, publickeys.PublicKey)
+    context = ServerContext(home)
+    context.key_file.write_bytes(context.key.export_private_key("openssh"))
+    context.key_file.chmod(0o600)
+    parsed = public_keys.parse(context.key.export_public_key("openssh").decode())
+    assert isinstance(parsed, public_keys.PublicKey)
     hashed = Hasher(HashCost()).hash(PASSWORD)
     with installation(home) as here:
         listed = names(users)
         for start in range(0, users, 250):
             batch = listed[start : start + 250]
             here.store.run_now(_add, here, batch, parsed, hashed, support=support)
-    return house
+    return context
 
 
 def _add(
-    tx: Tx, here: Installation, batch: Sequence[str], key: publickeys.PublicKey, hashed: str, *, support: bool
+    tx: Tx,
+    here: Installation,
+    batch: Sequence[str],
+    key: public_keys.PublicKey,
+    hashed: str,
+    *,
+    support: bool,
 ) -> None:
     for name in batch:
         new = NewUser(
@@ -92,4 +98,4 @@ def enrol(tx: Tx, name: str) -> None:
     ).execute()
     sealed = tx.services.vault.seal(totp.decode_secret(SECRET), user_id=user.id, factor_id=factor)
     table.update(sealed_secret=sealed).where(table.id == factor).execute()
-    keeping.restate(models.User.id == user.id)
+    derived_user_columns.refresh_standing(models.User.id == user.id)

@@ -10,17 +10,17 @@ import sys
 from pathlib import Path
 
 from bench.client import code
-from bench.house import SECRET
+from bench.context import SECRET
 
-from data.operations.signing_in.admission import Admitted, Attempt, Origin
-from data.operations.signing_in.first_factor import find_candidate
-from data.operations.signing_in.second_factor import submit_code
-from data.rules.facts import Application, FirstFactor
+from data.operations.signin.admission import Admitted, Attempt, Origin
+from data.operations.signin.first_factor import find_candidate
+from data.operations.signin.second_factor import submit_code
+from data.rules.domain_types import Application, FirstFactor
 from data.storage.home import Home
-from sshserver.limits import Limits
-from sshserver.terminal import describe
+from sshserver.limits.limit_values import Limits
+from sshserver.terminal.capabilities import describe
 from tui.app import TwofoldApp
-from tui.cli.installation import installation, system_clock
+from tui.cli.open_installation import installation, system_clock
 
 _ORIGIN = Origin(Application.LOCAL, "local")
 

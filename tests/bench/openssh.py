@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
-from bench.house import PASSWORD, SECRET
+from bench.context import PASSWORD, SECRET
 from bench.processes import Server
 
 USER = "twofold-bench"

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.client import code
-from bench.house import SECRET, House, build
+from bench.context import SECRET, ServerContext, build
 from bench.processes import ENVIRONMENT
 from bench.report import Result, Row, Skipped, median
 from support.postgresql_server import find_binaries, running_postgresql
 
-from data.operations.signing_in.admission import Admitted, Attempt, Origin
-from data.operations.signing_in.first_factor import find_candidate
-from data.operations.signing_in.second_factor import submit_code
-from data.rules.facts import Application, FirstFactor
+from data.operations.signin.admission import Admitted, Attempt, Origin
+from data.operations.signin.first_factor import find_candidate
+from data.operations.signin.second_factor import submit_code
+from data.rules.domain_types import Application, FirstFactor
 from data.storage.home import Home
-from tui.cli.installation import installation
+from tui.cli.open_installation import installation
 
 SECTION = "Judging a code in process: a look-up, a verdict, a session and its audit rows"
 _ORIGIN = Origin(Application.SSH, "192.0.2.1")
@@ -38,11 +38,11 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
         yield from _measure(build(folder / "postgresql", users, database=url), "PostgreSQL", count, rounds)
 
 
-def _measure(house: House, subject: str, count: int, rounds: int) -> Iterator[Row]:
+def _measure(context: ServerContext, subject: str, count: int, rounds: int) -> Iterator[Row]:
     alone, both, cpu, cpu_of_both = [], [], [], []
     for turn in range(rounds + 1):
-        one = _run(house, [house.take(count)])
-        two = _run(house, [house.take(count), house.take(count)])
+        one = _run(context, [context.take(count)])
+        two = _run(context, [context.take(count), context.take(count)])
         if turn:  # the first is to warm up
             alone.append(count / one[0])
             both.append(2 * count / two[0])
@@ -65,11 +65,11 @@ def _measure(house: House, subject: str, count: int, rounds: int) -> Iterator[Ro
     )
 
 
-def _run(house: House, shares: list[list[str]]) -> tuple[float, float]:
+def _run(context: ServerContext, shares: list[list[str]]) -> tuple[float, float]:
     """Have each share judged by a process of its own; return the longest time and the CPU together."""
     workers = [
         subprocess.Popen(
-            [sys.executable, "-m", "bench.verifying", str(house.home.path), share[0], str(len(share))],
+            [sys.executable, "-m", "bench.verifying", str(context.home.path), share[0], str(len(share))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

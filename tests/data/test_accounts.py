@@ -4,15 +4,15 @@ import pytest
 from support.data_world import OPERATOR, World
 
 from data.operations.actors import NO_SUCH_ACCOUNT, Operator
-from data.operations.people import practices, reading
-from data.operations.people.directory import NewUser
-from data.operations.people.reading import UserQuery
-from data.operations.policy import account
-from data.operations.record import audit
+from data.operations.audit import trail
+from data.operations.maintenance import accounts
+from data.operations.maintenance.accounts import AccountRow
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done
-from data.operations.upkeep import accounts
-from data.operations.upkeep.accounts import AccountRow
-from data.rules.facts import ADMIN_ROLES, Mode, Status
+from data.operations.users import practices, user_summaries
+from data.operations.users.lifecycle import NewUser
+from data.operations.users.user_summaries import UserQuery
+from data.rules.domain_types import ADMIN_ROLES, Mode, Status
 
 EVE = NewUser("eve", "eve@surgery.example", password_hash="hash")
 CLINIC, SURGERY = Operator("root", "Clinic"), Operator("root", " SURGERY ")
@@ -24,7 +24,7 @@ def add(world: World, name: str = "Surgery", practice: str = "Old Town", admin: 
 
 def test_a_new_account_has_its_first_practice_and_administrator(world):
     assert add(world).message.startswith("Account Surgery created. User eve created.")
-    eve = world.run(reading.user_detail, SURGERY, "eve")
+    eve = world.run(user_summaries.user_detail, SURGERY, "eve")
     assert (eve.account, eve.practice, eve.roles) == ("Surgery", "Old Town", ADMIN_ROLES)
     assert eve.one_time_until
     assert world.run(accounts.list_accounts, OPERATOR) == [
@@ -56,28 +56,28 @@ def test_a_refused_account_leaves_nothing(world, name, practice, admin):
 
 def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(world):
     add(world)
-    denied = world.run(reading.list_users, OPERATOR, UserQuery())
+    denied = world.run(user_summaries.list_users, OPERATOR, UserQuery())
     assert denied == Denied(
         "There are several accounts (Clinic, Surgery). Say which one with --account NAME."
     )
-    assert world.run(reading.list_users, Operator("root", "Nowhere"), UserQuery()) == NO_SUCH_ACCOUNT
-    assert world.run(reading.list_users, Operator("root", ""), UserQuery()) == NO_SUCH_ACCOUNT
+    assert world.run(user_summaries.list_users, Operator("root", "Nowhere"), UserQuery()) == NO_SUCH_ACCOUNT
+    assert world.run(user_summaries.list_users, Operator("root", ""), UserQuery()) == NO_SUCH_ACCOUNT
     for operator, name in ((CLINIC, "admin"), (SURGERY, "eve")):
-        page = world.run(reading.list_users, operator, UserQuery())
+        page = world.run(user_summaries.list_users, operator, UserQuery())
         assert [row.name for row in page.rows] == [name]
-    assert world.run(reading.user_detail, SURGERY, "admin") == Denied("There is no such user.")
+    assert world.run(user_summaries.user_detail, SURGERY, "admin") == Denied("There is no such user.")
 
 
 def test_policy_practices_and_log_are_those_of_the_account(world):
     add(world)
     world.run(practices.add_practice, SURGERY, "Main")
-    assert isinstance(world.run(account.set_mode, SURGERY, Mode.REQUIRED, seen=Mode.OPTIONAL), Done)
-    assert world.run(account.show_policy, CLINIC).policy.mode is Mode.OPTIONAL
+    assert isinstance(world.run(policy_settings.set_mode, SURGERY, Mode.REQUIRED, seen=Mode.OPTIONAL), Done)
+    assert world.run(policy_settings.show_policy, CLINIC).policy.mode is Mode.OPTIONAL
     assert [row.name for row in world.run(practices.list_practices, CLINIC)] == ["Main"]
-    events = [entry.event for entry in world.run(audit.list_entries, SURGERY, audit.Filter())]
+    events = [entry.event for entry in world.run(trail.list_entries, SURGERY, trail.Filter())]
     assert events == ["policy.mode_changed", "practice.added", "user.created", "account.created"]
     assert "practice.added" not in [
-        entry.event for entry in world.run(audit.list_entries, CLINIC, audit.Filter())
+        entry.event for entry in world.run(trail.list_entries, CLINIC, trail.Filter())
     ]
 
 
@@ -94,8 +94,8 @@ def test_an_account_is_renamed_and_its_people_and_log_stay(world):
     done = world.run(accounts.rename_account, OPERATOR, "surgery", "Theatre")
     assert done == Done("Account Surgery is now Theatre.")
     theatre = Operator("root", "Theatre")
-    assert [row.name for row in world.run(reading.list_users, theatre, UserQuery()).rows] == ["eve"]
-    newest = world.run(audit.list_entries, theatre, audit.Filter(), limit=1)[0]
+    assert [row.name for row in world.run(user_summaries.list_users, theatre, UserQuery()).rows] == ["eve"]
+    newest = world.run(trail.list_entries, theatre, trail.Filter(), limit=1)[0]
     assert newest.sentence == "Account Surgery renamed to Theatre"
     assert world.run(accounts.rename_account, OPERATOR, "Surgery", "Other") == NO_SUCH_ACCOUNT
     for name in ("", "x" * 121, "CLINIC"):

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from support.data_world import OPERATOR, SECURITY, SYSTEM, PassingWorld, clipped, unguarded
 
 from data.operations.actors import Operator
-from data.operations.people import credentials, directory, two_factor
-from data.operations.policy import account
-from data.operations.record import audit
-from data.operations.record.audit import Entry, Filter
-from data.operations.signing_in import enrollment, first_factor, recovery_codes, second_factor, sessions
-from data.rules.events import Event
-from data.rules.facts import Application, Mode
+from data.operations.audit import trail
+from data.operations.audit.trail import Entry, Filter
+from data.operations.policy import policy_settings
+from data.operations.signin import enrolment, first_factor, recovery_codes, second_factor, sessions
+from data.operations.users import credentials, factor_administration, lifecycle
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application, Mode
 from data.storage import models
 from data.store import StoreUnavailableError
 
@@ -34,28 +34,28 @@ def every_act(world, boss):
     anna = world.enrol(world.user("anna"))
     world.clock.forward(minutes=1)
     attempt = world.attempt("anna")
-    pending = world.run(enrollment.begin_app, anna)
-    changes = directory.UserChanges(full_name="Anna")
+    pending = world.run(enrolment.begin_app, anna)
+    changes = lifecycle.UserChanges(full_name="Anna")
     candidate = world.run(first_factor.find_candidate, "victim", world.origin())
     return {
-        "unlock": (two_factor.unlock, boss, "victim", "a slip"),
-        "create": (directory.create_user, boss, directory.NewUser("new", "new@clinic.example")),
-        "edit": (directory.edit_user, boss, "anna", changes),
-        "clear": (two_factor.clear_two_factor, boss, "anna"),
-        "disable": (two_factor.disable_two_factor, boss, "victim"),
-        "mode": (lambda tx: account.set_mode(tx, boss, Mode.OFF, seen=Mode.OPTIONAL),),
+        "unlock": (factor_administration.unlock, boss, "victim", "a slip"),
+        "create": (lifecycle.create_user, boss, lifecycle.NewUser("new", "new@clinic.example")),
+        "edit": (lifecycle.edit_user, boss, "anna", changes),
+        "clear": (factor_administration.clear_two_factor, boss, "anna"),
+        "disable": (factor_administration.disable_two_factor, boss, "victim"),
+        "mode": (lambda tx: policy_settings.set_mode(tx, boss, Mode.OFF, seen=Mode.OPTIONAL),),
         "right code": (second_factor.submit_code, attempt, world.code("anna")),
         "wrong code": (second_factor.submit_code, attempt, world.wrong_code("anna")),
         "recovery code": (second_factor.submit_code, attempt, world.recovery["anna"][0]),
         "replace the app": (
-            enrollment.confirm_app,
+            enrolment.confirm_app,
             anna,
             pending,
-            world.run(lambda tx: enrollment.totp.code_at(pending.secret, enrollment.totp.step_at(tx.now))),
+            world.run(lambda tx: enrolment.totp.code_at(pending.secret, enrolment.totp.step_at(tx.now))),
         ),
         "renew": (recovery_codes.renew_recovery_codes, anna),
         "saved": (recovery_codes.confirm_saved, anna),
-        "turn off": (enrollment.turn_off, anna),
+        "turn off": (enrolment.turn_off, anna),
         "password": (credentials.store_password, anna, "hash"),
         "one-time password": (credentials.set_one_time_password, boss, "anna", "hash"),
         "turned away": (lambda tx: first_factor.settle_password(tx, candidate, right=True),),
@@ -91,7 +91,7 @@ def test_an_act_whose_row_cannot_be_written_is_not_done(world):
     before = world.dump()
     world.database.execute_sql("ALTER TABLE audit_entry RENAME TO elsewhere")
     with pytest.raises(StoreUnavailableError):
-        world.run(two_factor.set_required, OPERATOR, "anna", required=True)
+        world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
     world.database.execute_sql("ALTER TABLE elsewhere RENAME TO audit_entry")
     assert world.dump() == before
 
@@ -100,9 +100,9 @@ def test_a_row_copies_the_names_and_the_place(world):
     world.user("boss", SYSTEM)
     boss = world.session("boss", application=Application.LOCAL, address="::ffff:192.0.2.8")
     world.user("anna")
-    world.run(two_factor.set_required, boss, "anna", required=True)
-    world.run(two_factor.set_required, OPERATOR, "anna", required=False)
-    by_operator, by_boss = world.run(audit.list_entries, OPERATOR, Filter(user="anna"), limit=2)
+    world.run(factor_administration.set_required, boss, "anna", required=True)
+    world.run(factor_administration.set_required, OPERATOR, "anna", required=False)
+    by_operator, by_boss = world.run(trail.list_entries, OPERATOR, Filter(user="anna"), limit=2)
     assert (by_boss.actor, by_boss.user, by_boss.application, by_boss.address) == (
         "boss",
         "anna",
@@ -133,7 +133,7 @@ def test_no_row_holds_a_secret(world):
 def write(world, user, actor, event):
     def operation(tx):
         account_id = models.Account.get().id
-        audit.write(
+        trail.write(
             tx,
             event,
             account_id=account_id,
@@ -175,7 +175,7 @@ def test_pages_and_filters_say_what_a_plain_list_would(passing_world, rows, user
             world.clock.forward(minutes=1)
         read: list[Entry] = []
         while page := world.run(
-            audit.list_entries,
+            trail.list_entries,
             OPERATOR,
             Filter(user, event, since),
             before=read[-1].id if read else None,
@@ -191,10 +191,10 @@ def test_rows_of_another_account_are_not_read(world):
     other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
     with unguarded(world):
         models.AuditEntry.update(account=other).execute()
-    assert world.run(audit.list_entries, Operator("root", "Clinic"), Filter()) == []
+    assert world.run(trail.list_entries, Operator("root", "Clinic"), Filter()) == []
 
 
 @pytest.mark.parametrize("typed", ["\ud800", "\x00", "'; DROP TABLE user; --", "x" * 5000], ids=clipped)
 def test_a_filter_of_rubbish_finds_nothing_and_raises_nothing(world, typed):
-    assert world.run(audit.list_entries, OPERATOR, Filter(user=typed)) == []
-    assert world.run(audit.list_entries, OPERATOR, Filter(event=typed)) == []
+    assert world.run(trail.list_entries, OPERATOR, Filter(user=typed)) == []
+    assert world.run(trail.list_entries, OPERATOR, Filter(event=typed)) == []

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data_world import OPERATOR, SUPPORT, unguarded
 
-from data.operations.people import directory
-from data.operations.record import audit, audit_chain, audit_verification
-from data.operations.record.audit_chain import Columns
-from data.operations.record.audit_verification import Wrong
+from data.operations.audit import chain, trail, verification
+from data.operations.audit.chain import Columns
+from data.operations.audit.verification import Wrong
 from data.operations.results import Denied
-from data.rules.chain import Head, encoded, next_head
-from data.rules.events import Event
-from data.rules.facts import Application
+from data.operations.users import lifecycle
+from data.rules.audit_chain import Head, encoded, next_head
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application
 from data.storage import models
 from data.store import StoreUnavailableError, Tx
 
@@ -28,7 +28,7 @@ def write(world, count=1, chain="main"):
     account_id = models.Account.get().id
 
     def operation(tx):
-        audit.write(
+        trail.write(
             Tx(tx.now, replace(tx.services, chain=chain)),
             Event.CODE_WRONG,
             account_id=account_id,
@@ -45,11 +45,11 @@ def write(world, count=1, chain="main"):
 
 
 def verify(world, *exported, actor=OPERATOR):
-    plan = world.run(audit_verification.plan_verification, actor, exported)
+    plan = world.run(verification.plan_verification, actor, exported)
     if isinstance(plan, Denied):
         return plan
     looked: list[int] = []
-    found = asyncio.run(audit_verification.verify(world.store, actor, plan, looked.append))
+    found = asyncio.run(verification.verify(world.store, actor, plan, looked.append))
     assert found.faults or sum(looked) == plan.rows == found.rows
     return found
 
@@ -59,7 +59,7 @@ def faults(world, *exported):
 
 
 def heads(world):
-    return world.run(audit_chain.heads, OPERATOR)
+    return world.run(chain.heads, OPERATOR)
 
 
 def row(chain, seq):
@@ -86,7 +86,7 @@ def test_every_act_adds_a_row_to_the_chain_of_its_process(world):
 def test_people_that_are_imported_are_in_the_chain_too(world):
     rows = [Columns(1, None, "user.created", "x", f"u{number}", "ssh", "", "{}") for number in range(250)]
     start = heads(world)[0].seq
-    world.run(lambda tx: audit_chain.append(tx, iter(rows)))
+    world.run(lambda tx: chain.append(tx, iter(rows)))
     assert heads(world)[0].seq == start + 250
     assert [row("main", start + 1 + number).user for number in (0, 99, 100, 249)] == [
         "u0",
@@ -99,7 +99,7 @@ def test_people_that_are_imported_are_in_the_chain_too(world):
 
 def test_an_act_that_is_rolled_back_leaves_no_gap(world):
     def failing(tx):
-        directory.create_user(tx, OPERATOR, directory.NewUser("anna", "anna@clinic.example"))
+        lifecycle.create_user(tx, OPERATOR, lifecycle.NewUser("anna", "anna@clinic.example"))
         raise LookupError
 
     before = heads(world)
@@ -221,7 +221,7 @@ def test_a_chain_that_is_gone_altogether_is_found_against_an_exported_head(world
 def test_a_log_that_was_written_anew_with_the_key_is_found_against_an_exported_head(world):
     exported = heads(world)
     keys = models.AuditChainKey.get()
-    place = audit_chain.key_place("main", 0, 0, "")
+    place = chain.key_place("main", 0, 0, "")
     key = world.services.vault.open_at(place, bytes(keys.sealed_key))
     head = Head("main", 0, "")
     with unguarded(world):
@@ -296,12 +296,12 @@ def test_the_database_itself_refuses_to_change_or_remove_what_was_written(world)
 
 def test_rows_written_while_verifying_do_not_disturb_it(world):
     write(world, 5)
-    plan = world.run(audit_verification.plan_verification, OPERATOR)
-    position = audit_verification.Position(plan.stretches[0].begin)
+    plan = world.run(verification.plan_verification, OPERATOR)
+    position = verification.Position(plan.stretches[0].begin)
     end = plan.stretches[0].end.seq
     while position.head.seq < end:
-        position = world.run(audit_verification.verify_batch, OPERATOR, plan.stretches[0], position, limit=2)
-        assert isinstance(position, audit_verification.Position)
+        position = world.run(verification.verify_batch, OPERATOR, plan.stretches[0], position, limit=2)
+        assert isinstance(position, verification.Position)
         write(world)
     assert position.head == plan.stretches[0].end
     assert verify(world).faults == []
@@ -315,17 +315,17 @@ def test_rows_from_before_the_chains_are_taken_into_one_oldest_first(world):
             table.delete().execute()
     assert faults(world) == [(None, 1, Wrong.ADDED)]
     write(world)
-    assert world.run(audit_chain.adopt_older) == written
+    assert world.run(chain.adopt_older) == written
     assert faults(world) == []
     assert [(head.chain, head.seq) for head in heads(world)] == [("main", 1), ("older", written)]
-    assert world.run(audit_chain.adopt_older) == 0
+    assert world.run(chain.adopt_older) == 0
 
 
 def test_whoever_sees_the_log_may_verify_it_and_nobody_else(world):
     assert verify(world, actor=world.person("sam", SUPPORT)).faults == []
     anna = world.person("anna")
     assert isinstance(verify(world, actor=anna), Denied)
-    assert isinstance(world.run(audit_chain.heads, anna), Denied)
+    assert isinstance(world.run(chain.heads, anna), Denied)
 
 
 @given(

@@ -13,17 +13,17 @@ import pytest
 from support.breakage import files_of_at_most
 from support.data_world import MASTER_KEY, OPERATOR, SYSTEM, World, services
 
-from data.operations.people import importing
-from data.operations.record import audit_verification
+from data.operations.audit import verification
+from data.operations.maintenance import backups
+from data.operations.maintenance.setup import installation_state
 from data.operations.results import Denied, Done
-from data.operations.signing_in import second_factor
-from data.operations.signing_in.admission import Admitted
-from data.operations.signing_in.codes import CodeAlreadyUsed
-from data.operations.upkeep import backups
-from data.operations.upkeep.installing import standing
-from data.rules import people_csv
-from data.rules.facts import Method, Mode
-from data.storage import copying, models
+from data.operations.signin import second_factor
+from data.operations.signin.admission import Admitted
+from data.operations.signin.code_verification import CodeAlreadyUsed
+from data.operations.users import user_import
+from data.rules import users_csv
+from data.rules.domain_types import Method, Mode
+from data.storage import database_move, models
 from data.storage.backup import BackupRefusedError, back_up, copy_checked, remove, take_mark_away
 from data.storage.database import (
     Database,
@@ -34,7 +34,7 @@ from data.storage.database import (
     schema_state,
 )
 from data.storage.files import UnfitFileError
-from data.storage.rebuilding import rebuild
+from data.storage.restored_rows import rebuild
 from data.storage.sqlite import bears_our_mark, create_file
 from data.storage.vault import Vault
 from data.store import Store
@@ -97,7 +97,7 @@ def test_a_backup_is_one_private_marked_file_that_holds_every_row(lived_in, file
     assert bears_our_mark(file)
     with Restored(lived_in, file) as restored:
         after = restored.dump()
-        assert restored.run(standing).backup_at == lived_in.clock.now
+        assert restored.run(installation_state).backup_at == lived_in.clock.now
     before.pop("installation")
     after.pop("installation")
     assert after == before
@@ -130,7 +130,7 @@ def test_a_backup_that_finds_no_room_says_so_of_its_own_file_and_leaves_none(liv
 
 
 def test_others_write_on_while_a_backup_is_taken_and_it_shows_one_moment(lived_in, file, monkeypatch):
-    monkeypatch.setattr(copying, "_BATCH", 10)
+    monkeypatch.setattr(database_move, "_BATCH", 10)
     names = iter(f"late{number}" for number in range(1_000))
     before = lived_in.dump()
 
@@ -179,11 +179,11 @@ def test_sent_codes_remembered_addresses_and_sessions_are_void_after_restoring(l
 
 
 def test_an_import_that_was_under_way_is_gone_after_restoring_and_a_published_one_is_there(lived_in, file):
-    people = people_csv.read_people(b"name,email\ncarl,c@x.example\ndora,d@x.example\n").rows
+    people = users_csv.read_people(b"name,email\ncarl,c@x.example\ndora,d@x.example\n").rows
     published, _ = (
-        lived_in.run(importing.stage_people, OPERATOR, None, importing.newcomers([row])) for row in people
+        lived_in.run(user_import.stage_people, OPERATOR, None, user_import.newcomers([row])) for row in people
     )
-    lived_in.run(importing.publish_people, OPERATOR, published.batch)
+    lived_in.run(user_import.publish_people, OPERATOR, published.batch)
     take(lived_in, file)
     with Restored(lived_in, file) as restored:
         assert isinstance(settle(restored, backups.Carried()), Done)
@@ -252,8 +252,8 @@ def test_the_audit_log_of_a_restored_backup_verifies(lived_in, file):
     take(lived_in, file)
     with Restored(lived_in, file) as restored:
         settle(restored, backups.Carried())
-        plan = restored.run(audit_verification.plan_verification, OPERATOR, ())
-        found = asyncio.run(audit_verification.verify(restored.store, OPERATOR, plan, lambda _more: None))
+        plan = restored.run(verification.plan_verification, OPERATOR, ())
+        found = asyncio.run(verification.verify(restored.store, OPERATOR, plan, lambda _more: None))
         assert found.rows == len(restored.events())
         assert not found.faults
 
@@ -262,7 +262,7 @@ def test_without_its_mark_a_restored_backup_is_an_ordinary_database(lived_in, fi
     take(lived_in, file)
     with Restored(lived_in, file) as restored:
         take_mark_away(file.with_name("restored.db"))
-        assert restored.run(standing).backup_at is None
+        assert restored.run(installation_state).backup_at is None
         assert isinstance(restored.submit(restored.attempt("anna"), restored.code("anna")), Admitted)
 
 

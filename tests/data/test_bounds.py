@@ -10,23 +10,23 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, statements
 
 from data.operations import leases
+from data.operations.audit import trail
 from data.operations.leases import Work, one_at_a_time
-from data.operations.people import bulk, credentials, exporting, importing
-from data.operations.people.bulk import BulkResult
-from data.operations.people.explanation import explain_user
-from data.operations.record import audit
 from data.operations.results import Denied, Done
-from data.operations.signing_in import enrollment, recovery_codes, sessions
-from data.operations.signing_in.admission import TOO_MANY_SIGNINS, Admitted, Origin, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed
-from data.operations.signing_in.misuse import record_misuse
-from data.operations.signing_in.recovery_codes import NewRecoveryCodes
+from data.operations.signin import enrolment, recovery_codes, sessions
+from data.operations.signin.admission import TOO_MANY_SIGNINS, Admitted, Origin, TurnedAway
+from data.operations.signin.code_verification import CodeAlreadyUsed
+from data.operations.signin.protocol_misuse import record_misuse
+from data.operations.signin.recovery_codes import NewRecoveryCodes
+from data.operations.users import bulk_actions, credentials, user_export, user_import
+from data.operations.users.bulk_actions import BulkResult
+from data.operations.users.signin_explanation import explain_user
 from data.rules import passwords
-from data.rules.events import Event
-from data.rules.facts import Application, Mode
-from data.rules.misuse import Misuse
-from data.rules.people_csv import PersonRow
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application, Mode
 from data.rules.policy import MustEnrol, Refusal
+from data.rules.protocol_misuse import Misuse
+from data.rules.users_csv import PersonRow
 from data.storage import models
 
 NEW_PASSWORD = "quince fathom lurid"
@@ -83,12 +83,12 @@ def test_setting_up_and_turning_off_again_and_again_makes_no_more_codes_than_tha
     anna = world.person("anna")
     for _ in range(10):
         world.wizard("anna", anna)
-        assert isinstance(world.run(enrollment.turn_off, anna), Done)
-    refused = world.run(enrollment.begin_app, anna)
+        assert isinstance(world.run(enrolment.turn_off, anna), Done)
+    refused = world.run(enrolment.begin_app, anna)
     assert isinstance(refused, Denied)
     assert "Try again later" in refused.message
     world.clock.forward(hours=1)
-    assert isinstance(world.run(enrollment.begin_app, world.session("anna")), enrollment.PendingApp)
+    assert isinstance(world.run(enrolment.begin_app, world.session("anna")), enrolment.PendingApp)
 
 
 # Sign-ins.
@@ -226,12 +226,12 @@ ACTS = {
     ),
     "bulk": (
         Work.BULK,
-        lambda world, me: bulk.carry_out(world.store, me, ["bob"], bulk.Bulk.REQUIRE),
+        lambda world, me: bulk_actions.carry_out(world.store, me, ["bob"], bulk_actions.Bulk.REQUIRE),
         BulkResult,
     ),
     "import": (
         Work.BULK,
-        lambda world, me: importing.import_people(world.store, me, ROWS, lambda _more: None),
+        lambda world, me: user_import.import_people(world.store, me, ROWS, lambda _more: None),
         Done,
     ),
 }
@@ -290,9 +290,9 @@ async def test_what_is_never_given_back_bars_a_password_for_two_minutes_only(wor
 def test_a_user_exports_once_at_a_time(world, kind):
     def page(actor, rows):
         if kind == "users":
-            return world.run(exporting.export_people, actor, after=rows[-1].name if rows else "", limit=1)
+            return world.run(user_export.export_people, actor, after=rows[-1].name if rows else "", limit=1)
         return world.run(
-            audit.export_entries, actor, audit.Filter(), after=rows[-1].id if rows else 0, limit=1
+            trail.export_entries, actor, trail.Filter(), after=rows[-1].id if rows else 0, limit=1
         )
 
     me = world.person("me", SUPPORT)

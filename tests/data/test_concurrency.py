@@ -13,9 +13,9 @@ import pytest
 from support import data_worker
 from support.data_world import World
 
-from data.operations.signing_in import codes, first_factor, second_factor
-from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
+from data.operations.signin import code_verification, first_factor, second_factor
+from data.operations.signin.admission import Admitted, TurnedAway
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
 from data.rules.policy import Refusal
 from data.storage import models
 
@@ -262,7 +262,7 @@ def test_an_accepted_step_is_dead_for_a_writer_that_read_before(world, anna):
     """Two servers that both found the code right: the row takes the step once."""
     factor = models.Factor.get(models.Factor.user == world.row(anna).id)
     step = factor.last_step + 2
-    assert world.run(lambda _tx: codes.spend_step(factor.id, step, offset=0))
-    assert not world.run(lambda _tx: codes.spend_step(factor.id, step, offset=0))
-    assert not world.run(lambda _tx: codes.spend_step(factor.id, step - 1, offset=0))
+    assert world.run(lambda _tx: code_verification.spend_step(factor.id, step, offset=0))
+    assert not world.run(lambda _tx: code_verification.spend_step(factor.id, step, offset=0))
+    assert not world.run(lambda _tx: code_verification.spend_step(factor.id, step - 1, offset=0))
     assert isinstance(world.submit(world.attempt(anna), world.code(anna)), CodeAlreadyUsed)

@@ -11,12 +11,12 @@ from support.data_world import World
 from support.gateway import running_gateway
 from support.mail import HOST, SMTP_PASSWORD, USER, certificate, mail_server
 
-from data.delivery import codes as delivery
+from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers, Command, Smtp, Trial, UndeliveredError
-from data.operations.signing_in import admission, second_factor
-from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules.facts import Method
-from data.rules.sending import Envelope
+from data.operations.signin import admission, second_factor
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules.domain_types import Method
+from data.rules.sent_codes import Envelope
 
 SENDER = "twofold@clinic.example"
 CODE = "123456"

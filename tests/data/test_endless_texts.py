@@ -15,18 +15,18 @@ from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SYSTEM, Worl
 
 from data import operations
 from data.operations.actors import Actor, Member, Operator
-from data.operations.people.bulk import Bulk
-from data.operations.people.directory import NewUser, UserChanges
-from data.operations.people.finding import UserQuery
-from data.operations.policy import account
-from data.operations.record.audit import Filter
-from data.operations.record.audit_verification import Plan, Position, Stretch
-from data.operations.signing_in import first_factor, messages, second_factor
-from data.operations.signing_in.admission import Origin
-from data.operations.signing_in.enrollment import PendingApp, PendingDestination, PendingMessage
-from data.rules import addresses, names, people_csv, publickeys, searching
-from data.rules.chain import Head
-from data.rules.facts import Application, Method, Mode, Role
+from data.operations.audit.trail import Filter
+from data.operations.audit.verification import Plan, Position, Stretch
+from data.operations.policy import policy_settings
+from data.operations.signin import first_factor, inbound_sms, second_factor
+from data.operations.signin.admission import Origin
+from data.operations.signin.enrolment import PendingApp, PendingDestination, PendingMessage
+from data.operations.users.bulk_actions import Bulk
+from data.operations.users.lifecycle import NewUser, UserChanges
+from data.operations.users.user_search import UserQuery
+from data.rules import public_keys, source_addresses, user_fields, user_search, users_csv
+from data.rules.audit_chain import Head
+from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.permissions import Action
 
 SIZE = 1_000_000
@@ -231,10 +231,10 @@ def test_what_is_asked_before_anyone_is_known_answers_too(everyone, text):
         (first_factor.find_candidate, text, world.origin()),
         (first_factor.find_candidate, "bob", Origin(Application.SSH, text)),
         (second_factor.submit_code, attempt, text),
-        (messages.receive_message, text, "4711 0815 2342"),
-        (messages.receive_message, "+49301234567", text),
-        (account.show_policy, replace(OPERATOR, account=text)),
-        (account.show_policy, Operator(text)),
+        (inbound_sms.receive_message, text, "4711 0815 2342"),
+        (inbound_sms.receive_message, "+49301234567", text),
+        (policy_settings.show_policy, replace(OPERATOR, account=text)),
+        (policy_settings.show_policy, Operator(text)),
     ):
         with undone(world):
             world.run(operation, *args)
@@ -252,13 +252,13 @@ def test_so_do_the_words_that_a_stranger_types(everyone, text):
 def test_a_file_with_endless_cells_is_answered(text, cells):
     row = ",".join([str(text)] * cells)
     for raw in (row, f"name,email\nbob,{text}", f"name,email,full_name\nbob,b@c.example,{text}"):
-        found = people_csv.read_people(raw.encode())
+        found = users_csv.read_people(raw.encode())
         assert found.faults
         assert not found.rows
 
 
 def test_a_row_of_endless_many_column_names_is_refused_at_once():
-    found = people_csv.read_people(",".join(f"column{number}" for number in range(200_000)).encode())
+    found = users_csv.read_people(",".join(f"column{number}" for number in range(200_000)).encode())
     (fault,) = found.faults
     assert "more than 100 column names" in fault.wrong
 
@@ -266,9 +266,9 @@ def test_a_row_of_endless_many_column_names_is_refused_at_once():
 def test_a_text_as_long_as_its_kind_may_be_is_still_read():
     local, labels = "a" * 64, ".".join(["b" * 59] * 3)
     email = f"{local}@{labels}.example"
-    assert names.fold_email(email) == email
-    assert names.fold_username(" " * 16 + "a" * 32 + " " * 16) == "a" * 32
-    assert names.tidy("a" * 120 + " " * 800) == "a" * 120
-    assert searching.terms("a" * 300) == [("a" * searching.LONGEST,)]
-    assert addresses.normalise("local") == "local"
-    assert publickeys.parse("a" * (publickeys.KEY_LIMIT + 1)) is publickeys.KeyFault.UNREADABLE
+    assert user_fields.fold_email(email) == email
+    assert user_fields.fold_username(" " * 16 + "a" * 32 + " " * 16) == "a" * 32
+    assert user_fields.tidy("a" * 120 + " " * 800) == "a" * 120
+    assert user_search.terms("a" * 300) == [("a" * user_search.LONGEST,)]
+    assert source_addresses.normalise("local") == "local"
+    assert public_keys.parse("a" * (public_keys.KEY_LIMIT + 1)) is public_keys.KeyFault.UNREADABLE

@@ -9,20 +9,20 @@ from peewee import fn
 from support.data_world import PASSWORD, START, SYSTEM, Clock, World, statements
 
 from data.operations.actors import Member
-from data.operations.people import credentials, directory
 from data.operations.results import Denied
-from data.operations.signing_in import admission, first_factor, sessions
-from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
-from data.rules import publickeys, throttle
-from data.rules.facts import Application, Mode
+from data.operations.signin import admission, first_factor, sessions
+from data.operations.signin.admission import Admitted, TurnedAway
+from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
+from data.operations.users import credentials, lifecycle
+from data.rules import public_keys, throttle
+from data.rules.domain_types import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
 from data.storage import models
-from data.storage.hashing import HashCost, Hasher
+from data.storage.password_hashing import HashCost, Hasher
 from data.turns import SOURCES
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
-PARSED = publickeys.parse(KEY)
+PARSED = public_keys.parse(KEY)
 SECRET_TYPED_AS_NAME = "my-Secret.passw0rd"
 
 
@@ -307,7 +307,7 @@ async def test_the_wait_is_kept_before_the_password_is_looked_at(world, monkeypa
     async def sleep(seconds):
         slept.append(seconds)
 
-    monkeypatch.setattr("data.operations.signing_in.first_factor.asyncio.sleep", sleep)
+    monkeypatch.setattr("data.operations.signin.first_factor.asyncio.sleep", sleep)
     candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
     assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
     assert slept == [delay(world, "anna")]
@@ -490,9 +490,9 @@ def test_the_clock_of_the_transaction_stands_still(tmp_path):
 
 def test_a_new_user_made_with_a_key_signs_in_with_it_alone(world):
     done = world.run(
-        directory.create_user,
+        lifecycle.create_user,
         Member(world.person("boss", SYSTEM).session_id),
-        directory.NewUser("carl", "carl@clinic.example", key=PARSED),
+        lifecycle.NewUser("carl", "carl@clinic.example", key=PARSED),
     )
     assert done.message == "User carl created."
     assert isinstance(world.first_by_key("carl", PARSED.fingerprint), Admitted)

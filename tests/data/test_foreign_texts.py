@@ -5,13 +5,20 @@ from dataclasses import fields, replace
 import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
-from data.operations.people import credentials, directory, exporting, practices, reading, two_factor
-from data.operations.people.directory import NewUser, UserChanges
-from data.operations.people.finding import UserQuery
-from data.operations.policy import account
-from data.operations.record import audit
-from data.operations.signing_in import enrollment, first_factor, second_factor, sessions
-from data.operations.upkeep import accounts
+from data.operations.audit import trail
+from data.operations.maintenance import accounts
+from data.operations.policy import policy_settings
+from data.operations.signin import enrolment, first_factor, second_factor, sessions
+from data.operations.users import (
+    credentials,
+    factor_administration,
+    lifecycle,
+    practices,
+    user_export,
+    user_summaries,
+)
+from data.operations.users.lifecycle import NewUser, UserChanges
+from data.operations.users.user_search import UserQuery
 
 # A byte that ends a text elsewhere, half of a character, and more than a column holds.
 NASTY = ("a\0b", "\0", "\ud800", "é\udfff", "x" * 5_000)
@@ -22,22 +29,22 @@ def everything(world: World, me, text: str):
     """Return calls of every operation that takes a text from outside."""
     new = NewUser("new", "new@clinic.example")
     return [
-        (directory.create_user, me, replace(new, name=text)),
-        (directory.create_user, me, replace(new, email=text)),
-        (directory.create_user, me, replace(new, full_name=text)),
-        (directory.create_user, me, replace(new, phone=text)),
-        (directory.create_user, me, replace(new, practice=text)),
+        (lifecycle.create_user, me, replace(new, name=text)),
+        (lifecycle.create_user, me, replace(new, email=text)),
+        (lifecycle.create_user, me, replace(new, full_name=text)),
+        (lifecycle.create_user, me, replace(new, phone=text)),
+        (lifecycle.create_user, me, replace(new, practice=text)),
         *(
-            (directory.edit_user, me, "bob", UserChanges(**{field.name: text}))
+            (lifecycle.edit_user, me, "bob", UserChanges(**{field.name: text}))
             for field in fields(UserChanges)
         ),
-        *((directory.edit_own, me, UserChanges(**{field.name: text})) for field in fields(UserChanges)),
-        (directory.edit_user, me, text, UserChanges(full_name="x")),
-        (reading.user_detail, me, text),
-        (reading.list_users, me, UserQuery(search=text)),
-        (reading.list_users, me, UserQuery(practice=text)),
-        (audit.list_entries, me, audit.Filter(user=text)),
-        (audit.list_entries, me, audit.Filter(event=text)),
+        *((lifecycle.edit_own, me, UserChanges(**{field.name: text})) for field in fields(UserChanges)),
+        (lifecycle.edit_user, me, text, UserChanges(full_name="x")),
+        (user_summaries.user_detail, me, text),
+        (user_summaries.list_users, me, UserQuery(search=text)),
+        (user_summaries.list_users, me, UserQuery(practice=text)),
+        (trail.list_entries, me, trail.Filter(user=text)),
+        (trail.list_entries, me, trail.Filter(event=text)),
         (practices.add_practice, me, text),
         (practices.rename_practice, me, "Main", text),
         (practices.rename_practice, me, text, "Other"),
@@ -45,15 +52,15 @@ def everything(world: World, me, text: str):
         (accounts.add_account, OPERATOR, text, "Main", new),
         (accounts.add_account, OPERATOR, "Third", text, new),
         (accounts.show_account, OPERATOR, text),
-        (account.show_policy, replace(OPERATOR, account=text)),
+        (policy_settings.show_policy, replace(OPERATOR, account=text)),
         (credentials.add_key, me, KEY + text),
         (credentials.add_key, me, text),
         (credentials.set_one_time_password, me, text, "hash"),
-        (enrollment.begin_sms, me, text),
-        (two_factor.unlock, me, "bob", text),
-        (two_factor.set_required, me, text),
+        (enrolment.begin_sms, me, text),
+        (factor_administration.unlock, me, "bob", text),
+        (factor_administration.set_required, me, text),
         (sessions.list_sessions, me),
-        (exporting.export_people, me),
+        (user_export.export_people, me),
         (first_factor.find_candidate, text, world.origin()),
         (second_factor.submit_code, world.attempt("boss"), text),
     ]
@@ -64,7 +71,7 @@ def test_whatever_text_is_given_is_answered(world, text):
     world.user("bob")
     me = world.person("boss", SYSTEM, SECURITY)
     for operation, *args in everything(world, me, text):
-        keywords = {"required": True} if operation is two_factor.set_required else {}
+        keywords = {"required": True} if operation is factor_administration.set_required else {}
         try:
             world.run(operation, *args, **keywords)
         except Exception as error:  # noqa: BLE001 - whichever it is.

@@ -6,14 +6,21 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, SECURITY, SYSTEM, World
 
 from data.operations.actors import FRESH_FOR, Member
-from data.operations.people import bulk, credentials, granting, invitations, reading, two_factor
-from data.operations.people.finding import UserQuery
-from data.operations.policy import account
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
-from data.operations.signing_in import enrollment, first_factor, recovery_codes, sessions
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.rules import publickeys
-from data.rules.facts import Mode
+from data.operations.signin import enrolment, first_factor, recovery_codes, sessions
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
+from data.operations.users import (
+    bulk_actions,
+    credentials,
+    factor_administration,
+    invitations,
+    role_grants,
+    user_summaries,
+)
+from data.operations.users.user_search import UserQuery
+from data.rules import public_keys
+from data.rules.domain_types import Mode
 from data.rules.policy import Refusal
 from data.storage import models
 
@@ -30,18 +37,24 @@ def boss(world: World) -> Member:
 
 
 SENSITIVE = {
-    "replacing the app": lambda world, me: world.run(enrollment.begin_app, me),
+    "replacing the app": lambda world, me: world.run(enrolment.begin_app, me),
     "new recovery codes": lambda world, me: world.run(recovery_codes.renew_recovery_codes, me),
     "adding a key": lambda world, me: world.run(credentials.add_key, me, KEY),
     "removing a key": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x"),
     "a new password": lambda world, me: world.run(credentials.store_password, me, "hash"),
-    "a policy change": lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
+    "a policy change": lambda world, me: world.run(
+        policy_settings.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL
+    ),
     "someone's one-time password": lambda world, me: world.one_time_password("anna", me),
-    "clearing someone's data": lambda world, me: world.run(two_factor.clear_two_factor, me, "anna"),
-    "disabling someone's": lambda world, me: world.run(two_factor.disable_two_factor, me, "anna"),
+    "clearing someone's data": lambda world, me: world.run(
+        factor_administration.clear_two_factor, me, "anna"
+    ),
+    "disabling someone's": lambda world, me: world.run(factor_administration.disable_two_factor, me, "anna"),
     "inviting someone": lambda world, me: world.run(invitations.invite, me, "anna"),
     "inviting someone on paper": lambda world, me: world.run(invitations.check_written, me, "anna"),
-    "inviting many": lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.INVITE),
+    "inviting many": lambda world, me: world.run(
+        bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.INVITE
+    ),
     "adding someone's key": lambda world, me: world.run(credentials.add_key, me, KEY, name="anna"),
 }
 
@@ -107,19 +120,19 @@ def test_the_seventh_wrong_fresh_code_locks_and_ends_the_session(world, boss):
 async def test_of_a_user_without_two_factor_authentication_the_password_is_asked(world):
     anna = world.person("anna")
     world.clock.forward(minutes=6)
-    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+    assert world.run(enrolment.begin_app, anna) == ASK_PASSWORD
     assert await credentials.confirm_fresh_password(world.store, anna, "wrong") == Denied("Wrong password.")
-    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+    assert world.run(enrolment.begin_app, anna) == ASK_PASSWORD
     assert models.FirstFactorFailures.get().count == 1
     assert await credentials.confirm_fresh_password(world.store, anna, PASSWORD) == Done("Confirmed.")
-    assert isinstance(world.run(enrollment.begin_app, anna), enrollment.PendingApp)
+    assert isinstance(world.run(enrolment.begin_app, anna), enrolment.PendingApp)
 
 
 async def test_of_an_enrolled_user_the_password_is_no_substitute_for_a_code(world):
     anna = world.enrol(world.user("anna"))
     world.clock.forward(minutes=6)
     assert isinstance(await credentials.confirm_fresh_password(world.store, anna, PASSWORD), Denied)
-    assert world.run(enrollment.turn_off, anna) == CODE
+    assert world.run(enrolment.turn_off, anna) == CODE
 
 
 async def test_of_an_enrolled_user_the_password_is_asked_while_the_mode_is_off(world):
@@ -132,11 +145,11 @@ async def test_of_an_enrolled_user_the_password_is_asked_while_the_mode_is_off(w
 
 
 async def test_a_user_without_a_password_signs_in_anew(world):
-    key = publickeys.parse(KEY)
+    key = public_keys.parse(KEY)
     world.user("anna", password=None, key=key)
     member = Member(world.first_by_key("anna", key.fingerprint).session.id)
     world.clock.forward(minutes=6)
-    denied = world.run(enrollment.begin_app, member)
+    denied = world.run(enrolment.begin_app, member)
     assert isinstance(denied, Denied)
     assert "Sign out and in again" in denied.message
     assert await credentials.confirm_fresh_password(world.store, member, "") == Denied("Wrong password.")
@@ -151,7 +164,7 @@ def test_someone_without_an_app_has_no_attempts_to_lose_to_fresh_codes(world):
 
 def test_losing_the_factor_while_a_code_is_asked_locks_nobody(world, boss):
     anna = world.enrol(world.user("anna"))
-    world.run(two_factor.disable_two_factor, boss, "anna")
+    world.run(factor_administration.disable_two_factor, boss, "anna")
     over = world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0])
     assert over == SessionOver("An administrator disabled your two-factor authentication. Sign in again.")
     assert world.row("anna").attempts_left == 7
@@ -170,7 +183,7 @@ def test_the_sign_in_itself_is_fresh(world):
 def test_a_session_by_password_ends_with_the_enrolment_in_another_one(world):
     thief = world.person("anna")
     world.wizard("anna", world.session("anna"))
-    assert world.run(enrollment.begin_app, thief) == CODE_ASKED
+    assert world.run(enrolment.begin_app, thief) == CODE_ASKED
 
 
 def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
@@ -179,15 +192,15 @@ def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
     assert isinstance(world.run(credentials.store_password, anna, "hash"), Done)
     world.clock.forward(minutes=6)
     assert isinstance(world.run(credentials._mark_fresh_by_password, anna, looked_at), Denied)
-    assert world.run(enrollment.begin_app, anna) == ASK_PASSWORD
+    assert world.run(enrolment.begin_app, anna) == ASK_PASSWORD
 
 
 def test_a_one_time_password_is_no_fresh_proof_in_a_session_by_key(world):
-    key = publickeys.parse(KEY)
+    key = public_keys.parse(KEY)
     world.user("anna", key=key, one_time=True)
     member = Member(world.first_by_key("anna", key.fingerprint).session.id)
     world.clock.forward(minutes=6)
-    assert isinstance(world.run(enrollment.begin_app, member), Denied)
+    assert isinstance(world.run(enrolment.begin_app, member), Denied)
 
 
 def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proof(world):
@@ -201,21 +214,21 @@ async def test_a_password_is_no_fresh_proof_for_acts_on_others_in_any_mode(world
     world.user("anna")
     world.mode(Mode.OFF)
     weak = world.session("boss")
-    assert world.run(two_factor.clear_two_factor, weak, "anna") == CODE
+    assert world.run(factor_administration.clear_two_factor, weak, "anna") == CODE
     assert isinstance(world.run(credentials.add_key, weak, KEY), Done)
     world.clock.forward(minutes=6)
     assert await credentials.confirm_fresh_password(world.store, boss, PASSWORD) == Done("Confirmed.")
-    assert world.run(two_factor.clear_two_factor, boss, "anna") == CODE
+    assert world.run(factor_administration.clear_two_factor, boss, "anna") == CODE
     world.run(credentials.confirm_fresh_code, weak, world.code("boss"))
-    assert isinstance(world.run(two_factor.clear_two_factor, weak, "anna"), Done)
+    assert isinstance(world.run(factor_administration.clear_two_factor, weak, "anna"), Done)
 
 
 async def test_a_password_given_while_the_mode_was_off_is_not_fresh_once_it_is_on(world, boss):
-    world.run(account.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)
+    world.run(policy_settings.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)
     weak = world.session("boss")
     world.clock.forward(minutes=6)
     assert await credentials.confirm_fresh_password(world.store, boss, PASSWORD) == Done("Confirmed.")
-    world.run(account.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OFF)
+    world.run(policy_settings.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OFF)
     assert world.run(recovery_codes.renew_recovery_codes, boss) == CODE
     assert world.run(recovery_codes.renew_recovery_codes, weak) == CODE_ASKED
     assert world.run(sessions.ended_among, [boss.session_id, weak.session_id]) == {
@@ -226,7 +239,7 @@ async def test_a_password_given_while_the_mode_was_off_is_not_fresh_once_it_is_o
 def test_who_has_no_second_factor_acts_on_nobody_while_the_mode_is_off(world):
     world.mode(Mode.OFF)
     me = world.person("me", SYSTEM)
-    refused = world.run(granting.set_roles, me, "admin", frozenset())
+    refused = world.run(role_grants.set_roles, me, "admin", frozenset())
     assert isinstance(refused, Denied)
     assert "no second factor" in refused.message
-    assert isinstance(world.run(reading.list_users, me, UserQuery()), reading.UserPage)
+    assert isinstance(world.run(user_summaries.list_users, me, UserQuery()), user_summaries.UserPage)

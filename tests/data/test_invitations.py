@@ -12,32 +12,34 @@ from support.mail import HOST, MailServer, mail_server
 from data.delivery.carriers import Carriers, Smtp
 from data.delivery.notices import send_due
 from data.operations.actors import Member
-from data.operations.people import (
-    bulk,
-    credentials,
-    directory,
-    explanation,
-    importing,
-    invitations,
-    practices,
-)
-from data.operations.people.bulk import Bulk
-from data.operations.people.invitations import Group, WrittenPassword
-from data.operations.record import outbox
+from data.operations.audit import notice_outbox
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment
-from data.operations.signing_in.first_factor import FirstFactorRejected
-from data.rules import publickeys
-from data.rules.facts import Method, Mode
+from data.operations.signin import admission, enrolment
+from data.operations.signin.first_factor import FirstFactorRejected
+from data.operations.users import (
+    bulk_actions,
+    credentials,
+    invitations,
+    lifecycle,
+    practices,
+    signin_explanation,
+    user_import,
+)
+from data.operations.users.bulk_actions import Bulk
+from data.operations.users.invitations import Group, WrittenPassword
+from data.rules import public_keys
+from data.rules.domain_types import Method, Mode
 from data.rules.invitations import EMAIL_AFTER_ANOTHER, HOURS
-from data.rules.people_csv import PersonRow
 from data.rules.policy import MustChangePassword, MustEnrol, SignedIn
+from data.rules.users_csv import PersonRow
 from data.storage import models
 from data.store import Store
 
 NOBODY_LISTENS = 1
 PASSWORD_LINE = re.compile(r"^    (\w{5}-\w{5}-\w{5}-\w{5})\r?$", re.MULTILINE)
-KEY = publickeys.parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA ben")
+KEY = public_keys.parse(
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA ben"
+)
 OWN = "seven quiet marble stairs"
 
 
@@ -155,17 +157,17 @@ async def test_who_signed_in_meanwhile_is_sent_no_other_password(people):
 
 async def test_a_sender_that_was_overtaken_changes_no_password(people):
     invite(people)
-    (mine,) = people.run(outbox.claim)
+    (mine,) = people.run(notice_outbox.claim)
     prepared = await invitations.prepare(people.store, mine)
-    people.clock.forward(seconds=outbox.LEASE.total_seconds())
-    people.run(outbox.claim)
+    people.clock.forward(seconds=notice_outbox.LEASE.total_seconds())
+    people.run(notice_outbox.claim)
     people.run(invitations.take_effect, mine, prepared)
     assert people.row("ben").password_hash is None
 
 
 async def test_of_two_senders_at_once_each_password_that_arrived_is_the_one_that_is_good(people):
     names = [people.user(f"new{number}", password=None) for number in range(24)]
-    await bulk.carry_out(people.store, OPERATOR, names, Bulk.INVITE)
+    await bulk_actions.carry_out(people.store, OPERATOR, names, Bulk.INVITE)
     other = Store(people.database, people.services)
     async with mail_server() as mail:
         carriers = through(mail.port)
@@ -180,20 +182,20 @@ async def test_of_two_senders_at_once_each_password_that_arrived_is_the_one_that
 
 
 def test_notices_of_acts_go_before_invitations_however_many_wait(people):
-    for number in range(outbox.BATCH + 5):
+    for number in range(notice_outbox.BATCH + 5):
         invite(people, people.user(f"new{number}", password=None))
     people.clock.forward(minutes=1)
     people.one_time_password("eve")
-    claimed = people.run(outbox.claim)
+    claimed = people.run(notice_outbox.claim)
     assert [each.act.event.value for each in claimed][:2] == ["password.one_time_set", "user.invited"]
-    assert len(claimed) == outbox.BATCH
+    assert len(claimed) == notice_outbox.BATCH
 
 
 # Whom an invitation is for
 
 
 def deactivated(world: World) -> None:
-    world.run(directory.set_active, OPERATOR, "ben", active=False)
+    world.run(lifecycle.set_active, OPERATOR, "ben", active=False)
 
 
 def given_a_role(world: World) -> None:
@@ -245,13 +247,13 @@ async def test_what_came_to_be_since_the_act_stops_the_message(people, bar):
             message["To"] for message in mail.messages if "sign in" in message["Subject"]
         ]
     assert "invitation.dropped" in people.events(user="ben")
-    assert people.run(outbox.is_due) is False
+    assert people.run(notice_outbox.is_due) is False
 
 
 @pytest.mark.parametrize("bar", LATER_BARS.values(), ids=LATER_BARS)
 async def test_what_came_to_be_while_it_was_handed_over_keeps_its_password_without_effect(people, bar):
     invite(people)
-    (claimed,) = people.run(outbox.claim)
+    (claimed,) = people.run(notice_outbox.claim)
     prepared = await invitations.prepare(people.store, claimed)
     bar(people)
     before = people.row("ben").password_hash
@@ -262,7 +264,7 @@ async def test_what_came_to_be_while_it_was_handed_over_keeps_its_password_witho
 
 async def test_a_new_address_gets_no_message_that_was_meant_for_the_old_one(people):
     invite(people)
-    people.run(directory.edit_user, OPERATOR, "ben", directory.UserChanges(email="ben@new.example"))
+    people.run(lifecycle.edit_user, OPERATOR, "ben", lifecycle.UserChanges(email="ben@new.example"))
     async with mail_server() as mail:
         await send_due(people.store, through(mail.port))
         assert not [message for message in mail.messages if "how to sign in" in message["Subject"]]
@@ -282,9 +284,9 @@ def test_an_act_asks_for_fresh_proof_and_a_role_before_anything_is_looked_at(peo
     boss = people.person("boss", SYSTEM)
     plain = people.person("plain")
     people.clock.forward(hours=1)
-    assert isinstance(people.run(bulk.act_on_many, boss, ["ben"], Bulk.INVITE), FreshProofNeeded)
+    assert isinstance(people.run(bulk_actions.act_on_many, boss, ["ben"], Bulk.INVITE), FreshProofNeeded)
     for act in (Bulk.INVITE, Bulk.REMIND):
-        assert isinstance(people.run(bulk.act_on_many, plain, ["ben"], act), Denied)
+        assert isinstance(people.run(bulk_actions.act_on_many, plain, ["ben"], act), Denied)
     assert isinstance(invite(people, actor=boss), FreshProofNeeded)
     assert isinstance(people.run(invitations.check_written, boss, "ben"), FreshProofNeeded)
 
@@ -297,7 +299,7 @@ def test_without_a_mail_server_or_an_address_nobody_is_asked_about(people):
         ({"ssh": replace(services.ssh, fingerprint="")}, "host key"),
     ):
         people.store.services = replace(services, **lacking)
-        refused = people.run(bulk.act_on_many, OPERATOR, ["ben", "nobody"], Bulk.INVITE)
+        refused = people.run(bulk_actions.act_on_many, OPERATOR, ["ben", "nobody"], Bulk.INVITE)
         assert isinstance(refused, Denied)
         assert says in refused.message
         assert invite(people) == refused
@@ -348,7 +350,7 @@ async def test_many_are_invited_in_parts_and_the_others_are_named(people):
     people.user("held")
     told: list[int] = []
     names = [f"new{number}" for number in range(60)] + ["held", "nobody"]
-    result = await bulk.carry_out(people.store, OPERATOR, names, Bulk.INVITE, told.append)
+    result = await bulk_actions.carry_out(people.store, OPERATOR, names, Bulk.INVITE, told.append)
     assert (len(result.done), told) == (60, [50, 12])
     assert [name for name, _ in result.refused] == ["held", "nobody"]
     assert "a password of their own" in dict(result.refused)["held"]
@@ -356,7 +358,7 @@ async def test_many_are_invited_in_parts_and_the_others_are_named(people):
 
 async def test_imported_people_are_invited(people):
     row = PersonRow(2, "kim", "kim@clinic.example", "", None, "", required=True, key=None)
-    await importing.import_people(people.store, OPERATOR, [row], lambda _more: None)
+    await user_import.import_people(people.store, OPERATOR, [row], lambda _more: None)
     async with mail_server() as mail:
         password = await invited(people, mail, "kim")
         assert "set up two-factor" in mail.words.replace("\r\n", " ")
@@ -378,8 +380,8 @@ def mailed(people: World) -> World:
 
 
 def barred_from_email(world: World, me: Member) -> bool:
-    choice = world.run(enrollment.wizard_choice, me)
-    refused = world.run(enrollment.begin_email, me) == Denied(EMAIL_AFTER_ANOTHER)
+    choice = world.run(enrolment.wizard_choice, me)
+    refused = world.run(enrolment.begin_email, me) == Denied(EMAIL_AFTER_ANOTHER)
     assert refused == (Method.EMAIL not in choice.methods)
     return refused
 
@@ -414,7 +416,7 @@ def test_it_can_once_another_method_was_set_up_even_when_that_is_gone(mailed):
     mailed.run(admission.advance, me.session_id)
     assert barred_from_email(mailed, me)
     mailed.wizard("ben", me)
-    assert isinstance(mailed.run(enrollment.turn_off, me), Done)
+    assert isinstance(mailed.run(enrolment.turn_off, me), Done)
     assert not barred_from_email(mailed, me)
 
 
@@ -429,7 +431,7 @@ def test_where_email_is_the_only_method_nobody_is_invited_and_who_was_is_told_wh
     assert "both factors" in invite(mailed, "eve").message
     choose_password(mailed, begun(mailed, PASSWORD))
     me = Member(mailed.first("ben", OWN).session.id)
-    assert mailed.run(enrollment.wizard_choice, me) == Denied(EMAIL_AFTER_ANOTHER)
+    assert mailed.run(enrolment.wizard_choice, me) == Denied(EMAIL_AFTER_ANOTHER)
 
 
 # On paper
@@ -473,7 +475,7 @@ def obliged(world: World) -> World:
 async def test_who_must_set_up_is_reminded_and_the_others_are_named(obliged):
     chosen = obliged.run(invitations.names_of, OPERATOR, Group.MUST_SET_UP)
     assert chosen == ("admin", "anna", "eve")
-    result = await bulk.carry_out(obliged.store, OPERATOR, [*chosen, "kim", "dan"], Bulk.REMIND)
+    result = await bulk_actions.carry_out(obliged.store, OPERATOR, [*chosen, "kim", "dan"], Bulk.REMIND)
     assert result.done == ("admin", "anna")
     reasons = dict(result.refused)
     assert "invitation" in reasons["eve"]
@@ -518,7 +520,7 @@ def test_nobody_is_reminded_while_the_mode_is_off(obliged):
 async def test_explain_tells_of_an_invitation_from_the_act_to_the_password_of_their_own(people):
     def sentences() -> str:
         return " ".join(
-            found.sentence for found in people.run(explanation.explain_user, OPERATOR, "ben").findings
+            found.sentence for found in people.run(signin_explanation.explain_user, OPERATOR, "ben").findings
         )
 
     assert "invite them" in sentences()

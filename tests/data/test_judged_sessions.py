@@ -9,17 +9,24 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, PassingWorld, undone
 
 from data.operations.actors import FRESH_FOR, Member, facts_of, policy_of
-from data.operations.people import credentials, directory, granting, practices, reading, two_factor
-from data.operations.people.finding import UserQuery
-from data.operations.policy import account
-from data.operations.record import audit
+from data.operations.audit import trail
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
-from data.operations.signing_in import admission, enrollment, remembered, sessions
-from data.operations.signing_in.admission import Admitted
-from data.operations.signing_in.enrollment import PendingApp
-from data.operations.signing_in.first_factor import CodeNeeded
-from data.rules import publickeys
-from data.rules.facts import FirstFactor, Mode, Proof
+from data.operations.signin import admission, enrolment, remembered_addresses, sessions
+from data.operations.signin.admission import Admitted
+from data.operations.signin.enrolment import PendingApp
+from data.operations.signin.first_factor import CodeNeeded
+from data.operations.users import (
+    credentials,
+    factor_administration,
+    lifecycle,
+    practices,
+    role_grants,
+    user_summaries,
+)
+from data.operations.users.user_search import UserQuery
+from data.rules import public_keys
+from data.rules.domain_types import FirstFactor, Mode, Proof
 from data.rules.policy import MustChangePassword, MustEnrol, SignedIn, next_step
 from data.storage import models
 
@@ -32,41 +39,43 @@ names = st.sampled_from(sorted(KEYS))
 addresses = st.sampled_from(["192.0.2.1", "192.0.2.2"])
 
 READING = {
-    "list users": lambda world, me, name: world.run(reading.list_users, me, UserQuery()),
-    "see a user": lambda world, me, name: world.run(reading.user_detail, me, name),
+    "list users": lambda world, me, name: world.run(user_summaries.list_users, me, UserQuery()),
+    "see a user": lambda world, me, name: world.run(user_summaries.user_detail, me, name),
     "list sessions": lambda world, me, name: world.run(sessions.list_sessions, me),
-    "read the log": lambda world, me, name: world.run(audit.list_entries, me, audit.Filter()),
+    "read the log": lambda world, me, name: world.run(trail.list_entries, me, trail.Filter()),
 }
 PLAIN = {
     "edit a name": lambda world, me, name: world.run(
-        directory.edit_user, me, name, directory.UserChanges(full_name=f"{world.clock.now}")
+        lifecycle.edit_user, me, name, lifecycle.UserChanges(full_name=f"{world.clock.now}")
     ),
-    "require": lambda world, me, name: world.run(two_factor.set_required, me, name, required=True),
-    "forget addresses": lambda world, me, name: world.run(two_factor.forget_addresses, me, name),
-    "deactivate": lambda world, me, name: world.run(directory.set_active, me, name, active=False),
+    "require": lambda world, me, name: world.run(factor_administration.set_required, me, name, required=True),
+    "forget addresses": lambda world, me, name: world.run(factor_administration.forget_addresses, me, name),
+    "deactivate": lambda world, me, name: world.run(lifecycle.set_active, me, name, active=False),
     "add a practice": lambda world, me, name: world.run(practices.add_practice, me, f"{world.clock.now}"),
 }
 SENSITIVE = {
-    "require no more": lambda world, me, name: world.run(two_factor.set_required, me, name, required=False),
-    "clear": lambda world, me, name: world.run(two_factor.clear_two_factor, me, name),
-    "disable": lambda world, me, name: world.run(two_factor.disable_two_factor, me, name),
-    "unlock": lambda world, me, name: world.run(two_factor.unlock, me, name, "a slip"),
-    "activate": lambda world, me, name: world.run(directory.set_active, me, name, active=True),
+    "require no more": lambda world, me, name: world.run(
+        factor_administration.set_required, me, name, required=False
+    ),
+    "clear": lambda world, me, name: world.run(factor_administration.clear_two_factor, me, name),
+    "disable": lambda world, me, name: world.run(factor_administration.disable_two_factor, me, name),
+    "unlock": lambda world, me, name: world.run(factor_administration.unlock, me, name, "a slip"),
+    "activate": lambda world, me, name: world.run(lifecycle.set_active, me, name, active=True),
     "reset the password": lambda world, me, name: world.one_time_password(name, me),
     "add the key": lambda world, me, name: world.run(credentials.add_key, me, KEYS[name], name=name),
     "remove the key": lambda world, me, name: world.run(
-        credentials.remove_key, me, publickeys.parse(KEYS[name]).fingerprint, name=name
+        credentials.remove_key, me, public_keys.parse(KEYS[name]).fingerprint, name=name
     ),
     "create a user": lambda world, me, name: world.run(
-        directory.create_user,
+        lifecycle.create_user,
         me,
-        directory.NewUser(f"n{models.User.select().count()}", f"n{models.User.select().count()}@x.example"),
+        lifecycle.NewUser(f"n{models.User.select().count()}", f"n{models.User.select().count()}@x.example"),
     ),
 }
 OWN = {
-    "see oneself": lambda world, me: world.run(reading.my_profile, me),
-    "forget my addresses": lambda world, me: world.run(remembered.forget_my_addresses, me),
-    "turn off": lambda world, me: world.run(enrollment.turn_off, me),
+    "see oneself": lambda world, me: world.run(user_summaries.my_profile, me),
+    "forget my addresses": lambda world, me: world.run(remembered_addresses.forget_my_addresses, me),
+    "turn off": lambda world, me: world.run(enrolment.turn_off, me),
     "change my password": lambda world, me: world.run(
         credentials.store_password, me, world.row("admin").password_hash
     ),
@@ -81,12 +90,12 @@ class SessionMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.world = PassingWorld(self.server)
-        self.world.run(account.set_remember_days, OPERATOR, 7, seen=0)
+        self.world.run(policy_settings.set_remember_days, OPERATOR, 7, seen=0)
         for name, key in KEYS.items():
-            self.world.user(name, key=publickeys.parse(key))
+            self.world.user(name, key=public_keys.parse(key))
         self.code_at = {}
         """When a code was last given in a session, by its number; not of factors that were removed since."""
-        self.world.run(granting.set_roles, OPERATOR, "anna", BOTH)
+        self.world.run(role_grants.set_roles, OPERATOR, "anna", BOTH)
         self.gave_code(self.world.session("anna").session_id)
 
     def teardown(self):
@@ -126,7 +135,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(target=opened, name=names, address=addresses, by_key=st.booleans())
     def sign_in(self, name, address, by_key):
         if by_key:
-            fingerprint = publickeys.parse(KEYS[name]).fingerprint
+            fingerprint = public_keys.parse(KEYS[name]).fingerprint
             result = self.world.first_by_key(name, fingerprint, address=address)
         else:
             result = self.world.first(name, address=address)
@@ -149,7 +158,7 @@ class SessionMachine(RuleBasedStateMachine):
         if isinstance(asked, MustChangePassword):
             self.world.run(credentials.store_password, me, self.world.row("admin").password_hash)
         elif isinstance(asked, MustEnrol | SignedIn):
-            if isinstance(self.world.run(enrollment.begin_app, me), PendingApp):
+            if isinstance(self.world.run(enrolment.begin_app, me), PendingApp):
                 self.world.wizard(name, me)
                 self.gave_code(session_id)
         elif asked is not None:
@@ -188,7 +197,7 @@ class SessionMachine(RuleBasedStateMachine):
         name, session_id = session
         held = facts_of(self.world.row(name)).roles
         self.was_signed_in = self.is_signed_in(session_id)
-        result = self.world.run(granting.set_roles, Member(session_id), other, roles)
+        result = self.world.run(role_grants.set_roles, Member(session_id), other, roles)
         self.note(session_id, "grant", result, roles=held, proven=True)
 
     @rule(session=opened, mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.REQUIRED]))
@@ -197,7 +206,7 @@ class SessionMachine(RuleBasedStateMachine):
         held = facts_of(self.world.row(name)).roles
         self.was_signed_in = self.is_signed_in(session_id)
         seen = Mode(models.Account.get().mode)
-        result = self.world.run(account.set_mode, Member(session_id), mode, seen=seen)
+        result = self.world.run(policy_settings.set_mode, Member(session_id), mode, seen=seen)
         self.note(session_id, "mode", result, roles=held, proven=True)
 
     @rule(session=opened, act=st.sampled_from(sorted(OWN)))
@@ -216,15 +225,17 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(name=names, roles=st.sampled_from(ROLES))
     def the_operator_grants(self, name, roles):
-        self.world.run(granting.set_roles, OPERATOR, name, roles)
+        self.world.run(role_grants.set_roles, OPERATOR, name, roles)
 
     @rule(mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.REQUIRED]))
     def the_operator_changes_the_mode(self, mode):
-        self.world.run(account.set_mode, OPERATOR, mode, seen=Mode(models.Account.get().mode))
+        self.world.run(policy_settings.set_mode, OPERATOR, mode, seen=Mode(models.Account.get().mode))
 
     @rule(days=st.sampled_from([0, 7, 7]))
     def the_operator_changes_what_is_remembered(self, days):
-        self.world.run(account.set_remember_days, OPERATOR, days, seen=models.Account.get().remember_days)
+        self.world.run(
+            policy_settings.set_remember_days, OPERATOR, days, seen=models.Account.get().remember_days
+        )
 
     @rule(minutes=st.sampled_from([1, 4, 6]))
     def let_time_pass(self, minutes):
@@ -254,7 +265,7 @@ class SessionMachine(RuleBasedStateMachine):
             with undone(self.world):
                 seen = READING["list users"](self.world, Member(row.id), "anna")
                 made = SENSITIVE["create a user"](self.world, Member(row.id), "anna")
-            assert isinstance(seen, reading.UserPage) == (full and bool(roles)), (row.methods, seen)
+            assert isinstance(seen, user_summaries.UserPage) == (full and bool(roles)), (row.methods, seen)
             assert isinstance(made, Done) == (full and SYSTEM in roles and self.is_fresh(row.id)), made
 
     @invariant()

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from support.data_world import MASTER_KEY, OPERATOR, unguarded
 
-from data.operations.people import takeover
-from data.operations.record import audit_chain, audit_verification
+from data.operations.audit import chain, verification
+from data.operations.maintenance import master_key
 from data.operations.results import Denied, Done
-from data.operations.signing_in.admission import Admitted
-from data.operations.upkeep import master_key
-from data.rules.chain import Head, next_head
-from data.rules.facts import Method
-from data.rules.google_authenticator import AuthenticatorFile
+from data.operations.signin.admission import Admitted
+from data.operations.users import google_authenticator_import
+from data.rules.audit_chain import Head, next_head
+from data.rules.domain_types import Method
+from data.rules.google_authenticator_file import AuthenticatorFile
 from data.storage import models
 from data.storage.vault import SealBrokenError, UnknownKeyError, Vault, check_value_of
 from data.store import OtherKeyError, StoreUnavailableError
@@ -56,8 +56,8 @@ def rotate(world, ring, new=NEW_KEY):
 
 
 def faults(world):
-    plan = world.run(audit_verification.plan_verification, OPERATOR)
-    found = asyncio.run(audit_verification.verify(world.store, OPERATOR, plan, lambda _more: None))
+    plan = world.run(verification.plan_verification, OPERATOR)
+    found = asyncio.run(verification.verify(world.store, OPERATOR, plan, lambda _more: None))
     return [(fault.seq, fault.wrong.name) for fault in found.faults]
 
 
@@ -96,7 +96,7 @@ def test_codes_that_are_out_and_scratch_codes_stay_good(world, ring):
     world.enrol_email(world.user("anna"))
     world.user("ben")
     file = AuthenticatorFile(secrets.token_bytes(20), ("12345678",), -1)
-    assert isinstance(world.run(takeover.take_over, OPERATOR, [("ben", file)]), Done)
+    assert isinstance(world.run(google_authenticator_import.take_over, OPERATOR, [("ben", file)]), Done)
     world.clock.forward(minutes=2)
     attempt = world.attempt("anna")
     sent = world.sent(attempt)
@@ -162,7 +162,7 @@ def test_beginning_again_goes_on_and_from_another_key_is_denied(world, ring):
 
 def test_whoever_keeps_the_old_key_forges_no_row_and_no_cut(world, ring):
     old = models.AuditChainKey.get()
-    old_chain_key = Vault(MASTER_KEY).open_at(audit_chain.key_place("main", 0, 0, ""), bytes(old.sealed_key))
+    old_chain_key = Vault(MASTER_KEY).open_at(chain.key_place("main", 0, 0, ""), bytes(old.sealed_key))
     rotate(world, ring)
     assert faults(world) == []
     table = models.AuditEntry
@@ -176,14 +176,14 @@ def test_whoever_keeps_the_old_key_forges_no_row_and_no_cut(world, ring):
         table.update(actor="mallory", mac=forged.mac).where(table.id == last.id).execute()
     assert faults(world) == [(last.seq, "CHANGED")]
     cut = Head("main", 1, table.get(table.seq == 1).mac)
-    seal = Vault(MASTER_KEY).seal_at(audit_chain.cut_place(cut), b"")
+    seal = Vault(MASTER_KEY).seal_at(chain.cut_place(cut), b"")
     models.AuditCut.insert(chain="main", seq=1, mac=cut.mac, made_at=world.clock.now, seal=seal).execute()
     assert faults(world) == [(1, "CUT")]
 
 
 def test_rows_of_before_cannot_be_written_anew_with_the_old_key(world, ring):
     old = models.AuditChainKey.get()
-    key = Vault(MASTER_KEY).open_at(audit_chain.key_place("main", 0, 0, ""), bytes(old.sealed_key))
+    key = Vault(MASTER_KEY).open_at(chain.key_place("main", 0, 0, ""), bytes(old.sealed_key))
     before = models.AuditChain.get().seq
     rotate(world, ring)
     table = models.AuditEntry

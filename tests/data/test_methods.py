@@ -4,14 +4,14 @@ import pytest
 from support.data_world import OPERATOR, SECURITY, SYSTEM, World
 
 from data.operations.actors import Member
-from data.operations.people import credentials, directory, granting, reading, two_factor
-from data.operations.people.finding import UserQuery
-from data.operations.policy import account
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
-from data.operations.signing_in import admission, enrollment
-from data.operations.signing_in.codes import CodeLapsed, CodeWrong
-from data.operations.signing_in.sending import Lapse
-from data.rules.facts import Method, Mode, Status
+from data.operations.signin import admission, enrolment
+from data.operations.signin.code_verification import CodeLapsed, CodeWrong
+from data.operations.signin.sent_codes import Lapse
+from data.operations.users import credentials, factor_administration, lifecycle, role_grants, user_summaries
+from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import Method, Mode, Status
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.storage import models
 
@@ -33,33 +33,33 @@ def world(world: World) -> World:
 
 
 def change(world: World, *methods: Method):
-    seen = world.run(account.show_policy, OPERATOR).policy.methods
-    return world.run(account.set_methods, OPERATOR, frozenset(methods), seen=seen)
+    seen = world.run(policy_settings.show_policy, OPERATOR).policy.methods
+    return world.run(policy_settings.set_methods, OPERATOR, frozenset(methods), seen=seen)
 
 
 def status(world: World, name: str) -> Status:
-    return world.run(reading.user_detail, OPERATOR, name).status
+    return world.run(user_summaries.user_detail, OPERATOR, name).status
 
 
 def test_a_new_account_has_the_app_alone(tmp_path):
     new = World(tmp_path)
     try:
-        assert new.run(account.show_policy, OPERATOR).policy.methods == APP_ONLY
+        assert new.run(policy_settings.show_policy, OPERATOR).policy.methods == APP_ONLY
     finally:
         new.close()
 
 
 def test_switching_a_method_off_names_whom_it_leaves_without_one(world):
-    preview = world.run(account.preview_methods, OPERATOR, APP_ONLY)
+    preview = world.run(policy_settings.preview_methods, OPERATOR, APP_ONLY)
     assert (preview.without, preview.without_names, preview.you_are_left) == (1, ("bert",), False)
-    preview = world.run(account.preview_methods, OPERATOR, frozenset({EMAIL}))
+    preview = world.run(policy_settings.preview_methods, OPERATOR, frozenset({EMAIL}))
     assert preview.without_names == ("anna",)
 
 
 def test_an_administrator_is_told_to_be_among_those_left(world):
     me = world.person("me", SECURITY)
-    assert world.run(account.preview_methods, me, frozenset({EMAIL})).you_are_left
-    assert not world.run(account.preview_methods, me, frozenset({APP, SMS})).you_are_left
+    assert world.run(policy_settings.preview_methods, me, frozenset({EMAIL})).you_are_left
+    assert not world.run(policy_settings.preview_methods, me, frozenset({APP, SMS})).you_are_left
 
 
 def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_alone(world):
@@ -72,7 +72,7 @@ def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_
     ]
     assert world.attempt("bert").methods == ()
     assert world.first("dora").session.step == SignedIn()
-    rows = world.run(reading.list_users, OPERATOR, UserQuery(status=Status.PENDING)).rows
+    rows = world.run(user_summaries.list_users, OPERATOR, UserQuery(status=Status.PENDING)).rows
     assert "bert" in [row.name for row in rows]
     assert "policy.methods_changed" in world.events(last=2)
 
@@ -105,7 +105,7 @@ def test_a_stolen_password_sets_nothing_up_in_the_place_of_what_was_switched_off
 def test_a_wizard_that_was_opened_by_a_recovery_code_leads_all_the_way_in(world):
     change(world, APP)
     me = enters_by_recovery_code(world, "bert")
-    assert world.run(enrollment.wizard_choice, me).methods == (APP,)
+    assert world.run(enrolment.wizard_choice, me).methods == (APP,)
     assert world.wizard("bert", me).recovery_codes == ()
     assert world.run(admission.advance, me.session_id).session.step == SignedIn()
     assert status(world, "bert") is Status.ENABLED
@@ -118,29 +118,29 @@ def test_the_recovery_code_is_asked_after_a_one_time_password_too(world):
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
     waiting = world.run(admission.advance, session.id).session
     assert waiting.step == NeedCode()
-    assert isinstance(world.run(enrollment.begin_app, Member(session.id)), Denied)
+    assert isinstance(world.run(enrolment.begin_app, Member(session.id)), Denied)
     assert world.submit(waiting.attempt, world.recovery["bert"][0]).session.step == MustEnrol()
-    assert isinstance(world.run(enrollment.begin_app, Member(session.id)), enrollment.PendingApp)
+    assert isinstance(world.run(enrolment.begin_app, Member(session.id)), enrolment.PendingApp)
 
 
 def test_a_session_whose_method_is_switched_off_ends_and_another_is_set_up_by_a_recovery_code_only(world):
     me = world.enrol_email("dora")
     change(world, APP)
     over = SessionOver("You must set up two-factor authentication now. Sign in again.")
-    assert world.run(enrollment.begin_app, me) == over
+    assert world.run(enrolment.begin_app, me) == over
     attempt = world.attempt("dora")
     assert attempt.methods == ()
     admitted = world.submit(attempt, world.recovery["dora"][0])
     assert admitted.session.step == MustEnrol()
     again = Member(admitted.session.id)
-    assert isinstance(world.run(enrollment.begin_app, again), enrollment.PendingApp)
+    assert isinstance(world.run(enrolment.begin_app, again), enrolment.PendingApp)
 
 
 @pytest.mark.parametrize("way_out", ["all are used", "cleared"])
 def test_whoever_has_no_recovery_code_left_is_led_into_the_wizard(world, way_out):
     change(world, APP)
     if way_out == "cleared":
-        world.run(two_factor.clear_two_factor, OPERATOR, "bert")
+        world.run(factor_administration.clear_two_factor, OPERATOR, "bert")
     else:
         for code in world.recovery["bert"]:
             world.submit(world.attempt("bert"), code)
@@ -167,7 +167,7 @@ def test_a_method_without_a_carrier_is_not_switched_on(world):
 
 
 def test_a_change_that_someone_else_made_meanwhile_is_not_undone(world):
-    refused = world.run(account.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
+    refused = world.run(policy_settings.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
     assert refused == Denied("Someone else changed the methods meanwhile. Look again first.")
 
 
@@ -175,7 +175,7 @@ def test_a_change_asks_for_fresh_proof(world):
     me = world.person("me", SECURITY)
     world.clock.forward(minutes=6)
     seen = frozenset({APP, EMAIL})
-    result = world.run(account.set_methods, me, APP_ONLY, seen=seen)
+    result = world.run(policy_settings.set_methods, me, APP_ONLY, seen=seen)
     assert isinstance(result, FreshProofNeeded)
     assert result.methods == (APP,)
 
@@ -191,7 +191,7 @@ def test_the_mode_off_asks_nobody_and_leaves_what_was_set_up(world):
 
 
 def edit(world: World, actor, name: str, **fields: str):
-    return world.run(directory.edit_user, actor, name, directory.UserChanges(**fields))
+    return world.run(lifecycle.edit_user, actor, name, lifecycle.UserChanges(**fields))
 
 
 def test_a_changed_address_withdraws_the_codes_that_went_there_and_leaves_the_user_pending(world):
@@ -223,7 +223,7 @@ def test_a_code_that_went_to_the_old_address_is_worth_nothing(world):
 def test_a_changed_number_withdraws_text_messages(world):
     world.methods(APP, SMS, EMAIL)
     member = world.session("anna")
-    world.confirm_destination(member, world.run(enrollment.begin_sms, member, "+49 170 1234711"))
+    world.confirm_destination(member, world.run(enrolment.begin_sms, member, "+49 170 1234711"))
     assert world.attempt("anna").methods == (APP, SMS)
     assert edit(world, OPERATOR, "anna", phone="+49 170 1234711").message == "Nothing changed."
     edit(world, OPERATOR, "anna", phone="")
@@ -236,6 +236,6 @@ def test_turning_codes_elsewhere_is_a_reset_that_needs_rank_and_fresh_proof(worl
     assert isinstance(edit(world, me, "bert", email="bert@new.example"), FreshProofNeeded)
     world.run(credentials.confirm_fresh_code, me, world.live_code("me"))
     assert isinstance(edit(world, me, "dora", email="dora@new.example"), Done)
-    world.run(granting.set_roles, OPERATOR, "bert", frozenset({SECURITY}))
+    world.run(role_grants.set_roles, OPERATOR, "bert", frozenset({SECURITY}))
     refused = edit(world, me, "bert", email="bert@new.example")
     assert "holds a role that you lack" in refused.message

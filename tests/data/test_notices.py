@@ -6,15 +6,21 @@ from dataclasses import replace
 import pytest
 from support.data_world import OPERATOR, SYSTEM, World
 
-from data.operations.people import bulk, credentials, directory, takeover, two_factor
-from data.operations.people.bulk import Bulk
-from data.operations.people.directory import Edited, UserChanges
-from data.operations.record import outbox
-from data.operations.signing_in import enrollment, recovery_codes
-from data.rules.events import Event
-from data.rules.facts import Method
-from data.rules.google_authenticator import AuthenticatorFile
-from data.rules.publickeys import PublicKey, parse
+from data.operations.audit import notice_outbox
+from data.operations.signin import enrolment, recovery_codes
+from data.operations.users import (
+    bulk_actions,
+    credentials,
+    factor_administration,
+    google_authenticator_import,
+    lifecycle,
+)
+from data.operations.users.bulk_actions import Bulk
+from data.operations.users.lifecycle import Edited, UserChanges
+from data.rules.audit_events import Event
+from data.rules.domain_types import Method
+from data.rules.google_authenticator_file import AuthenticatorFile
+from data.rules.public_keys import PublicKey, parse
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -44,7 +50,7 @@ def told(name: str = "anna") -> list[str]:
 
 def messages(world: World) -> list[tuple[str, str]]:
     """Return address and words of everything that is to be sent now."""
-    claimed = world.run(outbox.claim)
+    claimed = world.run(notice_outbox.claim)
     return [(one.envelope.to, " ".join(one.envelope.text.split())) for one in claimed]
 
 
@@ -58,14 +64,14 @@ def test_setting_up_and_replacing_are_told(world, anna):
 
 def test_turning_off_is_told(world, enrolled):
     me = world.session(enrolled)
-    world.run(enrollment.turn_off, me)
+    world.run(enrolment.turn_off, me)
     assert told() == [Event.TURNED_OFF]
 
 
 def test_disabling_and_clearing_by_an_administrator_are_told(world, enrolled):
     boss = world.person("boss", SYSTEM)
-    world.run(two_factor.clear_two_factor, boss, enrolled)
-    world.run(two_factor.disable_two_factor, OPERATOR, enrolled)
+    world.run(factor_administration.clear_two_factor, boss, enrolled)
+    world.run(factor_administration.disable_two_factor, OPERATOR, enrolled)
     assert told() == [Event.CLEARED, Event.DISABLED]
     words = [text for to, text in messages(world) if to == "anna@clinic.example"]
     assert "By: the administrator boss " in words[0]
@@ -111,7 +117,7 @@ def test_keys_that_come_and_go_are_told(world, anna):
 
 
 def test_a_take_over_is_told(world, anna):
-    world.run(takeover.take_over, OPERATOR, [(anna, AuthenticatorFile(bytes(20), (), -1))])
+    world.run(google_authenticator_import.take_over, OPERATOR, [(anna, AuthenticatorFile(bytes(20), (), -1))])
     assert told() == [Event.TAKEN_OVER]
 
 
@@ -123,8 +129,8 @@ def test_a_new_user_is_told_nothing_of_what_came_with_them(world):
 
 
 def test_a_new_address_is_told_through_the_old_and_the_new_one(world, anna):
-    changes = directory.UserChanges(email="anna@new.example", phone="+49 30 12344711")
-    world.run(directory.edit_user, OPERATOR, anna, changes)
+    changes = lifecycle.UserChanges(email="anna@new.example", phone="+49 30 12344711")
+    world.run(lifecycle.edit_user, OPERATOR, anna, changes)
     sent = messages(world)
     assert [to for to, _ in sent] == ["anna@clinic.example", "anna@new.example"]
     for _, text in sent:
@@ -135,16 +141,16 @@ def test_a_new_address_is_told_through_the_old_and_the_new_one(world, anna):
 def test_a_new_number_is_told_through_the_one_address_with_what_was_withdrawn(world, anna):
     world.methods(Method.SMS)
     me = world.session(anna)
-    world.confirm_destination(me, world.run(enrollment.begin_sms, me, "+49 30 12345678"))
+    world.confirm_destination(me, world.run(enrolment.begin_sms, me, "+49 30 12345678"))
     models.Notice.delete().execute()
-    world.run(directory.edit_user, OPERATOR, anna, directory.UserChanges(phone=""))
+    world.run(lifecycle.edit_user, OPERATOR, anna, lifecycle.UserChanges(phone=""))
     ((to, text),) = messages(world)
     assert to == "anna@clinic.example"
     assert "Your phone number was removed. Codes by text message are withdrawn; two-factor" in text
 
 
 def test_another_full_name_is_not_told(world, anna):
-    world.run(directory.edit_user, OPERATOR, anna, directory.UserChanges(full_name="Anna B."))
+    world.run(lifecycle.edit_user, OPERATOR, anna, lifecycle.UserChanges(full_name="Anna B."))
     assert told() == []
 
 
@@ -152,7 +158,7 @@ def test_many_cleared_at_once_are_each_told(world, enrolled):
     world.enrol(world.user("ben"))
     world.clock.forward(minutes=1)
     models.Notice.delete().execute()
-    world.run(bulk.act_on_many, OPERATOR, ["anna", "ben"], Bulk.CLEAR)
+    world.run(bulk_actions.act_on_many, OPERATOR, ["anna", "ben"], Bulk.CLEAR)
     assert told("anna") == told("ben") == [Event.CLEARED]
 
 
@@ -162,7 +168,7 @@ class WentWrongError(Exception):
 
 def test_a_notice_stands_or_falls_with_its_act(world, enrolled):
     def clear_and_fail(tx):
-        two_factor.clear_two_factor(tx, OPERATOR, enrolled)
+        factor_administration.clear_two_factor(tx, OPERATOR, enrolled)
         assert told() == [Event.CLEARED]
         raise WentWrongError
 
@@ -173,8 +179,8 @@ def test_a_notice_stands_or_falls_with_its_act(world, enrolled):
 
 def test_where_no_mail_server_is_set_nothing_is_written(world, enrolled):
     world.store.services = replace(world.services, sends=frozenset({Method.SMS}))
-    world.run(two_factor.clear_two_factor, OPERATOR, enrolled)
-    world.run(directory.edit_user, OPERATOR, enrolled, directory.UserChanges(email="anna@new.example"))
+    world.run(factor_administration.clear_two_factor, OPERATOR, enrolled)
+    world.run(lifecycle.edit_user, OPERATOR, enrolled, lifecycle.UserChanges(email="anna@new.example"))
     assert told() == []
 
 
@@ -194,30 +200,30 @@ def test_no_notice_holds_a_secret(world, anna):
 @pytest.mark.parametrize(
     ("changes", "offered"),
     [
-        (directory.UserChanges(email="anna@new.example"), True),
-        (directory.UserChanges(phone="+49 30 12345678"), True),
-        (directory.UserChanges(full_name="Anna B."), False),
-        (directory.UserChanges(email="anna@clinic.example"), False),
+        (lifecycle.UserChanges(email="anna@new.example"), True),
+        (lifecycle.UserChanges(phone="+49 30 12345678"), True),
+        (lifecycle.UserChanges(full_name="Anna B."), False),
+        (lifecycle.UserChanges(email="anna@clinic.example"), False),
     ],
 )
 def test_a_new_address_or_number_of_someone_with_a_second_factor_offers_to_clear_it(
     world, enrolled, changes, offered
 ):
-    assert world.run(directory.edit_user, OPERATOR, enrolled, changes).offers_clearing is offered
+    assert world.run(lifecycle.edit_user, OPERATOR, enrolled, changes).offers_clearing is offered
 
 
 def test_without_a_second_factor_there_is_nothing_to_clear(world, anna):
-    changes = directory.UserChanges(email="anna@new.example")
-    assert not world.run(directory.edit_user, OPERATOR, anna, changes).offers_clearing
+    changes = lifecycle.UserChanges(email="anna@new.example")
+    assert not world.run(lifecycle.edit_user, OPERATOR, anna, changes).offers_clearing
 
 
 def test_clearing_is_not_offered_to_who_cannot_do_it_nor_of_oneself(world):
     boss = world.person("boss", SYSTEM)
     for name in ("admin", "boss"):
-        changes = directory.UserChanges(email=f"{name}@new.example")
+        changes = lifecycle.UserChanges(email=f"{name}@new.example")
         world.enrol(name)
-        saved = world.run(directory.edit_user, boss, name, changes)
-        assert saved == directory.Edited(f"User {name} saved.", offers_clearing=False)
+        saved = world.run(lifecycle.edit_user, boss, name, changes)
+        assert saved == lifecycle.Edited(f"User {name} saved.", offers_clearing=False)
 
 
 def addresses() -> list[str]:
@@ -229,15 +235,15 @@ def test_who_changes_their_address_again_and_again_fills_no_mailbox(world, anna)
     me = world.session(anna)
     for number in range(8):
         email = ("victim@example.org", "anna@clinic.example")[number % 2]
-        assert isinstance(world.run(directory.edit_own, me, UserChanges(email=email)), Edited)
+        assert isinstance(world.run(lifecycle.edit_own, me, UserChanges(email=email)), Edited)
     assert addresses().count("victim@example.org") == 3
     models.Notice.delete().execute()
     for number in range(8):
         email = f"victim+{number}@example.org"
-        assert isinstance(world.run(directory.edit_own, me, UserChanges(email=email)), Edited)
+        assert isinstance(world.run(lifecycle.edit_own, me, UserChanges(email=email)), Edited)
     assert len(addresses()) == 6
     world.clock.forward(hours=1)
-    world.run(directory.edit_user, OPERATOR, anna, UserChanges(email="anna@clinic.example"))
+    world.run(lifecycle.edit_user, OPERATOR, anna, UserChanges(email="anna@clinic.example"))
     assert len(addresses()) == 8
 
 
@@ -255,11 +261,11 @@ def test_what_was_sent_to_a_new_address_before_silences_no_old_one(world, anna):
     """Someone has the new address told of edits of their own, so that the old one is not told of this one."""
     mallory = world.person("mallory")
     for number in range(3):
-        world.run(directory.edit_own, mallory, UserChanges(email="new@example.org"))
-        world.run(directory.edit_own, mallory, UserChanges(email=f"old{number}@example.org"))
+        world.run(lifecycle.edit_own, mallory, UserChanges(email="new@example.org"))
+        world.run(lifecycle.edit_own, mallory, UserChanges(email=f"old{number}@example.org"))
     models.User.update(email="mallory@clinic.example").where(models.User.name == "mallory").execute()
     models.Notice.update(recipient="new@example.org").execute()
     world.catch_up()
-    world.run(directory.edit_user, OPERATOR, anna, UserChanges(email="new@example.org"))
+    world.run(lifecycle.edit_user, OPERATOR, anna, UserChanges(email="new@example.org"))
     assert addresses()[-1] == "anna@clinic.example"
     assert told() == [Event.USER_EDITED]

@@ -7,19 +7,19 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, World, statements
 
 from data.operations.actors import Member
-from data.operations.people import credentials, directory, explanation, reading
+from data.operations.maintenance import accounts
 from data.operations.results import Denied, Done, SessionOver
-from data.operations.signing_in import admission, first_factor, sessions
-from data.operations.signing_in.admission import ONE_TIME_USED_AGAIN
-from data.operations.signing_in.first_factor import FirstFactorRejected
-from data.operations.upkeep import accounts
-from data.rules import publickeys
-from data.rules.explanation import Weight
+from data.operations.signin import admission, first_factor, sessions
+from data.operations.signin.admission import ONE_TIME_USED_AGAIN
+from data.operations.signin.first_factor import FirstFactorRejected
+from data.operations.users import credentials, lifecycle, signin_explanation, user_summaries
+from data.rules import public_keys
 from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
 from data.rules.policy import MustChangePassword, SignedIn
+from data.rules.signin_explanation import Weight
 from data.storage import models
 
-KEY = publickeys.parse(
+KEY = public_keys.parse(
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 )
 
@@ -48,7 +48,7 @@ def test_the_second_use_ends_the_session_of_the_first_and_is_audited_and_said(wo
     assert over == {first.id: ONE_TIME_USED_AGAIN}
     assert replaced(world, first) == SessionOver(ONE_TIME_USED_AGAIN)
     assert world.events(user="anna", last=2) == ["password.one_time_reused", "signin.restricted"]
-    said = [row.sentence for row in world.run(reading.user_detail, OPERATOR, "anna").recent]
+    said = [row.sentence for row in world.run(user_summaries.user_detail, OPERATOR, "anna").recent]
     assert "One-time password used again, 1 open session ended" in said
     assert "used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1" in second.notices[0]
 
@@ -118,8 +118,8 @@ def test_of_uses_at_the_same_moment_one_session_is_left(world, count):
 
 def made_by_create_user(world: World, **hours: int):
     hashed = world.services.hasher.hash(PASSWORD)
-    new = directory.NewUser("anna", "anna@clinic.example", password_hash=hashed, **hours)
-    return world.run(directory.create_user, OPERATOR, new)
+    new = lifecycle.NewUser("anna", "anna@clinic.example", password_hash=hashed, **hours)
+    return world.run(lifecycle.create_user, OPERATOR, new)
 
 
 def made_for_a_user(world: World, **hours: int):
@@ -130,7 +130,7 @@ def made_for_a_user(world: World, **hours: int):
 
 def made_with_an_account(world: World, **hours: int):
     hashed = world.services.hasher.hash(PASSWORD)
-    new = directory.NewUser("anna", "anna@clinic.example", password_hash=hashed, **hours)
+    new = lifecycle.NewUser("anna", "anna@clinic.example", password_hash=hashed, **hours)
     return world.run(accounts.add_account, OPERATOR, "Surgery", "Main", new)
 
 
@@ -193,7 +193,7 @@ def test_the_explanation_says_when_it_ends_and_that_it_ended(world):
 
     def findings(name):
         """Return what follows the verdict."""
-        return world.run(explanation.explain_user, OPERATOR, name).findings[1:]
+        return world.run(signin_explanation.explain_user, OPERATOR, name).findings[1:]
 
     good = next(found for found in findings("anna") if "one-time password" in found.sentence)
     assert (good.weight, "good until 2026-03-05 09:00 UTC" in good.sentence) == (Weight.NOTE, True)

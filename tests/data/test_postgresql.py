@@ -16,8 +16,8 @@ from peewee import OperationalError, fn
 from support.data_world import OPERATOR
 
 from data import store
-from data.operations.people import two_factor
-from data.operations.signing_in import second_factor, sessions
+from data.operations.signin import second_factor, sessions
+from data.operations.users import factor_administration
 from data.storage import database, models, postgresql
 from data.storage.database import create_database, migrate, open_database, schema_differences
 from data.storage.postgresql import PostgresqlUrl, drop_everything
@@ -250,10 +250,10 @@ def test_a_server_that_was_stopped_is_said_and_service_returns_with_it(world, se
     try:
         for _ in range(2):
             with pytest.raises(StoreUnavailableError, match="not available right now"):
-                world.run(two_factor.set_required, OPERATOR, "anna", required=True)
+                world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
     finally:
         server.start()
-    world.run(two_factor.set_required, OPERATOR, "anna", required=True)
+    world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
     assert world.row("anna").required
 
 

@@ -4,29 +4,29 @@ import pytest
 from support.data_world import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
 from data.operations.actors import Operator
-from data.operations.people import directory, granting, practices, reading
-from data.operations.people.directory import Edited, NewUser, UserChanges
-from data.operations.people.practices import PracticeRow
-from data.operations.people.reading import UserQuery
-from data.operations.policy import account
+from data.operations.maintenance import accounts
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.upkeep import accounts
-from data.rules import names
-from data.rules.facts import Mode, Role, Status
+from data.operations.users import lifecycle, practices, role_grants, user_summaries
+from data.operations.users.lifecycle import Edited, NewUser, UserChanges
+from data.operations.users.practices import PracticeRow
+from data.operations.users.user_summaries import UserQuery
+from data.rules import user_fields
+from data.rules.domain_types import Mode, Role, Status
 
 BERLIN, PARIS = "+493012345678", "+33123456789"
 
 
-def shown(world: World, name: str) -> reading.UserDetail:
-    return world.run(reading.user_detail, OPERATOR, name)
+def shown(world: World, name: str) -> user_summaries.UserDetail:
+    return world.run(user_summaries.user_detail, OPERATOR, name)
 
 
 def edit(world, actor, name, changes, seen=None):
-    return world.run(directory.edit_user, actor, name, changes, seen=seen)
+    return world.run(lifecycle.edit_user, actor, name, changes, seen=seen)
 
 
 def found(world, **query) -> list[str]:
-    return [row.name for row in world.run(reading.list_users, OPERATOR, UserQuery(**query)).rows]
+    return [row.name for row in world.run(user_summaries.list_users, OPERATOR, UserQuery(**query)).rows]
 
 
 def test_practices_are_added_renamed_and_listed_with_how_many_users_each_has(world):
@@ -67,7 +67,7 @@ def test_an_unknown_practice_is_denied_and_changes_nothing(world):
         assert world.run(practices.move_user, OPERATOR, "anna", name) == practices.NO_SUCH_PRACTICE
         assert world.run(practices.rename_practice, OPERATOR, name, "South") == practices.NO_SUCH_PRACTICE
     new = NewUser("bob", "bob@clinic.example", practice="North")
-    assert world.run(directory.create_user, OPERATOR, new) == practices.NO_SUCH_PRACTICE
+    assert world.run(lifecycle.create_user, OPERATOR, new) == practices.NO_SUCH_PRACTICE
     assert world.dump() == before
 
 
@@ -86,8 +86,8 @@ def test_an_empty_practice_is_removed_and_no_other(world):
 
 def test_one_policy_reaches_all_practices_of_the_account(world):
     world.run(practices.add_practice, OPERATOR, "North")
-    world.run(directory.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", practice="north"))
-    assert world.run(account.show_policy, OPERATOR).practices == 2
+    world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", practice="north"))
+    assert world.run(policy_settings.show_policy, OPERATOR).practices == 2
     world.mode(Mode.REQUIRED)
     assert shown(world, "bob").status is Status.PENDING
 
@@ -106,7 +106,7 @@ def test_two_who_move_the_same_user_do_not_undo_each_other(world):
 def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(world):
     world.run(practices.add_practice, OPERATOR, "North Wing")
     new = NewUser("bob", "bob@clinic.example", phone="+49 30 12345678", practice="North Wing")
-    world.run(directory.create_user, OPERATOR, new)
+    world.run(lifecycle.create_user, OPERATOR, new)
     for search in ("north", "wing NORTH", "030", "+49 30", "030-123", "(30)", "12345", "bob wing 4930"):
         assert found(world, search=search) == ["bob"], search
     for search in ("north admin", "4931", "0331", "45678"):
@@ -134,12 +134,12 @@ def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(wo
     ids=repr,
 )
 def test_a_phone_number_is_stored_as_e164_or_refused(typed, stored):
-    assert names.fold_phone(typed) == stored
+    assert user_fields.fold_phone(typed) == stored
 
 
 def test_two_users_may_share_a_number_and_are_warned(world):
-    world.run(directory.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", phone=BERLIN))
-    done = world.run(directory.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
+    world.run(lifecycle.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", phone=BERLIN))
+    done = world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
     assert done == Done("User bob created. anna has the same phone number: a number each is better.")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=BERLIN)).message.startswith("User admin saved. ")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=" ")) == Edited("User admin saved.")
@@ -176,8 +176,8 @@ def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
     world.user("anna")
     nobody: frozenset[Role] = frozenset()
     one, other = world.person("one", *BOTH), world.person("other", *BOTH)
-    assert isinstance(world.run(granting.set_roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
-    denied = world.run(granting.set_roles, other, "anna", frozenset({SECURITY}), seen=nobody)
+    assert isinstance(world.run(role_grants.set_roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
+    denied = world.run(role_grants.set_roles, other, "anna", frozenset({SECURITY}), seen=nobody)
     assert denied == Denied("Someone else changed the roles of anna to support meanwhile. Look again first.")
     assert shown(world, "anna").roles == {SUPPORT}
 
@@ -185,24 +185,24 @@ def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
 def test_ones_own_name_is_changed_at_any_time_and_addresses_after_fresh_proof(world):
     anna = world.enrol(world.user("anna"))
     world.clock.forward(minutes=6)
-    assert isinstance(world.run(directory.edit_own, anna, UserChanges(full_name="Anna Lee")), Done)
+    assert isinstance(world.run(lifecycle.edit_own, anna, UserChanges(full_name="Anna Lee")), Done)
     for changes in (UserChanges(email="lee@clinic.example"), UserChanges(phone=BERLIN)):
         before = world.dump()
-        assert isinstance(world.run(directory.edit_own, anna, changes), FreshProofNeeded)
+        assert isinstance(world.run(lifecycle.edit_own, anna, changes), FreshProofNeeded)
         assert world.dump() == before
     world.clock.forward(minutes=1)
     anna = world.session("anna")
     changes = UserChanges("lee@clinic.example", phone=BERLIN)
-    assert isinstance(world.run(directory.edit_own, anna, changes), Done)
+    assert isinstance(world.run(lifecycle.edit_own, anna, changes), Done)
     mine = shown(world, "anna")
     assert (mine.full_name, mine.email, mine.phone) == ("Anna Lee", "lee@clinic.example", BERLIN)
-    assert isinstance(world.run(directory.edit_own, anna, UserChanges("admin@clinic.example")), Denied)
-    assert isinstance(world.run(directory.edit_own, OPERATOR, changes), Denied)
+    assert isinstance(world.run(lifecycle.edit_own, anna, UserChanges("admin@clinic.example")), Denied)
+    assert isinstance(world.run(lifecycle.edit_own, OPERATOR, changes), Denied)
 
 
 def test_a_number_shared_with_another_account_is_not_spoken_of(world):
     eve = NewUser("eve", "eve@other.example", phone=BERLIN, password_hash="hash")
     world.run(accounts.add_account, OPERATOR, "Other", "Main", eve)
     changes = UserChanges(phone=BERLIN)
-    done = world.run(directory.edit_user, Operator("root", "Clinic"), "admin", changes)
+    done = world.run(lifecycle.edit_user, Operator("root", "Clinic"), "admin", changes)
     assert done == Edited("User admin saved.")

@@ -4,12 +4,12 @@ import pytest
 from support.data_world import World
 
 from data.operations.actors import Member
-from data.operations.people import credentials, two_factor
 from data.operations.results import Denied, FreshProof, FreshProofNeeded
-from data.operations.signing_in import admission, recovery_codes
-from data.operations.signing_in.codes import CodeWrong
-from data.operations.signing_in.recovery_codes import NewRecoveryCodes
-from data.rules.facts import Mode
+from data.operations.signin import admission, recovery_codes
+from data.operations.signin.code_verification import CodeWrong
+from data.operations.signin.recovery_codes import NewRecoveryCodes
+from data.operations.users import credentials, factor_administration
+from data.rules.domain_types import Mode
 from data.storage import models
 
 
@@ -45,7 +45,7 @@ def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
     if change == "mode off":
         world.mode(Mode.OFF)
     else:
-        world.run(two_factor.disable_two_factor, world.session("admin"), "anna")
+        world.run(factor_administration.disable_two_factor, world.session("admin"), "anna")
         anna = world.session("anna")
     assert world.run(recovery_codes.replace_unsaved_codes, anna) is None
 

@@ -10,32 +10,39 @@ from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYS
 
 from data import operations
 from data.operations.actors import Member, Operator
-from data.operations.people import (
-    bulk,
-    credentials,
-    deleting,
-    directory,
-    explanation,
-    exporting,
-    granting,
-    importing,
-    invitations,
-    practices,
-    reading,
-    takeover,
-    two_factor,
-    unique,
-)
-from data.operations.people.finding import UserQuery
-from data.operations.policy import account, permanence, protection
-from data.operations.policy import delivery as policy_delivery
-from data.operations.record import audit, audit_archive, audit_chain, audit_verification
+from data.operations.audit import archiving, chain, trail, verification
+from data.operations.maintenance import accounts, master_key
+from data.operations.policy import delivery_checks as policy_delivery
+from data.operations.policy import needs_attention, permanent_mode, policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment, messages, recovery_codes, remembered, sessions
-from data.operations.upkeep import accounts, master_key
-from data.rules.facts import Method, Mode
-from data.rules.people_csv import PersonRow
+from data.operations.signin import (
+    admission,
+    enrolment,
+    inbound_sms,
+    recovery_codes,
+    remembered_addresses,
+    sessions,
+)
+from data.operations.users import (
+    bulk_actions,
+    credentials,
+    deletion,
+    factor_administration,
+    google_authenticator_import,
+    invitations,
+    lifecycle,
+    practices,
+    role_grants,
+    signin_explanation,
+    uniqueness,
+    user_export,
+    user_import,
+    user_summaries,
+)
+from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import Method, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from data.rules.users_csv import PersonRow
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -43,18 +50,18 @@ PREFIX = f"{operations.__name__}."
 ONE_MORE = PersonRow(2, "more", "more@clinic.example", "", None, "", required=False, key=None)
 NEW_PASSWORD = "a wholly new password"
 BOTH_METHODS = frozenset({Method.APP, Method.EMAIL})
-NEW = directory.NewUser("new", "new@clinic.example")
+NEW = lifecycle.NewUser("new", "new@clinic.example")
 
 
 def pending(world: World, me: Member):
     """Try to enrol, by a wizard as a full session of the same moment would have had it."""
-    begun = enrollment.PendingApp(me.session_id, world.clock.now, None, "Clinic", "", "A" * 32, "")
-    return world.run(enrollment.confirm_app, me, begun, totp("A" * 32, world.clock.now))
+    begun = enrolment.PendingApp(me.session_id, world.clock.now, None, "Clinic", "", "A" * 32, "")
+    return world.run(enrolment.confirm_app, me, begun, totp("A" * 32, world.clock.now))
 
 
 def reasons(result):
     """Leave out the names that were asked about: to repeat them tells nothing."""
-    return Denied(result.refused[0][1]) if isinstance(result, bulk.BulkResult) else result
+    return Denied(result.refused[0][1]) if isinstance(result, bulk_actions.BulkResult) else result
 
 
 async def reasons_of(work):
@@ -65,66 +72,62 @@ async def reasons_of(work):
 def destination(world: World, me: Member):
     """Make what the wizard would hold of an address, as a full session of the same moment would have it."""
     email = models.Session.get_by_id(me.session_id).user.email
-    return enrollment.PendingDestination(me.session_id, world.clock.now, None, Method.EMAIL, "", email)
+    return enrolment.PendingDestination(me.session_id, world.clock.now, None, Method.EMAIL, "", email)
 
 
 def awaited(me: Member):
     """Make what the wizard would hold of a code that is to be sent in."""
-    return enrollment.PendingMessage(me.session_id, START, None, "+49301234567", "471108152342")
+    return enrolment.PendingMessage(me.session_id, START, None, "+49301234567", "471108152342")
 
 
 def stretch_and_start(world: World):
     """Return what there is to verify, as someone who may see it would have it."""
-    (stretch,) = world.run(audit_verification.plan_verification, OPERATOR).stretches
-    return stretch, audit_verification.Position(stretch.begin)
+    (stretch,) = world.run(verification.plan_verification, OPERATOR).stretches
+    return stretch, verification.Position(stretch.begin)
 
 
 OPERATIONS = {
-    "begin_message": lambda world, me: world.run(messages.begin_message, me),
-    "look_for_message": lambda world, me: world.run(messages.look_for_message, me, awaited(me)),
-    "confirm_message": lambda world, me: world.run(messages.confirm_message, me, awaited(me)),
-    "stop_awaiting": lambda world, me: world.run(messages.stop_awaiting, me, awaited(me)),
-    "preview_methods": lambda world, me: world.run(account.preview_methods, me, BOTH_METHODS),
+    "begin_message": lambda world, me: world.run(inbound_sms.begin_message, me),
+    "look_for_message": lambda world, me: world.run(inbound_sms.look_for_message, me, awaited(me)),
+    "confirm_message": lambda world, me: world.run(inbound_sms.confirm_message, me, awaited(me)),
+    "stop_awaiting": lambda world, me: world.run(inbound_sms.stop_awaiting, me, awaited(me)),
+    "preview_methods": lambda world, me: world.run(policy_settings.preview_methods, me, BOTH_METHODS),
     "set_methods": lambda world, me: world.run(
-        account.set_methods, me, BOTH_METHODS, seen=frozenset({Method.APP})
+        policy_settings.set_methods, me, BOTH_METHODS, seen=frozenset({Method.APP})
     ),
     "send_fresh_code": lambda world, me: world.run(credentials.send_fresh_code, me, Method.EMAIL),
-    "wizard_choice": lambda world, me: world.run(enrollment.wizard_choice, me),
-    "begin_email": lambda world, me: world.run(enrollment.begin_email, me),
-    "begin_sms": lambda world, me: world.run(enrollment.begin_sms, me, "+49 170 1234567"),
+    "wizard_choice": lambda world, me: world.run(enrolment.wizard_choice, me),
+    "begin_email": lambda world, me: world.run(enrolment.begin_email, me),
+    "begin_sms": lambda world, me: world.run(enrolment.begin_sms, me, "+49 170 1234567"),
     "send_enrolment_code": lambda world, me: world.run(
-        enrollment.send_enrolment_code, me, destination(world, me)
+        enrolment.send_enrolment_code, me, destination(world, me)
     ),
-    "confirm_sent": lambda world, me: world.run(
-        enrollment.confirm_sent, me, destination(world, me), "123456"
-    ),
+    "confirm_sent": lambda world, me: world.run(enrolment.confirm_sent, me, destination(world, me), "123456"),
     "show_delivery": lambda world, me: world.run(policy_delivery.show_delivery, me),
     "prepare_test": lambda world, me: world.run(
         policy_delivery.prepare_test, me, Method.EMAIL, "x@y.example"
     ),
-    "show_policy": lambda world, me: world.run(account.show_policy, me),
-    "preview_mode": lambda world, me: world.run(account.preview_mode, me, Mode.OFF),
-    "set_mode": lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
-    "show_checklist": lambda world, me: world.run(permanence.show_checklist, me),
-    "list_entries": lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
-    "list_users": lambda world, me: world.run(reading.list_users, me, UserQuery()),
-    "user_detail": lambda world, me: world.run(reading.user_detail, me, "bob"),
-    "export_people": lambda world, me: world.run(exporting.export_people, me),
-    "export_entries": lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
-    "heads": lambda world, me: world.run(audit_chain.heads, me),
-    "plan_verification": lambda world, me: world.run(audit_verification.plan_verification, me),
-    "verify_batch": lambda world, me: world.run(
-        audit_verification.verify_batch, me, *stretch_and_start(world)
+    "show_policy": lambda world, me: world.run(policy_settings.show_policy, me),
+    "preview_mode": lambda world, me: world.run(policy_settings.preview_mode, me, Mode.OFF),
+    "set_mode": lambda world, me: world.run(policy_settings.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
+    "show_checklist": lambda world, me: world.run(permanent_mode.show_checklist, me),
+    "list_entries": lambda world, me: world.run(trail.list_entries, me, trail.Filter()),
+    "list_users": lambda world, me: world.run(user_summaries.list_users, me, UserQuery()),
+    "user_detail": lambda world, me: world.run(user_summaries.user_detail, me, "bob"),
+    "export_people": lambda world, me: world.run(user_export.export_people, me),
+    "export_entries": lambda world, me: world.run(trail.export_entries, me, trail.Filter()),
+    "heads": lambda world, me: world.run(chain.heads, me),
+    "plan_verification": lambda world, me: world.run(verification.plan_verification, me),
+    "verify_batch": lambda world, me: world.run(verification.verify_batch, me, *stretch_and_start(world)),
+    "verify": lambda world, me: verification.verify(
+        world.store, me, verification.Plan(stretch_and_start(world)[:1], None), lambda _more: None
     ),
-    "verify": lambda world, me: audit_verification.verify(
-        world.store, me, audit_verification.Plan(stretch_and_start(world)[:1], None), lambda _more: None
-    ),
-    "plan_archive": lambda world, me: world.run(audit_archive.plan_archive, me, world.clock.now),
-    "read_batch": lambda world, me: world.run(audit_archive.read_batch, me, *stretch_and_start(world)),
-    "cut": lambda world, me: world.run(audit_archive.cut, me, stretch_and_start(world)[:1], world.clock.now),
-    "plan_archive_verification": lambda world, me: world.run(audit_archive.plan_archive_verification, me, ()),
+    "plan_archive": lambda world, me: world.run(archiving.plan_archive, me, world.clock.now),
+    "read_batch": lambda world, me: world.run(archiving.read_batch, me, *stretch_and_start(world)),
+    "cut": lambda world, me: world.run(archiving.cut, me, stretch_and_start(world)[:1], world.clock.now),
+    "plan_archive_verification": lambda world, me: world.run(archiving.plan_archive_verification, me, ()),
     "verify_archived": lambda world, me: world.run(
-        audit_archive.verify_archived, me, *stretch_and_start(world), ()
+        archiving.verify_archived, me, *stretch_and_start(world), ()
     ),
     "begin_rotation": lambda world, me: world.run(
         master_key.begin_rotation, me, world.services.vault.check_value, "new"
@@ -132,18 +135,24 @@ OPERATIONS = {
     "count_sealed": lambda world, me: world.run(master_key.count_sealed, me),
     "reseal_batch": lambda world, me: world.run(master_key.reseal_batch, me, 0),
     "finish_rotation": lambda world, me: world.run(master_key.finish_rotation, me, 0),
-    "check_people": lambda world, me: world.run(importing.check_people, me, ()),
-    "check_all": lambda world, me: importing.check_all(world.store, me, (ONE_MORE,), lambda _more: None),
-    "import_people": lambda world, me: importing.import_people(world.store, me, (ONE_MORE,), lambda _: None),
-    "stage_people": lambda world, me: world.run(
-        importing.stage_people, me, None, importing.newcomers([ONE_MORE])
+    "check_people": lambda world, me: world.run(user_import.check_people, me, ()),
+    "check_all": lambda world, me: user_import.check_all(world.store, me, (ONE_MORE,), lambda _more: None),
+    "import_people": lambda world, me: user_import.import_people(
+        world.store, me, (ONE_MORE,), lambda _: None
     ),
-    "tell_owners": lambda world, me: world.run(unique.tell_owners, me, ()),
-    "publish_people": lambda world, me: world.run(importing.publish_people, me, 1),
-    "take_over": lambda world, me: world.run(takeover.take_over, me, ()),
-    "find_unfit": lambda world, me: world.run(takeover.find_unfit, me, ()),
-    "act_on_many": lambda world, me: reasons(world.run(bulk.act_on_many, me, ["bob"], bulk.Bulk.REQUIRE)),
-    "carry_out": lambda world, me: reasons_of(bulk.carry_out(world.store, me, ["bob"], bulk.Bulk.REQUIRE)),
+    "stage_people": lambda world, me: world.run(
+        user_import.stage_people, me, None, user_import.newcomers([ONE_MORE])
+    ),
+    "tell_owners": lambda world, me: world.run(uniqueness.tell_owners, me, ()),
+    "publish_people": lambda world, me: world.run(user_import.publish_people, me, 1),
+    "take_over": lambda world, me: world.run(google_authenticator_import.take_over, me, ()),
+    "find_unfit": lambda world, me: world.run(google_authenticator_import.find_unfit, me, ()),
+    "act_on_many": lambda world, me: reasons(
+        world.run(bulk_actions.act_on_many, me, ["bob"], bulk_actions.Bulk.REQUIRE)
+    ),
+    "carry_out": lambda world, me: reasons_of(
+        bulk_actions.carry_out(world.store, me, ["bob"], bulk_actions.Bulk.REQUIRE)
+    ),
     "invite": lambda world, me: world.run(invitations.invite, me, "bob"),
     "remind": lambda world, me: world.run(invitations.remind, me, "bob"),
     "names_of": lambda world, me: world.run(invitations.names_of, me, invitations.Group.ALL),
@@ -153,35 +162,35 @@ OPERATIONS = {
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
     "end_my_sessions": lambda world, me: world.run(sessions.end_my_sessions, me),
-    "my_profile": lambda world, me: world.run(reading.my_profile, me),
-    "create_user": lambda world, me: world.run(directory.create_user, me, NEW),
+    "my_profile": lambda world, me: world.run(user_summaries.my_profile, me),
+    "create_user": lambda world, me: world.run(lifecycle.create_user, me, NEW),
     "edit_user": lambda world, me: world.run(
-        directory.edit_user, me, "bob", directory.UserChanges(full_name="Bob")
+        lifecycle.edit_user, me, "bob", lifecycle.UserChanges(full_name="Bob")
     ),
-    "edit_own": lambda world, me: world.run(directory.edit_own, me, directory.UserChanges(full_name="Anna")),
+    "edit_own": lambda world, me: world.run(lifecycle.edit_own, me, lifecycle.UserChanges(full_name="Anna")),
     "add_account": lambda world, me: world.run(accounts.add_account, me, "Third", "Main", NEW),
     "rename_account": lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward"),
     "list_accounts": lambda world, me: world.run(accounts.list_accounts, me),
     "show_account": lambda world, me: world.run(accounts.show_account, me, "Clinic"),
-    "show_standing_out": lambda world, me: world.run(protection.show_standing_out, me),
+    "show_standing_out": lambda world, me: world.run(needs_attention.show_needs_attention, me),
     "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
-    "delete_user": lambda world, me: world.run(deleting.delete_user, me, "bob"),
+    "delete_user": lambda world, me: world.run(deletion.delete_user, me, "bob"),
     "rename_practice": lambda world, me: world.run(practices.rename_practice, me, "Main", "South"),
     "remove_practice": lambda world, me: world.run(practices.remove_practice, me, "Main"),
     "move_user": lambda world, me: world.run(practices.move_user, me, "bob", "Main"),
-    "set_active": lambda world, me: world.run(directory.set_active, me, "bob", active=False),
-    "set_roles": lambda world, me: world.run(granting.set_roles, me, "bob", frozenset({SYSTEM})),
-    "set_required": lambda world, me: world.run(two_factor.set_required, me, "bob", required=True),
-    "disable_two_factor": lambda world, me: world.run(two_factor.disable_two_factor, me, "bob"),
-    "clear_two_factor": lambda world, me: world.run(two_factor.clear_two_factor, me, "bob"),
-    "set_remember_days": lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
-    "forget_addresses": lambda world, me: world.run(two_factor.forget_addresses, me, "bob"),
-    "forget_my_addresses": lambda world, me: world.run(remembered.forget_my_addresses, me),
-    "explain_user": lambda world, me: world.run(explanation.explain_user, me, "bob"),
-    "offer_resync": lambda world, me: world.run(two_factor.offer_resync, me, "bob"),
-    "unlock": lambda world, me: world.run(two_factor.unlock, me, "bob", "a slip"),
+    "set_active": lambda world, me: world.run(lifecycle.set_active, me, "bob", active=False),
+    "set_roles": lambda world, me: world.run(role_grants.set_roles, me, "bob", frozenset({SYSTEM})),
+    "set_required": lambda world, me: world.run(factor_administration.set_required, me, "bob", required=True),
+    "disable_two_factor": lambda world, me: world.run(factor_administration.disable_two_factor, me, "bob"),
+    "clear_two_factor": lambda world, me: world.run(factor_administration.clear_two_factor, me, "bob"),
+    "set_remember_days": lambda world, me: world.run(policy_settings.set_remember_days, me, 2, seen=0),
+    "forget_addresses": lambda world, me: world.run(factor_administration.forget_addresses, me, "bob"),
+    "forget_my_addresses": lambda world, me: world.run(remembered_addresses.forget_my_addresses, me),
+    "explain_user": lambda world, me: world.run(signin_explanation.explain_user, me, "bob"),
+    "offer_resync": lambda world, me: world.run(factor_administration.offer_resync, me, "bob"),
+    "unlock": lambda world, me: world.run(factor_administration.unlock, me, "bob", "a slip"),
     "set_one_time_password": lambda world, me: world.one_time_password("bob", me),
     "add_key": lambda world, me: world.run(credentials.add_key, me, KEY),
     "add_key of someone": lambda world, me: world.run(credentials.add_key, me, KEY, name="bob"),
@@ -192,10 +201,10 @@ OPERATIONS = {
     "give_one_time_password": lambda world, me: credentials.give_one_time_password(world.store, me, "bob"),
     "replace_unsaved_codes": lambda world, me: world.run(recovery_codes.replace_unsaved_codes, me),
     "renew_recovery_codes": lambda world, me: world.run(recovery_codes.renew_recovery_codes, me),
-    "turn_off": lambda world, me: world.run(enrollment.turn_off, me),
+    "turn_off": lambda world, me: world.run(enrolment.turn_off, me),
     "change_password": lambda world, me: credentials.change_password(world.store, me, NEW_PASSWORD),
     "store_password": lambda world, me: world.run(credentials.store_password, me, "hash"),
-    "begin_app": lambda world, me: world.run(enrollment.begin_app, me),
+    "begin_app": lambda world, me: world.run(enrolment.begin_app, me),
     "confirm_app": pending,
     "confirm_saved": lambda world, me: world.run(recovery_codes.confirm_saved, me),
 }
@@ -333,13 +342,13 @@ def stranger(world: World) -> Member:
     world.user("bob", SUPPORT)
     world.enrol("bob")
     world.clock.forward(minutes=1)
-    chief = directory.NewUser("chief", "chief@other.example", password_hash=world.row("bob").password_hash)
+    chief = lifecycle.NewUser("chief", "chief@other.example", password_hash=world.row("bob").password_hash)
     chief = replace(chief, one_time_password=False)
     world.run(accounts.add_account, OPERATOR, "Other", "Secret Wing", chief)
     other = Operator("root", "Other")
     deputy = replace(chief, name="deputy", email="deputy@other.example", roles=frozenset({SYSTEM, SECURITY}))
-    world.run(directory.create_user, other, deputy)
-    world.run(granting.set_roles, other, "chief", frozenset({SUPPORT, SYSTEM, SECURITY}))
+    world.run(lifecycle.create_user, other, deputy)
+    world.run(role_grants.set_roles, other, "chief", frozenset({SUPPORT, SYSTEM, SECURITY}))
     return world.enrol("chief")
 
 
@@ -373,9 +382,9 @@ async def test_what_a_restricted_session_is_for_works(world):
     assert world.run(admission.advance, me.session_id).session.step == MustEnrol()
     world.wizard("anna", me)
     assert isinstance(world.run(recovery_codes.confirm_saved, me), Done)
-    assert isinstance(world.run(account.show_policy, me), Denied)
+    assert isinstance(world.run(policy_settings.show_policy, me), Denied)
     assert world.run(admission.advance, me.session_id).session.step == SignedIn()
-    assert isinstance(world.run(account.show_policy, me), account.PolicyView)
+    assert isinstance(world.run(policy_settings.show_policy, me), policy_settings.PolicyView)
 
 
 def test_a_restricted_session_stays_restricted_until_its_work_is_done(world):
@@ -386,7 +395,7 @@ def test_a_restricted_session_stays_restricted_until_its_work_is_done(world):
 
 def test_leaving_the_wizard_leaves_the_user_pending(world):
     me = must_enrol(world)
-    world.run(enrollment.begin_app, me)
+    world.run(enrolment.begin_app, me)
     world.run(sessions.end_session, me.session_id)
     assert world.first("anna").session.step == MustEnrol()
 
@@ -396,9 +405,9 @@ def test_a_restricted_session_is_released_by_a_looser_policy_through_the_rules_a
     world.mode(Mode.REQUIRED)
     session = world.restricted("anna", MustEnrol)
     world.mode(Mode.OPTIONAL)
-    assert isinstance(world.run(reading.my_profile, Member(session.id)), Denied)
+    assert isinstance(world.run(user_summaries.my_profile, Member(session.id)), Denied)
     assert world.run(admission.advance, session.id).session.step == SignedIn()
-    assert isinstance(world.run(reading.my_profile, Member(session.id)), reading.Profile)
+    assert isinstance(world.run(user_summaries.my_profile, Member(session.id)), user_summaries.Profile)
 
 
 def test_a_wizard_can_be_finished_though_the_policy_was_loosened_meanwhile(world):

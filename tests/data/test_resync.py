@@ -3,15 +3,15 @@
 import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, totp
 
-from data.operations.people import credentials, reading, two_factor
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.signing_in import second_factor
-from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signing_in.judging import NotACode, WrongBefore
-from data.operations.signing_in.resync import NextCodeWanted
+from data.operations.signin import second_factor
+from data.operations.signin.admission import Admitted, TurnedAway
+from data.operations.signin.attempts import NotACode, WrongBefore
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
+from data.operations.signin.resync import NextCodeWanted
+from data.operations.users import credentials, factor_administration, user_summaries
 from data.rules import totp as rules
-from data.rules.facts import Application
+from data.rules.domain_types import Application
 from data.storage import models
 
 
@@ -30,7 +30,7 @@ def offered(world: World, anna: str) -> str:
 
 
 def offer(world, actor=OPERATOR):
-    return world.run(two_factor.offer_resync, actor, "anna")
+    return world.run(factor_administration.offer_resync, actor, "anna")
 
 
 def factor() -> models.Factor:
@@ -90,7 +90,7 @@ def test_without_an_offer_two_codes_are_no_code_and_one_of_them_is_wrong(world, 
 
 def test_an_offer_ends_after_an_hour_and_does_not_come_back_with_the_clock(world, offered):
     world.clock.forward(minutes=59, seconds=59)
-    assert world.run(reading.user_detail, OPERATOR, "anna").resync_until is not None
+    assert world.run(user_summaries.user_detail, OPERATOR, "anna").resync_until is not None
     world.clock.forward(seconds=1)
     assert world.submit(world.attempt("anna"), pair(world, -9)) == NotACode()
     world.clock.forward(hours=-2)
@@ -187,11 +187,13 @@ def test_offers_are_for_administrators_with_fresh_proof_and_are_audited(world, a
     assert offer(world, chief).message == "For an hour anna can sign in with two codes, one after the other."
     assert world.events(user="anna", last=1) == ["two_factor.resync_offered"]
     assert isinstance(offer(world, world.person("helper", SUPPORT)), Denied)
-    assert isinstance(world.run(two_factor.offer_resync, world.person("boss", SYSTEM), "chief"), Denied)
+    assert isinstance(
+        world.run(factor_administration.offer_resync, world.person("boss", SYSTEM), "chief"), Denied
+    )
     world.clock.forward(minutes=6)
     assert isinstance(offer(world, chief), FreshProofNeeded)
     world.user("ben")
-    assert "no authenticator app" in world.run(two_factor.offer_resync, OPERATOR, "ben").message
+    assert "no authenticator app" in world.run(factor_administration.offer_resync, OPERATOR, "ben").message
 
 
 def test_a_pair_of_a_changed_key_is_not_admitted(world, offered):

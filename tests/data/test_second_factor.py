@@ -4,15 +4,15 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, SUPPORT, SYSTEM, World
 
 from data.operations.actors import Member
-from data.operations.people import credentials, directory, reading, two_factor
 from data.operations.results import Denied, Done
-from data.operations.signing_in import admission, first_factor, sessions
-from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signing_in.first_factor import CodeNeeded
-from data.operations.signing_in.judging import NotACode, WrongBefore
-from data.rules import publickeys, recovery
-from data.rules.facts import Application, Method, Mode
+from data.operations.signin import admission, first_factor, sessions
+from data.operations.signin.admission import Admitted, TurnedAway
+from data.operations.signin.attempts import NotACode, WrongBefore
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
+from data.operations.signin.first_factor import CodeNeeded
+from data.operations.users import credentials, factor_administration, lifecycle, user_summaries
+from data.rules import public_keys, recovery_codes
+from data.rules.domain_types import Application, Method, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, Refusal, SignedIn
 from data.storage import models
 
@@ -131,7 +131,7 @@ def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
 
 def test_each_of_the_five_recovery_codes_is_good_once_and_few_left_is_said(world, anna):
     codes = world.recovery[anna]
-    assert len(set(codes)) == recovery.CODES == 5
+    assert len(set(codes)) == recovery_codes.CODES == 5
     notices = [world.submit(world.attempt(anna), code).session.notices for code in codes]
     assert notices[:2] == [(), ()]
     assert [notice[0][: notice[0].index(".")] for notice in notices[2:]] == [
@@ -162,7 +162,7 @@ def test_nobody_signs_in_with_someone_elses_code(world, anna):
 
 def test_unlocking_gives_all_attempts_back(world, anna):
     world.lock(anna)
-    assert world.run(two_factor.unlock, world.person("boss", SYSTEM), anna, "a slip") == Done(
+    assert world.run(factor_administration.unlock, world.person("boss", SYSTEM), anna, "a slip") == Done(
         "User anna is unlocked and has 7 attempts again."
     )
     assert world.row(anna).attempts_left == 7
@@ -172,14 +172,16 @@ def test_unlocking_gives_all_attempts_back(world, anna):
 
 def test_support_never_unlocks_and_the_operator_can(world, anna):
     world.lock(anna)
-    assert isinstance(world.run(two_factor.unlock, world.person("helper", SUPPORT), anna, "a slip"), Denied)
+    assert isinstance(
+        world.run(factor_administration.unlock, world.person("helper", SUPPORT), anna, "a slip"), Denied
+    )
     assert world.row(anna).locked_at is not None
-    assert isinstance(world.run(two_factor.unlock, OPERATOR, anna, "a slip"), Done)
+    assert isinstance(world.run(factor_administration.unlock, OPERATOR, anna, "a slip"), Done)
 
 
 def test_unlocking_someone_who_is_not_locked_is_denied_and_resets_nothing(world, anna):
     world.submit(world.attempt(anna), world.wrong_code(anna))
-    assert isinstance(world.run(two_factor.unlock, OPERATOR, anna, "a slip"), Denied)
+    assert isinstance(world.run(factor_administration.unlock, OPERATOR, anna, "a slip"), Denied)
     assert world.row(anna).attempts_left == 6
 
 
@@ -187,7 +189,7 @@ def test_a_locked_admins_own_session_cannot_unlock_them(world):
     boss = world.person("boss", SYSTEM)
     world.clock.forward(minutes=1)
     world.lock("boss")
-    denied = world.run(two_factor.unlock, boss, "boss", "a slip")
+    denied = world.run(factor_administration.unlock, boss, "boss", "a slip")
     assert denied.message == Refusal.LOCKED.value
     assert world.row("boss").locked_at is not None
 
@@ -201,7 +203,7 @@ def test_a_password_changed_before_the_second_factor_is_not_admitted(world, anna
 
 
 def test_a_key_removed_before_the_second_factor_is_not_admitted(world):
-    key = publickeys.parse(KEY)
+    key = public_keys.parse(KEY)
     world.user("anna", key=key)
     world.enrol("anna")
     world.clock.forward(minutes=1)
@@ -212,7 +214,7 @@ def test_a_key_removed_before_the_second_factor_is_not_admitted(world):
 
 
 def test_a_key_stands_when_the_password_changes(world):
-    key = publickeys.parse(KEY)
+    key = public_keys.parse(KEY)
     world.user("anna", key=key)
     world.enrol("anna")
     world.clock.forward(minutes=1)
@@ -223,14 +225,14 @@ def test_a_key_stands_when_the_password_changes(world):
 
 def test_a_user_deactivated_before_the_second_factor_is_turned_away(world, anna):
     attempt = world.attempt(anna)
-    world.run(directory.set_active, OPERATOR, anna, active=False)
+    world.run(lifecycle.set_active, OPERATOR, anna, active=False)
     assert world.submit(attempt, world.code(anna)) == TurnedAway(Refusal.DEACTIVATED.value)
 
 
 def test_a_user_cleared_before_the_second_factor_is_asked_by_the_rules_again(world):
     world.enrol(world.user("anna", required=True))
     attempt = world.attempt("anna")
-    world.run(two_factor.clear_two_factor, OPERATOR, "anna")
+    world.run(factor_administration.clear_two_factor, OPERATOR, "anna")
     admitted = world.submit(attempt, "000000")
     assert admitted.session.step == MustEnrol()
     assert models.Session.get_by_id(admitted.session.id).restricted
@@ -282,15 +284,15 @@ def test_unlocking_without_a_reason_changes_nothing(world, reason):
     world.enrol(world.user("anna"))
     world.lock("anna")
     before = world.dump()
-    assert "Say why" in world.run(two_factor.unlock, OPERATOR, "anna", reason).message
+    assert "Say why" in world.run(factor_administration.unlock, OPERATOR, "anna", reason).message
     assert world.dump() == before
 
 
 def test_the_activity_keeps_the_reason_of_an_unlocking(world):
     world.enrol(world.user("anna"))
     world.lock("anna")
-    world.run(two_factor.unlock, OPERATOR, "anna", " spoke\n on the phone ")
-    recent = world.run(reading.user_detail, OPERATOR, "anna").recent
+    world.run(factor_administration.unlock, OPERATOR, "anna", " spoke\n on the phone ")
+    recent = world.run(user_summaries.user_detail, OPERATOR, "anna").recent
     assert recent[0].sentence == "Unlocked: spoke on the phone"
 
 
@@ -314,7 +316,7 @@ def test_a_wrong_answer_that_has_become_right_is_not_judged_either(world, anna):
 
 FORGETTING = {
     "a code is sent": lambda world: world.sent(world.attempt("anna")),
-    "a resync is offered": lambda world: world.run(two_factor.offer_resync, OPERATOR, "anna"),
+    "a resync is offered": lambda world: world.run(factor_administration.offer_resync, OPERATOR, "anna"),
 }
 
 
@@ -333,7 +335,7 @@ def test_what_was_wrong_before_a_lock_is_judged_again_after_it(world, anna):
     wrong = world.wrong_code(anna)
     world.submit(world.attempt(anna), wrong)
     world.lock(anna)
-    world.run(two_factor.unlock, OPERATOR, anna, "a slip")
+    world.run(factor_administration.unlock, OPERATOR, anna, "a slip")
     assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
 
 

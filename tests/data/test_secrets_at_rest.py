@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.data_world import CHEAP, PASSWORD, START, Clock, services
 
-from data.operations.upkeep import master_key
+from data.operations.maintenance import master_key
 from data.storage import models
-from data.storage.hashing import DIGEST_CHARACTERS, CostsInUse, Hasher
+from data.storage.password_hashing import DIGEST_CHARACTERS, CostsInUse, Hasher
 from data.storage.vault import SealBrokenError, Vault
 from data.store import Tx
 

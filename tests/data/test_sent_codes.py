@@ -6,16 +6,16 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, World, code_in
 
 from data.operations.actors import Member
-from data.operations.people import credentials, reading
-from data.operations.people.directory import NewUser, create_user
+from data.operations.maintenance import accounts
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded
-from data.operations.signing_in import admission, enrollment, second_factor, sending
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeLapsed, CodeWrong
-from data.operations.signing_in.sending import CodeToSend, Lapse, NotSent
-from data.operations.upkeep import accounts
-from data.rules.facts import Method, Mode, Status
+from data.operations.signin import admission, enrolment, second_factor, sent_codes
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeLapsed, CodeWrong
+from data.operations.signin.sent_codes import CodeToSend, Lapse, NotSent
+from data.operations.users import credentials, user_summaries
+from data.operations.users.lifecycle import NewUser, create_user
+from data.rules.domain_types import Method, Mode, Status
 from data.rules.policy import MustEnrol, SignedIn
-from data.rules.sending import PER_DESTINATION, Purpose
+from data.rules.sent_codes import PER_DESTINATION, Purpose
 from data.storage import models
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
@@ -58,7 +58,7 @@ def test_a_sent_code_signs_in_and_is_good_once(world):
 def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world):
     attempt = world.attempt("bert")
     world.submit(attempt, world.sent(attempt))
-    rows = world.run(reading.user_detail, OPERATOR, "bert").recent
+    rows = world.run(user_summaries.user_detail, OPERATOR, "bert").recent
     said = [row.sentence for row in rows]
     assert "Signed in with password and e-mail code" in said
     assert "Code sent by e-mail to b•••@clinic.example" in said
@@ -103,9 +103,9 @@ def test_a_code_that_expired_a_day_ago_is_a_wrong_one(world):
 
 def test_a_code_that_enrolled_is_replaced_and_no_wrong_one(world):
     member = world.session("anna")
-    pending = world.run(enrollment.begin_email, member)
-    code = code_in(world.run(enrollment.send_enrolment_code, member, pending))
-    world.run(enrollment.confirm_sent, member, pending, code)
+    pending = world.run(enrolment.begin_email, member)
+    code = code_in(world.run(enrolment.send_enrolment_code, member, pending))
+    world.run(enrolment.confirm_sent, member, pending, code)
     assert world.submit(world.attempt("anna"), code) == CodeLapsed(Lapse.REPLACED)
 
 
@@ -191,15 +191,15 @@ def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in
     mine = strangers(world, 8)
     world.set("bert", phone=NUMBER)
     member = world.session("anna")
-    pending = world.run(enrollment.begin_sms, member, NUMBER)
+    pending = world.run(enrolment.begin_sms, member, NUMBER)
     world.confirm_destination(member, pending)
     world.clock.forward(hours=1)
     answers = []
     for name in mine:
         member = world.session(name)
-        pending = world.run(enrollment.begin_sms, member, NUMBER)
+        pending = world.run(enrolment.begin_sms, member, NUMBER)
         for _ in range(6):
-            answers.append(world.run(enrollment.send_enrolment_code, member, pending))
+            answers.append(world.run(enrolment.send_enrolment_code, member, pending))
             world.clock.forward(minutes=1)
         world.clock.forward(minutes=-6)
     world.clock.forward(minutes=6)
@@ -215,7 +215,7 @@ def test_strangers_who_have_proven_the_same_number_use_up_none_of_its_owners_cod
     """Whoever can forge the sender of a text message proves any number by one."""
     world.methods(APP, SMS, EMAIL)
     member = world.session("anna")
-    world.confirm_destination(member, world.run(enrollment.begin_sms, member, NUMBER))
+    world.confirm_destination(member, world.run(enrolment.begin_sms, member, NUMBER))
     world.clock.forward(minutes=1)
     stranger = world.row(strangers(world, 1)[0])
     for _ in range(20):
@@ -237,9 +237,9 @@ def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
     models.SentCode.delete().execute()
     members = [world.person(f"colleague{number}") for number in range(2)]
     for member in members:
-        pending = world.run(enrollment.begin_email, member)
+        pending = world.run(enrolment.begin_email, member)
         for _ in range(3):
-            world.run(enrollment.send_enrolment_code, member, pending)
+            world.run(enrolment.send_enrolment_code, member, pending)
             world.clock.forward(minutes=1)
     assert models.SentCode.select().where(models.SentCode.purpose == "enrol").count() == 5
     for _ in range(5):
@@ -251,7 +251,7 @@ def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
 def test_a_code_that_was_not_handed_over_frees_the_minute_and_still_works(world):
     attempt = world.attempt("bert")
     made = world.run(second_factor.send_code, attempt, EMAIL)
-    world.run(sending.record_failure, made, "mail.example:587: no answer in time")
+    world.run(sent_codes.record_failure, made, "mail.example:587: no answer in time")
     assert world.row("bert").attempts_left == 7
     assert world.events(user="bert", last=1) == ["code.not_sent"]
     assert isinstance(world.run(second_factor.send_code, attempt, EMAIL), CodeToSend)
@@ -301,11 +301,11 @@ def test_a_fresh_code_can_be_a_sent_one(world):
     attempt = world.attempt("bert")
     member = Member(world.submit(attempt, world.sent(attempt)).session.id)
     world.clock.forward(minutes=6)
-    assert world.run(enrollment.begin_email, member) == FreshProofNeeded(FreshProof.CODE, (EMAIL,))
+    assert world.run(enrolment.begin_email, member) == FreshProofNeeded(FreshProof.CODE, (EMAIL,))
     made = world.run(credentials.send_fresh_code, member, EMAIL)
     assert world.run(credentials.confirm_fresh_code, member, other(code_in(made))) == CodeWrong(6)
     assert world.run(credentials.confirm_fresh_code, member, code_in(made)).message == "Confirmed."
-    assert isinstance(world.run(enrollment.begin_email, member), enrollment.PendingDestination)
+    assert isinstance(world.run(enrolment.begin_email, member), enrolment.PendingDestination)
     assert isinstance(world.run(credentials.send_fresh_code, member, APP), NotSent)
 
 
@@ -316,12 +316,12 @@ def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
     world.user("carl", required=True)
     session = world.restricted("carl", MustEnrol)
     member = Member(session.id)
-    assert world.run(enrollment.wizard_choice, member).methods == (APP, EMAIL)
-    pending = world.run(enrollment.begin_email, member)
+    assert world.run(enrolment.wizard_choice, member).methods == (APP, EMAIL)
+    pending = world.run(enrolment.begin_email, member)
     assert "carl" not in repr(pending)
     enrolled = world.confirm_destination(member, pending)
     assert len(enrolled.recovery_codes) == 5
-    assert world.run(reading.user_detail, OPERATOR, "carl").status is Status.ENABLED
+    assert world.run(user_summaries.user_detail, OPERATOR, "carl").status is Status.ENABLED
     assert world.run(admission.advance, member.session_id).session.step == SignedIn()
     assert world.attempt("carl").methods == (EMAIL,)
 
@@ -329,68 +329,68 @@ def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
 def test_a_second_method_brings_no_new_recovery_codes(world):
     world.user("dora")
     member = world.enrol("dora")
-    assert world.confirm_destination(member, world.run(enrollment.begin_email, member)).recovery_codes == ()
+    assert world.confirm_destination(member, world.run(enrolment.begin_email, member)).recovery_codes == ()
     assert isinstance(world.submit(world.attempt("dora"), world.recovery["dora"][0]), admission.Admitted)
 
 
 def test_a_code_to_enrol_signs_nobody_in_and_the_other_way_round(world):
     member = world.session("anna")
-    pending = world.run(enrollment.begin_email, member)
-    to_enrol = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    pending = world.run(enrolment.begin_email, member)
+    to_enrol = code_in(world.run(enrolment.send_enrolment_code, member, pending))
     assert isinstance(world.submit(world.attempt("anna"), to_enrol), CodeWrong)
     world.clock.forward(minutes=1)
     to_prove = world.sent(world.attempt("anna"))
-    wrong = world.run(enrollment.confirm_sent, member, pending, to_prove)
-    assert wrong == enrollment.EnrolmentCodeWrong(None)
+    wrong = world.run(enrolment.confirm_sent, member, pending, to_prove)
+    assert wrong == enrolment.EnrolmentCodeWrong(None)
 
 
 def test_seven_wrong_answers_use_up_a_code_to_enrol_and_count_as_no_attempt(world):
     member = world.session("anna")
-    pending = world.run(enrollment.begin_email, member)
-    code = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    pending = world.run(enrolment.begin_email, member)
+    code = code_in(world.run(enrolment.send_enrolment_code, member, pending))
     for _ in range(7):
-        world.run(enrollment.confirm_sent, member, pending, other(code))
-    refused = world.run(enrollment.confirm_sent, member, pending, code)
-    assert refused == enrollment.EnrolmentCodeWrong(None)
+        world.run(enrolment.confirm_sent, member, pending, other(code))
+    refused = world.run(enrolment.confirm_sent, member, pending, code)
+    assert refused == enrolment.EnrolmentCodeWrong(None)
     assert world.row("anna").attempts_left == 7
 
 
 def test_a_set_up_ends_when_the_address_changes_meanwhile(world):
     member = world.session("anna")
-    pending = world.run(enrollment.begin_email, member)
-    code = code_in(world.run(enrollment.send_enrolment_code, member, pending))
+    pending = world.run(enrolment.begin_email, member)
+    code = code_in(world.run(enrolment.send_enrolment_code, member, pending))
     world.set("anna", email="new@clinic.example")
-    assert isinstance(world.run(enrollment.confirm_sent, member, pending, code), Denied)
+    assert isinstance(world.run(enrolment.confirm_sent, member, pending, code), Denied)
 
 
 def test_a_restricted_session_never_replaces_a_method_that_another_session_set_up(world):
     world.user("carl", required=True)
     mine = Member(world.restricted("carl", MustEnrol).id)
     thief = Member(world.restricted("carl", MustEnrol).id)
-    begun = world.run(enrollment.begin_email, thief)
+    begun = world.run(enrolment.begin_email, thief)
     world.enrol_email("carl", mine)
     for result in (
-        world.run(enrollment.send_enrolment_code, thief, begun),
-        world.run(enrollment.confirm_sent, thief, begun, "123456"),
-        world.run(enrollment.begin_app, thief),
-        world.run(enrollment.begin_email, thief),
-        world.run(enrollment.wizard_choice, thief),
+        world.run(enrolment.send_enrolment_code, thief, begun),
+        world.run(enrolment.confirm_sent, thief, begun, "123456"),
+        world.run(enrolment.begin_app, thief),
+        world.run(enrolment.begin_email, thief),
+        world.run(enrolment.wizard_choice, thief),
     ):
         assert isinstance(result, Denied)
 
 
 def test_a_method_that_is_off_cannot_be_set_up(world):
     member = world.session("anna")
-    assert isinstance(world.run(enrollment.begin_sms, member, "+49 170 1234711"), Denied)
+    assert isinstance(world.run(enrolment.begin_sms, member, "+49 170 1234711"), Denied)
     world.methods(EMAIL)
-    assert isinstance(world.run(enrollment.begin_app, member), Denied)
+    assert isinstance(world.run(enrolment.begin_app, member), Denied)
 
 
 def test_turning_off_removes_every_method_and_what_was_sent(world):
     member = world.session("anna")
     attempt = world.attempt("anna")
     code = world.sent(attempt)
-    world.run(enrollment.turn_off, member)
+    world.run(enrolment.turn_off, member)
     assert isinstance(world.first("anna"), admission.Admitted)
     world.mode(Mode.REQUIRED)
     assert models.SentCode.select().where(models.SentCode.void == False).count() == 0  # noqa: E712
@@ -402,8 +402,8 @@ def test_a_phone_number_can_be_shared_with_a_word_and_is_kept_on_the_profile(wor
     for name, shared in (("anna", False), ("bert", True)):
         attempt = world.attempt(name)
         member = Member(world.submit(attempt, world.sent(attempt)).session.id)
-        assert isinstance(world.run(enrollment.begin_sms, member, "0170"), Denied)
-        pending = world.run(enrollment.begin_sms, member, "+49 170 1234711")
+        assert isinstance(world.run(enrolment.begin_sms, member, "0170"), Denied)
+        pending = world.run(enrolment.begin_sms, member, "+49 170 1234711")
         assert (pending.shared, pending.masked) == (shared, "•••• 4711")
         world.clock.forward(minutes=1)
         world.confirm_destination(member, pending)

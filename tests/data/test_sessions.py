@@ -7,19 +7,19 @@ import pytest
 from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, statements
 
 from data.operations.actors import Member
-from data.operations.people import credentials, directory, granting, reading, two_factor
-from data.operations.policy import account
-from data.operations.record import audit
+from data.operations.audit import trail
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, SessionOver
-from data.operations.signing_in import admission, enrollment, sessions
-from data.rules import publickeys
-from data.rules.facts import Method, Mode, Role
+from data.operations.signin import admission, enrolment, sessions
+from data.operations.users import credentials, factor_administration, lifecycle, role_grants, user_summaries
+from data.rules import public_keys
+from data.rules.domain_types import Method, Mode, Role
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.rules.sessions import LONGEST
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
-FINGERPRINT = publickeys.parse(KEY).fingerprint
+FINGERPRINT = public_keys.parse(KEY).fingerprint
 
 
 def listed(world: World, actor=OPERATOR, **page):
@@ -27,7 +27,7 @@ def listed(world: World, actor=OPERATOR, **page):
 
 
 def edited(world: World, **fields: str):
-    return world.run(directory.edit_user, OPERATOR, "anna", directory.UserChanges(**fields))
+    return world.run(lifecycle.edit_user, OPERATOR, "anna", lifecycle.UserChanges(**fields))
 
 
 def reason(world: World, member: Member) -> str | None:
@@ -74,8 +74,8 @@ def test_ending_a_session_ends_that_one_and_is_audited(world):
     world.user("anna")
     one, other = world.session("anna"), world.session("anna")
     assert isinstance(world.run(sessions.end_session_of, me, one.session_id), Done)
-    assert world.run(reading.my_profile, one) == SessionOver(sessions.ENDED_BY_ADMIN)
-    assert isinstance(world.run(reading.my_profile, other), reading.Profile)
+    assert world.run(user_summaries.my_profile, one) == SessionOver(sessions.ENDED_BY_ADMIN)
+    assert isinstance(world.run(user_summaries.my_profile, other), user_summaries.Profile)
     assert reason(world, one) == sessions.ENDED_BY_ADMIN
     assert reason(world, other) is None
     assert world.events(user="anna", last=1) == ["session.ended"]
@@ -104,10 +104,10 @@ def test_sessions_of_another_account_are_out_of_reach(world):
 @pytest.mark.parametrize(
     ("act", "told"),
     [
-        (lambda world: world.run(directory.set_active, OPERATOR, "anna", active=False), "deactivated"),
-        (lambda world: world.run(granting.set_roles, OPERATOR, "anna", frozenset()), "took a role"),
-        (lambda world: world.run(two_factor.clear_two_factor, OPERATOR, "anna"), "cleared"),
-        (lambda world: world.run(two_factor.disable_two_factor, OPERATOR, "anna"), "disabled"),
+        (lambda world: world.run(lifecycle.set_active, OPERATOR, "anna", active=False), "deactivated"),
+        (lambda world: world.run(role_grants.set_roles, OPERATOR, "anna", frozenset()), "took a role"),
+        (lambda world: world.run(factor_administration.clear_two_factor, OPERATOR, "anna"), "cleared"),
+        (lambda world: world.run(factor_administration.disable_two_factor, OPERATOR, "anna"), "disabled"),
         (lambda world: world.one_time_password("anna"), "reset your password"),
         (
             lambda world: world.run(credentials.remove_key, OPERATOR, FINGERPRINT, name="anna"),
@@ -120,19 +120,19 @@ def test_sessions_of_another_account_are_out_of_reach(world):
 )
 def test_what_is_done_to_a_user_ends_their_sessions_with_the_reason(world, act, told):
     world.methods(*Method)
-    world.enrol(world.user("anna", SUPPORT, key=publickeys.parse(KEY)))
+    world.enrol(world.user("anna", SUPPORT, key=public_keys.parse(KEY)))
     world.enrol_email("anna")
     member, bystander = world.session("anna"), world.session("admin")
     act(world)
     assert told in (reason(world, member) or "")
     assert reason(world, bystander) is None
-    assert isinstance(world.run(reading.my_profile, member), SessionOver)
+    assert isinstance(world.run(user_summaries.my_profile, member), SessionOver)
 
 
 @pytest.mark.parametrize("roles", [frozenset({SUPPORT}), frozenset({SUPPORT, SECURITY})])
 def test_who_loses_no_role_keeps_the_session(world, roles):
     member = world.enrol(world.user("anna", SUPPORT))
-    world.run(granting.set_roles, OPERATOR, "anna", roles)
+    world.run(role_grants.set_roles, OPERATOR, "anna", roles)
     assert reason(world, member) is None
 
 
@@ -142,11 +142,11 @@ def test_a_session_that_has_lasted_too_long_is_over_whatever_was_done_in_it(worl
     member = world.session("admin")
     for _ in range(5):
         world.clock.now += longest / 5 - timedelta(seconds=1)
-        assert isinstance(world.run(reading.my_profile, member), reading.Profile)
+        assert isinstance(world.run(user_summaries.my_profile, member), user_summaries.Profile)
     assert reason(world, member) is None
     world.clock.forward(seconds=5)
     told = f"Signed out: a session lasts {longest / timedelta(hours=1):g} hours at most. Sign in again."
-    assert world.run(reading.my_profile, member) == SessionOver(told)
+    assert world.run(user_summaries.my_profile, member) == SessionOver(told)
     assert world.run(sessions.list_sessions, member) == SessionOver(told)
     assert reason(world, member) == told
 
@@ -184,7 +184,7 @@ OWN_ACTS = {
         "Your authenticator app was replaced by a new one. Sign in again.",
     ),
     "turned off": (
-        lambda world, me: world.run(enrollment.turn_off, me),
+        lambda world, me: world.run(enrolment.turn_off, me),
         "You turned two-factor authentication off. Sign in again.",
     ),
 }
@@ -193,7 +193,7 @@ OWN_ACTS = {
 @pytest.mark.parametrize("by_key", [False, True], ids=["by password", "by key"])
 @pytest.mark.parametrize("act", OWN_ACTS)
 def test_ones_own_change_of_a_credential_ends_all_sessions_but_the_one_it_was_made_in(world, act, by_key):
-    world.enrol(world.user("anna", key=publickeys.parse(KEY)))
+    world.enrol(world.user("anna", key=public_keys.parse(KEY)))
     others = [world.session("anna"), Member(signed_in_by_key(world).id)]
     me = Member(signed_in_by_key(world).id) if by_key else world.session("anna")
     bystander = world.session("admin")
@@ -202,9 +202,9 @@ def test_ones_own_change_of_a_credential_ends_all_sessions_but_the_one_it_was_ma
     assert [reason(world, other) for other in others] == [told, told]
     assert reason(world, me) is None
     assert reason(world, bystander) is None
-    assert isinstance(world.run(reading.my_profile, me), reading.Profile)
+    assert isinstance(world.run(user_summaries.my_profile, me), user_summaries.Profile)
     for other in others:
-        assert world.run(reading.my_profile, other) == SessionOver(told)
+        assert world.run(user_summaries.my_profile, other) == SessionOver(told)
 
 
 def signed_in_by_key(world: World):
@@ -215,13 +215,13 @@ def signed_in_by_key(world: World):
 @pytest.mark.parametrize("role", Role)
 def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_sets_it_up(world, role):
     anna = world.person("anna")
-    world.run(granting.set_roles, OPERATOR, "anna", frozenset({role}))
+    world.run(role_grants.set_roles, OPERATOR, "anna", frozenset({role}))
     told = "You must set up two-factor authentication now. Sign in again."
     assert reason(world, anna) == told
-    assert world.run(two_factor.clear_two_factor, anna, "admin") == SessionOver(told)
-    world.run(granting.set_roles, OPERATOR, "anna", frozenset())
-    assert world.run(reading.my_profile, anna) == SessionOver(told)
-    world.run(granting.set_roles, OPERATOR, "anna", frozenset({role}))
+    assert world.run(factor_administration.clear_two_factor, anna, "admin") == SessionOver(told)
+    world.run(role_grants.set_roles, OPERATOR, "anna", frozenset())
+    assert world.run(user_summaries.my_profile, anna) == SessionOver(told)
+    world.run(role_grants.set_roles, OPERATOR, "anna", frozenset({role}))
     assert world.restricted("anna", MustEnrol)
 
 
@@ -230,20 +230,20 @@ def test_a_session_is_judged_even_where_nothing_has_ended_it(world):
     anna = world.person("anna")
     world.mode(Mode.REQUIRED)
     over = SessionOver("You must set up two-factor authentication now. Sign in again.")
-    assert world.run(reading.my_profile, anna) == over
+    assert world.run(user_summaries.my_profile, anna) == over
     world.mode(Mode.OPTIONAL)
-    assert isinstance(world.run(reading.my_profile, anna), reading.Profile)
+    assert isinstance(world.run(user_summaries.my_profile, anna), user_summaries.Profile)
 
 
 def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(world):
-    world.run(account.set_remember_days, OPERATOR, 1, seen=0)
+    world.run(policy_settings.set_remember_days, OPERATOR, 1, seen=0)
     world.enrol(world.user("anna"))
     world.submit(world.attempt("anna"), world.live_code("anna"))
     by_address = [Member(world.first("anna").session.id) for _ in range(2)]
     by_code = world.session("anna", address="192.0.2.2")
-    assert isinstance(world.run(reading.my_profile, by_address[0]), reading.Profile)
+    assert isinstance(world.run(user_summaries.my_profile, by_address[0]), user_summaries.Profile)
     world.run(credentials.confirm_fresh_code, by_address[1], world.live_code("anna"))
-    world.run(two_factor.forget_addresses, OPERATOR, "anna")
+    world.run(factor_administration.forget_addresses, OPERATOR, "anna")
     told = "A code is asked of you now. Sign in again."
     assert [reason(world, one) for one in (*by_address, by_code)] == [told, None, None]
     world.submit(world.attempt("anna"), world.live_code("anna"))
@@ -251,15 +251,15 @@ def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(wo
     later = Member(world.first("anna").session.id)
     by_code = world.session("anna", address="192.0.2.2")
     world.clock.forward(hours=5)
-    assert world.run(reading.my_profile, later) == SessionOver(told)
-    assert isinstance(world.run(reading.my_profile, by_code), reading.Profile)
+    assert world.run(user_summaries.my_profile, later) == SessionOver(told)
+    assert isinstance(world.run(user_summaries.my_profile, by_code), user_summaries.Profile)
 
 
 def test_ones_own_sessions_are_listed_and_ended_one_or_all_and_audited(world):
     world.user("anna")
     me, one, two, three = (world.session("anna", address=f"192.0.2.{n}") for n in (1, 2, 3, 3))
     stranger = world.session("admin")
-    page = world.run(reading.my_profile, me).sessions
+    page = world.run(user_summaries.my_profile, me).sessions
     assert [(row.address, row.mine) for row in page.rows] == [
         ("192.0.2.3", False),
         ("192.0.2.3", False),
@@ -274,5 +274,5 @@ def test_ones_own_sessions_are_listed_and_ended_one_or_all_and_audited(world):
     assert world.run(sessions.end_my_sessions, me) == Done("2 other sessions of yours ended.")
     assert [reason(world, each) for each in (me, two, three, stranger)] == [None, told, told, None]
     assert isinstance(world.run(sessions.end_my_sessions, me), Denied)
-    entry = audit.entries(1, audit.Filter(user="anna"), limit=1)[0]
+    entry = trail.entries(1, trail.Filter(user="anna"), limit=1)[0]
     assert entry.sentence == "Ended 2 sessions of their own: from ssh 192.0.2.3"

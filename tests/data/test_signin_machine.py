@@ -10,16 +10,16 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from support.data_world import OPERATOR, PassingWorld, totp
 
 from data.operations.actors import Member
-from data.operations.people import credentials, two_factor
-from data.operations.policy import account
+from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
-from data.operations.signing_in import admission, enrollment
-from data.operations.signing_in.admission import Admitted, TurnedAway
-from data.operations.signing_in.codes import CodeAlreadyUsed, CodeWrong
-from data.operations.signing_in.enrollment import Enrolled, PendingApp
-from data.operations.signing_in.first_factor import CodeNeeded
-from data.operations.signing_in.judging import NotACode, WrongBefore
-from data.rules.facts import Mode
+from data.operations.signin import admission, enrolment
+from data.operations.signin.admission import Admitted, TurnedAway
+from data.operations.signin.attempts import NotACode, WrongBefore
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
+from data.operations.signin.enrolment import Enrolled, PendingApp
+from data.operations.signin.first_factor import CodeNeeded
+from data.operations.users import credentials, factor_administration
+from data.rules.domain_types import Mode
 from data.rules.policy import MustEnrol, SignedIn
 from data.storage import models
 
@@ -248,7 +248,7 @@ class SignInMachine(RuleBasedStateMachine):
 
     def enrol(self, name, member, *, restricted):
         person = self.people[name]
-        begun = self.world.run(enrollment.begin_app, member)
+        begun = self.world.run(enrolment.begin_app, member)
         if not person.has_open(member.session_id):
             assert isinstance(begun, SessionOver)
             return
@@ -260,7 +260,7 @@ class SignInMachine(RuleBasedStateMachine):
             return
         assert isinstance(begun, PendingApp)
         code = totp(begun.secret, self.world.clock.now)
-        result = self.world.run(enrollment.confirm_app, member, begun, code)
+        result = self.world.run(enrolment.confirm_app, member, begun, code)
         assert isinstance(result, Enrolled)
         assert bool(result.recovery_codes) == (person.secret is None)
         if person.secret is None:
@@ -285,7 +285,7 @@ class SignInMachine(RuleBasedStateMachine):
     @rule(name=names)
     def unlock(self, name):
         person = self.people[name]
-        result = self.world.run(two_factor.unlock, OPERATOR, name, "a slip")
+        result = self.world.run(factor_administration.unlock, OPERATOR, name, "a slip")
         assert isinstance(result, Done) == person.locked
         if person.locked:
             person.locked, person.attempts = False, 7
@@ -294,7 +294,7 @@ class SignInMachine(RuleBasedStateMachine):
     @rule(name=names, disable=st.booleans())
     def clear_or_disable(self, name, disable):
         person = self.people[name]
-        act = two_factor.disable_two_factor if disable else two_factor.clear_two_factor
+        act = factor_administration.disable_two_factor if disable else factor_administration.clear_two_factor
         assert isinstance(self.world.run(act, OPERATOR, name), Done)
         person.lost = not disable and (person.lost or person.secret is not None)
         self.forget(person)
@@ -305,12 +305,12 @@ class SignInMachine(RuleBasedStateMachine):
     def require_or_not(self, name):
         person = self.people[name]
         person.required = not person.required
-        self.world.run(two_factor.set_required, OPERATOR, name, required=person.required)
+        self.world.run(factor_administration.set_required, OPERATOR, name, required=person.required)
         self.judge(person)
 
     @rule(mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.OPTIONAL, Mode.REQUIRED]))
     def change_the_mode(self, mode):
-        result = self.world.run(account.set_mode, OPERATOR, mode, seen=self.mode)
+        result = self.world.run(policy_settings.set_mode, OPERATOR, mode, seen=self.mode)
         assert isinstance(result, Done) == (mode is not self.mode)
         self.mode = mode
         for person in self.people.values():

@@ -5,11 +5,11 @@ from itertools import product
 import pytest
 from support.data_world import OPERATOR, START, World
 
-from data.operations.people import reading
-from data.operations.people.finding import UserQuery
-from data.rules.facts import Mode, Policy, Role, Status, UserFacts
+from data.operations.users import user_summaries
+from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import Mode, Policy, Role, Status, UserFacts
 from data.rules.policy import status
-from data.rules.standing import Standing, status_of
+from data.rules.user_status import Standing, status_of
 from data.storage import models
 
 ROLE_SETS = [(), (Role.SUPPORT,), (Role.SYSTEM_ADMIN,), (Role.SECURITY_ADMIN,), tuple(Role)]
@@ -57,8 +57,8 @@ def test_the_stored_standing_gives_the_same_status_as_the_rule(world, mode):
 def test_filtering_the_table_by_a_status_finds_exactly_those_who_show_it(world, mode):
     everyone(world)
     world.mode(mode)
-    shown = world.run(reading.list_users, OPERATOR, UserQuery(limit=500)).rows
+    shown = world.run(user_summaries.list_users, OPERATOR, UserQuery(limit=500)).rows
     for wanted in Status:
-        page = world.run(reading.list_users, OPERATOR, UserQuery(status=wanted, limit=500))
+        page = world.run(user_summaries.list_users, OPERATOR, UserQuery(status=wanted, limit=500))
         assert [row.name for row in page.rows] == [row.name for row in shown if row.status is wanted]
         assert page.total == len(page.rows)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from support.data_world import OPERATOR, PASSWORD, World
 
-from data.operations.people import reading, two_factor
-from data.operations.people.finding import UserQuery
-from data.operations.signing_in import first_factor
-from data.operations.signing_in.admission import Admitted
+from data.operations.signin import first_factor
+from data.operations.signin.admission import Admitted
+from data.operations.users import factor_administration, user_summaries
+from data.operations.users.user_search import UserQuery
 from data.storage import database, models, sqlite
 from data.storage.database import SchemaState, create_database, schema_state
 from data.storage.sqlite import APPLICATION_ID, bears_our_mark
@@ -117,8 +117,8 @@ async def test_a_database_locked_beyond_the_wait_is_said_and_service_returns_by_
         with pytest.raises(StoreUnavailableError) as failure:
             await world.store.run(first_factor.settle_password, candidate, right=True)
         with pytest.raises(StoreUnavailableError):
-            world.run(two_factor.set_required, OPERATOR, "anna", required=True)
-        read = await world.store.read(reading.list_users, OPERATOR, UserQuery())
+            world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
+        read = await world.store.read(user_summaries.list_users, OPERATOR, UserQuery())
         assert read.total == 2
     assert "try again shortly" in str(failure.value)
     assert failure.value.__cause__ is None
@@ -131,7 +131,7 @@ async def test_a_short_lock_is_waited_for(world):
     world.user("anna")
     with Locker(world.path):
         waiting = asyncio.create_task(
-            world.store.run(two_factor.set_required, OPERATOR, "anna", required=True)
+            world.store.run(factor_administration.set_required, OPERATOR, "anna", required=True)
         )
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         assert not done
@@ -153,7 +153,7 @@ async def test_a_full_disk_is_said_and_nothing_of_the_operation_is_kept(world):
     assert world.row("admin").full_name == ""
     assert count() == 1
     await world.store.run(lambda _tx: world.database.pragma("max_page_count", 10**6))
-    await world.store.run(two_factor.set_required, OPERATOR, "admin", required=True)
+    await world.store.run(factor_administration.set_required, OPERATOR, "admin", required=True)
     assert world.row("admin").required
 
 

@@ -11,8 +11,8 @@ from peewee import OperationalError, fn
 from support.data_world import World
 
 from data import store
-from data.operations.upkeep.master_key import fits
-from data.rules.names import storable
+from data.operations.maintenance.master_key import fits
+from data.rules.user_fields import storable
 from data.storage import database, models
 from data.storage.database import Database, SchemaState, create_database, migrate, open_database, schema_state
 from data.storage.postgresql import PostgresqlUrl

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.data_world import lags
 
-from data.rules.standing import Standing
+from data.rules.user_status import Standing
 from data.storage import database, models
 from data.storage.database import create_database, migrate
 from data.storage.postgresql import PostgresqlUrl

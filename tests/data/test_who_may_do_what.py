@@ -8,32 +8,32 @@ import pytest
 from support.data_world import MASTER_KEY, OPERATOR, SECURITY, SUPPORT, SYSTEM, World, undone
 
 from data.operations.actors import Actor, Member
-from data.operations.people import (
-    bulk,
-    credentials,
-    deleting,
-    directory,
-    explanation,
-    exporting,
-    granting,
-    importing,
-    invitations,
-    practices,
-    reading,
-    takeover,
-    two_factor,
-)
-from data.operations.people.bulk import BulkResult
-from data.operations.people.finding import UserQuery
-from data.operations.people.invitations import WrittenPassword
-from data.operations.policy import account, delivery, permanence, protection
-from data.operations.record import audit, audit_archive, audit_chain, audit_verification
+from data.operations.audit import archiving, chain, trail, verification
+from data.operations.maintenance import accounts, master_key
+from data.operations.policy import delivery_checks, needs_attention, permanent_mode, policy_settings
 from data.operations.results import Denied, Done, SessionOver
-from data.operations.signing_in import sessions
-from data.operations.upkeep import accounts, master_key
-from data.rules.facts import Method, Mode, Role
-from data.rules.google_authenticator import AuthenticatorFile
-from data.rules.sending import Envelope
+from data.operations.signin import sessions
+from data.operations.users import (
+    bulk_actions,
+    credentials,
+    deletion,
+    factor_administration,
+    google_authenticator_import,
+    invitations,
+    lifecycle,
+    practices,
+    role_grants,
+    signin_explanation,
+    user_export,
+    user_import,
+    user_summaries,
+)
+from data.operations.users.bulk_actions import BulkResult
+from data.operations.users.invitations import WrittenPassword
+from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import Method, Mode, Role
+from data.rules.google_authenticator_file import AuthenticatorFile
+from data.rules.sent_codes import Envelope
 from data.storage import models
 from data.storage.vault import Vault, check_value_of
 
@@ -46,11 +46,11 @@ WHO = [*ROLE_SETS, "operator"]
 
 
 def changes(name: str):
-    return directory.UserChanges(full_name=name)
+    return lifecycle.UserChanges(full_name=name)
 
 
-def new(*roles: Role) -> directory.NewUser:
-    return directory.NewUser("new", "new@clinic.example", roles=frozenset(roles))
+def new(*roles: Role) -> lifecycle.NewUser:
+    return lifecycle.NewUser("new", "new@clinic.example", roles=frozenset(roles))
 
 
 def named(who: frozenset[Role] | str) -> str:
@@ -70,8 +70,8 @@ def rotate(world: World, me: Actor):
 
 def import_nobody(world: World, me: Actor):
     """Stage an import, which writes nothing that anybody sees until it is published."""
-    staged = world.run(importing.stage_people, me, None, ())
-    return world.run(importing.publish_people, me, staged.batch) if hasattr(staged, "batch") else staged
+    staged = world.run(user_import.stage_people, me, None, ())
+    return world.run(user_import.publish_people, me, staged.batch) if hasattr(staged, "batch") else staged
 
 
 def open_session(name: str) -> int:
@@ -86,55 +86,58 @@ ACTS = {
     ),
     "see the users": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(reading.list_users, me, UserQuery()),
+        lambda world, me: world.run(user_summaries.list_users, me, UserQuery()),
     ),
-    "see a user": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(reading.user_detail, me, "anna")),
+    "see a user": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(user_summaries.user_detail, me, "anna"),
+    ),
     "ask why": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(explanation.explain_user, me, "anna"),
+        lambda world, me: world.run(signin_explanation.explain_user, me, "anna"),
     ),
     "see the log": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(audit.list_entries, me, audit.Filter()),
+        lambda world, me: world.run(trail.list_entries, me, trail.Filter()),
     ),
     "export the users": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(exporting.export_people, me),
+        lambda world, me: world.run(user_export.export_people, me),
     ),
     "export the log": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(audit.export_entries, me, audit.Filter()),
+        lambda world, me: world.run(trail.export_entries, me, trail.Filter()),
     ),
     "see the heads of the log": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(audit_chain.heads, me),
+        lambda world, me: world.run(chain.heads, me),
     ),
     "verify the log": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(audit_verification.plan_verification, me),
+        lambda world, me: world.run(verification.plan_verification, me),
     ),
     "archive the log": (
         set(),
-        lambda world, me: world.run(audit_archive.plan_archive, me, world.clock.now + timedelta(1)),
+        lambda world, me: world.run(archiving.plan_archive, me, world.clock.now + timedelta(1)),
     ),
     "rotate the master key": (set(), rotate),
-    "check an import": ({SYSTEM}, lambda world, me: world.run(importing.check_people, me, ())),
+    "check an import": ({SYSTEM}, lambda world, me: world.run(user_import.check_people, me, ())),
     "stage an import": ({SYSTEM}, import_nobody),
     "take over a file": (
         set(),
-        lambda world, me: world.run(takeover.take_over, me, [("system", AUTHENTICATOR)]),
+        lambda world, me: world.run(google_authenticator_import.take_over, me, [("system", AUTHENTICATOR)]),
     ),
     "require of many": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.REQUIRE),
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.REQUIRE),
     ),
     "clear many": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.CLEAR),
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.CLEAR),
     ),
     "deactivate many": (
         {SYSTEM},
-        lambda world, me: world.run(bulk.act_on_many, me, ["anna"], bulk.Bulk.DEACTIVATE),
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.DEACTIVATE),
     ),
     "invite": ({SYSTEM}, lambda world, me: world.run(invitations.invite, me, "empty")),
     "invite on paper": (
@@ -143,12 +146,12 @@ ACTS = {
     ),
     "invite many": (
         {SYSTEM},
-        lambda world, me: world.run(bulk.act_on_many, me, ["empty"], bulk.Bulk.INVITE),
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["empty"], bulk_actions.Bulk.INVITE),
     ),
     "remind": ({SYSTEM, SECURITY}, lambda world, me: world.run(invitations.remind, me, "pending")),
     "remind many": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(bulk.act_on_many, me, ["pending"], bulk.Bulk.REMIND),
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["pending"], bulk_actions.Bulk.REMIND),
     ),
     "see who can be invited": (
         {SUPPORT, SYSTEM, SECURITY},
@@ -162,29 +165,32 @@ ACTS = {
         {SYSTEM},
         lambda world, me: world.run(sessions.end_session_of, me, open_session("anna")),
     ),
-    "see the policy": ({SUPPORT, SYSTEM, SECURITY}, lambda world, me: world.run(account.show_policy, me)),
+    "see the policy": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(policy_settings.show_policy, me),
+    ),
     "see the delivery": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(delivery.show_delivery, me),
+        lambda world, me: world.run(delivery_checks.show_delivery, me),
     ),
     "send a test message": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(delivery.prepare_test, me, Method.EMAIL, "eva@elsewhere.example"),
+        lambda world, me: world.run(delivery_checks.prepare_test, me, Method.EMAIL, "eva@elsewhere.example"),
     ),
     "see the checklist": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(permanence.show_checklist, me),
+        lambda world, me: world.run(permanent_mode.show_checklist, me),
     ),
     "preview a mode": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(account.preview_mode, me, Mode.REQUIRED),
+        lambda world, me: world.run(policy_settings.preview_mode, me, Mode.REQUIRED),
     ),
-    "create a user": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new())),
-    "create a supporter": ({SYSTEM}, lambda world, me: world.run(directory.create_user, me, new(SUPPORT))),
-    "edit a user": ({SYSTEM}, lambda world, me: world.run(directory.edit_user, me, "anna", changes("Anna"))),
+    "create a user": ({SYSTEM}, lambda world, me: world.run(lifecycle.create_user, me, new())),
+    "create a supporter": ({SYSTEM}, lambda world, me: world.run(lifecycle.create_user, me, new(SUPPORT))),
+    "edit a user": ({SYSTEM}, lambda world, me: world.run(lifecycle.edit_user, me, "anna", changes("Anna"))),
     "see who stands out": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(protection.show_standing_out, me),
+        lambda world, me: world.run(needs_attention.show_needs_attention, me),
     ),
     "see the accounts": (set(), lambda world, me: world.run(accounts.list_accounts, me)),
     "see an account": (set(), lambda world, me: world.run(accounts.show_account, me, "Clinic")),
@@ -207,9 +213,9 @@ ACTS = {
     ),
     "rename an account": (set(), lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward")),
     "move a user": ({SYSTEM}, lambda world, me: world.run(practices.move_user, me, "anna", "North")),
-    "deactivate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "anna", active=False)),
-    "delete": ({SYSTEM}, lambda world, me: world.run(deleting.delete_user, me, "anna")),
-    "activate": ({SYSTEM}, lambda world, me: world.run(directory.set_active, me, "gone", active=True)),
+    "deactivate": ({SYSTEM}, lambda world, me: world.run(lifecycle.set_active, me, "anna", active=False)),
+    "delete": ({SYSTEM}, lambda world, me: world.run(deletion.delete_user, me, "anna")),
+    "activate": ({SYSTEM}, lambda world, me: world.run(lifecycle.set_active, me, "gone", active=True)),
     "give a one-time password": ({SYSTEM}, lambda world, me: world.one_time_password("anna", me)),
     "add a key": ({SYSTEM}, lambda world, me: world.run(credentials.add_key, me, OTHER_KEY, name="anna")),
     "remove a key": (
@@ -218,65 +224,74 @@ ACTS = {
     ),
     "grant support": (
         {SYSTEM},
-        lambda world, me: world.run(granting.set_roles, me, "anna", roles(SUPPORT)),
+        lambda world, me: world.run(role_grants.set_roles, me, "anna", roles(SUPPORT)),
     ),
-    "take support": ({SYSTEM}, lambda world, me: world.run(granting.set_roles, me, "helper", roles())),
+    "take support": ({SYSTEM}, lambda world, me: world.run(role_grants.set_roles, me, "helper", roles())),
     "grant system administrator": (
         {SYSTEM},
-        lambda world, me: world.run(granting.set_roles, me, "anna", roles(SYSTEM)),
+        lambda world, me: world.run(role_grants.set_roles, me, "anna", roles(SYSTEM)),
     ),
     "take system administrator": (
         {SYSTEM},
-        lambda world, me: world.run(granting.set_roles, me, "system", roles()),
+        lambda world, me: world.run(role_grants.set_roles, me, "system", roles()),
     ),
     "grant security administrator": (
         {SECURITY},
-        lambda world, me: world.run(granting.set_roles, me, "anna", roles(SECURITY)),
+        lambda world, me: world.run(role_grants.set_roles, me, "anna", roles(SECURITY)),
     ),
     "take security administrator": (
         {SECURITY},
-        lambda world, me: world.run(granting.set_roles, me, "security", roles()),
+        lambda world, me: world.run(role_grants.set_roles, me, "security", roles()),
     ),
     "require": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(two_factor.set_required, me, "anna", required=True),
+        lambda world, me: world.run(factor_administration.set_required, me, "anna", required=True),
     ),
     "require no more": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(two_factor.set_required, me, "locked", required=False),
+        lambda world, me: world.run(factor_administration.set_required, me, "locked", required=False),
     ),
-    "disable": ({SYSTEM, SECURITY}, lambda world, me: world.run(two_factor.disable_two_factor, me, "anna")),
-    "clear": ({SYSTEM, SECURITY}, lambda world, me: world.run(two_factor.clear_two_factor, me, "anna")),
-    "unlock": ({SYSTEM}, lambda world, me: world.run(two_factor.unlock, me, "locked", "a slip")),
+    "disable": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(factor_administration.disable_two_factor, me, "anna"),
+    ),
+    "clear": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(factor_administration.clear_two_factor, me, "anna"),
+    ),
+    "unlock": ({SYSTEM}, lambda world, me: world.run(factor_administration.unlock, me, "locked", "a slip")),
     "set the mode": (
         {SECURITY},
-        lambda world, me: world.run(account.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
+        lambda world, me: world.run(policy_settings.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
     ),
     "remember addresses": (
         {SECURITY},
-        lambda world, me: world.run(account.set_remember_days, me, 2, seen=0),
+        lambda world, me: world.run(policy_settings.set_remember_days, me, 2, seen=0),
     ),
     "offer a resync": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(two_factor.offer_resync, me, "anna"),
+        lambda world, me: world.run(factor_administration.offer_resync, me, "anna"),
     ),
     "forget addresses": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(two_factor.forget_addresses, me, "anna"),
+        lambda world, me: world.run(factor_administration.forget_addresses, me, "anna"),
     ),
     "preview methods": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(account.preview_methods, me, frozenset({Method.EMAIL})),
+        lambda world, me: world.run(policy_settings.preview_methods, me, frozenset({Method.EMAIL})),
     ),
     "set the methods": (
         {SECURITY},
         lambda world, me: world.run(
-            account.set_methods, me, frozenset({Method.APP, Method.EMAIL}), seen=frozenset({Method.APP})
+            policy_settings.set_methods,
+            me,
+            frozenset({Method.APP, Method.EMAIL}),
+            seen=frozenset({Method.APP}),
         ),
     ),
     "turn off": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(account.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
+        lambda world, me: world.run(policy_settings.set_mode, me, Mode.OFF, seen=Mode.OPTIONAL),
     ),
 }
 
@@ -343,9 +358,9 @@ def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, wh
 
 def test_a_demotion_ends_the_open_session_and_counts_in_the_next_one(world):
     me = world.person("me", SYSTEM)
-    world.run(granting.set_roles, OPERATOR, "me", roles())
-    assert isinstance(world.run(directory.create_user, me, new()), SessionOver)
-    assert isinstance(world.run(directory.create_user, world.session("me"), new()), Denied)
+    world.run(role_grants.set_roles, OPERATOR, "me", roles())
+    assert isinstance(world.run(lifecycle.create_user, me, new()), SessionOver)
+    assert isinstance(world.run(lifecycle.create_user, world.session("me"), new()), Denied)
 
 
 @pytest.mark.parametrize("dead", ["ended", "unknown", "deactivated", "locked"])
@@ -373,9 +388,9 @@ def audit_end(tx, me):
 @pytest.mark.parametrize("mine", [held for held in ROLE_SETS if held & {SYSTEM, SECURITY}], ids=named)
 def test_nobody_resets_someone_who_holds_a_role_they_lack(world, mine):
     me = world.person("me", *mine)
-    resets = [lambda: world.run(two_factor.clear_two_factor, me, "them")]
-    resets.append(lambda: world.run(two_factor.disable_two_factor, me, "them"))
-    resets.append(lambda: world.run(two_factor.set_required, me, "them", required=True))
+    resets = [lambda: world.run(factor_administration.clear_two_factor, me, "them")]
+    resets.append(lambda: world.run(factor_administration.disable_two_factor, me, "them"))
+    resets.append(lambda: world.run(factor_administration.set_required, me, "them", required=True))
     if SYSTEM in mine:
         resets.append(lambda: world.one_time_password("them", me))
         resets.append(lambda: world.run(credentials.add_key, me, KEY, name="them"))

@@ -12,7 +12,7 @@ from support.ssh_server import HOST, running_server
 
 from data.rules.policy import ATTEMPTS
 from data.storage import models
-from sshserver.gate import StoreGate
+from sshserver.auth_backend import StoreBackend
 
 ROUNDS = 20
 STEP = 30
@@ -105,7 +105,7 @@ async def was_admitted_and_gone(people: People) -> bool:
 
 async def test_one_code_through_two_connections_at_one_moment_lets_exactly_one_in(people):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store)) as server:
+    async with running_server(StoreBackend(people.store)) as server:
         for round_ in range(ROUNDS):
             people.clock.forward(STEP)
             start = asyncio.Event()
@@ -120,7 +120,7 @@ async def test_one_code_through_two_connections_at_one_moment_lets_exactly_one_i
 
 async def test_forty_parallel_wrong_codes_are_evaluated_seven_times_and_lock(people):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store)) as server:
+    async with running_server(StoreBackend(people.store)) as server:
         start = asyncio.Event()
         clients = [Waiting(people.wrong_code(), start) for _ in range(40)]
         admitted = await at_one_moment(server.port, "alice", clients, key)
@@ -140,7 +140,7 @@ async def test_forty_parallel_wrong_codes_are_evaluated_seven_times_and_lock(peo
 
 async def test_a_client_that_hangs_up_right_after_its_wrong_code_is_still_counted(people):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store)) as server:
+    async with running_server(StoreBackend(people.store)) as server:
         for expected in range(ATTEMPTS - 1, 0, -1):
             start = asyncio.Event()
             start.set()
@@ -152,7 +152,7 @@ async def test_a_client_that_hangs_up_right_after_its_wrong_code_is_still_counte
 
 async def test_a_client_that_hangs_up_right_after_its_right_code_has_spent_it(people):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store)) as server:
+    async with running_server(StoreBackend(people.store)) as server:
         start = asyncio.Event()
         start.set()
         gone = Waiting(people.code(), start)

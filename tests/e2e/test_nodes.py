@@ -13,7 +13,7 @@ from support.phone import Phone
 from support.postgresql_server import PASSWORD as DATABASE_PASSWORD
 from support.postgresql_server import PostgresqlServer
 
-from sshserver.presence import LEASE_SECONDS
+from sshserver.workers.heartbeat import LEASE_SECONDS
 
 PASSWORD = "seven quiet marble stairs"
 

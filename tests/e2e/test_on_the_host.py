@@ -13,10 +13,10 @@ from support.phone import Phone
 from support.ssh_terminal import TerminalProgram
 from support.terminal_answers import ANSWERS
 
-from data.operations.signing_in import presence
+from data.operations.signin import worker_sessions
 from data.storage.home import Home
-from sshserver.presence import Place, keep_present
-from tui.cli.installation import opened
+from sshserver.workers.heartbeat import Place, keep_present
+from tui.cli.open_installation import opened
 
 PROGRAM = Path(sys.executable).with_name("twofold")
 LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
@@ -162,24 +162,24 @@ async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leave
         terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
         await sign_in(terminal, "anna", one_time)
         await terminal.expect_on_screen("Choose a new password")
-        (killed,) = await found.store.read(presence.beats)
+        (killed,) = await found.store.read(worker_sessions.beats)
         await terminal.kill()
         assert "anna" in twofold(home, "session", "list")
         watching = asyncio.create_task(keep_present(found.store, Place("other", "node"), every=0.05, lease=1))
         async with asyncio.timeout(60):
-            while killed in await found.store.read(presence.beats):
+            while killed in await found.store.read(worker_sessions.beats):
                 await asyncio.sleep(0.05)
         watching.cancel()
-        await found.store.run(presence.leave, "other")
+        await found.store.run(worker_sessions.leave, "other")
         assert "anna" not in twofold(home, "session", "list")
 
         terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
         await sign_in(terminal, "anna", one_time)
         await terminal.expect_on_screen("Choose a new password")
-        assert len(await found.store.read(presence.beats)) == 1
+        assert len(await found.store.read(worker_sessions.beats)) == 1
         terminal.type("\x1b")
         await terminal.end()
-        assert await found.store.read(presence.beats) == {}
+        assert await found.store.read(worker_sessions.beats) == {}
 
 
 async def test_the_local_app_types_no_late_answer_and_takes_any_bytes(home):

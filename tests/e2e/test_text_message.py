@@ -3,7 +3,7 @@
 from support.clinic import PROGRAM, RECOVERY, Clinic, password_then, set_password, sign_out
 from support.gateway import running_gateway
 
-from data.rules.authorisation import code_in
+from data.rules.inbound_sms_codes import code_in
 
 PASSWORD = "seven quiet marble stairs"
 NUMBER = "+491701234711"

@@ -15,7 +15,7 @@ from support.ssh_people import SECRET
 from data.rules import totp
 from data.storage import models
 from data.storage.home import Home
-from tui.cli.installation import installation
+from tui.cli.open_installation import installation
 
 KILLS = 5
 MANY_KILLS = 100

@@ -14,7 +14,7 @@ from support.breakage import NO_DATABASE, STEP, held_by_another_process, never_b
 from support.ssh_people import open_people
 from support.ssh_server import connect, until
 
-from data.operations.signing_in import second_factor
+from data.operations.signin import second_factor
 from data.storage import models, sqlite
 from data.storage.database import create_database
 from data.storage.sqlite import open_sqlite

@@ -2,13 +2,15 @@
 
 import asyncssh
 import pytest
-from support.ssh_gate import FakeGate
+from support.ssh_gate import FakeBackend
 from support.ssh_server import running_server
 
-from sshserver import _asyncssh_shim, selftest, server
-from sshserver._asyncssh_shim import ShimError, check
-from sshserver.auth import Conversation, Verdict
-from sshserver.connection import Connection
+from sshserver import server
+from sshserver.compat import asyncssh_shim
+from sshserver.compat.asyncssh_shim import ShimError, check
+from sshserver.selftest import signin_check
+from sshserver.signin.connection import Connection
+from sshserver.signin.conversation import Conversation, Verdict
 
 
 def test_the_installed_asyncssh_is_the_one_this_was_written_for():
@@ -34,18 +36,18 @@ def test_another_version_of_asyncssh_is_refused(monkeypatch):
 async def test_a_missing_or_changed_method_keeps_the_server_from_listening(monkeypatch, name):
     monkeypatch.setattr(asyncssh.SSHServerConnection, name, lambda self, other: None)
     with pytest.raises(ShimError, match=name):
-        async with running_server(FakeGate()):
+        async with running_server(FakeBackend()):
             pass
 
 
 async def test_the_self_test_passes():
-    await selftest.run(server.listen)
+    await signin_check.run(server.listen)
 
 
 @pytest.mark.parametrize(
     "sabotage",
     [
-        lambda patch: patch.setattr(_asyncssh_shim, "install", install_nothing),
+        lambda patch: patch.setattr(asyncssh_shim, "install", install_nothing),
         lambda patch: patch.setattr(Connection, "verdict", Verdict.ADMIT),
         lambda patch: patch.setattr(Connection, "verdict", Verdict.FAIL),
         lambda patch: (
@@ -57,10 +59,10 @@ async def test_the_self_test_passes():
     ids=["no hooks", "all are admitted", "nobody is admitted", "no second factor", "no channels"],
 )
 async def test_the_self_test_notices(monkeypatch, sabotage):
-    monkeypatch.setattr(selftest, "_SECONDS", 2.0)
+    monkeypatch.setattr(signin_check, "_SECONDS", 2.0)
     sabotage(monkeypatch)
-    with pytest.raises(selftest.SelfTestError, match="does not start"):
-        await selftest.run(server.listen)
+    with pytest.raises(signin_check.SelfTestError, match="does not start"):
+        await signin_check.run(server.listen)
 
 
 def install_nothing(connection, hooks, packet_bytes):

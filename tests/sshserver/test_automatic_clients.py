@@ -10,8 +10,8 @@ import pytest
 from support.ssh_people import OPERATOR, PASSWORD, People
 from support.ssh_server import HOST, Running, connect, running_server, until
 
-from data.operations.people.explanation import explain_user
-from sshserver.gate import StoreGate
+from data.operations.users.signin_explanation import explain_user
+from sshserver.auth_backend import StoreBackend
 
 ENDS_WITHIN = 100
 """Seconds that a client gets to come to its end: far more than it needs, on a slow machine too."""
@@ -118,7 +118,7 @@ class Owner:
 @pytest.fixture
 async def owner(people, require_program):
     await people.add_with_key("ben", password=PASSWORD)
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         yield Owner(people, running, require_program)
 
 

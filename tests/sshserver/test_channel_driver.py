@@ -14,9 +14,9 @@ from textual.app import App, ComposeResult
 from textual.message import Message
 from textual.widgets import Static
 
-from sshserver.channel_driver import ChannelDriver
-from sshserver.limits import Limits
-from sshserver.terminal import Terminal, clamp
+from sshserver.limits.limit_values import Limits
+from sshserver.session.channel_driver import ChannelDriver
+from sshserver.terminal.capabilities import Terminal, clamp
 
 LEAVE = b"\x1b[?1049l"
 

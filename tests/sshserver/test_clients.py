@@ -15,7 +15,7 @@ from support.ssh_people import PASSWORD, People
 from support.ssh_server import HOST, Running, connect, running_server, until
 from support.ssh_terminal import TerminalProgram
 
-from sshserver.gate import StoreGate
+from sshserver.auth_backend import StoreBackend
 
 SIGNED_IN, REFUSED = "signed in", "refused"
 
@@ -187,7 +187,7 @@ def attempt(people, client, require_program):
     async def try_to_sign_in(*answers: str, with_key: bool) -> tuple[str, str]:
         user = f"u-{client.name}"
         await people.add_with_key(user, password=PASSWORD)
-        async with running_server(StoreGate(people.store)) as running:
+        async with running_server(StoreBackend(people.store)) as running:
             scene = Scene(people, running, require_program, user, with_key)
             outcome = await client.try_to_sign_in(scene, list(answers))
             await until(lambda: running.server.connection_count == 0)

@@ -13,11 +13,11 @@ from textual.app import App
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from sshserver import crash
-from sshserver._textual_shim import BlankScreen, ContainedApp, ContainedScreen
-from sshserver.channel_driver import ChannelDriver
-from sshserver.limits import Limits
-from sshserver.terminal import Terminal
+from sshserver.compat.textual_shim import BlankScreen, ContainedApp, ContainedScreen
+from sshserver.limits.limit_values import Limits
+from sshserver.session.channel_driver import ChannelDriver
+from sshserver.telemetry import crash_reports
+from sshserver.terminal.capabilities import Terminal
 
 
 def app():
@@ -58,13 +58,15 @@ def test_the_place_of_an_error_names_the_own_code_that_led_there():
     try:
         fail()
     except ValueError as error:
-        place = crash.place_of(error)
+        place = crash_reports.place_of(error)
     assert place.startswith("ValueError at sshserver/test_contained_app.py:")
     assert "secret" not in place
 
 
 def test_the_place_of_a_group_is_that_of_its_first_error():
-    assert crash.place_of(ExceptionGroup("all", [KeyError("secret")])) == "KeyError at an unknown place"
+    assert (
+        crash_reports.place_of(ExceptionGroup("all", [KeyError("secret")])) == "KeyError at an unknown place"
+    )
 
 
 def test_textuals_own_log_is_silent():

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sshserver.fairness import DrawingTurns, InputShares
+from sshserver.limits.fairness import DrawingTurns, InputShares
 
 
 class Gallery:

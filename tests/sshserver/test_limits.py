@@ -5,114 +5,127 @@ from random import Random
 
 import pytest
 
-from sshserver.board import Board, Counted, SharedCounts
-from sshserver.limits import Anteroom, Limits, Lobby, Penalties, Progress, Tally
+from sshserver.limits.limit_values import (
+    AwaitingSecondFactor,
+    ConcurrencyLimit,
+    Limits,
+    Penalties,
+    Progress,
+    UnauthenticatedConnections,
+)
+from sshserver.limits.shared_counters import Counted, SharedCounters, SharedCounts
 
 
-def crowd(lobby, addresses):
+def crowd(unauthenticated, addresses):
     """Enter from each address; return the list that fills with the numbers of those dropped."""
     dropped = []
     for number, address in enumerate(addresses):
-        lobby.enter(address, lambda number=number: dropped.append(number))
+        unauthenticated.enter(address, lambda number=number: dropped.append(number))
     return dropped
 
 
 def test_the_eleventh_connection_of_a_source_drops_its_oldest():
-    assert crowd(Lobby(Limits()), ["192.0.2.1"] * 12) == [0, 1]
+    assert crowd(UnauthenticatedConnections(Limits()), ["192.0.2.1"] * 12) == [0, 1]
 
 
 def test_sources_do_not_crowd_each_other_out():
-    assert crowd(Lobby(Limits()), [f"192.0.2.{n % 15 + 1}" for n in range(150)]) == []
+    assert crowd(UnauthenticatedConnections(Limits()), [f"192.0.2.{n % 15 + 1}" for n in range(150)]) == []
 
 
 def test_addresses_of_one_ipv6_network_are_one_source():
-    assert crowd(Lobby(Limits()), [f"2001:db8:1:2::{n:x}" for n in range(11)]) == [0]
-    assert crowd(Lobby(Limits()), [f"2001:db8:1:{n:x}::1" for n in range(11)]) == []
+    assert crowd(UnauthenticatedConnections(Limits()), [f"2001:db8:1:2::{n:x}" for n in range(11)]) == [0]
+    assert crowd(UnauthenticatedConnections(Limits()), [f"2001:db8:1:{n:x}::1" for n in range(11)]) == []
 
 
 def test_an_ipv4_address_in_ipv6_clothes_is_the_same_source():
     mixed = ["192.0.2.1", "::ffff:192.0.2.1"] * 5
-    assert crowd(Lobby(Limits()), [*mixed, "192.0.2.1"]) == [0]
+    assert crowd(UnauthenticatedConnections(Limits()), [*mixed, "192.0.2.1"]) == [0]
 
 
 def test_a_full_lobby_drops_the_oldest_of_all():
     addresses = [f"198.51.{n // 200}.{n % 200}" for n in range(202)]
-    assert crowd(Lobby(Limits()), addresses) == [0, 1]
+    assert crowd(UnauthenticatedConnections(Limits()), addresses) == [0, 1]
 
 
 def test_who_has_come_furthest_makes_room_last():
     limits = Limits(connections_per_source=3, unauthenticated_connections=3)
     for source in ("192.0.2.1", "198.51.100.1"):  # Room in one source, and room in all.
-        lobby, dropped = Lobby(limits), []
+        unauthenticated, dropped = UnauthenticatedConnections(limits), []
         for progress in reversed(Progress):
             drop = partial(dropped.append, progress)
-            lobby.enter("192.0.2.1", drop).progress = progress
+            unauthenticated.enter("192.0.2.1", drop).progress = progress
         for _ in range(2):
-            lobby.enter(source, lambda: None).progress = Progress.ANSWERED
+            unauthenticated.enter(source, lambda: None).progress = Progress.ANSWERED
         assert dropped == [Progress.CONNECTED, Progress.ENCRYPTED]
 
 
 def test_an_eighth_of_the_places_is_left_to_those_who_exchange_keys():
-    lobby, dropped = Lobby(Limits(unauthenticated_connections=16)), []
+    unauthenticated, dropped = UnauthenticatedConnections(Limits(unauthenticated_connections=16)), []
     for number in range(40):
         progress = Progress.CONNECTED if number % 7 > 3 else Progress.ENCRYPTED
-        lobby.enter(str(number), lambda known=progress: dropped.append(known)).progress = progress
-        exchanging = sum(place.progress is Progress.CONNECTED for place in lobby._places)
-        assert len(lobby) < 16 or exchanging >= 2
+        unauthenticated.enter(str(number), lambda known=progress: dropped.append(known)).progress = progress
+        exchanging = sum(place.progress is Progress.CONNECTED for place in unauthenticated._places)
+        assert len(unauthenticated) < 16 or exchanging >= 2
     assert set(dropped) == set(Progress) - {Progress.ANSWERED}
 
 
 def test_among_equals_the_source_that_has_the_most_makes_room():
-    lobby, dropped = Lobby(Limits(unauthenticated_connections=7)), []
+    unauthenticated, dropped = UnauthenticatedConnections(Limits(unauthenticated_connections=7)), []
     for source in "abbbccd":
-        lobby.enter(source, lambda known=source: dropped.append(known)).progress = Progress.ENCRYPTED
+        unauthenticated.enter(
+            source, lambda known=source: dropped.append(known)
+        ).progress = Progress.ENCRYPTED
     for source in "efg":
-        lobby.enter(source, lambda: None).progress = Progress.ENCRYPTED
+        unauthenticated.enter(source, lambda: None).progress = Progress.ENCRYPTED
     assert dropped[0] == "b"
     assert sorted(dropped[1:]) == ["b", "c"]
 
 
 def test_where_few_are_here_a_stranger_makes_room_and_nobody_who_is_signing_in():
-    lobby, dropped = Lobby(Limits(connections_per_source=5)), []
+    unauthenticated, dropped = UnauthenticatedConnections(Limits(connections_per_source=5)), []
     for number in range(4):
-        lobby.enter("192.0.2.1", partial(dropped.append, number)).progress = Progress.ENCRYPTED
+        unauthenticated.enter("192.0.2.1", partial(dropped.append, number)).progress = Progress.ENCRYPTED
     for _ in range(5):
-        lobby.enter("192.0.2.1", partial(dropped.append, "stranger"))
+        unauthenticated.enter("192.0.2.1", partial(dropped.append, "stranger"))
     assert dropped == ["stranger"] * 4
 
 
 def test_who_has_just_come_is_spared_while_there_are_older_ones():
     now = [0.0]
-    lobby, dropped = Lobby(Limits(unauthenticated_connections=6), clock=lambda: now[0]), []
+    unauthenticated, dropped = (
+        UnauthenticatedConnections(Limits(unauthenticated_connections=6), clock=lambda: now[0]),
+        [],
+    )
     for source in "abc":
-        lobby.enter(source, partial(dropped.append, source))
+        unauthenticated.enter(source, partial(dropped.append, source))
     now[0] = 2.0
     for source in "xxx":
-        lobby.enter(source, partial(dropped.append, source))
+        unauthenticated.enter(source, partial(dropped.append, source))
     for source in "uvwy":
-        lobby.enter(source, lambda: None)
+        unauthenticated.enter(source, lambda: None)
     assert dropped == ["a", "b", "c", "x"]
 
 
 def test_no_one_can_aim_at_a_person_who_types_slowly():
     survived = 0
     for _ in range(400):
-        lobby, dropped = Lobby(Limits(connections_per_source=4)), []
-        lobby.enter("192.0.2.1", lambda gone=dropped: gone.append(1)).progress = Progress.ENCRYPTED
+        unauthenticated, dropped = UnauthenticatedConnections(Limits(connections_per_source=4)), []
+        unauthenticated.enter("192.0.2.1", lambda gone=dropped: gone.append(1)).progress = Progress.ENCRYPTED
         for _ in range(12):
-            lobby.enter("192.0.2.1", lambda: None).progress = Progress.ENCRYPTED
+            unauthenticated.enter("192.0.2.1", lambda: None).progress = Progress.ENCRYPTED
         survived += not dropped
     assert (
         50 <= survived <= 180
     )  # Three places of twelve are kept: a quarter survives, and never the oldest alone.
 
 
-def test_a_source_is_penalised_for_a_while_for_each_that_had_to_make_room(board):
+def test_a_source_is_penalised_for_a_while_for_each_that_had_to_make_room(shared_counters):
     now = [0.0]
     first, second = (
-        Penalties(60, SharedCounts(board, n, Counted.PENALTIES), clock=lambda: now[0]) for n in range(2)
+        Penalties(60, SharedCounts(shared_counters, n, Counted.PENALTIES), clock=lambda: now[0])
+        for n in range(2)
     )
-    crowd(Lobby(Limits(connections_per_source=2), penalties=first), ["192.0.2.1"] * 4)
+    crowd(UnauthenticatedConnections(Limits(connections_per_source=2), penalties=first), ["192.0.2.1"] * 4)
     now[0] = 30.0
     second.add("192.0.2.1")
     assert (first.of("192.0.2.1"), second.of("192.0.2.1"), first.of("192.0.2.2")) == (3, 3, 0)
@@ -131,46 +144,46 @@ def test_no_source_fills_the_memory_of_penalties():
 
 
 def test_who_has_left_is_neither_counted_nor_dropped():
-    lobby = Lobby(Limits(connections_per_source=1))
+    unauthenticated = UnauthenticatedConnections(Limits(connections_per_source=1))
     dropped = []
-    place = lobby.enter("192.0.2.1", lambda: dropped.append(1))
-    lobby.leave(place)
-    lobby.leave(place)
-    lobby.enter("192.0.2.1", lambda: dropped.append(2))
+    place = unauthenticated.enter("192.0.2.1", lambda: dropped.append(1))
+    unauthenticated.leave(place)
+    unauthenticated.leave(place)
+    unauthenticated.enter("192.0.2.1", lambda: dropped.append(2))
     assert dropped == []
-    assert len(lobby) == 1
+    assert len(unauthenticated) == 1
 
 
 def test_a_dropped_connection_has_left_when_it_is_told():
-    lobby = Lobby(Limits(connections_per_source=1))
+    unauthenticated = UnauthenticatedConnections(Limits(connections_per_source=1))
     sizes = []
-    lobby.enter("192.0.2.1", lambda: sizes.append(len(lobby)))
-    lobby.enter("192.0.2.1", lambda: None)
+    unauthenticated.enter("192.0.2.1", lambda: sizes.append(len(unauthenticated)))
+    unauthenticated.enter("192.0.2.1", lambda: None)
     assert sizes == [0]
-    assert len(lobby) == 1
+    assert len(unauthenticated) == 1
 
 
 def test_the_oldest_who_waits_for_a_code_makes_room_for_the_same_user_alone():
-    anteroom, dropped = Anteroom(2), []
-    places = [anteroom.enter(1, lambda number=number: dropped.append(number)) for number in range(3)]
-    anteroom.enter(2, lambda: dropped.append("another user"))
+    awaiting_code, dropped = AwaitingSecondFactor(2), []
+    places = [awaiting_code.enter(1, lambda number=number: dropped.append(number)) for number in range(3)]
+    awaiting_code.enter(2, lambda: dropped.append("another user"))
     assert dropped == [0]
-    anteroom.leave(1, places[0])
-    anteroom.leave(1, places[1])
-    anteroom.enter(1, lambda: None)
+    awaiting_code.leave(1, places[0])
+    awaiting_code.leave(1, places[1])
+    awaiting_code.enter(1, lambda: None)
     assert dropped == [0]
 
 
 def test_an_anteroom_forgets_who_waits_no_more():
-    anteroom = Anteroom(2)
-    place = anteroom.enter(1, lambda: None)
-    anteroom.leave(1, place)
-    anteroom.leave(1, place)
-    assert anteroom._waiting == {}
+    awaiting_code = AwaitingSecondFactor(2)
+    place = awaiting_code.enter(1, lambda: None)
+    awaiting_code.leave(1, place)
+    awaiting_code.leave(1, place)
+    assert awaiting_code._waiting == {}
 
 
 def test_a_tally_allows_so_many_for_each_and_no_more():
-    tally = Tally(2)
+    tally = ConcurrencyLimit(2)
     assert [tally.take(7) for _ in range(3)] == [True, True, False]
     assert tally.take(8)
     tally.give_back(7)
@@ -178,56 +191,58 @@ def test_a_tally_allows_so_many_for_each_and_no_more():
 
 
 def test_a_tally_forgets_who_has_none():
-    tally = Tally(1)
+    tally = ConcurrencyLimit(1)
     tally.take(7)
     tally.give_back(7)
     assert len(tally) == 0
 
 
 @pytest.fixture
-def board():
-    made = Board.create(3)
+def shared_counters():
+    made = SharedCounters.create(3)
     yield made
     made.close()
 
 
-def lobbies(board, limits, **options):
+def lobbies(shared_counters, limits, **options):
     kinds = (Counted.SOURCES, Counted.CONNECTIONS)
     return [
-        Lobby(limits, *(SharedCounts(board, n, kind) for kind in kinds), **options)
-        for n in range(board.workers)
+        UnauthenticatedConnections(
+            limits, *(SharedCounts(shared_counters, n, kind) for kind in kinds), **options
+        )
+        for n in range(shared_counters.workers)
     ]
 
 
 @pytest.mark.parametrize(("spared", "times"), [(0, 1), (60, 2)])
 @pytest.mark.parametrize("sources", [1, 40])
 def test_however_connections_are_spread_over_workers_the_limits_are_those_of_the_node(
-    board, sources, spared, times
+    shared_counters, sources, spared, times
 ):
     """Twice as many at most, for as long as all of them have just come."""
     limits = Limits(connections_per_source=7, unauthenticated_connections=20, spared_seconds=spared)
-    workers = lobbies(board, limits)
+    workers = lobbies(shared_counters, limits)
     random = Random(4)
     most = limits.connections_per_source if sources == 1 else limits.unauthenticated_connections
     largest = 0
     for number in range(2_000):
-        lobby = workers[0] if number < 30 else random.choice(workers)
-        lobby.enter(f"192.0.2.{random.randrange(sources)}", lambda: None)
+        unauthenticated = workers[0] if number < 30 else random.choice(workers)
+        unauthenticated.enter(f"192.0.2.{random.randrange(sources)}", lambda: None)
         largest = max(largest, sum(map(len, workers)))
     assert most <= largest <= most * times
 
 
-def test_who_fills_one_worker_keeps_nobody_out_of_another(board):
-    workers = lobbies(board, Limits(connections_per_source=5, unauthenticated_connections=5))
+def test_who_fills_one_worker_keeps_nobody_out_of_another(shared_counters):
+    workers = lobbies(shared_counters, Limits(connections_per_source=5, unauthenticated_connections=5))
     crowd(workers[0], ["192.0.2.1"] * 10)
-    for lobby in workers[1:]:
-        lobby.enter("192.0.2.1", lambda: None)
-        assert len(lobby) == 1
+    for unauthenticated in workers[1:]:
+        unauthenticated.enter("192.0.2.1", lambda: None)
+        assert len(unauthenticated) == 1
 
 
-def test_a_worker_within_its_share_keeps_who_is_signing_in_and_the_other_drops_who_is_not(board):
+def test_a_worker_within_its_share_keeps_who_is_signing_in_and_the_other_drops_who_is_not(shared_counters):
     limits = Limits(unauthenticated_connections=9, spared_seconds=0)
-    first, second, _ = workers = lobbies(board, limits)
+    first, second, _ = workers = lobbies(shared_counters, limits)
     crowd(second, [f"198.51.100.{number}" for number in range(20)])
     dropped = []
     for number in range(3):
@@ -240,26 +255,30 @@ def test_a_worker_within_its_share_keeps_who_is_signing_in_and_the_other_drops_w
     assert len(dropped) == 1
 
 
-def test_a_tally_is_of_all_workers_together(board):
-    first, second = (Tally(2, SharedCounts(board, n, Counted.SESSIONS)) for n in range(2))
+def test_a_tally_is_of_all_workers_together(shared_counters):
+    first, second = (
+        ConcurrencyLimit(2, SharedCounts(shared_counters, n, Counted.SESSIONS)) for n in range(2)
+    )
     assert [first.take(7), second.take(7), first.take(7), second.take(7)] == [True, True, False, False]
     second.give_back(7)
     assert first.take(7)
     assert not second.take(7)
 
 
-def test_what_a_dead_worker_counted_is_wiped_and_no_more(board):
-    first, second = (Tally(2, SharedCounts(board, n, Counted.SESSIONS)) for n in range(2))
+def test_what_a_dead_worker_counted_is_wiped_and_no_more(shared_counters):
+    first, second = (
+        ConcurrencyLimit(2, SharedCounts(shared_counters, n, Counted.SESSIONS)) for n in range(2)
+    )
     assert [first.take(7), second.take(7)] == [True, True]
-    board.wipe(0)
+    shared_counters.wipe(0)
     assert second.take(7)
     assert not second.take(7)
 
 
-def test_a_board_is_shared_by_its_descriptor(board):
-    again = Board(board.descriptor, board.workers)
-    slot = board.slot(Counted.SESSIONS, "192.0.2.1")
+def test_a_board_is_shared_by_its_descriptor(shared_counters):
+    again = SharedCounters(shared_counters.descriptor, shared_counters.workers)
+    slot = shared_counters.slot(Counted.SESSIONS, "192.0.2.1")
     assert again.slot(Counted.SESSIONS, "192.0.2.1") == slot
-    assert slot != board.slot(Counted.SOURCES, "192.0.2.1")
-    board.add(0, slot, 2)
+    assert slot != shared_counters.slot(Counted.SOURCES, "192.0.2.1")
+    shared_counters.add(0, slot, 2)
     assert again.add(1, slot, 1) == 3

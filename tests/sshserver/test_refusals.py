@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import asyncssh
 import pytest
 from asyncssh.packet import Boolean, String, UInt32
-from support.ssh_gate import CODE, FakeGate
+from support.ssh_gate import CODE, FakeBackend
 from support.ssh_server import HOST, connect, running_server
 from support.ssh_terminal import TerminalProgram
 
-from sshserver import session as words
-from sshserver.limits import Limits
+from sshserver.limits.limit_values import Limits
+from sshserver.session import channel as words
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 QUIET = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
@@ -55,7 +55,7 @@ async def test_what_has_no_terminal_gets_one_line_on_stderr_and_status_1(
     ssh = require_program("ssh")
     remote = [part for part in arguments if not part.startswith("-")]
     options = [part for part in arguments if part.startswith("-")]
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         command = [ssh, *QUIET, "-i", key_file, "-p", str(running.port), *options, f"alice@{HOST}", *remote]
         assert await run(command) == (1, b"", f"{line}\n".encode())
         assert running.apps == []
@@ -64,7 +64,7 @@ async def test_what_has_no_terminal_gets_one_line_on_stderr_and_status_1(
 @pytest.mark.parametrize("legacy", [False, True], ids=["over sftp", "over exec"])
 async def test_scp_is_refused_in_words(require_program, key_file, tmp_path, legacy):
     scp = require_program("scp")
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         options = [*QUIET, "-i", key_file, "-P", str(running.port), *(["-O"] if legacy else [])]
         status, out, err = await run([scp, *options, f"alice@{HOST}:file", str(tmp_path)])
     assert status != 0
@@ -74,7 +74,7 @@ async def test_scp_is_refused_in_words(require_program, key_file, tmp_path, lega
 
 async def test_a_command_with_a_terminal_is_refused_too(require_program, key_file):
     ssh = require_program("ssh")
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         program = await TerminalProgram.start(
             [ssh, *QUIET, "-tt", "-i", key_file, "-p", str(running.port), f"alice@{HOST}", "id"]
         )
@@ -87,7 +87,7 @@ async def test_a_terminal_that_cannot_show_the_app_gets_one_helpful_line_and_the
     require_program, key_file, term
 ):
     ssh = require_program("ssh")
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         program = await TerminalProgram.start(
             [ssh, *QUIET, "-i", key_file, "-p", str(running.port), f"alice@{HOST}"], term=term
         )
@@ -98,7 +98,7 @@ async def test_a_terminal_that_cannot_show_the_app_gets_one_helpful_line_and_the
 
 async def test_forwarding_of_every_kind_is_refused(require_program, key_file):
     ssh = require_program("ssh")
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         base = [ssh, *QUIET, "-i", key_file, "-p", str(running.port)]
         status, _, err = await run(
             [*base, "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "-N", f"alice@{HOST}"]
@@ -111,7 +111,7 @@ async def test_forwarding_of_every_kind_is_refused(require_program, key_file):
 
 
 async def test_direct_channels_agent_and_x11_are_refused_to_a_client_that_insists():
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         connection, _ = await connect(running.port, "alice", [], keys=[KEY])
         async with connection:
             with pytest.raises(asyncssh.ChannelOpenError):
@@ -128,7 +128,7 @@ async def test_direct_channels_agent_and_x11_are_refused_to_a_client_that_insist
 
 async def test_forwarding_the_agent_or_a_display_is_answered_with_no():
     display = (Boolean(False), String("MIT-MAGIC-COOKIE-1"), String("00"), UInt32(0))
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         connection, _ = await connect(running.port, "alice", [], keys=[KEY])
         async with connection:
             process = await connection.create_process(term_type="xterm")
@@ -139,7 +139,7 @@ async def test_forwarding_the_agent_or_a_display_is_answered_with_no():
 
 async def test_the_eleventh_channel_of_a_connection_is_refused():
     async with running_server(
-        FakeGate([KEY], without_code={"alice"}), Limits(sessions_per_connection=2)
+        FakeBackend([KEY], without_code={"alice"}), Limits(sessions_per_connection=2)
     ) as running:
         connection, _ = await connect(running.port, "alice", [], keys=[KEY])
         async with connection:
@@ -154,7 +154,7 @@ async def test_the_eleventh_channel_of_a_connection_is_refused():
 
 
 async def test_a_user_has_so_many_sessions_and_is_told_when_there_is_no_room():
-    async with running_server(FakeGate([KEY]), Limits(sessions_per_user=2)) as running:
+    async with running_server(FakeBackend([KEY]), Limits(sessions_per_user=2)) as running:
         connections = [(await connect(running.port, "alice", [CODE], keys=[KEY]))[0] for _ in range(3)]
         processes = [await one.create_process(term_type="xterm") for one in connections[:2]]
         result = await connections[2].run(term_type="xterm")
@@ -174,7 +174,7 @@ async def test_of_many_variables_few_are_kept_and_none_of_the_servers_matter(mon
     monkeypatch.setenv("COLORTERM", "truecolor")
     many = {f"LC_A{chr(65 + n // 26)}{chr(65 + n % 26)}": "x" for n in range(100)}
     environment = {"LD_PRELOAD": "evil", "TEXTUAL": "debug", "LANG": "de_DE.UTF-8", **many}
-    async with running_server(FakeGate([KEY], without_code={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         connection, _ = await connect(running.port, "alice", [], keys=[KEY])
         async with connection:
             process = await connection.create_process(

@@ -6,21 +6,21 @@ import asyncssh
 import pytest
 from support.data_world import OPERATOR, PASSWORD, World
 from support.mail import HOST, mail_server
-from support.ssh_gate import CODE, FakeGate, session
+from support.ssh_gate import CODE, FakeBackend, session
 from support.ssh_gate import PASSWORD as GATE_PASSWORD
 from support.ssh_server import AnsweringClient, connect, running_server
 
 from data.delivery.carriers import Carriers, Smtp
-from data.operations.policy import account
-from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.signing_in.codes import CodeWrong
-from data.operations.signing_in.first_factor import CodeNeeded
-from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules.facts import Application, FirstFactor, Method
-from data.rules.sending import RECOVERY_FIRST
-from sshserver.auth import Ask, CheckCode, Conversation, Reply, SendCode, Verdict
-from sshserver.gate import StoreGate
-from sshserver.limits import Limits
+from data.operations.policy import policy_settings
+from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.code_verification import CodeWrong
+from data.operations.signin.first_factor import CodeNeeded
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules.domain_types import Application, FirstFactor, Method
+from data.rules.sent_codes import RECOVERY_FIRST
+from sshserver.auth_backend import StoreBackend
+from sshserver.limits.limit_values import Limits
+from sshserver.signin.conversation import Ask, CheckCode, Conversation, Reply, SendCode, Verdict
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
 SENT = CodeSent(EMAIL, "a•••@example.org")
@@ -138,8 +138,8 @@ def world(tmp_path):
 )
 async def test_a_code_by_a_real_mail_server_signs_in(world, name, answers, prompt):
     async with mail_server() as mail:
-        gate = StoreGate(world.store, Carriers(Smtp(HOST, mail.port, "t@clinic.example", "none")))
-        async with running_server(gate) as running:
+        backend = StoreBackend(world.store, Carriers(Smtp(HOST, mail.port, "t@clinic.example", "none")))
+        async with running_server(backend) as running:
             client = MailReader(mail, *answers)
             async with asyncssh.connect(
                 HOST,
@@ -161,8 +161,8 @@ async def test_a_code_by_a_real_mail_server_signs_in(world, name, answers, promp
 
 
 async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(world):
-    gate = StoreGate(world.store, Carriers(Smtp(HOST, 1, "t@clinic.example", "none")))
-    async with running_server(gate) as running:
+    backend = StoreBackend(world.store, Carriers(Smtp(HOST, 1, "t@clinic.example", "none")))
+    async with running_server(backend) as running:
         connection, client = await connect(running.port, "anna", [PASSWORD, "e", world.live_code("anna")])
         connection.close()
     assert client.told == [
@@ -173,8 +173,8 @@ async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(wor
 
 
 async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(world):
-    world.run(account.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
-    async with running_server(StoreGate(world.store, Carriers())) as running:
+    world.run(policy_settings.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
+    async with running_server(StoreBackend(world.store, Carriers())) as running:
         answers = [PASSWORD, "123456", world.recovery["bert"][0]]
         connection, client = await connect(running.port, "bert", answers)
         connection.close()
@@ -196,7 +196,7 @@ class SlowReader(AnsweringClient):
 @pytest.mark.parametrize(("answers", "comes_in"), [(["e"], True), ([], False)])
 async def test_the_connection_waits_for_a_code_that_was_sent(answers, comes_in):
     limits = Limits(second_factor_seconds=0.2, sent_code_seconds=5.0)
-    async with running_server(FakeGate(methods=(APP, EMAIL)), limits) as running:
+    async with running_server(FakeBackend(methods=(APP, EMAIL)), limits) as running:
         client = SlowReader([GATE_PASSWORD, *answers])
         signing_in = asyncssh.connect(
             HOST,

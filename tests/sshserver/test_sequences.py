@@ -7,8 +7,8 @@ from support.terminal_answers import ANSWERS
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 
-from sshserver._textual_shim import InputParser
-from sshserver.sequences import SequenceReader
+from sshserver.compat.textual_shim import InputParser
+from sshserver.terminal.sequences import SequenceReader
 
 KEYS = sorted(
     key for key in ANSI_SEQUENCES_KEYS if key.startswith("\x1b") and key not in {"\x1b", "\x1b\x1b"}

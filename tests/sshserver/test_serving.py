@@ -9,15 +9,16 @@ import pytest
 from support.ssh_people import OPERATOR, PASSWORD, SECRET, People
 from support.ssh_server import GreetingApp, connect, running_server, until
 
-from data.operations.people.directory import set_active
-from data.operations.people.two_factor import offer_resync, unlock
-from data.operations.policy.account import set_remember_days
+from data.operations.policy.policy_settings import set_remember_days
+from data.operations.users.factor_administration import offer_resync, unlock
+from data.operations.users.lifecycle import set_active
 from data.rules import totp
 from data.rules.policy import attempts_in_words
 from data.storage import models
-from sshserver import hostkey, selftest
-from sshserver.gate import StoreGate
-from sshserver.limits import Limits
+from sshserver import hostkey
+from sshserver.auth_backend import StoreBackend
+from sshserver.limits.limit_values import Limits
+from sshserver.selftest import signin_check
 from sshserver.server import serve
 
 LOCKED = "Locked after seven wrong codes. Ask a system administrator to unlock you."
@@ -42,15 +43,15 @@ async def test_serve_lets_a_user_of_the_store_in_and_records_when_they_leave(peo
 
 async def test_serve_refuses_to_start_when_the_self_test_fails(people: People, monkeypatch):
     async def fail(listen):
-        raise selftest.SelfTestError("no")
+        raise signin_check.SelfTestError("no")
 
-    monkeypatch.setattr(selftest, "run", fail)
-    with pytest.raises(selftest.SelfTestError):
+    monkeypatch.setattr(signin_check, "run", fail)
+    with pytest.raises(signin_check.SelfTestError):
         await serve(people.store, hostkey.load(hostkey.generate()), GreetingApp, port=0)
 
 
 async def test_a_port_in_use_is_an_error_of_the_system(people: People):
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         with pytest.raises(OSError, match="in use"):
             await serve(people.store, running.host_key, GreetingApp, port=running.port)
 
@@ -59,7 +60,7 @@ async def test_unknown_deactivated_and_mistaken_users_hear_and_see_the_same(peop
     await people.add("alice")
     await people.add("gone")
     await people.store.run(set_active, OPERATOR, "gone", active=False)
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         heard = []
         for name, password in (("alice", "wrong"), ("nobody", PASSWORD), ("gone", PASSWORD)):
             client = await denied(running.port, name, [password])
@@ -69,7 +70,7 @@ async def test_unknown_deactivated_and_mistaken_users_hear_and_see_the_same(peop
 
 async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: People):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store), Limits(wrong_answers=20)) as running:
+    async with running_server(StoreBackend(people.store), Limits(wrong_answers=20)) as running:
         client = await denied(running.port, "alice", [people.wrong_code() for _ in range(7)], keys=[key])
         assert client.told[:6] == [
             f"Wrong code, {attempts_in_words(left)} Type your app's code, or a recovery code."
@@ -85,7 +86,7 @@ async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: Peop
 
 async def test_a_code_is_good_once_and_the_next_one_is_announced(people: People):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
         connection.close()
         client = await denied(running.port, "alice", [people.code()], keys=[key])
@@ -97,7 +98,7 @@ async def test_a_code_is_good_once_and_the_next_one_is_announced(people: People)
 
 async def test_one_code_through_two_connections_opens_one_of_them(people: People):
     key = await people.add_with_key("alice")
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         for _ in range(20):
             people.clock.forward(30)
             code = people.code()
@@ -114,7 +115,7 @@ async def test_of_forty_wrong_codes_at_once_seven_are_judged_and_then_the_right_
 ):
     key = await people.add_with_key("alice")
     limits = Limits(connections_per_source=50)
-    async with running_server(StoreGate(people.store), limits) as running:
+    async with running_server(StoreBackend(people.store), limits) as running:
         tries = (connect(running.port, "alice", [people.wrong_code()], keys=[key]) for _ in range(40))
         outcomes = await asyncio.gather(*tries, return_exceptions=True)
         assert all(isinstance(outcome, asyncssh.Error) for outcome in outcomes)
@@ -125,7 +126,7 @@ async def test_of_forty_wrong_codes_at_once_seven_are_judged_and_then_the_right_
     assert (await people.user("alice")).locked_at is not None
 
 
-class NotingGate(StoreGate):
+class NotingGate(StoreBackend):
     """Says when a code has arrived, before it is judged."""
 
     def __init__(self, store):
@@ -140,17 +141,17 @@ class NotingGate(StoreGate):
 
 async def test_a_client_that_hangs_up_right_after_sending_is_counted(people: People):
     key = await people.add_with_key("alice")
-    gate = NotingGate(people.store)
-    async with running_server(gate) as running:
+    backend = NotingGate(people.store)
+    async with running_server(backend) as running:
         for left in (6, 5, 4):
-            gate.arrived.clear()
+            backend.arrived.clear()
             attempt = asyncio.create_task(connect(running.port, "alice", [people.wrong_code()], keys=[key]))
-            await asyncio.wait_for(gate.arrived.wait(), 5)
+            await asyncio.wait_for(backend.arrived.wait(), 5)
             attempt.cancel()
             await asyncio.gather(attempt, return_exceptions=True)
             await until(lambda: running.server.connection_count == 0)
-            assert running.server._house.work
-            await until(lambda: not running.server._house.work)
+            assert running.server._context.work
+            await until(lambda: not running.server._context.work)
             assert (await people.user("alice")).attempts_left == left
 
 
@@ -186,7 +187,7 @@ def test_what_is_no_plain_ed25519_key_is_refused(text):
 async def test_a_remembered_address_asks_for_no_code_until_the_days_are_over(people: People):
     key = await people.add_with_key("alice")
     await people.store.run(set_remember_days, OPERATOR, 2, seen=0)
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         connection, client = await connect(running.port, "alice", [people.code()], keys=[key])
         assert client.asked == ["Verification code: "]
         connection.abort()
@@ -204,7 +205,7 @@ async def test_a_phone_that_is_five_minutes_off_comes_back_by_two_codes(people: 
     await people.store.run(offer_resync, OPERATOR, "alice")
     late = totp.step_at(people.clock.now) - 10
     codes = [totp.code_at(SECRET, late), totp.code_at(SECRET, late + 1)]
-    async with running_server(StoreGate(people.store)) as running:
+    async with running_server(StoreBackend(people.store)) as running:
         connection, client = await connect(running.port, "alice", codes, keys=[key])
         assert client.told[0].startswith(
             "That is the first of two codes. Wait until your app shows the next one, and type that."

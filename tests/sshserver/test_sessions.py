@@ -10,18 +10,18 @@ import weakref
 
 import asyncssh
 import pytest
-from support.ssh_gate import CODE, PASSWORD, FakeGate
+from support.ssh_gate import CODE, PASSWORD, FakeBackend
 from support.ssh_server import GreetingApp, connect, running_server, until
 from textual.app import App
 from textual.filter import Monochrome, NoColor
 
-from sshserver import session as session_module
-from sshserver._textual_turns import DrawnInTurn
-from sshserver.channel_driver import ChannelDriver
-from sshserver.connection import Connection
-from sshserver.limits import Limits
-from sshserver.session import AppSession
-from sshserver.terminal import Colours
+from sshserver.compat.textual_turns import DrawnInTurn
+from sshserver.limits.limit_values import Limits
+from sshserver.session import channel as session_module
+from sshserver.session.channel import AppSession
+from sshserver.session.channel_driver import ChannelDriver
+from sshserver.signin.connection import Connection
+from sshserver.terminal.capabilities import Colours
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -65,7 +65,7 @@ async def open_screen(running, user="alice", **options):
 
 
 async def test_the_result_of_the_app_is_the_last_line_and_the_status_is_0():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         screen.process.stdin.write("q")
@@ -75,7 +75,7 @@ async def test_the_result_of_the_app_is_the_last_line_and_the_status_is_0():
 
 
 async def test_what_was_typed_before_the_app_started_arrives():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         screen.process.stdin.write("q")
         assert await screen.rest() == 0
@@ -83,8 +83,8 @@ async def test_what_was_typed_before_the_app_started_arrives():
 
 
 async def test_channels_of_one_connection_share_its_session_and_end_it_together():
-    gate = FakeGate([KEY])
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend) as running:
         connection, first = await open_screen(running)
         second = Screen(await connection.create_process(term_type="xterm", term_size=(80, 24)))
         await first.expect("Hello alice")
@@ -93,14 +93,14 @@ async def test_channels_of_one_connection_share_its_session_and_end_it_together(
         second.process.stdin.write("q")
         assert await second.rest() == 0
         first.process.stdin.write("a")
-        assert gate.ended == []
+        assert backend.ended == []
         connection.close()
-        await until(lambda: gate.ended == [1])
+        await until(lambda: backend.ended == [1])
 
 
 async def test_an_idle_session_is_warned_and_then_ended_with_a_line():
     limits = Limits(idle_minutes=0.02, idle_warning_seconds=0.8)
-    async with running_server(FakeGate([KEY]), limits) as running:
+    async with running_server(FakeBackend([KEY]), limits) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Still there?")
         assert await screen.rest() == 0
@@ -110,7 +110,7 @@ async def test_an_idle_session_is_warned_and_then_ended_with_a_line():
 
 async def test_typing_keeps_a_session():
     limits = Limits(idle_minutes=0.5 / 60, idle_warning_seconds=0.1)
-    async with running_server(FakeGate([KEY]), limits) as running:
+    async with running_server(FakeBackend([KEY]), limits) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         for _ in range(8):
@@ -123,7 +123,7 @@ async def test_typing_keeps_a_session():
 @pytest.mark.parametrize("noise", ["\0", "\x1b[I", "\x1b[<35;4;2M"], ids=["NUL", "focus", "motion"])
 async def test_what_no_person_typed_keeps_no_session(noise):
     limits = Limits(idle_minutes=0.5 / 60, idle_warning_seconds=0.1)
-    async with running_server(FakeGate([KEY]), limits) as running:
+    async with running_server(FakeBackend([KEY]), limits) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
 
@@ -140,28 +140,28 @@ async def test_what_no_person_typed_keeps_no_session(noise):
 
 
 async def test_a_connection_without_channels_is_closed_when_unused():
-    gate = FakeGate([KEY])
-    async with running_server(gate, Limits(unused_seconds=0.3)) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         await asyncio.wait_for(connection.wait_closed(), 5)
-        await until(lambda: gate.ended == [1])
+        await until(lambda: backend.ended == [1])
 
 
 async def test_channels_on_which_nothing_runs_keep_no_connection_open():
-    gate = FakeGate([KEY])
-    async with running_server(gate, Limits(unused_seconds=0.3)) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         with contextlib.suppress(asyncssh.Error):
             async with asyncio.timeout(10):
                 while True:
                     assert (await connection.run("true")).exit_status == 1
-        await until(lambda: gate.ended == [1])
+        await until(lambda: backend.ended == [1])
 
 
 async def test_a_vanished_client_is_gone_after_its_keepalives():
     limits = Limits(keepalive_seconds=0.1, keepalive_count=3)
-    gate = FakeGate([KEY])
-    async with running_server(gate, limits) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend, limits) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         transport = connection._transport
@@ -170,7 +170,7 @@ async def test_a_vanished_client_is_gone_after_its_keepalives():
         started = asyncio.get_running_loop().time()
         await until(lambda: running.server.connection_count == 0)
         assert asyncio.get_running_loop().time() - started < 0.6
-        await until(lambda: gate.ended == [1])
+        await until(lambda: backend.ended == [1])
 
 
 async def test_a_client_that_does_not_read_its_screen_loses_its_session():
@@ -180,8 +180,8 @@ async def test_a_client_that_does_not_read_its_screen_loses_its_session():
         def on_mount(self):
             self.set_interval(0.01, lambda: self.query_one("#greeting").update(os.urandom(600).hex()))
 
-    gate = FakeGate([KEY])
-    async with running_server(gate, limits, Chatterbox) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend, limits, Chatterbox) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         process = await connection.create_process(term_type="xterm", term_size=(120, 40), window=4096)
         await until(lambda: running.apps)
@@ -191,14 +191,14 @@ async def test_a_client_that_does_not_read_its_screen_loses_its_session():
         del process
         connection.close()
         await connection.wait_closed()
-        await until(lambda: gate.ended == [1])
+        await until(lambda: backend.ended == [1])
 
 
 async def test_behind_a_stalled_socket_no_frame_is_made_until_it_takes_data_again():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
-        server_side = next(iter(running.server._house.connections))
+        server_side = next(iter(running.server._context.connections))
         ssh = server_side._ssh
         assert ssh is not None
         ssh.pause_writing()
@@ -215,7 +215,7 @@ async def test_behind_a_stalled_socket_no_frame_is_made_until_it_takes_data_agai
 
 
 async def test_the_end_of_input_ends_the_app():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         screen.process.stdin.write_eof()
@@ -224,7 +224,7 @@ async def test_the_end_of_input_ends_the_app():
 
 
 async def test_resizes_are_clamped_and_reach_the_app():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running, term_size=(10_000, 10_000))
         await screen.expect("Hello alice")
         assert running.app.size == (500, 200)
@@ -234,7 +234,7 @@ async def test_resizes_are_clamped_and_reach_the_app():
 
 
 async def test_the_palette_is_shown_and_drawn_in_turn():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         screen.process.stdin.write("\x10")
@@ -247,7 +247,7 @@ async def test_the_palette_is_shown_and_drawn_in_turn():
 
 async def test_a_crash_shows_a_short_message_and_a_reference_and_logs_type_and_place_only(caplog):
     caplog.set_level(logging.DEBUG)
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         screen.process.stdin.write("x")
@@ -286,7 +286,7 @@ async def test_an_app_that_fails_anywhere_says_the_same(where, caplog):
         async def fail(self):
             raise RuntimeError("secret words")
 
-    async with running_server(FakeGate([KEY]), app_class=Failing) as running:
+    async with running_server(FakeBackend([KEY]), app_class=Failing) as running:
         connection, screen = await open_screen(running)
         assert await screen.rest() == 1
         connection.close()
@@ -297,7 +297,7 @@ async def test_an_app_that_fails_anywhere_says_the_same(where, caplog):
 
 
 async def test_a_crashed_session_leaves_the_others_alone():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         one, first = await open_screen(running)
         two, second = await open_screen(running, "bob")
         await first.expect("Hello alice")
@@ -312,7 +312,7 @@ async def test_a_crashed_session_leaves_the_others_alone():
 
 async def test_standard_output_stays_where_it_is(capfd):
     before = (sys.stdout, sys.stderr)
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         assert (sys.stdout, sys.stderr) == before
@@ -327,7 +327,7 @@ async def test_the_loop_that_sessions_share_keeps_its_task_factory(monkeypatch):
         return asyncio.Task(coroutine, loop=loop, **options)
 
     monkeypatch.setattr(asyncio, "eager_task_factory", eager, raising=False)
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         assert asyncio.get_running_loop().get_task_factory() is None
@@ -348,7 +348,7 @@ async def test_colours_are_those_of_the_clients_terminal(
     monkeypatch, term, environment, colours, filters, written
 ):
     monkeypatch.setenv("NO_COLOR", "1")
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running, term_type=term, env=environment)
         await screen.expect("Hello alice")
         assert running.app.terminal.colours is colours
@@ -360,8 +360,8 @@ async def test_colours_are_those_of_the_clients_terminal(
 
 
 async def test_draining_tells_sessions_closes_strangers_and_listens_no_more():
-    gate = FakeGate([KEY])
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         stranger = await asyncio.open_connection("127.0.0.1", running.port)
@@ -371,7 +371,7 @@ async def test_draining_tells_sessions_closes_strangers_and_listens_no_more():
         await asyncio.wait_for(running.server.drain(), 5)
         await rest
         assert screen.seen.endswith("The server is shutting down.\r\n")
-        assert gate.ended == [1]
+        assert backend.ended == [1]
         stranger[1].close()
         with pytest.raises(OSError, match=r"refused|Connect"):
             await asyncio.open_connection("127.0.0.1", port)
@@ -385,7 +385,7 @@ async def test_an_app_that_does_not_want_to_end_is_cut_off(monkeypatch):
         async def action_leave(self):
             await asyncio.sleep(60)
 
-    async with running_server(FakeGate([KEY]), app_class=Stubborn) as running:
+    async with running_server(FakeBackend([KEY]), app_class=Stubborn) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         screen.process.stdin.write("q")
@@ -396,8 +396,8 @@ async def test_an_app_that_does_not_want_to_end_is_cut_off(monkeypatch):
 
 
 async def test_given_sessions_can_be_ended_with_a_reason():
-    gate = FakeGate([KEY])
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend) as running:
         one, first = await open_screen(running)
         two, second = await open_screen(running, "bob")
         await first.expect("Hello alice")
@@ -406,7 +406,7 @@ async def test_given_sessions_can_be_ended_with_a_reason():
         await first.rest()
         assert "An administrator ended this session." in first.seen
         await asyncio.wait_for(one.wait_closed(), 5)
-        await until(lambda: gate.ended == [1])
+        await until(lambda: backend.ended == [1])
         second.process.stdin.write("q")
         assert await second.rest() == 0
         two.close()
@@ -426,7 +426,7 @@ async def test_after_fifty_sessions_nothing_of_them_is_alive(monkeypatch):
 
     for cls in (App, ChannelDriver, AppSession, Connection, asyncssh.SSHServerConnection):
         watch(cls)
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         tasks_before = len(asyncio.all_tasks())
         for number in range(50):
             connection, screen = await open_screen(running)
@@ -453,7 +453,7 @@ async def test_after_fifty_sessions_nothing_of_them_is_alive(monkeypatch):
 async def test_a_log_at_debug_level_holds_no_secret(caplog):
     caplog.set_level(logging.DEBUG)
     secrets = [PASSWORD, CODE, "mistyped password", "999999", KEY.export_private_key().decode()[40:80]]
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, _ = await connect(running.port, "alice", ["mistyped password", PASSWORD, "999999", CODE])
         process = await connection.create_process(term_type="xterm", term_size=(80, 24))
         screen = Screen(process)

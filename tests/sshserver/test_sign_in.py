@@ -6,11 +6,11 @@ import io
 import asyncssh
 import paramiko
 import pytest
-from support.ssh_gate import CODE, LOCKED, PASSWORD, FakeGate
+from support.ssh_gate import CODE, LOCKED, PASSWORD, FakeBackend
 from support.ssh_server import HOST, connect, running_server, until
 
-from sshserver.connection import Connection
-from sshserver.limits import Limits
+from sshserver.limits.limit_values import Limits
+from sshserver.signin.connection import Connection
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -23,58 +23,58 @@ async def refused(port, username, answers, **options):
 
 
 async def test_a_password_and_a_code_open_a_session():
-    gate = FakeGate()
-    async with running_server(gate) as running:
+    backend = FakeBackend()
+    async with running_server(backend) as running:
         connection, client = await connect(running.port, "alice", [PASSWORD, CODE])
         async with connection:
             assert client.asked == ["Password: ", "Verification code: "]
             assert not client.echoed
             assert client.told == []
-    assert gate.ended == [1]
+    assert backend.ended == [1]
 
 
 async def test_a_key_and_a_code_open_a_session_and_no_password_is_asked():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, client = await connect(running.port, "alice", [CODE], keys=[KEY])
         async with connection:
             assert client.asked == ["Verification code: "]
 
 
 async def test_where_no_code_is_asked_for_the_first_factor_is_enough():
-    gate = FakeGate([KEY], without_code={"alice"})
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY], without_code={"alice"})
+    async with running_server(backend) as running:
         for answers, keys in (([], [KEY]), ([PASSWORD], [])):
             connection, _ = await connect(running.port, "alice", answers, keys=keys)
             connection.close()
             await connection.wait_closed()
-    assert gate.codes == []
+    assert backend.codes == []
 
 
 async def test_one_factor_alone_is_refused():
-    gate = FakeGate([KEY])
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend) as running:
         await refused(running.port, "alice", [], keys=[KEY])
         await refused(running.port, "alice", [PASSWORD])
         await refused(running.port, "alice", [CODE])
-    assert gate.opened == []
+    assert backend.opened == []
 
 
 async def test_a_wrong_code_is_said_with_the_attempts_left_and_the_right_one_still_opens():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         connection, client = await connect(running.port, "alice", ["999999", CODE], keys=[KEY])
         async with connection:
             assert client.told[0].startswith("Wrong code, 6 attempts left.")
 
 
 async def test_before_the_first_factor_nothing_is_said():
-    async with running_server(FakeGate()) as running:
+    async with running_server(FakeBackend()) as running:
         client = await refused(running.port, "alice", ["wrong", "wrong too"])
         assert client.told == []
         assert set(client.asked) == {"Password: "}
 
 
 async def test_a_locked_user_is_told_so_after_the_first_factor_only_and_is_disconnected():
-    async with running_server(FakeGate([KEY], locked={"alice"})) as running:
+    async with running_server(FakeBackend([KEY], locked={"alice"})) as running:
         for answers, keys in (([], [KEY]), ([PASSWORD], [])):
             client = await refused(running.port, "alice", answers, keys=keys)
             assert client.told == [LOCKED]
@@ -84,19 +84,19 @@ async def test_a_locked_user_is_told_so_after_the_first_factor_only_and_is_disco
 
 
 async def test_ten_wrong_answers_end_the_connection():
-    gate = FakeGate()
-    async with running_server(gate) as running:
+    backend = FakeBackend()
+    async with running_server(backend) as running:
         transport = await paramiko_transport(running.port)
         outcomes = [await paramiko_answer(transport, "alice", ["wrong"] * 3) for _ in range(4)]
         # The tenth refusal and the end of the connection come together: paramiko tells of either.
         assert outcomes[:3] == ["refused"] * 3
         assert outcomes[3] in ("refused", "disconnected")
         await until(lambda: not transport.is_active())
-    assert gate.passwords == ["wrong"] * 10
+    assert backend.passwords == ["wrong"] * 10
 
 
 async def test_twenty_unknown_keys_end_the_connection_and_nineteen_do_not():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         strangers = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(20)]
         connection, _ = await connect(running.port, "alice", [CODE], keys=[*strangers[:19], KEY])
         connection.close()
@@ -105,7 +105,7 @@ async def test_twenty_unknown_keys_end_the_connection_and_nineteen_do_not():
 
 
 async def test_an_unsigned_probe_of_the_right_key_proves_nothing():
-    gate = FakeGate([KEY])
+    backend = FakeBackend([KEY])
 
     class ProbingKey(type(KEY)):  # type: ignore[misc]
         def sign(self, data, sig_algorithm):
@@ -113,14 +113,14 @@ async def test_an_unsigned_probe_of_the_right_key_proves_nothing():
 
     probe = asyncssh.import_private_key(KEY.export_private_key())
     probe.__class__ = ProbingKey
-    async with running_server(gate) as running:
+    async with running_server(backend) as running:
         client = await refused(running.port, "alice", [CODE], keys=[probe])
         assert client.asked[0] == "Password: "
-    assert gate.proven_keys == []
+    assert backend.proven_keys == []
 
 
 async def test_a_bad_signature_counts_as_a_wrong_answer_and_proves_nothing():
-    gate = FakeGate([KEY])
+    backend = FakeBackend([KEY])
 
     class LyingKey(type(KEY)):  # type: ignore[misc]
         def sign(self, data, sig_algorithm):
@@ -128,10 +128,10 @@ async def test_a_bad_signature_counts_as_a_wrong_answer_and_proves_nothing():
 
     liar = asyncssh.import_private_key(KEY.export_private_key())
     liar.__class__ = LyingKey
-    async with running_server(gate, Limits(wrong_answers=1)) as running:
+    async with running_server(backend, Limits(wrong_answers=1)) as running:
         client = await refused(running.port, "alice", [PASSWORD, CODE], keys=[liar])
         assert client.asked == []
-    assert gate.proven_keys == []
+    assert backend.proven_keys == []
 
 
 @pytest.mark.parametrize(
@@ -148,21 +148,21 @@ async def test_a_bad_signature_counts_as_a_wrong_answer_and_proves_nothing():
 )
 async def test_strong_keys_are_taken_and_weak_or_odd_ones_are_not(algorithm, options, taken):
     key = asyncssh.generate_private_key(algorithm, **options)
-    gate = FakeGate([key])
-    async with running_server(gate) as running:
+    backend = FakeBackend([key])
+    async with running_server(backend) as running:
         if taken:
             connection, _ = await connect(running.port, "alice", [CODE], keys=[key])
             connection.close()
         else:
             client = await refused(running.port, "alice", ["wrong"], keys=[key])
             assert client.asked[0] == "Password: "
-    assert bool(gate.proven_keys) is taken
+    assert bool(backend.proven_keys) is taken
 
 
 @pytest.mark.parametrize("algorithm", ["ssh-rsa", "ssh-rsa-sha224@ssh.com"])
 async def test_a_signature_with_a_weak_hash_proves_nothing(algorithm):
     key = asyncssh.generate_private_key("ssh-rsa", key_size=3072)
-    gate = FakeGate([key])
+    backend = FakeBackend([key])
 
     class OldFashionedKey(type(key)):  # type: ignore[misc]
         def sign(self, data, sig_algorithm):
@@ -170,24 +170,24 @@ async def test_a_signature_with_a_weak_hash_proves_nothing(algorithm):
 
     old = asyncssh.import_private_key(key.export_private_key())
     old.__class__ = OldFashionedKey
-    async with running_server(gate) as running:
+    async with running_server(backend) as running:
         client = await refused(running.port, "alice", ["wrong"], keys=[old])
         assert client.asked[0] == "Password: "
-    assert gate.proven_keys == []
+    assert backend.proven_keys == []
 
 
 async def test_a_certificate_is_no_key_even_when_its_signer_is_one():
     authority = asyncssh.generate_private_key("ssh-ed25519")
-    gate = FakeGate([authority])
+    backend = FakeBackend([authority])
     certificate = authority.generate_user_certificate(KEY, "id", principals=["alice"])
-    async with running_server(gate) as running:
+    async with running_server(backend) as running:
         client = await refused(running.port, "alice", [], keys=[(KEY, certificate)])
         assert client.asked[0] == "Password: "
-    assert gate.proven_keys == []
+    assert backend.proven_keys == []
 
 
 async def test_the_methods_offered_are_publickey_and_keyboard_interactive_and_then_only_the_latter():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         transport = await paramiko_transport(running.port)
         with pytest.raises(paramiko.BadAuthenticationType) as caught:
             await asyncio.to_thread(transport.auth_password, "alice", PASSWORD, fallback=False)
@@ -198,8 +198,8 @@ async def test_the_methods_offered_are_publickey_and_keyboard_interactive_and_th
 
 
 async def test_another_user_name_flushes_what_was_proven():
-    gate = FakeGate([KEY])
-    async with running_server(gate, Limits(wrong_answers=20)) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend, Limits(wrong_answers=20)) as running:
         transport = await paramiko_transport(running.port)
         assert await asyncio.to_thread(transport.auth_publickey, "alice", paramiko_key())
         asked = []
@@ -207,23 +207,23 @@ async def test_another_user_name_flushes_what_was_proven():
         assert asked[0] == "Password: "
         assert await paramiko_answer(transport, "alice", [CODE], asked) == "refused"
         transport.close()
-    assert gate.opened == []
-    assert gate.codes == []
+    assert backend.opened == []
+    assert backend.codes == []
 
 
 async def test_an_empty_user_name_is_refused():
-    gate = FakeGate([KEY])
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY])
+    async with running_server(backend) as running:
         transport = await paramiko_transport(running.port)
         assert await paramiko_answer(transport, "", [PASSWORD, CODE]) == "refused"
         with pytest.raises(paramiko.AuthenticationException):
             await asyncio.to_thread(transport.auth_publickey, "", paramiko_key())
         transport.close()
-    assert (gate.found, gate.passwords, gate.proven_keys) == ([], [], [])
+    assert (backend.found, backend.passwords, backend.proven_keys) == ([], [], [])
 
 
 async def test_a_channel_before_the_code_ends_the_connection():
-    async with running_server(FakeGate([KEY])) as running:
+    async with running_server(FakeBackend([KEY])) as running:
         transport = await paramiko_transport(running.port)
         assert await asyncio.to_thread(transport.auth_publickey, "alice", paramiko_key())
         with pytest.raises((paramiko.SSHException, EOFError)):
@@ -239,7 +239,7 @@ async def test_success_passes_the_verdict_also_when_begin_auth_says_none_is_need
 
     original = Connection.begin_auth
     monkeypatch.setattr(Connection, "begin_auth", begin_auth)
-    async with running_server(FakeGate()) as running:
+    async with running_server(FakeBackend()) as running:
         await refused(running.port, "alice", [])
 
 
@@ -248,7 +248,7 @@ async def test_success_passes_the_verdict_also_when_an_answer_is_called_right(mo
         return True
 
     monkeypatch.setattr(Connection, "validate_kbdint_response", validate)
-    async with running_server(FakeGate()) as running:
+    async with running_server(FakeBackend()) as running:
         await refused(running.port, "alice", ["anything", "at", "all"])
 
 
@@ -257,38 +257,38 @@ async def test_success_passes_the_verdict_also_when_a_key_is_called_right(monkey
         return True
 
     monkeypatch.setattr(Connection, "key_offered", key_offered)
-    async with running_server(FakeGate()) as running:
+    async with running_server(FakeBackend()) as running:
         await refused(running.port, "alice", [], keys=[KEY])
 
 
 async def test_a_client_that_hangs_up_after_its_code_is_counted_and_what_it_opened_is_closed():
-    gate = FakeGate([KEY], wait=asyncio.Event())
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY], wait=asyncio.Event())
+    async with running_server(backend) as running:
         attempt = asyncio.create_task(connect(running.port, "alice", [CODE], keys=[KEY]))
-        await until(lambda: gate.proven_keys)
-        gate.wait.set()
-        gate.wait.clear()
-        await until(lambda: gate.codes)
+        await until(lambda: backend.proven_keys)
+        backend.wait.set()
+        backend.wait.clear()
+        await until(lambda: backend.codes)
         attempt.cancel()
         await asyncio.gather(attempt, return_exceptions=True)
         await until(lambda: running.server.connection_count == 0)
-        assert gate.opened == []
-        gate.wait.set()
-        await until(lambda: gate.ended == [1])
-    assert gate.codes == [CODE]
+        assert backend.opened == []
+        backend.wait.set()
+        await until(lambda: backend.ended == [1])
+    assert backend.codes == [CODE]
 
 
 async def test_an_answer_while_one_is_judged_counts_and_is_not_judged():
-    gate = FakeGate(wait=asyncio.Event())
-    async with running_server(gate) as running:
+    backend = FakeBackend(wait=asyncio.Event())
+    async with running_server(backend) as running:
         transport = await paramiko_transport(running.port)
         first = asyncio.create_task(paramiko_answer(transport, "alice", [PASSWORD]))
-        await until(lambda: gate.passwords)
+        await until(lambda: backend.passwords)
         handler = transport.auth_handler
         second = asyncio.create_task(paramiko_answer(transport, "alice", ["another"]))
         await asyncio.sleep(0.1)
-        assert gate.passwords == [PASSWORD]
-        gate.wait.set()
+        assert backend.passwords == [PASSWORD]
+        backend.wait.set()
         transport.close()
         await asyncio.gather(first, second)
         assert handler is not None
@@ -296,7 +296,7 @@ async def test_an_answer_while_one_is_judged_counts_and_is_not_judged():
 
 async def test_the_first_factor_has_a_deadline_and_the_second_a_longer_one():
     limits = Limits(first_factor_seconds=0.3, second_factor_seconds=0.9)
-    async with running_server(FakeGate([KEY]), limits) as running:
+    async with running_server(FakeBackend([KEY]), limits) as running:
         loop = asyncio.get_running_loop()
         started = loop.time()
         stranger = await paramiko_transport(running.port)
@@ -309,7 +309,7 @@ async def test_the_first_factor_has_a_deadline_and_the_second_a_longer_one():
 
 
 async def test_a_client_that_never_says_a_word_is_gone_after_the_first_deadline():
-    async with running_server(FakeGate(), Limits(first_factor_seconds=0.2)) as running:
+    async with running_server(FakeBackend(), Limits(first_factor_seconds=0.2)) as running:
         reader, writer = await asyncio.open_connection(HOST, running.port)
         async with asyncio.timeout(5):
             while await reader.read(4096):
@@ -318,7 +318,7 @@ async def test_a_client_that_never_says_a_word_is_gone_after_the_first_deadline(
 
 
 async def test_a_stranger_makes_room_and_whoever_has_passed_the_first_factor_stays():
-    async with running_server(FakeGate([KEY]), Limits(connections_per_source=2)) as running:
+    async with running_server(FakeBackend([KEY]), Limits(connections_per_source=2)) as running:
         half = await paramiko_transport(running.port)
         assert await asyncio.to_thread(half.auth_publickey, "alice", paramiko_key())
         strangers = [await paramiko_transport(running.port) for _ in range(3)]
@@ -334,19 +334,19 @@ async def test_a_database_that_fails_ends_the_connection_and_opens_nothing(caplo
     async def fail(*given):
         raise RuntimeError(f"secret {given}")
 
-    gate = FakeGate([KEY])
-    monkeypatch.setattr(gate, broken, fail)
-    async with running_server(gate) as running:
+    backend = FakeBackend([KEY])
+    monkeypatch.setattr(backend, broken, fail)
+    async with running_server(backend) as running:
         keys = [] if broken == "prove_password" else [KEY]
         client = await refused(running.port, "alice", [PASSWORD, CODE] if not keys else [CODE], keys=keys)
         assert client.told == []
-    assert gate.opened == []
+    assert backend.opened == []
     assert "secret" not in caplog.text
     assert "RuntimeError at" in caplog.text
 
 
 async def test_requests_that_are_always_refused_are_not_endless_either():
-    async with running_server(FakeGate(), Limits(sign_in_requests=10)) as running:
+    async with running_server(FakeBackend(), Limits(sign_in_requests=10)) as running:
         transport = await paramiko_transport(running.port)
         for _ in range(20):
             with pytest.raises((paramiko.SSHException, EOFError)):

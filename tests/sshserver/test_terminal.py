@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sshserver.limits import Limits
-from sshserver.terminal import Colours, clamp, colours_of, describe, is_usable, keeps_variable
+from sshserver.limits.limit_values import Limits
+from sshserver.terminal.capabilities import Colours, clamp, colours_of, describe, is_usable, keeps_variable
 
 
 @pytest.mark.parametrize(

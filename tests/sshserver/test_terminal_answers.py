@@ -4,13 +4,13 @@ from typing import Any
 
 import asyncssh
 import pytest
-from support.ssh_gate import CODE, FakeGate
+from support.ssh_gate import CODE, FakeBackend
 from support.ssh_server import connect, running_server, until
 from support.terminal_answers import ANSWERS
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from sshserver._textual_shim import ContainedApp
+from sshserver.compat.textual_shim import ContainedApp
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -33,7 +33,7 @@ class FieldApp(ContainedApp):
 @pytest.fixture
 async def session():
     """Return a session's app and a function that sends bytes to it, each in a packet of its own."""
-    async with running_server(FakeGate([KEY]), app_class=FieldApp) as running:
+    async with running_server(FakeBackend([KEY]), app_class=FieldApp) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         process = await connection.create_process(
             term_type="xterm-256color", term_size=(80, 24), encoding=None

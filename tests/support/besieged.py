@@ -14,11 +14,11 @@ from support.ssh_raw import ELSEWHERE
 from support.ssh_server import GreetingApp, Running, connect, running_server
 
 from data.rules import totp
-from data.rules.misuse import Misuse
+from data.rules.protocol_misuse import Misuse
 from data.storage import models
-from sshserver.board import Board
-from sshserver.gate import StoreGate
-from sshserver.limits import Limits
+from sshserver.auth_backend import StoreBackend
+from sshserver.limits.limit_values import Limits
+from sshserver.limits.shared_counters import SharedCounters
 
 SECONDS = 20
 """Ten times what others may have to wait."""
@@ -91,16 +91,16 @@ async def besieged(
         await people.add_with_key("mallory")
     mallory = people.keys["mallory"].pyca_key
     assert isinstance(mallory, Ed25519PrivateKey)
-    gate, board = StoreGate(people.store), Board.create(workers)
+    backend, shared_counters = StoreBackend(people.store), SharedCounters.create(workers)
     async with AsyncExitStack() as stack:
         running: list[Running] = []
         for index in range(workers):
             port = running[0].port if running else 0
-            place = (board, index) if workers > 1 else None
-            worker = running_server(gate, limits, app_class, port, board=place)
+            place = (shared_counters, index) if workers > 1 else None
+            worker = running_server(backend, limits, app_class, port, shared_counters=place)
             running.append(await stack.enter_async_context(worker))
         yield Besieged(people, running, mallory, people.keys["bob"])
-    board.close()
+    shared_counters.close()
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ import asyncssh
 from support.ssh_people import People
 from support.ssh_server import Running, connect
 
-from data.operations.upkeep import recognition
+from data.operations.maintenance import database_identity
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from sshserver.server import serve
@@ -112,7 +112,7 @@ class Door:
 async def open_door(people: People) -> AsyncIterator[Door]:
     """Serve `people`, with `ben` among them, and let him in once."""
     key = await people.add_with_key("ben")
-    people.store.recognise = recognition.fault_of
+    people.store.recognise = database_identity.fault_of
     people.store.rest()
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     server = await serve(people.store, host_key, lambda *_: None, sweep_seconds=0.2)  # type: ignore[arg-type,return-value]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from support.data_world import PASSWORD, services
 
-from data.operations.signing_in import admission, first_factor, second_factor
-from data.rules.facts import Application
+from data.operations.signin import admission, first_factor, second_factor
+from data.rules.domain_types import Application
 from data.storage.database import Place, PostgresqlUrl, open_database
 from data.store import Store
 

@@ -15,27 +15,27 @@ from typing import Any, Self
 from peewee import SqliteDatabase
 from support.postgresql_server import PostgresqlServer
 
-from data.operations import keeping
+from data.operations import derived_user_columns
 from data.operations.actors import Actor, Member, Operator
-from data.operations.people import credentials, directory
-from data.operations.signing_in import (
+from data.operations.maintenance import setup
+from data.operations.signin import (
     admission,
-    enrollment,
+    enrolment,
     first_factor,
     recovery_codes,
     second_factor,
-    sending,
+    sent_codes,
 )
-from data.operations.signing_in.admission import Origin, Session
-from data.operations.upkeep import installing
-from data.rules.facts import Application, Method, Mode, Role
+from data.operations.signin.admission import Origin, Session
+from data.operations.users import credentials, lifecycle
+from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.invitations import SshAddress
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
-from data.rules.publickeys import PublicKey
-from data.rules.searching import words
+from data.rules.public_keys import PublicKey
+from data.rules.user_search import words
 from data.storage import models
 from data.storage.database import Database, Place, PostgresqlUrl, create_database, open_database
-from data.storage.hashing import HashCost, Hasher
+from data.storage.password_hashing import HashCost, Hasher
 from data.storage.vault import Vault
 from data.store import Services, Store
 
@@ -117,7 +117,7 @@ def _emptying() -> str:
 
 def code_in(made: Any) -> str:
     """Return the code of a message that was made to be sent."""
-    assert isinstance(made, sending.CodeToSend), made
+    assert isinstance(made, sent_codes.CodeToSend), made
     found = re.search(r"[0-9]{6}", made.envelope.text)
     assert found, "no code in the message"
     return found.group()
@@ -156,14 +156,14 @@ class World:
         return self.path, create_database(self.path)
 
     def _install(self) -> None:
-        admin = directory.NewUser(
+        admin = lifecycle.NewUser(
             "admin",
             "admin@clinic.example",
             roles=BOTH,
             password_hash=_password_hash,
             one_time_password=False,
         )
-        self.run(installing.install, OPERATOR, "Clinic", admin)
+        self.run(setup.install, OPERATOR, "Clinic", admin)
         if self._server is None:
             self.database.close()
             _template.append(self.path.read_bytes())
@@ -197,7 +197,7 @@ class World:
     ) -> str:
         """Create a user and return the name."""
         hashed = _password_hash if password == PASSWORD else password and _hasher.hash(password)
-        new = directory.NewUser(
+        new = lifecycle.NewUser(
             name,
             f"{name}@clinic.example",
             roles=frozenset(roles),
@@ -206,7 +206,7 @@ class World:
             one_time_password=one_time,
             key=key,
         )
-        done = self.run(directory.create_user, OPERATOR, new)
+        done = self.run(lifecycle.create_user, OPERATOR, new)
         assert done.message.startswith(f"User {name} created.")
         return name
 
@@ -227,16 +227,16 @@ class World:
     def enrol_email(self, name: str, member: Member | None = None) -> Member:
         """Set e-mail up for a user, in a session of theirs."""
         actor = member or self.session(name)
-        pending = self.run(enrollment.begin_email, actor)
-        assert isinstance(pending, enrollment.PendingDestination), pending
+        pending = self.run(enrolment.begin_email, actor)
+        assert isinstance(pending, enrolment.PendingDestination), pending
         self.confirm_destination(actor, pending)
         return actor
 
-    def confirm_destination(self, actor: Actor, pending: enrollment.PendingDestination) -> Any:
+    def confirm_destination(self, actor: Actor, pending: enrolment.PendingDestination) -> Any:
         """Have a code sent to what is being set up, and type it."""
-        made = self.run(enrollment.send_enrolment_code, actor, pending)
-        enrolled = self.run(enrollment.confirm_sent, actor, pending, code_in(made))
-        assert isinstance(enrolled, enrollment.Enrolled), enrolled
+        made = self.run(enrolment.send_enrolment_code, actor, pending)
+        enrolled = self.run(enrolment.confirm_sent, actor, pending, code_in(made))
+        assert isinstance(enrolled, enrolment.Enrolled), enrolled
         if enrolled.recovery_codes:
             self.recovery[self._name_of(actor)] = enrolled.recovery_codes
         return enrolled
@@ -318,12 +318,12 @@ class World:
         assert isinstance(result.session.step, step), result
         return result.session
 
-    def wizard(self, name: str, actor: Actor) -> enrollment.Enrolled:
+    def wizard(self, name: str, actor: Actor) -> enrolment.Enrolled:
         """Go through the enrolment wizard, which a test sees to be open for this actor."""
-        pending = self.run(enrollment.begin_app, actor)
-        assert isinstance(pending, enrollment.PendingApp), pending
-        enrolled = self.run(enrollment.confirm_app, actor, pending, totp(pending.secret, self.clock.now))
-        assert isinstance(enrolled, enrollment.Enrolled), enrolled
+        pending = self.run(enrolment.begin_app, actor)
+        assert isinstance(pending, enrolment.PendingApp), pending
+        enrolled = self.run(enrolment.confirm_app, actor, pending, totp(pending.secret, self.clock.now))
+        assert isinstance(enrolled, enrolment.Enrolled), enrolled
         self.secrets[name] = pending.secret
         if enrolled.recovery_codes:
             self.recovery[name] = enrolled.recovery_codes
@@ -393,16 +393,16 @@ class PassingWorld(World):
 
 def catch_up() -> None:
     """Bring what is kept for the users table up to what a test wrote past the operations."""
-    keeping.restate(models.User.id > 0)
+    derived_user_columns.refresh_standing(models.User.id > 0)
     for user in models.User.select():
-        keeping.reword_user(user.id)
+        derived_user_columns.reindex_user(user.id)
     for practice in models.Practice.select():
-        keeping.reword_practice(practice.id, practice.account_id, practice.name)
+        derived_user_columns.reindex_practice(practice.id, practice.account_id, practice.name)
 
 
 def lags() -> list[object]:
     """Return what is kept for the users table and is not what it would be if it were made now."""
-    standing = keeping.standing_column()
+    standing = derived_user_columns.standing_column()
     wrong: list[object] = [
         *models.User.select(models.User.name, standing).where(models.User.standing != standing).tuples()
     ]

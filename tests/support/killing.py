@@ -22,12 +22,12 @@ from support.clinic import PROGRAM, RECOVERY
 from support.ssh_people import SECRET, enrol_with_app
 from support.ssh_server import HOST, AnsweringClient
 
-from data.operations.people.directory import NewUser, create_user
 from data.operations.results import Done
-from data.rules import publickeys, totp
-from data.rules.facts import ADMIN_ROLES
+from data.operations.users.lifecycle import NewUser, create_user
+from data.rules import public_keys, totp
+from data.rules.domain_types import ADMIN_ROLES
 from data.storage.home import Home
-from tui.cli.installation import installation
+from tui.cli.open_installation import installation
 
 SIZE = (80, 24)
 _CUT_OFF = (asyncssh.Error, OSError, TimeoutError, EOFError)
@@ -105,8 +105,8 @@ class KilledHome:
                 for number in range(count):
                     name = f"{kind}{number}"
                     self.key[name] = asyncssh.generate_private_key("ssh-ed25519")
-                    key = publickeys.parse(self.key[name].export_public_key("openssh").decode())
-                    assert isinstance(key, publickeys.PublicKey)
+                    key = public_keys.parse(self.key[name].export_public_key("openssh").decode())
+                    assert isinstance(key, public_keys.PublicKey)
                     roles = ADMIN_ROLES if kind == "chief" else frozenset()
                     new = NewUser(
                         name, f"{name}@clinic.example", roles=roles, key=key, required=kind == "newcomer"

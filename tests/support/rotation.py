@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from data.operations.upkeep import master_key
+from data.operations.maintenance import master_key
 from data.storage.home import Home
 from data.store import Store
 from tui.cli.main import main

@@ -9,17 +9,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from data.delivery.notices import sending
-from data.operations.signing_in import presence
-from data.operations.signing_in.admission import Session
-from data.operations.upkeep import recognition
+from data.operations.maintenance import database_identity
+from data.operations.signin import worker_sessions
+from data.operations.signin.admission import Session
 from data.storage.home import Home
 from data.store import Store
-from sshserver.presence import Place
 from sshserver.server import Server, serve
-from sshserver.terminal import Terminal
+from sshserver.terminal.capabilities import Terminal
+from sshserver.workers.heartbeat import Place
 from tui.app import TwofoldApp
-from tui.cli.installation import opened, system_clock
-from tui.cli.setup import load_host_key
+from tui.cli.commands.setup import load_host_key
+from tui.cli.open_installation import opened, system_clock
 
 
 class _Into(logging.Handler):
@@ -59,12 +59,12 @@ async def serving_ahead(folder: Path, by: timedelta, log: bytearray) -> AsyncIte
         carriers = found.settings.carriers
         found.store.rest()
         store = Store(found.database, replace(found.store.services, clock=clock))
-        store.recognise = recognition.fault_of
+        store.recognise = database_identity.fault_of
 
         def make_app(session: Session, terminal: Terminal) -> TwofoldApp:
             return TwofoldApp(store, session=session, clock=clock, terminal=terminal, carriers=carriers)
 
-        await store.run(presence.take_node, node)
+        await store.run(worker_sessions.take_node, node)
         server = await serve(
             store,
             load_host_key(home),

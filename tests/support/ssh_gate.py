@@ -7,19 +7,14 @@ from datetime import UTC, datetime
 
 from asyncssh.public_key import SSHKey
 
-from data.operations.signing_in.admission import Admitted, Attempt, Origin, Session, TurnedAway
-from data.operations.signing_in.codes import CodeWrong
-from data.operations.signing_in.first_factor import (
-    Candidate,
-    CodeNeeded,
-    FirstFactorRejected,
-    FirstFactorResult,
-)
-from data.operations.signing_in.second_factor import CodeResult, SendResult
-from data.operations.signing_in.sending import CodeSent
-from data.rules.facts import Application, FirstFactor, Method
-from data.rules.misuse import Misuse
+from data.operations.signin.admission import Admitted, Attempt, Origin, Session, TurnedAway
+from data.operations.signin.code_verification import CodeWrong
+from data.operations.signin.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
+from data.operations.signin.second_factor import CodeResult, SendResult
+from data.operations.signin.sent_codes import CodeSent
+from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
+from data.rules.protocol_misuse import Misuse
 
 PASSWORD = "the right password"
 CODE = "123456"
@@ -27,7 +22,7 @@ LOCKED = "Locked after seven wrong codes. Ask a system administrator to unlock y
 
 
 @dataclass
-class FakeGate:
+class FakeBackend:
     """Everyone has the same password, code and keys; `locked` and `without_code` name exceptions."""
 
     keys: Iterable[SSHKey] = ()

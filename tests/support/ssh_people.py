@@ -11,14 +11,14 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.operations.actors import Operator
-from data.operations.people.directory import NewUser, create_user
+from data.operations.maintenance.setup import install
 from data.operations.results import Done
-from data.operations.upkeep.installing import install
-from data.rules import publickeys, totp
-from data.rules.facts import Role
+from data.operations.users.lifecycle import NewUser, create_user
+from data.rules import public_keys, totp
+from data.rules.domain_types import Role
 from data.storage import models
 from data.storage.database import Place, create_database
-from data.storage.hashing import HashCost
+from data.storage.password_hashing import HashCost
 from data.storage.vault import Vault
 from data.store import Services, Store, Tx, open_services
 
@@ -56,8 +56,8 @@ class People:
     ) -> None:
         """Create a user with a password of their own, a key, and an authenticator app holding SECRET."""
         hasher = self.store.services.hasher
-        parsed = publickeys.parse(key.export_public_key("openssh").decode()) if key else None
-        assert parsed is None or isinstance(parsed, publickeys.PublicKey)
+        parsed = public_keys.parse(key.export_public_key("openssh").decode()) if key else None
+        assert parsed is None or isinstance(parsed, public_keys.PublicKey)
         new = NewUser(
             name,
             f"{name}@example.org",

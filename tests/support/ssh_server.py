@@ -13,12 +13,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Static
 
-from data.operations.signing_in.admission import Session
-from sshserver._textual_shim import ContainedApp
-from sshserver.gate import Gate
-from sshserver.limits import Limits
+from data.operations.signin.admission import Session
+from sshserver.auth_backend import AuthBackend
+from sshserver.compat.textual_shim import ContainedApp
+from sshserver.limits.limit_values import Limits
 from sshserver.server import Server, listen
-from sshserver.terminal import Terminal
+from sshserver.terminal.capabilities import Terminal
 
 HOST = "127.0.0.1"
 
@@ -71,7 +71,7 @@ class Running:
 
 @asynccontextmanager
 async def running_server(
-    gate: Gate,
+    backend: AuthBackend,
     limits: Limits | None = None,
     app_class: type[Any] = GreetingApp,
     port: int = 0,
@@ -86,7 +86,7 @@ async def running_server(
         return app
 
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await listen(gate, host_key, make_app, HOST, port, limits or Limits(), **options)
+    server = await listen(backend, host_key, make_app, HOST, port, limits or Limits(), **options)
     try:
         yield Running(server, host_key, apps)
     finally:

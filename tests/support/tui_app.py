@@ -17,10 +17,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from data.delivery.carriers import Carriers
-from data.operations.signing_in import admission, first_factor
-from data.operations.signing_in.admission import Origin, Session
-from data.rules.facts import Application
-from sshserver.terminal import Terminal
+from data.operations.signin import admission, first_factor
+from data.operations.signin.admission import Origin, Session
+from data.rules.domain_types import Application
+from sshserver.terminal.capabilities import Terminal
 from tui.app import TwofoldApp
 
 LOCAL = Origin(Application.LOCAL, "local")

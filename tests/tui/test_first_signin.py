@@ -7,8 +7,8 @@ from support.data_world import BOTH, PASSWORD, totp
 from support.tui_app import Person, opened, sign_in
 
 from data.operations.actors import Member
-from data.operations.signing_in.admission import ONE_TIME_USED_AGAIN
-from data.rules.facts import Mode
+from data.operations.signin.admission import ONE_TIME_USED_AGAIN
+from data.rules.domain_types import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.storage import models
 from data.turns import SOURCES

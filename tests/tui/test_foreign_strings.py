@@ -8,7 +8,7 @@ from support.tui_app import Person, opened
 from textual.events import Key, Paste
 from textual.widgets import TextArea
 
-from data.rules.facts import Mode
+from data.rules.domain_types import Mode
 from data.rules.policy import MustEnrol
 from data.storage import models
 

@@ -6,11 +6,11 @@ from support.tui_app import Person, make_app, opened, screen_cells, sign_in
 from textual.events import Key
 from textual.filter import NoColor
 
-from data.operations.people import credentials
-from data.rules.facts import Mode
+from data.operations.users import credentials
+from data.rules.domain_types import Mode
 from data.storage import models
 from data.store import StoreUnavailableError
-from sshserver.terminal import Colours, Terminal
+from sshserver.terminal.capabilities import Colours, Terminal
 from tui.screens.acting import in_background
 from tui.screens.base import MainScreen
 from tui.widgets.key_line import KeyLine

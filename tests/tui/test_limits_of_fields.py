@@ -8,8 +8,8 @@ from textual.events import Paste
 from textual.widgets import Input, TextArea
 
 import tui
-from data.rules.names import EMAIL_LIMIT, TEXT_LIMIT
-from data.rules.people_csv import PASTED_LIMIT
+from data.rules.user_fields import EMAIL_LIMIT, TEXT_LIMIT
+from data.rules.users_csv import PASTED_LIMIT
 
 MARKS = "a" + "\u0301\u0316" * 100_000
 

@@ -4,9 +4,9 @@ import pytest
 from support.data_world import World
 from support.tui_app import opened
 
-from data.operations.signing_in import messages
-from data.rules.authorisation import code_in
-from data.rules.facts import Method, Mode
+from data.operations.signin import inbound_sms
+from data.rules.domain_types import Method, Mode
+from data.rules.inbound_sms_codes import code_in
 from data.rules.policy import MustEnrol
 from data.storage import models
 from tui.screens.wizard_message import MessageScreen
@@ -40,7 +40,7 @@ async def test_the_wizard_goes_on_by_itself_once_the_message_has_come(world, siz
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol), size=size) as person:
         code = await to_the_code(person)
-        await world.store.run(messages.receive_message, NUMBER, code)
+        await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("Step 3 of 3: Save your recovery codes", "Your message came from •••• 4711.")
         await person.presses("s", "enter")
         await person.sees("1 My profile", "text message to •••• 4711", NUMBER)
@@ -52,7 +52,7 @@ async def test_a_second_method_is_added_from_the_profile(world):
         await person.sees("Add or replace a method")
         await person.presses("s")
         code = await to_the_code(person)
-        await world.store.run(messages.receive_message, NUMBER, code)
+        await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("1 My profile", "text message to •••• 4711", "✓ Your message came from •••• 4711.")
 
 
@@ -60,9 +60,9 @@ async def test_a_sender_that_is_no_number_is_told_and_the_waiting_goes_on(world)
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
-        await world.store.run(messages.receive_message, "Clinic", code)
+        await world.store.run(inbound_sms.receive_message, "Clinic", code)
         await person.sees("✗ A message with this code came from a sender that is no phone number.")
-        await world.store.run(messages.receive_message, NUMBER, code)
+        await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("Step 3 of 3")
 
 
@@ -79,7 +79,7 @@ async def test_a_code_that_is_too_old_is_told_and_a_new_one_is_a_key_away(world)
         another = code_in(await person.sees("15 minutes more"))
         await person.sees_no_more("too old")
         assert another != code
-        await world.store.run(messages.receive_message, NUMBER, another)
+        await world.store.run(inbound_sms.receive_message, NUMBER, another)
         await person.sees("Step 3 of 3")
 
 
@@ -90,7 +90,7 @@ async def test_leaving_ends_the_waiting_and_leads_back_to_the_other_way(world):
         await person.presses("escape")
         await person.sees("Step 1 of 3")
         assert not models.AwaitedMessage.select().exists()
-        await world.store.run(messages.receive_message, NUMBER, code)
+        await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.presses("t")
         await person.sees("Your phone number")
         await person.presses("escape")
@@ -106,7 +106,7 @@ async def test_a_message_that_comes_while_help_stands_in_front_waits_until_it_is
         code = await to_the_code(person)
         await person.presses("question_mark")
         await person.sees("New code")
-        await world.store.run(messages.receive_message, NUMBER, code)
+        await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.presses("escape")
         await person.sees("Step 3 of 3")
 

@@ -9,8 +9,8 @@ from support.mail import HOST, mail_server
 from support.tui_app import Person, make_app, opened
 
 from data.delivery.carriers import Carriers, Command, Smtp
-from data.operations.policy import account
-from data.rules.facts import Method, Mode
+from data.operations.policy import policy_settings
+from data.rules.domain_types import Method, Mode
 from data.rules.policy import MustEnrol
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
@@ -175,7 +175,7 @@ async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(maile
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
 async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(mailed, size):
-    mailed.run(account.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
+    mailed.run(policy_settings.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
     app = make_app(mailed, None)
     async with app.run_test(size=size) as pilot:
         person = Person(app, pilot, mailed)

@@ -5,8 +5,8 @@ from support.data_world import OPERATOR, SECURITY, SYSTEM
 from support.tui_app import opened
 from textual.widgets import Select
 
-from data.operations.people import practices
-from data.rules.facts import Mode
+from data.operations.users import practices
+from data.rules.domain_types import Mode
 
 
 async def test_practices_are_added_and_renamed_and_their_users_shown(world):

@@ -4,9 +4,9 @@ import pytest
 from support.data_world import OPERATOR, PASSWORD, totp
 from support.tui_app import opened
 
-from data.operations.policy import account
-from data.operations.signing_in import recovery_codes, sessions
-from data.rules.facts import Mode
+from data.operations.policy import policy_settings
+from data.operations.signin import recovery_codes, sessions
+from data.rules.domain_types import Mode
 from data.storage import models
 from tui.screens.wizard import SetUpScreen
 
@@ -184,7 +184,7 @@ async def test_a_confirmation_that_is_not_given_changes_nothing(world):
 
 
 async def test_remembered_addresses_are_listed_and_forgotten_one_or_all(world):
-    world.run(account.set_remember_days, OPERATOR, 3, seen=0)
+    world.run(policy_settings.set_remember_days, OPERATOR, 3, seen=0)
     world.enrol("anna")
     for address in ("192.0.2.7", "2001:db8::7"):
         world.submit(world.attempt("anna", address=address), world.live_code("anna"))

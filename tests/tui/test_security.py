@@ -8,9 +8,9 @@ from textual.events import Key
 from textual.widgets import RadioButton
 
 from data.delivery.carriers import Carriers, Smtp
-from data.operations.policy import delivery
+from data.operations.policy import delivery_checks
 from data.rules import throttle
-from data.rules.facts import Method, Mode
+from data.rules.domain_types import Method, Mode
 from data.storage import models
 
 
@@ -298,7 +298,7 @@ async def test_a_test_message_is_sent_and_the_carriers_last_error_is_shown(world
 
 
 async def test_support_sees_the_last_errors_and_why_they_cannot_send_a_test(world, supporter):
-    world.run(delivery.record_refusal, Method.SMS, "gammu-smsd-inject: no answer in time")
+    world.run(delivery_checks.record_refusal, Method.SMS, "gammu-smsd-inject: no answer in time")
     async with opened(world, supporter, size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")

@@ -6,10 +6,10 @@ from support.data_world import OPERATOR, PASSWORD
 from support.ssh_server import until
 from support.tui_app import LOCAL, Person, make_app, opened, sign_in
 
-from data.operations.signing_in import sessions
-from data.operations.signing_in.admission import TOO_MANY_SIGNINS
+from data.operations.signin import sessions
+from data.operations.signin.admission import TOO_MANY_SIGNINS
 from data.storage import models
-from sshserver.limits import Limits
+from sshserver.limits.limit_values import Limits
 from tui.app import TwofoldApp
 
 

@@ -8,7 +8,7 @@ from support.data_world import SUPPORT, World, totp
 from support.tui_app import Person, make_app, sign_in
 from textual.widgets import Input, TextArea
 
-from data.rules.facts import Mode
+from data.rules.domain_types import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from tui.app import TwofoldApp
 from tui.screens.wizard import SetUpScreen

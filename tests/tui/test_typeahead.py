@@ -8,7 +8,7 @@ from textual.containers import Vertical
 from textual.events import Key, Paste
 from textual.widgets import Input
 
-from sshserver.typeahead import TypeAheadApp
+from sshserver.terminal.typeahead import TypeAheadApp
 
 
 class TwoFields(TypeAheadApp):

@@ -8,8 +8,8 @@ from textual.events import Paste
 from textual.widgets import TextArea
 
 from data.delivery.carriers import Carriers, Smtp
-from data.operations.people import credentials
-from data.rules.facts import Method, Mode
+from data.operations.users import credentials
+from data.rules.domain_types import Method, Mode
 from tui.widgets.paged_table import PagedTable
 
 

@@ -6,8 +6,8 @@ from support.tui_app import Person, opened
 from textual.widgets import RadioSet
 
 from data.operations.actors import facts_of
-from data.operations.people.finding import PAGE
-from data.rules.facts import Method, Mode, Role
+from data.operations.users.user_search import PAGE
+from data.rules.domain_types import Method, Mode, Role
 from data.storage import models
 from tui.widgets.paged_table import PagedTable
 

@@ -11,10 +11,10 @@ from textual.filter import Monochrome, NoColor
 
 from data.operations.actors import Member
 from data.rules import totp as rules
-from data.rules.facts import Mode
+from data.rules.domain_types import Mode
 from data.rules.policy import MustEnrol
 from data.storage import models
-from sshserver.terminal import Colours, Terminal
+from sshserver.terminal.capabilities import Colours, Terminal
 from tui.screens.wizard import SetUpScreen
 from tui.widgets.qr import QrCode
 

@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from data.operations.signing_in.admission import Origin
-from data.rules.facts import Application
+from data.operations.signin.admission import Origin
+from data.rules.domain_types import Application
 from data.storage.home import Home
-from sshserver.local_driver import LocalDriver
-from sshserver.terminal import Terminal, describe
+from sshserver.session.local_driver import LocalDriver
+from sshserver.terminal.capabilities import Terminal, describe
 from tui.app import TwofoldApp
-from tui.cli.installation import (
+from tui.cli.open_installation import (
     Installation,
     installation,
     refuse,

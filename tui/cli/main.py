@@ -11,10 +11,10 @@ from pathlib import Path
 import click
 
 from data.errors import ExplainedError
-from data.rules.text import safe
-from sshserver.crash import place_of
-from tui.cli import logs
-from tui.cli.paths import PathType, default_home
+from data.rules.safe_text import safe
+from sshserver.telemetry.crash_reports import place_of
+from tui.cli import logging_setup
+from tui.cli.path_arguments import PathType, default_home
 
 _EXAMPLES = """\b
 Examples:
@@ -29,26 +29,26 @@ Examples:
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Errors of a disk, or of whatever else takes the output, that takes no more."""
 COMMANDS = {
-    "init": ("tui.cli.setup", "Create an installation and its first administrator."),
-    "hostkey": ("tui.cli.setup", "Show the host key's fingerprint and known_hosts line."),
-    "upgrade": ("tui.cli.setup", "Bring the database's schema up to date."),
-    "serve": ("tui.cli.serve", "Serve the app over SSH until stopped."),
-    "account": ("tui.cli.account", "Manage accounts, which see nothing of each other."),
-    "user": ("tui.cli.user", "Manage people."),
-    "practice": ("tui.cli.practice", "Manage practices: sites, departments."),
-    "policy": ("tui.cli.policy", "Show and change the account's policy."),
-    "audit": ("tui.cli.audit", "Read, verify and archive the audit log."),
-    "key": ("tui.cli.key", "Rotate the master key, which secrets are sealed under."),
-    "session": ("tui.cli.session", "See who is signed in, and end sessions."),
-    "clock": ("tui.cli.clock", "See and help who is stuck since the clock was wrong."),
-    "database": ("tui.cli.database", "Move an installation into another database."),
-    "delivery": ("tui.cli.delivery", "Try out what sends e-mail and text messages."),
-    "sms": ("tui.cli.sms", "Take text messages in from a gateway."),
-    "doctor": ("tui.cli.doctor", "Look the installation over, and say what to do."),
-    "backup": ("tui.cli.backup", "Write all there is to a new file, while serving."),
-    "restore": ("tui.cli.backup", "Replace everything by what a backup holds."),
-    "print-unit": ("tui.cli.deploy", "Print a hardened unit for systemd."),
-    "print-containerfile": ("tui.cli.deploy", "Print a Containerfile to start from."),
+    "init": ("tui.cli.commands.setup", "Create an installation and its first administrator."),
+    "hostkey": ("tui.cli.commands.setup", "Show the host key's fingerprint and known_hosts line."),
+    "upgrade": ("tui.cli.commands.setup", "Bring the database's schema up to date."),
+    "serve": ("tui.cli.commands.serve", "Serve the app over SSH until stopped."),
+    "account": ("tui.cli.commands.account", "Manage accounts, which see nothing of each other."),
+    "user": ("tui.cli.commands.user", "Manage people."),
+    "practice": ("tui.cli.commands.practice", "Manage practices: sites, departments."),
+    "policy": ("tui.cli.commands.policy", "Show and change the account's policy."),
+    "audit": ("tui.cli.commands.audit", "Read, verify and archive the audit log."),
+    "key": ("tui.cli.commands.master_key", "Rotate the master key, which secrets are sealed under."),
+    "session": ("tui.cli.commands.session", "See who is signed in, and end sessions."),
+    "clock": ("tui.cli.commands.clock", "See and help who is stuck since the clock was wrong."),
+    "database": ("tui.cli.commands.database", "Move an installation into another database."),
+    "delivery": ("tui.cli.commands.delivery", "Try out what sends e-mail and text messages."),
+    "sms": ("tui.cli.commands.sms", "Take text messages in from a gateway."),
+    "doctor": ("tui.cli.commands.doctor", "Look the installation over, and say what to do."),
+    "backup": ("tui.cli.commands.backup", "Write all there is to a new file, while serving."),
+    "restore": ("tui.cli.commands.backup", "Replace everything by what a backup holds."),
+    "print-unit": ("tui.cli.commands.print_files", "Print a hardened unit for systemd."),
+    "print-containerfile": ("tui.cli.commands.print_files", "Print a Containerfile to start from."),
 }
 """Each command's module, and the line about it, which is read without the module."""
 
@@ -120,7 +120,7 @@ def main() -> None:
     os.umask(0o077)
     _fill_standard_streams()
     _escape_what_cannot_be_written()
-    logs.configure()
+    logging_setup.configure()
     sys.exit(_run())
 
 

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tui.cli.installation import refuse
+from tui.cli.open_installation import refuse
 
 _LOOPBACK: Final = "127.0.0.1"
 _ANSWER_SECONDS: Final = 10.0

@@ -2,7 +2,7 @@
 
 import socket
 
-from data.rules.text import safe
+from data.rules.safe_text import safe
 
 
 def hold_port(host: str, port: int) -> list[socket.socket]:

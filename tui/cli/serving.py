@@ -6,21 +6,21 @@ import signal
 from collections.abc import Awaitable, Callable
 
 from data.delivery.notices import sending
-from data.operations.signing_in.admission import Session
-from sshserver._asyncssh_shim import ShimError
+from data.operations.signin.admission import Session
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
-from sshserver.apptest import AppTestError
-from sshserver.presence import Place
-from sshserver.selftest import SelfTestError
+from sshserver.compat.asyncssh_shim import ShimError
+from sshserver.selftest.app_check import AppTestError
+from sshserver.selftest.signin_check import SelfTestError
 from sshserver.server import Server
 from sshserver.server import serve as serve_ssh
-from sshserver.session import AppFactory
-from sshserver.telemetry import Telemetry
-from sshserver.terminal import Terminal
+from sshserver.session.channel import AppFactory
+from sshserver.telemetry.connection_events import Telemetry
+from sshserver.terminal.capabilities import Terminal
+from sshserver.workers.heartbeat import Place
 from tui.app import TwofoldApp
-from tui.cli.installation import Installation, refuse, system_clock
+from tui.cli.commands.setup import load_host_key
+from tui.cli.open_installation import Installation, refuse, system_clock
 from tui.cli.port import cannot_listen
-from tui.cli.setup import load_host_key
 
 
 async def serve_until_told(

@@ -19,14 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from data.operations.signing_in import presence
+from data.operations.signin import worker_sessions
 from data.storage.home import Home
 from data.store import StoreUnavailableError
-from sshserver import crash
-from sshserver.board import Board
-from sshserver.telemetry import tell
-from tui.cli.installation import Installation, refuse
+from sshserver.limits.shared_counters import SharedCounters
+from sshserver.telemetry import crash_reports
+from sshserver.telemetry.connection_events import tell
 from tui.cli.metrics import Texts, exposed
+from tui.cli.open_installation import Installation, refuse
 
 _log = logging.getLogger("twofold.workers")
 _STEADY_SECONDS: Final = 60.0
@@ -58,7 +58,7 @@ class Assignment:
     node: str
     index: int
     workers: int
-    board: int
+    shared_counters: int
     """The descriptor of the shared counts."""
 
     def open_home(self) -> Home:
@@ -81,7 +81,7 @@ class Supervisor:
         self._host = host
         self._port = port
         self._workers = workers
-        self._board = Board.create(workers)
+        self._shared_counters = SharedCounters.create(workers)
         self._processes: set[asyncio.subprocess.Process] = set()
         self._serving: dict[int, asyncio.subprocess.Process] = {}
         self._asked = 0
@@ -96,7 +96,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        await self._here.store.run(presence.take_node, self._node)
+        await self._here.store.run(worker_sessions.take_node, self._node)
         async with exposed(self._here.settings.metrics_port, self._measured):
             await self._serve(ready)
 
@@ -111,7 +111,7 @@ class Supervisor:
         self._stop.set()
         await self._end_all()
         await asyncio.gather(*keeping)
-        self._board.close()
+        self._shared_counters.close()
         if faults:
             refuse(faults[0])
 
@@ -153,7 +153,7 @@ class Supervisor:
             *(sys.executable, "-P", "-m", "tui.cli.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            pass_fds=(self._board.descriptor,),
+            pass_fds=(self._shared_counters.descriptor,),
             # Ctrl-C reaches the supervisor alone, which tells the workers.
             process_group=0,
             limit=_REPORT_BYTES,
@@ -171,7 +171,7 @@ class Supervisor:
         finally:
             self._processes.discard(process)
             self._serving.pop(index, None)
-            self._board.wipe(index)
+            self._shared_counters.wipe(index)
             await self._bury(worker)
         return fault or _ending(status)
 
@@ -186,7 +186,7 @@ class Supervisor:
             self._node,
             index,
             self._workers,
-            self._board.descriptor,
+            self._shared_counters.descriptor,
         )
         assert process.stdin is not None  # noqa: S101 - both are pipes.
         assert process.stdout is not None  # noqa: S101
@@ -244,9 +244,9 @@ class Supervisor:
     async def _bury(self, worker: str) -> None:
         """End what a worker that is gone has left open; what fails here, the other workers do in time."""
         try:
-            await self._here.store.run(presence.leave, worker)
+            await self._here.store.run(worker_sessions.leave, worker)
         except StoreUnavailableError as error:
-            crash.report(error, "Ending the sessions of a worker")
+            crash_reports.report(error, "Ending the sessions of a worker")
 
     async def _end_all(self) -> None:
         """Have all workers drain; cut off those that take too long."""

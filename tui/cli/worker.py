@@ -6,12 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 
-from sshserver.board import Board
-from sshserver.presence import Place
-from sshserver.telemetry import Telemetry
-from tui.cli import logs
-from tui.cli.installation import Installation, installation
+from sshserver.limits.shared_counters import SharedCounters
+from sshserver.telemetry.connection_events import Telemetry
+from sshserver.workers.heartbeat import Place
+from tui.cli import logging_setup
 from tui.cli.main import words_for
+from tui.cli.open_installation import Installation, installation
 from tui.cli.serving import serve_until_told
 from tui.cli.supervisor import READY, Assignment
 
@@ -24,7 +24,7 @@ def main() -> None:
     try:
         given = Assignment(**json.loads(sys.stdin.buffer.readline()))
         with installation(given.open_home(), f"{given.node}.{given.index}") as here:
-            logs.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
+            logging_setup.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
             asyncio.run(_serve(here, given, reports))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.
         _report(reports, {"failed": words_for(error)})
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 async def _serve(here: Installation, given: Assignment, reports: int) -> None:
-    place = Place(given.worker, given.node, given.index, Board(given.board, given.workers))
+    place = Place(given.worker, given.node, given.index, SharedCounters(given.shared_counters, given.workers))
     telemetry = Telemetry()
 
     async def answer_supervisor() -> None:

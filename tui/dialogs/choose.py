@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from data.rules.text import safe
+from data.rules.safe_text import safe
 from tui.dialogs.dialog import Dialog
 
 C = TypeVar("C")

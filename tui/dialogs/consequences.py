@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from data.operations.people.bulk import Bulk
-from data.operations.people.reading import UserDetail
-from data.operations.policy.account import MethodsPreview, ModePreview
-from data.operations.policy.permanence import Checklist
-from data.operations.policy.protection import StandingOut
-from data.operations.signing_in.sessions import SessionRow
-from data.rules.addresses import source_in_words
-from data.rules.facts import Mode, Policy, Status, UserFacts
+from data.operations.policy.needs_attention import NeedsAttention
+from data.operations.policy.permanent_mode import Checklist
+from data.operations.policy.policy_settings import MethodsPreview, ModePreview
+from data.operations.signin.sessions import SessionRow
+from data.operations.users.bulk_actions import Bulk
+from data.operations.users.user_summaries import UserDetail
+from data.rules.domain_types import Mode, Policy, Status, UserFacts
 from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
-from data.rules.people_csv import PersonRow
 from data.rules.policy import ATTEMPTS, status
+from data.rules.source_addresses import source_in_words
+from data.rules.users_csv import PersonRow
 from tui.dialogs.question import Question
 from tui.widgets.words import MODE_WORDS, counted, left_without, moment
 
@@ -293,7 +293,7 @@ def _released(preview: ModePreview) -> list[str]:
     return [f"{people} in without a code from then on: {preview.released.listed}. What they set up is kept."]
 
 
-def standing_out(seen: StandingOut) -> list[str]:
+def attention(seen: NeedsAttention) -> list[str]:
     """Say who protects others, who is in danger, and what would be better."""
     lines = [f"Administrators: {seen.admins.listed}."]
     if seen.guessed.count:
@@ -308,7 +308,7 @@ def standing_out(seen: StandingOut) -> list[str]:
     return lines
 
 
-def stands_out_most(seen: StandingOut) -> str:
+def stands_out_most(seen: NeedsAttention) -> str:
     """Say in one line what of `standing_out` matters most; key w shows the whole."""
     if seen.guessed.count:
         lacking = f"! Passwords are being guessed for: {seen.guessed.listed}"

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
-from data.rules.text import safe
+from data.rules.safe_text import safe
 
 T = TypeVar("T")
 _BODY_LIMIT = 2_000

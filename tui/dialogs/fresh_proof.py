@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from textual.widget import Widget
 
 from data.operations.results import FreshProof, FreshProofNeeded
-from data.rules.answers import LONGEST
-from data.rules.facts import Method
+from data.rules.code_answers import LONGEST
+from data.rules.domain_types import Method
 from data.rules.passwords import MAX_LENGTH
 from data.rules.policy import warning_of_few
-from data.rules.sending import prompt
+from data.rules.sent_codes import prompt
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 

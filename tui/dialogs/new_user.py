@@ -8,11 +8,11 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Checkbox, Label, RadioButton, RadioSet, Select
 
-from data.rules.facts import Role
-from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT, USERNAME_LIMIT
+from data.rules.domain_types import Role
 from data.rules.passwords import ONE_TIME_HOURS
-from data.rules.publickeys import KEY_LIMIT
-from data.rules.text import safe
+from data.rules.public_keys import KEY_LIMIT
+from data.rules.safe_text import safe
+from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT, USERNAME_LIMIT
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.dialogs.roles import role_boxes, ticked
 from tui.widgets.fields import TextField

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
-from data.rules.text import editable, edited
+from data.rules.safe_text import editable, edited
 from tui.dialogs.dialog import Dialog, paragraph
 
 

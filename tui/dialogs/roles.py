@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from textual.widget import Widget
 from textual.widgets import Checkbox
 
-from data.rules.facts import Role
+from data.rules.domain_types import Role
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.widgets.toggles import TickBox
 

@@ -11,19 +11,19 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.worker import Worker, WorkerError
 
-from data.delivery import codes as delivery
+from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
 from data.operations.actors import Actor, Member
-from data.operations.people import credentials
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
-from data.operations.signing_in.admission import Session
-from data.operations.signing_in.judging import AskedAgain
-from data.operations.signing_in.sending import CodeSent, CodeToSend, NotSent
-from data.rules.facts import Method, Role
-from data.rules.sending import asked_for, sent_at_once
+from data.operations.signin.admission import Session
+from data.operations.signin.attempts import AskedAgain
+from data.operations.signin.sent_codes import CodeSent, CodeToSend, NotSent
+from data.operations.users import credentials
+from data.rules.domain_types import Method, Role
+from data.rules.sent_codes import asked_for, sent_at_once
 from data.store import Clock, Store, StoreUnavailableError, Tx
-from sshserver._textual_shim import BlankScreen, ContainedApp
-from sshserver.terminal import Terminal
+from sshserver.compat.textual_shim import BlankScreen, ContainedApp
+from sshserver.terminal.capabilities import Terminal
 from tui.dialogs.fresh_proof import FreshProofDialog
 from tui.widgets.status_line import Said, StatusLine, Tone
 from tui.widgets.top_line import Heading

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from data.operations.record import audit
-from data.operations.record.audit import Entry, Filter
-from data.rules.addresses import source_in_words
-from data.rules.names import USERNAME_LIMIT
+from data.operations.audit import trail
+from data.operations.audit.trail import Entry, Filter
+from data.rules.source_addresses import source_in_words
+from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import working
@@ -84,7 +84,7 @@ class ActivityScreen(MainScreen):
         """Read the present page."""
         since = self.app.clock() - self._span if self._span else None
         which = replace(self._filter, since=since)
-        rows = await self.app.inquire(audit.list_entries, which, before=self._starts[-1], limit=PAGE)
+        rows = await self.app.inquire(trail.list_entries, which, before=self._starts[-1], limit=PAGE)
         if rows is None:
             return
         self._rows = rows

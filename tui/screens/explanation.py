@@ -10,10 +10,10 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Label, Static
 
-from data.operations.people import explanation
-from data.operations.people.explanation import Explanation
-from data.rules.explanation import Weight
-from data.rules.text import safe
+from data.operations.users import signin_explanation
+from data.operations.users.signin_explanation import Explanation
+from data.rules.safe_text import safe
+from data.rules.signin_explanation import Weight
 from tui.screens.base import MainScreen
 
 _MARKS = {Weight.STOPS: "✗", Weight.NOTE: "!", Weight.FINE: "✓"}
@@ -41,7 +41,7 @@ class ExplanationScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the answer."""
-        answer = await self.app.inquire(explanation.explain_user, self._about)
+        answer = await self.app.inquire(signin_explanation.explain_user, self._about)
         if answer is not None:
             self.query_one("#findings", Static).update(_table(answer))
 

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from data.operations.people import reading
 from data.operations.results import Denied, SessionOver
-from data.operations.signing_in import admission, presence, recovery_codes
-from data.operations.signing_in.admission import Admitted, Origin, Session, TurnedAway
-from data.operations.signing_in.first_factor import CodeNeeded
-from data.operations.signing_in.recovery_codes import NewRecoveryCodes
+from data.operations.signin import admission, recovery_codes, worker_sessions
+from data.operations.signin.admission import Admitted, Origin, Session, TurnedAway
+from data.operations.signin.first_factor import CodeNeeded
+from data.operations.signin.recovery_codes import NewRecoveryCodes
+from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from tui.dialogs.tell import TellDialog
 from tui.screens.acting import ActingApp
@@ -38,7 +38,7 @@ async def _be_known(app: ActingApp, worker: str) -> None:
     """Count the app among those that hold sessions, before it opens one: what nobody holds is ended."""
 
     async def first_beat() -> bool:
-        await app.store.run(presence.beat, worker, presence.APP_NODE)
+        await app.store.run(worker_sessions.beat, worker, worker_sessions.APP_NODE)
         return True
 
     await _insist(app, first_beat)
@@ -121,8 +121,8 @@ async def _open_console(app: ActingApp, session: Session) -> None:
     if isinstance(unsaved, NewRecoveryCodes):
         app.say("You never confirmed that the codes before were saved: these replace them.")
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
-    match await _insist(app, lambda: app.store.read(reading.my_profile, app.actor)):
-        case reading.Profile(detail=mine):
+    match await _insist(app, lambda: app.store.read(user_summaries.my_profile, app.actor)):
+        case user_summaries.Profile(detail=mine):
             app.heading = Heading(mine.account, mine.name)
             app.roles = mine.roles
         case Denied(message) | SessionOver(message):

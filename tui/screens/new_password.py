@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
-from data.operations.people import credentials
+from data.operations.users import credentials
 from data.rules.passwords import MAX_LENGTH, MIN_LENGTH
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working

@@ -1,9 +1,9 @@
 """Creating a user: from the form to the one-time password."""
 
-from data.operations.people import directory, practices, reading
-from data.operations.people.directory import NewUser
 from data.operations.results import Denied, Done
-from data.rules import passwords, publickeys
+from data.operations.users import lifecycle, practices, user_summaries
+from data.operations.users.lifecycle import NewUser
+from data.rules import passwords, public_keys
 from tui.dialogs.new_user import NewUserDialog, NewUserForm
 from tui.dialogs.tell import ShownOnceDialog
 from tui.screens.acting import ActingApp
@@ -33,13 +33,13 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
 
 
 async def _own_practice(app: ActingApp) -> str | None:
-    profile = await app.inquire(reading.my_profile)
+    profile = await app.inquire(user_summaries.my_profile)
     return profile.detail.practice if profile else None
 
 
 async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Done | Denied:
-    key = publickeys.parse(form.key) if form.key else None
-    if isinstance(key, publickeys.KeyFault):
+    key = public_keys.parse(form.key) if form.key else None
+    if isinstance(key, public_keys.KeyFault):
         return Denied(key.value)
     new = NewUser(
         name=form.name,
@@ -52,4 +52,4 @@ async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Don
         phone=form.phone,
         practice=form.practice,
     )
-    return await app.propose(directory.create_user, new)
+    return await app.propose(lifecycle.create_user, new)

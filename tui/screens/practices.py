@@ -7,10 +7,10 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Static
 
-from data.operations.people import practices
-from data.operations.people.practices import PracticeRow
 from data.operations.results import Denied
-from data.rules.names import TEXT_LIMIT
+from data.operations.users import practices
+from data.operations.users.practices import PracticeRow
+from data.rules.user_fields import TEXT_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog

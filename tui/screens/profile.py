@@ -7,12 +7,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations.people import credentials, directory, reading
-from data.operations.people.directory import Edited, UserChanges
-from data.operations.people.reading import Profile, UserDetail
 from data.operations.results import Denied
-from data.operations.signing_in import enrollment, recovery_codes, remembered, sessions
-from data.rules.facts import Method, Mode
+from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
+from data.operations.users import credentials, lifecycle, user_summaries
+from data.operations.users.lifecycle import Edited, UserChanges
+from data.operations.users.user_summaries import Profile, UserDetail
+from data.rules.domain_types import Method, Mode
 from data.rules.passwords import MAX_LENGTH
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
@@ -61,7 +61,7 @@ class ProfileScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the profile."""
-        profile = await self.app.inquire(reading.my_profile)
+        profile = await self.app.inquire(user_summaries.my_profile)
         if profile is None:
             return
         self.query_one(ActionBar).offer(_offers(profile))
@@ -79,13 +79,13 @@ class ProfileScreen(MainScreen):
     async def action_turn_off(self) -> None:
         """Turn two-factor authentication off, where that is allowed."""
         if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
-            await self.app.perform(enrollment.turn_off)
+            await self.app.perform(enrolment.turn_off)
             await self.read()
 
     @working
     async def action_recovery_codes(self) -> None:
         """Make new recovery codes and show them."""
-        profile = await self.app.inquire(reading.my_profile)
+        profile = await self.app.inquire(user_summaries.my_profile)
         if profile is None:
             return
         question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
@@ -132,10 +132,10 @@ class ProfileScreen(MainScreen):
             await self.read()
 
     async def _save(self, changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-        return await self.app.propose(directory.edit_own, changes, seen=seen)
+        return await self.app.propose(lifecycle.edit_own, changes, seen=seen)
 
     async def _mine(self) -> UserDetail | None:
-        profile = await self.app.inquire(reading.my_profile)
+        profile = await self.app.inquire(user_summaries.my_profile)
         return profile.detail if profile else None
 
     @working
@@ -147,7 +147,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_remove_key(self) -> None:
         """Remove one of the keys."""
-        profile = await self.app.inquire(reading.my_profile)
+        profile = await self.app.inquire(user_summaries.my_profile)
         if profile is not None:
             await remove_key(self, profile.detail.keys, None)
             await self.read()
@@ -155,18 +155,18 @@ class ProfileScreen(MainScreen):
     @working
     async def action_forget(self) -> None:
         """Forget one of the remembered addresses, or all."""
-        profile = await self.app.inquire(reading.my_profile)
+        profile = await self.app.inquire(user_summaries.my_profile)
         if profile is None:
             return
         chosen = await choose_address(self, profile.detail.remembered)
         if chosen is not None:
-            await self.app.perform(remembered.forget_my_addresses, chosen[0])
+            await self.app.perform(remembered_addresses.forget_my_addresses, chosen[0])
         await self.read()
 
     @working
     async def action_end_sessions(self) -> None:
         """End one of the other sessions, or all others."""
-        profile = await self.app.inquire(reading.my_profile)
+        profile = await self.app.inquire(user_summaries.my_profile)
         if profile is None:
             return
         choices: list[tuple[str, int | None]] = [("All other sessions", None)]

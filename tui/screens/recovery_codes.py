@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox
 
-from data.operations.signing_in import recovery_codes
+from data.operations.signin import recovery_codes
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.base import ActingScreen

@@ -11,15 +11,15 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
-from data.delivery.trial import send_test
-from data.operations.policy import account, delivery, permanence, protection
-from data.operations.policy.account import ModePreview, PolicyView
-from data.operations.policy.delivery import CarrierState
+from data.delivery.trial_messages import send_test
+from data.operations.policy import delivery_checks, needs_attention, permanent_mode, policy_settings
+from data.operations.policy.delivery_checks import CarrierState
+from data.operations.policy.policy_settings import ModePreview, PolicyView
 from data.operations.results import Denied
-from data.rules.facts import Method, Mode, Status
-from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
-from data.rules.remembering import MAX_DAYS, period_in_short
-from data.rules.text import safe
+from data.rules.domain_types import Method, Mode, Status
+from data.rules.remembered_addresses import MAX_DAYS, period_in_short
+from data.rules.safe_text import safe
+from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
@@ -89,10 +89,10 @@ class SecurityScreen(MainScreen):
     async def read(self) -> None:
         """Read the policy and count the people; what was chosen before the first reading stays chosen."""
         is_first = self._view is None
-        view = await self.app.inquire(account.show_policy)
-        standing_out = await self.app.inquire(protection.show_standing_out)
-        states = await self.app.inquire(delivery.show_delivery)
-        if view is None or standing_out is None or states is None:
+        view = await self.app.inquire(policy_settings.show_policy)
+        attention = await self.app.inquire(needs_attention.show_needs_attention)
+        states = await self.app.inquire(delivery_checks.show_delivery)
+        if view is None or attention is None or states is None:
             return
         ahead = self._chosen if is_first else None
         self._view = view
@@ -111,7 +111,7 @@ class SecurityScreen(MainScreen):
         self.query_one(Button).display = not self._is_permanent
         self.refresh_bindings()
         self._show_methods(view.policy.methods)
-        self.query_one("#standing-out", Static).update(consequences.stands_out_most(standing_out))
+        self.query_one("#standing-out", Static).update(consequences.stands_out_most(attention))
         # Choosing starts another reading in the place of this one, if it changes the choice.
         chosen = ahead or view.policy.mode
         self.action_choose(chosen.value)
@@ -147,14 +147,14 @@ class SecurityScreen(MainScreen):
 
     @working
     async def _switch(self, methods: frozenset[Method]) -> None:
-        preview = await self.app.inquire(account.preview_methods, methods)
+        preview = await self.app.inquire(policy_settings.preview_methods, methods)
         if preview is None or preview.before == methods:
             await self.read()
             return
         if preview.refusal:
             self.app.settle(Denied(preview.refusal))
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
-            await self.app.perform(account.set_methods, methods, seen=preview.before)
+            await self.app.perform(policy_settings.set_methods, methods, seen=preview.before)
         await self.read()
 
     def _show_methods(self, methods: frozenset[Method]) -> None:
@@ -172,7 +172,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_test_delivery(self) -> None:
         """Send a test message by a method that is chosen, and show how its carrier answered."""
-        states = await self.app.inquire(delivery.show_delivery)
+        states = await self.app.inquire(delivery_checks.show_delivery)
         if not states:
             return
         method = states[0].method
@@ -205,14 +205,14 @@ class SecurityScreen(MainScreen):
         self.action_apply()
 
     async def _show_preview(self, mode: Mode) -> None:
-        preview = await self.app.inquire(account.preview_mode, mode)
+        preview = await self.app.inquire(policy_settings.preview_mode, mode)
         if preview is None:
             return
         self._preview = preview
         changes = preview.before is not preview.after
         lines = consequences.affected(preview)
         if changes and mode is Mode.PERMANENT:
-            checklist = await self.app.inquire(permanence.show_checklist)
+            checklist = await self.app.inquire(permanent_mode.show_checklist)
             lines = [lines[0], *(consequences.checklist_lines(checklist) if checklist else [])]
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
@@ -263,9 +263,9 @@ class SecurityScreen(MainScreen):
     @working
     async def action_stand_out(self) -> None:
         """Show the administrators, and who has no second factor."""
-        seen = await self.app.inquire(protection.show_standing_out)
+        seen = await self.app.inquire(needs_attention.show_needs_attention)
         if seen is not None:
-            words = "\n\n".join(consequences.standing_out(seen))
+            words = "\n\n".join(consequences.attention(seen))
             await self.app.push_screen_wait(TellDialog("Who stands out", words))
 
     def action_undo(self) -> None:
@@ -276,7 +276,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_remember_days(self) -> None:
         """Choose for how many days addresses are remembered."""
-        view = await self.app.inquire(account.show_policy)
+        view = await self.app.inquire(policy_settings.show_policy)
         if view is None:
             return
         seen = view.policy.remember_days
@@ -284,7 +284,7 @@ class SecurityScreen(MainScreen):
         title = "Remember the same address with the same key or password"
         chosen = await self.app.push_screen_wait(ChooseDialog(title, choices, seen))
         if chosen is not None and chosen[0] != seen:
-            await self.app.perform(account.set_remember_days, chosen[0], seen=seen)
+            await self.app.perform(policy_settings.set_remember_days, chosen[0], seen=seen)
         await self.read()
 
     @working
@@ -299,7 +299,7 @@ class SecurityScreen(MainScreen):
         elif preview.after is Mode.PERMANENT:
             await self._make_permanent(preview)
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
-            await self.app.perform(account.set_mode, preview.after, seen=preview.before)
+            await self.app.perform(policy_settings.set_mode, preview.after, seen=preview.before)
         await self.read()
 
     async def _preview_of_chosen(self) -> ModePreview | None:
@@ -308,11 +308,11 @@ class SecurityScreen(MainScreen):
             await self.read()
         if self._chosen is None or (self._preview and self._preview.after is self._chosen):
             return self._preview
-        return await self.app.inquire(account.preview_mode, self._chosen)
+        return await self.app.inquire(policy_settings.preview_mode, self._chosen)
 
     async def _make_permanent(self, preview: ModePreview) -> None:
         """Show the checklist and take the typed name of the account."""
-        checklist = await self.app.inquire(permanence.show_checklist)
+        checklist = await self.app.inquire(permanent_mode.show_checklist)
         if checklist is None:
             return
         title, body = "Make it permanent?", consequences.make_permanent(checklist)
@@ -324,7 +324,7 @@ class SecurityScreen(MainScreen):
             if answer is None:
                 return
             result = await self.app.propose(
-                account.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=answer[0]
+                policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=answer[0]
             )
             if not isinstance(result, Denied):
                 self.app.settle(result)

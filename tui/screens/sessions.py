@@ -7,9 +7,9 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Static
 
-from data.operations.signing_in import sessions
-from data.operations.signing_in.sessions import SessionPage, SessionRow
-from data.rules.addresses import source_in_words
+from data.operations.signin import sessions
+from data.operations.signin.sessions import SessionPage, SessionRow
+from data.rules.source_addresses import source_in_words
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog

@@ -7,18 +7,18 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
-from data.delivery import codes as delivery
-from data.operations.signing_in import first_factor, second_factor
-from data.operations.signing_in.admission import Admitted, Attempt, Origin, TurnedAway
-from data.operations.signing_in.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
-from data.operations.signing_in.resync import NextCodeWanted
-from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules.answers import LONGEST
-from data.rules.facts import Method
-from data.rules.names import USERNAME_LIMIT
+from data.delivery import sent_codes as delivery
+from data.operations.signin import first_factor, second_factor
+from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
+from data.operations.signin.resync import NextCodeWanted
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules.code_answers import LONGEST
+from data.rules.domain_types import Method
 from data.rules.passwords import MAX_LENGTH
 from data.rules.policy import warning_of_few
-from data.rules.sending import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
+from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
+from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
 from tui.screens.page import Page

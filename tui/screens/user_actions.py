@@ -5,23 +5,23 @@ from typing import ClassVar, Protocol
 
 from textual.binding import Binding, BindingType
 
-from data.operations.people import (
-    credentials,
-    directory,
-    granting,
-    invitations,
-    practices,
-    reading,
-    two_factor,
-)
-from data.operations.people.credentials import OneTimePassword
-from data.operations.people.directory import Edited, UserChanges
-from data.operations.people.reading import KeyRow, UserDetail
 from data.operations.results import Denied
-from data.operations.signing_in.remembered import NOTHING_REMEMBERED, Remembered
-from data.rules.facts import Role, Status
-from data.rules.names import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
-from data.rules.publickeys import KEY_LIMIT
+from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, Remembered
+from data.operations.users import (
+    credentials,
+    factor_administration,
+    invitations,
+    lifecycle,
+    practices,
+    role_grants,
+    user_summaries,
+)
+from data.operations.users.credentials import OneTimePassword
+from data.operations.users.lifecycle import Edited, UserChanges
+from data.operations.users.user_summaries import KeyRow, UserDetail
+from data.rules.domain_types import Role, Status
+from data.rules.public_keys import KEY_LIMIT
+from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
@@ -63,14 +63,14 @@ class UserActionsScreen(MainScreen):
     async def look_up(self) -> UserDetail | None:
         """Read the selected user as the database has it now."""
         name = self.selected_name()
-        return await self.app.inquire(reading.user_detail, name) if name else None
+        return await self.app.inquire(user_summaries.user_detail, name) if name else None
 
     @working
     async def action_require(self) -> None:
         """Require two-factor authentication, or stop requiring it."""
         user = await self.agreed(consequences.require)
         if user is not None:
-            await self.app.perform(two_factor.set_required, user.name, required=not user.required)
+            await self.app.perform(factor_administration.set_required, user.name, required=not user.required)
             await self.read()
 
     @working
@@ -78,7 +78,7 @@ class UserActionsScreen(MainScreen):
         """Remove flag, factors and codes."""
         user = await self.agreed(consequences.disable)
         if user is not None:
-            await self.app.perform(two_factor.disable_two_factor, user.name)
+            await self.app.perform(factor_administration.disable_two_factor, user.name)
             await self.read()
 
     @working
@@ -94,7 +94,7 @@ class UserActionsScreen(MainScreen):
         """Deactivate, or activate again."""
         user = await self.agreed(consequences.activate)
         if user is not None:
-            await self.app.perform(directory.set_active, user.name, active=not user.active)
+            await self.app.perform(lifecycle.set_active, user.name, active=not user.active)
             await self.read()
 
     @working
@@ -105,7 +105,7 @@ class UserActionsScreen(MainScreen):
             return
         if user.locked_at is None:
             # The operation says so, or that it is not for this administrator to do.
-            await self.app.perform(two_factor.unlock, user.name, "")
+            await self.app.perform(factor_administration.unlock, user.name, "")
             return
         fault = ""
         while True:
@@ -122,7 +122,7 @@ class UserActionsScreen(MainScreen):
             if answer[0].strip():
                 break
             fault = "Say why: the activity keeps the reason."
-        await self.app.perform(two_factor.unlock, user.name, answer[0])
+        await self.app.perform(factor_administration.unlock, user.name, answer[0])
         await self.read()
 
     @working
@@ -156,7 +156,7 @@ class UserActionsScreen(MainScreen):
             name = user.name
 
             async def save(changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-                return await self.app.propose(directory.edit_user, name, changes, seen=seen)
+                return await self.app.propose(lifecycle.edit_user, name, changes, seen=seen)
 
             saved = await edit(self, user, self.look_up, save)
             if saved is not None and saved.offers_clearing:
@@ -191,7 +191,7 @@ class UserActionsScreen(MainScreen):
             return
         wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
         if wanted is not None:
-            await self.app.perform(granting.set_roles, user.name, wanted, seen=user.roles)
+            await self.app.perform(role_grants.set_roles, user.name, wanted, seen=user.roles)
             await self.read()
 
     @working
@@ -227,7 +227,7 @@ class UserActionsScreen(MainScreen):
 
     async def _clear(self, user: UserDetail) -> None:
         """Remove factors and codes, and offer a new password beside it."""
-        if await self.app.perform(two_factor.clear_two_factor, user.name):
+        if await self.app.perform(factor_administration.clear_two_factor, user.name):
             await self._offer_one_time_password(user)
 
     async def _offer_one_time_password(self, user: UserDetail) -> None:

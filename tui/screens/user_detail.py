@@ -7,9 +7,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations.people import two_factor
-from data.operations.people.reading import UserDetail
-from data.rules.facts import Method, Status
+from data.operations.users import factor_administration
+from data.operations.users.user_summaries import UserDetail
+from data.rules.domain_types import Method, Status
 from tui.dialogs import consequences
 from tui.screens.acting import working
 from tui.screens.explanation import ExplanationScreen
@@ -61,7 +61,7 @@ class UserDetailScreen(UserActionsScreen):
         """Offer to bring the phone's clock back by two consecutive codes."""
         user = await self.agreed(consequences.resync)
         if user is not None:
-            await self.app.perform(two_factor.offer_resync, user.name)
+            await self.app.perform(factor_administration.offer_resync, user.name)
             await self.read()
 
     @working
@@ -72,7 +72,7 @@ class UserDetailScreen(UserActionsScreen):
             return
         chosen = await choose_address(self, user.remembered)
         if chosen is not None:
-            await self.app.perform(two_factor.forget_addresses, user.name, chosen[0])
+            await self.app.perform(factor_administration.forget_addresses, user.name, chosen[0])
         await self.read()
 
     def action_back(self) -> None:

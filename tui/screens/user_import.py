@@ -1,11 +1,11 @@
 """Importing users: from pasted CSV over a preview to the result."""
 
-from data.operations.people import bulk, importing
-from data.operations.people.bulk import Bulk
-from data.operations.people.importing import Faulty
 from data.operations.results import Denied, Done
-from data.rules import people_csv
-from data.rules.people_csv import RowFault
+from data.operations.users import bulk_actions, user_import
+from data.operations.users.bulk_actions import Bulk
+from data.operations.users.user_import import Faulty
+from data.rules import users_csv
+from data.rules.users_csv import RowFault
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.paste import PasteDialog
@@ -17,7 +17,7 @@ _SHOWN = 8
 _TITLE = "Import users"
 _BODY = (
     "Paste CSV text here: a terminal cannot reach files on your computer. Columns: "
-    f"{', '.join(people_csv.COLUMNS)}. Name and email are needed. For a large file, the operator has "
+    f"{', '.join(users_csv.COLUMNS)}. Name and email are needed. For a large file, the operator has "
     "`twofold user import` on the host."
 )
 
@@ -27,14 +27,14 @@ async def import_users(app: ActingApp) -> None:
     text, fault = "", ""
     while True:
         answer = await app.push_screen_wait(
-            PasteDialog(_TITLE, _BODY, text, fault, limit=people_csv.PASTED_LIMIT)
+            PasteDialog(_TITLE, _BODY, text, fault, limit=users_csv.PASTED_LIMIT)
         )
         if answer is None:
             return
         text = answer
-        found = await app.store.calculate(people_csv.read_people, text.encode("utf-8", "surrogatepass"))
+        found = await app.store.calculate(users_csv.read_people, text.encode("utf-8", "surrogatepass"))
         checked: Faulty | Denied | None = await app.propose_compound(
-            importing.check_all, found.seen, lambda _more: None, found.faults
+            user_import.check_all, found.seen, lambda _more: None, found.faults
         )
         if isinstance(checked, Faulty | Denied):
             fault = _faults(checked.faults) if isinstance(checked, Faulty) else checked.message
@@ -44,7 +44,7 @@ async def import_users(app: ActingApp) -> None:
             continue
         telling = _telling(app, len(found.rows))
         result: Done | Faulty | Denied = await app.propose_compound(
-            importing.import_people, found.rows, telling
+            user_import.import_people, found.rows, telling
         )
         if isinstance(result, Done):
             app.settle(result)
@@ -60,13 +60,13 @@ async def _offer_invitations(app: ActingApp, names: list[str]) -> None:
     question = consequences.act_on_many(names, Bulk.INVITE)
     if not await app.push_screen_wait(ConfirmDialog(question)):
         return
-    result = app.settle(await app.propose_compound(bulk.carry_out, names, Bulk.INVITE))
+    result = app.settle(await app.propose_compound(bulk_actions.carry_out, names, Bulk.INVITE))
     if result is not None:
         refused = f", {len(result.refused)} refused" if result.refused else ""
         app.say(f"{counted(len(result.done), 'user')} invited by e-mail{refused}.", Tone.DONE)
 
 
-def _telling(app: ActingApp, count: int) -> importing.Told:
+def _telling(app: ActingApp, count: int) -> user_import.Told:
     done = 0
 
     def tell(more: int) -> None:

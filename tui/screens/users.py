@@ -8,13 +8,13 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from data.operations.people import bulk, practices, reading
-from data.operations.people.bulk import Bulk
-from data.operations.people.finding import PAGE, SortKey, UserQuery
-from data.operations.people.reading import UserPage, UserRow
-from data.rules.facts import Status
-from data.rules.searching import SEARCH_LIMIT
-from data.rules.text import edited, safe
+from data.operations.users import bulk_actions, practices, user_summaries
+from data.operations.users.bulk_actions import Bulk
+from data.operations.users.user_search import PAGE, SortKey, UserQuery
+from data.operations.users.user_summaries import UserPage, UserRow
+from data.rules.domain_types import Status
+from data.rules.safe_text import edited, safe
+from data.rules.user_search import SEARCH_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
@@ -91,7 +91,7 @@ class UsersScreen(UserActionsScreen):
 
     async def read(self) -> None:
         """Read the present page."""
-        page = await self.app.inquire(reading.list_users, replace(self._query, after=self._starts[-1]))
+        page = await self.app.inquire(user_summaries.list_users, replace(self._query, after=self._starts[-1]))
         if page is None:
             return
         self._page = page
@@ -208,7 +208,7 @@ class UsersScreen(UserActionsScreen):
         names = list(self._marked)
         if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
             return
-        result = self.app.settle(await self.app.propose_compound(bulk.carry_out, names, act))
+        result = self.app.settle(await self.app.propose_compound(bulk_actions.carry_out, names, act))
         if result is None:
             return
         self._marked = {name: None for name, _ in result.refused}

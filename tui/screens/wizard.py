@@ -12,18 +12,13 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from data.operations.results import Denied
-from data.operations.signing_in import enrollment
-from data.operations.signing_in.enrollment import (
-    Enrolled,
-    EnrolmentCodeWrong,
-    PendingApp,
-    WizardChoice,
-)
-from data.operations.signing_in.judging import NotACode
-from data.rules.facts import Method
-from data.rules.text import safe
+from data.operations.signin import enrolment
+from data.operations.signin.attempts import NotACode
+from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingApp, WizardChoice
+from data.rules.domain_types import Method
+from data.rules.safe_text import safe
 from data.rules.totp import DIGITS
-from sshserver.terminal import Colours
+from sshserver.terminal.capabilities import Colours
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import ActingApp, working
 from tui.screens.base import ActingScreen
@@ -49,7 +44,7 @@ async def enrol(app: ActingApp) -> bool | Denied:
     Where other methods than the app are on, the person chooses first.
     """
     while True:
-        choice = await app.propose(enrollment.wizard_choice)
+        choice = await app.propose(enrolment.wizard_choice)
         if isinstance(choice, Denied):
             return choice
         if choice.methods == (Method.APP,):
@@ -83,7 +78,7 @@ async def _enrol_app(app: ActingApp) -> bool | Denied:
     Every visit of the QR code begins with a secret of its own: the one before was discarded.
     """
     while True:
-        pending = await app.propose(enrollment.begin_app)
+        pending = await app.propose(enrolment.begin_app)
         if isinstance(pending, Denied):
             return pending
         if not await app.push_screen_wait(IntroductionScreen(pending)):
@@ -275,7 +270,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         if not code.strip():
             return
         result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.propose(
-            enrollment.confirm_app, self._pending, code
+            enrolment.confirm_app, self._pending, code
         )
         match result:
             case NotACode():

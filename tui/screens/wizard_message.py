@@ -9,11 +9,11 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from data.operations.results import Denied
-from data.operations.signing_in import messages
-from data.operations.signing_in.enrollment import Enrolled, PendingMessage
-from data.operations.signing_in.messages import Sighting
-from data.rules import authorisation
-from data.rules.names import phone_to_read
+from data.operations.signin import inbound_sms
+from data.operations.signin.enrolment import Enrolled, PendingMessage
+from data.operations.signin.inbound_sms import Sighting
+from data.rules import inbound_sms_codes
+from data.rules.user_fields import phone_to_read
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import ActingApp, in_background, is_working, working
 from tui.screens.page import Page
@@ -29,7 +29,7 @@ _SAYS = {
 
 async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
     """Prove a number by a message that comes from it; None when that was left."""
-    pending = await app.propose(messages.begin_message)
+    pending = await app.propose(inbound_sms.begin_message)
     if isinstance(pending, Denied):
         return pending
     return await app.push_screen_wait(MessageScreen(pending))
@@ -113,7 +113,7 @@ class MessageScreen(Page[Enrolled | Denied]):
 
     def _show(self) -> None:
         """Show the code and how long it is awaited; what stands there already is not drawn again."""
-        code, number = authorisation.grouped(self._pending.code), phone_to_read(self._pending.number)
+        code, number = inbound_sms_codes.grouped(self._pending.code), phone_to_read(self._pending.number)
         words = (f"Code  {code}\nTo    {number}", self._waiting_words())
         if words != self._words:
             self._words = words
@@ -123,7 +123,7 @@ class MessageScreen(Page[Enrolled | Denied]):
     def _waiting_words(self) -> str:
         if self._found is Sighting.TOO_LATE:
             return "Not waiting any more."
-        left = self._pending.begun_at + authorisation.LIFE - self.app.clock()
+        left = self._pending.begun_at + inbound_sms_codes.LIFE - self.app.clock()
         minutes = counted(max(0, -(-int(left.total_seconds()) // 60)), "minute")
         return f"Waiting for your message, {minutes} more. This goes on by itself."
 
@@ -136,7 +136,7 @@ class MessageScreen(Page[Enrolled | Denied]):
 
     async def _look(self) -> None:
         pending = self._pending
-        found = await self.app.inquire(messages.look_for_message, pending)
+        found = await self.app.inquire(inbound_sms.look_for_message, pending)
         if pending is not self._pending:
             return
         if found is Sighting.ARRIVED:
@@ -150,12 +150,12 @@ class MessageScreen(Page[Enrolled | Denied]):
     @working
     async def confirm(self) -> None:
         """Finish by the message that came."""
-        self.dismiss(await self.app.propose(messages.confirm_message, self._pending))
+        self.dismiss(await self.app.propose(inbound_sms.confirm_message, self._pending))
 
     @working
     async def action_renew(self) -> None:
         """Show a new code; the one before is worthless."""
-        pending = await self.app.propose(messages.begin_message)
+        pending = await self.app.propose(inbound_sms.begin_message)
         if isinstance(pending, Denied):
             self.dismiss(pending)
             return
@@ -167,5 +167,5 @@ class MessageScreen(Page[Enrolled | Denied]):
     async def action_leave(self) -> None:
         """Go back; the code is worthless from now on."""
         self.app.say("")
-        await self.app.perform(messages.stop_awaiting, self._pending)
+        await self.app.perform(inbound_sms.stop_awaiting, self._pending)
         self.dismiss(None)

@@ -8,11 +8,11 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from data.operations.results import Denied
-from data.operations.signing_in import enrollment
-from data.operations.signing_in.enrollment import Enrolled, EnrolmentCodeWrong, PendingDestination
-from data.operations.signing_in.judging import NotACode
-from data.operations.signing_in.sending import CodeSent, NotSent
-from data.rules.names import PHONE_LIMIT, fold_phone
+from data.operations.signin import enrolment
+from data.operations.signin.attempts import NotACode
+from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingDestination
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules.user_fields import PHONE_LIMIT, fold_phone
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.acting import ActingApp, working
@@ -25,7 +25,7 @@ from tui.widgets.words import SET_UP_TITLE
 
 async def prove_address(app: ActingApp) -> Enrolled | Denied | None:
     """Prove the address on the profile by a code; None when that was left."""
-    pending = await app.propose(enrollment.begin_email)
+    pending = await app.propose(enrolment.begin_email)
     if isinstance(pending, Denied):
         return pending
     return await app.push_screen_wait(SentCodeScreen(pending))
@@ -56,7 +56,7 @@ async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
         if answer is None:
             return None
         typed = answer[0]
-        pending = await app.propose(enrollment.begin_sms, typed)
+        pending = await app.propose(enrolment.begin_sms, typed)
         if not isinstance(pending, Denied):
             return await app.push_screen_wait(SentCodeScreen(pending))
         if fold_phone(typed) is not None:
@@ -107,7 +107,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
     async def action_resend(self) -> None:
         """Have a code sent."""
         self.app.say("Sending…")
-        match await self.app.propose_sending(enrollment.send_enrolment_code, self._pending):
+        match await self.app.propose_sending(enrolment.send_enrolment_code, self._pending):
             case CodeSent() as sent:
                 self.app.say(sent.message, Tone.DONE)
             case NotSent(reason):
@@ -123,7 +123,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         if not code.strip():
             return
         result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.propose(
-            enrollment.confirm_sent, self._pending, code
+            enrolment.confirm_sent, self._pending, code
         )
         match result:
             case NotACode():

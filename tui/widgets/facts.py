@@ -6,12 +6,12 @@ from rich.table import Table
 from rich.text import Text
 from textual.widgets import Static
 
-from data.operations.people.reading import FactorRow, KeyRow
-from data.operations.record.audit import Entry
-from data.operations.signing_in.remembered import Remembered
-from data.operations.signing_in.sessions import SessionPage, SessionRow
-from data.rules.addresses import source_in_words
-from data.rules.text import safe
+from data.operations.audit.trail import Entry
+from data.operations.signin.remembered_addresses import Remembered
+from data.operations.signin.sessions import SessionPage, SessionRow
+from data.operations.users.user_summaries import FactorRow, KeyRow
+from data.rules.safe_text import safe
+from data.rules.source_addresses import source_in_words
 from tui.widgets.words import day, moment
 
 _NARROW = 70

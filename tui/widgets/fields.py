@@ -4,8 +4,8 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
-from data.rules.answers import LONGEST, fold
-from data.rules.text import JOINERS, editable, edited
+from data.rules.code_answers import LONGEST, fold
+from data.rules.safe_text import JOINERS, editable, edited
 
 
 class TextField(Input):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from rich.text import Text
 from textual.widgets import Static
 
-from data.rules.text import safe
+from data.rules.safe_text import safe
 
 
 class Tone(StrEnum):

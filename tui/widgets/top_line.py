@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from data.rules.text import safe
+from data.rules.safe_text import safe
 from tui.widgets.clickable import ClickableLines, clicking
 from tui.widgets.words import cell
 

@@ -6,10 +6,10 @@ from datetime import datetime
 import wcwidth
 from rich.text import Text
 
-from data.operations.policy.account import MethodsPreview
-from data.rules.facts import Method, Mode, Role
+from data.operations.policy.policy_settings import MethodsPreview
+from data.rules.domain_types import Method, Mode, Role
 from data.rules.policy import ATTEMPTS
-from data.rules.text import safe
+from data.rules.safe_text import safe
 
 _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
 

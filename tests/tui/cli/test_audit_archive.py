@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from data.operations.record import audit_archive
+from data.operations.audit import archiving
 from data.store import StoreUnavailableError
-from tui.cli import installation
+from tui.cli import open_installation
 
 NEW_YEAR = "2030-01-01"
 
@@ -20,8 +20,8 @@ def moved_on(clinic, monkeypatch):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     for command in ("require", "disable-2fa", "require"):
         assert clinic("user", command, "--yes", "ben").status == 0
-    later = installation.system_clock().replace(year=2031)
-    monkeypatch.setattr(installation, "system_clock", lambda: later)
+    later = open_installation.system_clock().replace(year=2031)
+    monkeypatch.setattr(open_installation, "system_clock", lambda: later)
     for command in ("disable-2fa", "require"):
         assert clinic("user", command, "--yes", "ben").status == 0
 
@@ -202,7 +202,7 @@ def test_a_database_that_fails_at_the_cut_keeps_rows_and_file(home, clinic, move
         raise StoreUnavailableError
 
     before = seqs(home)
-    monkeypatch.setattr(audit_archive, "cut", failing)
+    monkeypatch.setattr(archiving, "cut", failing)
     outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 1
     assert f"{file} holds the rows" in outcome.err

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from data.rules.comparison import DatabaseFacts, PersonFacts
-from data.rules.publickeys import MOST_KEYS
+from data.rules.database_comparison import DatabaseFacts, PersonFacts
+from data.rules.public_keys import MOST_KEYS
 from data.storage import models
 from data.storage.home import Home
 from data.storage.vault import check_value_of
-from tui.cli.unverified import show_unverified
+from tui.cli.commands.restore_unverified import show_unverified
 
 SEAL_BYTES = 80
 

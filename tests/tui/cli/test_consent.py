@@ -13,9 +13,9 @@ from support.ssh_terminal import TerminalProgram
 
 from data.storage import models
 from data.storage.home import Home
-from tui.cli.consent import YesOption
-from tui.cli.installation import system_clock
+from tui.cli.confirmation import YesOption
 from tui.cli.main import cli
+from tui.cli.open_installation import system_clock
 
 PROGRAM = Path(sys.executable).with_name("twofold")
 READING = {

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.ssh_terminal import TerminalProgram
 
-from data.operations.people import exporting
-from data.operations.people.finding import PAGE
-from data.rules.names import tidy
-from data.rules.people_csv import read_people
+from data.operations.users import user_export
+from data.operations.users.user_search import PAGE
+from data.rules.user_fields import tidy
+from data.rules.users_csv import read_people
 from data.storage import models
-from tui.cli import audit as audit_cli
-from tui.cli.exports import write_records
+from tui.cli.commands import audit as audit_cli
+from tui.cli.output_formats import write_records
 
 
 def test_the_log_is_listed_and_exported_by_kind(clinic):
@@ -82,18 +82,18 @@ def test_people_are_exported_as_json_lines_as_they_are(home, clinic):
 def test_pages_follow_each_other_without_gaps_and_none_is_large(home, clinic, monkeypatch):
     crowd(home, 1203)
     asked = []
-    original = exporting.export_people
+    original = user_export.export_people
 
     def watched(tx, actor, *, after=""):
         page = original(tx, actor, after=after)
         asked.append(len(page))
         return page
 
-    monkeypatch.setattr(exporting, "export_people", watched)
+    monkeypatch.setattr(user_export, "export_people", watched)
     names = [row["name"] for row in records(clinic("user", "export").out)]
     assert names == ["anna", *(f"user{number:04}" for number in range(1203))]
     assert asked == [500, 500, 204, 0]
-    assert PAGE <= exporting.PAGE
+    assert PAGE <= user_export.PAGE
 
 
 def test_no_secret_is_exported(home, clinic):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tui.cli import logs
+from tui.cli import logging_setup
 
 
 def record(message: str, *arguments, fields=None, error=None) -> logging.LogRecord:
@@ -19,7 +19,9 @@ def record(message: str, *arguments, fields=None, error=None) -> logging.LogReco
 
 
 def test_an_event_in_json_has_its_fields_in_order():
-    line = logs.JsonLines({"worker": 2}).format(record("signin.admitted", fields={"user": "anna", "ms": 4.5}))
+    line = logging_setup.JsonLines({"worker": 2}).format(
+        record("signin.admitted", fields={"user": "anna", "ms": 4.5})
+    )
     assert line == (
         '{"at": "2026-03-20T09:46:40.250Z", "level": "warning", "event": "signin.admitted",'
         ' "worker": 2, "user": "anna", "ms": 4.5}'
@@ -28,13 +30,15 @@ def test_an_event_in_json_has_its_fields_in_order():
 
 def test_an_event_in_words_quotes_what_is_no_plain_word():
     fields = {"reason": 'a "b" = c', "address": "::1", "left": 6}
-    line = logs.PlainLines({}).format(record("signin.turned_away", fields=fields))
+    line = logging_setup.PlainLines({}).format(record("signin.turned_away", fields=fields))
     assert line == (
         '2026-03-20T09:46:40.250Z warning signin.turned_away reason="a \\"b\\" = c" address=::1 left=6'
     )
 
 
-@pytest.mark.parametrize("form", [logs.PlainLines({}), logs.JsonLines({})], ids=["plain", "json"])
+@pytest.mark.parametrize(
+    "form", [logging_setup.PlainLines({}), logging_setup.JsonLines({})], ids=["plain", "json"]
+)
 def test_whatever_is_logged_stays_on_one_line_and_is_fit_to_be_shown(form):
     nasty = "a\nb\x1b[2J\u202e" + "x" * 5_000
     for line in (form.format(record("%s", nasty)), form.format(record("event", fields={"of": nasty}))):
@@ -42,7 +46,9 @@ def test_whatever_is_logged_stays_on_one_line_and_is_fit_to_be_shown(form):
         assert len(line) < 1_500
 
 
-@pytest.mark.parametrize("form", [logs.PlainLines({}), logs.JsonLines({})], ids=["plain", "json"])
+@pytest.mark.parametrize(
+    "form", [logging_setup.PlainLines({}), logging_setup.JsonLines({})], ids=["plain", "json"]
+)
 def test_of_an_exception_there_is_the_type_and_the_place_alone(form):
     try:
         raise ValueError("the password was swordfish")  # noqa: TRY301
@@ -53,7 +59,7 @@ def test_of_an_exception_there_is_the_type_and_the_place_alone(form):
 
 
 def test_what_a_library_logs_is_a_message_of_its_logger():
-    found = json.loads(logs.JsonLines({}).format(record("%d apples", 3)))
+    found = json.loads(logging_setup.JsonLines({}).format(record("%d apples", 3)))
     assert (found["event"], found["logger"], found["message"]) == ("message", "twofold.ssh", "3 apples")
 
 
@@ -69,8 +75,8 @@ def configured():
 
 
 def test_the_log_goes_to_what_standard_error_is_then_and_once(configured, capsys):
-    logs.configure("info")
-    logs.configure("info", "json", worker=3)
+    logging_setup.configure("info")
+    logging_setup.configure("info", "json", worker=3)
     logging.getLogger("twofold.ssh").info("told", extra={"fields": {}})
     logging.getLogger("somebody.else").info("not told")
     (line,) = capsys.readouterr().err.splitlines()

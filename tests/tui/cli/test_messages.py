@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from data.operations.actors import Member
-from data.operations.signing_in import messages
-from data.rules.remembering import password_credential
+from data.operations.signin import inbound_sms
+from data.rules.remembered_addresses import password_credential
 from data.storage import models
 from data.storage.home import Home
-from tui.cli.installation import installation, system_clock
+from tui.cli.open_installation import installation, system_clock
 
 NUMBER = "+491701234711"
 SETTINGS = '[sms]\nsend_command = ["true", "{to}"]\nnumber = "+49 30 1234567"\n'
@@ -34,7 +34,7 @@ def code(clinic, home) -> str:
             user=anna, application="ssh", address="192.0.2.1", first_factor="password",
             credential=password_credential(anna.credential), restricted=True, started_at=system_clock(),
         )  # fmt: skip
-        return here.store.run_now(messages.begin_message, Member(session.id)).code
+        return here.store.run_now(inbound_sms.begin_message, Member(session.id)).code
 
 
 def arrived(home: Path) -> str | None:

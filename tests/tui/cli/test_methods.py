@@ -7,7 +7,7 @@ import pytest
 
 from data.delivery.carriers import Command, Smtp
 from data.storage.home import HomeError
-from tui.settings import load
+from tui.cli.config_file import load
 
 SMTP = '[smtp]\nhost = "127.0.0.1"\nfrom = "twofold@clinic.example"\n'
 SMS = '[sms]\nsend_command = ["gammu-smsd-inject", "TEXT", "{to}"]\n'

@@ -2,7 +2,7 @@
 
 import json
 
-from data.rules.facts import Mode
+from data.rules.domain_types import Mode
 
 
 def test_the_checklist_names_who_is_missing(clinic):
@@ -28,7 +28,7 @@ def test_permanent_needs_required_the_checklist_and_the_name(clinic):
 
 def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
     clinic("policy", "set", "--mode", "required", "--yes")
-    monkeypatch.setattr("data.operations.policy.account.passes", bool)
+    monkeypatch.setattr("data.operations.policy.policy_settings.passes", bool)
     unnamed = clinic("policy", "set", "--mode", "permanent", "--yes")
     assert (unnamed.status, "Add --confirm with the account's name" in unnamed.err) == (2, True)
     misnamed = clinic("policy", "set", "--mode", "permanent", "--confirm", "Klinik")

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from data.rules.facts import Method
+from data.rules.domain_types import Method
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 

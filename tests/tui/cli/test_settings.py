@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import pytest
 
-from data.storage.hashing import HashCost
 from data.storage.home import HomeError
-from sshserver.limits import Limits
-from tui import settings
+from data.storage.password_hashing import HashCost
+from sshserver.limits.limit_values import Limits
+from tui.cli import config_file
 
 
 @pytest.fixture
@@ -18,16 +18,16 @@ def file(tmp_path):
 
 
 def test_the_template_changes_nothing_and_shows_every_default(file):
-    file.write_text(settings.template())
-    untouched = settings.load(file)
-    file.write_text(re.sub(r"^#(\w+ = )", r"\1", settings.template(), flags=re.MULTILINE))
-    assert settings.load(file) == untouched
+    file.write_text(config_file.template())
+    untouched = config_file.load(file)
+    file.write_text(re.sub(r"^#(\w+ = )", r"\1", config_file.template(), flags=re.MULTILINE))
+    assert config_file.load(file) == untouched
     file.unlink()
-    assert settings.load(file) == untouched
+    assert config_file.load(file) == untouched
 
 
 def test_the_defaults_are_those_of_the_layers_below(file):
-    loaded = settings.load(file)
+    loaded = config_file.load(file)
     assert loaded.limits == Limits()
     assert loaded.cost == HashCost()
 
@@ -36,7 +36,7 @@ def test_what_is_set_is_used(file):
     file.write_text(
         '[server]\nport = 2022\n[limits]\nsessions_per_user = 3\n[enrolment]\nissuer = "Clinic"\n'
     )
-    loaded = settings.load(file)
+    loaded = config_file.load(file)
     assert (loaded.port, loaded.limits.sessions_per_user, loaded.issuer) == (2022, 3, "Clinic")
     assert asdict(loaded.limits) == asdict(Limits(sessions_per_user=3))
 
@@ -75,20 +75,20 @@ def test_what_is_set_is_used(file):
 def test_a_fault_is_said_by_name(file, text, says):
     file.write_text(text)
     with pytest.raises(HomeError, match=re.escape(says)) as error:
-        settings.load(file)
+        config_file.load(file)
     assert "\x1b" not in str(error.value)
 
 
 def test_what_is_no_file_is_not_waited_for(file):
     os.mkfifo(file)
     with pytest.raises(HomeError, match="It is no plain file"):
-        settings.load(file)
+        config_file.load(file)
 
 
 @pytest.mark.parametrize("sender", ["twofold@klinik.local", "root@localhost", "twofold@mail.home.arpa"])
 def test_a_sender_may_be_in_an_inner_network(file, sender):
     file.write_text(f'[smtp]\nhost = "localhost"\nfrom = "{sender}"\n')
-    assert settings.load(file).carriers.smtp.sender == sender
+    assert config_file.load(file).carriers.smtp.sender == sender
 
 
 @pytest.mark.parametrize(
@@ -104,10 +104,10 @@ def test_a_sender_may_be_in_an_inner_network(file, sender):
 )
 def test_people_are_told_an_address_that_they_can_reach_or_none(file, server, address):
     file.write_text(f"[server]\n{server}\n")
-    assert settings.load(file).public_address == address
+    assert config_file.load(file).public_address == address
 
 
 def test_a_public_address_that_is_none_is_refused_by_name(file):
     file.write_text('[server]\npublic_address = "-oProxyCommand=x"\n')
     with pytest.raises(HomeError, match=r"public_address in \[server\] must be a name or an address"):
-        settings.load(file)
+        config_file.load(file)

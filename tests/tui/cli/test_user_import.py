@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.ssh_terminal import TerminalProgram
 
-from data.rules import people_csv
+from data.rules import users_csv
 from data.storage import models
 
 
@@ -58,7 +58,7 @@ def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path, clinic, mon
     path = tmp_path / "huge.csv"
     path.touch()
     os.truncate(path, 2**30)
-    monkeypatch.setattr(people_csv, "read_people", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(users_csv, "read_people", lambda *_: pytest.fail("it was read"))
     outcome = clinic("user", "import", "--yes", str(path))
     assert outcome.status == 1
     assert "larger than 32 MB" in outcome.err

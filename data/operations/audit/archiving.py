@@ -1,0 +1,127 @@
+"""Archiving the audit log: old rows go to a file, and a sealed cut in the database says where they ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from peewee import fn
+
+from data.operations.actors import Acting, Actor, Operator, resolve
+from data.operations.audit import trail
+from data.operations.audit.chain import cut_place
+from data.operations.audit.verification import (
+    Fault,
+    Plan,
+    Position,
+    Row,
+    Stretch,
+    Wrong,
+    follow,
+    last_cut,
+    next_rows,
+    sealed_cuts,
+)
+from data.operations.results import Denied, Done, Refused
+from data.operations.sealing import seal_at
+from data.rules.audit_chain import Head
+from data.rules.audit_events import Event
+from data.storage import models
+from data.store import Tx
+
+ONLY_OPERATOR = Denied("Only the operator on the host can archive the audit log.")
+_CHANGED_MEANWHILE = Denied("The log was archived by someone else meanwhile. Start again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to archive, and how far they reach."""
+
+    rows: list[Row]
+    position: Position
+
+
+def plan_archive(tx: Tx, actor: Actor, before: datetime) -> Plan | Refused:
+    """Say which rows are to go: of each chain those up to the first that is as young as `before`."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    chains = models.AuditChain.select().order_by(models.AuditChain.name)
+    stretches = [_older(tx, Head(row.name, row.seq, row.mac), before) for row in chains]
+    found = tuple(
+        stretch for stretch in stretches if stretch is not None and (stretch.rows or stretch.before)
+    )
+    return Plan(found, None) if found else Denied("There are no rows from before then.")
+
+
+def read_batch(tx: Tx, actor: Actor, stretch: Stretch, position: Position) -> Batch | Fault | Refused:
+    """Read the next rows to archive; one with which something is wrong is not archived."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    rows = next_rows(stretch, position)
+    reached = follow(tx, stretch, position, rows)
+    return reached if isinstance(reached, Fault) else Batch(rows, reached)
+
+
+def cut(tx: Tx, actor: Actor, stretches: Sequence[Stretch], before: datetime) -> Done | Refused:
+    """Seal where each chain is cut and remove the rows up to there, which are safe elsewhere already."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    for stretch in stretches:
+        if last_cut(tx, stretch.end.chain) != stretch.begin:
+            return _CHANGED_MEANWHILE
+    count = sum(stretch.rows for stretch in stretches)
+    trail.record_everywhere(tx, actor, Event.LOG_ARCHIVED, count=count, before=before.date().isoformat())
+    table = models.AuditEntry
+    for stretch in stretches:
+        end = stretch.end
+        seal = seal_at(tx, cut_place(end), b"")
+        models.AuditCut.insert(chain=end.chain, seq=end.seq, mac=end.mac, made_at=tx.now, seal=seal).execute()
+        table.delete().where((table.chain == end.chain) & (table.seq <= end.seq)).execute()
+    return Done(f"{count} row{'' if count == 1 else 's'} moved to the archive.")
+
+
+def plan_archive_verification(
+    tx: Tx, actor: Actor, stretches: Sequence[Stretch], exported: Sequence[Head] = ()
+) -> Plan | Refused:
+    """Compare where an archive says that it begins and ends with the cuts that were sealed."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    return Plan(tuple(_judged(tx, stretch, exported) for stretch in stretches), None)
+
+
+def verify_archived(
+    tx: Tx, actor: Actor, stretch: Stretch, position: Position, rows: Sequence[Row]
+) -> Position | Fault | Refused:
+    """Follow a chain over rows from an archive, as far as they are right."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    return follow(tx, stretch, position, rows)
+
+
+def _older(tx: Tx, head: Head, before: datetime) -> Stretch | None:
+    begin = last_cut(tx, head.chain)
+    if isinstance(begin, Fault):
+        return Stretch(head, head, before=begin)
+    table = models.AuditEntry
+    mine = (table.chain == head.chain) & (table.seq > begin.seq)
+    young = table.select(fn.MIN(table.seq)).where(mine & (table.at >= before)).scalar()
+    seq = head.seq if young is None else young - 1
+    last = table.get_or_none(mine & (table.seq == seq))
+    return Stretch(begin, Head(head.chain, seq, last.mac or "")) if last is not None else None
+
+
+def _judged(tx: Tx, stretch: Stretch, exported: Sequence[Head]) -> Stretch:
+    chain = stretch.end.chain
+    cuts = sealed_cuts(tx, chain)
+    if isinstance(cuts, Fault):
+        return replace(stretch, before=cuts)
+    within = frozenset(
+        head for head in exported if head.chain == chain and stretch.begin.seq < head.seq <= stretch.end.seq
+    )
+    unsealed = next((head for head in (stretch.begin, stretch.end) if head not in cuts), None)
+    fault = Fault(chain, unsealed.seq, Wrong.CUT) if unsealed else None
+    return replace(stretch, named=within, before=fault)
+
+
+def _denied(tx: Tx, actor: Actor) -> Refused:
+    acting = resolve(tx, actor)
+    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

@@ -1,0 +1,150 @@
+"""Appending to the audit log: every row goes to the end of the writing process's chain."""
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from data.operations.actors import Actor, Operator, authorise
+from data.operations.results import Denied, Refused, SessionOver
+from data.operations.sealing import seal_at
+from data.rules.audit_chain import KEY_BYTES, START, Head, next_head
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+OLDER = "older"
+"""The chain of the rows that were written before there were chains."""
+_AT_ONCE = 100
+"""Rows of one statement."""
+
+# Every act and sign-in runs these, so they are not built anew each time.
+_OPEN = (
+    "SELECT c.seq, c.mac, k.epoch, k.after_seq, k.after_mac, k.sealed_key FROM audit_chain c "
+    "JOIN audit_chain_key k ON k.chain = c.name AND k.epoch = c.epoch WHERE c.name = ?"
+)
+_INSERT = (
+    'INSERT INTO audit_entry (at, account_id, event, actor, "user", application, address, detail, '
+    "chain, seq, mac) VALUES "
+)
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_MOVE = "UPDATE audit_chain SET seq = ?, mac = ? WHERE name = ?"
+_LINK = "UPDATE audit_entry SET chain = ?, seq = ?, mac = ? WHERE id = ?"
+
+
+class Columns(NamedTuple):
+    """What a row says, in the order in which the chain covers it; `at` counts microseconds."""
+
+    at: int
+    account: int | None
+    event: str
+    actor: str
+    user: str | None
+    application: str
+    address: str
+    detail: str
+
+
+def columns_of(table: type[models.AuditEntry]) -> list[Any]:
+    """Name the columns of `Columns` in the table."""
+    return [getattr(table, name) for name in Columns._fields]
+
+
+def append(tx: Tx, rows: Iterable[Columns]) -> None:
+    """Write rows to the end of this process's chain, within the act's own transaction."""
+    head, key = _open_chain(tx, tx.services.chain)
+    linked = _linked(key, head, rows)
+    while batch := list(islice(linked, _AT_ONCE)):
+        head = batch[-1][1]
+        _insert([(*row, new.chain, new.seq, new.mac) for row, new in batch])
+    _move(head)
+
+
+def heads(tx: Tx, actor: Actor) -> list[Head] | Refused:
+    """Read where every chain ends now; kept elsewhere, this shows later whether anything was cut off."""
+    if refused := may_not_look(tx, actor):
+        return refused
+    table = models.AuditChain
+    return [Head(row.name, row.seq, row.mac) for row in table.select().order_by(table.name)]
+
+
+def may_not_look(tx: Tx, actor: Actor) -> Denied | SessionOver | None:
+    """Why someone may not look at the chains, which are of the whole installation; None if they may."""
+    if isinstance(actor, Operator):
+        return None
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    return acting if isinstance(acting, Denied | SessionOver) else None
+
+
+def adopt_older(tx: Tx) -> int:
+    """Take the rows that were written before there were chains into one, oldest first; return how many."""
+    table = models.AuditEntry
+    older = table.mac.is_null()
+    if not table.select().where(older).exists():
+        return 0
+    head, key = _open_chain(tx, OLDER)
+    query = table.select(table.id, *columns_of(table)).order_by(table.id).limit(_AT_ONCE)
+    after = 0
+    while rows := raw(query.where(older & (table.id > after))):
+        for row in rows:
+            head = next_head(key, head, row[1:])
+            _execute(_LINK, (head.chain, head.seq, head.mac, row[0]))
+        after = rows[-1][0]
+    _move(head)
+    return head.seq
+
+
+def raw(query: Any) -> list[tuple[Any, ...]]:
+    """Run a query and return what the database holds, without making moments of numbers."""
+    return list(models.database.execute_sql(*query.sql()))
+
+
+def key_place(chain: str, epoch: int, after_seq: int, after_mac: str) -> str:
+    """Name the one place of a chain's key: it is good for this epoch of this chain, from this row on."""
+    return f"audit:{chain}:epoch:{epoch}:after:{after_seq}:{after_mac}"
+
+
+def cut_place(head: Head) -> str:
+    """Name the one place of the seal of a cut behind this row."""
+    return f"audit:{head.chain}:cut:{head.seq}:{head.mac}"
+
+
+def _open_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
+    """Read where a chain ends and open its present key; a chain that is new begins."""
+    found = list(_execute(_OPEN, (name,)))
+    if not found:
+        return _begin_chain(tx, name)
+    seq, mac, epoch, after_seq, after_mac, sealed = found[0]
+    place = key_place(name, epoch, after_seq, after_mac)
+    return Head(name, seq, mac), tx.services.vault.open_at(place, bytes(sealed))
+
+
+def _begin_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
+    key = secrets.token_bytes(KEY_BYTES)
+    sealed = seal_at(tx, key_place(name, 0, 0, START), key)
+    models.AuditChain.insert(name=name, seq=0, mac=START, epoch=0).execute()
+    models.AuditChainKey.insert(
+        chain=name, epoch=0, after_seq=0, after_mac=START, sealed_key=sealed
+    ).execute()
+    return Head(name, 0, START), key
+
+
+def _move(head: Head) -> None:
+    _execute(_MOVE, (head.seq, head.mac, head.chain))
+
+
+def _linked(key: bytes, head: Head, rows: Iterable[Columns]) -> Iterator[tuple[Columns, Head]]:
+    for row in rows:
+        head = next_head(key, head, row)
+        yield row, head
+
+
+def _insert(rows: Sequence[tuple[str | int | None, ...]]) -> None:
+    """Insert rows by one statement: many are written at once when people are imported."""
+    _execute(_INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
+
+
+def _execute(statement: str, values: Sequence[str | int | None]) -> Any:
+    """Run a statement of this module; each `?` stands for a value, however the database writes that."""
+    database = models.database
+    return database.execute_sql(statement.replace("?", database.param), values)

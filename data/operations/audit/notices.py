@@ -1,0 +1,99 @@
+"""Telling users of acts on their account: a row in the outbox, written in the transaction of the act.
+
+The rows are handed over afterwards, by whichever process comes to it: no act waits for a mail server.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application, Method
+from data.rules.notices import PER_HOUR, is_told
+from data.rules.sent_codes import HOUR
+from data.storage import models
+from data.store import Tx
+
+
+def tell_if_due(
+    tx: Tx,
+    event: Event,
+    *,
+    user: str,
+    actor: str,
+    application: Application,
+    address: str,
+    detail: Mapping[str, object],
+) -> None:
+    """Tell a user of an act, if it is one that users are told of.
+
+    Who was created by the same act, in this very moment, is told nothing: nothing of theirs was changed.
+    """
+    if not is_told(event, detail):
+        return
+    row = models.User.get_or_none(models.User.name == user)
+    if row is not None and row.created_at != tx.now:
+        tell(
+            tx,
+            event,
+            row,
+            [row.email],
+            actor=actor,
+            application=application,
+            address=address,
+            detail=detail,
+        )
+
+
+def tell(
+    tx: Tx,
+    event: Event,
+    user: models.User,
+    recipients: Sequence[str],
+    *,
+    actor: str,
+    application: Application,
+    address: str,
+    detail: Mapping[str, object],
+) -> bool:
+    """Tell a user of an act through these addresses, and say whether anything was written.
+
+    Nothing is written where no e-mail can be sent.
+
+    Of one kind of act a user, and an address, is told `PER_HOUR` times an hour: who repeats an act, and names
+    an address that is someone else's, does not fill that mailbox.
+    """
+    if Method.EMAIL not in tx.services.sends:
+        return False
+    rows = [
+        {
+            "user": user.id,
+            "recipient": recipient,
+            "event": event.value,
+            "actor": actor,
+            "application": application.value,
+            "address": address,
+            "detail": json.dumps(detail, default=str),
+            "at": tx.now,
+            "next_try_at": tx.now,
+        }
+        for recipient in _still_told(tx, event, user, recipients)
+    ]
+    if rows:
+        models.Notice.insert_many(rows).execute()
+    return bool(rows)
+
+
+def _still_told(tx: Tx, event: Event, user: models.User, recipients: Sequence[str]) -> list[str]:
+    """Leave out addresses that were told enough of such acts, and all where the user was.
+
+    Each address is counted apart: what someone else brought upon a new address silences no old one.
+    """
+    table = models.Notice
+    same = (table.user == user.id) | table.recipient.in_(recipients)
+    alike = (table.event == event.value) & (table.at > tx.now - HOUR) & same
+    lately = list(table.select().where(alike))
+    if sum(row.user_id == user.id for row in lately) >= PER_HOUR:
+        return []
+    told = Counter(row.recipient for row in lately)
+    return [address for address in dict.fromkeys(recipients) if told[address] < PER_HOUR]

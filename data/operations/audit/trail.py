@@ -1,0 +1,164 @@
+"""The audit log: written inside the transaction of the act it records, read in pages."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from data.operations.actors import Acting, Actor, Operator, authorise, resolve
+from data.operations.audit import notices
+from data.operations.audit.chain import Columns, append
+from data.operations.leases import hold_for_page
+from data.operations.results import Refused
+from data.rules.audit_events import Event, sentence
+from data.rules.domain_types import Application
+from data.rules.permissions import Action
+from data.rules.user_fields import storable
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the log, with its sentence."""
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    user: str | None
+    application: str
+    address: str
+    detail: dict[str, object]
+
+    @property
+    def sentence(self) -> str:
+        """The event in words; it still holds foreign strings."""
+        return sentence(self.event, self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows to read: of a user (as actor or subject), of an event's kind, since a moment."""
+
+    user: str | None = None
+    event: str | None = None
+    since: datetime | None = None
+
+
+def record(tx: Tx, acting: Acting, event: Event, user: str | None = None, **detail: object) -> None:
+    """Write what someone did."""
+    write(
+        tx,
+        event,
+        account_id=acting.account_id,
+        actor=acting.name,
+        user=user,
+        application=acting.application,
+        address=acting.address,
+        **detail,
+    )
+
+
+def record_everywhere(tx: Tx, operator: Operator, event: Event, **detail: object) -> None:
+    """Write what the operator did to the whole installation, for every account to see."""
+    for account in models.Account.select(models.Account.name).order_by(models.Account.id):
+        acting = resolve(tx, replace(operator, account=account.name))
+        if isinstance(acting, Acting):
+            record(tx, acting, event, None, **detail)
+
+
+def write(
+    tx: Tx,
+    event: Event,
+    *,
+    account_id: int,
+    actor: str,
+    user: str | None,
+    application: Application,
+    address: str,
+    **detail: object,
+) -> None:
+    """Write a row, and tell its user of it where the rules say so.
+
+    `detail` never holds a secret, a code, a password or a key.
+    """
+    at = models.microseconds(tx.now)
+    text = json.dumps(detail, default=str)
+    append(tx, [Columns(at, account_id, event.value, actor, user, application.value, address, text)])
+    if user is not None:
+        notices.tell_if_due(
+            tx, event, user=user, actor=actor, application=application, address=address, detail=detail
+        )
+
+
+def write_own(
+    tx: Tx, event: Event, user: models.User, application: Application, address: str, **detail: object
+) -> None:
+    """Write what a user did who is signing in, or is signed in (see `write`)."""
+    write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=user.name,
+        user=user.name,
+        application=application,
+        address=address,
+        **detail,
+    )
+
+
+def list_entries(
+    tx: Tx, actor: Actor, which: Filter, *, before: int | None = None, limit: int = 50
+) -> list[Entry] | Refused:
+    """Read the log from the newest row backwards; `before` is the last row's id of the page above."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    return entries(acting.account_id, which, before=before, limit=limit)
+
+
+def export_entries(
+    tx: Tx, actor: Actor, which: Filter, *, after: int = 0, limit: int = 500
+) -> list[Entry] | Refused:
+    """Read the log from the oldest row forwards; `after` is the last row's id of the page before.
+
+    It is one export of a user at a time, from the page without `after` to one that is not full.
+    """
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.AuditEntry
+    found = _matching(acting.account_id, which).where(table.id > after)
+    rows = list(found.order_by(table.id).limit(limit))
+    if refusal := hold_for_page(tx, acting, first=not after, last=len(rows) < limit):
+        return refusal
+    return [_entry(row) for row in rows]
+
+
+def entries(account_id: int, which: Filter, *, before: int | None = None, limit: int = 50) -> list[Entry]:
+    """Read rows of one account, newest first."""
+    table = models.AuditEntry
+    query = _matching(account_id, which)
+    if before is not None:
+        query = query.where(table.id < before)
+    return [_entry(row) for row in query.order_by(table.id.desc()).limit(limit)]
+
+
+def _matching(account_id: int, which: Filter) -> Any:
+    table = models.AuditEntry
+    query = table.select().where(table.account == account_id)
+    if which.user:
+        name = storable(which.user)
+        query = query.where((table.user == name) | (table.actor == name))
+    if which.event:
+        query = query.where(table.event.startswith(storable(which.event)))
+    if which.since:
+        query = query.where(table.at >= which.since)
+    return query
+
+
+def _entry(row: models.AuditEntry) -> Entry:
+    return Entry(
+        row.id, row.at, row.event, row.actor, row.user, row.application, row.address, json.loads(row.detail)
+    )

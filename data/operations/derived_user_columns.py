@@ -1,0 +1,73 @@
+"""Keeping true what is stored of users for the sake of their table: their standing, and their words.
+
+Whatever changes what these follow from calls on this module in its own transaction.
+"""
+
+from typing import Any
+
+from peewee import Case, fn
+
+from data.rules.domain_types import Method
+from data.rules.user_search import words
+from data.rules.user_status import Standing
+from data.storage import models
+
+
+def refresh_standing(which: Any) -> None:
+    """Write anew where users stand, after their columns, roles or factors or their account's methods changed.
+
+    `which` is a condition on users.
+    """
+    models.User.update(standing=standing_column()).where(which).execute()
+
+
+def standing_column() -> Any:
+    """Write the rule `standing_of` as SQL."""
+    user = models.User
+    return Case(
+        None,
+        [
+            (user.standing == models.TOMBSTONE, models.TOMBSTONE),
+            (user.active == False, Standing.DEACTIVATED.value),  # noqa: E712 - peewee builds SQL from it.
+            (user.locked_at.is_null(False), Standing.LOCKED.value),
+            (_enrolled(), Standing.ENROLLED.value),
+            (user.required | user.lost_factor | _holds_role(), Standing.OBLIGED.value),
+        ],
+        Standing.FREE.value,
+    )
+
+
+def reindex_user(user_id: int) -> None:
+    """Write anew the words that a user is found by."""
+    user = models.User.get_by_id(user_id)
+    models.UserWord.delete().where(models.UserWord.user == user_id).execute()
+    found = words(user.name, user.email, user.full_name, phone=user.phone)
+    models.UserWord.insert_many(
+        [{"user": user_id, "account_id": user.account_id, "word": word.encode()} for word in found]
+    ).execute()
+
+
+def reindex_practice(practice_id: int, account_id: int, name: str) -> None:
+    """Write anew the words that the users of a practice are found by."""
+    models.PracticeWord.delete().where(models.PracticeWord.practice == practice_id).execute()
+    rows = [
+        {"practice": practice_id, "account_id": account_id, "word": word.encode()} for word in words(name)
+    ]
+    if rows:
+        models.PracticeWord.insert_many(rows).execute()
+
+
+def _enrolled() -> Any:
+    factor, account = models.Factor, models.Account
+    switches = {Method.APP: account.app_on, Method.SMS: account.sms_on, Method.EMAIL: account.email_on}
+    usable = [(factor.kind == method.value) & on for method, on in switches.items()]
+    return fn.EXISTS(
+        factor.select(1)
+        .join(account, on=(account.id == models.User.account))
+        .where((factor.user == models.User.id) & (usable[0] | usable[1] | usable[2]))
+    )
+
+
+def _holds_role() -> Any:
+    table = models.UserRole
+    return fn.EXISTS(table.select(1).where(table.user == models.User.id))

@@ -1,0 +1,130 @@
+"""The accounts of an installation, which the operator alone sees and makes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from peewee import fn
+
+from data.operations.actors import NO_SUCH_ACCOUNT, Acting, Actor, Operator, find_account, resolve
+from data.operations.audit import trail
+from data.operations.maintenance.setup import create_account
+from data.operations.policy.policy_settings import show_policy
+from data.operations.results import Denied, Done, Refused, SessionOver
+from data.operations.users.lifecycle import NewUser
+from data.operations.users.practices import PracticeRow, list_practices
+from data.rules import user_fields
+from data.rules.audit_events import Event
+from data.rules.domain_types import ADMIN_ROLES, Mode, Status
+from data.storage import models
+from data.store import Tx
+
+ONLY_OPERATOR = Denied("Only the operator on the host can see or make accounts.")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account, and how many practices and users it has."""
+
+    name: str
+    mode: Mode
+    practices: int
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """All that the operator sees of an account; `people` counts the active users by status."""
+
+    name: str
+    mode: Mode
+    created_at: datetime
+    administrators: tuple[str, ...]
+    practices: tuple[PracticeRow, ...]
+    people: dict[Status, int]
+
+
+def add_account(tx: Tx, actor: Actor, name: str, practice: str, admin: NewUser) -> Done | Refused:
+    """Create an account with its first practice and its first administrator, or nothing at all."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    new = replace(admin, roles=ADMIN_ROLES, practice=None)
+    with models.database.atomic() as part:
+        result = create_account(tx, operator, name, new, practice)
+        if not isinstance(result, Done):
+            part.rollback()
+    return result
+
+
+def rename_account(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Refused:
+    """Give an account another name; nothing else of it changes."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    account, wanted = find_account(name), user_fields.tidy(new_name)
+    if account is None:
+        return NO_SUCH_ACCOUNT
+    if not wanted:
+        return Denied(f"An account needs a name of at most {user_fields.TEXT_LIMIT} characters.")
+    if (same := find_account(wanted)) is not None and same.id != account.id:
+        return Denied(f"There is an account {same.name} already. Choose another name.")
+    before = account.name
+    models.Account.update(name=wanted).where(models.Account.id == account.id).execute()
+    acting = resolve(tx, replace(operator, account=wanted))
+    if not isinstance(acting, Acting):
+        return acting
+    trail.record(tx, acting, Event.ACCOUNT_RENAMED, before=before, after=wanted)
+    return Done(f"Account {before} is now {wanted}.")
+
+
+def list_accounts(tx: Tx, actor: Actor) -> list[AccountRow] | Refused:
+    """Read all accounts by name."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    table, practice, user = models.Account, models.Practice, models.User
+    practices = practice.select(fn.COUNT(practice.id)).where(practice.account == table.id)
+    users = user.select(fn.COUNT(user.id)).where(user.account == table.id)
+    counted = table.select(table.name, table.mode, practices, users).order_by(fn.FOLD(table.name))
+    rows: Iterable[tuple[str, str, int, int]] = counted.tuples().iterator()
+    return [AccountRow(name, Mode(mode), parts, people) for name, mode, parts, people in rows]
+
+
+def show_account(tx: Tx, actor: Actor, name: str) -> AccountView | Refused:
+    """Read all about one account."""
+    operator = _operator(tx, actor)
+    if not isinstance(operator, Operator):
+        return operator
+    account = find_account(name)
+    if account is None:
+        return NO_SUCH_ACCOUNT
+    within = replace(operator, account=account.name)
+    policy, practices = show_policy(tx, within), list_practices(tx, within)
+    if isinstance(policy, Denied | SessionOver):
+        return policy
+    if isinstance(practices, Denied | SessionOver):
+        return practices
+    role = models.UserRole
+    admins = models.User.select(models.User.name).where(
+        (models.User.account == account.id)
+        & models.User.id.in_(
+            role.select(role.user).where(role.role.in_([held.value for held in ADMIN_ROLES]))
+        )
+    )
+    return AccountView(
+        name=account.name,
+        mode=policy.policy.mode,
+        created_at=account.created_at,
+        administrators=tuple(user.name for user in admins.order_by(models.User.name)),
+        practices=tuple(practices),
+        people=policy.people,
+    )
+
+
+def _operator(tx: Tx, actor: Actor) -> Operator | Refused:
+    """Let the operator alone pass."""
+    if isinstance(actor, Operator):
+        return actor
+    acting = resolve(tx, actor)
+    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

@@ -1,0 +1,153 @@
+"""Backups: recording that one is taken, and restoring one so that nothing spent since is good again.
+
+What the backup does not know is taken for spent: every time step up to the present, every code that was
+sent, every session and remembered address. What the replaced database knows, where there is one that
+can be read, is carried over: which recovery codes were used, who is locked, which accounts are permanent.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from data.operations.actors import Acting, Operator, resolve
+from data.operations.audit import trail
+from data.operations.results import Denied, Done, Refused
+from data.operations.users.import_staging import remove_unpublished
+from data.rules import clock_jumps
+from data.rules.audit_events import Event
+from data.rules.domain_types import Method, Mode
+from data.storage import models
+from data.store import Tx
+
+_RESTORED = "The installation was brought back from a backup. Sign in again."
+
+Identity = tuple[str, datetime]
+"""A user's name, and when they were created: a name alone could have been given anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What the replaced database knows and a backup of an earlier time does not.
+
+    `steps` are the last and the barred time steps of an app, by its user and when it was confirmed.
+    """
+
+    installed_at: datetime | None = None
+    permanent: frozenset[str] = frozenset()
+    used_codes: frozenset[str] = field(default=frozenset(), repr=False)
+    steps: dict[tuple[Identity, datetime], tuple[int, frozenset[int]]] = field(default_factory=dict)
+    attempts: dict[Identity, tuple[int, datetime | None]] = field(default_factory=dict)
+
+
+def record_backup(tx: Tx, operator: Operator) -> Done | Refused:
+    """Record that a backup is about to be taken: it holds all there is, but for the master key."""
+    return _record(tx, operator, Event.BACKED_UP) or Done("Recorded.")
+
+
+def acts_since(tx: Tx, moment: datetime) -> int:
+    """Count what was recorded after a moment."""
+    return models.AuditEntry.select().where(models.AuditEntry.at > moment).count()
+
+
+def carry(tx: Tx) -> Carried:
+    """Read from the database that is to be replaced what must not be forgotten."""
+    installed = models.Installation.select().first()
+    accounts, users, factors = models.Account, models.User, models.Factor
+    permanent = accounts.select(accounts.name).where(accounts.mode == Mode.PERMANENT.value)
+    codes = models.RecoveryCode
+    used = codes.select(codes.secret_hash).where(codes.used_at.is_null(False))
+    apps = factors.select(factors, users).join(users).where(factors.kind == Method.APP.value)
+    return Carried(
+        installed.created_at if installed else None,
+        frozenset(account.name for account in permanent),
+        frozenset(code.secret_hash for code in used),
+        {
+            (_identity(app.user), app.confirmed_at): (app.last_step, clock_jumps.read_steps(app.barred_steps))
+            for app in apps
+        },
+        {_identity(user): (user.attempts_left, user.locked_at) for user in users.select()},
+    )
+
+
+def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Done | Refused:
+    """Make a database that comes from a backup fit to be served, or say why it may not replace another."""
+    if refusal := _leaves_permanence(carried):
+        return refusal
+    _spend_steps(tx, carried)
+    _void(tx)
+    if _same_installation(carried):
+        _keep_what_was_used(tx, carried)
+    taken = f"{taken_at:%Y-%m-%d %H:%M:%S} UTC"
+    return _record(tx, operator, Event.RESTORED, taken=taken) or Done(f"Everything is as it was {taken}.")
+
+
+def _record(tx: Tx, operator: Operator, event: Event, **detail: str) -> Refused | None:
+    """Write a row into the log of every account."""
+    for account in list(models.Account.select().order_by(models.Account.id)):
+        acting = resolve(tx, replace(operator, account=account.name))
+        if not isinstance(acting, Acting):
+            return acting
+        trail.record(tx, acting, event, None, **detail)
+    return None
+
+
+def _identity(user: models.User) -> Identity:
+    return user.name, user.created_at
+
+
+def _same_installation(carried: Carried) -> bool:
+    return models.Installation.get().created_at == carried.installed_at
+
+
+def _leaves_permanence(carried: Carried) -> Denied | None:
+    accounts = models.Account
+    kept = {row.name for row in accounts.select().where(accounts.mode == Mode.PERMANENT.value)}
+    if lost := sorted(carried.permanent - kept):
+        named = ", ".join(lost)
+        return Denied(
+            f"Two-factor authentication is permanent for {named}, and is not in this backup. Nothing "
+            "was changed: only a backup in which it is permanent can replace this."
+        )
+    return None
+
+
+def _spend_steps(tx: Tx, carried: Carried) -> None:
+    """Count every time step up to the present as spent, and those that are known to be spent ahead of it."""
+    factors = models.Factor
+    apps = factors.select(factors, models.User).join(models.User).where(factors.kind == Method.APP.value)
+    for app in list(apps):
+        known, barred = carried.steps.get((_identity(app.user), app.confirmed_at), (0, frozenset()))
+        honest = clock_jumps.last_honest_step(tx.now, app.drift)
+        barred |= clock_jumps.read_steps(app.barred_steps)
+        factors.update(
+            last_step=max(app.last_step, known, honest),
+            barred_steps=clock_jumps.write_steps(barred),
+            resync_until=None,
+            resync_step=None,
+        ).where(factors.id == app.id).execute()
+
+
+def _void(tx: Tx) -> None:
+    """End all that was under way when the backup was taken; what was to be sent then was sent since."""
+    models.SentCode.update(void=True).execute()
+    remove_unpublished()
+    sessions = models.Session
+    sessions.update(ended_at=tx.now, ended_because=_RESTORED).where(sessions.ended_at.is_null()).execute()
+    for table in (
+        models.RememberedAddress,
+        models.AwaitedMessage,
+        models.Notice,
+        models.Worker,
+    ):
+        table.delete().execute()
+
+
+def _keep_what_was_used(tx: Tx, carried: Carried) -> None:
+    codes, users = models.RecoveryCode, models.User
+    for code in list(codes.select().where(codes.used_at.is_null())):
+        if code.secret_hash in carried.used_codes:
+            codes.update(used_at=tx.now).where(codes.id == code.id).execute()
+    for user in list(users.select()):
+        left, locked_at = carried.attempts.get(_identity(user), (user.attempts_left, None))
+        left, locked_at = min(left, user.attempts_left), user.locked_at or locked_at
+        if (left, locked_at) != (user.attempts_left, user.locked_at):
+            users.update(attempts_left=left, locked_at=locked_at).where(users.id == user.id).execute()

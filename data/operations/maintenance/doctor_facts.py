@@ -1,0 +1,122 @@
+"""A check-up of an installation: what the database knows, gathered for the rules that judge it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from peewee import fn
+
+from data.operations.actors import Acting, Operator, policy_of, resolve
+from data.operations.maintenance import clock_jumps
+from data.operations.results import Refused
+from data.operations.signin.password_guessing import guessed_now
+from data.operations.users.queries import holds, people_in
+from data.operations.users.user_summaries import has_factor
+from data.rules import doctor
+from data.rules.audit_events import Event
+from data.rules.doctor import AccountFacts, Finding
+from data.rules.domain_types import ADMIN_ROLES, Method, Role, Status
+from data.rules.user_status import standings
+from data.storage import models
+from data.storage.database import Database, schema_differences
+from data.storage.vault import SealBrokenError
+from data.store import Tx
+
+_DAY = timedelta(days=1)
+
+
+def check_accounts(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Refused:
+    """Judge every account, or the one that the operator names."""
+    accounts = models.Account.select().order_by(models.Account.name)
+    named = (
+        [operator]
+        if operator.account is not None
+        else [replace(operator, account=account.name) for account in accounts]
+    )
+    found: list[Finding] = []
+    for within in named:
+        acting = resolve(tx, within)
+        if not isinstance(acting, Acting):
+            return acting
+        found += doctor.judge_account(_facts(tx, acting))
+    return tuple(found)
+
+
+def check_database(tx: Tx) -> Finding:
+    """Have the database look itself over."""
+    database: Database = models.database.obj
+    return doctor.judge_database(tuple(database.faults()))
+
+
+def check_schema(tx: Tx) -> Finding:
+    """Compare the database's tables, triggers and views with those that belong there."""
+    return doctor.judge_schema(schema_differences(models.database.obj))
+
+
+def check_rotation(tx: Tx) -> Finding | None:
+    """Say whether a rotation of the master key was begun and not ended."""
+    return doctor.judge_rotation(begun=models.Installation.get().former_key_check is not None)
+
+
+def check_secrets(tx: Tx) -> Finding:
+    """Open every sealed secret; a broken one is told by its user."""
+    table = models.Factor
+    rows = table.select(table, models.User).join(models.User).where(table.kind == Method.APP.value)
+    sealed, broken = 0, []
+    for factor in rows.iterator():
+        sealed += 1
+        try:
+            tx.services.vault.open(factor.sealed_secret, user_id=factor.user_id, factor_id=factor.id)
+        except SealBrokenError:
+            broken.append(factor.user.name)
+    return doctor.judge_secrets(sealed, tuple(sorted(broken)))
+
+
+def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Refused:
+    """Judge the clock by what is on record."""
+    stuck = clock_jumps.list_stuck(tx, operator)
+    if not isinstance(stuck, tuple):
+        return stuck
+    table = models.AuditEntry
+    newest = table.select(fn.MAX(table.at)).scalar()
+    there = clock_jumps.database_clock(tx)
+    return doctor.judge_clock(tx.now, newest=newest, stuck=len(stuck), database_now=there)
+
+
+def check_sending(tx: Tx) -> Finding | None:
+    """Judge how well codes were handed over in the last day."""
+    table = models.AuditEntry
+    failed = (table.event == Event.CODE_NOT_SENT.value) & (table.at > tx.now - _DAY)
+    return doctor.judge_sending(table.select().where(failed).count())
+
+
+def recipient(tx: Tx) -> str | None:
+    """Return whom a message could be for: the address of an active administrator, or of another user."""
+    table = models.User
+    active = table.select(table.email).where(table.active)
+    found = active.where(holds(*ADMIN_ROLES)).order_by(table.id).first() or active.order_by(table.id).first()
+    return None if found is None else str(found.email)
+
+
+def _facts(tx: Tx, acting: Acting) -> AccountFacts:
+    table = models.User
+    account = models.Account.get_by_id(acting.account_id)
+    policy = policy_of(account)
+    active = table.select().where((table.account == account.id) & table.active)
+    locked, enrolled = table.locked_at.is_null(False), has_factor(policy.methods)
+    admins = active.where(holds(*ADMIN_ROLES))
+
+    waits = table.standing.in_([standing.value for standing in standings(policy.mode, Status.PENDING)])
+    return AccountFacts(
+        name=account.name,
+        mode=policy.mode,
+        active=active.count(),
+        unlockers=people_in(active.where(holds(Role.SYSTEM_ADMIN) & enrolled & ~locked)),
+        locked_admins=people_in(admins.where(locked)),
+        locked=people_in(active.where(locked)),
+        unprotected_admins=people_in(admins.where(~enrolled)),
+        pending=people_in(active.where(waits)),
+        guessed=people_in(active.where(table.id.in_(guessed_now(tx)))),
+        unsendable=tuple(
+            method for method in Method if method in policy.methods - {Method.APP} - tx.services.sends
+        ),
+    )

@@ -1,0 +1,130 @@
+"""The master key: knowing it for the database's, sealing under it, and rotating it while others serve."""
+
+import secrets
+from dataclasses import dataclass
+
+from data.operations.actors import Acting, Actor, Operator, resolve
+from data.operations.audit import trail
+from data.operations.audit.chain import cut_place, key_place
+from data.operations.results import Denied, Done, Refused
+from data.rules.audit_chain import KEY_BYTES, Head
+from data.rules.audit_events import Event
+from data.storage import models
+from data.store import Tx
+
+BATCH = 500
+"""Factors that one transaction seals anew."""
+ONLY_OPERATOR = Denied("Only the operator on the host can rotate the master key.")
+_OTHER_KEY = Denied(
+    "The database is sealed under another key than this rotation begins from. Copy master.key from the "
+    "node where it was rotated."
+)
+_DIGEST_KEYS = "installation:digest keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """How far the sealed secrets were gone through, and how many were sealed anew on the way."""
+
+    after: int
+    seen: int
+    count: int
+
+
+def fits(tx: Tx) -> bool:
+    """Whether the master keys that are here open all that is sealed in the database; then use them."""
+    row = models.Installation.select().first()
+    vault = tx.services.vault
+    checks = [check for check in (row.key_check, row.former_key_check) if check] if row else []
+    if not checks or not all(vault.holds(check) for check in checks):
+        return False
+    vault.use_digest_keys(_digest_keys(tx, row))
+    return True
+
+
+def begin_rotation(tx: Tx, actor: Actor, former: str, new: str) -> Done | Refused:
+    """Have everything be sealed under a new key from now on; the former one still opens what is older.
+
+    Both are named by their check values. To begin what was begun before does nothing.
+    """
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    row = models.Installation.get()
+    if row.key_check == new:
+        return Done("The rotation is under way.")
+    if row.key_check != former or row.former_key_check is not None:
+        return _OTHER_KEY
+    digests = tx.services.vault.seal_at(_DIGEST_KEYS, _digest_keys(tx, row), new)
+    models.Installation.update(key_check=new, former_key_check=former, sealed_digest_keys=digests).execute()
+    _renew_chains(tx, new)
+    trail.record_everywhere(tx, actor, Event.KEY_ROTATION_BEGUN)
+    return Done("The rotation has begun.")
+
+
+def count_sealed(tx: Tx, actor: Actor) -> int | Refused:
+    """Count what a rotation goes through."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    return models.Factor.select().count()
+
+
+def reseal_batch(tx: Tx, actor: Actor, after: int, *, limit: int = BATCH) -> Resealed | Refused:
+    """Seal the next factors anew, behind the one with this id; what was sealed anew before stays."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    table, vault = models.Factor, tx.services.vault
+    check = models.Installation.get().key_check
+    rows = list(table.select().where(table.id > after).order_by(table.id).limit(limit))
+    count = 0
+    for row in rows:
+        sealed = bytes(row.sealed_secret)
+        if not sealed or vault.is_under(sealed, check):
+            continue
+        secret = vault.open(sealed, user_id=row.user_id, factor_id=row.id)
+        anew = vault.seal(secret, user_id=row.user_id, factor_id=row.id, under=check)
+        table.update(sealed_secret=anew).where(table.id == row.id).execute()
+        count += 1
+    return Resealed(rows[-1].id if rows else after, len(rows), count)
+
+
+def finish_rotation(tx: Tx, actor: Actor, count: int) -> Done | Refused:
+    """Have the former key be needed no more, once all was gone through since the rotation began."""
+    if not isinstance(actor, Operator):
+        return _denied(tx, actor)
+    if models.Installation.get().former_key_check is not None:
+        models.Installation.update(former_key_check=None).execute()
+        trail.record_everywhere(tx, actor, Event.KEY_ROTATED, count=count)
+    return Done("The master key was rotated.")
+
+
+def _digest_keys(tx: Tx, row: models.Installation) -> bytes:
+    """Return the keys of digests: kept since the first rotation, before it those of the one master key."""
+    if row.sealed_digest_keys is None:
+        return tx.services.vault.digest_keys_of(row.key_check)
+    return tx.services.vault.open_at(_DIGEST_KEYS, bytes(row.sealed_digest_keys))
+
+
+def _renew_chains(tx: Tx, new: str) -> None:
+    """Give each audit chain a key that the former master key never sealed; older ones are sealed anew."""
+    chains, keys, cuts, vault = models.AuditChain, models.AuditChainKey, models.AuditCut, tx.services.vault
+    for old in keys.select():
+        place = key_place(old.chain, old.epoch, old.after_seq, old.after_mac)
+        sealed = vault.seal_at(place, vault.open_at(place, bytes(old.sealed_key)), new)
+        keys.update(sealed_key=sealed).where((keys.chain == old.chain) & (keys.epoch == old.epoch)).execute()
+    for cut in cuts.select():
+        place = cut_place(Head(cut.chain, cut.seq, cut.mac))
+        seal = vault.seal_at(place, vault.open_at(place, bytes(cut.seal)), new)
+        cuts.update(seal=seal).where((cuts.chain == cut.chain) & (cuts.seq == cut.seq)).execute()
+    for chain in chains.select():
+        epoch = chain.epoch + 1
+        place = key_place(chain.name, epoch, chain.seq, chain.mac)
+        sealed = vault.seal_at(place, secrets.token_bytes(KEY_BYTES), new)
+        keys.insert(
+            chain=chain.name, epoch=epoch, after_seq=chain.seq, after_mac=chain.mac, sealed_key=sealed
+        ).execute()
+        chains.update(epoch=epoch).where(chains.name == chain.name).execute()
+
+
+def _denied(tx: Tx, actor: Actor) -> Refused:
+    acting = resolve(tx, actor)
+    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

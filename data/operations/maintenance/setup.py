@@ -1,0 +1,95 @@
+"""Setting an installation up, and knowing whether a database is one that is in use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from data.errors import ExplainedError
+from data.operations.actors import Acting, Operator, find_account, resolve
+from data.operations.audit import trail
+from data.operations.derived_user_columns import reindex_practice
+from data.operations.results import Denied, Done, Refused
+from data.operations.users.lifecycle import NewUser, add_user
+from data.rules import user_fields
+from data.rules.audit_events import Event
+from data.rules.domain_types import Mode
+from data.storage import models
+from data.storage.database import Database
+from data.store import Tx
+
+FIRST_PRACTICE = "Main"
+
+
+def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Done | Denied:
+    """Create the account, its first practice and its first administrator in an empty database."""
+    if models.Account.select().exists():
+        return Denied("This home is initialised already.")
+    models.Installation.insert(key_check=tx.services.vault.check_value, created_at=tx.now).execute()
+    result = create_account(tx, operator, account_name, admin)
+    if not isinstance(result, Done):
+        # Nothing of it is to stay behind without its administrator.
+        raise InstallRefusedError(result.message)
+    return result
+
+
+def create_account(
+    tx: Tx, operator: Operator, account_name: str, admin: NewUser, practice: str = FIRST_PRACTICE
+) -> Done | Refused:
+    """Create an account with its first practice and its first administrator.
+
+    A refusal may leave a part of it: the caller rolls that back.
+    """
+    name, practice_name = user_fields.tidy(account_name), user_fields.tidy(practice)
+    if not name or not practice_name:
+        return Denied(
+            f"An account and a practice need a name of at most {user_fields.TEXT_LIMIT} characters."
+        )
+    if find_account(name) is not None:
+        return Denied(f"There is an account {name} already. Choose another name.")
+    account_id = models.Account.insert(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now).execute()
+    practice_id = models.Practice.insert(account=account_id, name=practice_name).execute()
+    reindex_practice(practice_id, account_id, practice_name)
+    within = replace(operator, account=name)
+    acting = resolve(tx, within)
+    if not isinstance(acting, Acting):
+        return acting
+    trail.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
+    created = add_user(tx, acting, admin)
+    return Done(f"Account {name} created. {created.message}") if isinstance(created, Done) else created
+
+
+class InstallRefusedError(ExplainedError):
+    """The first administrator was refused; the whole installation is rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationState:
+    """Whether a database is in use: it may have been moved, be a backup, or a copy that is not finished."""
+
+    key_check: str
+    moved_to: str | None
+    moved_at: datetime | None
+    arriving: bool
+    backup_at: datetime | None
+
+
+def installation_state(tx: Tx) -> InstallationState | None:
+    """Say whether this database is in use; None when nothing was installed in it."""
+    return _state(models.Installation.select().first())
+
+
+def installation_state_of(database: Database) -> InstallationState | None:
+    """Say the same of a database of any version, which may lack columns of this one's."""
+    models.database.initialize(database)
+    execute: Callable[..., Any] = database.execute_sql
+    there = {column[0] for column in execute('SELECT * FROM "installation"').description}
+    fields = models.Installation._meta.columns  # noqa: SLF001 - peewee's own name for them.
+    known = [field for name, field in fields.items() if name in there]
+    return _state(models.Installation.select(*known).first())
+
+
+def _state(row: models.Installation | None) -> InstallationState | None:
+    if row is None:
+        return None
+    return InstallationState(row.key_check, row.moved_to, row.moved_at, bool(row.arriving), row.backup_at)

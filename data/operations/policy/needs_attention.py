@@ -1,0 +1,48 @@
+"""Who stands out: the administrators, who protect others, and people who are in danger."""
+
+from dataclasses import dataclass
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.results import Refused
+from data.operations.signin.password_guessing import guessed_now
+from data.operations.users.queries import holds, people_in
+from data.operations.users.user_summaries import has_factor
+from data.rules.domain_types import ADMIN_ROLES, Role
+from data.rules.permanent_mode import People
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsAttention:
+    """Active people who stand out; the unprotected have no second factor of any kind.
+
+    `guessed` are those whose passwords are being guessed now.
+    """
+
+    guessed: People
+    admins: People
+    unprotected_admins: People
+    unprotected: People
+    active: int
+    system_admins: int
+
+
+def show_needs_attention(tx: Tx, actor: Actor) -> NeedsAttention | Refused:
+    """Read who stands out in the account, in whatever mode it is."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.User
+    active = table.select().where((table.account == acting.account_id) & table.active)
+    unprotected = ~has_factor(acting.policy.methods)
+    admins = active.where(holds(*ADMIN_ROLES))
+    return NeedsAttention(
+        guessed=people_in(active.where(table.id.in_(guessed_now(tx)))),
+        admins=people_in(admins),
+        unprotected_admins=people_in(admins.where(unprotected)),
+        unprotected=people_in(active.where(unprotected)),
+        active=active.count(),
+        system_admins=active.where(holds(Role.SYSTEM_ADMIN)).count(),
+    )

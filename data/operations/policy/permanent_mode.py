@@ -1,0 +1,64 @@
+"""The checklist of the mode `permanent`, answered by the database."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from data.operations.actors import Acting, Actor, authorise, policy_of
+from data.operations.results import Refused
+from data.operations.users.queries import holds, people_in
+from data.operations.users.user_summaries import has_factor
+from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Policy, Role
+from data.rules.permanent_mode import Item, checklist, passes
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Checklist:
+    """What must hold before the mode becomes permanent; `account` is the name to type."""
+
+    account: str
+    mode: Mode
+    items: tuple[Item, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether everything holds."""
+        return passes(self.items)
+
+
+def show_checklist(tx: Tx, actor: Actor) -> Checklist | Refused:
+    """Read the checklist, item by item with who is missing."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    account = models.Account.get_by_id(acting.account_id)
+    return Checklist(account.name, acting.policy.mode, items_of(acting.account_id))
+
+
+def items_of(account_id: int) -> tuple[Item, ...]:
+    """Judge the checklist of an account."""
+    table = models.User
+    policy = policy_of(models.Account.get_by_id(account_id))
+    enrolled = has_factor(policy.methods)
+    active = table.select().where((table.account == account_id) & table.active)
+    return checklist(
+        admins_without=people_in(active.where(holds(*ADMIN_ROLES) & ~enrolled)),
+        users_without=people_in(active.where(~_can_be_asked(policy))),
+        unlockers=people_in(active.where(holds(Role.SYSTEM_ADMIN) & enrolled & table.locked_at.is_null())),
+    )
+
+
+def _can_be_asked(policy: Policy) -> Any:
+    """Write as SQL who is enrolled, or holds the contact data of a method that is on.
+
+    The authenticator app knows no contact data: of it, only enrolment counts. Everyone has an
+    e-mail address.
+    """
+    askable = has_factor(policy.methods)
+    if Method.SMS in policy.methods:
+        askable |= models.User.phone.is_null(False)
+    if Method.EMAIL in policy.methods:
+        askable |= models.User.email != ""
+    return askable

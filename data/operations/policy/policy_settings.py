@@ -1,0 +1,296 @@
+"""An account's two-factor policy: showing it, previewing whom a change affects, changing it."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.audit import trail
+from data.operations.derived_user_columns import refresh_standing
+from data.operations.policy.permanent_mode import items_of
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.signin.remembered_addresses import shorten
+from data.operations.signin.sessions import rejudge_sessions
+from data.operations.users.queries import people_in
+from data.operations.users.user_search import UserQuery, count_standings, find_users
+from data.operations.users.user_summaries import has_factor
+from data.rules import user_fields
+from data.rules.audit_events import Event
+from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
+from data.rules.permanent_mode import People, passes
+from data.rules.permissions import Action, SensitiveAction, action_to_enter, permits
+from data.rules.policy import may_enter_mode
+from data.rules.remembered_addresses import MAX_DAYS, period_in_words
+from data.rules.user_status import status_of
+from data.storage import models
+from data.store import Tx
+
+NAMED_PEOPLE = 5
+"""How many people a preview names; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """The account's policy, how many active users stand in each status, and how many practices it reaches.
+
+    `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
+    """
+
+    account: str
+    policy: Policy
+    people: dict[Status, int]
+    practices: int
+    permanent_since: datetime | None = None
+    permanent_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModePreview:
+    """Whom a change of the mode affects, among the active users.
+
+    `refusal` says why the asker cannot make the change; `pending_names` are the first of the pending,
+    `released` those whom the mode off would ask for no code any more. The operator sets nothing up.
+    """
+
+    before: Mode
+    after: Mode
+    ready: int
+    pending: int
+    pending_names: tuple[str, ...]
+    not_asked: int
+    released: People
+    you_must_set_up: bool | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MethodsPreview:
+    """Whom a change of the methods leaves without a usable one, among the active users.
+
+    `refusal` says why the asker cannot make the change; `without_names` are the first of those left.
+    """
+
+    before: frozenset[Method]
+    after: frozenset[Method]
+    without: int
+    without_names: tuple[str, ...]
+    you_are_left: bool
+    refusal: str | None
+
+
+def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
+    """Read the policy and count the people by status."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    account = models.Account.get_by_id(acting.account_id)
+    return PolicyView(
+        account.name,
+        acting.policy,
+        _count(acting, acting.policy),
+        models.Practice.select().where(models.Practice.account == acting.account_id).count(),
+        account.permanent_at,
+        account.permanent_by,
+    )
+
+
+def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
+    """Say whom a change of the mode would affect, before anyone confirms it."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    after = replace(acting.policy, mode=mode)
+    people = _count(acting, after)
+    return ModePreview(
+        before=acting.policy.mode,
+        after=mode,
+        ready=people.get(Status.ENABLED, 0),
+        pending=people.get(Status.PENDING, 0),
+        pending_names=_first_names(replace(acting, policy=after), Status.PENDING),
+        not_asked=people.get(Status.NO, 0) + people.get(Status.NOT_AVAILABLE, 0),
+        released=_released(acting, mode),
+        you_must_set_up=None if acting.facts is None else _must_set_up(acting.facts, mode),
+        refusal=_mode_refusal(acting, mode),
+    )
+
+
+def set_mode(
+    tx: Tx, actor: Actor, mode: Mode, *, seen: Mode, confirmation: str = ""
+) -> Done | RefusedOrStale:
+    """Change the account's mode; `seen` is the mode that the actor decided upon.
+
+    `permanent` takes the account's name as a typed confirmation, and cannot be left again: this is
+    the one operation that writes the mode.
+    """
+    acting = authorise(tx, actor, action_to_enter(mode))
+    if not isinstance(acting, Acting):
+        return acting
+    if acting.policy.mode is not seen:
+        return Denied(
+            f"Someone else changed the mode to {acting.policy.mode.value} meanwhile. Look again first."
+        )
+    if refusal := _mode_refusal(acting, mode):
+        return Denied(refusal)
+    changes: dict[str, object] = {"mode": mode.value}
+    if mode is Mode.PERMANENT:
+        name = models.Account.get_by_id(acting.account_id).name
+        if user_fields.tidy(confirmation) != name:
+            return Denied(f"Not confirmed: type the name of the account, {name}.")
+        changes |= {"permanent_at": tx.now, "permanent_by": acting.name}
+    models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
+    rejudge_sessions(tx, models.User.account == acting.account_id)
+    trail.record(tx, acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
+    return Done(f"The mode is now {mode.value}.")
+
+
+def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | RefusedOrStale:
+    """Change for how many days an address is remembered; `seen` is the number decided upon.
+
+    Fewer days shorten what is remembered already, none forget it; more days lengthen nothing.
+    """
+    acting = authorise(tx, actor, SensitiveAction.SET_POLICY)
+    if not isinstance(acting, Acting):
+        return acting
+    if not 0 <= days <= MAX_DAYS:
+        return Denied(f"Addresses are remembered for 0 to {MAX_DAYS} days.")
+    before = acting.policy.remember_days
+    if before != seen:
+        return Denied(f"Someone else changed the days to {before} meanwhile. Look again first.")
+    if before == days:
+        return Denied(f"Addresses are remembered for {days} days already.")
+    models.Account.update(remember_days=days).where(models.Account.id == acting.account_id).execute()
+    shorten(acting.account_id, days)
+    rejudge_sessions(tx, models.User.account == acting.account_id)
+    trail.record(tx, acting, Event.REMEMBER_DAYS_CHANGED, before=before, after=days)
+    return Done(f"From now on: {period_in_words(days)}.")
+
+
+def preview_methods(tx: Tx, actor: Actor, methods: frozenset[Method]) -> MethodsPreview | Refused:
+    """Say whom a change of the methods would leave without one, before anyone confirms it."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.User
+    left = table.select(table.name).where(
+        (table.account == acting.account_id)
+        & table.active
+        & has_factor(acting.policy.methods)
+        & ~has_factor(methods)
+    )
+    mine = acting.user
+    return MethodsPreview(
+        before=acting.policy.methods,
+        after=methods,
+        without=left.count(),
+        without_names=tuple(row.name for row in left.order_by(table.name).limit(NAMED_PEOPLE)),
+        you_are_left=mine is not None and left.where(table.id == mine.id).exists(),
+        refusal=_methods_refusal(tx, acting, methods),
+    )
+
+
+def set_methods(
+    tx: Tx, actor: Actor, methods: frozenset[Method], *, seen: frozenset[Method]
+) -> Done | RefusedOrStale:
+    """Switch methods on and off; `seen` are those that were on when the actor decided.
+
+    Whoever is left without a usable method must set one up again, and never falls back to the
+    first factor alone; what they had set up rests, and is good again when its method comes back.
+    """
+    acting = authorise(tx, actor, SensitiveAction.SET_POLICY)
+    if not isinstance(acting, Acting):
+        return acting
+    if acting.policy.methods != seen:
+        return Denied("Someone else changed the methods meanwhile. Look again first.")
+    if refusal := _methods_refusal(tx, acting, methods):
+        return Denied(refusal)
+    models.Account.update(
+        app_on=Method.APP in methods, sms_on=Method.SMS in methods, email_on=Method.EMAIL in methods
+    ).where(models.Account.id == acting.account_id).execute()
+    table = models.User
+    ours = table.account == acting.account_id
+    table.update(lost_factor=True).where(
+        ours & has_factor(frozenset(Method)) & ~has_factor(methods)
+    ).execute()
+    table.update(lost_factor=False).where(ours & has_factor(methods)).execute()
+    refresh_standing(ours)
+    rejudge_sessions(tx, ours)
+    trail.record(tx, acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
+    return Done(f"The methods are now: {_listed(methods)}.")
+
+
+def _listed(methods: frozenset[Method]) -> str:
+    return ", ".join(method.label for method in Method if method in methods) or "none"
+
+
+def _methods_refusal(tx: Tx, acting: Acting, methods: frozenset[Method]) -> str | None:
+    """Why this actor cannot have these methods on."""
+    if not acting.is_operator and not permits(SensitiveAction.SET_POLICY, acting.roles):
+        return SensitiveAction.SET_POLICY.who_can
+    if methods == acting.policy.methods:
+        return "Those methods are on already."
+    if not methods:
+        return "At least one method stays on. To ask nobody for a code, change the mode to off."
+    for method in sorted(methods - acting.policy.methods):
+        if method.is_sent and method not in tx.services.sends:
+            section = "[sms]" if method is Method.SMS else "[smtp]"
+            return (
+                f"Nothing is set up to send by {method.label}. The operator sets it in twofold.toml under "
+                f"{section}, then starts the server again."
+            )
+    return None
+
+
+def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
+    """Why this actor cannot change to this mode now."""
+    action = action_to_enter(mode)
+    if not acting.is_operator and not permits(action, acting.roles):
+        return action.who_can
+    if acting.policy.mode is mode:
+        return f"The mode is {mode.value} already."
+    if acting.policy.mode is Mode.PERMANENT:
+        return "The mode is permanent and cannot be changed again."
+    if mode is Mode.PERMANENT:
+        return _permanent_refusal(acting)
+    if mode is Mode.REQUIRED and acting.facts is not None and not acting.facts.enrolled:
+        return "Set up two-factor authentication for yourself first; then you can require it of everyone."
+    return None
+
+
+def _permanent_refusal(acting: Acting) -> str | None:
+    """Why the mode permanent cannot be entered now."""
+    if not may_enter_mode(acting.policy.mode, Mode.PERMANENT):
+        return "The mode permanent can be entered from the mode required only. Require it of everyone first."
+    items = items_of(acting.account_id)
+    if passes(items):
+        return None
+    return f"Not yet. {next(item.sentence for item in items if not item.met)}."
+
+
+def _count(acting: Acting, policy: Policy) -> dict[Status, int]:
+    """Count active users by the status they have, or would have, under a policy."""
+    people: Counter[Status] = Counter()
+    for where, count in count_standings(acting.account_id).items():
+        people[status_of(policy.mode, where)] += count
+    del people[Status.DEACTIVATED]
+    return people
+
+
+def _must_set_up(mine: UserFacts, mode: Mode) -> bool:
+    asked = mode in (Mode.REQUIRED, Mode.PERMANENT) or (mode is not Mode.OFF and mine.must_use_two_factor)
+    return asked and not mine.enrolled
+
+
+def _released(acting: Acting, mode: Mode) -> People:
+    """Name those who are asked for a code now and would not be with the mode off."""
+    if mode is not Mode.OFF or acting.policy.mode is Mode.OFF:
+        return People(0, ())
+    table = models.User
+    active = table.select().where((table.account == acting.account_id) & table.active)
+    return people_in(active.where(has_factor(acting.policy.methods)))
+
+
+def _first_names(acting: Acting, status: Status) -> tuple[str, ...]:
+    """Name the first of those who have a status."""
+    found = find_users(acting, UserQuery(status=status, limit=NAMED_PEOPLE))
+    table = models.User
+    return tuple(row.name for row in table.select().where(table.id.in_(found.ids)).order_by(table.name))

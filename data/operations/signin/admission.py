@@ -1,0 +1,350 @@
+"""Admitting: what a proven user must do next, and the session that this opens or carries on."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from data.operations.actors import facts_of, methods_of, policy_of
+from data.operations.audit import trail
+from data.operations.signin import code_verification
+from data.operations.signin.code_verification import Right
+from data.operations.signin.remembered_addresses import is_remembered
+from data.rules import recovery_codes
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application, FirstFactor, Method, Proof, UserFacts
+from data.rules.policy import (
+    ATTEMPTS,
+    MustChangePassword,
+    MustEnrol,
+    NeedCode,
+    Refused,
+    SignedIn,
+    Step,
+    asks_code,
+    next_step,
+)
+from data.rules.remembered_addresses import password_credential
+from data.rules.source_addresses import source_in_words
+from data.storage import models
+from data.storage.prepared_statements import Prepared, PreparedInsert, PreparedWrite
+from data.store import Tx
+
+SIGNINS_PER_MINUTE = 60
+"""Sign-ins of a user within one minute of the clock that need no code; with a code, the codes bound them."""
+TOO_MANY_SIGNINS = "You have signed in too often within a minute. Sign in again in a minute."
+CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
+ONE_TIME_USED_AGAIN = "Your one-time password was used for another sign-in, so this session was ended."
+_SESSION_OVER = "This session is over. Sign in again."
+
+RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a sign-in comes from: the application, and the source address (or `local`).
+
+    `worker` is the process that it came to, where one that serves many did.
+    """
+
+    application: Application
+    address: str
+    worker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A passed first factor that waits for its code. `session_id` is set inside a restricted session.
+
+    `methods` are those by which the user could have a code when it passed, and `attempts_left` how often
+    they could then be wrong.
+    """
+
+    user_id: int
+    username: str
+    origin: Origin
+    first_factor: FirstFactor
+    credential: str
+    session_id: int | None = None
+    methods: tuple[Method, ...] = (Method.APP,)
+    attempts_left: int = ATTEMPTS
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an application is given: who signed in, and what they must do before anything else.
+
+    `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step.
+    """
+
+    id: int
+    user_id: int
+    username: str
+    application: Application
+    address: str
+    started_at: datetime
+    step: RestrictedOrFull
+    notices: tuple[str, ...] = ()
+    attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A session is open; its step says whether it is restricted."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The first factor passed, yet there is no way in; `reason` may be shown."""
+
+    reason: str
+
+
+def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
+    """Ask the rules again after a restricted session has done what it was opened for.
+
+    The session becomes a full one only here and in `submit_code`.
+    """
+    session = models.Session.get_or_none(models.Session.id == session_id)
+    if session is None or session.ended_at is not None:
+        return TurnedAway((session.ended_because if session else "") or _SESSION_OVER)
+    user = session.user
+    attempt = Attempt(
+        user.id,
+        user.name,
+        Origin(Application(session.application), session.address),
+        FirstFactor(session.first_factor),
+        session.credential,
+        session.id,
+        methods_of(user),
+        user.attempts_left,
+    )
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    proof = replace(proof_of(tx, user, attempt), code=session.code_at is not None)
+    step = step_of(user, proof)
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    return admit(tx, user, attempt, step, proof)
+
+
+def ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
+    """Say why what was proven before counts no more, whatever is proven next."""
+    if attempt.session_id is not None:
+        session = models.Session.get_or_none(models.Session.id == attempt.session_id)
+        if session is None or session.ended_at is not None:
+            return (session.ended_because if session else "") or _SESSION_OVER
+    return None if _credential_stands(user, attempt) else CREDENTIAL_CHANGED
+
+
+def _credential_stands(user: models.User, attempt: Attempt) -> bool:
+    """Whether the key is still held, or the password still the one that was proven."""
+    if attempt.first_factor is FirstFactor.KEY:
+        return holds_key(user.id, attempt.credential)
+    return attempt.credential == password_credential(user.credential)
+
+
+_KEY = Prepared(
+    models.PublicKey,
+    2,
+    lambda user_id, fingerprint: models.PublicKey.select().where(
+        (models.PublicKey.user == user_id) & (models.PublicKey.fingerprint == fingerprint)
+    ),
+)
+
+
+_SIGNED_IN = PreparedWrite(
+    4,
+    lambda at, minute, count, user_id: models.User.update(
+        last_signin_at=at, signin_minute=minute, signin_count=count
+    ).where(models.User.id == user_id),
+)
+_COUNTED = PreparedWrite(
+    3,
+    lambda minute, count, user_id: models.User.update(signin_minute=minute, signin_count=count).where(
+        models.User.id == user_id
+    ),
+)
+_KEY_USED = PreparedWrite(
+    3,
+    lambda at, user_id, fingerprint: models.PublicKey.update(last_used_at=at).where(
+        (models.PublicKey.user == user_id) & (models.PublicKey.fingerprint == fingerprint)
+    ),
+)
+
+
+def holds_key(user_id: int, fingerprint: str) -> bool:
+    """Whether a user holds the key now."""
+    return _KEY.one(user_id, fingerprint) is not None
+
+
+def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
+    """Gather what stands proven without a code."""
+    origin = attempt.origin
+    remembered = is_remembered(tx, user, origin.application, origin.address, attempt.credential)
+    return Proof(attempt.first_factor, address_remembered=remembered)
+
+
+def step_of(user: models.User, proof: Proof, facts: UserFacts | None = None) -> Step:
+    """Ask the rules what a user must do next, as everything stands now; `facts`: those of now, if read."""
+    return next_step(policy_of(user.account), facts or facts_of(user), proof)
+
+
+def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
+    """Record that someone who passed the first factor is not let in; too often in a minute, no more of it."""
+    count = _signins(tx, user)
+    if count <= SIGNINS_PER_MINUTE:
+        _COUNTED.run(_minute(tx), count + 1, user.id)
+        _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
+    return TurnedAway(str(reason))
+
+
+def _signins(tx: Tx, user: models.User) -> int:
+    """Count the sign-ins of this minute; after the last one that is let in, one is turned away and told."""
+    return user.signin_count if user.signin_minute == _minute(tx) else 0
+
+
+def _minute(tx: Tx) -> int:
+    return int(tx.now.timestamp()) // 60
+
+
+def admit(
+    tx: Tx, user: models.User, attempt: Attempt, step: Step, proof: Proof, *, method: Right | None = None
+) -> Admitted | TurnedAway:
+    """Open a session, or carry a restricted one on; what the step still asks for keeps it restricted.
+
+    A remembered address is no fresh proof: a sensitive act asks for a code at once.
+    """
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    if attempt.session_id is None and method is None and _signins(tx, user) >= SIGNINS_PER_MINUTE:
+        return turn_away(tx, user, attempt, TOO_MANY_SIGNINS)
+    restricted = not isinstance(step, SignedIn)
+    changes: dict[str, object] = {"restricted": restricted, "credential": attempt.credential}
+    if method is not None:
+        changes |= {"fresh_at": tx.now, "code_at": tx.now}
+    by_address = isinstance(step, SignedIn) and _rests_on_address(user, proof)
+    if by_address:
+        changes["fresh_at"] = None
+    methods = _methods(attempt, method, by_address=by_address)
+    if method is not None or by_address or attempt.session_id is None:
+        changes["methods"] = methods
+    notices = () if restricted else _notices(user, method)
+    if attempt.session_id is None:
+        if isinstance(step, MustChangePassword):
+            notices = _supersede(tx, user, attempt)
+        session_id, started_at = _open_session(tx, attempt, changes), tx.now
+    else:
+        session_id = attempt.session_id
+        started_at = models.Session.get_by_id(session_id).started_at
+        models.Session.update(changes).where(models.Session.id == session_id).execute()
+    _record_admission(tx, user, attempt, step, methods)
+    waiting = isinstance(step, NeedCode)
+    return Admitted(
+        Session(
+            id=session_id,
+            user_id=user.id,
+            username=user.name,
+            application=attempt.origin.application,
+            address=attempt.origin.address,
+            started_at=started_at,
+            step=step,
+            notices=notices,
+            attempt=replace(attempt, session_id=session_id) if waiting else None,
+        )
+    )
+
+
+def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:
+    """End what the same one-time password has opened before; return what to tell who uses it again."""
+    table = models.Session
+    opened = (table.user == user.id) & (table.credential == attempt.credential)
+    last = table.select().where(opened).order_by(table.id.desc()).first()
+    if last is None:
+        return ()
+    still_open = table.ended_at.is_null()
+    ended = (
+        table.update(ended_at=tx.now, ended_because=ONE_TIME_USED_AGAIN).where(opened, still_open).execute()
+    )
+    _audit(tx, Event.ONE_TIME_PASSWORD_REUSED, user, attempt, ended=ended)
+    before = f"{last.started_at:%Y-%m-%d %H:%M} UTC from {source_in_words(last.application, last.address)}"
+    return (f"This one-time password was used before: {before}. If that was not you, tell an administrator.",)
+
+
+def _rests_on_address(user: models.User, proof: Proof) -> bool:
+    """Whether a code would be asked, were the address not remembered."""
+    return proof.address_remembered and not proof.code and asks_code(policy_of(user.account), facts_of(user))
+
+
+_COLUMNS = (
+    "user",
+    "application",
+    "address",
+    "first_factor",
+    "worker",
+    "started_at",
+    "fresh_at",
+    "code_at",
+    "restricted",
+    "credential",
+    "methods",
+)
+_OPENED = PreparedInsert(
+    len(_COLUMNS), lambda *values: models.Session.insert(dict(zip(_COLUMNS, values, strict=True)))
+)
+
+
+def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
+    columns: dict[str, object] = {
+        "user": attempt.user_id,
+        "application": attempt.origin.application.value,
+        "address": attempt.origin.address,
+        "first_factor": attempt.first_factor.value,
+        "worker": attempt.origin.worker,
+        "started_at": tx.now,
+        "fresh_at": tx.now,
+        "code_at": None,
+        **changes,
+    }
+    stored = (columns[name] for name in _COLUMNS)
+    return _OPENED.run(*(models.microseconds(it) if isinstance(it, datetime) else it for it in stored))
+
+
+def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str:
+    """Say what an admission rests on."""
+    if by_address:
+        return f"{attempt.first_factor.value} from a remembered address"
+    return attempt.first_factor.value + (f" and {method.method}" if method else "")
+
+
+def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, methods: str) -> None:
+    minute, count = _minute(tx), _signins(tx, user) + 1
+    if not isinstance(step, SignedIn):
+        _COUNTED.run(minute, count, user.id)
+    match step:
+        case MustChangePassword():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must change the password")
+        case MustEnrol():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must set up 2FA")
+        case NeedCode():
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="a code is to be given")
+        case _:
+            _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
+            _SIGNED_IN.run(models.microseconds(tx.now), minute, count, user.id)
+    if attempt.first_factor is FirstFactor.KEY:
+        _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
+
+
+def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:
+    left = method.recovery_left if method else None
+    if left is None:
+        if not user.recovery_saved or method is None:
+            return ()
+        left = code_verification.codes_left(user.id)
+    if left > recovery_codes.FEW_LEFT:
+        return ()
+    return (f"{left} recovery code{'' if left == 1 else 's'} left. Make new ones on My profile.",)
+
+
+def _audit(tx: Tx, event: Event, user: models.User, attempt: Attempt, **detail: object) -> None:
+    trail.write_own(tx, event, user, attempt.origin.application, attempt.origin.address, **detail)

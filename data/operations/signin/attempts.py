@@ -1,0 +1,73 @@
+"""What an answer to the question for a code leads to, at a sign-in and as a fresh proof.
+
+Only a guess is judged: an answer with a form that is taken of this user now, which was not judged wrong
+lately. All others are told what to type, and are counted apart from the attempts.
+"""
+
+from dataclasses import dataclass
+
+from data.operations.signin import code_verification
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeLapsed, CodeWrong, LockedNow, Right
+from data.operations.signin.resync import NextCodeWanted, judge_pair, offered_until
+from data.operations.signin.sent_codes import Asker
+from data.operations.signin.uncounted_attempts import AUDITED, Kind, count
+from data.rules import code_answers
+from data.rules.audit_events import Event
+from data.rules.code_answers import Answer, Form
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NotACode:
+    """The answer has no form that is taken of this user now: it was neither judged nor counted."""
+
+    message = "That is not a code."
+
+
+@dataclass(frozen=True, slots=True)
+class WrongBefore:
+    """The same answer was judged wrong in the last five minutes: it was neither judged nor counted."""
+
+    message = "That answer was wrong before. It was not counted again."
+
+
+AskedAgain = CodeWrong | CodeAlreadyUsed | CodeLapsed | NextCodeWanted | NotACode | WrongBefore
+"""What is followed by the same question; each has a `message` for whoever answered."""
+
+
+def judge_answer(
+    tx: Tx, user: models.User, app: models.Factor | None, typed: str, asker: Asker, *, may_resync: bool
+) -> Right | AskedAgain | LockedNow:
+    """Judge what a user who is not locked typed, by its form.
+
+    `app` is their authenticator app, where its codes are taken now; `may_resync` says that an offer to
+    bring back its clock is of use here.
+    """
+    offered = app if may_resync and offered_until(tx, app) is not None else None
+    answer = code_answers.read(typed)
+    if answer is None or not _is_taken(user, answer, resync=offered is not None):
+        count(tx, user, Kind.NO_CODE, asker)
+        return NotACode()
+    if code_verification.is_known_wrong(tx, user, answer):
+        count(tx, user, Kind.REPEATED, asker)
+        return WrongBefore()
+    verdict = (judge_pair(tx, user, offered, answer, asker) if offered else None) or code_verification.judge(
+        tx, user, app, answer, asker
+    )
+    if isinstance(verdict, CodeLapsed):
+        count(tx, user, Kind.LAPSED, asker)
+    if isinstance(verdict, CodeAlreadyUsed) and count(tx, user, Kind.USED, asker) <= AUDITED:
+        code_verification.write(tx, Event.CODE_REPLAYED, user, asker)
+    return verdict
+
+
+def _is_taken(user: models.User, answer: Answer, *, resync: bool) -> bool:
+    """Whether answers of this form are taken of this user now."""
+    match answer.form:
+        case Form.SCRATCH_CODE:
+            return code_verification.has_scratch_codes(user.id)
+        case Form.TWO_CODES:
+            return resync
+        case _:
+            return True

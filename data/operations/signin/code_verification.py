@@ -1,0 +1,264 @@
+"""Judging a second-factor answer: counted, verified and spent in the caller's transaction."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from data.operations.actors import policy_of
+from data.operations.audit import trail
+from data.operations.derived_user_columns import refresh_standing
+from data.operations.signin.remembered_addresses import forget
+from data.operations.signin.sent_codes import Asker, Lapse, spend_proof, void_codes
+from data.operations.signin.sessions import end_sessions_of_user
+from data.rules import clock_jumps, recovery_codes, totp
+from data.rules.audit_events import Event
+from data.rules.code_answers import Answer, Form
+from data.rules.domain_types import Method as FactorMethod
+from data.rules.policy import ATTEMPTS, Refusal, attempts_in_words
+from data.storage import models
+from data.storage.prepared_statements import Prepared, PreparedWrite
+from data.store import Tx
+
+Method = Literal["code", "recovery code", "text message code", "e-mail code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """The answer was right and is spent; `recovery_left` is set when it was a recovery code."""
+
+    method: Method
+    recovery_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWrong:
+    """The answer was wrong and counted."""
+
+    attempts_left: int
+
+    @property
+    def message(self) -> str:
+        """Say so, and what is left."""
+        return f"Wrong code, {attempts_in_words(self.attempts_left)}"
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAlreadyUsed:
+    """The answer was right once; it was not counted. A next code from the app comes in some seconds."""
+
+    next_in_seconds: int | None
+
+    @property
+    def message(self) -> str:
+        """Say so, and when the next code comes."""
+        return clock_jumps.used_code_in_words(self.next_in_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLapsed:
+    """The answer is a code that was sent and is good no longer; it was not counted."""
+
+    lapse: Lapse
+
+    @property
+    def message(self) -> str:
+        """Say why it is good no longer."""
+        return self.lapse.value
+
+
+@dataclass(frozen=True, slots=True)
+class LockedNow:
+    """The answer was wrong and the last attempt."""
+
+
+WRONG_FOR = timedelta(minutes=5)
+"""How long an answer that was judged wrong is not judged again (seed rule: what a guess is)."""
+_DIGEST_LENGTH = 32
+"""Hexadecimal digits that are kept of the keyed hash of a wrong answer: 128 bits."""
+
+
+def judge(
+    tx: Tx, user: models.User, app: models.Factor | None, answer: Answer, asker: Asker
+) -> Right | CodeWrong | CodeAlreadyUsed | CodeLapsed | LockedNow:
+    """Judge a code from the app, a sent code or a recovery code of a user who is not locked.
+
+    `app` is their authenticator app, where its codes are taken now.
+    """
+    verdict = _verdict(tx, user, app, answer)
+    if verdict is None:
+        return count_wrong(tx, user, answer, asker)
+    if isinstance(verdict, Right):
+        reset_attempts(user)
+        void_codes(user.id)
+        if verdict.recovery_left is not None:
+            write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
+    return verdict
+
+
+def _verdict(
+    tx: Tx, user: models.User, app: models.Factor | None, answer: Answer
+) -> Right | CodeAlreadyUsed | CodeLapsed | None:
+    if answer.form is Form.CODE:
+        return _judge_digits(tx, user, app, answer.text)
+    if answer.form is Form.SCRATCH_CODE:
+        return _judge_scratch_code(tx, user, answer.text)
+    if answer.form is Form.RECOVERY_CODE:
+        return _judge_recovery_code(tx, user, answer.text)
+    return None
+
+
+def is_known_wrong(tx: Tx, user: models.User, answer: Answer) -> bool:
+    """Whether this answer of a user was judged wrong within `WRONG_FOR`."""
+    return _digest(tx, user, answer) in _wrong_answers(tx, user)
+
+
+def _digest(tx: Tx, user: models.User, answer: Answer) -> str:
+    digest = tx.services.vault.digest_code(answer.text, user_id=user.id, purpose="wrong answer")
+    return digest[:_DIGEST_LENGTH]
+
+
+def _wrong_answers(tx: Tx, user: models.User) -> dict[str, int]:
+    """Read the keyed hashes of the answers that were judged wrong lately, each with its microseconds."""
+    since, now = models.microseconds(tx.now - WRONG_FOR), models.microseconds(tx.now)
+    pairs = (word.partition(":") for word in user.wrong_answers.split())
+    return {digest: int(at) for digest, _, at in pairs if since < int(at) <= now}
+
+
+_UNUSED = Prepared(
+    models.RecoveryCode,
+    1,
+    lambda user_id: models.RecoveryCode.select(models.RecoveryCode.id).where(
+        (models.RecoveryCode.user == user_id) & models.RecoveryCode.used_at.is_null()
+    ),
+)
+
+
+def codes_left(user_id: int) -> int:
+    """Count a user's unused recovery codes."""
+    return len(_UNUSED.all(user_id))
+
+
+def _judge_digits(
+    tx: Tx, user: models.User, app: models.Factor | None, digits: str
+) -> Right | CodeAlreadyUsed | CodeLapsed | None:
+    """Judge six digits by every method that is on: the field does not say where they come from."""
+    of_app = None if app is None else _judge_app_code(tx, app, digits)
+    if isinstance(of_app, Right):
+        return of_app
+    match spend_proof(tx, user, policy_of(user.account), digits):
+        case FactorMethod.EMAIL:
+            return Right("e-mail code")
+        case FactorMethod.SMS:
+            return Right("text message code")
+        case Lapse.USED:
+            return of_app or CodeAlreadyUsed(None)
+        case Lapse() as lapse:
+            return of_app or CodeLapsed(lapse)
+        case _:
+            return of_app
+
+
+def _judge_app_code(tx: Tx, factor: models.Factor, digits: str) -> Right | CodeAlreadyUsed | None:
+    match match(tx, factor, secret_of(tx, factor), digits):
+        case totp.Matched(step) if spend_step(factor.id, step, offset=step - totp.step_at(tx.now)):
+            return Right("code")
+        case totp.Unmatched():
+            return None
+        case _:
+            shown = totp.drifted(tx.now, factor.drift)
+            return CodeAlreadyUsed(totp.seconds_to_live_step(at=shown, after=factor.last_step))
+
+
+def secret_of(tx: Tx, factor: models.Factor) -> str:
+    """Open the secret of an authenticator app."""
+    sealed = factor.sealed_secret
+    return totp.encode_secret(tx.services.vault.open(sealed, user_id=factor.user_id, factor_id=factor.id))
+
+
+def match(
+    tx: Tx, factor: models.Factor, secret: str, digits: str
+) -> totp.Matched | totp.Replayed | totp.Unmatched:
+    """Find the time step of a code in the window around the time that the phone shows."""
+    shown = totp.drifted(tx.now, factor.drift)
+    barred = clock_jumps.read_steps(factor.barred_steps)
+    return totp.match_step(secret, digits, at=shown, after=factor.last_step, barred=barred)
+
+
+_SPEND = PreparedWrite(
+    4,
+    lambda step, offset, factor_id, later: models.Factor.update(
+        last_step=step, last_offset=offset, resync_until=None, resync_step=None
+    ).where((models.Factor.id == factor_id) & (models.Factor.last_step < later)),
+)
+
+
+def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
+    """Accept a time step once: on every node the row takes a later step only.
+
+    How far the phone was ahead is kept for whoever wants to know why codes fail. An offer to resync
+    ends with it.
+    """
+    return bool(_SPEND.run(step, offset, factor_id, step))
+
+
+def _judge_recovery_code(tx: Tx, user: models.User, symbols: str) -> Right | CodeAlreadyUsed | None:
+    typed = recovery_codes.parse(symbols)
+    if typed is None:
+        return None
+    table = models.RecoveryCode
+    stored = table.get_or_none((table.user == user.id) & (table.selector == typed.selector))
+    if stored is None or not tx.services.recovery_hasher.verify(stored.secret_hash, typed.secret):
+        return None
+    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
+    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+
+
+def scratch_digest(tx: Tx, user_id: int, code: str) -> str:
+    """Hash a scratch code under a key: eight digits would not withstand a hash without one."""
+    return tx.services.vault.digest_code(code, user_id=user_id, purpose="scratch code")
+
+
+def has_scratch_codes(user_id: int) -> bool:
+    """Whether scratch codes were taken over for a user and not replaced since."""
+    table = models.RecoveryCode
+    return table.select().where((table.user == user_id) & table.selector.startswith("#")).exists()
+
+
+def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
+    """Judge a code that was taken over; no typed recovery code reads like its hash or its selector."""
+    table = models.RecoveryCode
+    digest = scratch_digest(tx, user.id, digits)
+    stored = table.get_or_none((table.user == user.id) & (table.secret_hash == digest))
+    if stored is None:
+        return None
+    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
+    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+
+
+def reset_attempts(user: models.User) -> None:
+    """Give all attempts back after a right answer."""
+    if user.attempts_left != ATTEMPTS:
+        models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
+
+
+def count_wrong(tx: Tx, user: models.User, answer: Answer, asker: Asker) -> CodeWrong | LockedNow:
+    """Count a wrong answer, and keep its keyed hash for a while; the last attempt locks."""
+    table = models.User
+    left = max(0, user.attempts_left - 1)
+    wrong = _wrong_answers(tx, user) | {_digest(tx, user, answer): models.microseconds(tx.now)}
+    kept = " ".join(f"{digest}:{at}" for digest, at in wrong.items())
+    table.update(attempts_left=left, wrong_answers=kept).where(table.id == user.id).execute()
+    write(tx, Event.CODE_WRONG, user, asker, left=left)
+    if left:
+        return CodeWrong(left)
+    table.update(locked_at=tx.now).where(table.id == user.id).execute()
+    refresh_standing(table.id == user.id)
+    forget(user.id)
+    end_sessions_of_user(tx, user.id, Refusal.LOCKED)
+    write(tx, Event.LOCKED, user, asker)
+    return LockedNow()
+
+
+def write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
+    """Write what an answer led to into the audit log."""
+    trail.write_own(tx, event, user, asker.application, asker.address, **detail)

@@ -1,0 +1,424 @@
+"""Enrolling an app or a sent method, and turning two-factor authentication off."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from data.operations.actors import ActingUser, Actor, factor_of, methods_of, own, stale
+from data.operations.audit import trail
+from data.operations.derived_user_columns import refresh_standing, reindex_user
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.sealing import seal_factor
+from data.operations.signin import sent_codes
+from data.operations.signin.attempts import NotACode
+from data.operations.signin.code_verification import codes_left
+from data.operations.signin.recovery_codes import issue_recovery_codes, too_many_sets
+from data.operations.signin.remembered_addresses import forget
+from data.operations.signin.sent_codes import CodeToSend, NotSent
+from data.operations.signin.sessions import end_other_sessions, mark_code_given, rejudge_sessions
+from data.rules import code_answers, totp
+from data.rules.audit_events import Event
+from data.rules.code_answers import Form
+from data.rules.domain_types import Method, Mode
+from data.rules.invitations import EMAIL_AFTER_ANOTHER
+from data.rules.policy import ATTEMPTS, NOT_AVAILABLE, MustEnrol, NeedCode, SignedIn, may_set_up, may_turn_off
+from data.rules.sent_codes import Purpose, masked
+from data.rules.user_fields import PHONE_RULE, fold_phone
+from data.storage import models
+from data.store import Tx
+
+WIZARD_LIFE = timedelta(minutes=30)
+"""How long a secret that was shown can still be confirmed."""
+
+_SET_UP_ALREADY = "Two-factor authentication is set up already. Sign in again."
+_RECOVERY_CODE_FIRST = "One of your recovery codes is asked first. Sign in again."
+WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
+"""Steps at which a restricted session may still be in the wizard: the policy or another session can
+have changed what is asked since it was opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingApp:
+    """A secret that was shown and is not active. It lives in the wizard and nowhere else."""
+
+    session_id: int
+    begun_at: datetime
+    replaces: int | None
+    account: str
+    because: str
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
+
+    @property
+    def manual_key(self) -> str:
+        """The secret in groups of four, for typing by hand."""
+        return totp.grouped(self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDestination:
+    """An address or number that a code is to prove. It lives in the wizard and nowhere else."""
+
+    session_id: int
+    begun_at: datetime
+    replaces: int | None
+    method: Method
+    because: str
+    destination: str = field(repr=False)
+    shared: bool = False
+    """Whether another user has this number too."""
+
+    @property
+    def masked(self) -> str:
+        """The destination as its owner knows it."""
+        return masked(self.method, self.destination)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingMessage:
+    """A code that the user is to send to `number` by text message. It lives in the wizard.
+
+    Only its keyed hash is stored, so that another process can tell whom a message is from.
+    """
+
+    session_id: int
+    begun_at: datetime
+    replaces: int | None
+    number: str
+    code: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WizardChoice:
+    """The methods that can be set up now, and those of them that the user has already.
+
+    `sms_number` is where a message can be sent instead of typing one's number; None where that is
+    not set up.
+    """
+
+    because: str
+    methods: tuple[Method, ...]
+    present: tuple[Method, ...]
+    sms_number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The factor is active.
+
+    `recovery_codes` is empty where the user has some that stay good: a second method brings none.
+    `next_code_in_seconds` is set for an app.
+    """
+
+    recovery_codes: tuple[str, ...] = field(repr=False)
+    next_code_in_seconds: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentCodeWrong:
+    """The code does not belong to the secret.
+
+    `clock_offset_seconds` is set when it would, were the phone's clock right; positive is ahead.
+    """
+
+    clock_offset_seconds: int | None
+
+
+def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
+    """Read which methods the wizard can offer; e-mail is offered to the address on the profile."""
+    me = own(tx, actor, restricted=WIZARD_STEPS)
+    if not isinstance(me, ActingUser):
+        return me
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
+    if refusal := barred(me):
+        return refusal
+    offered = me.policy.methods - ({Method.EMAIL} if _password_came_by_email(me) else set())
+    on = tuple(method for method in Method if method in offered)
+    if not on:
+        return Denied(EMAIL_AFTER_ANOTHER)
+    return WizardChoice(_because(me), on, methods_of(me.user), tx.services.sms_number)
+
+
+def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
+    """Make a secret to show; nothing is stored until it is confirmed with a code."""
+    me = in_wizard(tx, actor, Method.APP)
+    if not isinstance(me, ActingUser):
+        return me
+    secret = totp.encode_secret(tx.services.random_bytes(totp.SECRET_BYTES))
+    return PendingApp(
+        session_id=me.session.id,
+        begun_at=tx.now,
+        replaces=identity(me.user.id, Method.APP),
+        account=me.user.account.name,
+        because=_because(me),
+        secret=secret,
+        uri=totp.provisioning_uri(secret, username=me.user.name, issuer=tx.services.issuer),
+    )
+
+
+def confirm_app(
+    tx: Tx, actor: Actor, pending: PendingApp, code: str
+) -> Enrolled | EnrolmentCodeWrong | NotACode | Refused:
+    """Activate a shown secret by one right code; the step of that code is spent with it.
+
+    A wizard that was open while another one was confirmed ends here: what it would replace is gone.
+    """
+    me = still_in_wizard(tx, actor, Method.APP, pending)
+    if not isinstance(me, ActingUser):
+        return me
+    answer = code_answers.read(code)
+    if answer is None or answer.form is not Form.CODE:
+        return NotACode()
+    present = factor_of(me.user.id, Method.APP)
+    match = totp.match_step(pending.secret, answer.text, at=tx.now, after=-1)
+    if not isinstance(match, totp.Matched):
+        return EnrolmentCodeWrong(totp.clock_offset(pending.secret, answer.text, at=tx.now))
+    _store_app(tx, me.user.id, pending.secret, match.step)
+    return Enrolled(
+        recovery_codes=_complete(tx, me, Method.APP, replaced=present is not None),
+        next_code_in_seconds=totp.seconds_to_live_step(at=tx.now, after=match.step),
+        message="The new phone is set up; the old one no longer works."
+        if present
+        else "Two-factor authentication is enabled.",
+    )
+
+
+def begin_email(tx: Tx, actor: Actor) -> PendingDestination | RefusedOrStale:
+    """Begin to prove the address on the profile; `send_enrolment_code` sends the codes for it."""
+    me = in_wizard(tx, actor, Method.EMAIL)
+    return _pending(tx, me, Method.EMAIL, me.user.email) if isinstance(me, ActingUser) else me
+
+
+def begin_sms(tx: Tx, actor: Actor, number: str) -> PendingDestination | RefusedOrStale:
+    """Begin to prove a phone number that the user typed."""
+    me = in_wizard(tx, actor, Method.SMS)
+    if not isinstance(me, ActingUser):
+        return me
+    folded = fold_phone(number)
+    if folded is None:
+        return Denied(PHONE_RULE)
+    return replace(_pending(tx, me, Method.SMS, folded), shared=is_shared(me, folded))
+
+
+def send_enrolment_code(tx: Tx, actor: Actor, pending: PendingDestination) -> CodeToSend | NotSent | Refused:
+    """Make a code to be sent to the destination that is being set up."""
+    me = still_in_wizard(tx, actor, pending.method, pending)
+    if not isinstance(me, ActingUser):
+        return me
+    asker = sent_codes.Asker(me.acting.application, me.acting.address)
+    return sent_codes.make_code(tx, me.user, pending.method, pending.destination, Purpose.ENROL, asker)
+
+
+def confirm_sent(
+    tx: Tx, actor: Actor, pending: PendingDestination, code: str
+) -> Enrolled | EnrolmentCodeWrong | NotACode | Refused:
+    """Activate a destination by a code that was sent there."""
+    me = still_in_wizard(tx, actor, pending.method, pending)
+    if not isinstance(me, ActingUser):
+        return me
+    answer = code_answers.read(code)
+    if answer is None or answer.form is not Form.CODE:
+        return NotACode()
+    if not sent_codes.prove_destination(tx, me.user.id, pending.method, pending.destination, answer.text):
+        return EnrolmentCodeWrong(None)
+    return activate(tx, me, pending.method, pending.destination)
+
+
+def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
+    """Turn the actor's own two-factor authentication off, where the policy leaves that to them."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.facts.enrolled:
+        return Denied("Two-factor authentication is not set up.")
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
+    if not may_turn_off(me.policy, me.facts):
+        return Denied(
+            f"Two-factor authentication is {_because(me)}, so it cannot be turned off. Ask an administrator."
+        )
+    if refusal := stale(tx, me):
+        return refusal
+    remove_factors(me.user.id, lost=False)
+    end_other_sessions(tx, me.acting, me.user.id, "You turned two-factor authentication off. Sign in again.")
+    trail.record(tx, me.acting, Event.TURNED_OFF, me.user.name)
+    return Done("Two-factor authentication is turned off.")
+
+
+def remove_factors(user_id: int, *, lost: bool) -> None:
+    """Remove every factor, recovery code and remembered address of a user.
+
+    Who is not locked has all attempts again.
+
+    `lost` says that the user must enrol anew; it stays so until they did, or until it is disabled.
+    """
+    removed = models.Factor.delete().where(models.Factor.user == user_id).execute()
+    models.RecoveryCode.delete().where(models.RecoveryCode.user == user_id).execute()
+    forget(user_id)
+    table = models.User
+    table.update(recovery_saved=True).where(table.id == user_id).execute()
+    models.SentCode.update(void=True).where(models.SentCode.user == user_id).execute()
+    if removed or not lost:
+        table.update(lost_factor=lost).where(table.id == user_id).execute()
+        refresh_standing(table.id == user_id)
+    table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
+    models.Session.update(code_at=None).where(models.Session.user == user_id).execute()
+
+
+def is_shared(me: ActingUser, number: str) -> bool:
+    """Whether another user of the account has this number too."""
+    table = models.User
+    same = (table.account == me.user.account_id) & (table.phone == number) & (table.id != me.user.id)
+    return table.select().where(same).exists()
+
+
+def identity(user_id: int, method: Method) -> int | None:
+    """Return a number that no other factor has: unlike the row's id, which a database may give again."""
+    factor = factor_of(user_id, method)
+    if factor is None:
+        return None
+    at = models.microseconds(factor.confirmed_at)
+    known = factor.sealed_secret + f"{factor.destination}:{at}".encode()
+    return int.from_bytes(sha256(known).digest()[:8])
+
+
+def in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrStale:
+    """Let someone into the wizard: a restricted session never replaces or adds to a factor that exists."""
+    me = own(tx, actor, restricted=WIZARD_STEPS)
+    if not isinstance(me, ActingUser):
+        return me
+    if refusal := _not_offered(tx, me, method):
+        return refusal
+    if me.session.restricted:
+        return barred(me) or me
+    return stale(tx, me) or me
+
+
+def still_in_wizard(
+    tx: Tx, actor: Actor, method: Method, pending: PendingApp | PendingDestination | PendingMessage
+) -> ActingUser | Refused:
+    """Let someone go on in the wizard that `pending` was begun in."""
+    me = own(tx, actor, restricted=WIZARD_STEPS)
+    if not isinstance(me, ActingUser):
+        return me
+    if refusal := _not_offered(tx, me, method):
+        return refusal
+    present = identity(me.user.id, method)
+    if barred(me) or pending.session_id != me.session.id or pending.replaces != present:
+        return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
+    to = pending.destination if isinstance(pending, PendingDestination) else None
+    if method is Method.EMAIL and to != me.user.email:
+        return Denied("Your e-mail address was changed meanwhile. Start again.")
+    if not timedelta(0) <= tx.now - pending.begun_at <= WIZARD_LIFE:
+        return Denied("This set-up took too long and ended. Start again.")
+    return me
+
+
+def barred(me: ActingUser) -> Denied | None:
+    """Say why a restricted session may set nothing up: a factor exists, or a code is to be given first."""
+    if me.session.restricted and me.facts.enrolled:
+        return Denied(_SET_UP_ALREADY)
+    if me.session.restricted and isinstance(me.step, NeedCode):
+        return Denied(_RECOVERY_CODE_FIRST)
+    return None
+
+
+def _not_offered(tx: Tx, me: ActingUser, method: Method) -> Denied | None:
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
+    if method not in me.policy.methods:
+        return Denied(f"The method {method.label} is switched off. Choose another one.")
+    if method is Method.EMAIL and _password_came_by_email(me):
+        return Denied(EMAIL_AFTER_ANOTHER)
+    return None if me.facts.enrolled else too_many_sets(tx, me.user)
+
+
+def _password_came_by_email(me: ActingUser) -> bool:
+    """Whether who reads the mailbox would hold both factors, were codes sent there."""
+    return me.user.password_mailed_at is not None and not me.facts.enrolled
+
+
+def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> PendingDestination:
+    return PendingDestination(
+        session_id=me.session.id,
+        begun_at=tx.now,
+        replaces=identity(me.user.id, method),
+        method=method,
+        because=_because(me),
+        destination=destination,
+    )
+
+
+def activate(tx: Tx, me: ActingUser, method: Method, destination: str, message: str = "") -> Enrolled:
+    """Store a proven destination as a factor, in place of the one before."""
+    table = models.Factor
+    mine = (table.user == me.user.id) & (table.kind == method.value)
+    replaced = bool(table.delete().where(mine).execute())
+    table.insert(
+        user=me.user.id,
+        kind=method.value,
+        sealed_secret=b"",
+        last_step=0,
+        destination=destination,
+        confirmed_at=tx.now,
+    ).execute()
+    sent_codes.void_codes(me.user.id)
+    if method is Method.SMS and me.user.phone != destination:
+        models.User.update(phone=destination).where(models.User.id == me.user.id).execute()
+        reindex_user(me.user.id)
+        trail.record(tx, me.acting, Event.USER_EDITED, me.user.name, fields="phone")
+    return Enrolled(
+        recovery_codes=_complete(tx, me, method, replaced=replaced),
+        next_code_in_seconds=None,
+        message=message or f"Codes by {method.label} are set up.",
+    )
+
+
+def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, ...]:
+    """Finish an enrolment; return the recovery codes that are new with it.
+
+    Other sessions end that rest on a factor that was replaced, or that gave no code and would be asked for
+    one now.
+    """
+    keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
+    issued = () if keeps_codes else issue_recovery_codes(tx, me.user.id)
+    changes: dict[str, object] = {"lost_factor": False}
+    if method is not Method.EMAIL:
+        changes["password_mailed_at"] = None
+    models.User.update(changes).where(models.User.id == me.user.id).execute()
+    refresh_standing(models.User.id == me.user.id)
+    mark_code_given(tx, me)
+    if replaced:
+        because = f"Your {method.label} was replaced by a new one. Sign in again."
+        end_other_sessions(tx, me.acting, me.user.id, because)
+    else:
+        rejudge_sessions(tx, models.User.id == me.user.id)
+    event = Event.REPLACED if replaced else Event.ENROLLED
+    trail.record(tx, me.acting, event, me.user.name, method=method.label)
+    return issued
+
+
+def _because(me: ActingUser) -> str:
+    if me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
+        return f"required by {me.user.account.name}"
+    if me.user.lost_factor:
+        return "to be set up again: what you had set up is gone"
+    if me.user.required:
+        return "required of you by an administrator"
+    return "required of everyone who holds a role" if me.facts.must_use_two_factor else "your choice"
+
+
+def _store_app(tx: Tx, user_id: int, secret: str, step: int) -> None:
+    models.Factor.delete().where((models.Factor.user == user_id) & (models.Factor.kind == "app")).execute()
+    factor_id = models.Factor.insert(
+        user=user_id,
+        kind="app",
+        sealed_secret=b"",
+        last_step=step,
+        last_offset=step - totp.step_at(tx.now),
+        confirmed_at=tx.now,
+    ).execute()
+    sealed = seal_factor(tx, totp.decode_secret(secret), user_id=user_id, factor_id=factor_id)
+    models.Factor.update(sealed_secret=sealed).where(models.Factor.id == factor_id).execute()

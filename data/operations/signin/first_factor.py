@@ -1,0 +1,324 @@
+"""The first factor: who is meant, and their password or key."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import ClassVar
+
+from data.operations.actors import facts_of, methods_by, policy_of, read_user, usable_factors
+from data.operations.signin.admission import (
+    Admitted,
+    Attempt,
+    Origin,
+    TurnedAway,
+    admit,
+    holds_key,
+    proof_of,
+    step_of,
+    turn_away,
+)
+from data.operations.signin.dummy_hashes import count_costs, decoy_of
+from data.operations.signin.password_guessing import (
+    forget_old_failures,
+    has_many_untold,
+    takes_turns,
+    tell_of_failures,
+)
+from data.rules import passwords, throttle
+from data.rules.domain_types import FirstFactor
+from data.rules.policy import (
+    NeedCode,
+    Refusal,
+    Refused,
+)
+from data.rules.remembered_addresses import password_credential
+from data.rules.source_addresses import normalise, source_of
+from data.rules.user_fields import USERNAME_LIMIT, fold_username
+from data.storage import models
+from data.storage.password_hashing import Verified, decoy_like
+from data.storage.prepared_statements import Prepared
+from data.store import Store, Tx
+from data.turns import Unserved
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A typed name, looked up. Of an unknown or deactivated user it holds no id and no keys.
+
+    Where there is no password, or a one-time password that has ended, `password_hash` is a decoy, which no
+    password verifies.
+    The typed name is not shown by `repr`: people type passwords there.
+    """
+
+    username: str = field(repr=False)
+    origin: Origin
+    bucket: int = field(repr=False)
+    user_id: int | None
+    credential: int
+    key_fingerprints: frozenset[str]
+    password_hash: str = field(repr=False)
+    one_time_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstFactorRejected:
+    """No such user, wrong password, unknown key or deactivated: all the same to the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """The first factor passed; a code is to be asked."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class NotJudged:
+    """The password was not looked at and nothing was counted: too many others waited."""
+
+    message: ClassVar = "Too many passwords are being checked, yours was not. Try again."
+
+
+FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
+PasswordResult = FirstFactorResult | NotJudged
+
+
+_USER = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
+_KEYS = Prepared(
+    models.PublicKey,
+    1,
+    lambda user_id: models.PublicKey.select(models.PublicKey.fingerprint).where(
+        models.PublicKey.user == user_id
+    ),
+)
+
+
+def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
+    """Look a typed name up, with the same statements whether or not there is such a user."""
+    folded = fold_username(username) or ""
+    user = _USER.one(folded)
+    known = user if user is not None and user.active else None
+    user_id = known.id if known else None
+    fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
+    bucket = tx.services.vault.bucket(folded or username[:USERNAME_LIMIT])
+    return Candidate(
+        username=folded,
+        origin=replace(origin, address=normalise(origin.address)),
+        bucket=bucket,
+        user_id=user_id,
+        credential=known.credential if known else 0,
+        key_fingerprints=fingerprints,
+        password_hash=_password_hash(tx, user, bucket),
+        one_time_until=known.one_time_until if known else None,
+    )
+
+
+def _password_hash(tx: Tx, user: models.User | None, bucket: int) -> str:
+    if user is None or user.password_hash is None:
+        return decoy_of(tx, bucket)
+    good = user.active and not passwords.one_time_ended(tx.now, user.one_time_until)
+    return user.password_hash if good else decoy_like(user.password_hash)
+
+
+async def prove_password(
+    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None = None
+) -> PasswordResult:
+    """Judge a password after the wait that the source has earned, when its turn has come.
+
+    `gone` is set when the client leaves. A password whose hash has not begun by then is a failure without
+    one, so that a source that hangs up pays in its own failures and not in the time of others.
+    """
+    return await store.finish(_prove_password(store, candidate, password, gone))
+
+
+async def _prove_password(
+    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
+) -> PasswordResult:
+    circumstances = await store.read(_circumstances, candidate)
+    verified = await _verify(store, candidate, password, gone, circumstances)
+    if verified is Unserved.BUSY:
+        return NotJudged()
+    if verified is Unserved.GONE:
+        return await store.run(_reject, candidate)
+    return await store.run(
+        settle_password,
+        candidate,
+        right=verified.right,
+        renewed=verified.renewed,
+        after_failures=circumstances.many_failures,
+    )
+
+
+async def prove_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | NotJudged | None:
+    """Judge a password again inside a session: as slowly and as surely counted as at a sign-in."""
+    return await store.finish(_prove_fresh_password(store, candidate, password))
+
+
+async def _prove_fresh_password(
+    store: Store, candidate: Candidate, password: str
+) -> FirstFactorRejected | NotJudged | None:
+    circumstances = await store.read(_circumstances, candidate)
+    verified = await _verify(store, candidate, password, None, circumstances)
+    if verified is Unserved.BUSY:
+        return NotJudged()
+    right = isinstance(verified, Verified) and verified.right
+    return None if right else await store.run(_reject, candidate)
+
+
+async def _verify(
+    store: Store,
+    candidate: Candidate,
+    password: str,
+    gone: asyncio.Event | None,
+    circumstances: "_Circumstances",
+) -> Verified | Unserved:
+    if circumstances.seconds:
+        await _pause(circumstances.seconds, gone)
+    verify = store.services.hasher.verify_and_renew
+    source = _source(candidate)
+
+    def judge() -> Awaitable[Verified | Unserved]:
+        return store.compute_in_turn(source, gone, verify, candidate.password_hash, password)
+
+    if not circumstances.in_turn:
+        return await judge()
+    return await store.turns.run(
+        candidate.bucket, source, gone, judge, sources=throttle.TURNS, rest=throttle.TURN_SECONDS
+    )
+
+
+async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
+    """Wait, but for a client that is gone no longer."""
+    if gone is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(gone.wait(), seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Circumstances:
+    """How long a password waits, whether for others of its name then, and whether many failed before it."""
+
+    seconds: float
+    in_turn: bool
+    many_failures: bool
+
+
+def _circumstances(tx: Tx, candidate: Candidate) -> _Circumstances:
+    """Read what a transaction that admits need not: there it would be at odds with failures of others."""
+    count_costs(tx)
+    return _Circumstances(
+        first_factor_delay(tx, candidate),
+        takes_turns(tx, candidate.bucket, candidate.user_id, _source(candidate)),
+        has_many_untold(tx, candidate.bucket, candidate.user_id),
+    )
+
+
+_FAILURES = Prepared(
+    models.FirstFactorFailures,
+    2,
+    lambda source, minute: (
+        models.FirstFactorFailures.select()
+        .where((models.FirstFactorFailures.source == source) & (models.FirstFactorFailures.minute > minute))
+        .limit(throttle.ENOUGH)
+    ),
+)
+"""A row counts one or more, so that as many rows are enough; a stranger can make thousands."""
+
+
+def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
+    """Return the seconds that the next password from this source for this name waits."""
+    since = int(tx.now.timestamp()) // 60 - throttle.WINDOW_MINUTES
+    of_source = of_name = 0
+    for row in _FAILURES.all(_source(candidate), since):
+        of_source += row.count
+        of_name += row.count if row.bucket == candidate.bucket else 0
+    return throttle.delay(failures_of_source=of_source, failures_of_name=of_name)
+
+
+def settle_password(
+    tx: Tx, candidate: Candidate, *, right: bool, renewed: str | None = None, after_failures: bool = False
+) -> FirstFactorResult:
+    """Record a judged password, with its hash if that was renewed, and decide what comes next.
+
+    A right one `after_failures` of that name, many and not told of yet, is told to its user. A one-time
+    password that has ended since it was looked up is as wrong as one that had ended before.
+    """
+    right = right and not passwords.one_time_ended(tx.now, candidate.one_time_until)
+    user = _still(candidate) if right else None
+    if user is None:
+        return _reject(tx, candidate)
+    if after_failures:
+        tell_of_failures(tx, user, candidate.bucket, candidate.origin)
+    if renewed is not None:
+        models.User.update(password_hash=renewed).where(models.User.id == user.id).execute()
+    credential = password_credential(user.credential)
+    return _after_first_factor(tx, user, candidate, FirstFactor.PASSWORD, credential)
+
+
+def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+    """Record a public key whose signature was verified and decide what comes next."""
+    user = _still(candidate)
+    if user is None or not holds_key(user.id, fingerprint):
+        return _reject(tx, candidate)
+    return _after_first_factor(tx, user, candidate, FirstFactor.KEY, fingerprint)
+
+
+def _source(candidate: Candidate) -> str:
+    return source_of(candidate.origin.address)
+
+
+def _still(candidate: Candidate) -> models.User | None:
+    """Read the candidate's user again: active, and with the password that was looked at."""
+    user = read_user(candidate.user_id or 0)
+    stands = user is not None and user.active and user.credential == candidate.credential
+    return user if stands else None
+
+
+def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
+    """Count a failure under its source and minute; of an unknown name only a bucket is kept."""
+    table = models.FirstFactorFailures
+    minute = int(tx.now.timestamp()) // 60
+    if not table.select().where(table.minute == minute).exists():
+        forget_old_failures(minute)
+    table.insert(
+        source=_source(candidate),
+        bucket=candidate.bucket,
+        user_id=candidate.user_id or 0,
+        minute=minute,
+        count=1,
+    ).on_conflict(
+        conflict_target=[table.source, table.bucket, table.user_id, table.minute],
+        update={table.count: table.count + 1, table.told: False},
+    ).execute()
+    return FirstFactorRejected()
+
+
+def _after_first_factor(
+    tx: Tx, user: models.User, candidate: Candidate, first_factor: FirstFactor, credential: str
+) -> FirstFactorResult:
+    usable = usable_factors(user.id, policy_of(user.account))
+    attempt = Attempt(
+        user.id,
+        user.name,
+        candidate.origin,
+        first_factor,
+        credential,
+        methods=methods_by(usable),
+        attempts_left=user.attempts_left,
+    )
+    proof = proof_of(tx, user, attempt)
+    match step_of(user, proof, facts_of(user, usable)):
+        case Refused(Refusal.DEACTIVATED):
+            return _reject(tx, candidate)
+        case Refused(reason):
+            return turn_away(tx, user, attempt, reason)
+        case NeedCode():
+            return CodeNeeded(attempt)
+        case step:
+            return admit(tx, user, attempt, step, proof)

@@ -1,0 +1,188 @@
+"""Enrolment by a text message that the user sends: a code is shown, and its sender's number is proven.
+
+A received message sets nothing up. It is noted beside the code, in the database, where the wizard that
+waits finds it, whichever process or host took it in; the wizard then finishes in its own session, by
+the rules of that moment.
+"""
+
+from enum import Enum
+
+from data.operations.actors import ActingUser, Actor, own
+from data.operations.audit import trail
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.signin.enrolment import (
+    WIZARD_STEPS,
+    Enrolled,
+    PendingMessage,
+    activate,
+    barred,
+    identity,
+    in_wizard,
+    is_shared,
+    still_in_wizard,
+)
+from data.rules import inbound_sms_codes
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application, Method
+from data.rules.sent_codes import masked
+from data.storage import models
+from data.store import Tx
+
+NOBODY_WAITS = "No set-up waits for this message, so it was ignored."
+_NOT_OFFERED = "Text messages cannot be sent to this installation. Type your number instead."
+_GATEWAY = "text message"
+"""Who acts, in the audit log, when a message comes in: no user's name has a space."""
+
+
+class Sighting(Enum):
+    """What a waiting wizard finds of its message."""
+
+    NOTHING = "nothing"
+    SENDER_REFUSED = "sender refused"
+    ARRIVED = "arrived"
+    TOO_LATE = "too late"
+
+
+def begin_message(tx: Tx, actor: Actor) -> PendingMessage | RefusedOrStale:
+    """Make a code to be sent in by text message; the one that this session showed before is dead."""
+    me = in_wizard(tx, actor, Method.SMS)
+    if not isinstance(me, ActingUser):
+        return me
+    if tx.services.sms_number is None:
+        return Denied(_NOT_OFFERED)
+    table = models.AwaitedMessage
+    too_old = table.shown_at <= tx.now - inbound_sms_codes.LIFE
+    table.delete().where(too_old | (table.session == me.session.id)).execute()
+    code, digest = _new_code(tx)
+    table.insert(user=me.user.id, session=me.session.id, digest=digest, shown_at=tx.now).execute()
+    return PendingMessage(
+        session_id=me.session.id,
+        begun_at=tx.now,
+        replaces=identity(me.user.id, Method.SMS),
+        number=tx.services.sms_number,
+        code=code,
+    )
+
+
+def look_for_message(tx: Tx, actor: Actor, pending: PendingMessage) -> Sighting | Refused:
+    """Read whether the message has come."""
+    me = _waiting(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    row = _awaited(tx, me, pending)
+    if row is None:
+        return Sighting.TOO_LATE
+    if row.number is not None:
+        return Sighting.ARRIVED
+    if not _is_live(tx, row):
+        return Sighting.TOO_LATE
+    return Sighting.SENDER_REFUSED if row.refused else Sighting.NOTHING
+
+
+def confirm_message(tx: Tx, actor: Actor, pending: PendingMessage) -> Enrolled | Refused:
+    """Activate the number that the message came from."""
+    me = still_in_wizard(tx, actor, Method.SMS, pending)
+    if not isinstance(me, ActingUser):
+        return me
+    row = _awaited(tx, me, pending)
+    if row is None or row.number is None:
+        return Denied("No message with this code has come. Start again.")
+    _forget_codes(me)
+    came = f"Your message came from {masked(Method.SMS, row.number)}."
+    shared = " Another person uses this number too: one each is better." if is_shared(me, row.number) else ""
+    return activate(tx, me, Method.SMS, row.number, f"{came} Codes go there from now on.{shared}")
+
+
+def stop_awaiting(tx: Tx, actor: Actor, pending: PendingMessage) -> Done | Refused:
+    """Make a code worthless whose wizard was left."""
+    me = _waiting(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    row = _awaited(tx, me, pending)
+    if row is not None:
+        row.delete_instance()
+    return Done("")
+
+
+def receive_message(tx: Tx, sender: str, text: str) -> Done | Denied:
+    """Note a text message beside the code that it holds, if a wizard still waits for that.
+
+    What holds none is neither stored nor logged, and costs one look into an index at most. Of
+    several messages with one code the first counts, and of several that are refused the first is logged.
+    """
+    code = inbound_sms_codes.code_in(text)
+    row = None if code is None else _waiting_for(tx, code)
+    if row is None:
+        return Denied(NOBODY_WAITS)
+    number = inbound_sms_codes.sender_number(sender)
+    table = models.AwaitedMessage
+    if number is None:
+        if not row.refused:
+            table.update(refused=True).where(table.id == row.id).execute()
+            _note(tx, row.user, Event.MESSAGE_REFUSED)
+        return Denied(
+            "The sender is no phone number with + and the country, so the message proves none. "
+            "The person is told."
+        )
+    table.update(number=number).where(table.id == row.id).execute()
+    _note(tx, row.user, Event.MESSAGE_RECEIVED, sender=masked(Method.SMS, number))
+    return Done("The message was handed to the set-up that waits for it.")
+
+
+def _new_code(tx: Tx) -> tuple[str, str]:
+    """Make a code that stands for nothing else; return it with its digest."""
+    table = models.AwaitedMessage
+    while True:
+        code = inbound_sms_codes.code_from_random(tx.services.random_bytes(8))
+        digest = tx.services.vault.digest_authorisation(code)
+        if not table.select().where(table.digest == digest).exists():
+            return code, digest
+
+
+def _waiting(tx: Tx, actor: Actor) -> ActingUser | Refused:
+    """Let someone go on to wait, whose session is still to enrol or may add a method."""
+    me = own(tx, actor, restricted=WIZARD_STEPS)
+    return (barred(me) or me) if isinstance(me, ActingUser) else me
+
+
+def _awaited(tx: Tx, me: ActingUser, pending: PendingMessage) -> models.AwaitedMessage | None:
+    """Read the row of what is awaited, which belongs to this session alone."""
+    table = models.AwaitedMessage
+    digest = tx.services.vault.digest_authorisation(pending.code)
+    found: models.AwaitedMessage | None = table.get_or_none(
+        (table.digest == digest) & (table.session == me.session.id)
+    )
+    return found
+
+
+def _waiting_for(tx: Tx, code: str) -> models.AwaitedMessage | None:
+    """Find what waits for a code, in a session that goes on."""
+    digest = tx.services.vault.digest_authorisation(code)
+    table = models.AwaitedMessage
+    row: models.AwaitedMessage | None = table.get_or_none((table.digest == digest) & table.number.is_null())
+    if row is None or not _is_live(tx, row) or row.session.ended_at is not None:
+        return None
+    return row
+
+
+def _is_live(tx: Tx, row: models.AwaitedMessage) -> bool:
+    return inbound_sms_codes.is_live(tx.now, row.shown_at)
+
+
+def _forget_codes(me: ActingUser) -> None:
+    """Make every code of a user worthless, in whichever session it was shown."""
+    table = models.AwaitedMessage
+    table.delete().where(table.user == me.user.id).execute()
+
+
+def _note(tx: Tx, user: models.User, event: Event, **detail: object) -> None:
+    trail.write(
+        tx,
+        event,
+        account_id=user.account_id,
+        actor=_GATEWAY,
+        user=user.name,
+        application=Application.HOST,
+        address="host",
+        **detail,
+    )

@@ -1,0 +1,102 @@
+"""Recovery codes: five, shown once; new ones kill the old ones."""
+
+from dataclasses import dataclass, field
+
+from peewee import Case
+
+from data.operations.actors import ActingUser, Actor, own, stale
+from data.operations.audit import trail
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.rules import recovery_codes
+from data.rules.audit_events import Event
+from data.rules.domain_types import Mode
+from data.rules.policy import NOT_AVAILABLE, SignedIn, may_set_up
+from data.storage import models
+from data.store import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecoveryCodes:
+    """Codes to be shown once."""
+
+    recovery_codes: tuple[str, ...] = field(repr=False)
+
+
+def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
+    """Record that the recovery codes were saved, so that they are not shown again."""
+    me = own(tx, actor, restricted=(SignedIn,))
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.facts.enrolled:
+        return Denied("There are no recovery codes to save. Set up two-factor authentication first.")
+    models.User.update(recovery_saved=True).where(models.User.id == me.user.id).execute()
+    trail.record(tx, me.acting, Event.RECOVERY_SAVED, me.user.name)
+    return Done("Recovery codes saved.")
+
+
+def replace_unsaved_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | Refused | None:
+    """Make new recovery codes at sign-in when the last ones were never confirmed as saved.
+
+    Only for someone who gave a code: a remembered address is no second factor to hand some out for.
+    """
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
+        return None
+    if me.session.code_at is None or too_many_sets(tx, me.user):
+        return None
+    return _renew(tx, me)
+
+
+def renew_recovery_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | RefusedOrStale:
+    """Make five new recovery codes, which kills the old ones."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
+    if not me.facts.enrolled:
+        return Denied("Set up two-factor authentication first; recovery codes come with it.")
+    return stale(tx, me) or too_many_sets(tx, me.user) or _renew(tx, me)
+
+
+def too_many_sets(tx: Tx, user: models.User) -> Denied | None:
+    """Refuse a further set of codes in an hour of the clock: each of them is five hashes."""
+    if user.renewal_hour != _hour(tx) or user.renewal_count < recovery_codes.SETS_PER_HOUR:
+        return None
+    return Denied(
+        f"You were given {recovery_codes.SETS_PER_HOUR} sets of recovery codes within an hour. Try again later."
+    )
+
+
+def _hour(tx: Tx) -> int:
+    return int(tx.now.timestamp()) // 3600
+
+
+def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
+    """Give a user five recovery codes, not yet confirmed as saved, in place of all before."""
+    table = models.RecoveryCode
+    table.delete().where(table.user == user_id).execute()
+    issued: dict[str, str] = {}
+    while len(issued) < recovery_codes.CODES:
+        code = recovery_codes.from_random(tx.services.random_bytes(recovery_codes.LENGTH))
+        parts = recovery_codes.parse(code)
+        if parts is None or parts.selector in issued:
+            continue
+        issued[parts.selector] = code
+        table.insert(
+            user=user_id, selector=parts.selector, secret_hash=tx.services.recovery_hasher.hash(parts.secret)
+        ).execute()
+    user, hour = models.User, _hour(tx)
+    count = Case(None, [(user.renewal_hour == hour, user.renewal_count + 1)], 1)
+    user.update(recovery_saved=False, renewal_hour=hour, renewal_count=count).where(
+        user.id == user_id
+    ).execute()
+    return tuple(issued.values())
+
+
+def _renew(tx: Tx, me: ActingUser) -> NewRecoveryCodes:
+    issued = issue_recovery_codes(tx, me.user.id)
+    trail.record(tx, me.acting, Event.RECOVERY_RENEWED, me.user.name)
+    return NewRecoveryCodes(issued)

@@ -1,0 +1,125 @@
+"""Remembered addresses: where a user gave a code lately and is not asked for one again."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from peewee import SQL, Value
+
+from data.operations.actors import ActingUser, Actor, own, policy_of, remembers
+from data.operations.audit import trail
+from data.operations.results import Done, Refused
+from data.operations.signin.sessions import rejudge_sessions
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application
+from data.rules.remembered_addresses import credential_words, end_of, may_remember, still_holds, went_back
+from data.storage import models
+from data.store import Tx
+
+NOTHING_REMEMBERED = "No address is remembered."
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An address from which a user is not asked for a code, with the first factor it goes with."""
+
+    id: int
+    address: str
+    first_factor: str
+    until: datetime
+
+
+def is_remembered(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> bool:
+    """Whether this user, who signs in, gave a code from this address with this first factor lately.
+
+    All addresses are forgotten when the clock turns out to have gone back.
+    """
+    if may_remember(policy_of(user.account), application, address) and went_back(tx.now, user.last_signin_at):
+        _forget_after_clock(tx, user, application, address)
+        return False
+    return remembers(tx, user, application, address, credential)
+
+
+def remember(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> None:
+    """Remember where a code was just accepted, if the policy does; what is over is forgotten."""
+    policy = policy_of(user.account)
+    if not may_remember(policy, application, address):
+        return
+    table = models.RememberedAddress
+    until = end_of(tx.now, policy.remember_days)
+    table.delete().where((table.user == user.id) & (table.until <= tx.now)).execute()
+    table.insert(
+        user=user.id, address=address, credential=credential, accepted_at=tx.now, until=until
+    ).on_conflict(
+        conflict_target=[table.user, table.address, table.credential],
+        update={table.accepted_at: tx.now, table.until: until},
+    ).execute()
+    trail.write_own(
+        tx, Event.ADDRESS_REMEMBERED, user, application, address, until=f"{until:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def remembered_of(tx: Tx, user: models.User) -> tuple[Remembered, ...]:
+    """Read the addresses from which a user is not asked for a code now."""
+    policy = policy_of(user.account)
+    table = models.RememberedAddress
+    return tuple(
+        Remembered(row.id, row.address, credential_words(row.credential), row.until)
+        for row in table.select().where(table.user == user.id).order_by(table.id)
+        if still_holds(
+            policy,
+            accepted_at=row.accepted_at,
+            until=row.until,
+            now=tx.now,
+            last_signin_at=user.last_signin_at,
+        )
+    )
+
+
+def forget(user_id: int, *, which: int | None = None, credential: str | None = None) -> int:
+    """Forget a user's addresses: all, one of them, or those of one first factor; return how many."""
+    table = models.RememberedAddress
+    rows = table.delete().where(table.user == user_id)
+    if which is not None:
+        rows = rows.where(table.id == which)
+    if credential is not None:
+        rows = rows.where(table.credential == credential)
+    return int(rows.execute())
+
+
+def shorten(account_id: int, days: int) -> None:
+    """Let nothing in an account be remembered for longer than these days."""
+    table = models.RememberedAddress
+    users = models.User.select(models.User.id).where(models.User.account == account_id)
+    rows = table.user.in_(users)
+    if not days:
+        table.delete().where(rows).execute()
+        return
+    longest = timedelta(days=days) // timedelta(microseconds=1)
+    end = SQL("accepted_at") + Value(longest)
+    table.update({table.until: end}).where(rows & (SQL("until") > end)).execute()
+
+
+def forget_my_addresses(tx: Tx, actor: Actor, which: int | None = None) -> Done | Refused:
+    """Forget the actor's own remembered addresses, or one of them."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    count = forget(me.user.id, which=which)
+    if not count:
+        return Done(NOTHING_REMEMBERED)
+    rejudge_sessions(tx, models.User.id == me.user.id)
+    trail.record(tx, me.acting, Event.ADDRESSES_FORGOTTEN, me.user.name, count=count)
+    return Done("Forgotten: a code is asked there again.")
+
+
+def _forget_after_clock(tx: Tx, user: models.User, application: Application, address: str) -> None:
+    count = forget(user.id)
+    if count:
+        trail.write_own(
+            tx,
+            Event.ADDRESSES_FORGOTTEN,
+            user,
+            application,
+            address,
+            count=f"{count}, since the clock went back",
+        )

@@ -1,0 +1,84 @@
+"""The second factor at a sign-in: having a code sent, and judging the answer."""
+
+from dataclasses import replace
+
+from data.operations.actors import (
+    app_among,
+    factor_of,
+    facts_of,
+    methods_of,
+    policy_of,
+    read_user,
+    usable_factors,
+)
+from data.operations.signin import sent_codes
+from data.operations.signin.admission import (
+    CREDENTIAL_CHANGED,
+    Admitted,
+    Attempt,
+    TurnedAway,
+    admit,
+    ended_meanwhile,
+    proof_of,
+    step_of,
+    turn_away,
+)
+from data.operations.signin.attempts import AskedAgain, judge_answer
+from data.operations.signin.code_verification import LockedNow, Right
+from data.operations.signin.first_factor import FirstFactorRejected
+from data.operations.signin.remembered_addresses import remember
+from data.operations.signin.sent_codes import CodeSent, CodeToSend, NotSent
+from data.rules.domain_types import Method
+from data.rules.policy import (
+    NeedCode,
+    Refusal,
+    Refused,
+)
+from data.rules.sent_codes import Purpose
+from data.store import Tx
+
+CodeResult = Admitted | AskedAgain | TurnedAway | FirstFactorRejected
+SendResult = CodeSent | NotSent | TurnedAway
+
+
+def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
+    """Judge the answer to the question for a code: count, verify, spend, audit and admit, all or nothing."""
+    user = read_user(attempt.user_id)
+    if user is None:
+        return TurnedAway(CREDENTIAL_CHANGED)
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    usable = usable_factors(user.id, policy_of(user.account))
+    proof, facts = proof_of(tx, user, attempt), facts_of(user, usable)
+    step = step_of(user, proof, facts)
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    if not isinstance(step, NeedCode):
+        return admit(tx, user, attempt, step, proof)
+    asker = sent_codes.Asker(attempt.origin.application, attempt.origin.address)
+    verdict = judge_answer(tx, user, app_among(usable), answer, asker, may_resync=True)
+    if isinstance(verdict, Right):
+        remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
+        # A right answer changes no fact that matters to someone who has given it.
+        proof = replace(proof, code=True)
+        return admit(tx, user, attempt, step_of(user, proof, facts), proof, method=verdict)
+    return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
+
+
+def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent | TurnedAway:
+    """Make a code for someone who has passed the first factor; asking never changes the attempt count."""
+    user = read_user(attempt.user_id)
+    if user is None:
+        return TurnedAway(CREDENTIAL_CHANGED)
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    step = step_of(user, proof_of(tx, user, attempt))
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    factor = factor_of(user.id, method)
+    if not isinstance(step, NeedCode) or method not in methods_of(user) or factor is None:
+        return NotSent(f"No code can be sent to you by {method.label} any more. Sign in again.")
+    if factor.destination is None:
+        return NotSent("Codes of an authenticator app are not sent. Open the app.")
+    asker = sent_codes.Asker(attempt.origin.application, attempt.origin.address)
+    return sent_codes.make_code(tx, user, method, factor.destination, Purpose.PROOF, asker)

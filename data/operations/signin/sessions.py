@@ -1,0 +1,238 @@
+"""Who is signed in, ending that, and telling the servers which of their sessions are over."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from data.operations.actors import (
+    Acting,
+    ActingUser,
+    Actor,
+    authorise,
+    facts_of,
+    own,
+    step_of_session,
+    why_ended,
+)
+from data.operations.audit import trail
+from data.operations.results import Denied, Done, Refused
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application
+from data.rules.permissions import Action
+from data.rules.policy import why_over
+from data.rules.source_addresses import source_in_words
+from data.rules.user_status import Standing
+from data.storage import models
+from data.storage.prepared_statements import Prepared, PreparedWrite
+from data.store import Tx
+
+ENDED_BY_ADMIN = "An administrator ended this session."
+_ENDED_BY_ONESELF = "You ended this session from another one of yours."
+_OWN_LISTED = 20
+"""Sessions of one's own that are listed; who has more can end all others at once."""
+_SOURCES_NAMED = 5
+_ASKED_AT_ONCE = 10_000
+"""Sessions that one statement asks about: well below the number of values that a database takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """An open session; a restricted one is still in the steps of signing in."""
+
+    id: int
+    user: str
+    application: str
+    address: str
+    methods: str
+    restricted: bool
+    started_at: datetime
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """A page of open sessions; `total` counts all of them, `more` says whether a page follows."""
+
+    rows: tuple[SessionRow, ...]
+    total: int
+    more: bool
+
+
+def list_sessions(
+    tx: Tx, actor: Actor, *, before: int | None = None, limit: int = 50
+) -> SessionPage | Refused:
+    """Read the open sessions from the newest backwards; `before` is the last id of the page above."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.Session
+    found = _open_ones(acting)
+    total = found.count()
+    if before is not None:
+        found = found.where(table.id < before)
+    rows = list(found.order_by(table.id.desc()).limit(limit + 1))
+    mine = acting.session.id if acting.session else None
+    return SessionPage(tuple(_row(row, mine) for row in rows[:limit]), total, len(rows) > limit)
+
+
+def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
+    """End someone's session; the server that holds it closes it within seconds."""
+    acting = authorise(tx, actor, Action.END_SESSIONS)
+    if not isinstance(acting, Acting):
+        return acting
+    session = _open_ones(acting).where(models.Session.id == session_id).get_or_none()
+    if session is None:
+        return Denied("There is no such open session. It may have ended meanwhile.")
+    if acting.session is not None and acting.session.id == session.id:
+        return Denied("That is the session you are in. Sign out to end it.")
+    _end(tx, models.Session.id == session.id, ENDED_BY_ADMIN)
+    trail.record(
+        tx,
+        acting,
+        Event.SESSION_ENDED,
+        session.user.name,
+        source=source_in_words(session.application, session.address),
+    )
+    return Done(f"The session of {session.user.name} from {session.address} is ended.")
+
+
+def own_sessions(me: ActingUser) -> SessionPage:
+    """Read the newest open sessions of someone who is signed in, restricted ones too."""
+    table = models.Session
+    found = _open_ones(me.acting).where(table.user == me.user.id)
+    rows = list(found.order_by(table.id.desc()).limit(_OWN_LISTED))
+    total = found.count()
+    return SessionPage(tuple(_row(row, me.session.id) for row in rows), total, total > len(rows))
+
+
+def end_my_sessions(tx: Tx, actor: Actor, which: int | None = None) -> Done | Refused:
+    """End another session of the actor's own, or all others."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if which == me.session.id:
+        return Denied("That is the session you are in. Sign out to end it.")
+    table = models.Session
+    others = (table.user == me.user.id) & (table.id != me.session.id)
+    if which is not None:
+        others &= table.id == which
+    ending = list(table.select().where(others, table.ended_at.is_null()))
+    if not ending:
+        return Denied("You have no such other session open. It may have ended meanwhile.")
+    _end(tx, others, _ENDED_BY_ONESELF)
+    sources = sorted({source_in_words(row.application, row.address) for row in ending})
+    more = ", ..." if len(sources) > _SOURCES_NAMED else ""
+    named = ", ".join(sources[:_SOURCES_NAMED]) + more
+    trail.record(tx, me.acting, Event.OWN_SESSIONS_ENDED, me.user.name, count=len(ending), sources=named)
+    return Done(f"{len(ending)} other session{'' if len(ending) == 1 else 's'} of yours ended.")
+
+
+def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
+    """End all that a user has open, for a reason that they are told."""
+    _end(tx, models.Session.user == user_id, because)
+
+
+def end_other_sessions(tx: Tx, acting: Acting, user_id: int, because: str) -> None:
+    """End what a user has open after what it rests on was changed, for a reason that they are told.
+
+    The session in which they changed it themselves goes on, if the rules still call it signed in.
+    """
+    table = models.Session
+    mine = acting.session.id if acting.session else None
+    _end(tx, (table.user == user_id) & (table.id != mine) if mine else table.user == user_id, because)
+    rejudge_sessions(tx, models.User.id == user_id)
+
+
+def mark_code_given(tx: Tx, me: ActingUser) -> None:
+    """Record that a user has just given a code in the session that they act in."""
+    table = models.Session
+    table.update(fresh_at=tx.now, code_at=tx.now).where(table.id == me.session.id).execute()
+
+
+def rejudge_sessions(tx: Tx, users: Any) -> None:
+    """End the open sessions of these users that the rules would not call signed in now.
+
+    Whatever changes what the rules look at, for better or worse, has them asked again in its own
+    transaction. `users` is a condition on users. Who is enrolled and gave a code is not looked at: the
+    rules call that signed in.
+    """
+    table, user = models.Session, models.User
+    doubtful = (
+        table.code_at.is_null()
+        | (user.standing != Standing.ENROLLED.value)
+        | user.one_time_until.is_null(False)
+    )
+    asked = (
+        table.select(table, user, models.Account)
+        .join(user)
+        .join(models.Account)
+        .where(users, table.ended_at.is_null(), ~table.restricted, doubtful)
+    )
+    for session in list(asked):
+        step = step_of_session(tx, session, facts_of(session.user))
+        if because := why_over(step, restricted=False):
+            _end(tx, table.id == session.id, because)
+
+
+def ended_among(tx: Tx, session_ids: Iterable[int]) -> dict[int, str]:
+    """Say which of these sessions were ended or last too long, each with the reason to tell its user."""
+    asked = list(session_ids)
+    table = models.Session
+    over: dict[int, str] = {}
+    for start in range(0, len(asked), _ASKED_AT_ONCE):
+        some = asked[start : start + _ASKED_AT_ONCE]
+        oldest = tx.now - tx.services.longest_session
+        ended = table.select(table.id, table.ended_because, table.ended_at, table.started_at).where(
+            table.id.in_(some) & (table.ended_at.is_null(False) | (table.started_at <= oldest))
+        )
+        over |= {row.id: why_ended(tx, row) or ENDED_BY_ADMIN for row in ended}
+    return over
+
+
+def _end(tx: Tx, which: Any, because: str) -> None:
+    table = models.Session
+    still_open = table.ended_at.is_null()
+    table.update(ended_at=tx.now, ended_because=because).where(which, still_open).execute()
+
+
+def _open_ones(acting: Acting) -> Any:
+    table = models.Session
+    return (
+        table.select(table, models.User)
+        .join(models.User)
+        .where((models.User.account == acting.account_id) & table.ended_at.is_null())
+    )
+
+
+def _row(session: models.Session, mine: int | None) -> SessionRow:
+    return SessionRow(
+        id=session.id,
+        user=session.user.name,
+        application=session.application,
+        address=session.address,
+        methods=session.methods or session.first_factor,
+        restricted=session.restricted,
+        started_at=session.started_at,
+        mine=session.id == mine,
+    )
+
+
+_SESSION = Prepared(
+    models.Session,
+    1,
+    lambda key: (
+        models.Session.select(models.Session, models.User).join(models.User).where(models.Session.id == key)
+    ),
+    parent="user",
+)
+_ENDED = PreparedWrite(2, lambda at, key: models.Session.update(ended_at=at).where(models.Session.id == key))
+
+
+def end_session(tx: Tx, session_id: int) -> None:
+    """Record that a session ended; the first to say so counts."""
+    session = _SESSION.one(session_id)
+    if session is None or session.ended_at is not None:
+        return
+    _ENDED.run(models.microseconds(tx.now), session_id)
+    trail.write_own(tx, Event.SIGNED_OUT, session.user, Application(session.application), session.address)

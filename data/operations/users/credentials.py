@@ -1,0 +1,284 @@
+"""Passwords, SSH keys and fresh proof: a user's own, and what administrators set for others."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from data.operations.actors import (
+    ActingUser,
+    Actor,
+    Member,
+    app_among,
+    factor_of,
+    methods_of,
+    own,
+    stale,
+    usable_factors,
+)
+from data.operations.audit import notice_outbox, trail
+from data.operations.leases import Work, one_at_a_time
+from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
+from data.operations.signin import sent_codes
+from data.operations.signin.admission import Origin
+from data.operations.signin.attempts import AskedAgain, judge_answer
+from data.operations.signin.code_verification import LockedNow, Right
+from data.operations.signin.first_factor import (
+    FirstFactorRejected,
+    NotJudged,
+    find_candidate,
+    prove_fresh_password,
+)
+from data.operations.signin.remembered_addresses import forget
+from data.operations.signin.sent_codes import CodeToSend, NotSent
+from data.operations.signin.sessions import end_other_sessions, mark_code_given
+from data.operations.users.lifecycle import add_key_row
+from data.operations.users.target_user import Target, find_to_reset
+from data.rules import passwords, public_keys
+from data.rules.audit_events import Event
+from data.rules.domain_types import FirstFactor, Method
+from data.rules.permissions import SensitiveAction
+from data.rules.policy import MustChangePassword, Refusal, asks_code
+from data.rules.remembered_addresses import password_credential
+from data.rules.sent_codes import Purpose
+from data.rules.user_fields import storable
+from data.storage import models
+from data.store import Store, Tx
+
+_CODE_IS_ASKED = "A fresh code is asked of you, not the password."
+_ONLY_SIGNS_IN = "A one-time password only signs in. Sign out, sign in with it and choose a password."
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimePassword:
+    """A one-time password, to be shown once to the administrator who asked for it."""
+
+    password: str = field(repr=False)
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _PasswordContext:
+    about: tuple[str, ...]
+    present_hash: str | None = field(repr=False)
+
+
+async def change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
+    """Replace the actor's own password, or the one-time password they signed in with."""
+    changing = one_at_a_time(store, actor, Work.PASSWORD, lambda: _change_password(store, actor, password))
+    return await store.finish(changing)
+
+
+async def _change_password(store: Store, actor: Actor, password: str) -> Done | RefusedOrStale:
+    context = await store.read(password_context, actor)
+    if not isinstance(context, _PasswordContext):
+        return context
+    if fault := await store.calculate(passwords.fault, password, about=context.about):
+        return Denied(fault)
+    present = context.present_hash
+    if present is not None and await store.compute(store.services.hasher.verify, present, password):
+        return Denied("That is the present password. Choose a new one.")
+    hashed = await store.compute(store.services.hasher.hash, password)
+    return await store.run(store_password, actor, hashed)
+
+
+def password_context(tx: Tx, actor: Actor) -> _PasswordContext | RefusedOrStale:
+    """Read what a new password is judged against, and whether the actor may set one now."""
+    me = own(tx, actor, restricted=(MustChangePassword,))
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.session.restricted and (refusal := stale(tx, me)):
+        return refusal
+    about = (me.user.name, me.user.email, me.user.full_name, me.user.account.name)
+    return _PasswordContext(about, me.user.password_hash)
+
+
+def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOrStale:
+    """Store a judged and hashed password; sign-ins begun with the old one are not admitted any more."""
+    me = own(tx, actor, restricted=(MustChangePassword,))
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.session.restricted and (refusal := stale(tx, me)):
+        return refusal
+    credential = set_password(me.user, password_hash, None, mailed_at=me.user.password_mailed_at)
+    if me.session.first_factor == FirstFactor.PASSWORD.value:
+        models.Session.update(credential=password_credential(credential)).where(
+            models.Session.id == me.session.id
+        ).execute()
+    end_other_sessions(tx, me.acting, me.user.id, "You changed your password. Sign in again.")
+    trail.record(tx, me.acting, Event.PASSWORD_CHANGED, me.user.name)
+    return Done("Password changed.")
+
+
+async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
+    """Set a random one-time password for a user, whose old password dies."""
+    giving = one_at_a_time(store, actor, Work.PASSWORD, lambda: _give_one_time_password(store, actor, name))
+    return await store.finish(giving)
+
+
+async def _give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
+    password = passwords.one_time_from_random(store.services.random_bytes(20))
+    hashed = await store.compute(store.services.hasher.hash, password)
+    result = await store.run(set_one_time_password, actor, name, hashed)
+    return OneTimePassword(password, result.message) if isinstance(result, Done) else result
+
+
+def set_one_time_password(
+    tx: Tx, actor: Actor, name: str, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
+) -> Done | RefusedOrStale:
+    """Store a hashed one-time password for a user, which is good for so many hours."""
+    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
+    if not isinstance(found, Target):
+        return found
+    if found.acting.user is not None and found.acting.user.id == found.user.id:
+        return Denied("Change your own password on My profile.")
+    until = passwords.one_time_end(tx.now, hours)
+    set_password(found.user, password_hash, until)
+    notice_outbox.take_back_invitations(tx, found.user.id)
+    end_other_sessions(
+        tx, found.acting, found.user.id, "An administrator reset your password. Sign in again."
+    )
+    terms = passwords.one_time_terms(until)
+    trail.record(tx, found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name, terms=terms)
+    return Done(f"{found.user.name} has a one-time password. {terms}")
+
+
+def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Done | RefusedOrStale:
+    """Add a pasted public key to the actor, or to the user called `name`."""
+    owner = _key_owner(tx, actor, name)
+    if not isinstance(owner, Target):
+        return owner
+    key = public_keys.parse(pasted)
+    if isinstance(key, public_keys.KeyFault):
+        return Denied(key.value)
+    table = models.PublicKey
+    if table.select().where((table.user == owner.user.id) & (table.fingerprint == key.fingerprint)).exists():
+        return Denied("That key is there already.")
+    if table.select().where(table.user == owner.user.id).count() >= public_keys.MOST_KEYS:
+        return Denied(f"A user has {public_keys.MOST_KEYS} keys at most. Remove one that is not used first.")
+    add_key_row(tx, owner.acting, owner.user.id, owner.user.name, key)
+    return Done(f"Key {key.fingerprint} added.")
+
+
+def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = None) -> Done | RefusedOrStale:
+    """Remove a key of the actor, or of the user called `name`."""
+    owner = _key_owner(tx, actor, name)
+    if not isinstance(owner, Target):
+        return owner
+    table = models.PublicKey
+    fingerprint = storable(fingerprint)
+    mine = table.user == owner.user.id
+    if not table.select().where(mine & (table.fingerprint == fingerprint)).exists():
+        return Denied("There is no such key. List the keys to see their fingerprints.")
+    if name is None and owner.user.password_hash is None and table.select().where(mine).count() == 1:
+        return Denied("That is your only way to sign in. Add another key or set a password first.")
+    table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
+    forget(owner.user.id, credential=fingerprint)
+    because = "An SSH key was removed from your user. Sign in again."
+    end_other_sessions(tx, owner.acting, owner.user.id, because)
+    trail.record(tx, owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
+    return Done(f"Key {fingerprint} removed.")
+
+
+def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | AskedAgain | Refused:
+    """Take a fresh code from someone who is signed in; it counts like any other attempt."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if not me.facts.can_prove:
+        return Denied("Two-factor authentication is not set up, so there is no code to give.")
+    app = app_among(usable_factors(me.user.id, me.policy))
+    asker = sent_codes.Asker(me.acting.application, me.acting.address)
+    verdict = judge_answer(tx, me.user, app, answer, asker, may_resync=False)
+    if isinstance(verdict, LockedNow):
+        return SessionOver(Refusal.LOCKED.value)
+    if not isinstance(verdict, Right):
+        return verdict
+    mark_code_given(tx, me)
+    trail.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method=verdict.method)
+    return Done("Confirmed.")
+
+
+def send_fresh_code(tx: Tx, actor: Actor, method: Method) -> CodeToSend | NotSent | Refused:
+    """Make a code to be sent to someone who is signed in and is asked for fresh proof."""
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    factor = factor_of(me.user.id, method)
+    if method not in methods_of(me.user) or factor is None or factor.destination is None:
+        return NotSent(f"No code can be sent to you by {method.label}.")
+    asker = sent_codes.Asker(me.acting.application, me.acting.address)
+    return sent_codes.make_code(tx, me.user, method, factor.destination, Purpose.PROOF, asker)
+
+
+async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
+    """Take the password of someone without two-factor authentication; failures slow the source down."""
+    return await one_at_a_time(
+        store, actor, Work.PASSWORD, lambda: _confirm_fresh_password(store, actor, password)
+    )
+
+
+async def _confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
+    asked = await store.read(_fresh_password_asker, actor)
+    if not isinstance(asked, tuple):
+        return asked
+    candidate = await store.read(find_candidate, *asked)
+    match await prove_fresh_password(store, candidate, password):
+        case FirstFactorRejected():
+            return Denied("Wrong password.")
+        case NotJudged() as not_judged:
+            return Denied(not_judged.message)
+    return await store.run(_mark_fresh_by_password, actor, candidate.credential)
+
+
+def _fresh_password_asker(tx: Tx, actor: Actor) -> tuple[str, Origin] | Refused:
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if asks_code(me.policy, me.facts):
+        return Denied(_CODE_IS_ASKED)
+    if me.facts.one_time_password:
+        return Denied(_ONLY_SIGNS_IN)
+    return me.user.name, Origin(me.acting.application, me.acting.address)
+
+
+def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Refused:
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    if asks_code(me.policy, me.facts):
+        return Denied(_CODE_IS_ASKED)
+    if me.user.credential != credential:
+        return Denied("Your password was changed meanwhile.")
+    models.Session.update(fresh_at=tx.now).where(models.Session.id == me.session.id).execute()
+    trail.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method="password")
+    return Done("Confirmed.")
+
+
+def set_password(
+    user: models.User,
+    password_hash: str,
+    one_time_until: datetime | None,
+    *,
+    mailed_at: datetime | None = None,
+) -> int:
+    """Store a password in the place of the one before; return the number that it is known by.
+
+    `one_time_until` is the end of a one-time password, and `mailed_at` when it was sent by e-mail, if it was.
+    """
+    credential = user.credential + 1
+    models.User.update(
+        password_hash=password_hash,
+        one_time_until=one_time_until,
+        password_mailed_at=mailed_at,
+        credential=credential,
+    ).where(models.User.id == user.id).execute()
+    forget(user.id)
+    return credential
+
+
+def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Target | RefusedOrStale:
+    if name is not None:
+        return find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    return stale(tx, me) or Target(me.acting, me.user, me.facts.roles)

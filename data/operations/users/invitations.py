@@ -1,0 +1,345 @@
+"""Inviting people who have nothing to sign in with yet, and reminding those who must set 2FA up.
+
+An act queues a message. The password of an invitation is made when the message is handed over, and takes
+effect when the mail server has taken it: until then it is nowhere but in the message. Who may be invited is
+looked up again before the message is handed over, and again before the password takes effect.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import Enum
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from peewee import fn
+
+from data.operations.actors import (
+    Acting,
+    Actor,
+    authorise,
+    facts_of,
+    policy_of,
+    read_user,
+    roles_of,
+)
+from data.operations.audit import notice_outbox, notices, trail
+from data.operations.audit.notice_outbox import Claimed
+from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.signin.code_verification import codes_left
+from data.operations.signin.sessions import end_sessions_of_user
+from data.operations.users.credentials import set_password
+from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
+from data.operations.users.target_user import Target, find_target, find_to_reset
+from data.rules import invitations, passwords
+from data.rules.audit_events import Event
+from data.rules.domain_types import Application, Method, Mode, Policy, Status
+from data.rules.invitations import Invitee, Letter, SshAddress
+from data.rules.notices import by_whom
+from data.rules.permissions import Action, SensitiveAction
+from data.rules.policy import status
+from data.rules.sent_codes import Envelope
+from data.rules.user_status import standings
+from data.storage import models
+from data.store import Store, Tx
+
+PAGE = 500
+"""Names that are read at once."""
+_NO_MAIL = Denied(
+    "No mail server is set in [smtp] of twofold.toml, so nothing can be sent. To hand passwords over on "
+    "paper, the operator has: twofold user invite --csv FILE"
+)
+_NO_ADDRESS = Denied(
+    "It is not known where people sign in. Set public_address in [server] of twofold.toml, such as "
+    '"ssh.clinic.example:2222", and start the server again.'
+)
+_NO_HOST_KEY = Denied("The host key cannot be read, so nobody could check it. Look at: twofold doctor")
+_REPLACED = "You were given a new one-time password. Sign in with that."
+_ONLY_EMAIL = Denied(
+    "E-mail is the only method that is on: who reads the mailbox would hold both factors. Switch another "
+    "method on, or hand passwords over on paper: twofold user invite --csv FILE"
+)
+
+
+class Group(Enum):
+    """Of which users the names are asked for."""
+
+    ALL = "all"
+    NOT_INVITED = "not invited"
+    """Who can be invited, has no one-time password that is still good, and is not invited already."""
+    MUST_SET_UP = "must set up"
+    """Who must set two-factor authentication up at the next sign-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPassword:
+    """A one-time password that is handed over on paper, and what its user needs beside it."""
+
+    name: str
+    full_name: str
+    email: str
+    practice: str
+    ssh: SshAddress
+    until: datetime
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What to hand over for a claimed row; with a password, that takes effect once it was handed over."""
+
+    envelope: Envelope
+    password_hash: str | None = field(default=None, repr=False)
+    until: datetime | None = None
+
+
+def invite(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+    """Queue an invitation by e-mail."""
+    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
+    if not isinstance(found, Target):
+        return found
+    if refusal := unavailable(tx, found.acting.policy, invites=True):
+        return refusal
+    if reason := invitations.why_not(_invitee(found.user)):
+        return Denied(reason)
+    if notice_outbox.invited_since(found.user.id) is not None:
+        return Denied(f"{found.user.name} is invited already, and the message is on its way.")
+    if not _queue(tx, found, Event.INVITED):
+        return Denied(f"{found.user.name} was invited too often within an hour. Try again later.")
+    trail.record(tx, found.acting, Event.INVITED, found.user.name, how="by e-mail")
+    return Done(f"{found.user.name} is invited by e-mail.")
+
+
+def remind(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+    """Queue a reminder for someone who must set two-factor authentication up, and can sign in."""
+    found = find_target(tx, actor, name, Action.REQUIRE_TWO_FACTOR)
+    if not isinstance(found, Target):
+        return found
+    if refusal := unavailable(tx, found.acting.policy, invites=False):
+        return refusal
+    if reason := _why_not_reminded(tx, found.user):
+        return Denied(reason)
+    table = models.Notice
+    lately = (table.user == found.user.id) & (table.at > tx.now - invitations.REMINDED_EVERY)
+    if table.select().where(lately & (table.event == Event.REMINDED.value)).exists():
+        return Denied(f"{found.user.name} was reminded within a day.")
+    if not _queue(tx, found, Event.REMINDED):
+        return Denied(f"{found.user.name} was reminded too often. Try again later.")
+    trail.record(tx, found.acting, Event.REMINDED, found.user.name)
+    return Done(f"{found.user.name} is reminded by e-mail.")
+
+
+async def write_password(store: Store, actor: Actor, name: str) -> WrittenPassword | RefusedOrStale:
+    """Set a one-time password for someone who may be invited, to be handed over on paper."""
+    refusal = await store.read(check_written, actor, name)
+    if refusal is not None:
+        return refusal
+    password = passwords.one_time_from_random(store.services.random_bytes(20))
+    hashed = await store.compute(store.services.hasher.hash, password)
+    return await store.run(store_written, actor, name, password, hashed)
+
+
+def check_written(tx: Tx, actor: Actor, name: str) -> RefusedOrStale | None:
+    """Say why no password can be written down for a user, or None."""
+    found = _find_for_paper(tx, actor, name)
+    return None if isinstance(found, Target) else found
+
+
+def store_written(
+    tx: Tx, actor: Actor, name: str, password: str, password_hash: str
+) -> WrittenPassword | RefusedOrStale:
+    """Store the hash of a password that is handed over on paper, and return what its user needs."""
+    found = _find_for_paper(tx, actor, name)
+    ssh = tx.services.ssh
+    if not isinstance(found, Target) or ssh is None:
+        return _NO_ADDRESS if isinstance(found, Target) else found
+    until = passwords.one_time_end(tx.now, invitations.HOURS)
+    set_password(found.user, password_hash, until)
+    end_sessions_of_user(tx, found.user.id, _REPLACED)
+    notice_outbox.take_back_invitations(tx, found.user.id)
+    trail.record(tx, found.acting, Event.INVITED, found.user.name, how="on paper")
+    user = found.user
+    return WrittenPassword(user.name, user.full_name, user.email, user.practice.name, ssh, until, password)
+
+
+def unavailable(tx: Tx, policy: Policy, *, invites: bool) -> Denied | None:
+    """Say why nobody at all can be invited, or reminded, by e-mail; None when they can."""
+    if Method.EMAIL not in tx.services.sends:
+        return _NO_MAIL
+    if invites and _only_email(policy):
+        return _ONLY_EMAIL
+    return no_address(tx)
+
+
+def no_address(tx: Tx) -> Denied | None:
+    """Say why people cannot be told where to sign in, and whom to trust there; None when they can."""
+    if tx.services.ssh is None:
+        return _NO_ADDRESS
+    return None if tx.services.ssh.fingerprint else _NO_HOST_KEY
+
+
+def names_of(
+    tx: Tx, actor: Actor, group: Group, *, practice: str | None = None, after: str = "", limit: int = PAGE
+) -> tuple[str, ...] | Refused:
+    """Read names of users, in their order, from behind the name `after`."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.User
+    wanted = (table.account == acting.account_id) & (table.name > after)
+    if practice is not None:
+        there = find_practice(acting, practice)
+        if there is None:
+            return NO_SUCH_PRACTICE
+        wanted &= table.practice == there.id
+    if group is Group.NOT_INVITED:
+        wanted &= _not_invited(tx)
+    if group is Group.MUST_SET_UP:
+        pending = standings(acting.policy.mode, Status.PENDING)
+        wanted &= table.standing.in_([standing.value for standing in pending])
+    rows = table.select(table.name).where(wanted).order_by(table.name).limit(limit)
+    return tuple(row.name for row in rows)
+
+
+async def prepare(store: Store, claimed: Claimed) -> Prepared | None:
+    """Write what a claimed row says; None where that need not be said any more, which is recorded."""
+    if claimed.act.event not in notice_outbox.LOOKED_UP_AGAIN:
+        return Prepared(claimed.envelope)
+    letter = await store.run(look_up, claimed)
+    if letter is None:
+        return None
+    if claimed.act.event is Event.REMINDED:
+        return Prepared(invitations.reminder(letter))
+    password = passwords.one_time_from_random(store.services.random_bytes(20))
+    hashed = await store.compute(store.services.hasher.hash, password)
+    until = passwords.one_time_end(store.services.clock(), invitations.HOURS)
+    return Prepared(invitations.invitation(letter, password, until), hashed, until)
+
+
+def look_up(tx: Tx, claimed: Claimed) -> Letter | None:
+    """Look up whom a claimed row is for; where that is pointless by now, settle it and return None."""
+    user = read_user(claimed.user_id)
+    reason = "the user is gone" if user is None else _outdated(tx, claimed, user)
+    if user is None or reason:
+        if notice_outbox.drop(tx, claimed):
+            _write(tx, claimed, Event.INVITATION_DROPPED, reason=reason)
+        return None
+    policy, facts = policy_of(user.account), facts_of(user)
+    must = policy.mode in (Mode.REQUIRED, Mode.PERMANENT) or facts.must_set_up
+    return Letter(
+        to=claimed.to,
+        name=user.name,
+        account=user.account.name,
+        by=by_whom(claimed.act),
+        ssh=invitations.address_in(claimed.act.detail),
+        issuer=tx.services.issuer,
+        must_set_up=must and policy.mode is not Mode.OFF,
+    )
+
+
+def take_effect(tx: Tx, claimed: Claimed, prepared: Prepared) -> None:
+    """Store the hash of the password in a message that was handed over, unless it was overtaken meanwhile."""
+    user = read_user(claimed.user_id)
+    if user is None or prepared.password_hash is None or prepared.until is None:
+        return
+    if not notice_outbox.is_held(claimed) or _outdated(tx, claimed, user):
+        return
+    set_password(user, prepared.password_hash, prepared.until, mailed_at=tx.now)
+    end_sessions_of_user(tx, user.id, _REPLACED)
+    _write(tx, claimed, Event.INVITATION_SENT, until=f"{prepared.until:%Y-%m-%d %H:%M} UTC")
+
+
+def _find_for_paper(tx: Tx, actor: Actor, name: str) -> Target | RefusedOrStale:
+    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
+    if not isinstance(found, Target):
+        return found
+    if refusal := no_address(tx):
+        return refusal
+    reason = invitations.why_not(_invitee(found.user))
+    return Denied(reason) if reason else found
+
+
+def _only_email(policy: Policy) -> bool:
+    """Whether who reads the mailbox of an invited user would hold both factors."""
+    return policy.methods == {Method.EMAIL}
+
+
+def _queue(tx: Tx, found: Target, event: Event) -> bool:
+    ssh = tx.services.ssh
+    return ssh is not None and notices.tell(
+        tx,
+        event,
+        found.user,
+        [found.user.email],
+        actor=found.acting.name,
+        application=found.acting.application,
+        address=found.acting.address,
+        detail=asdict(ssh),
+    )
+
+
+def _invitee(user: models.User) -> Invitee:
+    has_factor = models.Factor.select().where(models.Factor.user == user.id).exists()
+    return Invitee(
+        name=user.name,
+        active=user.active,
+        locked=user.locked_at is not None,
+        has_role=bool(roles_of(user)),
+        has_own_password=user.password_hash is not None and user.one_time_until is None,
+        has_key=models.PublicKey.select().where(models.PublicKey.user == user.id).exists(),
+        has_factor=has_factor or user.lost_factor or codes_left(user.id) > 0,
+    )
+
+
+def _not_invited(tx: Tx) -> Any:
+    """Write `Group.NOT_INVITED` as SQL: the rule `why_not`, and nothing that is still good or on its way."""
+    user = models.User
+    conditions = (
+        user.active,
+        user.locked_at.is_null(),
+        user.password_hash.is_null() | (user.one_time_until <= tx.now),
+        ~user.lost_factor,
+        *(
+            ~fn.EXISTS(table.select(1).where(table.user == user.id))
+            for table in (models.UserRole, models.PublicKey, models.Factor)
+        ),
+        ~fn.EXISTS(models.Notice.select(1).where(notice_outbox.is_waiting_invitation(user.id))),
+    )
+    return reduce(and_, conditions)
+
+
+def _why_not_reminded(tx: Tx, user: models.User) -> str | None:
+    if status(policy_of(user.account), facts_of(user)) is not Status.PENDING:
+        return f"{user.name} need not set two-factor authentication up now."
+    good = user.password_hash is not None and not passwords.one_time_ended(tx.now, user.one_time_until)
+    if good or models.PublicKey.select().where(models.PublicKey.user == user.id).exists():
+        return None
+    return f"{user.name} has nothing to sign in with. Send an invitation instead."
+
+
+def _outdated(tx: Tx, claimed: Claimed, user: models.User) -> str | None:
+    """Say why a message is pointless by now, or None."""
+    if user.email != claimed.to:
+        return "the e-mail address was changed meanwhile"
+    if claimed.act.event is Event.REMINDED:
+        return _why_not_reminded(tx, user)
+    table = models.Session
+    # A try that seemed to fail may have brought a password that was used by now.
+    if table.select().where((table.user == user.id) & (table.started_at > claimed.act.at)).exists():
+        return "the user has signed in meanwhile"
+    if _only_email(policy_of(user.account)):
+        return "e-mail is the only method that is on by now"
+    return invitations.why_not(_invitee(user))
+
+
+def _write(tx: Tx, claimed: Claimed, event: Event, **detail: object) -> None:
+    trail.write(
+        tx,
+        event,
+        account_id=claimed.account_id,
+        actor=notice_outbox.ACTOR,
+        user=claimed.act.user,
+        application=Application.HOST,
+        address="host",
+        **detail,
+    )

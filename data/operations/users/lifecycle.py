@@ -1,0 +1,358 @@
+"""Changing people: creating, editing, deactivating."""
+
+from dataclasses import dataclass, field
+
+from data.operations.actors import (
+    Acting,
+    ActingUser,
+    Actor,
+    authorise,
+    methods_of,
+    own,
+    stale,
+)
+from data.operations.audit import notices, trail
+from data.operations.derived_user_columns import refresh_standing, reindex_user
+from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.signin.remembered_addresses import forget
+from data.operations.signin.sessions import end_other_sessions, end_sessions_of_user
+from data.operations.users.import_staging import make_way
+from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
+from data.operations.users.role_grants import keeps_last_admins, may_grant
+from data.operations.users.target_user import Target, find_target, outranked_by
+from data.operations.users.uniqueness import refuse_used
+from data.rules import passwords, user_fields
+from data.rules.audit_events import Event
+from data.rules.domain_types import Method, Mode, Role
+from data.rules.notices import contact_changes
+from data.rules.permissions import Action, SensitiveAction
+from data.rules.policy import ATTEMPTS, Refusal
+from data.rules.public_keys import PublicKey
+from data.storage import models
+from data.store import Tx
+
+_RESTS = " The flag rests while the mode is off."
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What a new user is made from. The password is hashed before, off the transaction.
+
+    `hours` is how long the password is good, as a one-time password.
+    """
+
+    name: str
+    email: str
+    full_name: str = ""
+    roles: frozenset[Role] = frozenset()
+    required: bool = False
+    password_hash: str | None = field(default=None, repr=False)
+    one_time_password: bool = True
+    hours: int = passwords.ONE_TIME_HOURS
+    key: PublicKey | None = None
+    phone: str = ""
+    practice: str | None = None
+    """The name of a practice of the account; None stands for its first."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserChanges:
+    """What to change of a user, or what a form showed of them; None leaves a field out.
+
+    An empty phone number removes the number.
+    """
+
+    email: str | None = None
+    full_name: str | None = None
+    phone: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """Return the fields that are not left out."""
+        fields = {"email": self.email, "full_name": self.full_name, "phone": self.phone}
+        return {key: value for key, value in fields.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Edited(Done):
+    """A user was changed.
+
+    `offers_clearing` says that they had set up two-factor authentication when their address or number
+    was changed, so that the actor may want to clear it, and can.
+    """
+
+    offers_clearing: bool = False
+
+
+def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | RefusedOrStale:
+    """Create a user in the actor's account."""
+    acting = authorise(tx, actor, SensitiveAction.EMPOWER_PEOPLE)
+    return add_user(tx, acting, new) if isinstance(acting, Acting) else acting
+
+
+def add_user(tx: Tx, acting: Acting, new: NewUser) -> Done | Denied:
+    """Add a user to the account of someone who may do so."""
+    for role in new.roles:
+        if refusal := may_grant(acting, role):
+            return refusal
+    fields = _checked(name=new.name, email=new.email, full_name=new.full_name, phone=new.phone)
+    if isinstance(fields, Denied):
+        return fields
+    if refusal := refuse_used(tx, fields):
+        return refusal
+    practice = _practice_of(acting, new.practice)
+    if isinstance(practice, Denied):
+        return practice
+    make_way([fields["name"]], [fields["email"]])
+    one_time = new.one_time_password and new.password_hash is not None
+    until = passwords.one_time_end(tx.now, new.hours) if one_time else None
+    user_id = models.User.insert(
+        account=acting.account_id,
+        practice=practice,
+        required=new.required,
+        password_hash=new.password_hash,
+        one_time_until=until,
+        attempts_left=ATTEMPTS,
+        created_at=tx.now,
+        **_columns(fields),
+    ).execute()
+    for role in new.roles:
+        models.UserRole.insert(user=user_id, role=role.value).execute()
+    refresh_standing(models.User.id == user_id)
+    reindex_user(user_id)
+    trail.record(
+        tx, acting, Event.USER_CREATED, fields["name"], roles=sorted(new.roles), required=new.required
+    )
+    if new.key is not None:
+        add_key_row(tx, acting, user_id, fields["name"], new.key)
+    rests = _RESTS if new.required and acting.policy.mode is Mode.OFF else ""
+    terms = f" The password is a one-time password. {passwords.one_time_terms(until)}" if until else ""
+    return Done(f"User {fields['name']} created.{rests}{_shared_phone(acting, user_id, fields)}{terms}")
+
+
+def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
+    """Store a parsed public key for a user who does not hold it yet."""
+    models.PublicKey.insert(
+        user=user_id,
+        algorithm=key.algorithm,
+        blob=key.blob,
+        fingerprint=key.fingerprint,
+        comment=(user_fields.tidy(key.comment) or "")[: user_fields.TEXT_LIMIT],
+        added_at=tx.now,
+    ).execute()
+    trail.record(tx, acting, Event.KEY_ADDED, username, fingerprint=key.fingerprint)
+
+
+def edit_user(
+    tx: Tx, actor: Actor, name: str, changes: UserChanges, *, seen: UserChanges | None = None
+) -> Edited | RefusedOrStale:
+    """Change a user's e-mail address, full name or phone number.
+
+    Where codes went to what is changed, this resets a second factor.
+    `seen` is what the actor's form showed. What someone else changed since, of the fields to be
+    changed, refuses the whole; other fields stay as that someone left them, and the actor is told.
+    """
+    reached = changes.email is not None or changes.phone is not None
+    action = SensitiveAction.EMPOWER_PEOPLE if reached else Action.MANAGE_PEOPLE
+    found = find_target(tx, actor, name, action)
+    if not isinstance(found, Target):
+        return found
+    changed = _changed(found.user, changes, seen)
+    if not isinstance(changed, dict):
+        return changed or Edited("Nothing changed.")
+    if _factors_at(found.user.id, changed) and (refusal := outranked_by(found)):
+        return refusal
+    offers = bool(changed.keys() & _DESTINATIONS.keys()) and _can_clear(found)
+    saved = _save(tx, found.acting, found.user, changed, seen)
+    return Edited(saved.message, offers_clearing=offers) if isinstance(saved, Edited) else saved
+
+
+def edit_own(
+    tx: Tx, actor: Actor, changes: UserChanges, *, seen: UserChanges | None = None
+) -> Edited | RefusedOrStale:
+    """Change one's own full name, e-mail address or phone number; the last two ask for fresh proof.
+
+    Codes go to them, and whoever finds a terminal open is not to turn them elsewhere.
+    """
+    me = own(tx, actor)
+    if not isinstance(me, ActingUser):
+        return me
+    changed = _changed(me.user, changes, seen)
+    if not isinstance(changed, dict):
+        return changed or Edited("Nothing changed.")
+    if changed.keys() != {"full_name"} and (refusal := stale(tx, me)):
+        return refusal
+    return _save(tx, me.acting, me.user, changed, seen)
+
+
+def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | RefusedOrStale:
+    """Deactivate a user, or activate one again; the last administrators are kept."""
+    action = SensitiveAction.EMPOWER_PEOPLE if active else Action.MANAGE_PEOPLE
+    found = find_target(tx, actor, name, action)
+    if not isinstance(found, Target):
+        return found
+    user = found.user
+    words = "active" if active else "deactivated"
+    if user.active == active:
+        return Denied(f"User {user.name} is {words} already.")
+    if not active:
+        if found.acting.user is not None and found.acting.user.id == user.id:
+            return Denied("You cannot deactivate yourself. Another system administrator can.")
+        if refusal := keeps_last_admins(found, found.roles):
+            return refusal
+        end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
+        forget(user.id)
+    models.User.update(active=active).where(models.User.id == user.id).execute()
+    refresh_standing(models.User.id == user.id)
+    trail.record(tx, found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
+    return Done(f"User {user.name} is {words}.")
+
+
+def _checked(**given: str) -> dict[str, str] | Denied:
+    """Fold and check names and addresses."""
+    checked: dict[str, str] = {}
+    for key, value in given.items():
+        folded, rule = _FOLDS[key][0](value), _FOLDS[key][1]
+        if folded is None:
+            return Denied(rule)
+        checked[key] = folded
+    return checked
+
+
+_FOLDS = {
+    "name": (user_fields.fold_username, user_fields.USERNAME_RULE),
+    "email": (user_fields.fold_email, "That is not an e-mail address. One looks like anna@clinic.example."),
+    "full_name": (user_fields.tidy, f"A full name has at most {user_fields.TEXT_LIMIT} characters."),
+    "phone": (user_fields.fold_optional_phone, user_fields.PHONE_RULE),
+}
+
+
+_LABELS = {"email": "e-mail address", "full_name": "full name", "phone": "phone number"}
+
+
+def _columns(fields: dict[str, str]) -> dict[str, str | None]:
+    """Write checked fields as columns: no phone number is null."""
+    return {key: value or None if key == "phone" else value for key, value in fields.items()}
+
+
+def _changed(
+    user: models.User, changes: UserChanges, seen: UserChanges | None
+) -> dict[str, str] | Denied | None:
+    """Return the checked fields that differ from what a user has; None when nothing does."""
+    fields = _checked(**changes.given())
+    if isinstance(fields, Denied):
+        return fields
+    present = _present(user)
+    changed = {key: value for key, value in fields.items() if value != present[key]}
+    for key in sorted(changed.keys() & _changed_since(present, seen)):
+        told = _told_of_change(key, present)
+        return Denied(f"{told} Look again, and save once more if yours is right.")
+    return changed or None
+
+
+def _present(user: models.User) -> dict[str, str]:
+    """Return the fields that can be edited, as a form shows them."""
+    return {key: getattr(user, key) or "" for key in _LABELS}
+
+
+def _changed_since(present: dict[str, str], seen: UserChanges | None) -> set[str]:
+    """Name the fields that are no longer as a form showed them."""
+    shown = seen.given() if seen else {}
+    return {key for key, value in shown.items() if value != present[key]}
+
+
+def _told_of_change(key: str, present: dict[str, str]) -> str:
+    return f"Someone else changed the {_LABELS[key]} to {present[key] or 'none'} meanwhile."
+
+
+def _save(
+    tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], seen: UserChanges | None
+) -> Edited | Denied:
+    if refusal := refuse_used(tx, changed):
+        return refusal
+    present = _present(user)
+    kept = "".join(f" {_told_of_change(key, present)}" for key in sorted(_changed_since(present, seen)))
+    if "email" in changed:
+        make_way([], [changed["email"]])
+    models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
+    reindex_user(user.id)
+    trail.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
+    withdrawn = _withdraw(tx, acting, user, changed)
+    if changed.keys() & _DESTINATIONS.keys():
+        _tell_both(tx, acting, user, changed, withdrawn)
+    return Edited(f"User {user.name} saved.{kept}{_shared_phone(acting, user.id, changed)}{withdrawn}")
+
+
+def _tell_both(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], withdrawn: str) -> None:
+    """Tell a user of a new address or number, through the old address and the new one."""
+    notices.tell(
+        tx,
+        Event.USER_EDITED,
+        user,
+        [user.email, changed.get("email", user.email)],
+        actor=acting.name,
+        application=acting.application,
+        address=acting.address,
+        detail={"changes": contact_changes(changed, withdrawn)},
+    )
+
+
+def _can_clear(found: Target) -> bool:
+    """Whether the user has something to clear, and is another one whom the actor may reset."""
+    if outranked_by(found) or (found.acting.user is not None and found.acting.user.id == found.user.id):
+        return False
+    tables = (models.Factor, models.RecoveryCode)
+    return any(table.select().where(table.user == found.user.id).exists() for table in tables)
+
+
+_DESTINATIONS = {"email": Method.EMAIL, "phone": Method.SMS}
+"""Which method's codes go to which field of a user."""
+
+
+def _factors_at(user_id: int, changed: dict[str, str]) -> list[models.Factor]:
+    """Read the factors whose codes go to what is changed."""
+    kinds = {method.value: changed[key] for key, method in _DESTINATIONS.items() if key in changed}
+    table = models.Factor
+    rows = table.select().where((table.user == user_id) & table.kind.in_(list(kinds)))
+    return [row for row in rows if row.destination != kinds[row.kind]]
+
+
+def _withdraw(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> str:
+    """Withdraw the factors whose codes went to what was changed; return what to say of it.
+
+    Whoever loses the last one so must set one up again, and never falls back to the first factor alone.
+    """
+    gone = _factors_at(user.id, changed)
+    if not gone:
+        return ""
+    for factor in gone:
+        factor.delete_instance()
+        trail.record(tx, acting, Event.WITHDRAWN, user.name, method=Method(factor.kind).label)
+    forget(user.id)
+    left = methods_of(user)
+    if not left:
+        models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
+    refresh_standing(models.User.id == user.id)
+    because = "Your second factor was withdrawn with its address or number. Sign in again."
+    end_other_sessions(tx, acting, user.id, because)
+    listed = " and ".join(Method(factor.kind).label for factor in gone)
+    again = "" if left else "; two-factor authentication must be set up again"
+    return f" Codes by {listed} are withdrawn{again}."
+
+
+def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
+    """Warn of a number that another user of the account has as well; sharing is allowed."""
+    table = models.User
+    other = fields.get("phone") and table.get_or_none(
+        (table.account == acting.account_id) & (table.phone == fields["phone"]) & (table.id != user_id)
+    )
+    return f" {other.name} has the same phone number: a number each is better." if other else ""
+
+
+def _practice_of(acting: Acting, name: str | None) -> int | Denied:
+    """Find the practice that a new user goes to."""
+    if name is not None:
+        found = find_practice(acting, name)
+        return NO_SUCH_PRACTICE if found is None else found.id
+    table = models.Practice
+    first: models.Practice = table.select().where(table.account == acting.account_id).order_by(table.id).get()
+    return first.id

@@ -1,0 +1,157 @@
+"""Practices: the parts of an account, each with its users; one policy reaches all of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from peewee import JOIN, Case, fn
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.audit import trail
+from data.operations.derived_user_columns import reindex_practice
+from data.operations.results import Denied, Done, Refused
+from data.operations.users.user_summaries import find_user
+from data.rules import user_fields
+from data.rules.audit_events import Event
+from data.rules.permissions import Action
+from data.storage import models
+from data.store import Tx
+
+NO_SUCH_PRACTICE = Denied("There is no such practice. List them to see their names.")
+
+
+@dataclass(frozen=True, slots=True)
+class PracticeRow:
+    """A practice, and how many users are in it; `active` counts those who may sign in."""
+
+    name: str
+    users: int
+    active: int
+
+
+def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
+    """Read the practices of the account by name, with how many users each has."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table, user = models.Practice, models.User
+    counted = (
+        table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
+        .join(
+            user,
+            JOIN.LEFT_OUTER,
+            on=(user.practice == table.id) & ~models.is_staged() & (user.standing != models.TOMBSTONE),
+        )
+        .where(table.account == acting.account_id)
+        .group_by(table.id)
+        .order_by(fn.FOLD(table.name))
+    )
+    rows: Iterable[tuple[str, int, int]] = counted.tuples().iterator()
+    return [PracticeRow(*row) for row in rows]
+
+
+def practice_names(tx: Tx, actor: Actor) -> list[str] | Refused:
+    """Read the names of the account's practices, without counting anybody."""
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.Practice
+    named = table.select(table.name).where(table.account == acting.account_id).order_by(fn.FOLD(table.name))
+    return [row.name for row in named]
+
+
+def add_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+    """Add a practice to the account."""
+    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
+    if not isinstance(acting, Acting):
+        return acting
+    free = _free_name(acting, name)
+    if isinstance(free, Denied):
+        return free
+    practice_id = models.Practice.insert(account=acting.account_id, name=free).execute()
+    reindex_practice(practice_id, acting.account_id, free)
+    trail.record(tx, acting, Event.PRACTICE_ADDED, name=free)
+    return Done(f"Practice {free} added.")
+
+
+def rename_practice(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Refused:
+    """Give a practice another name; its users stay in it."""
+    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
+    if not isinstance(acting, Acting):
+        return acting
+    practice = find_practice(acting, name)
+    if practice is None:
+        return NO_SUCH_PRACTICE
+    before = practice.name
+    free = _free_name(acting, new_name, besides=practice.id)
+    if isinstance(free, Denied):
+        return free
+    if free == before:
+        return Done("Nothing changed.")
+    models.Practice.update(name=free).where(models.Practice.id == practice.id).execute()
+    reindex_practice(practice.id, acting.account_id, free)
+    trail.record(tx, acting, Event.PRACTICE_RENAMED, before=before, after=free)
+    return Done(f"Practice {before} is now {free}.")
+
+
+def remove_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+    """Remove a practice that nobody is in; the last one stays, because the last administrator is in it."""
+    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
+    if not isinstance(acting, Acting):
+        return acting
+    practice = find_practice(acting, name)
+    if practice is None:
+        return NO_SUCH_PRACTICE
+    users = models.User.select_with_staged().where(models.User.practice == practice.id).count()
+    if users:
+        who = "1 user is" if users == 1 else f"{users} users are"
+        return Denied(f"{who} in practice {practice.name}. Move them to another one first.")
+    # Tombstones are in some practice too; there is another one, because somebody is in it.
+    other = models.Practice.get(
+        (models.Practice.account == acting.account_id) & (models.Practice.id != practice.id)
+    )
+    models.User.update(practice=other.id).where(models.User.practice == practice.id).execute()
+    models.PracticeWord.delete().where(models.PracticeWord.practice == practice.id).execute()
+    models.Practice.delete().where(models.Practice.id == practice.id).execute()
+    trail.record(tx, acting, Event.PRACTICE_REMOVED, name=practice.name)
+    return Done(f"Practice {practice.name} removed.")
+
+
+def move_user(tx: Tx, actor: Actor, name: str, practice: str, *, seen: str | None = None) -> Done | Refused:
+    """Move a user to another practice of the account; `seen` is the practice that the mover saw them in."""
+    acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    user = find_user(acting, name)
+    if isinstance(user, Denied):
+        return user
+    wanted = find_practice(acting, practice)
+    if wanted is None:
+        return NO_SUCH_PRACTICE
+    before = user.practice.name
+    if wanted.id == user.practice_id:
+        return Denied(f"User {user.name} is in practice {before} already.")
+    if seen is not None and seen != before:
+        return Denied(f"Someone else moved {user.name} to {before} meanwhile. Look again first.")
+    models.User.update(practice=wanted.id).where(models.User.id == user.id).execute()
+    trail.record(tx, acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
+    return Done(f"User {user.name} is now in practice {wanted.name}.")
+
+
+def find_practice(acting: Acting, name: str) -> models.Practice | None:
+    """Look a practice of the actor's account up by its name, compared without case."""
+    folded = (user_fields.tidy(name) or "").lower()
+    table = models.Practice
+    found: models.Practice | None = table.get_or_none(
+        (table.account == acting.account_id) & (fn.FOLD(table.name) == folded)
+    )
+    return found
+
+
+def _free_name(acting: Acting, typed: str, besides: int | None = None) -> str | Denied:
+    name = user_fields.tidy(typed)
+    if not name:
+        return Denied(f"A practice needs a name of at most {user_fields.TEXT_LIMIT} characters.")
+    same = find_practice(acting, name)
+    if same is not None and same.id != besides:
+        return Denied(f"There is a practice {same.name} already. Choose another name.")
+    return name

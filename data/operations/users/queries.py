@@ -1,0 +1,22 @@
+"""Groups of people in a query: who holds a role, and how the first of them are named."""
+
+from typing import Any
+
+from peewee import fn
+
+from data.rules.domain_types import Role
+from data.rules.permanent_mode import NAMED, People
+from data.storage import models
+
+
+def holds(*roles: Role) -> Any:
+    """Write as SQL whether a user holds one of these roles."""
+    table = models.UserRole
+    held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
+    return fn.EXISTS(table.select(1).where(held))
+
+
+def people_in(query: Any) -> People:
+    """Count the users of a query and name the first of them."""
+    names = tuple(row.name for row in query.order_by(models.User.name).limit(NAMED))
+    return People(query.count(), names)

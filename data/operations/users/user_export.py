@@ -1,0 +1,72 @@
+"""People as records that leave the installation, one page after the other."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from data.operations.actors import Acting, Actor, authorise
+from data.operations.leases import hold_for_page
+from data.operations.results import Refused
+from data.operations.users.user_summaries import roles_by_user
+from data.rules.domain_types import Role, Status
+from data.rules.permissions import Action
+from data.rules.user_status import Standing, status_of
+from data.storage import models
+from data.store import Tx
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """What is known of a user, without any secret."""
+
+    name: str
+    email: str
+    full_name: str
+    phone: str | None
+    practice: str
+    require_2fa: bool
+    roles: frozenset[Role]
+    status: Status
+    active: bool
+    created_at: datetime
+    last_signin_at: datetime | None
+
+
+def export_people(
+    tx: Tx, actor: Actor, *, after: str = "", limit: int = PAGE
+) -> tuple[PersonRecord, ...] | Refused:
+    """Read a page of the account's users by name; `after` is the last name of the page before.
+
+    It is one export of a user at a time, from the page without `after` to one that is not full.
+    """
+    acting = authorise(tx, actor, Action.SEE_PEOPLE)
+    if not isinstance(acting, Acting):
+        return acting
+    table = models.User
+    rows = list(
+        table.select(table, models.Practice)
+        .join(models.Practice)
+        .where((table.account == acting.account_id) & (table.name > after))
+        .order_by(table.name)
+        .limit(limit)
+    )
+    if refusal := hold_for_page(tx, acting, first=not after, last=len(rows) < limit):
+        return refusal
+    roles = roles_by_user(row.id for row in rows)
+    return tuple(
+        PersonRecord(
+            name=row.name,
+            email=row.email,
+            full_name=row.full_name,
+            phone=row.phone,
+            practice=row.practice.name,
+            require_2fa=row.required,
+            roles=roles.get(row.id, frozenset()),
+            status=status_of(acting.policy.mode, Standing(row.standing)),
+            active=row.active,
+            created_at=row.created_at,
+            last_signin_at=row.last_signin_at,
+        )
+        for row in rows
+    )

@@ -1,0 +1,287 @@
+"""Which users a table shows: found through indexes, at a cost that does not grow with the account.
+
+Without a search, the rows of each standing are read in the wanted order from where the page begins.
+A search begins with its rarest word, or with the filter if that is rarer; it looks at so many
+entries of that, keeps so many of those that match the rest, and says so where that is not all.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+from peewee import JOIN, SQL, Join, Value, fn
+
+from data.operations.actors import Acting
+from data.rules.domain_types import Status
+from data.rules.user_fields import storable
+from data.rules.user_search import terms, word_range
+from data.rules.user_status import Standing, standings
+from data.storage import models
+
+PAGE = 50
+"""Rows that one page of a table holds."""
+COUNTED = 10_000
+"""Rows of a table that are counted; beyond, it is said that there are more."""
+FOUND = 1_000
+"""Users that a search finds at most."""
+_WEIGHED = 10_000
+"""Entries of each word that are counted, to begin with the rarest."""
+_LOOKED_UP = 2_000
+"""How often a search looks up whether a user whom its rarest word finds passes another sieve as well."""
+
+
+class SortKey(StrEnum):
+    """By which column the users table is sorted; the latest sign-in comes first."""
+
+    NAME = "name"
+    EMAIL = "e-mail"
+    LAST_SIGNIN = "last sign-in"
+
+
+Cursor = tuple[str, int]
+"""The sort key and the id of a row, after which a page begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserQuery:
+    """What the users table asks for; `after` is the `cursor` of the last row of the page before.
+
+    Each word of `search` is the beginning of a word in a name, an address, a phone number or the
+    name of a practice; `practice` is the name of one, in full.
+    """
+
+    search: str = ""
+    status: Status | None = None
+    sort: SortKey = SortKey.NAME
+    after: Cursor | None = None
+    limit: int = PAGE
+    practice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The users of one page, in order; `total` counts all, unless `uncounted` says that there are more."""
+
+    ids: list[int]
+    more: bool
+    total: int
+    uncounted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query, its filters looked up."""
+
+    query: UserQuery
+    account_id: int
+    practice_id: int | None
+    standings: list[Standing]
+
+    @property
+    def scope(self) -> Any:
+        """Whose users are asked for."""
+        if self.practice_id is not None:
+            return models.User.practice == self.practice_id
+        return models.User.account == self.account_id
+
+    @property
+    def stand_so(self) -> Any:
+        """The filter by status."""
+        return models.User.standing.in_([standing.value for standing in self.standings])
+
+
+def find_users(acting: Acting, query: UserQuery) -> Found:
+    """Find the users of one page."""
+    practice_id = None
+    if query.practice is not None:
+        table = models.Practice
+        named = table.get_or_none(
+            (table.account == acting.account_id) & (table.name == storable(query.practice))
+        )
+        practice_id = named.id if named is not None else 0
+    asked = _Asked(query, acting.account_id, practice_id, standings(acting.policy.mode, query.status))
+    if not asked.standings or practice_id == 0:
+        return Found([], more=False, total=0, uncounted=False)
+    wanted = terms(query.search)
+    return _search(asked, wanted) if wanted else _browse(asked)
+
+
+def count_standings(account_id: int) -> dict[Standing, int]:
+    """Count all users of an account by where they stand.
+
+    All are counted, and then those of imports that are not published: the index alone tells of the former.
+    """
+    table, staged = models.User, models.StagedUser
+    both = Counter[str]()
+    for sign, counted in (
+        (1, table.select_with_staged(table.standing, fn.COUNT(table.id))),
+        (-1, staged.select(table.standing, fn.COUNT(table.id)).join(table).where(models.is_staged())),
+    ):
+        grouped = counted.where(table.account == account_id).group_by(table.standing)
+        rows: Iterable[tuple[str, int]] = grouped.tuples().iterator()
+        both.update({standing: sign * count for standing, count in rows})
+    return {Standing(standing): count for standing, count in both.items() if count}
+
+
+def _browse(asked: _Asked) -> Found:
+    """Read a page by the index that holds each standing in the wanted order, and put them together."""
+    query, user = asked.query, models.User
+    parts = [part for standing in asked.standings for part in _parts(asked, standing)]
+    rows = _union(parts).alias("rows")
+    page = rows.select_from(rows.c.id).order_by(*_order(query.sort, rows.c)).limit(query.limit + 1)
+    ids = [row_id for (row_id,) in page.tuples()]
+    count = user.select(user.id).where(asked.scope & asked.stand_so).limit(COUNTED + 1).count()
+    return Found(
+        ids[: query.limit],
+        more=len(ids) > query.limit,
+        total=min(count, COUNTED),
+        uncounted=count > COUNTED,
+    )
+
+
+def _parts(asked: _Asked, standing: Standing) -> list[Any]:
+    """Select what one standing holds of a page."""
+    query = asked.query
+    if query.sort is SortKey.LAST_SIGNIN:
+        return _parts_by_signin(asked, standing)
+    column = _column(query.sort)
+    rows = asked.scope & (models.User.standing == standing.value)
+    if query.after is not None:
+        rows &= column > query.after[0]
+    return [_keyed(query.sort).where(rows).order_by(column).limit(query.limit + 1)]
+
+
+def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
+    """Select what one standing holds of a page by last sign-in; who never signed in is a part of its own."""
+    query, table = asked.query, models.LastSignin
+    if asked.practice_id is not None:
+        scope = table.practice_id == asked.practice_id
+    else:
+        scope = table.account_id == asked.account_id
+    rows = scope & (table.standing == standing.value)
+    keyed = table.select(table.user.alias("id"), fn.COALESCE(table.at, 0).alias("key"))
+    signed_in, never = rows & table.at.is_null(False), rows & table.at.is_null()
+    if query.after is not None:
+        at, row_id = models.moment(int(query.after[0])), query.after[1]
+        if not int(query.after[0]):
+            part = keyed.where(never & (table.user < row_id))
+            return [part.order_by(table.user.desc()).limit(query.limit + 1)]
+        signed_in &= (table.at <= at) & ((table.at < at) | (table.user < row_id))
+    return [
+        keyed.where(signed_in).order_by(table.at.desc(), table.user.desc()).limit(query.limit + 1),
+        keyed.where(never).order_by(table.user.desc()).limit(query.limit + 1),
+    ]
+
+
+def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
+    """Find who passes all sieves, beginning with the one that the fewest pass."""
+    query, user = asked.query, models.User
+    conditions = [_of_term(asked.account_id, term) for term in wanted]
+    if query.status is not None or query.practice is not None:
+        conditions.append(_of_filter(asked))
+    weighed = _WEIGHED if len(conditions) > 1 else _LOOKED_UP + 1
+    sizes = [condition.ids(weighed).limit(weighed).count() for condition in conditions]
+    finest = conditions[sizes.index(min(sizes))]
+    rest = [condition for condition in conditions if condition is not finest]
+    examined = _LOOKED_UP // max(1, sum(len(condition.ways) for condition in rest))
+    looked_at = finest.ids(examined + 1).alias("looked_at")
+    conditions = [condition.holds(looked_at.c.id) for condition in rest]
+    # A cross join is read from the left on every database: never all users beside a few entries.
+    hits = (
+        _keyed(query.sort)
+        .from_(Join(looked_at, user, JOIN.CROSS))
+        .where(reduce(and_, conditions, user.id == looked_at.c.id))
+        .distinct()
+        .limit(FOUND + 1)
+        .alias("hits")
+    )
+    rows = list(
+        hits.select_from(hits.c.id, _is_after(query, hits.c)).order_by(*_order(query.sort, hits.c)).tuples()
+    )
+    ids = [row_id for row_id, after in rows[:FOUND] if after]
+    return Found(
+        ids[: query.limit],
+        more=len(ids) > query.limit,
+        total=min(len(rows), FOUND),
+        uncounted=len(rows) > FOUND or min(sizes) > examined,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A part of a search: selects of the ids of those who pass it, and whether the user with an id does."""
+
+    ways: list[Any]
+    holds: Callable[[Any], Any]
+
+    def ids(self, most: int) -> Any:
+        """Select so many of those who pass, some of them twice."""
+        return _union([way.limit(most) for way in self.ways])
+
+
+def _of_term(account_id: int, term: tuple[str, ...]) -> _Condition:
+    """Make the sieve that takes who has a word beginning like this, or is in a practice that has."""
+    user, word, of_practice = models.User, models.UserWord, models.PracticeWord
+    ranges = [word_range(beginning) for beginning in term]
+    ways: list[Any] = [
+        word.select(word.user.alias("id")).where((word.account_id == account_id) & _within(word, keys))
+        for keys in ranges
+    ]
+
+    def has_word(user_id: Any) -> Any:
+        # Without the account, which the user has already: the few words of a user are what is to be read.
+        own = [word.select(SQL("1")).where((word.user == user_id) & _within(word, keys)) for keys in ranges]
+        return reduce(or_, [fn.EXISTS(each) for each in own])
+
+    practices = of_practice.select(of_practice.practice).where(
+        reduce(or_, [(of_practice.account_id == account_id) & _within(of_practice, keys) for keys in ranges])
+    )
+    # Where no practice is called so, what is looked for is told from words alone, and no user is read for it.
+    if not practices.exists():
+        return _Condition(ways, has_word)
+    within = user.practice.in_(practices)
+    return _Condition([*ways, user.select(user.id).where(within)], lambda user_id: has_word(user_id) | within)
+
+
+def _of_filter(asked: _Asked) -> _Condition:
+    user, holds = models.User, asked.scope & asked.stand_so
+    return _Condition([user.select(user.id).where(holds)], lambda _user_id: holds)
+
+
+def _within(table: Any, keys: tuple[bytes, bytes]) -> Any:
+    return (table.word >= keys[0]) & (table.word < keys[1])
+
+
+def _union(parts: list[Any]) -> Any:
+    """Put limited selects together, each wrapped, since SQLite takes no limit inside of a union."""
+    wrapped = [part.select_from(SQL("*")) for part in parts]
+    return reduce(lambda left, right: left.union_all(right), wrapped)
+
+
+def _column(sort: SortKey) -> Any:
+    return models.User.email if sort is SortKey.EMAIL else models.User.name
+
+
+def _keyed(sort: SortKey) -> Any:
+    """Select users by id, with what they are sorted by as `key`."""
+    user = models.User
+    key = fn.COALESCE(user.last_signin_at, 0) if sort is SortKey.LAST_SIGNIN else _column(sort)
+    return user.select(user.id, key.alias("key"))
+
+
+def _order(sort: SortKey, columns: Any) -> tuple[Any, ...]:
+    return (columns.key.desc(), columns.id.desc()) if sort is SortKey.LAST_SIGNIN else (columns.key,)
+
+
+def _is_after(query: UserQuery, columns: Any) -> Any:
+    """Say whether a row comes after the cursor."""
+    if query.after is None:
+        return Value(1)
+    key, row_id = query.after
+    if query.sort is SortKey.LAST_SIGNIN:
+        return (columns.key < int(key)) | ((columns.key == int(key)) & (columns.id < row_id))
+    return columns.key > key

@@ -1,0 +1,257 @@
+"""Is all well? What is known of an installation, turned into findings, each with what to do."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from data.rules import clock_jumps
+from data.rules.domain_types import Method, Mode
+from data.rules.permanent_mode import NAMED, UNLOCKERS, People
+
+_GIGABYTE = 2**30
+_FULL_BYTES, _SCARCE_BYTES = _GIGABYTE // 10, _GIGABYTE
+
+
+class Level(StrEnum):
+    """How a finding is meant: something is to be done now, is worth knowing, or all is well."""
+
+    PROBLEM = "problem"
+    NOTE = "note"
+    FINE = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a check-up: what was looked at, how it stands, and what to do."""
+
+    topic: str
+    level: Level
+    sentence: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What a check-up looks at in an account; all people are active ones.
+
+    `unlockers` are the system administrators who can sign in with a second factor now. `guessed` are those
+    whose names failed many times of late. `unsendable` are the methods that are on and that no carrier of
+    the settings can send.
+    """
+
+    name: str
+    mode: Mode
+    active: int
+    unlockers: People
+    locked_admins: People
+    locked: People
+    unprotected_admins: People
+    pending: People
+    guessed: People
+    unsendable: tuple[Method, ...] = ()
+
+
+def all_is_well(findings: Iterable[Finding]) -> bool:
+    """Whether there is no problem among the findings."""
+    return all(finding.level is not Level.PROBLEM for finding in findings)
+
+
+def judge_account(facts: AccountFacts) -> tuple[Finding, ...]:
+    """Judge how an account's people stand under its policy."""
+    topic = f"account {facts.name}"
+    return tuple(
+        Finding(topic, *parts) for part in (_mode, _administrators, _people) for parts in part(facts)
+    )
+
+
+_Parts = tuple[Level, str, str]
+
+
+def _mode(facts: AccountFacts) -> Iterator[_Parts]:
+    said = f"The mode is {facts.mode.value}."
+    if facts.mode is Mode.OFF:
+        yield Level.NOTE, f"{said} Keys and passwords alone sign in.", "twofold policy set --mode optional"
+    else:
+        yield Level.FINE, said, ""
+    for method in facts.unsendable:
+        yield (
+            Level.PROBLEM,
+            f"Codes by {method.label} are on, yet the settings name nothing that sends them.",
+            f"Set [{'smtp' if method is Method.EMAIL else 'sms'}] in twofold.toml, or switch the method off.",
+        )
+
+
+def _administrators(facts: AccountFacts) -> Iterator[_Parts]:
+    if facts.locked_admins.count:
+        yield (
+            Level.PROBLEM,
+            f"Administrators are locked: {facts.locked_admins.listed}.",
+            "twofold user explain NAME says why; twofold user unlock NAME --reason WHY unlocks.",
+        )
+    if facts.unprotected_admins.count:
+        yield (
+            Level.NOTE,
+            f"Administrators without a second factor: {facts.unprotected_admins.listed}.",
+            "They set it up at their next sign-in; until then their password or key is all that protects.",
+        )
+    if facts.unlockers.count >= UNLOCKERS:
+        yield Level.FINE, f"{facts.unlockers.count} system administrators can unlock each other.", ""
+    else:
+        who = f"only {facts.unlockers.listed}" if facts.unlockers.count else "nobody"
+        yield (
+            Level.NOTE,
+            f"Of the system administrators {who} can sign in with a second factor and unlock others.",
+            "Make a second one: twofold user role NAME --grant system_admin",
+        )
+
+
+def _people(facts: AccountFacts) -> Iterator[_Parts]:
+    yield Level.FINE, f"{facts.active} active user{'' if facts.active == 1 else 's'}.", ""
+    others = facts.locked.count - facts.locked_admins.count
+    if others > 0:
+        yield (
+            Level.NOTE,
+            f"Locked: {facts.locked.listed}.",
+            "twofold user unlock NAME --reason WHY, once you know that it was them.",
+        )
+    if facts.guessed.count:
+        yield (
+            Level.NOTE,
+            f"Passwords are being guessed for: {facts.guessed.listed}.",
+            "Nobody is locked by it. Look who signs in: twofold audit list --user NAME",
+        )
+    if facts.pending.count:
+        yield (
+            Level.NOTE,
+            f"Yet to set up two-factor authentication at their next sign-in: {facts.pending.listed}.",
+            "",
+        )
+
+
+def judge_clock(
+    now: datetime, *, newest: datetime | None, stuck: int, database_now: datetime | None
+) -> tuple[Finding, ...]:
+    """Judge the clock by what is on record, and by that of the database's server where it has one."""
+    return tuple(Finding("clock", *parts) for parts in _clock(now, newest, stuck, database_now))
+
+
+def _clock(
+    now: datetime, newest: datetime | None, stuck: int, database_now: datetime | None
+) -> Iterator[_Parts]:
+    said = f"It is {now:%Y-%m-%d %H:%M:%S} UTC"
+    if newest is not None and newest - now >= clock_jumps.NOTABLE:
+        yield (
+            Level.PROBLEM,
+            f"{said}, yet something is on record from {newest:%Y-%m-%d %H:%M:%S} UTC.",
+            "Set the clock right, and keep it so with an NTP service. Then: twofold clock show",
+        )
+    elif database_now is not None and abs(database_now - now) >= clock_jumps.NOTABLE:
+        yield (
+            Level.PROBLEM,
+            f"{said} here, and {database_now:%H:%M:%S} at the database.",
+            "Set the clocks of all nodes by an NTP service: codes of phones are judged by them.",
+        )
+    else:
+        yield Level.FINE, f"{said}.", ""
+    if stuck:
+        yield (
+            Level.PROBLEM,
+            f"{stuck} user{' is' if stuck == 1 else 's are'} refused until a time that has not come.",
+            "Once the clock is right: twofold clock repair",
+        )
+
+
+def judge_disk(free: int, total: int, where: str) -> Finding:
+    """Judge the free bytes of the disk that a database grows on."""
+    said = f"{free / _GIGABYTE:.1f} of {total / _GIGABYTE:.0f} GB are free for {where}."
+    if free < _FULL_BYTES:
+        return Finding("disk", Level.PROBLEM, said, "Free some: sign-ins are refused once it is full.")
+    if free < _SCARCE_BYTES:
+        return Finding("disk", Level.NOTE, said, "Plan for more.")
+    return Finding("disk", Level.FINE, said)
+
+
+def judge_files(allowed: int, wanted: int) -> Finding:
+    """Judge how many files a server that is started in this environment may have open."""
+    said = f"A server that is started from here may open {allowed:,} files; each connection is one."
+    if allowed < wanted:
+        advice = f"Allow it {wanted:,}: ulimit -n, or LimitNOFILE= in a systemd unit."
+        return Finding("files", Level.NOTE, said, advice)
+    return Finding("files", Level.FINE, said)
+
+
+def judge_database(faults: tuple[str, ...]) -> Finding:
+    """Judge what a database found when it looked itself over."""
+    if faults:
+        said = f"The database is damaged: {'; '.join(faults)}."
+        return Finding("database", Level.PROBLEM, said, "Restore it from a backup: twofold restore FILE")
+    return Finding("database", Level.FINE, "The database is whole.")
+
+
+def judge_schema(differences: tuple[str, ...] | None) -> Finding:
+    """Judge how a schema differs from the one that belongs there, its guards of the audit log among it.
+
+    None stands for a schema that could not be compared.
+    """
+    if differences is None:
+        said = "The tables, triggers and views could not be compared with those that belong here."
+        return Finding("schema", Level.NOTE, said, "GRANT CREATE ON DATABASE to the role that serves it.")
+    if differences:
+        more = f"; and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
+        return Finding(
+            "schema",
+            Level.PROBLEM,
+            f"Someone has changed the database's schema: {'; '.join(differences[:NAMED])}{more}.",
+            "Find out who, and look for what else was changed: twofold audit verify. A backup that is "
+            "restored comes into a schema as it should be.",
+        )
+    return Finding(
+        "schema", Level.FINE, "The database's tables, triggers and views are those of this version."
+    )
+
+
+def judge_rotation(*, begun: bool) -> Finding | None:
+    """Judge whether the master key is being rotated."""
+    if not begun:
+        return None
+    said = "A rotation of the master key has begun, and is not ended: both keys are needed."
+    return Finding("keys", Level.NOTE, said, "If nobody is at it, go on with it: twofold key rotate")
+
+
+def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
+    """Judge whether the sealed secrets open; `broken` names the users of those that do not."""
+    if broken:
+        whose = People(len(broken), broken[:NAMED]).listed
+        return Finding(
+            "secrets",
+            Level.PROBLEM,
+            f"{len(broken)} of {sealed} sealed secrets do not open, those of {whose}.",
+            "Clear the two-factor data of each, who then enrols again: twofold user clear-2fa NAME",
+        )
+    return Finding("secrets", Level.FINE, f"All {sealed} sealed secrets open.")
+
+
+def judge_carrier(method: Method, answer: str, *, taken: bool) -> Finding:
+    """Judge how a carrier answered when it was tried without a message."""
+    if taken:
+        return Finding("delivery", Level.FINE, f"Messages by {method.label} can be handed over: {answer}")
+    option = "--email ADDRESS" if method is Method.EMAIL else "--sms NUMBER"
+    return Finding(
+        "delivery",
+        Level.PROBLEM,
+        f"Messages by {method.label} cannot be handed over: {answer}",
+        f"Look at twofold.toml and at what should take them, then: twofold delivery test {option}",
+    )
+
+
+def judge_sending(unsent: int) -> Finding | None:
+    """Judge how many codes could not be handed to their carrier in the last day."""
+    if not unsent:
+        return None
+    return Finding(
+        "delivery",
+        Level.NOTE,
+        f"{unsent} code{'' if unsent == 1 else 's'} of the last day could not be sent.",
+        "twofold audit list --event code.not_sent says whose and when.",
+    )

@@ -1,0 +1,404 @@
+"""Can they sign in, and why not? What is known of a user, turned into a verdict and the facts behind it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, UserFacts
+from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, Refusal, Refused, next_step
+from data.rules.totp import STEP_SECONDS
+
+
+class Weight(StrEnum):
+    """What a finding means for the next sign-in."""
+
+    STOPS = "stops"
+    NOTE = "note"
+    FINE = "fine"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence of the answer."""
+
+    weight: Weight
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Refused codes: how many in each application, and when the last one came."""
+
+    by_application: tuple[tuple[str, int], ...] = ()
+    last_at: datetime | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there were in all."""
+        return sum(count for _, count in self.by_application)
+
+    @property
+    def words(self) -> str:
+        """How many in which application, and when last."""
+        listed = ", ".join(f"{count} in {application}" for application, count in self.by_application)
+        return f"{listed}, the last one {_moment(self.last_at)}"
+
+
+_UNCOUNTED = {
+    "no code": ("was no code", "were no codes"),
+    "repeated": ("was wrong before", "were wrong before"),
+    "lapsed": (
+        "was a code that had expired or been replaced",
+        "were codes that had expired or been replaced",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Answers of the last day that were not counted as attempts: of which kind, and where they came from."""
+
+    kind: str
+    count: int
+    application: str
+    address: str
+
+    @property
+    def words(self) -> str:
+        """How many of which kind, and where from."""
+        one, several = _UNCOUNTED[self.kind]
+        what = f"1 answer that {one}" if self.count == 1 else f"{self.count} answers that {several}"
+        return f"{what}, from {self.address} over {self.application}"
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Messages of the last day that their carrier did not take; `reason` is what was kept of the last one.
+
+    `what` is a code or a notice, `method` the label of its method.
+    """
+
+    what: str
+    method: str
+    count: int
+    last_at: datetime
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """How many of what, when last and why."""
+        why = f": {self.reason}" if self.reason else ""
+        what = f"{self.count} {self.what}{'' if self.count == 1 else 's'} by {self.method}"
+        return f"{what} could not be delivered in the last day, the last one {_moment(self.last_at)}{why}."
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A sign-in that ended well."""
+
+    at: datetime
+    application: str
+    address: str
+    methods: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that the answer is made of.
+
+    `wrong` are the wrong codes that the attempts were spent on, `replayed` the used codes of the
+    last day, and `uncounted` the answers of the last day that were no attempts. `clock_offset` is by how many
+    time steps the last accepted code was ahead, `drift` by how many the phone's clock is taken to be since a
+    resync. `refused_until` is when codes of the app are good again, if one was accepted while the clock here
+    was ahead. `one_time_until` is the end of a one-time password, which may have passed (`one_time_ended`).
+    `mailed_at` is when the password, or the one before it, was sent by e-mail, and `invited_at` when an
+    invitation was asked for that was not handed over yet.
+    `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour.
+    `unreachable` are the methods by which a code does not reach them now: nothing sends it, or the last one
+    was not taken. `notices_waiting` counts notices that were tried and are tried again.
+    """
+
+    name: str
+    policy: Policy
+    user: UserFacts
+    has_password: bool = False
+    one_time_until: datetime | None = None
+    one_time_ended: bool = False
+    mailed_at: datetime | None = None
+    invited_at: datetime | None = None
+    keys: int = 0
+    key_used_at: datetime | None = None
+    locked_at: datetime | None = None
+    enrolled_at: datetime | None = None
+    methods: tuple[Method, ...] = (Method.APP,)
+    recovery_left: int = 0
+    attempts_left: int = ATTEMPTS
+    wrong: Failures = Failures()
+    replayed: Failures = Failures()
+    uncounted: tuple[Uncounted, ...] = ()
+    clock_offset: int | None = None
+    drift: int = 0
+    refused_until: datetime | None = None
+    resync_until: datetime | None = None
+    first_factor_failures: int = 0
+    remembered: tuple[tuple[str, str, datetime], ...] = ()
+    successes: tuple[Success, ...] = ()
+    unreachable: frozenset[Method] = frozenset()
+    undelivered: tuple[Undelivered, ...] = ()
+    notices_waiting: int = 0
+
+    @property
+    def can_use_password(self) -> bool:
+        """Whether there is a password that signs in."""
+        return self.has_password and not self.one_time_ended
+
+
+def explain(known: Known) -> tuple[Finding, ...]:
+    """Answer in sentences: first the verdict, then the facts in the order in which a sign-in meets them."""
+    parts = (_standing, _first_factor, _second_factor, _attempts, _clock, _delivery, _remembered, _successes)
+    return (_verdict(known), *(finding for part in parts for finding in part(known)))
+
+
+def _verdict(known: Known) -> Finding:
+    """Say whether they can sign in now, and the one reason, by asking the rules."""
+    if why := _without_first_factor(known):
+        return _no(known, why)
+    factor = FirstFactor.PASSWORD if known.can_use_password else FirstFactor.KEY
+    match next_step(known.policy, known.user, Proof(factor)):
+        case Refused(reason):
+            return _no(known, _REFUSED[reason])
+        case NeedCode() if known.user.enrolled:
+            return _with_code(known)
+        case NeedCode():
+            how = "with a recovery code, and must set 2FA up again then."
+        case MustChangePassword():
+            how = "with the one-time password, and must set a new one first."
+        case MustEnrol():
+            how = "and must set two-factor authentication up before anything else."
+        case _:
+            return _yes(known, "with the password or key alone.", _fine)
+    return _yes(known, how, _note)
+
+
+_REFUSED = {
+    Refusal.DEACTIVATED: "they are deactivated.",
+    Refusal.LOCKED: "they are locked after seven wrong codes.",
+}
+
+
+def _without_first_factor(known: Known) -> str | None:
+    """Say why nothing is there to begin with; who is turned away anyway hears that instead."""
+    if known.can_use_password or known.keys or not known.user.active or known.user.locked:
+        return None
+    if known.one_time_ended:
+        return "their one-time password has ended, and they have no SSH key."
+    return "they have neither a password nor an SSH key."
+
+
+def _with_code(known: Known) -> Finding:
+    """Say by what code someone can sign in who has set 2FA up, if by any."""
+    stuck = {Method.APP} if known.refused_until else set()
+    if set(known.methods) - known.unreachable - stuck:
+        return _yes(known, "with a code after the password or key.", _fine)
+    sent = [method.label for method in known.methods if method in known.unreachable]
+    why = (
+        f"codes by {' and '.join(sent)} do not reach them"
+        if sent
+        else f"codes of their app are refused until {_moment(known.refused_until)}"
+    )
+    if known.recovery_left:
+        return _yes(known, f"with a recovery code only: {why}.", _note)
+    return _no(known, f"{why}, and they have no recovery codes left.")
+
+
+def _yes(known: Known, how: str, weigh: Callable[[str], Finding]) -> Finding:
+    return weigh(f"Yes, {known.name} can sign in now, {how}")
+
+
+def _no(known: Known, why: str) -> Finding:
+    return _stops(f"No, {known.name} cannot sign in now: {why}")
+
+
+def _standing(known: Known) -> Iterator[Finding]:
+    if not known.user.active:
+        yield _stops(f"{known.name} is deactivated. A system administrator can activate them.")
+    else:
+        yield _fine(f"{known.name} is active.")
+    if known.user.locked:
+        yield _stops(
+            f"Locked after seven wrong codes, {_moment(known.locked_at)}. A system administrator can unlock "
+            "them, and so can the operator on the host."
+        )
+
+
+def _first_factor(known: Known) -> Iterator[Finding]:
+    if not known.has_password and not known.keys:
+        yield _stops(
+            "Neither a password nor an SSH key is set: invite them, give a one-time password or add a key."
+        )
+    elif not known.has_password:
+        yield _note("No password is set: only an SSH key signs in.")
+    elif known.one_time_ended:
+        weigh = _note if known.keys else _stops
+        yield weigh(
+            f"The one-time password ended {_moment(known.one_time_until)} and is refused like a wrong one. "
+            "A system administrator can give a new one."
+        )
+    elif known.user.one_time_password:
+        yield _note(
+            f"The password is a one-time password, good until {_moment(known.one_time_until)}. Who signs in "
+            "with it must set a new one first."
+        )
+    else:
+        yield _fine("A password is set.")
+    yield from _invitation(known)
+    if known.keys:
+        plural = "s are" if known.keys > 1 else " is"
+        used = f"last used {_moment(known.key_used_at)}" if known.key_used_at else "not used yet"
+        yield _fine(f"{known.keys} SSH key{plural} known, {used}.")
+    elif known.can_use_password:
+        yield _note("No SSH key is known: only the password signs in.")
+    if known.first_factor_failures:
+        yield _note(
+            f"{known.first_factor_failures} wrong passwords or unknown keys in the last quarter of an hour, "
+            "for this name: the addresses that they came from are slowed down."
+        )
+
+
+def _invitation(known: Known) -> Iterator[Finding]:
+    if known.invited_at:
+        yield _note(
+            f"An invitation by e-mail, asked for {_moment(known.invited_at)}, was not handed over yet."
+        )
+    if known.mailed_at and known.user.one_time_password:
+        yield _note(f"They were invited: that password was sent by e-mail {_moment(known.mailed_at)}.")
+    elif known.mailed_at:
+        yield _note(
+            f"Their first password was sent by e-mail {_moment(known.mailed_at)}: the first method that they "
+            "set up can be any but e-mail."
+        )
+
+
+_MODES = {
+    Mode.OFF: "The mode is off: nobody is asked for a code.",
+    Mode.OPTIONAL: "The mode is optional.",
+    Mode.REQUIRED: "The mode is required: everyone must use two-factor authentication.",
+    Mode.PERMANENT: "The mode is permanent: everyone must use two-factor authentication.",
+}
+
+
+def _second_factor(known: Known) -> Iterator[Finding]:
+    user = known.user
+    yield _fine(_MODES[known.policy.mode])
+    if user.required:
+        yield _fine("Two-factor authentication is required of them by an administrator.")
+    elif user.must_use_two_factor:
+        yield _fine("Two-factor authentication is required of them by their role.")
+    if user.enrolled:
+        since = _moment(known.enrolled_at)
+        yield _fine(f"{_methods(known)} set up, since {since}; {_recovery_left(known)}.")
+    elif user.lost_factor:
+        yield _note("Their last second factor was removed, so they must set one up again.")
+        if user.can_prove:
+            yield _note(
+                f"{_recovery_left(known)}, of which one is asked first. Clear the 2FA data if they are lost."
+            )
+    else:
+        yield _note("No second factor is set up.")
+
+
+def _recovery_left(known: Known) -> str:
+    return f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
+
+
+def _attempts(known: Known) -> Iterator[Finding]:
+    if known.user.can_prove or known.attempts_left < ATTEMPTS:
+        left = f"{known.attempts_left} of {ATTEMPTS} attempts left"
+        if known.wrong.count:
+            yield _note(f"{left}. Wrong codes: {known.wrong.words}.")
+        else:
+            yield _fine(f"{left}.")
+    if known.replayed.count:
+        yield _note(
+            f"Codes that were already used were refused in the last day: {known.replayed.words}. "
+            "A code is good once; the next one comes within 30 seconds."
+        )
+    for answers in known.uncounted:
+        yield _note(f"Not counted in the last day: {answers.words}.")
+
+
+def _clock(known: Known) -> Iterator[Finding]:
+    if not known.user.enrolled:
+        return
+    if known.clock_offset == 0:
+        yield _fine("The clock of the phone was right at the last accepted code.")
+    elif known.clock_offset is not None:
+        yield _note(f"The clock of the phone was {_off(known.clock_offset)} at the last accepted code.")
+    if known.drift:
+        yield _fine(f"Since a resync it is taken to be {_off(known.drift)}.")
+    if known.refused_until:
+        yield _stops(
+            f"Codes of their app are refused until {_moment(known.refused_until)}: one was accepted while "
+            "the server's clock was ahead. Once it is right, the operator says so: twofold clock repair."
+        )
+    if known.resync_until:
+        yield _note(
+            f"A resync is offered until {_moment(known.resync_until)}: two codes of their app, one after the "
+            "other, bring its clock back."
+        )
+
+
+def _off(steps: int) -> str:
+    return f"about {abs(steps) * STEP_SECONDS} s {'ahead' if steps > 0 else 'behind'}"
+
+
+def _delivery(known: Known) -> Iterator[Finding]:
+    for messages in known.undelivered:
+        yield _note(messages.words)
+    if known.notices_waiting:
+        plural = "" if known.notices_waiting == 1 else "s"
+        yield _note(
+            f"{known.notices_waiting} notice{plural} by e-mail could not be delivered yet; "
+            "the server tries again."
+        )
+
+
+def _remembered(known: Known) -> Iterator[Finding]:
+    for address, factor, until in known.remembered:
+        yield _fine(f"From {address} with {factor} no code is asked until {_moment(until)}.")
+
+
+def _successes(known: Known) -> Iterator[Finding]:
+    if not known.successes:
+        yield _note("They have not signed in yet.")
+    for success in known.successes:
+        yield _fine(
+            f"Signed in {_moment(success.at)} in {success.application} from {success.address} with "
+            f"{success.methods}."
+        )
+
+
+def _stops(sentence: str) -> Finding:
+    return Finding(Weight.STOPS, sentence)
+
+
+def _note(sentence: str) -> Finding:
+    return Finding(Weight.NOTE, sentence)
+
+
+def _fine(sentence: str) -> Finding:
+    return Finding(Weight.FINE, sentence)
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC" if at else "never"
+
+
+_METHODS = {Method.APP: "an authenticator app", Method.SMS: "text messages", Method.EMAIL: "e-mail"}
+
+
+def _methods(known: Known) -> str:
+    named = [_METHODS[method] for method in known.methods]
+    listed = " and ".join((", ".join(named[:-1]), named[-1]) if named[1:] else named)
+    return f"{listed[:1].upper()}{listed[1:]} {'is' if known.methods == (Method.APP,) else 'are'}"

@@ -1,0 +1,92 @@
+"""What a connection asks of the data layer. The self-test puts another gate in its place."""
+
+import asyncio
+from typing import Protocol
+
+from data.delivery import sent_codes as delivery
+from data.delivery.carriers import Carriers
+from data.operations.signin import first_factor, second_factor, sessions
+from data.operations.signin.admission import Attempt, Origin
+from data.operations.signin.first_factor import Candidate, FirstFactorResult, PasswordResult
+from data.operations.signin.protocol_misuse import record_misuse
+from data.operations.signin.second_factor import CodeResult, SendResult
+from data.rules.domain_types import Application, Method
+from data.rules.protocol_misuse import Misuse
+from data.rules.source_addresses import normalise
+from data.store import Store
+
+
+class AuthBackend(Protocol):
+    """Judges both factors. Once begun, a judgement ends even when the client has hung up."""
+
+    async def find(self, username: str, address: str) -> Candidate:
+        """Look a typed name up; an unknown one gives a candidate who can prove nothing."""
+        ...
+
+    async def prove_password(
+        self, candidate: Candidate, password: str, gone: asyncio.Event
+    ) -> PasswordResult:
+        """Judge a password; `gone` is set when the client leaves."""
+        ...
+
+    async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+        """Judge a key of which a signature was verified."""
+        ...
+
+    async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
+        """Judge a code."""
+        ...
+
+    async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
+        """Send a code to whoever has passed the first factor; asking is no attempt."""
+        ...
+
+    async def end_session(self, session_id: int) -> None:
+        """Record that a session ended."""
+        ...
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        """Record what a connection did that has passed this user's first factor."""
+        ...
+
+
+class StoreBackend:
+    """The gate that the database keeps."""
+
+    def __init__(self, store: Store, carriers: Carriers | None = None, worker: str | None = None) -> None:
+        """Judge by what `store` holds, and send codes by `carriers`; `worker` is who holds the sessions."""
+        self._store = store
+        self._worker = worker
+        self._carriers = carriers or Carriers()
+
+    async def find(self, username: str, address: str) -> Candidate:
+        """Look a typed name up in one reading transaction, in a time that does not tell what was found."""
+        return await self._store.read_until_mark(
+            first_factor.find_candidate, username, Origin(Application.SSH, address, self._worker)
+        )
+
+    async def prove_password(
+        self, candidate: Candidate, password: str, gone: asyncio.Event
+    ) -> PasswordResult:
+        """Judge a password after the wait that its source has earned."""
+        return await first_factor.prove_password(self._store, candidate, password, gone)
+
+    async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
+        """Judge a key of which a signature was verified, in one transaction."""
+        return await self._store.run(first_factor.prove_key, candidate, fingerprint)
+
+    async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
+        """Count, verify and spend a code in one transaction."""
+        return await self._store.run(second_factor.submit_code, attempt, answer)
+
+    async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
+        """Make a code in one transaction, then hand it to its carrier."""
+        return await delivery.send(self._store, self._carriers, second_factor.send_code, attempt, method)
+
+    async def end_session(self, session_id: int) -> None:
+        """Record that a session ended."""
+        await self._store.run(sessions.end_session, session_id)
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        """Record a misuse in the audit log."""
+        await self._store.run(record_misuse, user_id, Origin(Application.SSH, normalise(address)), what)

@@ -1,0 +1,371 @@
+"""The only file that touches private names of asyncssh, which is pinned to one version for it.
+
+asyncssh has no server-side partial success. Here every way to success, including a `begin_auth` that
+returns False, is made to pass a verdict of ours before a byte of it is sent: the methods are shadowed
+on the connection's instance, before its first packet is read. What is missing ends the start of the
+server, never the check.
+"""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+import asyncssh
+from asyncssh.auth import _ServerKbdIntAuth
+from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
+from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
+from asyncssh.saslprep import SASLPrepError, saslprep
+
+from sshserver.limits.limit_values import Limits
+from sshserver.signin.conversation import Verdict
+
+_VERSION: Final = "2.24.1"
+_SHADOWED: Final = {
+    "send_userauth_success": ["self"],
+    "send_userauth_failure": ["self", "partial_success"],
+    "send_newkeys": ["self", "k", "h"],
+    "validate_public_key": ["self", "username", "key_data", "msg", "signature"],
+    "reload_config": ["self"],
+    "pause_writing": ["self"],
+    "resume_writing": ["self"],
+    "data_received": ["self", "data", "datatype"],
+    "process_packet": ["self", "pkttype", "pktid", "packet"],
+    "send_userauth_packet": ["self", "pkttype", "args", "handler", "trivial"],
+    "_finish_recv_packet": ["self", "pkttype", "seq", "_task", "is_async"],
+    "_send": ["self", "data"],
+    "_process_session_open": ["self", "packet"],
+}
+_ELSEWHERE: Final = (
+    (asyncssh.SSHServerChannel, "_process_env_request"),
+    (_ServerKbdIntAuth, "process_packet"),
+)
+_ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
+_FIRST_BYTES: Final = b"SSH-"
+"""A client speaks first and says nothing before this (RFC 4253 section 4.2)."""
+_USERAUTH_REQUEST: Final = 50
+"""Of RFC 4252."""
+_INFO_REQUEST, _INFO_RESPONSE = 60, 61
+"""Of RFC 4256."""
+_NOBODY: Final = b"?"
+"""No user can have this name."""
+_LONGEST_NAME: Final = 1023
+"""Bytes of a name that asyncssh looks at. It ends the connection for a longer one, which costs nothing."""
+_RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
+"""The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
+
+
+HOOKS: Final = frozenset(
+    {
+        "send_userauth_success",
+        "send_userauth_failure",
+        "send_newkeys",
+        "validate_public_key",
+        "reload_config",
+        "data_received",
+        "process_packet",
+        "send_userauth_packet",
+        "_finish_recv_packet",
+        "_send",
+        "_process_session_open",
+        "_process_env_request",
+    }
+)
+"""What asyncssh has to call in the course of a sign-in and the beginning of a channel."""
+called: Final[set[str]] = set()
+"""Which of the hooks were called; the self-test clears it, then wants all of them."""
+
+
+class ShimError(RuntimeError):
+    """The installed asyncssh is not the one that this file was written for."""
+
+
+class Hooks(Protocol):
+    """What the connection of this project decides in place of asyncssh's."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a request that claims success deserves at this moment."""
+        ...
+
+    async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
+        """Judge a public key; `verify` checks the signature and is None for an unsigned probe."""
+        ...
+
+    def refused(self, *, partial: bool) -> None:
+        """A failure has been sent, or a partial success."""
+
+    def takes(self, received: int, waiting: int, unsent: int) -> bool:
+        """Judge so many bytes more, when so many wait to be looked at and so many to be sent."""
+        ...
+
+    def keys_exchanged(self) -> None:
+        """The client has done its part of a key exchange: the first one, or a later one."""
+
+    def charge(self, seconds: float) -> float:
+        """Count the seconds that input took; return for how many seconds to read no more."""
+        ...
+
+    def answered(self) -> None:
+        """An answer to a question has come, whether or not one was asked."""
+
+    def speaks_no_ssh(self) -> None:
+        """The client does not begin as an SSH client does."""
+
+    def congested(self) -> None:
+        """The socket takes no more for the moment."""
+
+    def relieved(self) -> None:
+        """The socket takes data again."""
+
+
+def check() -> None:
+    """Compare the installed asyncssh with the one that this file was written for.
+
+    Raises:
+        ShimError: when the version, a method or its parameters differ.
+    """
+    if asyncssh.__version__ != _VERSION:
+        raise ShimError(f"asyncssh {_VERSION} is needed, {asyncssh.__version__} is installed")
+    for name, parameters in _SHADOWED.items():
+        method = getattr(asyncssh.SSHServerConnection, name, None)
+        if method is None or list(inspect.signature(method).parameters) != parameters:
+            raise ShimError(f"asyncssh has changed: {name}")
+    for owner, name in _ELSEWHERE:
+        if not hasattr(owner, name):
+            raise ShimError(f"asyncssh has changed: {name}")
+
+
+def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limits) -> None:
+    """Put `hooks` in charge of a connection; to be called from `connection_made`.
+
+    The packets that are taken before a channel is open are bounded, and what is read at a time. `check`
+    has passed: it is made when the server starts, since it takes longer than all else that is done here.
+
+    Raises:
+        ShimError: when asyncssh is not the one this was written for.
+    """
+    private = cast("Any", connection)
+    missing = any(not hasattr(private, name) for name in _ATTRIBUTES)
+    if missing or private._max_recv_pktlen < limits.packet_bytes:  # noqa: SLF001
+        raise ShimError("asyncssh has changed: the connection's attributes")
+    _judge_success(connection, hooks)
+    _judge_keys(connection, hooks)
+    _judge_input(connection, hooks)
+    _take_other_encodings(connection)
+    _judge_channels(connection, limits)
+    _write_unless_closing(connection)
+
+    async def reload_config() -> None:
+        """Keep the options as they are: no setting of ours depends on the user's name."""
+
+    _hook(private, "reload_config", reload_config)
+    private.pause_writing = hooks.congested
+    private.resume_writing = hooks.relieved
+    private._max_recv_pktlen = limits.packet_bytes  # noqa: SLF001
+    private._transport.max_size = limits.read_bytes  # noqa: SLF001 - asyncio's, which takes turns by it.
+
+
+def _judge_success(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+    private = cast("Any", connection)
+    succeed = connection.send_userauth_success
+    fail = connection.send_userauth_failure
+
+    async def send_userauth_success() -> None:
+        match hooks.verdict:
+            case Verdict.ADMIT:
+                await succeed()
+            case Verdict.PARTIAL:
+                send_userauth_failure(partial_success=True)
+            case _:
+                send_userauth_failure(partial_success=False)
+
+    def send_userauth_failure(partial_success: bool) -> None:
+        fail(partial_success)
+        # Some clients (paramiko) ask for the service again before each method, as sshd lets them.
+        private._next_service = b"ssh-userauth"  # noqa: SLF001
+        hooks.refused(partial=partial_success)
+
+    _hook(private, "send_userauth_success", send_userauth_success)
+    _hook(private, "send_userauth_failure", send_userauth_failure)
+
+
+def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+    private = cast("Any", connection)
+
+    async def validate_public_key(_username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+        key = _decode(key_data)
+        if not msg or key is None:
+            return await hooks.key_offered(key, None)
+        return await hooks.key_offered(key, lambda: _verify(private, key, msg, signature))
+
+    _hook(private, "validate_public_key", validate_public_key)
+
+
+def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+    private = cast("Any", connection)
+    receive = connection.data_received
+    send_newkeys = connection.send_newkeys
+    finish = private._finish_recv_packet  # noqa: SLF001
+
+    def data_received(data: bytes, datatype: int | None = None) -> None:
+        transport, waiting = private._transport, private._inpbuf  # noqa: SLF001
+        if transport is None:
+            return
+        spoken = private._client_version or (waiting + data)[: len(_FIRST_BYTES)]  # noqa: SLF001
+        if not spoken.startswith(_FIRST_BYTES[: len(spoken)]):
+            hooks.speaks_no_ssh()
+        elif hooks.takes(len(data), len(waiting), transport.get_write_buffer_size()):
+            begun = time.perf_counter()
+            receive(data, datatype)
+            if (rest := hooks.charge(time.perf_counter() - begun)) > 0:
+                transport.pause_reading()
+                asyncio.get_running_loop().call_later(rest, transport.resume_reading)
+
+    def finish_packet(pkttype: int, *args: Any, **kwargs: Any) -> None:
+        # Of answers that come together asyncssh judges the last alone, without a word about the others.
+        if pkttype == _INFO_RESPONSE:
+            hooks.answered()
+        finish(pkttype, *args, **kwargs)
+
+    def finish_key_exchange(k: bytes, h: bytes) -> None:
+        # The client's NEWKEYS comes later: a person may have to look at the host key first.
+        send_newkeys(k, h)
+        hooks.keys_exchanged()
+
+    _hook(private, "data_received", data_received)
+    _hook(private, "send_newkeys", finish_key_exchange)
+    _hook(private, "_finish_recv_packet", finish_packet)
+
+
+def _take_other_encodings(connection: asyncssh.SSHServerConnection) -> None:
+    """Have names and answers that are not UTF-8 judged like any other, where asyncssh hangs up."""
+    private = cast("Any", connection)
+    process = private.process_packet
+    send = private.send_userauth_packet
+
+    def process_packet(pkttype: int, pktid: int, packet: SSHPacket) -> Any:
+        return process(pkttype, pktid, _with_name(packet) if pkttype == _USERAUTH_REQUEST else packet)
+
+    def send_userauth_packet(pkttype: int, *args: bytes, handler: Any = None, trivial: bool = True) -> None:
+        if pkttype == _INFO_REQUEST and isinstance(handler, _ServerKbdIntAuth):
+            _decode_answers(handler)
+        send(pkttype, *args, handler=handler, trivial=trivial)
+
+    private.process_packet = process_packet
+    _hook(private, "send_userauth_packet", send_userauth_packet)
+
+
+def _decode_answers(exchange: Any) -> None:
+    """Have what is not UTF-8 in the answers of an exchange stand in them as U+FFFD."""
+    if "process_packet" in vars(exchange):
+        return
+    process = exchange.process_packet
+
+    def process_packet(pkttype: int, pktid: int, packet: SSHPacket) -> Any:
+        if pkttype != _INFO_RESPONSE:
+            return process(pkttype, pktid, packet)
+        count = packet.get_uint32()
+        answers = [String(packet.get_string().decode("utf-8", "replace")) for _ in range(count)]
+        decoded = UInt32(count) + b"".join(answers) + packet.get_remaining_payload()
+        return process(pkttype, pktid, SSHPacket(decoded))
+
+    _hook(exchange, "process_packet", process_packet)
+
+
+def _with_name(packet: SSHPacket) -> SSHPacket:
+    """Return a sign-in request in which a name that no user can have is one that asyncssh reads."""
+    request = SSHPacket(packet.get_remaining_payload())
+    try:
+        name = request.get_string()
+        if len(name) <= _LONGEST_NAME:  # What saslprep takes grows with the square of the length.
+            saslprep(name.decode("utf-8"))
+    except PacketDecodeError:
+        return packet
+    except (UnicodeDecodeError, SASLPrepError):
+        return SSHPacket(String(_NOBODY) + request.get_remaining_payload())
+    return packet
+
+
+def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) -> None:
+    """Refuse a channel whose client takes tiny packets only: each costs the server as much as a large one."""
+    open_session = cast("Any", connection)._process_session_open  # noqa: SLF001
+
+    def process_session_open(packet: SSHPacket) -> Any:
+        asked = SSHPacket(packet.get_full_payload())
+        asked.get_byte()
+        asked.get_string()
+        _channel, _window, packet_bytes = asked.get_uint32(), asked.get_uint32(), asked.get_uint32()
+        if packet_bytes < limits.client_packet_bytes:
+            words = f"A maximum packet size of {limits.client_packet_bytes} bytes or more is needed."
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, words)
+        return open_session(packet)
+
+    _hook(connection, "_process_session_open", process_session_open)
+
+
+def _write_unless_closing(connection: asyncssh.SSHServerConnection) -> None:
+    """Drop what is written once the client is gone: asyncio would log a line for each write."""
+    private = cast("Any", connection)
+    send = private._send  # noqa: SLF001
+
+    def send_unless_closing(data: bytes) -> None:
+        if private._transport is not None and not private._transport.is_closing():  # noqa: SLF001
+            send(data)
+
+    _hook(connection, "_send", send_unless_closing)
+
+
+def _hook(target: object, name: str, function: Callable[..., Any]) -> None:
+    """Shadow a method on an instance, and note when it is called from outside."""
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        called.add(name)
+        return function(*args, **kwargs)
+
+    setattr(target, name, noted)
+
+
+def look_no_further(connection: asyncssh.SSHServerConnection) -> None:
+    """Drop what was received and not looked at: of a connection that is closed, asyncssh would go on."""
+    cast("Any", connection)._inpbuf = b""  # noqa: SLF001
+
+
+def limit_environment(
+    channel: "asyncssh.SSHServerChannel[bytes]", keeps: Callable[[str, str, int], bool]
+) -> dict[str, str]:
+    """Return the mapping that fills with the variables `keeps` takes: name, value, number already kept."""
+    kept: dict[str, str] = {}
+
+    def process_env_request(packet: SSHPacket) -> bool:
+        name = packet.get_string().decode("ascii", "replace")
+        value = packet.get_string().decode("utf-8", "replace")
+        packet.check_end()
+        if not keeps(name, value, len(kept)):
+            return False
+        kept[name] = value
+        return True
+
+    _hook(channel, "_process_env_request", process_env_request)
+    return kept
+
+
+def _decode(key_data: bytes) -> SSHKey | None:
+    """Decode a plain public key; certificates are none."""
+    try:
+        return decode_ssh_public_key(key_data)
+    except (KeyImportError, ValueError):
+        return None
+
+
+def _verify(connection: Any, key: SSHKey, msg: bytes, signature: bytes) -> bool:
+    """Check a login signature (RFC 4252 section 7), with SHA-2 where the key is RSA."""
+    allowed = _RSA_SIGNATURES if key.algorithm == b"ssh-rsa" else {key.algorithm}
+    try:
+        if SSHPacket(signature).get_string() not in allowed:
+            return False
+        key.set_touch_required(True)
+        return key.verify(String(connection._session_id) + msg, signature)  # noqa: SLF001
+    except (PacketDecodeError, ValueError):
+        return False

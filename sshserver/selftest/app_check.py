@@ -1,0 +1,191 @@
+"""The proof, at every start, that an app in a session takes keys, and fails without showing what it holds."""
+
+import asyncio
+import logging
+import secrets
+import sys
+from functools import partial
+from typing import Any, ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from sshserver.compat.textual_shim import ContainedApp, ContainedScreen
+from sshserver.limits.limit_values import Limits
+from sshserver.session.channel_driver import ChannelDriver
+from sshserver.terminal.capabilities import Colours, Terminal
+
+_SECONDS: Final = 10.0
+_LAST_WORD: Final = "Complete"
+_HOOKS: Final = frozenset({"_process_messages", "_handle_exception", "_print_error_renderables"})
+_COLOUR: Final = (b"\x1b[38;", b"\x1b[48;")
+
+
+class AppTestError(RuntimeError):
+    """Textual is not as this project needs it."""
+
+
+class _Wire:
+    """A terminal of which only the bytes matter."""
+
+    def __init__(self) -> None:
+        self.sent = bytearray()
+        self.driver: ChannelDriver | None = None
+        self.shown = asyncio.Event()
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
+        if _LAST_WORD.encode() in data:
+            self.shown.set()
+
+    def attach(self, driver: ChannelDriver) -> None:
+        self.driver = driver
+
+    def act(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class _Witness(ContainedApp):
+    """Waits for Escape and `q`; a secret given to it makes it fail. It notes which hooks are called."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "note"), Binding("q", "leave")]
+
+    def __init__(self, secret: str = "") -> None:
+        super().__init__()
+        self.secret = secret
+        self.called: set[str] = set()
+        self.ready = asyncio.Event()
+        self.noted = asyncio.Event()
+        self.streams: tuple[object, object] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("Ready.", id="words")
+
+    def on_mount(self) -> None:
+        self.streams = (sys.stdout, sys.stderr)
+        self.query_one("#words").styles.background = "red"
+        self.ready.set()
+        if self.secret:
+            raise ValueError(self.secret)
+
+    def action_note(self) -> None:
+        self.noted.set()
+
+    def action_leave(self) -> None:
+        self.exit("left")
+
+    async def _process_messages(self, *args: Any, **kwargs: Any) -> None:
+        self.called.add("_process_messages")
+        await super()._process_messages(*args, **kwargs)
+
+    def _handle_exception(self, error: Exception) -> None:
+        self.called.add("_handle_exception")
+        super()._handle_exception(error)
+
+    def _print_error_renderables(self) -> None:
+        self.called.add("_print_error_renderables")
+        super()._print_error_renderables()
+
+
+class _Waiting(ContainedScreen[None]):
+    """Waits for its last word before it is drawn."""
+
+    PATIENCE = _SECONDS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = asyncio.Event()
+
+    def compose(self) -> ComposeResult:
+        yield Static("Incomplete", id="words")
+
+    def on_screen_resume(self) -> None:
+        self.opened.set()
+
+    def finish(self) -> None:
+        self.query_one("#words", Static).update(_LAST_WORD)
+        self.complete()
+
+
+async def run() -> None:
+    """Run an app that is left by keys, and one that fails.
+
+    Raises:
+        AppTestError: when either goes otherwise than this project promises.
+    """
+    factory = asyncio.get_running_loop().get_task_factory()
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await _leaves_by_keys()
+            await _fails_silently(secrets.token_hex())
+    except AppTestError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, such an app must not be served.
+        raise AppTestError(f"the app's self-test failed: {type(error).__name__}") from None
+    _expect("the loop's tasks stay as they are", asyncio.get_running_loop().get_task_factory() is factory)
+
+
+async def _leaves_by_keys() -> None:
+    app, wire, ended = _start(_Witness())
+    ready = asyncio.ensure_future(app.ready.wait())
+    try:
+        await asyncio.wait([ended, ready], return_when=asyncio.FIRST_COMPLETED)
+        if wire.driver is None:
+            raise AppTestError("the app's self-test failed: no driver was started")
+        wire.driver.feed(b"\x1b")
+        await app.noted.wait()
+        await _draws_what_is_complete(app, wire)
+        wire.driver.feed(b"q")
+        _expect("keys arrive", await ended == "left")
+    finally:
+        ready.cancel()
+        await _end(ended)
+    _expect("the process's streams stay as they are", app.streams == (sys.stdout, sys.stderr))
+    _expect("a terminal without colours gets none", not any(colour in wire.sent for colour in _COLOUR))
+
+
+async def _draws_what_is_complete(app: _Witness, wire: _Wire) -> None:
+    waiting = _Waiting()
+    app.call_later(app.push_screen, waiting)
+    await waiting.opened.wait()
+    waiting.call_later(waiting.finish)
+    await wire.shown.wait()
+    _expect("a screen is not drawn before it is complete", b"Incomplete" not in wire.sent)
+
+
+async def _fails_silently(secret: str) -> None:
+    app, wire, ended = _start(_Witness(secret))
+    log = logging.getLogger("twofold.crash")
+    log.disabled = True  # A failure that is wanted is no news.
+    try:
+        await ended
+    finally:
+        log.disabled = False
+        await _end(ended)
+    _expect("a failure is said", app.crash_message is not None)
+    _expect("a failure shows no values", secret.encode() not in wire.sent)
+    _expect(f"Textual calls {', '.join(sorted(_HOOKS - app.called))}", app.called >= _HOOKS)
+
+
+def _start(app: _Witness) -> tuple[_Witness, _Wire, "asyncio.Task[str | None]"]:
+    wire = _Wire()
+    terminal = Terminal(term="vt100", colours=Colours.NONE)
+    app.host(terminal, partial(ChannelDriver, wire=wire, limits=Limits()))
+    return app, wire, asyncio.get_running_loop().create_task(app.run_hosted(terminal))
+
+
+async def _end(task: "asyncio.Task[str | None]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _expect(what: str, fulfilled: bool) -> None:
+    if not fulfilled:
+        raise AppTestError(f"the app's self-test failed, this is not so: {what}")

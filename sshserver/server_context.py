@@ -1,0 +1,138 @@
+"""What the connections of one server share."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from data.rules.protocol_misuse import Misuse
+from data.store import StoreUnavailableError
+from sshserver.auth_backend import AuthBackend
+from sshserver.limits import open_files
+from sshserver.limits.fairness import DrawingTurns, InputShares
+from sshserver.limits.limit_values import (
+    AwaitingSecondFactor,
+    ConcurrencyLimit,
+    Limits,
+    Penalties,
+    UnauthenticatedConnections,
+)
+from sshserver.limits.shared_counters import Counted, Counts, OwnCounts, SharedCounters, SharedCounts
+from sshserver.listener import ConnectionRate
+from sshserver.session.channel import AppFactory
+from sshserver.telemetry import crash_reports
+from sshserver.telemetry.connection_events import Telemetry
+
+_Outcome = TypeVar("_Outcome")
+_Connection = TypeVar("_Connection")
+_TRIES: Final = 100
+_LONGEST_WAIT: Final = 60.0
+"""How often, and how long after one another, something is tried to be recorded."""
+
+
+@dataclass(slots=True)
+class ServerContext(Generic[_Connection]):
+    """What the connections of one server share; it holds them and knows nothing of them."""
+
+    backend: AuthBackend
+    make_app: AppFactory
+    limits: Limits
+    shared_counters: tuple[SharedCounters, int] | None = None
+    """Where the workers of a node share their counts, and which of them this is."""
+    telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
+    unauthenticated: UnauthenticatedConnections = field(init=False)
+    awaiting_code: AwaitingSecondFactor = field(init=False)
+    admitted: ConcurrencyLimit = field(init=False)
+    """The connections of each user that both factors were proven on."""
+    sessions: ConcurrencyLimit = field(init=False)
+    _rate: ConnectionRate = field(init=False)
+    _most_connections: int = field(init=False)
+    drawing: DrawingTurns = field(default_factory=DrawingTurns)
+    input: InputShares = field(default_factory=InputShares)
+    connections: set[_Connection] = field(default_factory=set)
+    misuses: Counter[Misuse] = field(default_factory=Counter)
+    """How often each kind of misuse was refused, whoever did it."""
+    work: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Data operations under way; they outlive the connections that asked for them."""
+
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the server drains: what cannot be recorded then is left to whoever ends its sessions."""
+
+    def __post_init__(self) -> None:
+        penalties = Penalties(self.limits.penalty_seconds, self._counts(Counted.PENALTIES))
+        self.unauthenticated = UnauthenticatedConnections(
+            self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS), penalties
+        )
+        # A source's connections are spread evenly over the workers of a node.
+        workers = self.shared_counters[0].workers if self.shared_counters else 1
+        most = max(1, self.limits.connections_per_second // workers)
+        self._rate = ConnectionRate(most, min(most, self.limits.connections_per_source), penalties)
+        self.awaiting_code = AwaitingSecondFactor(self.limits.code_connections_per_user)
+        self.admitted = ConcurrencyLimit(self.limits.connections_per_user, self._counts(Counted.ADMITTED))
+        self._most_connections = max(1, open_files.limit() - self.limits.descriptors_kept_back)
+        self.sessions = ConcurrencyLimit(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
+        self.telemetry.metrics.watch(
+            lambda: len(self.connections), lambda: len(self.unauthenticated), lambda: len(self.sessions)
+        )
+
+    def _counts(self, what: Counted) -> Counts:
+        return OwnCounts() if self.shared_counters is None else SharedCounts(*self.shared_counters, what)
+
+    def takes_connection(self, address: str) -> bool:
+        """Count a new connection, and say whether its source may open it and there is room for it."""
+        if not self._rate.takes(address):
+            return self._hang_up(Misuse.RATE, address)
+        if len(self.connections) >= self._most_connections and not self.unauthenticated.drop_one():
+            return self._hang_up(Misuse.FULL, address)
+        return True
+
+    def _hang_up(self, because: Misuse, address: str) -> bool:
+        self.misuses[because] += 1
+        self.telemetry.hung_up(because, address)
+        return False
+
+    def admits(self, user_id: int | None) -> bool:
+        """Count an admitted connection of a user, or return False when the user has as many as allowed.
+
+        The last quarter of the open files is for users who have no connection here.
+        """
+        scarce = len(self.connections) > self._most_connections * 3 // 4
+        if scarce and self.admitted.here(user_id):
+            return False
+        return self.admitted.take(user_id)
+
+    def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
+        """Run `work` to its end, whoever stops waiting for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.work.add(task)
+        task.add_done_callback(self.work.discard)
+        return task
+
+    async def end_session(self, session_id: int) -> None:
+        """Record the end of a session; nobody waits for it."""
+        await self._record(lambda: self.backend.end_session(session_id), "Ending a session")
+
+    async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
+        """Have a misuse audited; nobody waits for it."""
+        await self._record(lambda: self.backend.record_misuse(user_id, address, what), "Recording a misuse")
+
+    async def _record(self, act: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
+        """Record what has happened: while the database is not there, again and again, ever more slowly.
+
+        Whether the last time did it may be unknown; what is recorded here does no harm twice.
+        """
+        for tries in range(_TRIES):
+            try:
+                await act()
+            except StoreUnavailableError:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.closing.wait(), min(_LONGEST_WAIT, 1.5**tries))
+                if self.closing.is_set():
+                    return
+            except Exception as error:  # noqa: BLE001 - nobody is left to be told.
+                crash_reports.report(error, what)
+                return
+            else:
+                return

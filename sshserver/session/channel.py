@@ -1,0 +1,335 @@
+"""One channel is one app: a terminal gets the app, everything else one line on stderr."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import asyncssh
+
+from data.operations.signin.admission import Session
+from data.rules.protocol_misuse import Misuse
+from data.rules.safe_text import safe
+from sshserver.compat.asyncssh_shim import limit_environment
+from sshserver.compat.textual_shim import ContainedApp
+from sshserver.compat.textual_turns import Turns
+from sshserver.limits.limit_values import Limits
+from sshserver.session import idle
+from sshserver.session.channel_driver import ChannelDriver
+from sshserver.session.idle import IdleWatch
+from sshserver.telemetry import crash_reports
+from sshserver.terminal.capabilities import Terminal, clamp, describe, is_usable, keeps_variable
+
+AppFactory = Callable[[Session, Terminal], ContainedApp]
+"""Makes the app of one channel; what it returns is started in the client's terminal."""
+
+NO_COMMANDS: Final = "This server runs no commands. Open a session with a terminal: ssh, without a command."
+NO_SUBSYSTEMS: Final = "This server offers no subsystems and no file transfer."
+NO_TERMINAL: Final = "A terminal is needed. Connect from one, or ask for it with: ssh -t"
+POOR_TERMINAL: Final = (
+    "Your terminal type cannot show this app. Set one and connect again: TERM=xterm-256color ssh"
+)
+TOO_MANY: Final = "You have as many sessions open as are allowed. Close one and connect again."
+_SHUT_DOWN_GRACE: Final = 5.0
+
+
+class AppSession(asyncssh.SSHServerSession[bytes]):
+    """The session of one channel, from its requests to the end of its app."""
+
+    def __init__(
+        self,
+        admission: Session,
+        make_app: AppFactory,
+        limits: Limits,
+        *,
+        claim: Callable[[], bool],
+        turn: Turns,
+        on_misuse: Callable[[Misuse], None],
+        on_end: Callable[["AppSession"], None],
+    ) -> None:
+        """Serve `make_app`'s app to whom `admission` names.
+
+        `claim` counts the session as one of its user's and says whether there is room; each layout and
+        each frame is drawn in a `turn`; `on_misuse` is called when its client floods it or leaves its
+        screen unread; `on_end` once, with this session and whether or not it ever started, when its
+        channel is gone.
+        """
+        self._admission = admission
+        self._make_app = make_app
+        self._limits = limits
+        self._claim = claim
+        self._turn = turn
+        self._on_misuse = on_misuse
+        self._on_end = on_end
+        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._environment: dict[str, str] = {}
+        self._variables_offered = 0
+        self._term: str | None = None
+        self._size = (0, 0)
+        self._refusal: str | None = None
+        self._early = bytearray()
+        self._driver: ChannelDriver | None = None
+        self._app: ContainedApp | None = None
+        self._idle: IdleWatch | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+        self._cut_off_timer: asyncio.TimerHandle | None = None
+        self._ending = False
+        self._over = False
+        self._congestions: set[str] = set()
+        self._relieved = asyncio.Event()
+        self._relieved.set()
+        self._last_words: str | None = None
+        self.task: asyncio.Task[None] | None = None
+        """The task that runs the app, once it has started."""
+        self.ended_because = "its user left"
+        """Why the session ended, for the log."""
+        self.claimed = False
+        """Whether the session counts as one of its user's."""
+
+    # What asyncssh calls.
+
+    def connection_made(self, chan: "asyncssh.SSHServerChannel[bytes]") -> None:
+        """Take the channel."""
+        self._channel = chan
+        self._environment = limit_environment(chan, self._keeps_variable)
+        high = self._limits.write_buffer_bytes
+        chan.set_write_buffer_limits(high, high // 8)
+
+    def _keeps_variable(self, name: str, value: str, kept: int) -> bool:
+        self._variables_offered += 1
+        if self._variables_offered > self._limits.environment_requests:
+            self._on_misuse(Misuse.FLOOD)
+            return False
+        return keeps_variable(name, value, kept, self._limits)
+
+    def pty_requested(
+        self, term_type: str, term_size: tuple[int, int, int, int], _term_modes: Mapping[int, int]
+    ) -> bool:
+        """Note the client's terminal."""
+        self._term = term_type
+        self._size = term_size[:2]
+        return True
+
+    def shell_requested(self) -> bool:
+        """Accept, if only to say in `session_started` what is missing."""
+        if self._term is None:
+            self._refusal = NO_TERMINAL
+        elif not is_usable(self._term):
+            self._refusal = POOR_TERMINAL
+        return True
+
+    def exec_requested(self, _command: str) -> bool:
+        """Accept, to refuse in words."""
+        self._refusal = NO_COMMANDS
+        return True
+
+    def subsystem_requested(self, _subsystem: str) -> bool:
+        """Accept, to refuse in words."""
+        self._refusal = NO_SUBSYSTEMS
+        return True
+
+    def session_started(self) -> None:
+        """Start the app, or say why not."""
+        if self._refusal is None and not self._claim():
+            self._refusal = TOO_MANY
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+            return
+        self.claimed = True
+        seconds = self._limits.idle_minutes * 60
+        self._idle = IdleWatch(seconds, self._limits.idle_warning_seconds, self._warn_idle, self._expire)
+        self.task = asyncio.get_running_loop().create_task(self._run(), name="ssh session")
+
+    def data_received(self, data: bytes, _datatype: int | None) -> None:
+        """Pass input on, or keep it for the app that has not started yet."""
+        if self._driver is not None:
+            self._driver.feed(data)
+        elif self._refusal is None and not self._over:
+            self._early += data[: self._limits.early_input_bytes - len(self._early)]
+
+    def eof_received(self) -> bool:
+        """End the app: nobody can type any more. Its last output may still be sent."""
+        self.end(None)
+        return True
+
+    def terminal_size_changed(self, width: int, height: int, _pixwidth: int, _pixheight: int) -> None:
+        """Follow the client's terminal."""
+        self._size = (width, height)
+        if self._driver is not None:
+            self._driver.resize(clamp(self._size, self._limits))
+
+    def signal_received(self, signal: str) -> None:
+        """End the app on a signal that ends programs."""
+        if signal in ("HUP", "TERM", "KILL"):
+            self.end(None)
+
+    def pause_writing(self) -> None:
+        """Drop frames while the channel is full."""
+        self.pause("channel")
+
+    def resume_writing(self) -> None:
+        """Draw again."""
+        self.resume("channel")
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Let the app end; nobody sees it any more."""
+        self._channel = None
+        self._cancel_timers()
+        if self._cut_off_timer is not None:
+            self._cut_off_timer.cancel()
+        self.end(None)
+        self._on_end(self)
+
+    # What the driver calls.
+
+    def send(self, data: bytes) -> None:
+        """Write to the client; after the end of the channel, drop it."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.write(data)
+
+    def attach(self, driver: ChannelDriver) -> None:
+        """Give input to `driver`, beginning with what came early."""
+        self._driver = driver
+        driver.resize(clamp(self._size, self._limits))
+        if self._congestions:
+            driver.pause_writing()
+        early, self._early = bytes(self._early), bytearray()
+        driver.feed(early)
+
+    def act(self) -> None:
+        """Note that a person is there."""
+        if self._idle is not None:
+            self._idle.touch()
+
+    def pause_reading(self) -> None:
+        """Leave what the client sends in its window."""
+        if self._channel is not None:
+            self._channel.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self._channel is not None:
+            self._channel.resume_reading()
+
+    # What the connection and the server call.
+
+    def pause(self, cause: str) -> None:
+        """Drop frames, because of `cause`; a client that stays so for a time loses its session."""
+        if not self._congestions:
+            loop = asyncio.get_running_loop()
+            self._unread_timer = loop.call_later(self._limits.unread_seconds, self._give_up)
+        self._congestions.add(cause)
+        self._relieved.clear()
+        if self._driver is not None:
+            self._driver.pause_writing()
+
+    def resume(self, cause: str) -> None:
+        """Draw again, once the last cause is gone."""
+        self._congestions.discard(cause)
+        if self._congestions:
+            return
+        self._relieved.set()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+        if self._driver is not None:
+            self._driver.resume_writing()
+
+    def end(self, last_words: str | None) -> None:
+        """End the app and tell its user why, in one line; an app that does not end is cancelled."""
+        if self._ending or self.task is None or self.task.done():
+            return
+        self._ending = True
+        self._last_words = last_words
+        self.ended_because = last_words or self.ended_because
+        self._relieved.set()  # What waits for the client would keep the app from ending.
+        if self._app is not None:
+            self._app.exit(None)
+        grace = asyncio.get_running_loop().call_later(_SHUT_DOWN_GRACE, self.task.cancel)
+        self.task.add_done_callback(lambda _task: grace.cancel())
+
+    # The app.
+
+    async def _run(self) -> None:
+        words, status = "", 1
+        try:
+            words, status = await self._run_app()
+        except Exception as error:  # noqa: BLE001 - the one place where an app's errors end.
+            reference = crash_reports.report(error, "A session")
+            self.ended_because = f"it failed [reference {reference}]"
+            words = crash_reports.words_for(reference)
+        finally:
+            self._over = True
+            self._app = self._driver = None
+            self._cancel_timers()
+            self._finish(words, status)
+
+    async def _run_app(self) -> tuple[str, int]:
+        if self._ending:
+            return self._last_words or "", 0
+        terminal = describe(self._term or "", self._environment, self._size, self._limits)
+        app = self._make_app(self._admission, terminal)
+        app.host(terminal, partial(ChannelDriver, wire=self, limits=self._limits), self._drawing)
+        self._app = app
+        result = await app.run_hosted(terminal)
+        if app.crash_message is not None:
+            self.ended_because = app.crash_message
+            return app.crash_message, 1
+        return self._last_words or result or "", 0
+
+    @asynccontextmanager
+    async def _drawing(self) -> AsyncIterator[None]:
+        """Wait for a client that does not read, then for the others."""
+        await self._relieved.wait()
+        async with self._turn():
+            yield
+
+    def _finish(self, words: str, status: int) -> None:
+        lines = [safe(line, 1000) for line in words.splitlines()]
+        self.send("".join(f"{line}\r\n" for line in lines).encode())
+        self._close(status)
+
+    def _refuse(self, reason: str) -> None:
+        channel = self._channel
+        if channel is None:
+            return
+        with contextlib.suppress(OSError):
+            channel.write_stderr(f"{reason}\r\n".encode() if self._term else f"{reason}\n".encode())
+        self._close(1)
+
+    def _close(self, status: int) -> None:
+        """Close the channel; a client that does not answer loses its connection after a while."""
+        channel = self._channel
+        if channel is None:
+            return
+        channel.exit(status)
+        loop = asyncio.get_running_loop()
+        self._cut_off_timer = loop.call_later(self._limits.unread_seconds, channel.get_connection().abort)
+
+    # Ends that nobody asked for.
+
+    def _warn_idle(self) -> None:
+        if self._app is not None:
+            seconds = self._limits.idle_warning_seconds
+            words = idle.warning(self._limits)
+            self._app.notify(words, title=idle.WARNING_TITLE, severity="warning", timeout=seconds)
+
+    def _expire(self) -> None:
+        self.end(idle.farewell(self._limits))
+
+    def _give_up(self) -> None:
+        self._unread_timer = None
+        self.ended_because = "its client did not read its screen"
+        self._on_misuse(Misuse.UNREAD)
+        if self._channel is not None:
+            self._channel.abort()
+        self.end(None)
+
+    def _cancel_timers(self) -> None:
+        if self._idle is not None:
+            self._idle.stop()
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None

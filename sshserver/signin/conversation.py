@@ -1,0 +1,346 @@
+"""The sign-in conversation of one connection, without input or output.
+
+`connection.py` feeds it what the client sends and what the data operations answer, and carries out
+what it returns. It alone knows what has been proven; nothing is proven but by a result of the data
+layer, and a change of the user name takes everything back.
+"""
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final
+
+from data.operations.signin.admission import Admitted, Attempt, Session, TurnedAway
+from data.operations.signin.attempts import AskedAgain
+from data.operations.signin.first_factor import (
+    CodeNeeded,
+    FirstFactorRejected,
+    FirstFactorResult,
+    NotJudged,
+    PasswordResult,
+)
+from data.operations.signin.second_factor import CodeResult, SendResult
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules.domain_types import Method
+from data.rules.policy import warning_of_few
+from data.rules.safe_text import was_decoded
+from data.rules.sent_codes import asked_for, instruction, prompt, sent_at_once, what_to_type
+from sshserver.limits.limit_values import Limits
+from sshserver.terminal.sequences import without_sequences
+
+PASSWORD_PROMPT: Final = "Password: "  # noqa: S105 - a prompt.
+CODE_PROMPT: Final = prompt((Method.APP,))
+_NOT_UTF8: Final = "Your terminal does not send UTF-8. Set it to UTF-8, then try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send a challenge; without a prompt it only tells. Answers are never echoed (RFC 4256)."""
+
+    prompt: str | None
+    instruction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPassword:
+    """Have the data layer judge a password."""
+
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCode:
+    """Have the data layer judge a code."""
+
+    attempt: Attempt = field(repr=False)
+    answer: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SendCode:
+    """Have a code sent; what comes of it is part of the next question."""
+
+    attempt: Attempt = field(repr=False)
+    method: Method
+
+
+class Reply(Enum):
+    """How an exchange or a request ends."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class Verdict(Enum):
+    """What a request that claims success deserves (RFC 4252 section 5.1)."""
+
+    ADMIT = "admit"
+    PARTIAL = "partial"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class _NothingProven:
+    """The first factor is outstanding."""
+
+
+@dataclass(frozen=True, slots=True)
+class _CodeOutstanding:
+    """A code is asked for. One is sent unasked (`sent_unasked`) at most once.
+
+    `refused` is what was said of the last answer, for the question of the next exchange.
+    """
+
+    attempt: Attempt = field(repr=False)
+    sent_unasked: bool = False
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _In:
+    session: Session
+
+
+_Stage = _NothingProven | _CodeOutstanding | _Away | _In
+
+
+class Conversation:
+    """What one connection has proven, asked and got wrong.
+
+    The counters belong to the connection and survive a change of the user name; the rest does not.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """Start with nothing proven."""
+        self._limits = limits
+        self._stage: _Stage = _NothingProven()
+        self._wrong_in_exchange = 0
+        self._told_away = False
+        self.exchange = 0
+        """The number of the exchange under way; a result that was asked for in another one is stale."""
+        self.wrong_answers = 0
+        self.unknown_keys = 0
+        self.requests = 0
+        self.sent_codes = 0
+        """How many codes were sent to whoever is signing in."""
+
+    @property
+    def offers_key(self) -> bool:
+        """Whether public keys are taken now."""
+        return isinstance(self._stage, _NothingProven)
+
+    @property
+    def offers_questions(self) -> bool:
+        """Whether keyboard-interactive is offered now."""
+        return not isinstance(self._stage, _In)
+
+    @property
+    def first_factor_passed(self) -> bool:
+        """Whether the first factor was proven and not taken back."""
+        return isinstance(self._stage, _CodeOutstanding | _In)
+
+    @property
+    def user_id(self) -> int | None:
+        """Whose first factor was proven, or None."""
+        match self._stage:
+            case _CodeOutstanding(attempt):
+                return attempt.user_id
+            case _In(session):
+                return session.user_id
+            case _:
+                return None
+
+    @property
+    def answers_wanted(self) -> int:
+        """How many answers the last question wants; being told why one is turned away wants none."""
+        return 0 if isinstance(self._stage, _Away) else 1
+
+    @property
+    def session(self) -> Session | None:
+        """The session that both factors opened, or None."""
+        return self._stage.session if isinstance(self._stage, _In) else None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What a request that claims success deserves."""
+        match self._stage:
+            case _In():
+                return Verdict.ADMIT
+            case _CodeOutstanding() | _Away():
+                return Verdict.PARTIAL
+            case _:
+                return Verdict.FAIL
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the connection has used up what it may get wrong, or was told that it is turned away."""
+        return (
+            self._told_away
+            or self.wrong_answers >= self._limits.wrong_answers
+            or self.unknown_keys >= self._limits.unknown_keys
+            or self.requests >= self._limits.sign_in_requests
+        )
+
+    def begin(self) -> None:
+        """Take back everything: the client names a user, or another one."""
+        self._stage = _NothingProven()
+        self.open_request()
+
+    def open_request(self) -> None:
+        """Count a request; whatever was asked for before it is stale."""
+        self.exchange += 1
+        self.requests += 1
+
+    def count_refusal(self) -> None:
+        """Count a refusal, for the requests that are refused without a question to this conversation."""
+        self.requests += 1
+
+    def open_exchange(self) -> Ask | SendCode | Reply:
+        """Begin a keyboard-interactive exchange."""
+        self.open_request()
+        self._wrong_in_exchange = 0
+        return Reply.FAILURE if self.exhausted else self._question()
+
+    def answer(self, responses: list[str]) -> CheckPassword | CheckCode | SendCode | Ask | Reply:
+        """Take the responses to the last challenge."""
+        if isinstance(self._stage, _Away):
+            self._told_away = True
+            return Reply.FAILURE
+        if len(responses) != 1 or isinstance(self._stage, _In):
+            return self.count_wrong_answer()
+        text = self._as_typed(responses[0])
+        if isinstance(self._stage, _CodeOutstanding):
+            return self._code_answer(self._stage.attempt, text)
+        return self._password_answer(text)
+
+    def count_wrong_answer(self) -> Reply:
+        """Count an answer that is wrong without a look at it, and fail its exchange."""
+        self.wrong_answers += 1
+        return Reply.FAILURE
+
+    def count_unknown_key(self) -> None:
+        """Count a key that is not the user's or of no type that is taken."""
+        self.unknown_keys += 1
+
+    def take_first_factor(self, result: PasswordResult) -> Ask | SendCode | Reply:
+        """Take the data layer's judgement of a password that was asked for in this exchange."""
+        if isinstance(result, FirstFactorRejected):
+            return self._wrong_password()
+        if isinstance(result, NotJudged):
+            # Nothing was wrong; trying again is bounded as requests are.
+            self.requests += 1
+            return Reply.FAILURE if self.exhausted else Ask(PASSWORD_PROMPT, result.message)
+        self._advance(result)
+        return Reply.SUCCESS if self.session else self._question()
+
+    def take_key(self, result: FirstFactorResult) -> bool:
+        """Take the data layer's judgement of a key whose signature was verified."""
+        if isinstance(result, FirstFactorRejected):
+            self.count_unknown_key()
+            return False
+        self._advance(result)
+        return True
+
+    def take_sent(self, result: SendResult) -> Ask | Reply:
+        """Take what came of sending a code: asking for one is neither right nor wrong."""
+        match result:
+            case CodeSent():
+                self.sent_codes += 1
+                words = result.message
+            case NotSent(reason):
+                words = reason
+            case TurnedAway():
+                self._advance(result)
+                return Ask(None, result.reason)
+        return self._ask_for_code(words)
+
+    def take_code(self, result: CodeResult) -> Ask | SendCode | Reply:
+        """Take the data layer's judgement of a code."""
+        match result:
+            case FirstFactorRejected():
+                self._stage = _NothingProven()
+                return self.count_wrong_answer()
+            case Admitted() | TurnedAway():
+                self._advance(result)
+                return Reply.SUCCESS if self.session else self._question()
+            case _:
+                return self._wrong_code(result.message)
+
+    def take_stale(self, result: PasswordResult | CodeResult | SendResult) -> None:
+        """Count what came too late to change anything: a wrong answer is one all the same."""
+        if isinstance(result, FirstFactorRejected | AskedAgain):
+            self.wrong_answers += 1
+
+    def _advance(self, result: CodeNeeded | Admitted | TurnedAway) -> None:
+        match result:
+            case CodeNeeded(attempt):
+                self._stage = _CodeOutstanding(attempt)
+            case Admitted(session):
+                self._stage = _In(session)
+            case TurnedAway(reason):
+                self._stage = _Away(reason)
+
+    def _question(self) -> Ask | SendCode | Reply:
+        match self._stage:
+            case _NothingProven():
+                return Ask(PASSWORD_PROMPT)
+            case _CodeOutstanding(attempt, sent_unasked, refused):
+                method = None if sent_unasked else sent_at_once(attempt.methods)
+                if method is None:
+                    return self._ask_for_code(refused)
+                self._stage = replace(self._stage, sent_unasked=True)
+                return SendCode(attempt, method)
+            case _Away(reason):
+                return Ask(None, reason)
+            case _:
+                return Reply.FAILURE
+
+    def _as_typed(self, answer: str) -> str:
+        """Return an answer without what no person types; one that is too long stays as it is."""
+        if len(answer) > self._limits.password_characters:
+            return answer
+        return without_sequences(answer).rstrip("\r\n")
+
+    def _password_answer(self, text: str) -> CheckPassword | Ask | Reply:
+        if not was_decoded(text):
+            return self._wrong_password(_NOT_UTF8)
+        if len(text) > self._limits.password_characters:
+            return self._wrong_password()
+        return CheckPassword(text)
+
+    def _code_answer(self, attempt: Attempt, text: str) -> CheckCode | SendCode | Ask | Reply:
+        if not was_decoded(text):
+            return self._wrong_code(_NOT_UTF8)
+        method = asked_for(text, attempt.methods)
+        if method is not None:
+            # Asking is bounded as requests are, so that it is not endless either.
+            self.requests += 1
+            return Reply.FAILURE if self.exhausted else SendCode(attempt, method)
+        return CheckCode(attempt, text)
+
+    def _ask_for_code(self, said: str) -> Ask | Reply:
+        """Ask for a code; `said` is what came of the last answer or of sending one."""
+        if not isinstance(self._stage, _CodeOutstanding):
+            return Reply.FAILURE
+        methods, left = self._stage.attempt.methods, self._stage.attempt.attempts_left
+        hint = what_to_type(methods) if said else instruction(methods)
+        warning = "" if self._stage.refused else warning_of_few(left)
+        return Ask(prompt(methods), " ".join(words for words in (said, hint, warning) if words))
+
+    def _wrong_code(self, reason: str) -> Ask | Reply:
+        if isinstance(self._stage, _CodeOutstanding):
+            self._stage = replace(self._stage, refused=reason)
+        return Reply.FAILURE if self._fails_exchange() else self._ask_for_code(reason)
+
+    def _wrong_password(self, reason: str = "") -> Ask | Reply:
+        return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT, reason)
+
+    def _fails_exchange(self) -> bool:
+        """Count a wrong answer; whether it was the last that this exchange takes."""
+        self.wrong_answers += 1
+        self._wrong_in_exchange += 1
+        return self.exhausted or self._wrong_in_exchange >= self._limits.wrong_answers_per_exchange

@@ -1,0 +1,108 @@
+"""The time in which nothing runs yet: its deadlines, and the places that a waiting connection takes."""
+
+import asyncio
+from collections.abc import Callable
+
+from sshserver.limits.limit_values import (
+    AwaitingSecondFactor,
+    Limits,
+    Place,
+    Progress,
+    UnauthenticatedConnections,
+)
+
+
+class LoginGrace:
+    """How long one connection may wait, and where: in the lobby, past the first factor in the anteroom."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        unauthenticated: UnauthenticatedConnections,
+        awaiting_code: AwaitingSecondFactor,
+        *,
+        too_late: Callable[[], None],
+        make_room: Callable[[], None],
+    ) -> None:
+        """Call `too_late` when the time is over, and `make_room` when another one needs the place."""
+        self._limits, self._unauthenticated, self._awaiting_code = limits, unauthenticated, awaiting_code
+        self._too_late, self._make_room = too_late, make_room
+        self._place: Place | None = None
+        self._progress = Progress.CONNECTED
+        self._past_first: tuple[int, object] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._first_deadline = 0.0
+
+    def begin(self, address: str) -> None:
+        """Start the clocks of the key exchange and the first factor, and take a place."""
+        self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
+        self._take_place(address)
+        self._start(min(self._limits.key_exchange_seconds, self._limits.first_factor_seconds))
+
+    def begin_anew(self, address: str) -> None:
+        """Take a place in the lobby again, for another user name; nothing sets the first clock back."""
+        self.end()
+        self._take_place(address)
+        self._start_until_first_deadline()
+
+    def keys_exchanged(self) -> None:
+        """Keep the place against those who have not come so far; the first factor's clock goes on."""
+        if self._progress is Progress.CONNECTED:
+            self._advance(Progress.ENCRYPTED)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._start_until_first_deadline()
+
+    def answered(self) -> None:
+        """Keep the place against those who have answered nothing."""
+        self._advance(Progress.ANSWERED)
+
+    def pass_first_factor(self, user_id: int | None) -> None:
+        """Leave the lobby for the anteroom, where the second factor has a deadline of its own."""
+        if self._place is None:
+            return
+        self.end()
+        if user_id is not None:
+            self._past_first = (user_id, self._awaiting_code.enter(user_id, self._make_room))
+        self._start(self._limits.second_factor_seconds)
+
+    def await_sent_code(self) -> None:
+        """Wait for as long as a code that was just sent is good."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._start(self._limits.sent_code_seconds)
+
+    def await_use(self) -> None:
+        """Wait, once admitted, for an app to be started, or for another one."""
+        self.end()
+        self._start(self._limits.unused_seconds)
+
+    def end(self) -> None:
+        """Leave whatever place was taken, and stop the clock."""
+        if self._place is not None:
+            self._unauthenticated.leave(self._place)
+            self._place = None
+        if self._past_first is not None:
+            self._awaiting_code.leave(*self._past_first)
+            self._past_first = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _take_place(self, address: str) -> None:
+        self._place = self._unauthenticated.enter(address, self._make_room, self._progress)
+
+    def _advance(self, progress: Progress) -> None:
+        self._progress = progress
+        if self._place is not None:
+            self._place.progress = progress
+
+    def _start_until_first_deadline(self) -> None:
+        self._timer = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)
+
+    def _start(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._out_of_time)
+
+    def _out_of_time(self) -> None:
+        self._timer = None
+        self._too_late()

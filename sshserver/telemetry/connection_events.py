@@ -1,0 +1,189 @@
+"""What is told of connections: to the log, one event a line, and to the metrics.
+
+Nothing that a client typed is told. Whoever is signing in is named from the first factor on, by the name
+that the database holds: before it, the name may be anything, a password too.
+"""
+
+import logging
+import secrets
+import time
+from typing import Final
+
+from data.operations.signin.admission import Admitted, TurnedAway
+from data.operations.signin.attempts import NotACode, WrongBefore
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeLapsed, CodeWrong
+from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged, PasswordResult
+from data.operations.signin.resync import NextCodeWanted
+from data.operations.signin.second_factor import CodeResult, SendResult
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules.policy import SignedIn
+from data.rules.protocol_misuse import Misuse
+from sshserver.telemetry.metrics import Metrics
+
+Field = str | int | float | None
+Judged = PasswordResult | CodeResult | SendResult
+_log = logging.getLogger("twofold.ssh")
+_NAMES: Final[dict[type[Judged], str]] = {
+    FirstFactorRejected: "first_factor_rejected",
+    NotJudged: "password_not_judged",
+    CodeNeeded: "first_factor_passed",
+    Admitted: "admitted",
+    TurnedAway: "turned_away",
+    CodeWrong: "code_wrong",
+    CodeAlreadyUsed: "code_replayed",
+    CodeLapsed: "code_lapsed",
+    NotACode: "no_code",
+    WrongBefore: "code_repeated",
+    NextCodeWanted: "next_code_wanted",
+    CodeSent: "code_sent",
+    NotSent: "code_not_sent",
+}
+_BURST: Final = 20
+_WINDOW_SECONDS: Final = 10.0
+
+
+def tell(logger: logging.Logger, level: int, event: str, **fields: Field) -> None:
+    """Log an event with its fields; those that are None are left out."""
+    if logger.isEnabledFor(level):
+        logger.log(level, event, extra={"fields": {k: v for k, v in fields.items() if v is not None}})
+
+
+class LogRateLimiter:
+    """Lets so many lines of a kind through in a time, and says how many it held back."""
+
+    def __init__(self, burst: int = _BURST, seconds: float = _WINDOW_SECONDS) -> None:
+        """Let `burst` lines of each kind through in `seconds`."""
+        self._burst = burst
+        self._seconds = seconds
+        self._windows: dict[str, tuple[float, int]] = {}
+
+    def let_through(self, kind: str, now: float) -> int | None:
+        """Return how many were held back before this one, or None when this one is."""
+        began, count = self._windows.get(kind, (now, 0))
+        held_back = 0
+        if now - began >= self._seconds:
+            held_back = max(0, count - self._burst)
+            began, count = now, 0
+        self._windows[kind] = (began, count + 1)
+        return held_back if count < self._burst else None
+
+
+class Telemetry:
+    """What all connections of a server share."""
+
+    def __init__(self, metrics: Metrics | None = None, *, silent: bool = False) -> None:
+        """Count in `metrics`; `silent` logs nothing, for the self-test."""
+        self.metrics = metrics or Metrics()
+        self.silent = silent
+        self.condition = LogRateLimiter()
+
+    def connection(self) -> "ConnectionTelemetry":
+        """Begin to tell of a connection."""
+        return ConnectionTelemetry(self)
+
+    def hung_up(self, what: Misuse, address: str) -> None:
+        """Tell of a connection that was refused before anything was made of it."""
+        self.metrics.refused(what.name.lower())
+        held_back = self.condition.let_through(what.name, time.monotonic())
+        if held_back is not None and not self.silent:
+            fields: dict[str, Field] = {
+                "address": address,
+                "reason": what.value,
+                "not_shown": held_back or None,
+            }
+            tell(_log, logging.WARNING, "connection.refused", **fields)
+
+
+class ConnectionTelemetry:
+    """What is told of one connection; its id is in every line."""
+
+    def __init__(self, shared: Telemetry) -> None:
+        """Tell of a connection whose address is not known yet."""
+        self._shared = shared
+        self._address: str | None = None
+        self._user: str | None = None
+        self._id = secrets.token_hex(4)
+        self._began = time.monotonic()
+
+    def event(self, level: int, event: str, **fields: Field) -> None:
+        """Log an event of this connection."""
+        if not self._shared.silent:
+            tell(_log, level, event, connection=self._id, address=self._address, user=self._user, **fields)
+
+    def opened(self, address: str) -> None:
+        """Tell where the connection comes from."""
+        self._address = address
+        self.event(logging.DEBUG, "connection.opened")
+
+    def begun_anew(self) -> None:
+        """Forget who was signing in: a user is named, or another one."""
+        self._user = None
+
+    def judged(self, step: str, result: Judged, seconds: float, *, stale: bool) -> None:
+        """Tell what became of a factor, and how long it took; one that is stale opened nothing."""
+        before = self._user
+        outcome, fields = self._outcome(result)
+        self._shared.metrics.judged(step, outcome, seconds)
+        if stale:
+            fields["stale"] = "yes"
+        self.event(logging.INFO, f"signin.{outcome}", step=step, ms=round(seconds * 1000, 1), **fields)
+        if stale:
+            self._user = before
+
+    def broken_off(self, reference: str | None) -> None:
+        """Tell that a sign-in could not be judged; without a reference it was the database's fault."""
+        self._shared.metrics.outcome("broken_off")
+        self.event(logging.ERROR, "signin.broken_off", reference=reference)
+
+    def refused(self, what: Misuse) -> None:
+        """Tell of a misuse; of connections before their first factor not of all in a flood."""
+        self._shared.metrics.refused(what.name.lower())
+        held_back: int | None = 0
+        if self._user is None:
+            held_back = self._shared.condition.let_through(what.name, time.monotonic())
+        if held_back is not None:
+            more = held_back or None
+            self.event(logging.WARNING, "connection.refused", reason=what.value, not_shown=more)
+
+    def limited(self, limit: str) -> None:
+        """Tell that a limit held."""
+        self._shared.metrics.refused(limit)
+        self.event(logging.WARNING, "limit.reached", limit=limit)
+
+    def session_opened(self, session_id: int) -> None:
+        """Tell that an app starts."""
+        self.event(logging.INFO, "session.opened", session=session_id)
+
+    def session_ended(self, session_id: int, because: str) -> None:
+        """Tell that an app has ended."""
+        self.event(logging.INFO, "session.ended", session=session_id, because=because)
+
+    def closed(self, wrong_answers: int, unknown_keys: int) -> None:
+        """Tell that the connection is gone."""
+        seconds = round(time.monotonic() - self._began, 1)
+        self.event(
+            logging.DEBUG,
+            "connection.closed",
+            seconds=seconds,
+            wrong_answers=wrong_answers,
+            unknown_keys=unknown_keys,
+        )
+
+    def _outcome(self, result: Judged) -> tuple[str, dict[str, Field]]:
+        """Name an outcome and what belongs to it; from the first factor on, know who it is."""
+        name = _NAMES[type(result)]
+        fields: dict[str, Field] = {}
+        match result:
+            case CodeNeeded(attempt):
+                self._user = attempt.username
+            case Admitted(session):
+                self._user = session.username
+                fields["session"] = session.id
+                name = name if isinstance(session.step, SignedIn) else "restricted"
+            case TurnedAway(reason) | NotSent(reason):
+                fields["reason"] = reason
+            case CodeWrong(left):
+                fields["left"] = left
+            case CodeSent(method):
+                fields["method"] = method.value
+        return name, fields

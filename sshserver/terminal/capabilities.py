@@ -1,0 +1,95 @@
+"""What the client's terminal can show, judged from what the client says of it and nothing else."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from sshserver.limits.limit_values import Limits
+
+_TERM_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_VALUE_FORM = re.compile(r"[\x20-\x7e]*")
+_WANTED = re.compile(r"LANG|LC_[A-Z]{1,20}|COLORTERM|NO_COLOR")
+_TRUE_COLOUR_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm", "contour")
+_MONOCHROME = re.compile(r"vt[0-9]+.*|.*-(mono|m)")
+_USABLE_FALLBACK = (80, 24)
+
+
+class Colours(Enum):
+    """How many colours a terminal shows."""
+
+    NONE = "none"
+    SIXTEEN = "16"
+    INDEXED = "256"
+    TRUE = "truecolor"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The client's terminal at the start of a session; `columns` and `rows` are already clamped."""
+
+    term: str = "xterm"
+    colours: Colours = Colours.SIXTEEN
+    no_color: bool = False
+    """The person asked for output without colour (no-color.org)."""
+    columns: int = 80
+    rows: int = 24
+    language: str = ""
+    """The client's LC_ALL, LC_MESSAGES or LANG, or an empty string."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows."""
+        return (self.columns, self.rows)
+
+
+def describe(term: str, environment: Mapping[str, str], size: tuple[int, int], limits: Limits) -> Terminal:
+    """Describe a terminal of a well-formed type from the environment that was kept of its client."""
+    columns, rows = clamp(size, limits)
+    return Terminal(
+        term=term,
+        colours=colours_of(term, environment.get("COLORTERM", "")),
+        no_color=bool(environment.get("NO_COLOR")),
+        columns=columns,
+        rows=rows,
+        language=next(
+            (environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), ""
+        ),
+    )
+
+
+def is_usable(term: str) -> bool:
+    """Whether a terminal type is well formed and can place characters on a screen."""
+    return term not in ("dumb", "unknown") and _TERM_FORM.fullmatch(term) is not None
+
+
+def colours_of(term: str, colorterm: str = "") -> Colours:
+    """Judge the number of colours from TERM and COLORTERM.
+
+    Source: terminfo's naming (`-256color`, `-direct`, `-mono`, `-m`) and the COLORTERM convention.
+    """
+    if colorterm in ("truecolor", "24bit") or term.endswith("-direct") or term.startswith(_TRUE_COLOUR_TERMS):
+        return Colours.TRUE
+    if "256color" in term:
+        return Colours.INDEXED
+    return Colours.NONE if _MONOCHROME.fullmatch(term) else Colours.SIXTEEN
+
+
+def clamp(size: tuple[int, int], limits: Limits) -> tuple[int, int]:
+    """Bring columns and rows within bounds; a terminal that says 0 has not said."""
+    columns, rows = size
+    columns, rows = columns or _USABLE_FALLBACK[0], rows or _USABLE_FALLBACK[1]
+    return (
+        min(max(columns, limits.min_columns), limits.max_columns),
+        min(max(rows, limits.min_rows), limits.max_rows),
+    )
+
+
+def keeps_variable(name: str, value: str, kept: int, limits: Limits) -> bool:
+    """Whether an environment variable of a client is kept, when `kept` others already are."""
+    return (
+        kept < limits.environment_variables
+        and len(value) <= limits.environment_bytes
+        and _WANTED.fullmatch(name) is not None
+        and _VALUE_FORM.fullmatch(value) is not None
+    )

@@ -1,0 +1,90 @@
+"""A worker's beats, and presuming those dead whose beats have stopped.
+
+Each worker watches all others, on whatever node: it compares counts, measured by its own steady clock, and
+never moments that another machine has written down.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from data.operations.signin import worker_sessions
+from data.store import Store
+from sshserver.limits.shared_counters import SharedCounters
+from sshserver.telemetry import crash_reports
+
+BEAT_SECONDS: Final = 5.0
+LEASE_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server stands: its name as a worker, its node, and its part of the shared counts."""
+
+    worker: str
+    node: str
+    index: int = 0
+    shared_counters: SharedCounters | None = field(default=None, repr=False)
+
+
+class Watch:
+    """What a worker has seen of the others' counts.
+
+    Whoever could not look for a while has seen nothing: then every count is looked at anew, since a
+    database that was out of reach for one was so for all.
+    """
+
+    def __init__(self, lease: float = LEASE_SECONDS) -> None:
+        """Presume dead who stands still for `lease` seconds."""
+        self._lease = lease
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._last_look: float | None = None
+
+    def look(self, beats: Mapping[str, int], now: float) -> dict[str, int]:
+        """Take the counts as they are now; return those that have stood still for too long."""
+        if self._last_look is not None and now - self._last_look > self._lease / 2:
+            self._seen.clear()
+        self._last_look = now
+        for worker, beat in beats.items():
+            known = self._seen.get(worker)
+            if known is None or known[0] != beat:
+                self._seen[worker] = (beat, now)
+        self._seen = {worker: seen for worker, seen in self._seen.items() if worker in beats}
+        return {worker: beat for worker, (beat, since) in self._seen.items() if now - since >= self._lease}
+
+    def forget(self) -> None:
+        """Have seen nothing: a look at the counts has failed."""
+        self._seen.clear()
+
+
+async def keep_present(
+    store: Store,
+    place: Place,
+    *,
+    every: float = BEAT_SECONDS,
+    lease: float = LEASE_SECONDS,
+    report: Callable[[BaseException, str], object] = crash_reports.report,
+) -> None:
+    """Beat for as long as the server or the app runs, and end the sessions of workers that no longer do.
+
+    A database that does not answer is tried again the next time; it is reported once until it does.
+    """
+    watch = Watch(lease)
+    steady: Callable[[], float] = asyncio.get_running_loop().time
+    failing = False
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await store.run(worker_sessions.beat, place.worker, place.node)
+            others = await store.read(worker_sessions.beats)
+            others.pop(place.worker, None)
+            for worker, beat in watch.look(others, steady()).items():
+                await store.run(worker_sessions.presume_dead, worker, beat)
+        except Exception as error:  # noqa: BLE001 - the beats outlive whatever one round meets.
+            if not failing:
+                report(error, "Beating")
+            failing = True
+            watch.forget()
+            continue
+        failing = False

@@ -1,0 +1,25 @@
+"""Cells that spreadsheets would run."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.rules.spreadsheet_escaping import neutralised, plain
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\t=", "  @"])
+def test_what_begins_like_a_formula_gets_an_apostrophe(start):
+    assert neutralised(f"{start}SUM(A1)") == f"'{start}SUM(A1)"
+
+
+@pytest.mark.parametrize("cell", ["", "anna", "a=b", "O'Neill", "'quoted'", " two words", "1-2", "ä+"])
+def test_other_cells_stay_as_they_are(cell):
+    assert neutralised(cell) == cell
+    assert plain(cell) == cell
+
+
+@given(st.text() | st.text(alphabet="'=+ a\t"))
+def test_nothing_begins_like_a_formula_afterwards_and_every_cell_can_be_taken_back(cell):
+    made = neutralised(cell)
+    assert made[:1] not in set("=+-@\t\r\n")
+    assert plain(made) == cell

@@ -1,0 +1,144 @@
+"""The account's mode: previewed, changed upon what was seen, and never by someone not enrolled."""
+
+from itertools import product
+
+import pytest
+from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
+
+from data.operations.policy import policy_settings
+from data.operations.results import Denied, Done
+from data.operations.users import user_summaries
+from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import Mode, Status
+from data.storage import models
+
+OFF, OPTIONAL, REQUIRED, PERMANENT = Mode
+
+
+@pytest.fixture
+def crowd(world: World) -> World:
+    """Some of each: enrolled, required, free, locked, deactivated; and the pending `admin`."""
+    for name in ("enrolled1", "enrolled2"):
+        world.enrol(world.user(name))
+    world.user("required1", required=True)
+    for name in ("free1", "free2", "free3"):
+        world.user(name)
+    world.enrol(world.user("locked1"))
+    world.set("locked1", locked_at=world.clock.now)
+    world.user("gone1", required=True)
+    world.set("gone1", active=False)
+    return world
+
+
+def set_mode(world, actor, mode, seen=OPTIONAL):
+    return world.run(policy_settings.set_mode, actor, mode, seen=seen)
+
+
+def test_the_preview_counts_whom_each_mode_would_affect(crowd):
+    counted = {
+        mode: (view.ready, view.pending, view.not_asked)
+        for mode in Mode
+        if (view := crowd.run(policy_settings.preview_mode, OPERATOR, mode))
+    }
+    assert counted == {OFF: (0, 0, 7), OPTIONAL: (2, 2, 3), REQUIRED: (2, 5, 0), PERMANENT: (2, 5, 0)}
+
+
+def test_the_preview_names_the_first_of_the_pending_and_changes_nothing(crowd):
+    before = crowd.dump()
+    preview = crowd.run(policy_settings.preview_mode, OPERATOR, REQUIRED)
+    assert preview.pending_names == ("admin", "free1", "free2", "free3", "required1")
+    assert (preview.before, preview.after, preview.refusal) == (OPTIONAL, REQUIRED, None)
+    assert crowd.dump() == before
+
+
+@pytest.mark.parametrize("mode", [OFF, OPTIONAL, REQUIRED])
+def test_what_the_preview_says_is_what_comes_true(crowd, mode):
+    preview = crowd.run(policy_settings.preview_mode, OPERATOR, mode)
+    crowd.mode(mode)
+    page = crowd.run(user_summaries.list_users, OPERATOR, UserQuery(status=Status.PENDING))
+    assert tuple(row.name for row in page.rows)[: policy_settings.NAMED_PEOPLE] == preview.pending_names
+    assert crowd.run(policy_settings.show_policy, OPERATOR).people.get(Status.ENABLED, 0) == preview.ready
+
+
+def test_the_preview_says_whether_you_are_among_them(crowd):
+    chief = crowd.person("chief", SECURITY)
+    crowd.mode(OFF)
+    helper = crowd.person("helper", SUPPORT)
+    assert crowd.run(policy_settings.preview_mode, helper, REQUIRED).you_must_set_up
+    assert crowd.run(policy_settings.preview_mode, helper, OPTIONAL).you_must_set_up
+    assert not crowd.run(policy_settings.preview_mode, helper, OFF).you_must_set_up
+    crowd.mode(OPTIONAL)
+    assert not crowd.run(policy_settings.preview_mode, chief, REQUIRED).you_must_set_up
+
+
+def test_the_preview_says_why_the_asker_cannot(crowd):
+    boss = crowd.person("boss", SYSTEM)
+    assert "security administrator" in crowd.run(policy_settings.preview_mode, boss, REQUIRED).refusal
+    assert crowd.run(policy_settings.preview_mode, boss, OFF).refusal is None
+    chief = crowd.person("chief", SECURITY)
+    assert crowd.run(policy_settings.preview_mode, chief, OPTIONAL).refusal == "The mode is optional already."
+
+
+@pytest.mark.parametrize(("before", "after"), [pair for pair in product(Mode, Mode) if PERMANENT not in pair])
+def test_every_change_between_the_open_modes_works_and_is_audited_once(world, before, after):
+    chief = world.person("chief", SECURITY)
+    world.mode(before)
+    result = set_mode(world, chief, after, seen=before)
+    if before is after:
+        assert isinstance(result, Denied)
+        return
+    assert result == Done(f"The mode is now {after.value}.")
+    entry = models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get()
+    assert (entry.event, entry.actor) == ("policy.mode_changed", "chief")
+    assert world.run(policy_settings.show_policy, chief).policy.mode is after
+
+
+@pytest.mark.parametrize("wanted", Mode)
+@pytest.mark.parametrize("who", ["operator", "chief"])
+def test_permanent_is_not_left_by_anyone(world, who, wanted):
+    actor = OPERATOR if who == "operator" else world.person("chief", SECURITY, SYSTEM)
+    world.mode(PERMANENT)
+    before = world.dump()
+    assert isinstance(set_mode(world, actor, wanted, seen=PERMANENT), Denied)
+    assert world.dump() == before
+
+
+def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
+    chief, other = world.person("chief", SECURITY), world.person("other", SECURITY)
+    set_mode(world, other, REQUIRED)
+    before = world.dump()
+    denied = set_mode(world, chief, OFF, seen=OPTIONAL)
+    assert "Someone else changed the mode to required" in denied.message
+    assert world.dump() == before
+
+
+def test_an_administrator_who_is_not_enrolled_cannot_require_it_of_everyone(world):
+    chief = world.person("chief", SECURITY)
+    world.mode(OFF)
+    models.Factor.delete().execute()
+    world.set("chief", lost_factor=True)
+    denied = set_mode(world, chief, REQUIRED, seen=OFF)
+    assert "Set up two-factor authentication for yourself first" in denied.message
+    assert models.Account.get().mode == "off"
+    assert world.run(policy_settings.preview_mode, chief, REQUIRED).refusal == denied.message
+
+
+def test_an_administrator_with_no_second_factor_changes_no_mode(world):
+    world.mode(OFF)
+    chief = world.person("chief", SECURITY)
+    for mode in (OPTIONAL, REQUIRED):
+        denied = set_mode(world, chief, mode, seen=OFF)
+        assert "you have set up no second factor" in denied.message
+    assert models.Account.get().mode == "off"
+
+
+def test_the_operator_can_require_it_without_being_anyone(world):
+    assert isinstance(set_mode(world, OPERATOR, REQUIRED), Done)
+
+
+def test_turning_off_keeps_the_factors_for_when_it_is_turned_on_again(crowd):
+    factors = models.Factor.select().count()
+    set_mode(crowd, OPERATOR, OFF)
+    set_mode(crowd, OPERATOR, OPTIONAL, seen=OFF)
+    assert models.Factor.select().count() == factors
+    assert crowd.run(user_summaries.user_detail, OPERATOR, "enrolled1").status is Status.ENABLED

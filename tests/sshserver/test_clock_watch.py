@@ -1,0 +1,76 @@
+"""A clock that is set while the server runs is noticed, and so is one behind what is on record."""
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from data.store import StoreUnavailableError
+from sshserver.background import clock_watch
+
+NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
+
+
+async def warnings_of(caplog, *readings: tuple[float, float]) -> list[str]:
+    """Watch a clock through pairs of its reading and that of the one that cannot be set, in seconds."""
+    walls = iter([NOON + timedelta(seconds=wall) for wall, _ in readings])
+    counts = iter([count for _, count in readings])
+    caplog.set_level(logging.WARNING, "twofold.clock")
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await clock_watch.watch(lambda: next(walls), lambda: next(counts), every=0)
+    return [record.getMessage() for record in caplog.records if record.name == "twofold.clock"]
+
+
+async def test_time_that_passes_is_no_news(caplog):
+    assert await warnings_of(caplog, (0, 0), (5, 5), (10.2, 10), (15, 15)) == []
+
+
+async def test_a_clock_set_back_and_forward_again_is_told_both_times(caplog):
+    told = await warnings_of(caplog, (0, 100), (-3595, 105), (10, 110))
+    assert [line.split(",")[0] for line in told] == [
+        "The clock was set 3600 s back",
+        "The clock was set 3600 s forward",
+    ]
+    assert "to 2026-03-02 11:00:05 UTC" in told[0]
+
+
+async def test_a_clock_that_differs_from_the_databases_is_told_every_time_it_is_asked(caplog):
+    caplog.set_level(logging.WARNING, "twofold.clock")
+    answers = iter([0, 9, 40, None, StoreUnavailableError(), -40])
+
+    async def there() -> datetime | None:
+        match next(answers, "end"):
+            case "end":
+                raise asyncio.CancelledError
+            case StoreUnavailableError() as error:
+                raise error
+            case None:
+                return None
+            case seconds:
+                return NOON + timedelta(seconds=seconds)
+
+    with pytest.raises(asyncio.CancelledError):
+        await clock_watch.compare(lambda: NOON, there, every=0)
+    told = [record.getMessage().partition(".")[0] for record in caplog.records]
+    assert told == [
+        "The clock here is 40 s behind that of the database",
+        "The clock here is 40 s ahead of that of the database",
+    ]
+
+
+async def test_the_watch_ends_with_its_server():
+    task = asyncio.create_task(clock_watch.watch(lambda: NOON, every=60))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+
+
+def test_a_clock_behind_the_newest_record_is_told_at_the_start(caplog):
+    clock_watch.warn_of_newer(NOON + timedelta(hours=1), NOON)
+    assert "1:00:00 later" in caplog.text
+    caplog.clear()
+    clock_watch.warn_of_newer(NOON + timedelta(seconds=5), NOON)
+    clock_watch.warn_of_newer(NOON - timedelta(days=9), NOON)
+    clock_watch.warn_of_newer(None, NOON)
+    assert not caplog.records

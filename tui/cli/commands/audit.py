@@ -1,0 +1,174 @@
+"""`twofold audit`: the log of every change and sign-in."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from data.operations.audit import trail as log
+from data.operations.audit.trail import Entry, Filter
+from data.rules.audit_events import Event
+from data.rules.source_addresses import source_in_words
+from data.rules.user_fields import fold_username
+from data.storage.home import Home
+from tui.cli.commands.audit_archive import archive
+from tui.cli.commands.audit_chain import head, verify
+from tui.cli.open_installation import InAccount, Installation, confirmed, installation
+from tui.cli.output_formats import export_options, write_records
+from tui.cli.text_tables import echo_json, echo_table, iso, when
+
+_PAGE = 500
+_AGO = re.compile(r"(\d{1,6})([mhd])\Z")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _known(_context: click.Context, _parameter: click.Parameter, kind: str | None) -> str | None:
+    if kind is not None and not any(event.value.startswith(kind) for event in Event):
+        kinds = sorted({event.value.partition(".")[0] for event in Event})
+        raise click.BadParameter(f"no event is of that kind. The kinds begin with: {', '.join(kinds)}.")
+    return kind
+
+
+_event_option = click.option(
+    "--event",
+    callback=_known,
+    metavar="KIND",
+    help="Only rows whose kind begins so, such as signin or code.not_sent; --json shows the kinds.",
+)
+
+
+@click.group(cls=InAccount, epilog="\b\nExample:\n  twofold audit list --user anna --since 7d\n")
+def audit() -> None:
+    """Read, verify and archive the audit log."""
+
+
+@audit.command(
+    "list",
+    epilog="\b\nExamples:\n"
+    "  twofold audit list --since 2h\n"
+    "  twofold audit list --event signin --since 7d\n"
+    "  twofold audit list --user anna --json --limit 0\n",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--user", "name", help="Only what this user did or what was done to them.")
+@_event_option
+@click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest rows; 0 for all."
+)
+@click.pass_obj
+def list_entries(
+    home: Home, as_json: bool, name: str | None, event: str | None, since: str | None, limit: int
+) -> None:
+    """List the newest rows, oldest of them first."""
+    with installation(home) as here:
+        which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
+        found = _newest(here, which, limit)
+    if as_json:
+        echo_json([_as_json(entry) for entry in found])
+        return
+    echo_table(
+        ("WHEN", "WHO", "USER", "WHERE", "WHAT"),
+        [
+            (
+                when(entry.at),
+                entry.actor,
+                entry.user or "-",
+                source_in_words(entry.application, entry.address),
+                entry.sentence,
+            )
+            for entry in found
+        ],
+    )
+
+
+_COLUMNS = ("id", "at", "event", "sentence", "actor", "user", "application", "address", "detail")
+
+
+@audit.command(
+    epilog="\b\nExamples:\n"
+    "  twofold audit export > audit.csv\n"
+    "  twofold audit export --since 30d --format jsonl --output audit.jsonl\n"
+)
+@click.option("--user", "name", help="Only what this user did or what was done to them.")
+@_event_option
+@click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
+@export_options
+@click.pass_obj
+def export(
+    home: Home, name: str | None, event: str | None, since: str | None, form: str, output: Path | None
+) -> None:
+    """Write the log as CSV or JSON Lines, oldest rows first.
+
+    In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    with installation(home) as here:
+        which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
+        write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
+
+
+# The chains are of the whole installation: these commands take no account.
+for _command in (head, verify, archive):
+    click.Group.add_command(audit, _command)
+
+
+def _oldest_first(here: Installation, which: Filter) -> Iterator[Entry]:
+    after = 0
+    while page := confirmed(
+        here.store.run_now(log.export_entries, here.operator, which, after=after, limit=_PAGE)
+    ):
+        yield from page
+        after = page[-1].id
+
+
+def _newest(here: Installation, which: Filter, limit: int) -> list[Entry]:
+    found: list[Entry] = []
+    while not limit or len(found) < limit:
+        size = min(_PAGE, limit - len(found)) if limit else _PAGE
+        before = found[-1].id if found else None
+        page = confirmed(
+            here.store.run_now(log.list_entries, here.operator, which, before=before, limit=size)
+        )
+        found.extend(page)
+        if len(page) < size:
+            break
+    return found[::-1]
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return {
+        "id": entry.id,
+        "at": iso(entry.at),
+        "event": entry.event,
+        "actor": entry.actor,
+        "user": entry.user,
+        "application": entry.application,
+        "address": entry.address,
+        "detail": entry.detail,
+        "sentence": entry.sentence,
+    }
+
+
+def _folded(name: str | None) -> str | None:
+    if name is None:
+        return None
+    folded = fold_username(name)
+    if folded is None:
+        raise click.UsageError("--user is to be a user name.")
+    return folded
+
+
+def _moment(since: str | None, now: datetime) -> datetime | None:
+    if since is None:
+        return None
+    try:
+        if ago := _AGO.match(since):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        parsed = datetime.fromisoformat(since)
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            "--since is to be 30m, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T08:00."
+        ) from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

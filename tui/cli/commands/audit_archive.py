@@ -1,0 +1,166 @@
+"""`twofold audit archive`: moving old rows to a file, and verifying such a file."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, NoReturn
+
+import click
+
+from data.operations.audit import archiving
+from data.operations.audit.verification import (
+    BATCH,
+    Checked,
+    Fault,
+    Plan,
+    Position,
+    Stretch,
+    Told,
+    Verification,
+    Wrong,
+)
+from data.operations.results import Denied
+from data.rules.audit_chain import Head
+from data.storage.home import Home
+from data.store import StoreUnavailableError
+from tui.cli.commands import audit_file
+from tui.cli.confirmation import asks_first, confirm
+from tui.cli.open_installation import Installation, confirmed, installation, refuse
+from tui.cli.path_arguments import PathType
+from tui.cli.text_tables import when
+from tui.dialogs.question import Question
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  twofold audit archive --before 2025-01-01 --to /srv/archive/audit-2024.jsonl\n"
+    "  twofold audit verify --archive /srv/archive/audit-2024.jsonl\n"
+)
+@click.option(
+    "--before",
+    required=True,
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
+    metavar="DATE",
+    help="Move the rows from before this date, such as 2026-01-31 or 2026-01-31T08:00 (UTC).",
+)
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=PathType(dir_okay=False),
+    help="A new file.",
+)
+@asks_first
+@click.pass_obj
+def archive(home: Home, before: datetime, target: Path) -> None:
+    """Move old rows of the audit log to a file, all of them or none.
+
+    The rows are verified, written and on the disk before they leave the database, where a sealed cut
+    stays in their place: `twofold audit verify` knows that they were archived, and by whom is in the log.
+    The file verifies with --archive as long as this installation has its master key.
+    """
+    before = before.replace(tzinfo=UTC)
+    with installation(home) as here:
+        plan = confirmed(here.store.run_now(archiving.plan_archive, here.operator, before))
+        confirm(
+            Question(
+                "Archive them?",
+                f"{plan.rows} rows of the audit log from before {when(before)} go to {target} and leave the "
+                "database. The file must be kept: they are shown nowhere else.",
+                "Archive",
+            )
+        )
+        with audit_file.new_archive(target) as file, progress(plan, "Archiving") as told:
+            audit_file.write_header(file, plan.stretches, here.store.services.clock())
+            for stretch in plan.stretches:
+                _write(here, file, stretch, told)
+        try:
+            done = here.store.run_now(archiving.cut, here.operator, plan.stretches, before)
+        except StoreUnavailableError as error:
+            refuse(f"{error} {target} holds the rows; they may be in the log as well.")
+        if isinstance(done, Denied):
+            target.unlink()
+        click.echo(confirmed(done).message)
+
+
+def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> Verification:
+    """Verify each row of an archive, from one sealed cut to the next."""
+    try:
+        stretches = audit_file.read_header(file)
+        plan = confirmed(
+            here.store.run_now(archiving.plan_archive_verification, here.operator, stretches, exported)
+        )
+        with progress(plan, "Verifying") as told:
+            return _follow(here, file, plan, told)
+    except audit_file.NotAnArchiveError as error:
+        refuse(str(error))
+    except UnicodeDecodeError:
+        refuse("The file is no archive of the audit log: it is not UTF-8.")
+
+
+@contextmanager
+def progress(plan: Plan, label: str) -> Iterator[Told]:
+    """Show a bar to someone on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with click.progressbar(length=plan.rows, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def _write(here: Installation, file: IO[str], stretch: Stretch, told: Told) -> None:
+    position = Position(stretch.begin)
+    if stretch.before:
+        _refuse_fault(stretch.before)
+    while position.head.seq < stretch.end.seq:
+        batch = here.store.run_now(archiving.read_batch, here.operator, stretch, position)
+        if isinstance(batch, Fault):
+            _refuse_fault(batch)
+        read = confirmed(batch)
+        audit_file.write_rows(file, stretch.end.chain, read.rows)
+        told(len(read.rows))
+        position = read.position
+
+
+def _refuse_fault(fault: Fault) -> NoReturn:
+    refuse(f"{fault.sentence} Nothing was archived. See: twofold audit verify")
+
+
+def _follow(here: Installation, file: IO[str], plan: Plan, told: Told) -> Verification:
+    """Follow each chain of a file; what is behind its end, or of no chain of it, is a fault."""
+    positions = {stretch.end.chain: Position(stretch.begin) for stretch in plan.stretches}
+    faults = {stretch.end.chain: stretch.before for stretch in plan.stretches}
+    by_name = {stretch.end.chain: stretch for stretch in plan.stretches}
+    stranger: Fault | None = None
+    for chain, rows in audit_file.read_rows(file, BATCH):
+        stretch = by_name.get(chain)
+        if stretch is None:
+            stranger = stranger or Fault(None, rows[0][0], Wrong.ADDED)
+            continue
+        if faults[chain] is not None:
+            continue
+        position = positions[chain]
+        reached = here.store.run_now(archiving.verify_archived, here.operator, stretch, position, rows)
+        told(len(rows))
+        if isinstance(reached, Fault):
+            faults[chain] = reached
+        else:
+            positions[chain] = confirmed(reached)
+        if positions[chain].head.seq > stretch.end.seq:
+            faults[chain] = Fault(chain, stretch.end.seq + 1, Wrong.ADDED)
+    checked = [
+        Checked(
+            stretch.end,
+            stretch.begin.seq,
+            positions[name].head.seq - stretch.begin.seq,
+            faults[name] or _cut_off(positions[name].head, stretch.end),
+        )
+        for name, stretch in by_name.items()
+    ]
+    return Verification(tuple(checked), stranger)
+
+
+def _cut_off(reached: Head, end: Head) -> Fault | None:
+    return Fault(end.chain, reached.seq + 1, Wrong.CUT_OFF) if reached.seq < end.seq else None

@@ -1,0 +1,125 @@
+"""`twofold database`: moving an installation into another database."""
+
+from pathlib import Path
+
+import click
+
+from data.operations.maintenance.setup import InstallationState, installation_state
+from data.rules.safe_text import safe
+from data.storage.database import Place
+from data.storage.database_move import CopyFailedError, can_finish, copy_database, count_rows, finish
+from data.storage.files import first_line
+from data.storage.home import Home
+from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
+from tui.cli.confirmation import asks_first, confirm
+from tui.cli.open_installation import Opened, check_in_use, opened, refuse, said_in_words, system_clock
+from tui.cli.path_arguments import PathType
+from tui.cli.text_tables import progress
+from tui.dialogs.question import Question
+
+_SCHEME = "postgresql://"
+
+
+@click.group(
+    epilog="\b\nExamples:\n"
+    "  twofold database copy --to postgresql://twofold@db.example/twofold\n"
+    "  twofold database copy --to /var/lib/twofold/twofold.db\n"
+)
+def database() -> None:
+    """Move an installation into another database."""
+
+
+@database.command(
+    epilog="\b\nExamples:\n"
+    "  twofold database copy --to postgresql://twofold@db.example/twofold\n"
+    "  twofold database copy --to 'postgresql://twofold@db/twofold?sslmode=verify-full' --password-file pw\n"
+    "  twofold database copy --to /var/lib/twofold/twofold.db --yes\n"
+)
+@click.option(
+    "--to", "where", metavar="URL|FILE", required=True, help="An empty PostgreSQL database, or a new file."
+)
+@click.option(
+    "--password-file",
+    type=PathType(exists=True, dir_okay=False),
+    help="A file that holds the PostgreSQL database's password.",
+)
+@asks_first
+@click.pass_obj
+def copy(home: Home, where: str, password_file: Path | None) -> None:
+    """Move everything into an empty database, from which to serve then.
+
+    The old database is marked as moved and takes no write any more, on no node. All of it arrives or
+    nothing. Stop the server of this home before.
+    """
+    target = _target(where, password_file)
+    with opened(home) as here, home.serving():
+        state = here.store.run_now(installation_state)
+        if state is not None and state.moved_to == _named(target) and _finished(target, state):
+            click.echo(f"Finished the copy in {_named(target)}.")
+        else:
+            check_in_use(here)
+            confirm(
+                Question(
+                    "Move it?",
+                    f"Everything is moved from {here.place} to {target}. Nothing is served from {here.place} "
+                    "any more, on no node.",
+                    "Move",
+                )
+            )
+            rows = _copied(here, target)
+            click.echo(
+                f"Copied {rows} rows to {_named(target)}. Nothing is served from {here.place} any more."
+            )
+    click.echo(_next(home, target))
+
+
+def _target(where: str, password_file: Path | None) -> Place:
+    if "://" not in where:
+        path: Path = PathType().convert(where, None, None)
+        return path.absolute()
+    try:
+        password = first_line(password_file) if password_file else None
+    except OSError as error:
+        raise click.UsageError(f"{password_file}: {error.strerror}.") from None
+    try:
+        return PostgresqlUrl.parse(where, password)
+    except PostgresqlUrlError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _named(place: Place) -> str:
+    return safe(f"the file {place}" if isinstance(place, Path) else place, 1_100)
+
+
+def _finished(target: Place, state: InstallationState) -> bool:
+    with said_in_words(target):
+        if not can_finish(target, state.key_check):
+            return False
+        finish(target)
+    return True
+
+
+def _copied(here: Opened, target: Place) -> int:
+    with said_in_words(here.place), here.database.connection_context():
+        total = count_rows(here.database)
+    try:
+        with said_in_words(target), progress(total, "Copying") as told:
+            return copy_database(
+                here.database, target, moved_to=_named(target), now=system_clock(), told=told
+            )
+    except FileExistsError:
+        refuse(f"There is a file {target} already. Name one that is not there yet.")
+    except OSError as error:
+        refuse(f"The file {target} cannot be written: {error.strerror}.")
+    except NotEmptyError as error:
+        refuse(f"{target}: {error} Name an empty one.")
+    except CopyFailedError as error:
+        refuse(f"{error} Nothing of the copy was kept. Try again.")
+
+
+def _next(home: Home, target: Place) -> str:
+    if isinstance(target, PostgresqlUrl):
+        return f"Now set `database` to that URL in {home.settings}, on every node, then start serving."
+    if target == home.database:
+        return f"Now remove `database` from {home.settings}, then start serving."
+    return f"Now move it to {home.database} and remove `database` from {home.settings}, then start serving."

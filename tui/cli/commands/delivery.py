@@ -1,0 +1,44 @@
+"""`twofold delivery`: whether messages reach their carriers."""
+
+import asyncio
+
+import click
+
+from data.delivery.trial_messages import send_test
+from data.rules.domain_types import Method
+from data.rules.safe_text import safe
+from data.storage.home import Home
+from tui.cli.confirmation import changes
+from tui.cli.open_installation import InAccount, confirmed, installation, refuse
+
+
+@click.group(
+    cls=InAccount,
+    epilog="\b\nExamples:\n"
+    "  twofold delivery test --email anna@clinic.example\n"
+    '  twofold delivery test --sms "+49 30 1234567"\n',
+)
+def delivery() -> None:
+    """Try out what sends e-mail and text messages."""
+
+
+@delivery.command(
+    epilog="\b\nExamples:\n"
+    "  twofold delivery test --email anna@clinic.example\n"
+    '  twofold delivery test --sms "+49 30 1234567"\n'
+)
+@click.option("--email", metavar="ADDRESS", help="Send an e-mail to this address.")
+@click.option("--sms", metavar="NUMBER", help="Send a text message to this number, with + and the country.")
+@changes
+@click.pass_obj
+def test(home: Home, email: str | None, sms: str | None) -> None:
+    """Send a test message, and say what its carrier answered."""
+    if (email is None) == (sms is None):
+        raise click.UsageError("Say where to send it: --email ADDRESS or --sms NUMBER.")
+    method = Method.EMAIL if email is not None else Method.SMS
+    with installation(home) as here:
+        work = send_test(here.store, here.operator, here.settings.carriers, method, email or sms or "")
+        trial = confirmed(asyncio.run(work))
+    if not trial.taken:
+        refuse(f"Not sent. {trial.sentence}")
+    click.echo(safe(f"Sent. {trial.sentence}", 1_000))

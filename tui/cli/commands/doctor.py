@@ -1,0 +1,129 @@
+"""`twofold doctor`: is all well with an installation?"""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import click
+
+from data.delivery.carriers import Carriers
+from data.operations.maintenance import doctor_facts
+from data.rules.doctor import Finding, Level, all_is_well, judge_carrier, judge_disk, judge_files
+from data.rules.safe_text import safe
+from data.storage.home import Home, HomeError
+from sshserver.limits import open_files
+from tui.cli.commands.setup import load_host_key
+from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.text_tables import echo_json
+
+_TIMEDATECTL_SECONDS = 3
+
+
+@click.command(
+    short_help="Look the installation over, and say what to do.",
+    epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def doctor(home: Home, as_json: bool) -> None:
+    """Look the installation over: keys, database, clock, disk, files, delivery, people and policy.
+
+    Each line says what was found and, where something is to be done, what. The exit status is 0 when
+    there is no problem; notes are no problems. Nothing is changed, and nothing is sent.
+    """
+    findings: list[Finding] = []
+    for finding in _look(home):
+        findings.append(finding)
+        if not as_json:
+            _show(finding)
+    if as_json:
+        echo_json([_as_json(finding) for finding in findings])
+    click.get_current_context().exit(0 if all_is_well(findings) else 1)
+
+
+def _look(home: Home) -> Iterator[Finding]:
+    """Look at everything, as far as one thing can be looked at without the other."""
+    try:
+        with installation(home) as here:
+            yield Finding("home", Level.FINE, f"{home.path} is complete and closed to others.")
+            yield Finding("keys", Level.FINE, "The master key is the one that the database is sealed under.")
+            yield from _host_key(home)
+            yield from _in_the_database(here)
+            yield from _disk(home)
+            yield judge_files(open_files.allowed(), open_files.FEW)
+            yield from _synchronised()
+            to = here.store.run_now(doctor_facts.recipient)
+            yield from asyncio.run(_delivery(here.settings.carriers, to))
+    except HomeError as error:
+        yield Finding("home", Level.PROBLEM, str(error))
+
+
+def _host_key(home: Home) -> Iterator[Finding]:
+    try:
+        load_host_key(home)
+    except HomeError as error:
+        yield Finding("keys", Level.PROBLEM, str(error))
+    else:
+        yield Finding("keys", Level.FINE, "The host key can be read.")
+
+
+def _in_the_database(here: Installation) -> Iterator[Finding]:
+    run, operator = here.store.run_now, here.operator
+    if (rotation := run(doctor_facts.check_rotation)) is not None:
+        yield rotation
+    yield run(doctor_facts.check_database)
+    yield run(doctor_facts.check_schema)
+    yield run(doctor_facts.check_secrets)
+    yield from confirmed(run(doctor_facts.check_clock, operator))
+    yield from confirmed(run(doctor_facts.check_accounts, operator))
+    if (sending := run(doctor_facts.check_sending)) is not None:
+        yield sending
+
+
+def _disk(home: Home) -> Iterator[Finding]:
+    usage = shutil.disk_usage(home.path)
+    yield judge_disk(usage.free, usage.total, str(home.path))
+
+
+def _synchronised() -> Iterator[Finding]:
+    """Ask systemd, where there is one, whether the clock is kept right."""
+    program = shutil.which("timedatectl")
+    if program is None:
+        return
+    asked = [program, "show", "--property=NTPSynchronized", "--value"]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command.
+            asked, capture_output=True, text=True, timeout=_TIMEDATECTL_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    if done.stdout.strip() == "no":
+        yield Finding(
+            "clock", Level.NOTE, "The clock is not synchronised.", "Have an NTP service keep it right."
+        )
+
+
+async def _delivery(carriers: Carriers, to: str | None) -> list[Finding]:
+    """Try each carrier that is set up, at once, without sending anything; e-mail as far as RCPT TO."""
+    methods = sorted(carriers.methods)
+    trials = await asyncio.gather(*(carriers.probe(method, to) for method in methods))
+    return [
+        judge_carrier(method, trial.sentence, taken=trial.taken)
+        for method, trial in zip(methods, trials, strict=True)
+    ]
+
+
+def _show(finding: Finding) -> None:
+    click.echo(safe(f"{finding.level.value:8}{finding.topic}: {finding.sentence}", 1_000))
+    if finding.advice:
+        click.echo(safe(f"        {finding.advice}", 1_000))
+
+
+def _as_json(finding: Finding) -> dict[str, str]:
+    return {
+        "level": finding.level.value,
+        "topic": finding.topic,
+        "sentence": finding.sentence,
+        "advice": finding.advice,
+    }

@@ -1,0 +1,228 @@
+"""`twofold policy`: the account's two-factor policy."""
+
+from collections.abc import Callable
+from functools import partial
+
+import click
+
+from data.operations.policy import needs_attention, permanent_mode, policy_settings
+from data.operations.policy.permanent_mode import Checklist
+from data.operations.policy.policy_settings import PolicyView
+from data.operations.results import Done, RefusedOrStale
+from data.rules.domain_types import Method, Mode
+from data.rules.remembered_addresses import MAX_DAYS, period_in_words
+from data.rules.safe_text import safe
+from data.storage.home import Home
+from tui.cli.confirmation import asks_first, confirm
+from tui.cli.open_installation import (
+    InAccount,
+    Installation,
+    confirmed,
+    installation,
+    on_a_terminal,
+    refuse,
+    say,
+)
+from tui.cli.text_tables import echo_json, iso, when
+from tui.dialogs import consequences
+
+_Act = Callable[[], Done | RefusedOrStale]
+
+
+@click.group(
+    cls=InAccount,
+    epilog="\b\nExamples:\n  twofold policy show --json\n  twofold policy set --mode required --yes\n"
+    "  twofold policy set --methods app,email\n",
+)
+def policy() -> None:
+    """Show and change the account's policy."""
+
+
+@policy.command(epilog="\b\nExample:\n  twofold policy show --json\n")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(home: Home, as_json: bool) -> None:
+    """Show the mode, and how many people stand where."""
+    with installation(home) as here:
+        view = confirmed(here.store.run_now(policy_settings.show_policy, here.operator))
+        seen = confirmed(here.store.run_now(needs_attention.show_needs_attention, here.operator))
+    if as_json:
+        echo_json(
+            {
+                "account": view.account,
+                "mode": view.policy.mode.value,
+                "remember_days": view.policy.remember_days,
+                "permanent_since": iso(view.permanent_since),
+                "permanent_by": view.permanent_by,
+                "methods": _names(view.policy.methods),
+                "people": {status.value: count for status, count in sorted(view.people.items())},
+                "without_second_factor": seen.unprotected.count,
+                "administrators_without_second_factor": seen.unprotected_admins.count,
+            }
+        )
+        return
+    click.echo(f"Account  {safe(view.account)}")
+    click.echo(f"Mode     {_mode_line(view)}")
+    click.echo(f"Asked    {period_in_words(view.policy.remember_days)}")
+    click.echo(f"Methods  {', '.join(_names(view.policy.methods))}")
+    for status, count in sorted(view.people.items()):
+        click.echo(f"{count:7}  {status.value}")
+    for line in consequences.attention(seen):
+        click.echo(safe(line))
+
+
+@policy.command(
+    "checklist",
+    short_help="Show what must hold before the mode can be permanent.",
+    epilog="\b\nExamples:\n  twofold policy checklist\n  twofold policy checklist --json\n",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show_checklist(home: Home, as_json: bool) -> None:
+    """Show what must hold before the mode can become permanent, and who is missing."""
+    with installation(home) as here:
+        checklist = confirmed(here.store.run_now(permanent_mode.show_checklist, here.operator))
+    if as_json:
+        echo_json(_checklist_json(checklist))
+        return
+    _echo_checklist(checklist)
+
+
+@policy.command(
+    "set",
+    short_help="Change the mode, the methods or the remembering.",
+    epilog="\b\nExamples:\n"
+    "  twofold policy set --mode required\n"
+    "  twofold policy set --mode off --yes\n"
+    "  twofold policy set --methods app,sms,email\n"
+    "  twofold policy set --mode permanent --confirm Clinic\n"
+    "  twofold policy set --remember-days 3\n",
+)
+@click.option(
+    "--mode",
+    "wanted",
+    type=click.Choice([mode.value for mode in Mode]),
+    help="Who must use two-factor authentication; permanent can never be left again.",
+)
+@click.option("--methods", "listed", metavar="LIST", help="The methods that are on, such as app,sms,email.")
+@click.option("--confirm", "confirmation", metavar="NAME", help="For permanent: the name of the account.")
+@click.option(
+    "--remember-days",
+    type=click.IntRange(0, MAX_DAYS),
+    help="Days without a code from the same address with the same first factor; 0 asks every time.",
+)
+@asks_first
+@click.pass_obj
+def set_policy(
+    home: Home,
+    wanted: str | None,
+    listed: str | None,
+    confirmation: str | None,
+    remember_days: int | None,
+) -> None:
+    """Change the mode or the methods, after showing whom that affects, or the days of remembering."""
+    if wanted is None and listed is None and remember_days is None:
+        raise click.UsageError("Say what to change: --mode, --methods or --remember-days.")
+    methods = _parsed(listed) if listed is not None else None
+    with installation(home) as here:
+        acts = []
+        if methods is not None:
+            acts.append(_methods_act(here, methods))
+        if wanted is not None:
+            acts.append(_mode_act(here, Mode(wanted), confirmation))
+        if remember_days is not None:
+            seen = confirmed(
+                here.store.run_now(policy_settings.show_policy, here.operator)
+            ).policy.remember_days
+            acts.append(
+                partial(
+                    here.store.run_now,
+                    policy_settings.set_remember_days,
+                    here.operator,
+                    remember_days,
+                    seen=seen,
+                )
+            )
+        # Nothing is done before all that is asked was answered.
+        for act in acts:
+            say(act())
+
+
+def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
+    """Ask about a change of the mode, and return what makes it."""
+    preview = confirmed(here.store.run_now(policy_settings.preview_mode, here.operator, mode))
+    if preview.refusal:
+        refuse(preview.refusal)
+    if mode is Mode.PERMANENT:
+        confirmation = confirmation or _ask_for_name(here)
+    else:
+        confirm(consequences.change_mode(preview))
+    return partial(
+        here.store.run_now,
+        policy_settings.set_mode,
+        here.operator,
+        mode,
+        seen=preview.before,
+        confirmation=confirmation or "",
+    )
+
+
+def _ask_for_name(here: Installation) -> str:
+    if not on_a_terminal():
+        raise click.UsageError("There is no terminal to ask on. Add --confirm with the account's name.")
+    _echo_checklist(confirmed(here.store.run_now(permanent_mode.show_checklist, here.operator)), err=True)
+    click.echo("Nobody can leave the mode permanent again: no administrator, no operator.", err=True)
+    return str(click.prompt("Type the name of the account to confirm", err=True))
+
+
+def _mode_line(view: PolicyView) -> str:
+    mode = view.policy.mode.value
+    if view.permanent_since is None:
+        return mode
+    return f"{mode} since {when(view.permanent_since)}, by {safe(view.permanent_by or '?')}"
+
+
+def _checklist_json(checklist: Checklist) -> dict[str, object]:
+    return {
+        "account": checklist.account,
+        "mode": checklist.mode.value,
+        "passes": checklist.passes,
+        "items": [
+            {
+                "condition": item.condition,
+                "met": item.met,
+                "lacking": item.lacking or None,
+                "missing": item.missing.count,
+                "missing_names": list(item.missing.names),
+            }
+            for item in checklist.items
+        ],
+    }
+
+
+def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
+    for item in checklist.items:
+        click.echo(f"{'yes' if item.met else 'NO ':<4} {safe(item.sentence, 400)}", err=err)
+
+
+def _methods_act(here: Installation, methods: frozenset[Method]) -> _Act:
+    """Ask about a change of the methods, and return what makes it."""
+    preview = confirmed(here.store.run_now(policy_settings.preview_methods, here.operator, methods))
+    if preview.refusal:
+        refuse(preview.refusal)
+    confirm(consequences.change_methods(preview))
+    return partial(
+        here.store.run_now, policy_settings.set_methods, here.operator, methods, seen=preview.before
+    )
+
+
+def _parsed(listed: str) -> frozenset[Method]:
+    names = [name.strip().lower() for name in listed.split(",") if name.strip()]
+    known = [method.value for method in Method]
+    if not names or any(name not in known for name in names):
+        raise click.UsageError(f"--methods is a list of {', '.join(known)}, with commas between.")
+    return frozenset(Method(name) for name in names)
+
+
+def _names(methods: frozenset[Method]) -> list[str]:
+    return [method.value for method in Method if method in methods]

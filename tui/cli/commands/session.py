@@ -1,0 +1,78 @@
+"""`twofold session`: who is signed in, and ending that."""
+
+import click
+
+from data.operations.signin import sessions
+from data.operations.signin.sessions import SessionRow
+from data.rules.source_addresses import source_in_words
+from data.storage.home import Home
+from tui.cli.confirmation import changes
+from tui.cli.open_installation import InAccount, Installation, confirmed, installation, say
+from tui.cli.text_tables import echo_json, echo_table, iso, when
+
+_PAGE = 500
+
+
+@click.group(cls=InAccount, epilog="\b\nExamples:\n  twofold session list\n  twofold session end 42\n")
+def session() -> None:
+    """See who is signed in, and end sessions."""
+
+
+@session.command("list", epilog="\b\nExamples:\n  twofold session list\n  twofold session list --json\n")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_sessions(home: Home, as_json: bool) -> None:
+    """List the open sessions, newest first."""
+    with installation(home) as here:
+        rows = _all_sessions(here)
+    if as_json:
+        echo_json([_as_json(row) for row in rows])
+        return
+    echo_table(
+        ("ID", "USER", "FROM", "SINCE", "BY", "STATE"),
+        [
+            (
+                str(row.id),
+                row.user,
+                source_in_words(row.application, row.address),
+                when(row.started_at),
+                row.methods,
+                "signing in" if row.restricted else "signed in",
+            )
+            for row in rows
+        ],
+    )
+
+
+@session.command(epilog="\b\nExample:\n  twofold session end 42\n")
+@click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="ID")
+@changes
+@click.pass_obj
+def end(home: Home, number: int) -> None:
+    """End an open session; a running server closes it within five seconds."""
+    with installation(home) as here:
+        say(here.store.run_now(sessions.end_session_of, here.operator, number))
+
+
+def _all_sessions(here: Installation) -> list[SessionRow]:
+    rows: list[SessionRow] = []
+    while True:
+        before = rows[-1].id if rows else None
+        page = confirmed(
+            here.store.run_now(sessions.list_sessions, here.operator, before=before, limit=_PAGE)
+        )
+        rows.extend(page.rows)
+        if not page.more:
+            return rows
+
+
+def _as_json(row: SessionRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "user": row.user,
+        "application": row.application,
+        "address": row.address,
+        "methods": row.methods,
+        "restricted": row.restricted,
+        "started_at": iso(row.started_at),
+    }

@@ -1,0 +1,192 @@
+"""`twofold user import`: many people at once, from CSV."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.users import google_authenticator_import, user_import
+from data.operations.users.user_import import Faulty, Told
+from data.rules import google_authenticator_file, users_csv
+from data.rules.google_authenticator_file import AuthenticatorFile, FileFault
+from data.rules.safe_text import safe
+from data.rules.users_csv import PersonRow, RowFault
+from data.storage.files import open_plain
+from data.storage.home import Home
+from tui.cli.confirmation import asks_first, confirm
+from tui.cli.open_installation import confirmed, installation, refuse, say
+from tui.cli.text_tables import echo_table
+from tui.dialogs import consequences
+
+_SHOWN_FAULTS = 100
+
+
+@click.command(
+    "import",
+    short_help="Create users from a CSV file: all of them, or none.",
+    epilog="\b\nExamples:\n"
+    "  twofold user import people.csv --dry-run\n"
+    "  twofold user import people.csv\n"
+    "  twofold user import --encoding cp1252 old-excel.csv\n"
+    "  twofold user import --ignore-extra exported.csv\n"
+    "  twofold user import --google-authenticator ben=/home/ben/.google_authenticator\n"
+    "\n"
+    "\b\nA file looks like this:\n"
+    "  name,email,full_name,phone,practice,require_2fa,public_key\n"
+    "  ben,ben@clinic.example,Ben Example,+49 30 1234567,Clinic North,yes,ssh-ed25519 AAAA...\n",
+)
+@click.argument("sources", nargs=-1, required=True, metavar="FILE.csv | NAME=FILE...")
+@click.option("--dry-run", is_flag=True, help="Only say what is wrong, and change nothing.")
+@click.option(
+    "--google-authenticator",
+    "takes_over",
+    is_flag=True,
+    help="Take over .google_authenticator files of existing users: NAME=FILE for each.",
+)
+@click.option(
+    "--encoding",
+    type=click.Choice(users_csv.ENCODINGS),
+    default="utf-8",
+    show_default=True,
+    help="How the file's letters are written.",
+)
+@click.option(
+    "--ignore-extra",
+    is_flag=True,
+    help="Leave out columns that cannot be imported, such as those that only `user export` writes.",
+)
+@asks_first
+@click.pass_obj
+def import_people(
+    home: Home,
+    sources: tuple[str, ...],
+    dry_run: bool,
+    takes_over: bool,
+    encoding: str,
+    ignore_extra: bool,
+) -> None:
+    """Create users from a CSV file (- for standard input): all of them, or none.
+
+    The first row names the columns: name and email are needed; full_name, phone, practice, require_2fa
+    and public_key may be left out. Roles are never taken from a file, and nobody gets a password: invite
+    those without a key with `twofold user invite --pending`.
+
+    With --google-authenticator, existing users get the secret and the unused scratch codes of the file
+    that Google's PAM module kept for them, so that their phones go on showing the right codes.
+    """
+    if takes_over:
+        _take_over(home, [_named_file(source) for source in sources], dry_run=dry_run)
+        return
+    if len(sources) > 1:
+        raise click.UsageError("Import one CSV file at a time.")
+    file = Path(sources[0])
+    if str(file) != "-" and not file.is_file():
+        raise click.UsageError(f"There is no file {file}.")
+    found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
+    with installation(home) as here:
+        with _progress(len(found.seen), "Checking") as told:
+            checked = asyncio.run(
+                user_import.check_all(here.store, here.operator, found.seen, told, found.faults)
+            )
+        if isinstance(checked, Faulty) and found.extra and not ignore_extra:
+            _refuse_faults(checked.faults, f" --ignore-extra leaves out: {', '.join(found.extra)}.")
+        _settled(checked)
+        if found.extra:
+            click.echo(safe(f"Left out: {', '.join(found.extra)}.", 400))
+        if dry_run:
+            click.echo(f"{_people(found.rows)} can be imported. Nothing was changed.")
+            return
+        confirm(consequences.import_people(found.rows))
+        with _progress(len(found.rows), "Importing") as told:
+            result = asyncio.run(user_import.import_people(here.store, here.operator, found.rows, told))
+        say(_settled(result) or Denied("Nothing was imported."))
+    if any(row.key is None for row in found.rows):
+        click.echo(f"Invite those without a key: {home.command('user invite --pending')}", err=True)
+
+
+def _named_file(source: str) -> tuple[str, Path]:
+    name, _, path = source.partition("=")
+    if not name or not path:
+        raise click.UsageError("Give each file as NAME=FILE, such as ben=/home/ben/.google_authenticator.")
+    return name, Path(path)
+
+
+def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> None:
+    """Take all files over or none; what cannot be honoured is named, and never what is in a file."""
+    taken: list[tuple[str, AuthenticatorFile]] = []
+    unfit: list[tuple[str, str]] = []
+    for name, path in named:
+        file = _authenticator_file(path)
+        if isinstance(file, FileFault):
+            unfit.append((name, file.wrong))
+        else:
+            taken.append((name, file))
+    with installation(home) as here:
+        if not unfit and dry_run:
+            result = here.store.run_now(google_authenticator_import.find_unfit, here.operator, taken)
+        elif not unfit:
+            confirm(consequences.take_over([name for name, _ in taken]))
+            result = here.store.run_now(google_authenticator_import.take_over, here.operator, taken)
+        else:
+            result = google_authenticator_import.Unfit(tuple(unfit))
+    if isinstance(result, google_authenticator_import.Unfit):
+        echo_table(("USER", "WHAT IS WRONG"), result.reasons, limit=160)
+        refuse("Nothing was taken over. Leave out or mend what is listed, and try again.")
+    say(result)
+
+
+def _authenticator_file(path: Path) -> AuthenticatorFile | FileFault:
+    try:
+        with open_plain(path) as file:
+            return google_authenticator_file.read_file(file.read(google_authenticator_file.MAX_BYTES + 1))
+    except OSError as error:
+        return FileFault(f"The file cannot be read: {error.strerror}.")
+
+
+def _contents(path: Path) -> bytes:
+    """Read a file; how large it is, is looked at before, and never more than that is read."""
+    if str(path) == "-":
+        raw = getattr(sys.stdin, "buffer", sys.stdin).read(users_csv.MAX_BYTES + 1)
+        return raw if isinstance(raw, bytes) else raw.encode()
+    if fault := users_csv.too_large(path.stat().st_size):
+        refuse(fault)
+    with open_plain(path) as file:
+        return file.read(users_csv.MAX_BYTES + 1)
+
+
+def _settled(result: Done | Faulty | RefusedOrStale | None) -> Done | None:
+    if isinstance(result, Faulty):
+        _refuse_faults(result.faults)
+    return confirmed(result)
+
+
+def _refuse_faults(faults: tuple[RowFault, ...], advice: str = "") -> NoReturn:
+    """Say what is wrong with which cell, and end the command."""
+    echo_table(
+        ("ROW", "COLUMN", "WHAT IS WRONG"),
+        [(str(fault.row or "-"), fault.column or "-", fault.wrong) for fault in faults[:_SHOWN_FAULTS]],
+        limit=160,
+    )
+    more = len(faults) - _SHOWN_FAULTS
+    if more > 0:
+        click.echo(f"... and {more} more.")
+    refuse(f"Nobody was imported. Mend what is listed, and import the file again.{advice}")
+
+
+def _people(rows: tuple[PersonRow, ...]) -> str:
+    return f"{len(rows)} user{'' if len(rows) == 1 else 's'}"
+
+
+@contextmanager
+def _progress(count: int, label: str) -> Iterator[Told]:
+    """Show a bar to someone on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _more: None
+        return
+    with click.progressbar(length=count, label=f"{label:<9}", file=sys.stderr) as bar:
+        yield bar.update

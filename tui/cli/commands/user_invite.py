@@ -1,0 +1,222 @@
+"""`twofold user invite` and `remind`: messages that bring people to their first sign-in and to 2FA."""
+
+import asyncio
+import csv
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TypeVar
+
+import click
+
+from data.delivery.notices import send_all_own
+from data.operations.audit import notice_outbox
+from data.operations.results import Denied
+from data.operations.users import bulk_actions, invitations
+from data.operations.users.bulk_actions import Bulk, BulkResult
+from data.operations.users.invitations import Group, WrittenPassword
+from data.rules.audit_events import Event
+from data.rules.spreadsheet_escaping import neutralised
+from data.storage.home import Home
+from tui.cli.confirmation import asks_first, confirm
+from tui.cli.open_installation import Installation, confirmed, installation, refuse, without_log_of_deliveries
+from tui.cli.path_arguments import PathType
+from tui.cli.text_tables import echo_table, progress, when
+from tui.dialogs.question import Question
+
+F = TypeVar("F", bound=Callable[..., object])
+_COLUMNS = ("name", "full_name", "email", "practice", "ssh", "host_key", "one_time_password", "good_until")
+_SHOWN = 8
+
+
+def _whom(pending: str) -> Callable[[F], F]:
+    """Make the argument and the options that say which users are meant."""
+
+    def add(command: F) -> F:
+        for option in (
+            asks_first,
+            click.option(
+                "--practice", metavar="P", help="Everyone in this practice; with --pending, of those."
+            ),
+            click.option("--pending", is_flag=True, help=pending),
+            click.argument("names", nargs=-1, metavar="[NAME]..."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command(
+    short_help="Send people a one-time password by e-mail, or write it to a file.",
+    epilog="\b\nExamples:\n"
+    "  twofold user invite ben eve\n"
+    "  twofold user invite --pending\n"
+    '  twofold user invite --practice "Clinic North" --csv invitations.csv\n',
+)
+@_whom("Everyone who can be invited and has no invitation or one-time password that is still good.")
+@click.option(
+    "--csv",
+    "file",
+    type=PathType(dir_okay=False),
+    help="Send nothing, and write the passwords to this new file, to hand them over on paper.",
+)
+@click.pass_obj
+def invite(
+    home: Home, names: tuple[str, ...], pending: bool, practice: str | None, file: Path | None
+) -> None:
+    """Invite people who have nothing to sign in with yet.
+
+    Each is sent the ssh command, the host key's fingerprint and a one-time password, which is good for one
+    sign-in within seven days and ends when they are invited again. People with an SSH key, a password of
+    their own, a second factor or a role are not invited; they are named.
+    """
+    _check_whom(names, practice, pending=pending)
+    with installation(home) as here:
+        chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
+        if not chosen:
+            click.echo("There is nobody to invite.")
+            return
+        if len(names) != 1:
+            does = "sent a one-time password by e-mail" if file is None else "given a one-time password"
+            will = _named(chosen, does, exactly=pending)
+            confirm(Question("Go on?", f"{will}. Their former one-time passwords stop working.", "Invite"))
+        if file is not None:
+            confirmed(here.store.run_now(invitations.no_address))
+            _report(_write_passwords(here, chosen, file), f"written to {file}")
+            return
+        _send(here, chosen, Bulk.INVITE, Event.INVITED)
+
+
+@click.command(
+    short_help="Remind people by e-mail to set 2FA up.",
+    epilog="\b\nExamples:\n"
+    "  twofold user remind --pending\n"
+    '  twofold user remind --pending --practice "Clinic North" --yes\n',
+)
+@_whom("Everyone who must set 2FA up at the next sign-in.")
+@click.pass_obj
+def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | None) -> None:
+    """Remind people who must set two-factor authentication up, once a day at most.
+
+    People who need not, or have nothing to sign in with yet, are named with the reason.
+    """
+    _check_whom(names, practice, pending=pending)
+    with installation(home) as here:
+        chosen = _chosen(here, names, practice, Group.MUST_SET_UP if pending else Group.ALL)
+        if not chosen:
+            click.echo("There is nobody to remind.")
+            return
+        if len(names) != 1:
+            confirm(Question("Go on?", f"{_named(chosen, 'reminded by e-mail')}.", "Remind"))
+        _send(here, chosen, Bulk.REMIND, Event.REMINDED)
+
+
+def _check_whom(names: tuple[str, ...], practice: str | None, *, pending: bool) -> None:
+    if bool(names) == (pending or practice is not None):
+        raise click.UsageError("Say whom: names, or --pending, --practice, or both of these.")
+
+
+def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, group: Group) -> list[str]:
+    chosen = list(dict.fromkeys(names))
+    while not names:
+        after = chosen[-1] if chosen else ""
+        page = here.store.run_now(invitations.names_of, here.operator, group, practice=practice, after=after)
+        chosen += confirmed(page)
+        if len(confirmed(page)) < invitations.PAGE:
+            break
+    return chosen
+
+
+def _send(here: Installation, names: list[str], act: Bulk, event: Event) -> None:
+    """Queue the messages, hand over what the mail server takes now, and say what became of them."""
+    since = here.store.services.clock()
+    result = asyncio.run(_queue_and_send(here, names, act, since))
+    waiting = here.store.run_now(notice_outbox.count_waiting, event, since)
+    _report(result, f"{act.done} by e-mail")
+    if waiting:
+        click.echo(
+            f"{waiting} of the messages are not sent yet; the server goes on trying for a day.", err=True
+        )
+
+
+async def _queue_and_send(here: Installation, names: list[str], act: Bulk, since: datetime) -> BulkResult:
+    with progress(len(names), "Looking  ") as told:
+        result = confirmed(await bulk_actions.carry_out(here.store, here.operator, names, act, told))
+    with progress(len(result.done), "Sending  ") as told, without_log_of_deliveries():
+        await send_all_own(here.store, here.settings.carriers, since, told)
+    return result
+
+
+def _write_passwords(here: Installation, names: list[str], file: Path) -> BulkResult:
+    """Set a one-time password for each of these people, and write it down as it is set."""
+    done: list[str] = []
+    refused: list[tuple[str, str]] = []
+    with _new_private_file(file) as rows, progress(len(names), "Writing  ") as told:
+        writer = csv.writer(rows, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for name in names:
+            match asyncio.run(invitations.write_password(here.store, here.operator, name)):
+                case WrittenPassword() as written:
+                    writer.writerow(_cells(written))
+                    rows.flush()
+                    done.append(name)
+                case Denied(message):
+                    refused.append((name, message))
+                case other:
+                    confirmed(other)
+            told(1)
+        os.fsync(rows.fileno())
+    if not done:
+        file.unlink()
+    return BulkResult(tuple(done), tuple(refused))
+
+
+@contextmanager
+def _new_private_file(path: Path) -> Iterator[IO[str]]:
+    """Open a new file that only its owner can read."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        refuse(f"{path} exists already. Choose another name, or remove it first.")
+    except OSError as error:
+        refuse(f"{path} cannot be written: {error.strerror}.")
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+def _cells(written: WrittenPassword) -> list[str]:
+    cells = (
+        written.name,
+        written.full_name,
+        written.email,
+        written.practice,
+        written.ssh.command(written.name),
+        written.ssh.fingerprint,
+        written.password,
+        when(written.until),
+    )
+    return [neutralised(cell) for cell in cells]
+
+
+def _report(result: BulkResult, done: str) -> None:
+    """Say how many were reached, and name the others with the reason; nobody reached is a failure."""
+    if result.done:
+        click.echo(f"{_people(len(result.done))} {done}.")
+    if result.refused:
+        echo_table(("NOT REACHED", "WHY"), result.refused, limit=160)
+    if not result.done:
+        refuse("Nobody was reached; the reasons are listed.")
+
+
+def _named(names: list[str], what: str, *, exactly: bool = False) -> str:
+    """Say what will be done to how many (or to so many at most), and name the first of them."""
+    most = "" if exactly else "Up to "
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{most}{_people(len(names))} will be {what}: {', '.join(names[:_SHOWN])}{more}"
+
+
+def _people(count: int) -> str:
+    return f"{count} user{'' if count == 1 else 's'}"

@@ -1,0 +1,89 @@
+"""`twofold user key`: a user's SSH public keys."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from data.operations.users import credentials, user_summaries
+from data.rules import public_keys
+from data.rules.public_keys import PublicKey
+from data.rules.safe_text import encoding_of
+from data.storage.files import open_plain
+from data.storage.home import Home
+from tui.cli.confirmation import changes
+from tui.cli.open_installation import InAccount, confirmed, installation, refuse, say
+from tui.cli.path_arguments import PathType
+from tui.cli.text_tables import echo_json, echo_table, when
+from tui.cli.user_rendering import key_json
+
+KEY_FILE = PathType(dir_okay=False, exists=True, readable=True, allow_dash=True)
+_KEY_FILE_LIMIT = 65_536
+
+
+@click.group(
+    cls=InAccount, epilog="\b\nExamples:\n  twofold user key add ben ben.pub\n  twofold user key list ben\n"
+)
+def key() -> None:
+    """Manage a user's SSH public keys."""
+
+
+@key.command("add", epilog="\b\nExample:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
+@click.argument("name")
+@click.argument("key_file", type=KEY_FILE)
+@changes
+@click.pass_obj
+def add_key(home: Home, name: str, key_file: Path) -> None:
+    """Add a public key from a file (- for standard input)."""
+    text = key_text(key_file)
+    with installation(home) as here:
+        say(here.store.run_now(credentials.add_key, here.operator, text, name=name))
+
+
+@key.command("list", epilog="\b\nExample:\n  twofold user key list ben --json\n")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_keys(home: Home, name: str, as_json: bool) -> None:
+    """List a user's public keys."""
+    with installation(home) as here:
+        keys = confirmed(here.store.run_now(user_summaries.user_detail, here.operator, name)).keys
+    if as_json:
+        echo_json([key_json(row) for row in keys])
+        return
+    echo_table(
+        ("FINGERPRINT", "TYPE", "ADDED", "LAST USED", "COMMENT"),
+        [
+            (row.fingerprint, row.algorithm, when(row.added_at), when(row.last_used_at), row.comment or "-")
+            for row in keys
+        ],
+    )
+
+
+@key.command("remove", epilog="\b\nExample:\n  twofold user key remove ben SHA256:47DEQpj8HBSa...\n")
+@click.argument("name")
+@click.argument("fingerprint")
+@changes
+@click.pass_obj
+def remove_key(home: Home, name: str, fingerprint: str) -> None:
+    """Remove a public key by its fingerprint."""
+    with installation(home) as here:
+        say(here.store.run_now(credentials.remove_key, here.operator, fingerprint, name=name))
+
+
+def key_text(path: Path) -> str:
+    """Read a key file in UTF-8, or in UTF-16 with its mark; what is far too long to be one is cut off."""
+    if str(path) == "-":
+        raw = sys.stdin.buffer.read(_KEY_FILE_LIMIT)
+    else:
+        with open_plain(path) as file:
+            raw = file.read(_KEY_FILE_LIMIT)
+    return raw.decode(encoding_of(raw), "replace")
+
+
+def parsed_key(text: str) -> PublicKey:
+    """Parse a public key, or end the command with what is wrong with it."""
+    parsed = public_keys.parse(text)
+    if not isinstance(parsed, PublicKey):
+        refuse(parsed.value)
+    return parsed

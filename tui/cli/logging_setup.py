@@ -1,0 +1,92 @@
+"""The log: one event a line on standard error, in words or as JSON.
+
+Whatever is logged is made fit to be shown here, and of an exception there is its type and place alone.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+from data.rules.safe_text import safe
+from sshserver.telemetry.crash_reports import place_of
+
+_OURS: Final = "twofold"
+_LONGEST: Final = 1_000
+_BARE: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at the moment: an app on this terminal takes it in while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+class _Lines(logging.Formatter):
+    """What both formats share: the fields of an event."""
+
+    def __init__(self, always: Mapping[str, object]) -> None:
+        super().__init__()
+        self._always = always
+
+    def fields(self, record: logging.LogRecord) -> dict[str, object]:
+        """Return all of an event, in the order in which it is written."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        found: dict[str, object] = {
+            "at": at.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+        }
+        given = getattr(record, "fields", None)
+        if isinstance(given, dict):
+            found |= {"event": record.getMessage(), **self._always, **given}
+        else:
+            found |= {"event": "message", **self._always}
+            found |= {"logger": record.name, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            found["error"] = place_of(record.exc_info[1])
+        return {key: safe(v, _LONGEST) if isinstance(v, str) else v for key, v in found.items()}
+
+
+class JsonLines(_Lines):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write an event."""
+        return json.dumps(self.fields(record), ensure_ascii=False, default=str)
+
+
+class PlainLines(_Lines):
+    """Time, level and event, then `key=value`; a value that is no plain word stands in quotes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write an event."""
+        found = self.fields(record)
+        line = f"{found.pop('at')} {found.pop('level')} {found.pop('event')}"
+        return line + "".join(f" {key}={_word(value)}" for key, value in found.items())
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def configure(level: str = "warning", form: str = "plain", *, worker: int | None = None) -> None:
+    """Log to standard error from now on: of this program so much, of libraries their warnings."""
+    logging.raiseExceptions = False
+    always = {} if worker is None else {"worker": worker}
+    handler = _StandardError()
+    handler.setFormatter(JsonLines(always) if form == "json" else PlainLines(always))
+    root = logging.getLogger()
+    for known in [known for known in root.handlers if isinstance(known, _StandardError)]:
+        root.removeHandler(known)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_OURS).setLevel(level.upper())

@@ -1,0 +1,369 @@
+"""Opening an installation: every command's way from a home to a store."""
+
+import asyncio
+import getpass
+import logging
+import os
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from io import TextIOWrapper
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
+from peewee import DatabaseError, InterfaceError, OperationalError
+
+from data.delivery.carriers import Carriers
+from data.delivery.notices import send_own
+from data.operations.actors import Operator
+from data.operations.audit import notice_outbox
+from data.operations.maintenance import database_identity
+from data.operations.maintenance.master_key import fits
+from data.operations.maintenance.setup import InstallationState, installation_state
+from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
+from data.rules.invitations import SshAddress
+from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
+from data.rules.safe_text import safe
+from data.storage.database import Database, Place, SchemaState, is_ours, open_database, schema_state
+from data.storage.home import Home, HomeError
+from data.storage.password_hashing import Hasher
+from data.storage.postgresql import PostgresqlUrl
+from data.storage.sqlite import reason_of
+from data.store import Services, Store, StoreUnavailableError
+from tui.cli.config_file import Settings, load
+
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., object])
+_ACCOUNT = "twofold.account"
+_LONGEST_LINE = 10_000
+_RESTORE = {
+    True: "Restore it from a backup of this home.",
+    False: "Look at `database` in twofold.toml, or make one there with: twofold init --database",
+}
+_CHAIN = "host"
+"""The chain of audit rows that the commands write; a server writes one of its own."""
+
+
+def system_clock() -> datetime:
+    """Return the present moment; the one place that reads the system's clock for decisions."""
+    return datetime.now(UTC)
+
+
+class WrongKeyError(HomeError):
+    """The master key is not the database's."""
+
+    def __init__(self, home: Home, place: Place) -> None:
+        super().__init__(
+            f"The master key {home.master_key} is not the one that {place} is sealed under. "
+            + _other_key_advice(place)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """An open home: its settings, its store, and the operator who opened it."""
+
+    home: Home
+    settings: Settings
+    store: Store
+    operator: Operator
+
+
+class InAccount(click.Group):
+    """A group whose commands act in one account: each takes `--account`, needed where there are several."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Take a command in, and have it say in which account it acts."""
+        if not isinstance(cmd, click.Group):
+            cmd.params.append(
+                click.Option(
+                    ["--account"],
+                    metavar="NAME",
+                    expose_value=False,
+                    callback=_remember_account,
+                    help="The account to act in, where there are several.",
+                )
+            )
+        super().add_command(cmd, name)
+
+
+def _remember_account(context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    context.meta[_ACCOUNT] = name
+
+
+def _named_account() -> str | None:
+    context = click.get_current_context(silent=True)
+    name = context.meta.get(_ACCOUNT) if context else None
+    return None if name is None else str(name)
+
+
+def operator() -> Operator:
+    """Name whoever runs the command, as the audit log does."""
+    try:
+        login = getpass.getuser()
+    except (KeyError, OSError):
+        login = str(os.getuid())
+    return Operator(login, _named_account())
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A home whose database its key fits, whether it is in use or not."""
+
+    home: Home
+    settings: Settings
+    place: Place
+    database: Database
+    store: Store
+
+
+@contextmanager
+def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
+    """Open an installation for one command; what it does is written to this chain of audit rows.
+
+    What it has to tell users by e-mail is sent at its end.
+
+    Raises:
+        HomeError: when the home, its key or its database cannot be used; it says what to do.
+    """
+    with opened(home, chain) as found:
+        check_in_use(found)
+        found.store.recognise = database_identity.fault_of
+        found.store.rest()
+        with _telling_users(found.store, found.settings.carriers):
+            yield Installation(home, found.settings, found.store, operator())
+
+
+@contextmanager
+def opened(home: Home, chain: str = _CHAIN) -> Iterator[Opened]:
+    """Open a home's database, in use or not.
+
+    Raises:
+        HomeError: when the home, its key or its database cannot be used; it says what to do.
+    """
+    home.check()
+    settings = load(home.settings)
+    place = place_of(home, settings)
+    database = _checked_database(home, place)
+    store = Store(database, services(home, settings, chain))
+    try:
+        if not store.run_now(fits):
+            raise WrongKeyError(home, place)
+        yield Opened(home, settings, place, database, store)
+    finally:
+        store.close()
+
+
+def check_in_use(found: Opened) -> None:
+    """Refuse a database that was moved elsewhere, or a copy that is not finished.
+
+    Raises:
+        HomeError: with what to do.
+    """
+    refuse_unused(found.home, found.place, found.store.run_now(installation_state))
+
+
+def refuse_unused(home: Home, place: Place, state: InstallationState | None) -> None:
+    """Refuse a database of which this is known: that it was moved, is a backup, or not finished.
+
+    Raises:
+        HomeError: with what to do.
+    """
+    if state is not None and state.moved_to is not None:
+        where = safe(state.moved_to, 500)
+        raise HomeError(
+            f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}; nothing is served from "
+            f"{place} any more. Say in {home.settings} where `database` is now."
+        )
+    if state is not None and state.backup_at is not None:
+        raise HomeError(
+            f"{place} is a backup. Remove it from there, and bring it back with: twofold restore FILE"
+        )
+    if state is not None and state.arriving:
+        raise HomeError(
+            f"The copy in {place} is not finished. Repeat `twofold database copy` in the home that it "
+            "comes from, or empty it."
+        )
+
+
+@contextmanager
+def _telling_users(store: Store, carriers: Carriers) -> Iterator[None]:
+    """Hand over what was written to users meanwhile; what is not taken stays for a server to send."""
+    begun = store.services.clock()
+    try:
+        yield
+    finally:
+        if carriers.smtp is not None and not _told(store, carriers, begun):
+            click.echo(
+                "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.",
+                err=True,
+            )
+
+
+def _told(store: Store, carriers: Carriers, since: datetime) -> bool:
+    try:
+        with without_log_of_deliveries():
+            return not store.run_now(notice_outbox.is_due, since) or asyncio.run(
+                send_own(store, carriers, since)
+            )
+    except StoreUnavailableError:
+        return True
+
+
+@contextmanager
+def without_log_of_deliveries() -> Iterator[None]:
+    """Keep undelivered messages out of the log: they are said in other words, or would spoil the screen."""
+    log = logging.getLogger("twofold.delivery")
+    log.disabled = True
+    try:
+        yield
+    finally:
+        log.disabled = False
+
+
+def place_of(home: Home, settings: Settings) -> Place:
+    """Say where the database is: at the URL of the settings, or in the home.
+
+    Raises:
+        HomeError: when the file that should be in the home is missing.
+    """
+    if settings.database is not None:
+        return settings.database
+    home.check_database()
+    return home.database
+
+
+def _other_key_advice(place: Place) -> str:
+    if isinstance(place, Path):
+        return "Restore both from the same backup."
+    return "Copy master.key from a node that serves it, or from the backup of its home."
+
+
+def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
+    """Make the services of a process from a home's key and settings."""
+    return Services(
+        clock=system_clock,
+        vault=home.open_vault(),
+        hasher=Hasher(settings.cost),
+        issuer=settings.issuer,
+        sends=settings.carriers.methods,
+        sms_number=settings.sms_number,
+        ssh=_ssh_address(home, settings),
+        codes_per_day=settings.codes_per_day,
+        longest_session=settings.longest_session,
+        chain=chain,
+    )
+
+
+def _ssh_address(home: Home, settings: Settings) -> SshAddress | None:
+    if settings.public_address is None:
+        return None
+    return SshAddress(*settings.public_address, _fingerprint(home))
+
+
+def _fingerprint(home: Home) -> str:
+    """Return the host key's fingerprint as OpenSSH shows it; empty where the key cannot be read."""
+    try:
+        key = load_ssh_private_key(home.read_host_key(), None).public_key()
+        blob = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]
+    except (HomeError, ValueError, TypeError, UnsupportedAlgorithm):
+        return ""
+    digest = sha256(b64decode(blob)).digest()
+    return f"SHA256:{b64encode(digest).decode().rstrip('=')}"
+
+
+def state_of(place: Place, database: Database) -> SchemaState:
+    """Compare the schema of a database with this program's.
+
+    Raises:
+        HomeError: when it is no database of ours, or cannot be read.
+    """
+    with said_in_words(place):
+        if not is_ours(place, database):
+            raise HomeError(f"{place} is not a Twofold database. {_RESTORE[isinstance(place, Path)]}")
+        with database.connection_context():
+            return schema_state(database)
+
+
+@contextmanager
+def said_in_words(place: Place) -> Iterator[None]:
+    """Say in one line what is wrong with a database, without the password to it.
+
+    Raises:
+        HomeError: instead of the database's own errors.
+    """
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        if isinstance(place, PostgresqlUrl):
+            raise HomeError(f"{place} cannot be used: {safe(place.reason(error))}") from None
+        if isinstance(error, OperationalError):
+            raise HomeError(f"{place} cannot be used: {reason_of(error) or safe(error)}.") from None
+        raise HomeError(f"{place} is damaged. {_RESTORE[True]}") from None
+
+
+def refuse(message: str) -> NoReturn:
+    """End a command that was refused: one line on stderr, exit status 1."""
+    raise click.ClickException(message)
+
+
+def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
+    """Return an operation's result, or end the command with its denial."""
+    if isinstance(result, Denied | SessionOver):
+        refuse(result.message)
+    if isinstance(result, FreshProofNeeded):
+        refuse("This needs a fresh code.")
+    return result
+
+
+def say(result: Done | Denied | SessionOver | FreshProofNeeded) -> None:
+    """Say in words what was done, or end the command with the denial."""
+    click.echo(safe(confirmed(result).message))
+
+
+def on_a_terminal() -> bool:
+    """Whether there is someone to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def read_password_line() -> str:
+    """Read a password from the first line of standard input."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    password = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+    if not password:
+        raise click.UsageError("There is no password on standard input.")
+    if len(password) == _LONGEST_LINE:
+        raise click.UsageError("The first line of standard input is too long for a password.")
+    return password
+
+
+def hours_option(default: int = ONE_TIME_HOURS) -> Callable[[F], F]:
+    """Make the option that says how many hours a one-time password is good."""
+    return click.option(
+        "--hours",
+        type=click.IntRange(1, MAX_ONE_TIME_HOURS),
+        default=default,
+        show_default=True,
+        help="Hours for which the one-time password is good.",
+    )
+
+
+def _checked_database(home: Home, place: Place) -> Database:
+    database = open_database(place)
+    match state_of(place, database):
+        case SchemaState.OLDER:
+            raise HomeError(
+                f"The database is of an older version. Bring it up to date: {home.command('upgrade')}"
+            )
+        case SchemaState.NEWER:
+            raise HomeError("The database is of a newer version of Twofold. Install that version to use it.")
+        case SchemaState.CURRENT:
+            return database

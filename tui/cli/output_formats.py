@@ -1,0 +1,93 @@
+"""Records as CSV or JSON Lines, written as they come."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import click
+
+from data.rules.safe_text import safe
+from data.rules.spreadsheet_escaping import neutralised
+from tui.cli.open_installation import refuse
+from tui.cli.path_arguments import PathType
+
+F = TypeVar("F", bound=Callable[..., Any])
+Record = Mapping[str, object]
+_LONGEST_ESCAPE = 10
+"""Characters of the longest escape."""
+
+_format = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="CSV with a row of names first, or one JSON object a line.",
+)
+_output = click.option(
+    "--output",
+    type=PathType(dir_okay=False),
+    help="A new file to write, instead of standard output.",
+)
+
+
+def export_options(command: F) -> F:
+    """Add the options that every export has."""
+    return _format(_output(command))
+
+
+def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:
+    """Write each record as soon as it is read; none is kept."""
+    with opened(output) as file:
+        if form == "jsonl":
+            for record in records:
+                file.write(json.dumps({name: record[name] for name in columns}) + "\n")
+            return
+        # What goes to a file or another program keeps its characters; a terminal would act on some.
+        shown = _visible if file.isatty() else str
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for record in records:
+            writer.writerow([shown(_cell(record[name])) for name in columns])
+
+
+def _visible(cell: str) -> str:
+    return safe(cell, len(cell) * _LONGEST_ESCAPE)
+
+
+def _cell(value: object) -> str:
+    """Write a value so that no spreadsheet runs it."""
+    match value:
+        case None:
+            return ""
+        case True | False:
+            return "yes" if value else "no"
+        case list():
+            return neutralised(" ".join(str(item) for item in value))
+        case dict():
+            return json.dumps(value)
+        case _:
+            return neutralised(str(value))
+
+
+@contextmanager
+def opened(output: Path | None) -> Iterator[IO[str]]:
+    """Open a new file, or standard output where none is named; what is no terminal takes UTF-8."""
+    if output is None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+            sys.stdout.reconfigure(encoding="utf-8")
+        yield sys.stdout
+        return
+    try:
+        file = output.open("x", encoding="utf-8", newline="")
+    except FileExistsError:
+        refuse(f"{output} exists already. Choose another name, or remove it first.")
+    except OSError as error:
+        refuse(f"{output} cannot be written: {error.strerror}.")
+    with file:
+        yield file
