@@ -1,4 +1,4 @@
-"""What a connection asks of the data layer. The self-test puts another gate in its place."""
+"""What a connection asks of the data layer. The self-test puts a backend of its own in its place."""
 
 import asyncio
 from typing import Protocol
@@ -51,7 +51,7 @@ class AuthBackend(Protocol):
 
 
 class StoreBackend:
-    """The gate that the database keeps."""
+    """Judges by what the database holds."""
 
     def __init__(self, store: Store, carriers: Carriers | None = None, worker: str | None = None) -> None:
         """Judge by what `store` holds, and send codes by `carriers`; `worker` is who holds the sessions."""

@@ -38,8 +38,8 @@ _USUAL: Final = Algorithms()
 _RECEIVE_WINDOW: Final = 65536
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
-"""What an app gets to end when its session was ended: with the sweep before it and the client's own time
-after it, less than five seconds in all."""
+"""What an app gets to end when its session was ended: with the look into the database before it and the
+client's own time after it, less than five seconds in all."""
 _CUTTING_OFF_SECONDS: Final = 0.5
 _SHUTTING_DOWN: Final = "The server is shutting down."
 
@@ -89,8 +89,8 @@ class Server:
         """End every so many seconds what `store` says is over, finish imports, and watch the clock."""
         loop = asyncio.get_running_loop()
         self._watches += [
-            loop.create_task(end_ended_sessions(self, store, every), name="sweep"),
-            loop.create_task(clean_up_imports(store), name="tidying"),
+            loop.create_task(end_ended_sessions(self, store, every), name="session reaper"),
+            loop.create_task(clean_up_imports(store), name="import cleanup"),
             loop.create_task(clock_watch.watch(store.services.clock), name="clock watch"),
             loop.create_task(
                 clock_watch.compare(store.services.clock, lambda: store.read(clock_jumps.database_clock)),
@@ -176,7 +176,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     limits: Limits | None = None,
-    sweep_seconds: float = EVERY_SECONDS,
+    reap_seconds: float = EVERY_SECONDS,
     place: Place | None = None,
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
@@ -184,7 +184,7 @@ async def serve(
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
     `carriers` send the codes that are not made by an app. Sessions that the store says are over are
-    closed within `sweep_seconds` and a little. `port` 0 picks a free one. `place` says which worker
+    closed within `reap_seconds` and a little. `port` 0 picks a free one. `place` says which worker
     this is; one that shares its node with others shares the port too. Connections are told of to
     `telemetry`. The self-test has passed when this returns.
 
@@ -222,7 +222,7 @@ async def serve(
         if place is not None:
             await store.run(worker_sessions.leave, place.worker)
         raise
-    server.follow(store, sweep_seconds)
+    server.follow(store, reap_seconds)
     if place is not None:
         server.stay_present(store, place)
     return server
@@ -239,7 +239,7 @@ async def listen(
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
 ) -> Server:
-    """Start to listen, without the self-test; with a `shared_counters`, as one of those that share it and the port.
+    """Start to listen, without the self-test; with `shared_counters`, as one of several workers of a port.
 
     Without `telemetry` nothing is told of connections.
 

@@ -1,1 +1,4 @@
-"""Delivery: handing messages over to their carriers, outside of any transaction and off the sign-in."""
+"""Hands messages over to their carriers, outside of any transaction.
+
+May import: all of `data`.
+"""

@@ -1,4 +1,4 @@
-"""Keeping true what is stored of users for the sake of their table: their standing, and their words.
+"""Columns derived from other rows, so that the users table is read from indexes: standings and search words.
 
 Whatever changes what these follow from calls on this module in its own transaction.
 """

@@ -1,1 +1,4 @@
-"""Pure rules: no clock, no input or output, no database."""
+"""Pure rules: no clock, no input or output, no database.
+
+May import: nothing else of Twofold.
+"""

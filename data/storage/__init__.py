@@ -1,1 +1,4 @@
-"""Storage: tables, migrations, sealing and hashing."""
+"""Tables, migrations, sealing and hashing, and the files of a home.
+
+May import: `data.rules`.
+"""

@@ -479,8 +479,8 @@ def is_staged(user_id: Any = User.id) -> Any:
 class AuditEntry(_Table):
     """One act or sign-in outcome. Names are copied, so that a row says the same for ever.
 
-    `chain`, `seq` and `mac` chain the rows (see `data.rules.audit_chain`). Triggers refuse any change of a row,
-    and its removal unless a cut in `AuditCut` covers it.
+    `chain`, `seq` and `mac` chain the rows (see `data.rules.audit_chain`). Triggers refuse any change of a
+    row, and its removal unless a cut in `AuditCut` covers it.
     """
 
     id = AutoField()

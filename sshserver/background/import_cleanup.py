@@ -19,7 +19,7 @@ async def clean_up_imports(store: Store, every: float = EVERY_SECONDS) -> None:
     while True:
         try:
             await import_staging.clean_up_all(store)
-        except Exception as error:  # noqa: BLE001 - the tidying outlives whatever one round meets.
+        except Exception as error:  # noqa: BLE001 - the loop outlives whatever one round meets.
             if not failing:
                 crash_reports.report(error, "Finishing imports")
             failing = True

@@ -38,7 +38,7 @@ async def end_ended_sessions(server: Sessions, store: Store, every: float = EVER
             continue
         try:
             over = await store.read(sessions.ended_among, asked)
-        except Exception as error:  # noqa: BLE001 - the sweep outlives whatever one round meets.
+        except Exception as error:  # noqa: BLE001 - the loop outlives whatever one round meets.
             if not failing:
                 crash_reports.report(error, "Looking for ended sessions")
             failing = True

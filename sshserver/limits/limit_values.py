@@ -196,7 +196,7 @@ class UnauthenticatedConnections:
         penalties: Penalties | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open an empty lobby bounded by `limits`."""
+        """Begin with no connection, bounded by `limits`."""
         self._limits = limits
         self._sources = sources or OwnCounts()
         self._total = total or OwnCounts()

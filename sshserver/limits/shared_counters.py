@@ -136,7 +136,7 @@ class SharedCounters:
 
 
 class SharedCounts:
-    """One kind of count on a board, as one worker sees it."""
+    """One kind of the shared counts, as one worker sees it."""
 
     def __init__(self, shared_counters: SharedCounters, worker: int, what: Counted) -> None:
         """Count in the part of `worker`."""

@@ -13,7 +13,7 @@ from sshserver.limits.limit_values import (
 
 
 class LoginGrace:
-    """How long one connection may wait, and where: in the lobby, past the first factor in the anteroom."""
+    """How long one connection may take to sign in, and among which others it is counted meanwhile."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class LoginGrace:
         self._start(min(self._limits.key_exchange_seconds, self._limits.first_factor_seconds))
 
     def begin_anew(self, address: str) -> None:
-        """Take a place in the lobby again, for another user name; nothing sets the first clock back."""
+        """Count as unauthenticated again, for another user name; the first deadline stays."""
         self.end()
         self._take_place(address)
         self._start_until_first_deadline()
@@ -58,7 +58,7 @@ class LoginGrace:
         self._advance(Progress.ANSWERED)
 
     def pass_first_factor(self, user_id: int | None) -> None:
-        """Leave the lobby for the anteroom, where the second factor has a deadline of its own."""
+        """Count among those that owe the second factor, which has a deadline of its own."""
         if self._place is None:
             return
         self.end()

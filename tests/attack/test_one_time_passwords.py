@@ -16,7 +16,7 @@ async def test_of_clients_that_use_it_at_once_one_keeps_its_session(people: Peop
     hashed = people.store.services.hasher.hash(PASSWORD)
     await people.store.run(credentials.set_one_time_password, OPERATOR, "anna", hashed)
     key = hostkey.load(hostkey.generate())
-    server = await serve(people.store, key, GreetingApp, port=0, sweep_seconds=0.05)
+    server = await serve(people.store, key, GreetingApp, port=0, reap_seconds=0.05)
     try:
         clients = await asyncio.gather(*(connect(server.port, "anna", [PASSWORD]) for _ in range(8)))
         await until(lambda: server.connection_count == 1, SECONDS)

@@ -116,7 +116,7 @@ async def test_a_session_by_ssh_is_closed_with_the_reason_within_seconds(
 async def test_a_client_that_does_not_read_is_cut_off_too(people: People):
     await people.add("alice")
 
-    async with serving(people, sweep_seconds=0.05) as server:
+    async with serving(people, reap_seconds=0.05) as server:
         connection, _ = await connect(server.port, "alice", [PASSWORD, people.code()])
         await connection.create_process(term_type="xterm", term_size=(80, 24))
         await until(lambda: server.session_count == 1)
@@ -131,7 +131,7 @@ async def test_a_client_that_does_not_read_is_cut_off_too(people: People):
 @pytest.mark.parametrize("act", [end_it, stay])
 async def test_a_connection_without_a_channel_is_closed_too(people: People, act):
     await people.add("alice")
-    async with serving(people, sweep_seconds=0.05) as server:
+    async with serving(people, reap_seconds=0.05) as server:
         connection, _ = await connect(server.port, "alice", [PASSWORD, people.code()])
         await act(people)
         await asyncio.wait_for(connection.wait_closed(), WITHIN * LOADED)
@@ -189,7 +189,7 @@ async def test_nobody_on_means_nothing_to_ask():
 
 async def test_the_reason_of_a_session_that_ended_by_itself_is_never_told(people: People):
     await people.add("alice")
-    async with serving(people, sweep_seconds=0.05) as server:
+    async with serving(people, reap_seconds=0.05) as server:
         connection, client = await connect(server.port, "alice", [PASSWORD, people.code()])
         connection.close()
         await connection.wait_closed()

@@ -115,7 +115,7 @@ async def open_door(people: People) -> AsyncIterator[Door]:
     people.store.recognise = database_identity.fault_of
     people.store.rest()
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await serve(people.store, host_key, lambda *_: None, sweep_seconds=0.2)  # type: ignore[arg-type,return-value]
+    server = await serve(people.store, host_key, lambda *_: None, reap_seconds=0.2)  # type: ignore[arg-type,return-value]
     try:
         door = Door(people, Running(server, host_key), key)
         await door.signs_in()

@@ -1,1 +1,4 @@
-"""What happened: the audit log, and the notices that tell users of it."""
+"""The audit log, and the notices that tell users of what happened.
+
+May import: what operations share, the store and below.
+"""

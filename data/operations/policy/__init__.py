@@ -1,1 +1,4 @@
-"""An account's policy: the mode and what follows from it, the methods, remembering."""
+"""The account's two-factor policy: the mode, the methods, and how far its users are.
+
+May import: users and what it may.
+"""

@@ -1,4 +1,4 @@
-"""Who stands out: the administrators, who protect others, and people who are in danger."""
+"""Who needs attention: the administrators, who protect others, and people who are in danger."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from data.store import Tx
 
 @dataclass(frozen=True, slots=True)
 class NeedsAttention:
-    """Active people who stand out; the unprotected have no second factor of any kind.
+    """Active people who need attention; the unprotected have no second factor of any kind.
 
     `guessed` are those whose passwords are being guessed now.
     """
@@ -30,7 +30,7 @@ class NeedsAttention:
 
 
 def show_needs_attention(tx: Tx, actor: Actor) -> NeedsAttention | Refused:
-    """Read who stands out in the account, in whatever mode it is."""
+    """Read who needs attention in the account, in whatever mode it is."""
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting

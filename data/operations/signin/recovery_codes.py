@@ -66,7 +66,8 @@ def too_many_sets(tx: Tx, user: models.User) -> Denied | None:
     if user.renewal_hour != _hour(tx) or user.renewal_count < recovery_codes.SETS_PER_HOUR:
         return None
     return Denied(
-        f"You were given {recovery_codes.SETS_PER_HOUR} sets of recovery codes within an hour. Try again later."
+        f"You were given {recovery_codes.SETS_PER_HOUR} sets of recovery codes within an hour. "
+        "Try again later."
     )
 
 

@@ -1,1 +1,4 @@
-"""People: reading, changing and importing them, and what administrators do to their factors."""
+"""Users, practices and roles: reading, changing, importing, and acting on another user's factors.
+
+May import: signin and what it may.
+"""

@@ -1,4 +1,4 @@
-"""Groups of people in a query: who holds a role, and how the first of them are named."""
+"""Parts of queries on users: who holds a role, and how many there are with the first of their names."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ FOUND = 1_000
 _WEIGHED = 10_000
 """Entries of each word that are counted, to begin with the rarest."""
 _LOOKED_UP = 2_000
-"""How often a search looks up whether a user whom its rarest word finds passes another sieve as well."""
+"""How often a search looks up whether a user whom its rarest word finds meets another condition as well."""
 
 
 class SortKey(StrEnum):
@@ -178,7 +178,7 @@ def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
 
 
 def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
-    """Find who passes all sieves, beginning with the one that the fewest pass."""
+    """Find who meets all conditions, beginning with the one that the fewest meet."""
     query, user = asked.query, models.User
     conditions = [_of_term(asked.account_id, term) for term in wanted]
     if query.status is not None or query.practice is not None:
@@ -224,7 +224,7 @@ class _Condition:
 
 
 def _of_term(account_id: int, term: tuple[str, ...]) -> _Condition:
-    """Make the sieve that takes who has a word beginning like this, or is in a practice that has."""
+    """Make the condition that a user has a word beginning like this, or is in a practice that has."""
     user, word, of_practice = models.User, models.UserWord, models.PracticeWord
     ranges = [word_range(beginning) for beginning in term]
     ways: list[Any] = [

@@ -15,7 +15,7 @@ from peewee import (
 )
 from playhouse.migrate import SchemaMigrator
 
-from data.rules.user_search import (words)
+from data.rules.user_search import words
 
 _ROWS = 200
 _STANDING = """

@@ -1,0 +1,4 @@
+"""What runs beside the connections, every few seconds.
+
+May import: telemetry.
+"""
