@@ -11,7 +11,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from sshserver.compat.textual_shim import ContainedApp, ContainedScreen
+from sshserver.compat.textual_app import ContainedApp
+from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.limits.limit_values import Limits
 from sshserver.session.channel_driver import ChannelDriver
 from sshserver.terminal.capabilities import Colours, Terminal

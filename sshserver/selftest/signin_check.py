@@ -30,7 +30,7 @@ from sshserver.signin.conversation import CODE_PROMPT, PASSWORD_PROMPT
 from sshserver.terminal.capabilities import Terminal
 
 if TYPE_CHECKING:
-    from sshserver.compat.textual_shim import ContainedApp
+    from sshserver.compat.textual_app import ContainedApp
 
 
 class Listening(Protocol):

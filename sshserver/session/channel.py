@@ -13,7 +13,7 @@ from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
 from data.rules.safe_text import safe
 from sshserver.compat.asyncssh_shim import limit_environment
-from sshserver.compat.textual_shim import ContainedApp
+from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_turns import Turns
 from sshserver.limits.limit_values import Limits
 from sshserver.session import idle

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from textual.message import Message
 
-from sshserver.compat.textual_shim import HostedDriver, InputParser
+from sshserver.compat.textual_driver import HostedDriver
+from sshserver.compat.textual_parser import InputParser
 from sshserver.limits.limit_values import Limits
 from sshserver.session.idle import is_act
 from sshserver.telemetry.crash_reports import place_of

@@ -7,7 +7,7 @@ from typing import Final
 
 from textual.drivers.linux_driver import LinuxDriver
 
-from sshserver.compat.textual_shim import InputParser
+from sshserver.compat.textual_parser import InputParser
 from sshserver.terminal.sequences import KEY_SECONDS
 
 _READ: Final = 4096

@@ -12,7 +12,8 @@ from textual.screen import Screen
 
 from sshserver.compat import asyncssh_shim
 from sshserver.compat.asyncssh_shim import ShimError
-from sshserver.compat.textual_shim import ContainedApp, ContainedScreen
+from sshserver.compat.textual_app import ContainedApp
+from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.selftest import app_check, signin_check
 from sshserver.selftest.app_check import AppTestError
 from sshserver.selftest.signin_check import SelfTestError
@@ -116,8 +117,8 @@ async def test_a_method_that_textual_has_no_more_is_noticed(monkeypatch, refused
 
 
 async def test_colours_that_are_no_longer_filtered_are_noticed(monkeypatch, refused):
-    monkeypatch.setattr("sshserver.compat.textual_shim._colour_filters", lambda terminal: [])
+    monkeypatch.setattr("sshserver.compat.textual_app._colour_filters", lambda terminal: [])
     monkeypatch.setattr(
-        "sshserver.compat.textual_shim._COLOUR_SYSTEMS", dict.fromkeys(app_check.Colours, "truecolor")
+        "sshserver.compat.textual_app._COLOUR_SYSTEMS", dict.fromkeys(app_check.Colours, "truecolor")
     )
     await refused()

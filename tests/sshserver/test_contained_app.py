@@ -13,7 +13,8 @@ from textual.app import App
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from sshserver.compat.textual_shim import BlankScreen, ContainedApp, ContainedScreen
+from sshserver.compat.textual_app import ContainedApp
+from sshserver.compat.textual_screen import BlankScreen, ContainedScreen
 from sshserver.limits.limit_values import Limits
 from sshserver.session.channel_driver import ChannelDriver
 from sshserver.telemetry import crash_reports

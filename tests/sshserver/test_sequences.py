@@ -7,7 +7,7 @@ from support.terminal_answers import ANSWERS
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 
-from sshserver.compat.textual_shim import InputParser
+from sshserver.compat.textual_parser import InputParser
 from sshserver.terminal.sequences import SequenceReader
 
 KEYS = sorted(

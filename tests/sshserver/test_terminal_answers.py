@@ -10,7 +10,7 @@ from support.terminal_answers import ANSWERS
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from sshserver.compat.textual_shim import ContainedApp
+from sshserver.compat.textual_app import ContainedApp
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 

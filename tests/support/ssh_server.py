@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from data.operations.signin.admission import Session
 from sshserver.auth_backend import AuthBackend
-from sshserver.compat.textual_shim import ContainedApp
+from sshserver.compat.textual_app import ContainedApp
 from sshserver.limits.limit_values import Limits
 from sshserver.server import Server, listen
 from sshserver.terminal.capabilities import Terminal

@@ -22,7 +22,8 @@ from data.operations.users import credentials
 from data.rules.domain_types import Method, Role
 from data.rules.sent_codes import asked_for, sent_at_once
 from data.store import Clock, Store, StoreUnavailableError, Tx
-from sshserver.compat.textual_shim import BlankScreen, ContainedApp
+from sshserver.compat.textual_app import ContainedApp
+from sshserver.compat.textual_screen import BlankScreen
 from sshserver.terminal.capabilities import Terminal
 from tui.dialogs.fresh_proof import FreshProofDialog
 from tui.widgets.status_line import Said, StatusLine, Tone

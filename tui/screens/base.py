@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.getters import app as app_of
 from textual.widget import Widget
 
-from sshserver.compat.textual_shim import ContainedScreen
+from sshserver.compat.textual_screen import ContainedScreen
 from tui.dialogs.help import HelpDialog
 from tui.screens.acting import ActingApp, in_background, is_working
 from tui.widgets.key_line import KeyLine

@@ -1,0 +1,167 @@
+"""An app among others in one process, which Textual expects to be alone in.
+
+A crash shows no values, colours are those of the client and not of the server's environment, standard
+output and the loop's tasks stay as they are, and an ended app can be collected.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TextIO, cast
+
+from rich.console import Console, RenderableType
+from textual.app import App, SystemCommand
+from textual.cache import LRUCache
+from textual.command import CommandPalette
+from textual.driver import Driver
+from textual.filter import LineFilter, Monochrome, NoColor
+from textual.screen import Screen
+from textual.worker import WorkerFailed
+
+from sshserver.compat.textual_screen import ContainedScreen
+from sshserver.compat.textual_stylesheet import SharedStylesheet
+from sshserver.compat.textual_turns import ContainedPalette, Turns
+from sshserver.telemetry import crash_reports
+from sshserver.terminal.capabilities import Colours, Terminal
+from sshserver.terminal.typeahead import TypeAheadApp
+
+_COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
+    # A monochrome terminal still gets bold and reverse, which rich writes only for some colour system.
+    Colours.NONE: "standard",
+    Colours.SIXTEEN: "standard",
+    Colours.INDEXED: "256",
+    Colours.TRUE: "truecolor",
+}
+_css_variables: LRUCache[tuple[type, str], dict[str, str]] = LRUCache(16)
+
+
+class ContainedApp(TypeAheadApp):
+    """An app that fails with a short message and a reference, locally and in an SSH session.
+
+    Its result, if any, is shown as the last line once the screen is restored.
+    """
+
+    crash_message: str | None = None
+    """What the person is told of an error that ended the app, or None."""
+    turns: Turns | None = None
+    _hosted = False
+    _pointer_shape = "default"
+
+    def __init__(self) -> None:
+        """Share what is parsed of the style sheets with the other apps of the process."""
+        super().__init__()
+        self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the variables of the theme, which are worked out once in the process."""
+        key = (type(self), self.current_theme.name)
+        variables = _css_variables.get(key)
+        if variables is None:
+            _css_variables[key] = variables = super().get_css_variables()
+        self.theme_variables = variables
+        return variables
+
+    def _set_pointer_shape(self, shape: str) -> None:
+        """Leave the pointer alone until it is to look otherwise."""
+        if shape != self._pointer_shape:
+            self._pointer_shape = shape
+            super()._set_pointer_shape(shape)
+
+    def host(self, terminal: Terminal, driver: Callable[..., Driver], turns: Turns | None = None) -> None:
+        """Prepare the app for a client's `terminal`, before `run_async`, to be drawn in `turns`.
+
+        `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`.
+        """
+        self._hosted = True
+        self.turns = turns
+        self.driver_class = cast("type[Driver]", driver)
+        self.features = frozenset()
+        self.devtools = None
+        self.no_color = terminal.no_color or terminal.colours is Colours.NONE
+        self._filters = [known for known in self._filters if not isinstance(known, Monochrome | NoColor)]
+        self._filters += _colour_filters(terminal)
+        self.console = Console(
+            color_system=_COLOUR_SYSTEMS[terminal.colours],
+            file=cast("TextIO", self.console.file),
+            width=terminal.columns,
+            height=terminal.rows,
+            markup=True,
+            highlight=False,
+            emoji=False,
+            legacy_windows=False,
+            force_terminal=True,
+            safe_box=False,
+            soft_wrap=False,
+            _environ={},
+        )
+
+    async def run_hosted(self, terminal: Terminal) -> str | None:
+        """Run the app to its end in a client's terminal and return its result."""
+        self._task_factory = asyncio.get_running_loop().get_task_factory()
+        return await self.run_async(size=terminal.size)
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Begin with a screen that is drawn in turn."""
+        return ContainedScreen()
+
+    def action_command_palette(self) -> None:
+        """Show the palette, which is drawn in turn like all screens."""
+        if self.use_command_palette and not CommandPalette.is_open(cast("App[object]", self)):
+            self.push_screen(ContainedPalette(id="--command-palette"))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Yield the palette's commands but those that write files beside the server."""
+        for command in super().get_system_commands(screen):
+            if command.title != "Screenshot":
+                yield command
+
+    def action_screenshot(self, filename: str | None = None, path: str | None = None) -> None:
+        """Do nothing: the file would be written on the server."""
+
+    def panic(self, *renderables: RenderableType) -> None:
+        """End the app; the renderables may hold values and are not shown."""
+        del renderables
+        self._fail(sys.exc_info()[1] or RuntimeError())
+
+    async def _process_messages(self, *args: Any, **kwargs: Any) -> None:
+        if self._hosted:
+            # Textual has just put an eager task factory on the loop that all sessions share, and is
+            # about to point the process's standard streams at this app.
+            asyncio.get_running_loop().set_task_factory(self._task_factory)
+            self._capture_stdout = cast("Any", sys.stdout)
+            self._capture_stderr = cast("Any", sys.stderr)
+        await super()._process_messages(*args, **kwargs)
+
+    def _handle_exception(self, error: Exception) -> None:
+        if self._exception is None and not self._hosted:
+            # Textual's Pilot raises it in the test that drives the app.
+            self._exception = error
+            self._exception_event.set()
+        self._fail(error)
+
+    def _fatal_error(self) -> None:
+        self._fail(sys.exc_info()[1] or RuntimeError())
+
+    def _fail(self, error: BaseException) -> None:
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        reference = crash_reports.report(cause, "The app")
+        self._return_code = 1
+        if self.crash_message is None:
+            self.crash_message = crash_reports.words_for(reference)
+            self._exit_renderables = [self.crash_message]
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        if self._hosted:
+            self._exit_renderables.clear()
+        else:
+            super()._print_error_renderables()
+
+    def _log(self, *args: Any, **kwargs: Any) -> None:
+        """Keep Textual's own log silent: it holds keys as they are typed."""
+
+
+def _colour_filters(terminal: Terminal) -> list[LineFilter]:
+    if terminal.colours is Colours.NONE:
+        return [NoColor()]
+    return [Monochrome()] if terminal.no_color else []

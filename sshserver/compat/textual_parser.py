@@ -1,0 +1,84 @@
+"""Textual's parser of what is typed, kept from typing what it does not understand."""
+
+import re
+from collections.abc import Iterable
+
+from textual._parser import ParseTimeout
+from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
+from textual.message import Message
+
+from sshserver.terminal.sequences import ALT_LENGTH, ESC, SequenceReader
+
+_OTHER_KEY = re.compile(r"\x1b\[27;(\d+);(\d+)~")
+_SHIFT = 2
+"""xterm's number for Shift alone; what is greater stands for other modifiers too."""
+
+
+class InputParser(XTermParser):
+    """Textual's parser, given what is whole and may be a key; it would type what it does not understand.
+
+    It lacks the cache that keeps every parser, and with it every app, alive. A line feed is Enter.
+    """
+
+    _parse_extended_key = XTermParser._parse_extended_key.__wrapped__  # type: ignore[assignment]  # noqa: SLF001
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sequences = SequenceReader()
+        self._is_after_return = False
+        self.is_pasting = False
+        """Whether a bracketed paste has begun."""
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a sequence has begun that `tick` may have to give up."""
+        return self._sequences.is_pending
+
+    def feed(self, data: str) -> Iterable[Message]:
+        """Yield the messages of what was typed."""
+        for part in self._sequences.feed(data):
+            if part.startswith(ESC):
+                yield from self._take(part)
+            elif text := part if self.is_pasting else self._with_returns(part):
+                yield from super().feed(text)
+
+    def tick(self) -> Iterable[Message]:
+        """Yield the key Esc when nothing has followed it."""
+        if key := self._sequences.give_up():
+            yield from self._take(key)
+
+    def keep_cells(self) -> None:
+        """Count the mouse in cells, whatever the terminal has announced."""
+        self.mouse_pixels = False
+
+    def _with_returns(self, text: str) -> str:
+        if self._is_after_return:
+            text = text.removeprefix("\n")
+        self._is_after_return = text.endswith("\r")
+        return text.replace("\r\n", "\r").replace("\n", "\r")
+
+    def _take(self, sequence: str) -> Iterable[Message]:
+        """Yield what a sequence stands for, if it is known."""
+        self._is_after_return = False
+        if self.is_pasting and sequence != BRACKETED_PASTE_END:
+            return
+        self.is_pasting = sequence == BRACKETED_PASTE_START
+        try:
+            yield from super().feed(_in_kitty_form(sequence))
+            if self._timeout_time is None:
+                return
+            if len(sequence) <= ALT_LENGTH:  # Esc, or a key with Alt: Textual waits for more.
+                self._gen.throw(ParseTimeout())
+                yield from tuple(self._tokens)
+        except (ArithmeticError, ValueError):
+            pass  # A number in it is none that Textual can read.
+        self._tokens.clear()
+        self._gen = self.parse(self._tokens.append)
+        self._awaiting = next(self._gen)
+        self._timeout_time = None
+
+
+def _in_kitty_form(sequence: str) -> str:
+    """Write a key of xterm's modifyOtherKeys with more than Shift so that Textual does not type it."""
+    key = _OTHER_KEY.fullmatch(sequence)
+    return f"\x1b[{key[2]};{key[1]}u" if key and int(key[1]) > _SHIFT else sequence
