@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from data.rules.source_addresses import source_of
-from sshserver.limits.limit_values import Penalties
+from sshserver.limits.unauthenticated import Penalties
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; whoever comes when it is full tries again a second or three later."""

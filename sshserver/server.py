@@ -31,7 +31,7 @@ from sshserver.signin.connection import Connection
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import Telemetry
 from sshserver.telemetry.metrics import Metrics
-from sshserver.workers.heartbeat import Place, keep_present
+from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 
 _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
@@ -98,11 +98,11 @@ class Server:
             ),
         ]
 
-    def stay_present(self, store: Store, place: Place) -> None:
-        """Be known to `store` as the worker at `place`, until the server is drained."""
-        beats = asyncio.get_running_loop().create_task(keep_present(store, place), name="beats")
+    def stay_present(self, store: Store, identity: WorkerIdentity) -> None:
+        """Be known to `store` as the worker `identity`, until the server is drained."""
+        beats = asyncio.get_running_loop().create_task(keep_present(store, identity), name="beats")
         self._watches.append(beats)
-        self._leave = lambda: store.run(worker_sessions.leave, place.worker)
+        self._leave = lambda: store.run(worker_sessions.leave, identity.worker)
 
     def measure(self, metrics: Metrics) -> None:
         """Measure the event loop's lag from now on."""
@@ -177,14 +177,14 @@ async def serve(
     port: int = 0,
     limits: Limits | None = None,
     reap_seconds: float = EVERY_SECONDS,
-    place: Place | None = None,
+    identity: WorkerIdentity | None = None,
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
 ) -> Server:
     """Start to serve `make_app`'s app to users of `store`, behind both factors.
 
     `carriers` send the codes that are not made by an app. Sessions that the store says are over are
-    closed within `reap_seconds` and a little. `port` 0 picks a free one. `place` says which worker
+    closed within `reap_seconds` and a little. `port` 0 picks a free one. `identity` says which worker
     this is; one that shares its node with others shares the port too. Connections are told of to
     `telemetry`. The self-test has passed when this returns.
 
@@ -201,11 +201,13 @@ async def serve(
     await signin_check.run(partial(listen, algorithms=algorithms))
     clock_watch.warn_of_newer(await store.read(clock_jumps.newest_entry), store.services.clock())
     await store.read(dummy_hashes.count_costs)
-    backend = StoreBackend(store, carriers, place.worker if place else None)
-    shared_counters = (place.shared_counters, place.index) if place and place.shared_counters else None
-    if place is not None:
+    backend = StoreBackend(store, carriers, identity.worker if identity else None)
+    shared_counters = (
+        (identity.shared_counters, identity.index) if identity and identity.shared_counters else None
+    )
+    if identity is not None:
         # A session of a worker that is not known would be taken for one that nobody holds.
-        await store.run(worker_sessions.beat, place.worker, place.node)
+        await store.run(worker_sessions.beat, identity.worker, identity.node)
     try:
         server = await listen(
             backend,
@@ -219,12 +221,12 @@ async def serve(
             telemetry or Telemetry(),
         )
     except BaseException:
-        if place is not None:
-            await store.run(worker_sessions.leave, place.worker)
+        if identity is not None:
+            await store.run(worker_sessions.leave, identity.worker)
         raise
     server.follow(store, reap_seconds)
-    if place is not None:
-        server.stay_present(store, place)
+    if identity is not None:
+        server.stay_present(store, identity)
     return server
 
 

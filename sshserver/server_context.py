@@ -12,14 +12,10 @@ from data.store import StoreUnavailableError
 from sshserver.auth_backend import AuthBackend
 from sshserver.limits import open_files
 from sshserver.limits.fairness import DrawingTurns, InputShares
-from sshserver.limits.limit_values import (
-    AwaitingSecondFactor,
-    ConcurrencyLimit,
-    Limits,
-    Penalties,
-    UnauthenticatedConnections,
-)
+from sshserver.limits.limit_values import Limits
+from sshserver.limits.per_user import AwaitingSecondFactor, ConcurrencyLimit
 from sshserver.limits.shared_counters import Counted, Counts, OwnCounts, SharedCounters, SharedCounts
+from sshserver.limits.unauthenticated import Penalties, UnauthenticatedConnections
 from sshserver.listener import ConnectionRate
 from sshserver.session.channel import AppFactory
 from sshserver.telemetry import crash_reports

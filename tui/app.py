@@ -23,7 +23,7 @@ from sshserver.limits.limit_values import Limits
 from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
 from sshserver.terminal.capabilities import Colours, Terminal
-from sshserver.workers.heartbeat import Place, keep_present
+from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 from tui.command_palette import DARK, LIGHT, SIXTEEN, TwofoldCommands
 from tui.screens.acting import ActingApp, in_background
 from tui.screens.activity import ActivityScreen
@@ -151,9 +151,9 @@ class TwofoldApp(ActingApp):
             )
             in_background(self, partial(keep_sending, self.store, self.carriers), "notices")
             if self._worker is not None:
-                place = Place(self._worker, worker_sessions.APP_NODE)
+                identity = WorkerIdentity(self._worker, worker_sessions.APP_NODE)
                 in_background(
-                    self, partial(keep_present, self.store, place, report=_leave_unsaid), "presence"
+                    self, partial(keep_present, self.store, identity, report=_leave_unsaid), "presence"
                 )
 
     async def on_event(self, event: Event) -> None:

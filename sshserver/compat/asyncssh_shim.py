@@ -19,7 +19,7 @@ from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 from asyncssh.saslprep import SASLPrepError, saslprep
 
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Verdict
+from sshserver.signin.conversation import AuthOutcome
 
 _VERSION: Final = "2.24.1"
 _SHADOWED: Final = {
@@ -85,7 +85,7 @@ class Hooks(Protocol):
     """What the connection of this project decides in place of asyncssh's."""
 
     @property
-    def verdict(self) -> Verdict:
+    def outcome(self) -> AuthOutcome:
         """What a request that claims success deserves at this moment."""
         ...
 
@@ -173,10 +173,10 @@ def _judge_success(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> No
     fail = connection.send_userauth_failure
 
     async def send_userauth_success() -> None:
-        match hooks.verdict:
-            case Verdict.ADMIT:
+        match hooks.outcome:
+            case AuthOutcome.SUCCESS:
                 await succeed()
-            case Verdict.PARTIAL:
+            case AuthOutcome.PARTIAL_SUCCESS:
                 send_userauth_failure(partial_success=True)
             case _:
                 send_userauth_failure(partial_success=False)

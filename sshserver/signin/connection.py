@@ -22,12 +22,12 @@ from sshserver.session.channel import AppSession
 from sshserver.session.forwarding_refusal import ForwardsNothing
 from sshserver.signin.conversation import (
     Ask,
+    AuthOutcome,
     CheckCode,
     CheckPassword,
     Conversation,
     Reply,
     SendCode,
-    Verdict,
 )
 from sshserver.signin.login_grace import LoginGrace
 from sshserver.telemetry import crash_reports
@@ -193,9 +193,9 @@ class Connection(ForwardsNothing):
     # Sign-in.
 
     @property
-    def verdict(self) -> Verdict:
+    def outcome(self) -> AuthOutcome:
         """What a request that claims success deserves at this moment."""
-        return self._conversation.verdict
+        return self._conversation.outcome
 
     async def begin_auth(self, username: str) -> bool:
         """Take back what was proven, and look the name up. Authentication is always needed."""

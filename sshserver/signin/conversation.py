@@ -70,12 +70,12 @@ class Reply(Enum):
     FAILURE = "failure"
 
 
-class Verdict(Enum):
-    """What a request that claims success deserves (RFC 4252 section 5.1)."""
+class AuthOutcome(Enum):
+    """How an authentication request is answered (RFC 4252 section 5.1)."""
 
-    ADMIT = "admit"
-    PARTIAL = "partial"
-    FAIL = "fail"
+    SUCCESS = "success"
+    PARTIAL_SUCCESS = "partial success"
+    FAILURE = "failure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +165,15 @@ class Conversation:
         return self._stage.session if isinstance(self._stage, _In) else None
 
     @property
-    def verdict(self) -> Verdict:
+    def outcome(self) -> AuthOutcome:
         """What a request that claims success deserves."""
         match self._stage:
             case _In():
-                return Verdict.ADMIT
+                return AuthOutcome.SUCCESS
             case _CodeOutstanding() | _Away():
-                return Verdict.PARTIAL
+                return AuthOutcome.PARTIAL_SUCCESS
             case _:
-                return Verdict.FAIL
+                return AuthOutcome.FAILURE
 
     @property
     def exhausted(self) -> bool:

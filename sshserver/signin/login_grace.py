@@ -3,13 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from sshserver.limits.limit_values import (
-    AwaitingSecondFactor,
-    Limits,
-    Place,
-    Progress,
-    UnauthenticatedConnections,
-)
+from sshserver.limits.limit_values import Limits
+from sshserver.limits.per_user import AwaitingSecondFactor
+from sshserver.limits.unauthenticated import PendingConnection, Progress, UnauthenticatedConnections
 
 
 class LoginGrace:
@@ -27,7 +23,7 @@ class LoginGrace:
         """Call `too_late` when the time is over, and `make_room` when another one needs the place."""
         self._limits, self._unauthenticated, self._awaiting_code = limits, unauthenticated, awaiting_code
         self._too_late, self._make_room = too_late, make_room
-        self._place: Place | None = None
+        self._pending: PendingConnection | None = None
         self._progress = Progress.CONNECTED
         self._past_first: tuple[int, object] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -59,7 +55,7 @@ class LoginGrace:
 
     def pass_first_factor(self, user_id: int | None) -> None:
         """Count among those that owe the second factor, which has a deadline of its own."""
-        if self._place is None:
+        if self._pending is None:
             return
         self.end()
         if user_id is not None:
@@ -79,9 +75,9 @@ class LoginGrace:
 
     def end(self) -> None:
         """Leave whatever place was taken, and stop the clock."""
-        if self._place is not None:
-            self._unauthenticated.leave(self._place)
-            self._place = None
+        if self._pending is not None:
+            self._unauthenticated.leave(self._pending)
+            self._pending = None
         if self._past_first is not None:
             self._awaiting_code.leave(*self._past_first)
             self._past_first = None
@@ -90,12 +86,12 @@ class LoginGrace:
             self._timer = None
 
     def _take_place(self, address: str) -> None:
-        self._place = self._unauthenticated.enter(address, self._make_room, self._progress)
+        self._pending = self._unauthenticated.enter(address, self._make_room, self._progress)
 
     def _advance(self, progress: Progress) -> None:
         self._progress = progress
-        if self._place is not None:
-            self._place.progress = progress
+        if self._pending is not None:
+            self._pending.progress = progress
 
     def _start_until_first_deadline(self) -> None:
         self._timer = asyncio.get_running_loop().call_at(self._first_deadline, self._out_of_time)

@@ -19,8 +19,8 @@ LEASE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a server stands: its name as a worker, its node, and its part of the shared counts."""
+class WorkerIdentity:
+    """A worker's name, its node, and where it stands among the workers that share its node's counts."""
 
     worker: str
     node: str
@@ -60,7 +60,7 @@ class Watch:
 
 async def keep_present(
     store: Store,
-    place: Place,
+    identity: WorkerIdentity,
     *,
     every: float = BEAT_SECONDS,
     lease: float = LEASE_SECONDS,
@@ -76,9 +76,9 @@ async def keep_present(
     while True:
         await asyncio.sleep(every)
         try:
-            await store.run(worker_sessions.beat, place.worker, place.node)
+            await store.run(worker_sessions.beat, identity.worker, identity.node)
             others = await store.read(worker_sessions.beats)
-            others.pop(place.worker, None)
+            others.pop(identity.worker, None)
             for worker, beat in watch.look(others, steady()).items():
                 await store.run(worker_sessions.presume_dead, worker, beat)
         except Exception as error:  # noqa: BLE001 - the beats outlive whatever one round meets.

@@ -40,7 +40,7 @@ from data.rules import google_authenticator_file, public_keys, users_csv
 from data.rules.domain_types import Application, FirstFactor, Method
 from sshserver.limits.limit_values import Limits
 from sshserver.session.channel_driver import ChannelDriver
-from sshserver.signin.conversation import CheckCode, CheckPassword, Conversation, SendCode, Verdict
+from sshserver.signin.conversation import AuthOutcome, CheckCode, CheckPassword, Conversation, SendCode
 from sshserver.terminal.capabilities import Terminal, clamp
 
 SOAK_SECONDS = 120
@@ -171,7 +171,7 @@ class Talk(RuleBasedStateMachine):
     @invariant()
     def only_an_admission_admits(self) -> None:
         assert (self.talk.session is not None) is self.admitted
-        assert (self.talk.verdict is Verdict.ADMIT) is self.admitted
+        assert (self.talk.outcome is AuthOutcome.SUCCESS) is self.admitted
         assert not (self.admitted and (self.talk.offers_key or self.talk.offers_questions))
 
     @invariant()

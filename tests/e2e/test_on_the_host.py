@@ -15,7 +15,7 @@ from support.terminal_answers import ANSWERS
 
 from data.operations.signin import worker_sessions
 from data.storage.home import Home
-from sshserver.workers.heartbeat import Place, keep_present
+from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 from tui.cli.open_installation import opened
 
 PROGRAM = Path(sys.executable).with_name("twofold")
@@ -165,7 +165,9 @@ async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leave
         (killed,) = await found.store.read(worker_sessions.beats)
         await terminal.kill()
         assert "anna" in twofold(home, "session", "list")
-        watching = asyncio.create_task(keep_present(found.store, Place("other", "node"), every=0.05, lease=1))
+        watching = asyncio.create_task(
+            keep_present(found.store, WorkerIdentity("other", "node"), every=0.05, lease=1)
+        )
         async with asyncio.timeout(60):
             while killed in await found.store.read(worker_sessions.beats):
                 await asyncio.sleep(0.05)

@@ -10,7 +10,7 @@ from sshserver.compat import asyncssh_shim
 from sshserver.compat.asyncssh_shim import ShimError, check
 from sshserver.selftest import signin_check
 from sshserver.signin.connection import Connection
-from sshserver.signin.conversation import Conversation, Verdict
+from sshserver.signin.conversation import AuthOutcome, Conversation
 
 
 def test_the_installed_asyncssh_is_the_one_this_was_written_for():
@@ -48,11 +48,11 @@ async def test_the_self_test_passes():
     "sabotage",
     [
         lambda patch: patch.setattr(asyncssh_shim, "install", install_nothing),
-        lambda patch: patch.setattr(Connection, "verdict", Verdict.ADMIT),
-        lambda patch: patch.setattr(Connection, "verdict", Verdict.FAIL),
+        lambda patch: patch.setattr(Connection, "outcome", AuthOutcome.SUCCESS),
+        lambda patch: patch.setattr(Connection, "outcome", AuthOutcome.FAILURE),
         lambda patch: (
             patch.setattr(Conversation, "first_factor_passed", True)
-            or patch.setattr(Conversation, "verdict", Verdict.ADMIT)
+            or patch.setattr(Conversation, "outcome", AuthOutcome.SUCCESS)
         ),
         lambda patch: patch.setattr(Connection, "session_requested", lambda self: False),
     ],

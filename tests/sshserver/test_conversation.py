@@ -14,7 +14,7 @@ from data.operations.signin.sent_codes import Lapse
 from data.rules.domain_types import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Ask, CheckCode, CheckPassword, Conversation, Reply, Verdict
+from sshserver.signin.conversation import Ask, AuthOutcome, CheckCode, CheckPassword, Conversation, Reply
 
 ATTEMPT = Attempt(1, "alice", Origin(Application.SSH, "192.0.2.1"), FirstFactor.KEY, "")
 ADMITTED = Admitted(session())
@@ -34,7 +34,7 @@ def test_an_exchange_without_a_key_asks_the_password_and_then_the_code(talk):
     assert talk.take_first_factor(CodeNeeded(ATTEMPT)) == CODE
     assert talk.answer(["123456"]) == CheckCode(ATTEMPT, "123456")
     assert talk.take_code(ADMITTED) is Reply.SUCCESS
-    assert talk.verdict is Verdict.ADMIT
+    assert talk.outcome is AuthOutcome.SUCCESS
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
@@ -47,7 +47,7 @@ def test_what_a_terminal_answered_meanwhile_is_no_part_of_an_answer(talk, answer
 
 def test_after_a_proven_key_only_the_code_is_asked(talk):
     assert talk.take_key(CodeNeeded(ATTEMPT))
-    assert talk.verdict is Verdict.PARTIAL
+    assert talk.outcome is AuthOutcome.PARTIAL_SUCCESS
     assert not talk.offers_key
     assert talk.offers_questions
     assert talk.open_exchange() == CODE
@@ -56,21 +56,21 @@ def test_after_a_proven_key_only_the_code_is_asked(talk):
 def test_nothing_is_proven_before_a_result_of_the_data_layer(talk):
     for step in (talk.open_exchange, lambda: talk.answer(["sesame"]), lambda: talk.answer([])):
         step()
-        assert talk.verdict is Verdict.FAIL
+        assert talk.outcome is AuthOutcome.FAILURE
         assert talk.session is None
 
 
 def test_a_password_alone_is_partial_and_never_admitted(talk):
     talk.open_exchange()
     talk.take_first_factor(CodeNeeded(ATTEMPT))
-    assert talk.verdict is Verdict.PARTIAL
+    assert talk.outcome is AuthOutcome.PARTIAL_SUCCESS
     assert talk.session is None
 
 
 def test_naming_another_user_takes_everything_back(talk):
     talk.take_key(CodeNeeded(ATTEMPT))
     talk.begin()
-    assert talk.verdict is Verdict.FAIL
+    assert talk.outcome is AuthOutcome.FAILURE
     assert talk.offers_key
     assert talk.open_exchange() == PASSWORD
 
@@ -184,7 +184,7 @@ def test_any_other_number_of_answers_than_one_is_a_counted_failure(talk, respons
 
 def test_a_locked_user_is_told_so_after_the_first_factor_and_then_turned_away(talk):
     assert talk.take_key(TurnedAway(LOCKED))
-    assert talk.verdict is Verdict.PARTIAL
+    assert talk.outcome is AuthOutcome.PARTIAL_SUCCESS
     assert talk.open_exchange() == Ask(None, LOCKED)
     assert talk.answer([]) is Reply.FAILURE
     assert talk.exhausted
@@ -201,7 +201,7 @@ def test_a_user_who_is_locked_by_the_last_wrong_code_is_told_so_in_the_same_exch
 def test_a_first_factor_that_was_withdrawn_meanwhile_proves_nothing(talk):
     talk.take_key(CodeNeeded(ATTEMPT))
     assert talk.take_code(FirstFactorRejected()) is Reply.FAILURE
-    assert talk.verdict is Verdict.FAIL
+    assert talk.outcome is AuthOutcome.FAILURE
 
 
 def test_twenty_unknown_keys_are_enough(talk):
@@ -223,7 +223,7 @@ def test_a_password_that_was_not_judged_is_asked_again_with_the_reason_and_not_e
     for _ in range(Limits().sign_in_requests - 3):
         assert talk.take_first_factor(NotJudged()) == Ask("Password: ", NotJudged.message)
     assert talk.wrong_answers == 0
-    assert talk.verdict is Verdict.FAIL
+    assert talk.outcome is AuthOutcome.FAILURE
     assert talk.take_first_factor(NotJudged()) is Reply.FAILURE
     assert talk.exhausted
 
@@ -233,13 +233,13 @@ def test_an_answer_after_admission_changes_nothing(talk):
     assert talk.answer(["anything"]) is Reply.FAILURE
     assert not talk.offers_questions
     assert not talk.offers_key
-    assert talk.verdict is Verdict.ADMIT
+    assert talk.outcome is AuthOutcome.SUCCESS
 
 
 def test_a_stale_result_counts_when_wrong_and_opens_nothing(talk):
     talk.take_stale(ADMITTED)
     talk.take_stale(CodeNeeded(ATTEMPT))
-    assert (talk.verdict, talk.wrong_answers) == (Verdict.FAIL, 0)
+    assert (talk.outcome, talk.wrong_answers) == (AuthOutcome.FAILURE, 0)
     talk.take_stale(CodeWrong(3))
     talk.take_stale(FirstFactorRejected())
     assert talk.wrong_answers == 2

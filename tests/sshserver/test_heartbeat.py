@@ -11,7 +11,7 @@ from data.storage import models
 from data.store import StoreUnavailableError
 from sshserver import hostkey
 from sshserver.server import serve
-from sshserver.workers.heartbeat import Place, Watch, keep_present
+from sshserver.workers.heartbeat import Watch, WorkerIdentity, keep_present
 
 
 def test_who_counts_on_is_alive_and_who_stands_still_for_the_lease_is_not():
@@ -46,7 +46,7 @@ def test_who_could_not_look_begins_anew(failed):
 async def test_a_worker_that_stops_beating_loses_its_sessions_while_another_serves_on(people: People):
     await people.add("alice")
     key = hostkey.load(hostkey.generate())
-    dead = await serve(people.store, key, GreetingApp, port=0, place=Place("dead", "one node"))
+    dead = await serve(people.store, key, GreetingApp, port=0, identity=WorkerIdentity("dead", "one node"))
     connection, _ = await connect(dead.port, "alice", [PASSWORD, people.code()])
     row = await people.store.read(lambda _tx: models.Session.get())
     assert row.worker == "dead"
@@ -54,7 +54,8 @@ async def test_a_worker_that_stops_beating_loses_its_sessions_while_another_serv
         if watch.get_name() == "beats":
             watch.cancel()
     other = asyncio.create_task(
-        keep_present(people.store, Place("alive", "another"), every=0.02, lease=0.4), name="the other's beats"
+        keep_present(people.store, WorkerIdentity("alive", "another"), every=0.02, lease=0.4),
+        name="the other's beats",
     )
     # The moment stands still here, so it is the count that tells.
     await until(connection.is_closed, 50)
@@ -85,7 +86,7 @@ class Flaky:
 
 async def test_a_database_that_fails_is_reported_once_and_beaten_on(caplog):
     store = Flaky(3)
-    task = asyncio.create_task(keep_present(store, Place("me", "here"), every=0.001))
+    task = asyncio.create_task(keep_present(store, WorkerIdentity("me", "here"), every=0.001))
     await until(lambda: store.beats > 1)
     task.cancel()
     assert len([record for record in caplog.records if "StoreUnavailable" in record.getMessage()]) == 1
@@ -93,7 +94,7 @@ async def test_a_database_that_fails_is_reported_once_and_beaten_on(caplog):
 
 async def test_a_server_that_drains_is_no_worker_any_more(people: People):
     key = hostkey.load(hostkey.generate())
-    server = await serve(people.store, key, GreetingApp, port=0, place=Place("one", "node"))
+    server = await serve(people.store, key, GreetingApp, port=0, identity=WorkerIdentity("one", "node"))
     assert await people.store.read(worker_sessions.beats) == {"one": 1}
     await server.drain()
     assert await people.store.read(worker_sessions.beats) == {}
@@ -103,6 +104,6 @@ async def test_a_worker_that_cannot_listen_is_none(people: People):
     key = hostkey.load(hostkey.generate())
     server = await serve(people.store, key, GreetingApp, port=0)
     with pytest.raises(OSError, match="in use"):
-        await serve(people.store, key, GreetingApp, port=server.port, place=Place("one", "node"))
+        await serve(people.store, key, GreetingApp, port=server.port, identity=WorkerIdentity("one", "node"))
     assert await people.store.read(worker_sessions.beats) == {}
     await server.drain()

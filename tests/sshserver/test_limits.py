@@ -5,15 +5,10 @@ from random import Random
 
 import pytest
 
-from sshserver.limits.limit_values import (
-    AwaitingSecondFactor,
-    ConcurrencyLimit,
-    Limits,
-    Penalties,
-    Progress,
-    UnauthenticatedConnections,
-)
+from sshserver.limits.limit_values import Limits
+from sshserver.limits.per_user import AwaitingSecondFactor, ConcurrencyLimit
 from sshserver.limits.shared_counters import Counted, SharedCounters, SharedCounts
+from sshserver.limits.unauthenticated import Penalties, Progress, UnauthenticatedConnections
 
 
 def crowd(unauthenticated, addresses):
@@ -64,7 +59,7 @@ def test_an_eighth_of_the_places_is_left_to_those_who_exchange_keys():
     for number in range(40):
         progress = Progress.CONNECTED if number % 7 > 3 else Progress.ENCRYPTED
         unauthenticated.enter(str(number), lambda known=progress: dropped.append(known)).progress = progress
-        exchanging = sum(place.progress is Progress.CONNECTED for place in unauthenticated._places)
+        exchanging = sum(pending.progress is Progress.CONNECTED for pending in unauthenticated._pending)
         assert len(unauthenticated) < 16 or exchanging >= 2
     assert set(dropped) == set(Progress) - {Progress.ANSWERED}
 

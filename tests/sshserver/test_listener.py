@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from sshserver.limits.limit_values import Penalties
+from sshserver.limits.unauthenticated import Penalties
 from sshserver.listener import ConnectionRate, bind
 
 

@@ -20,7 +20,7 @@ from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.sent_codes import RECOVERY_FIRST
 from sshserver.auth_backend import StoreBackend
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Ask, CheckCode, Conversation, Reply, SendCode, Verdict
+from sshserver.signin.conversation import Ask, AuthOutcome, CheckCode, Conversation, Reply, SendCode
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
 SENT = CodeSent(EMAIL, "a•••@example.org")
@@ -81,7 +81,7 @@ def test_who_is_turned_away_while_asking_is_told():
     talk.open_exchange()
     talk.answer(["e"])
     assert talk.take_sent(TurnedAway("Locked.")) == Ask(None, "Locked.")
-    assert talk.verdict is Verdict.PARTIAL
+    assert talk.outcome is AuthOutcome.PARTIAL_SUCCESS
     assert talk.session is None
 
 

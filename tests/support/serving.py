@@ -16,7 +16,7 @@ from data.storage.home import Home
 from data.store import Store
 from sshserver.server import Server, serve
 from sshserver.terminal.capabilities import Terminal
-from sshserver.workers.heartbeat import Place
+from sshserver.workers.heartbeat import WorkerIdentity
 from tui.app import TwofoldApp
 from tui.cli.commands.setup import load_host_key
 from tui.cli.open_installation import opened, system_clock
@@ -71,7 +71,7 @@ async def serving_ahead(folder: Path, by: timedelta, log: bytearray) -> AsyncIte
             make_app,
             carriers=carriers,
             limits=found.settings.limits,
-            place=Place(secrets.token_hex(8), node),
+            identity=WorkerIdentity(secrets.token_hex(8), node),
         )
         try:
             async with sending(store, carriers):

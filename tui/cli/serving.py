@@ -16,7 +16,7 @@ from sshserver.server import serve as serve_ssh
 from sshserver.session.channel import AppFactory
 from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal
-from sshserver.workers.heartbeat import Place
+from sshserver.workers.heartbeat import WorkerIdentity
 from tui.app import TwofoldApp
 from tui.cli.commands.setup import load_host_key
 from tui.cli.open_installation import Installation, refuse, system_clock
@@ -25,7 +25,7 @@ from tui.cli.port import cannot_listen
 
 async def serve_until_told(
     here: Installation,
-    place: Place,
+    identity: WorkerIdentity,
     host: str,
     port: int,
     *,
@@ -44,7 +44,7 @@ async def serve_until_told(
     held = None if lifeline is None else asyncio.ensure_future(lifeline())
     if held is not None:
         held.add_done_callback(lambda _ended: stop.set())
-    server = await _start(here, place, host, port, telemetry)
+    server = await _start(here, identity, host, port, telemetry)
     if here.settings.metrics_port:
         here.store.on_timing = telemetry.metrics.stored
         server.measure(telemetry.metrics)
@@ -60,7 +60,9 @@ async def serve_until_told(
         held.cancel()
 
 
-async def _start(here: Installation, place: Place, host: str, port: int, telemetry: Telemetry) -> Server:
+async def _start(
+    here: Installation, identity: WorkerIdentity, host: str, port: int, telemetry: Telemetry
+) -> Server:
     try:
         return await serve_ssh(
             here.store,
@@ -70,7 +72,7 @@ async def _start(here: Installation, place: Place, host: str, port: int, telemet
             host=host,
             port=port,
             limits=here.settings.limits,
-            place=place,
+            identity=identity,
             algorithms=STRICT if here.settings.strict_algorithms else Algorithms(),
             telemetry=telemetry,
         )

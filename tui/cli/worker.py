@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.telemetry.connection_events import Telemetry
-from sshserver.workers.heartbeat import Place
+from sshserver.workers.heartbeat import WorkerIdentity
 from tui.cli import logging_setup
 from tui.cli.main import words_for
 from tui.cli.open_installation import Installation, installation
@@ -32,7 +32,9 @@ def main() -> None:
 
 
 async def _serve(here: Installation, given: Assignment, reports: int) -> None:
-    place = Place(given.worker, given.node, given.index, SharedCounters(given.shared_counters, given.workers))
+    identity = WorkerIdentity(
+        given.worker, given.node, given.index, SharedCounters(given.shared_counters, given.workers)
+    )
     telemetry = Telemetry()
 
     async def answer_supervisor() -> None:
@@ -45,7 +47,7 @@ async def _serve(here: Installation, given: Assignment, reports: int) -> None:
 
     await serve_until_told(
         here,
-        place,
+        identity,
         given.host,
         given.port,
         telemetry=telemetry,

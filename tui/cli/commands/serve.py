@@ -14,7 +14,7 @@ from data.storage.home import Home
 from sshserver import hostkey as host_keys
 from sshserver.limits import open_files
 from sshserver.telemetry.connection_events import Telemetry, tell
-from sshserver.workers.heartbeat import Place
+from sshserver.workers.heartbeat import WorkerIdentity
 from tui.cli import logging_setup
 from tui.cli.commands.setup import FirstAdmin, initialise, load_host_key
 from tui.cli.metrics import Texts, exposed
@@ -81,7 +81,7 @@ async def _serve_alone(here: Installation, node: str, host: str, port: int, firs
     from tui.cli.serving import serve_until_told  # noqa: PLC0415
 
     await here.store.run(worker_sessions.take_node, node)
-    place = Place(secrets.token_hex(8), node)
+    identity = WorkerIdentity(secrets.token_hex(8), node)
     telemetry = Telemetry()
 
     async def measured() -> Texts:
@@ -91,7 +91,7 @@ async def _serve_alone(here: Installation, node: str, host: str, port: int, firs
         async with exposed(here.settings.metrics_port, measured):
             await serve_until_told(
                 here,
-                place,
+                identity,
                 host,
                 port,
                 telemetry=telemetry,
