@@ -1,9 +1,13 @@
-"""Which algorithms the server speaks: those that clients of today have, or post-quantum ones alone."""
+"""Which algorithms the server speaks, those of today or post-quantum ones alone, and which keys it takes."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from asyncssh.kex import get_kex_algs
+from asyncssh.public_key import SSHKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from data.rules.public_keys import ALGORITHMS
 
 _POST_QUANTUM: Final = "mlkem768x25519-sha256"
 _CLASSICAL: Final = ("curve25519-sha256", "curve25519-sha256@libssh.org")
@@ -64,3 +68,13 @@ STRICT: Final = Algorithms(
     key_exchanges=(_POST_QUANTUM,), ciphers=("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr")
 )
 """Nothing that a quantum computer could undo later, and no cipher that Terrapin (CVE-2023-48795) touched."""
+
+
+def taken_fingerprint(key: SSHKey | None, rsa_min_bits: int) -> str | None:
+    """Return the fingerprint of a user's key, or None for one of a type or size that is not taken."""
+    if key is None or key.algorithm.decode("ascii") not in ALGORITHMS:
+        return None
+    public = key.pyca_key
+    if isinstance(public, RSAPublicKey) and public.key_size < rsa_min_bits:
+        return None
+    return key.get_fingerprint()

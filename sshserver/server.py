@@ -74,7 +74,7 @@ class Server:
     @property
     def session_count(self) -> int:
         """How many channels there are."""
-        return sum(len(connection.sessions) for connection in self._context.connections)
+        return sum(len(connection.channels.sessions) for connection in self._context.connections)
 
     @property
     def misuses(self) -> dict[Misuse, int]:
@@ -151,20 +151,21 @@ class Server:
 
     async def _end(self, connection: Connection, reason: str, seconds: float) -> None:
         """Close a connection; apps get some seconds to end, a client that does not read gets as many."""
-        tasks = [session.task for session in connection.sessions if session.task is not None]
-        for session in tuple(connection.sessions):
+        gone = connection.transport.gone
+        tasks = [session.task for session in connection.channels.sessions if session.task is not None]
+        for session in tuple(connection.channels.sessions):
             session.end(reason)
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
             # Most clients leave with their last channel; cut off, they would report an error.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(connection.gone(), _LEAVING_SECONDS)
-        connection.disconnect(reason)
+                await asyncio.wait_for(gone.wait(), _LEAVING_SECONDS)
+        connection.transport.disconnect(reason)
         try:
-            await asyncio.wait_for(connection.gone(), _CUTTING_OFF_SECONDS)
+            await asyncio.wait_for(gone.wait(), _CUTTING_OFF_SECONDS)
         except TimeoutError:
-            connection.abort()
-            await connection.gone()
+            connection.transport.abort()
+            await gone.wait()
 
 
 async def serve(

@@ -1,7 +1,7 @@
 """The only file that touches private names of asyncssh, which is pinned to one version for it.
 
 asyncssh has no server-side partial success. Here every way to success, including a `begin_auth` that
-returns False, is made to pass a verdict of ours before a byte of it is sent: the methods are shadowed
+returns False, is made to pass a decision of ours before a byte of it is sent: the methods are shadowed
 on the connection's instance, before its first packet is read. What is missing ends the start of the
 server, never the check.
 """
@@ -81,37 +81,45 @@ class ShimError(RuntimeError):
     """The installed asyncssh is not the one that this file was written for."""
 
 
-class Hooks(Protocol):
-    """What the connection of this project decides in place of asyncssh's."""
+class TransportHooks(Protocol):
+    """What is decided of the bytes that come in."""
+
+    def takes(self, received: int, waiting: int, unsent: int) -> bool:
+        """Judge so many bytes more, when so many wait to be looked at and so many to be sent."""
+        ...
+
+    def charge(self, seconds: float) -> float:
+        """Count the seconds that input took; return for how many seconds to read no more."""
+        ...
+
+    def speaks_no_ssh(self) -> None:
+        """The client does not begin as an SSH client does."""
+
+
+class UserAuthHooks(Protocol):
+    """What is decided of a sign-in in the place of asyncssh."""
 
     @property
     def outcome(self) -> AuthOutcome:
-        """What a request that claims success deserves at this moment."""
+        """How a request that claims success is answered at this moment."""
         ...
 
     async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
         """Judge a public key; `verify` checks the signature and is None for an unsigned probe."""
         ...
 
-    def refused(self, *, partial: bool) -> None:
-        """A failure has been sent, or a partial success."""
-
-    def takes(self, received: int, waiting: int, unsent: int) -> bool:
-        """Judge so many bytes more, when so many wait to be looked at and so many to be sent."""
-        ...
-
     def keys_exchanged(self) -> None:
         """The client has done its part of a key exchange: the first one, or a later one."""
-
-    def charge(self, seconds: float) -> float:
-        """Count the seconds that input took; return for how many seconds to read no more."""
-        ...
 
     def answered(self) -> None:
         """An answer to a question has come, whether or not one was asked."""
 
-    def speaks_no_ssh(self) -> None:
-        """The client does not begin as an SSH client does."""
+    def refused(self, *, partial: bool) -> None:
+        """A failure has been sent, or a partial success."""
+
+
+class ChannelHooks(Protocol):
+    """What is told to those who write to the client."""
 
     def congested(self) -> None:
         """The socket takes no more for the moment."""
@@ -137,8 +145,14 @@ def check() -> None:
             raise ShimError(f"asyncssh has changed: {name}")
 
 
-def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limits) -> None:
-    """Put `hooks` in charge of a connection; to be called from `connection_made`.
+def install(
+    connection: asyncssh.SSHServerConnection,
+    limits: Limits,
+    transport: TransportHooks,
+    userauth: UserAuthHooks,
+    channels: ChannelHooks,
+) -> None:
+    """Put the hooks in charge of a connection; to be called from `connection_made`.
 
     The packets that are taken before a channel is open are bounded, and what is read at a time. `check`
     has passed: it is made when the server starts, since it takes longer than all else that is done here.
@@ -150,9 +164,10 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limi
     missing = any(not hasattr(private, name) for name in _ATTRIBUTES)
     if missing or private._max_recv_pktlen < limits.packet_bytes:  # noqa: SLF001
         raise ShimError("asyncssh has changed: the connection's attributes")
-    _judge_success(connection, hooks)
-    _judge_keys(connection, hooks)
-    _judge_input(connection, hooks)
+    _judge_success(connection, userauth)
+    _judge_keys(connection, userauth)
+    _judge_input(connection, transport)
+    _judge_progress(connection, userauth)
     _take_other_encodings(connection)
     _judge_channels(connection, limits)
     _write_unless_closing(connection)
@@ -161,13 +176,13 @@ def install(connection: asyncssh.SSHServerConnection, hooks: Hooks, limits: Limi
         """Keep the options as they are: no setting of ours depends on the user's name."""
 
     _hook(private, "reload_config", reload_config)
-    private.pause_writing = hooks.congested
-    private.resume_writing = hooks.relieved
+    private.pause_writing = channels.congested
+    private.resume_writing = channels.relieved
     private._max_recv_pktlen = limits.packet_bytes  # noqa: SLF001
     private._transport.max_size = limits.read_bytes  # noqa: SLF001 - asyncio's, which takes turns by it.
 
 
-def _judge_success(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+def _judge_success(connection: asyncssh.SSHServerConnection, hooks: UserAuthHooks) -> None:
     private = cast("Any", connection)
     succeed = connection.send_userauth_success
     fail = connection.send_userauth_failure
@@ -191,7 +206,7 @@ def _judge_success(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> No
     _hook(private, "send_userauth_failure", send_userauth_failure)
 
 
-def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: UserAuthHooks) -> None:
     private = cast("Any", connection)
 
     async def validate_public_key(_username: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
@@ -203,11 +218,9 @@ def _judge_keys(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
     _hook(private, "validate_public_key", validate_public_key)
 
 
-def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None:
+def _judge_input(connection: asyncssh.SSHServerConnection, hooks: TransportHooks) -> None:
     private = cast("Any", connection)
     receive = connection.data_received
-    send_newkeys = connection.send_newkeys
-    finish = private._finish_recv_packet  # noqa: SLF001
 
     def data_received(data: bytes, datatype: int | None = None) -> None:
         transport, waiting = private._transport, private._inpbuf  # noqa: SLF001
@@ -223,6 +236,14 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None
                 transport.pause_reading()
                 asyncio.get_running_loop().call_later(rest, transport.resume_reading)
 
+    _hook(private, "data_received", data_received)
+
+
+def _judge_progress(connection: asyncssh.SSHServerConnection, hooks: UserAuthHooks) -> None:
+    private = cast("Any", connection)
+    send_newkeys = connection.send_newkeys
+    finish = private._finish_recv_packet  # noqa: SLF001
+
     def finish_packet(pkttype: int, *args: Any, **kwargs: Any) -> None:
         # Of answers that come together asyncssh judges the last alone, without a word about the others.
         if pkttype == _INFO_RESPONSE:
@@ -234,7 +255,6 @@ def _judge_input(connection: asyncssh.SSHServerConnection, hooks: Hooks) -> None
         send_newkeys(k, h)
         hooks.keys_exchanged()
 
-    _hook(private, "data_received", data_received)
     _hook(private, "send_newkeys", finish_key_exchange)
     _hook(private, "_finish_recv_packet", finish_packet)
 

@@ -5,12 +5,14 @@ what it returns. It alone knows what has been proven; nothing is proven but by a
 layer, and a change of the user name takes everything back.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from data.operations.results import Denied
 from data.operations.signin.admission import Admitted, Attempt, Session, TurnedAway
 from data.operations.signin.attempts import AskedAgain
+from data.operations.signin.dialogue import CheckCode, CodeDialogue, Question, SendCode
 from data.operations.signin.first_factor import (
     CodeNeeded,
     FirstFactorRejected,
@@ -21,9 +23,8 @@ from data.operations.signin.first_factor import (
 from data.operations.signin.second_factor import CodeResult, SendResult
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.domain_types import Method
-from data.rules.policy import warning_of_few
 from data.rules.safe_text import was_decoded
-from data.rules.sent_codes import asked_for, instruction, prompt, sent_at_once, what_to_type
+from data.rules.sent_codes import prompt
 from sshserver.limits.limit_values import Limits
 from sshserver.terminal.sequences import without_sequences
 
@@ -45,22 +46,6 @@ class CheckPassword:
     """Have the data layer judge a password."""
 
     password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckCode:
-    """Have the data layer judge a code."""
-
-    attempt: Attempt = field(repr=False)
-    answer: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SendCode:
-    """Have a code sent; what comes of it is part of the next question."""
-
-    attempt: Attempt = field(repr=False)
-    method: Method
 
 
 class Reply(Enum):
@@ -85,14 +70,9 @@ class _NothingProven:
 
 @dataclass(frozen=True, slots=True)
 class _CodeOutstanding:
-    """A code is asked for. One is sent unasked (`sent_unasked`) at most once.
+    """A code is asked for, over as many exchanges as that takes."""
 
-    `refused` is what was said of the last answer, for the question of the next exchange.
-    """
-
-    attempt: Attempt = field(repr=False)
-    sent_unasked: bool = False
-    refused: str = ""
+    dialogue: CodeDialogue[Attempt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +127,8 @@ class Conversation:
     def user_id(self) -> int | None:
         """Whose first factor was proven, or None."""
         match self._stage:
-            case _CodeOutstanding(attempt):
-                return attempt.user_id
+            case _CodeOutstanding(dialogue):
+                return dialogue.asked.user_id
             case _In(session):
                 return session.user_id
             case _:
@@ -199,13 +179,15 @@ class Conversation:
         """Count a refusal, for the requests that are refused without a question to this conversation."""
         self.requests += 1
 
-    def open_exchange(self) -> Ask | SendCode | Reply:
+    def open_exchange(self) -> Ask | SendCode[Attempt] | Reply:
         """Begin a keyboard-interactive exchange."""
         self.open_request()
         self._wrong_in_exchange = 0
         return Reply.FAILURE if self.exhausted else self._question()
 
-    def answer(self, responses: list[str]) -> CheckPassword | CheckCode | SendCode | Ask | Reply:
+    def answer(
+        self, responses: list[str]
+    ) -> CheckPassword | CheckCode[Attempt] | SendCode[Attempt] | Ask | Reply:
         """Take the responses to the last challenge."""
         if isinstance(self._stage, _Away):
             self._told_away = True
@@ -214,7 +196,7 @@ class Conversation:
             return self.count_wrong_answer()
         text = self._as_typed(responses[0])
         if isinstance(self._stage, _CodeOutstanding):
-            return self._code_answer(self._stage.attempt, text)
+            return self._code_answer(self._stage.dialogue, text)
         return self._password_answer(text)
 
     def count_wrong_answer(self) -> Reply:
@@ -226,7 +208,7 @@ class Conversation:
         """Count a key that is not the user's or of no type that is taken."""
         self.unknown_keys += 1
 
-    def take_first_factor(self, result: PasswordResult) -> Ask | SendCode | Reply:
+    def take_first_factor(self, result: PasswordResult) -> Ask | SendCode[Attempt] | Reply:
         """Take the data layer's judgement of a password that was asked for in this exchange."""
         if isinstance(result, FirstFactorRejected):
             return self._wrong_password()
@@ -247,18 +229,13 @@ class Conversation:
 
     def take_sent(self, result: SendResult) -> Ask | Reply:
         """Take what came of sending a code: asking for one is neither right nor wrong."""
-        match result:
-            case CodeSent():
-                self.sent_codes += 1
-                words = result.message
-            case NotSent(reason):
-                words = reason
-            case TurnedAway():
-                self._advance(result)
-                return Ask(None, result.reason)
-        return self._ask_for_code(words)
+        if isinstance(result, TurnedAway):
+            self._advance(result)
+            return Ask(None, result.reason)
+        self.sent_codes += isinstance(result, CodeSent)
+        return self._take(result)
 
-    def take_code(self, result: CodeResult) -> Ask | SendCode | Reply:
+    def take_code(self, result: CodeResult) -> Ask | SendCode[Attempt] | Reply:
         """Take the data layer's judgement of a code."""
         match result:
             case FirstFactorRejected():
@@ -268,7 +245,7 @@ class Conversation:
                 self._advance(result)
                 return Reply.SUCCESS if self.session else self._question()
             case _:
-                return self._wrong_code(result.message)
+                return self._wrong_code(result)
 
     def take_stale(self, result: PasswordResult | CodeResult | SendResult) -> None:
         """Count what came too late to change anything: a wrong answer is one all the same."""
@@ -278,22 +255,19 @@ class Conversation:
     def _advance(self, result: CodeNeeded | Admitted | TurnedAway) -> None:
         match result:
             case CodeNeeded(attempt):
-                self._stage = _CodeOutstanding(attempt)
+                self._stage = _CodeOutstanding(CodeDialogue(attempt))
             case Admitted(session):
                 self._stage = _In(session)
             case TurnedAway(reason):
                 self._stage = _Away(reason)
 
-    def _question(self) -> Ask | SendCode | Reply:
+    def _question(self) -> Ask | SendCode[Attempt] | Reply:
         match self._stage:
             case _NothingProven():
                 return Ask(PASSWORD_PROMPT)
-            case _CodeOutstanding(attempt, sent_unasked, refused):
-                method = None if sent_unasked else sent_at_once(attempt.methods)
-                if method is None:
-                    return self._ask_for_code(refused)
-                self._stage = replace(self._stage, sent_unasked=True)
-                return SendCode(attempt, method)
+            case _CodeOutstanding(dialogue):
+                step = dialogue.begin()
+                return _in_exchange(step) if isinstance(step, Question) else step
             case _Away(reason):
                 return Ask(None, reason)
             case _:
@@ -312,29 +286,28 @@ class Conversation:
             return self._wrong_password()
         return CheckPassword(text)
 
-    def _code_answer(self, attempt: Attempt, text: str) -> CheckCode | SendCode | Ask | Reply:
+    def _code_answer(
+        self, dialogue: CodeDialogue[Attempt], text: str
+    ) -> CheckCode[Attempt] | SendCode[Attempt] | Ask | Reply:
         if not was_decoded(text):
-            return self._wrong_code(_NOT_UTF8)
-        method = asked_for(text, attempt.methods)
-        if method is not None:
+            return self._wrong_code(Denied(_NOT_UTF8))
+        step = dialogue.answer(text)
+        if isinstance(step, SendCode):
             # Asking is bounded as requests are, so that it is not endless either.
             self.requests += 1
-            return Reply.FAILURE if self.exhausted else SendCode(attempt, method)
-        return CheckCode(attempt, text)
+            return Reply.FAILURE if self.exhausted else step
+        return step
 
-    def _ask_for_code(self, said: str) -> Ask | Reply:
-        """Ask for a code; `said` is what came of the last answer or of sending one."""
+    def _wrong_code(self, result: AskedAgain | Denied) -> Ask | Reply:
+        fails = self._fails_exchange()
+        reply = self._take(result)
+        return Reply.FAILURE if fails else reply
+
+    def _take(self, result: CodeSent | NotSent | AskedAgain | Denied) -> Ask | Reply:
+        """Ask for a code once more."""
         if not isinstance(self._stage, _CodeOutstanding):
             return Reply.FAILURE
-        methods, left = self._stage.attempt.methods, self._stage.attempt.attempts_left
-        hint = what_to_type(methods) if said else instruction(methods)
-        warning = "" if self._stage.refused else warning_of_few(left)
-        return Ask(prompt(methods), " ".join(words for words in (said, hint, warning) if words))
-
-    def _wrong_code(self, reason: str) -> Ask | Reply:
-        if isinstance(self._stage, _CodeOutstanding):
-            self._stage = replace(self._stage, refused=reason)
-        return Reply.FAILURE if self._fails_exchange() else self._ask_for_code(reason)
+        return _in_exchange(self._stage.dialogue.take(result))
 
     def _wrong_password(self, reason: str = "") -> Ask | Reply:
         return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT, reason)
@@ -344,3 +317,7 @@ class Conversation:
         self.wrong_answers += 1
         self._wrong_in_exchange += 1
         return self.exhausted or self._wrong_in_exchange >= self._limits.wrong_answers_per_exchange
+
+
+def _in_exchange(question: Question) -> Ask:
+    return Ask(question.prompt, question.instruction)

@@ -68,11 +68,6 @@ class LoginGrace:
             self._timer.cancel()
             self._start(self._limits.sent_code_seconds)
 
-    def await_use(self) -> None:
-        """Wait, once admitted, for an app to be started, or for another one."""
-        self.end()
-        self._start(self._limits.unused_seconds)
-
     def end(self) -> None:
         """Leave whatever place was taken, and stop the clock."""
         if self._pending is not None:

@@ -243,7 +243,7 @@ async def test_a_client_that_asks_and_never_reads_is_cut_off(besiege):
         await client.begin()
         await client.sign_in("mallory", siege.mallory, siege.code())
         client.writer.transport.pause_reading()
-        served = next(iter(siege.running.server._context.connections))._ssh.get_extra_info("socket")
+        served = next(iter(siege.running.server._context.connections)).transport.ssh.get_extra_info("socket")
         served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         for _ in range(20_000):
             client.send(packet(8))

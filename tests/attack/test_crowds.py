@@ -56,7 +56,7 @@ FLOOD = """
 async def judging(siege, count):
     """Wait until so many connections have handed a password over."""
     known = siege.running.server._context.connections
-    await until(lambda: sum(one._busy for one in known) == count, SECONDS)
+    await until(lambda: sum(one.userauth._busy for one in known) == count, SECONDS)
 
 
 async def send_password(client, name, password="a wrong password"):
@@ -214,7 +214,7 @@ async def test_a_client_that_never_reads_its_screen_loses_its_session(besiege):
     ):
         await terminal(siege, client)
         client.writer.transport.pause_reading()
-        served = next(iter(siege.running.server._context.connections))._ssh
+        served = next(iter(siege.running.server._context.connections)).transport.ssh
         assert served is not None
         served.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         await siege.audits(Misuse.UNREAD)
@@ -238,8 +238,8 @@ async def test_a_client_that_types_a_megabyte_is_read_no_faster_than_its_app_tak
                 if payload[0] == WINDOW_ADJUST:
                     window += int.from_bytes(payload[5:9], "big")
         await siege.still_serves()
-        (server_side,) = (one for one in siege.running.server._context.connections if one.sessions)
-        (session,) = server_side.sessions
+        (server_side,) = (one for one in siege.running.server._context.connections if one.channels.sessions)
+        (session,) = server_side.channels.sessions
         assert session._driver is not None
         assert session._driver.backlog <= Limits().input_backlog + 600
         assert sent < 1 << 20

@@ -111,7 +111,7 @@ async def test_a_flood_of_small_requests_is_read_as_far_as_its_user_has_a_share(
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.sign_in("mallory", siege.mallory, siege.code())
-        served = next(iter(siege.running.server._context.connections))._ssh._transport
+        served = next(iter(siege.running.server._context.connections)).transport.ssh._transport
         for _ in range(5000):
             client.send(packet(GLOBAL_REQUEST, text("keepalive@example.org"), flag(True)))
         await until(lambda: not served.is_reading())

@@ -33,6 +33,7 @@ from textual.message import Message
 
 from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
+from data.operations.signin.dialogue import CheckCode, SendCode
 from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected
 from data.operations.signin.resync import NextCodeWanted
 from data.operations.signin.sent_codes import CodeSent, NotSent
@@ -40,7 +41,7 @@ from data.rules import google_authenticator_file, public_keys, users_csv
 from data.rules.domain_types import Application, FirstFactor, Method
 from sshserver.limits.limit_values import Limits
 from sshserver.session.channel_driver import ChannelDriver
-from sshserver.signin.conversation import AuthOutcome, CheckCode, CheckPassword, Conversation, SendCode
+from sshserver.signin.conversation import AuthOutcome, CheckPassword, Conversation
 from sshserver.terminal.capabilities import Terminal, clamp
 
 SOAK_SECONDS = 120

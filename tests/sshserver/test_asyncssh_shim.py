@@ -11,6 +11,7 @@ from sshserver.compat.asyncssh_shim import ShimError, check
 from sshserver.selftest import signin_check
 from sshserver.signin.connection import Connection
 from sshserver.signin.conversation import AuthOutcome, Conversation
+from sshserver.signin.userauth import UserAuth
 
 
 def test_the_installed_asyncssh_is_the_one_this_was_written_for():
@@ -48,8 +49,8 @@ async def test_the_self_test_passes():
     "sabotage",
     [
         lambda patch: patch.setattr(asyncssh_shim, "install", install_nothing),
-        lambda patch: patch.setattr(Connection, "outcome", AuthOutcome.SUCCESS),
-        lambda patch: patch.setattr(Connection, "outcome", AuthOutcome.FAILURE),
+        lambda patch: patch.setattr(UserAuth, "outcome", AuthOutcome.SUCCESS),
+        lambda patch: patch.setattr(UserAuth, "outcome", AuthOutcome.FAILURE),
         lambda patch: (
             patch.setattr(Conversation, "first_factor_passed", True)
             or patch.setattr(Conversation, "outcome", AuthOutcome.SUCCESS)
@@ -65,5 +66,5 @@ async def test_the_self_test_notices(monkeypatch, sabotage):
         await signin_check.run(server.listen)
 
 
-def install_nothing(connection, hooks, packet_bytes):
-    del connection, hooks, packet_bytes
+def install_nothing(connection, limits, *hooks):
+    del connection, limits, hooks

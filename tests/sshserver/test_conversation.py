@@ -9,12 +9,13 @@ from support.terminal_answers import ANSWERS
 from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.signin.attempts import NotACode, WrongBefore
 from data.operations.signin.code_verification import CodeAlreadyUsed, CodeLapsed, CodeWrong
+from data.operations.signin.dialogue import CheckCode
 from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.operations.signin.sent_codes import Lapse
 from data.rules.domain_types import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Ask, AuthOutcome, CheckCode, CheckPassword, Conversation, Reply
+from sshserver.signin.conversation import Ask, AuthOutcome, CheckPassword, Conversation, Reply
 
 ATTEMPT = Attempt(1, "alice", Origin(Application.SSH, "192.0.2.1"), FirstFactor.KEY, "")
 ADMITTED = Admitted(session())

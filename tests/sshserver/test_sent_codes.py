@@ -14,13 +14,14 @@ from data.delivery.carriers import Carriers, Smtp
 from data.operations.policy import policy_settings
 from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
 from data.operations.signin.code_verification import CodeWrong
+from data.operations.signin.dialogue import CheckCode, SendCode
 from data.operations.signin.first_factor import CodeNeeded
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.sent_codes import RECOVERY_FIRST
 from sshserver.auth_backend import StoreBackend
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Ask, AuthOutcome, CheckCode, Conversation, Reply, SendCode
+from sshserver.signin.conversation import Ask, AuthOutcome, Conversation, Reply
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
 SENT = CodeSent(EMAIL, "a•••@example.org")

@@ -199,7 +199,7 @@ async def test_behind_a_stalled_socket_no_frame_is_made_until_it_takes_data_agai
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
         server_side = next(iter(running.server._context.connections))
-        ssh = server_side._ssh
+        ssh = server_side.transport.ssh
         assert ssh is not None
         ssh.pause_writing()
         drawn = running.app.screen._compositor.render_update = Counted(

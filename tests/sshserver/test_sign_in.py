@@ -11,6 +11,7 @@ from support.ssh_server import HOST, connect, running_server, until
 
 from sshserver.limits.limit_values import Limits
 from sshserver.signin.connection import Connection
+from sshserver.signin.userauth import UserAuth
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 
@@ -256,7 +257,7 @@ async def test_success_passes_the_verdict_also_when_a_key_is_called_right(monkey
     async def key_offered(self, key, verify):
         return True
 
-    monkeypatch.setattr(Connection, "key_offered", key_offered)
+    monkeypatch.setattr(UserAuth, "key_offered", key_offered)
     async with running_server(FakeBackend()) as running:
         await refused(running.port, "alice", [], keys=[KEY])
 

@@ -1,0 +1,121 @@
+"""The dialogue that asks for a second factor, without input or output, the same through every face.
+
+A face shows each `Question`, hands what was typed to `answer`, has that sent or checked, and hands the
+result to `take`, which words the next question or gives back what the dialogue ends with.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Generic, Protocol, TypeVar
+
+from data.operations.results import Denied
+from data.operations.signin.attempts import AskedAgain
+from data.operations.signin.resync import NextCodeWanted
+from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.rules import sent_codes
+from data.rules.domain_types import Method
+from data.rules.policy import warning_of_few
+
+
+class Asked(Protocol):
+    """Of whom a code is asked: by which methods they can have one, and how often they can be wrong."""
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods by which a code can be had."""
+        ...
+
+    @property
+    def attempts_left(self) -> int:
+        """How many wrong answers lock."""
+        ...
+
+
+A = TypeVar("A", bound=Asked)
+R = TypeVar("R")
+
+
+class After(Enum):
+    """What a question follows."""
+
+    NOTHING = "nothing"
+    SENT = "a code that was sent"
+    FIRST_OF_TWO = "the first code of a pair"
+    REFUSED = "an answer, or the wish for a code, that was refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The question for a code; `said` says what came of what it follows."""
+
+    methods: tuple[Method, ...]
+    warning: str = ""
+    said: str = ""
+    after: After = After.NOTHING
+
+    @property
+    def prompt(self) -> str:
+        """What stands before the answer."""
+        return sent_codes.prompt(self.methods)
+
+    @property
+    def instruction(self) -> str:
+        """All that is said before the prompt, where there is a line for it and nothing else."""
+        hint = sent_codes.what_to_type(self.methods) if self.said else sent_codes.instruction(self.methods)
+        return " ".join(words for words in (self.said, hint, self.warning) if words)
+
+
+@dataclass(frozen=True, slots=True)
+class SendCode(Generic[A]):
+    """Have a code sent."""
+
+    asked: A = field(repr=False)
+    method: Method
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCode(Generic[A]):
+    """Have an answer judged."""
+
+    asked: A = field(repr=False)
+    answer: str = field(repr=False)
+
+
+class CodeDialogue(Generic[A]):
+    """Asks for codes until one is right, or there is no use in asking."""
+
+    def __init__(self, asked: A) -> None:
+        """Ask the one that `asked` stands for."""
+        self.asked = asked
+        self._sent_unasked = False
+        self._refused = ""
+
+    def begin(self) -> Question | SendCode[A]:
+        """Begin, or begin again: where a code can be had in one way only, it is sent unasked, once."""
+        method = None if self._sent_unasked else sent_codes.sent_at_once(self.asked.methods)
+        if method is None:
+            return self._question(self._refused, After.REFUSED if self._refused else After.NOTHING)
+        self._sent_unasked = True
+        return SendCode(self.asked, method)
+
+    def answer(self, typed: str) -> SendCode[A] | CheckCode[A]:
+        """Take an answer, or the letter that stands for having a code sent."""
+        method = sent_codes.asked_for(typed, self.asked.methods)
+        return CheckCode(self.asked, typed) if method is None else SendCode(self.asked, method)
+
+    def take(self, result: CodeSent | NotSent | AskedAgain | Denied | R) -> Question | R:
+        """Take what came of sending or checking a code; what ends the dialogue is given back."""
+        if isinstance(result, CodeSent):
+            return self._question(result.message, After.SENT)
+        if isinstance(result, NotSent):
+            return self._question(result.reason, After.REFUSED)
+        if isinstance(result, AskedAgain | Denied):
+            self._refused = result.message
+            more = isinstance(result, NextCodeWanted)
+            return self._question(result.message, After.FIRST_OF_TWO if more else After.REFUSED)
+        return result
+
+    def _question(self, said: str, after: After) -> Question:
+        """Word a question; the warning of few attempts is true until an answer was refused."""
+        warning = "" if self._refused else warning_of_few(self.asked.attempts_left)
+        return Question(self.asked.methods, warning, said, after)

@@ -1,0 +1,92 @@
+"""The channels of one connection (RFC 4254): each is a session, and counts as one of its user's."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from data.operations.signin.admission import Session
+from data.rules.protocol_misuse import Misuse
+from sshserver.server_context import ServerContext
+from sshserver.session.channel import AppSession
+from sshserver.signin.conversation import Conversation
+from sshserver.signin.transport import Transport
+
+
+class Channels:
+    """Opens sessions for the user who was admitted, and closes a connection on which none runs."""
+
+    def __init__(self, context: ServerContext[Any], transport: Transport, conversation: Conversation) -> None:
+        """Open nothing before `conversation` has a session."""
+        self._context = context
+        self._limits = context.limits
+        self._transport = transport
+        self._conversation = conversation
+        self._unused: asyncio.TimerHandle | None = None
+        self.sessions: set[AppSession] = set()
+
+    def begin(self) -> None:
+        """Wait for a session to be started, or for another one."""
+        self.end()
+        self._unused = asyncio.get_running_loop().call_later(self._limits.unused_seconds, self._close_unused)
+
+    def end(self) -> None:
+        """Wait for no session any more."""
+        if self._unused is not None:
+            self._unused.cancel()
+            self._unused = None
+
+    def open(self) -> AppSession | None:
+        """Open a channel; None where nobody was admitted, or as many are open as are allowed."""
+        admission = self._conversation.session
+        if admission is None:
+            return None
+        if len(self.sessions) >= self._limits.sessions_per_connection:
+            self._transport.misused(Misuse.CHANNELS)
+            return None
+        session = AppSession(
+            admission,
+            self._context.make_app,
+            self._limits,
+            claim=partial(self._claim, admission),
+            turn=partial(self._context.drawing.turn, admission.user_id),
+            on_misuse=self._transport.misused,
+            on_end=partial(self._ended, admission),
+        )
+        self.sessions.add(session)
+        return session
+
+    def congested(self) -> None:
+        """Draw nothing while the socket is full."""
+        for session in self.sessions:
+            session.pause("socket")
+
+    def relieved(self) -> None:
+        """Draw again."""
+        for session in self.sessions:
+            session.resume("socket")
+
+    def _claim(self, admission: Session) -> bool:
+        if not self._context.sessions.take(admission.user_id):
+            self._transport.telemetry.limited("sessions_per_user")
+            return False
+        self._transport.telemetry.session_opened(admission.id)
+        return True
+
+    def _ended(self, admission: Session, session: AppSession) -> None:
+        self.sessions.discard(session)
+        if not session.claimed:
+            return  # It was no use of the connection, so the clock of that goes on.
+        self._context.sessions.give_back(admission.user_id)
+        self._transport.telemetry.session_ended(admission.id, session.ended_because)
+        if not self._is_used and self._transport.ssh is not None:
+            self.begin()
+
+    def _close_unused(self) -> None:
+        self._unused = None
+        if not self._is_used:
+            self._transport.disconnect("The connection was not used.")
+
+    @property
+    def _is_used(self) -> bool:
+        """Whether an app runs; a channel on which nothing was started holds no connection open."""
+        return any(session.claimed for session in self.sessions)

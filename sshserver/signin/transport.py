@@ -1,0 +1,98 @@
+"""The transport of one connection (RFC 4253): what it may receive, how it is misused, and how it ends."""
+
+import asyncio
+from typing import Any, Final
+
+import asyncssh
+
+from data.rules.protocol_misuse import Misuse
+from sshserver.compat import asyncssh_shim
+from sshserver.server_context import ServerContext
+from sshserver.signin.conversation import Conversation
+
+_ENDS: Final = (asyncssh.DisconnectError, OSError, asyncio.CancelledError)
+"""How connections end beside misuse; what is not among them came up while a packet was looked at."""
+_VIOLATIONS: Final = (
+    asyncssh.ProtocolError,
+    asyncssh.ProtocolNotSupported,
+    asyncssh.MACError,
+    asyncssh.CompressionError,
+    asyncssh.KeyExchangeFailed,
+    asyncssh.IllegalUserName,
+    asyncssh.ServiceNotAvailable,
+)
+
+
+class Transport:
+    """Bounds what a client sends, counts its misuses, and closes its connection."""
+
+    def __init__(self, context: ServerContext[Any], conversation: Conversation) -> None:
+        """Serve a connection of `context`; `conversation` knows who is at its other end."""
+        self._context = context
+        self._limits = context.limits
+        self._conversation = conversation
+        self._received = 0
+        self._audited: set[Misuse] = set()
+        self.ssh: asyncssh.SSHServerConnection | None = None
+        """asyncssh's connection, or None once it is lost."""
+        self.address = ""
+        self.gone = asyncio.Event()
+        self.telemetry = context.telemetry.connection()
+
+    def made(self, ssh: asyncssh.SSHServerConnection) -> None:
+        """Take the connection, before anything is read from it."""
+        self.ssh = ssh
+        self.address = str((ssh.get_extra_info("peername") or ("",))[0])
+        self.telemetry.opened(self.address)
+
+    def lost(self, because: Exception | None) -> None:
+        """Count an end that breaks the protocol as misuse."""
+        if isinstance(because, _VIOLATIONS) or (because is not None and not isinstance(because, _ENDS)):
+            self.misused(Misuse.PROTOCOL)
+        self.ssh = None
+        self.gone.set()
+        self.telemetry.closed(self._conversation.wrong_answers, self._conversation.unknown_keys)
+
+    def misused(self, what: Misuse) -> None:
+        """Count a misuse, and have it audited once where the first factor says of whom. A flood ends here."""
+        self._context.misuses[what] += 1
+        self.telemetry.refused(what)
+        user_id = self._conversation.user_id
+        if user_id is not None and what not in self._audited:
+            self._audited.add(what)
+            self._context.start(self._context.record_misuse(user_id, self.address, what))
+        if what is Misuse.FLOOD:
+            self.abort()
+
+    def speaks_no_ssh(self) -> None:
+        """Close what some other protocol has opened."""
+        self.misused(Misuse.PROTOCOL)
+        self.abort()
+
+    def takes(self, received: int, waiting: int, unsent: int) -> bool:
+        """Take what a client sends as long as it is bounded: all of it before admission, what waits after."""
+        self._received += received
+        if self._conversation.session is not None:
+            fits = waiting <= self._limits.received_bytes and unsent <= self._limits.unsent_bytes
+        else:
+            fits = self._received <= self._limits.sign_in_bytes
+        if not fits:
+            self.misused(Misuse.FLOOD)
+        return fits
+
+    def charge(self, seconds: float) -> float:
+        """Count the seconds that input took; before admission its amount is bounded instead."""
+        session = self._conversation.session
+        return self._context.input.charge(session.user_id, seconds) if session else 0.0
+
+    def disconnect(self, reason: str) -> None:
+        """Say why, and close the connection."""
+        if self.ssh is not None:
+            asyncssh_shim.look_no_further(self.ssh)
+            self.ssh.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
+
+    def abort(self) -> None:
+        """Close the connection without a word, whatever is still to be sent."""
+        if self.ssh is not None:
+            asyncssh_shim.look_no_further(self.ssh)
+            self.ssh.abort()

@@ -1,0 +1,259 @@
+"""The sign-in of one connection (RFC 4252): carries out what the conversation decides."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+
+from asyncssh.public_key import SSHKey
+
+from data.operations.signin.admission import Admitted, Attempt
+from data.operations.signin.dialogue import CheckCode, SendCode
+from data.operations.signin.first_factor import Candidate, PasswordResult
+from data.operations.signin.second_factor import CodeResult, SendResult
+from data.rules.protocol_misuse import Misuse
+from data.store import MARK_SECONDS, OutcomeUnknownError, StoreUnavailableError
+from sshserver.algorithms import taken_fingerprint
+from sshserver.server_context import ServerContext
+from sshserver.signin.conversation import Ask, AuthOutcome, CheckPassword, Conversation, Reply
+from sshserver.signin.login_grace import LoginGrace
+from sshserver.signin.transport import Transport
+from sshserver.telemetry import crash_reports
+
+_Result = TypeVar("_Result", bound=PasswordResult | CodeResult | SendResult)
+_Outcome = TypeVar("_Outcome")
+_BAD_ANSWER: Final = "An answer came that was not asked for."
+_TOO_MANY_FAILURES: Final = "Too many authentication failures."
+_TOO_MANY_CONNECTIONS: Final = "You have too many connections open. Close one, or try again in a minute."
+_BROKEN_OFF: Final = "Signing in is not possible right now. Try again shortly."
+_NO_DATABASE: Final = (
+    "Signing in is not possible right now: the database is not available. Nothing was counted; try again "
+    "shortly."
+)
+_OUTCOME_UNKNOWN: Final = (
+    "The database was lost at the last moment: it is not known whether this was recorded. Sign in again, "
+    "with a new code."
+)
+
+
+class UserAuth:
+    """Asks a client for both factors and has them judged."""
+
+    def __init__(self, context: ServerContext[Any], transport: Transport, conversation: Conversation) -> None:
+        """Drive `conversation`, which nothing else changes."""
+        self._context = context
+        self._transport = transport
+        self._conversation = conversation
+        self._candidate: Candidate | None = None
+        self._waiting = LoginGrace(
+            context.limits,
+            context.unauthenticated,
+            context.awaiting_code,
+            too_late=self._too_late,
+            make_room=self._make_room,
+        )
+        self._busy = False
+        self._asked = False
+        self._judged = False
+        self._admitted_user: int | None = None
+
+    def wait(self) -> None:
+        """Start the clocks of the sign-in."""
+        self._waiting.begin(self._transport.address)
+
+    def end(self) -> None:
+        """Leave nothing behind; a session that was opened ends."""
+        self._waiting.end()
+        if self._admitted_user is not None:
+            self._context.admitted.give_back(self._admitted_user)
+        self._end_session()
+
+    # What asyncssh calls.
+
+    async def begin(self, username: str) -> None:
+        """Take back what was proven, and look the name up."""
+        passed = self._conversation.first_factor_passed
+        if passed:
+            self._transport.misused(Misuse.NAME_CHANGED)
+        self._end_session()
+        self._conversation.begin()
+        self._transport.telemetry.begun_anew()
+        self._candidate = None
+        self._asked = False
+        if passed:
+            self._waiting.begin_anew(self._transport.address)
+        try:
+            self._candidate = await self._context.backend.find(username, self._transport.address)
+        except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
+            self._break_off(error)
+
+    async def open_exchange(self) -> Ask | Reply:
+        """Begin an exchange; without a name there is nobody to ask."""
+        reply = self._conversation.open_exchange()
+        self._asked = False
+        if self._candidate is None or (self._busy and isinstance(reply, SendCode)):
+            return Reply.FAILURE
+        return self._ask(await self._carry_out(reply))
+
+    async def judge(self, responses: Sequence[str]) -> Ask | Reply:
+        """Have the answers of an exchange judged and ask the next question."""
+        if len(responses) != self._conversation.answers_wanted:
+            self._transport.misused(Misuse.BAD_ANSWER)
+        if self._busy or self._candidate is None:
+            return self._ask(self._conversation.count_wrong_answer())
+        reply = self._conversation.answer(list(responses))
+        if isinstance(reply, CheckPassword):
+            reply = await self._check_password(self._candidate, reply.password)
+        elif isinstance(reply, CheckCode):
+            judging = self._context.backend.submit_code(reply.asked, reply.answer)
+            reply = await self._have_judged("code", judging, self._conversation.take_code)
+        return self._ask(await self._carry_out(reply))
+
+    def complete(self) -> bool:
+        """Count the admitted connection, or close it where its user has too many."""
+        user_id = self._conversation.user_id
+        if not self._context.admits(user_id):
+            self._transport.telemetry.limited("connections_per_user")
+            self._transport.disconnect(_TOO_MANY_CONNECTIONS)
+            return False
+        self._admitted_user = user_id
+        self._waiting.end()
+        return True
+
+    # What the shim calls.
+
+    @property
+    def outcome(self) -> AuthOutcome:
+        """How a request that claims success is answered at this moment."""
+        return self._conversation.outcome
+
+    async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
+        """Judge a key: an unsigned probe learns whether it would do, and proves nothing."""
+        conversation = self._conversation
+        conversation.open_request()
+        self._asked = False
+        fingerprint = taken_fingerprint(key, self._context.limits.rsa_min_bits)
+        candidate = self._candidate if conversation.offers_key and not conversation.exhausted else None
+        if candidate is None or fingerprint is None or fingerprint not in candidate.key_fingerprints:
+            conversation.count_unknown_key()
+            return False
+        if verify is None:
+            return True
+        if self._busy or not verify():
+            conversation.count_wrong_answer()
+            return False
+        proving = self._context.backend.prove_key(candidate, fingerprint)
+        return await self._have_judged("key", proving, conversation.take_key) is True
+
+    def keys_exchanged(self) -> None:
+        """Go on to the first factor."""
+        self._waiting.keys_exchanged()
+
+    def answered(self) -> None:
+        """End a connection that answers what was not asked, or twice."""
+        if self._asked:
+            self._waiting.answered()
+        elif self._conversation.session is None:
+            self._conversation.count_wrong_answer()
+            self._transport.misused(Misuse.BAD_ANSWER)
+            self._transport.disconnect(_BAD_ANSWER)
+        self._asked = False
+
+    def refused(self, *, partial: bool) -> None:
+        """End the connection after a failure that was one too many, or that undid an admission."""
+        conversation = self._conversation
+        if conversation.first_factor_passed and not partial and not self._judged:
+            self._transport.misused(Misuse.NOT_OFFERED)
+        self._judged = False
+        conversation.count_refusal()
+        if conversation.exhausted or conversation.session is not None:
+            self._transport.misused(Misuse.FAILURES)
+            self._transport.disconnect(_TOO_MANY_FAILURES)
+
+    # Judging.
+
+    async def _check_password(self, candidate: Candidate, password: str) -> Ask | SendCode[Attempt] | Reply:
+        """Have a password judged; the answer comes at a mark, which tells nothing of what was found."""
+        arrived = time.monotonic()
+        proving = self._context.backend.prove_password(candidate, password, self._transport.gone)
+        reply = await self._have_judged("password", proving, self._conversation.take_first_factor)
+        await asyncio.sleep((arrived - time.monotonic()) % MARK_SECONDS)
+        return reply
+
+    async def _carry_out(self, reply: Ask | SendCode[Attempt] | Reply) -> Ask | Reply:
+        """Have a code sent where that stands before the next question."""
+        if not isinstance(reply, SendCode):
+            return reply
+        conversation = self._conversation
+        sent_before = conversation.sent_codes
+        sending = self._context.backend.send_code(reply.asked, reply.method)
+        outcome = await self._have_judged("send", sending, conversation.take_sent)
+        if conversation.sent_codes > sent_before:
+            self._waiting.await_sent_code()
+        return outcome
+
+    async def _have_judged(
+        self, step: str, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
+    ) -> _Outcome | Reply:
+        """Have the data layer judge, and take its result whether or not the client waits for it."""
+        self._busy = True
+        work = self._settle(step, operation, take, self._conversation.exchange)
+        return await asyncio.shield(self._context.start(work))
+
+    async def _settle(
+        self,
+        step: str,
+        operation: Coroutine[Any, Any, _Result],
+        take: Callable[[_Result], _Outcome],
+        exchange: int,
+    ) -> _Outcome | Reply:
+        began = time.monotonic()
+        try:
+            result = await operation
+        except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
+            self._break_off(error)
+            return Reply.FAILURE
+        finally:
+            self._busy = False
+        conversation = self._conversation
+        stale = self._transport.ssh is None or exchange != conversation.exchange
+        self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=stale)
+        if stale:
+            # The client hung up or began anew meanwhile: what it would have opened stays shut.
+            conversation.take_stale(result)
+            if isinstance(result, Admitted):
+                await self._context.end_session(result.session.id)
+            return Reply.FAILURE
+        outcome = take(result)
+        if conversation.first_factor_passed:
+            self._waiting.pass_first_factor(conversation.user_id)
+        return outcome
+
+    def _ask(self, reply: Ask | Reply) -> Ask | Reply:
+        """Note whether a question goes out, or how the exchange ended."""
+        self._asked = isinstance(reply, Ask)
+        self._judged = not self._asked
+        return reply
+
+    # Ends that the client did not ask for.
+
+    def _end_session(self) -> None:
+        if (session := self._conversation.session) is not None:
+            self._context.start(self._context.end_session(session.id))
+
+    def _break_off(self, error: BaseException) -> None:
+        """End the connection, since nothing can be judged; the store itself logs what is wrong with it."""
+        known = isinstance(error, StoreUnavailableError)
+        self._transport.telemetry.broken_off(None if known else crash_reports.report(error, "Sign-in"))
+        if isinstance(error, OutcomeUnknownError):
+            self._transport.disconnect(_OUTCOME_UNKNOWN)
+        else:
+            self._transport.disconnect(_NO_DATABASE if known else _BROKEN_OFF)
+
+    def _too_late(self) -> None:
+        self._transport.misused(Misuse.LATE)
+        self._transport.disconnect("The time to sign in is over.")
+
+    def _make_room(self) -> None:
+        self._transport.misused(Misuse.CROWD)
+        self._transport.abort()
