@@ -1,32 +1,32 @@
-"""Asks anew for a code or the password, before a sensitive change."""
+"""Asks again for a code or the password, before a sensitive change."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from textual.widget import Widget
 
-from data.operations.results import FreshProof, FreshProofNeeded
+from data.operations.signin.dialogue import Question
 from data.rules.code_answers import LONGEST
 from data.rules.domain_types import Method
 from data.rules.passwords import MAX_LENGTH
-from data.rules.policy import warning_of_few
-from data.rules.sent_codes import prompt
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 
+_PASSWORD: Final = Field("Password", MAX_LENGTH, hidden=True)
+
 
 class FreshProofDialog(FormDialog):
-    """Asks who is at the keyboard; `note` says where a code was sent."""
+    """Asks who is at the keyboard: by a code where there is a `question`, else by the password.
 
-    def __init__(self, needed: FreshProofNeeded, fault: str = "", note: str = "") -> None:
-        hidden = needed.proof is FreshProof.PASSWORD
-        label = "Password" if hidden else prompt(needed.methods).removesuffix(": ")
-        warning = "" if fault else warning_of_few(needed.attempts_left)
+    `note` says where a code was sent.
+    """
+
+    def __init__(self, question: Question | None = None, fault: str = "", note: str = "") -> None:
+        field = Field(question.prompt.removesuffix(": "), LONGEST) if question else _PASSWORD
+        words = f"This change needs a proof from the last five minutes. {_what_to_type(question)}"
+        warning = question.warning if question else ""
         super().__init__(
-            "Is it still you?",
-            [Field(label, MAX_LENGTH if hidden else LONGEST, hidden=hidden)],
-            body=f"This change needs a proof from the last five minutes. {_words(needed)} {warning}".rstrip(),
-            yes="Continue",
-            fault=fault,
+            "Is it still you?", [field], body=f"{words} {warning}".rstrip(), yes="Continue", fault=fault
         )
         self._note = note
 
@@ -37,10 +37,10 @@ class FreshProofDialog(FormDialog):
             yield paragraph(self._note, "hint")
 
 
-def _words(needed: FreshProofNeeded) -> str:
-    if needed.proof is FreshProof.PASSWORD:
+def _what_to_type(question: Question | None) -> str:
+    if question is None:
         return "Type your password."
-    if not needed.methods:
+    if not question.methods:
         return "Type a recovery code."
-    app = " from your authenticator app" if Method.APP in needed.methods else ""
+    app = " from your authenticator app" if Method.APP in question.methods else ""
     return f"Type a fresh code{app}, or a recovery code."

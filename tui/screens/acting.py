@@ -16,11 +16,10 @@ from data.delivery.carriers import Carriers
 from data.operations.actors import Actor, Member
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signin.admission import Session
-from data.operations.signin.attempts import AskedAgain
+from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
 from data.operations.signin.sent_codes import CodeSent, CodeToSend, NotSent
 from data.operations.users import credentials
 from data.rules.domain_types import Method, Role
-from data.rules.sent_codes import asked_for, sent_at_once
 from data.store import Clock, Store, StoreUnavailableError, Tx
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_screen import BlankScreen
@@ -32,6 +31,7 @@ from tui.widgets.top_line import Heading
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="Screen[Any]")
+_Step = Question | SendCode[FreshProofNeeded] | CheckCode[FreshProofNeeded]
 
 
 class ActingApp(ContainedApp):
@@ -188,44 +188,48 @@ class ActingApp(ContainedApp):
         return result
 
     async def _prove_afresh(self, needed: FreshProofNeeded) -> bool:
-        fault = note = ""
-        wanted = sent_at_once(needed.methods) if needed.proof is FreshProof.CODE else None
-        while True:
-            if wanted is not None:
-                note, fault = await self._send_afresh(wanted)
-            answer = await self.push_screen_wait(FreshProofDialog(needed, fault, note))
-            if answer is None:
-                return False
-            wanted = asked_for(answer[0], needed.methods) if needed.proof is FreshProof.CODE else None
-            if wanted is not None:
-                continue
-            match await self._confirm(needed.proof, answer[0]):
+        """Ask for a fresh proof until it is given; False when that was left."""
+        if needed.proof is FreshProof.PASSWORD:
+            return await self._prove_by_password()
+        return await self._prove_by_code(CodeDialogue(needed))
+
+    async def _prove_by_password(self) -> bool:
+        fault = ""
+        while answer := await self.push_screen_wait(FreshProofDialog(fault=fault)):
+            match await credentials.confirm_fresh_password(self.store, self.actor, answer[0]):
                 case Done():
                     return True
                 case SessionOver(message):
                     raise self.ended(message)
                 case Denied(message):
                     fault = message
-                case refused:
-                    fault = refused.message
+        return False
 
-    async def _send_afresh(self, method: Method) -> tuple[str, str]:
-        """Send a code; return what there is to note, and what went wrong."""
-        match await delivery.send(self.store, self.carriers, credentials.send_fresh_code, self.actor, method):
-            case CodeSent() as sent:
-                return sent.message, ""
-            case NotSent(reason):
-                return "", reason
-            case Denied(message):
-                return "", message
-            case SessionOver(message):
-                raise self.ended(message)
-        raise TypeError("a code was neither sent nor refused")
+    async def _prove_by_code(self, dialogue: CodeDialogue[FreshProofNeeded]) -> bool:
+        step: _Step | Done | SessionOver = dialogue.begin()
+        note = ""
+        while True:
+            match step:
+                case Question():
+                    fault = step.said if step.after is After.REFUSED else ""
+                    note = step.said if step.after is After.SENT else note
+                    answer = await self.push_screen_wait(FreshProofDialog(step, fault, note))
+                    if answer is None:
+                        return False
+                    step = dialogue.answer(answer[0])
+                case SendCode(_, method):
+                    step = dialogue.take(await self._send_afresh(method))
+                case CheckCode(_, typed):
+                    step = dialogue.take(
+                        await self.store.run(credentials.confirm_fresh_code, self.actor, typed)
+                    )
+                case SessionOver(message):
+                    raise self.ended(message)
+                case Done():
+                    return True
 
-    async def _confirm(self, proof: FreshProof, answer: str) -> Done | AskedAgain | Denied | SessionOver:
-        if proof is FreshProof.PASSWORD:
-            return await credentials.confirm_fresh_password(self.store, self.actor, answer)
-        return await self.store.run(credentials.confirm_fresh_code, self.actor, answer)
+    async def _send_afresh(self, method: Method) -> CodeSent | NotSent | Denied | SessionOver:
+        return await delivery.send(self.store, self.carriers, credentials.send_fresh_code, self.actor, method)
 
 
 class Acts(Protocol):

@@ -10,14 +10,14 @@ from textual.widgets import Button, Input, Label
 from data.delivery import sent_codes as delivery
 from data.operations.signin import first_factor, second_factor
 from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
 from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
-from data.operations.signin.resync import NextCodeWanted
-from data.operations.signin.sent_codes import CodeSent, NotSent
+from data.operations.signin.second_factor import CodeResult, SendResult
 from data.rules.code_answers import LONGEST
 from data.rules.domain_types import Method
 from data.rules.passwords import MAX_LENGTH
 from data.rules.policy import warning_of_few
-from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, asked_for, prompt, sent_at_once
+from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, prompt
 from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.dialog import paragraph
 from tui.screens.acting import working
@@ -25,6 +25,12 @@ from tui.screens.page import Page
 from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
 
+_TONES = {
+    After.NOTHING: Tone.NOTE,
+    After.SENT: Tone.DONE,
+    After.FIRST_OF_TWO: Tone.NOTE,
+    After.REFUSED: Tone.REFUSED,
+}
 REJECTED = "Wrong user name or password."
 """Said alike of an unknown user, a wrong password and a deactivated user."""
 
@@ -99,6 +105,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
     def __init__(self, attempt: Attempt) -> None:
         super().__init__()
         self._attempt = attempt
+        self._dialogue = CodeDialogue(attempt)
 
     def body(self) -> Iterator[Widget]:
         """Yield the field."""
@@ -121,9 +128,9 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
 
     def on_mount(self) -> None:
         """Send a code at once where that is the only way to have one."""
-        method = sent_at_once(self._attempt.methods)
-        if method is not None:
-            self.send(method)
+        step = self._dialogue.begin()
+        if isinstance(step, SendCode):
+            self.send(step)
 
     def on_input_submitted(self) -> None:
         """Submit the code."""
@@ -134,53 +141,41 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
         if event.button.id == "continue":
             self.submit()
             return
-        self.send(Method((event.button.id or "").removeprefix("send-")))
-
-    @working
-    async def send(self, method: Method) -> None:
-        """Have a code sent."""
-        await self._send(method)
-
-    async def _send(self, method: Method) -> None:
-        self.app.say("Sending…")
-        self.query_one(Input).focus()
-        store, carriers = self.app.store, self.app.carriers
-        match await self.app.reach(
-            lambda: delivery.send(store, carriers, second_factor.send_code, self._attempt, method)
-        ):
-            case CodeSent() as sent:
-                self.app.say(sent.message, Tone.DONE)
-            case NotSent(reason):
-                self.app.say(reason, Tone.REFUSED)
-            case TurnedAway() as away:
-                self.dismiss(away)
+        self.send(SendCode(self._attempt, Method((event.button.id or "").removeprefix("send-"))))
 
     @working
     async def submit(self) -> None:
-        """Have the code judged; an empty field is no attempt, and neither is asking for a code."""
+        """Submit what was typed; an empty field is no attempt."""
         field = self.query_one(TextField)
         answer, field.value = field.text, ""
-        if not answer.strip():
-            return
-        wanted = asked_for(answer, self._attempt.methods)
-        if wanted is not None:
-            await self._send(wanted)
-            return
-        result = await self.app.reach(
-            lambda: self.app.store.run(second_factor.submit_code, self._attempt, answer)
-        )
-        match result:
+        if answer.strip():
+            await self._carry_out(self._dialogue.answer(answer))
+
+    @working
+    async def send(self, step: SendCode[Attempt]) -> None:
+        """Have a code sent."""
+        await self._carry_out(step)
+
+    async def _carry_out(self, step: SendCode[Attempt] | CheckCode[Attempt]) -> None:
+        result = await self.app.reach(lambda: self._sent_or_judged(step))
+        match None if result is None else self._dialogue.take(result):
             case None:
                 pass
+            case Question() as question:
+                self.app.say(question.said, _TONES[question.after])
             case FirstFactorRejected():
                 self.dismiss(TurnedAway("Sign in again."))
-            case Admitted() | TurnedAway():
+            case ended:
                 self.app.say("")
-                self.dismiss(result)
-            case NextCodeWanted():
-                self.app.say(result.message)
-            case _:
-                self.app.say(result.message, Tone.REFUSED)
+                self.dismiss(ended)
+
+    async def _sent_or_judged(self, step: SendCode[Attempt] | CheckCode[Attempt]) -> CodeResult | SendResult:
+        store = self.app.store
+        if isinstance(step, CheckCode):
+            return await store.run(second_factor.submit_code, step.asked, step.answer)
+        self.app.say("Sending…")
+        self.query_one(Input).focus()
+        return await delivery.send(store, self.app.carriers, second_factor.send_code, step.asked, step.method)
 
     def action_leave(self) -> None:
         """Leave without a code."""
