@@ -1,4 +1,7 @@
-"""One channel is one app: a terminal gets the app, everything else one line on stderr."""
+"""One channel is one app: a terminal gets the app, everything else one line on stderr.
+
+All that a channel goes through on the way there is listed in `AppSession.session_started`.
+"""
 
 import asyncio
 import contextlib
@@ -18,6 +21,7 @@ from sshserver.compat.textual_turns import Turns
 from sshserver.limits.limit_values import Limits
 from sshserver.session import idle
 from sshserver.session.channel_driver import ChannelDriver
+from sshserver.session.flow_control import FlowControl
 from sshserver.session.idle import IdleWatch
 from sshserver.telemetry import crash_reports
 from sshserver.terminal.capabilities import Terminal, clamp, describe, is_usable, keeps_variable
@@ -68,19 +72,16 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._variables_offered = 0
         self._term: str | None = None
         self._size = (0, 0)
-        self._refusal: str | None = None
+        self._not_served: str | None = None
         self._early = bytearray()
         self._driver: ChannelDriver | None = None
         self._app: ContainedApp | None = None
         self._idle: IdleWatch | None = None
-        self._unread_timer: asyncio.TimerHandle | None = None
         self._cut_off_timer: asyncio.TimerHandle | None = None
         self._ending = False
         self._over = False
-        self._congestions: set[str] = set()
-        self._relieved = asyncio.Event()
-        self._relieved.set()
         self._last_words: str | None = None
+        self.flow = FlowControl(limits.unread_seconds, self._give_up)
         self.task: asyncio.Task[None] | None = None
         """The task that runs the app, once it has started."""
         self.ended_because = "its user left"
@@ -114,39 +115,41 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def shell_requested(self) -> bool:
         """Accept, if only to say in `session_started` what is missing."""
-        if self._term is None:
-            self._refusal = NO_TERMINAL
-        elif not is_usable(self._term):
-            self._refusal = POOR_TERMINAL
         return True
 
     def exec_requested(self, _command: str) -> bool:
         """Accept, to refuse in words."""
-        self._refusal = NO_COMMANDS
+        self._not_served = NO_COMMANDS
         return True
 
     def subsystem_requested(self, _subsystem: str) -> bool:
         """Accept, to refuse in words."""
-        self._refusal = NO_SUBSYSTEMS
+        self._not_served = NO_SUBSYSTEMS
         return True
 
     def session_started(self) -> None:
-        """Start the app, or say why not."""
-        if self._refusal is None and not self._claim():
-            self._refusal = TOO_MANY
-        if self._refusal is not None:
-            self._refuse(self._refusal)
-            return
-        self.claimed = True
-        seconds = self._limits.idle_minutes * 60
-        self._idle = IdleWatch(seconds, self._limits.idle_warning_seconds, self._warn_idle, self._expire)
-        self.task = asyncio.get_running_loop().create_task(self._run(), name="ssh session")
+        """Take the channel through the steps from its request to its app; the first refusal ends it.
+
+        The requests before it have left what the steps judge: the environment variables that are kept, the
+        terminal, and whether a shell was asked for. What is typed meanwhile waits for the app.
+        """
+        steps = (
+            self._serve_shells_only,  # A command or a subsystem is refused in words.
+            self._need_terminal,  # Its type can place characters on a screen.
+            self._claim_session,  # A user has so many at all workers together.
+            self._watch_for_idleness,  # Who types nothing is warned, then signed out.
+            self._start_app,  # A restricted session is led by it to what its user must do.
+        )
+        for step in steps:
+            if refusal := step():
+                self._refuse(refusal)
+                return
 
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         """Pass input on, or keep it for the app that has not started yet."""
         if self._driver is not None:
             self._driver.feed(data)
-        elif self._refusal is None and not self._over:
+        elif not self._over:
             self._early += data[: self._limits.early_input_bytes - len(self._early)]
 
     def eof_received(self) -> bool:
@@ -167,11 +170,11 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def pause_writing(self) -> None:
         """Drop frames while the channel is full."""
-        self.pause("channel")
+        self.flow.pause("channel")
 
     def resume_writing(self) -> None:
         """Draw again."""
-        self.resume("channel")
+        self.flow.resume("channel")
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Let the app end; nobody sees it any more."""
@@ -193,8 +196,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         """Give input to `driver`, beginning with what came early."""
         self._driver = driver
         driver.resize(clamp(self._size, self._limits))
-        if self._congestions:
-            driver.pause_writing()
+        self.flow.attach(driver)
         early, self._early = bytes(self._early), bytearray()
         driver.feed(early)
 
@@ -215,28 +217,6 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     # What the connection and the server call.
 
-    def pause(self, cause: str) -> None:
-        """Drop frames, because of `cause`; a client that stays so for a time loses its session."""
-        if not self._congestions:
-            loop = asyncio.get_running_loop()
-            self._unread_timer = loop.call_later(self._limits.unread_seconds, self._give_up)
-        self._congestions.add(cause)
-        self._relieved.clear()
-        if self._driver is not None:
-            self._driver.pause_writing()
-
-    def resume(self, cause: str) -> None:
-        """Draw again, once the last cause is gone."""
-        self._congestions.discard(cause)
-        if self._congestions:
-            return
-        self._relieved.set()
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
-        if self._driver is not None:
-            self._driver.resume_writing()
-
     def end(self, last_words: str | None) -> None:
         """End the app and tell its user why, in one line; an app that does not end is cancelled."""
         if self._ending or self.task is None or self.task.done():
@@ -244,11 +224,32 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._ending = True
         self._last_words = last_words
         self.ended_because = last_words or self.ended_because
-        self._relieved.set()  # What waits for the client would keep the app from ending.
+        self.flow.release()
         if self._app is not None:
             self._app.exit(None)
         grace = asyncio.get_running_loop().call_later(_SHUT_DOWN_GRACE, self.task.cancel)
         self.task.add_done_callback(lambda _task: grace.cancel())
+
+    # The steps from a request to its app: each says why it is refused, if it is.
+
+    def _serve_shells_only(self) -> str | None:
+        return self._not_served
+
+    def _need_terminal(self) -> str | None:
+        if self._term is None:
+            return NO_TERMINAL
+        return None if is_usable(self._term) else POOR_TERMINAL
+
+    def _claim_session(self) -> str | None:
+        self.claimed = self._claim()
+        return None if self.claimed else TOO_MANY
+
+    def _watch_for_idleness(self) -> None:
+        seconds = self._limits.idle_minutes * 60
+        self._idle = IdleWatch(seconds, self._limits.idle_warning_seconds, self._warn_idle, self._expire)
+
+    def _start_app(self) -> None:
+        self.task = asyncio.get_running_loop().create_task(self._run(), name="ssh session")
 
     # The app.
 
@@ -267,6 +268,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._finish(words, status)
 
     async def _run_app(self) -> tuple[str, int]:
+        """Run the app in the client's terminal; return its last words and the exit status."""
         if self._ending:
             return self._last_words or "", 0
         terminal = describe(self._term or "", self._environment, self._size, self._limits)
@@ -282,7 +284,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     @asynccontextmanager
     async def _drawing(self) -> AsyncIterator[None]:
         """Wait for a client that does not read, then for the others."""
-        await self._relieved.wait()
+        await self.flow.wait_until_clear()
         async with self._turn():
             yield
 
@@ -292,6 +294,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._close(status)
 
     def _refuse(self, reason: str) -> None:
+        self._over = True
         channel = self._channel
         if channel is None:
             return
@@ -320,7 +323,6 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.end(idle.farewell(self._limits))
 
     def _give_up(self) -> None:
-        self._unread_timer = None
         self.ended_because = "its client did not read its screen"
         self._on_misuse(Misuse.UNREAD)
         if self._channel is not None:
@@ -330,6 +332,4 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def _cancel_timers(self) -> None:
         if self._idle is not None:
             self._idle.stop()
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
+        self.flow.stop()

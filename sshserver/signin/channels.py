@@ -58,12 +58,12 @@ class Channels:
     def congested(self) -> None:
         """Draw nothing while the socket is full."""
         for session in self.sessions:
-            session.pause("socket")
+            session.flow.pause("socket")
 
     def relieved(self) -> None:
         """Draw again."""
         for session in self.sessions:
-            session.resume("socket")
+            session.flow.resume("socket")
 
     def _claim(self, admission: Session) -> bool:
         if not self._context.sessions.take(admission.user_id):
