@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -13,12 +13,13 @@ from asyncssh.public_key import SSHKey
 from data.delivery.carriers import Carriers
 from data.operations.maintenance import clock_jumps
 from data.operations.signin import dummy_hashes, worker_sessions
+from data.operations.users import import_staging
+from data.periodic import periodically
 from data.rules.protocol_misuse import Misuse
 from data.store import Store
 from sshserver.algorithms import Algorithms
 from sshserver.auth_backend import AuthBackend, StoreBackend
 from sshserver.background import clock_watch
-from sshserver.background.import_cleanup import clean_up_imports
 from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
 from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits
@@ -36,6 +37,8 @@ from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
 _RECEIVE_WINDOW: Final = 65536
+_CLEANUP_SECONDS: Final = 60.0
+"""How often imports that broke off are looked for, whoever had begun them."""
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
 """What an app gets to end when its session was ended: with the look into the database before it and the
@@ -52,7 +55,7 @@ class Server:
         self._acceptors = acceptors
         self._context = context
         self._closed = asyncio.Event()
-        self._watches: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
         self._leave: Callable[[], Awaitable[object]] | None = None
 
     @property
@@ -87,26 +90,24 @@ class Server:
 
     def follow(self, store: Store, every: float) -> None:
         """End every so many seconds what `store` says is over, finish imports, and watch the clock."""
-        loop = asyncio.get_running_loop()
-        self._watches += [
-            loop.create_task(end_ended_sessions(self, store, every), name="session reaper"),
-            loop.create_task(clean_up_imports(store), name="import cleanup"),
-            loop.create_task(clock_watch.watch(store.services.clock), name="clock watch"),
-            loop.create_task(
-                clock_watch.compare(store.services.clock, lambda: store.read(clock_jumps.database_clock)),
-                name="clock comparison",
-            ),
-        ]
+        now = store.services.clock
+        there = partial(store.read, clock_jumps.database_clock)
+        jumps = clock_watch.ClockWatch(now)
+        self._repeat(partial(end_ended_sessions, self, store, set()), every, "Looking for ended sessions")
+        self._repeat(partial(import_staging.clean_up_all, store), _CLEANUP_SECONDS, "Finishing imports")
+        self._repeat(jumps.look, clock_watch.WATCH_SECONDS, "Watching the clock")
+        self._repeat(
+            partial(clock_watch.compare, now, there), clock_watch.COMPARE_SECONDS, "Comparing clocks"
+        )
 
     def stay_present(self, store: Store, identity: WorkerIdentity) -> None:
         """Be known to `store` as the worker `identity`, until the server is drained."""
-        beats = asyncio.get_running_loop().create_task(keep_present(store, identity), name="beats")
-        self._watches.append(beats)
+        self._run_beside(keep_present(store, identity), "Beating")
         self._leave = lambda: store.run(worker_sessions.leave, identity.worker)
 
     def measure(self, metrics: Metrics) -> None:
         """Measure the event loop's lag from now on."""
-        self._watches.append(asyncio.get_running_loop().create_task(metrics.measure_lag(), name="lag"))
+        self._run_beside(metrics.measure_lag(), "Measuring the lag")
 
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
         """End the given sessions, telling their users why; return how many were here."""
@@ -120,7 +121,7 @@ class Server:
         """Stop: listen no more, tell sessions, close them, and wait until all is recorded."""
         for acceptor in self._acceptors:
             acceptor.close()
-        for task in self._watches:
+        for task in self._background:
             task.cancel()
         self._context.closing.set()
         seconds = self._context.limits.drain_seconds
@@ -140,6 +141,12 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until `drain` has ended."""
         await self._closed.wait()
+
+    def _repeat(self, act: Callable[[], Awaitable[object]], every: float, what: str) -> None:
+        self._run_beside(periodically(act, every, what, crash_reports.report), what)
+
+    def _run_beside(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        self._background.append(asyncio.get_running_loop().create_task(work, name=what))
 
     async def _disappear(self) -> None:
         if self._leave is None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from data.delivery.carriers import Carriers, UndeliveredError
@@ -13,6 +14,7 @@ from data.operations.audit import notice_outbox
 from data.operations.audit.notice_outbox import Claimed
 from data.operations.users import invitations
 from data.operations.users.invitations import Prepared
+from data.periodic import periodically
 from data.store import Store
 
 _log = logging.getLogger("twofold.delivery")
@@ -55,17 +57,11 @@ async def keep_sending(store: Store, carriers: Carriers, every: float = ROUND_SE
     """Send notices for as long as the process runs; a database that does not answer is asked again."""
     if carriers.smtp is None:
         return
-    failing = False
-    while True:
-        try:
-            await send_due(store, carriers)
-        except Exception as error:  # noqa: BLE001 - it outlives whatever one round meets.
-            if not failing:
-                _log.error("Sending notices failed: %s", type(error).__name__)
-            failing = True
-        else:
-            failing = False
-        await asyncio.sleep(every)
+    await periodically(partial(send_due, store, carriers), every, "Sending notices", _report)
+
+
+def _report(error: BaseException, what: str) -> None:
+    _log.error("%s failed: %s", what, type(error).__name__)
 
 
 @contextlib.asynccontextmanager

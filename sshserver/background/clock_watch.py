@@ -1,6 +1,5 @@
 """Noticing that the system's clock was set while the server runs."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -15,51 +14,46 @@ WATCH_SECONDS: Final = 5.0
 COMPARE_SECONDS: Final = 300.0
 
 
-async def watch(
-    now: Callable[[], datetime],
-    monotonic: Callable[[], float] = time.monotonic,
-    every: float = WATCH_SECONDS,
-) -> None:
-    """Warn, for as long as the server runs, whenever the clock jumps against one that cannot be set.
+class ClockWatch:
+    """Compares the system's clock with one that cannot be set.
 
     Codes stay good once through any jump; who signed in while the clock was ahead may have to wait.
     """
-    before, counted = now(), monotonic()
-    while True:
-        await asyncio.sleep(every)
-        after, count = now(), monotonic()
-        if moved := clock_jumps.jump(after - before, timedelta(seconds=count - counted)):
+
+    def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Begin with what both show now."""
+        self._now, self._monotonic = now, monotonic
+        self._before, self._counted = now(), monotonic()
+
+    async def look(self) -> None:
+        """Warn when the clock has jumped since the last look."""
+        after, count = self._now(), self._monotonic()
+        if moved := clock_jumps.jump(after - self._before, timedelta(seconds=count - self._counted)):
             _log.warning(
                 "The clock was set %s, to %s. If codes are refused since: twofold clock show",
                 clock_jumps.in_words(moved),
                 after.strftime("%Y-%m-%d %H:%M:%S UTC"),
             )
-        before, counted = after, count
+        self._before, self._counted = after, count
 
 
-async def compare(
-    now: Callable[[], datetime],
-    there: Callable[[], Awaitable[datetime | None]],
-    every: float = COMPARE_SECONDS,
-) -> None:
-    """Warn, for as long as the server runs, while its clock and that of the database's server differ.
+async def compare(now: Callable[[], datetime], there: Callable[[], Awaitable[datetime | None]]) -> None:
+    """Warn while the clock here and that of the database's server differ.
 
-    Nodes are compared by it: codes of phones are judged by each node's own clock. One that tells no time,
-    or does not answer, is asked again the next time.
+    Nodes are compared by it: codes of phones are judged by each node's own clock. A database that tells no
+    time, or does not answer, is asked again the next time.
     """
-    while True:
-        try:
-            told = await there()
-        except StoreUnavailableError:
-            told = None
-        ahead = timedelta(0) if told is None else now() - told
-        if abs(ahead) >= clock_jumps.NOTABLE:
-            _log.warning(
-                "The clock here is %s s %s that of the database. Have an NTP service keep both right",
-                abs(round(ahead.total_seconds())),
-                "ahead of" if ahead > timedelta(0) else "behind",
-            )
-        await asyncio.sleep(every)
+    try:
+        told = await there()
+    except StoreUnavailableError:
+        told = None
+    ahead = timedelta(0) if told is None else now() - told
+    if abs(ahead) >= clock_jumps.NOTABLE:
+        _log.warning(
+            "The clock here is %s s %s that of the database. Have an NTP service keep both right",
+            abs(round(ahead.total_seconds())),
+            "ahead of" if ahead > timedelta(0) else "behind",
+        )
 
 
 def warn_of_newer(newest: datetime | None, now: datetime) -> None:

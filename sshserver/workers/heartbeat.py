@@ -7,9 +7,11 @@ never moments that another machine has written down.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from data.operations.signin import worker_sessions
+from data.periodic import Report, periodically
 from data.store import Store
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.telemetry import crash_reports
@@ -58,33 +60,28 @@ class Watch:
         self._seen.clear()
 
 
+async def beat(store: Store, identity: WorkerIdentity, watch: Watch, steady: Callable[[], float]) -> None:
+    """Beat once, and end the sessions of the workers that no longer do; `steady` counts seconds."""
+    try:
+        await store.run(worker_sessions.beat, identity.worker, identity.node)
+        others = await store.read(worker_sessions.beats)
+        others.pop(identity.worker, None)
+        for worker, count in watch.look(others, steady()).items():
+            await store.run(worker_sessions.presume_dead, worker, count)
+    except Exception:
+        watch.forget()
+        raise
+
+
 async def keep_present(
     store: Store,
     identity: WorkerIdentity,
     *,
     every: float = BEAT_SECONDS,
     lease: float = LEASE_SECONDS,
-    report: Callable[[BaseException, str], object] = crash_reports.report,
+    report: Report = crash_reports.report,
 ) -> None:
-    """Beat for as long as the server or the app runs, and end the sessions of workers that no longer do.
-
-    A database that does not answer is tried again the next time; it is reported once until it does.
-    """
-    watch = Watch(lease)
-    steady: Callable[[], float] = asyncio.get_running_loop().time
-    failing = False
-    while True:
-        await asyncio.sleep(every)
-        try:
-            await store.run(worker_sessions.beat, identity.worker, identity.node)
-            others = await store.read(worker_sessions.beats)
-            others.pop(identity.worker, None)
-            for worker, beat in watch.look(others, steady()).items():
-                await store.run(worker_sessions.presume_dead, worker, beat)
-        except Exception as error:  # noqa: BLE001 - the beats outlive whatever one round meets.
-            if not failing:
-                report(error, "Beating")
-            failing = True
-            watch.forget()
-            continue
-        failing = False
+    """Beat for as long as the server or the app runs."""
+    steady = asyncio.get_running_loop().time
+    act = partial(beat, store, identity, Watch(lease), steady)
+    await periodically(act, every, "Beating", report, first=every)

@@ -50,9 +50,9 @@ async def test_a_worker_that_stops_beating_loses_its_sessions_while_another_serv
     connection, _ = await connect(dead.port, "alice", [PASSWORD, people.code()])
     row = await people.store.read(lambda _tx: models.Session.get())
     assert row.worker == "dead"
-    for watch in dead._watches:
-        if watch.get_name() == "beats":
-            watch.cancel()
+    for task in dead._background:
+        if task.get_name() == "Beating":
+            task.cancel()
     other = asyncio.create_task(
         keep_present(people.store, WorkerIdentity("alive", "another"), every=0.02, lease=0.4),
         name="the other's beats",

@@ -1,6 +1,5 @@
 """A server finishes what imports have left behind, whoever had begun them."""
 
-import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -13,7 +12,6 @@ from data.rules import users_csv
 from data.storage import models
 from data.store import Tx
 from sshserver import hostkey
-from sshserver.background.import_cleanup import clean_up_imports
 from sshserver.server import serve
 
 PEOPLE = b"name,email\nanna,anna@x.example\nben,ben@x.example\n"
@@ -55,24 +53,3 @@ async def test_who_was_never_published_is_removed_an_hour_later(people: People):
     people.clock.forward(timedelta(hours=2).total_seconds())
     async with serving(people):
         await until(lambda: people.store.run_now(look) == (0, set(), []))
-
-
-class FailingStore:
-    """A store in which something is wrong that nobody has thought of, three times."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    async def read(self, _operation: object) -> bool:
-        self.asked += 1
-        if self.asked <= 3:
-            raise RuntimeError
-        return False
-
-
-async def test_what_fails_is_reported_once_and_tried_again(caplog):
-    store = FailingStore()
-    task = asyncio.create_task(clean_up_imports(store, 0.001))
-    await until(lambda: store.asked >= 5)
-    task.cancel()
-    assert len([record for record in caplog.records if "Finishing imports" in record.getMessage()]) == 1
