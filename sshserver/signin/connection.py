@@ -12,7 +12,6 @@ from data.rules.protocol_misuse import Misuse
 from sshserver.compat import asyncssh_shim
 from sshserver.server_context import ServerContext
 from sshserver.session.channel import AppSession
-from sshserver.session.forwarding_refusal import ForwardsNothing
 from sshserver.signin.channels import Channels
 from sshserver.signin.conversation import Ask, Conversation, Reply
 from sshserver.signin.transport import Transport
@@ -22,7 +21,7 @@ _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
 """asyncssh's form: name, instruction, language and prompts, or whether the exchange ended well."""
 
 
-class Connection(ForwardsNothing):
+class Connection(asyncssh.SSHServer):
     """The server's side of one connection."""
 
     def __init__(self, context: "ServerContext[Connection]") -> None:
@@ -38,10 +37,6 @@ class Connection(ForwardsNothing):
         """The number of the session that this connection was admitted to, or None."""
         session = self._conversation.session
         return session.id if session else None
-
-    def misused(self, what: Misuse) -> None:
-        """Count a misuse."""
-        self.transport.misused(what)
 
     # What asyncssh calls.
 
@@ -96,6 +91,14 @@ class Connection(ForwardsNothing):
     def session_requested(self) -> AppSession | bool:
         """Open a channel for the user who was admitted."""
         return self.channels.open() or False
+
+    def connection_requested(self, *_what: object, **_named: object) -> bool:
+        """Forward nothing: no port, no socket and no network interface."""
+        self.transport.misused(Misuse.FORWARDING)
+        return False
+
+    server_requested = unix_connection_requested = unix_server_requested = connection_requested
+    tun_requested = tap_requested = connection_requested
 
 
 def _challenge(reply: Ask | Reply) -> _Challenge:

@@ -6,9 +6,10 @@ result to `take`, which words the next question or gives back what the dialogue 
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from data.operations.results import Denied
+from data.operations.results import Denied, FreshProofNeeded
+from data.operations.signin.admission import Attempt
 from data.operations.signin.attempts import AskedAgain
 from data.operations.signin.resync import NextCodeWanted
 from data.operations.signin.sent_codes import CodeSent, NotSent
@@ -16,22 +17,8 @@ from data.rules import sent_codes
 from data.rules.domain_types import Method
 from data.rules.policy import warning_of_few
 
-
-class Asked(Protocol):
-    """Of whom a code is asked: by which methods they can have one, and how often they can be wrong."""
-
-    @property
-    def methods(self) -> tuple[Method, ...]:
-        """The methods by which a code can be had."""
-        ...
-
-    @property
-    def attempts_left(self) -> int:
-        """How many wrong answers lock."""
-        ...
-
-
-A = TypeVar("A", bound=Asked)
+A = TypeVar("A", bound=Attempt | FreshProofNeeded)
+"""Of whom a code is asked: by which methods they can have one, and how often they can be wrong."""
 R = TypeVar("R")
 
 
