@@ -2,17 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
-
-class Writer(Protocol):
-    """What draws on the client's screen."""
-
-    def pause_writing(self) -> None:
-        """Drop frames from now on."""
-
-    def resume_writing(self) -> None:
-        """Write frames again, and a whole one where some were dropped."""
+from sshserver.session.channel_driver import ChannelDriver
 
 
 class FlowControl:
@@ -25,14 +16,14 @@ class FlowControl:
         self._causes: set[str] = set()
         self._clear = asyncio.Event()
         self._clear.set()
-        self._writer: Writer | None = None
+        self._driver: ChannelDriver | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def attach(self, writer: Writer) -> None:
-        """Hold back `writer` from now on."""
-        self._writer = writer
+    def attach(self, driver: ChannelDriver) -> None:
+        """Hold back `driver` from now on."""
+        self._driver = driver
         if self._causes:
-            writer.pause_writing()
+            driver.pause_writing()
 
     def pause(self, cause: str) -> None:
         """Hold frames back because of `cause`."""
@@ -40,8 +31,8 @@ class FlowControl:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._give_up)
         self._causes.add(cause)
         self._clear.clear()
-        if self._writer is not None:
-            self._writer.pause_writing()
+        if self._driver is not None:
+            self._driver.pause_writing()
 
     def resume(self, cause: str) -> None:
         """Draw again, once the last cause is gone."""
@@ -50,8 +41,8 @@ class FlowControl:
             return
         self._clear.set()
         self._stop_timer()
-        if self._writer is not None:
-            self._writer.resume_writing()
+        if self._driver is not None:
+            self._driver.resume_writing()
 
     async def wait_until_clear(self) -> None:
         """Wait for a client that does not read."""
@@ -63,7 +54,7 @@ class FlowControl:
 
     def stop(self) -> None:
         """Hold nobody back any more, and give nobody up."""
-        self._writer = None
+        self._driver = None
         self._stop_timer()
 
     def _stop_timer(self) -> None:

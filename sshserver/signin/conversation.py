@@ -1,6 +1,6 @@
 """The sign-in conversation of one connection, without input or output.
 
-`connection.py` feeds it what the client sends and what the data operations answer, and carries out
+`userauth.py` feeds it what the client sends and what the data operations answer, and carries out
 what it returns. It alone knows what has been proven; nothing is proven but by a result of the data
 layer, and a change of the user name takes everything back.
 """
@@ -63,31 +63,6 @@ class AuthOutcome(Enum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, slots=True)
-class _NothingProven:
-    """The first factor is outstanding."""
-
-
-@dataclass(frozen=True, slots=True)
-class _CodeOutstanding:
-    """A code is asked for, over as many exchanges as that takes."""
-
-    dialogue: CodeDialogue[Attempt]
-
-
-@dataclass(frozen=True, slots=True)
-class _Away:
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _In:
-    session: Session
-
-
-_Stage = _NothingProven | _CodeOutstanding | _Away | _In
-
-
 class Conversation:
     """What one connection has proven, asked and got wrong.
 
@@ -97,7 +72,8 @@ class Conversation:
     def __init__(self, limits: Limits) -> None:
         """Start with nothing proven."""
         self._limits = limits
-        self._stage: _Stage = _NothingProven()
+        self._stage: CodeDialogue[Attempt] | TurnedAway | Session | None = None
+        """A code is asked for, there is no way in, or both factors are proven; None before the first is."""
         self._wrong_in_exchange = 0
         self._told_away = False
         self.exchange = 0
@@ -111,46 +87,46 @@ class Conversation:
     @property
     def offers_key(self) -> bool:
         """Whether public keys are taken now."""
-        return isinstance(self._stage, _NothingProven)
+        return self._stage is None
 
     @property
     def offers_questions(self) -> bool:
         """Whether keyboard-interactive is offered now."""
-        return not isinstance(self._stage, _In)
+        return not isinstance(self._stage, Session)
 
     @property
     def first_factor_passed(self) -> bool:
         """Whether the first factor was proven and not taken back."""
-        return isinstance(self._stage, _CodeOutstanding | _In)
+        return isinstance(self._stage, CodeDialogue | Session)
 
     @property
     def user_id(self) -> int | None:
         """Whose first factor was proven, or None."""
         match self._stage:
-            case _CodeOutstanding(dialogue):
-                return dialogue.asked.user_id
-            case _In(session):
-                return session.user_id
+            case CodeDialogue(asked=attempt):
+                return attempt.user_id
+            case Session(user_id=user_id):
+                return user_id
             case _:
                 return None
 
     @property
     def answers_wanted(self) -> int:
         """How many answers the last question wants; being told why one is turned away wants none."""
-        return 0 if isinstance(self._stage, _Away) else 1
+        return 0 if isinstance(self._stage, TurnedAway) else 1
 
     @property
     def session(self) -> Session | None:
         """The session that both factors opened, or None."""
-        return self._stage.session if isinstance(self._stage, _In) else None
+        return self._stage if isinstance(self._stage, Session) else None
 
     @property
     def outcome(self) -> AuthOutcome:
-        """What a request that claims success deserves."""
+        """How a request that claims success is answered."""
         match self._stage:
-            case _In():
+            case Session():
                 return AuthOutcome.SUCCESS
-            case _CodeOutstanding() | _Away():
+            case CodeDialogue() | TurnedAway():
                 return AuthOutcome.PARTIAL_SUCCESS
             case _:
                 return AuthOutcome.FAILURE
@@ -167,7 +143,7 @@ class Conversation:
 
     def begin(self) -> None:
         """Take back everything: the client names a user, or another one."""
-        self._stage = _NothingProven()
+        self._stage = None
         self.open_request()
 
     def open_request(self) -> None:
@@ -189,14 +165,14 @@ class Conversation:
         self, responses: list[str]
     ) -> CheckPassword | CheckCode[Attempt] | SendCode[Attempt] | Ask | Reply:
         """Take the responses to the last challenge."""
-        if isinstance(self._stage, _Away):
+        if isinstance(self._stage, TurnedAway):
             self._told_away = True
             return Reply.FAILURE
-        if len(responses) != 1 or isinstance(self._stage, _In):
+        if len(responses) != 1 or isinstance(self._stage, Session):
             return self.count_wrong_answer()
         text = self._as_typed(responses[0])
-        if isinstance(self._stage, _CodeOutstanding):
-            return self._code_answer(self._stage.dialogue, text)
+        if isinstance(self._stage, CodeDialogue):
+            return self._code_answer(self._stage, text)
         return self._password_answer(text)
 
     def count_wrong_answer(self) -> Reply:
@@ -239,7 +215,7 @@ class Conversation:
         """Take the data layer's judgement of a code."""
         match result:
             case FirstFactorRejected():
-                self._stage = _NothingProven()
+                self._stage = None
                 return self.count_wrong_answer()
             case Admitted() | TurnedAway():
                 self._advance(result)
@@ -255,20 +231,20 @@ class Conversation:
     def _advance(self, result: CodeNeeded | Admitted | TurnedAway) -> None:
         match result:
             case CodeNeeded(attempt):
-                self._stage = _CodeOutstanding(CodeDialogue(attempt))
+                self._stage = CodeDialogue(attempt)
             case Admitted(session):
-                self._stage = _In(session)
-            case TurnedAway(reason):
-                self._stage = _Away(reason)
+                self._stage = session
+            case TurnedAway():
+                self._stage = result
 
     def _question(self) -> Ask | SendCode[Attempt] | Reply:
         match self._stage:
-            case _NothingProven():
+            case None:
                 return Ask(PASSWORD_PROMPT)
-            case _CodeOutstanding(dialogue):
-                step = dialogue.begin()
+            case CodeDialogue():
+                step = self._stage.begin()
                 return _in_exchange(step) if isinstance(step, Question) else step
-            case _Away(reason):
+            case TurnedAway(reason):
                 return Ask(None, reason)
             case _:
                 return Reply.FAILURE
@@ -295,7 +271,8 @@ class Conversation:
         if isinstance(step, SendCode):
             # Asking is bounded as requests are, so that it is not endless either.
             self.requests += 1
-            return Reply.FAILURE if self.exhausted else step
+            if self.exhausted:
+                return Reply.FAILURE
         return step
 
     def _wrong_code(self, result: AskedAgain | Denied) -> Ask | Reply:
@@ -305,9 +282,9 @@ class Conversation:
 
     def _take(self, result: CodeSent | NotSent | AskedAgain | Denied) -> Ask | Reply:
         """Ask for a code once more."""
-        if not isinstance(self._stage, _CodeOutstanding):
+        if not isinstance(self._stage, CodeDialogue):
             return Reply.FAILURE
-        return _in_exchange(self._stage.dialogue.take(result))
+        return _in_exchange(self._stage.take(result))
 
     def _wrong_password(self, reason: str = "") -> Ask | Reply:
         return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT, reason)
@@ -320,4 +297,5 @@ class Conversation:
 
 
 def _in_exchange(question: Question) -> Ask:
+    """Ask in the two places that a challenge has for words."""
     return Ask(question.prompt, question.instruction)
