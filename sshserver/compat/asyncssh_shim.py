@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Final, Protocol, cast
 
 import asyncssh
@@ -19,7 +20,6 @@ from asyncssh.public_key import KeyImportError, SSHKey, decode_ssh_public_key
 from asyncssh.saslprep import SASLPrepError, saslprep
 
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import AuthOutcome
 
 _VERSION: Final = "2.24.1"
 _SHADOWED: Final = {
@@ -75,6 +75,14 @@ HOOKS: Final = frozenset(
 """What asyncssh has to call in the course of a sign-in and the beginning of a channel."""
 called: Final[set[str]] = set()
 """Which of the hooks were called; the self-test clears it, then wants all of them."""
+
+
+class AuthOutcome(Enum):
+    """How an authentication request is answered (RFC 4252 section 5.1)."""
+
+    SUCCESS = "success"
+    PARTIAL_SUCCESS = "partial success"
+    FAILURE = "failure"
 
 
 class ShimError(RuntimeError):

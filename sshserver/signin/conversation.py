@@ -25,6 +25,7 @@ from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.domain_types import Method
 from data.rules.safe_text import was_decoded
 from data.rules.sent_codes import prompt
+from sshserver.compat.asyncssh_shim import AuthOutcome
 from sshserver.limits.limit_values import Limits
 from sshserver.terminal.sequences import without_sequences
 
@@ -52,14 +53,6 @@ class Reply(Enum):
     """How an exchange or a request ends."""
 
     SUCCESS = "success"
-    FAILURE = "failure"
-
-
-class AuthOutcome(Enum):
-    """How an authentication request is answered (RFC 4252 section 5.1)."""
-
-    SUCCESS = "success"
-    PARTIAL_SUCCESS = "partial success"
     FAILURE = "failure"
 
 

@@ -14,8 +14,9 @@ from data.operations.signin.second_factor import CodeResult, SendResult
 from data.rules.protocol_misuse import Misuse
 from data.store import MARK_SECONDS, OutcomeUnknownError, StoreUnavailableError
 from sshserver.algorithms import taken_fingerprint
+from sshserver.compat.asyncssh_shim import AuthOutcome
 from sshserver.server_context import ServerContext
-from sshserver.signin.conversation import Ask, AuthOutcome, CheckPassword, Conversation, Reply
+from sshserver.signin.conversation import Ask, CheckPassword, Conversation, Reply
 from sshserver.signin.login_grace import LoginGrace
 from sshserver.signin.transport import Transport
 from sshserver.telemetry import crash_reports
