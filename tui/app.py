@@ -25,9 +25,9 @@ from sshserver.session.idle import IdleWatch
 from sshserver.terminal.capabilities import Colours, Terminal
 from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 from tui.command_palette import DARK, LIGHT, SIXTEEN, TwofoldCommands
-from tui.screens.acting import ActingApp, in_background
 from tui.screens.activity import ActivityScreen
-from tui.screens.base import MainScreen
+from tui.screens.base_app import ActingApp
+from tui.screens.base_screen import MainScreen, in_background
 from tui.screens.journey import SIGNED_OUT, lead_to_console
 from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen

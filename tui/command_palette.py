@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.types import IgnoreReturnCallbackType
 
-from tui.screens.acting import ActingApp
-from tui.screens.base import ActingScreen
+from tui.screens.base_app import ActingApp
+from tui.screens.base_screen import ActingScreen
 
 DARK, LIGHT, SIXTEEN = "twofold-dark", "twofold-light", "twofold-sixteen"
 

@@ -11,8 +11,7 @@ from data.rules.domain_types import Mode
 from data.storage import models
 from data.store import StoreUnavailableError
 from sshserver.terminal.capabilities import Colours, Terminal
-from tui.screens.acting import in_background
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, in_background
 from tui.widgets.key_line import KeyLine
 
 

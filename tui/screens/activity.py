@@ -15,8 +15,7 @@ from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.acting import working
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, working
 from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column, PagedTable
 from tui.widgets.words import moment
@@ -84,7 +83,7 @@ class ActivityScreen(MainScreen):
         """Read the present page."""
         since = self.app.clock() - self._span if self._span else None
         which = replace(self._filter, since=since)
-        rows = await self.app.inquire(trail.list_entries, which, before=self._starts[-1], limit=PAGE)
+        rows = await self.app.read(trail.list_entries, which, before=self._starts[-1], limit=PAGE)
         if rows is None:
             return
         self._rows = rows

@@ -14,7 +14,7 @@ from data.operations.users import signin_explanation
 from data.operations.users.signin_explanation import Explanation
 from data.rules.safe_text import safe
 from data.rules.signin_explanation import Weight
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen
 
 _MARKS = {Weight.STOPS: "✗", Weight.NOTE: "!", Weight.FINE: "✓"}
 _SENTENCE_LIMIT = 400
@@ -41,7 +41,7 @@ class ExplanationScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the answer."""
-        answer = await self.app.inquire(signin_explanation.explain_user, self._about)
+        answer = await self.app.read(signin_explanation.explain_user, self._about)
         if answer is not None:
             self.query_one("#findings", Static).update(_table(answer))
 

@@ -11,7 +11,7 @@ from data.operations.signin.recovery_codes import NewRecoveryCodes
 from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from tui.dialogs.tell import TellDialog
-from tui.screens.acting import ActingApp
+from tui.screens.base_app import ActingApp
 from tui.screens.new_password import NewPasswordScreen
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.signin import CodeScreen, SignInScreen
@@ -117,7 +117,7 @@ async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
 
 
 async def _open_console(app: ActingApp, session: Session) -> None:
-    unsaved = await app.perform(recovery_codes.replace_unsaved_codes)
+    unsaved = await app.act(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
         app.say("You never confirmed that the codes before were saved: these replace them.")
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))

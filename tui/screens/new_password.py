@@ -10,8 +10,7 @@ from textual.widgets import Button, Input, Label
 from data.operations.users import credentials
 from data.rules.passwords import MAX_LENGTH, MIN_LENGTH
 from tui.dialogs.dialog import paragraph
-from tui.screens.acting import working
-from tui.screens.page import Page
+from tui.screens.base_screen import Page, working
 from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
 
@@ -64,7 +63,7 @@ class NewPasswordScreen(Page[bool]):
             self.app.say("The two passwords differ. Type the second one again.", Tone.REFUSED)
             return
         self.app.say("Checking…")
-        done = self.app.settle(await self.app.propose_compound(credentials.change_password, first.value))
+        done = await self.app.act(credentials.change_password, first.value)
         if done is not None:
             self.dismiss(True)
             return

@@ -6,7 +6,7 @@ from data.operations.users.lifecycle import NewUser
 from data.rules import passwords, public_keys
 from tui.dialogs.new_user import NewUserDialog, NewUserForm
 from tui.dialogs.tell import ShownOnceDialog
-from tui.screens.acting import ActingApp
+from tui.screens.base_app import ActingApp
 
 
 async def create_user(app: ActingApp, practice: str | None = None) -> None:
@@ -17,7 +17,7 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
     """
     password = passwords.one_time_from_random(app.store.services.random_bytes(20))
     hashed = await app.store.compute(app.store.services.hasher.hash, password)
-    choices = await app.inquire(practices.practice_names) or []
+    choices = await app.read(practices.practice_names) or []
     form, fault = NewUserForm(practice=practice or await _own_practice(app)), ""
     while True:
         answer = await app.push_screen_wait(NewUserDialog(form, choices, fault))
@@ -33,7 +33,7 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
 
 
 async def _own_practice(app: ActingApp) -> str | None:
-    profile = await app.inquire(user_summaries.my_profile)
+    profile = await app.read(user_summaries.my_profile)
     return profile.detail.practice if profile else None
 
 
@@ -52,4 +52,4 @@ async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Don
         phone=form.phone,
         practice=form.practice,
     )
-    return await app.propose(lifecycle.create_user, new)
+    return await app.submit(lifecycle.create_user, new)

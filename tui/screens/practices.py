@@ -14,8 +14,7 @@ from data.rules.user_fields import TEXT_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
-from tui.screens.acting import working
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, working
 from tui.widgets.paged_table import Column, PagedTable
 from tui.widgets.words import counted
 
@@ -46,7 +45,7 @@ class PracticesScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the practices."""
-        rows = await self.app.inquire(practices.list_practices)
+        rows = await self.app.read(practices.list_practices)
         if rows is None:
             return
         self._table.fill(rows)
@@ -82,7 +81,7 @@ class PracticesScreen(MainScreen):
             return
         question = consequences.remove_practice(self._table.selected.name)
         if await self.app.push_screen_wait(ConfirmDialog(question)):
-            await self.app.perform(practices.remove_practice, self._table.selected.name)
+            await self.app.act(practices.remove_practice, self._table.selected.name)
             await self.read()
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
@@ -96,9 +95,9 @@ class PracticesScreen(MainScreen):
                 return
             name = answer[0]
             if before:
-                result = await self.app.propose(practices.rename_practice, before, name)
+                result = await self.app.submit(practices.rename_practice, before, name)
             else:
-                result = await self.app.propose(practices.add_practice, name)
+                result = await self.app.submit(practices.add_practice, name)
             if not isinstance(result, Denied):
                 break
             fault = result.message

@@ -18,8 +18,7 @@ from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
-from tui.screens.acting import working
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, working
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.user_actions import add_key, choose_address, edit, remove_key
 from tui.screens.wizard import enrol
@@ -61,7 +60,7 @@ class ProfileScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the profile."""
-        profile = await self.app.inquire(user_summaries.my_profile)
+        profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
         self.query_one(ActionBar).offer(_offers(profile))
@@ -79,20 +78,20 @@ class ProfileScreen(MainScreen):
     async def action_turn_off(self) -> None:
         """Turn two-factor authentication off, where that is allowed."""
         if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
-            await self.app.perform(enrolment.turn_off)
+            await self.app.act(enrolment.turn_off)
             await self.read()
 
     @working
     async def action_recovery_codes(self) -> None:
         """Make new recovery codes and show them."""
-        profile = await self.app.inquire(user_summaries.my_profile)
+        profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
         question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
         # Of who has none, nothing is lost: the operation says what to do first.
         if profile.detail.enrolled_at and not await self.app.push_screen_wait(ConfirmDialog(question)):
             return
-        renewed = await self.app.perform(recovery_codes.renew_recovery_codes)
+        renewed = await self.app.act(recovery_codes.renew_recovery_codes)
         if renewed is not None:
             await self.app.push_screen_wait(RecoveryCodesScreen(renewed.recovery_codes))
         await self.read()
@@ -117,7 +116,7 @@ class ProfileScreen(MainScreen):
         """Change the password; return what is wrong with it."""
         if first != second:
             return "The two passwords differ."
-        result = await self.app.propose_compound(credentials.change_password, first)
+        result = await self.app.submit(credentials.change_password, first)
         if isinstance(result, Denied):
             return result.message
         self.app.settle(result)
@@ -132,10 +131,10 @@ class ProfileScreen(MainScreen):
             await self.read()
 
     async def _save(self, changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-        return await self.app.propose(lifecycle.edit_own, changes, seen=seen)
+        return await self.app.submit(lifecycle.edit_own, changes, seen=seen)
 
     async def _mine(self) -> UserDetail | None:
-        profile = await self.app.inquire(user_summaries.my_profile)
+        profile = await self.app.read(user_summaries.my_profile)
         return profile.detail if profile else None
 
     @working
@@ -147,7 +146,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_remove_key(self) -> None:
         """Remove one of the keys."""
-        profile = await self.app.inquire(user_summaries.my_profile)
+        profile = await self.app.read(user_summaries.my_profile)
         if profile is not None:
             await remove_key(self, profile.detail.keys, None)
             await self.read()
@@ -155,18 +154,18 @@ class ProfileScreen(MainScreen):
     @working
     async def action_forget(self) -> None:
         """Forget one of the remembered addresses, or all."""
-        profile = await self.app.inquire(user_summaries.my_profile)
+        profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
         chosen = await choose_address(self, profile.detail.remembered)
         if chosen is not None:
-            await self.app.perform(remembered_addresses.forget_my_addresses, chosen[0])
+            await self.app.act(remembered_addresses.forget_my_addresses, chosen[0])
         await self.read()
 
     @working
     async def action_end_sessions(self) -> None:
         """End one of the other sessions, or all others."""
-        profile = await self.app.inquire(user_summaries.my_profile)
+        profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
         choices: list[tuple[str, int | None]] = [("All other sessions", None)]
@@ -176,7 +175,7 @@ class ProfileScreen(MainScreen):
         if len(choices) > 1:
             chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
         if chosen is not None:
-            await self.app.perform(sessions.end_my_sessions, chosen[0])
+            await self.app.act(sessions.end_my_sessions, chosen[0])
         await self.read()
 
 

@@ -10,9 +10,7 @@ from textual.widgets import Button, Checkbox
 
 from data.operations.signin import recovery_codes
 from tui.dialogs.dialog import paragraph
-from tui.screens.acting import working
-from tui.screens.base import ActingScreen
-from tui.screens.page import Page
+from tui.screens.base_screen import ActingScreen, Page, working
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.countdown import Countdown
 from tui.widgets.status_line import Tone
@@ -71,7 +69,7 @@ class RecoveryCodesScreen(Page[None]):
     @working
     async def confirm(self) -> None:
         """Record that the codes are saved."""
-        if not self._codes or await self.app.perform(recovery_codes.confirm_saved) is not None:
+        if not self._codes or await self.app.act(recovery_codes.confirm_saved) is not None:
             self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

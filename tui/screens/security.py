@@ -25,8 +25,7 @@ from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.acting import in_background, until_idle, working
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.status_line import Tone
 from tui.widgets.toggles import Choice, TickBox
@@ -89,9 +88,9 @@ class SecurityScreen(MainScreen):
     async def read(self) -> None:
         """Read the policy and count the people; what was chosen before the first reading stays chosen."""
         is_first = self._view is None
-        view = await self.app.inquire(policy_settings.show_policy)
-        attention = await self.app.inquire(needs_attention.show_needs_attention)
-        states = await self.app.inquire(delivery_checks.show_delivery)
+        view = await self.app.read(policy_settings.show_policy)
+        attention = await self.app.read(needs_attention.show_needs_attention)
+        states = await self.app.read(delivery_checks.show_delivery)
         if view is None or attention is None or states is None:
             return
         ahead = self._chosen if is_first else None
@@ -138,7 +137,7 @@ class SecurityScreen(MainScreen):
 
     async def _switch_when_idle(self, methods: frozenset[Method]) -> None:
         """Switch once an act under way is done: a box is never left ticked without a question."""
-        await until_idle(self)
+        await self.until_idle()
         self._switch(methods)
 
     def action_methods(self) -> None:
@@ -147,14 +146,14 @@ class SecurityScreen(MainScreen):
 
     @working
     async def _switch(self, methods: frozenset[Method]) -> None:
-        preview = await self.app.inquire(policy_settings.preview_methods, methods)
+        preview = await self.app.read(policy_settings.preview_methods, methods)
         if preview is None or preview.before == methods:
             await self.read()
             return
         if preview.refusal:
             self.app.settle(Denied(preview.refusal))
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
-            await self.app.perform(policy_settings.set_methods, methods, seen=preview.before)
+            await self.app.act(policy_settings.set_methods, methods, seen=preview.before)
         await self.read()
 
     def _show_methods(self, methods: frozenset[Method]) -> None:
@@ -172,7 +171,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_test_delivery(self) -> None:
         """Send a test message by a method that is chosen, and show how its carrier answered."""
-        states = await self.app.inquire(delivery_checks.show_delivery)
+        states = await self.app.read(delivery_checks.show_delivery)
         if not states:
             return
         method = states[0].method
@@ -190,7 +189,7 @@ class SecurityScreen(MainScreen):
             answer = await self.app.push_screen_wait(FormDialog(title, [field], yes="Send", fault=fault))
             if answer is None:
                 return
-            sent = await self.app.propose_compound(send_test, self.app.carriers, method, answer[0])
+            sent = await self.app.submit(send_test, self.app.carriers, method, answer[0])
             if not isinstance(sent, Denied):
                 break
             field, fault = replace(field, value=answer[0]), sent.message
@@ -205,14 +204,14 @@ class SecurityScreen(MainScreen):
         self.action_apply()
 
     async def _show_preview(self, mode: Mode) -> None:
-        preview = await self.app.inquire(policy_settings.preview_mode, mode)
+        preview = await self.app.read(policy_settings.preview_mode, mode)
         if preview is None:
             return
         self._preview = preview
         changes = preview.before is not preview.after
         lines = consequences.affected(preview)
         if changes and mode is Mode.PERMANENT:
-            checklist = await self.app.inquire(permanent_mode.show_checklist)
+            checklist = await self.app.read(permanent_mode.show_checklist)
             lines = [lines[0], *(consequences.checklist_lines(checklist) if checklist else [])]
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
@@ -263,7 +262,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_stand_out(self) -> None:
         """Show the administrators, and who has no second factor."""
-        seen = await self.app.inquire(needs_attention.show_needs_attention)
+        seen = await self.app.read(needs_attention.show_needs_attention)
         if seen is not None:
             words = "\n\n".join(consequences.attention(seen))
             await self.app.push_screen_wait(TellDialog("Who stands out", words))
@@ -276,7 +275,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_remember_days(self) -> None:
         """Choose for how many days addresses are remembered."""
-        view = await self.app.inquire(policy_settings.show_policy)
+        view = await self.app.read(policy_settings.show_policy)
         if view is None:
             return
         seen = view.policy.remember_days
@@ -284,7 +283,7 @@ class SecurityScreen(MainScreen):
         title = "Remember the same address with the same key or password"
         chosen = await self.app.push_screen_wait(ChooseDialog(title, choices, seen))
         if chosen is not None and chosen[0] != seen:
-            await self.app.perform(policy_settings.set_remember_days, chosen[0], seen=seen)
+            await self.app.act(policy_settings.set_remember_days, chosen[0], seen=seen)
         await self.read()
 
     @working
@@ -299,7 +298,7 @@ class SecurityScreen(MainScreen):
         elif preview.after is Mode.PERMANENT:
             await self._make_permanent(preview)
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
-            await self.app.perform(policy_settings.set_mode, preview.after, seen=preview.before)
+            await self.app.act(policy_settings.set_mode, preview.after, seen=preview.before)
         await self.read()
 
     async def _preview_of_chosen(self) -> ModePreview | None:
@@ -308,11 +307,11 @@ class SecurityScreen(MainScreen):
             await self.read()
         if self._chosen is None or (self._preview and self._preview.after is self._chosen):
             return self._preview
-        return await self.app.inquire(policy_settings.preview_mode, self._chosen)
+        return await self.app.read(policy_settings.preview_mode, self._chosen)
 
     async def _make_permanent(self, preview: ModePreview) -> None:
         """Show the checklist and take the typed name of the account."""
-        checklist = await self.app.inquire(permanent_mode.show_checklist)
+        checklist = await self.app.read(permanent_mode.show_checklist)
         if checklist is None:
             return
         title, body = "Make it permanent?", consequences.make_permanent(checklist)
@@ -323,7 +322,7 @@ class SecurityScreen(MainScreen):
             )
             if answer is None:
                 return
-            result = await self.app.propose(
+            result = await self.app.submit(
                 policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=answer[0]
             )
             if not isinstance(result, Denied):

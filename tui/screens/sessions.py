@@ -13,8 +13,7 @@ from data.rules.source_addresses import source_in_words
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.acting import working
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, working
 from tui.widgets.paged_table import Column, PagedTable
 from tui.widgets.words import counted, moment
 
@@ -62,7 +61,7 @@ class SessionsScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the present page."""
-        page = await self.app.inquire(sessions.list_sessions, before=self._starts[-1], limit=PAGE)
+        page = await self.app.read(sessions.list_sessions, before=self._starts[-1], limit=PAGE)
         if page is None:
             return
         self._page = page
@@ -113,7 +112,7 @@ class SessionsScreen(MainScreen):
         if not agreed:
             agreed = await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row)))
         if agreed:
-            await self.app.perform(sessions.end_session_of, row.id)
+            await self.app.act(sessions.end_session_of, row.id)
             await self.read()
 
 

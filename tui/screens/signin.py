@@ -20,8 +20,7 @@ from data.rules.policy import warning_of_few
 from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, prompt
 from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.dialog import paragraph
-from tui.screens.acting import working
-from tui.screens.page import Page
+from tui.screens.base_screen import Page, working
 from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
 

@@ -29,8 +29,7 @@ from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.question import Question
 from tui.dialogs.roles import RolesDialog
 from tui.dialogs.tell import ShownOnceDialog
-from tui.screens.acting import working
-from tui.screens.base import MainScreen
+from tui.screens.base_screen import MainScreen, working
 from tui.widgets.action_bar import Offer
 from tui.widgets.status_line import Tone
 from tui.widgets.words import moment
@@ -63,14 +62,14 @@ class UserActionsScreen(MainScreen):
     async def look_up(self) -> UserDetail | None:
         """Read the selected user as the database has it now."""
         name = self.selected_name()
-        return await self.app.inquire(user_summaries.user_detail, name) if name else None
+        return await self.app.read(user_summaries.user_detail, name) if name else None
 
     @working
     async def action_require(self) -> None:
         """Require two-factor authentication, or stop requiring it."""
         user = await self.agreed(consequences.require)
         if user is not None:
-            await self.app.perform(factor_administration.set_required, user.name, required=not user.required)
+            await self.app.act(factor_administration.set_required, user.name, required=not user.required)
             await self.read()
 
     @working
@@ -78,7 +77,7 @@ class UserActionsScreen(MainScreen):
         """Remove flag, factors and codes."""
         user = await self.agreed(consequences.disable)
         if user is not None:
-            await self.app.perform(factor_administration.disable_two_factor, user.name)
+            await self.app.act(factor_administration.disable_two_factor, user.name)
             await self.read()
 
     @working
@@ -94,7 +93,7 @@ class UserActionsScreen(MainScreen):
         """Deactivate, or activate again."""
         user = await self.agreed(consequences.activate)
         if user is not None:
-            await self.app.perform(lifecycle.set_active, user.name, active=not user.active)
+            await self.app.act(lifecycle.set_active, user.name, active=not user.active)
             await self.read()
 
     @working
@@ -105,7 +104,7 @@ class UserActionsScreen(MainScreen):
             return
         if user.locked_at is None:
             # The operation says so, or that it is not for this administrator to do.
-            await self.app.perform(factor_administration.unlock, user.name, "")
+            await self.app.act(factor_administration.unlock, user.name, "")
             return
         fault = ""
         while True:
@@ -122,7 +121,7 @@ class UserActionsScreen(MainScreen):
             if answer[0].strip():
                 break
             fault = "Say why: the activity keeps the reason."
-        await self.app.perform(factor_administration.unlock, user.name, answer[0])
+        await self.app.act(factor_administration.unlock, user.name, answer[0])
         await self.read()
 
     @working
@@ -138,7 +137,7 @@ class UserActionsScreen(MainScreen):
         """Send an invitation by e-mail."""
         user = await self.agreed(consequences.invite)
         if user is not None:
-            await self.app.perform(invitations.invite, user.name)
+            await self.app.act(invitations.invite, user.name)
             await self.read()
 
     @working
@@ -146,7 +145,7 @@ class UserActionsScreen(MainScreen):
         """Send a reminder by e-mail."""
         name = self.selected_name()
         if name:
-            await self.app.perform(invitations.remind, name)
+            await self.app.act(invitations.remind, name)
 
     @working
     async def action_edit(self) -> None:
@@ -156,7 +155,7 @@ class UserActionsScreen(MainScreen):
             name = user.name
 
             async def save(changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-                return await self.app.propose(lifecycle.edit_user, name, changes, seen=seen)
+                return await self.app.submit(lifecycle.edit_user, name, changes, seen=seen)
 
             saved = await edit(self, user, self.look_up, save)
             if saved is not None and saved.offers_clearing:
@@ -168,7 +167,7 @@ class UserActionsScreen(MainScreen):
     async def action_move(self) -> None:
         """Move to another practice."""
         user = await self.look_up()
-        names = await self.app.inquire(practices.practice_names) if user else None
+        names = await self.app.read(practices.practice_names) if user else None
         if user is None or names is None:
             return
         if len(names) == 1:
@@ -180,7 +179,7 @@ class UserActionsScreen(MainScreen):
             )
         )
         if chosen is not None:
-            await self.app.perform(practices.move_user, user.name, chosen[0], seen=user.practice)
+            await self.app.act(practices.move_user, user.name, chosen[0], seen=user.practice)
             await self.read()
 
     @working
@@ -191,7 +190,7 @@ class UserActionsScreen(MainScreen):
             return
         wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
         if wanted is not None:
-            await self.app.perform(role_grants.set_roles, user.name, wanted, seen=user.roles)
+            await self.app.act(role_grants.set_roles, user.name, wanted, seen=user.roles)
             await self.read()
 
     @working
@@ -212,7 +211,7 @@ class UserActionsScreen(MainScreen):
 
     async def give_one_time_password(self, name: str) -> None:
         """Make a one-time password and show it once."""
-        result = self.app.settle(await self.app.propose_compound(credentials.give_one_time_password, name))
+        result = await self.app.act(credentials.give_one_time_password, name)
         if isinstance(result, OneTimePassword):
             await self.app.push_screen_wait(
                 ShownOnceDialog(f"One-time password of {name}", result.message, result.password)
@@ -227,7 +226,7 @@ class UserActionsScreen(MainScreen):
 
     async def _clear(self, user: UserDetail) -> None:
         """Remove factors and codes, and offer a new password beside it."""
-        if await self.app.perform(factor_administration.clear_two_factor, user.name):
+        if await self.app.act(factor_administration.clear_two_factor, user.name):
             await self._offer_one_time_password(user)
 
     async def _offer_one_time_password(self, user: UserDetail) -> None:
@@ -281,7 +280,7 @@ async def add_key(screen: MainScreen, name: str | None) -> None:
         )
         if answer is None:
             return
-        result = await screen.app.propose(credentials.add_key, answer[0], name=name)
+        result = await screen.app.submit(credentials.add_key, answer[0], name=name)
         if not isinstance(result, Denied):
             screen.app.settle(result)
             return
@@ -309,7 +308,7 @@ async def remove_key(screen: MainScreen, keys: tuple[KeyRow, ...], name: str | N
         return
     question = consequences.remove_key(chosen[0], name or "you")
     if await screen.app.push_screen_wait(ConfirmDialog(question)):
-        await screen.app.perform(credentials.remove_key, chosen[0], name=name)
+        await screen.app.act(credentials.remove_key, chosen[0], name=name)
 
 
 async def edit(

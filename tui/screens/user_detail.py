@@ -11,7 +11,7 @@ from data.operations.users import factor_administration
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Method, Status
 from tui.dialogs import consequences
-from tui.screens.acting import working
+from tui.screens.base_screen import working
 from tui.screens.explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
 from tui.widgets.action_bar import ActionBar, Offer
@@ -61,7 +61,7 @@ class UserDetailScreen(UserActionsScreen):
         """Offer to bring the phone's clock back by two consecutive codes."""
         user = await self.agreed(consequences.resync)
         if user is not None:
-            await self.app.perform(factor_administration.offer_resync, user.name)
+            await self.app.act(factor_administration.offer_resync, user.name)
             await self.read()
 
     @working
@@ -72,7 +72,7 @@ class UserDetailScreen(UserActionsScreen):
             return
         chosen = await choose_address(self, user.remembered)
         if chosen is not None:
-            await self.app.perform(factor_administration.forget_addresses, user.name, chosen[0])
+            await self.app.act(factor_administration.forget_addresses, user.name, chosen[0])
         await self.read()
 
     def action_back(self) -> None:

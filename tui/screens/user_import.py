@@ -9,7 +9,7 @@ from data.rules.users_csv import RowFault
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.paste import PasteDialog
-from tui.screens.acting import ActingApp
+from tui.screens.base_app import ActingApp
 from tui.widgets.status_line import Tone
 from tui.widgets.words import counted
 
@@ -33,7 +33,7 @@ async def import_users(app: ActingApp) -> None:
             return
         text = answer
         found = await app.store.calculate(users_csv.read_people, text.encode("utf-8", "surrogatepass"))
-        checked: Faulty | Denied | None = await app.propose_compound(
+        checked: Faulty | Denied | None = await app.submit(
             user_import.check_all, found.seen, lambda _more: None, found.faults
         )
         if isinstance(checked, Faulty | Denied):
@@ -43,9 +43,7 @@ async def import_users(app: ActingApp) -> None:
             fault = ""
             continue
         telling = _telling(app, len(found.rows))
-        result: Done | Faulty | Denied = await app.propose_compound(
-            user_import.import_people, found.rows, telling
-        )
+        result: Done | Faulty | Denied = await app.submit(user_import.import_people, found.rows, telling)
         if isinstance(result, Done):
             app.settle(result)
             await _offer_invitations(app, [row.name for row in found.rows if row.key is None])
@@ -60,7 +58,7 @@ async def _offer_invitations(app: ActingApp, names: list[str]) -> None:
     question = consequences.act_on_many(names, Bulk.INVITE)
     if not await app.push_screen_wait(ConfirmDialog(question)):
         return
-    result = app.settle(await app.propose_compound(bulk_actions.carry_out, names, Bulk.INVITE))
+    result = await app.act(bulk_actions.carry_out, names, Bulk.INVITE)
     if result is not None:
         refused = f", {len(result.refused)} refused" if result.refused else ""
         app.say(f"{counted(len(result.done), 'user')} invited by e-mail{refused}.", Tone.DONE)

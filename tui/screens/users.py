@@ -19,7 +19,7 @@ from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.acting import working
+from tui.screens.base_screen import working
 from tui.screens.new_user import create_user
 from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_detail import UserDetailScreen
@@ -91,7 +91,7 @@ class UsersScreen(UserActionsScreen):
 
     async def read(self) -> None:
         """Read the present page."""
-        page = await self.app.inquire(user_summaries.list_users, replace(self._query, after=self._starts[-1]))
+        page = await self.app.read(user_summaries.list_users, replace(self._query, after=self._starts[-1]))
         if page is None:
             return
         self._page = page
@@ -208,7 +208,7 @@ class UsersScreen(UserActionsScreen):
         names = list(self._marked)
         if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
             return
-        result = self.app.settle(await self.app.propose_compound(bulk_actions.carry_out, names, act))
+        result = await self.app.act(bulk_actions.carry_out, names, act)
         if result is None:
             return
         self._marked = {name: None for name, _ in result.refused}
@@ -263,7 +263,7 @@ class UsersScreen(UserActionsScreen):
     @working
     async def action_filter(self) -> None:
         """Choose the status or the practice to see."""
-        names = await self.app.inquire(practices.practice_names) or []
+        names = await self.app.read(practices.practice_names) or []
         choices: list[tuple[str, tuple[Status | None, str | None]]] = [
             ("All", (None, None)),
             *((f"2FA: {status.value}", (status, None)) for status in Status),

@@ -20,9 +20,8 @@ from data.rules.safe_text import safe
 from data.rules.totp import DIGITS
 from sshserver.terminal.capabilities import Colours
 from tui.dialogs.dialog import paragraph
-from tui.screens.acting import ActingApp, working
-from tui.screens.base import ActingScreen
-from tui.screens.page import Page
+from tui.screens.base_app import ActingApp
+from tui.screens.base_screen import ActingScreen, Page, working
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.wizard_sent import prove_address, prove_number
 from tui.widgets.action_bar import ActionBar, Offer
@@ -44,7 +43,7 @@ async def enrol(app: ActingApp) -> bool | Denied:
     Where other methods than the app are on, the person chooses first.
     """
     while True:
-        choice = await app.propose(enrolment.wizard_choice)
+        choice = await app.submit(enrolment.wizard_choice)
         if isinstance(choice, Denied):
             return choice
         if choice.methods == (Method.APP,):
@@ -78,7 +77,7 @@ async def _enrol_app(app: ActingApp) -> bool | Denied:
     Every visit of the QR code begins with a secret of its own: the one before was discarded.
     """
     while True:
-        pending = await app.propose(enrolment.begin_app)
+        pending = await app.submit(enrolment.begin_app)
         if isinstance(pending, Denied):
             return pending
         if not await app.push_screen_wait(IntroductionScreen(pending)):
@@ -269,7 +268,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         code, field.value = field.value, ""
         if not code.strip():
             return
-        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.propose(
+        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.submit(
             enrolment.confirm_app, self._pending, code
         )
         match result:

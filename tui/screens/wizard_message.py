@@ -15,8 +15,8 @@ from data.operations.signin.inbound_sms import Sighting
 from data.rules import inbound_sms_codes
 from data.rules.user_fields import phone_to_read
 from tui.dialogs.dialog import paragraph
-from tui.screens.acting import ActingApp, in_background, is_working, working
-from tui.screens.page import Page
+from tui.screens.base_app import ActingApp
+from tui.screens.base_screen import Page, in_background, working
 from tui.widgets.status_line import Tone
 from tui.widgets.words import SET_UP_TITLE, counted
 
@@ -29,7 +29,7 @@ _SAYS = {
 
 async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
     """Prove a number by a message that comes from it; None when that was left."""
-    pending = await app.propose(inbound_sms.begin_message)
+    pending = await app.submit(inbound_sms.begin_message)
     if isinstance(pending, Denied):
         return pending
     return await app.push_screen_wait(MessageScreen(pending))
@@ -131,12 +131,12 @@ class MessageScreen(Page[Enrolled | Denied]):
         """Look for the message about once a second, but while a dialog stands in front or a code changes."""
         while True:
             await asyncio.sleep(self.LOOK_SECONDS)
-            if self.is_current and not is_working(self):
+            if self.is_current and not self.is_acting:
                 await self._look()
 
     async def _look(self) -> None:
         pending = self._pending
-        found = await self.app.inquire(inbound_sms.look_for_message, pending)
+        found = await self.app.read(inbound_sms.look_for_message, pending)
         if pending is not self._pending:
             return
         if found is Sighting.ARRIVED:
@@ -150,12 +150,12 @@ class MessageScreen(Page[Enrolled | Denied]):
     @working
     async def confirm(self) -> None:
         """Finish by the message that came."""
-        self.dismiss(await self.app.propose(inbound_sms.confirm_message, self._pending))
+        self.dismiss(await self.app.submit(inbound_sms.confirm_message, self._pending))
 
     @working
     async def action_renew(self) -> None:
         """Show a new code; the one before is worthless."""
-        pending = await self.app.propose(inbound_sms.begin_message)
+        pending = await self.app.submit(inbound_sms.begin_message)
         if isinstance(pending, Denied):
             self.dismiss(pending)
             return
@@ -167,5 +167,5 @@ class MessageScreen(Page[Enrolled | Denied]):
     async def action_leave(self) -> None:
         """Go back; the code is worthless from now on."""
         self.app.say("")
-        await self.app.perform(inbound_sms.stop_awaiting, self._pending)
+        await self.app.act(inbound_sms.stop_awaiting, self._pending)
         self.dismiss(None)

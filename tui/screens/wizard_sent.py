@@ -7,16 +7,20 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Button
 
-from data.operations.results import Denied
+from data.delivery import sent_codes
+from data.delivery.carriers import Carriers
+from data.operations.actors import Member
+from data.operations.results import Denied, RefusedOrStale
 from data.operations.signin import enrolment
 from data.operations.signin.attempts import NotACode
 from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingDestination
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.user_fields import PHONE_LIMIT, fold_phone
+from data.store import Store
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
-from tui.screens.acting import ActingApp, working
-from tui.screens.page import Page
+from tui.screens.base_app import ActingApp
+from tui.screens.base_screen import Page, working
 from tui.screens.wizard_message import WayScreen, prove_by_message
 from tui.widgets.fields import DigitsInput
 from tui.widgets.status_line import Tone
@@ -25,7 +29,7 @@ from tui.widgets.words import SET_UP_TITLE
 
 async def prove_address(app: ActingApp) -> Enrolled | Denied | None:
     """Prove the address on the profile by a code; None when that was left."""
-    pending = await app.propose(enrolment.begin_email)
+    pending = await app.submit(enrolment.begin_email)
     if isinstance(pending, Denied):
         return pending
     return await app.push_screen_wait(SentCodeScreen(pending))
@@ -56,7 +60,7 @@ async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
         if answer is None:
             return None
         typed = answer[0]
-        pending = await app.propose(enrolment.begin_sms, typed)
+        pending = await app.submit(enrolment.begin_sms, typed)
         if not isinstance(pending, Denied):
             return await app.push_screen_wait(SentCodeScreen(pending))
         if fold_phone(typed) is not None:
@@ -107,7 +111,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
     async def action_resend(self) -> None:
         """Have a code sent."""
         self.app.say("Sending…")
-        match await self.app.propose_sending(enrolment.send_enrolment_code, self._pending):
+        match await self.app.submit(_send_code, self.app.carriers, self._pending):
             case CodeSent() as sent:
                 self.app.say(sent.message, Tone.DONE)
             case NotSent(reason):
@@ -122,7 +126,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         code, field.value = field.value, ""
         if not code.strip():
             return
-        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.propose(
+        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.submit(
             enrolment.confirm_sent, self._pending, code
         )
         match result:
@@ -137,3 +141,9 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         """Go back; what was sent proves nothing any more once the wizard is left."""
         self.app.say("")
         self.dismiss(None)
+
+
+async def _send_code(
+    store: Store, member: Member, carriers: Carriers, pending: PendingDestination
+) -> CodeSent | NotSent | RefusedOrStale:
+    return await sent_codes.send(store, carriers, enrolment.send_enrolment_code, member, pending)

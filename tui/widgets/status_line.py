@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rich.text import Text
+from textual.reactive import var
 from textual.widgets import Static
 
 from data.rules.safe_text import safe
@@ -29,25 +30,25 @@ class Said:
 
 
 class StatusLine(Static):
-    """Shows the last thing that was said; takes more lines where the words need them."""
+    """Shows what the app said last; takes more lines where the words need them."""
 
-    def __init__(self, said: Said | None = None) -> None:
-        self.said = said or Said()
-        super().__init__(_written(self.said), markup=False, classes=_class_of(self.said.tone))
+    said: var[Said] = var(Said())
 
-    def show(self, said: Said) -> None:
-        """Show a message in place of the last one."""
-        if said == self.said:
-            return
-        self.remove_class(_class_of(self.said.tone))
-        self.add_class(_class_of(said.tone))
+    def __init__(self) -> None:
+        super().__init__(markup=False)
+
+    def on_mount(self) -> None:
+        """Follow what is said."""
+        self.watch(self.app, "said", self._follow)
+
+    def _follow(self, said: Said) -> None:
+        """Show what was said; what is said again comes into sight again."""
         self.said = said
-        self.update(_written(said))
+        if said.words:
+            self.scroll_visible(animate=False)
 
-
-def _class_of(tone: Tone) -> str:
-    return f"-{tone.value}"
-
-
-def _written(said: Said) -> Text:
-    return Text(_MARKS[said.tone] + safe(said.words, 400)) if said.words else Text()
+    def watch_said(self, before: Said, said: Said) -> None:
+        """Write the words, in the look of their tone."""
+        self.remove_class(f"-{before.tone.value}")
+        self.add_class(f"-{said.tone.value}")
+        self.update(Text(_MARKS[said.tone] + safe(said.words, 400)) if said.words else Text())

@@ -1,22 +1,68 @@
-"""What the screens share: the app's type, actions that run one at a time, and the main screens' frame."""
+"""What screens are made from: actions that run one at a time, the main screens' frame, and the page."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from functools import partial, wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.css.query import NoMatches
+from textual.dom import DOMNode
 from textual.getters import app as app_of
+from textual.screen import Screen
 from textual.widget import Widget
+from textual.worker import Worker, WorkerError
 
 from sshserver.compat.textual_screen import ContainedScreen
+from tui.dialogs.dialog import paragraph
 from tui.dialogs.help import HelpDialog
-from tui.screens.acting import ActingApp, in_background, is_working
+from tui.screens.base_app import ActingApp
 from tui.widgets.key_line import KeyLine
 from tui.widgets.status_line import StatusLine, Tone
 from tui.widgets.top_line import TopLine
 
+P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S", bound="ActingScreen[Any]")
+
+
+def in_background(
+    node: DOMNode, work: Callable[[], Coroutine[None, None, None]], group: str, *, latest_only: bool = False
+) -> Worker[None]:
+    """Run `work` in a worker; with `latest_only` it takes the place of what the group still does.
+
+    A screen that somebody leaves meanwhile has lost its parts: then there is nothing left to show.
+    """
+
+    async def until_left() -> None:
+        try:
+            await work()
+        except NoMatches:
+            if not isinstance(node, Screen) or node in node.app.screen_stack:
+                raise
+
+    worker: Worker[None] = node.run_worker(until_left, group=group, exclusive=latest_only)
+    return worker
+
+
+def working(
+    action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
+) -> Callable[Concatenate[S, P], None]:
+    """Make a screen's coroutine an action that runs in a worker, one at a time.
+
+    While one runs, further presses do nothing: a second Enter is no second attempt.
+    """
+
+    @wraps(action)
+    def start(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
+        if not self.is_acting:
+            self.before_acting()
+            self.act_in_background(partial(action, self, *args, **kwargs))
+
+    return cast("Callable[Concatenate[S, P], None]", start)
 
 
 class ActingScreen(ContainedScreen[T]):
@@ -27,18 +73,34 @@ class ActingScreen(ContainedScreen[T]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "show_keys", "Help", key_display="?"),
     ]
+    _acting: Worker[None] | None = None
+
+    @property
+    def is_acting(self) -> bool:
+        """Whether an action of this screen is still under way."""
+        return self._acting is not None and not self._acting.is_finished
+
+    async def until_idle(self) -> None:
+        """Wait until the action under way has ended, however it ends."""
+        if self._acting is not None and not self._acting.is_finished:
+            with suppress(WorkerError):
+                await self._acting.wait()
+
+    def before_acting(self) -> None:
+        """Leave what was said where it is: on a page it is what to do next."""
+
+    def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin an action; `working` sees to it that there is one at a time."""
+        self._acting = in_background(self, action, "acting")
 
     def action_show_keys(self) -> None:
         """List what the keys of this screen do; what is clicked there is done here."""
-        if not is_working(self):
+        if not self.is_acting:
             self.app.push_screen(HelpDialog(list(self.commands())), self._do)
 
     def on_digits_input_refused(self) -> None:
         """Say what belongs in a field for a code."""
         self.app.say("Only the digits of a code belong here.", Tone.REFUSED)
-
-    def before_acting(self) -> None:
-        """Leave what was said where it is: on a page it is what to do next."""
 
     async def _do(self, action: str | None) -> None:
         if action is not None:
@@ -82,18 +144,16 @@ class MainScreen(ActingScreen[None]):
         """Build the frame and the body."""
         yield TopLine(self.app.heading, self.app.places(), self.PLACE)
         yield from self.body()
-        yield StatusLine(self.app.said)
+        yield StatusLine()
         yield KeyLine()
 
     def on_screen_resume(self) -> None:
         """Show what is true now, each time the screen comes to the front."""
-        for line in self.query(StatusLine):
-            line.show(self.app.said)
         self.load()
 
     def load(self) -> None:
         """Read what the screen shows; an action under way does so itself when it is done."""
-        if not is_working(self):
+        if not self.is_acting:
             in_background(self, self._read_until_answered, "reading", latest_only=True)
 
     async def _read_until_answered(self) -> None:
@@ -136,3 +196,21 @@ class MainScreen(ActingScreen[None]):
     def action_sign_out(self) -> None:
         """End the session."""
         self.app.exit("Signed out.")
+
+
+class Page(ActingScreen[T]):
+    """A page before the main screens: a title, a body, the status line, the keys."""
+
+    HEADLINE = ""
+
+    def body(self) -> Iterator[Widget]:
+        """Yield what stands below the title."""
+        yield from ()
+
+    def compose(self) -> ComposeResult:
+        """Build the page."""
+        with VerticalScroll(id="page", can_focus=False):
+            yield paragraph(self.HEADLINE, "title")
+            yield from self.body()
+            yield StatusLine()
+        yield KeyLine()

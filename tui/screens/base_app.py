@@ -1,15 +1,11 @@
-"""The part of the app that runs operations and renders the results they have in common."""
+"""The app as the screens know it: it runs their operations, and renders the results they have in common."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
-from functools import partial, wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
-from textual.css.query import NoMatches
-from textual.dom import DOMNode
-from textual.screen import Screen
-from textual.worker import Worker, WorkerError
+from textual.reactive import var
 
 from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
@@ -17,21 +13,29 @@ from data.operations.actors import Actor, Member
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signin.admission import Session
 from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
-from data.operations.signin.sent_codes import CodeSent, CodeToSend, NotSent
+from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.operations.users import credentials
 from data.rules.domain_types import Method, Role
 from data.store import Clock, Store, StoreUnavailableError, Tx
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_screen import BlankScreen
 from sshserver.terminal.capabilities import Terminal
+from tui.dialogs.dialog import Dialog
 from tui.dialogs.fresh_proof import FreshProofDialog
-from tui.widgets.status_line import Said, StatusLine, Tone
+from tui.widgets.status_line import Said, Tone
 from tui.widgets.top_line import Heading
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S", bound="Screen[Any]")
+T = TypeVar("T")
 _Step = Question | SendCode[FreshProofNeeded] | CheckCode[FreshProofNeeded]
+
+Operation: TypeAlias = Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver | FreshProofNeeded]
+"""A change that is one transaction."""
+Compound: TypeAlias = Callable[
+    Concatenate[Store, Member, P], Awaitable[R | Denied | SessionOver | FreshProofNeeded]
+]
+"""A change that takes more than one, such as one that hashes a password or sends a message in between."""
 
 
 class ActingApp(ContainedApp):
@@ -42,6 +46,9 @@ class ActingApp(ContainedApp):
     and a database that does not answer.
     """
 
+    said: var[Said] = var(Said(), always_update=True)
+    """What the status line of every screen shows."""
+
     def __init__(
         self, store: Store, *, session: Session | None, clock: Clock, terminal: Terminal, carriers: Carriers
     ) -> None:
@@ -51,7 +58,6 @@ class ActingApp(ContainedApp):
         self.clock = clock
         self.terminal = terminal
         self.carriers = carriers
-        self.said = Said()
         self.heading = Heading()
         self.roles: frozenset[Role] = frozenset()
         self.missed: str | None = None
@@ -71,11 +77,6 @@ class ActingApp(ContainedApp):
     def say(self, words: str, tone: Tone = Tone.NOTE) -> None:
         """Put words into the status line."""
         self.said = Said(words, tone)
-        for screen in self.screen_stack:
-            for line in screen.query(StatusLine):
-                line.show(self.said)
-                if words:
-                    line.scroll_visible(animate=False)
 
     def session_began(self, session: Session) -> None:
         """Watch over a session from its first step on."""
@@ -93,58 +94,49 @@ class ActingApp(ContainedApp):
         """Return key, name and title of each main screen that this person has."""
         raise NotImplementedError
 
-    async def perform(
-        self,
-        operation: Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver | FreshProofNeeded],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R | None:
-        """Run an operation that may write, and say how it went; None when it was not done."""
-        return self.settle(await self.propose(operation, *args, **kwargs))
-
-    async def inquire(
+    async def read(
         self,
         operation: Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R | None:
-        """Run an operation that only reads."""
+        """Run an operation that only reads; a refusal is said, and gives None."""
         return self.settle(
             await self._renewed(lambda: self.store.read(operation, self.actor, *args, **kwargs))
         )
 
-    async def propose(
-        self,
-        operation: Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver | FreshProofNeeded],
-        *args: P.args,
-        **kwargs: P.kwargs,
+    async def act(
+        self, change: Operation[P, R] | Compound[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """Change something, and say how it went; None when it was not done."""
+        return self.settle(await self.submit(change, *args, **kwargs))
+
+    async def submit(
+        self, change: Operation[P, R] | Compound[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R | Denied:
-        """Run an operation that may write, and leave a refusal to the caller, who still shows a form."""
+        """Change something, and leave a refusal to the caller, who shows it beside what was typed."""
+        if inspect.iscoroutinefunction(inspect.unwrap(change)):
+            compound = cast("Compound[P, R]", change)
+            return await self._renewed(lambda: compound(self.store, self.actor, *args, **kwargs))
+        operation = cast("Operation[P, R]", change)
         return await self._renewed(lambda: self.store.run(operation, self.actor, *args, **kwargs))
 
-    async def propose_compound(
+    async def fill_in(
         self,
-        function: Callable[
-            Concatenate[Store, Member, P], Awaitable[R | Denied | SessionOver | FreshProofNeeded]
-        ],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R | Denied:
-        """Carry out what takes several operations, such as one that hashes between them."""
-        return await self._renewed(lambda: function(self.store, self.actor, *args, **kwargs))
+        form: Callable[[T | None, str], Dialog[T]],
+        take: Callable[[T], Awaitable[R | Denied]],
+    ) -> R | None:
+        """Show a form until what is typed is taken, which is said, or the form is left: then None.
 
-    async def propose_sending(
-        self,
-        operation: Callable[
-            Concatenate[Tx, Actor, P], CodeToSend | NotSent | Denied | SessionOver | FreshProofNeeded
-        ],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> CodeSent | NotSent | Denied:
-        """Have a code made by an operation and handed to its carrier."""
-        return await self._renewed(
-            lambda: delivery.send(self.store, self.carriers, operation, self.actor, *args, **kwargs)
-        )
+        The form is made from what was typed last, if anything was, and from what was wrong with it.
+        """
+        typed, fault = None, ""
+        while (typed := await self.push_screen_wait(form(typed, fault))) is not None:
+            result = await take(typed)
+            if not isinstance(result, Denied):
+                return self.settle(result)
+            fault = result.message
+        return None
 
     async def reach(self, act: Callable[[], Awaitable[R]]) -> R | None:
         """Do something before anyone has signed in; None when the database does not answer."""
@@ -230,62 +222,3 @@ class ActingApp(ContainedApp):
 
     async def _send_afresh(self, method: Method) -> CodeSent | NotSent | Denied | SessionOver:
         return await delivery.send(self.store, self.carriers, credentials.send_fresh_code, self.actor, method)
-
-
-class Acts(Protocol):
-    """A screen with actions that run one at a time."""
-
-    def before_acting(self) -> None:
-        """Prepare the screen for an action that begins."""
-
-
-def working(
-    action: Callable[Concatenate[S, P], Coroutine[Any, Any, None]],
-) -> Callable[Concatenate[S, P], None]:
-    """Make a screen's coroutine an action that runs in a worker, one at a time.
-
-    While one runs, further presses do nothing: a second Enter is no second attempt.
-    """
-
-    @wraps(action)
-    def start(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
-        if is_working(self):
-            return
-        cast("Acts", self).before_acting()
-        worker = in_background(self, partial(action, self, *args, **kwargs), "acting")
-        self._acting_worker = worker  # type: ignore[attr-defined]
-
-    return cast("Callable[Concatenate[S, P], None]", start)
-
-
-async def until_idle(screen: "Screen[Any]") -> None:
-    """Wait until the act that a screen is in the middle of has ended, however it ends."""
-    worker: Worker[None] | None = getattr(screen, "_acting_worker", None)
-    if worker is not None and not worker.is_finished:
-        with suppress(WorkerError):
-            await worker.wait()
-
-
-def in_background(
-    node: DOMNode, work: Callable[[], Coroutine[None, None, None]], group: str, *, latest_only: bool = False
-) -> Worker[None]:
-    """Run `work` in a worker; with `latest_only` it takes the place of what the group still does.
-
-    A screen that somebody leaves meanwhile has lost its parts: then there is nothing left to show.
-    """
-
-    async def until_left() -> None:
-        try:
-            await work()
-        except NoMatches:
-            if not isinstance(node, Screen) or node in node.app.screen_stack:
-                raise
-
-    worker: Worker[None] = node.run_worker(until_left, group=group, exclusive=latest_only)
-    return worker
-
-
-def is_working(screen: "Screen[Any]") -> bool:
-    """Whether an action of this screen is still under way."""
-    worker: Worker[None] | None = getattr(screen, "_acting_worker", None)
-    return worker is not None and not worker.is_finished
