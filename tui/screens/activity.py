@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from data.operations.audit import trail
 from data.operations.audit.trail import Entry, Filter
@@ -15,9 +16,10 @@ from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.base_screen import MainScreen, working
+from tui.screens.base_screen import working
+from tui.screens.table_screen import TableScreen
 from tui.widgets.fields import TextField
-from tui.widgets.paged_table import Column, PagedTable
+from tui.widgets.paged_table import Column
 from tui.widgets.words import moment
 
 PAGE = 50
@@ -50,11 +52,10 @@ _SPANS: list[tuple[str, timedelta | None]] = [
 ]
 
 
-class ActivityScreen(MainScreen):
+class ActivityScreen(TableScreen[Entry, int]):
     """Pages of the log, newest first, filtered by the database."""
 
     PLACE = "activity"
-    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("slash", "search", "User", key_display="/", tooltip="Rows of one user"),
@@ -65,66 +66,42 @@ class ActivityScreen(MainScreen):
         Binding("escape", "all", "All", show=False, tooltip="Leave all filters"),
     ]
 
+    criteria: var[Filter] = var(Filter(), init=False, always_update=True)
+    span: var[timedelta | None] = var(None, init=False)
+
     def __init__(self) -> None:
-        super().__init__()
-        self._filter = Filter()
-        self._span: timedelta | None = None
-        self._starts: list[int | None] = [None]
-        self._rows: list[Entry] = []
+        super().__init__(_COLUMNS, lambda row: str(row.id))
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
         yield TextField(placeholder="User name", limit=USERNAME_LIMIT, id="search", classes="hidden")
-        yield Static("", id="summary", markup=False)
-        self._table = PagedTable(_COLUMNS, lambda row: str(row.id))
-        yield self._table
+        yield from super().body()
+
+    def watch_criteria(self) -> None:
+        """Begin at the first page of what is asked for now."""
+        self.starts = (None,)
+
+    watch_span = watch_criteria
 
     async def read(self) -> None:
         """Read the present page."""
-        since = self.app.clock() - self._span if self._span else None
-        which = replace(self._filter, since=since)
-        rows = await self.app.read(trail.list_entries, which, before=self._starts[-1], limit=PAGE)
-        if rows is None:
-            return
-        self._rows = rows
-        self._table.fill(rows)
-        self.query_one("#summary", Static).update(self._summary())
+        since = self.app.clock() - self.span if self.span else None
+        which = replace(self.criteria, since=since)
+        rows = await self.app.read(trail.list_entries, which, before=self.starts[-1], limit=PAGE)
+        if rows is not None:
+            self.show(rows, self._summary(found=bool(rows)), rows[-1].id if len(rows) == PAGE else None)
 
-    def _summary(self) -> str:
-        kind = next(words for words, event in _KINDS if event == self._filter.event)
-        span = next(words for words, span in _SPANS if span == self._span)
-        page = f"page {len(self._starts)}" if len(self._starts) > 1 else "newest first"
-        parts = [kind, span, *([f"user {self._filter.user}"] if self._filter.user else []), page]
-        return " · ".join(parts if self._rows else [*parts, "nothing found"])
-
-    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
-        """Open the row that Enter or a click chose."""
-        event.stop()
-        self.action_open()
-
-    def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
-        """Turn the page when the cursor goes beyond an end."""
-        self.action_page(event.forward)
+    def _summary(self, *, found: bool) -> str:
+        kind = next(words for words, event in _KINDS if event == self.criteria.event)
+        span = next(words for words, span in _SPANS if span == self.span)
+        user = [f"user {self.criteria.user}"] if self.criteria.user else []
+        page = f"page {len(self.starts)}" if len(self.starts) > 1 else "newest first"
+        return " · ".join([kind, span, *user, page, *([] if found else ["nothing found"])])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Show the rows of one user."""
-        self._table.focus()
-        self._ask(replace(self._filter, user=event.value.strip().lower() or None))
-
-    def _ask(self, which: Filter) -> None:
-        self._filter = which
-        self._starts = [None]
-        self.load()
-
-    def action_page(self, forward: bool) -> None:
-        """Turn the page."""
-        if forward and len(self._rows) == PAGE:
-            self._starts.append(self._rows[-1].id)
-        elif not forward and len(self._starts) > 1:
-            self._starts.pop()
-        else:
-            return
-        self.load()
+        self.table.focus()
+        self.criteria = replace(self.criteria, user=event.value.strip().lower() or None)
 
     def action_search(self) -> None:
         """Show and enter the field for a user's name."""
@@ -137,34 +114,29 @@ class ActivityScreen(MainScreen):
         field = self.query_one("#search", Input)
         field.add_class("hidden")
         field.value = ""
-        self._table.focus()
-        self._span = None
-        self._ask(Filter())
+        self.table.focus()
+        self.span = None
+        self.criteria = Filter()
 
     @working
     async def action_kind(self) -> None:
         """Choose the kind of rows."""
-        chosen = await self.app.push_screen_wait(
-            ChooseDialog("Show which events?", _KINDS, self._filter.event)
-        )
+        dialog = ChooseDialog("Show which events?", _KINDS, self.criteria.event)
+        chosen = await self.app.push_screen_wait(dialog)
         if chosen is not None:
-            self._filter = replace(self._filter, event=chosen[0])
-            self._starts = [None]
-            await self.read()
+            self.criteria = replace(self.criteria, event=chosen[0])
 
     @working
     async def action_since(self) -> None:
         """Choose since when."""
-        chosen = await self.app.push_screen_wait(ChooseDialog("Show since when?", _SPANS, self._span))
+        chosen = await self.app.push_screen_wait(ChooseDialog("Show since when?", _SPANS, self.span))
         if chosen is not None:
-            self._span = chosen[0]
-            self._starts = [None]
-            await self.read()
+            self.span = chosen[0]
 
     @working
     async def action_open(self) -> None:
         """Show a row in full."""
-        row = self._table.selected
+        row = self.table.selected
         if row is not None:
             await self.app.push_screen_wait(TellDialog(moment(row.at), _in_full(row)))
 

@@ -148,16 +148,17 @@ class MainScreen(ActingScreen[None]):
         yield KeyLine()
 
     def on_screen_resume(self) -> None:
-        """Show what is true now, each time the screen comes to the front."""
-        self.load()
+        """Show what is true now, each time the screen comes to the front; an action does so itself."""
+        if not self.is_acting:
+            self.load()
 
     def load(self) -> None:
-        """Read what the screen shows; an action under way does so itself when it is done."""
-        if not self.is_acting:
-            in_background(self, self._read_until_answered, "reading", latest_only=True)
+        """Read what the screen shows, once the action under way is done."""
+        in_background(self, self._read_until_answered, "reading", latest_only=True)
 
     async def _read_until_answered(self) -> None:
         """Read; where the database did not answer, again every few seconds until it does."""
+        await self.until_idle()
         missed: str | None = None
         while True:
             self.app.missed = None

@@ -18,18 +18,13 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
     password = passwords.one_time_from_random(app.store.services.random_bytes(20))
     hashed = await app.store.compute(app.store.services.hasher.hash, password)
     choices = await app.read(practices.practice_names) or []
-    form, fault = NewUserForm(practice=practice or await _own_practice(app)), ""
-    while True:
-        answer = await app.push_screen_wait(NewUserDialog(form, choices, fault))
-        if answer is None:
-            return
-        form = answer
-        result = await _propose(app, form, hashed)
-        if isinstance(result, Done):
-            break
-        fault = result.message
-    app.settle(result)
-    await app.push_screen_wait(ShownOnceDialog("One-time password", result.message, password))
+    blank = NewUserForm(practice=practice or await _own_practice(app))
+    done = await app.fill_in(
+        lambda typed, fault: NewUserDialog(typed or blank, choices, fault),
+        lambda form: _create(app, form, hashed),
+    )
+    if done is not None:
+        await app.push_screen_wait(ShownOnceDialog("One-time password", done.message, password))
 
 
 async def _own_practice(app: ActingApp) -> str | None:
@@ -37,7 +32,7 @@ async def _own_practice(app: ActingApp) -> str | None:
     return profile.detail.practice if profile else None
 
 
-async def _propose(app: ActingApp, form: NewUserForm, password_hash: str) -> Done | Denied:
+async def _create(app: ActingApp, form: NewUserForm, password_hash: str) -> Done | Denied:
     key = public_keys.parse(form.key) if form.key else None
     if isinstance(key, public_keys.KeyFault):
         return Denied(key.value)

@@ -7,10 +7,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
-from data.operations.results import Denied
+from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
 from data.operations.users import credentials, lifecycle, user_summaries
-from data.operations.users.lifecycle import Edited, UserChanges
 from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode
 from data.rules.passwords import MAX_LENGTH
@@ -20,7 +19,7 @@ from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.recovery_codes import RecoveryCodesScreen
-from tui.screens.user_actions import add_key, choose_address, edit, remove_key
+from tui.screens.user_forms import add_key, choose_address, edit_user, remove_key
 from tui.screens.wizard import enrol
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.facts import (
@@ -99,39 +98,31 @@ class ProfileScreen(MainScreen):
     @working
     async def action_password(self) -> None:
         """Change the password."""
-        fault = ""
-        while True:
-            fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "The same again")]
-            answer = await self.app.push_screen_wait(
-                FormDialog("Change your password", fields, yes="Change", fault=fault)
-            )
-            if answer is None:
-                return
-            fault = await self._change(*answer)
-            if not fault:
-                break
-        await self.read()
+        fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "The same again")]
+        done = await self.app.fill_in(
+            lambda _, fault: FormDialog("Change your password", fields, yes="Change", fault=fault),
+            self._change_password,
+        )
+        if done is not None:
+            await self.read()
 
-    async def _change(self, first: str, second: str) -> str:
-        """Change the password; return what is wrong with it."""
-        if first != second:
-            return "The two passwords differ."
-        result = await self.app.submit(credentials.change_password, first)
-        if isinstance(result, Denied):
-            return result.message
-        self.app.settle(result)
-        return ""
+    async def _change_password(self, typed: tuple[str, ...]) -> Done | Denied:
+        if typed[0] != typed[1]:
+            return Denied("The two passwords differ.")
+        return await self.app.submit(credentials.change_password, typed[0])
 
     @working
     async def action_edit(self) -> None:
         """Change one's own name, address and phone number."""
         mine = await self._mine()
         if mine is not None:
-            await edit(self, mine, self._mine, self._save)
+            await edit_user(
+                self.app,
+                mine,
+                self._mine,
+                lambda changes, seen: self.app.submit(lifecycle.edit_own, changes, seen=seen),
+            )
             await self.read()
-
-    async def _save(self, changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-        return await self.app.submit(lifecycle.edit_own, changes, seen=seen)
 
     async def _mine(self) -> UserDetail | None:
         profile = await self.app.read(user_summaries.my_profile)
@@ -140,7 +131,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_add_key(self) -> None:
         """Add a pasted public key."""
-        await add_key(self, None)
+        await add_key(self.app, None)
         await self.read()
 
     @working
@@ -148,7 +139,7 @@ class ProfileScreen(MainScreen):
         """Remove one of the keys."""
         profile = await self.app.read(user_summaries.my_profile)
         if profile is not None:
-            await remove_key(self, profile.detail.keys, None)
+            await remove_key(self.app, profile.detail.keys, None)
             await self.read()
 
     @working
@@ -157,7 +148,7 @@ class ProfileScreen(MainScreen):
         profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
-        chosen = await choose_address(self, profile.detail.remembered)
+        chosen = await choose_address(self.app, profile.detail.remembered)
         if chosen is not None:
             await self.app.act(remembered_addresses.forget_my_addresses, chosen[0])
         await self.read()

@@ -1,7 +1,6 @@
 """The account's two-factor policy."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -31,6 +30,10 @@ from tui.widgets.status_line import Tone
 from tui.widgets.toggles import Choice, TickBox
 from tui.widgets.words import counted, moment
 
+_DESTINATIONS = {
+    Method.EMAIL: ("E-mail address", EMAIL_LIMIT),
+    Method.SMS: ("Phone number", PHONE_LIMIT),
+}
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
 
@@ -181,18 +184,17 @@ class SecurityScreen(MainScreen):
             if chosen is None:
                 return
             method = chosen[0]
-        is_email = method is Method.EMAIL
-        field = Field("E-mail address", EMAIL_LIMIT) if is_email else Field("Phone number", PHONE_LIMIT)
-        fault = ""
-        while True:
-            title = f"Send a test by {method.label}"
-            answer = await self.app.push_screen_wait(FormDialog(title, [field], yes="Send", fault=fault))
-            if answer is None:
-                return
-            sent = await self.app.submit(send_test, self.app.carriers, method, answer[0])
-            if not isinstance(sent, Denied):
-                break
-            field, fault = replace(field, value=answer[0]), sent.message
+        label, limit = _DESTINATIONS[method]
+
+        def form(typed: tuple[str, ...] | None, fault: str) -> FormDialog:
+            field = Field(label, limit, typed[0] if typed else "")
+            return FormDialog(f"Send a test by {method.label}", [field], yes="Send", fault=fault)
+
+        sent = await self.app.fill_in(
+            form, lambda typed: self.app.submit(send_test, self.app.carriers, method, typed[0])
+        )
+        if sent is None:
+            return
         await self.read()
         if sent.taken:
             self.app.say(f"Test message sent. {sent.sentence}", Tone.DONE)
@@ -314,18 +316,13 @@ class SecurityScreen(MainScreen):
         checklist = await self.app.read(permanent_mode.show_checklist)
         if checklist is None:
             return
-        title, body = "Make it permanent?", consequences.make_permanent(checklist)
-        field, fault = Field("Account name", TEXT_LIMIT), ""
-        while True:
-            answer = await self.app.push_screen_wait(
-                FormDialog(title, [field], body=body, yes="Make permanent", fault=fault)
-            )
-            if answer is None:
-                return
-            result = await self.app.submit(
-                policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=answer[0]
-            )
-            if not isinstance(result, Denied):
-                self.app.settle(result)
-                return
-            fault = result.message
+        body = consequences.make_permanent(checklist)
+        field = Field("Account name", TEXT_LIMIT)
+        await self.app.fill_in(
+            lambda _, fault: FormDialog(
+                "Make it permanent?", [field], body=body, yes="Make permanent", fault=fault
+            ),
+            lambda typed: self.app.submit(
+                policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=typed[0]
+            ),
+        )

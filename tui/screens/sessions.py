@@ -1,20 +1,18 @@
 """Who is signed in now."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widget import Widget
-from textual.widgets import Static
 
 from data.operations.signin import sessions
-from data.operations.signin.sessions import SessionPage, SessionRow
+from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
 from tui.dialogs import consequences
 from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog
-from tui.screens.base_screen import MainScreen, working
-from tui.widgets.paged_table import Column, PagedTable
+from tui.screens.base_screen import working
+from tui.screens.table_screen import TableScreen
+from tui.widgets.paged_table import Column
 from tui.widgets.words import counted, moment
 
 PAGE = 50
@@ -34,11 +32,10 @@ _COLUMNS: list[Column[SessionRow]] = [
 ]
 
 
-class SessionsScreen(MainScreen):
+class SessionsScreen(TableScreen[SessionRow, int]):
     """Pages of open sessions, newest first."""
 
     PLACE = "sessions"
-    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("e", "end", "End", tooltip="End the session"),
@@ -48,47 +45,17 @@ class SessionsScreen(MainScreen):
     ]
 
     def __init__(self) -> None:
-        super().__init__()
-        self._starts: list[int | None] = [None]
-        """The last session of the page above, for the pages up to the present one."""
-        self._page: SessionPage | None = None
-
-    def body(self) -> Iterator[Widget]:
-        """Yield the summary and the table."""
-        yield Static("", id="summary", markup=False)
-        self._table = PagedTable(_COLUMNS, lambda row: str(row.id))
-        yield self._table
+        super().__init__(_COLUMNS, lambda row: str(row.id))
 
     async def read(self) -> None:
         """Read the present page."""
-        page = await self.app.read(sessions.list_sessions, before=self._starts[-1], limit=PAGE)
+        page = await self.app.read(sessions.list_sessions, before=self.starts[-1], limit=PAGE)
         if page is None:
             return
-        self._page = page
-        self._table.fill(page.rows)
         parts = [f"{counted(page.total, 'session')} open", "newest first"]
-        if len(self._starts) > 1 or page.more:
-            parts.append(f"page {len(self._starts)}  ([ ] for more)")
-        self.query_one("#summary", Static).update(" · ".join(parts))
-
-    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
-        """Open the row that Enter or a click chose."""
-        event.stop()
-        self.action_open()
-
-    def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
-        """Turn the page when the cursor goes beyond an end."""
-        self.action_page(event.forward)
-
-    def action_page(self, forward: bool) -> None:
-        """Turn the page."""
-        if forward and self._page and self._page.more and self._page.rows:
-            self._starts.append(self._page.rows[-1].id)
-        elif not forward and len(self._starts) > 1:
-            self._starts.pop()
-        else:
-            return
-        self.load()
+        if len(self.starts) > 1 or page.more:
+            parts.append(f"page {len(self.starts)}  ([ ] for more)")
+        self.show(page.rows, " · ".join(parts), page.rows[-1].id if page.more and page.rows else None)
 
     def action_refresh(self) -> None:
         """Read who is on now."""
@@ -97,14 +64,14 @@ class SessionsScreen(MainScreen):
     @working
     async def action_open(self) -> None:
         """Show a session in full."""
-        row = self._table.selected
+        row = self.table.selected
         if row is not None:
             await self.app.push_screen_wait(TellDialog(f"Session of {row.user}", _in_full(row)))
 
     @working
     async def action_end(self) -> None:
         """End the session under the cursor."""
-        row = self._table.selected
+        row = self.table.selected
         if row is None:
             return
         # One's own is not ended so: the operation says how, and there is nothing to ask before.

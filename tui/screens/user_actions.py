@@ -1,12 +1,11 @@
 """What administrators do to one user: the same keys on the table and on the detail."""
 
 from collections.abc import Awaitable, Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from data.operations.results import Denied
-from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, Remembered
 from data.operations.users import (
     credentials,
     factor_administration,
@@ -16,12 +15,9 @@ from data.operations.users import (
     role_grants,
     user_summaries,
 )
-from data.operations.users.credentials import OneTimePassword
-from data.operations.users.lifecycle import Edited, UserChanges
-from data.operations.users.user_summaries import KeyRow, UserDetail
+from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Role, Status
-from data.rules.public_keys import KEY_LIMIT
-from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
+from data.rules.user_fields import TEXT_LIMIT
 from tui.dialogs import consequences
 from tui.dialogs.choose import ChooseDialog
 from tui.dialogs.confirm import ConfirmDialog
@@ -30,9 +26,9 @@ from tui.dialogs.question import Question
 from tui.dialogs.roles import RolesDialog
 from tui.dialogs.tell import ShownOnceDialog
 from tui.screens.base_screen import MainScreen, working
+from tui.screens.user_forms import add_key, edit_user, remove_key
 from tui.widgets.action_bar import Offer
 from tui.widgets.status_line import Tone
-from tui.widgets.words import moment
 
 
 class UserActionsScreen(MainScreen):
@@ -64,37 +60,47 @@ class UserActionsScreen(MainScreen):
         name = self.selected_name()
         return await self.app.read(user_summaries.user_detail, name) if name else None
 
+    async def act_if_confirmed(
+        self, question: Callable[[UserDetail], Question], act: Callable[[UserDetail], Awaitable[object]]
+    ) -> None:
+        """Ask about the selected user as the database has them now; after a yes, act and read again."""
+        user = await self.look_up()
+        if user is None:
+            return
+        if await self.app.push_screen_wait(ConfirmDialog(question(user))):
+            await act(user)
+            await self.read()
+
     @working
     async def action_require(self) -> None:
         """Require two-factor authentication, or stop requiring it."""
-        user = await self.agreed(consequences.require)
-        if user is not None:
-            await self.app.act(factor_administration.set_required, user.name, required=not user.required)
-            await self.read()
+        await self.act_if_confirmed(
+            consequences.require,
+            lambda user: self.app.act(
+                factor_administration.set_required, user.name, required=not user.required
+            ),
+        )
 
     @working
     async def action_disable(self) -> None:
         """Remove flag, factors and codes."""
-        user = await self.agreed(consequences.disable)
-        if user is not None:
-            await self.app.act(factor_administration.disable_two_factor, user.name)
-            await self.read()
+        await self.act_if_confirmed(
+            consequences.disable,
+            lambda user: self.app.act(factor_administration.disable_two_factor, user.name),
+        )
 
     @working
     async def action_clear(self) -> None:
         """Remove factors and codes, keep the flag."""
-        user = await self.agreed(consequences.clear)
-        if user is not None:
-            await self._clear(user)
-            await self.read()
+        await self.act_if_confirmed(consequences.clear, self._clear)
 
     @working
     async def action_activate(self) -> None:
         """Deactivate, or activate again."""
-        user = await self.agreed(consequences.activate)
-        if user is not None:
-            await self.app.act(lifecycle.set_active, user.name, active=not user.active)
-            await self.read()
+        await self.act_if_confirmed(
+            consequences.activate,
+            lambda user: self.app.act(lifecycle.set_active, user.name, active=not user.active),
+        )
 
     @working
     async def action_unlock(self) -> None:
@@ -106,39 +112,28 @@ class UserActionsScreen(MainScreen):
             # The operation says so, or that it is not for this administrator to do.
             await self.app.act(factor_administration.unlock, user.name, "")
             return
-        fault = ""
-        while True:
-            question = FormDialog(
-                f"Unlock {user.name}?",
-                [Field("Reason", TEXT_LIMIT)],
-                body=consequences.unlock(user),
-                yes="Unlock",
-                fault=fault,
-            )
-            answer = await self.app.push_screen_wait(question)
-            if answer is None:
-                return
-            if answer[0].strip():
-                break
-            fault = "Say why: the activity keeps the reason."
-        await self.app.act(factor_administration.unlock, user.name, answer[0])
-        await self.read()
+        title, body = f"Unlock {user.name}?", consequences.unlock(user)
+        reason = await self.app.fill_in(
+            lambda _, fault: FormDialog(
+                title, [Field("Reason", TEXT_LIMIT)], body=body, yes="Unlock", fault=fault
+            ),
+            _reason,
+        )
+        if reason is not None:
+            await self.app.act(factor_administration.unlock, user.name, reason)
+            await self.read()
 
     @working
     async def action_one_time_password(self) -> None:
         """Make a one-time password and show it once."""
-        user = await self.agreed(consequences.one_time_password)
-        if user is not None:
-            await self.give_one_time_password(user.name)
-            await self.read()
+        await self.act_if_confirmed(consequences.one_time_password, self._give_one_time_password)
 
     @working
     async def action_invite(self) -> None:
         """Send an invitation by e-mail."""
-        user = await self.agreed(consequences.invite)
-        if user is not None:
-            await self.app.act(invitations.invite, user.name)
-            await self.read()
+        await self.act_if_confirmed(
+            consequences.invite, lambda user: self.app.act(invitations.invite, user.name)
+        )
 
     @working
     async def action_remind(self) -> None:
@@ -151,17 +146,19 @@ class UserActionsScreen(MainScreen):
     async def action_edit(self) -> None:
         """Change name, address and phone number."""
         user = await self.look_up()
-        if user is not None:
-            name = user.name
-
-            async def save(changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-                return await self.app.submit(lifecycle.edit_user, name, changes, seen=seen)
-
-            saved = await edit(self, user, self.look_up, save)
-            if saved is not None and saved.offers_clearing:
-                await self.read()
-                await self._offer_clearing(user, saved)
+        if user is None:
+            return
+        saved = await edit_user(
+            self.app,
+            user,
+            self.look_up,
+            lambda changes, seen: self.app.submit(lifecycle.edit_user, user.name, changes, seen=seen),
+        )
+        if saved is not None and saved.offers_clearing:
             await self.read()
+            if await self.app.push_screen_wait(ConfirmDialog(consequences.clear_too(user, saved.message))):
+                await self._clear(user)
+        await self.read()
 
     @working
     async def action_move(self) -> None:
@@ -198,7 +195,7 @@ class UserActionsScreen(MainScreen):
         """Add a pasted public key."""
         user = await self.look_up()
         if user is not None:
-            await add_key(self, user.name)
+            await add_key(self.app, user.name)
             await self.read()
 
     @working
@@ -206,43 +203,30 @@ class UserActionsScreen(MainScreen):
         """Remove one of the keys."""
         user = await self.look_up()
         if user is not None:
-            await remove_key(self, user.keys, user.name)
+            await remove_key(self.app, user.keys, user.name)
             await self.read()
 
-    async def give_one_time_password(self, name: str) -> None:
+    async def _clear(self, user: UserDetail) -> None:
+        """Remove factors and codes; beside it, offer a new password to those who can give one."""
+        if not await self.app.act(factor_administration.clear_two_factor, user.name):
+            return
+        can_give = Role.SYSTEM_ADMIN in self.app.roles and user.name != self.app.heading.person
+        if can_give and user.has_password:
+            question = consequences.one_time_password_too(user)
+            if await self.app.push_screen_wait(ConfirmDialog(question)):
+                await self._give_one_time_password(user)
+
+    async def _give_one_time_password(self, user: UserDetail) -> None:
         """Make a one-time password and show it once."""
-        result = await self.app.act(credentials.give_one_time_password, name)
-        if isinstance(result, OneTimePassword):
-            await self.app.push_screen_wait(
-                ShownOnceDialog(f"One-time password of {name}", result.message, result.password)
-            )
+        result = await self.app.act(credentials.give_one_time_password, user.name)
+        if result is not None:
+            title = f"One-time password of {user.name}"
+            await self.app.push_screen_wait(ShownOnceDialog(title, result.message, result.password))
             self.app.say(result.message, Tone.DONE)
 
-    async def _offer_clearing(self, user: UserDetail, saved: Edited) -> None:
-        """Offer to clear what was set up before an address or number was changed."""
-        question = consequences.clear_too(user, saved.message)
-        if await self.app.push_screen_wait(ConfirmDialog(question)):
-            await self._clear(user)
 
-    async def _clear(self, user: UserDetail) -> None:
-        """Remove factors and codes, and offer a new password beside it."""
-        if await self.app.act(factor_administration.clear_two_factor, user.name):
-            await self._offer_one_time_password(user)
-
-    async def _offer_one_time_password(self, user: UserDetail) -> None:
-        """Offer a new password beside the clearing, to those who can give one."""
-        can_give = Role.SYSTEM_ADMIN in self.app.roles and user.name != self.app.heading.person
-        if not can_give or not user.has_password:
-            return
-        if await self.app.push_screen_wait(ConfirmDialog(consequences.one_time_password_too(user))):
-            await self.give_one_time_password(user.name)
-
-    async def agreed(self, ask: Callable[[UserDetail], Question]) -> UserDetail | None:
-        """Return the selected user, if the question about them is answered with yes."""
-        user = await self.look_up()
-        if user is None:
-            return None
-        return user if await self.app.push_screen_wait(ConfirmDialog(ask(user))) else None
+async def _reason(typed: tuple[str, ...]) -> str | Denied:
+    return typed[0] if typed[0].strip() else Denied("Say why: the activity keeps the reason.")
 
 
 def offers_for(user: UserDetail) -> list[Offer]:
@@ -263,97 +247,3 @@ def offers_for(user: UserDetail) -> list[Offer]:
         Offer("k", "Add SSH key", "add_key"),
         Offer("x", "Remove SSH key", "remove_key"),
     ]
-
-
-async def add_key(screen: MainScreen, name: str | None) -> None:
-    """Ask for a public key until it is taken; `name` is None for one's own."""
-    fault = ""
-    while True:
-        answer = await screen.app.push_screen_wait(
-            FormDialog(
-                "Add an SSH key",
-                [Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment", lines=True)],
-                body="Paste the one line of the file that ends in .pub.",
-                yes="Add",
-                fault=fault,
-            )
-        )
-        if answer is None:
-            return
-        result = await screen.app.submit(credentials.add_key, answer[0], name=name)
-        if not isinstance(result, Denied):
-            screen.app.settle(result)
-            return
-        fault = result.message
-
-
-async def choose_address(screen: MainScreen, rows: tuple[Remembered, ...]) -> tuple[int | None] | None:
-    """Ask which remembered address to forget; None in the tuple stands for all of them."""
-    if not rows:
-        screen.app.settle(Denied(NOTHING_REMEMBERED))
-        return None
-    choices: list[tuple[str, int | None]] = [("All of them", None)]
-    choices += [(f"{row.address} with {row.first_factor}, until {moment(row.until)}", row.id) for row in rows]
-    return await screen.app.push_screen_wait(ChooseDialog("Forget which address?", choices))
-
-
-async def remove_key(screen: MainScreen, keys: tuple[KeyRow, ...], name: str | None) -> None:
-    """Ask which key, and whether; `name` is None for one's own."""
-    if not keys:
-        screen.app.settle(Denied("There is no SSH key to remove."))
-        return
-    choices = [(f"{key.fingerprint} {key.comment}", key.fingerprint) for key in keys]
-    chosen = await screen.app.push_screen_wait(ChooseDialog("Remove which SSH key?", choices))
-    if chosen is None:
-        return
-    question = consequences.remove_key(chosen[0], name or "you")
-    if await screen.app.push_screen_wait(ConfirmDialog(question)):
-        await screen.app.act(credentials.remove_key, chosen[0], name=name)
-
-
-async def edit(
-    screen: MainScreen,
-    user: UserDetail,
-    look_up: Callable[[], Awaitable[UserDetail | None]],
-    save: "Save",
-) -> Edited | None:
-    """Ask for the fields of a user until they are saved or the form is left.
-
-    After a refusal the form shows what is true now, but for the fields that were typed in.
-    """
-    shown = typed = _fields(user)
-    fault = ""
-    while True:
-        fields = [
-            Field("E-mail", EMAIL_LIMIT, typed[0]),
-            Field("Full name", TEXT_LIMIT, typed[1]),
-            Field("Phone", PHONE_LIMIT, typed[2], "+49 30 1234567"),
-        ]
-        answer = await screen.app.push_screen_wait(
-            FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault)
-        )
-        if answer is None:
-            return None
-        changes = [new if new != old else None for new, old in zip(answer, shown, strict=True)]
-        seen = UserChanges(user.email, user.full_name, user.phone or "")
-        result = await save(UserChanges(*changes), seen=seen)
-        if not isinstance(result, Denied):
-            screen.app.settle(result)
-            return result
-        fault = result.message
-        present = await look_up()
-        if present is None:
-            return None
-        user, shown = present, _fields(present)
-        typed = tuple(old if new is None else new for new, old in zip(changes, shown, strict=True))
-
-
-class Save(Protocol):
-    """Saves what was typed into the form of a user, unless that changed since it was shown."""
-
-    async def __call__(self, changes: UserChanges, *, seen: UserChanges) -> Edited | Denied:
-        """Save; a denial says what is wrong."""
-
-
-def _fields(user: UserDetail) -> tuple[str, ...]:
-    return user.email, user.full_name, user.phone or ""

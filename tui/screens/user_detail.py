@@ -13,7 +13,8 @@ from data.rules.domain_types import Method, Status
 from tui.dialogs import consequences
 from tui.screens.base_screen import working
 from tui.screens.explanation import ExplanationScreen
-from tui.screens.user_actions import UserActionsScreen, choose_address, offers_for
+from tui.screens.user_actions import UserActionsScreen, offers_for
+from tui.screens.user_forms import choose_address
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.facts import Facts, activity_lines, address_lines, factor_lines, key_lines
 from tui.widgets.words import moment, roles_in_words
@@ -59,10 +60,9 @@ class UserDetailScreen(UserActionsScreen):
     @working
     async def action_resync(self) -> None:
         """Offer to bring the phone's clock back by two consecutive codes."""
-        user = await self.agreed(consequences.resync)
-        if user is not None:
-            await self.app.act(factor_administration.offer_resync, user.name)
-            await self.read()
+        await self.act_if_confirmed(
+            consequences.resync, lambda user: self.app.act(factor_administration.offer_resync, user.name)
+        )
 
     @working
     async def action_forget(self) -> None:
@@ -70,7 +70,7 @@ class UserDetailScreen(UserActionsScreen):
         user = await self.look_up()
         if user is None:
             return
-        chosen = await choose_address(self, user.remembered)
+        chosen = await choose_address(self.app, user.remembered)
         if chosen is not None:
             await self.app.act(factor_administration.forget_addresses, user.name, chosen[0])
         await self.read()

@@ -1,12 +1,13 @@
 """The users table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from data.operations.users import bulk_actions, practices, user_summaries
 from data.operations.users.bulk_actions import Bulk
@@ -21,11 +22,12 @@ from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.tell import TellDialog
 from tui.screens.base_screen import working
 from tui.screens.new_user import create_user
+from tui.screens.table_screen import TableScreen
 from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_detail import UserDetailScreen
 from tui.screens.user_import import import_users
 from tui.widgets.fields import TextField
-from tui.widgets.paged_table import Column, PagedTable
+from tui.widgets.paged_table import Column
 from tui.widgets.status_line import Tone
 from tui.widgets.words import counted, day, roles_in_short
 
@@ -42,10 +44,21 @@ _COLUMNS: list[Column[UserRow]] = [
 ]
 
 
-class UsersScreen(UserActionsScreen):
+def _on_marked(act: Bulk, otherwise: Callable[[UserActionsScreen], None]) -> "Callable[[UsersScreen], None]":
+    """Make an action that does `act` to the marked users, or what it does `otherwise` to the selected one."""
+
+    def action(self: "UsersScreen") -> None:
+        if self.marked:
+            self.act_on_marked(act)
+        else:
+            otherwise(self)
+
+    return action
+
+
+class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     """Pages of users, searched, sorted and filtered by the database."""
 
-    AUTO_FOCUS = "PagedTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=False),
         Binding("space", "mark", "Mark", show=False, tooltip="Mark, to act on many"),
@@ -59,14 +72,15 @@ class UsersScreen(UserActionsScreen):
         Binding("escape", "all", "All", show=False, tooltip="Leave marks and filters"),
     ]
 
+    criteria: var[UserQuery] = var(UserQuery(), init=False, always_update=True)
+    page: var[UserPage | None] = var(None, init=False, always_update=True)
+    marked: var[tuple[str, ...]] = var((), init=False)
+    """The names of the marked users, in the order of marking; they stay over pages and searches."""
+
     def __init__(self, practice: str | None = None) -> None:
-        super().__init__()
-        self._query = UserQuery(practice=practice)
-        self._starts: list[tuple[str, int] | None] = [None]
-        """The cursors at which the pages up to the present one begin."""
-        self._page: UserPage | None = None
-        self._marked: dict[str, None] = {}
-        """The names of the marked users, in the order of marking; they stay over pages and searches."""
+        name = replace(_COLUMNS[0], value=self._marked_name)
+        super().__init__([name, *_COLUMNS[1:]], lambda row: row.name)
+        self.set_reactive(UsersScreen.criteria, UserQuery(practice=practice))
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
@@ -76,149 +90,97 @@ class UsersScreen(UserActionsScreen):
             id="search",
             classes="hidden",
         )
-        yield Static("", id="summary", markup=False)
-        name = replace(_COLUMNS[0], value=self._marked_name)
-        self._table = PagedTable([name, *_COLUMNS[1:]], lambda row: row.name)
-        yield self._table
+        yield from super().body()
 
     def _marked_name(self, row: UserRow) -> str:
-        return f"{_MARK}{row.name}" if row.name in self._marked else row.name
+        return f"{_MARK}{row.name}" if row.name in self.marked else row.name
 
     def selected_name(self) -> str | None:
         """Return the name under the cursor."""
-        row = self._table.selected
-        return row.name if row else None
+        return self.table.selected.name if self.table.selected else None
+
+    def watch_criteria(self) -> None:
+        """Begin at the first page of what is asked for now."""
+        self.starts = (None,)
 
     async def read(self) -> None:
         """Read the present page."""
-        page = await self.app.read(user_summaries.list_users, replace(self._query, after=self._starts[-1]))
-        if page is None:
-            return
-        self._page = page
-        self._show(page)
+        page = await self.app.read(user_summaries.list_users, replace(self.criteria, after=self.starts[-1]))
+        if page is not None:
+            self.page = page
 
-    def _show(self, page: UserPage) -> None:
-        self._table.fill(page.rows)
-        self.query_one("#summary", Static).update(self._summary(page))
+    def watch_page(self) -> None:
+        """Show the page and its marks."""
+        if self.page is not None:
+            more = self.page.more and self.page.rows
+            self.show(self.page.rows, self._summary(self.page), self.page.rows[-1].cursor if more else None)
+
+    watch_marked = watch_page
 
     def _summary(self, page: UserPage) -> str:
-        first = PAGE * (len(self._starts) - 1) + 1
+        asked = self.criteria
+        first = PAGE * (len(self.starts) - 1) + 1
         total = counted(page.total, "user")
         if page.uncounted:
             total = f"more than {total}"
         parts = [total]
         if page.total > len(page.rows) > 0:
             parts[0] = f"{first}-{first + len(page.rows) - 1} of {total}  ([ ] for more)"
-        if self._query.search:
+        if self.marked:
+            parts.append(f"{len(self.marked)} marked: r, c, a, v, t act on them")
+        if asked.search:
             parts.append("type more to find fewer" if page.uncounted else "found by search")
-        if self._query.status:
-            parts.append(f"2FA: {self._query.status.value}")
-        if self._query.practice is not None:
-            parts.append(safe(self._query.practice, 24))
-        parts.append(f"by {self._query.sort.value}")
-        if self._marked:
-            parts.insert(1, f"{len(self._marked)} marked: r, c, a, v, t act on them")
+        if asked.status:
+            parts.append(f"2FA: {asked.status.value}")
+        if asked.practice is not None:
+            parts.append(safe(asked.practice, 24))
+        parts.append(f"by {asked.sort.value}")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
 
-    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
-        """Open the row that Enter or a click chose."""
-        event.stop()
-        self.action_open()
-
-    def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
-        """Turn the page when the cursor goes beyond an end."""
-        self.action_page(event.forward)
-
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search as it is typed."""
-        self._ask(replace(self._query, search=edited(event.value)))
+        self.criteria = replace(self.criteria, search=edited(event.value))
 
     def on_input_submitted(self) -> None:
         """Go to what was found."""
-        self._table.focus()
-
-    def _ask(self, query: UserQuery) -> None:
-        self._query = query
-        self._starts = [None]
-        self.load()
-
-    def action_page(self, forward: bool) -> None:
-        """Turn the page."""
-        if forward and self._page and self._page.more and self._page.rows:
-            self._starts.append(self._page.rows[-1].cursor)
-        elif not forward and len(self._starts) > 1:
-            self._starts.pop()
-        else:
-            return
-        self.load()
+        self.table.focus()
 
     def action_mark(self) -> None:
         """Mark the user under the cursor, or take the mark away, and move on."""
         name = self.selected_name()
-        if name is None or self._page is None:
+        if name is None or self.page is None:
             return
-        if name in self._marked:
-            del self._marked[name]
+        if name in self.marked:
+            self.marked = tuple(other for other in self.marked if other != name)
         else:
-            self._marked[name] = None
-        self._show(self._page)
-        if self._table.cursor_row < len(self._page.rows) - 1:
-            self._table.action_cursor_down()
+            self.marked = (*self.marked, name)
+        if self.table.cursor_row < len(self.page.rows) - 1:
+            self.table.action_cursor_down()
 
-    def action_require(self) -> None:
-        """Require two-factor authentication of all marked users, or act on the one under the cursor."""
-        if self._marked:
-            self._act_on_marked(Bulk.REQUIRE)
-        else:
-            super().action_require()
-
-    def action_clear(self) -> None:
-        """Clear the data of all marked users, or of the one under the cursor."""
-        if self._marked:
-            self._act_on_marked(Bulk.CLEAR)
-        else:
-            super().action_clear()
-
-    def action_activate(self) -> None:
-        """Deactivate all marked users, or act on the one under the cursor."""
-        if self._marked:
-            self._act_on_marked(Bulk.DEACTIVATE)
-        else:
-            super().action_activate()
-
-    def action_invite(self) -> None:
-        """Invite all marked users, or the one under the cursor."""
-        if self._marked:
-            self._act_on_marked(Bulk.INVITE)
-        else:
-            super().action_invite()
-
-    def action_remind(self) -> None:
-        """Remind all marked users, or the one under the cursor."""
-        if self._marked:
-            self._act_on_marked(Bulk.REMIND)
-        else:
-            super().action_remind()
+    action_require = _on_marked(Bulk.REQUIRE, UserActionsScreen.action_require)
+    action_clear = _on_marked(Bulk.CLEAR, UserActionsScreen.action_clear)
+    action_activate = _on_marked(Bulk.DEACTIVATE, UserActionsScreen.action_activate)
+    action_invite = _on_marked(Bulk.INVITE, UserActionsScreen.action_invite)
+    action_remind = _on_marked(Bulk.REMIND, UserActionsScreen.action_remind)
 
     @working
-    async def _act_on_marked(self, act: Bulk) -> None:
+    async def act_on_marked(self, act: Bulk) -> None:
         """Ask once, act in one operation, and say whom it did not reach; those stay marked."""
-        names = list(self._marked)
+        names = list(self.marked)
         if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
             return
         result = await self.app.act(bulk_actions.carry_out, names, act)
         if result is None:
             return
-        self._marked = {name: None for name, _ in result.refused}
+        self.marked = tuple(name for name, _ in result.refused)
         done = f"{counted(len(result.done), 'user')} {act.done}"
         if result.refused:
-            self.app.say(f"{done}, {len(result.refused)} refused; they stay marked.", Tone.REFUSED)
-            lines = [f"{name}: {why}" for name, why in result.refused]
-            await self.app.push_screen_wait(
-                TellDialog(f"{done}, {len(result.refused)} refused", "\n".join(lines))
-            )
+            done = f"{done}, {len(result.refused)} refused"
+            self.app.say(f"{done}; they stay marked.", Tone.REFUSED)
+            reasons = "\n".join(f"{name}: {why}" for name, why in result.refused)
+            await self.app.push_screen_wait(TellDialog(done, reasons))
         else:
             self.app.say(f"{done}.", Tone.DONE)
         await self.read()
@@ -237,28 +199,25 @@ class UsersScreen(UserActionsScreen):
 
     def action_all(self) -> None:
         """Take all marks away; or leave the search field, or search and filter."""
-        if self._marked and self._page:
-            self._marked.clear()
-            self._show(self._page)
+        if self.marked and self.page:
+            self.marked = ()
             return
         field = self.query_one("#search", Input)
         if field.has_focus and field.value:
-            self._table.focus()
+            self.table.focus()
             return
         field.add_class("hidden")
         field.value = ""
-        self._table.focus()
-        self._ask(UserQuery(sort=self._query.sort))
+        self.table.focus()
+        self.criteria = UserQuery(sort=self.criteria.sort)
 
     @working
     async def action_sort(self) -> None:
         """Choose the order."""
         choices = [(f"By {key.value}", key) for key in SortKey]
-        chosen = await self.app.push_screen_wait(ChooseDialog("Sort users", choices, self._query.sort))
+        chosen = await self.app.push_screen_wait(ChooseDialog("Sort users", choices, self.criteria.sort))
         if chosen is not None:
-            self._query = replace(self._query, sort=chosen[0])
-            self._starts = [None]
-            await self.read()
+            self.criteria = replace(self.criteria, sort=chosen[0])
 
     @working
     async def action_filter(self) -> None:
@@ -269,13 +228,11 @@ class UsersScreen(UserActionsScreen):
             *((f"2FA: {status.value}", (status, None)) for status in Status),
             *((f"Practice: {name}", (None, name)) for name in names if len(names) > 1),
         ]
-        present = (self._query.status, self._query.practice)
+        present = (self.criteria.status, self.criteria.practice)
         chosen = await self.app.push_screen_wait(ChooseDialog("Show which users?", choices, present))
         if chosen is not None:
             status, practice = chosen[0]
-            self._query = replace(self._query, status=status, practice=practice)
-            self._starts = [None]
-            await self.read()
+            self.criteria = replace(self.criteria, status=status, practice=practice)
 
     @working
     async def action_import(self) -> None:
@@ -286,5 +243,5 @@ class UsersScreen(UserActionsScreen):
     @working
     async def action_new(self) -> None:
         """Create a user and show the one-time password."""
-        await create_user(self.app, self._query.practice)
+        await create_user(self.app, self.criteria.practice)
         await self.read()

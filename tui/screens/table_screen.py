@@ -1,0 +1,62 @@
+"""What the main screens have in common that show a table, page by page."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+from textual.reactive import var
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.screens.base_screen import MainScreen
+from tui.widgets.paged_table import Column, PagedTable
+
+R = TypeVar("R")
+C = TypeVar("C")
+
+
+class TableScreen(MainScreen, Generic[R, C]):
+    """A summary and a page of rows `R`; a page begins after a row's cursor `C`, the first one at None."""
+
+    AUTO_FOCUS = "PagedTable"
+    starts: var[tuple[C | None, ...]] = var((None,), init=False, always_update=True)
+    """Where the pages up to the present one begin. Setting it reads the last of them."""
+
+    def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], str]) -> None:
+        super().__init__()
+        self.table = PagedTable(columns, key)
+        self._following: C | None = None
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the summary and the table."""
+        yield Static("", id="summary", markup=False)
+        yield self.table
+
+    def show(self, rows: Sequence[R], summary: str, following: C | None = None) -> None:
+        """Show a page; `following` is where the next one begins, if there is one."""
+        self.table.fill(rows)
+        self.query_one("#summary", Static).update(summary)
+        self._following = following
+
+    def watch_starts(self) -> None:
+        """Read the page that was turned to."""
+        self.load()
+
+    def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
+        """Open the row that Enter or a click chose."""
+        event.stop()
+        self.action_open()
+
+    def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
+        """Turn the page when the cursor goes beyond an end."""
+        self.action_page(event.forward)
+
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        raise NotImplementedError
+
+    def action_page(self, forward: bool) -> None:
+        """Turn the page."""
+        if forward and self._following is not None:
+            self.starts = (*self.starts, self._following)
+        elif not forward and len(self.starts) > 1:
+            self.starts = self.starts[:-1]

@@ -1,0 +1,90 @@
+"""What is asked for in the same words about oneself and about another user."""
+
+from collections.abc import Awaitable, Callable
+
+from data.operations.results import Denied
+from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, Remembered
+from data.operations.users import credentials
+from data.operations.users.lifecycle import Edited, UserChanges
+from data.operations.users.user_summaries import KeyRow, UserDetail
+from data.rules.public_keys import KEY_LIMIT
+from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
+from tui.dialogs import consequences
+from tui.dialogs.choose import ChooseDialog
+from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.form import Field, FormDialog
+from tui.screens.base_app import ActingApp
+from tui.widgets.words import moment
+
+
+async def add_key(app: ActingApp, name: str | None) -> None:
+    """Ask for a public key until it is taken; `name` is None for one's own."""
+    field = Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment", lines=True)
+    body = "Paste the one line of the file that ends in .pub."
+    await app.fill_in(
+        lambda _, fault: FormDialog("Add an SSH key", [field], body=body, yes="Add", fault=fault),
+        lambda typed: app.submit(credentials.add_key, typed[0], name=name),
+    )
+
+
+async def choose_address(app: ActingApp, rows: tuple[Remembered, ...]) -> tuple[int | None] | None:
+    """Ask which remembered address to forget; None in the tuple stands for all of them."""
+    if not rows:
+        app.settle(Denied(NOTHING_REMEMBERED))
+        return None
+    choices: list[tuple[str, int | None]] = [("All of them", None)]
+    choices += [(f"{row.address} with {row.first_factor}, until {moment(row.until)}", row.id) for row in rows]
+    return await app.push_screen_wait(ChooseDialog("Forget which address?", choices))
+
+
+async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None) -> None:
+    """Ask which key, and whether; `name` is None for one's own."""
+    if not keys:
+        app.settle(Denied("There is no SSH key to remove."))
+        return
+    choices = [(f"{key.fingerprint} {key.comment}", key.fingerprint) for key in keys]
+    chosen = await app.push_screen_wait(ChooseDialog("Remove which SSH key?", choices))
+    if chosen is None:
+        return
+    question = consequences.remove_key(chosen[0], name or "you")
+    if await app.push_screen_wait(ConfirmDialog(question)):
+        await app.act(credentials.remove_key, chosen[0], name=name)
+
+
+async def edit_user(
+    app: ActingApp,
+    user: UserDetail,
+    look_up: Callable[[], Awaitable[UserDetail | None]],
+    save: Callable[[UserChanges, UserChanges], Awaitable[Edited | Denied]],
+) -> Edited | None:
+    """Ask for the fields of a user until they are saved, given what was seen of them, or the form is left.
+
+    After a refusal the form shows what is true now, but for the fields that were typed in.
+    """
+    shown = typed = _fields(user)
+    fault = ""
+    while True:
+        fields = [
+            Field("E-mail", EMAIL_LIMIT, typed[0]),
+            Field("Full name", TEXT_LIMIT, typed[1]),
+            Field("Phone", PHONE_LIMIT, typed[2], "+49 30 1234567"),
+        ]
+        answer = await app.push_screen_wait(FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault))
+        if answer is None:
+            return None
+        changes = [new if new != old else None for new, old in zip(answer, shown, strict=True)]
+        seen = UserChanges(user.email, user.full_name, user.phone or "")
+        result = await save(UserChanges(*changes), seen)
+        if not isinstance(result, Denied):
+            app.settle(result)
+            return result
+        fault = result.message
+        present = await look_up()
+        if present is None:
+            return None
+        user, shown = present, _fields(present)
+        typed = tuple(old if new is None else new for new, old in zip(changes, shown, strict=True))
+
+
+def _fields(user: UserDetail) -> tuple[str, ...]:
+    return user.email, user.full_name, user.phone or ""
