@@ -28,14 +28,15 @@ from tui.command_palette import DARK, LIGHT, SIXTEEN, TwofoldCommands
 from tui.screens.activity import ActivityScreen
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import MainScreen, in_background
-from tui.screens.journey import SIGNED_OUT, lead_to_console
 from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen
 from tui.screens.security import SecurityScreen
 from tui.screens.sessions import SessionsScreen
+from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
 from tui.screens.users import UsersScreen
+from tui.widgets.top_line import Tab
 
-_PLACES: list[tuple[str, str, type[MainScreen]]] = [
+_TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("profile", "My profile", ProfileScreen),
     ("users", "Users", UsersScreen),
     ("security", "Security", SecurityScreen),
@@ -144,7 +145,7 @@ class TwofoldApp(ActingApp):
 
         So it is with the notices: the server sends what its sessions bring about.
         """
-        in_background(self, partial(lead_to_console, self, self._origin), "journey")
+        in_background(self, partial(lead_to_main_screens, self, self._origin), "sign-in")
         if self._opens_session:
             self.set_interval(
                 self.LOOK_SECONDS, lambda: in_background(self, self._look, "watching", latest_only=True)
@@ -182,7 +183,7 @@ class TwofoldApp(ActingApp):
     def session_began(self, session: Session) -> None:
         """Warn before the session has lasted too long; one that was opened here ends when nobody is there.
 
-        It is ended by whoever looks which sessions are over: this app or the server.
+        This app or the server, whichever looks which sessions are over, ends it.
         """
         left = session.started_at + self.store.services.longest_session - self.clock()
         self.set_timer(max(left - _END_WARNING, _AT_ONCE).total_seconds(), partial(self._warn_of_end, left))
@@ -215,20 +216,20 @@ class TwofoldApp(ActingApp):
         if (worker := self._worker) is not None:
             await self.reach(lambda: self.store.run(worker_sessions.leave, worker))
 
-    def places(self) -> list[tuple[str, str, str]]:
-        """Return key, name and title of each main screen that this person has."""
-        held = _PLACES if self.roles else _PLACES[:1]
-        return [(str(key), name, title) for key, (name, title, _) in enumerate(held, 1)]
+    def tabs(self) -> list[Tab]:
+        """Return the main screens that this person has."""
+        held = _TABS if self.roles else _TABS[:1]
+        return [Tab(str(key), name, title) for key, (name, title, _) in enumerate(held, 1)]
 
-    def open_place(self, place: str) -> None:
+    def open_tab(self, name: str) -> None:
         """Go to one of the main screens, from wherever on them the person is."""
-        screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _PLACES}
-        in_background(self, partial(self._switch_to, screens[place]), "places", latest_only=True)
+        screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _TABS}
+        in_background(self, partial(self._switch_to, screens[name]), "tabs", latest_only=True)
 
     def open_users_of(self, practice: str) -> None:
         """Go to the users of one practice."""
         in_background(
-            self, partial(self._switch_to, partial(UsersScreen, practice)), "places", latest_only=True
+            self, partial(self._switch_to, partial(UsersScreen, practice)), "tabs", latest_only=True
         )
 
     async def _switch_to(self, screen: Callable[[], MainScreen]) -> None:

@@ -1,4 +1,4 @@
-"""The command palette: the places, the keys of the screen, and the themes."""
+"""The command palette: the tabs, the keys of the screen, and the themes."""
 
 from collections.abc import Iterator
 
@@ -18,8 +18,8 @@ class TwofoldCommands(Provider):
         app, screen = self.app, self.screen
         if not isinstance(app, ActingApp) or not isinstance(screen, ActingScreen):
             return
-        for key, name, title in app.places():
-            yield f"Go to {title}", f"Key {key}", lambda name=name: app.open_place(name)
+        for tab in app.tabs():
+            yield f"Go to {tab.title}", f"Key {tab.key}", lambda name=tab.name: app.open_tab(name)
         for key, words, action in screen.commands():
             yield words, f"Key {key}", lambda action=action: screen.run_action(action)
         for words, theme in (("Dark theme", DARK), ("Light theme", LIGHT), ("Sixteen colours", SIXTEEN)):

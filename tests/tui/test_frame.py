@@ -22,7 +22,7 @@ async def test_a_user_has_the_profile_alone(world):
         await person.presses("2", "3", "4")
         await person.sees("How it works")
         assert isinstance(person.app.screen, MainScreen)
-        assert person.app.screen.PLACE == "profile"
+        assert person.app.screen.TAB == "profile"
 
 
 async def test_places_are_reached_by_keys_and_by_clicks(world):
@@ -407,13 +407,13 @@ async def test_a_key_of_the_last_line_is_explained_under_the_mouse(world):
 async def test_of_places_whose_keys_come_at_once_only_the_last_is_opened(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "4 users")
-        opened_places = []
-        person.app.open_place = opened_places.append
+        opened_tabs = []
+        person.app.open_tab = opened_tabs.append
         for key in "345634":
             person.app.post_message(Key(key, key))
-        while not opened_places or person.app.keys_waiting:
+        while not opened_tabs or person.app.keys_waiting:
             await person.pilot.pause()
-        assert opened_places == ["activity"]
+        assert opened_tabs == ["activity"]
 
 
 async def test_what_was_said_of_the_action_before_is_gone_when_the_next_one_begins(world):

@@ -15,8 +15,7 @@ from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT, USERNAME_LIMIT
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.dialogs.roles import role_boxes, ticked
-from tui.widgets.fields import TextField
-from tui.widgets.toggles import Choice
+from tui.widgets.fields import Choice, TextField
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tui.dialogs.dialog import Dialog, paragraph
 
 
 class PasteArea(TextArea):
-    """Takes pasted text, in which whatever a terminal would act on becomes visible.
+    """Takes pasted text, in which all that a terminal would act on becomes visible.
 
     It takes no more than `limit` characters, escapes as they are shown, however they come.
     """

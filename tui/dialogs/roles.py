@@ -1,4 +1,4 @@
-"""Asks which roles a user is to hold."""
+"""Asks which roles a user should hold."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -8,7 +8,7 @@ from textual.widgets import Checkbox
 
 from data.rules.domain_types import Role
 from tui.dialogs.dialog import Dialog, paragraph
-from tui.widgets.toggles import TickBox
+from tui.widgets.fields import TickBox
 
 
 def role_boxes(held: AbstractSet[Role]) -> Iterator[Checkbox]:

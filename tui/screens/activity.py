@@ -14,8 +14,8 @@ from data.operations.audit import trail
 from data.operations.audit.trail import Entry, Filter
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import USERNAME_LIMIT
-from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.tell import TellDialog
+from tui.dialogs.choose_one import ChooseDialog
+from tui.dialogs.message_box import TellDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.fields import TextField
@@ -55,7 +55,7 @@ _SPANS: list[tuple[str, timedelta | None]] = [
 class ActivityScreen(TableScreen[Entry, int]):
     """Pages of the log, newest first, filtered by the database."""
 
-    PLACE = "activity"
+    TAB = "activity"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("slash", "search", "User", key_display="/", tooltip="Rows of one user"),

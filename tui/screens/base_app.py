@@ -23,7 +23,7 @@ from sshserver.terminal.capabilities import Terminal
 from tui.dialogs.dialog import Dialog
 from tui.dialogs.fresh_proof import FreshProofDialog
 from tui.widgets.status_line import Said, Tone
-from tui.widgets.top_line import Heading
+from tui.widgets.top_line import Heading, Tab
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,7 +69,7 @@ class ActingApp(ContainedApp):
 
     @property
     def actor(self) -> Member:
-        """Whoever is signed in. There is one wherever an operation is performed."""
+        """The person who is signed in: there is one wherever an operation runs."""
         if self.session is None:
             raise RuntimeError("nobody is signed in")
         return Member(self.session.id)
@@ -82,7 +82,7 @@ class ActingApp(ContainedApp):
         """Watch over a session from its first step on."""
         raise NotImplementedError
 
-    def open_place(self, place: str) -> None:
+    def open_tab(self, name: str) -> None:
         """Go to one of the main screens."""
         raise NotImplementedError
 
@@ -90,8 +90,8 @@ class ActingApp(ContainedApp):
         """Go to the users of one practice."""
         raise NotImplementedError
 
-    def places(self) -> list[tuple[str, str, str]]:
-        """Return key, name and title of each main screen that this person has."""
+    def tabs(self) -> list[Tab]:
+        """Return the main screens that this person has."""
         raise NotImplementedError
 
     async def read(
@@ -147,7 +147,7 @@ class ActingApp(ContainedApp):
             return None
 
     def ended(self, words: str | None) -> asyncio.CancelledError:
-        """End the app with these words; what is returned is to be raised, which ends the worker too."""
+        """End the app with these words. The caller must raise what is returned, which ends the worker too."""
         self.exit(words)
         return asyncio.CancelledError()
 

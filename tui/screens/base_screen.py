@@ -124,7 +124,7 @@ class MainScreen(ActingScreen[None]):
     PATIENCE = 0.5
     AGAIN_SECONDS: ClassVar[float] = 2.0
     """How soon what could not be read is read again."""
-    PLACE: ClassVar[str]
+    TAB: ClassVar[str]
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "go('profile')", "My profile", show=False),
@@ -142,7 +142,7 @@ class MainScreen(ActingScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Build the frame and the body."""
-        yield TopLine(self.app.heading, self.app.places(), self.PLACE)
+        yield TopLine(self.app.heading, self.app.tabs(), self.TAB)
         yield from self.body()
         yield StatusLine()
         yield KeyLine()
@@ -181,18 +181,18 @@ class MainScreen(ActingScreen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the keys of those main screens only that this person has."""
         if action == "go":
-            return parameters[0] in [name for _, name, _ in self.app.places()]
+            return parameters[0] in [tab.name for tab in self.app.tabs()]
         return super().check_action(action, parameters)
 
-    def action_go(self, place: str) -> None:
+    def action_go(self, tab: str) -> None:
         """Go to another main screen; what was said stays behind on this one.
 
-        A place whose key is followed by that of another one is passed by: only the last is drawn.
+        One whose key is followed by that of another one is passed by: only the last is drawn.
         """
-        if self.app.key_waiting in [key for key, _, _ in self.app.places()]:
+        if self.app.key_waiting in [tab.key for tab in self.app.tabs()]:
             return
         self.app.say("")
-        self.app.open_place(place)
+        self.app.open_tab(tab)
 
     def action_sign_out(self) -> None:
         """End the session."""

@@ -9,8 +9,8 @@ from data.operations.users import practices
 from data.operations.users.practices import PracticeRow
 from data.rules.user_fields import TEXT_LIMIT
 from tui.dialogs import consequences
-from tui.dialogs.confirm import ConfirmDialog
 from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.message_box import ConfirmDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
@@ -26,7 +26,7 @@ _COLUMNS: list[Column[PracticeRow]] = [
 class PracticesScreen(TableScreen[PracticeRow, str]):
     """Each practice with how many users it has."""
 
-    PLACE = "practices"
+    TAB = "practices"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Users", tooltip="Users of the practice"),
         Binding("n", "new", "New"),

@@ -14,16 +14,16 @@ from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode
 from data.rules.passwords import MAX_LENGTH
 from tui.dialogs import consequences
-from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.message_box import ConfirmDialog
 from tui.screens.base_screen import MainScreen, working
+from tui.screens.enrolment import enrol
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.user_forms import add_key, choose_address, edit_user, remove_key
-from tui.screens.wizard import enrol
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.facts import (
-    Facts,
+from tui.widgets.description_list import (
+    DescriptionList,
     activity_lines,
     address_lines,
     factor_lines,
@@ -37,7 +37,7 @@ from tui.widgets.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 class ProfileScreen(MainScreen):
     """What users see and do of their own."""
 
-    PLACE = "profile"
+    TAB = "profile"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "set_up", "Set up 2FA", tooltip="Set up 2FA, or replace the phone"),
         Binding("t", "turn_off", "Turn off 2FA", show=False),
@@ -54,7 +54,7 @@ class ProfileScreen(MainScreen):
         """Yield the facts and the actions."""
         scroll = VerticalScroll(id="detail")
         scroll.compose_add_child(ActionBar())
-        scroll.compose_add_child(Facts())
+        scroll.compose_add_child(DescriptionList())
         yield scroll
 
     async def read(self) -> None:
@@ -63,7 +63,7 @@ class ProfileScreen(MainScreen):
         if profile is None:
             return
         self.query_one(ActionBar).offer(_offers(profile))
-        self.query_one(Facts).show(_facts(profile), self.size.width)
+        self.query_one(DescriptionList).show(_facts(profile), self.size.width)
 
     @working
     async def action_set_up(self) -> None:

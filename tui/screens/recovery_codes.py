@@ -1,20 +1,23 @@
 """The last step of the wizard: five recovery codes, to be saved and confirmed as saved."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from math import ceil
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox
+from textual.widgets import Button, Checkbox, Static
 
 from data.operations.signin import recovery_codes
+from data.store import Clock
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_screen import ActingScreen, Page, working
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.countdown import Countdown
+from tui.widgets.fields import TickBox
 from tui.widgets.status_line import Tone
-from tui.widgets.toggles import TickBox
 
 
 class RecoveryCodesScreen(Page[None]):
@@ -98,6 +101,30 @@ class RecoveryCodesScreen(Page[None]):
     async def action_plain(self) -> None:
         """Show nothing but the codes."""
         await self.app.push_screen_wait(PlainPage(["Twofold recovery codes", "", *self._codes, ""]))
+
+
+class Countdown(Static):
+    """Says how long it is until the phone shows a code that a sign-in takes."""
+
+    def __init__(self, clock: Clock, seconds: int) -> None:
+        super().__init__(markup=False)
+        self._clock = clock
+        self._until: datetime = clock() + timedelta(seconds=seconds)
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.tick()
+        self.set_interval(1, self.tick)
+
+    def tick(self) -> None:
+        """Say what is left."""
+        left = ceil((self._until - self._clock()).total_seconds())
+        words = (
+            f"Your next sign-in takes the phone's next code, in {left} s."
+            if left > 0
+            else "Your next sign-in takes the code that the phone shows now."
+        )
+        self.update(Text(words))
 
 
 class PlainPage(ActingScreen[None]):

@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
@@ -20,14 +21,13 @@ from data.rules.remembered_addresses import MAX_DAYS, period_in_short
 from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from tui.dialogs import consequences
-from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
-from tui.dialogs.tell import TellDialog
+from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer
+from tui.widgets.fields import Choice, TickBox
 from tui.widgets.status_line import Tone
-from tui.widgets.toggles import Choice, TickBox
 from tui.widgets.words import counted, moment
 
 _DESTINATIONS = {
@@ -40,7 +40,7 @@ _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 class SecurityScreen(MainScreen):
     """The mode, whom a change would affect, and how many people stand where."""
 
-    PLACE = "security"
+    TAB = "security"
     AUTO_FOCUS = "RadioSet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "choose('off')", "Off"),
@@ -49,17 +49,15 @@ class SecurityScreen(MainScreen):
         Binding("m", "choose('permanent')", "Permanent"),
         Binding("a", "apply", "Apply"),
         Binding("d", "remember_days", "Days", show=False, tooltip="Days for which addresses are remembered"),
-        Binding("w", "stand_out", "Who", show=False, tooltip="Who stands out"),
+        Binding("w", "attention", "Who", show=False, tooltip="Who stands out"),
         Binding("e", "test_delivery", "Test", show=False, tooltip="Send a test message"),
         Binding("t", "methods", "Methods", tooltip="Go to the methods; space switches one"),
         Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._view: PolicyView | None = None
-        self._preview: ModePreview | None = None
-        self._chosen: Mode | None = None
+    view: var[PolicyView | None] = var(None, init=False, always_update=True, bindings=True)
+    chosen: var[Mode | None] = var(None, init=False)
+    _preview: ModePreview | None = None
 
     def body(self) -> Iterator[Widget]:
         """Yield the parts; what they show is read after the first frame."""
@@ -68,7 +66,7 @@ class SecurityScreen(MainScreen):
             Label("Two-factor authentication", id="mode", classes="title"),
             Static("", id="padlock", classes="hidden", markup=False),
             Static("", id="people", markup=False),
-            Static("", id="standing-out", markup=False),
+            Static("", id="attention", markup=False),
             RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
@@ -90,51 +88,50 @@ class SecurityScreen(MainScreen):
 
     async def read(self) -> None:
         """Read the policy and count the people; what was chosen before the first reading stays chosen."""
-        is_first = self._view is None
+        is_first = self.view is None
         view = await self.app.read(policy_settings.show_policy)
         attention = await self.app.read(needs_attention.show_needs_attention)
-        states = await self.app.read(delivery_checks.show_delivery)
-        if view is None or attention is None or states is None:
+        carriers = await self.app.read(delivery_checks.show_delivery)
+        if view is None or attention is None or carriers is None:
             return
-        ahead = self._chosen if is_first else None
-        self._view = view
-        self.query_one("#mode", Label).update(f"Two-factor authentication is {view.policy.mode.value}")
-        self._show_padlock(view)
+        chosen = (self.chosen if is_first else None) or view.policy.mode
+        self.view = view
+        self.query_one("#attention", Static).update(consequences.stands_out_most(attention))
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
-        offers = [Offer("d", asked, "remember_days")]
-        if states:
-            offers.append(Offer("e", "Send a test message", "test_delivery"))
-        self.query_one(ActionBar).offer(offers)
-        self._show_delivery(states)
-        for button in self.query(RadioButton):
-            is_permanent = button.name == Mode.PERMANENT.value
-            button.display = not is_permanent or self._offers_permanent
-        self.query_one(RadioSet).display = not self._is_permanent
-        self.query_one(Button).display = not self._is_permanent
-        self.refresh_bindings()
-        self._show_methods(view.policy.methods)
-        self.query_one("#standing-out", Static).update(consequences.stands_out_most(attention))
-        # Choosing starts another reading in the place of this one, if it changes the choice.
-        chosen = ahead or view.policy.mode
+        test = [Offer("e", "Send a test message", "test_delivery")] if carriers else []
+        self.query_one(ActionBar).offer([Offer("d", asked, "remember_days"), *test])
+        self._show_delivery(carriers)
+        await self._show_preview(chosen)
         self.action_choose(chosen.value)
+
+    def watch_view(self, view: PolicyView) -> None:
+        """Show the policy, and the ways that it leaves to change it."""
+        mode = view.policy.mode
+        self.query_one("#mode", Label).update(f"Two-factor authentication is {mode.value}")
+        self._show_padlock(view)
+        for button in self.query(RadioButton):
+            button.display = button.name != Mode.PERMANENT.value or mode is Mode.REQUIRED
+        self.query_one(RadioSet).display = self.query_one(Button).display = mode is not Mode.PERMANENT
+        self._show_methods(view.policy.methods)
         counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
         self.query_one("#people", Static).update(
             f"People: {' · '.join(counts)}\n"
             f"One policy for all of {view.account}: it reaches {counted(view.practices, 'practice')}."
         )
-        await self._show_preview(chosen)
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:
-        """Show whom the chosen mode would affect; while the policy is being read, that shows it."""
-        self._chosen = Mode(event.pressed.name or "")
-        if self._view is not None:
-            show = partial(self._show_preview, self._chosen)
-            in_background(self, show, "reading", latest_only=True)
+        """Choose a mode."""
+        self.chosen = Mode(event.pressed.name or "")
+
+    def watch_chosen(self, chosen: Mode) -> None:
+        """Show whom the chosen mode would affect; before the policy is read, that shows it."""
+        if self.view is not None and (self._preview is None or self._preview.after is not chosen):
+            in_background(self, partial(self._show_preview, chosen), "reading", latest_only=True)
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
         """Switch a method, once that is confirmed."""
         event.stop()
-        if self._view is not None:
+        if self.view is not None:
             wanted = frozenset(Method(box.name) for box in self.query(Checkbox) if box.value and box.name)
             in_background(self, partial(self._switch_when_idle, wanted), "switching", latest_only=True)
 
@@ -218,32 +215,25 @@ class SecurityScreen(MainScreen):
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
         # What a change would do takes the place of what stands out, which small terminals have no room for.
-        self.query_one("#standing-out").display = not changes
+        self.query_one("#attention").display = not changes
         self.query_one("#preview", Static).update(Text("\n".join(safe(line, 400) for line in lines)))
         self.query_one(Button).disabled = not changes or preview.refusal is not None
 
-    @property
-    def _offers_permanent(self) -> bool:
-        """Whether the mode permanent can be chosen: it is entered from required only."""
-        return self._view is not None and self._view.policy.mode is Mode.REQUIRED
-
-    @property
-    def _is_permanent(self) -> bool:
-        return self._view is not None and self._view.policy.mode is Mode.PERMANENT
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer a mode's key only where that mode can be chosen: once permanent, none can."""
+        """Offer a mode's key where it can be chosen: permanent after required, none after permanent."""
+        mode = self.view.policy.mode if self.view else None
         if action == "choose" and parameters[0] == Mode.PERMANENT.value:
-            return self._offers_permanent
+            return mode is Mode.REQUIRED
         if action in ("choose", "apply", "undo"):
-            return not self._is_permanent
+            return mode is not Mode.PERMANENT
         return super().check_action(action, parameters)
 
     def _show_padlock(self, view: PolicyView) -> None:
         padlock = self.query_one("#padlock", Static)
-        if self._is_permanent and padlock.has_class("hidden"):
+        is_permanent = view.policy.mode is Mode.PERMANENT
+        if is_permanent and padlock.has_class("hidden"):
             self.call_after_refresh(self.query_one("#detail").scroll_home, animate=False)
-        padlock.set_class(not self._is_permanent, "hidden")
+        padlock.set_class(not is_permanent, "hidden")
         words = (
             "",
             f"Permanent since {moment(view.permanent_since, 'an unknown day')},",
@@ -254,15 +244,13 @@ class SecurityScreen(MainScreen):
 
     def action_choose(self, mode: str) -> None:
         """Choose a mode by its key; one that is typed ahead is chosen once the policy is read."""
-        self._chosen = Mode(mode)
-        if self._view is None:
-            return
-        for button in self.query(RadioButton):
+        self.chosen = Mode(mode)
+        for button in self.query(RadioButton) if self.view else ():
             if button.name == mode:
                 button.value = True
 
     @working
-    async def action_stand_out(self) -> None:
+    async def action_attention(self) -> None:
         """Show the administrators, and who has no second factor."""
         seen = await self.app.read(needs_attention.show_needs_attention)
         if seen is not None:
@@ -271,8 +259,8 @@ class SecurityScreen(MainScreen):
 
     def action_undo(self) -> None:
         """Choose the present mode again."""
-        if self._view is not None:
-            self.action_choose(self._view.policy.mode.value)
+        if self.view is not None:
+            self.action_choose(self.view.policy.mode.value)
 
     @working
     async def action_remember_days(self) -> None:
@@ -291,7 +279,11 @@ class SecurityScreen(MainScreen):
     @working
     async def action_apply(self) -> None:
         """Change the mode, once it is confirmed."""
-        preview = await self._preview_of_chosen()
+        if self.view is None:
+            await self.read()
+        if self.chosen and (self._preview is None or self._preview.after is not self.chosen):
+            await self._show_preview(self.chosen)
+        preview = self._preview
         if preview is None or preview.before is preview.after:
             self.app.say("Choose another mode first.")
             return
@@ -302,14 +294,6 @@ class SecurityScreen(MainScreen):
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
             await self.app.act(policy_settings.set_mode, preview.after, seen=preview.before)
         await self.read()
-
-    async def _preview_of_chosen(self) -> ModePreview | None:
-        """Return the preview that is shown, or read it where it has not come yet: people type ahead."""
-        if self._view is None:
-            await self.read()
-        if self._chosen is None or (self._preview and self._preview.after is self._chosen):
-            return self._preview
-        return await self.app.read(policy_settings.preview_mode, self._chosen)
 
     async def _make_permanent(self, preview: ModePreview) -> None:
         """Show the checklist and take the typed name of the account."""

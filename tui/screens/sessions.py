@@ -8,8 +8,7 @@ from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
 from tui.dialogs import consequences
-from tui.dialogs.confirm import ConfirmDialog
-from tui.dialogs.tell import TellDialog
+from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
@@ -35,7 +34,7 @@ _COLUMNS: list[Column[SessionRow]] = [
 class SessionsScreen(TableScreen[SessionRow, int]):
     """Pages of open sessions, newest first."""
 
-    PLACE = "sessions"
+    TAB = "sessions"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("e", "end", "End", tooltip="End the session"),

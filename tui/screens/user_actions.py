@@ -19,12 +19,11 @@ from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Role, Status
 from data.rules.user_fields import TEXT_LIMIT
 from tui.dialogs import consequences
-from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog
 from tui.dialogs.question import Question
 from tui.dialogs.roles import RolesDialog
-from tui.dialogs.tell import ShownOnceDialog
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.user_forms import add_key, edit_user, remove_key
 from tui.widgets.action_bar import Offer
@@ -34,7 +33,7 @@ from tui.widgets.status_line import Tone
 class UserActionsScreen(MainScreen):
     """A main screen on which a user is selected."""
 
-    PLACE = "users"
+    TAB = "users"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "require", "Require", tooltip="Require 2FA, or stop requiring it"),
         Binding("d", "disable", "Disable", show=False, tooltip="Disable 2FA"),

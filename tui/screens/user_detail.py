@@ -12,11 +12,17 @@ from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Method, Status
 from tui.dialogs import consequences
 from tui.screens.base_screen import working
-from tui.screens.explanation import ExplanationScreen
+from tui.screens.signin_explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, offers_for
 from tui.screens.user_forms import choose_address
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.facts import Facts, activity_lines, address_lines, factor_lines, key_lines
+from tui.widgets.description_list import (
+    DescriptionList,
+    activity_lines,
+    address_lines,
+    factor_lines,
+    key_lines,
+)
 from tui.widgets.words import moment, roles_in_words
 
 
@@ -38,7 +44,7 @@ class UserDetailScreen(UserActionsScreen):
         """Yield the facts and the actions."""
         with_focus = VerticalScroll(id="detail")
         with_focus.compose_add_child(ActionBar())
-        with_focus.compose_add_child(Facts())
+        with_focus.compose_add_child(DescriptionList())
         yield with_focus
 
     def selected_name(self) -> str | None:
@@ -51,7 +57,7 @@ class UserDetailScreen(UserActionsScreen):
         if user is None:
             return
         self.query_one(ActionBar).offer(_offers(user))
-        self.query_one(Facts).show(_facts(user), self.size.width)
+        self.query_one(DescriptionList).show(_facts(user), self.size.width)
 
     def action_explain(self) -> None:
         """Answer why the user can or cannot sign in."""

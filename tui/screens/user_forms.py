@@ -10,9 +10,9 @@ from data.operations.users.user_summaries import KeyRow, UserDetail
 from data.rules.public_keys import KEY_LIMIT
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from tui.dialogs import consequences
-from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
+from tui.dialogs.message_box import ConfirmDialog
 from tui.screens.base_app import ActingApp
 from tui.widgets.words import moment
 

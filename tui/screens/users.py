@@ -17,15 +17,13 @@ from data.rules.domain_types import Status
 from data.rules.safe_text import edited, safe
 from data.rules.user_search import SEARCH_LIMIT
 from tui.dialogs import consequences
-from tui.dialogs.choose import ChooseDialog
-from tui.dialogs.confirm import ConfirmDialog
-from tui.dialogs.tell import TellDialog
+from tui.dialogs.choose_one import ChooseDialog
+from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_screen import working
-from tui.screens.new_user import create_user
 from tui.screens.table_screen import TableScreen
 from tui.screens.user_actions import UserActionsScreen
+from tui.screens.user_creation import create_user, import_users
 from tui.screens.user_detail import UserDetailScreen
-from tui.screens.user_import import import_users
 from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column
 from tui.widgets.status_line import Tone

@@ -1,14 +1,29 @@
-"""What can be done here, as words to click on, each with its key."""
+"""Words to click on: lines of them, and the bar of what can be done here, each with its key."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rich.style import Style
 from textual.content import Content
+from textual.style import Style as ContentStyle
+from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.widgets.clickable import clicking
-
 _GAP = 3
+
+
+class ClickableLines(Widget):
+    """Lines that look as they are written, whether or not a part of them can be clicked on."""
+
+    @property
+    def link_style(self) -> Style:
+        """Nothing is added to what can be clicked on."""
+        return Style.null()
+
+
+def clicking(label: Content, action: str) -> Content:
+    """Have a click on the label run an action."""
+    return label.stylize(ContentStyle.from_meta({"@click": action}))
 
 
 class Offer(NamedTuple):
@@ -38,7 +53,7 @@ class ActionBar(Static):
         self._lay_out()
 
     def on_resize(self) -> None:
-        """Break the lines anew."""
+        """Break the lines again."""
         self._lay_out()
 
     def _lay_out(self) -> None:

@@ -1,8 +1,8 @@
-"""Fields to type into."""
+"""What forms are filled in with: lines to type into, boxes to tick, choices of a set."""
 
 from textual import events
 from textual.message import Message
-from textual.widgets import Input
+from textual.widgets import Checkbox, Input, RadioButton
 
 from data.rules.code_answers import LONGEST, fold
 from data.rules.safe_text import JOINERS, editable, edited
@@ -106,6 +106,28 @@ class DigitsInput(Input):
     def restricted(self) -> None:
         """Tell of what is too long for the field."""
         self.post_message(self.Refused())
+
+
+class TickBox(Checkbox):
+    """A box that holds an x when it is ticked and nothing when it is not: its state needs no colour."""
+
+    BUTTON_LEFT, BUTTON_INNER, BUTTON_RIGHT = "", "[ ]", ""
+
+    def render(self) -> object:  # type: ignore[override]
+        """Draw the mark that fits the state."""
+        self.BUTTON_INNER = "[x]" if self.value else "[ ]"
+        return super().render()
+
+
+class Choice(RadioButton):
+    """A button of a set that holds a dot when it is the chosen one."""
+
+    BUTTON_LEFT, BUTTON_INNER, BUTTON_RIGHT = "", "( )", ""
+
+    def render(self) -> object:  # type: ignore[override]
+        """Draw the mark that fits the state."""
+        self.BUTTON_INNER = "(\N{BULLET})" if self.value else "( )"
+        return super().render()
 
 
 def _belongs(text: str) -> bool:

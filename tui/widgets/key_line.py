@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.events import MouseMove
 from textual.screen import Screen
 
-from tui.widgets.clickable import ClickableLines, clicking
+from tui.widgets.action_bar import ClickableLines, clicking
 
 
 class PressableKey(NamedTuple):

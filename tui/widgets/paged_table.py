@@ -101,7 +101,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._keep_in_sight()
 
     def on_resize(self) -> None:
-        """Lay the columns out anew where they have more or less room, and keep the cursor in sight."""
+        """Lay the columns out again where their room has changed, and keep the cursor in sight."""
         if self._width != self._room:
             self._write()
         self._keep_in_sight()

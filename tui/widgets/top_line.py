@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from textual.content import Content
 
 from data.rules.safe_text import safe
-from tui.widgets.clickable import ClickableLines, clicking
+from tui.widgets.action_bar import ClickableLines, clicking
 from tui.widgets.words import cell
 
 _IN_SHORT = {"profile": "Me"}
@@ -21,19 +22,27 @@ class Heading:
     person: str = ""
 
 
+class Tab(NamedTuple):
+    """The way to a main screen: its key, its name in actions, and its title."""
+
+    key: str
+    name: str
+    title: str
+
+
 class TopLine(ClickableLines):
     """Two calm lines."""
 
-    def __init__(self, heading: Heading, places: Sequence[tuple[str, str, str]], present: str) -> None:
+    def __init__(self, heading: Heading, tabs: Sequence[Tab], present: str) -> None:
         super().__init__()
         self._heading = heading
-        self._places = places
+        self._tabs = tabs
         self._present = present
 
     def render(self) -> Content:
         """Write both lines as long as there is room for."""
         width = self.size.width
-        return Content("\n").join([self._whose(width - 2), self._tabs(width)])
+        return Content("\n").join([self._whose(width - 2), self._labels(width)])
 
     def _whose(self, room: int) -> Content:
         person = cell(self._heading.person, 32).plain
@@ -42,15 +51,14 @@ class TopLine(ClickableLines):
         right = Content(person)
         return Content.assemble(" ", left.truncate(max(0, room - right.cell_length), pad=True), right)
 
-    def _tabs(self, room: int) -> Content:
-        tabs = [self._tab(*place) for place in self._places]
-        if sum(tab.cell_length for tab in tabs) > room:
-            tabs = [
-                self._tab(key, name, _IN_SHORT.get(name, title), pad="") for key, name, title in self._places
-            ]
-        return Content("").join(tabs)
+    def _labels(self, room: int) -> Content:
+        labels = [self._label(tab) for tab in self._tabs]
+        if sum(label.cell_length for label in labels) > room:
+            short = [tab._replace(title=_IN_SHORT.get(tab.name, tab.title)) for tab in self._tabs]
+            labels = [self._label(tab, pad="") for tab in short]
+        return Content("").join(labels)
 
-    def _tab(self, key: str, name: str, title: str, pad: str = " ") -> Content:
-        label = Content.assemble((f"{pad}{key} ", "bold"), f"{safe(title)} ")
-        label = label.stylize("bold reverse $primary" if name == self._present else "$foreground")
-        return clicking(label, f"screen.go('{name}')")
+    def _label(self, tab: Tab, pad: str = " ") -> Content:
+        label = Content.assemble((f"{pad}{tab.key} ", "bold"), f"{safe(tab.title)} ")
+        label = label.stylize("bold reverse $primary" if tab.name == self._present else "$foreground")
+        return clicking(label, f"screen.go('{tab.name}')")

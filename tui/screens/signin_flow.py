@@ -1,4 +1,4 @@
-"""The way from a session's first step to the main screens."""
+"""The steps of a sign-in, from the first one to the main screens."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,38 +10,38 @@ from data.operations.signin.first_factor import CodeNeeded
 from data.operations.signin.recovery_codes import NewRecoveryCodes
 from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
-from tui.dialogs.tell import TellDialog
+from tui.dialogs.message_box import TellDialog
 from tui.screens.base_app import ActingApp
+from tui.screens.enrolment import enrol
 from tui.screens.new_password import NewPasswordScreen
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.screens.signin import CodeScreen, SignInScreen
-from tui.screens.wizard import enrol
 from tui.widgets.top_line import Heading
 
 R = TypeVar("R")
 SIGNED_OUT = "Signed out."
 
 
-async def lead_to_console(app: ActingApp, origin: Origin | None) -> None:
+async def lead_to_main_screens(app: ActingApp, origin: Origin | None) -> None:
     """Lead a person through every step that stands before the main screens, and open those."""
     if app.session is None and origin is not None and origin.worker is not None:
-        await _be_known(app, origin.worker)
+        await _begin_heartbeat(app, origin.worker)
     while app.session is None:
         app.session = await _sign_in(app, origin)
     app.session_began(app.session)
     while not isinstance(app.session.step, SignedIn):
         app.session = await _take_step(app, app.session)
-    await _open_console(app, app.session)
+    await _open_main_screens(app, app.session)
 
 
-async def _be_known(app: ActingApp, worker: str) -> None:
+async def _begin_heartbeat(app: ActingApp, worker: str) -> None:
     """Count the app among those that hold sessions, before it opens one: what nobody holds is ended."""
 
     async def first_beat() -> bool:
         await app.store.run(worker_sessions.beat, worker, worker_sessions.APP_NODE)
         return True
 
-    await _insist(app, first_beat)
+    await _until_answered(app, first_beat)
 
 
 async def _take_step(app: ActingApp, session: Session) -> Session:
@@ -67,7 +67,7 @@ async def _enrol(app: ActingApp) -> None:
 
 
 async def _advance(app: ActingApp, session: Session) -> Session:
-    match await _insist(app, lambda: app.store.run(admission.advance, session.id)):
+    match await _until_answered(app, lambda: app.store.run(admission.advance, session.id)):
         case Admitted(following):
             return following
         case TurnedAway(reason):
@@ -76,8 +76,8 @@ async def _advance(app: ActingApp, session: Session) -> Session:
             raise app.ended("Sign in again.")
 
 
-async def _insist(app: ActingApp, act: Callable[[], Awaitable[R]]) -> R:
-    """Do what there is no going on without, until the database answers."""
+async def _until_answered(app: ActingApp, act: Callable[[], Awaitable[R]]) -> R:
+    """Do what the next step depends on, until the database answers."""
     while True:
         result = await app.reach(act)
         if result is not None:
@@ -116,12 +116,12 @@ async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
             raise app.ended(None)
 
 
-async def _open_console(app: ActingApp, session: Session) -> None:
+async def _open_main_screens(app: ActingApp, session: Session) -> None:
     unsaved = await app.act(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
         app.say("You never confirmed that the codes before were saved: these replace them.")
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
-    match await _insist(app, lambda: app.store.read(user_summaries.my_profile, app.actor)):
+    match await _until_answered(app, lambda: app.store.read(user_summaries.my_profile, app.actor)):
         case user_summaries.Profile(detail=mine):
             app.heading = Heading(mine.account, mine.name)
             app.roles = mine.roles
@@ -129,4 +129,4 @@ async def _open_console(app: ActingApp, session: Session) -> None:
             raise app.ended(message)
     if session.notices:
         app.say(" ".join(session.notices))
-    app.open_place("users" if app.roles else "profile")
+    app.open_tab("users" if app.roles else "profile")

@@ -1,13 +1,15 @@
-"""Importing users: from pasted CSV over a preview to the result."""
+"""Creating users: one from a form, or many from pasted CSV."""
 
 from data.operations.results import Denied, Done
-from data.operations.users import bulk_actions, user_import
+from data.operations.users import bulk_actions, lifecycle, practices, user_import, user_summaries
 from data.operations.users.bulk_actions import Bulk
+from data.operations.users.lifecycle import NewUser
 from data.operations.users.user_import import Faulty
-from data.rules import users_csv
+from data.rules import passwords, public_keys, users_csv
 from data.rules.users_csv import RowFault
 from tui.dialogs import consequences
-from tui.dialogs.confirm import ConfirmDialog
+from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog
+from tui.dialogs.new_user import NewUserDialog, NewUserForm
 from tui.dialogs.paste import PasteDialog
 from tui.screens.base_app import ActingApp
 from tui.widgets.status_line import Tone
@@ -20,6 +22,47 @@ _BODY = (
     f"{', '.join(users_csv.COLUMNS)}. Name and email are needed. For a large file, the operator has "
     "`twofold user import` on the host."
 )
+
+
+async def create_user(app: ActingApp, practice: str | None = None) -> None:
+    """Ask for a new user until one is created or the form is left; then show the one-time password once.
+
+    The form begins with `practice`, or with the practice of the person who fills it in.
+    The password is stored with the user, in one operation: there is no user without it.
+    """
+    password = passwords.one_time_from_random(app.store.services.random_bytes(20))
+    hashed = await app.store.compute(app.store.services.hasher.hash, password)
+    choices = await app.read(practices.practice_names) or []
+    blank = NewUserForm(practice=practice or await _own_practice(app))
+    done = await app.fill_in(
+        lambda typed, fault: NewUserDialog(typed or blank, choices, fault),
+        lambda form: _create(app, form, hashed),
+    )
+    if done is not None:
+        await app.push_screen_wait(ShownOnceDialog("One-time password", done.message, password))
+
+
+async def _own_practice(app: ActingApp) -> str | None:
+    profile = await app.read(user_summaries.my_profile)
+    return profile.detail.practice if profile else None
+
+
+async def _create(app: ActingApp, form: NewUserForm, password_hash: str) -> Done | Denied:
+    key = public_keys.parse(form.key) if form.key else None
+    if isinstance(key, public_keys.KeyFault):
+        return Denied(key.value)
+    new = NewUser(
+        name=form.name,
+        email=form.email,
+        full_name=form.full_name,
+        roles=form.roles,
+        required=form.required,
+        password_hash=password_hash,
+        key=key,
+        phone=form.phone,
+        practice=form.practice,
+    )
+    return await app.submit(lifecycle.create_user, new)
 
 
 async def import_users(app: ActingApp) -> None:

@@ -17,7 +17,7 @@ from tui.widgets.words import day, moment
 _NARROW = 70
 
 
-class Facts(Static):
+class DescriptionList(Static):
     """Shows facts; their values are foreign strings."""
 
     def show(self, facts: Sequence[tuple[str, str]], width: int = 80) -> None:

@@ -1,4 +1,4 @@
-"""The enrolment wizard, "Set up Two-Factor Authentication": what you need, the QR code, the first code."""
+"""Enrolling an authenticator app: what you need, the QR code, the first code."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -14,8 +14,7 @@ from textual.widgets import Button
 from data.operations.results import Denied
 from data.operations.signin import enrolment
 from data.operations.signin.attempts import NotACode
-from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingApp, WizardChoice
-from data.rules.domain_types import Method
+from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingApp
 from data.rules.safe_text import safe
 from data.rules.totp import DIGITS
 from sshserver.terminal.capabilities import Colours
@@ -23,7 +22,6 @@ from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ActingScreen, Page, working
 from tui.screens.recovery_codes import RecoveryCodesScreen
-from tui.screens.wizard_sent import prove_address, prove_number
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import DigitsInput
 from tui.widgets.qr import QrCode
@@ -32,46 +30,12 @@ from tui.widgets.words import HOW_IT_WORKS, SET_UP_TITLE
 
 SIDE_WIDTH = 34
 """Columns that the words beside the QR code need."""
-_REASON_LIMIT = 140
+REASON_LIMIT = 140
 BELOW_HEIGHT = 16
 """Rows that the words below the QR code need."""
 
 
-async def enrol(app: ActingApp) -> bool | Denied:
-    """Lead through the wizard; False when it was left, a denial when it was refused.
-
-    Where other methods than the app are on, the person chooses first.
-    """
-    while True:
-        choice = await app.submit(enrolment.wizard_choice)
-        if isinstance(choice, Denied):
-            return choice
-        if choice.methods == (Method.APP,):
-            return await _enrol_app(app)
-        method = await app.push_screen_wait(MethodScreen(choice))
-        if method is None:
-            return False
-        app.say("")
-        done = await (
-            _enrol_app(app) if method is Method.APP else _enrol_sent(app, method, choice.sms_number)
-        )
-        if done is not False:
-            return done
-
-
-async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) -> bool | Denied:
-    """Prove an address or number, and show the recovery codes where there are new ones."""
-    result = await (prove_address(app) if method is Method.EMAIL else prove_number(app, sms_number))
-    if result is None or isinstance(result, Denied):
-        return result or False
-    app.say(result.message, Tone.DONE)
-    if result.recovery_codes:
-        headline = "Step 3 of 3: Save your recovery codes"
-        await app.push_screen_wait(RecoveryCodesScreen(result.recovery_codes, headline=headline))
-    return True
-
-
-async def _enrol_app(app: ActingApp) -> bool | Denied:
+async def enrol_app(app: ActingApp) -> bool | Denied:
     """Lead through the set-up of an app.
 
     Every visit of the QR code begins with a secret of its own: the one before was discarded.
@@ -82,6 +46,7 @@ async def _enrol_app(app: ActingApp) -> bool | Denied:
             return pending
         if not await app.push_screen_wait(IntroductionScreen(pending)):
             return False
+        app.say("")
         result = await app.push_screen_wait(SetUpScreen(pending))
         if isinstance(result, Denied):
             return result
@@ -91,59 +56,6 @@ async def _enrol_app(app: ActingApp) -> bool | Denied:
                 RecoveryCodesScreen(result.recovery_codes, result.next_code_in_seconds)
             )
             return True
-
-
-_METHODS = {
-    Method.APP: ("a", "An authenticator app: works without a network, and nothing is sent."),
-    Method.SMS: ("t", "Text messages: codes are sent to your phone number."),
-    Method.EMAIL: ("e", "E-mail: codes are sent to the address on your profile."),
-}
-
-
-class MethodScreen(Page[Method]):
-    """Asks by which of the methods that are on codes are to come."""
-
-    HEADLINE = SET_UP_TITLE
-    AUTO_FOCUS = "Button"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(key, f"choose('{method.value}')", method.label.capitalize())
-            for method, (key, _) in _METHODS.items()
-        ),
-        Binding("escape", "leave", "Leave"),
-    ]
-
-    def __init__(self, choice: WizardChoice) -> None:
-        super().__init__()
-        self._choice = choice
-
-    def body(self) -> Iterator[Widget]:
-        """Yield the methods."""
-        reason = safe(self._choice.because, _REASON_LIMIT)
-        yield paragraph(f"Two-factor authentication is {reason}. How do you want to get your codes?")
-        for method in self._choice.methods:
-            key, words = _METHODS[method]
-            present = " It is set up; this replaces it." if method in self._choice.present else ""
-            yield paragraph(f"{words}{present}", "choice")
-            yield Button(f"{method.label.capitalize()} ({key})", id=method.value, compact=True)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the keys of those methods only that are on."""
-        if action == "choose":
-            return parameters[0] in self._choice.methods
-        return super().check_action(action, parameters)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Go on with the chosen method."""
-        self.dismiss(Method(event.button.id or ""))
-
-    def action_choose(self, method: str) -> None:
-        """Choose by key."""
-        self.dismiss(Method(method))
-
-    def action_leave(self) -> None:
-        """Leave the wizard."""
-        self.dismiss(None)
 
 
 class IntroductionScreen(Page[bool]):
@@ -162,7 +74,7 @@ class IntroductionScreen(Page[bool]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the words."""
-        reason = safe(self._pending.because, _REASON_LIMIT)
+        reason = safe(self._pending.because, REASON_LIMIT)
         yield paragraph(f"Step 1 of 4: What you need. Two-factor authentication is {reason}.")
         if self._pending.replaces:
             yield paragraph("The phone you have set up works until the new one is confirmed.")
@@ -203,8 +115,8 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
 
     def compose(self) -> ComposeResult:
         """Build the code and, beside or below it, the words."""
-        groups = self._pending.manual_key.split()
-        half = (len(groups) + 1) // 2
+        parts = self._pending.manual_key.split()
+        half = (len(parts) + 1) // 2
         with Horizontal(id="set-up"):
             yield self._code
             with VerticalScroll(id="side", can_focus=False):
@@ -213,7 +125,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield paragraph("Step 2 of 4: Add it to your app.", "step")
                 yield paragraph("Scan it, or type this key:", "how scan")
                 yield paragraph("Type this key into your app:", "how type")
-                yield paragraph(f"{' '.join(groups[:half])}\n{' '.join(groups[half:])}", "secret")
+                yield paragraph(f"{' '.join(parts[:half])}\n{' '.join(parts[half:])}", "secret")
                 yield paragraph(f"Step 3 of 4: Type its {DIGITS} digits.", "step")
                 yield DigitsInput("123 456")
                 yield Button("Enable 2FA", variant="primary", compact=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
@@ -36,7 +37,7 @@ async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
 
 
 class WayScreen(Page[bool]):
-    """Asks how a number is to be proven: True by a message from it, False by a code to it."""
+    """Asks how to prove a number: True by a message from it, False by a code to it."""
 
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
@@ -86,48 +87,55 @@ class MessageScreen(Page[Enrolled | Denied]):
         Binding("escape", "leave", "Back"),
     ]
 
+    code: var[str] = var("")
+    progress: var[str] = var("")
+
     def __init__(self, pending: PendingMessage) -> None:
         super().__init__()
         self._pending = pending
         self._found: Sighting | None = Sighting.NOTHING
-        self._words = ("", "")
-        self._shown = Static(markup=False, classes="secret")
-        self._waiting = Static(markup=False, classes="hint")
+        self._code_line = Static(markup=False, classes="secret")
+        self._progress_line = Static(markup=False, classes="hint")
 
     def body(self) -> Iterator[Widget]:
         """Yield the code and the number."""
         yield paragraph("Step 2 of 3: Send this code as a text message from your phone.", "step")
-        yield self._shown
+        yield self._code_line
         yield paragraph("The number it comes from is put on your profile, and codes go there from now on.")
-        yield self._waiting
+        yield self._progress_line
         yield Button("New code (n)", compact=True)
 
     def on_mount(self) -> None:
-        """Begin to wait."""
+        """Begin to look."""
         self._show()
-        in_background(self, self._wait, "waiting")
+        in_background(self, self._look_again, "looking")
 
     def on_button_pressed(self) -> None:
         """Show a new code."""
         self.action_renew()
 
     def _show(self) -> None:
-        """Show the code and how long it is awaited; what stands there already is not drawn again."""
+        """Show the code and how long it is awaited."""
         code, number = inbound_sms_codes.grouped(self._pending.code), phone_to_read(self._pending.number)
-        words = (f"Code  {code}\nTo    {number}", self._waiting_words())
-        if words != self._words:
-            self._words = words
-            self._shown.update(words[0])
-            self._waiting.update(words[1])
+        self.code = f"Code  {code}\nTo    {number}"
+        self.progress = self._progress_words()
 
-    def _waiting_words(self) -> str:
+    def watch_code(self, words: str) -> None:
+        """Draw another code."""
+        self._code_line.update(words)
+
+    def watch_progress(self, words: str) -> None:
+        """Draw what has changed since."""
+        self._progress_line.update(words)
+
+    def _progress_words(self) -> str:
         if self._found is Sighting.TOO_LATE:
             return "Not waiting any more."
         left = self._pending.begun_at + inbound_sms_codes.LIFE - self.app.clock()
         minutes = counted(max(0, -(-int(left.total_seconds()) // 60)), "minute")
         return f"Waiting for your message, {minutes} more. This goes on by itself."
 
-    async def _wait(self) -> None:
+    async def _look_again(self) -> None:
         """Look for the message about once a second, but while a dialog stands in front or a code changes."""
         while True:
             await asyncio.sleep(self.LOOK_SECONDS)

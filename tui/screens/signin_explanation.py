@@ -23,7 +23,7 @@ _SENTENCE_LIMIT = 400
 class ExplanationScreen(MainScreen):
     """Everything that decides on a user's next sign-in, in sentences; their marks need no colour."""
 
-    PLACE = "users"
+    TAB = "users"
     AUTO_FOCUS = "#detail"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
 

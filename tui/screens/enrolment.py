@@ -1,0 +1,107 @@
+"""The enrolment wizard, "Set up Two-Factor Authentication": the choice of a method, and the way of each."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import Button
+
+from data.operations.results import Denied
+from data.operations.signin import enrolment
+from data.operations.signin.enrolment import WizardChoice
+from data.rules.domain_types import Method
+from data.rules.safe_text import safe
+from tui.dialogs.dialog import paragraph
+from tui.screens.base_app import ActingApp
+from tui.screens.base_screen import Page
+from tui.screens.enrolment_app import REASON_LIMIT, enrol_app
+from tui.screens.enrolment_sent_code import prove_address, prove_number
+from tui.screens.recovery_codes import RecoveryCodesScreen
+from tui.widgets.status_line import Tone
+from tui.widgets.words import SET_UP_TITLE
+
+
+async def enrol(app: ActingApp) -> bool | Denied:
+    """Lead through the wizard; False when it was left, a denial when it was refused.
+
+    Where other methods than the app are on, the person chooses first.
+    """
+    while True:
+        choice = await app.submit(enrolment.wizard_choice)
+        if isinstance(choice, Denied):
+            return choice
+        if choice.methods == (Method.APP,):
+            return await enrol_app(app)
+        method = await app.push_screen_wait(MethodScreen(choice))
+        if method is None:
+            return False
+        app.say("")
+        done = await (enrol_app(app) if method is Method.APP else _enrol_sent(app, method, choice.sms_number))
+        if done is not False:
+            return done
+
+
+async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) -> bool | Denied:
+    """Prove an address or number, and show the recovery codes where there are new ones."""
+    result = await (prove_address(app) if method is Method.EMAIL else prove_number(app, sms_number))
+    if result is None or isinstance(result, Denied):
+        return result or False
+    app.say(result.message, Tone.DONE)
+    if result.recovery_codes:
+        headline = "Step 3 of 3: Save your recovery codes"
+        await app.push_screen_wait(RecoveryCodesScreen(result.recovery_codes, headline=headline))
+    return True
+
+
+_METHODS = {
+    Method.APP: ("a", "An authenticator app: works without a network, and nothing is sent."),
+    Method.SMS: ("t", "Text messages: codes are sent to your phone number."),
+    Method.EMAIL: ("e", "E-mail: codes are sent to the address on your profile."),
+}
+
+
+class MethodScreen(Page[Method]):
+    """Asks how codes should come: by which of the methods that are on."""
+
+    HEADLINE = SET_UP_TITLE
+    AUTO_FOCUS = "Button"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(key, f"choose('{method.value}')", method.label.capitalize())
+            for method, (key, _) in _METHODS.items()
+        ),
+        Binding("escape", "leave", "Leave"),
+    ]
+
+    def __init__(self, choice: WizardChoice) -> None:
+        super().__init__()
+        self._choice = choice
+
+    def body(self) -> Iterator[Widget]:
+        """Yield the methods."""
+        reason = safe(self._choice.because, REASON_LIMIT)
+        yield paragraph(f"Two-factor authentication is {reason}. How do you want to get your codes?")
+        for method in self._choice.methods:
+            key, words = _METHODS[method]
+            present = " It is set up; this replaces it." if method in self._choice.present else ""
+            yield paragraph(f"{words}{present}", "choice")
+            yield Button(f"{method.label.capitalize()} ({key})", id=method.value, compact=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the keys of those methods only that are on."""
+        if action == "choose":
+            return parameters[0] in self._choice.methods
+        return super().check_action(action, parameters)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Go on with the chosen method."""
+        self.dismiss(Method(event.button.id or ""))
+
+    def action_choose(self, method: str) -> None:
+        """Choose by key."""
+        self.dismiss(Method(method))
+
+    def action_leave(self) -> None:
+        """Leave the wizard."""
+        self.dismiss(None)
