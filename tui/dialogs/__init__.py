@@ -1,1 +1,1 @@
-"""Modal questions. A dialog returns what was answered; it changes nothing itself."""
+"""Modal questions, made from widgets. A dialog returns what was answered; it changes nothing itself."""

@@ -1,1 +1,1 @@
-"""Screens. A screen turns a message into one operation and renders its result; it decides nothing."""
+"""Screens, made from dialogs and widgets. A screen runs operations and shows results; it decides nothing."""

@@ -1,1 +1,1 @@
-"""Parts of screens."""
+"""Parts of screens and dialogs, which know neither."""
