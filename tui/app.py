@@ -35,6 +35,7 @@ from tui.screens.sessions import SessionsScreen
 from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
 from tui.screens.users import UsersScreen
 from tui.widgets.top_line import Tab
+from tui.widgets.words import counted
 
 _TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("profile", "My profile", ProfileScreen),
@@ -197,9 +198,8 @@ class TwofoldApp(ActingApp):
             )
 
     def _warn_of_end(self, left: timedelta) -> None:
-        minutes = ceil(min(left, _END_WARNING) / timedelta(minutes=1))
-        unit = "minute" if minutes == 1 else "minutes"
-        words = f"This session ends in {minutes} {unit}. To go on without a break, sign out and in again."
+        minutes = counted(ceil(min(left, _END_WARNING) / timedelta(minutes=1)), "minute")
+        words = f"This session ends in {minutes}. To go on without a break, sign out and in again."
         self.notify(words, title="Sign in again soon", severity="warning", timeout=60)
 
     def _warn_idle(self) -> None:

@@ -12,7 +12,7 @@ from data.rules.domain_types import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.storage import models
 from data.turns import SOURCES
-from tui.screens.enrolment_app import SetUpScreen
+from tui.screens.enrolment_authenticator import SetUpScreen
 
 NEW_PASSWORD = "nine purple otters juggle"
 

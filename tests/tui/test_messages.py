@@ -9,7 +9,7 @@ from data.rules.domain_types import Method, Mode
 from data.rules.inbound_sms_codes import code_in
 from data.rules.policy import MustEnrol
 from data.storage import models
-from tui.screens.enrolment_message import MessageScreen
+from tui.screens.enrolment_inbound_sms import MessageScreen
 
 SMS = Method.SMS
 NUMBER = "+491701234711"

@@ -8,7 +8,7 @@ from data.operations.policy import policy_settings
 from data.operations.signin import recovery_codes, sessions
 from data.rules.domain_types import Mode
 from data.storage import models
-from tui.screens.enrolment_app import SetUpScreen
+from tui.screens.enrolment_authenticator import SetUpScreen
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 anna@laptop"
 

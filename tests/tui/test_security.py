@@ -205,6 +205,33 @@ async def test_a_mode_that_is_typed_ahead_of_the_screen_is_chosen_and_applied(wo
         await person.sees("✓ The mode is now off.", "(•) Off ( ) Optional")
 
 
+async def test_of_modes_chosen_at_once_the_last_stays_and_is_previewed(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        for key in "rorpor":
+            person.app.post_message(Key(key, key))
+        await person.sees("( ) Off ( ) Optional (•) Required", "3 people must set it up at the next sign-in")
+        await person.presses("a")
+        await person.sees("Change the mode from optional to required?")
+
+
+async def test_a_choice_stays_while_the_keys_and_who_stands_out_are_read(world):
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("r")
+        await person.sees("3 people must")
+        await person.presses("question_mark")
+        await person.sees("Keys of this screen")
+        await person.presses("escape", "w")
+        await person.sees("Who stands out")
+        await person.presses("escape", "a")
+        await person.sees("Change the mode from optional to required?")
+
+
 @pytest.mark.parametrize(("key", "mode"), [("o", "off"), ("p", "optional"), ("r", "required")])
 async def test_each_mode_has_a_key_and_escape_undoes_the_choice(world, key, mode):
     async with opened(world, "admin") as person:

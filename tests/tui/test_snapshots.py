@@ -11,7 +11,7 @@ from textual.widgets import Input, TextArea
 from data.rules.domain_types import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from tui.app import TwofoldApp
-from tui.screens.enrolment_app import SetUpScreen
+from tui.screens.enrolment_authenticator import SetUpScreen
 
 Walk = Callable[[Person], Awaitable[object]]
 

@@ -15,7 +15,7 @@ from data.rules.domain_types import Mode
 from data.rules.policy import MustEnrol
 from data.storage import models
 from sshserver.terminal.capabilities import Colours, Terminal
-from tui.screens.enrolment_app import SetUpScreen
+from tui.screens.enrolment_authenticator import SetUpScreen
 from tui.widgets.qr import QrCode
 
 LONGEST = "a" * 32

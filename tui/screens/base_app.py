@@ -101,25 +101,28 @@ class ActingApp(ContainedApp):
         **kwargs: P.kwargs,
     ) -> R | None:
         """Run an operation that only reads; a refusal is said, and gives None."""
-        return self.settle(
-            await self._renewed(lambda: self.store.read(operation, self.actor, *args, **kwargs))
+        return self.report(
+            await self._with_fresh_proof(lambda: self.store.read(operation, self.actor, *args, **kwargs))
         )
 
     async def act(
         self, change: Operation[P, R] | Compound[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R | None:
         """Change something, and say how it went; None when it was not done."""
-        return self.settle(await self.submit(change, *args, **kwargs))
+        return self.report(await self.submit(change, *args, **kwargs))
 
     async def submit(
         self, change: Operation[P, R] | Compound[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R | Denied:
-        """Change something, and leave a refusal to the caller, who shows it beside what was typed."""
+        """Change something, and leave a refusal to the caller, who shows it beside what was typed.
+
+        A coroutine function is given the store for its transactions; any other runs in one.
+        """
         if inspect.iscoroutinefunction(inspect.unwrap(change)):
             compound = cast("Compound[P, R]", change)
-            return await self._renewed(lambda: compound(self.store, self.actor, *args, **kwargs))
+            return await self._with_fresh_proof(lambda: compound(self.store, self.actor, *args, **kwargs))
         operation = cast("Operation[P, R]", change)
-        return await self._renewed(lambda: self.store.run(operation, self.actor, *args, **kwargs))
+        return await self._with_fresh_proof(lambda: self.store.run(operation, self.actor, *args, **kwargs))
 
     async def fill_in(
         self,
@@ -134,7 +137,7 @@ class ActingApp(ContainedApp):
         while (typed := await self.push_screen_wait(form(typed, fault))) is not None:
             result = await take(typed)
             if not isinstance(result, Denied):
-                return self.settle(result)
+                return self.report(result)
             fault = result.message
         return None
 
@@ -151,7 +154,7 @@ class ActingApp(ContainedApp):
         self.exit(words)
         return asyncio.CancelledError()
 
-    def settle(self, result: R | Denied) -> R | None:
+    def report(self, result: R | Denied) -> R | None:
         """Say how an operation went; None when it was refused."""
         if isinstance(result, Denied):
             self.say(result.message, Tone.REFUSED)
@@ -160,7 +163,7 @@ class ActingApp(ContainedApp):
             self.say(result.message, Tone.DONE)
         return result
 
-    async def _renewed(
+    async def _with_fresh_proof(
         self, act: Callable[[], Awaitable[R | Denied | SessionOver | FreshProofNeeded]]
     ) -> R | Denied:
         """Run an act; where it needs a fresh proof, ask for that and run it once more."""

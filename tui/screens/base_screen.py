@@ -59,7 +59,6 @@ def working(
     @wraps(action)
     def start(self: S, *args: P.args, **kwargs: P.kwargs) -> None:
         if not self.is_acting:
-            self.before_acting()
             self.act_in_background(partial(action, self, *args, **kwargs))
 
     return cast("Callable[Concatenate[S, P], None]", start)
@@ -85,9 +84,6 @@ class ActingScreen(ContainedScreen[T]):
         if self._acting is not None and not self._acting.is_finished:
             with suppress(WorkerError):
                 await self._acting.wait()
-
-    def before_acting(self) -> None:
-        """Leave what was said where it is: on a page it is what to do next."""
 
     def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
         """Begin an action; `working` sees to it that there is one at a time."""
@@ -148,17 +144,16 @@ class MainScreen(ActingScreen[None]):
         yield KeyLine()
 
     def on_screen_resume(self) -> None:
-        """Show what is true now, each time the screen comes to the front; an action does so itself."""
-        if not self.is_acting:
-            self.load()
+        """Show what is true now, each time the screen comes to the front."""
+        self.load()
 
     def load(self) -> None:
-        """Read what the screen shows, once the action under way is done."""
-        in_background(self, self._read_until_answered, "reading", latest_only=True)
+        """Read what the screen shows; after an action under way that is done in any case."""
+        if not self.is_acting:
+            in_background(self, self._read_until_answered, "reading", latest_only=True)
 
     async def _read_until_answered(self) -> None:
         """Read; where the database did not answer, again every few seconds until it does."""
-        await self.until_idle()
         missed: str | None = None
         while True:
             self.app.missed = None
@@ -174,9 +169,18 @@ class MainScreen(ActingScreen[None]):
     async def read(self) -> None:
         """Read what the screen shows."""
 
-    def before_acting(self) -> None:
-        """Take away what was said of the action before: it would be taken for what comes of this one."""
+    def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin an action, and show what is true when it is done.
+
+        What was said of the action before is taken away: it would be taken for what comes of this one.
+        """
+
+        async def act_and_read() -> None:
+            await action()
+            await self.read()
+
         self.app.say("")
+        super().act_in_background(act_and_read)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the keys of those main screens only that this person has."""

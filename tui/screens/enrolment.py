@@ -15,7 +15,7 @@ from data.rules.safe_text import safe
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import Page
-from tui.screens.enrolment_app import REASON_LIMIT, enrol_app
+from tui.screens.enrolment_authenticator import REASON_LIMIT, enrol_app
 from tui.screens.enrolment_sent_code import prove_address, prove_number
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.widgets.status_line import Tone

@@ -21,7 +21,7 @@ from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import Page, working
-from tui.screens.enrolment_message import WayScreen, prove_by_message
+from tui.screens.enrolment_inbound_sms import WayScreen, prove_by_message
 from tui.widgets.fields import DigitsInput
 from tui.widgets.status_line import Tone
 from tui.widgets.words import SET_UP_TITLE

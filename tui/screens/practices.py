@@ -68,7 +68,6 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         question = consequences.remove_practice(self.table.selected.name)
         if await self.app.push_screen_wait(ConfirmDialog(question)):
             await self.app.act(practices.remove_practice, self.table.selected.name)
-            await self.read()
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
         """Ask for a name until it is taken or the form is left."""
@@ -82,5 +81,4 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
                 return await self.app.submit(practices.rename_practice, before, typed[0])
             return await self.app.submit(practices.add_practice, typed[0])
 
-        if await self.app.fill_in(form, save):
-            await self.read()
+        await self.app.fill_in(form, save)

@@ -70,15 +70,13 @@ class ProfileScreen(MainScreen):
         """Set two-factor authentication up, or replace the phone."""
         result = await enrol(self.app)
         if isinstance(result, Denied):
-            self.app.settle(result)
-        await self.read()
+            self.app.report(result)
 
     @working
     async def action_turn_off(self) -> None:
         """Turn two-factor authentication off, where that is allowed."""
         if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
             await self.app.act(enrolment.turn_off)
-            await self.read()
 
     @working
     async def action_recovery_codes(self) -> None:
@@ -93,18 +91,15 @@ class ProfileScreen(MainScreen):
         renewed = await self.app.act(recovery_codes.renew_recovery_codes)
         if renewed is not None:
             await self.app.push_screen_wait(RecoveryCodesScreen(renewed.recovery_codes))
-        await self.read()
 
     @working
     async def action_password(self) -> None:
         """Change the password."""
         fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "The same again")]
-        done = await self.app.fill_in(
+        await self.app.fill_in(
             lambda _, fault: FormDialog("Change your password", fields, yes="Change", fault=fault),
             self._change_password,
         )
-        if done is not None:
-            await self.read()
 
     async def _change_password(self, typed: tuple[str, ...]) -> Done | Denied:
         if typed[0] != typed[1]:
@@ -114,15 +109,11 @@ class ProfileScreen(MainScreen):
     @working
     async def action_edit(self) -> None:
         """Change one's own name, address and phone number."""
-        mine = await self._mine()
-        if mine is not None:
-            await edit_user(
-                self.app,
-                mine,
-                self._mine,
-                lambda changes, seen: self.app.submit(lifecycle.edit_own, changes, seen=seen),
-            )
-            await self.read()
+        await edit_user(
+            self.app,
+            self._mine,
+            lambda changes, seen: self.app.submit(lifecycle.edit_own, changes, seen=seen),
+        )
 
     async def _mine(self) -> UserDetail | None:
         profile = await self.app.read(user_summaries.my_profile)
@@ -132,7 +123,6 @@ class ProfileScreen(MainScreen):
     async def action_add_key(self) -> None:
         """Add a pasted public key."""
         await add_key(self.app, None)
-        await self.read()
 
     @working
     async def action_remove_key(self) -> None:
@@ -140,7 +130,6 @@ class ProfileScreen(MainScreen):
         profile = await self.app.read(user_summaries.my_profile)
         if profile is not None:
             await remove_key(self.app, profile.detail.keys, None)
-            await self.read()
 
     @working
     async def action_forget(self) -> None:
@@ -151,7 +140,6 @@ class ProfileScreen(MainScreen):
         chosen = await choose_address(self.app, profile.detail.remembered)
         if chosen is not None:
             await self.app.act(remembered_addresses.forget_my_addresses, chosen[0])
-        await self.read()
 
     @working
     async def action_end_sessions(self) -> None:
@@ -167,7 +155,6 @@ class ProfileScreen(MainScreen):
             chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
         if chosen is not None:
             await self.app.act(sessions.end_my_sessions, chosen[0])
-        await self.read()
 
 
 def _offers(profile: Profile) -> list[Offer]:

@@ -15,7 +15,7 @@ from data.delivery.trial_messages import send_test
 from data.operations.policy import delivery_checks, needs_attention, permanent_mode, policy_settings
 from data.operations.policy.delivery_checks import CarrierState
 from data.operations.policy.policy_settings import ModePreview, PolicyView
-from data.operations.results import Denied
+from data.operations.results import Denied, Done
 from data.rules.domain_types import Method, Mode, Status
 from data.rules.remembered_addresses import MAX_DAYS, period_in_short
 from data.rules.safe_text import safe
@@ -57,6 +57,7 @@ class SecurityScreen(MainScreen):
 
     view: var[PolicyView | None] = var(None, init=False, always_update=True, bindings=True)
     chosen: var[Mode | None] = var(None, init=False)
+    """The mode that is chosen, or None for the present one; people choose before that has been read."""
     _preview: ModePreview | None = None
 
     def body(self) -> Iterator[Widget]:
@@ -87,22 +88,23 @@ class SecurityScreen(MainScreen):
         yield scroll
 
     async def read(self) -> None:
-        """Read the policy and count the people; what was chosen before the first reading stays chosen."""
-        is_first = self.view is None
+        """Read the policy and count the people; a choice stays while nobody changes the mode."""
         view = await self.app.read(policy_settings.show_policy)
         attention = await self.app.read(needs_attention.show_needs_attention)
         carriers = await self.app.read(delivery_checks.show_delivery)
         if view is None or attention is None or carriers is None:
             return
-        chosen = (self.chosen if is_first else None) or view.policy.mode
-        self.view = view
         self.query_one("#attention", Static).update(consequences.stands_out_most(attention))
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
         test = [Offer("e", "Send a test message", "test_delivery")] if carriers else []
         self.query_one(ActionBar).offer([Offer("d", asked, "remember_days"), *test])
         self._show_delivery(carriers)
-        await self._show_preview(chosen)
-        self.action_choose(chosen.value)
+        is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
+        chosen = None if is_changed else self.chosen
+        await self._show_preview(chosen or view.policy.mode)
+        if is_changed:
+            self.set_reactive(SecurityScreen.chosen, None)
+        self.view = view
 
     def watch_view(self, view: PolicyView) -> None:
         """Show the policy, and the ways that it leaves to change it."""
@@ -118,15 +120,26 @@ class SecurityScreen(MainScreen):
             f"People: {' · '.join(counts)}\n"
             f"One policy for all of {view.account}: it reaches {counted(view.practices, 'practice')}."
         )
+        self.watch_chosen()
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:
-        """Choose a mode."""
-        self.chosen = Mode(event.pressed.name or "")
+        """Choose a mode, unless another one was chosen before the set said so."""
+        if event.pressed.value:
+            self.chosen = Mode(event.pressed.name or "")
 
-    def watch_chosen(self, chosen: Mode) -> None:
-        """Show whom the chosen mode would affect; before the policy is read, that shows it."""
-        if self.view is not None and (self._preview is None or self._preview.after is not chosen):
-            in_background(self, partial(self._show_preview, chosen), "reading", latest_only=True)
+    def watch_chosen(self) -> None:
+        """Press the button of the chosen mode and show whom that would affect, once the policy is read."""
+        if self.view is None:
+            return
+        mode = self.chosen or self.view.policy.mode
+        for button in self.query(RadioButton):
+            if button.name == mode.value:
+                button.value = True
+        if not self._is_previewed(mode):
+            in_background(self, partial(self._show_preview, mode), "reading", latest_only=True)
+
+    def _is_previewed(self, mode: Mode) -> bool:
+        return self._preview is not None and self._preview.after is mode
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
         """Switch a method, once that is confirmed."""
@@ -148,13 +161,11 @@ class SecurityScreen(MainScreen):
     async def _switch(self, methods: frozenset[Method]) -> None:
         preview = await self.app.read(policy_settings.preview_methods, methods)
         if preview is None or preview.before == methods:
-            await self.read()
             return
         if preview.refusal:
-            self.app.settle(Denied(preview.refusal))
+            self.app.report(Denied(preview.refusal))
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
             await self.app.act(policy_settings.set_methods, methods, seen=preview.before)
-        await self.read()
 
     def _show_methods(self, methods: frozenset[Method]) -> None:
         with self.prevent(Checkbox.Changed):
@@ -190,12 +201,9 @@ class SecurityScreen(MainScreen):
         sent = await self.app.fill_in(
             form, lambda typed: self.app.submit(send_test, self.app.carriers, method, typed[0])
         )
-        if sent is None:
-            return
-        await self.read()
-        if sent.taken:
+        if sent is not None and sent.taken:
             self.app.say(f"Test message sent. {sent.sentence}", Tone.DONE)
-        else:
+        elif sent is not None:
             self.app.say(f"The test message was not sent. {sent.sentence}", Tone.REFUSED)
 
     def on_button_pressed(self) -> None:
@@ -243,11 +251,8 @@ class SecurityScreen(MainScreen):
         padlock.update(Text("\n".join(f"{lock}  {said}" for lock, said in zip(_PADLOCK, words, strict=True))))
 
     def action_choose(self, mode: str) -> None:
-        """Choose a mode by its key; one that is typed ahead is chosen once the policy is read."""
+        """Choose a mode by its key."""
         self.chosen = Mode(mode)
-        for button in self.query(RadioButton) if self.view else ():
-            if button.name == mode:
-                button.value = True
 
     @working
     async def action_attention(self) -> None:
@@ -259,8 +264,7 @@ class SecurityScreen(MainScreen):
 
     def action_undo(self) -> None:
         """Choose the present mode again."""
-        if self.view is not None:
-            self.action_choose(self.view.policy.mode.value)
+        self.chosen = None
 
     @working
     async def action_remember_days(self) -> None:
@@ -274,35 +278,36 @@ class SecurityScreen(MainScreen):
         chosen = await self.app.push_screen_wait(ChooseDialog(title, choices, seen))
         if chosen is not None and chosen[0] != seen:
             await self.app.act(policy_settings.set_remember_days, chosen[0], seen=seen)
-        await self.read()
 
     @working
     async def action_apply(self) -> None:
         """Change the mode, once it is confirmed."""
         if self.view is None:
             await self.read()
-        if self.chosen and (self._preview is None or self._preview.after is not self.chosen):
-            await self._show_preview(self.chosen)
+        if self.view is not None and not self._is_previewed(mode := self.chosen or self.view.policy.mode):
+            await self._show_preview(mode)
         preview = self._preview
         if preview is None or preview.before is preview.after:
             self.app.say("Choose another mode first.")
             return
+        done: Done | None = None
         if preview.refusal:
             self.app.say(preview.refusal, Tone.REFUSED)
         elif preview.after is Mode.PERMANENT:
-            await self._make_permanent(preview)
+            done = await self._make_permanent(preview)
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_mode(preview))):
-            await self.app.act(policy_settings.set_mode, preview.after, seen=preview.before)
-        await self.read()
+            done = await self.app.act(policy_settings.set_mode, preview.after, seen=preview.before)
+        if done is None:
+            self.chosen = None
 
-    async def _make_permanent(self, preview: ModePreview) -> None:
+    async def _make_permanent(self, preview: ModePreview) -> Done | None:
         """Show the checklist and take the typed name of the account."""
         checklist = await self.app.read(permanent_mode.show_checklist)
         if checklist is None:
-            return
+            return None
         body = consequences.make_permanent(checklist)
         field = Field("Account name", TEXT_LIMIT)
-        await self.app.fill_in(
+        return await self.app.fill_in(
             lambda _, fault: FormDialog(
                 "Make it permanent?", [field], body=body, yes="Make permanent", fault=fault
             ),

@@ -79,7 +79,6 @@ class SessionsScreen(TableScreen[SessionRow, int]):
             agreed = await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row)))
         if agreed:
             await self.app.act(sessions.end_session_of, row.id)
-            await self.read()
 
 
 def _in_full(row: SessionRow) -> str:

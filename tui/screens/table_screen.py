@@ -24,17 +24,18 @@ class TableScreen(MainScreen, Generic[R, C]):
     def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], str]) -> None:
         super().__init__()
         self.table = PagedTable(columns, key)
+        self._summary_line = Static("", id="summary", markup=False)
         self._following: C | None = None
 
     def body(self) -> Iterator[Widget]:
         """Yield the summary and the table."""
-        yield Static("", id="summary", markup=False)
+        yield self._summary_line
         yield self.table
 
     def show(self, rows: Sequence[R], summary: str, following: C | None = None) -> None:
         """Show a page; `following` is where the next one begins, if there is one."""
         self.table.fill(rows)
-        self.query_one("#summary", Static).update(summary)
+        self._summary_line.update(summary)
         self._following = following
 
     def watch_starts(self) -> None:

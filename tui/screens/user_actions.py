@@ -62,13 +62,12 @@ class UserActionsScreen(MainScreen):
     async def act_if_confirmed(
         self, question: Callable[[UserDetail], Question], act: Callable[[UserDetail], Awaitable[object]]
     ) -> None:
-        """Ask about the selected user as the database has them now; after a yes, act and read again."""
+        """Ask about the selected user as the database has them now; after a yes, act."""
         user = await self.look_up()
         if user is None:
             return
         if await self.app.push_screen_wait(ConfirmDialog(question(user))):
             await act(user)
-            await self.read()
 
     @working
     async def action_require(self) -> None:
@@ -120,7 +119,6 @@ class UserActionsScreen(MainScreen):
         )
         if reason is not None:
             await self.app.act(factor_administration.unlock, user.name, reason)
-            await self.read()
 
     @working
     async def action_one_time_password(self) -> None:
@@ -144,20 +142,17 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_edit(self) -> None:
         """Change name, address and phone number."""
-        user = await self.look_up()
-        if user is None:
+        name = self.selected_name()
+        if name is None:
             return
         saved = await edit_user(
             self.app,
-            user,
             self.look_up,
-            lambda changes, seen: self.app.submit(lifecycle.edit_user, user.name, changes, seen=seen),
+            lambda changes, seen: self.app.submit(lifecycle.edit_user, name, changes, seen=seen),
         )
         if saved is not None and saved.offers_clearing:
             await self.read()
-            if await self.app.push_screen_wait(ConfirmDialog(consequences.clear_too(user, saved.message))):
-                await self._clear(user)
-        await self.read()
+            await self.act_if_confirmed(lambda user: consequences.clear_too(user, saved.message), self._clear)
 
     @working
     async def action_move(self) -> None:
@@ -176,7 +171,6 @@ class UserActionsScreen(MainScreen):
         )
         if chosen is not None:
             await self.app.act(practices.move_user, user.name, chosen[0], seen=user.practice)
-            await self.read()
 
     @working
     async def action_roles(self) -> None:
@@ -187,7 +181,6 @@ class UserActionsScreen(MainScreen):
         wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
         if wanted is not None:
             await self.app.act(role_grants.set_roles, user.name, wanted, seen=user.roles)
-            await self.read()
 
     @working
     async def action_add_key(self) -> None:
@@ -195,7 +188,6 @@ class UserActionsScreen(MainScreen):
         user = await self.look_up()
         if user is not None:
             await add_key(self.app, user.name)
-            await self.read()
 
     @working
     async def action_remove_key(self) -> None:
@@ -203,7 +195,6 @@ class UserActionsScreen(MainScreen):
         user = await self.look_up()
         if user is not None:
             await remove_key(self.app, user.keys, user.name)
-            await self.read()
 
     async def _clear(self, user: UserDetail) -> None:
         """Remove factors and codes; beside it, offer a new password to those who can give one."""

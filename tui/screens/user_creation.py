@@ -88,7 +88,7 @@ async def import_users(app: ActingApp) -> None:
         telling = _telling(app, len(found.rows))
         result: Done | Faulty | Denied = await app.submit(user_import.import_people, found.rows, telling)
         if isinstance(result, Done):
-            app.settle(result)
+            app.report(result)
             await _offer_invitations(app, [row.name for row in found.rows if row.key is None])
             return
         fault = _faults(result.faults) if isinstance(result, Faulty) else result.message

@@ -79,7 +79,6 @@ class UserDetailScreen(UserActionsScreen):
         chosen = await choose_address(self.app, user.remembered)
         if chosen is not None:
             await self.app.act(factor_administration.forget_addresses, user.name, chosen[0])
-        await self.read()
 
     def action_back(self) -> None:
         """Go back to the table."""

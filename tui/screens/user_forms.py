@@ -30,7 +30,7 @@ async def add_key(app: ActingApp, name: str | None) -> None:
 async def choose_address(app: ActingApp, rows: tuple[Remembered, ...]) -> tuple[int | None] | None:
     """Ask which remembered address to forget; None in the tuple stands for all of them."""
     if not rows:
-        app.settle(Denied(NOTHING_REMEMBERED))
+        app.report(Denied(NOTHING_REMEMBERED))
         return None
     choices: list[tuple[str, int | None]] = [("All of them", None)]
     choices += [(f"{row.address} with {row.first_factor}, until {moment(row.until)}", row.id) for row in rows]
@@ -40,7 +40,7 @@ async def choose_address(app: ActingApp, rows: tuple[Remembered, ...]) -> tuple[
 async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None) -> None:
     """Ask which key, and whether; `name` is None for one's own."""
     if not keys:
-        app.settle(Denied("There is no SSH key to remove."))
+        app.report(Denied("There is no SSH key to remove."))
         return
     choices = [(f"{key.fingerprint} {key.comment}", key.fingerprint) for key in keys]
     chosen = await app.push_screen_wait(ChooseDialog("Remove which SSH key?", choices))
@@ -53,7 +53,6 @@ async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None)
 
 async def edit_user(
     app: ActingApp,
-    user: UserDetail,
     look_up: Callable[[], Awaitable[UserDetail | None]],
     save: Callable[[UserChanges, UserChanges], Awaitable[Edited | Denied]],
 ) -> Edited | None:
@@ -61,9 +60,11 @@ async def edit_user(
 
     After a refusal the form shows what is true now, but for the fields that were typed in.
     """
-    shown = typed = _fields(user)
+    changes: list[str | None] = [None, None, None]
     fault = ""
-    while True:
+    while (user := await look_up()) is not None:
+        shown = (user.email, user.full_name, user.phone or "")
+        typed = [old if new is None else new for new, old in zip(changes, shown, strict=True)]
         fields = [
             Field("E-mail", EMAIL_LIMIT, typed[0]),
             Field("Full name", TEXT_LIMIT, typed[1]),
@@ -71,20 +72,11 @@ async def edit_user(
         ]
         answer = await app.push_screen_wait(FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault))
         if answer is None:
-            return None
+            break
         changes = [new if new != old else None for new, old in zip(answer, shown, strict=True)]
-        seen = UserChanges(user.email, user.full_name, user.phone or "")
-        result = await save(UserChanges(*changes), seen)
+        result = await save(UserChanges(*changes), UserChanges(*shown))
         if not isinstance(result, Denied):
-            app.settle(result)
+            app.report(result)
             return result
         fault = result.message
-        present = await look_up()
-        if present is None:
-            return None
-        user, shown = present, _fields(present)
-        typed = tuple(old if new is None else new for new, old in zip(changes, shown, strict=True))
-
-
-def _fields(user: UserDetail) -> tuple[str, ...]:
-    return user.email, user.full_name, user.phone or ""
+    return None

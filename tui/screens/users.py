@@ -181,7 +181,6 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             await self.app.push_screen_wait(TellDialog(done, reasons))
         else:
             self.app.say(f"{done}.", Tone.DONE)
-        await self.read()
 
     def action_open(self) -> None:
         """Show the user under the cursor."""
@@ -236,10 +235,8 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     async def action_import(self) -> None:
         """Create many users from pasted text."""
         await import_users(self.app)
-        await self.read()
 
     @working
     async def action_new(self) -> None:
         """Create a user and show the one-time password."""
         await create_user(self.app, self.criteria.practice)
-        await self.read()

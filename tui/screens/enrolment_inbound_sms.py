@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
@@ -87,13 +86,11 @@ class MessageScreen(Page[Enrolled | Denied]):
         Binding("escape", "leave", "Back"),
     ]
 
-    code: var[str] = var("")
-    progress: var[str] = var("")
-
     def __init__(self, pending: PendingMessage) -> None:
         super().__init__()
         self._pending = pending
         self._found: Sighting | None = Sighting.NOTHING
+        self._words = ("", "")
         self._code_line = Static(markup=False, classes="secret")
         self._progress_line = Static(markup=False, classes="hint")
 
@@ -115,20 +112,15 @@ class MessageScreen(Page[Enrolled | Denied]):
         self.action_renew()
 
     def _show(self) -> None:
-        """Show the code and how long it is awaited."""
+        """Show the code and how long it is awaited; what stands there already is not drawn again."""
         code, number = inbound_sms_codes.grouped(self._pending.code), phone_to_read(self._pending.number)
-        self.code = f"Code  {code}\nTo    {number}"
-        self.progress = self._progress_words()
+        words = (f"Code  {code}\nTo    {number}", self._progress())
+        if words != self._words:
+            self._words = words
+            self._code_line.update(words[0])
+            self._progress_line.update(words[1])
 
-    def watch_code(self, words: str) -> None:
-        """Draw another code."""
-        self._code_line.update(words)
-
-    def watch_progress(self, words: str) -> None:
-        """Draw what has changed since."""
-        self._progress_line.update(words)
-
-    def _progress_words(self) -> str:
+    def _progress(self) -> str:
         if self._found is Sighting.TOO_LATE:
             return "Not waiting any more."
         left = self._pending.begun_at + inbound_sms_codes.LIFE - self.app.clock()
