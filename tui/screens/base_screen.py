@@ -204,7 +204,7 @@ class MainScreen(ActingScreen[None]):
 
 
 class Page(ActingScreen[T]):
-    """A page before the main screens: a title, a body, the status line, the keys."""
+    """A page that stands alone: a title, a body, the status line, the keys."""
 
     HEADLINE = ""
 
