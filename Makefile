@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test bench soak format pictures snapshots clean
+.PHONY: run test features bench soak format pictures snapshots clean
 
 run: $(VENV)/.installed ## Start the server on 127.0.0.1:2222, its state in .twofold/
 	@$(BIN)/twofold --home .twofold serve --init --host 127.0.0.1 --port 2222
@@ -14,6 +14,9 @@ test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all te
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 4 --dist worksteal
+
+features: $(VENV)/.installed-dev ## What it does, feature by feature, with the tests that show each
+	@$(BIN)/pytest --quiet --features
 
 format: $(VENV)/.installed-dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .

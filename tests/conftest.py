@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.features import table
 from support.postgresql_server import PostgresqlServer, find_binaries, running_postgresql
 
 settings.register_profile(
@@ -15,6 +16,21 @@ settings.register_profile(
 settings.load_profile("twofold")
 
 RequireProgram = Callable[[str], str]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--features", action="store_true", help="print which tests show each feature, and run none"
+    )
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    return list(table(items)) if config.option.features else []
+
+
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Say that the tests were run, where only the table was asked for."""
+    return session.config.option.features or None
 
 
 @pytest.fixture(scope="session")

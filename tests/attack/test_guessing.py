@@ -158,6 +158,7 @@ async def sign_in_by_password(siege, name: str) -> None:
     await connection.wait_closed()
 
 
+@pytest.mark.feature("notice-guessing")
 @pytest.mark.parametrize("name", ["victim", "nobody"])
 @pytest.mark.parametrize("count", [25, pytest.param(150, marks=pytest.mark.soak)])
 async def test_guesses_at_one_name_wait_for_each_other_and_not_its_owner_for_them(siege, name, count):

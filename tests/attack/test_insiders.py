@@ -52,6 +52,7 @@ async def sign_ins(siege, key, clients: int, each: int) -> Counter[str]:
     return Counter(said for each_said in loops for said in each_said)
 
 
+@pytest.mark.feature("sixty-sign-ins")
 async def test_sign_ins_in_a_loop_end_after_sixty_and_the_prompt_says_so(siege, eve):
     said = await sign_ins(siege, eve, clients=4, each=17)
     assert said == {"in": SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS: 4 * 17 - SIGNINS_PER_MINUTE}
@@ -107,6 +108,7 @@ async def typist(siege):
         yield Typist(client, channel)
 
 
+@pytest.mark.feature("lengths")
 async def test_an_endless_address_typed_into_ones_profile_keeps_nobody_waiting(people, besiege):
     marks = ("a" + "\u0301" * 60_000 + "\u0316" * 60_000 + "@clinic.example").encode()
 

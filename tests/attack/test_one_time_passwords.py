@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from support.besieged import SECONDS
 from support.ssh_people import OPERATOR, PASSWORD, People
 from support.ssh_server import GreetingApp, connect, until
@@ -11,6 +12,7 @@ from sshserver import hostkey
 from sshserver.server import serve
 
 
+@pytest.mark.feature("one-time-once")
 async def test_of_clients_that_use_it_at_once_one_keeps_its_session(people: People):
     await people.add("anna", enrolled=False)
     hashed = people.store.services.hasher.hash(PASSWORD)

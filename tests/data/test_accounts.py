@@ -22,6 +22,7 @@ def add(world: World, name: str = "Surgery", practice: str = "Old Town", admin: 
     return world.run(accounts.add_account, OPERATOR, name, practice, admin)
 
 
+@pytest.mark.feature("several-accounts")
 def test_a_new_account_has_its_first_practice_and_administrator(world):
     assert add(world).message.startswith("Account Surgery created. User eve created.")
     eve = world.run(user_summaries.user_detail, SURGERY, "eve")
@@ -36,6 +37,7 @@ def test_a_new_account_has_its_first_practice_and_administrator(world):
     assert world.run(accounts.show_account, OPERATOR, "Nowhere") == NO_SUCH_ACCOUNT
 
 
+@pytest.mark.feature("several-accounts")
 @pytest.mark.parametrize(
     ("name", "practice", "admin"),
     [
@@ -54,6 +56,7 @@ def test_a_refused_account_leaves_nothing(world, name, practice, admin):
     assert world.dump() == before
 
 
+@pytest.mark.feature("account-named")
 def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(world):
     add(world)
     denied = world.run(user_summaries.list_users, OPERATOR, UserQuery())
@@ -68,6 +71,7 @@ def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(
     assert world.run(user_summaries.user_detail, SURGERY, "admin") == Denied("There is no such user.")
 
 
+@pytest.mark.feature("account-walls")
 def test_policy_practices_and_log_are_those_of_the_account(world):
     add(world)
     world.run(practices.add_practice, SURGERY, "Main")
@@ -89,6 +93,7 @@ def test_a_practice_of_another_account_is_no_practice(world):
     assert denied == practices.NO_SUCH_PRACTICE
 
 
+@pytest.mark.feature("rename-and-remove")
 def test_an_account_is_renamed_and_its_people_and_log_stay(world):
     add(world)
     done = world.run(accounts.rename_account, OPERATOR, "surgery", "Theatre")

@@ -43,6 +43,7 @@ def public_keys(count):
     return [f"ssh-ed25519 {base64.b64encode(blob).decode()}" for blob in blobs]
 
 
+@pytest.mark.feature("fifty-keys")
 @pytest.mark.parametrize("whose", ["my own", "another's"])
 def test_a_user_holds_fifty_keys_and_no_more(world, whose):
     anna = world.person("anna")
@@ -61,6 +62,7 @@ def test_a_user_holds_fifty_keys_and_no_more(world, whose):
 # Recovery codes.
 
 
+@pytest.mark.feature("ten-sets")
 def test_recovery_codes_are_renewed_ten_times_an_hour(world):
     anna = world.enrol(world.user("anna"))
     world.clock.forward(hours=1)
@@ -79,6 +81,7 @@ def test_recovery_codes_are_renewed_ten_times_an_hour(world):
     assert isinstance(world.run(recovery_codes.renew_recovery_codes, world.session("anna")), NewRecoveryCodes)
 
 
+@pytest.mark.feature("ten-sets")
 def test_setting_up_and_turning_off_again_and_again_makes_no_more_codes_than_that(world):
     anna = world.person("anna")
     for _ in range(10):
@@ -136,6 +139,7 @@ def test_of_answers_from_many_sources_those_are_explained_that_sent_most(world):
     assert all("3 answers" in sentence for sentence in told)
 
 
+@pytest.mark.feature("sixty-sign-ins")
 def test_a_user_signs_in_sixty_times_a_minute_and_is_told_of_it_and_not_locked(world):
     world.user("anna")
     assert all(isinstance(world.first("anna"), Admitted) for _ in range(60))
@@ -156,6 +160,7 @@ def test_restricted_sign_ins_count_as_well(world):
     assert len(models.Session.select().where(models.Session.user == world.row("anna").id)) == 60
 
 
+@pytest.mark.feature("sixty-sign-ins")
 def test_who_has_a_code_gets_in_however_often_their_key_was_used_elsewhere(world):
     anna = world.enrol(world.user("anna"))
     world.run(sessions.end_session, anna.session_id)
@@ -237,6 +242,7 @@ ACTS = {
 }
 
 
+@pytest.mark.feature("bulk-one-at-a-time")
 @pytest.mark.parametrize("act", ACTS)
 async def test_a_user_does_it_once_at_a_time_in_all_of_their_sessions(world, act):
     work, perform, done = ACTS[act]
@@ -257,6 +263,7 @@ async def test_a_user_does_it_once_at_a_time_in_all_of_their_sessions(world, act
     assert not models.Lease.select().exists()
 
 
+@pytest.mark.feature("bulk-one-at-a-time")
 async def test_what_was_broken_off_bars_nobody_once_its_session_is_over_or_long_after(world):
     me, again = world.person("me", SYSTEM), world.session("me")
 
@@ -286,6 +293,7 @@ async def test_what_is_never_given_back_bars_a_password_for_two_minutes_only(wor
     assert await credentials.confirm_fresh_password(world.store, me, PASSWORD) == Done("Confirmed.")
 
 
+@pytest.mark.feature("export-one-at-a-time")
 @pytest.mark.parametrize("kind", ["users", "log"])
 def test_a_user_exports_once_at_a_time(world, kind):
     def page(actor, rows):

@@ -14,6 +14,7 @@ def act(world: World, actor, names, what: Bulk):
     return world.run(bulk_actions.act_on_many, actor, names, what)
 
 
+@pytest.mark.feature("bulk-refused")
 def test_requiring_reaches_everyone_it_can_and_names_the_others(world):
     me = world.person("me", SECURITY)
     world.user("anna")
@@ -29,6 +30,7 @@ def test_requiring_reaches_everyone_it_can_and_names_the_others(world):
     assert world.events(user="anna", last=1) == ["two_factor.required"]
 
 
+@pytest.mark.feature("bulk")
 def test_clearing_asks_for_a_fresh_code_before_anything_is_changed(world):
     me = world.person("me", SYSTEM)
     world.enrol(world.user("anna"))
@@ -71,6 +73,7 @@ def test_users_of_another_account_are_no_such_users(world):
     )
 
 
+@pytest.mark.feature("bulk")
 def test_it_is_one_transaction(world, monkeypatch):
     me = world.person("me", SYSTEM)
     for name in ("anna", "ben"):

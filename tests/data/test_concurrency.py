@@ -99,6 +99,7 @@ async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
     assert right == TurnedAway(Refusal.LOCKED.value)
 
 
+@pytest.mark.feature("guesses-only")
 @pytest.mark.parametrize(("distinct", "judged"), [(5, 5), (10, 7)])
 async def test_of_forty_answers_at_once_each_wrong_one_is_judged_once(world, anna, distinct, judged):
     wrong = [world.wrong_code(anna) for _ in range(distinct)] * (40 // distinct)

@@ -1,5 +1,6 @@
 """Deleting a user: nothing personal stays, the number is never given again, and the name is for a week."""
 
+import pytest
 from support.data_world import OPERATOR, SUPPORT, SYSTEM, World
 
 from data.operations.audit import trail
@@ -37,6 +38,7 @@ def of_tables(world: World) -> str:
     return repr({name: rows for name, rows in world.dump().items() if not name.startswith("audit")})
 
 
+@pytest.mark.feature("delete")
 def test_nothing_personal_stays_and_the_log_keeps_the_name(world):
     make_ben(world)
     number = world.row("ben").id
@@ -54,6 +56,7 @@ def test_nothing_personal_stays_and_the_log_keeps_the_name(world):
     assert "User created" in [entry.sentence for entry in entries]
 
 
+@pytest.mark.feature("delete")
 def test_a_tombstone_is_seen_and_counted_nowhere(world):
     world.user("anna")
     before = shown(world)
@@ -80,6 +83,7 @@ def shown(world: World) -> list[object]:
     ]
 
 
+@pytest.mark.feature("delete")
 def test_the_number_is_never_given_again_and_the_name_after_a_week(world):
     make_ben(world)
     number = world.row("ben").id

@@ -40,6 +40,7 @@ async def test_an_e_mail_arrives_as_it_was_worded():
     assert message.get_content().strip() == MAIL.text.strip()
 
 
+@pytest.mark.feature("smtp")
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_the_way_to_the_mail_server_is_encrypted_and_the_name_and_password_are_given(
     tmp_path, security
@@ -51,6 +52,7 @@ async def test_the_way_to_the_mail_server_is_encrypted_and_the_name_and_password
     assert len(mail.messages) == 1
 
 
+@pytest.mark.feature("smtp")
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_a_mail_server_that_cannot_prove_its_name_gets_nothing(tmp_path, security):
     context, _ = certificate(tmp_path)
@@ -83,6 +85,7 @@ async def test_an_address_with_a_line_break_is_no_second_header():
     assert not mail.messages
 
 
+@pytest.mark.feature("no-code-logged")
 async def test_what_a_rude_mail_server_answers_is_not_logged(caplog):
     caplog.set_level(logging.DEBUG)
     async with mail_server() as mail:
@@ -95,6 +98,7 @@ async def test_what_a_rude_mail_server_answers_is_not_logged(caplog):
     assert not any(CODE in line for line in logged)
 
 
+@pytest.mark.feature("carrier-down")
 async def test_a_slow_mail_server_is_given_up():
     async with mail_server() as mail:
         mail.wait = 2
@@ -109,6 +113,7 @@ async def test_a_slow_mail_server_is_given_up():
 IDN, LOCAL_PART = "eva@bücher.example", "évä@bücher.example"
 
 
+@pytest.mark.feature("ascii-domains")
 @pytest.mark.parametrize("smtputf8", [False, True])
 async def test_a_domain_that_is_not_ascii_is_written_in_ascii_whatever_the_server_offers(smtputf8):
     async with mail_server(smtputf8=smtputf8) as mail:
@@ -131,6 +136,7 @@ async def test_a_local_part_that_is_not_ascii_is_sent_by_a_server_that_takes_it(
     assert [told for told in mail.commands if LOCAL_PART in told] == [f"RCPT TO {LOCAL_PART}"] * 2
 
 
+@pytest.mark.feature("ascii-domains")
 async def test_a_local_part_that_is_not_ascii_is_refused_in_words_where_the_server_does_not_take_it():
     async with mail_server() as mail:
         with pytest.raises(UndeliveredError, match="SMTPUTF8 is not supported by this server"):
@@ -156,6 +162,7 @@ async def test_a_probe_goes_as_far_as_a_delivery_and_leaves_nothing_behind():
     assert not mail.messages
 
 
+@pytest.mark.feature("delivery-errors")
 @pytest.mark.parametrize("what", ["probe", "test"])
 @pytest.mark.parametrize(
     ("refusing", "said", "answer"),
@@ -200,6 +207,7 @@ def script(folder: Path, body: str) -> Command:
     return Command((sys.executable, str(path), "{to}"))
 
 
+@pytest.mark.feature("gateway")
 async def test_a_text_message_goes_through_the_real_gammu_smsd(tmp_path, require_program):
     smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
     async with running_gateway(smsd, inject, tmp_path / "gammu") as gateway:
@@ -207,12 +215,14 @@ async def test_a_text_message_goes_through_the_real_gammu_smsd(tmp_path, require
         assert await gateway.sent() == (TEXT.to, TEXT.text)
 
 
+@pytest.mark.feature("gateway")
 async def test_the_words_stand_on_standard_input_and_never_among_the_arguments(tmp_path):
     seen = "(here / 'seen').write_text(repr((sys.argv[1:], sys.stdin.read())))"
     await script(tmp_path, seen).carry(TEXT)
     assert (tmp_path / "seen").read_text() == repr(([TEXT.to], TEXT.text))
 
 
+@pytest.mark.feature("gateway")
 async def test_there_is_no_shell(tmp_path):
     seen = "(here / 'seen').write_text(repr(sys.argv[1:]))"
     await script(tmp_path, seen).carry(Envelope(Method.SMS, "+49; touch x", "", ""))
@@ -229,6 +239,7 @@ RUDE = {
 }
 
 
+@pytest.mark.feature("carrier-down")
 @pytest.mark.parametrize("body", RUDE.values(), ids=RUDE.keys())
 async def test_a_rude_gateway_is_told_by_its_kind_and_costs_no_more_than_the_limit(tmp_path, caplog, body):
     caplog.set_level(logging.DEBUG)
@@ -250,6 +261,7 @@ async def test_a_gateway_that_is_not_there_is_no_delivery(tmp_path):
             await Carriers(command=Command(arguments)).carry(TEXT)
 
 
+@pytest.mark.feature("carrier-down")
 def test_the_limit_is_five_seconds():
     assert Carriers().limit_seconds == 5
 
@@ -278,6 +290,7 @@ async def test_a_code_is_made_sent_and_signs_in(bert):
     assert isinstance(bert.submit(attempt, mail.code), admission.Admitted)
 
 
+@pytest.mark.feature("carrier-down")
 async def test_a_carrier_that_is_down_counts_as_no_attempt_and_leaves_the_next_try_free(bert):
     attempt = bert.attempt("bert")
     down = Carriers(smtp(1))

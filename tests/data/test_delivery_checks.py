@@ -46,6 +46,7 @@ async def test_a_refused_test_message_is_the_carriers_last_error_without_the_ser
     assert world.run(delivery_checks.show_delivery, chief) == (CarrierState(Method.SMS), kept)
 
 
+@pytest.mark.feature("delivery-errors")
 async def test_whatever_a_carrier_refuses_last_is_what_is_kept(world, chief):
     """A code, a notice and a test message all come to the same place."""
     world.methods(Method.APP, Method.EMAIL)

@@ -207,6 +207,7 @@ def looked_at(call: object) -> str | None:
     return f"{call}: {', '.join(looks)}" if looks else None
 
 
+@pytest.mark.feature("lengths")
 @pytest.mark.parametrize("who", ["member", "operator"])
 async def test_every_operation_answers_to_a_text_of_a_megabyte(everyone, text, who):
     world, wrong = everyone, []
@@ -223,6 +224,7 @@ async def test_every_operation_answers_to_a_text_of_a_megabyte(everyone, text, w
     assert not list(filter(None, wrong))
 
 
+@pytest.mark.feature("lengths")
 def test_what_is_asked_before_anyone_is_known_answers_too(everyone, text):
     world, wrong = everyone, []
     world.enrol("bob")

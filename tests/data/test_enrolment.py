@@ -44,6 +44,7 @@ def test_a_shown_secret_is_stored_nowhere_until_it_is_confirmed(world, anna):
     assert isinstance(world.first("anna"), admission.Admitted)
 
 
+@pytest.mark.feature("five-codes")
 def test_one_right_code_enables_and_brings_five_recovery_codes(world, anna):
     pending = begin(world, anna)
     enrolled = world.run(enrolment.confirm_app, anna, pending, shown(world, pending))

@@ -110,6 +110,7 @@ def test_an_enrolled_user_is_signed_in_without_a_code_while_the_mode_is_off(worl
     assert world.first("anna").session.step == SignedIn()
 
 
+@pytest.mark.feature("new-user")
 @pytest.mark.parametrize("mode", [Mode.REQUIRED, Mode.PERMANENT])
 def test_a_user_who_must_enrol_gets_a_restricted_session(world, mode):
     world.user("anna")

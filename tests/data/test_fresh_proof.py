@@ -210,6 +210,7 @@ def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proo
     assert world.run(credentials._mark_fresh_by_password, anna, looked_at) == CODE_ASKED
 
 
+@pytest.mark.feature("fresh-code")
 async def test_a_password_is_no_fresh_proof_for_acts_on_others_in_any_mode(world, boss):
     world.user("anna")
     world.mode(Mode.OFF)
@@ -223,6 +224,7 @@ async def test_a_password_is_no_fresh_proof_for_acts_on_others_in_any_mode(world
     assert isinstance(world.run(factor_administration.clear_two_factor, weak, "anna"), Done)
 
 
+@pytest.mark.feature("fresh-code")
 async def test_a_password_given_while_the_mode_was_off_is_not_fresh_once_it_is_on(world, boss):
     world.run(policy_settings.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)
     weak = world.session("boss")

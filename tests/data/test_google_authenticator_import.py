@@ -32,6 +32,7 @@ def anna(world: World) -> str:
     return world.user("anna")
 
 
+@pytest.mark.feature("import-google")
 def test_the_phone_goes_on_showing_the_right_codes(world, anna):
     assert take(world, (anna, file())) == Done("Took over the authenticator app of 1 user.")
     assert world.run(user_summaries.user_detail, OPERATOR, anna).status is Status.ENABLED
@@ -41,6 +42,7 @@ def test_the_phone_goes_on_showing_the_right_codes(world, anna):
     assert "two_factor.taken_over" in world.events(user=anna)
 
 
+@pytest.mark.feature("import-google")
 def test_scratch_codes_that_the_module_never_read_are_left_out_and_said_to_be(world, anna):
     given = (anna, file("12345678", "02345678", "87654321"))
     found = world.run(google_authenticator_import.find_unfit, OPERATOR, [given])
@@ -53,6 +55,7 @@ def test_scratch_codes_that_the_module_never_read_are_left_out_and_said_to_be(wo
     assert isinstance(world.submit(world.attempt(anna), "87654321"), CodeWrong)
 
 
+@pytest.mark.feature("import-google")
 def test_scratch_codes_are_good_once_each_in_the_same_field(world, anna):
     take(world, (anna, file("12345678", "87654321")))
     assert world.run(user_summaries.user_detail, OPERATOR, anna).recovery_codes_left == 2

@@ -60,6 +60,7 @@ def test_the_code_goes_to_our_number_is_stored_as_a_keyed_hash_and_shown_in_no_r
     assert pending.code.encode() not in world.file_bytes()
 
 
+@pytest.mark.feature("enrol-sent-message")
 def test_a_message_with_the_code_proves_its_senders_number_which_goes_to_the_profile(world, anna):
     pending = begin(world, anna)
     assert look(world, anna, pending) is Sighting.NOTHING

@@ -102,6 +102,7 @@ async def test_the_mailed_password_leads_to_a_new_one_and_through_the_set_up(peo
     ]  # fmt: skip
 
 
+@pytest.mark.feature("invite-password")
 async def test_the_password_is_made_when_the_message_is_handed_over_and_lies_nowhere(people):
     assert isinstance(invite(people), Done)
     assert people.row("ben").password_hash is None
@@ -115,6 +116,7 @@ async def test_the_password_is_made_when_the_message_is_handed_over_and_lies_now
     assert password.encode() not in people.file_bytes()
 
 
+@pytest.mark.feature("invite-password")
 async def test_it_ends_after_seven_days(people):
     async with mail_server() as mail:
         password = await invited(people, mail)
@@ -125,6 +127,7 @@ async def test_it_ends_after_seven_days(people):
     assert timedelta(hours=HOURS) == timedelta(days=7)
 
 
+@pytest.mark.feature("invite-password")
 async def test_it_ends_with_the_next_invitation(people):
     async with mail_server() as mail:
         former = await invited(people, mail)
@@ -223,6 +226,7 @@ LATER_BARS = BARS | {"e-mail alone": lambda world: world.methods(Method.EMAIL)}
 KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA ben"
 
 
+@pytest.mark.feature("invite-whom")
 @pytest.mark.parametrize("bar", BARS.values(), ids=BARS)
 async def test_who_has_something_is_neither_invited_nor_listed_nor_written_down(people, bar):
     assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("ben", "eve")
@@ -236,6 +240,7 @@ async def test_who_has_something_is_neither_invited_nor_listed_nor_written_down(
     assert people.dump() == before
 
 
+@pytest.mark.feature("invite-whom")
 @pytest.mark.parametrize("bar", LATER_BARS.values(), ids=LATER_BARS)
 async def test_what_came_to_be_since_the_act_stops_the_message(people, bar):
     invite(people)
@@ -356,6 +361,7 @@ async def test_many_are_invited_in_parts_and_the_others_are_named(people):
     assert "a password of their own" in dict(result.refused)["held"]
 
 
+@pytest.mark.feature("invite")
 async def test_imported_people_are_invited(people):
     row = PersonRow(2, "kim", "kim@clinic.example", "", None, "", required=True, key=None)
     await user_import.import_people(people.store, OPERATOR, [row], lambda _more: None)
@@ -386,6 +392,7 @@ def barred_from_email(world: World, me: Member) -> bool:
     return refused
 
 
+@pytest.mark.feature("invite-not-email")
 def test_a_session_that_began_with_it_cannot_set_up_email(mailed):
     me = begun(mailed, PASSWORD)
     choose_password(mailed, me)
@@ -393,6 +400,7 @@ def test_a_session_that_began_with_it_cannot_set_up_email(mailed):
     assert barred_from_email(mailed, me)
 
 
+@pytest.mark.feature("invite-not-email")
 def test_nor_can_the_next_session_with_the_password_that_replaced_it(mailed):
     choose_password(mailed, begun(mailed, PASSWORD))
     again = mailed.first("ben", OWN).session
@@ -437,6 +445,7 @@ def test_where_email_is_the_only_method_nobody_is_invited_and_who_was_is_told_wh
 # On paper
 
 
+@pytest.mark.feature("invite-on-paper")
 async def test_a_password_on_paper_signs_in_and_ends_with_the_next_one(people):
     written = await invitations.write_password(people.store, OPERATOR, "ben")
     assert isinstance(written, WrittenPassword)
@@ -472,6 +481,7 @@ def obliged(world: World) -> World:
     return world
 
 
+@pytest.mark.feature("remind")
 async def test_who_must_set_up_is_reminded_and_the_others_are_named(obliged):
     chosen = obliged.run(invitations.names_of, OPERATOR, Group.MUST_SET_UP)
     assert chosen == ("admin", "anna", "eve")
@@ -488,6 +498,7 @@ async def test_who_must_set_up_is_reminded_and_the_others_are_named(obliged):
     assert obliged.events(user="anna", last=1) == ["user.reminded"]
 
 
+@pytest.mark.feature("remind")
 async def test_a_user_is_reminded_once_a_day(obliged):
     assert isinstance(obliged.run(invitations.remind, OPERATOR, "anna"), Done)
     obliged.clock.forward(days=1, microseconds=-1)

@@ -105,6 +105,7 @@ def test_activating_unlocks_nobody(world):
     assert world.first("anna") == admission.TurnedAway(Refusal.LOCKED.value)
 
 
+@pytest.mark.feature("last-administrators")
 @pytest.mark.parametrize("role", [SYSTEM, SECURITY])
 def test_the_last_active_administrators_are_neither_demoted_nor_deactivated(world, role):
     before = world.dump()
@@ -159,6 +160,7 @@ def test_the_flag_may_be_set_while_the_mode_is_off_and_rests(world):
     assert world.first("anna").session.step == MustEnrol()
 
 
+@pytest.mark.feature("require-disable-clear")
 @pytest.mark.parametrize("required", [False, True])
 def test_disabling_removes_flag_and_factors_and_clearing_keeps_the_flag(world, required):
     for name, act in (
@@ -199,6 +201,7 @@ def test_enrolling_again_makes_good_for_the_lost_factor(world):
     assert shown(world, "anna").status is Status.NO
 
 
+@pytest.mark.feature("disable-when-required")
 def test_where_the_mode_demands_it_a_disabled_user_is_pending_again(world):
     world.enrol(world.user("anna"))
     world.mode(Mode.REQUIRED)

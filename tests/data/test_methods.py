@@ -41,6 +41,7 @@ def status(world: World, name: str) -> Status:
     return world.run(user_summaries.user_detail, OPERATOR, name).status
 
 
+@pytest.mark.feature("switch-methods")
 def test_a_new_account_has_the_app_alone(tmp_path):
     new = World(tmp_path)
     try:
@@ -49,6 +50,7 @@ def test_a_new_account_has_the_app_alone(tmp_path):
         new.close()
 
 
+@pytest.mark.feature("switch-off-warns")
 def test_switching_a_method_off_names_whom_it_leaves_without_one(world):
     preview = world.run(policy_settings.preview_methods, OPERATOR, APP_ONLY)
     assert (preview.without, preview.without_names, preview.you_are_left) == (1, ("bert",), False)
@@ -62,6 +64,7 @@ def test_an_administrator_is_told_to_be_among_those_left(world):
     assert not world.run(policy_settings.preview_methods, me, frozenset({APP, SMS})).you_are_left
 
 
+@pytest.mark.feature("switch-off-warns")
 def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_alone(world):
     assert change(world, APP) == Done("The methods are now: authenticator app.")
     assert [status(world, name) for name in ("anna", "bert", "carl", "dora")] == [
@@ -91,6 +94,7 @@ def enters_by_recovery_code(world: World, name: str) -> Member:
     return Member(result.session.id)
 
 
+@pytest.mark.feature("left-with-codes")
 def test_a_stolen_password_sets_nothing_up_in_the_place_of_what_was_switched_off(world):
     change(world, APP)
     attempt = world.attempt("bert")
@@ -136,6 +140,7 @@ def test_a_session_whose_method_is_switched_off_ends_and_another_is_set_up_by_a_
     assert isinstance(world.run(enrolment.begin_app, again), enrolment.PendingApp)
 
 
+@pytest.mark.feature("left-without-codes")
 @pytest.mark.parametrize("way_out", ["all are used", "cleared"])
 def test_whoever_has_no_recovery_code_left_is_led_into_the_wizard(world, way_out):
     change(world, APP)
@@ -159,6 +164,7 @@ def test_at_least_one_method_stays_on(world):
     assert isinstance(change(world), Denied)
 
 
+@pytest.mark.feature("method-settings")
 def test_a_method_without_a_carrier_is_not_switched_on(world):
     object.__setattr__(world.services, "sends", frozenset({EMAIL}))
     refused = change(world, APP, SMS, EMAIL)
@@ -166,6 +172,7 @@ def test_a_method_without_a_carrier_is_not_switched_on(world):
     assert change(world, EMAIL) == Done("The methods are now: e-mail.")
 
 
+@pytest.mark.feature("two-editors")
 def test_a_change_that_someone_else_made_meanwhile_is_not_undone(world):
     refused = world.run(policy_settings.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
     assert refused == Denied("Someone else changed the methods meanwhile. Look again first.")
@@ -194,6 +201,7 @@ def edit(world: World, actor, name: str, **fields: str):
     return world.run(lifecycle.edit_user, actor, name, lifecycle.UserChanges(**fields))
 
 
+@pytest.mark.feature("contact-withdraws")
 def test_a_changed_address_withdraws_the_codes_that_went_there_and_leaves_the_user_pending(world):
     done = edit(world, OPERATOR, "bert", email="bert@new.example")
     assert done.message == (
@@ -213,6 +221,7 @@ def test_who_has_another_method_keeps_it_when_the_address_changes(world):
     assert edit(world, OPERATOR, "carl", full_name="Carl").message == "User carl saved."
 
 
+@pytest.mark.feature("contact-withdraws")
 def test_a_code_that_went_to_the_old_address_is_worth_nothing(world):
     attempt = world.attempt("carl")
     code = world.sent(attempt)
@@ -220,6 +229,7 @@ def test_a_code_that_went_to_the_old_address_is_worth_nothing(world):
     assert world.submit(attempt, code) == CodeLapsed(Lapse.REPLACED)
 
 
+@pytest.mark.feature("contact-withdraws")
 def test_a_changed_number_withdraws_text_messages(world):
     world.methods(APP, SMS, EMAIL)
     member = world.session("anna")

@@ -12,6 +12,7 @@ from data.rules.permanent_mode import People
 from data.storage import models
 
 
+@pytest.mark.feature("needs-attention")
 @pytest.mark.parametrize("mode", Mode)
 def test_administrators_and_people_without_a_second_factor_stand_out_in_every_mode(world, mode):
     world.enrol("admin")
@@ -38,6 +39,7 @@ def test_people_of_another_account_do_not_stand_out(world):
     assert (seen.active, seen.admins.names, seen.unprotected.count) == (1, ("admin",), 0)
 
 
+@pytest.mark.feature("off-rests")
 def test_factors_and_flags_rest_while_the_mode_is_off_and_are_as_they_were_afterwards(world):
     world.enrol(world.user("anna"))
     rows = [list(table.select().tuples()) for table in (models.Factor, models.RecoveryCode)]

@@ -37,6 +37,7 @@ def rows() -> list[models.Notice]:
     return list(models.Notice.select().order_by(models.Notice.id))
 
 
+@pytest.mark.feature("notice-sending")
 async def test_a_notice_reaches_a_real_mail_server_once(told):
     async with mail_server() as mail:
         await send_due(told.store, through(mail.port))
@@ -55,6 +56,7 @@ async def test_a_notice_reaches_a_real_mail_server_once(told):
     assert (row.next_try_at, row.done_at, row.tries) == (None, told.clock.now, 1)
 
 
+@pytest.mark.feature("notice-sending")
 async def test_what_was_not_taken_is_tried_again_after_a_longer_wait_each_time(told):
     down = through(NOBODY_LISTENS)
     for minutes in (1, 2, 4):

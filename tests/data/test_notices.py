@@ -54,6 +54,7 @@ def messages(world: World) -> list[tuple[str, str]]:
     return [(one.envelope.to, " ".join(one.envelope.text.split())) for one in claimed]
 
 
+@pytest.mark.feature("notice-2fa")
 def test_setting_up_and_replacing_are_told(world, anna):
     me = world.enrol(anna)
     world.clock.forward(minutes=1)
@@ -62,12 +63,14 @@ def test_setting_up_and_replacing_are_told(world, anna):
     assert "A second factor was set up: authenticator app." in messages(world)[0][1]
 
 
+@pytest.mark.feature("notice-2fa")
 def test_turning_off_is_told(world, enrolled):
     me = world.session(enrolled)
     world.run(enrolment.turn_off, me)
     assert told() == [Event.TURNED_OFF]
 
 
+@pytest.mark.feature("notice-2fa")
 def test_disabling_and_clearing_by_an_administrator_are_told(world, enrolled):
     boss = world.person("boss", SYSTEM)
     world.run(factor_administration.clear_two_factor, boss, enrolled)
@@ -78,12 +81,14 @@ def test_disabling_and_clearing_by_an_administrator_are_told(world, enrolled):
     assert "By: the operator on the host (root) " in words[1]
 
 
+@pytest.mark.feature("notice-recovery")
 def test_new_recovery_codes_are_told(world, enrolled):
     me = world.session(enrolled)
     world.run(recovery_codes.renew_recovery_codes, me)
     assert told() == [Event.RECOVERY_RENEWED]
 
 
+@pytest.mark.feature("notice-recovery")
 def test_the_third_recovery_code_used_and_each_after_it_are_told(world, enrolled):
     for code in world.recovery[enrolled][:4]:
         world.submit(world.attempt(enrolled), code)
@@ -92,6 +97,7 @@ def test_the_third_recovery_code_used_and_each_after_it_are_told(world, enrolled
     assert left == [2, 1]
 
 
+@pytest.mark.feature("notice-locked")
 def test_a_lock_is_told_and_a_wrong_code_is_not(world, enrolled):
     world.submit(world.attempt(enrolled), world.wrong_code(enrolled))
     assert told() == []
@@ -100,6 +106,7 @@ def test_a_lock_is_told_and_a_wrong_code_is_not(world, enrolled):
     assert told() == [Event.LOCKED]
 
 
+@pytest.mark.feature("notice-credentials")
 def test_a_new_password_is_told_whoever_sets_it(world, anna):
     me = world.session(anna)
     world.run(credentials.store_password, me, "a hash")
@@ -107,6 +114,7 @@ def test_a_new_password_is_told_whoever_sets_it(world, anna):
     assert told() == [Event.PASSWORD_CHANGED, Event.ONE_TIME_PASSWORD_SET]
 
 
+@pytest.mark.feature("notice-credentials")
 def test_keys_that_come_and_go_are_told(world, anna):
     world.run(credentials.add_key, OPERATOR, KEY, name=anna)
     key = parse(KEY)
@@ -128,6 +136,7 @@ def test_a_new_user_is_told_nothing_of_what_came_with_them(world):
     assert told("new") == []
 
 
+@pytest.mark.feature("contact-told")
 def test_a_new_address_is_told_through_the_old_and_the_new_one(world, anna):
     changes = lifecycle.UserChanges(email="anna@new.example", phone="+49 30 12344711")
     world.run(lifecycle.edit_user, OPERATOR, anna, changes)
@@ -197,6 +206,7 @@ def test_no_notice_holds_a_secret(world, anna):
 # Editing offers to clear
 
 
+@pytest.mark.feature("contact-clears")
 @pytest.mark.parametrize(
     ("changes", "offered"),
     [
@@ -230,6 +240,7 @@ def addresses() -> list[str]:
     return [row.recipient for row in models.Notice.select().order_by(models.Notice.id)]
 
 
+@pytest.mark.feature("notice-limit")
 def test_who_changes_their_address_again_and_again_fills_no_mailbox(world, anna):
     """One address, and one mailbox behind many: edits are told six times an hour, and done all the same."""
     me = world.session(anna)
@@ -257,6 +268,7 @@ def test_keys_that_come_and_go_for_ever_are_told_six_times_an_hour(world, anna):
     assert told()[-1] == Event.PASSWORD_CHANGED
 
 
+@pytest.mark.feature("notice-limit")
 def test_what_was_sent_to_a_new_address_before_silences_no_old_one(world, anna):
     """Someone has the new address told of edits of their own, so that the old one is not told of this one."""
     mallory = world.person("mallory")

@@ -38,6 +38,7 @@ def left_open(name: str = "anna") -> list[int]:
     return [row.id for row in table.select().where(mine)]
 
 
+@pytest.mark.feature("one-time-once")
 def test_the_second_use_ends_the_session_of_the_first_and_is_audited_and_said(world):
     world.user("anna", one_time=True)
     first = used(world)
@@ -90,6 +91,7 @@ def test_sessions_that_came_by_a_key_go_on(world):
     assert first.id not in left_open()
 
 
+@pytest.mark.feature("one-time-once")
 @pytest.mark.parametrize("count", [2, 8])
 def test_of_uses_at_the_same_moment_one_session_is_left(world, count):
     for _ in range(5):
@@ -137,6 +139,7 @@ def made_with_an_account(world: World, **hours: int):
 MAKERS = [made_by_create_user, made_for_a_user, made_with_an_account]
 
 
+@pytest.mark.feature("one-time-end")
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize(
     ("given", "hours"),
@@ -153,6 +156,7 @@ def test_it_is_good_until_its_end_which_is_said_when_it_is_made(world, make, giv
     assert world.first("anna") == FirstFactorRejected()
 
 
+@pytest.mark.feature("one-time-end")
 def test_after_its_end_it_looks_like_a_wrong_password(world):
     world.user("anna", one_time=True)
     with statements(world) as of_wrong:
@@ -187,6 +191,7 @@ def test_a_key_signs_in_after_the_end(world):
     assert world.first_by_key("anna", KEY.fingerprint).session.step == SignedIn()
 
 
+@pytest.mark.feature("one-time-end")
 def test_the_explanation_says_when_it_ends_and_that_it_ended(world):
     world.user("anna", one_time=True)
     world.user("keyed", one_time=True, key=KEY)

@@ -130,6 +130,7 @@ async def test_a_stranger_who_finds_too_many_waiting_for_the_name_is_told_so(wor
     await asyncio.gather(*waiting)
 
 
+@pytest.mark.feature("notice-guessing")
 async def test_the_first_right_password_after_many_wrong_ones_is_told_once(world, anna):
     guess(world, anna, throttle.MANY_OF_NAME - 1)
     await signs_in(world, anna, STRANGE)
@@ -185,6 +186,7 @@ def test_the_check_up_names_whose_passwords_are_guessed_while_it_goes_on(world, 
     assert "guessed" not in notes(world)
 
 
+@pytest.mark.feature("needs-attention")
 def test_administrators_see_whose_passwords_are_guessed_while_it_goes_on(world, anna):
     admin = world.enrol("admin")
     guess(world, "nobody")

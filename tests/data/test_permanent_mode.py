@@ -46,6 +46,7 @@ def test_permanent_is_entered_and_remembers_when_and_by_whom(ready):
     assert ready.events(last=1) == ["policy.mode_changed"]
 
 
+@pytest.mark.feature("permanent-stays")
 def test_after_that_the_mode_stays_for_everyone(ready):
     make_permanent(ready)
     chief = ready.person("chief", SECURITY, SYSTEM)
@@ -67,6 +68,7 @@ def test_who_joins_a_permanent_account_must_set_up(ready):
     )
 
 
+@pytest.mark.feature("permanent-from-required")
 @pytest.mark.parametrize("mode", [Mode.OFF, Mode.OPTIONAL])
 def test_permanent_is_entered_from_required_only(ready, mode):
     ready.mode(mode)
@@ -75,6 +77,7 @@ def test_permanent_is_entered_from_required_only(ready, mode):
     assert ready.run(policy_settings.preview_mode, OPERATOR, Mode.PERMANENT).refusal == denied.message
 
 
+@pytest.mark.feature("permanent-confirmed")
 @pytest.mark.parametrize("typed", ["", "clinic", "Clinic 2", "yes"])
 def test_another_name_than_the_accounts_confirms_nothing(ready, typed):
     before = ready.dump()
@@ -86,6 +89,7 @@ def test_white_space_around_the_typed_name_does_not_matter(ready):
     assert isinstance(make_permanent(ready, confirmation="  Clinic "), Done)
 
 
+@pytest.mark.feature("permanent-checklist")
 def test_a_user_who_is_not_enrolled_is_named_and_stands_in_the_way(ready):
     ready.user("dora")
     assert lacking(ready) == ["missing dora"]
@@ -99,6 +103,7 @@ def test_a_user_who_is_not_enrolled_is_named_and_stands_in_the_way(ready):
     assert isinstance(make_permanent(ready), Done)
 
 
+@pytest.mark.feature("permanent-checklist")
 def test_an_administrator_who_is_not_enrolled_stands_in_both_items(ready):
     ready.user("chief", SECURITY)
     assert lacking(ready) == ["missing chief", "missing chief"]
@@ -110,6 +115,7 @@ def test_the_first_five_are_named_and_the_others_counted(ready):
     assert lacking(ready) == ["missing c1, d1, e1, f1, g1 and 2 more"]
 
 
+@pytest.mark.feature("permanent-checklist")
 def test_a_single_system_administrator_is_not_enough(ready):
     ready.run(lifecycle.set_active, OPERATOR, "boss", active=False)
     assert lacking(ready) == ["only admin has set up 2FA and is not locked"]

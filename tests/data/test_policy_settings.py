@@ -71,6 +71,7 @@ def test_the_preview_says_whether_you_are_among_them(crowd):
     assert not crowd.run(policy_settings.preview_mode, chief, REQUIRED).you_must_set_up
 
 
+@pytest.mark.feature("who-turns-on")
 def test_the_preview_says_why_the_asker_cannot(crowd):
     boss = crowd.person("boss", SYSTEM)
     assert "security administrator" in crowd.run(policy_settings.preview_mode, boss, REQUIRED).refusal
@@ -103,6 +104,7 @@ def test_permanent_is_not_left_by_anyone(world, who, wanted):
     assert world.dump() == before
 
 
+@pytest.mark.feature("two-editors")
 def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
     chief, other = world.person("chief", SECURITY), world.person("other", SECURITY)
     set_mode(world, other, REQUIRED)
@@ -136,6 +138,7 @@ def test_the_operator_can_require_it_without_being_anyone(world):
     assert isinstance(set_mode(world, OPERATOR, REQUIRED), Done)
 
 
+@pytest.mark.feature("off-rests")
 def test_turning_off_keeps_the_factors_for_when_it_is_turned_on_again(crowd):
     factors = models.Factor.select().count()
     set_mode(crowd, OPERATOR, OFF)

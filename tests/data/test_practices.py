@@ -29,6 +29,7 @@ def found(world, **query) -> list[str]:
     return [row.name for row in world.run(user_summaries.list_users, OPERATOR, UserQuery(**query)).rows]
 
 
+@pytest.mark.feature("practices")
 def test_practices_are_added_renamed_and_listed_with_how_many_users_each_has(world):
     assert world.run(practices.add_practice, OPERATOR, "  north   wing ") == Done(
         "Practice north wing added."
@@ -71,6 +72,7 @@ def test_an_unknown_practice_is_denied_and_changes_nothing(world):
     assert world.dump() == before
 
 
+@pytest.mark.feature("rename-and-remove")
 def test_an_empty_practice_is_removed_and_no_other(world):
     world.user("anna")
     world.run(practices.add_practice, OPERATOR, "North")
@@ -84,6 +86,7 @@ def test_an_empty_practice_is_removed_and_no_other(world):
     assert isinstance(world.run(practices.remove_practice, OPERATOR, "Main"), Denied)
 
 
+@pytest.mark.feature("one-policy")
 def test_one_policy_reaches_all_practices_of_the_account(world):
     world.run(practices.add_practice, OPERATOR, "North")
     world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", practice="north"))
@@ -92,6 +95,7 @@ def test_one_policy_reaches_all_practices_of_the_account(world):
     assert shown(world, "bob").status is Status.PENDING
 
 
+@pytest.mark.feature("move-users")
 def test_two_who_move_the_same_user_do_not_undo_each_other(world):
     for name in ("North", "South"):
         world.run(practices.add_practice, OPERATOR, name)
@@ -103,6 +107,7 @@ def test_two_who_move_the_same_user_do_not_undo_each_other(world):
     assert shown(world, "anna").practice == "North"
 
 
+@pytest.mark.feature("search")
 def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(world):
     world.run(practices.add_practice, OPERATOR, "North Wing")
     new = NewUser("bob", "bob@clinic.example", phone="+49 30 12345678", practice="North Wing")
@@ -116,6 +121,7 @@ def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(wo
     assert found(world, practice="\ud800") == []
 
 
+@pytest.mark.feature("contact-form")
 @pytest.mark.parametrize(
     ("typed", "stored"),
     [
@@ -137,6 +143,7 @@ def test_a_phone_number_is_stored_as_e164_or_refused(typed, stored):
     assert user_fields.fold_phone(typed) == stored
 
 
+@pytest.mark.feature("shared-number")
 def test_two_users_may_share_a_number_and_are_warned(world):
     world.run(lifecycle.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", phone=BERLIN))
     done = world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
@@ -147,12 +154,14 @@ def test_two_users_may_share_a_number_and_are_warned(world):
     assert isinstance(edit(world, OPERATOR, "admin", UserChanges(phone="4711")), Denied)
 
 
+@pytest.mark.feature("unique-address")
 def test_two_users_never_share_an_address_in_whatever_case(world):
     world.user("anna")
     for actor_name in ("ANNA@clinic.example", "Anna@CLINIC.EXAMPLE"):
         assert isinstance(edit(world, OPERATOR, "admin", UserChanges(email=actor_name)), Denied)
 
 
+@pytest.mark.feature("two-editors")
 def test_the_second_of_two_editors_is_told_what_changed_and_nothing_is_lost(world):
     world.user("anna")
     one, other = world.person("one", SYSTEM), world.person("other", SYSTEM)
@@ -172,6 +181,7 @@ def test_editors_of_different_fields_both_get_their_way_and_the_second_is_told(w
     assert (shown(world, "anna").full_name, shown(world, "anna").phone) == ("Anna Lee", BERLIN)
 
 
+@pytest.mark.feature("two-editors")
 def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
     world.user("anna")
     nobody: frozenset[Role] = frozenset()

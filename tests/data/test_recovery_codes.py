@@ -50,6 +50,7 @@ def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
     assert world.run(recovery_codes.replace_unsaved_codes, anna) is None
 
 
+@pytest.mark.feature("renew-codes")
 def test_renewing_kills_the_old_codes_and_asks_to_save_the_new_ones(world, anna):
     world.run(recovery_codes.confirm_saved, anna)
     renewed = world.run(recovery_codes.renew_recovery_codes, anna)

@@ -59,6 +59,7 @@ def rows():
     return models.RememberedAddress.select().count()
 
 
+@pytest.mark.feature("remember-days")
 def test_by_default_a_code_is_asked_every_time(world):
     world.enrol(world.user("anna"))
     world.submit(world.attempt("anna"), world.live_code("anna"))
@@ -66,6 +67,7 @@ def test_by_default_a_code_is_asked_every_time(world):
     assert rows() == 0
 
 
+@pytest.mark.feature("remember-exactly")
 def test_the_same_address_with_the_same_password_is_not_asked(world, anna):
     assert not asked(world)
     entry = models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get()
@@ -78,15 +80,18 @@ def test_the_acceptance_is_audited_with_its_end(world, anna):
     assert "2026-03-05" in entry.detail
 
 
+@pytest.mark.feature("remember-exactly")
 @pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8::1", "192.0.2.10", ""])
 def test_another_address_asks(world, anna, address):
     assert asked(world, address=address)
 
 
+@pytest.mark.feature("remember-ipv4-mapped")
 def test_an_ipv4_mapped_address_is_the_same_address(world, anna):
     assert not asked(world, address="::ffff:192.0.2.1")
 
 
+@pytest.mark.feature("remember-exactly")
 def test_a_key_asks_where_the_password_is_remembered_and_the_other_way_round(world, anna):
     by_key = world.first_by_key("anna", KEY.fingerprint)
     assert isinstance(by_key, CodeNeeded)
@@ -98,12 +103,14 @@ def test_a_key_asks_where_the_password_is_remembered_and_the_other_way_round(wor
     assert asked(world)
 
 
+@pytest.mark.feature("remember-exactly")
 def test_another_user_from_the_same_address_is_asked(world, anna):
     world.enrol(world.user("ben"))
     models.RememberedAddress.delete().where(models.RememberedAddress.user == world.row("ben").id).execute()
     assert asked(world, "ben")
 
 
+@pytest.mark.feature("remember-not-local")
 def test_the_local_terminal_is_never_remembered(world, anna):
     for address in ("local", "192.0.2.1"):
         origin = {"application": Application.LOCAL, "address": address}
@@ -132,6 +139,7 @@ def test_it_ends_to_the_second_and_using_it_does_not_lengthen_it(world, anna):
     assert asked(world)
 
 
+@pytest.mark.feature("remember-clock")
 def test_a_clock_that_goes_back_never_lengthens_it(world, anna):
     world.clock.forward(days=2)
     assert not asked(world)
@@ -199,6 +207,7 @@ FORGETTING = {
 }
 
 
+@pytest.mark.feature("remember-forget")
 @pytest.mark.parametrize("how", FORGETTING)
 def test_it_is_forgotten_by(world, anna, how):
     me = world.session("anna", address="192.0.2.200")
@@ -244,6 +253,7 @@ def test_shortening_shortens_and_lengthening_lengthens_nothing(world, anna):
     assert asked(world)
 
 
+@pytest.mark.feature("remember-days")
 def test_days_are_changed_upon_what_was_seen_and_within_bounds_and_audited(world):
     chief = world.person("chief", SECURITY)
     assert "0 to 7 days" in remember_days(world, 8, chief).message
@@ -261,6 +271,7 @@ def test_the_days_can_still_be_changed_once_the_mode_is_permanent(world):
     assert isinstance(remember_days(world, 1), Done)
 
 
+@pytest.mark.feature("remember-list")
 def test_it_is_listed_on_the_profile_and_for_administrators_until_it_ends(world, anna):
     until = world.clock.now + timedelta(days=3)
     listed = world.run(user_summaries.user_detail, OPERATOR, "anna").remembered

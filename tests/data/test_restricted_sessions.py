@@ -305,6 +305,7 @@ async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, res
         assert world.dump() == before, name
 
 
+@pytest.mark.feature("account-walls")
 def test_every_operation_an_actor_can_ask_for_is_tried_above():
     found = {
         name
@@ -361,6 +362,7 @@ def touches_nothing(world: World, name: str, result: object, before: object) -> 
         assert result == Denied("There is no such user."), name
 
 
+@pytest.mark.feature("account-walls")
 def test_an_administrator_neither_sees_nor_touches_another_account(world, stranger):
     before = rows_of_the_clinic(world)
     for name in OPERATIONS.keys() - WAITED_FOR:
@@ -504,6 +506,7 @@ AFTER_PROOF = {
 """What goes on with a wizard or an import that was begun with proof."""
 
 
+@pytest.mark.feature("fresh-code")
 async def test_every_operation_asks_for_a_fresh_code_unless_it_is_known_to_need_none(world):
     world.user("bob")
     world.session(world.user("mallory"))

@@ -42,6 +42,7 @@ def pair(world, steps: int) -> str:
     return f"{world.code('anna', steps)} {world.code('anna', steps + 1)}"
 
 
+@pytest.mark.feature("resync")
 @pytest.mark.parametrize("ahead", [-20, -7, 3, 19])
 def test_two_consecutive_codes_in_one_answer_bring_the_clock_back(world, offered, ahead):
     result = world.submit(world.attempt("anna"), pair(world, ahead))
@@ -52,6 +53,7 @@ def test_two_consecutive_codes_in_one_answer_bring_the_clock_back(world, offered
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna", ahead + 1)), Admitted)
 
 
+@pytest.mark.feature("resync")
 def test_two_consecutive_codes_in_two_answers_bring_it_back_too(world, offered):
     attempt = world.attempt("anna")
     first = world.submit(attempt, world.code("anna", -12))
@@ -69,6 +71,7 @@ def test_the_two_answers_may_come_in_two_sign_ins_and_applications(world, offere
     assert isinstance(world.submit(there, world.code("anna", 8)), Admitted)
 
 
+@pytest.mark.feature("resync")
 @pytest.mark.parametrize("ahead", [-21, 20, 40])
 def test_beyond_ten_minutes_nothing_comes_back(world, offered, ahead):
     assert isinstance(world.submit(world.attempt("anna"), pair(world, ahead)), CodeWrong)
@@ -88,6 +91,7 @@ def test_without_an_offer_two_codes_are_no_code_and_one_of_them_is_wrong(world, 
     assert world.submit(attempt, world.code("anna", -9)) == CodeWrong(6)
 
 
+@pytest.mark.feature("resync-offer")
 def test_an_offer_ends_after_an_hour_and_does_not_come_back_with_the_clock(world, offered):
     world.clock.forward(minutes=59, seconds=59)
     assert world.run(user_summaries.user_detail, OPERATOR, "anna").resync_until is not None
@@ -108,6 +112,7 @@ def test_a_right_code_of_the_window_signs_in_at_once(world, offered):
     assert factor().drift == 0
 
 
+@pytest.mark.feature("resync-offer")
 def test_the_first_code_of_an_offer_is_not_counted_and_every_further_one_is(world, offered):
     attempt = world.attempt("anna")
     assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(7)
@@ -182,6 +187,7 @@ def test_it_works_at_the_question_for_a_code_only(world, offered):
     assert world.run(credentials.confirm_fresh_code, me, pair(world, -9)) == NotACode()
 
 
+@pytest.mark.feature("resync-offer")
 def test_offers_are_for_administrators_with_fresh_proof_and_are_audited(world, anna):
     chief = world.person("chief", SECURITY)
     assert offer(world, chief).message == "For an hour anna can sign in with two codes, one after the other."

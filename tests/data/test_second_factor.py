@@ -79,6 +79,7 @@ def test_a_code_is_good_once_whatever_the_application(world, anna):
     assert isinstance(world.submit(local, code), CodeAlreadyUsed)
 
 
+@pytest.mark.feature("attempts")
 def test_seven_wrong_codes_over_several_applications_lock(world, anna):
     applications = [Application.SSH, Application.LOCAL]
     attempts = [world.attempt(anna, application=each, address=f"192.0.2.{each}") for each in applications]
@@ -97,6 +98,7 @@ def test_fresh_codes_inside_a_session_count_on_the_same_count(world, anna):
     assert world.submit(world.attempt(anna), world.wrong_code(anna)) == CodeWrong(3)
 
 
+@pytest.mark.feature("attempts")
 def test_a_right_code_sets_the_count_back_to_seven(world, anna):
     for _ in range(6):
         world.submit(world.attempt(anna), world.wrong_code(anna))
@@ -110,6 +112,7 @@ def test_asking_for_the_first_factor_again_does_not_set_the_count_back(world, an
     assert world.row(anna).attempts_left == 6
 
 
+@pytest.mark.feature("guesses-only")
 @pytest.mark.parametrize(
     "rubbish",
     ["", "12345", "1234567", "12345678", "123456123456", "\ud800", "x" * 5000, "'; --", PASSWORD, "e"],
@@ -120,6 +123,7 @@ def test_what_has_no_form_of_a_code_is_no_attempt(world, anna, rubbish):
     assert world.events(user=anna, last=1) != ["signin.code_wrong"]
 
 
+@pytest.mark.feature("same-field")
 def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
     typed = world.recovery[anna][0].lower().replace("-", " ")
     admitted = world.submit(world.attempt(anna), typed)
@@ -129,6 +133,7 @@ def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
     assert world.row(anna).attempts_left == 7
 
 
+@pytest.mark.feature("five-codes")
 def test_each_of_the_five_recovery_codes_is_good_once_and_few_left_is_said(world, anna):
     codes = world.recovery[anna]
     assert len(set(codes)) == recovery_codes.CODES == 5
@@ -142,6 +147,7 @@ def test_each_of_the_five_recovery_codes_is_good_once_and_few_left_is_said(world
     assert all(isinstance(world.submit(world.attempt(anna), code), CodeAlreadyUsed) for code in codes)
 
 
+@pytest.mark.feature("few-codes-left")
 def test_few_left_is_said_at_a_sign_in_with_the_app_too(world, anna):
     for code in world.recovery[anna][:3]:
         world.submit(world.attempt(anna), code)
@@ -170,6 +176,7 @@ def test_unlocking_gives_all_attempts_back(world, anna):
     assert isinstance(world.submit(world.attempt(anna), world.code(anna)), Admitted)
 
 
+@pytest.mark.feature("support-role")
 def test_support_never_unlocks_and_the_operator_can(world, anna):
     world.lock(anna)
     assert isinstance(
@@ -279,6 +286,7 @@ def test_a_code_is_shown_by_no_result(world, anna):
     assert code.encode() not in world.file_bytes()
 
 
+@pytest.mark.feature("unlock-reason")
 @pytest.mark.parametrize("reason", ["", "  ", "x" * 121])
 def test_unlocking_without_a_reason_changes_nothing(world, reason):
     world.enrol(world.user("anna"))
@@ -288,6 +296,7 @@ def test_unlocking_without_a_reason_changes_nothing(world, reason):
     assert world.dump() == before
 
 
+@pytest.mark.feature("unlock-reason")
 def test_the_activity_keeps_the_reason_of_an_unlocking(world):
     world.enrol(world.user("anna"))
     world.lock("anna")
@@ -296,6 +305,7 @@ def test_the_activity_keeps_the_reason_of_an_unlocking(world):
     assert recent[0].sentence == "Unlocked: spoke on the phone"
 
 
+@pytest.mark.feature("guesses-only")
 def test_an_answer_that_was_wrong_is_not_judged_again_for_five_minutes(world, anna):
     wrong = world.wrong_code(anna)
     assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)

@@ -55,6 +55,7 @@ def test_a_sent_code_signs_in_and_is_good_once(world):
     assert world.events(user="bert", last=1) == ["signin.code_replayed"]
 
 
+@pytest.mark.feature("masked")
 def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world):
     attempt = world.attempt("bert")
     world.submit(attempt, world.sent(attempt))
@@ -64,6 +65,7 @@ def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world)
     assert "Code sent by e-mail to b•••@clinic.example" in said
 
 
+@pytest.mark.feature("sent-code-any")
 def test_every_outstanding_code_is_good_until_one_succeeds_and_then_none(world):
     attempt = world.attempt("bert")
     first = world.sent(attempt)
@@ -84,6 +86,7 @@ def test_a_right_code_of_the_app_voids_what_was_sent(world):
     assert world.submit(world.attempt("anna"), code) == CodeLapsed(Lapse.REPLACED)
 
 
+@pytest.mark.feature("sent-code-form")
 def test_a_sent_code_is_good_for_fifteen_minutes(world):
     attempt = world.attempt("bert")
     code = world.sent(attempt)
@@ -109,6 +112,7 @@ def test_a_code_that_enrolled_is_replaced_and_no_wrong_one(world):
     assert world.submit(world.attempt("anna"), code) == CodeLapsed(Lapse.REPLACED)
 
 
+@pytest.mark.feature("sending-no-attempt")
 def test_asking_for_a_code_never_changes_the_attempt_count(world):
     attempt = world.attempt("bert")
     code = world.sent(attempt)
@@ -130,6 +134,7 @@ def test_wrong_codes_lock_whichever_method_they_are_for(world):
     assert isinstance(world.submit(attempt, code), admission.TurnedAway)
 
 
+@pytest.mark.feature("sent-code-limits")
 def test_a_user_is_sent_one_code_a_minute_and_five_an_hour(world):
     attempt = world.attempt("bert")
     for _ in range(5):
@@ -142,6 +147,7 @@ def test_a_user_is_sent_one_code_a_minute_and_five_an_hour(world):
     world.sent(attempt)
 
 
+@pytest.mark.feature("sent-code-limits")
 def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
     attempt = world.attempt("bert")
     for _ in range(20):
@@ -157,6 +163,7 @@ def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
     assert "Too many codes were sent there" in world.run(second_factor.send_code, attempt, EMAIL).reason
 
 
+@pytest.mark.feature("sent-code-limits")
 def test_an_account_sends_so_many_codes_a_day_and_the_others_as_many(world):
     object.__setattr__(world.services, "codes_per_day", 1)
     models.SentCode.delete().execute()
@@ -186,6 +193,7 @@ def strangers(world: World, count: int) -> list[str]:
     return [f"stranger{number}" for number in range(count)]
 
 
+@pytest.mark.feature("proof-code-limits")
 def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in(world):
     """An account's people have all be sent to someone's number that can be; its owner still signs in."""
     mine = strangers(world, 8)
@@ -211,6 +219,7 @@ def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in
         world.clock.forward(minutes=1)
 
 
+@pytest.mark.feature("proof-code-limits")
 def test_strangers_who_have_proven_the_same_number_use_up_none_of_its_owners_codes(world):
     """Whoever can forge the sender of a text message proves any number by one."""
     world.methods(APP, SMS, EMAIL)
@@ -232,6 +241,7 @@ def test_strangers_who_have_proven_the_same_number_use_up_none_of_its_owners_cod
     assert isinstance(world.submit(attempt, world.sent(attempt, SMS)), admission.Admitted)
 
 
+@pytest.mark.feature("proof-code-limits")
 def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
     object.__setattr__(world.services, "codes_per_day", 5)
     models.SentCode.delete().execute()
@@ -263,6 +273,7 @@ def test_a_code_of_one_user_is_worth_nothing_for_another(world):
     assert isinstance(world.submit(world.attempt("anna"), code), CodeWrong)
 
 
+@pytest.mark.feature("no-code-logged")
 def test_the_code_lies_nowhere_in_the_files(world):
     made = world.run(second_factor.send_code, world.attempt("bert"), EMAIL)
     assert code_in(made) not in repr(made)
@@ -292,6 +303,7 @@ def test_codes_of_an_app_that_is_switched_off_are_wrong(world):
     assert isinstance(world.submit(attempt, world.live_code("anna")), CodeWrong)
 
 
+@pytest.mark.feature("same-field")
 def test_a_recovery_code_goes_into_the_same_field(world):
     assert isinstance(world.submit(world.attempt("bert"), world.recovery["bert"][0]), admission.Admitted)
 
@@ -312,6 +324,7 @@ def test_a_fresh_code_can_be_a_sent_one(world):
 # The wizard
 
 
+@pytest.mark.feature("enrol-email")
 def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
     world.user("carl", required=True)
     session = world.restricted("carl", MustEnrol)
@@ -379,6 +392,7 @@ def test_a_restricted_session_never_replaces_a_method_that_another_session_set_u
         assert isinstance(result, Denied)
 
 
+@pytest.mark.feature("choose-method")
 def test_a_method_that_is_off_cannot_be_set_up(world):
     member = world.session("anna")
     assert isinstance(world.run(enrolment.begin_sms, member, "+49 170 1234711"), Denied)
@@ -397,6 +411,7 @@ def test_turning_off_removes_every_method_and_what_was_sent(world):
     assert code
 
 
+@pytest.mark.feature("enrol-text-message")
 def test_a_phone_number_can_be_shared_with_a_word_and_is_kept_on_the_profile(world):
     world.methods(APP, SMS, EMAIL)
     for name, shared in (("anna", False), ("bert", True)):

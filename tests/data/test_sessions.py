@@ -34,6 +34,7 @@ def reason(world: World, member: Member) -> str | None:
     return world.run(sessions.ended_among, [member.session_id]).get(member.session_id)
 
 
+@pytest.mark.feature("session-list")
 def test_a_session_is_listed_with_who_from_where_since_when_and_by_which_methods(world):
     world.enrol(world.user("anna"))
     world.clock.forward(minutes=5)
@@ -69,6 +70,7 @@ def test_pages_follow_each_other_without_gaps(world):
     assert (first.more, second.more, third.more, first.total) == (True, True, False, 7)
 
 
+@pytest.mark.feature("session-end")
 def test_ending_a_session_ends_that_one_and_is_audited(world):
     me = world.person("me", SYSTEM)
     world.user("anna")
@@ -101,6 +103,7 @@ def test_sessions_of_another_account_are_out_of_reach(world):
     assert reason(world, theirs) is None
 
 
+@pytest.mark.feature("session-ended-by")
 @pytest.mark.parametrize(
     ("act", "told"),
     [
@@ -136,6 +139,7 @@ def test_who_loses_no_role_keeps_the_session(world, roles):
     assert reason(world, member) is None
 
 
+@pytest.mark.feature("session-idle")
 @pytest.mark.parametrize("longest", [LONGEST, timedelta(minutes=90)])
 def test_a_session_that_has_lasted_too_long_is_over_whatever_was_done_in_it(world, longest):
     world.store.services = replace(world.services, longest_session=longest)
@@ -190,6 +194,7 @@ OWN_ACTS = {
 }
 
 
+@pytest.mark.feature("session-ended-by")
 @pytest.mark.parametrize("by_key", [False, True], ids=["by password", "by key"])
 @pytest.mark.parametrize("act", OWN_ACTS)
 def test_ones_own_change_of_a_credential_ends_all_sessions_but_the_one_it_was_made_in(world, act, by_key):
@@ -212,6 +217,7 @@ def signed_in_by_key(world: World):
     return world.submit(needed.attempt, world.live_code("anna")).session
 
 
+@pytest.mark.feature("session-judged")
 @pytest.mark.parametrize("role", Role)
 def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_sets_it_up(world, role):
     anna = world.person("anna")
@@ -225,6 +231,7 @@ def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_se
     assert world.restricted("anna", MustEnrol)
 
 
+@pytest.mark.feature("session-judged")
 def test_a_session_is_judged_even_where_nothing_has_ended_it(world):
     """The rules are asked in each operation: whatever changed, and whoever forgot to end the session."""
     anna = world.person("anna")
@@ -235,6 +242,7 @@ def test_a_session_is_judged_even_where_nothing_has_ended_it(world):
     assert isinstance(world.run(user_summaries.my_profile, anna), user_summaries.Profile)
 
 
+@pytest.mark.feature("session-judged")
 def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(world):
     world.run(policy_settings.set_remember_days, OPERATOR, 1, seen=0)
     world.enrol(world.user("anna"))
@@ -255,6 +263,7 @@ def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(wo
     assert isinstance(world.run(user_summaries.my_profile, by_code), user_summaries.Profile)
 
 
+@pytest.mark.feature("own-sessions")
 def test_ones_own_sessions_are_listed_and_ended_one_or_all_and_audited(world):
     world.user("anna")
     me, one, two, three = (world.session("anna", address=f"192.0.2.{n}") for n in (1, 2, 3, 3))

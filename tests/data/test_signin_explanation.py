@@ -110,6 +110,7 @@ CASES = [
 ]
 
 
+@pytest.mark.feature("explain")
 @pytest.mark.parametrize(("facts", "weight", "words"), CASES, ids=[words[:40] for _, _, words in CASES])
 def test_the_sentence_is_said_with_its_weight(facts, weight, words):
     assert [finding for finding in explain(facts) if finding.weight is weight and words in finding.sentence]
@@ -193,11 +194,13 @@ VERDICTS = [
 ]
 
 
+@pytest.mark.feature("explain")
 @pytest.mark.parametrize(("facts", "weight", "words"), VERDICTS, ids=[words[:60] for _, _, words in VERDICTS])
 def test_the_first_line_is_the_verdict_and_its_one_reason(facts, weight, words):
     assert explain(facts)[0] == Finding(weight, words)
 
 
+@pytest.mark.feature("explain")
 async def test_codes_and_notices_that_were_not_delivered_are_told(world):
     world.methods(Method.APP, Method.EMAIL)
     world.user("bert")
@@ -247,6 +250,7 @@ def anna(world: World) -> str:
     return "anna"
 
 
+@pytest.mark.feature("explain")
 def test_wrong_codes_are_told_by_application_until_a_right_one(world, anna):
     here = world.attempt(anna)
     there = world.attempt(anna, application=Application.LOCAL, address="local")
@@ -259,6 +263,7 @@ def test_wrong_codes_are_told_by_application_until_a_right_one(world, anna):
     assert "7 of 7 attempts left." in answer(world)
 
 
+@pytest.mark.feature("explain")
 def test_a_replayed_code_and_the_clock_of_the_last_accepted_one_are_told(world, anna):
     ahead = world.code(anna, 1)
     world.submit(world.attempt(anna), ahead)
@@ -284,6 +289,7 @@ def test_wrong_passwords_of_the_last_quarter_of_an_hour_are_counted(world, anna)
     assert not any("wrong passwords" in line for line in answer(world))
 
 
+@pytest.mark.feature("explain")
 def test_keys_remembered_addresses_and_successes_are_told(world, anna):
     world.run(policy_settings.set_remember_days, OPERATOR, 2, seen=0)
     by_key = world.first_by_key(anna, KEY.fingerprint)

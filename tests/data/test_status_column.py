@@ -45,6 +45,7 @@ def everyone(world: World) -> dict[str, UserFacts]:
     return facts_by_name
 
 
+@pytest.mark.feature("off-in-table")
 @pytest.mark.parametrize("mode", Mode)
 def test_the_stored_standing_gives_the_same_status_as_the_rule(world, mode):
     facts = everyone(world)

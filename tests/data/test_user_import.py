@@ -50,6 +50,7 @@ async def imported(world: World, given, actor=OPERATOR, told=lambda _more: None)
     return await user_import.import_people(world.store, actor, given, told)
 
 
+@pytest.mark.feature("import-csv")
 async def test_users_are_as_if_created_one_by_one(world):
     world.run(practices.add_practice, OPERATOR, "Clinic North")
     given = rows(
@@ -81,12 +82,14 @@ async def test_users_are_as_if_created_one_by_one(world):
     assert models.StagedUser.select().count() == models.ImportBatch.select().count() == 0
 
 
+@pytest.mark.feature("import-csv")
 async def test_an_imported_user_signs_in_with_the_key(world):
     given = rows(f"name,email,require_2fa,public_key\nanna,anna@x.example,no,{KEY}\n")
     await imported(world, given)
     assert world.first_by_key("anna", given[0].key.fingerprint).session.username == "anna"
 
 
+@pytest.mark.feature("import-errors")
 async def test_whoever_is_there_already_refuses_the_whole(world):
     world.user("user00601")
     given = crowd(1000)
@@ -109,6 +112,7 @@ async def test_checking_writes_nothing(world):
     assert world.dump() == before
 
 
+@pytest.mark.feature("import-errors")
 async def test_someone_created_between_staging_and_publishing_refuses_the_whole(world):
     staged = stage(world, crowd(5))
     assert isinstance(staged, Staged)
@@ -170,6 +174,7 @@ def nothing_seen(count: int) -> dict[str, object]:
     }
 
 
+@pytest.mark.feature("import-errors")
 async def test_a_published_import_is_seen_whole_before_the_log_tells_of_each(world):
     staged = stage(world, crowd(60))
     assert seen(world) == nothing_seen(1)
@@ -275,6 +280,7 @@ async def test_a_demotion_half_way_ends_the_import(world):
     assert isinstance(stage(world, crowd(5), me, staged.batch), Denied)
 
 
+@pytest.mark.feature("import-large")
 async def test_ten_thousand_people_are_imported_while_sign_ins_go_on(world):
     given = crowd(10_000)
     world.user("anna")

@@ -117,6 +117,7 @@ def expected_names(crowd, mode, search, status, sort):
     return [person["name"] for _, person in sorted(found, key=key, reverse=sort is SortKey.LAST_SIGNIN)]
 
 
+@pytest.mark.feature("search")
 @settings(max_examples=80)
 @given(
     crowd=st.lists(persons, max_size=8, unique_by=lambda person: person["name"]),
@@ -248,6 +249,7 @@ def test_the_table_takes_a_fixed_number_of_statements_however_many_rows(world):
     assert counts[0] == counts[1] > 0
 
 
+@pytest.mark.feature("codes-left")
 def test_the_detail_of_a_user_shows_what_an_administrator_needs(world):
     world.user("anna", SUPPORT, key=public_keys.parse(KEY))
     world.enrol("anna")

@@ -328,6 +328,7 @@ def people_there(world: World) -> World:
     return world
 
 
+@pytest.mark.feature("acts-by-role")
 @pytest.mark.parametrize("who", WHO, ids=named)
 def test_every_act_is_done_for_those_of_the_table_and_changes_nothing_for_others(people_there, who):
     world = people_there
@@ -346,6 +347,7 @@ def test_every_act_is_done_for_those_of_the_table_and_changes_nothing_for_others
                 assert world.dump() == before, act
 
 
+@pytest.mark.feature("permanent-stays")
 @pytest.mark.parametrize("who", [frozenset(Role), "operator"], ids=named)
 def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, who):
     world = people_there

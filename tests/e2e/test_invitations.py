@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 
+import pytest
 from support.clinic import Clinic, enrol, password_then, set_password, sign_out
 from support.mail import HOST, MailServer, mail_server
 from support.phone import Phone
@@ -18,6 +19,7 @@ def settings(clinic: Clinic, mail: MailServer) -> None:
     )
 
 
+@pytest.mark.feature("invite")
 async def test_an_imported_person_signs_in_with_the_mailed_password_and_enrols_by_app(clinic: Clinic):
     phone = Phone(clinic.oathtool)
     clinic.one_time_password(

@@ -7,6 +7,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from support.clinic import Clinic, code_then, enrol, password_then, set_password, sign_out
 from support.phone import Phone
 from support.ssh_terminal import TerminalProgram
@@ -123,6 +124,7 @@ async def lock(clinic: Clinic, phone: Phone, key: Path) -> None:
     assert await terminal.end() != 0
 
 
+@pytest.mark.feature("enrol-app")
 async def test_from_an_empty_directory_to_a_new_phone(clinic):
     anna, ben = Phone(clinic.oathtool), Phone(clinic.oathtool)
     admin = await first_signin_of_the_admin(clinic, anna)

@@ -1,11 +1,13 @@
 """A lost phone by real `ssh`: a recovery code signs in, a new phone replaces the old one, which is dead."""
 
+import pytest
 from support.clinic import Clinic, code_then, enrol, new_phone, password_then, set_password, sign_out
 from support.phone import Phone
 
 PASSWORD = "seven quiet marble stairs"
 
 
+@pytest.mark.feature("new-user", "journey-lost-phone")
 async def test_a_recovery_code_a_new_phone_and_the_old_one_is_dead(clinic: Clinic):
     old, new = Phone(clinic.oathtool), Phone(clinic.oathtool)
     clinic.one_time_password(

@@ -12,6 +12,8 @@ from support.clinic import Clinic
 from support.mail import HOST, MailServer, mail_server
 from support.ssh_terminal import TerminalProgram
 
+pytestmark = pytest.mark.feature("notice-sending")
+
 PASSWORD = "a walrus hums in july"
 PROGRAM = Path(sys.executable).with_name("twofold")
 

@@ -117,6 +117,7 @@ async def test_a_change_of_the_mode_is_confirmed_on_a_terminal(home):
         assert f'"mode": "{mode}"' in twofold(home, "policy", "show", "--json")
 
 
+@pytest.mark.feature("attempts")
 async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, require_program):
     phone = Phone(require_program("oathtool"))
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")

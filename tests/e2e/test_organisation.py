@@ -288,6 +288,16 @@ async def come_in_with_both_factors(organisation: Organisation, member: Member) 
     assert set(asked) == {PROMPTS[kind_of(member.name)]}
 
 
+@pytest.mark.feature(
+    "off-rests",
+    "enrol-text-message",
+    "enrol-email",
+    "no-code-logged",
+    "permanent-checklist",
+    "permanent-stays",
+    "import-csv",
+    "journey-organisation",
+)
 @pytest.mark.timeout(300)
 async def test_twenty_people_go_from_off_to_permanent(organisation):
     clinic, members = organisation.clinic, list(organisation.members)

@@ -1,5 +1,6 @@
 """A user who enrols by sending a text message: real `ssh`, and the real gammu-smsd with its dummy phone."""
 
+import pytest
 from support.clinic import PROGRAM, RECOVERY, Clinic, password_then, set_password, sign_out
 from support.gateway import running_gateway
 
@@ -9,6 +10,7 @@ PASSWORD = "seven quiet marble stairs"
 NUMBER = "+491701234711"
 
 
+@pytest.mark.feature("enrol-sent-message")
 async def test_the_wizard_finishes_by_itself_when_the_gateway_hands_the_message_over(
     clinic: Clinic, require_program
 ):

@@ -134,6 +134,7 @@ CLIENTS = {
 }
 
 
+@pytest.mark.feature("guesses-only")
 @pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS.keys())
 async def test_what_is_no_code_costs_no_attempt_and_the_client_ends(owner, client):
     await client(owner)
@@ -141,6 +142,7 @@ async def test_what_is_no_code_costs_no_attempt_and_the_client_ends(owner, clien
     await owner.signs_in()
 
 
+@pytest.mark.feature("guesses-only")
 @pytest.mark.parametrize(
     "options", [(), ("-o", "NumberOfPasswordPrompts=1")], ids=["three exchanges", "one exchange"]
 )
@@ -152,6 +154,7 @@ async def test_a_stale_code_that_is_repeated_costs_one_attempt(owner, options):
     await owner.signs_in()
 
 
+@pytest.mark.feature("repeating-clients")
 async def test_such_a_client_is_told_of_by_explain(owner):
     await owner.ssh("a passphrase", key=True)
     await owner.ssh(owner.people.wrong_code(), "-o", "NumberOfPasswordPrompts=1", key=True)

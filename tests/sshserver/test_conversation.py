@@ -192,6 +192,7 @@ def test_a_locked_user_is_told_so_after_the_first_factor_and_then_turned_away(ta
     assert talk.session is None
 
 
+@pytest.mark.feature("attempts-left")
 def test_a_user_who_is_locked_by_the_last_wrong_code_is_told_so_in_the_same_exchange(talk):
     talk.open_exchange()
     talk.take_first_factor(CodeNeeded(ATTEMPT))

@@ -39,6 +39,7 @@ def passed(*methods: Method, limits: Limits | None = None) -> tuple[Conversation
     return talk, attempt
 
 
+@pytest.mark.feature("choose-at-sign-in")
 def test_several_methods_are_offered_and_nothing_is_sent_unasked():
     talk, attempt = passed(APP, SMS, EMAIL)
     assert talk.open_exchange() == Ask(BOTH, WHAT)
@@ -56,6 +57,7 @@ def test_with_one_sent_method_alone_a_code_is_sent_at_once_and_once():
     assert talk.answer([" E "]) == SendCode(attempt, EMAIL)
 
 
+@pytest.mark.feature("sending-no-attempt")
 def test_a_code_that_was_not_sent_counts_as_no_wrong_answer():
     talk, _ = passed(SMS, EMAIL)
     talk.open_exchange()
@@ -130,6 +132,7 @@ def world(tmp_path):
     world.close()
 
 
+@pytest.mark.feature("masked", "smtp")
 @pytest.mark.parametrize(
     ("name", "answers", "prompt"),
     [
@@ -161,6 +164,7 @@ async def test_a_code_by_a_real_mail_server_signs_in(world, name, answers, promp
     assert "signin.admitted" in world.events(user=name)
 
 
+@pytest.mark.feature("carrier-down")
 async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(world):
     backend = StoreBackend(world.store, Carriers(Smtp(HOST, 1, "t@clinic.example", "none")))
     async with running_server(backend) as running:
@@ -173,6 +177,7 @@ async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(wor
     assert world.row("anna").attempts_left == 7
 
 
+@pytest.mark.feature("left-with-codes")
 async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(world):
     world.run(policy_settings.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
     async with running_server(StoreBackend(world.store, Carriers())) as running:
@@ -194,6 +199,7 @@ class SlowReader(AnsweringClient):
         return [CODE]
 
 
+@pytest.mark.feature("wait-for-sent-code")
 @pytest.mark.parametrize(("answers", "comes_in"), [(["e"], True), ([], False)])
 async def test_the_connection_waits_for_a_code_that_was_sent(answers, comes_in):
     limits = Limits(second_factor_seconds=0.2, sent_code_seconds=5.0)

@@ -68,6 +68,7 @@ async def test_unknown_deactivated_and_mistaken_users_hear_and_see_the_same(peop
     assert heard[0] == heard[1] == heard[2]
 
 
+@pytest.mark.feature("attempts-left")
 async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: People):
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store), Limits(wrong_answers=20)) as running:
@@ -184,6 +185,7 @@ def test_what_is_no_plain_ed25519_key_is_refused(text):
         hostkey.load(text)
 
 
+@pytest.mark.feature("remember-exactly")
 async def test_a_remembered_address_asks_for_no_code_until_the_days_are_over(people: People):
     key = await people.add_with_key("alice")
     await people.store.run(set_remember_days, OPERATOR, 2, seen=0)
@@ -200,6 +202,7 @@ async def test_a_remembered_address_asks_for_no_code_until_the_days_are_over(peo
         connection.abort()
 
 
+@pytest.mark.feature("resync")
 async def test_a_phone_that_is_five_minutes_off_comes_back_by_two_codes(people: People):
     key = await people.add_with_key("alice")
     await people.store.run(offer_resync, OPERATOR, "alice")

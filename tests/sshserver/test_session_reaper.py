@@ -80,6 +80,7 @@ ACTS = {
 }
 
 
+@pytest.mark.feature("session-end", "session-ended-by", "session-idle")
 @pytest.mark.parametrize("act", ACTS)
 async def test_a_session_by_ssh_is_closed_with_the_reason_within_seconds(
     people: People, require_program, act

@@ -98,6 +98,7 @@ async def test_channels_of_one_connection_share_its_session_and_end_it_together(
         await until(lambda: backend.ended == [1])
 
 
+@pytest.mark.feature("session-idle")
 async def test_an_idle_session_is_warned_and_then_ended_with_a_line():
     limits = Limits(idle_minutes=0.02, idle_warning_seconds=0.8)
     async with running_server(FakeBackend([KEY]), limits) as running:

@@ -1,5 +1,6 @@
 """Acting on marked users in the table."""
 
+import pytest
 from support.data_world import SYSTEM
 from support.tui_app import opened
 
@@ -36,6 +37,7 @@ async def test_space_marks_and_moves_on(world):
         await person.sees("2 marked", "● anna", "● boris")
 
 
+@pytest.mark.feature("bulk")
 async def test_one_confirmation_names_how_many_and_all_are_done(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
@@ -51,6 +53,7 @@ async def test_one_confirmation_names_how_many_and_all_are_done(world):
     assert not world.row("carla").required
 
 
+@pytest.mark.feature("bulk-refused")
 async def test_the_refused_are_named_with_the_reason_and_stay_marked(world):
     world.set("boris", active=False)
     async with opened(world, "admin") as person:
@@ -69,6 +72,7 @@ async def test_the_refused_are_named_with_the_reason_and_stay_marked(world):
     assert not world.row("anna").active
 
 
+@pytest.mark.feature("bulk")
 async def test_clearing_many_asks_for_a_fresh_code_once(world, system_admin):
     for name in ("anna", "boris"):
         world.enrol(name)
@@ -99,6 +103,7 @@ async def test_no_means_nothing_happens_and_the_marks_stay(world):
     assert world.row("anna").active
 
 
+@pytest.mark.feature("bulk-one-at-a-time")
 async def test_who_has_another_act_under_way_is_told_so_and_the_marks_stay(world):
     lease = world.run(leases.take, world.session("admin"), leases.Work.BULK)
     world.clock.forward(minutes=1)

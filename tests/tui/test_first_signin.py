@@ -33,6 +33,7 @@ async def enrols(person: Person, name: str) -> None:
     await person.presses("enter")
 
 
+@pytest.mark.feature("enrol-app")
 async def test_an_admin_with_a_one_time_password_comes_by_password_wizard_and_codes_to_the_console(world):
     world.user("head", *BOTH, one_time=True)
     async with opened(world, session=world.restricted("head", MustChangePassword)) as person:
@@ -79,6 +80,7 @@ async def test_passwords_that_differ_or_are_too_short_are_refused_in_words_and_c
     assert world.has_hash_of("new", PASSWORD)
 
 
+@pytest.mark.feature("one-time-once")
 async def test_who_uses_a_one_time_password_again_is_told_when_it_was_used_before(world):
     world.user("new", one_time=True)
     first, second = (world.restricted("new", MustChangePassword) for _ in range(2))
@@ -151,6 +153,7 @@ async def test_recovery_codes_that_were_not_confirmed_are_shown_anew_at_the_next
     assert world.row("anna").recovery_saved
 
 
+@pytest.mark.feature("few-codes-left")
 async def test_few_recovery_codes_are_said_at_sign_in(world):
     world.enrol("anna")
     code = next(
@@ -217,6 +220,7 @@ class TestOnTheHost:
         assert world.events(user="admin", last=2) == ["signin.admitted", "signin.ended"]
         assert models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get().application == "local"
 
+    @pytest.mark.feature("attempts-left")
     async def test_refusals_of_a_code_are_worded_by_reason_until_the_user_is_locked(self, world):
         spent = world.live_code("admin")
         world.submit(world.attempt("admin"), spent)
@@ -234,6 +238,7 @@ class TestOnTheHost:
             await person.presses("enter")
             assert "Ask a system administrator to unlock you." in (await person.has_left() or "")
 
+    @pytest.mark.feature("same-field")
     async def test_a_recovery_code_goes_into_the_same_field(self, world):
         async with opened(world) as person:
             await self.signs_in(person, "admin")

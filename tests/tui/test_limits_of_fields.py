@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+import pytest
 from support.tui_app import opened
 from textual.events import Paste
 from textual.widgets import Input, TextArea
@@ -20,6 +21,7 @@ def built(module: Path) -> set[str]:
     return {function.id for function in calls if isinstance(function, ast.Name)}
 
 
+@pytest.mark.feature("lengths")
 def test_no_field_is_made_but_those_that_want_a_limit():
     modules = list(Path(tui.__file__).parent.rglob("*.py"))
     assert any("TextField" in built(module) for module in modules)

@@ -35,6 +35,7 @@ async def to_the_code(person) -> str:
     return code_in(screen)
 
 
+@pytest.mark.feature("enrol-sent-message")
 @pytest.mark.parametrize("size", SIZES)
 async def test_the_wizard_goes_on_by_itself_once_the_message_has_come(world, size):
     world.mode(Mode.REQUIRED)

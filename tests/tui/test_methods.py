@@ -30,6 +30,7 @@ def carriers(mail) -> Carriers:
     return Carriers(Smtp(HOST, mail.port, "twofold@clinic.example", "none"))
 
 
+@pytest.mark.feature("switch-methods", "switch-off-warns")
 async def test_a_method_is_switched_on_after_a_question_and_off_with_those_it_leaves_out(world):
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
@@ -71,6 +72,7 @@ async def test_a_switch_that_is_pressed_while_a_change_ends_is_asked_about_then(
         await person.sees("Change the methods?", "Text message: on from now on.")
 
 
+@pytest.mark.feature("method-settings")
 async def test_a_switch_that_is_refused_says_what_to_do_and_goes_back(world):
     object.__setattr__(world.services, "sends", frozenset())
     async with opened(world, "admin", size=(80, 40)) as person:
@@ -81,6 +83,7 @@ async def test_a_switch_that_is_refused_says_what_to_do_and_goes_back(world):
         await person.sees("The operator sets it in twofold.toml under [smtp]", "[ ] E-mail")
 
 
+@pytest.mark.feature("choose-method", "enrol-email")
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
 async def test_the_wizard_offers_the_methods_and_sets_e_mail_up(mailed, size):
     mailed.mode(Mode.REQUIRED)
@@ -103,6 +106,7 @@ async def test_the_wizard_offers_the_methods_and_sets_e_mail_up(mailed, size):
     assert mailed.row("anna").attempts_left == 7
 
 
+@pytest.mark.feature("choose-method")
 async def test_the_app_can_still_be_chosen_and_the_choice_be_gone_back_to(mailed):
     mailed.mode(Mode.REQUIRED)
     async with opened(mailed, session=mailed.restricted("anna", MustEnrol)) as person:
@@ -113,6 +117,7 @@ async def test_the_app_can_still_be_chosen_and_the_choice_be_gone_back_to(mailed
         await person.sees("How do you want")
 
 
+@pytest.mark.feature("carrier-down")
 async def test_a_mail_server_that_is_down_is_told_in_the_wizard_and_another_method_can_be_chosen(mailed):
     mailed.mode(Mode.REQUIRED)
     async with opened(mailed, session=mailed.restricted("anna", MustEnrol)) as person:
@@ -124,6 +129,7 @@ async def test_a_mail_server_that_is_down_is_told_in_the_wizard_and_another_meth
         await person.sees("How do you want")
 
 
+@pytest.mark.feature("enrol-text-message")
 async def test_a_number_is_typed_proven_through_the_gateway_and_kept(world, tmp_path, require_program):
     smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
     world.methods(SMS)
@@ -151,6 +157,7 @@ async def test_a_number_is_typed_proven_through_the_gateway_and_kept(world, tmp_
     assert world.row("anna").phone == "+491701234711"
 
 
+@pytest.mark.feature("choose-at-sign-in", "sent-code-limits")
 async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(mailed):
     async with mail_server() as mail:
         app = make_app(mailed, None)
@@ -173,6 +180,7 @@ async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(maile
     assert mailed.row("boris").attempts_left == 7
 
 
+@pytest.mark.feature("left-with-codes", "guesses-only")
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
 async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(mailed, size):
     mailed.run(policy_settings.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))

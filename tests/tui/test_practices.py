@@ -9,6 +9,7 @@ from data.operations.users import practices
 from data.rules.domain_types import Mode
 
 
+@pytest.mark.feature("practices")
 async def test_practices_are_added_and_renamed_and_their_users_shown(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "5 Practices")
@@ -31,6 +32,7 @@ async def test_practices_are_added_and_renamed_and_their_users_shown(world):
         assert "carla" not in person.screen
 
 
+@pytest.mark.feature("move-users")
 async def test_a_user_is_moved_and_the_second_mover_is_told(world):
     for name in ("North", "South"):
         world.run(practices.add_practice, OPERATOR, name)
@@ -54,6 +56,7 @@ async def test_where_there_is_one_practice_moving_says_where_to_add_another(worl
         await person.sees("Main is the only practice. Add another one under 5 Practices.")
 
 
+@pytest.mark.feature("contact-form")
 async def test_a_new_user_goes_to_the_practice_that_is_chosen(world):
     world.run(practices.add_practice, OPERATOR, "North")
     async with opened(world, "admin", size=(80, 30)) as person:
@@ -88,6 +91,7 @@ async def test_a_new_user_begins_in_the_practice_of_who_makes_them_or_in_the_one
         assert person.app.screen.query_one(Select).value == "Aardvark"
 
 
+@pytest.mark.feature("two-editors")
 async def test_the_second_editor_keeps_what_they_typed_and_sees_what_changed(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
@@ -114,6 +118,7 @@ async def test_people_edit_their_own_profile(world):
         await person.sees("✓ User anna saved.", "Anna Berg X (anna)")
 
 
+@pytest.mark.feature("one-policy")
 async def test_security_says_that_one_policy_reaches_all_practices(world):
     world.run(practices.add_practice, OPERATOR, "North")
     async with opened(world, "admin") as person:
@@ -122,6 +127,7 @@ async def test_security_says_that_one_policy_reaches_all_practices(world):
         await person.sees("One policy for all of Clinic: it reaches 2 practices.")
 
 
+@pytest.mark.feature("needs-attention")
 async def test_security_shows_who_stands_out(world):
     world.user("boss", SYSTEM)
     async with opened(world, "admin") as person:
@@ -146,6 +152,7 @@ async def test_security_shows_who_stands_out(world):
         await person.sees("! Only one system administrator: nobody could unlock them.")
 
 
+@pytest.mark.feature("off-in-detail")
 async def test_while_the_mode_is_off_detail_and_actions_say_where_it_is_turned_on(world):
     world.enrol("anna")
     world.mode(Mode.OFF)
@@ -162,6 +169,7 @@ async def test_while_the_mode_is_off_detail_and_actions_say_where_it_is_turned_o
         await person.sees("While the mode is off this rests: turn it on under 3 Security.")
 
 
+@pytest.mark.feature("disable-when-required")
 @pytest.mark.parametrize("mode", [Mode.REQUIRED, Mode.PERMANENT])
 async def test_where_everyone_must_have_it_disabling_says_that_they_must_set_it_up_again(world, mode):
     world.enrol("anna")
@@ -174,6 +182,7 @@ async def test_where_everyone_must_have_it_disabling_says_that_they_must_set_it_
         await person.sees("✓ Two-factor authentication disabled for anna.", "Pending setup on next login")
 
 
+@pytest.mark.feature("one-time-after-clear")
 async def test_clearing_offers_a_new_one_time_password_beside_it(world):
     world.enrol("anna")
     async with opened(world, "admin") as person:
@@ -190,6 +199,7 @@ async def test_clearing_offers_a_new_one_time_password_beside_it(world):
     assert world.has_hash_of("anna", password)
 
 
+@pytest.mark.feature("one-time-after-clear")
 async def test_a_security_administrator_who_cannot_give_passwords_is_not_offered_one(world):
     world.enrol("anna")
     world.user("chief", SECURITY)
@@ -212,6 +222,7 @@ async def test_who_cannot_sign_in_at_all_is_shown_so_in_the_mode_off_too(world, 
         await person.sees("anna@clinic.example", shown)
 
 
+@pytest.mark.feature("search")
 @pytest.mark.parametrize("search", ["030 123", "north", "anna@", "berg"])
 async def test_a_user_is_found_by_phone_practice_address_or_name_opened_and_disabled(world, search):
     world.enrol("anna")
@@ -240,6 +251,7 @@ async def test_support_sees_the_practices_and_reads_who_can_change_them(world, s
         await person.sees("✗ Only a system administrator can manage practices.")
 
 
+@pytest.mark.feature("rename-and-remove")
 async def test_an_empty_practice_is_removed_and_another_is_not(world):
     world.run(practices.add_practice, OPERATOR, "Aardvark")
     async with opened(world, "admin") as person:

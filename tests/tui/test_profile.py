@@ -92,6 +92,7 @@ async def test_setting_up_is_denied_in_words_while_the_mode_is_off(world):
         await person.sees("✗ Two-factor authentication is not available")
 
 
+@pytest.mark.feature("codes-left", "renew-codes")
 async def test_new_recovery_codes_replace_the_old_ones(world):
     world.enrol("anna")
     async with opened(world, "anna") as person:
@@ -183,6 +184,7 @@ async def test_a_confirmation_that_is_not_given_changes_nothing(world):
     assert "two_factor.turned_off" not in world.events()
 
 
+@pytest.mark.feature("remember-list")
 async def test_remembered_addresses_are_listed_and_forgotten_one_or_all(world):
     world.run(policy_settings.set_remember_days, OPERATOR, 3, seen=0)
     world.enrol("anna")
@@ -208,6 +210,7 @@ async def test_who_has_not_set_up_is_told_so_without_being_asked_about_recovery_
         await person.sees("✗ Set up two-factor authentication first; recovery codes come with it.")
 
 
+@pytest.mark.feature("ten-sets")
 async def test_who_renews_recovery_codes_too_often_is_told_so(world):
     anna = world.enrol("anna")
     for _ in range(9):
@@ -221,6 +224,7 @@ async def test_who_renews_recovery_codes_too_often_is_told_so(world):
         await person.sees("✗ You were given 10 sets of recovery codes within an hour.")
 
 
+@pytest.mark.feature("own-sessions")
 async def test_ones_own_sessions_are_listed_and_another_one_is_ended(world):
     away = [world.session("anna", address=f"2001:db8::{number}") for number in (7, 8, 9)]
     async with opened(world, "anna", size=(100, 40)) as person:

@@ -26,6 +26,7 @@ async def test_the_screen_shows_the_mode_and_counts_the_people(world):
         await person.sees("(•) Optional")
 
 
+@pytest.mark.feature("permanent-padlock")
 async def test_a_permanent_mode_shows_a_padlock_with_date_and_name_and_stays(world):
     world.mode(Mode.PERMANENT)
     models.Account.update(permanent_at=world.clock.now, permanent_by="vera").execute()
@@ -38,6 +39,7 @@ async def test_a_permanent_mode_shows_a_padlock_with_date_and_name_and_stays(wor
     assert models.Account.get().mode == "permanent"
 
 
+@pytest.mark.feature("permanent-checklist", "permanent-confirmed")
 async def test_permanent_is_entered_with_the_checklist_and_the_typed_name_of_the_account(world, system_admin):
     world.mode(Mode.REQUIRED)
     async with opened(world, "admin", size=(80, 40)) as person:
@@ -131,6 +133,7 @@ async def test_more_than_five_people_are_counted_and_the_first_named(world):
         )
 
 
+@pytest.mark.feature("off-announced")
 async def test_turning_it_off_asks_for_a_fresh_code_when_the_last_is_old(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
@@ -163,6 +166,7 @@ async def test_an_admin_who_is_not_enrolled_reads_why_required_is_refused(world)
         assert person.app.screen.query_one("Button").disabled
 
 
+@pytest.mark.feature("two-editors")
 async def test_a_change_that_someone_else_made_first_is_refused_in_words(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
@@ -177,6 +181,7 @@ async def test_a_change_that_someone_else_made_first_is_refused_in_words(world):
         await person.sees("✗ Someone else changed the mode to off meanwhile.", "(•) Off")
 
 
+@pytest.mark.feature("who-can")
 async def test_support_reads_the_policy_and_why_they_cannot_change_it(world, supporter):
     async with opened(world, supporter) as person:
         await person.sees("2 Users")
@@ -245,6 +250,7 @@ async def test_each_mode_has_a_key_and_escape_undoes_the_choice(world, key, mode
         assert sum(button.value for button in person.app.screen.query(RadioButton)) == 1
 
 
+@pytest.mark.feature("remember-days")
 async def test_the_days_of_remembering_are_chosen_and_said(world):
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
@@ -284,6 +290,7 @@ async def test_support_cannot_change_the_days(world, supporter):
     assert models.Account.get().remember_days == 0
 
 
+@pytest.mark.feature("needs-attention")
 async def test_whose_password_is_guessed_stands_first_while_it_goes_on(world):
     for number in range(throttle.MANY_OF_NAME):
         world.first("boris", "wrong", address=f"198.51.100.{number}")
@@ -295,6 +302,7 @@ async def test_whose_password_is_guessed_stands_first_while_it_goes_on(world):
         await person.sees("! Passwords are being guessed for: boris. Nobody is locked by it.")
 
 
+@pytest.mark.feature("delivery-errors")
 async def test_a_test_message_is_sent_and_the_carriers_last_error_is_shown(world):
     async with mail_server() as mail, opened(world, "admin", size=(80, 40)) as person:
         person.app.carriers = Carriers(Smtp(HOST, mail.port, "door@clinic.example", security="none"))

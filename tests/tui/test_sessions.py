@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 
+import pytest
 from support.data_world import OPERATOR, PASSWORD
 from support.ssh_server import until
 from support.tui_app import LOCAL, Person, make_app, opened, sign_in
@@ -13,6 +14,7 @@ from sshserver.limits.limit_values import Limits
 from tui.app import TwofoldApp
 
 
+@pytest.mark.feature("session-list")
 async def test_who_is_on_is_shown_with_where_since_when_and_how(world):
     world.session("anna", address="192.0.2.77")
     async with opened(world, "admin", size=(120, 40)) as person:
@@ -24,6 +26,7 @@ async def test_who_is_on_is_shown_with_where_since_when_and_how(world):
         await person.sees("Session of admin", "By: password and code", "State: yours")
 
 
+@pytest.mark.feature("session-end")
 async def test_a_session_is_ended_after_a_confirmation(world):
     anna = world.session("anna", address="192.0.2.77")
     models.Session.update(ended_at=world.clock.now).where(models.Session.id < anna.session_id).execute()
@@ -77,6 +80,7 @@ async def test_sessions_come_in_pages(world):
         await person.sees("page 1")
 
 
+@pytest.mark.feature("session-end")
 async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(world, monkeypatch):
     monkeypatch.setattr(TwofoldApp, "LOOK_SECONDS", 0.02)
     app = make_app(world, None)
@@ -88,6 +92,7 @@ async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(wo
         assert await person.has_left() == "An administrator ended this session."
 
 
+@pytest.mark.feature("session-idle")
 async def test_the_end_of_a_session_is_announced_five_minutes_before(world):
     session = sign_in(world, "admin")
     world.clock.forward(hours=11, minutes=55, seconds=1)
@@ -131,6 +136,7 @@ async def test_the_app_on_the_host_warns_when_nobody_is_there(world):
         await person.sees("Still there?", "This session ends in 599 seconds. Press any key to stay.")
 
 
+@pytest.mark.feature("session-idle")
 async def test_the_app_on_the_host_leaves_when_nobody_is_there(world):
     async with on_the_host(world, Limits(idle_minutes=0.01, idle_warning_seconds=0.1)) as person:
         await until(lambda: person.app._exit)
@@ -149,6 +155,7 @@ async def signed_in_locally(world):
     return world.first("anna", address="local")
 
 
+@pytest.mark.feature("sixty-sign-ins")
 async def test_who_signs_in_too_often_on_the_host_is_told_so(world):
     for _ in range(60):
         world.first("anna")

@@ -1,5 +1,6 @@
 """Importing users in the app: pasted, previewed, confirmed."""
 
+import pytest
 from support.tui_app import opened
 from textual.events import Paste
 from textual.widgets import TextArea
@@ -15,6 +16,7 @@ async def pastes(person, text: str) -> None:
     await person.pilot.pause()
 
 
+@pytest.mark.feature("import-csv")
 async def test_pasted_users_are_previewed_and_imported(world):
     async with opened(world, "admin") as person:
         await pastes(person, "name,email,full_name\r\nben,ben@x.example,Ben\r\neve,eve@x.example,\r\n")
@@ -26,6 +28,7 @@ async def test_pasted_users_are_previewed_and_imported(world):
     assert world.row("ben").full_name == "Ben"
 
 
+@pytest.mark.feature("import-errors")
 async def test_faults_are_shown_by_row_and_the_text_stays(world):
     async with opened(world, "admin") as person:
         await pastes(person, "name,email\nanna,new@x.example\nkim,nobody\n")

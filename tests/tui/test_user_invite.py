@@ -31,6 +31,7 @@ async def marks(person, *names: str) -> None:
         await person.presses("space")
 
 
+@pytest.mark.feature("invite-whom")
 async def test_marked_users_are_invited_and_the_others_stay_marked(newcomers):
     async with opened(newcomers, "admin") as person:
         await person.sees("6 users")
@@ -71,6 +72,7 @@ async def test_a_fresh_code_is_asked_before_anybody_is_invited(newcomers):
         await person.sees("✓ 1 user invited.")
 
 
+@pytest.mark.feature("remind")
 async def test_who_must_set_up_is_reminded(world):
     world.set("anna", required=True)
     async with opened(world, "admin") as person:
@@ -93,6 +95,7 @@ async def test_support_invites_nobody(newcomers, supporter):
         await person.sees("✗ Only a system administrator can add people")
 
 
+@pytest.mark.feature("invite")
 async def test_after_an_import_those_without_a_key_are_offered_an_invitation(world):
     async with mail_server() as mail, opened(world, "admin", carriers=through(mail.port)) as person:
         await person.sees("2 Users", "by name")
@@ -110,6 +113,7 @@ async def test_after_an_import_those_without_a_key_are_offered_an_invitation(wor
     assert world.events(user="ben", last=1) == ["user.invited"]
 
 
+@pytest.mark.feature("invite-not-email")
 async def test_who_was_sent_a_password_is_not_offered_codes_by_email(world):
     world.methods(Method.APP, Method.SMS, Method.EMAIL)
     world.mode(Mode.REQUIRED)

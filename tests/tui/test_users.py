@@ -136,6 +136,7 @@ class TestTable:
             await person.clicks("Boris Iwanow")
             await person.sees("boris@clinic.example")
 
+    @pytest.mark.feature("off-in-table")
     async def test_while_the_mode_is_off_the_table_says_where_it_is_turned_on(self, world):
         world.mode(Mode.OFF)
         async with opened(world, "admin") as person:
@@ -145,6 +146,7 @@ class TestTable:
 class TestActions:
     """Each action, its words before, its words after, and what it did."""
 
+    @pytest.mark.feature("require-disable-clear")
     @pytest.mark.parametrize(
         ("key", "before", "after", "event"),
         [
@@ -204,6 +206,7 @@ class TestActions:
                 await person.presses("n")
             await person.sees("✓", "Pending setup on next login")
 
+    @pytest.mark.feature("off-in-detail")
     async def test_requiring_while_the_mode_is_off_says_that_it_rests_and_where_to_turn_it_on(self, world):
         world.mode(Mode.OFF)
         async with opened(world, "admin") as person:
@@ -214,6 +217,7 @@ class TestActions:
             await person.presses("y")
             await person.sees("The flag rests while the mode is off.")
 
+    @pytest.mark.feature("unlock-reason")
     async def test_unlocking_takes_a_reason_into_the_activity(self, world):
         world.enrol("anna")
         world.lock("anna")
@@ -258,6 +262,7 @@ class TestActions:
             await person.presses("home", *"ann@", "enter", "end", *" X", "enter", "enter")
             await person.sees("✓ User anna saved.", "ann@clinic.example", "Anna Berg X")
 
+    @pytest.mark.feature("contact-clears")
     async def test_a_new_address_offers_to_clear_what_was_set_up_and_then_a_new_password(self, world):
         world.methods(Method.APP, Method.EMAIL)
         world.enrol_email("anna", world.enrol("anna"))
@@ -289,6 +294,7 @@ class TestActions:
             await person.sees("✓ User anna saved.", "anna@clinic.example.au")
         assert models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
 
+    @pytest.mark.feature("grant-roles")
     async def test_roles_are_given_and_taken(self, world):
         async with opened(world, "admin") as person:
             await opens(person, "anna")
@@ -331,6 +337,7 @@ class TestActions:
 
 
 class TestNewUser:
+    @pytest.mark.feature("new-user")
     async def test_a_new_user_with_2fa_yes_is_pending_and_gets_a_one_time_password(self, world):
         async with opened(world, "admin") as person:
             await person.sees("4 users")
@@ -395,6 +402,7 @@ class TestNewUser:
 class TestDenials:
     """Keys may be pressed by anyone; the operation decides, and the screen says why."""
 
+    @pytest.mark.feature("support-role")
     @pytest.mark.parametrize(
         ("key", "yes", "words"),
         [
@@ -439,6 +447,7 @@ class TestDenials:
             await person.presses("y")
             await person.sees("✗ admin holds a role that you lack (security administrator).")
 
+    @pytest.mark.feature("last-administrators")
     async def test_the_last_administrators_are_kept(self, world):
         world.user("sec", SECURITY)
         world.enrol("sec")
@@ -466,6 +475,7 @@ class TestDenials:
             await person.sees("✗ Change your own password on My profile.")
         assert world.has_hash_of("admin", PASSWORD)
 
+    @pytest.mark.feature("support-role")
     async def test_support_is_a_role_that_sees_the_tables(self, world):
         world.user("sue", SUPPORT)
         world.enrol("sue")
@@ -473,6 +483,7 @@ class TestDenials:
             await person.sees("1 My profile", "2 Users", "3 Security", "4 Activity")
 
 
+@pytest.mark.feature("explain")
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
 async def test_why_they_cannot_sign_in_is_answered_on_a_screen_of_its_own(world, size):
     world.enrol("anna")
@@ -505,6 +516,7 @@ async def test_a_resync_is_not_offered_to_who_has_no_app(world):
         assert "Offer a resync" not in person.screen
 
 
+@pytest.mark.feature("resync-offer")
 async def test_a_resync_is_offered_explained_and_used_at_the_question_for_a_code(world):
     world.enrol("anna")
     world.clock.forward(minutes=30)
@@ -530,6 +542,7 @@ async def test_a_resync_is_offered_explained_and_used_at_the_question_for_a_code
         await person.sees("2FA Enabled")
 
 
+@pytest.mark.feature("fresh-code")
 async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
     world.set("boris", locked_at=world.clock.now, attempts_left=0)
     async with opened(world, "admin") as person:

@@ -39,6 +39,7 @@ def decoded(person: Person) -> list[str]:
     return [found.text for found in zxingcpp.read_barcodes(photograph(person.app))]
 
 
+@pytest.mark.feature("enrol-key")
 @pytest.mark.parametrize("theme", ["twofold-dark", "twofold-light"])
 async def test_the_qr_code_is_read_from_the_screen_at_80x24_beside_the_key_and_the_code_field(
     required, theme
@@ -72,6 +73,7 @@ async def test_the_qr_code_stays_black_on_white_where_colours_are_filtered(requi
         assert decoded(person) == [screen._pending.uri]
 
 
+@pytest.mark.feature("enrol-key")
 async def test_a_terminal_without_colour_shows_the_key_and_says_why(required):
     app = make_app(required, required.restricted("anna", MustEnrol), Terminal(colours=Colours.NONE))
     app.no_color = True
@@ -161,6 +163,7 @@ async def test_what_stands_beside_the_qr_code_can_be_clicked_on(required):
         await person.sees("Step 1 of 4")
 
 
+@pytest.mark.feature("enrol-app")
 async def test_the_secret_is_active_only_after_the_right_code_and_the_next_one_is_counted_down_to(required):
     required.clock.forward(seconds=7)
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
@@ -209,6 +212,7 @@ async def test_recovery_codes_are_confirmed_before_going_on_and_offered_as_a_pla
         assert required.row("anna").recovery_saved
 
 
+@pytest.mark.feature("enrol-key")
 async def test_the_key_that_is_shown_is_the_secret_that_is_stored(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
@@ -246,6 +250,7 @@ async def test_a_factor_that_came_meanwhile_ends_the_wizard_and_the_session_with
         assert await person.has_left() == "A code is asked of you now. Sign in again."
 
 
+@pytest.mark.feature("spellings")
 @pytest.mark.parametrize("spelling", ["{}-{}", "{}.{}", "{} {}\u200b", "\u2066{}\u00a0{}\u2069"])
 async def test_a_code_is_taken_in_every_spelling_when_it_is_pasted(required, spelling):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:

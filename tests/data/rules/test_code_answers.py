@@ -15,6 +15,7 @@ def wide(text: str) -> str:
     return "".join(chr(ord(symbol) + 0xFEE0) for symbol in text)
 
 
+@pytest.mark.feature("spellings")
 @pytest.mark.parametrize(
     "typed",
     [

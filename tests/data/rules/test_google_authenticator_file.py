@@ -37,6 +37,7 @@ def test_a_secret_is_read_as_the_module_reads_it(letters, same_as):
     assert (file.scratch_codes, file.last_step) == ((), -1)
 
 
+@pytest.mark.feature("import-google-refused")
 @pytest.mark.parametrize(
     ("text", "said"),
     [

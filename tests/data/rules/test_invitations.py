@@ -72,6 +72,7 @@ def test_each_reason_against_an_invitation_is_said(fact, words):
     assert why_not(Invitee("ben")) is None
 
 
+@pytest.mark.feature("invite")
 def test_an_invitation_tells_how_to_sign_in_whom_to_trust_and_until_when():
     envelope = invitations.invitation(LETTER, PASSWORD, UNTIL)
     lines = envelope.text.split("\n")

@@ -38,6 +38,7 @@ def test_the_table_names_every_act_there_is():
     assert set(TABLE) == {*Action, *SensitiveAction}
 
 
+@pytest.mark.feature("acts-by-role")
 @pytest.mark.parametrize("action", TABLE)
 @pytest.mark.parametrize("roles", ROLE_SETS, ids=lambda roles: "+".join(sorted(roles)) or "user")
 def test_an_act_is_permitted_to_exactly_the_roles_of_the_table(action, roles):
@@ -52,6 +53,7 @@ def test_each_role_is_granted_by_the_act_of_the_table():
     }
 
 
+@pytest.mark.feature("who-turns-on")
 def test_only_turning_off_is_open_to_system_administrators():
     assert {mode: action_to_enter(mode) for mode in Mode} == {
         Mode.OFF: SensitiveAction.TURN_OFF,
@@ -68,6 +70,7 @@ def test_nobody_resets_someone_who_holds_a_role_they_lack(actor, subject):
     assert outranks(actor, subject) == all(role in actor | includes_support for role in subject)
 
 
+@pytest.mark.feature("who-can")
 def test_a_denial_names_who_can():
     assert SensitiveAction.UNLOCK.who_can == "Only a system administrator can unlock people."
     assert Action.SEE_PEOPLE.who_can.startswith(

@@ -169,6 +169,7 @@ def test_an_enrolled_user_is_never_signed_in_without_a_code_or_a_remembered_addr
         assert proof.code or proof.address_remembered
 
 
+@pytest.mark.feature("left-with-codes")
 @given(users, proofs, modes)
 def test_whoever_lost_the_last_factor_enrols_with_the_first_one_alone_only_without_recovery_codes(
     user, proof, mode

@@ -42,6 +42,7 @@ def test_a_code_that_was_not_handed_over_leaves_the_minute_free_and_counts_in_th
     assert refusal(1, 2, 3, 4, 5, failed={1, 2, 3, 4, 5}) is not None
 
 
+@pytest.mark.feature("proof-code-limits")
 def test_a_destination_is_sent_twenty_codes_an_hour_to_sign_in_and_three_to_be_proven():
     assert refusal(there=19) is None
     assert "there" in refusal(there=20)
@@ -59,6 +60,7 @@ def test_a_clock_that_went_back_does_not_free_anything_that_was_sent_before():
     assert refusal(-30) is None
 
 
+@pytest.mark.feature("masked")
 @pytest.mark.parametrize(
     ("method", "destination", "shown"),
     [
@@ -71,6 +73,7 @@ def test_a_destination_is_shown_masked(method, destination, shown):
     assert sent_codes.masked(method, destination) == shown
 
 
+@pytest.mark.feature("choose-at-sign-in")
 @pytest.mark.parametrize(
     ("methods", "prompt"),
     [
@@ -99,6 +102,7 @@ def test_a_code_is_sent_unasked_only_where_there_is_no_choice():
     assert sent_codes.sent_at_once((SMS, EMAIL)) is None
 
 
+@pytest.mark.feature("sent-code-form")
 @given(st.binary(min_size=8, max_size=8))
 def test_a_code_has_six_digits(raw):
     code = sent_codes.code_from_random(raw)

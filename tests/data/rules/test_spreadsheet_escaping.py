@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from data.rules.spreadsheet_escaping import neutralised, plain
 
 
+@pytest.mark.feature("export-formulas")
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\t=", "  @"])
 def test_what_begins_like_a_formula_gets_an_apostrophe(start):
     assert neutralised(f"{start}SUM(A1)") == f"'{start}SUM(A1)"
@@ -18,6 +19,7 @@ def test_other_cells_stay_as_they_are(cell):
     assert plain(cell) == cell
 
 
+@pytest.mark.feature("export-formulas")
 @given(st.text() | st.text(alphabet="'=+ a\t"))
 def test_nothing_begins_like_a_formula_afterwards_and_every_cell_can_be_taken_back(cell):
     made = neutralised(cell)

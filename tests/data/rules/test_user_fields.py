@@ -43,6 +43,7 @@ def test_case_never_makes_two_users_of_one(typed):
     assert fold_username(typed.upper()) == fold_username(typed.lower()) == typed.lower()
 
 
+@pytest.mark.feature("contact-form")
 @pytest.mark.parametrize(
     ("typed", "folded"),
     [

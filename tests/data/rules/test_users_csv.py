@@ -26,6 +26,7 @@ def test_a_full_row_is_read_and_folded():
     assert row.key.comment == "anna@laptop"
 
 
+@pytest.mark.feature("import-odd-files")
 @pytest.mark.parametrize(
     "text",
     [
@@ -95,11 +96,13 @@ def test_what_is_wrong_is_said_with_row_and_column(row, column, said):
     assert said in found[0][2]
 
 
+@pytest.mark.feature("import-errors")
 def test_every_wrong_row_is_named():
     found = faults("name,email\nA!,a@x.example\nb,b\nc,c@x.example\nd!,d\n")
     assert [fault[:2] for fault in found] == [(2, "name"), (3, "email"), (5, "name"), (5, "email")]
 
 
+@pytest.mark.feature("import-errors")
 def test_all_faults_of_a_file_are_told_at_once():
     found = faults(
         b'name,email,role,phone,\nA!,a@x.example\n"b"x,\nc,c@x.example,support,1,z\n'
@@ -141,11 +144,13 @@ def test_columns_that_cannot_be_imported_are_named_and_left_out_when_that_is_wan
     assert [row.name for row in read.rows] == ["ben"]
 
 
+@pytest.mark.feature("import-odd-files")
 def test_duplicates_name_the_first_row():
     found = faults("name,email\nben,ben@x.example\neve,BEN@x.example\nBen,other@x.example\n")
     assert found == [(3, "email", "Row 2 has the same."), (4, "name", "Row 2 has the same.")]
 
 
+@pytest.mark.feature("import-no-roles")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -167,6 +172,7 @@ def test_a_header_that_cannot_be_used_is_said_once(text, said):
     assert read_people(text.encode()).rows == ()
 
 
+@pytest.mark.feature("import-odd-files")
 def test_text_that_is_not_utf_8_is_said_with_its_row_and_read_when_its_encoding_is_given():
     raw = "name,email,full_name\nben,ben@x.example,Müller\n".encode("cp1252")
     assert [fault[0] for fault in faults(raw)] == [2]

@@ -1,5 +1,6 @@
 """Which commands act in an account, and so say in which where there are several."""
 
+import pytest
 from support.command_tree import commands
 
 from tui.cli.main import cli
@@ -15,6 +16,7 @@ CHAINS = {("audit", "head"), ("audit", "verify"), ("audit", "archive"), ("databa
 """What is of the whole installation in groups that otherwise act in an account."""
 
 
+@pytest.mark.feature("account-named")
 def test_every_command_that_acts_in_an_account_takes_its_name():
     without = {
         path

@@ -51,6 +51,7 @@ def yes_of(command: click.Command) -> YesOption | None:
     return next((option for option in command.params if isinstance(option, YesOption)), None)
 
 
+@pytest.mark.feature("off-announced")
 def test_every_command_that_changes_something_takes_yes():
     without = {path for path, command in commands(cli) if yes_of(command) is None}
     assert without == READING | SERVING
@@ -93,6 +94,7 @@ def everything(home: Path) -> tuple[object, ...]:
     return content, (home / "master.key").read_bytes(), files
 
 
+@pytest.mark.feature("off-announced", "delete")
 @pytest.mark.parametrize("path", ASKING, ids=" ".join)
 def test_without_a_terminal_and_without_yes_it_says_what_would_happen_and_does_nothing(ready, home, path):
     arguments = [*path, *(argument.format(home=home) for argument in ASKING[path])]
@@ -129,6 +131,7 @@ async def test_on_a_terminal_it_asks(ready, home, answer):
     assert shown["active"] == (answer == "n")
 
 
+@pytest.mark.feature("off-announced")
 def test_turning_it_off_names_who_signs_in_without_a_code_then(ready):
     told = ready("policy", "set", "--mode", "off").err
     assert "1 person signs in without a code from then on: ben. What they set up is kept." in told

@@ -2,12 +2,14 @@
 
 import asyncio
 
+import pytest
 from support.gateway import running_gateway
 from support.mail import HOST, mail_server
 
 SMTP = '[smtp]\nhost = "127.0.0.1"\nport = {}\nsecurity = "none"\nfrom = "door@clinic.example"\n'
 
 
+@pytest.mark.feature("ascii-domains")
 async def test_an_e_mail_is_sent_and_the_servers_answer_is_shown(clinic, home):
     async with mail_server() as mail:
         (home / "twofold.toml").write_text(SMTP.format(mail.port))
@@ -29,6 +31,7 @@ async def test_what_the_server_refuses_is_said_with_its_own_words(clinic, home):
     assert outcome.err == said
 
 
+@pytest.mark.feature("delivery-errors")
 async def test_a_text_message_goes_through_the_real_gateway(clinic, home, tmp_path, require_program):
     smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
     async with running_gateway(smsd, inject, tmp_path / "gammu") as gateway:

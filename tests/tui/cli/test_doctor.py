@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import pytest
 from support.mail import HOST, mail_server
 
 from data.storage import models
@@ -56,6 +57,7 @@ def test_a_locked_administrator_is_a_problem(clinic):
     assert "problem account Clinic: Administrators are locked: anna. twofold user explain" in lines(outcome)
 
 
+@pytest.mark.feature("delivery-errors")
 async def test_delivery_is_tried_without_sending(clinic, home):
     settings = home / "twofold.toml"
     smtp = '[smtp]\nhost = "127.0.0.1"\nport = {}\nsecurity = "none"\nfrom = "door@clinic.example"\n'

@@ -46,6 +46,7 @@ def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
     assert outcome.out == ""
 
 
+@pytest.mark.feature("unique-address")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -57,6 +57,7 @@ def records(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.feature("export")
 def test_people_are_exported_as_csv_with_formulas_neutralised(home, clinic):
     crowd(home, 3)
     outcome = clinic("user", "export")
@@ -70,6 +71,7 @@ def test_people_are_exported_as_csv_with_formulas_neutralised(home, clinic):
     assert (found["anna"]["status"], found["anna"]["require_2fa"]) == ("Pending setup on next login", "no")
 
 
+@pytest.mark.feature("export")
 def test_people_are_exported_as_json_lines_as_they_are(home, clinic):
     crowd(home, 1)
     lines = [json.loads(line) for line in clinic("user", "export", "--format", "jsonl").out.splitlines()]
@@ -102,6 +104,7 @@ def test_no_secret_is_exported(home, clinic):
         assert "argon2" not in clinic("user", "export", "--format", form).out
 
 
+@pytest.mark.feature("export")
 def test_the_log_is_exported_oldest_first_and_agrees_with_the_list(clinic, monkeypatch):
     monkeypatch.setattr(audit_cli, "_PAGE", 2)
     for name in ("ben", "eve", "kim"):
@@ -143,6 +146,7 @@ async def test_a_terminal_acts_on_nothing_in_an_export(home, clinic, evil):
 names = (st.text() | st.text(alphabet="'=+\"\\,; a\u200c\u200f\u202e\x1b")).map(tidy).filter(bool)
 
 
+@pytest.mark.feature("import-of-export")
 @given(names, names)
 def test_what_is_exported_is_imported_as_it_was(full_name, practice):
     record = {

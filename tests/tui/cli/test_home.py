@@ -196,6 +196,7 @@ def hours_left(outcome) -> int:
     return math.ceil(left / timedelta(hours=1))
 
 
+@pytest.mark.feature("one-time-end")
 def test_every_command_that_makes_a_one_time_password_says_its_end(home, run):
     ben = ("user", "add", "ben", "--email", "b@b.example")
     account = ("account", "add", "Surgery", "--admin", "eve", "--email", "e@b.example")

@@ -42,12 +42,14 @@ def arrived(home: Path) -> str | None:
         return models.AwaitedMessage.get().number
 
 
+@pytest.mark.feature("enrol-sent-message")
 def test_number_and_text_are_read_from_standard_input(clinic, home, code):
     outcome = clinic("sms", "received", stdin=f"{NUMBER}\n{code[:4]} {code[4:8]} {code[8:]}\n")
     assert (outcome.status, outcome.out, outcome.err) == (0, TAKEN, "")
     assert arrived(home) == NUMBER
 
 
+@pytest.mark.feature("enrol-sent-message")
 def test_what_gammu_smsd_sets_is_read_and_its_identifiers_are_not(clinic, home, code, monkeypatch):
     for name, value in {
         "SMS_MESSAGES": "1",

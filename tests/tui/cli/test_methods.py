@@ -17,6 +17,7 @@ def settings(home: Path, text: str) -> None:
     (home / "twofold.toml").write_text(text)
 
 
+@pytest.mark.feature("switch-methods")
 def test_methods_are_switched_and_shown(clinic, home):
     settings(home, SMTP + SMS)
     outcome = clinic("policy", "set", "--methods", "app,sms,email", "--yes")
@@ -28,6 +29,7 @@ def test_methods_are_switched_and_shown(clinic, home):
     assert "Methods  app, sms, email\n" in clinic("policy", "show").out
 
 
+@pytest.mark.feature("method-settings")
 def test_a_method_without_a_carrier_is_refused_with_what_to_do(clinic):
     outcome = clinic("policy", "set", "--methods", "app,email", "--yes")
     assert outcome.status == 1
@@ -46,6 +48,7 @@ def test_without_a_terminal_a_change_needs_a_yes(clinic, home):
     assert clinic("policy", "set", "--methods", "email").status == 2
 
 
+@pytest.mark.feature("smtp")
 def test_the_settings_of_the_carriers_are_read(tmp_path):
     (tmp_path / "secret").write_text("the password\nand more\n")
     path = tmp_path / "twofold.toml"
@@ -56,6 +59,7 @@ def test_the_settings_of_the_carriers_are_read(tmp_path):
     assert "the password" not in repr(carriers)
 
 
+@pytest.mark.feature("gateway")
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

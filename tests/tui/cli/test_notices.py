@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
 from support.mail import HOST, mail_server
 
 NOT_YET = "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.\n"
@@ -15,6 +16,7 @@ def settings(home: Path, port: int) -> None:
     )
 
 
+@pytest.mark.feature("notice-sending")
 async def test_a_command_hands_its_notices_over_before_it_ends(clinic, home):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     async with mail_server() as mail:
@@ -59,6 +61,7 @@ def test_a_new_address_of_someone_without_a_second_factor_needs_nothing_more(cli
     assert (outcome.out, outcome.err) == ("User ben saved.\n", "")
 
 
+@pytest.mark.feature("contact-clears")
 def test_a_new_number_of_someone_with_a_second_factor_says_how_to_clear_it(clinic, home, tmp_path):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     file = tmp_path / ".google_authenticator"

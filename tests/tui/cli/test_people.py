@@ -12,6 +12,7 @@ def shown(clinic, name: str) -> dict[str, object]:
     return json.loads(clinic("user", "show", name, "--json").out)
 
 
+@pytest.mark.feature("practices", "move-users", "search")
 def test_practices_are_managed_and_users_move_between_them(clinic):
     assert clinic("practice", "add", "North").out == "Practice North added.\n"
     assert clinic("practice", "rename", "main", "South").out == "Practice Main is now South.\n"
@@ -36,6 +37,7 @@ def test_practices_are_managed_and_users_move_between_them(clinic):
     assert "ben" not in clinic("user", "list", "--practice", "North").out
 
 
+@pytest.mark.feature("last-administrators", "contact-form")
 def test_refusals_are_one_line_that_says_what_to_do(clinic):
     for arguments, words in (
         (("practice", "add", "MAIN"), "Choose another name."),
@@ -55,6 +57,7 @@ def test_refusals_are_one_line_that_says_what_to_do(clinic):
         assert clinic(*arguments).status == 2
 
 
+@pytest.mark.feature("grant-roles")
 def test_roles_are_granted_and_taken_one_by_one(clinic):
     clinic("user", "add", "ben", "--email", "b@b.example", "--role", "support")
     outcome = clinic("user", "role", "ben", "--grant", "security_admin", "--grant", "system_admin")
@@ -65,6 +68,7 @@ def test_roles_are_granted_and_taken_one_by_one(clinic):
     assert clinic("user", "role", "ben", "--grant", "support").status == 1
 
 
+@pytest.mark.feature("shared-number")
 def test_a_phone_number_is_set_shared_with_a_warning_and_removed(clinic):
     clinic("user", "add", "ben", "--email", "b@b.example", "--phone", "+49 30 12345678")
     outcome = clinic("user", "edit", "anna", "--phone", "+493012345678")
@@ -73,6 +77,7 @@ def test_a_phone_number_is_set_shared_with_a_warning_and_removed(clinic):
     assert shown(clinic, "anna")["phone"] is None
 
 
+@pytest.mark.feature("several-accounts")
 def test_with_one_account_it_is_never_named_and_with_several_it_must_be(clinic):
     added = clinic("account", "add", "Surgery", "--admin", "eve", "--email", "e@surgery.example")
     assert added.out.startswith("Account Surgery created. User eve created. ")
@@ -101,6 +106,7 @@ def test_with_one_account_it_is_never_named_and_with_several_it_must_be(clinic):
     assert clinic("account", "add", "clinic", "--admin", "joe", "--email", "j@j.example").status == 1
 
 
+@pytest.mark.feature("fifty-keys")
 def test_a_key_too_many_is_refused_in_words(clinic):
     for number in range(50):
         assert clinic("user", "key", "add", "anna", "-", stdin=public_key(number)).status == 0
@@ -158,6 +164,7 @@ def test_addresses_of_inner_networks_are_taken_wherever_one_is_given(tmp_path, r
     assert emails == ["root@localhost", "ben@mail.home.arpa", "eve@localhost"]
 
 
+@pytest.mark.feature("rename-and-remove")
 def test_an_account_is_renamed_and_an_empty_practice_removed(clinic):
     clinic("practice", "add", "North")
     assert clinic("practice", "remove", "north").out == "Practice North removed.\n"

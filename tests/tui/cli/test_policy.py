@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from data.rules.domain_types import Mode
 
 
+@pytest.mark.feature("permanent-checklist")
 def test_the_checklist_names_who_is_missing(clinic):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     shown = clinic("policy", "checklist").out
@@ -18,6 +21,7 @@ def test_the_checklist_names_who_is_missing(clinic):
     ]
 
 
+@pytest.mark.feature("permanent-from-required")
 def test_permanent_needs_required_the_checklist_and_the_name(clinic):
     refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
     assert (refused.status, "from the mode required only" in refused.err) == (1, True)
@@ -26,6 +30,7 @@ def test_permanent_needs_required_the_checklist_and_the_name(clinic):
     assert (refused.status, "missing anna" in refused.err) == (1, True)
 
 
+@pytest.mark.feature("permanent-confirmed", "permanent-stays")
 def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
     clinic("policy", "set", "--mode", "required", "--yes")
     monkeypatch.setattr("data.operations.policy.policy_settings.passes", bool)
@@ -44,6 +49,7 @@ def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
         assert (left.status, "permanent" in left.err) == (1, True)
 
 
+@pytest.mark.feature("remember-days")
 def test_the_days_of_remembering_are_set_shown_and_bounded(clinic):
     assert "Asked    a code at every sign-in" in clinic("policy", "show").out
     done = clinic("policy", "set", "--remember-days", "3")
@@ -59,6 +65,7 @@ def test_forgetting_says_when_there_is_nothing(clinic):
     assert clinic("user", "forget", "nobody").err == "twofold: There is no such user.\n"
 
 
+@pytest.mark.feature("explain")
 def test_a_user_is_explained_in_sentences(clinic):
     lines = clinic("user", "explain", "anna").out.splitlines()
     assert (

@@ -33,6 +33,7 @@ def change(name: str, **columns: object) -> None:
     models.database.close()
 
 
+@pytest.mark.feature("require-disable-clear", "one-time-after-clear")
 def test_it_is_required_cleared_and_disabled(clinic, ben, home):
     assert clinic("user", "require", ben).status == 0
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Enabled")
@@ -53,6 +54,7 @@ def test_of_who_signs_in_by_key_alone_no_password_is_spoken_when_cleared(clinic,
     assert (cleared.status, cleared.err) == (0, "")
 
 
+@pytest.mark.feature("off-in-table", "off-rests")
 def test_while_the_mode_is_off_it_is_not_available_and_rests(clinic, ben):
     assert clinic("policy", "set", "--mode", "off", "--yes").status == 0
     assert shown(clinic)["status"] == "Not available"
@@ -65,6 +67,7 @@ def test_while_the_mode_is_off_it_is_not_available_and_rests(clinic, ben):
     )
 
 
+@pytest.mark.feature("unlock-reason")
 def test_a_locked_user_is_explained_and_unlocked_with_a_reason_that_is_kept(clinic, ben):
     change(ben, locked_at=models.User.created_at, attempts_left=0)
     assert shown(clinic)["status"] == "Locked"
@@ -75,12 +78,14 @@ def test_a_locked_user_is_explained_and_unlocked_with_a_reason_that_is_kept(clin
     assert "typed the old phone's codes" in clinic("audit", "list", "--user", ben).out
 
 
+@pytest.mark.feature("resync-offer")
 def test_a_resync_is_offered_and_explained(clinic, ben):
     assert clinic("user", "resync", ben).status == 0
     assert shown(clinic)["resync_until"] is not None
     assert "A resync is offered until" in clinic("user", "explain", ben).out
 
 
+@pytest.mark.feature("remember-list")
 def test_remembered_addresses_are_shown_and_forgotten(clinic, ben):
     clinic("policy", "set", "--remember-days", "2")
     models.database.connect(reuse_if_open=True)
@@ -99,6 +104,7 @@ def test_remembered_addresses_are_shown_and_forgotten(clinic, ben):
     assert shown(clinic)["remembered"] == []
 
 
+@pytest.mark.feature("switch-off-warns")
 def test_whoever_a_switched_off_method_leaves_behind_is_named_and_pending(clinic, ben, home):
     (home / "twofold.toml").write_text('[smtp]\nhost = "127.0.0.1"\nfrom = "t@clinic.example"\n')
     assert clinic("policy", "set", "--methods", "email", "--yes").status == 0

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from data.storage import models
 
 
@@ -22,6 +24,7 @@ def open_session(name: str) -> int:
     return int(made)
 
 
+@pytest.mark.feature("session-list")
 def test_sessions_are_listed_and_ended(clinic):
     assert clinic("session", "list").out.split() == ["ID", "USER", "FROM", "SINCE", "BY", "STATE"]
     number = open_session("anna")

@@ -26,6 +26,7 @@ def test_the_template_changes_nothing_and_shows_every_default(file):
     assert config_file.load(file) == untouched
 
 
+@pytest.mark.feature("wait-for-sent-code")
 def test_the_defaults_are_those_of_the_layers_below(file):
     loaded = config_file.load(file)
     assert loaded.limits == Limits()

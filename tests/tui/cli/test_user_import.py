@@ -25,6 +25,7 @@ def names(clinic) -> list[str]:
     return [row["name"] for row in json.loads(clinic("user", "list", "--json").out)]
 
 
+@pytest.mark.feature("import-csv")
 def test_a_file_is_tried_and_then_imported(tmp_path, clinic):
     path = write(tmp_path, "name,email,require_2fa\nben,ben@x.example,yes\neve,eve@x.example,no\n")
     outcome = clinic("user", "import", "--yes", path, "--dry-run")
@@ -37,6 +38,7 @@ def test_a_file_is_tried_and_then_imported(tmp_path, clinic):
     assert json.loads(clinic("user", "show", "ben", "--json").out)["status"] == "Pending setup on next login"
 
 
+@pytest.mark.feature("import-errors")
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
     path = write(tmp_path, "name,email\nben,ben@x.example\nanna,other@x.example\nkim,anna@clinic.example\n")
@@ -54,6 +56,7 @@ def test_standard_input_is_read_too(clinic):
     assert names(clinic) == ["anna", "ben"]
 
 
+@pytest.mark.feature("import-odd-files")
 def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path, clinic, monkeypatch):
     path = tmp_path / "huge.csv"
     path.touch()
@@ -64,6 +67,7 @@ def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path, clinic, mon
     assert "larger than 32 MB" in outcome.err
 
 
+@pytest.mark.feature("import-errors")
 def test_all_faults_of_a_file_are_told_in_one_round(tmp_path, clinic):
     path = write(tmp_path, "name,email,team\nanna,new@x.example,,\nben,anna@clinic.example\nb!,\nkim,kim@x\n")
     outcome = clinic("user", "import", "--yes", path)
@@ -80,6 +84,7 @@ def test_all_faults_of_a_file_are_told_in_one_round(tmp_path, clinic):
     assert outcome.err.endswith(" --ignore-extra leaves out: team.\n")
 
 
+@pytest.mark.feature("import-of-export")
 def test_an_export_can_be_imported_without_what_cannot_be_set(tmp_path, clinic):
     practice = "=North \u200fLee\u200d"
     name = '\'=Ben, "\u0645\u06cc\u200c\u062e\u200e" \\u200e'
@@ -113,6 +118,7 @@ def test_an_export_can_be_imported_without_what_cannot_be_set(tmp_path, clinic):
     assert {key for key in before if before[key] != after[key]} == {"created_at"}
 
 
+@pytest.mark.feature("import-odd-files")
 def test_letters_of_an_older_excel_are_read_when_that_is_said(tmp_path, clinic):
     path = tmp_path / "old.csv"
     path.write_bytes("name;email;full_name\nben;ben@x.example;Bjørn\n".encode("cp1252"))
@@ -129,6 +135,7 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, clinic
     assert "\x1b" not in outcome.out + outcome.err
 
 
+@pytest.mark.feature("import-google")
 def test_a_file_of_the_real_module_is_taken_over_and_no_secret_is_printed(tmp_path, clinic, require_program):
     path = tmp_path / "google_authenticator"
     command = [require_program("google-authenticator"), "-t", "-d", "-f", "-r", "3", "-R", "30", "-w", "3"]
@@ -142,6 +149,7 @@ def test_a_file_of_the_real_module_is_taken_over_and_no_secret_is_printed(tmp_pa
     assert (shown["status"], shown["recovery_codes_left"]) == ("Enabled", 5)
 
 
+@pytest.mark.feature("import-google-refused")
 def test_files_that_cannot_be_honoured_are_named_and_none_is_taken_over(tmp_path, clinic):
     good, counter = tmp_path / "good", tmp_path / "counter"
     good.write_text('JBSWY3DPEHPK3PXP\n" TOTP_AUTH\n')
@@ -164,6 +172,7 @@ def test_wrong_usage_says_what_to_give(tmp_path, clinic):
         assert "See: twofold user import --help" in outcome.err
 
 
+@pytest.mark.feature("import-large")
 async def test_a_bar_shows_the_progress_on_a_terminal(tmp_path, home, clinic):
     path = write(tmp_path, "name,email\n" + "".join(f"u{n},u{n}@x.example\n" for n in range(700)))
     program = Path(sys.executable).with_name("twofold")

@@ -35,6 +35,7 @@ async def in_thread(run, *arguments: str):
     return await asyncio.to_thread(run, *arguments)
 
 
+@pytest.mark.feature("invite")
 async def test_the_pending_are_invited_with_the_host_keys_fingerprint(imported, home):
     async with mail_server() as mail:
         settings(home, mail.port)
@@ -50,6 +51,7 @@ async def test_the_pending_are_invited_with_the_host_keys_fingerprint(imported, 
         assert len(mail.messages) == 2
 
 
+@pytest.mark.feature("invite-whom")
 async def test_one_name_is_not_asked_about_and_who_is_not_invited_is_named(imported, home):
     async with mail_server() as mail:
         settings(home, mail.port)
@@ -101,6 +103,7 @@ def test_without_smtp_or_an_address_it_says_what_to_do(imported, home):
     assert not (home.parent / "out.csv").exists()
 
 
+@pytest.mark.feature("invite-on-paper")
 def test_passwords_for_paper_go_to_a_new_private_file(imported, home, tmp_path, monkeypatch):
     settings(home)
     file = tmp_path / "invitations.csv"
@@ -120,6 +123,7 @@ def test_passwords_for_paper_go_to_a_new_private_file(imported, home, tmp_path, 
     assert (shown["has_password"], shown["one_time_password"]) == (True, True)
 
 
+@pytest.mark.feature("invite-on-paper")
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_an_existing_file_is_never_written_over_and_nothing_is_changed(imported, home, tmp_path, kind):
     settings(home)
@@ -135,6 +139,7 @@ def test_an_existing_file_is_never_written_over_and_nothing_is_changed(imported,
     assert json.loads(imported("user", "show", "ben", "--json").out)["has_password"] is False
 
 
+@pytest.mark.feature("remind")
 async def test_those_who_must_set_up_are_reminded_once_a_day(imported, home):
     async with mail_server() as mail:
         settings(home, mail.port)
