@@ -165,7 +165,7 @@ def on_the_host(world: World) -> TwofoldApp:
     ],
     ids=lambda part: part.__name__,
 )
-def test_the_screen_looks_as_it_did(clinic, snap_compare, who, walk: Walk, size):
+def test_screen(clinic, snap_compare, who, walk: Walk, size):
     app = who(clinic)
 
     async def arrive(pilot) -> None:
