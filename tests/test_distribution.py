@@ -11,12 +11,12 @@ LAYERS = ("data", "sshserver", "tui")
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_each_top_level_package_belongs_to_this_distribution_alone(name):
+def test_top_level_packages_are_ours_alone(name):
     assert set(packages_distributions()[name]) == {"twofold"}
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_imported_package_is_the_one_of_this_project(name):
+def test_imported_package_is_ours(name):
     assert Path(__import__(name).__file__).parent == ROOT / name
 
 

@@ -42,7 +42,8 @@ async def until(condition):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_one_user_has_so_many_connections_at_all_workers_and_is_told(besiege, held, workers):
+async def test_connections_per_user(besiege, held, workers):
+    """A user has a limited number of connections over all workers, and the refusal says so."""
     limits = Limits(sessions_per_user=2)
     async with besiege(limits, workers=workers) as siege:
         stayed, told = await admit(siege, held, 7)
@@ -58,7 +59,8 @@ async def test_one_user_has_so_many_connections_at_all_workers_and_is_told(besie
 
 
 @pytest.mark.parametrize("channels", [0, 1])
-async def test_a_connection_that_runs_nothing_ends_and_leaves_its_place(besiege, held, channels):
+async def test_connection_without_channels_ends(besiege, held, channels):
+    """A connection that runs nothing ends and gives its place back."""
     async with besiege(Limits(sessions_per_user=1, unused_seconds=0.5)) as siege:
         for _ in range(2):
             client = await held.enter_async_context(raw_client(siege.port))
@@ -70,7 +72,8 @@ async def test_a_connection_that_runs_nothing_ends_and_leaves_its_place(besiege,
         await until(lambda: siege.connection_count == 0)
 
 
-async def test_the_last_files_are_for_those_who_have_no_connection(besiege, held):
+async def test_last_files_kept_for_new_users(besiege, held):
+    """The last file descriptors are kept for users who have no connection."""
     limits = Limits(descriptors_kept_back=open_files.limit() - 12)
     async with besiege(limits) as siege:
         stayed, told = await admit(siege, held, 11)
@@ -78,9 +81,8 @@ async def test_the_last_files_are_for_those_who_have_no_connection(besiege, held
         await siege.still_serves()
 
 
-async def test_strangers_make_room_where_all_files_are_open_and_are_hung_up_on_where_that_is_not_enough(
-    besiege, held
-):
+async def test_strangers_yield_when_files_run_out(besiege, held):
+    """Strangers make room when all files are open, and are hung up on when that is not enough."""
     limits = Limits(descriptors_kept_back=open_files.limit() - 4)
     async with besiege(limits) as siege:
         await admit(siege, held, 2)

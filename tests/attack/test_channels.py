@@ -56,7 +56,7 @@ def size(columns, rows):
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
-async def test_a_channel_before_both_factors_ends_the_connection(siege, proven):
+async def test_channel_before_both_factors(siege, proven):
     async with raw_client(siege.port) as client:
         await client.begin()
         if proven:
@@ -80,7 +80,7 @@ async def test_a_channel_of_tiny_packets_is_refused_in_words(siege, inside, pack
     await inside.expect(OPEN_CONFIRMATION)
 
 
-async def test_requests_for_a_channel_that_is_not_there_end_the_connection(siege, inside):
+async def test_requests_on_unknown_channel(siege, inside):
     inside.channel_request(77, "shell")
     await inside.end()
     await siege.audits(Misuse.PROTOCOL)
@@ -100,7 +100,7 @@ async def test_requests_for_a_channel_that_is_not_there_end_the_connection(siege
     ],
     ids=["open", "type", "no room", "terminal", "variable", "data of 4 GB", "beyond the window", "request"],
 )
-async def test_a_malformed_channel_message_ends_the_connection(siege, inside, payload):
+async def test_malformed_channel_message(siege, inside, payload):
     await inside.channel()
     inside.send(payload)
     await inside.end()
@@ -118,7 +118,7 @@ async def test_of_three_hundred_channels_ten_are_opened(siege, inside):
     assert events.count("connection.misused") == 1
 
 
-async def test_three_hundred_channels_one_after_the_other_leave_nothing_behind(siege, inside):
+async def test_300_channels_leave_nothing_behind(siege, inside):
     for _ in range(300):
         channel = await inside.channel()
         inside.send(packet(CHANNEL_CLOSE, u32(channel)))
@@ -135,7 +135,7 @@ async def test_three_thousand_variables_end_the_connection(siege, inside):
     await siege.audits(Misuse.FLOOD)
 
 
-async def test_a_second_terminal_or_shell_on_a_channel_is_refused(siege, inside):
+async def test_second_terminal_or_shell_refused(siege, inside):
     channel = await terminal(inside)
     for name, fields in (
         ("pty-req", [text("xterm"), *size(90, 30), text("")]),
@@ -147,7 +147,8 @@ async def test_a_second_terminal_or_shell_on_a_channel_is_refused(siege, inside)
     assert len(siege.running.apps) == 1
 
 
-async def test_a_storm_of_resizes_is_followed_to_its_end_and_delays_nobody(siege, inside):
+async def test_storm_of_resizes(siege, inside):
+    """A storm of resizes is followed to its end and delays nobody."""
     channel = await terminal(inside)
     for number in range(5000):
         wanted = size(40 + number % 100, 10 + number % 50)
@@ -159,7 +160,7 @@ async def test_a_storm_of_resizes_is_followed_to_its_end_and_delays_nobody(siege
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (1, 0xFFFFFFFF)])
-async def test_an_impossible_terminal_is_brought_within_bounds(siege, inside, columns, rows):
+async def test_impossible_terminal_is_bounded(siege, inside, columns, rows):
     await terminal(inside, columns, rows)
     await inside.expect(CHANNEL_DATA)
     limits = Limits()
@@ -169,7 +170,8 @@ async def test_an_impossible_terminal_is_brought_within_bounds(siege, inside, co
 
 
 @pytest.mark.parametrize("modes", [bytes([1, 0]), b"\x01" * 60_000, b"\xa0" * 100])
-async def test_odd_terminal_modes_do_not_matter_or_end_the_connection(siege, inside, modes):
+async def test_odd_terminal_modes(siege, inside, modes):
+    """Odd terminal modes are ignored, or they end the connection."""
     channel = await inside.channel()
     inside.channel_request(channel, "pty-req", text("xterm"), *size(80, 24), text(modes))
     try:
@@ -217,7 +219,7 @@ async def test_a_request_to_listen_is_refused(siege, inside, name):
         await siege.audits(Misuse.FORWARDING)
 
 
-async def test_a_listener_that_is_not_there_cannot_be_cancelled(siege, inside):
+async def test_cancelling_an_unknown_listener(siege, inside):
     inside.send(packet(GLOBAL_REQUEST, text("cancel-tcpip-forward"), flag(True), text("0.0.0.0"), u32(1)))
     await inside.end()
     await siege.audits(Misuse.PROTOCOL)
@@ -231,7 +233,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_a_request_to_forward_the_agent_or_a_display_is_refused(siege, inside, name):
+async def test_agent_and_x11_forwarding_refused(siege, inside, name):
     channel = await inside.channel()
     inside.channel_request(channel, name, *REQUESTS[name])
     await inside.expect(CHANNEL_FAILURE)

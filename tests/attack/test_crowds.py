@@ -72,7 +72,8 @@ async def counted_failures(siege):
 
 
 @pytest.mark.parametrize("sources", [60, pytest.param(400, marks=pytest.mark.soak)])
-async def test_passwords_whose_clients_hang_up_cost_no_hashes_and_are_counted(siege, sources, monkeypatch):
+async def test_passwords_of_clients_that_hang_up(siege, sources, monkeypatch):
+    """Their hashes are never computed, and they count as failures."""
     await siege.people.add("dora", enrolled=False)
     hashed, verify = [], Hasher.verify
     monkeypatch.setattr(Hasher, "verify", lambda *given: hashed.append(1) or verify(*given))
@@ -91,7 +92,8 @@ async def test_passwords_whose_clients_hang_up_cost_no_hashes_and_are_counted(si
     assert len(hashed) <= 2  # The one that had begun, and the honest one.
 
 
-async def test_a_password_that_finds_too_many_waiting_is_told_so_and_not_counted(siege):
+async def test_password_while_too_many_wait(siege):
+    """The client is told so, and nothing is counted."""
     await siege.people.add("dora", enrolled=False)
     async with (
         contextlib.AsyncExitStack() as crowd,
@@ -169,20 +171,23 @@ async def flooded(siege, seconds):
     return int(opened)
 
 
-async def test_a_flood_of_connections_from_one_address_keeps_nobody_out(siege):
+async def test_flood_from_one_address(siege):
+    """A flood of connections from one address keeps nobody out."""
     opened = await flooded(siege, 1)
     assert opened >= 1000
     assert siege.running.server.misuses[Misuse.RATE] >= 300
 
 
 @pytest.mark.soak
-async def test_ten_seconds_of_sixteen_hundred_connections_a_second_keep_nobody_out(siege):
+async def test_1600_connections_a_second(siege):
+    """Ten seconds of 1600 connections a second keep nobody out."""
     opened = await flooded(siege, 10)
     assert opened >= 15_000
     assert siege.running.server.misuses[Misuse.RATE] >= 10_000
 
 
-async def test_a_stolen_key_without_a_code_fills_no_server_and_keeps_its_owner_in(besiege):
+async def test_stolen_key_without_code(besiege):
+    """It neither fills the server nor keeps its owner out."""
     async with besiege(Limits(code_connections_per_user=5)) as siege, contextlib.AsyncExitStack() as held:
         for _ in range(8):
             client = await held.enter_async_context(raw_client(siege.port))
@@ -206,7 +211,8 @@ class Chatterbox(GreetingApp):
             self.set_interval(0.01, lambda: self.query_one("#greeting").update(os.urandom(600).hex()))
 
 
-async def test_a_client_that_never_reads_its_screen_loses_its_session(besiege):
+async def test_client_that_never_reads_its_screen(besiege):
+    """A client that never reads its screen loses its session."""
     limits = Limits(unread_seconds=0.5, write_buffer_bytes=8192)
     async with (
         besiege(limits, Chatterbox) as siege,
@@ -224,7 +230,8 @@ async def test_a_client_that_never_reads_its_screen_loses_its_session(besiege):
                 await asyncio.sleep(0.01)
 
 
-async def test_a_client_that_types_a_megabyte_is_read_no_faster_than_its_app_takes_it(siege):
+async def test_typing_a_megabyte(siege):
+    """It is read no faster than the app takes it."""
     async with raw_client(siege.port) as client:
         channel = await terminal(siege, client)
         window, sent = Limits().early_input_bytes, 0
@@ -245,7 +252,8 @@ async def test_a_client_that_types_a_megabyte_is_read_no_faster_than_its_app_tak
         assert sent < 1 << 20
 
 
-async def test_a_megabyte_in_one_paste_arrives_nowhere_and_harms_nobody(siege):
+async def test_pasting_a_megabyte(siege):
+    """It arrives nowhere and harms nobody."""
     async with raw_client(siege.port) as client:
         channel = await terminal(siege, client)
         window = Limits().early_input_bytes

@@ -23,7 +23,8 @@ NAMES = pytest.mark.parametrize(
 
 
 @IN_OTHERS
-async def test_a_password_that_is_not_utf8_is_asked_again_in_words_and_the_right_one_passes(siege, answer):
+async def test_password_not_utf8(siege, answer):
+    """The question comes again with the reason, and the right password passes."""
     await siege.people.add("jane", password=PASSWORD)
     async with raw_client(siege.port) as client:
         await client.begin()
@@ -40,7 +41,8 @@ async def test_a_password_that_is_not_utf8_is_asked_again_in_words_and_the_right
 
 
 @IN_OTHERS
-async def test_a_code_that_is_not_utf8_is_asked_again_in_words_and_costs_no_attempt(siege, answer):
+async def test_code_not_utf8(siege, answer):
+    """The question comes again with the reason, and no attempt is lost."""
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.pass_key("mallory", siege.mallory)
@@ -68,7 +70,8 @@ async def test_who_signs_in_by_ssh_reads_what_is_wrong(siege, require_program):
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["a password", "a code"])
-async def test_answers_that_are_not_utf8_use_up_what_a_connection_may_get_wrong(siege, proven):
+async def test_answers_not_utf8_count_as_failures(siege, proven):
+    """Answers that are not UTF-8 use up the failures that a connection may make."""
     wrong = Limits().wrong_answers
     async with raw_client(siege.port) as client:
         await client.begin()
@@ -85,7 +88,8 @@ async def test_answers_that_are_not_utf8_use_up_what_a_connection_may_get_wrong(
 
 
 @NAMES
-async def test_a_name_that_is_not_utf8_is_nobodys_and_asked_like_any_other(siege, name):
+async def test_name_not_utf8_is_unknown(siege, name):
+    """It belongs to nobody and is asked like any other name."""
     async with raw_client(siege.port) as client:
         await client.begin()
         client.sign_with(name, siege.mallory)
@@ -97,7 +101,8 @@ async def test_a_name_that_is_not_utf8_is_nobodys_and_asked_like_any_other(siege
     assert siege.running.server.misuses == {}
 
 
-async def test_a_name_that_is_not_utf8_takes_back_what_was_proven(siege):
+async def test_name_not_utf8_takes_back_proof(siege):
+    """The proof of the name before is void."""
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.pass_key("mallory", siege.mallory)

@@ -96,18 +96,21 @@ async def others_are_served(besiege, attack, connections, times):
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_ten_sessions_that_never_pause_keep_nobody_waiting(besiege, attack):
+async def test_ten_busy_sessions(besiege, attack):
+    """Ten sessions that never pause keep nobody waiting."""
     await others_are_served(besiege, attack, 1, 3)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_twenty_sessions_that_never_pause_keep_nobody_waiting_for_long(besiege, attack):
+async def test_twenty_busy_sessions(besiege, attack):
+    """Twenty sessions that never pause keep nobody waiting for long."""
     await others_are_served(besiege, attack, 2, 30)
 
 
-async def test_a_flood_of_small_requests_is_read_as_far_as_its_user_has_a_share(siege):
+async def test_flood_of_small_requests(siege):
+    """It is read only as far as its user has a share."""
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.sign_in("mallory", siege.mallory, siege.code())
@@ -119,7 +122,8 @@ async def test_a_flood_of_small_requests_is_read_as_far_as_its_user_has_a_share(
         await until(served.is_reading)
 
 
-async def test_nothing_is_written_to_a_client_that_hung_up_while_its_screen_was(besiege, caplog):
+async def test_nothing_written_after_hang_up(besiege, caplog):
+    """Nothing is written to a client that hung up while its screen was drawn."""
     hang_up = []
 
     class Overflowing(GreetingApp):

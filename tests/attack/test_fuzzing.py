@@ -261,7 +261,7 @@ def test_whatever_was_typed_the_next_key_is_read(effort):
 
 
 @forms(4, 50)
-def test_keys_that_are_typed_ahead_take_effect_in_their_order(effort):
+def test_typeahead_keeps_its_order(effort):
     @fuzz(effort, typed=st.text(alphabet="abcdefghij", min_size=1, max_size=60), cut=st.integers(1, 20))
     def run(typed, cut):
         async def scene():

@@ -77,7 +77,8 @@ async def delay(people, name: str, source: str) -> float:
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.soak)])
-async def test_guessing_across_many_names_slows_down_the_guesser_and_nobody_else(siege, count):
+async def test_guessing_across_names(siege, count):
+    """It slows down the guesser and nobody else."""
     await count_failures(siege.people, [f"name{number}" for number in range(count)])
     assert await delay(siege.people, "name5", HOST) == throttle.MAX_DELAY
     assert await delay(siege.people, "never-tried", HOST) == throttle.MAX_DELAY
@@ -93,7 +94,8 @@ async def test_of_the_names_that_were_guessed_none_is_kept(siege):
     assert "firstfactorfailures" in dump.lower()
 
 
-async def test_who_guesses_with_many_connections_is_judged_a_few_at_a_time(siege):
+async def test_guessing_over_many_connections(siege):
+    """Their guesses are judged a few at a time."""
     await asyncio.gather(
         *(guess(siege.port, f"name{number}") for number in range(20)), return_exceptions=True
     )
@@ -102,7 +104,8 @@ async def test_who_guesses_with_many_connections_is_judged_a_few_at_a_time(siege
     assert counted <= 20
 
 
-async def test_a_victim_of_guesses_still_signs_in_and_keeps_every_attempt(siege):
+async def test_victim_of_guesses_signs_in(siege):
+    """The victim still signs in and keeps every attempt."""
     await siege.people.add("victim", key=siege.people.keys["mallory"])
     await count_failures(siege.people, ["victim"] * 200)
     victim = await siege.people.user("victim")
@@ -161,7 +164,8 @@ async def sign_in_by_password(siege, name: str) -> None:
 @pytest.mark.feature("notice-guessing")
 @pytest.mark.parametrize("name", ["victim", "nobody"])
 @pytest.mark.parametrize("count", [25, pytest.param(150, marks=pytest.mark.soak)])
-async def test_guesses_at_one_name_wait_for_each_other_and_not_its_owner_for_them(siege, name, count):
+async def test_guesses_at_one_name_queue(siege, name, count):
+    """They wait for each other, and the owner of the name does not wait for them."""
     await siege.people.add("victim")
     await sign_in_by_password(siege, "victim")
     await count_failures(siege.people, [name] * throttle.MANY_OF_NAME)
@@ -196,7 +200,8 @@ def work(monkeypatch):
     return found
 
 
-async def test_whoever_is_named_a_wrong_password_costs_one_hash_and_the_same_statements(siege, work):
+async def test_wrong_password_costs_the_same(siege, work):
+    """For every name a wrong password costs one hash and the same statements."""
     await people_of_every_kind(siege.people)
     costs, answers = {}, {}
     for kind in KINDS:
@@ -220,7 +225,8 @@ def differ(one: list[float], other: list[float]) -> float:
     return abs(u - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
 
 
-def test_the_comparison_tells_samples_apart_that_differ_and_no_others():
+def test_timing_comparison_is_sound():
+    """The comparison tells samples that differ from samples that do not."""
     chance = random.Random(7)
     one, other, later = ([chance.gauss(mean, 1) for _ in range(200)] for mean in (10, 10, 11))
     assert differ(one, other) < 3
@@ -242,7 +248,8 @@ async def costly_siege(folder):
 
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
-async def test_whoever_is_named_a_wrong_password_takes_the_same_time(tmp_path):
+async def test_wrong_password_takes_the_same_time(tmp_path):
+    """It does so for every name."""
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     order = random.Random(7)
     async with costly_siege(tmp_path) as siege:
@@ -289,7 +296,8 @@ async def answer_times(siege, ask, samples: int) -> dict[str, list[float]]:
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("way", ASKING)
-async def test_whoever_is_named_the_first_answer_takes_the_same_time(besiege, way):
+async def test_first_answer_takes_the_same_time(besiege, way):
+    """It does so for every name."""
     async with besiege(unhurried()) as siege:
         await people_of_every_kind(siege.people)
         times = await answer_times(siege, ASKING[way], 500)

@@ -53,7 +53,8 @@ async def sign_ins(siege, key, clients: int, each: int) -> Counter[str]:
 
 
 @pytest.mark.feature("sixty-sign-ins")
-async def test_sign_ins_in_a_loop_end_after_sixty_and_the_prompt_says_so(siege, eve):
+async def test_sixty_sign_ins_a_minute(siege, eve):
+    """Sign-ins in a loop end after sixty, and the prompt says so."""
     said = await sign_ins(siege, eve, clients=4, each=17)
     assert said == {"in": SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS: 4 * 17 - SIGNINS_PER_MINUTE}
     assert [event for event, _ in await siege.audited("eve")].count("signin.turned_away") == 1
@@ -109,7 +110,8 @@ async def typist(siege):
 
 
 @pytest.mark.feature("lengths")
-async def test_an_endless_address_typed_into_ones_profile_keeps_nobody_waiting(people, besiege):
+async def test_endless_address_in_profile(people, besiege):
+    """It keeps nobody else waiting."""
     marks = ("a" + "\u0301" * 60_000 + "\u0316" * 60_000 + "@clinic.example").encode()
 
     def app_for(session, terminal):
@@ -128,7 +130,8 @@ async def test_an_endless_address_typed_into_ones_profile_keeps_nobody_waiting(p
 
 
 @pytest.mark.soak
-async def test_a_thousand_sign_ins_leave_no_more_rows_than_a_minute_allows(siege, eve):
+async def test_thousand_sign_ins_leave_few_rows(siege, eve):
+    """They leave no more rows than a minute allows."""
     said = await sign_ins(siege, eve, clients=8, each=125)
     assert said == {"in": SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS: 1000 - SIGNINS_PER_MINUTE}
     assert len(await siege.audited("eve")) < 3 * SIGNINS_PER_MINUTE

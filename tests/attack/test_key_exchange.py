@@ -53,12 +53,13 @@ async def refused(siege, *before_newkeys, first=()):
 
 
 @pytest.mark.parametrize("payload", CHATTER[:3], ids=CHATTER_NAMES[:3])
-async def test_chatter_before_the_first_packet_of_a_key_exchange_is_refused(siege, payload):
+async def test_chatter_before_key_exchange(siege, payload):
     await refused(siege, first=[payload])
 
 
 @pytest.mark.parametrize("payload", CHATTER, ids=CHATTER_NAMES)
-async def test_chatter_between_the_key_exchange_and_the_new_keys_is_refused(siege, payload):
+async def test_chatter_before_new_keys(siege, payload):
+    """Chatter between the key exchange and the new keys is refused."""
     await refused(siege, payload)
 
 
@@ -83,7 +84,7 @@ async def test_a_damaged_packet_ends_the_connection(siege):
 
 @pytest.mark.parametrize("length", [0, 1, 7, 65537, 1 << 20, 0xFFFFFFFF])
 @pytest.mark.parametrize("encrypted", [False, True], ids=["before keys", "after keys"])
-async def test_a_packet_of_an_impossible_length_ends_the_connection(siege, encrypted, length):
+async def test_impossible_packet_length(siege, encrypted, length):
     async with raw_client(siege.port) as client:
         if encrypted:
             await client.begin()
@@ -151,7 +152,8 @@ async def test_other_protocols_are_hung_up_on(siege, words):
     assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
-async def test_a_version_that_drips_in_slowly_has_the_time_of_the_first_factor_and_no_more(besiege):
+async def test_slow_version_string(besiege):
+    """A version that drips in slowly has the time of the first factor and no more."""
     async with besiege(Limits(first_factor_seconds=0.5)) as siege:
         async with raw_client(siege.port) as client:
             for letter in b"SSH-2.0-slow":

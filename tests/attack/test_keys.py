@@ -33,7 +33,7 @@ def signed_request(client, user: str, algorithm: str, key: asyncssh.SSHKey, name
     return body + text(key.sign(text(client.session_id) + body, algorithm.encode()))
 
 
-async def test_an_unsigned_probe_and_a_right_code_open_nothing(siege):
+async def test_unsigned_probe_and_right_code(siege):
     async with raw_client(siege.port) as client:
         await client.begin()
         client.probe_key("mallory", siege.mallory)
@@ -71,7 +71,7 @@ async def test_a_key_and_the_password_are_one_factor(siege):
     assert (await siege.people.user("both")).attempts_left == 7
 
 
-async def test_a_signature_from_another_connection_proves_nothing(siege):
+async def test_signature_of_another_connection(siege):
     async with raw_client(siege.port) as one, raw_client(siege.port) as other:
         await one.begin()
         await other.begin()
@@ -80,7 +80,7 @@ async def test_a_signature_from_another_connection_proves_nothing(siege):
         assert (await one.expect(USERAUTH_FAILURE))[-1] == 0
 
 
-async def test_a_signature_under_another_users_name_proves_nothing(siege):
+async def test_signature_under_another_name(siege):
     async with raw_client(siege.port) as client:
         await client.begin()
         client.sign_with("bob", siege.mallory)
@@ -88,7 +88,8 @@ async def test_a_signature_under_another_users_name_proves_nothing(siege):
 
 
 @pytest.mark.parametrize("named", ["ssh-rsa", "rsa-sha2-512"])
-async def test_a_signature_with_sha_1_proves_nothing_whatever_it_is_called(siege, named):
+async def test_sha1_signature(siege, named):
+    """It proves nothing, under whatever name it is sent."""
     key = asyncssh.generate_private_key("ssh-rsa", key_size=3072)
     await siege.people.add("old", password=None, key=key)
     async with raw_client(siege.port) as client:
@@ -99,7 +100,8 @@ async def test_a_signature_with_sha_1_proves_nothing_whatever_it_is_called(siege
         assert (await client.expect(USERAUTH_FAILURE))[-1] == 1
 
 
-async def test_a_key_of_1024_bits_proves_nothing_even_where_it_got_into_the_database(siege):
+async def test_key_of_1024_bits(siege):
+    """It proves nothing even if it got into the database."""
     key = asyncssh.generate_private_key("ssh-rsa", key_size=1024)
     table = models.PublicKey
     user = await siege.people.user("mallory")
@@ -128,7 +130,8 @@ async def test_a_key_of_1024_bits_proves_nothing_even_where_it_got_into_the_data
     ],
     ids=["empty", "cut off", "short", "4 GB", "huge RSA", "RSA of 0", "no point", "DSA", "unknown", "zeros"],
 )
-async def test_a_malformed_key_is_refused_and_the_next_one_looked_at(siege, blob):
+async def test_malformed_key(siege, blob):
+    """It is refused, and the next key is tried."""
     async with raw_client(siege.port) as client:
         await client.begin()
         for signed in ([flag(False)], [flag(True)]):
@@ -147,7 +150,7 @@ async def test_an_agent_full_of_strange_keys_is_sent_away(siege):
     assert siege.running.server.misuses == {Misuse.FAILURES: 1}
 
 
-async def test_a_signature_of_the_wrong_length_or_type_proves_nothing(siege):
+async def test_signature_of_wrong_length_or_type(siege):
     async with raw_client(siege.port) as client:
         await client.begin()
         head = [flag(True), text("ssh-ed25519"), text(public_blob(siege.mallory))]

@@ -24,7 +24,8 @@ from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits
 
 
-async def test_a_user_name_changed_and_changed_back_has_to_begin_anew(siege):
+async def test_name_changed_and_changed_back(siege):
+    """The client must begin again."""
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.pass_key("mallory", siege.mallory)
@@ -45,7 +46,8 @@ async def test_another_name_does_not_inherit_what_was_proven(siege):
         assert await client.question() == "Password: "
 
 
-async def test_a_name_changed_while_a_password_is_judged_gets_nothing_of_it(siege):
+async def test_name_changed_while_password_is_judged(siege):
+    """The new name gets nothing of the result."""
     async with raw_client(siege.port) as client:
         await client.begin()
         client.ask_questions("bob")
@@ -57,7 +59,7 @@ async def test_a_name_changed_while_a_password_is_judged_gets_nothing_of_it(sieg
         assert await client.question() == "Password: "
 
 
-async def test_of_two_names_sent_at_once_the_later_one_is_looked_up_when_the_earlier_one_was(besiege):
+async def test_two_names_at_once(besiege):
     """However long the first look-up takes, its candidate is not the one that stays."""
     begun, ended, slow = [], [], asyncio.Event()
     async with besiege(Limits()) as siege:
@@ -91,7 +93,8 @@ async def test_of_two_names_sent_at_once_the_later_one_is_looked_up_when_the_ear
     ["", " ", "x" * 1000, "x" * 33, "mallory\0", "../mallory", "mal\u0301lory", "' OR 1=1 --", "\u202e"],
     ids=["empty", "blank", "1,000 bytes", "33", "NUL", "path", "combining", "SQL", "override"],
 )
-async def test_a_name_that_is_nobodys_proves_nothing_and_is_counted(siege, name):
+async def test_unknown_name_is_counted(siege, name):
+    """An unknown name proves nothing and counts as a failure."""
     async with raw_client(siege.port) as client:
         await client.begin()
         with contextlib.suppress(Closed):
@@ -134,7 +137,7 @@ async def test_a_longer_name_is_not_normalised(siege, monkeypatch):
 
 @pytest.mark.parametrize("answers", [[], ["a", "b"], ["x"] * 1000], ids=["none", "two", "1,000"])
 @pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
-async def test_another_number_of_answers_than_was_asked_for_is_refused(siege, proven, answers):
+async def test_wrong_number_of_answers(siege, proven, answers):
     async with raw_client(siege.port) as client:
         await client.begin()
         if proven:
@@ -164,7 +167,7 @@ async def test_a_huge_answer_is_wrong_and_costs_no_attempt(siege, proven, size):
     assert (await siege.people.user("mallory")).attempts_left == 7
 
 
-async def test_an_answer_that_claims_more_than_it_holds_ends_the_connection(siege):
+async def test_answer_shorter_than_it_claims(siege):
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.pass_key("mallory", siege.mallory)
@@ -175,7 +178,7 @@ async def test_an_answer_that_claims_more_than_it_holds_ends_the_connection(sieg
     await siege.audits(Misuse.PROTOCOL)
 
 
-async def test_an_answer_that_nobody_asked_for_ends_the_connection(siege):
+async def test_unasked_answer(siege):
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.pass_key("mallory", siege.mallory)
@@ -184,7 +187,8 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection(siege):
     await siege.audits(Misuse.PROTOCOL)
 
 
-async def test_a_wrong_code_that_is_sent_many_times_at_once_is_judged_once_at_a_time(siege):
+async def test_wrong_code_sent_many_times_at_once(siege):
+    """It is judged one at a time."""
     async with raw_client(siege.port) as client:
         await client.begin()
         await client.pass_key("mallory", siege.mallory)
@@ -197,7 +201,8 @@ async def test_a_wrong_code_that_is_sent_many_times_at_once_is_judged_once_at_a_
     await siege.audits(Misuse.BAD_ANSWER)
 
 
-async def test_a_right_code_that_is_sent_twice_at_once_opens_one_session(siege):
+async def test_right_code_sent_twice_at_once(siege):
+    """It opens one session."""
     code = siege.code()
     async with raw_client(siege.port) as client:
         await client.begin()
@@ -215,7 +220,8 @@ async def test_a_right_code_that_is_sent_twice_at_once_opens_one_session(siege):
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
-async def test_a_client_that_says_itself_that_it_succeeded_is_cut_off(siege, proven):
+async def test_client_claims_success(siege, proven):
+    """The connection is cut off."""
     async with raw_client(siege.port) as client:
         await client.begin()
         if proven:
@@ -244,7 +250,7 @@ async def test_a_method_that_is_not_offered_opens_nothing(siege, method):
         assert failure[1:] == text("keyboard-interactive") + flag(False)
 
 
-async def test_a_global_request_before_sign_in_ends_the_connection(siege):
+async def test_global_request_before_sign_in(siege):
     async with raw_client(siege.port) as client:
         await client.begin()
         client.send(packet(GLOBAL_REQUEST, text("keepalive@openssh.com"), flag(True)))

@@ -98,9 +98,8 @@ async def sign_in(siege, source):
     [([HOST], version_alone), (CROWD, version_alone), (CROWD[:8], keys_alone)],
     ids=["version lines from their own address", "version lines from everywhere", "key exchanges from eight"],
 )
-async def test_strangers_throw_nobody_out_who_is_signing_in_and_keep_nobody_out(
-    besiege, carol, workers, sources, conduct
-):
+async def test_strangers_and_pending_sign_ins(besiege, carol, workers, sources, conduct):
+    """Strangers throw out nobody who is signing in, and keep nobody out."""
     limits = Limits(connections_per_source=5, unauthenticated_connections=30, penalty_seconds=0)
     most = limits.connections_per_source if sources == [HOST] else limits.unauthenticated_connections
     async with besiege(limits, workers=workers) as siege:
@@ -110,9 +109,8 @@ async def test_strangers_throw_nobody_out_who_is_signing_in_and_keep_nobody_out(
             assert siege.connection_count <= most + 2  # Those who signed in may still be leaving.
 
 
-async def test_whoever_has_not_finished_the_key_exchange_has_less_time_than_who_looks_at_the_host_key(
-    besiege, carol
-):
+async def test_key_exchange_has_less_time(besiege, carol):
+    """A client in the key exchange has less time than one that looks at the host key."""
     async with besiege(Limits(key_exchange_seconds=0.3)) as siege:
 
         async def wait_for_a_stranger_to_be_late():
@@ -141,9 +139,8 @@ async def test_whoever_has_not_finished_the_key_exchange_has_less_time_than_who_
         "forty key exchanges a second",
     ],
 )
-async def test_half_a_minute_of_strangers_keeps_nobody_from_signing_in_slowly(
-    besiege, carol, workers, sources, each_second, conduct
-):
+async def test_half_a_minute_of_strangers(besiege, carol, workers, sources, each_second, conduct):
+    """They keep nobody from signing in slowly."""
     clock = asyncio.Lock()
     async with besiege(Limits(), workers=workers) as siege:
         with crowd(siege, sources, conduct) as strangers:

@@ -13,7 +13,8 @@ from sshserver.server import serve
 
 
 @pytest.mark.feature("one-time-once")
-async def test_of_clients_that_use_it_at_once_one_keeps_its_session(people: People):
+async def test_simultaneous_use(people: People):
+    """Of clients that use one password at once, one keeps its session."""
     await people.add("anna", enrolled=False)
     hashed = people.store.services.hasher.hash(PASSWORD)
     await people.store.run(credentials.set_one_time_password, OPERATOR, "anna", hashed)

@@ -63,7 +63,8 @@ async def test_as_it_is_the_server_starts(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(asyncssh_shim.HOOKS))
-async def test_a_hook_that_asyncssh_calls_by_another_name_is_noticed(monkeypatch, refused, name):
+async def test_renamed_asyncssh_hook(monkeypatch, refused, name):
+    """The start notices a hook that asyncssh calls by another name."""
     ignore_assignments(monkeypatch, OWNERS.get(name, asyncssh.SSHServerConnection), name)
     await refused()
 
@@ -77,13 +78,15 @@ async def test_a_method_that_asyncssh_has_no_more_is_noticed(monkeypatch, refuse
     await refused(name)
 
 
-async def test_an_attribute_that_a_connection_has_no_more_is_noticed(monkeypatch, refused):
+async def test_missing_connection_attribute(monkeypatch, refused):
     monkeypatch.setattr(asyncssh_shim, "_ATTRIBUTES", (*asyncssh_shim._ATTRIBUTES, "_formerly"))
     await refused()
 
 
 @pytest.mark.parametrize("name", ["_process_messages", "_handle_exception", "_print_error_renderables"])
-async def test_a_hook_that_textual_calls_by_another_name_is_noticed(monkeypatch, refused, name):
+async def test_renamed_textual_hook(monkeypatch, refused, name):
+    """The start notices a hook that Textual calls by another name."""
+
     def look_up(self, key):
         return getattr(App, key).__get__(self) if key == name else object.__getattribute__(self, key)
 
@@ -91,7 +94,8 @@ async def test_a_hook_that_textual_calls_by_another_name_is_noticed(monkeypatch,
     await refused()
 
 
-async def test_a_screen_that_textual_draws_by_another_name_is_noticed(monkeypatch, refused):
+async def test_renamed_drawing_hook(monkeypatch, refused):
+    """The start notices a screen that Textual draws by another name."""
     monkeypatch.delattr(ContainedScreen, "_compositor_refresh")
     await refused()
 
@@ -116,7 +120,7 @@ async def test_a_method_that_textual_has_no_more_is_noticed(monkeypatch, refused
     await refused()
 
 
-async def test_colours_that_are_no_longer_filtered_are_noticed(monkeypatch, refused):
+async def test_unfiltered_colours(monkeypatch, refused):
     monkeypatch.setattr("sshserver.compat.textual_app._colour_filters", lambda terminal: [])
     monkeypatch.setattr(
         "sshserver.compat.textual_app._COLOUR_SYSTEMS", dict.fromkeys(app_check.Colours, "truecolor")

@@ -38,17 +38,19 @@ async def notes(offered: Algorithms) -> dict[str, list[str]]:
     return found
 
 
-async def test_ssh_audit_finds_no_failure_in_a_default_server():
+async def test_default_server_has_no_failures():
+    """ssh-audit finds no failure."""
     found = await notes(Algorithms())
     assert (found["fail"], found["cves"]) == ([], [])
     assert found["warn"] == ["curve25519-sha256", "curve25519-sha256@libssh.org"]
 
 
-async def test_ssh_audit_finds_neither_failure_nor_warning_in_a_strict_server():
+async def test_strict_server_has_no_warnings():
+    """ssh-audit finds neither failure nor warning."""
     assert await notes(STRICT) == {"fail": [], "warn": [], "cves": []}
 
 
-async def test_a_strict_server_is_for_clients_with_post_quantum_key_exchange():
+async def test_strict_server_needs_post_quantum():
     async with running_server(FakeBackend([KEY]), algorithms=STRICT) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
         connection.close()
@@ -57,7 +59,8 @@ async def test_a_strict_server_is_for_clients_with_post_quantum_key_exchange():
             await connect(running.port, "alice", [CODE], keys=[KEY], kex_algs=["curve25519-sha256"])
 
 
-async def test_the_installed_openssh_connects_to_a_strict_server_if_it_can(require_program):
+async def test_openssh_connects_to_strict_server(require_program):
+    """The installed OpenSSH connects if it can."""
     ssh = require_program("ssh")
     options = ["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no"]
     options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "IdentityAgent=none"]
@@ -71,7 +74,8 @@ async def test_the_installed_openssh_connects_to_a_strict_server_if_it_can(requi
     assert (b"Permission denied" if able else b"no matching key exchange method found") in said
 
 
-async def test_where_cryptography_lacks_it_a_strict_server_does_not_start(monkeypatch):
+async def test_strict_server_without_post_quantum(monkeypatch):
+    """A strict server does not start where cryptography lacks the algorithm."""
     monkeypatch.setattr(algorithms, "get_kex_algs", lambda: [b"curve25519-sha256"])
     with pytest.raises(AlgorithmsError, match="strict_algorithms = false"):
         async with running_server(FakeBackend(), algorithms=STRICT):
@@ -89,7 +93,7 @@ def test_the_setting_is_off_unless_it_is_set(tmp_path):
     assert config_file.load(file).strict_algorithms is True
 
 
-async def test_the_self_test_speaks_the_algorithms_that_are_served(monkeypatch):
+async def test_self_test_uses_served_algorithms(monkeypatch):
     tried = []
 
     async def run(listen):

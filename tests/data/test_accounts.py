@@ -23,7 +23,8 @@ def add(world: World, name: str = "Surgery", practice: str = "Old Town", admin: 
 
 
 @pytest.mark.feature("several-accounts")
-def test_a_new_account_has_its_first_practice_and_administrator(world):
+def test_new_account(world):
+    """It has its first practice and administrator."""
     assert add(world).message.startswith("Account Surgery created. User eve created.")
     eve = world.run(user_summaries.user_detail, SURGERY, "eve")
     assert (eve.account, eve.practice, eve.roles) == ("Surgery", "Old Town", ADMIN_ROLES)
@@ -57,7 +58,8 @@ def test_a_refused_account_leaves_nothing(world, name, practice, admin):
 
 
 @pytest.mark.feature("account-named")
-def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(world):
+def test_operator_must_name_one_of_several(world):
+    """The refusal lists the accounts."""
     add(world)
     denied = world.run(user_summaries.list_users, OPERATOR, UserQuery())
     assert denied == Denied(
@@ -72,7 +74,7 @@ def test_where_there_are_several_the_operator_must_say_which_and_they_are_named(
 
 
 @pytest.mark.feature("account-walls")
-def test_policy_practices_and_log_are_those_of_the_account(world):
+def test_policy_practices_and_log_are_separate(world):
     add(world)
     world.run(practices.add_practice, SURGERY, "Main")
     assert isinstance(world.run(policy_settings.set_mode, SURGERY, Mode.REQUIRED, seen=Mode.OPTIONAL), Done)
@@ -94,7 +96,8 @@ def test_a_practice_of_another_account_is_no_practice(world):
 
 
 @pytest.mark.feature("rename-and-remove")
-def test_an_account_is_renamed_and_its_people_and_log_stay(world):
+def test_renaming(world):
+    """The account keeps its users and its log."""
     add(world)
     done = world.run(accounts.rename_account, OPERATOR, "surgery", "Theatre")
     assert done == Done("Account Surgery is now Theatre.")

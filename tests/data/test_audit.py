@@ -86,7 +86,8 @@ def test_an_act_and_its_row_stand_or_fall_together(world, act):
     assert models.AuditEntry.select().count() > len(before["audit_entry"])
 
 
-def test_an_act_whose_row_cannot_be_written_is_not_done(world):
+def test_act_without_its_row_is_not_done(world):
+    """An act whose row cannot be written is not done."""
     world.user("anna")
     before = world.dump()
     world.database.execute_sql("ALTER TABLE audit_entry RENAME TO elsewhere")
@@ -195,6 +196,6 @@ def test_rows_of_another_account_are_not_read(world):
 
 
 @pytest.mark.parametrize("typed", ["\ud800", "\x00", "'; DROP TABLE user; --", "x" * 5000], ids=clipped)
-def test_a_filter_of_rubbish_finds_nothing_and_raises_nothing(world, typed):
+def test_nonsense_filter(world, typed):
     assert world.run(trail.list_entries, OPERATOR, Filter(user=typed)) == []
     assert world.run(trail.list_entries, OPERATOR, Filter(event=typed)) == []

@@ -71,7 +71,7 @@ def change(row_id, **columns):
     models.AuditEntry.update(columns).where(models.AuditEntry.id == row_id).execute()
 
 
-def test_every_act_adds_a_row_to_the_chain_of_its_process(world):
+def test_every_act_adds_a_row(world):
     before = {head.chain: head.seq for head in heads(world)}
     world.user("anna")
     write(world, 2, "node-2")
@@ -150,7 +150,7 @@ def test_rows_that_were_removed_are_named_by_the_first(passing_world, behind, co
 
 @settings(max_examples=10)
 @given(places=st.lists(st.integers(1, 6), min_size=2, max_size=2, unique=True), whole=st.booleans())
-def test_rows_that_changed_places_are_named_by_the_first(passing_world, places, whole):
+def test_rows_that_changed_places(passing_world, places, whole):
     with passing_world() as world:
         start = heads(world)[0].seq
         write(world, 6)
@@ -167,7 +167,8 @@ def row_of(one, two, seq):
     return one if one.seq == seq else two
 
 
-def test_a_row_that_is_shown_elsewhere_by_its_id_is_named(world):
+def test_row_with_another_id(world):
+    """The log shows it elsewhere, so the row is named."""
     write(world, 3)
     last = heads(world)[0].seq
     moved = row("main", last)
@@ -178,9 +179,8 @@ def test_a_row_that_is_shown_elsewhere_by_its_id_is_named(world):
 
 @settings(max_examples=10)
 @given(kept=st.integers(0, 5), exported_behind=st.integers(0, 6))
-def test_an_end_that_was_cut_off_with_its_head_is_found_against_an_exported_head(
-    passing_world, kept, exported_behind
-):
+def test_cut_end_and_head(passing_world, kept, exported_behind):
+    """The exported head shows a cut of the last rows together with their head."""
     with passing_world() as world:
         start = heads(world)[0].seq
         exported = heads(world)
@@ -199,7 +199,7 @@ def test_an_end_that_was_cut_off_with_its_head_is_found_against_an_exported_head
         assert faults(world, *exported) == cut
 
 
-def test_an_end_that_was_cut_off_without_its_head_is_found(world):
+def test_cut_end_without_head(world):
     write(world, 3)
     last = heads(world)[0].seq
     with unguarded(world):
@@ -207,7 +207,8 @@ def test_an_end_that_was_cut_off_without_its_head_is_found(world):
     assert faults(world) == [("main", last, Wrong.CUT_OFF)]
 
 
-def test_a_chain_that_is_gone_altogether_is_found_against_an_exported_head(world):
+def test_missing_chain(world):
+    """The exported head shows that a whole chain is gone."""
     write(world, 3, "node-2")
     exported = heads(world)
     with unguarded(world):
@@ -218,7 +219,8 @@ def test_a_chain_that_is_gone_altogether_is_found_against_an_exported_head(world
     assert faults(world, *exported) == [("node-2", 1, Wrong.CUT_OFF)]
 
 
-def test_a_log_that_was_written_anew_with_the_key_is_found_against_an_exported_head(world):
+def test_log_rewritten_with_the_key(world):
+    """The exported head shows a log that was rewritten with the right key."""
     exported = heads(world)
     keys = models.AuditChainKey.get()
     place = chain.key_place("main", 0, 0, "")
@@ -274,7 +276,8 @@ def test_the_key_of_another_chain_does_not_open(world):
     assert faults(world) == [("main", 1, Wrong.KEY)]
 
 
-def test_the_database_itself_refuses_to_change_or_remove_what_was_written(world):
+def test_database_refuses_changes(world):
+    """The database itself refuses to change or remove a row."""
     table = models.AuditEntry
     before = world.dump()
     statements = [
@@ -294,7 +297,7 @@ def test_the_database_itself_refuses_to_change_or_remove_what_was_written(world)
     assert world.dump() == before
 
 
-def test_rows_written_while_verifying_do_not_disturb_it(world):
+def test_writing_while_verifying(world):
     write(world, 5)
     plan = world.run(verification.plan_verification, OPERATOR)
     position = verification.Position(plan.stretches[0].begin)
@@ -307,7 +310,8 @@ def test_rows_written_while_verifying_do_not_disturb_it(world):
     assert verify(world).faults == []
 
 
-def test_rows_from_before_the_chains_are_taken_into_one_oldest_first(world):
+def test_rows_older_than_the_chains(world):
+    """They go into one chain, the oldest first."""
     written = models.AuditEntry.select().count()
     with unguarded(world):
         models.AuditEntry.update(chain=None, seq=None, mac=None).execute()
@@ -321,7 +325,8 @@ def test_rows_from_before_the_chains_are_taken_into_one_oldest_first(world):
     assert world.run(chain.adopt_older) == 0
 
 
-def test_whoever_sees_the_log_may_verify_it_and_nobody_else(world):
+def test_who_may_verify(world):
+    """All who see the log may verify it, and nobody else."""
     assert verify(world, actor=world.person("sam", SUPPORT)).faults == []
     anna = world.person("anna")
     assert isinstance(verify(world, actor=anna), Denied)

@@ -87,7 +87,8 @@ def settle(world: World, carried: backups.Carried) -> object:
     return world.run(backups.settle, OPERATOR, carried, taken_at=world.clock.now)
 
 
-def test_a_backup_is_one_private_marked_file_that_holds_every_row(lived_in, file):
+def test_backup_is_one_private_file(lived_in, file):
+    """It is marked as a backup and holds every row."""
     before = lived_in.dump()
     told: list[int] = []
     rows = back_up(lived_in.database, file, lived_in.services.vault, now=lived_in.clock.now, told=told.append)
@@ -103,7 +104,8 @@ def test_a_backup_is_one_private_marked_file_that_holds_every_row(lived_in, file
     assert after == before
 
 
-def test_a_backup_never_overwrites_and_a_broken_off_one_leaves_no_file_of_its_name(lived_in, file):
+def test_backup_never_overwrites(lived_in, file):
+    """One that breaks off leaves no file of its name."""
     file.write_text("precious")
     with pytest.raises(FileExistsError):
         take(lived_in, file)
@@ -121,7 +123,8 @@ def test_a_backup_never_overwrites_and_a_broken_off_one_leaves_no_file_of_its_na
 
 
 @pytest.mark.parametrize("size", [0, 50, 100_000])
-def test_a_backup_that_finds_no_room_says_so_of_its_own_file_and_leaves_none(lived_in, file, size):
+def test_backup_without_room(lived_in, file, size):
+    """The error names the backup's own file, and no file is left."""
     with files_of_at_most(size), pytest.raises(OSError, match="monday") as failed:
         take(lived_in, file)
     assert failed.value.strerror
@@ -129,7 +132,8 @@ def test_a_backup_that_finds_no_room_says_so_of_its_own_file_and_leaves_none(liv
     assert take(lived_in, file)
 
 
-def test_others_write_on_while_a_backup_is_taken_and_it_shows_one_moment(lived_in, file, monkeypatch):
+def test_backup_shows_one_moment(lived_in, file, monkeypatch):
+    """Others write on while it is taken."""
     monkeypatch.setattr(database_move, "_BATCH", 10)
     names = iter(f"late{number}" for number in range(1_000))
     before = lived_in.dump()
@@ -147,7 +151,8 @@ def test_others_write_on_while_a_backup_is_taken_and_it_shows_one_moment(lived_i
         assert restored.dump()["audit_entry"] == before["audit_entry"]
 
 
-def test_no_step_up_to_the_present_is_good_after_restoring(lived_in, file):
+def test_restore_spends_past_steps(lived_in, file):
+    """No step up to the present is good after a restore."""
     take(lived_in, file)
     code = lived_in.code("anna")
     assert isinstance(lived_in.submit(lived_in.attempt("anna"), code), Admitted)
@@ -160,7 +165,8 @@ def test_no_step_up_to_the_present_is_good_after_restoring(lived_in, file):
         assert isinstance(restored.submit(restored.attempt("anna"), restored.code("anna")), Admitted)
 
 
-def test_sent_codes_remembered_addresses_and_sessions_are_void_after_restoring(lived_in, file):
+def test_restore_voids_codes_and_sessions(lived_in, file):
+    """Sent codes, remembered addresses and sessions are void after a restore."""
     models.Account.update(remember_days=7).execute()
     lived_in.session("anna")
     lived_in.clock.forward(minutes=1)
@@ -178,7 +184,8 @@ def test_sent_codes_remembered_addresses_and_sessions_are_void_after_restoring(l
         )
 
 
-def test_an_import_that_was_under_way_is_gone_after_restoring_and_a_published_one_is_there(lived_in, file):
+def test_restore_drops_unfinished_imports(lived_in, file):
+    """A published import is kept."""
     people = users_csv.read_people(b"name,email\ncarl,c@x.example\ndora,d@x.example\n").rows
     published, _ = (
         lived_in.run(user_import.stage_people, OPERATOR, None, user_import.newcomers([row])) for row in people
@@ -193,7 +200,8 @@ def test_an_import_that_was_under_way_is_gone_after_restoring_and_a_published_on
         assert models.ImportBatch.select().count() == 1
 
 
-def test_what_the_replaced_database_knows_to_be_used_stays_used(lived_in, file):
+def test_restore_keeps_what_is_spent(lived_in, file):
+    """What the replaced database knows to be used stays used."""
     take(lived_in, file)
     recovery = lived_in.recovery["anna"][0]
     assert isinstance(lived_in.submit(lived_in.attempt("anna"), recovery), Admitted)
@@ -208,7 +216,8 @@ def test_what_the_replaced_database_knows_to_be_used_stays_used(lived_in, file):
         assert restored.row("boss").attempts_left == 0
 
 
-def test_what_another_installation_knows_is_not_carried_over(lived_in, file):
+def test_restore_of_another_installation(lived_in, file):
+    """Nothing that the other installation knew is carried over."""
     take(lived_in, file)
     lived_in.lock("boss")
     models.Installation.update(created_at=lived_in.clock.now).execute()
@@ -218,7 +227,8 @@ def test_what_another_installation_knows_is_not_carried_over(lived_in, file):
         assert restored.row("boss").locked_at is None
 
 
-def test_a_clock_that_was_ahead_does_not_make_spent_steps_good_by_restoring(lived_in, file):
+def test_restore_after_a_clock_ahead(lived_in, file):
+    """Steps that were spent ahead of time stay spent."""
     take(lived_in, file)
     lived_in.clock.forward(days=1)
     code, ahead = lived_in.code("anna"), lived_in.clock.now
@@ -231,7 +241,8 @@ def test_a_clock_that_was_ahead_does_not_make_spent_steps_good_by_restoring(live
         assert isinstance(restored.submit(restored.attempt("anna"), code), CodeAlreadyUsed)
 
 
-def test_a_permanent_account_is_not_replaced_by_one_that_is_not(lived_in, file, tmp_path):
+def test_permanent_is_not_replaced(lived_in, file, tmp_path):
+    """A permanent account is not replaced by one that is not."""
     take(lived_in, file)
     lived_in.mode(Mode.PERMANENT)
     later = tmp_path / "tuesday.backup"
@@ -258,7 +269,8 @@ def test_the_audit_log_of_a_restored_backup_verifies(lived_in, file):
         assert not found.faults
 
 
-def test_without_its_mark_a_restored_backup_is_an_ordinary_database(lived_in, file):
+def test_restored_backup_without_mark(lived_in, file):
+    """Without its mark a restored backup is an ordinary database."""
     take(lived_in, file)
     with Restored(lived_in, file) as restored:
         take_mark_away(file.with_name("restored.db"))
@@ -334,7 +346,8 @@ IN_A_TABLES_PLACE = {
 
 
 @pytest.mark.parametrize("statements", TAMPERING.values(), ids=TAMPERING)
-def test_a_backup_that_was_changed_in_anything_is_refused_and_nothing_written(lived_in, file, statements):
+def test_changed_backup(lived_in, file, statements):
+    """A backup that was changed in anything is refused, and nothing is written."""
     take(lived_in, file)
     tampered(file, *statements)
     for unverified in (False, True):
@@ -343,7 +356,8 @@ def test_a_backup_that_was_changed_in_anything_is_refused_and_nothing_written(li
     assert not list(file.parent.glob("copied*"))
 
 
-def test_a_backup_with_one_bit_changed_anywhere_is_refused(lived_in, file):
+def test_one_changed_bit(lived_in, file):
+    """A backup with one bit changed anywhere is refused."""
     take(lived_in, file)
     content = file.read_bytes()
     for at in {100, len(content) // 2, len(content) - SEAL_BYTES - 1, len(content) - 60, len(content) - 1}:
@@ -355,7 +369,8 @@ def test_a_backup_with_one_bit_changed_anywhere_is_refused(lived_in, file):
 
 
 @pytest.mark.parametrize("statements", FOREIGN_OBJECTS.values(), ids=FOREIGN_OBJECTS)
-def test_nothing_of_a_foreign_schema_comes_back_with_the_rows(lived_in, file, statements):
+def test_foreign_schema(lived_in, file, statements):
+    """Nothing of it comes back with the rows."""
     take(lived_in, file)
     before = lived_in.dump()
     tampered(file, *statements)
@@ -379,7 +394,8 @@ def test_what_has_only_the_name_of_a_table_is_refused(lived_in, file, statements
         Restored(lived_in, file, unverified=True)
 
 
-def test_what_is_no_whole_backup_is_refused_before_anything_is_written(lived_in, file, tmp_path):
+def test_incomplete_backup(lived_in, file, tmp_path):
+    """It is refused before anything is written."""
     take(lived_in, file)
     content = file.read_bytes()
     other = tmp_path / "other"
@@ -411,7 +427,7 @@ def test_what_is_no_whole_backup_is_refused_before_anything_is_written(lived_in,
     listening.close()
 
 
-def test_a_backup_from_before_a_rotation_says_which_key_it_needs(lived_in, file, tmp_path):
+def test_backup_before_rotation_names_its_key(lived_in, file, tmp_path):
     take(lived_in, file)
     old, new = lived_in.services.vault.check_value, bytes(reversed(range(32)))
     assert copy_checked(file, tmp_path / "copied", Vault(MASTER_KEY, new))
@@ -421,7 +437,8 @@ def test_a_backup_from_before_a_rotation_says_which_key_it_needs(lived_in, file,
     assert Vault(new).check_value in str(refused.value)
 
 
-def test_a_backup_of_an_older_version_comes_into_the_schema_of_that_version(tmp_path):
+def test_backup_of_an_older_version(tmp_path):
+    """It comes into the schema of its version."""
     older, target = tmp_path / "older", tmp_path / "target"
     create_file(older)
     database = open_database(older)

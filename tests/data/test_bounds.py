@@ -82,7 +82,8 @@ def test_recovery_codes_are_renewed_ten_times_an_hour(world):
 
 
 @pytest.mark.feature("ten-sets")
-def test_setting_up_and_turning_off_again_and_again_makes_no_more_codes_than_that(world):
+def test_setting_up_again_makes_no_more_codes(world):
+    """Setting up and turning off in a loop makes no more codes than renewing them."""
     anna = world.person("anna")
     for _ in range(10):
         world.wizard("anna", anna)
@@ -101,7 +102,8 @@ def rows(world, event):
     return world.events(user="anna").count(event.value)
 
 
-def test_used_codes_without_end_are_refused_and_the_log_takes_twenty_an_hour_from_a_source(world):
+def test_used_codes_in_the_log(world):
+    """Used codes are always refused; the log takes twenty an hour from a source."""
     world.enrol(world.user("anna"))
     world.clock.forward(minutes=1)
     code = world.code("anna")
@@ -115,7 +117,8 @@ def test_used_codes_without_end_are_refused_and_the_log_takes_twenty_an_hour_fro
     assert world.row("anna").attempts_left == 7
 
 
-def test_misuses_without_end_are_logged_twenty_times_an_hour_from_a_source(world):
+def test_misuses_in_the_log(world):
+    """The log takes twenty misuses an hour from a source."""
     world.user("anna")
     origin = Origin(Application.SSH, "192.0.2.7")
     for _ in range(30):
@@ -126,7 +129,8 @@ def test_misuses_without_end_are_logged_twenty_times_an_hour_from_a_source(world
     assert rows(world, Event.MISUSED) == 21
 
 
-def test_of_answers_from_many_sources_those_are_explained_that_sent_most(world):
+def test_explains_the_busiest_sources(world):
+    """Of many sources, explain names those that sent most answers."""
     world.enrol(world.user("anna"))
     for number in range(30):
         for answers in range(1 + number % 3):
@@ -140,7 +144,8 @@ def test_of_answers_from_many_sources_those_are_explained_that_sent_most(world):
 
 
 @pytest.mark.feature("sixty-sign-ins")
-def test_a_user_signs_in_sixty_times_a_minute_and_is_told_of_it_and_not_locked(world):
+def test_sixty_sign_ins_a_minute(world):
+    """Beyond that a user is told so, and not locked."""
     world.user("anna")
     assert all(isinstance(world.first("anna"), Admitted) for _ in range(60))
     assert [world.first("anna", address=f"192.0.2.{number}") for number in range(5)] == [TOO_MANY] * 5
@@ -161,7 +166,8 @@ def test_restricted_sign_ins_count_as_well(world):
 
 
 @pytest.mark.feature("sixty-sign-ins")
-def test_who_has_a_code_gets_in_however_often_their_key_was_used_elsewhere(world):
+def test_code_passes_the_sign_in_limit(world):
+    """A right code is let in even if the user's key was used too often elsewhere."""
     anna = world.enrol(world.user("anna"))
     world.run(sessions.end_session, anna.session_id)
     world.mode(Mode.OFF)
@@ -174,7 +180,8 @@ def test_who_has_a_code_gets_in_however_often_their_key_was_used_elsewhere(world
     assert isinstance(world.submit(world.attempt("anna"), code), Admitted)
 
 
-def test_what_turns_someone_away_is_not_written_without_end_either(world):
+def test_turned_away_in_the_log(world):
+    """Sign-ins that are turned away do not fill it either."""
     world.user("anna")
     world.set("anna", locked_at=START, attempts_left=0)
     assert {world.first("anna").reason for _ in range(100)} == {Refusal.LOCKED.value}
@@ -244,7 +251,8 @@ ACTS = {
 
 @pytest.mark.feature("bulk-one-at-a-time")
 @pytest.mark.parametrize("act", ACTS)
-async def test_a_user_does_it_once_at_a_time_in_all_of_their_sessions(world, act):
+async def test_one_at_a_time_over_sessions(world, act):
+    """A user does it once at a time in all of their sessions."""
     work, perform, done = ACTS[act]
     world.user("bob")
     roles = () if act == "proof by password" else (SYSTEM, SECURITY)
@@ -264,7 +272,8 @@ async def test_a_user_does_it_once_at_a_time_in_all_of_their_sessions(world, act
 
 
 @pytest.mark.feature("bulk-one-at-a-time")
-async def test_what_was_broken_off_bars_nobody_once_its_session_is_over_or_long_after(world):
+async def test_broken_off_acts_bar_nobody(world):
+    """They stop nobody once their session is over, or after a long time."""
     me, again = world.person("me", SYSTEM), world.session("me")
 
     async def breaks():
@@ -285,7 +294,8 @@ async def test_what_was_broken_off_bars_nobody_once_its_session_is_over_or_long_
     assert not models.Lease.select().exists()
 
 
-async def test_what_is_never_given_back_bars_a_password_for_two_minutes_only(world):
+async def test_unreturned_password_slots(world):
+    """A password whose turn is never given back blocks others for two minutes only."""
     me = world.person("me")
     world.run(leases.take, me, Work.PASSWORD)
     assert is_refused(await credentials.confirm_fresh_password(world.store, me, PASSWORD))

@@ -15,7 +15,8 @@ def act(world: World, actor, names, what: Bulk):
 
 
 @pytest.mark.feature("bulk-refused")
-def test_requiring_reaches_everyone_it_can_and_names_the_others(world):
+def test_require_names_the_refused(world):
+    """It reaches everyone it can and names the others."""
     me = world.person("me", SECURITY)
     world.user("anna")
     world.user("ben", required=True)
@@ -31,7 +32,8 @@ def test_requiring_reaches_everyone_it_can_and_names_the_others(world):
 
 
 @pytest.mark.feature("bulk")
-def test_clearing_asks_for_a_fresh_code_before_anything_is_changed(world):
+def test_clear_asks_for_a_fresh_code_first(world):
+    """The code is asked before anything is changed."""
     me = world.person("me", SYSTEM)
     world.enrol(world.user("anna"))
     world.clock.forward(hours=1)
@@ -51,7 +53,7 @@ def test_clearing_many_leaves_oneself_alone(world):
     assert isinstance(world.run(user_summaries.my_profile, me), user_summaries.Profile)
 
 
-def test_deactivating_many_keeps_the_last_administrators_and_oneself(world):
+def test_deactivate_spares_oneself_and_last_admins(world):
     me = world.person("me", SYSTEM)
     world.user("anna")
     result = act(world, me, ["anna", "admin", "me"], Bulk.DEACTIVATE)

@@ -40,7 +40,8 @@ def by_another_node(world, seconds):
 
 
 @pytest.mark.parametrize("ahead", [40, -40])
-def test_nodes_whose_clocks_are_forty_seconds_apart_take_no_code_twice(world, anna, ahead):
+def test_clocks_forty_seconds_apart(world, anna, ahead):
+    """Nodes with such clocks take no code twice."""
     code = world.code(anna)
     now = by_another_node(world, ahead)
     first = sign_in(world, anna, code)
@@ -52,7 +53,8 @@ def test_nodes_whose_clocks_are_forty_seconds_apart_take_no_code_twice(world, an
     assert [type(answer) for answer in (first, second, third)].count(Admitted) == (1 if ahead > 0 else 0)
 
 
-def test_after_an_hour_back_no_code_of_that_hour_is_good_again(world, anna):
+def test_clock_back_by_an_hour(world, anna):
+    """No code of that hour is good again."""
     used = world.code(anna)
     assert isinstance(sign_in(world, anna, used), Admitted)
     seen = world.clock.now
@@ -65,7 +67,8 @@ def test_after_an_hour_back_no_code_of_that_hour_is_good_again(world, anna):
             break
 
 
-def test_who_signed_in_a_day_ahead_is_refused_without_an_attempt_until_brought_back(world, anna):
+def test_signed_in_a_day_ahead(world, anna):
+    """The user is refused without an attempt until brought back."""
     world.clock.forward(days=1)
     assert isinstance(sign_in(world, anna, world.code(anna)), Admitted)
     world.clock.forward(days=-1, minutes=5)
@@ -88,7 +91,8 @@ def test_who_signed_in_a_day_ahead_is_refused_without_an_attempt_until_brought_b
     assert isinstance(sign_in(world, anna, world.code(anna)), Admitted)
 
 
-def test_codes_that_were_accepted_ahead_of_time_stay_spent_when_that_time_comes(world, anna):
+def test_codes_accepted_ahead_stay_spent(world, anna):
+    """Codes that were accepted ahead of time stay spent when that time comes."""
     world.clock.forward(days=1)
     first, ahead = world.code(anna), world.clock.now
     assert isinstance(sign_in(world, anna, first), Admitted)
@@ -105,7 +109,8 @@ def test_codes_that_were_accepted_ahead_of_time_stay_spent_when_that_time_comes(
     assert isinstance(sign_in(world, anna, world.code(anna)), Admitted)
 
 
-def test_a_resync_takes_no_code_that_was_accepted_ahead_of_time(world, anna):
+def test_resync_refuses_codes_accepted_ahead(world, anna):
+    """A resync takes no code that was accepted ahead of time."""
     world.clock.forward(days=1)
     pair = f"{world.code(anna)} {world.code(anna, 1)}"
     ahead = world.clock.now
@@ -117,7 +122,7 @@ def test_a_resync_takes_no_code_that_was_accepted_ahead_of_time(world, anna):
     assert isinstance(sign_in(world, anna, pair), CodeWrong)
 
 
-def test_codes_of_now_are_dead_when_someone_is_brought_back(world, anna):
+def test_codes_of_now_die_when_brought_back(world, anna):
     world.clock.forward(days=1)
     assert isinstance(sign_in(world, anna, world.code(anna)), Admitted)
     world.clock.forward(days=-1)
@@ -126,7 +131,8 @@ def test_codes_of_now_are_dead_when_someone_is_brought_back(world, anna):
         assert isinstance(sign_in(world, anna, world.code(anna, steps)), CodeAlreadyUsed)
 
 
-def test_being_brought_back_twice_forgets_no_spent_code(world, anna):
+def test_brought_back_twice(world, anna):
+    """No spent code is forgotten."""
     world.clock.forward(days=2)
     code, ahead = world.code(anna), world.clock.now
     assert isinstance(sign_in(world, anna, code), Admitted)
@@ -140,7 +146,7 @@ def test_being_brought_back_twice_forgets_no_spent_code(world, anna):
     assert isinstance(sign_in(world, anna, code), CodeAlreadyUsed)
 
 
-def test_nobody_is_stuck_who_signed_in_by_a_clock_that_is_right(world, anna):
+def test_right_clock_leaves_nobody_stuck(world, anna):
     assert isinstance(sign_in(world, anna, world.code(anna, 1)), Admitted)
     assert world.run(clock_jumps.list_stuck, OPERATOR) == ()
     before = world.dump()
@@ -148,7 +154,7 @@ def test_nobody_is_stuck_who_signed_in_by_a_clock_that_is_right(world, anna):
     assert world.dump() == before
 
 
-def test_the_operator_sees_all_accounts_or_the_one_that_is_named(world, anna):
+def test_operator_sees_all_accounts_or_one(world, anna):
     chief = lifecycle.NewUser("chief", "chief@other.example", password_hash=world.row(anna).password_hash)
     world.run(accounts.add_account, OPERATOR, "Other", "Main", chief)
     world.clock.forward(days=1)
@@ -161,7 +167,8 @@ def test_the_operator_sees_all_accounts_or_the_one_that_is_named(world, anna):
     assert isinstance(world.run(clock_jumps.bring_back, Operator("root", "Clinic")), Done)
 
 
-def test_codes_that_were_sent_ahead_of_time_do_not_count_against_new_ones(world, anna):
+def test_codes_sent_ahead_do_not_count(world, anna):
+    """Codes that were sent ahead of time do not count against new ones."""
     world.clock.forward(days=1)
     sign_in(world, anna, world.code(anna))
     user = world.row(anna)
@@ -186,7 +193,8 @@ def test_codes_that_were_sent_ahead_of_time_do_not_count_against_new_ones(world,
     st.integers(-totp.WINDOW, totp.WINDOW),
 )
 @example([90, 120], -totp.RESYNC_STEPS, -totp.WINDOW)
-def test_every_step_that_a_clock_ahead_can_have_accepted_is_barred(seconds, drift, off):
+def test_every_step_ahead_is_barred(seconds, drift, off):
+    """Every step that a fast clock can have accepted is barred."""
     moments = [NOON + timedelta(seconds=ahead) for ahead in seconds]
     accepted = {totp.step_at(moment) + drift + off for moment in moments}
     last = max(accepted, default=0)
@@ -201,7 +209,8 @@ def test_every_step_that_a_clock_ahead_can_have_accepted_is_barred(seconds, drif
     ("wall", "passed", "words"),
     [(5, 5, None), (14, 5, None), (-3600, 5, "3605 s back"), (86_405, 5, "86400 s forward")],
 )
-def test_a_jump_of_the_clock_is_told_apart_from_time_that_passes(wall, passed, words):
+def test_clock_jump_and_passing_time(wall, passed, words):
+    """A jump of the clock is told apart from time that passes."""
     moved = rules.jump(timedelta(seconds=wall), timedelta(seconds=passed))
     assert (moved and rules.in_words(moved)) == words
 
@@ -215,5 +224,6 @@ def test_a_jump_of_the_clock_is_told_apart_from_time_that_passes(wall, passed, w
         (86_397, "and none is good for 23 h 59 min: the server's clock was ahead."),
     ],
 )
-def test_a_wait_that_no_phone_makes_is_called_what_it_is(seconds, words):
+def test_implausible_wait(seconds, words):
+    """A wait that no phone causes is called what it is."""
     assert words in rules.used_code_in_words(seconds)

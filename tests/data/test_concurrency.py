@@ -38,7 +38,7 @@ def wrong_codes_counted() -> int:
     return models.AuditEntry.select().where(models.AuditEntry.event == "signin.code_wrong").count()
 
 
-async def test_one_code_through_two_tasks_at_once_is_accepted_once(world, anna):
+async def test_one_code_in_two_tasks(world, anna):
     attempts = [world.attempt(anna), world.attempt(anna, address="198.51.100.1")]
     for _ in range(ROUNDS):
         world.clock.forward(seconds=30)
@@ -50,7 +50,7 @@ async def test_one_code_through_two_tasks_at_once_is_accepted_once(world, anna):
     assert world.row(anna).attempts_left == 7
 
 
-def test_one_code_through_two_connections_at_once_is_accepted_once(world, anna):
+def test_one_code_in_two_connections(world, anna):
     attempts = [world.attempt(anna), world.attempt(anna, address="198.51.100.1")]
     start, end = threading.Barrier(3, timeout=10), threading.Barrier(3, timeout=10)
     results: list[object] = []
@@ -75,7 +75,7 @@ def test_one_code_through_two_connections_at_once_is_accepted_once(world, anna):
         thread.join()
 
 
-async def test_one_recovery_code_through_many_tasks_at_once_is_accepted_once(world, anna):
+async def test_one_recovery_code_in_many_tasks(world, anna):
     attempt = world.attempt(anna)
     for code in world.recovery[anna]:
         results = await asyncio.gather(
@@ -84,7 +84,8 @@ async def test_one_recovery_code_through_many_tasks_at_once_is_accepted_once(wor
         assert outcomes(results) == {"Admitted": 1, "CodeAlreadyUsed": 3}
 
 
-async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
+async def test_forty_wrong_codes_at_once(world, anna):
+    """Seven of them are judged."""
     attempts = [world.attempt(anna, address=f"192.0.2.{number}") for number in range(40)]
     results = await asyncio.gather(
         *(world.store.run(second_factor.submit_code, attempt, world.wrong_code(anna)) for attempt in attempts)
@@ -101,7 +102,8 @@ async def test_of_forty_wrong_codes_at_once_seven_are_evaluated(world, anna):
 
 @pytest.mark.feature("guesses-only")
 @pytest.mark.parametrize(("distinct", "judged"), [(5, 5), (10, 7)])
-async def test_of_forty_answers_at_once_each_wrong_one_is_judged_once(world, anna, distinct, judged):
+async def test_forty_answers_at_once(world, anna, distinct, judged):
+    """Each wrong one is judged once."""
     wrong = [world.wrong_code(anna) for _ in range(distinct)] * (40 // distinct)
     attempts = [world.attempt(anna, address=f"192.0.2.{number}") for number in range(40)]
     results = await asyncio.gather(
@@ -115,7 +117,8 @@ async def test_of_forty_answers_at_once_each_wrong_one_is_judged_once(world, ann
     assert outcomes(results).get("WrongBefore", 0) == (35 if judged == 5 else 0)
 
 
-async def test_a_right_code_among_wrong_ones_is_admitted_or_comes_too_late(world, anna):
+async def test_right_code_among_wrong_ones(world, anna):
+    """It is admitted or comes too late."""
     attempt = world.attempt(anna)
     wrong = [world.wrong_code(anna) for _ in range(14)]
     answers = [*wrong[:6], world.code(anna), *wrong[6:]]
@@ -126,7 +129,8 @@ async def test_a_right_code_among_wrong_ones_is_admitted_or_comes_too_late(world
     assert outcomes(results) == {"CodeWrong": 12, "Admitted": 1, "TurnedAway": 2}
 
 
-async def test_a_caller_who_hangs_up_after_handing_over_is_counted(world, anna):
+async def test_caller_hangs_up_after_a_code(world, anna):
+    """The code is counted."""
     attempt = world.attempt(anna)
     busy, go = threading.Event(), threading.Event()
 
@@ -154,7 +158,8 @@ async def test_a_caller_who_hangs_up_after_handing_over_is_counted(world, anna):
     assert wrong_codes_counted() == 3
 
 
-async def test_a_password_that_is_being_looked_at_is_counted_when_the_caller_hangs_up(world, anna):
+async def test_caller_hangs_up_during_a_password(world, anna):
+    """The password is counted."""
     candidate = world.run(first_factor.find_candidate, anna, world.origin())
     busy, go = threading.Event(), threading.Event()
 
@@ -236,7 +241,8 @@ class Worker:
         self._process.communicate(timeout=20)
 
 
-def test_two_processes_on_one_database_accept_a_code_once_and_count_together(world, anna):
+def test_two_processes_on_one_database(world, anna):
+    """They accept a code once and count together."""
     with ExitStack() as stack:
         workers = [Worker(world, anna) for _ in range(2)]
         for worker in workers:
@@ -259,7 +265,7 @@ def test_two_processes_on_one_database_accept_a_code_once_and_count_together(wor
     assert isinstance(world.first(anna), TurnedAway)
 
 
-def test_an_accepted_step_is_dead_for_a_writer_that_read_before(world, anna):
+def test_accepted_step_and_an_earlier_reader(world, anna):
     """Two servers that both found the code right: the row takes the step once."""
     factor = models.Factor.get(models.Factor.user == world.row(anna).id)
     step = factor.last_step + 2

@@ -71,7 +71,8 @@ def test_everything_arrives_and_goes_on_working(busy, target, monkeypatch):
         moved.close()
 
 
-def test_the_old_database_says_where_it_went_and_takes_no_write_any_more(busy, target):
+def test_old_database_takes_no_more_writes(busy, target):
+    """It says where the data went."""
     attempt = busy.attempt("bert")
     move(busy, target)
     assert busy.run(installation_state).moved_to == "elsewhere"
@@ -88,7 +89,8 @@ def test_the_old_database_says_where_it_went_and_takes_no_write_any_more(busy, t
     assert busy.dump() == before
 
 
-def test_a_copy_that_breaks_off_leaves_nothing_there_and_everything_here(busy, target):
+def test_copy_that_breaks_off(busy, target):
+    """It leaves nothing at its target and everything at its source."""
     before = busy.dump()
 
     def break_off(_more: int) -> None:
@@ -108,7 +110,8 @@ def test_a_copy_that_breaks_off_leaves_nothing_there_and_everything_here(busy, t
 
 
 @pytest.mark.parametrize("size", [0, 50, 100_000])
-def test_a_copy_that_finds_no_room_leaves_no_file_and_everything_here(busy, tmp_path, size):
+def test_copy_without_room(busy, tmp_path, size):
+    """It leaves no file, and its source is whole."""
     target = tmp_path / "moved.db"
     before = busy.dump()
     with files_of_at_most(size), pytest.raises(OSError, match="moved"):
@@ -128,7 +131,7 @@ def test_a_copy_that_lacks_a_row_is_refused(busy, target, monkeypatch):
     assert busy.run(installation_state).moved_to is None
 
 
-def test_a_copy_that_was_not_closed_here_is_not_served_there_and_can_be_finished(busy, target, monkeypatch):
+def test_copy_with_an_open_source_can_be_finished(busy, target, monkeypatch):
     """The process ends after the copy was stored and the old database marked, before the end."""
     with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
         patched.setattr(database_move, "finish", _interrupt)
@@ -141,7 +144,7 @@ def test_a_copy_that_was_not_closed_here_is_not_served_there_and_can_be_finished
     assert not database_move.can_finish(target, check)
 
 
-def test_a_copy_whose_source_was_not_closed_is_not_served(busy, target, monkeypatch):
+def test_copy_with_an_open_source_is_not_served(busy, target, monkeypatch):
     with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
         patched.setattr(database_move, "_close_for_good", _interrupt)
         move(busy, target)
@@ -156,7 +159,7 @@ def _interrupt(*_args: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_place_that_is_not_empty_is_refused_and_left_alone(busy, target):
+def test_target_must_be_empty(busy, target):
     opened = open_database(target)
     if isinstance(target, Path):
         target.write_bytes(b"mine")

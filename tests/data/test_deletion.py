@@ -39,7 +39,8 @@ def of_tables(world: World) -> str:
 
 
 @pytest.mark.feature("delete")
-def test_nothing_personal_stays_and_the_log_keeps_the_name(world):
+def test_nothing_personal_stays(world):
+    """The log keeps the name."""
     make_ben(world)
     number = world.row("ben").id
     assert all(value in of_tables(world) for value in PERSONAL[:3])
@@ -84,7 +85,8 @@ def shown(world: World) -> list[object]:
 
 
 @pytest.mark.feature("delete")
-def test_the_number_is_never_given_again_and_the_name_after_a_week(world):
+def test_number_and_name_are_not_reused(world):
+    """The number is never given again, the name only after a week."""
     make_ben(world)
     number = world.row("ben").id
     world.run(deletion.delete_user, OPERATOR, "ben")
@@ -102,7 +104,8 @@ def test_the_number_is_never_given_again_and_the_name_after_a_week(world):
     assert isinstance(world.run(deletion.delete_user, OPERATOR, "ben"), Done)
 
 
-def test_nobody_deletes_themselves_or_the_last_administrators(world):
+def test_oneself_and_last_admins_stay(world):
+    """Nobody deletes themselves or the last administrators."""
     world.user("chief", SYSTEM)
     me = world.enrol("chief")
     assert isinstance(world.run(deletion.delete_user, me, "chief"), Denied)
@@ -110,7 +113,8 @@ def test_nobody_deletes_themselves_or_the_last_administrators(world):
     assert "last active security administrator" in refused.message
 
 
-def test_a_practice_that_only_tombstones_are_in_is_removed(world):
+def test_practice_of_tombstones_is_removed(world):
+    """A practice with nobody but deleted users is removed."""
     world.run(practices.add_practice, OPERATOR, "North")
     make_ben(world)
     world.run(practices.move_user, OPERATOR, "ben", "North")

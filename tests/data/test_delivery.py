@@ -42,9 +42,7 @@ async def test_an_e_mail_arrives_as_it_was_worded():
 
 @pytest.mark.feature("smtp")
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_the_way_to_the_mail_server_is_encrypted_and_the_name_and_password_are_given(
-    tmp_path, security
-):
+async def test_smtp_is_encrypted_and_signs_in(tmp_path, security):
     context, trusted = certificate(tmp_path)
     async with mail_server(**{security: context}, auth=security == "starttls") as mail:
         login = {"user": USER, "password": SMTP_PASSWORD} if security == "starttls" else {}
@@ -54,7 +52,8 @@ async def test_the_way_to_the_mail_server_is_encrypted_and_the_name_and_password
 
 @pytest.mark.feature("smtp")
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-async def test_a_mail_server_that_cannot_prove_its_name_gets_nothing(tmp_path, security):
+async def test_mail_server_without_its_name(tmp_path, security):
+    """A mail server that cannot prove its name gets nothing."""
     context, _ = certificate(tmp_path)
     async with mail_server(**{security: context}) as mail:
         with pytest.raises(UndeliveredError):
@@ -62,14 +61,15 @@ async def test_a_mail_server_that_cannot_prove_its_name_gets_nothing(tmp_path, s
     assert not mail.messages
 
 
-async def test_a_mail_server_without_encryption_gets_nothing_where_it_is_asked_for():
+async def test_mail_server_without_encryption():
+    """It gets nothing if encryption is required."""
     async with mail_server() as mail:
         with pytest.raises(UndeliveredError):
             await smtp(mail.port, security="starttls").carry(MAIL)
     assert not mail.messages
 
 
-async def test_a_wrong_password_at_the_mail_server_is_no_delivery(tmp_path):
+async def test_wrong_mail_password(tmp_path):
     context, trusted = certificate(tmp_path)
     async with mail_server(starttls=context, auth=True) as mail:
         carrier = smtp(mail.port, security="starttls", ca_file=trusted, user=USER, password="not that one")
@@ -78,7 +78,8 @@ async def test_a_wrong_password_at_the_mail_server_is_no_delivery(tmp_path):
     assert "not that one" not in repr(carrier) + str(refused.value)
 
 
-async def test_an_address_with_a_line_break_is_no_second_header():
+async def test_line_break_in_an_address():
+    """It is no second header."""
     async with mail_server() as mail:
         with pytest.raises(UndeliveredError):
             await smtp(mail.port).carry(Envelope(Method.EMAIL, "a@b.example\nBcc: c@d.example", "", ""))
@@ -115,7 +116,8 @@ IDN, LOCAL_PART = "eva@bücher.example", "évä@bücher.example"
 
 @pytest.mark.feature("ascii-domains")
 @pytest.mark.parametrize("smtputf8", [False, True])
-async def test_a_domain_that_is_not_ascii_is_written_in_ascii_whatever_the_server_offers(smtputf8):
+async def test_domain_is_ascii_on_the_wire(smtputf8):
+    """A domain that is not ASCII is sent as ASCII, whatever the server offers."""
     async with mail_server(smtputf8=smtputf8) as mail:
         for sender in (SENDER, "door@bücher.example"):
             await replace(smtp(mail.port), sender=sender).carry(replace(MAIL, to=IDN))
@@ -129,7 +131,8 @@ async def test_a_domain_that_is_not_ascii_is_written_in_ascii_whatever_the_serve
     ]
 
 
-async def test_a_local_part_that_is_not_ascii_is_sent_by_a_server_that_takes_it():
+async def test_local_part_not_ascii_is_sent():
+    """A server that takes it gets it."""
     async with mail_server(smtputf8=True) as mail:
         await smtp(mail.port).carry(replace(MAIL, to=LOCAL_PART))
         assert (await Carriers(smtp(mail.port)).probe(Method.EMAIL, LOCAL_PART)).taken
@@ -137,7 +140,8 @@ async def test_a_local_part_that_is_not_ascii_is_sent_by_a_server_that_takes_it(
 
 
 @pytest.mark.feature("ascii-domains")
-async def test_a_local_part_that_is_not_ascii_is_refused_in_words_where_the_server_does_not_take_it():
+async def test_local_part_not_ascii_is_refused():
+    """A server that does not take it makes the refusal say so."""
     async with mail_server() as mail:
         with pytest.raises(UndeliveredError, match="SMTPUTF8 is not supported by this server"):
             await smtp(mail.port).carry(replace(MAIL, to=LOCAL_PART))
@@ -148,7 +152,8 @@ async def test_a_local_part_that_is_not_ascii_is_refused_in_words_where_the_serv
 # Probes
 
 
-async def test_a_probe_goes_as_far_as_a_delivery_and_leaves_nothing_behind():
+async def test_probe_goes_as_far_as_a_delivery():
+    """It leaves nothing behind."""
     async with mail_server() as mail:
         trial = await Carriers(smtp(mail.port)).probe(Method.EMAIL, IDN)
     assert trial.taken
@@ -171,9 +176,8 @@ async def test_a_probe_goes_as_far_as_a_delivery_and_leaves_nothing_behind():
         ("to_recipient", "answered 550 to RCPT TO", "5.7.1 Relaying denied"),
     ],
 )
-async def test_a_refusal_names_the_host_the_port_the_command_and_the_servers_answer(
-    what, refusing, said, answer
-):
+async def test_refusal_names_the_details(what, refusing, said, answer):
+    """Host, port, command and the server's answer."""
     async with mail_server() as mail:
         setattr(mail, refusing, f"550 {answer}")
         carriers = Carriers(smtp(mail.port))
@@ -181,7 +185,8 @@ async def test_a_refusal_names_the_host_the_port_the_command_and_the_servers_ans
     assert trial == Trial(False, f"{HOST}:{mail.port} {said}", answer)
 
 
-async def test_a_refused_sign_in_a_missing_starttls_and_a_closed_port_are_told_apart(tmp_path):
+async def test_kinds_of_refusal(tmp_path):
+    """A refused sign-in, a missing STARTTLS and a closed port are told apart."""
     context, trusted = certificate(tmp_path)
     async with mail_server(starttls=context, auth=True) as mail:
         login = {"security": "starttls", "ca_file": trusted, "user": USER, "password": "not that one"}
@@ -208,7 +213,7 @@ def script(folder: Path, body: str) -> Command:
 
 
 @pytest.mark.feature("gateway")
-async def test_a_text_message_goes_through_the_real_gammu_smsd(tmp_path, require_program):
+async def test_real_gammu_smsd(tmp_path, require_program):
     smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
     async with running_gateway(smsd, inject, tmp_path / "gammu") as gateway:
         await Carriers(command=Command(gateway.send_command)).carry(TEXT)
@@ -216,7 +221,7 @@ async def test_a_text_message_goes_through_the_real_gammu_smsd(tmp_path, require
 
 
 @pytest.mark.feature("gateway")
-async def test_the_words_stand_on_standard_input_and_never_among_the_arguments(tmp_path):
+async def test_text_on_stdin_not_in_arguments(tmp_path):
     seen = "(here / 'seen').write_text(repr((sys.argv[1:], sys.stdin.read())))"
     await script(tmp_path, seen).carry(TEXT)
     assert (tmp_path / "seen").read_text() == repr(([TEXT.to], TEXT.text))
@@ -241,7 +246,8 @@ RUDE = {
 
 @pytest.mark.feature("carrier-down")
 @pytest.mark.parametrize("body", RUDE.values(), ids=RUDE.keys())
-async def test_a_rude_gateway_is_told_by_its_kind_and_costs_no_more_than_the_limit(tmp_path, caplog, body):
+async def test_rude_gateway(tmp_path, caplog, body):
+    """Its kind of failure is named, and it costs no more than the time limit."""
     caplog.set_level(logging.DEBUG)
     begun = time.monotonic()
     with pytest.raises(UndeliveredError) as refused:
@@ -250,7 +256,7 @@ async def test_a_rude_gateway_is_told_by_its_kind_and_costs_no_more_than_the_lim
     assert CODE not in caplog.text + str(refused.value)
 
 
-async def test_a_gateway_that_floods_its_output_still_delivers(tmp_path):
+async def test_flooding_gateway_still_delivers(tmp_path):
     body = "sys.stdin.read()\nfor _ in range(200): os.write(1, b'x' * 65536); os.write(2, b'y' * 65536)"
     await Carriers(command=script(tmp_path, body)).carry(TEXT)
 
@@ -291,7 +297,8 @@ async def test_a_code_is_made_sent_and_signs_in(bert):
 
 
 @pytest.mark.feature("carrier-down")
-async def test_a_carrier_that_is_down_counts_as_no_attempt_and_leaves_the_next_try_free(bert):
+async def test_carrier_that_is_down(bert):
+    """It counts as no attempt and leaves the next try free."""
     attempt = bert.attempt("bert")
     down = Carriers(smtp(1))
     for _ in range(2):

@@ -37,7 +37,8 @@ def state(world: World, method: Method) -> CarrierState:
     return found
 
 
-async def test_a_refused_test_message_is_the_carriers_last_error_without_the_servers_words(world, chief):
+async def test_error_without_the_servers_words(world, chief):
+    """A refused test message is the carrier's last error, without the server's words."""
     async with mail_server() as mail:
         mail.to_recipient = f"550 <{TO}> unknown"
         trial = await send_test(world.store, chief, through(mail.port), Method.EMAIL, TO)
@@ -47,7 +48,7 @@ async def test_a_refused_test_message_is_the_carriers_last_error_without_the_ser
 
 
 @pytest.mark.feature("delivery-errors")
-async def test_whatever_a_carrier_refuses_last_is_what_is_kept(world, chief):
+async def test_last_refusal_is_kept(world, chief):
     """A code, a notice and a test message all come to the same place."""
     world.methods(Method.APP, Method.EMAIL)
     world.user("bert")
@@ -72,7 +73,8 @@ async def test_whatever_a_carrier_refuses_last_is_what_is_kept(world, chief):
     assert state(world, Method.SMS).reason == "false ended with exit status 1"
 
 
-def test_an_administrator_sends_five_test_messages_an_hour_and_the_operator_as_many_as_needed(world, chief):
+def test_five_an_hour_for_administrators(world, chief):
+    """The operator sends as many as needed."""
     for _ in range(sent_codes.TESTS_PER_HOUR):
         assert not isinstance(world.run(delivery_checks.prepare_test, chief, Method.EMAIL, TO), Denied)
     assert isinstance(world.run(delivery_checks.prepare_test, chief, Method.EMAIL, TO), Denied)

@@ -61,7 +61,8 @@ def test_a_new_installation_has_notes_and_no_problem(world):
     assert "Yet to set up two-factor authentication at their next sign-in: admin." in notes
 
 
-def test_a_locked_administrator_is_a_problem_and_a_locked_user_a_note(well):
+def test_locked_administrator_and_locked_user(well):
+    """A locked administrator is a problem, a locked user a note."""
     well.enrol(well.user("anna"))
     well.clock.forward(minutes=1)
     well.lock("anna")
@@ -79,7 +80,8 @@ def test_a_method_that_nothing_can_send_is_a_problem(well):
     assert "Codes by text message are on" in found(well, Level.PROBLEM)
 
 
-def test_a_mode_that_is_off_and_people_who_are_pending_are_notes(well):
+def test_mode_off_and_pending_users(well):
+    """Both are notes."""
     well.mode(Mode.OFF)
     assert "The mode is off. Keys and passwords alone sign in." in found(well, Level.NOTE)
     well.mode(Mode.REQUIRED)
@@ -155,7 +157,8 @@ ON_POSTGRESQL = {
 }
 
 
-def test_what_was_changed_in_a_schema_is_named_and_is_a_problem(well):
+def test_changed_schema(well):
+    """It is named and is a problem."""
     changes = ON_POSTGRESQL if isinstance(models.database.obj, Postgresql) else ON_SQLITE
     for said, statements in changes.items():
         with models.database.atomic() as undone:
@@ -174,7 +177,8 @@ def test_a_changed_schema_is_a_problem(well):
     assert "view everybody is foreign" in found.sentence
 
 
-def test_a_role_that_may_not_make_a_schema_is_told_to_ask_for_it(well):
+def test_role_without_schema_rights(well):
+    """The operator is told to ask for the schema."""
     if isinstance(models.database.obj, Postgresql):
         with models.database.atomic() as undone:
             models.database.execute_sql("CREATE ROLE modest")
@@ -192,14 +196,16 @@ def test_a_rotation_that_is_not_ended_is_a_note(well):
     assert well.run(doctor_facts.check_rotation).level is Level.NOTE
 
 
-def test_people_who_are_refused_until_a_time_to_come_are_a_problem(well):
+def test_users_refused_until_later(well):
+    """Users who are refused until a future time are a problem."""
     well.clock.forward(days=1)
     well.session("second")
     well.clock.forward(days=-1)
     assert "1 user is refused until a time that has not come." in found(well, Level.PROBLEM)
 
 
-def test_the_clock_of_the_database_is_compared_with_the_one_here(well):
+def test_clock_of_the_database(well):
+    """It is compared with the clock of the host."""
     now = well.clock.now
     for seconds, level in ((9, Level.FINE), (40, Level.PROBLEM), (-40, Level.PROBLEM)):
         judged = rules.judge_clock(now, newest=None, stuck=0, database_now=now + timedelta(seconds=seconds))
@@ -223,7 +229,7 @@ def test_a_row_that_belongs_to_nothing_is_a_problem(well):
             away.execute()
 
 
-def test_codes_that_could_not_be_sent_are_counted_for_a_day(well):
+def test_unsent_codes_are_counted_for_a_day(well):
     well.methods(Method.EMAIL)
     anna = models.User.get(models.User.name == "second")
     models.AuditEntry.insert(
@@ -240,7 +246,7 @@ def test_codes_that_could_not_be_sent_are_counted_for_a_day(well):
     assert "could not be sent" not in found(well, Level.NOTE)
 
 
-def test_every_account_is_looked_at_or_the_one_that_is_named(well):
+def test_every_account_or_the_named_one(well):
     chief = lifecycle.NewUser("chief", "chief@other.example", roles=BOTH)
     well.run(accounts.add_account, OPERATOR, "Other", "Main", chief)
     topics = {finding.topic for finding in well.run(doctor_facts.check_accounts, OPERATOR)}

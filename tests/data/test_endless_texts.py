@@ -209,7 +209,8 @@ def looked_at(call: object) -> str | None:
 
 @pytest.mark.feature("lengths")
 @pytest.mark.parametrize("who", ["member", "operator"])
-async def test_every_operation_answers_to_a_text_of_a_megabyte(everyone, text, who):
+async def test_every_operation_takes_a_megabyte(everyone, text, who):
+    """Every operation answers to a text of a megabyte."""
     world, wrong = everyone, []
     me: Actor = world.person("boss", SYSTEM, SECURITY) if who == "member" else OPERATOR
     world.set("bob", locked_at=world.clock.now, attempts_left=0)
@@ -225,7 +226,8 @@ async def test_every_operation_answers_to_a_text_of_a_megabyte(everyone, text, w
 
 
 @pytest.mark.feature("lengths")
-def test_what_is_asked_before_anyone_is_known_answers_too(everyone, text):
+def test_unauthenticated_questions_take_it_too(everyone, text):
+    """So do those asked before the user is known."""
     world, wrong = everyone, []
     world.enrol("bob")
     attempt = world.attempt("bob")
@@ -259,13 +261,15 @@ def test_a_file_with_endless_cells_is_answered(text, cells):
         assert not found.rows
 
 
-def test_a_row_of_endless_many_column_names_is_refused_at_once():
+def test_endless_column_names():
+    """A row with endless column names is refused at once."""
     found = users_csv.read_people(",".join(f"column{number}" for number in range(200_000)).encode())
     (fault,) = found.faults
     assert "more than 100 column names" in fault.wrong
 
 
-def test_a_text_as_long_as_its_kind_may_be_is_still_read():
+def test_longest_texts_are_read():
+    """A text of the greatest length of its kind is still read."""
     local, labels = "a" * 64, ".".join(["b" * 59] * 3)
     email = f"{local}@{labels}.example"
     assert user_fields.fold_email(email) == email

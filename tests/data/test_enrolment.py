@@ -35,7 +35,7 @@ def anna(world: World) -> Member:
     return world.person("anna")
 
 
-def test_a_shown_secret_is_stored_nowhere_until_it_is_confirmed(world, anna):
+def test_secret_is_not_stored_until_confirmed(world, anna):
     before = world.dump()
     pending = begin(world, anna)
     assert world.dump() == before
@@ -45,7 +45,8 @@ def test_a_shown_secret_is_stored_nowhere_until_it_is_confirmed(world, anna):
 
 
 @pytest.mark.feature("five-codes")
-def test_one_right_code_enables_and_brings_five_recovery_codes(world, anna):
+def test_right_code_enables(world, anna):
+    """It brings five recovery codes."""
     pending = begin(world, anna)
     enrolled = world.run(enrolment.confirm_app, anna, pending, shown(world, pending))
     assert isinstance(enrolled, Enrolled)
@@ -58,7 +59,8 @@ def test_each_wizard_shows_a_new_secret(world, anna):
     assert begin(world, anna).secret != begin(world, anna).secret
 
 
-def test_the_confirming_code_is_dead_for_a_sign_in_and_the_wait_is_said(world, anna):
+def test_confirming_code_is_spent(world, anna):
+    """It is dead for a sign-in, and the wait is announced."""
     world.clock.forward(seconds=13)
     enrolled = world.wizard("anna", anna)
     assert enrolled.next_code_in_seconds == 17
@@ -67,7 +69,8 @@ def test_the_confirming_code_is_dead_for_a_sign_in_and_the_wait_is_said(world, a
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
-def test_a_wrong_code_enables_nothing_and_counts_nothing(world, anna):
+def test_wrong_code(world, anna):
+    """It enables nothing and counts nothing."""
     pending = begin(world, anna)
     near = {shown(world, pending, steps) for steps in range(-25, 26)}
     wrong = next(code for code in ("000000", "111111") if code not in near)
@@ -77,7 +80,8 @@ def test_a_wrong_code_enables_nothing_and_counts_nothing(world, anna):
 
 
 @pytest.mark.parametrize("minutes", [-9, -2, 4])
-def test_a_code_of_a_phone_whose_clock_is_off_is_refused_with_a_hint(world, anna, minutes):
+def test_phone_with_a_wrong_clock(world, anna, minutes):
+    """Its code is refused with a hint."""
     pending = begin(world, anna)
     code = shown(world, pending, minutes * 2)
     assert world.run(enrolment.confirm_app, anna, pending, code) == EnrolmentCodeWrong(minutes * 60)
@@ -122,7 +126,7 @@ def test_confirming_ends_the_users_other_open_wizard(world, anna):
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
-def test_confirming_a_replacement_ends_the_other_open_replacement(world, anna):
+def test_confirming_ends_the_other_replacement(world, anna):
     world.wizard("anna", anna)
     world.clock.forward(minutes=1)
     other = world.session("anna")
@@ -136,7 +140,7 @@ def test_confirming_a_replacement_ends_the_other_open_replacement(world, anna):
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
-def test_a_replacement_begun_before_it_was_disabled_ends_there(world, anna):
+def test_replacement_ends_when_disabled(world, anna):
     world.wizard("anna", anna)
     pending = begin(world, anna)
     world.run(factor_administration.disable_two_factor, OPERATOR, "anna")
@@ -146,7 +150,7 @@ def test_a_replacement_begun_before_it_was_disabled_ends_there(world, anna):
     assert isinstance(world.run(enrolment.confirm_app, later, again, shown(world, again)), Denied)
 
 
-def test_a_restricted_session_never_replaces_a_factor_that_exists(world):
+def test_restricted_session_replaces_nothing(world):
     world.user("anna", required=True)
     slow = Member(world.restricted("anna", MustEnrol).id)
     pending = begin(world, slow)
@@ -157,7 +161,8 @@ def test_a_restricted_session_never_replaces_a_factor_that_exists(world):
     assert advanced.step == NeedCode()
 
 
-def test_after_the_wizard_the_restricted_session_is_a_full_one_without_another_code(world):
+def test_wizard_makes_the_session_full(world):
+    """It does so without another code."""
     world.user("anna", required=True)
     session = world.restricted("anna", MustEnrol)
     world.wizard("anna", Member(session.id))
@@ -166,7 +171,8 @@ def test_after_the_wizard_the_restricted_session_is_a_full_one_without_another_c
     assert (advanced.id, advanced.step) == (session.id, SignedIn())
 
 
-def test_a_replacement_needs_a_fresh_code_and_kills_the_old_app(world, anna):
+def test_replacing_the_app(world, anna):
+    """It needs a fresh code and kills the old app."""
     world.wizard("anna", anna)
     old = world.secrets["anna"]
     world.clock.forward(minutes=6)
@@ -210,7 +216,7 @@ def test_nobody_sets_up_while_the_mode_is_off(world, anna):
         (lambda world: (world.user("anna"), world.mode(Mode.REQUIRED)), "required by Clinic"),
     ],
 )
-def test_the_wizard_says_why_two_factor_authentication_is_asked(world, prepare, because):
+def test_wizard_says_why(world, prepare, because):
     prepare(world)
     session = world.first("anna").session
     assert begin(world, Member(session.id)).because == because
@@ -223,7 +229,8 @@ def test_a_secret_is_shown_by_no_repr(world, anna):
     assert not any(code in repr(enrolled) for code in enrolled.recovery_codes)
 
 
-def test_turning_off_removes_everything_and_the_password_suffices_again(world, anna):
+def test_turning_off(world, anna):
+    """It removes everything, and the password is enough again."""
     world.wizard("anna", anna)
     assert world.run(enrolment.turn_off, anna) == Done("Two-factor authentication is turned off.")
     assert models.Factor.select().count() == models.RecoveryCode.select().count() == 0
@@ -259,7 +266,7 @@ def test_turning_off_asks_for_a_fresh_code(world, anna):
     assert models.Factor.select().count() == 1
 
 
-def test_someone_who_enrols_anew_starts_with_all_attempts(world, anna):
+def test_enrolling_again_resets_attempts(world, anna):
     world.wizard("anna", anna)
     world.clock.forward(minutes=1)
     for _ in range(6):
@@ -270,7 +277,7 @@ def test_someone_who_enrols_anew_starts_with_all_attempts(world, anna):
     assert world.submit(world.attempt("anna"), world.wrong_code("anna")) == CodeWrong(6)
 
 
-def test_clearing_the_data_of_someone_locked_does_not_unlock_them(world, anna):
+def test_clearing_does_not_unlock(world, anna):
     world.enrol("anna")
     world.clock.forward(minutes=1)
     world.lock("anna")
@@ -279,7 +286,8 @@ def test_clearing_the_data_of_someone_locked_does_not_unlock_them(world, anna):
     assert world.row("anna").attempts_left == 0
 
 
-def test_a_session_that_became_restricted_replaces_nothing_by_a_wizard_it_had_open(world, anna):
+def test_session_that_became_restricted(world, anna):
+    """It replaces nothing through a wizard that was open."""
     world.wizard("anna", anna)
     pending = begin(world, anna)
     world.mode(Mode.OFF)

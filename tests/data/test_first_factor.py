@@ -57,7 +57,7 @@ def failures() -> dict[tuple[str, int], int]:
     return counted
 
 
-def test_a_right_password_signs_in_a_user_of_whom_no_code_is_asked(world):
+def test_password_alone_if_no_code_is_asked(world):
     world.user("anna")
     admitted = world.first("anna")
     assert isinstance(admitted, Admitted)
@@ -88,7 +88,8 @@ def test_the_candidate_names_the_keys_that_may_sign(world):
     assert world.run(first_factor.find_candidate, "anna", world.origin()).key_fingerprints == frozenset()
 
 
-def test_someone_elses_key_and_an_unknown_key_are_rejected_and_counted(world):
+def test_wrong_key(world):
+    """The key of someone else and an unknown key are rejected and counted."""
     world.user("anna", key=PARSED)
     world.user("bob")
     assert world.first_by_key("bob", PARSED.fingerprint) == FirstFactorRejected()
@@ -97,14 +98,16 @@ def test_someone_elses_key_and_an_unknown_key_are_rejected_and_counted(world):
     assert sum(failures().values()) == 3
 
 
-def test_an_enrolled_user_is_asked_for_a_code_after_either_first_factor(world):
+def test_enrolled_user_needs_a_code(world):
+    """The code is asked after either first factor."""
     world.user("anna", key=PARSED)
     world.enrol("anna")
     assert isinstance(world.first("anna"), CodeNeeded)
     assert isinstance(world.first_by_key("anna", PARSED.fingerprint), CodeNeeded)
 
 
-def test_an_enrolled_user_is_signed_in_without_a_code_while_the_mode_is_off(world):
+def test_no_code_while_off(world):
+    """An enrolled user signs in without a code while the mode is off."""
     world.enrol(world.user("anna"))
     world.mode(Mode.OFF)
     assert world.first("anna").session.step == SignedIn()
@@ -112,7 +115,7 @@ def test_an_enrolled_user_is_signed_in_without_a_code_while_the_mode_is_off(worl
 
 @pytest.mark.feature("new-user")
 @pytest.mark.parametrize("mode", [Mode.REQUIRED, Mode.PERMANENT])
-def test_a_user_who_must_enrol_gets_a_restricted_session(world, mode):
+def test_restricted_session_to_enrol(world, mode):
     world.user("anna")
     world.mode(mode)
     admitted = world.first("anna")
@@ -122,7 +125,7 @@ def test_a_user_who_must_enrol_gets_a_restricted_session(world, mode):
     assert world.row("anna").last_signin_at is None
 
 
-def test_a_one_time_password_opens_a_restricted_session(world):
+def test_restricted_session_by_one_time_password(world):
     world.user("anna", one_time=True)
     assert world.first("anna").session.step == MustChangePassword()
 
@@ -139,7 +142,8 @@ def test_a_one_time_password_opens_a_restricted_session(world):
     ],
     ids=["unknown", "wrong password", "deactivated", "no password", "enrolled", "locked"],
 )
-def test_every_failure_takes_the_same_statements_and_one_hash(world, prepare):
+def test_failures_cost_the_same(world, prepare):
+    """Every failure takes the same statements and one hash."""
     world.user("witness")
     with statements(world) as expected, hashes(world) as expected_hashes:
         assert world.first("nobody-at-all", "wrong password") == FirstFactorRejected()
@@ -152,7 +156,8 @@ def test_every_failure_takes_the_same_statements_and_one_hash(world, prepare):
     assert len(seen_hashes) == len(expected_hashes) == 1
 
 
-def test_the_right_password_of_a_deactivated_user_looks_like_an_unknown_user(world):
+def test_deactivated_looks_unknown(world):
+    """The right password of a deactivated user looks like that of an unknown one."""
     world.user("anna")
     world.set("anna", active=False)
     world.first("first-of-its-minute")
@@ -164,7 +169,7 @@ def test_the_right_password_of_a_deactivated_user_looks_like_an_unknown_user(wor
     assert world.events(user="anna") == ["user.created"]
 
 
-def test_a_name_that_cannot_exist_takes_the_same_statements_too(world):
+def test_impossible_name_costs_the_same(world):
     world.first("first-of-its-minute")
     with statements(world) as unknown:
         world.first("nobody")
@@ -173,13 +178,14 @@ def test_a_name_that_cannot_exist_takes_the_same_statements_too(world):
     assert rubbish == unknown
 
 
-def test_an_empty_password_never_signs_in_where_there_is_none(world):
+def test_empty_password_never_signs_in(world):
     world.user("anna", password=None)
     assert world.first("anna", "") == FirstFactorRejected()
     assert world.first("nobody", "") == FirstFactorRejected()
 
 
-def test_someone_locked_is_told_so_only_after_the_first_factor(world):
+def test_lock_is_told_after_the_first_factor(world):
+    """A locked user is told so only then."""
     world.enrol(world.user("anna"))
     world.lock("anna")
     assert world.first("anna", "wrong password") == FirstFactorRejected()
@@ -195,7 +201,8 @@ def test_first_factor_failures_lock_nobody(world):
     assert isinstance(world.first("anna"), CodeNeeded)
 
 
-def test_failures_are_counted_per_source_and_minute_and_audited_nowhere(world):
+def test_failures_are_counted_not_audited(world):
+    """They are counted by source and minute."""
     world.user("anna")
     before = world.events()
     for _ in range(3):
@@ -208,7 +215,8 @@ def test_failures_are_counted_per_source_and_minute_and_audited_nowhere(world):
     assert world.events() == before
 
 
-def test_what_is_typed_as_an_unknown_name_lies_nowhere_on_the_disk(world):
+def test_unknown_names_are_not_on_disk(world):
+    """What is typed as an unknown name is not on the disk."""
     world.user("anna")
     for typed in (SECRET_TYPED_AS_NAME, SECRET_TYPED_AS_NAME.lower(), "Tr0ub4dor & 3 typed here"):
         world.first(typed, "some-password-typed")
@@ -230,7 +238,8 @@ def delay(world: World, name: str, address: str = "192.0.2.1") -> float:
     return world.run(first_factor.first_factor_delay, candidate)
 
 
-def test_a_source_waits_longer_for_a_name_it_got_wrong_and_other_sources_do_not(world):
+def test_source_waits_for_its_name(world):
+    """A source waits longer for a name it got wrong; other sources do not."""
     world.user("anna")
     waits = [delay(world, "anna")]
     for _ in range(8):
@@ -256,7 +265,8 @@ def test_an_unknown_name_waits_as_long_as_a_known_one(world):
     assert delay(world, "anna") == delay(world, "nobody") > 0
 
 
-def test_of_failures_without_end_no_more_rows_are_read_than_decide(world):
+def test_failures_read_are_bounded(world):
+    """Of endless failures only the rows that decide are read."""
     minute = int(world.clock.now.timestamp()) // 60
     rows = [
         {"source": "192.0.2.1", "bucket": bucket, "user_id": 0, "minute": minute, "count": 1}
@@ -267,7 +277,8 @@ def test_of_failures_without_end_no_more_rows_are_read_than_decide(world):
     assert len(first_factor._FAILURES.all("192.0.2.1", minute - 1)) == throttle.ENOUGH
 
 
-def test_failures_are_kept_for_a_day_only_where_their_user_is_still_to_be_told(world):
+def test_failures_are_kept_for_a_day_at_most(world):
+    """They are kept for a day only if their user must still be told."""
     world.user("anna")
     world.user("ben")
     for name in ("anna", "ben", "nobody"):
@@ -284,7 +295,8 @@ def test_failures_are_kept_for_a_day_only_where_their_user_is_still_to_be_told(w
     assert table.select().count() == 1
 
 
-def test_a_source_that_tries_many_names_waits_for_all_of_them(world):
+def test_source_that_tries_many_names(world):
+    """It waits for all of them."""
     for number in range(throttle.FREE_PER_SOURCE + 1):
         world.first(f"user{number}", "wrong")
     assert delay(world, "someone-new") > 0
@@ -299,7 +311,8 @@ def test_failures_are_forgotten_after_their_window(world):
     assert delay(world, "anna") == 0
 
 
-async def test_the_wait_is_kept_before_the_password_is_looked_at(world, monkeypatch):
+async def test_wait_comes_before_the_password(world, monkeypatch):
+    """It is kept before the password is judged."""
     world.user("anna")
     for _ in range(8):
         world.first("anna", "wrong")
@@ -314,7 +327,7 @@ async def test_the_wait_is_kept_before_the_password_is_looked_at(world, monkeypa
     assert slept == [delay(world, "anna")]
 
 
-async def test_a_password_is_proven_off_the_event_loop_as_well(world):
+async def test_password_is_judged_off_the_event_loop(world):
     world.user("anna")
     candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
     assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
@@ -322,7 +335,8 @@ async def test_a_password_is_proven_off_the_event_loop_as_well(world):
     assert sum(failures().values()) == 1
 
 
-async def test_a_password_whose_client_leaves_before_its_hash_begins_is_a_failure_without_one(world):
+async def test_client_leaves_before_its_hash(world):
+    """The password counts as a failure and is not hashed."""
     world.user("anna")
     candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
     gone = asyncio.Event()
@@ -348,7 +362,8 @@ async def test_a_client_that_leaves_is_not_waited_for(world):
     assert sum(failures().values()) == 13
 
 
-async def test_a_password_that_finds_the_queue_full_is_neither_judged_nor_counted(world):
+async def test_full_queue(world):
+    """The password is neither judged nor counted."""
     world.user("anna")
     candidate = await world.store.read(first_factor.find_candidate, "anna", world.origin())
     member = world.session("anna")
@@ -367,14 +382,16 @@ async def test_a_password_that_finds_the_queue_full_is_neither_judged_nor_counte
     assert isinstance(await first_factor.prove_password(world.store, candidate, PASSWORD), Admitted)
 
 
-def test_a_password_changed_between_looking_up_and_judging_does_not_sign_in(world):
+def test_password_changed_while_judged(world):
+    """The old one does not sign in."""
     world.user("anna")
     candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     world.one_time_password("anna")
     assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
 
 
-def test_a_user_deactivated_between_looking_up_and_judging_does_not_sign_in(world):
+def test_user_deactivated_while_judged(world):
+    """The user does not sign in."""
     world.user("anna", key=PARSED)
     candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     world.set("anna", active=False)
@@ -382,7 +399,8 @@ def test_a_user_deactivated_between_looking_up_and_judging_does_not_sign_in(worl
     assert world.run(first_factor.prove_key, candidate, PARSED.fingerprint) == FirstFactorRejected()
 
 
-def test_a_decoy_judged_right_by_mistake_signs_nobody_in(world):
+def test_decoy_signs_nobody_in(world):
+    """Not even if it is judged right by mistake."""
     candidate = world.run(first_factor.find_candidate, "nobody", world.origin())
     assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
 
@@ -404,7 +422,7 @@ async def judge(world, name, password=PASSWORD):
     return await first_factor.prove_password(world.store, candidate, password)
 
 
-async def test_the_next_right_password_is_hashed_again_at_the_cost_of_today(costlier):
+async def test_rehash_at_todays_cost(costlier):
     before = costlier.row("anna")
     await judge(costlier, "anna", "a wrong password")
     assert costlier.row("anna").password_hash == before.password_hash
@@ -416,7 +434,7 @@ async def test_the_next_right_password_is_hashed_again_at_the_cost_of_today(cost
     assert costlier.row("anna").password_hash == renewed.password_hash
 
 
-async def test_a_password_that_was_changed_meanwhile_is_not_replaced_by_a_renewed_hash(costlier):
+async def test_rehash_spares_a_changed_password(costlier):
     candidate = costlier.run(first_factor.find_candidate, "anna", costlier.origin())
     costlier.one_time_password("anna", password="another long password")
     changed = costlier.row("anna").password_hash
@@ -424,7 +442,7 @@ async def test_a_password_that_was_changed_meanwhile_is_not_replaced_by_a_renewe
     assert costlier.row("anna").password_hash == changed
 
 
-async def test_passwords_of_unknown_names_cost_what_those_of_users_do(costlier):
+async def test_unknown_name_costs_a_hash(costlier):
     def costs(names):
         found = [
             costlier.run(first_factor.find_candidate, name, costlier.origin()).password_hash for name in names
@@ -448,7 +466,7 @@ async def test_passwords_of_unknown_names_cost_what_those_of_users_do(costlier):
     assert set(costs(names).values()) == {new}
 
 
-async def test_the_password_of_someone_deactivated_costs_what_it_did(costlier):
+async def test_deactivated_user_costs_a_hash(costlier):
     costlier.set("anna", active=False)
     candidate = costlier.run(first_factor.find_candidate, "anna", costlier.origin())
     stored = costlier.row("anna").password_hash
@@ -489,7 +507,7 @@ def test_the_clock_of_the_transaction_stands_still(tmp_path):
     world.close()
 
 
-def test_a_new_user_made_with_a_key_signs_in_with_it_alone(world):
+def test_new_user_with_a_key(world):
     done = world.run(
         lifecycle.create_user,
         Member(world.person("boss", SYSTEM).session_id),

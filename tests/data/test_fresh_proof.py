@@ -60,7 +60,8 @@ SENSITIVE = {
 
 
 @pytest.mark.parametrize("act", SENSITIVE.values(), ids=SENSITIVE)
-def test_a_sensitive_act_asks_for_a_code_older_than_five_minutes_and_not_before(world, boss, act):
+def test_fresh_code_lasts_five_minutes(world, boss, act):
+    """A sensitive act asks for a code older than five minutes, and not before."""
     world.user("anna")
     world.clock.now += FRESH_FOR + INSTANT
     before = world.dump()
@@ -75,7 +76,8 @@ def test_a_clock_that_went_back_makes_nothing_fresh(world, boss):
     assert world.run(recovery_codes.renew_recovery_codes, boss) == CODE
 
 
-async def test_the_password_is_asked_before_a_new_one_is_even_judged(world, boss):
+async def test_password_before_the_new_one(world, boss):
+    """The present password is asked before a new one is judged."""
     world.clock.forward(minutes=6)
     assert await credentials.change_password(world.store, boss, "short") == CODE
 
@@ -108,7 +110,8 @@ def test_a_fresh_code_is_spent_like_any_other(world, boss):
     assert isinstance(world.submit(world.attempt("boss"), world.code("boss")), CodeAlreadyUsed)
 
 
-def test_the_seventh_wrong_fresh_code_locks_and_ends_the_session(world, boss):
+def test_seventh_wrong_fresh_code(world, boss):
+    """It locks the user and ends the session."""
     answers = [world.run(credentials.confirm_fresh_code, boss, world.wrong_code("boss")) for _ in range(7)]
     assert answers[-1] == SessionOver(Refusal.LOCKED.value)
     assert world.row("boss").locked_at is not None
@@ -117,7 +120,8 @@ def test_the_seventh_wrong_fresh_code_locks_and_ends_the_session(world, boss):
     assert over == SessionOver(Refusal.LOCKED.value)
 
 
-async def test_of_a_user_without_two_factor_authentication_the_password_is_asked(world):
+async def test_password_without_second_factor(world):
+    """A user without a second factor is asked for the password."""
     anna = world.person("anna")
     world.clock.forward(minutes=6)
     assert world.run(enrolment.begin_app, anna) == ASK_PASSWORD
@@ -128,14 +132,16 @@ async def test_of_a_user_without_two_factor_authentication_the_password_is_asked
     assert isinstance(world.run(enrolment.begin_app, anna), enrolment.PendingApp)
 
 
-async def test_of_an_enrolled_user_the_password_is_no_substitute_for_a_code(world):
+async def test_password_is_no_substitute(world):
+    """An enrolled user must give a code; the password does not do."""
     anna = world.enrol(world.user("anna"))
     world.clock.forward(minutes=6)
     assert isinstance(await credentials.confirm_fresh_password(world.store, anna, PASSWORD), Denied)
     assert world.run(enrolment.turn_off, anna) == CODE
 
 
-async def test_of_an_enrolled_user_the_password_is_asked_while_the_mode_is_off(world):
+async def test_password_while_off(world):
+    """An enrolled user is asked for the password while the mode is off."""
     anna = world.enrol(world.user("anna"))
     world.mode(Mode.OFF)
     world.clock.forward(minutes=6)
@@ -155,14 +161,16 @@ async def test_a_user_without_a_password_signs_in_anew(world):
     assert await credentials.confirm_fresh_password(world.store, member, "") == Denied("Wrong password.")
 
 
-def test_someone_without_an_app_has_no_attempts_to_lose_to_fresh_codes(world):
+def test_no_app_no_attempts_to_lose(world):
+    """A user without an app loses no attempts to fresh codes."""
     anna = world.person("anna")
     for _ in range(8):
         assert isinstance(world.run(credentials.confirm_fresh_code, anna, "123456"), Denied)
     assert world.row("anna").attempts_left == 7
 
 
-def test_losing_the_factor_while_a_code_is_asked_locks_nobody(world, boss):
+def test_factor_lost_while_asked(world, boss):
+    """A factor that is lost while its code is asked locks nobody."""
     anna = world.enrol(world.user("anna"))
     world.run(factor_administration.disable_two_factor, boss, "anna")
     over = world.run(credentials.confirm_fresh_code, anna, world.recovery["anna"][0])
@@ -180,13 +188,15 @@ def test_the_sign_in_itself_is_fresh(world):
     assert isinstance(world.first("anna"), first_factor.CodeNeeded)
 
 
-def test_a_session_by_password_ends_with_the_enrolment_in_another_one(world):
+def test_enrolment_ends_password_sessions(world):
+    """A session by password ends when another one enrols."""
     thief = world.person("anna")
     world.wizard("anna", world.session("anna"))
     assert world.run(enrolment.begin_app, thief) == CODE_ASKED
 
 
-def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
+def test_password_changed_while_judged(world):
+    """It is no fresh proof."""
     anna = world.person("anna")
     looked_at = world.row("anna").credential
     assert isinstance(world.run(credentials.store_password, anna, "hash"), Done)
@@ -195,7 +205,8 @@ def test_a_password_changed_while_it_was_looked_at_is_no_fresh_proof(world):
     assert world.run(enrolment.begin_app, anna) == ASK_PASSWORD
 
 
-def test_a_one_time_password_is_no_fresh_proof_in_a_session_by_key(world):
+def test_one_time_password_in_a_session_by_key(world):
+    """It is no fresh proof."""
     key = public_keys.parse(KEY)
     world.user("anna", key=key, one_time=True)
     member = Member(world.first_by_key("anna", key.fingerprint).session.id)
@@ -203,7 +214,8 @@ def test_a_one_time_password_is_no_fresh_proof_in_a_session_by_key(world):
     assert isinstance(world.run(enrolment.begin_app, member), Denied)
 
 
-def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proof(world):
+def test_app_enrolled_while_password_is_judged(world):
+    """The password is no fresh proof then."""
     anna = world.person("anna")
     world.wizard("anna", world.session("anna"))
     looked_at = world.row("anna").credential
@@ -211,7 +223,8 @@ def test_an_app_enrolled_while_the_password_was_looked_at_makes_it_no_fresh_proo
 
 
 @pytest.mark.feature("fresh-code")
-async def test_a_password_is_no_fresh_proof_for_acts_on_others_in_any_mode(world, boss):
+async def test_password_never_allows_acts_on_others(world, boss):
+    """It is no fresh proof for acts on others in any mode."""
     world.user("anna")
     world.mode(Mode.OFF)
     weak = world.session("boss")
@@ -225,7 +238,8 @@ async def test_a_password_is_no_fresh_proof_for_acts_on_others_in_any_mode(world
 
 
 @pytest.mark.feature("fresh-code")
-async def test_a_password_given_while_the_mode_was_off_is_not_fresh_once_it_is_on(world, boss):
+async def test_password_given_while_off(world, boss):
+    """It is not fresh once the mode is on."""
     world.run(policy_settings.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)
     weak = world.session("boss")
     world.clock.forward(minutes=6)
@@ -238,7 +252,8 @@ async def test_a_password_given_while_the_mode_was_off_is_not_fresh_once_it_is_o
     }
 
 
-def test_who_has_no_second_factor_acts_on_nobody_while_the_mode_is_off(world):
+def test_no_factor_no_acts_on_others_while_off(world):
+    """A user without a second factor acts on nobody while the mode is off."""
     world.mode(Mode.OFF)
     me = world.person("me", SYSTEM)
     refused = world.run(role_grants.set_roles, me, "admin", frozenset())

@@ -43,7 +43,8 @@ def test_the_phone_goes_on_showing_the_right_codes(world, anna):
 
 
 @pytest.mark.feature("import-google")
-def test_scratch_codes_that_the_module_never_read_are_left_out_and_said_to_be(world, anna):
+def test_scratch_codes_the_module_never_read(world, anna):
+    """They are left out, and the result says so."""
     given = (anna, file("12345678", "02345678", "87654321"))
     found = world.run(google_authenticator_import.find_unfit, OPERATOR, [given])
     done = take(world, given)
@@ -56,7 +57,7 @@ def test_scratch_codes_that_the_module_never_read_are_left_out_and_said_to_be(wo
 
 
 @pytest.mark.feature("import-google")
-def test_scratch_codes_are_good_once_each_in_the_same_field(world, anna):
+def test_scratch_codes_are_good_once(world, anna):
     take(world, (anna, file("12345678", "87654321")))
     assert world.run(user_summaries.user_detail, OPERATOR, anna).recovery_codes_left == 2
     admitted = world.submit(world.attempt(anna), "1234 5678")
@@ -124,7 +125,7 @@ def test_no_administrator_can_hand_someone_a_secret(world, anna):
     assert models.Factor.select().where(models.Factor.user == world.row(anna).id).count() == 0
 
 
-def test_neither_secret_nor_scratch_codes_lie_in_the_file_in_the_clear(world, anna):
+def test_no_secret_in_the_file(world, anna):
     given = file("12345678")
     take(world, (anna, given))
     content = world.file_bytes()
@@ -132,7 +133,7 @@ def test_neither_secret_nor_scratch_codes_lie_in_the_file_in_the_clear(world, an
     assert b"12345678" not in content
 
 
-def test_two_installations_hash_the_same_code_differently(world, anna):
+def test_two_installations_hash_differently(world, anna):
     first, second = world.services.vault, type(world.services.vault)(bytes(32))
     digest = [vault.digest_code("12345678", user_id=1, purpose="scratch code") for vault in (first, second)]
     assert digest[0] != digest[1]

@@ -51,7 +51,8 @@ def confirm(world: World, actor: Member, pending: enrolment.PendingMessage):
     return world.run(inbound_sms.confirm_message, actor, pending)
 
 
-def test_the_code_goes_to_our_number_is_stored_as_a_keyed_hash_and_shown_in_no_repr(world, anna):
+def test_awaited_code_is_hashed(world, anna):
+    """The code goes to our number, is stored as a keyed hash and shown in no repr."""
     pending = begin(world, anna)
     assert pending.number == OURS
     assert pending.code.isdigit()
@@ -61,7 +62,8 @@ def test_the_code_goes_to_our_number_is_stored_as_a_keyed_hash_and_shown_in_no_r
 
 
 @pytest.mark.feature("enrol-sent-message")
-def test_a_message_with_the_code_proves_its_senders_number_which_goes_to_the_profile(world, anna):
+def test_message_proves_the_number(world, anna):
+    """A message with the code proves its sender's number, which goes to the profile."""
     pending = begin(world, anna)
     assert look(world, anna, pending) is Sighting.NOTHING
     assert receive(world, pending.code) == Done("The message was handed to the set-up that waits for it.")
@@ -77,7 +79,7 @@ def test_a_message_with_the_code_proves_its_senders_number_which_goes_to_the_pro
     assert world.events(user="anna")[-4:-1] == ["message.received", "user.edited", "two_factor.enrolled"]
 
 
-def test_what_was_proven_so_receives_the_codes_of_the_next_sign_in(world, anna):
+def test_proven_number_receives_codes(world, anna):
     pending = begin(world, anna)
     receive(world, pending.code)
     confirm(world, anna, pending)
@@ -94,7 +96,7 @@ def test_a_message_alone_sets_nothing_up(world, anna):
     assert world.first("anna").session.step == MustEnrol()
 
 
-def test_nothing_is_confirmed_before_the_message_has_come(world, anna):
+def test_nothing_before_the_message(world, anna):
     pending = begin(world, anna)
     assert isinstance(confirm(world, anna, pending), Denied)
     assert world.row("anna").phone is None
@@ -113,7 +115,8 @@ def test_a_message_is_ignored_once_the_wizard_was_left(world, anna):
     assert look(world, anna, pending) is Sighting.TOO_LATE
 
 
-def test_a_code_is_awaited_for_fifteen_minutes_and_not_long_before_it_was_shown(world, anna):
+def test_message_before_the_code(world, anna):
+    """A message from long before the code was shown does not count."""
     pending = begin(world, anna)
     world.clock.forward(minutes=14, seconds=59)
     assert look(world, anna, pending) is Sighting.NOTHING
@@ -124,13 +127,15 @@ def test_a_code_is_awaited_for_fifteen_minutes_and_not_long_before_it_was_shown(
     assert receive(world, pending.code) == IGNORED
 
 
-def test_a_host_whose_clock_is_a_little_behind_takes_the_message_in(world, anna):
+def test_host_clock_a_little_behind(world, anna):
+    """A host whose clock is a little behind takes the message."""
     pending = begin(world, anna)
     world.clock.forward(seconds=-40)
     assert isinstance(receive(world, pending.code), Done)
 
 
-def test_a_message_that_came_in_time_counts_though_the_wizard_looks_later(world, anna):
+def test_message_in_time_late_wizard(world, anna):
+    """A message that came in time counts, though the wizard looks later."""
     pending = begin(world, anna)
     receive(world, pending.code)
     world.clock.forward(minutes=16)
@@ -147,7 +152,7 @@ def test_a_new_code_kills_the_one_before(world, anna):
     assert isinstance(confirm(world, anna, second), Enrolled)
 
 
-def test_of_several_messages_with_one_code_the_first_counts(world, anna):
+def test_first_of_several_messages_counts(world, anna):
     pending = begin(world, anna)
     receive(world, pending.code)
     assert receive(world, pending.code, "+491701234999") == IGNORED
@@ -169,7 +174,8 @@ def test_a_code_is_dead_once_it_was_used(world, anna):
     "sender",
     ["", "Clinic", "4711", "01701234711", "491701234711", "+49CLINIC", "+4917", "+49 170 1234711 x5"],
 )
-def test_a_sender_that_is_no_phone_number_is_refused_and_the_wizard_told(world, anna, sender):
+def test_sender_without_a_number(world, anna, sender):
+    """The message is refused, and the wizard is told."""
     pending = begin(world, anna)
     refused = receive(world, pending.code, sender)
     assert isinstance(refused, Denied)
@@ -183,7 +189,7 @@ def test_a_sender_that_is_no_phone_number_is_refused_and_the_wizard_told(world, 
     assert look(world, anna, pending) is Sighting.ARRIVED
 
 
-def test_messages_without_an_awaited_code_write_nothing(world, anna):
+def test_unawaited_messages_write_nothing(world, anna):
     begin(world, anna)
     before = world.dump()
     for text in ("", "hello", "123456", "000000000000", "1234 5678 9012 3456", "1" * 100_000):
@@ -211,7 +217,8 @@ def test_a_number_in_another_account_is_not_told_of(world, anna):
     assert "Another person" not in confirm(world, anna, pending).message
 
 
-def test_a_restricted_session_never_replaces_a_factor_that_another_one_set_up(world, anna):
+def test_restricted_session_replaces_nothing(world, anna):
+    """It never replaces a factor that another session set up."""
     pending = begin(world, anna)
     other = Member(world.restricted("anna", MustEnrol).id)
     world.wizard("anna", other)
@@ -223,7 +230,7 @@ def test_a_restricted_session_never_replaces_a_factor_that_another_one_set_up(wo
     assert world.dump() == before
 
 
-def test_the_wizards_of_one_user_end_when_one_of_them_is_done(world, anna):
+def test_wizards_of_one_user_end_together(world, anna):
     other = Member(world.restricted("anna", MustEnrol).id)
     mine, theirs = begin(world, anna), begin(world, other)
     receive(world, mine.code)
@@ -231,7 +238,8 @@ def test_the_wizards_of_one_user_end_when_one_of_them_is_done(world, anna):
     assert receive(world, theirs.code) == IGNORED
 
 
-def test_a_second_method_is_added_from_the_profile_and_brings_no_new_recovery_codes(world):
+def test_second_method_from_the_profile(world):
+    """It brings no new recovery codes."""
     carl = world.enrol(world.user("carl"))
     pending = begin(world, carl)
     receive(world, pending.code)
@@ -245,7 +253,7 @@ def test_from_the_profile_a_fresh_proof_is_asked_for(world):
     assert isinstance(world.run(inbound_sms.begin_message, carl), FreshProofNeeded)
 
 
-def test_another_number_takes_the_place_of_the_one_before(world, anna):
+def test_another_number_replaces_the_first(world, anna):
     pending = begin(world, anna)
     receive(world, pending.code)
     confirm(world, anna, pending)
@@ -260,7 +268,8 @@ def test_another_number_takes_the_place_of_the_one_before(world, anna):
     assert world.row("anna").phone == "+491701234999"
 
 
-def test_clearing_meanwhile_ends_the_wizard_of_someone_who_replaces_a_number(world, anna):
+def test_clearing_ends_the_wizard(world, anna):
+    """It ends the wizard of a user who replaces a number."""
     pending = begin(world, anna)
     receive(world, pending.code)
     confirm(world, anna, pending)
@@ -272,7 +281,8 @@ def test_clearing_meanwhile_ends_the_wizard_of_someone_who_replaces_a_number(wor
 
 
 @pytest.mark.parametrize("reason", ["no number", "method off", "mode off"])
-def test_it_is_offered_only_where_messages_can_come_in_and_are_on(world, reason):
+def test_offered_where_messages_come_in(world, reason):
+    """It is offered only if messages can come in and the method is on."""
     carl = world.session(world.user("carl"))
     if reason == "no number":
         object.__setattr__(world.services, "sms_number", None)

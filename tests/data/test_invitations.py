@@ -87,7 +87,8 @@ def choose_password(world: World, me: Member, password: str = OWN) -> None:
 # The way of an invitation
 
 
-async def test_the_mailed_password_leads_to_a_new_one_and_through_the_set_up(people):
+async def test_mailed_password_leads_to_enrolment(people):
+    """It leads to a new password and through the wizard."""
     people.mode(Mode.REQUIRED)
     async with mail_server() as mail:
         password = await invited(people, mail)
@@ -103,7 +104,8 @@ async def test_the_mailed_password_leads_to_a_new_one_and_through_the_set_up(peo
 
 
 @pytest.mark.feature("invite-password")
-async def test_the_password_is_made_when_the_message_is_handed_over_and_lies_nowhere(people):
+async def test_password_is_made_at_delivery(people):
+    """It is stored nowhere."""
     assert isinstance(invite(people), Done)
     assert people.row("ben").password_hash is None
     await send_due(people.store, through(NOBODY_LISTENS))
@@ -137,7 +139,8 @@ async def test_it_ends_with_the_next_invitation(people):
     assert isinstance(people.first("ben", latter), admission.Admitted)
 
 
-async def test_a_try_that_fails_leaves_the_password_of_the_invitation_before_good(people):
+async def test_failed_delivery_keeps_the_old_password(people):
+    """The password of the invitation before stays good."""
     async with mail_server() as mail:
         former = await invited(people, mail)
         people.clock.forward(minutes=1)
@@ -147,7 +150,8 @@ async def test_a_try_that_fails_leaves_the_password_of_the_invitation_before_goo
     assert isinstance(people.first("ben", former), admission.Admitted)
 
 
-async def test_who_signed_in_meanwhile_is_sent_no_other_password(people):
+async def test_no_password_after_signing_in(people):
+    """A user who signed in meanwhile is sent no other password."""
     async with mail_server() as mail:
         password = await invited(people, mail)
         invite(people)
@@ -158,7 +162,7 @@ async def test_who_signed_in_meanwhile_is_sent_no_other_password(people):
     assert people.events(user="ben", last=1) == ["invitation.dropped"]
 
 
-async def test_a_sender_that_was_overtaken_changes_no_password(people):
+async def test_overtaken_sender(people):
     invite(people)
     (mine,) = people.run(notice_outbox.claim)
     prepared = await invitations.prepare(people.store, mine)
@@ -168,7 +172,8 @@ async def test_a_sender_that_was_overtaken_changes_no_password(people):
     assert people.row("ben").password_hash is None
 
 
-async def test_of_two_senders_at_once_each_password_that_arrived_is_the_one_that_is_good(people):
+async def test_two_senders_at_once(people):
+    """Each password that arrived is the one that is good."""
     names = [people.user(f"new{number}", password=None) for number in range(24)]
     await bulk_actions.carry_out(people.store, OPERATOR, names, Bulk.INVITE)
     other = Store(people.database, people.services)
@@ -184,7 +189,8 @@ async def test_of_two_senders_at_once_each_password_that_arrived_is_the_one_that
         assert people.has_hash_of(message["To"].partition("@")[0], password)
 
 
-def test_notices_of_acts_go_before_invitations_however_many_wait(people):
+def test_notices_go_before_invitations(people):
+    """They do, however many invitations wait."""
     for number in range(notice_outbox.BATCH + 5):
         invite(people, people.user(f"new{number}", password=None))
     people.clock.forward(minutes=1)
@@ -228,7 +234,8 @@ KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOS
 
 @pytest.mark.feature("invite-whom")
 @pytest.mark.parametrize("bar", BARS.values(), ids=BARS)
-async def test_who_has_something_is_neither_invited_nor_listed_nor_written_down(people, bar):
+async def test_ineligible_users_are_left_out(people, bar):
+    """They are neither invited nor listed, and nothing is stored of it."""
     assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("ben", "eve")
     bar(people)
     before = people.dump()
@@ -242,7 +249,7 @@ async def test_who_has_something_is_neither_invited_nor_listed_nor_written_down(
 
 @pytest.mark.feature("invite-whom")
 @pytest.mark.parametrize("bar", LATER_BARS.values(), ids=LATER_BARS)
-async def test_what_came_to_be_since_the_act_stops_the_message(people, bar):
+async def test_change_since_the_act_stops_the_message(people, bar):
     invite(people)
     bar(people)
     people.clock.forward(minutes=1)
@@ -256,7 +263,8 @@ async def test_what_came_to_be_since_the_act_stops_the_message(people, bar):
 
 
 @pytest.mark.parametrize("bar", LATER_BARS.values(), ids=LATER_BARS)
-async def test_what_came_to_be_while_it_was_handed_over_keeps_its_password_without_effect(people, bar):
+async def test_change_during_delivery(people, bar):
+    """The mailed password then has no effect."""
     invite(people)
     (claimed,) = people.run(notice_outbox.claim)
     prepared = await invitations.prepare(people.store, claimed)
@@ -267,7 +275,7 @@ async def test_what_came_to_be_while_it_was_handed_over_keeps_its_password_witho
     assert people.row("ben").password_mailed_at is None
 
 
-async def test_a_new_address_gets_no_message_that_was_meant_for_the_old_one(people):
+async def test_new_address_gets_no_old_message(people):
     invite(people)
     people.run(lifecycle.edit_user, OPERATOR, "ben", lifecycle.UserChanges(email="ben@new.example"))
     async with mail_server() as mail:
@@ -275,7 +283,8 @@ async def test_a_new_address_gets_no_message_that_was_meant_for_the_old_one(peop
         assert not [message for message in mail.messages if "how to sign in" in message["Subject"]]
 
 
-async def test_a_password_given_in_person_takes_back_what_was_not_handed_over(people):
+async def test_password_in_person_stops_the_message(people):
+    """A password given in person takes back what was not delivered."""
     people.clock.forward(minutes=1)
     invite(people)
     people.one_time_password("ben")
@@ -285,7 +294,8 @@ async def test_a_password_given_in_person_takes_back_what_was_not_handed_over(pe
     assert people.has_hash_of("ben", PASSWORD)
 
 
-def test_an_act_asks_for_fresh_proof_and_a_role_before_anything_is_looked_at(people):
+def test_fresh_proof_and_role_come_first(people):
+    """An act asks for fresh proof and a role before anything is read."""
     boss = people.person("boss", SYSTEM)
     plain = people.person("plain")
     people.clock.forward(hours=1)
@@ -296,7 +306,7 @@ def test_an_act_asks_for_fresh_proof_and_a_role_before_anything_is_looked_at(peo
     assert isinstance(people.run(invitations.check_written, boss, "ben"), FreshProofNeeded)
 
 
-def test_without_a_mail_server_or_an_address_nobody_is_asked_about(people):
+def test_nobody_without_mail_server_or_address(people):
     services = people.store.services
     for lacking, says in (
         ({"sends": frozenset()}, "user invite --csv FILE"),
@@ -311,7 +321,9 @@ def test_without_a_mail_server_or_an_address_nobody_is_asked_about(people):
     people.store.services = services
 
 
-async def test_people_are_listed_as_not_invited_until_they_are_and_again_when_that_ended(people):
+async def test_not_invited_list(people):
+    """Users are listed as not invited until they are, and again when that ended."""
+
     def listed():
         return people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED)
 
@@ -349,7 +361,8 @@ async def test_invitations_of_one_user_are_bounded(people):
         assert isinstance(invite(people), Done)
 
 
-async def test_many_are_invited_in_parts_and_the_others_are_named(people):
+async def test_many_in_parts(people):
+    """Many are invited in parts, and the others are named."""
     for number in range(60):
         people.user(f"new{number}", password=None)
     people.user("held")
@@ -393,7 +406,8 @@ def barred_from_email(world: World, me: Member) -> bool:
 
 
 @pytest.mark.feature("invite-not-email")
-def test_a_session_that_began_with_it_cannot_set_up_email(mailed):
+def test_email_is_barred_in_its_session(mailed):
+    """A session that began with a mailed password cannot set up e-mail."""
     me = begun(mailed, PASSWORD)
     choose_password(mailed, me)
     mailed.run(admission.advance, me.session_id)
@@ -401,7 +415,8 @@ def test_a_session_that_began_with_it_cannot_set_up_email(mailed):
 
 
 @pytest.mark.feature("invite-not-email")
-def test_nor_can_the_next_session_with_the_password_that_replaced_it(mailed):
+def test_email_is_barred_in_the_next_session(mailed):
+    """Nor can a session with the password that replaced it."""
     choose_password(mailed, begun(mailed, PASSWORD))
     again = mailed.first("ben", OWN).session
     assert isinstance(again.step, MustEnrol)
@@ -417,7 +432,8 @@ def test_it_can_when_another_method_is_set_up(mailed):
     assert not barred_from_email(mailed, me)
 
 
-def test_it_can_once_another_method_was_set_up_even_when_that_is_gone(mailed):
+def test_email_after_another_method(mailed):
+    """Once another method was set up, e-mail is allowed, even when that method is gone."""
     mailed.mode(Mode.OPTIONAL)
     me = begun(mailed, PASSWORD)
     choose_password(mailed, me)
@@ -428,13 +444,15 @@ def test_it_can_once_another_method_was_set_up_even_when_that_is_gone(mailed):
     assert not barred_from_email(mailed, me)
 
 
-def test_it_can_when_an_administrator_gave_a_password_in_person(mailed):
+def test_email_after_a_password_in_person(mailed):
+    """A session with a password that an administrator gave in person can set e-mail up."""
     mailed.one_time_password("ben")
     choose_password(mailed, begun(mailed, PASSWORD))
     assert not barred_from_email(mailed, Member(mailed.first("ben", OWN).session.id))
 
 
-def test_where_email_is_the_only_method_nobody_is_invited_and_who_was_is_told_what_to_do(mailed):
+def test_email_as_the_only_method(mailed):
+    """Nobody is invited, and who was is told what to do."""
     mailed.methods(Method.EMAIL)
     assert "both factors" in invite(mailed, "eve").message
     choose_password(mailed, begun(mailed, PASSWORD))
@@ -446,7 +464,8 @@ def test_where_email_is_the_only_method_nobody_is_invited_and_who_was_is_told_wh
 
 
 @pytest.mark.feature("invite-on-paper")
-async def test_a_password_on_paper_signs_in_and_ends_with_the_next_one(people):
+async def test_password_on_paper(people):
+    """It signs in and ends with the next one."""
     written = await invitations.write_password(people.store, OPERATOR, "ben")
     assert isinstance(written, WrittenPassword)
     assert written.password not in repr(written)
@@ -459,7 +478,7 @@ async def test_a_password_on_paper_signs_in_and_ends_with_the_next_one(people):
     assert people.events(user="ben").count("user.invited") == 2
 
 
-async def test_paper_takes_back_an_invitation_that_was_not_handed_over(people):
+async def test_paper_replaces_an_undelivered_invitation(people):
     invite(people)
     written = await invitations.write_password(people.store, OPERATOR, "ben")
     async with mail_server() as mail:
@@ -482,7 +501,8 @@ def obliged(world: World) -> World:
 
 
 @pytest.mark.feature("remind")
-async def test_who_must_set_up_is_reminded_and_the_others_are_named(obliged):
+async def test_remind(obliged):
+    """Who must set up is reminded, and the others are named."""
     chosen = obliged.run(invitations.names_of, OPERATOR, Group.MUST_SET_UP)
     assert chosen == ("admin", "anna", "eve")
     result = await bulk_actions.carry_out(obliged.store, OPERATOR, [*chosen, "kim", "dan"], Bulk.REMIND)
@@ -528,7 +548,9 @@ def test_nobody_is_reminded_while_the_mode_is_off(obliged):
 # What is told of it
 
 
-async def test_explain_tells_of_an_invitation_from_the_act_to_the_password_of_their_own(people):
+async def test_explain_follows_an_invitation(people):
+    """Explain tells of it from the act to the user's own password."""
+
     def sentences() -> str:
         return " ".join(
             found.sentence for found in people.run(signin_explanation.explain_user, OPERATOR, "ben").findings
@@ -545,7 +567,8 @@ async def test_explain_tells_of_an_invitation_from_the_act_to_the_password_of_th
     assert "can be any but e-mail" in sentences()
 
 
-async def test_an_invitation_that_was_never_taken_is_given_up_after_a_day_and_logged(people):
+async def test_undelivered_after_a_day(people):
+    """The invitation is given up, and the log says so."""
     invite(people)
     await send_due(people.store, through(NOBODY_LISTENS))
     people.clock.forward(days=1)
@@ -554,7 +577,8 @@ async def test_an_invitation_that_was_never_taken_is_given_up_after_a_day_and_lo
     assert people.run(invitations.names_of, OPERATOR, Group.NOT_INVITED) == ("ben", "eve")
 
 
-async def test_security_administrators_remind_and_do_not_invite(people):
+async def test_security_admins_remind_only(people):
+    """Security administrators remind and do not invite."""
     me = people.person("me", SECURITY)
     people.set("eve", required=True, password_hash="hash")
     assert isinstance(invite(people, actor=me), Denied)

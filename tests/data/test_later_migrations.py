@@ -35,7 +35,8 @@ def add_people(made) -> None:
     )
 
 
-def test_what_is_there_before_gets_an_end_an_account_and_a_standing(tmp_path, monkeypatch, server):
+def test_rows_get_end_account_and_standing(tmp_path, monkeypatch, server):
+    """Rows from before the migrations get an end, an account and a standing."""
     folder, late = tmp_path / "migrations", tmp_path / "late"
     shutil.copytree(Path(database.__file__).parent / "migrations", folder)
     late.mkdir()

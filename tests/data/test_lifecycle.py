@@ -44,7 +44,8 @@ def test_a_new_user_is_folded_and_shown(world):
         NewUser("other", "other@clinic.example\x1b[2J"),
     ],
 )
-def test_a_user_that_clashes_or_is_malformed_is_denied_and_leaves_nothing(world, new):
+def test_clashing_or_malformed_user(world, new):
+    """The user is denied, and nothing is left."""
     before = world.dump()
     assert isinstance(world.run(lifecycle.create_user, OPERATOR, new), Denied)
     after = world.dump()
@@ -55,7 +56,8 @@ def test_a_user_that_clashes_or_is_malformed_is_denied_and_leaves_nothing(world,
 
 
 @pytest.mark.parametrize("typed", ["\x1b]0;x\x07", "[bold]x[/]", "Ünï 测试", "a\u202eb", "\ud800"])
-def test_a_full_name_of_any_characters_is_kept_or_denied_but_raises_nothing(world, typed):
+def test_full_name_of_any_characters(world, typed):
+    """It is kept or denied, and raises nothing."""
     result = world.run(lifecycle.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", typed))
     assert isinstance(result, Done | Denied)
     if isinstance(result, Done):
@@ -81,7 +83,8 @@ def test_an_address_that_someone_else_has_is_denied(world):
     )
 
 
-def test_deactivating_ends_the_sessions_at_once_and_activating_opens_none(world):
+def test_deactivate_and_activate(world):
+    """Deactivating ends the sessions at once; activating opens none."""
     anna = world.person("anna")
     world.run(lifecycle.set_active, OPERATOR, "anna", active=False)
     assert isinstance(world.run(user_summaries.my_profile, anna), SessionOver)
@@ -107,7 +110,8 @@ def test_activating_unlocks_nobody(world):
 
 @pytest.mark.feature("last-administrators")
 @pytest.mark.parametrize("role", [SYSTEM, SECURITY])
-def test_the_last_active_administrators_are_neither_demoted_nor_deactivated(world, role):
+def test_last_administrators_stay(world, role):
+    """They are neither demoted nor deactivated."""
     before = world.dump()
     assert isinstance(world.run(lifecycle.set_active, OPERATOR, "admin", active=False), Denied)
     assert isinstance(world.run(role_grants.set_roles, OPERATOR, "admin", BOTH - {role}), Denied)
@@ -117,14 +121,15 @@ def test_the_last_active_administrators_are_neither_demoted_nor_deactivated(worl
     assert isinstance(world.run(role_grants.set_roles, OPERATOR, "admin", BOTH - {role}), Done)
 
 
-def test_a_deactivated_administrator_does_not_stand_in_for_the_last_one(world):
+def test_deactivated_admin_is_no_substitute(world):
+    """A deactivated administrator does not count beside the last one."""
     world.user("deputy", *BOTH)
     world.run(lifecycle.set_active, OPERATOR, "deputy", active=False)
     assert isinstance(world.run(lifecycle.set_active, OPERATOR, "admin", active=False), Denied)
     assert isinstance(world.run(role_grants.set_roles, OPERATOR, "deputy", NOTHING), Done)
 
 
-def test_an_administrator_of_another_account_does_not_stand_in_for_the_last_one(world):
+def test_admin_of_another_account_is_no_substitute(world):
     world.user("stranger", *BOTH)
     other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
     practice = models.Practice.create(account=other, name="Main")
@@ -134,7 +139,8 @@ def test_an_administrator_of_another_account_does_not_stand_in_for_the_last_one(
     assert "admin is the last active" in denied.message
 
 
-def test_a_role_makes_its_holder_enrol_at_the_next_sign_in(world):
+def test_role_requires_enrolment(world):
+    """A role makes its holder enrol at the next sign-in."""
     world.user("anna")
     assert world.first("anna").session.step == SignedIn()
     world.run(role_grants.set_roles, OPERATOR, "anna", frozenset({SECURITY}))
@@ -150,7 +156,8 @@ def test_requiring_makes_pending_and_is_reversible(world):
     assert shown(world, "anna").status is Status.NO
 
 
-def test_the_flag_may_be_set_while_the_mode_is_off_and_rests(world):
+def test_flag_rests_while_off(world):
+    """It may be set while the mode is off."""
     world.user("anna")
     world.mode(Mode.OFF)
     done = world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
@@ -162,7 +169,8 @@ def test_the_flag_may_be_set_while_the_mode_is_off_and_rests(world):
 
 @pytest.mark.feature("require-disable-clear")
 @pytest.mark.parametrize("required", [False, True])
-def test_disabling_removes_flag_and_factors_and_clearing_keeps_the_flag(world, required):
+def test_disable_and_clear(world, required):
+    """Disabling removes flag and factors; clearing keeps the flag."""
     for name, act in (
         ("anna", factor_administration.disable_two_factor),
         ("bob", factor_administration.clear_two_factor),
@@ -176,7 +184,8 @@ def test_disabling_removes_flag_and_factors_and_clearing_keeps_the_flag(world, r
     assert shown(world, "bob").status is Status.PENDING
 
 
-def test_whoever_lost_the_last_factor_never_falls_back_to_the_password_alone(world):
+def test_lost_factor_never_means_password_alone(world):
+    """A user who lost the last factor never falls back to the password alone."""
     world.enrol(world.user("anna"))
     world.run(factor_administration.clear_two_factor, OPERATOR, "anna")
     assert world.first("anna").session.step == MustEnrol()
@@ -187,13 +196,14 @@ def test_whoever_lost_the_last_factor_never_falls_back_to_the_password_alone(wor
     assert world.first("anna").session.step == SignedIn()
 
 
-def test_clearing_someone_who_has_nothing_asks_nothing_new_of_them(world):
+def test_clearing_nothing(world):
+    """A user without factors is asked nothing new."""
     world.user("anna")
     world.run(factor_administration.clear_two_factor, OPERATOR, "anna")
     assert shown(world, "anna").status is Status.NO
 
 
-def test_enrolling_again_makes_good_for_the_lost_factor(world):
+def test_enrolling_again(world):
     world.enrol(world.user("anna"))
     world.run(factor_administration.clear_two_factor, OPERATOR, "anna")
     member = world.enrol("anna")
@@ -202,14 +212,15 @@ def test_enrolling_again_makes_good_for_the_lost_factor(world):
 
 
 @pytest.mark.feature("disable-when-required")
-def test_where_the_mode_demands_it_a_disabled_user_is_pending_again(world):
+def test_disabled_user_is_pending_if_mode_requires(world):
     world.enrol(world.user("anna"))
     world.mode(Mode.REQUIRED)
     world.run(factor_administration.disable_two_factor, OPERATOR, "anna")
     assert world.first("anna").session.step == MustEnrol()
 
 
-def test_a_cleared_user_can_enrol_again_and_the_old_app_and_codes_are_dead(world):
+def test_cleared_user_enrols_again(world):
+    """The old app and codes are dead."""
     world.enrol(world.user("anna", required=True))
     old_codes = world.recovery["anna"]
     world.run(factor_administration.clear_two_factor, OPERATOR, "anna")
@@ -220,7 +231,8 @@ def test_a_cleared_user_can_enrol_again_and_the_old_app_and_codes_are_dead(world
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), admission.Admitted)
 
 
-async def test_a_one_time_password_kills_the_old_one_and_is_replaced_at_sign_in(world):
+async def test_one_time_password_is_replaced(world):
+    """It kills the old password and must be replaced at the sign-in."""
     world.user("anna")
     given = await credentials.give_one_time_password(world.store, OPERATOR, "anna")
     assert isinstance(given, OneTimePassword)
@@ -239,7 +251,7 @@ async def test_a_one_time_password_kills_the_old_one_and_is_replaced_at_sign_in(
     assert world.first("anna", "a wholly new password").session.step == SignedIn()
 
 
-async def test_ones_own_password_is_changed_in_a_full_session(world):
+async def test_own_password(world):
     anna = world.person("anna")
     same = await credentials.change_password(world.store, anna, PASSWORD)
     assert same == Denied("That is the present password. Choose a new one.")
@@ -272,7 +284,8 @@ def test_a_private_key_is_refused_and_stored_nowhere(world):
     assert b"b3BlbnNzaC1rZXktdjEAAAAABG5vbmU" not in world.file_bytes()
 
 
-def test_the_only_way_to_sign_in_is_not_removed_by_its_owner(world):
+def test_only_credential_stays(world):
+    """Its owner cannot remove the only way to sign in."""
     key = public_keys.parse(KEY)
     world.user("anna", password=None, key=key)
     member = credentials.Member(world.first_by_key("anna", key.fingerprint).session.id)
@@ -287,7 +300,7 @@ def test_an_installation_is_made_once(world):
     assert world.dump() == before
 
 
-def test_an_installation_whose_administrator_is_refused_leaves_nothing(world):
+def test_refused_init_leaves_nothing(world):
     with unguarded(world):
         for table in reversed(models.TABLES):
             table.delete().execute()

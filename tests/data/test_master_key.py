@@ -66,7 +66,8 @@ def with_keys(world, *keys):
     world.store.services = replace(world.store.services, vault=Vault(*keys))
 
 
-def test_who_enrolled_before_or_meanwhile_signs_in_at_every_stage(world, ring):
+def test_sign_ins_at_every_stage(world, ring):
+    """Users who enrolled before or during a rotation sign in at every stage."""
     for name in ("anna", "ben"):
         world.enrol(world.user(name))
     world.clock.forward(minutes=1)
@@ -91,7 +92,7 @@ def test_who_enrolled_before_or_meanwhile_signs_in_at_every_stage(world, ring):
     assert faults(world) == []
 
 
-def test_codes_that_are_out_and_scratch_codes_stay_good(world, ring):
+def test_sent_and_scratch_codes_stay_good(world, ring):
     world.methods(*Method)
     world.enrol_email(world.user("anna"))
     world.user("ben")
@@ -111,7 +112,8 @@ def test_names_fall_into_the_same_buckets_as_before(world, ring):
     assert world.store.services.vault.bucket("anna") == before
 
 
-def test_a_process_that_has_the_old_key_only_is_refused_and_mixes_nothing(world, ring):
+def test_process_with_the_old_key_only(world, ring):
+    """It is refused and mixes nothing."""
     world.enrol(world.user("anna"))
     rotate(world, ring)
     world.clock.forward(minutes=1)
@@ -130,14 +132,16 @@ def test_a_process_that_has_the_old_key_only_is_refused_and_mixes_nothing(world,
     assert isinstance(world.submit(attempt, world.code("anna")), Admitted)
 
 
-def test_while_both_are_needed_neither_key_alone_will_do(world, ring):
+def test_both_keys_are_needed(world, ring):
+    """While both are needed, neither key alone opens the installation."""
     begin(world, ring)
     for keys, enough in (((MASTER_KEY,), False), ((NEW_KEY,), False), ((MASTER_KEY, NEW_KEY), True)):
         with_keys(world, *keys)
         assert world.run(master_key.fits) is enough
 
 
-def test_a_key_that_is_here_before_the_rotation_begins_seals_nothing_yet(world, ring):
+def test_unused_new_key(world, ring):
+    """A key that is here before the rotation begins seals nothing yet."""
     with_keys(world, MASTER_KEY, NEW_KEY)
     assert world.run(master_key.fits)
     world.enrol(world.user("anna"))
@@ -147,7 +151,8 @@ def test_a_key_that_is_here_before_the_rotation_begins_seals_nothing_yet(world, 
     assert isinstance(world.submit(world.attempt("anna"), world.code("anna")), Admitted)
 
 
-def test_beginning_again_goes_on_and_from_another_key_is_denied(world, ring):
+def test_beginning_twice(world, ring):
+    """The same key goes on; another key is denied."""
     begin(world, ring)
     before = world.dump()
     former, check = check_value_of(MASTER_KEY), check_value_of(NEW_KEY)
@@ -160,7 +165,8 @@ def test_beginning_again_goes_on_and_from_another_key_is_denied(world, ring):
     assert world.dump() != before
 
 
-def test_whoever_keeps_the_old_key_forges_no_row_and_no_cut(world, ring):
+def test_old_key_forges_nothing(world, ring):
+    """Who keeps the old key forges no row and no cut."""
     old = models.AuditChainKey.get()
     old_chain_key = Vault(MASTER_KEY).open_at(chain.key_place("main", 0, 0, ""), bytes(old.sealed_key))
     rotate(world, ring)
@@ -181,7 +187,8 @@ def test_whoever_keeps_the_old_key_forges_no_row_and_no_cut(world, ring):
     assert faults(world) == [(1, "CUT")]
 
 
-def test_rows_of_before_cannot_be_written_anew_with_the_old_key(world, ring):
+def test_old_rows_are_not_rewritten(world, ring):
+    """Rows from before cannot be rewritten with the old key."""
     old = models.AuditChainKey.get()
     key = Vault(MASTER_KEY).open_at(chain.key_place("main", 0, 0, ""), bytes(old.sealed_key))
     before = models.AuditChain.get().seq
@@ -207,7 +214,8 @@ def test_the_old_key_opens_nothing_any_more(world, ring):
     assert len(opened) == 20
 
 
-def test_what_was_sealed_before_keys_were_named_opens_under_any_key_of_the_ring():
+def test_seals_without_a_key_name():
+    """They open under any key of the ring."""
     sealed = Vault(MASTER_KEY).seal(b"x", user_id=1, factor_id=2)
     unnamed = b"\x01" + sealed[9:]
     for vault in (Vault(MASTER_KEY), Vault(MASTER_KEY, NEW_KEY), Vault(NEW_KEY, MASTER_KEY)):
@@ -216,7 +224,8 @@ def test_what_was_sealed_before_keys_were_named_opens_under_any_key_of_the_ring(
         Vault(NEW_KEY).open(unnamed, user_id=1, factor_id=2)
 
 
-def test_a_seal_moved_to_another_factor_is_broken_in_mid_rotation_too(world, ring):
+def test_moved_seal_is_broken(world, ring):
+    """A seal moved to another factor is broken during a rotation too."""
     for name in ("anna", "mallory"):
         world.enrol(world.user(name))
     begin(world, ring)

@@ -51,21 +51,23 @@ def test_a_new_account_has_the_app_alone(tmp_path):
 
 
 @pytest.mark.feature("switch-off-warns")
-def test_switching_a_method_off_names_whom_it_leaves_without_one(world):
+def test_switching_off_names_the_left(world):
     preview = world.run(policy_settings.preview_methods, OPERATOR, APP_ONLY)
     assert (preview.without, preview.without_names, preview.you_are_left) == (1, ("bert",), False)
     preview = world.run(policy_settings.preview_methods, OPERATOR, frozenset({EMAIL}))
     assert preview.without_names == ("anna",)
 
 
-def test_an_administrator_is_told_to_be_among_those_left(world):
+def test_administrator_among_the_left(world):
+    """An administrator is told to be among those left without a method."""
     me = world.person("me", SECURITY)
     assert world.run(policy_settings.preview_methods, me, frozenset({EMAIL})).you_are_left
     assert not world.run(policy_settings.preview_methods, me, frozenset({APP, SMS})).you_are_left
 
 
 @pytest.mark.feature("switch-off-warns")
-def test_who_is_left_without_a_method_is_pending_and_never_back_to_the_password_alone(world):
+def test_left_users_are_pending(world):
+    """They never fall back to the password alone."""
     assert change(world, APP) == Done("The methods are now: authenticator app.")
     assert [status(world, name) for name in ("anna", "bert", "carl", "dora")] == [
         Status.ENABLED,
@@ -95,7 +97,8 @@ def enters_by_recovery_code(world: World, name: str) -> Member:
 
 
 @pytest.mark.feature("left-with-codes")
-def test_a_stolen_password_sets_nothing_up_in_the_place_of_what_was_switched_off(world):
+def test_stolen_password_replaces_nothing(world):
+    """It cannot set up another method in the place of one that was switched off."""
     change(world, APP)
     attempt = world.attempt("bert")
     for answer in ("123456", "AAAA-AAAA-AAAA-AAAA", world.wrong_code("anna"), world.recovery["carl"][0]):
@@ -106,7 +109,8 @@ def test_a_stolen_password_sets_nothing_up_in_the_place_of_what_was_switched_off
     assert status(world, "bert") is Status.LOCKED
 
 
-def test_a_wizard_that_was_opened_by_a_recovery_code_leads_all_the_way_in(world):
+def test_recovery_code_opens_the_wizard(world):
+    """A wizard that it opened leads all the way in."""
     change(world, APP)
     me = enters_by_recovery_code(world, "bert")
     assert world.run(enrolment.wizard_choice, me).methods == (APP,)
@@ -115,7 +119,8 @@ def test_a_wizard_that_was_opened_by_a_recovery_code_leads_all_the_way_in(world)
     assert status(world, "bert") is Status.ENABLED
 
 
-def test_the_recovery_code_is_asked_after_a_one_time_password_too(world):
+def test_recovery_code_after_one_time_password(world):
+    """The recovery code is asked after a one-time password too."""
     change(world, APP)
     world.one_time_password("bert")
     session = world.restricted("bert", MustChangePassword)
@@ -127,7 +132,8 @@ def test_the_recovery_code_is_asked_after_a_one_time_password_too(world):
     assert isinstance(world.run(enrolment.begin_app, Member(session.id)), enrolment.PendingApp)
 
 
-def test_a_session_whose_method_is_switched_off_ends_and_another_is_set_up_by_a_recovery_code_only(world):
+def test_session_ends_with_its_method(world):
+    """Another method is set up with a recovery code only."""
     me = world.enrol_email("dora")
     change(world, APP)
     over = SessionOver("You must set up two-factor authentication now. Sign in again.")
@@ -142,7 +148,8 @@ def test_a_session_whose_method_is_switched_off_ends_and_another_is_set_up_by_a_
 
 @pytest.mark.feature("left-without-codes")
 @pytest.mark.parametrize("way_out", ["all are used", "cleared"])
-def test_whoever_has_no_recovery_code_left_is_led_into_the_wizard(world, way_out):
+def test_wizard_without_recovery_codes(world, way_out):
+    """A user without any left is led into the wizard."""
     change(world, APP)
     if way_out == "cleared":
         world.run(factor_administration.clear_two_factor, OPERATOR, "bert")
@@ -152,7 +159,8 @@ def test_whoever_has_no_recovery_code_left_is_led_into_the_wizard(world, way_out
     assert world.first("bert").session.step == MustEnrol()
 
 
-def test_what_was_set_up_is_good_again_when_its_method_comes_back(world):
+def test_method_switched_on_again(world):
+    """What was set up is good again when its method comes back."""
     change(world, APP)
     change(world, APP, EMAIL)
     assert status(world, "bert") is Status.ENABLED
@@ -173,7 +181,8 @@ def test_a_method_without_a_carrier_is_not_switched_on(world):
 
 
 @pytest.mark.feature("two-editors")
-def test_a_change_that_someone_else_made_meanwhile_is_not_undone(world):
+def test_concurrent_change_is_kept(world):
+    """A change that someone else made meanwhile is not undone."""
     refused = world.run(policy_settings.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
     assert refused == Denied("Someone else changed the methods meanwhile. Look again first.")
 
@@ -187,7 +196,7 @@ def test_a_change_asks_for_fresh_proof(world):
     assert result.methods == (APP,)
 
 
-def test_the_mode_off_asks_nobody_and_leaves_what_was_set_up(world):
+def test_mode_off_keeps_factors(world):
     change(world, APP)
     world.mode(Mode.OFF)
     assert world.first("bert").session.step == SignedIn()
@@ -202,7 +211,8 @@ def edit(world: World, actor, name: str, **fields: str):
 
 
 @pytest.mark.feature("contact-withdraws")
-def test_a_changed_address_withdraws_the_codes_that_went_there_and_leaves_the_user_pending(world):
+def test_changed_address(world):
+    """It withdraws the codes that went there and leaves the user pending."""
     done = edit(world, OPERATOR, "bert", email="bert@new.example")
     assert done.message == (
         "User bert saved. Codes by e-mail are withdrawn; two-factor authentication must be set up again."
@@ -212,7 +222,7 @@ def test_a_changed_address_withdraws_the_codes_that_went_there_and_leaves_the_us
     enters_by_recovery_code(world, "bert")
 
 
-def test_who_has_another_method_keeps_it_when_the_address_changes(world):
+def test_another_method_survives_a_changed_address(world):
     assert edit(world, OPERATOR, "carl", email="carl@new.example").message.endswith(
         "by e-mail are withdrawn."
     )
@@ -222,7 +232,7 @@ def test_who_has_another_method_keeps_it_when_the_address_changes(world):
 
 
 @pytest.mark.feature("contact-withdraws")
-def test_a_code_that_went_to_the_old_address_is_worth_nothing(world):
+def test_code_to_the_old_address(world):
     attempt = world.attempt("carl")
     code = world.sent(attempt)
     edit(world, OPERATOR, "carl", email="carl@new.example")
@@ -240,7 +250,8 @@ def test_a_changed_number_withdraws_text_messages(world):
     assert world.attempt("anna").methods == (APP,)
 
 
-def test_turning_codes_elsewhere_is_a_reset_that_needs_rank_and_fresh_proof(world):
+def test_changing_an_address_is_a_reset(world):
+    """Turning someone's codes elsewhere needs rank and fresh proof."""
     me = world.person("me", SYSTEM)
     world.clock.forward(minutes=6)
     assert isinstance(edit(world, me, "bert", email="bert@new.example"), FreshProofNeeded)

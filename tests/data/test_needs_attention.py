@@ -14,7 +14,8 @@ from data.storage import models
 
 @pytest.mark.feature("needs-attention")
 @pytest.mark.parametrize("mode", Mode)
-def test_administrators_and_people_without_a_second_factor_stand_out_in_every_mode(world, mode):
+def test_needs_attention_in_every_mode(world, mode):
+    """Administrators and users without a second factor are shown in every mode."""
     world.enrol("admin")
     for name, roles in (("boss", [SYSTEM]), ("helper", [SUPPORT]), ("anna", [])):
         world.user(name, *roles)
@@ -40,7 +41,8 @@ def test_people_of_another_account_do_not_stand_out(world):
 
 
 @pytest.mark.feature("off-rests")
-def test_factors_and_flags_rest_while_the_mode_is_off_and_are_as_they_were_afterwards(world):
+def test_factors_rest_while_off(world):
+    """Factors and flags rest and are as they were afterwards."""
     world.enrol(world.user("anna"))
     rows = [list(table.select().tuples()) for table in (models.Factor, models.RecoveryCode)]
     world.run(policy_settings.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)

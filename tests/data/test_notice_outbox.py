@@ -57,7 +57,7 @@ async def test_a_notice_reaches_a_real_mail_server_once(told):
 
 
 @pytest.mark.feature("notice-sending")
-async def test_what_was_not_taken_is_tried_again_after_a_longer_wait_each_time(told):
+async def test_retries_wait_longer_each_time(told):
     down = through(NOBODY_LISTENS)
     for minutes in (1, 2, 4):
         await send_due(told.store, down)
@@ -81,7 +81,8 @@ async def test_a_rude_mail_server_is_asked_again_later(told):
     assert len(mail.messages) == 1
 
 
-async def test_after_a_day_a_notice_is_given_up_and_the_log_says_so(told):
+async def test_given_up_after_a_day(told):
+    """The log says so."""
     down = through(NOBODY_LISTENS)
     for _ in range(30):
         await send_due(told.store, down)
@@ -96,7 +97,8 @@ async def test_after_a_day_a_notice_is_given_up_and_the_log_says_so(told):
     assert not mail.messages
 
 
-def test_a_notice_of_a_newer_version_is_given_up_and_holds_no_other_up(told):
+def test_notice_of_a_newer_version(told):
+    """It is given up and holds no other up."""
     models.Notice.update(event="future.event").execute()
     told.one_time_password("anna")
     assert [claimed.envelope.subject for claimed in told.run(notice_outbox.claim)] == [
@@ -128,7 +130,7 @@ async def test_of_two_senders_at_once_one_holds_each_notice(told):
     assert all(row.tries == 1 for row in rows())
 
 
-def test_a_claim_holds_against_others_until_its_lease_is_over(told):
+def test_claim_holds_until_its_lease_ends(told):
     (mine,) = told.run(notice_outbox.claim)
     assert told.run(notice_outbox.claim) == ()
     told.clock.forward(seconds=notice_outbox.LEASE.total_seconds())
@@ -136,7 +138,7 @@ def test_a_claim_holds_against_others_until_its_lease_is_over(told):
     assert (mine.id, mine.tries, theirs.tries) == (theirs.id, 1, 2)
 
 
-def test_a_sender_that_was_too_slow_does_not_put_off_the_one_after_it(told):
+def test_slow_sender_does_not_delay_the_next(told):
     mine = told.run(notice_outbox.claim)
     told.clock.forward(seconds=notice_outbox.LEASE.total_seconds())
     theirs = told.run(notice_outbox.claim)
@@ -162,7 +164,8 @@ asyncio.run(send_due(store, Carriers(smtp)))
 """
 
 
-async def test_a_notice_of_a_sender_that_was_killed_is_sent_by_another_when_the_lease_is_over(told):
+async def test_killed_sender_is_replaced(told):
+    """Another sends its notice when the lease is over."""
     async with mail_server() as mail:
         mail.wait = 60
         sender = await asyncio.create_subprocess_exec(
@@ -181,7 +184,7 @@ async def test_a_notice_of_a_sender_that_was_killed_is_sent_by_another_when_the_
     assert len(mail.messages) == 1
 
 
-async def test_the_background_outlives_a_database_that_does_not_answer(told, caplog):
+async def test_background_outlives_the_database(told, caplog):
     async with mail_server() as mail:
         told.database.execute_sql("ALTER TABLE notice RENAME TO away")
         task = asyncio.create_task(keep_sending(told.store, through(mail.port), every=0.01))
@@ -198,7 +201,7 @@ async def test_the_background_outlives_a_database_that_does_not_answer(told, cap
     ]
 
 
-async def test_ending_the_background_settles_what_is_being_handed_over(told):
+async def test_ending_settles_what_is_being_sent(told):
     async with mail_server() as mail:
         mail.wait = 0.2
         async with sending(told.store, through(mail.port)):
@@ -209,7 +212,7 @@ async def test_ending_the_background_settles_what_is_being_handed_over(told):
     assert rows()[0].done_at is not None
 
 
-async def test_without_a_mail_server_the_background_does_nothing(told):
+async def test_nothing_without_a_mail_server(told):
     await asyncio.wait_for(keep_sending(told.store, Carriers()), 30)
     assert rows()[0].tries == 0
 
@@ -226,7 +229,8 @@ async def test_the_act_does_not_wait_for_the_mail_server(told):
                 assert rows()[0].done_at is None, "the mail server had answered already"
 
 
-async def test_a_command_sends_what_it_brought_about_and_nothing_older(told):
+async def test_command_sends_its_own_notices(told):
+    """It sends nothing older."""
     async with mail_server() as mail:
         told.clock.forward(minutes=5)
         begun = told.clock.now

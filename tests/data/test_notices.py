@@ -71,7 +71,7 @@ def test_turning_off_is_told(world, enrolled):
 
 
 @pytest.mark.feature("notice-2fa")
-def test_disabling_and_clearing_by_an_administrator_are_told(world, enrolled):
+def test_disable_and_clear(world, enrolled):
     boss = world.person("boss", SYSTEM)
     world.run(factor_administration.clear_two_factor, boss, enrolled)
     world.run(factor_administration.disable_two_factor, OPERATOR, enrolled)
@@ -89,7 +89,8 @@ def test_new_recovery_codes_are_told(world, enrolled):
 
 
 @pytest.mark.feature("notice-recovery")
-def test_the_third_recovery_code_used_and_each_after_it_are_told(world, enrolled):
+def test_third_recovery_code_and_after(world, enrolled):
+    """The third code used and each after it are told of."""
     for code in world.recovery[enrolled][:4]:
         world.submit(world.attempt(enrolled), code)
     assert told() == [Event.RECOVERY_USED] * 2
@@ -129,7 +130,7 @@ def test_a_take_over_is_told(world, anna):
     assert told() == [Event.TAKEN_OVER]
 
 
-def test_a_new_user_is_told_nothing_of_what_came_with_them(world):
+def test_new_user_is_told_nothing(world):
     key = parse(KEY)
     assert isinstance(key, PublicKey)
     world.user("new", key=key)
@@ -137,7 +138,8 @@ def test_a_new_user_is_told_nothing_of_what_came_with_them(world):
 
 
 @pytest.mark.feature("contact-told")
-def test_a_new_address_is_told_through_the_old_and_the_new_one(world, anna):
+def test_new_address_through_both(world, anna):
+    """A notice of a new address goes to the old and to the new one."""
     changes = lifecycle.UserChanges(email="anna@new.example", phone="+49 30 12344711")
     world.run(lifecycle.edit_user, OPERATOR, anna, changes)
     sent = messages(world)
@@ -147,7 +149,8 @@ def test_a_new_address_is_told_through_the_old_and_the_new_one(world, anna):
         assert "anna@" not in text
 
 
-def test_a_new_number_is_told_through_the_one_address_with_what_was_withdrawn(world, anna):
+def test_new_number_with_what_was_withdrawn(world, anna):
+    """The notice goes to the address and names what the new number withdrew."""
     world.methods(Method.SMS)
     me = world.session(anna)
     world.confirm_destination(me, world.run(enrolment.begin_sms, me, "+49 30 12345678"))
@@ -186,7 +189,7 @@ def test_a_notice_stands_or_falls_with_its_act(world, enrolled):
     assert told() == []
 
 
-def test_where_no_mail_server_is_set_nothing_is_written(world, enrolled):
+def test_nothing_without_a_mail_server(world, enrolled):
     world.store.services = replace(world.services, sends=frozenset({Method.SMS}))
     world.run(factor_administration.clear_two_factor, OPERATOR, enrolled)
     world.run(lifecycle.edit_user, OPERATOR, enrolled, lifecycle.UserChanges(email="anna@new.example"))
@@ -216,18 +219,18 @@ def test_no_notice_holds_a_secret(world, anna):
         (lifecycle.UserChanges(email="anna@clinic.example"), False),
     ],
 )
-def test_a_new_address_or_number_of_someone_with_a_second_factor_offers_to_clear_it(
-    world, enrolled, changes, offered
-):
+def test_new_contact_offers_to_clear(world, enrolled, changes, offered):
+    """A new address or number of a user with a second factor offers to clear it."""
     assert world.run(lifecycle.edit_user, OPERATOR, enrolled, changes).offers_clearing is offered
 
 
-def test_without_a_second_factor_there_is_nothing_to_clear(world, anna):
+def test_nothing_to_clear_without_a_factor(world, anna):
     changes = lifecycle.UserChanges(email="anna@new.example")
     assert not world.run(lifecycle.edit_user, OPERATOR, anna, changes).offers_clearing
 
 
-def test_clearing_is_not_offered_to_who_cannot_do_it_nor_of_oneself(world):
+def test_clearing_is_offered_to_who_can(world):
+    """It is not offered to others, nor for oneself."""
     boss = world.person("boss", SYSTEM)
     for name in ("admin", "boss"):
         changes = lifecycle.UserChanges(email=f"{name}@new.example")
@@ -241,7 +244,7 @@ def addresses() -> list[str]:
 
 
 @pytest.mark.feature("notice-limit")
-def test_who_changes_their_address_again_and_again_fills_no_mailbox(world, anna):
+def test_changing_addresses_fills_no_mailbox(world, anna):
     """One address, and one mailbox behind many: edits are told six times an hour, and done all the same."""
     me = world.session(anna)
     for number in range(8):
@@ -258,7 +261,7 @@ def test_who_changes_their_address_again_and_again_fills_no_mailbox(world, anna)
     assert len(addresses()) == 8
 
 
-def test_keys_that_come_and_go_for_ever_are_told_six_times_an_hour(world, anna):
+def test_changing_keys_is_told_six_times_an_hour(world, anna):
     me = world.session(anna)
     for _ in range(9):
         world.run(credentials.add_key, me, KEY)
@@ -269,7 +272,7 @@ def test_keys_that_come_and_go_for_ever_are_told_six_times_an_hour(world, anna):
 
 
 @pytest.mark.feature("notice-limit")
-def test_what_was_sent_to_a_new_address_before_silences_no_old_one(world, anna):
+def test_new_address_silences_no_old_one(world, anna):
     """Someone has the new address told of edits of their own, so that the old one is not told of this one."""
     mallory = world.person("mallory")
     for number in range(3):

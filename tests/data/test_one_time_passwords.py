@@ -39,7 +39,8 @@ def left_open(name: str = "anna") -> list[int]:
 
 
 @pytest.mark.feature("one-time-once")
-def test_the_second_use_ends_the_session_of_the_first_and_is_audited_and_said(world):
+def test_second_use_ends_the_first_session(world):
+    """It is audited, and the user is told."""
     world.user("anna", one_time=True)
     first = used(world)
     assert (first.notices, world.events(user="anna", last=1)) == ((), ["signin.restricted"])
@@ -54,7 +55,8 @@ def test_the_second_use_ends_the_session_of_the_first_and_is_audited_and_said(wo
     assert "used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1" in second.notices[0]
 
 
-def test_a_use_after_the_first_session_ended_by_itself_is_audited_too(world):
+def test_use_after_the_first_session_ended(world):
+    """It is audited too."""
     world.user("anna", one_time=True)
     world.run(sessions.end_session, used(world).id)
     assert used(world).notices
@@ -64,7 +66,7 @@ def test_a_use_after_the_first_session_ended_by_itself_is_audited_too(world):
     assert len(left_open()) == 1
 
 
-def test_each_one_time_password_is_used_for_the_first_time(world):
+def test_each_has_a_first_use(world):
     world.user("anna", one_time=True)
     used(world)
     world.one_time_password("anna")
@@ -72,7 +74,8 @@ def test_each_one_time_password_is_used_for_the_first_time(world):
     assert "password.one_time_reused" not in world.events(user="anna")
 
 
-def test_once_it_is_replaced_the_session_goes_on_and_the_one_time_password_is_wrong(world):
+def test_replaced(world):
+    """Once it is replaced the session goes on, and the one-time password is wrong."""
     world.user("anna", one_time=True)
     session = used(world)
     assert isinstance(replaced(world, session), Done)
@@ -93,7 +96,7 @@ def test_sessions_that_came_by_a_key_go_on(world):
 
 @pytest.mark.feature("one-time-once")
 @pytest.mark.parametrize("count", [2, 8])
-def test_of_uses_at_the_same_moment_one_session_is_left(world, count):
+def test_simultaneous_uses_leave_one_session(world, count):
     for _ in range(5):
         world.one_time_password("admin")
         start = threading.Barrier(count, timeout=30)
@@ -145,7 +148,8 @@ MAKERS = [made_by_create_user, made_for_a_user, made_with_an_account]
     ("given", "hours"),
     [({}, ONE_TIME_HOURS), ({"hours": 4}, 4), ({"hours": 10_000}, MAX_ONE_TIME_HOURS), ({"hours": 0}, 1)],
 )
-def test_it_is_good_until_its_end_which_is_said_when_it_is_made(world, make, given, hours):
+def test_good_until_its_end(world, make, given, hours):
+    """The end is said when it is made."""
     done = make(world, **given)
     end = world.clock.now + timedelta(hours=hours)
     assert done.message.endswith(f" It is good for one sign-in, until {end:%Y-%m-%d %H:%M} UTC.")
@@ -170,14 +174,15 @@ def test_after_its_end_it_looks_like_a_wrong_password(world):
     assert world.events(user="anna") == ["user.created"]
 
 
-def test_one_that_ends_between_looking_up_and_judging_does_not_sign_in(world):
+def test_ends_between_look_up_and_judging(world):
     world.user("anna", one_time=True)
     candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     world.clock.forward(hours=ONE_TIME_HOURS)
     assert world.run(first_factor.settle_password, candidate, right=True) == FirstFactorRejected()
 
 
-def test_a_session_that_it_opened_before_its_end_may_still_replace_it(world):
+def test_session_opened_before_the_end(world):
+    """It may still replace the password."""
     world.user("anna", one_time=True)
     world.clock.forward(hours=ONE_TIME_HOURS - 1)
     session = used(world)
@@ -192,7 +197,7 @@ def test_a_key_signs_in_after_the_end(world):
 
 
 @pytest.mark.feature("one-time-end")
-def test_the_explanation_says_when_it_ends_and_that_it_ended(world):
+def test_explain_tells_its_end(world):
     world.user("anna", one_time=True)
     world.user("keyed", one_time=True, key=KEY)
 

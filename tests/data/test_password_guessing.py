@@ -56,7 +56,8 @@ def notes(world):
     return " ".join(finding.sentence for finding in world.run(doctor_facts.check_accounts, OPERATOR))
 
 
-def test_after_many_failures_of_a_name_strangers_take_turns_whoever_it_is(world, anna):
+def test_strangers_take_turns(world, anna):
+    """After many failures of a name strangers take turns, for unknown names too."""
     guess(world, anna, throttle.MANY_OF_NAME - 1)
     guess(world, "nobody", throttle.MANY_OF_NAME - 1)
     assert not takes_turns(world, anna)
@@ -71,7 +72,8 @@ def test_after_many_failures_of_a_name_strangers_take_turns_whoever_it_is(world,
     assert not takes_turns(world, anna)
 
 
-def test_a_source_that_its_user_came_from_lately_takes_no_turns(world, anna):
+def test_known_source_takes_no_turns(world, anna):
+    """A source that its user came from lately takes no turns."""
     guess(world, anna)
     assert not takes_turns(world, anna, HOME)
     assert not takes_turns(world, anna, f"::ffff:{HOME}")
@@ -82,14 +84,16 @@ def test_a_source_that_its_user_came_from_lately_takes_no_turns(world, anna):
     assert takes_turns(world, anna, HOME)
 
 
-def test_a_source_that_did_not_get_beyond_a_restricted_session_stays_a_stranger(world):
+def test_restricted_session_makes_no_known_source(world):
+    """A source that had only a restricted session stays a stranger."""
     world.user("carl", one_time=True)
     world.first("carl", address=HOME)
     guess(world, "carl")
     assert takes_turns(world, "carl", HOME)
 
 
-def test_of_a_user_who_signs_in_without_end_the_newest_sessions_are_looked_at(world, anna, monkeypatch):
+def test_newest_sessions_decide(world, anna, monkeypatch):
+    """Of a user with endless sessions the newest are read."""
     monkeypatch.setattr(password_guessing, "_LOOKED_AT", 3)
     guess(world, anna)
     for number in range(3):
@@ -99,7 +103,8 @@ def test_of_a_user_who_signs_in_without_end_the_newest_sessions_are_looked_at(wo
     assert not takes_turns(world, anna, "192.0.2.100")
 
 
-async def test_one_of_the_strangers_waits_for_the_other_and_the_known_for_none(world, anna):
+async def test_strangers_wait_for_each_other(world, anna):
+    """A known source waits for none."""
     ends, asked = asyncio.Event(), {}
     for name in (anna, "nobody"):
         guess(world, name)
@@ -116,7 +121,8 @@ async def test_one_of_the_strangers_waits_for_the_other_and_the_known_for_none(w
     assert (await asyncio.gather(*asked["nobody"]))[1] == FirstFactorRejected()
 
 
-async def test_a_stranger_who_finds_too_many_waiting_for_the_name_is_told_so(world, anna):
+async def test_too_many_strangers_wait(world, anna):
+    """The next one is told so."""
     guess(world, anna)
     ends = asyncio.Event()
     candidate = world.run(first_factor.find_candidate, anna, world.origin(address=STRANGE))
@@ -131,7 +137,8 @@ async def test_a_stranger_who_finds_too_many_waiting_for_the_name_is_told_so(wor
 
 
 @pytest.mark.feature("notice-guessing")
-async def test_the_first_right_password_after_many_wrong_ones_is_told_once(world, anna):
+async def test_first_right_password_is_told_once(world, anna):
+    """A right password after many wrong ones is told of once."""
     guess(world, anna, throttle.MANY_OF_NAME - 1)
     await signs_in(world, anna, STRANGE)
     assert told(world) == []
@@ -147,7 +154,8 @@ async def test_the_first_right_password_after_many_wrong_ones_is_told_once(world
     assert len(told(world)) == 2
 
 
-async def test_however_many_failures_there_are_few_are_read_and_those_told_of_are_not_kept(world, anna):
+async def test_failures_read_and_kept_are_few(world, anna):
+    """Few failures are read, and those that were told of are not kept."""
     candidate = world.run(first_factor.find_candidate, anna, world.origin())
     guess(world, anna, 2 * throttle.MANY_OF_NAME)
     found = [
@@ -164,7 +172,7 @@ async def test_however_many_failures_there_are_few_are_read_and_those_told_of_ar
     assert models.FirstFactorFailures.select().count() == 1
 
 
-async def test_failures_of_other_names_and_of_the_day_before_are_not_told(world, anna):
+async def test_other_names_and_days_are_not_told(world, anna):
     candidate = world.run(first_factor.find_candidate, anna, world.origin())
     guess(world, "nobody")
     models.FirstFactorFailures.update(bucket=candidate.bucket).execute()
@@ -176,7 +184,8 @@ async def test_failures_of_other_names_and_of_the_day_before_are_not_told(world,
     assert told(world) == []
 
 
-def test_the_check_up_names_whose_passwords_are_guessed_while_it_goes_on(world, anna):
+def test_doctor_names_the_guessed(world, anna):
+    """It does so while the guessing goes on."""
     guess(world, "nobody")
     guess(world, anna, throttle.MANY_OF_NAME - 1)
     assert "guessed" not in notes(world)
@@ -187,7 +196,8 @@ def test_the_check_up_names_whose_passwords_are_guessed_while_it_goes_on(world, 
 
 
 @pytest.mark.feature("needs-attention")
-def test_administrators_see_whose_passwords_are_guessed_while_it_goes_on(world, anna):
+def test_administrators_see_the_guessed(world, anna):
+    """They see it while the guessing goes on."""
     admin = world.enrol("admin")
     guess(world, "nobody")
     guess(world, anna)

@@ -34,7 +34,7 @@ def lacking(world):
     return [item.lacking for item in items if not item.met]
 
 
-def test_permanent_is_entered_and_remembers_when_and_by_whom(ready):
+def test_entering_remembers_when_and_by_whom(ready):
     chief = ready.person("chief", SECURITY)
     assert make_permanent(ready, chief) == Done("The mode is now permanent.")
     view = ready.run(policy_settings.show_policy, chief)
@@ -79,18 +79,18 @@ def test_permanent_is_entered_from_required_only(ready, mode):
 
 @pytest.mark.feature("permanent-confirmed")
 @pytest.mark.parametrize("typed", ["", "clinic", "Clinic 2", "yes"])
-def test_another_name_than_the_accounts_confirms_nothing(ready, typed):
+def test_wrong_account_name(ready, typed):
     before = ready.dump()
     assert "type the name of the account, Clinic" in make_permanent(ready, confirmation=typed).message
     assert ready.dump() == before
 
 
-def test_white_space_around_the_typed_name_does_not_matter(ready):
+def test_spaces_around_the_name(ready):
     assert isinstance(make_permanent(ready, confirmation="  Clinic "), Done)
 
 
 @pytest.mark.feature("permanent-checklist")
-def test_a_user_who_is_not_enrolled_is_named_and_stands_in_the_way(ready):
+def test_unenrolled_user_is_named(ready):
     ready.user("dora")
     assert lacking(ready) == ["missing dora"]
     before = ready.dump()
@@ -104,12 +104,12 @@ def test_a_user_who_is_not_enrolled_is_named_and_stands_in_the_way(ready):
 
 
 @pytest.mark.feature("permanent-checklist")
-def test_an_administrator_who_is_not_enrolled_stands_in_both_items(ready):
+def test_unenrolled_admin_stands_in_both_items(ready):
     ready.user("chief", SECURITY)
     assert lacking(ready) == ["missing chief", "missing chief"]
 
 
-def test_the_first_five_are_named_and_the_others_counted(ready):
+def test_five_are_named_the_others_counted(ready):
     for name in "cdefghi":
         ready.user(f"{name}1")
     assert lacking(ready) == ["missing c1, d1, e1, f1, g1 and 2 more"]
@@ -121,7 +121,7 @@ def test_a_single_system_administrator_is_not_enough(ready):
     assert lacking(ready) == ["only admin has set up 2FA and is not locked"]
 
 
-def test_a_locked_system_administrator_cannot_unlock_the_other(ready):
+def test_locked_system_admin_cannot_unlock_the_other(ready):
     ready.set("boss", locked_at=ready.clock.now)
     assert lacking(ready) == ["only admin has set up 2FA and is not locked"]
 

@@ -34,7 +34,7 @@ def set_mode(world, actor, mode, seen=OPTIONAL):
     return world.run(policy_settings.set_mode, actor, mode, seen=seen)
 
 
-def test_the_preview_counts_whom_each_mode_would_affect(crowd):
+def test_preview_counts_the_affected(crowd):
     counted = {
         mode: (view.ready, view.pending, view.not_asked)
         for mode in Mode
@@ -43,7 +43,8 @@ def test_the_preview_counts_whom_each_mode_would_affect(crowd):
     assert counted == {OFF: (0, 0, 7), OPTIONAL: (2, 2, 3), REQUIRED: (2, 5, 0), PERMANENT: (2, 5, 0)}
 
 
-def test_the_preview_names_the_first_of_the_pending_and_changes_nothing(crowd):
+def test_preview_names_the_first_pending(crowd):
+    """It changes nothing."""
     before = crowd.dump()
     preview = crowd.run(policy_settings.preview_mode, OPERATOR, REQUIRED)
     assert preview.pending_names == ("admin", "free1", "free2", "free3", "required1")
@@ -81,7 +82,8 @@ def test_the_preview_says_why_the_asker_cannot(crowd):
 
 
 @pytest.mark.parametrize(("before", "after"), [pair for pair in product(Mode, Mode) if PERMANENT not in pair])
-def test_every_change_between_the_open_modes_works_and_is_audited_once(world, before, after):
+def test_every_change_between_open_modes(world, before, after):
+    """Each works and is audited once."""
     chief = world.person("chief", SECURITY)
     world.mode(before)
     result = set_mode(world, chief, after, seen=before)
@@ -105,7 +107,8 @@ def test_permanent_is_not_left_by_anyone(world, who, wanted):
 
 
 @pytest.mark.feature("two-editors")
-def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
+def test_change_needs_the_mode_that_was_seen(world):
+    """A change fails if the mode is no longer the one that was seen."""
     chief, other = world.person("chief", SECURITY), world.person("other", SECURITY)
     set_mode(world, other, REQUIRED)
     before = world.dump()
@@ -114,7 +117,7 @@ def test_a_change_is_made_only_upon_the_mode_that_was_seen(world):
     assert world.dump() == before
 
 
-def test_an_administrator_who_is_not_enrolled_cannot_require_it_of_everyone(world):
+def test_unenrolled_administrator_cannot_require(world):
     chief = world.person("chief", SECURITY)
     world.mode(OFF)
     models.Factor.delete().execute()
@@ -125,7 +128,7 @@ def test_an_administrator_who_is_not_enrolled_cannot_require_it_of_everyone(worl
     assert world.run(policy_settings.preview_mode, chief, REQUIRED).refusal == denied.message
 
 
-def test_an_administrator_with_no_second_factor_changes_no_mode(world):
+def test_administrator_without_factor_changes_nothing(world):
     world.mode(OFF)
     chief = world.person("chief", SECURITY)
     for mode in (OPTIONAL, REQUIRED):
@@ -134,12 +137,12 @@ def test_an_administrator_with_no_second_factor_changes_no_mode(world):
     assert models.Account.get().mode == "off"
 
 
-def test_the_operator_can_require_it_without_being_anyone(world):
+def test_operator_can_require(world):
     assert isinstance(set_mode(world, OPERATOR, REQUIRED), Done)
 
 
 @pytest.mark.feature("off-rests")
-def test_turning_off_keeps_the_factors_for_when_it_is_turned_on_again(crowd):
+def test_turning_off_keeps_factors(crowd):
     factors = models.Factor.select().count()
     set_mode(crowd, OPERATOR, OFF)
     set_mode(crowd, OPERATOR, OPTIONAL, seen=OFF)

@@ -100,7 +100,8 @@ def test_two_who_sign_in_at_one_moment_are_both_let_in(world, server):
         assert [done.result(20) for done in nodes] == [["Admitted"] * rounds] * 2
 
 
-def test_whole_sign_ins_of_two_that_overlap_are_each_done_at_the_first_try(world):
+def test_overlapping_sign_ins(world):
+    """Two that overlap are each done at the first try."""
     rounds = 10
     attempts, nodes = {}, {}
     for name in ("anna", "bert"):
@@ -172,7 +173,7 @@ def test_other_errors_are_not_tried_again(world):
     assert calls == [1]
 
 
-async def test_a_connection_that_was_lost_meanwhile_is_opened_again(world, others):
+async def test_lost_connection_is_opened_again(world, others):
     await world.store.run(raise_days)
     await world.store.read(lambda _tx: days())
     others.execute(
@@ -183,7 +184,8 @@ async def test_a_connection_that_was_lost_meanwhile_is_opened_again(world, other
     assert world.run(lambda _tx: days()) == 2
 
 
-def test_a_connection_lost_in_the_middle_is_begun_again_from_the_start(world, others):
+def test_lost_in_the_middle_begins_again(world, others):
+    """A transaction whose connection was lost in the middle begins again."""
     calls = []
 
     def interrupted(_tx):
@@ -197,7 +199,8 @@ def test_a_connection_lost_in_the_middle_is_begun_again_from_the_start(world, ot
     assert len(calls) == 2
 
 
-def test_a_connection_lost_while_committing_is_never_tried_again(world, others):
+def test_lost_while_committing_is_not_retried(world, others):
+    """A transaction whose connection was lost during the commit may have happened."""
     world.spoilt = True
     others.execute(
         "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS "
@@ -217,7 +220,8 @@ def test_a_connection_lost_while_committing_is_never_tried_again(world, others):
     assert world.run(lambda _tx: days()) == 0
 
 
-def test_a_server_that_hangs_is_given_up_and_service_returns_with_it(world, monkeypatch):
+def test_hanging_server(world, monkeypatch):
+    """It is given up, and service returns with it."""
     monkeypatch.setattr(postgresql._Connection, "deadline", 0.3)
     monkeypatch.setattr(store._Patience, "again", 0)
     world.database.close()
@@ -232,7 +236,8 @@ def test_a_server_that_hangs_is_given_up_and_service_returns_with_it(world, monk
     assert days() == 1
 
 
-def test_a_row_that_someone_else_holds_is_not_waited_for_without_end(world, others, monkeypatch):
+def test_row_held_by_another_program(world, others, monkeypatch):
+    """The wait for it ends."""
     monkeypatch.setitem(postgresql._SESSION, "lock_timeout", "100ms")
     with others.transaction():
         others.execute("UPDATE account SET remember_days = 7")
@@ -244,7 +249,8 @@ def test_a_row_that_someone_else_holds_is_not_waited_for_without_end(world, othe
     assert days() == 7
 
 
-def test_a_server_that_was_stopped_is_said_and_service_returns_with_it(world, server):
+def test_stopped_server(world, server):
+    """The error says so, and service returns with it."""
     world.user("anna")
     server.stop()
     try:
@@ -257,7 +263,8 @@ def test_a_server_that_was_stopped_is_said_and_service_returns_with_it(world, se
     assert world.row("anna").required
 
 
-def test_what_was_accepted_survives_a_crash_of_a_server_that_is_careless_by_default(world, server):
+def test_crash_of_a_careless_server(world, server):
+    """What was accepted survives the crash of a server that does not sync by default."""
     assert server.execute("postgres", "SHOW synchronous_commit") == [("off",)]
     world.run(raise_days)
     server.stop(kill=True)
@@ -271,9 +278,8 @@ async def test_a_read_writes_nothing(world):
     assert days() == 0
 
 
-def test_of_two_nodes_that_migrate_at_once_one_works_and_the_other_finds_it_done(
-    world, tmp_path, monkeypatch
-):
+def test_two_nodes_migrate_at_once(world, tmp_path, monkeypatch):
+    """One works, and the other finds it done."""
     world.spoilt = True
     folder = tmp_path / "migrations"
     shutil.copytree(Path(database.__file__).parent / "migrations", folder)
@@ -294,14 +300,16 @@ def test_of_two_nodes_that_migrate_at_once_one_works_and_the_other_finds_it_done
     assert sorted(found) == [[], ["9001_slow"]]
 
 
-def test_of_two_nodes_that_create_at_once_both_end_with_the_schema(server):
+def test_two_nodes_create_at_once(server):
+    """Both end with the schema."""
     place = PostgresqlUrl.parse(server.url(server.new_database()))
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(create_database, place), threads.submit(create_database, place)]:
             assert "installation" in done.result(30).get_tables()
 
 
-def test_every_text_is_compared_by_code_point_whatever_the_locale(server):
+def test_texts_compare_by_code_point(server):
+    """They do so under any locale."""
     name = server.new_database(more="ENCODING 'UTF8' ICU_LOCALE 'sv-SE' LOCALE_PROVIDER icu")
     made = create_database(PostgresqlUrl.parse(server.url(name)))
     made.close()
@@ -314,7 +322,8 @@ def test_every_text_is_compared_by_code_point_whatever_the_locale(server):
     assert rest == []
 
 
-def test_what_someone_else_has_put_into_the_schema_is_found_and_gone_when_it_is_made_again(server):
+def test_foreign_objects_in_the_schema(server):
+    """They are found, and gone when the schema is made again."""
     made = create_database(PostgresqlUrl.parse(server.url(server.new_database())))
     with made.connection_context():
         for statement in (

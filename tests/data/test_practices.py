@@ -30,7 +30,8 @@ def found(world, **query) -> list[str]:
 
 
 @pytest.mark.feature("practices")
-def test_practices_are_added_renamed_and_listed_with_how_many_users_each_has(world):
+def test_practices_are_listed(world):
+    """They are added, renamed and listed with how many users each has."""
     assert world.run(practices.add_practice, OPERATOR, "  north   wing ") == Done(
         "Practice north wing added."
     )
@@ -56,12 +57,13 @@ def test_a_practice_needs_a_name_of_its_own(world, name):
     assert world.dump() == before
 
 
-def test_letters_outside_of_ascii_are_compared_without_case_too(world):
+def test_case_outside_ascii(world):
+    """Letters outside ASCII are compared without case too."""
     world.run(practices.add_practice, OPERATOR, "Überlingen")
     assert isinstance(world.run(practices.add_practice, OPERATOR, "ÜBERLINGEN"), Denied)
 
 
-def test_an_unknown_practice_is_denied_and_changes_nothing(world):
+def test_unknown_practice(world):
     world.user("anna")
     before = world.dump()
     for name in ("North", "", "\ud800"):
@@ -87,7 +89,7 @@ def test_an_empty_practice_is_removed_and_no_other(world):
 
 
 @pytest.mark.feature("one-policy")
-def test_one_policy_reaches_all_practices_of_the_account(world):
+def test_one_policy_for_all_practices(world):
     world.run(practices.add_practice, OPERATOR, "North")
     world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", practice="north"))
     assert world.run(policy_settings.show_policy, OPERATOR).practices == 2
@@ -96,7 +98,8 @@ def test_one_policy_reaches_all_practices_of_the_account(world):
 
 
 @pytest.mark.feature("move-users")
-def test_two_who_move_the_same_user_do_not_undo_each_other(world):
+def test_two_who_move_one_user(world):
+    """They do not undo each other."""
     for name in ("North", "South"):
         world.run(practices.add_practice, OPERATOR, name)
     world.user("anna")
@@ -108,7 +111,7 @@ def test_two_who_move_the_same_user_do_not_undo_each_other(world):
 
 
 @pytest.mark.feature("search")
-def test_the_table_is_searched_by_practice_and_phone_and_filtered_by_practice(world):
+def test_table_by_practice_and_phone(world):
     world.run(practices.add_practice, OPERATOR, "North Wing")
     new = NewUser("bob", "bob@clinic.example", phone="+49 30 12345678", practice="North Wing")
     world.run(lifecycle.create_user, OPERATOR, new)
@@ -155,14 +158,15 @@ def test_two_users_may_share_a_number_and_are_warned(world):
 
 
 @pytest.mark.feature("unique-address")
-def test_two_users_never_share_an_address_in_whatever_case(world):
+def test_address_is_unique_in_any_case(world):
     world.user("anna")
     for actor_name in ("ANNA@clinic.example", "Anna@CLINIC.EXAMPLE"):
         assert isinstance(edit(world, OPERATOR, "admin", UserChanges(email=actor_name)), Denied)
 
 
 @pytest.mark.feature("two-editors")
-def test_the_second_of_two_editors_is_told_what_changed_and_nothing_is_lost(world):
+def test_second_editor_of_one_field(world):
+    """The second editor is told what changed, and nothing is lost."""
     world.user("anna")
     one, other = world.person("one", SYSTEM), world.person("other", SYSTEM)
     form = UserChanges("anna@clinic.example", "", "")
@@ -172,7 +176,8 @@ def test_the_second_of_two_editors_is_told_what_changed_and_nothing_is_lost(worl
     assert (shown(world, "anna").full_name, shown(world, "anna").phone) == ("Anna Lee", None)
 
 
-def test_editors_of_different_fields_both_get_their_way_and_the_second_is_told(world):
+def test_editors_of_different_fields(world):
+    """Both get their way, and the second is told."""
     world.user("anna")
     form = UserChanges("anna@clinic.example", "", "")
     edit(world, OPERATOR, "anna", UserChanges(full_name="Anna Lee"), form)
@@ -182,7 +187,8 @@ def test_editors_of_different_fields_both_get_their_way_and_the_second_is_told(w
 
 
 @pytest.mark.feature("two-editors")
-def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
+def test_second_editor_of_roles(world):
+    """The second editor is told what the roles are now."""
     world.user("anna")
     nobody: frozenset[Role] = frozenset()
     one, other = world.person("one", *BOTH), world.person("other", *BOTH)
@@ -192,7 +198,8 @@ def test_the_second_who_changes_the_roles_is_told_what_they_are_now(world):
     assert shown(world, "anna").roles == {SUPPORT}
 
 
-def test_ones_own_name_is_changed_at_any_time_and_addresses_after_fresh_proof(world):
+def test_own_name_and_addresses(world):
+    """The name is changed at any time, addresses after fresh proof."""
     anna = world.enrol(world.user("anna"))
     world.clock.forward(minutes=6)
     assert isinstance(world.run(lifecycle.edit_own, anna, UserChanges(full_name="Anna Lee")), Done)
@@ -210,7 +217,8 @@ def test_ones_own_name_is_changed_at_any_time_and_addresses_after_fresh_proof(wo
     assert isinstance(world.run(lifecycle.edit_own, OPERATOR, changes), Denied)
 
 
-def test_a_number_shared_with_another_account_is_not_spoken_of(world):
+def test_number_shared_with_another_account(world):
+    """Nothing is said of it."""
     eve = NewUser("eve", "eve@other.example", phone=BERLIN, password_hash="hash")
     world.run(accounts.add_account, OPERATOR, "Other", "Main", eve)
     changes = UserChanges(phone=BERLIN)

@@ -13,7 +13,7 @@ RENAME = PreparedWrite(
 )
 
 
-def test_a_prepared_read_finds_what_its_present_values_ask_for(world):
+def test_read_finds_present_values(world):
     world.user("anna")
     world.user("bert")
     assert [BY_NAME.one(name).email for name in ("anna", "bert", "anna")] == [
@@ -25,7 +25,7 @@ def test_a_prepared_read_finds_what_its_present_values_ask_for(world):
     assert BY_NAME.all("' OR 1=1 --") == []
 
 
-def test_its_rows_are_those_that_an_ordinary_read_returns(world):
+def test_rows_equal_an_ordinary_read(world):
     world.methods(Method.APP, Method.EMAIL)
     world.enrol_email("bert", world.enrol(world.user("bert")))
     table = models.Factor
@@ -64,7 +64,7 @@ def test_a_prepared_insert_returns_the_id_of_its_row(world):
     world.catch_up()
 
 
-def test_a_prepared_write_says_how_many_rows_it_changed(world):
+def test_write_counts_its_rows(world):
     world.user("anna")
     assert RENAME.run("Anna 'A' Lee", "anna") == 1
     assert world.row("anna").full_name == "Anna 'A' Lee"

@@ -21,7 +21,8 @@ def anna(world: World) -> Member:
     return member
 
 
-def test_codes_that_were_not_saved_are_replaced_at_the_next_sign_in(world, anna):
+def test_unsaved_codes_are_replaced(world, anna):
+    """Codes that were not saved are replaced at the next sign-in."""
     next_session = world.session("anna")
     shown = world.run(recovery_codes.replace_unsaved_codes, next_session)
     assert isinstance(shown, NewRecoveryCodes)
@@ -51,7 +52,8 @@ def test_nothing_is_replaced_where_nothing_is_in_use(world, anna, change):
 
 
 @pytest.mark.feature("renew-codes")
-def test_renewing_kills_the_old_codes_and_asks_to_save_the_new_ones(world, anna):
+def test_renewing(world, anna):
+    """It kills the old codes and asks to save the new ones."""
     world.run(recovery_codes.confirm_saved, anna)
     renewed = world.run(recovery_codes.renew_recovery_codes, anna)
     assert len(renewed.recovery_codes) == 5
@@ -82,7 +84,7 @@ def test_there_are_no_codes_without_an_app(world):
     assert models.RecoveryCode.select().count() == 0
 
 
-def test_no_code_lies_readable_on_the_disk_or_in_a_repr(world, anna):
+def test_no_code_on_disk_or_in_a_repr(world, anna):
     renewed = world.run(recovery_codes.renew_recovery_codes, anna)
     on_disk = world.file_bytes()
     for code in (*world.recovery["anna"], *renewed.recovery_codes):

@@ -68,7 +68,7 @@ def test_by_default_a_code_is_asked_every_time(world):
 
 
 @pytest.mark.feature("remember-exactly")
-def test_the_same_address_with_the_same_password_is_not_asked(world, anna):
+def test_same_address_same_password(world, anna):
     assert not asked(world)
     entry = models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get()
     assert (entry.event, "password from a remembered address" in entry.detail) == ("signin.admitted", True)
@@ -92,7 +92,8 @@ def test_an_ipv4_mapped_address_is_the_same_address(world, anna):
 
 
 @pytest.mark.feature("remember-exactly")
-def test_a_key_asks_where_the_password_is_remembered_and_the_other_way_round(world, anna):
+def test_key_and_password_are_separate(world, anna):
+    """A key asks where the password is remembered, and the other way round."""
     by_key = world.first_by_key("anna", KEY.fingerprint)
     assert isinstance(by_key, CodeNeeded)
     world.submit(by_key.attempt, world.live_code("anna"))
@@ -129,7 +130,8 @@ def test_a_wrong_code_remembers_nothing(world, anna):
     assert asked(world, address="192.0.2.9")
 
 
-def test_it_ends_to_the_second_and_using_it_does_not_lengthen_it(world, anna):
+def test_ends_to_the_second(world, anna):
+    """Using it does not lengthen it."""
     for _ in range(2):
         world.clock.forward(days=1)
         assert not asked(world)
@@ -150,7 +152,8 @@ def test_a_clock_that_goes_back_never_lengthens_it(world, anna):
     assert asked(world)
 
 
-def test_a_sign_in_at_a_node_whose_clock_is_ahead_ends_no_session_and_the_next_one_is_asked(world, anna):
+def test_node_whose_clock_is_ahead(world, anna):
+    """A sign-in there ends no session, and the next one is asked."""
     me = world.session("anna")
     world.clock.forward(seconds=2)
     assert not asked(world)
@@ -165,7 +168,8 @@ def test_a_clock_before_the_acceptance_asks(world, anna):
     assert asked(world)
 
 
-def test_it_is_judged_again_in_the_transaction_that_admits(world, anna):
+def test_judged_again_at_admission(world, anna):
+    """It is judged again in the transaction that admits."""
     candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     remember_days(world, 0, seen=3)
     assert isinstance(world.run(first_factor.settle_password, candidate, right=True), CodeNeeded)
@@ -176,7 +180,8 @@ def test_a_remembered_address_is_no_fresh_proof(world, anna):
     assert world.run(recovery_codes.renew_recovery_codes, session) == FreshProofNeeded(FreshProof.CODE)
 
 
-def test_a_remembered_address_does_not_bring_recovery_codes_that_were_not_saved(world, anna):
+def test_unsaved_recovery_codes_are_not_shown(world, anna):
+    """A sign-in without a code does not show them again."""
     world.set("anna", recovery_saved=False)
     session = Member(world.first("anna").session.id)
     assert world.run(recovery_codes.replace_unsaved_codes, session) is None
@@ -186,7 +191,7 @@ def test_a_remembered_address_does_not_bring_recovery_codes_that_were_not_saved(
     )
 
 
-def test_a_locked_or_deactivated_user_is_turned_away_all_the_same(world, anna):
+def test_locked_or_deactivated(world, anna):
     world.set("anna", locked_at=world.clock.now)
     assert isinstance(world.first("anna"), admission.TurnedAway)
     world.set("anna", locked_at=None, active=False)
@@ -222,7 +227,7 @@ def test_unlocking_brings_nothing_back(world, anna):
     assert asked(world)
 
 
-def test_removing_a_key_forgets_what_went_with_it_alone(world, anna):
+def test_removed_key_forgets_its_own_only(world, anna):
     world.submit(world.first_by_key("anna", KEY.fingerprint).attempt, world.live_code("anna"))
     assert rows() == 2
     world.run(credentials.remove_key, OPERATOR, KEY.fingerprint, name="anna")
@@ -237,14 +242,16 @@ def test_a_key_that_comes_back_asks_again(world, anna):
     assert isinstance(world.first_by_key("anna", KEY.fingerprint), CodeNeeded)
 
 
-def test_after_a_one_time_password_the_new_one_asks_for_a_code(world, anna):
+def test_new_password_asks_for_a_code(world, anna):
+    """After a one-time password the new one asks for a code."""
     world.one_time_password("anna")
     session = world.first("anna").session
     world.run(credentials.store_password, Member(session.id), "hash")
     assert world.run(admission.advance, session.id).session.step == NeedCode()
 
 
-def test_shortening_shortens_and_lengthening_lengthens_nothing(world, anna):
+def test_shorter_and_longer_terms(world, anna):
+    """Shortening the days shortens what is remembered; lengthening lengthens nothing."""
     remember_days(world, 1, seen=3)
     remember_days(world, 7, seen=1)
     world.clock.forward(hours=23)
@@ -254,7 +261,8 @@ def test_shortening_shortens_and_lengthening_lengthens_nothing(world, anna):
 
 
 @pytest.mark.feature("remember-days")
-def test_days_are_changed_upon_what_was_seen_and_within_bounds_and_audited(world):
+def test_days_are_changed(world):
+    """The change needs the days that were seen, stays within bounds and is audited."""
     chief = world.person("chief", SECURITY)
     assert "0 to 7 days" in remember_days(world, 8, chief).message
     assert "0 to 7 days" in remember_days(world, -1, chief).message
@@ -266,13 +274,13 @@ def test_days_are_changed_upon_what_was_seen_and_within_bounds_and_audited(world
     assert isinstance(remember_days(world, 0, chief, seen=2), FreshProofNeeded)
 
 
-def test_the_days_can_still_be_changed_once_the_mode_is_permanent(world):
+def test_days_while_permanent(world):
     world.mode(Mode.PERMANENT)
     assert isinstance(remember_days(world, 1), Done)
 
 
 @pytest.mark.feature("remember-list")
-def test_it_is_listed_on_the_profile_and_for_administrators_until_it_ends(world, anna):
+def test_lists_on_profile_and_for_administrators(world, anna):
     until = world.clock.now + timedelta(days=3)
     listed = world.run(user_summaries.user_detail, OPERATOR, "anna").remembered
     assert [(row.address, row.first_factor, row.until) for row in listed] == [
@@ -286,7 +294,8 @@ def test_it_is_listed_on_the_profile_and_for_administrators_until_it_ends(world,
     assert world.run(user_summaries.user_detail, OPERATOR, "anna").remembered == ()
 
 
-def test_one_address_of_several_is_forgotten_and_nobody_forgets_anothers_as_their_own(world, anna):
+def test_forgetting_one_of_several(world, anna):
+    """Nobody forgets the address of someone else as their own."""
     me = world.session("anna", address="192.0.2.200")
     world.enrol(world.user("ben"))
     ben = world.session("ben")
@@ -316,7 +325,8 @@ def test_the_rule_remembers_network_addresses_only(application, address, days):
     assert may_remember(Policy(Mode.REQUIRED, days), application, address) == expected
 
 
-def test_the_rule_asks_before_the_acceptance_and_after_the_end(world):
+def test_rule_before_and_after_its_term(world):
+    """The rule asks before the acceptance and after the end."""
     now = world.clock.now
     times = {"accepted_at": now, "until": now + timedelta(days=2), "last_signin_at": None}
     policy = Policy(Mode.REQUIRED, 2)

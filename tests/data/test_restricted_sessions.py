@@ -293,7 +293,8 @@ def must_change_password_enrolled(world: World) -> Member:
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, restrict, allowed):
+async def test_nothing_but_its_purpose(world, restrict, allowed):
+    """A restricted session can do nothing but what it is for."""
     world.user("bob")
     me = restrict(world)
     before = world.dump()
@@ -306,7 +307,7 @@ async def test_a_restricted_session_can_do_nothing_but_what_it_is_for(world, res
 
 
 @pytest.mark.feature("account-walls")
-def test_every_operation_an_actor_can_ask_for_is_tried_above():
+def test_every_operation_is_tried():
     found = {
         name
         for module in (import_module(found.name) for found in walk_packages(operations.__path__, PREFIX))
@@ -363,7 +364,8 @@ def touches_nothing(world: World, name: str, result: object, before: object) -> 
 
 
 @pytest.mark.feature("account-walls")
-def test_an_administrator_neither_sees_nor_touches_another_account(world, stranger):
+def test_another_account_is_out_of_reach(world, stranger):
+    """An administrator neither sees nor touches it."""
     before = rows_of_the_clinic(world)
     for name in OPERATIONS.keys() - WAITED_FOR:
         with undone(world):
@@ -371,7 +373,8 @@ def test_an_administrator_neither_sees_nor_touches_another_account(world, strang
 
 
 @pytest.mark.parametrize("name", WAITED_FOR)
-async def test_what_takes_several_transactions_does_not_touch_another_account_either(world, stranger, name):
+async def test_another_account_in_several_transactions(world, stranger, name):
+    """What takes several transactions does not touch another account either."""
     before = rows_of_the_clinic(world)
     touches_nothing(world, name, await OPERATIONS[name](world, stranger), before)
 
@@ -389,7 +392,7 @@ async def test_what_a_restricted_session_is_for_works(world):
     assert isinstance(world.run(policy_settings.show_policy, me), policy_settings.PolicyView)
 
 
-def test_a_restricted_session_stays_restricted_until_its_work_is_done(world):
+def test_restricted_until_its_work_is_done(world):
     me = must_enrol(world)
     assert world.run(admission.advance, me.session_id).session.step == MustEnrol()
     assert models.Session.get_by_id(me.session_id).restricted
@@ -402,7 +405,8 @@ def test_leaving_the_wizard_leaves_the_user_pending(world):
     assert world.first("anna").session.step == MustEnrol()
 
 
-def test_a_restricted_session_is_released_by_a_looser_policy_through_the_rules_alone(world):
+def test_released_by_a_looser_policy(world):
+    """The rules alone release it."""
     world.user("anna")
     world.mode(Mode.REQUIRED)
     session = world.restricted("anna", MustEnrol)
@@ -412,7 +416,8 @@ def test_a_restricted_session_is_released_by_a_looser_policy_through_the_rules_a
     assert isinstance(world.run(user_summaries.my_profile, Member(session.id)), user_summaries.Profile)
 
 
-def test_a_wizard_can_be_finished_though_the_policy_was_loosened_meanwhile(world):
+def test_wizard_after_a_looser_policy(world):
+    """A wizard can be finished though the policy was loosened meanwhile."""
     world.user("anna")
     world.mode(Mode.REQUIRED)
     member = Member(world.restricted("anna", MustEnrol).id)
@@ -421,7 +426,8 @@ def test_a_wizard_can_be_finished_though_the_policy_was_loosened_meanwhile(world
     assert world.run(admission.advance, member.session_id).session.step == SignedIn()
 
 
-def test_a_password_changed_elsewhere_ends_what_a_restricted_session_began(world):
+def test_password_changed_elsewhere(world):
+    """It ends what a restricted session began."""
     me = must_enrol(world)
     world.one_time_password("anna")
     result = world.run(admission.advance, me.session_id)
@@ -507,7 +513,8 @@ AFTER_PROOF = {
 
 
 @pytest.mark.feature("fresh-code")
-async def test_every_operation_asks_for_a_fresh_code_unless_it_is_known_to_need_none(world):
+async def test_every_operation_needs_a_fresh_code(world):
+    """Every operation asks for one unless it is known to need none."""
     world.user("bob")
     world.session(world.user("mallory"))
     me = world.enrol(world.user("anna", SYSTEM, SECURITY))

@@ -44,7 +44,7 @@ def pair(world, steps: int) -> str:
 
 @pytest.mark.feature("resync")
 @pytest.mark.parametrize("ahead", [-20, -7, 3, 19])
-def test_two_consecutive_codes_in_one_answer_bring_the_clock_back(world, offered, ahead):
+def test_two_codes_in_one_answer(world, offered, ahead):
     result = world.submit(world.attempt("anna"), pair(world, ahead))
     assert isinstance(result, Admitted)
     assert (factor().drift, factor().resync_until) == (ahead + 1, None)
@@ -54,7 +54,7 @@ def test_two_consecutive_codes_in_one_answer_bring_the_clock_back(world, offered
 
 
 @pytest.mark.feature("resync")
-def test_two_consecutive_codes_in_two_answers_bring_it_back_too(world, offered):
+def test_two_codes_in_two_answers(world, offered):
     attempt = world.attempt("anna")
     first = world.submit(attempt, world.code("anna", -12))
     assert isinstance(first, NextCodeWanted)
@@ -64,7 +64,8 @@ def test_two_consecutive_codes_in_two_answers_bring_it_back_too(world, offered):
     assert factor().drift == -12
 
 
-def test_the_two_answers_may_come_in_two_sign_ins_and_applications(world, offered):
+def test_two_sign_ins_and_applications(world, offered):
+    """The two answers may come in two sign-ins and applications."""
     world.submit(world.attempt("anna"), world.code("anna", 8))
     world.clock.forward(seconds=30)
     there = world.attempt("anna", application=Application.LOCAL, address="local")
@@ -85,14 +86,16 @@ def test_codes_that_are_not_consecutive_are_wrong(world, offered):
     assert world.submit(world.attempt("anna"), backwards) == CodeWrong(5)
 
 
-def test_without_an_offer_two_codes_are_no_code_and_one_of_them_is_wrong(world, anna):
+def test_two_codes_without_an_offer(world, anna):
+    """They are no code, and one of them is wrong."""
     attempt = world.attempt("anna")
     assert world.submit(attempt, pair(world, -9)) == NotACode()
     assert world.submit(attempt, world.code("anna", -9)) == CodeWrong(6)
 
 
 @pytest.mark.feature("resync-offer")
-def test_an_offer_ends_after_an_hour_and_does_not_come_back_with_the_clock(world, offered):
+def test_offer_ends_after_an_hour(world, offered):
+    """It does not come back with the clock."""
     world.clock.forward(minutes=59, seconds=59)
     assert world.run(user_summaries.user_detail, OPERATOR, "anna").resync_until is not None
     world.clock.forward(seconds=1)
@@ -113,7 +116,8 @@ def test_a_right_code_of_the_window_signs_in_at_once(world, offered):
 
 
 @pytest.mark.feature("resync-offer")
-def test_the_first_code_of_an_offer_is_not_counted_and_every_further_one_is(world, offered):
+def test_only_the_first_code_is_free(world, offered):
+    """The first code of an offer is not counted, and every further one is."""
     attempt = world.attempt("anna")
     assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(7)
     assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(6)
@@ -149,7 +153,8 @@ def test_both_codes_of_a_pair_are_dead_afterwards(world, offered):
         assert isinstance(world.submit(world.attempt("anna"), half), CodeAlreadyUsed)
 
 
-def test_codes_at_or_before_the_last_accepted_one_make_no_pair(world, anna):
+def test_used_codes_make_no_pair(world, anna):
+    """Codes at or before the last accepted one make no pair."""
     world.submit(world.attempt("anna"), world.code("anna"))
     offer(world)
     assert isinstance(world.submit(world.attempt("anna"), pair(world, -1)), CodeWrong)
@@ -188,7 +193,8 @@ def test_it_works_at_the_question_for_a_code_only(world, offered):
 
 
 @pytest.mark.feature("resync-offer")
-def test_offers_are_for_administrators_with_fresh_proof_and_are_audited(world, anna):
+def test_who_may_offer(world, anna):
+    """Administrators with fresh proof may, and it is audited."""
     chief = world.person("chief", SECURITY)
     assert offer(world, chief).message == "For an hour anna can sign in with two codes, one after the other."
     assert world.events(user="anna", last=1) == ["two_factor.resync_offered"]

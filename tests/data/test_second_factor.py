@@ -46,11 +46,13 @@ def test_a_code_of_a_neighbouring_step_is_good(world, anna, steps):
 
 
 @pytest.mark.parametrize("steps", [-2, 2])
-def test_a_code_of_a_farther_step_is_wrong_and_no_hint_at_the_clock_is_given(world, anna, steps):
+def test_code_of_a_farther_step(world, anna, steps):
+    """It is wrong, and no hint at the clock is given."""
     assert world.submit(world.attempt(anna), world.code(anna, steps)) == CodeWrong(6)
 
 
-def test_a_replay_is_refused_and_audited_and_does_not_count(world, anna):
+def test_replay(world, anna):
+    """It is refused and audited and does not count."""
     code = world.code(anna)
     world.submit(world.attempt(anna), code)
     world.clock.forward(seconds=13)
@@ -80,7 +82,7 @@ def test_a_code_is_good_once_whatever_the_application(world, anna):
 
 
 @pytest.mark.feature("attempts")
-def test_seven_wrong_codes_over_several_applications_lock(world, anna):
+def test_seven_wrong_codes_over_applications(world, anna):
     applications = [Application.SSH, Application.LOCAL]
     attempts = [world.attempt(anna, application=each, address=f"192.0.2.{each}") for each in applications]
     answers = [world.submit(attempts[number % 2], world.wrong_code(anna)) for number in range(7)]
@@ -91,7 +93,8 @@ def test_seven_wrong_codes_over_several_applications_lock(world, anna):
     assert world.row(anna).attempts_left == 0
 
 
-def test_fresh_codes_inside_a_session_count_on_the_same_count(world, anna):
+def test_fresh_codes_count_too(world, anna):
+    """Fresh codes inside a session count on the same count."""
     member = world.session(anna)
     for left in (6, 5, 4):
         assert world.run(credentials.confirm_fresh_code, member, world.wrong_code(anna)) == CodeWrong(left)
@@ -106,7 +109,7 @@ def test_a_right_code_sets_the_count_back_to_seven(world, anna):
     assert world.row(anna).attempts_left == 7
 
 
-def test_asking_for_the_first_factor_again_does_not_set_the_count_back(world, anna):
+def test_first_factor_resets_nothing(world, anna):
     world.submit(world.attempt(anna), world.wrong_code(anna))
     world.attempt(anna)
     assert world.row(anna).attempts_left == 6
@@ -124,7 +127,7 @@ def test_what_has_no_form_of_a_code_is_no_attempt(world, anna, rubbish):
 
 
 @pytest.mark.feature("same-field")
-def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
+def test_recovery_code_in_the_same_field(world, anna):
     typed = world.recovery[anna][0].lower().replace("-", " ")
     admitted = world.submit(world.attempt(anna), typed)
     assert isinstance(admitted, Admitted)
@@ -134,7 +137,8 @@ def test_a_recovery_code_signs_in_once_in_the_same_field(world, anna):
 
 
 @pytest.mark.feature("five-codes")
-def test_each_of_the_five_recovery_codes_is_good_once_and_few_left_is_said(world, anna):
+def test_five_recovery_codes(world, anna):
+    """Each is good once, and few left is said."""
     codes = world.recovery[anna]
     assert len(set(codes)) == recovery_codes.CODES == 5
     notices = [world.submit(world.attempt(anna), code).session.notices for code in codes]
@@ -148,13 +152,13 @@ def test_each_of_the_five_recovery_codes_is_good_once_and_few_left_is_said(world
 
 
 @pytest.mark.feature("few-codes-left")
-def test_few_left_is_said_at_a_sign_in_with_the_app_too(world, anna):
+def test_few_left_is_said_with_the_app_too(world, anna):
     for code in world.recovery[anna][:3]:
         world.submit(world.attempt(anna), code)
     assert "2 recovery codes left" in world.submit(world.attempt(anna), world.code(anna)).session.notices[0]
 
 
-def test_a_wrong_recovery_code_with_a_right_selector_counts(world, anna):
+def test_wrong_recovery_code_with_right_selector(world, anna):
     selector = world.recovery[anna][0][:5]
     assert world.submit(world.attempt(anna), selector + "0000-0000-0000") == CodeWrong(6)
 
@@ -186,13 +190,14 @@ def test_support_never_unlocks_and_the_operator_can(world, anna):
     assert isinstance(world.run(factor_administration.unlock, OPERATOR, anna, "a slip"), Done)
 
 
-def test_unlocking_someone_who_is_not_locked_is_denied_and_resets_nothing(world, anna):
+def test_unlocking_who_is_not_locked(world, anna):
+    """It is denied and resets nothing."""
     world.submit(world.attempt(anna), world.wrong_code(anna))
     assert isinstance(world.run(factor_administration.unlock, OPERATOR, anna, "a slip"), Denied)
     assert world.row(anna).attempts_left == 6
 
 
-def test_a_locked_admins_own_session_cannot_unlock_them(world):
+def test_locked_admin_cannot_unlock_themselves(world):
     boss = world.person("boss", SYSTEM)
     world.clock.forward(minutes=1)
     world.lock("boss")
@@ -201,7 +206,7 @@ def test_a_locked_admins_own_session_cannot_unlock_them(world):
     assert world.row("boss").locked_at is not None
 
 
-def test_a_password_changed_before_the_second_factor_is_not_admitted(world, anna):
+def test_password_changed_before_the_code(world, anna):
     attempt = world.attempt(anna)
     world.one_time_password(anna)
     result = world.submit(attempt, world.code(anna))
@@ -209,7 +214,7 @@ def test_a_password_changed_before_the_second_factor_is_not_admitted(world, anna
     assert world.events(user=anna, last=1) == ["signin.turned_away"]
 
 
-def test_a_key_removed_before_the_second_factor_is_not_admitted(world):
+def test_key_removed_before_the_code(world):
     key = public_keys.parse(KEY)
     world.user("anna", key=key)
     world.enrol("anna")
@@ -230,13 +235,14 @@ def test_a_key_stands_when_the_password_changes(world):
     assert isinstance(world.submit(attempt, world.code("anna")), Admitted)
 
 
-def test_a_user_deactivated_before_the_second_factor_is_turned_away(world, anna):
+def test_user_deactivated_before_the_code(world, anna):
     attempt = world.attempt(anna)
     world.run(lifecycle.set_active, OPERATOR, anna, active=False)
     assert world.submit(attempt, world.code(anna)) == TurnedAway(Refusal.DEACTIVATED.value)
 
 
-def test_a_user_cleared_before_the_second_factor_is_asked_by_the_rules_again(world):
+def test_user_cleared_before_the_code(world):
+    """The rules are asked again."""
     world.enrol(world.user("anna", required=True))
     attempt = world.attempt("anna")
     world.run(factor_administration.clear_two_factor, OPERATOR, "anna")
@@ -245,14 +251,15 @@ def test_a_user_cleared_before_the_second_factor_is_asked_by_the_rules_again(wor
     assert models.Session.get_by_id(admitted.session.id).restricted
 
 
-def test_the_rules_are_asked_again_when_the_mode_went_off_meanwhile(world, anna):
+def test_mode_off_before_the_code(world, anna):
+    """The rules are asked again."""
     attempt = world.attempt(anna)
     world.mode(Mode.OFF)
     assert world.submit(attempt, "").session.step == SignedIn()
     assert world.row(anna).attempts_left == 7
 
 
-def test_a_one_time_password_is_replaced_before_the_code_is_asked(world, anna):
+def test_one_time_password_comes_before_the_code(world, anna):
     world.one_time_password(anna)
     session = world.restricted(anna, MustChangePassword)
     member = Member(session.id)
@@ -269,7 +276,7 @@ def test_a_one_time_password_is_replaced_before_the_code_is_asked(world, anna):
     assert isinstance(world.first(anna, PASSWORD), first_factor.FirstFactorRejected)
 
 
-def test_a_session_that_ended_before_its_code_came_is_not_admitted(world, anna):
+def test_session_ended_before_the_code(world, anna):
     world.one_time_password(anna)
     session = world.restricted(anna, MustChangePassword)
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("another long one"))
@@ -306,7 +313,8 @@ def test_the_activity_keeps_the_reason_of_an_unlocking(world):
 
 
 @pytest.mark.feature("guesses-only")
-def test_an_answer_that_was_wrong_is_not_judged_again_for_five_minutes(world, anna):
+def test_wrong_answer_is_not_judged_again(world, anna):
+    """This holds for five minutes."""
     wrong = world.wrong_code(anna)
     assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
     spelled = f"{wrong[:3]}-{wrong[3:]}\u200b"
@@ -316,7 +324,8 @@ def test_an_answer_that_was_wrong_is_not_judged_again_for_five_minutes(world, an
     assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
 
 
-def test_a_wrong_answer_that_has_become_right_is_not_judged_either(world, anna):
+def test_wrong_answer_that_became_right(world, anna):
+    """It is not judged either."""
     early = world.code(anna, 2)
     assert world.submit(world.attempt(anna), early) == CodeWrong(6)
     world.clock.forward(seconds=60)
@@ -341,7 +350,8 @@ def test_what_was_wrong_is_judged_again_once(world, anna, act):
     assert world.submit(world.attempt(anna), wrong) == CodeWrong(5)
 
 
-def test_what_was_wrong_before_a_lock_is_judged_again_after_it(world, anna):
+def test_wrong_answers_after_a_lock(world, anna):
+    """What was wrong before a lock is judged again after it."""
     wrong = world.wrong_code(anna)
     world.submit(world.attempt(anna), wrong)
     world.lock(anna)
@@ -349,7 +359,8 @@ def test_what_was_wrong_before_a_lock_is_judged_again_after_it(world, anna):
     assert world.submit(world.attempt(anna), wrong) == CodeWrong(6)
 
 
-def test_a_recovery_code_that_was_wrong_is_not_judged_again_and_its_text_is_stored_nowhere(world, anna):
+def test_wrong_recovery_code_is_not_judged_again(world, anna):
+    """Its text is stored nowhere."""
     typed = "AAAA-BBBB-CCCC-DDDD"
     assert world.submit(world.attempt(anna), typed) == CodeWrong(6)
     assert world.submit(world.attempt(anna), typed.lower().replace("-", " ")) == WrongBefore()

@@ -21,7 +21,8 @@ SECRET = b"twenty bytes secret!"
 @pytest.mark.parametrize(
     ("key", "user", "factor"), [(OTHER_KEY, 1, 2), (KEY, 2, 2), (KEY, 1, 3), (KEY, 2, 1), (KEY, 12, 0)]
 )
-def test_a_sealed_secret_opens_under_its_key_for_its_factor_of_its_user_only(key, user, factor):
+def test_sealed_secret_and_its_place(key, user, factor):
+    """It opens under its key, for its factor, of its user only."""
     sealed = Vault(KEY).seal(SECRET, user_id=1, factor_id=2)
     assert Vault(KEY).open(sealed, user_id=1, factor_id=2) == SECRET
     with pytest.raises(SealBrokenError):
@@ -29,7 +30,7 @@ def test_a_sealed_secret_opens_under_its_key_for_its_factor_of_its_user_only(key
 
 
 @given(st.data())
-def test_a_damaged_seal_is_broken_and_nothing_else_is_raised(data):
+def test_damaged_seal(data):
     sealed = bytearray(Vault(KEY).seal(SECRET, user_id=1, factor_id=2))
     place = data.draw(st.integers(0, len(sealed) - 1))
     sealed[place] ^= data.draw(st.integers(1, 255))
@@ -50,18 +51,20 @@ def test_a_master_key_of_another_length_is_refused(length):
         Vault(bytes(length))
 
 
-def test_a_key_is_known_by_a_check_value_that_does_not_give_it_away():
+def test_key_check_value():
+    """A key is known by a value that does not give it away."""
     assert Vault(KEY).check_value == Vault(KEY).check_value != Vault(OTHER_KEY).check_value
     assert KEY.hex() not in Vault(KEY).check_value
 
 
 @given(st.text(alphabet=st.characters(codec=None)))
-def test_a_typed_name_falls_into_one_of_a_few_buckets_that_depend_on_the_key(name):
+def test_buckets_of_typed_names(name):
+    """A typed name falls into one of a few buckets that depend on the key."""
     assert 0 <= Vault(KEY).bucket(name) < 4096
     assert Vault(KEY).bucket(name) == Vault(KEY).bucket(name)
 
 
-def test_the_database_file_holds_no_secret_in_the_clear(world):
+def test_no_secret_in_the_database_file(world):
     world.enrol(world.user("anna"))
     world.one_time_password("anna", password="a one-time password")
     raw = base64.b32decode(world.secrets["anna"])
@@ -108,7 +111,8 @@ def test_a_hash_verifies_its_own_secret_only(secret):
     assert not hasher.verify(stored, secret + "x")
 
 
-def test_the_same_characters_composed_differently_are_the_same_password():
+def test_composed_characters_are_equal():
+    """The same characters composed differently are the same password."""
     hasher = Hasher(CHEAP)
     assert hasher.verify(hasher.hash("pässword"), "pa\u0308ssword")
 
@@ -119,7 +123,7 @@ def test_a_damaged_hash_verifies_nothing(stored):
     assert not Hasher(CHEAP).verify(stored, "")
 
 
-def test_the_decoy_and_endless_passwords_verify_nothing():
+def test_decoy_and_endless_passwords():
     hasher = Hasher(CHEAP)
     assert not hasher.verify(hasher.decoy, "")
     costs = CostsInUse()

@@ -39,7 +39,7 @@ def other(code: str, by: int = 1) -> str:
     return f"{(int(code) + by) % 10**6:06}"
 
 
-def test_the_question_offers_the_methods_that_are_set_up(world):
+def test_question_offers_what_is_set_up(world):
     assert world.attempt("anna").methods == (APP, EMAIL)
     assert world.attempt("bert").methods == (EMAIL,)
 
@@ -56,7 +56,7 @@ def test_a_sent_code_signs_in_and_is_good_once(world):
 
 
 @pytest.mark.feature("masked")
-def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world):
+def test_log_of_methods_and_masked_destinations(world):
     attempt = world.attempt("bert")
     world.submit(attempt, world.sent(attempt))
     rows = world.run(user_summaries.user_detail, OPERATOR, "bert").recent
@@ -66,7 +66,8 @@ def test_the_log_says_which_method_signed_in_and_where_a_code_went_masked(world)
 
 
 @pytest.mark.feature("sent-code-any")
-def test_every_outstanding_code_is_good_until_one_succeeds_and_then_none(world):
+def test_outstanding_codes(world):
+    """Each is good until one succeeds, and then none."""
     attempt = world.attempt("bert")
     first = world.sent(attempt)
     world.clock.forward(seconds=60)
@@ -104,7 +105,8 @@ def test_a_code_that_expired_a_day_ago_is_a_wrong_one(world):
     assert world.submit(attempt, code) == CodeWrong(6)
 
 
-def test_a_code_that_enrolled_is_replaced_and_no_wrong_one(world):
+def test_code_that_enrolled_is_replaced(world):
+    """At a sign-in it counts as replaced, not as wrong."""
     member = world.session("anna")
     pending = world.run(enrolment.begin_email, member)
     code = code_in(world.run(enrolment.send_enrolment_code, member, pending))
@@ -113,7 +115,7 @@ def test_a_code_that_enrolled_is_replaced_and_no_wrong_one(world):
 
 
 @pytest.mark.feature("sending-no-attempt")
-def test_asking_for_a_code_never_changes_the_attempt_count(world):
+def test_asking_does_not_count(world):
     attempt = world.attempt("bert")
     code = world.sent(attempt)
     for by, left in enumerate((6, 5, 4), 1):
@@ -124,7 +126,7 @@ def test_asking_for_a_code_never_changes_the_attempt_count(world):
     assert world.submit(attempt, other(fresh)) == CodeWrong(3)
 
 
-def test_wrong_codes_lock_whichever_method_they_are_for(world):
+def test_wrong_codes_lock_for_every_method(world):
     attempt = world.attempt("anna")
     code = world.sent(attempt)
     for by in range(1, 8):
@@ -135,7 +137,8 @@ def test_wrong_codes_lock_whichever_method_they_are_for(world):
 
 
 @pytest.mark.feature("sent-code-limits")
-def test_a_user_is_sent_one_code_a_minute_and_five_an_hour(world):
+def test_limits_of_a_user(world):
+    """A user is sent one code a minute and five an hour."""
     attempt = world.attempt("bert")
     for _ in range(5):
         world.sent(attempt)
@@ -148,7 +151,8 @@ def test_a_user_is_sent_one_code_a_minute_and_five_an_hour(world):
 
 
 @pytest.mark.feature("sent-code-limits")
-def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
+def test_limits_of_a_destination(world):
+    """It is sent twenty codes an hour by any users."""
     attempt = world.attempt("bert")
     for _ in range(20):
         models.SentCode.insert(
@@ -164,7 +168,8 @@ def test_a_destination_is_sent_twenty_codes_an_hour_whoever_asks(world):
 
 
 @pytest.mark.feature("sent-code-limits")
-def test_an_account_sends_so_many_codes_a_day_and_the_others_as_many(world):
+def test_limits_of_an_account(world):
+    """Each account has its own number of codes a day."""
     object.__setattr__(world.services, "codes_per_day", 1)
     models.SentCode.delete().execute()
     world.sent(world.attempt("bert"))
@@ -194,7 +199,7 @@ def strangers(world: World, count: int) -> list[str]:
 
 
 @pytest.mark.feature("proof-code-limits")
-def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in(world):
+def test_strangers_who_enrol_a_number(world):
     """An account's people have all be sent to someone's number that can be; its owner still signs in."""
     mine = strangers(world, 8)
     world.set("bert", phone=NUMBER)
@@ -220,7 +225,7 @@ def test_strangers_who_enrol_a_number_use_up_none_of_its_owners_codes_to_sign_in
 
 
 @pytest.mark.feature("proof-code-limits")
-def test_strangers_who_have_proven_the_same_number_use_up_none_of_its_owners_codes(world):
+def test_strangers_with_the_same_number(world):
     """Whoever can forge the sender of a text message proves any number by one."""
     world.methods(APP, SMS, EMAIL)
     member = world.session("anna")
@@ -242,7 +247,7 @@ def test_strangers_who_have_proven_the_same_number_use_up_none_of_its_owners_cod
 
 
 @pytest.mark.feature("proof-code-limits")
-def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
+def test_setting_up_uses_up_no_codes_to_sign_in(world):
     object.__setattr__(world.services, "codes_per_day", 5)
     models.SentCode.delete().execute()
     members = [world.person(f"colleague{number}") for number in range(2)]
@@ -258,7 +263,8 @@ def test_setting_a_method_up_uses_up_nobodys_codes_to_sign_in(world):
     assert "5 codes" in world.run(second_factor.send_code, world.attempt("bert"), EMAIL).reason
 
 
-def test_a_code_that_was_not_handed_over_frees_the_minute_and_still_works(world):
+def test_undelivered_code(world):
+    """It frees the minute and still works."""
     attempt = world.attempt("bert")
     made = world.run(second_factor.send_code, attempt, EMAIL)
     world.run(sent_codes.record_failure, made, "mail.example:587: no answer in time")
@@ -268,7 +274,7 @@ def test_a_code_that_was_not_handed_over_frees_the_minute_and_still_works(world)
     assert isinstance(world.submit(attempt, code_in(made)), admission.Admitted)
 
 
-def test_a_code_of_one_user_is_worth_nothing_for_another(world):
+def test_code_of_another_user(world):
     code = world.sent(world.attempt("bert"))
     assert isinstance(world.submit(world.attempt("anna"), code), CodeWrong)
 
@@ -288,7 +294,8 @@ def test_the_code_lies_nowhere_in_the_files(world):
     assert not any(code_in(made) in detail for detail in details)
 
 
-def test_a_method_that_was_switched_off_sends_no_more_and_its_codes_are_wrong(world):
+def test_method_switched_off(world):
+    """It sends no more, and its codes are wrong."""
     attempt = world.attempt("anna")
     code = world.sent(attempt)
     world.methods(APP)
@@ -296,7 +303,7 @@ def test_a_method_that_was_switched_off_sends_no_more_and_its_codes_are_wrong(wo
     assert world.submit(attempt, code) == CodeLapsed(Lapse.REPLACED)
 
 
-def test_codes_of_an_app_that_is_switched_off_are_wrong(world):
+def test_app_switched_off(world):
     world.methods(EMAIL)
     attempt = world.attempt("anna")
     assert attempt.methods == (EMAIL,)
@@ -325,7 +332,8 @@ def test_a_fresh_code_can_be_a_sent_one(world):
 
 
 @pytest.mark.feature("enrol-email")
-def test_who_must_enrol_can_do_so_by_e_mail_and_gets_recovery_codes(world):
+def test_enrolment_by_email(world):
+    """It brings recovery codes."""
     world.user("carl", required=True)
     session = world.restricted("carl", MustEnrol)
     member = Member(session.id)
@@ -346,7 +354,8 @@ def test_a_second_method_brings_no_new_recovery_codes(world):
     assert isinstance(world.submit(world.attempt("dora"), world.recovery["dora"][0]), admission.Admitted)
 
 
-def test_a_code_to_enrol_signs_nobody_in_and_the_other_way_round(world):
+def test_codes_to_enrol_and_to_sign_in(world):
+    """Neither does the other's work."""
     member = world.session("anna")
     pending = world.run(enrolment.begin_email, member)
     to_enrol = code_in(world.run(enrolment.send_enrolment_code, member, pending))
@@ -357,7 +366,8 @@ def test_a_code_to_enrol_signs_nobody_in_and_the_other_way_round(world):
     assert wrong == enrolment.EnrolmentCodeWrong(None)
 
 
-def test_seven_wrong_answers_use_up_a_code_to_enrol_and_count_as_no_attempt(world):
+def test_seven_wrong_answers_to_enrol(world):
+    """They use up the code and count as no attempt."""
     member = world.session("anna")
     pending = world.run(enrolment.begin_email, member)
     code = code_in(world.run(enrolment.send_enrolment_code, member, pending))
@@ -368,7 +378,8 @@ def test_seven_wrong_answers_use_up_a_code_to_enrol_and_count_as_no_attempt(worl
     assert world.row("anna").attempts_left == 7
 
 
-def test_a_set_up_ends_when_the_address_changes_meanwhile(world):
+def test_set_up_ends_with_its_address(world):
+    """It ends when the address changes meanwhile."""
     member = world.session("anna")
     pending = world.run(enrolment.begin_email, member)
     code = code_in(world.run(enrolment.send_enrolment_code, member, pending))
@@ -376,7 +387,8 @@ def test_a_set_up_ends_when_the_address_changes_meanwhile(world):
     assert isinstance(world.run(enrolment.confirm_sent, member, pending, code), Denied)
 
 
-def test_a_restricted_session_never_replaces_a_method_that_another_session_set_up(world):
+def test_restricted_session_replaces_nothing(world):
+    """It never replaces a method that another session set up."""
     world.user("carl", required=True)
     mine = Member(world.restricted("carl", MustEnrol).id)
     thief = Member(world.restricted("carl", MustEnrol).id)
@@ -400,7 +412,8 @@ def test_a_method_that_is_off_cannot_be_set_up(world):
     assert isinstance(world.run(enrolment.begin_app, member), Denied)
 
 
-def test_turning_off_removes_every_method_and_what_was_sent(world):
+def test_turning_off_removes_everything(world):
+    """Every method goes, and what was sent."""
     member = world.session("anna")
     attempt = world.attempt("anna")
     code = world.sent(attempt)
@@ -412,7 +425,8 @@ def test_turning_off_removes_every_method_and_what_was_sent(world):
 
 
 @pytest.mark.feature("enrol-text-message")
-def test_a_phone_number_can_be_shared_with_a_word_and_is_kept_on_the_profile(world):
+def test_shared_phone_number(world):
+    """It is allowed with a warning and kept on the profile."""
     world.methods(APP, SMS, EMAIL)
     for name, shared in (("anna", False), ("bert", True)):
         attempt = world.attempt(name)

@@ -35,7 +35,8 @@ def reason(world: World, member: Member) -> str | None:
 
 
 @pytest.mark.feature("session-list")
-def test_a_session_is_listed_with_who_from_where_since_when_and_by_which_methods(world):
+def test_session_in_the_list(world):
+    """It shows who, from where, since when and by which methods."""
     world.enrol(world.user("anna"))
     world.clock.forward(minutes=5)
     attempt = world.attempt("anna", address="192.0.2.7")
@@ -47,7 +48,8 @@ def test_a_session_is_listed_with_who_from_where_since_when_and_by_which_methods
     assert not newest.restricted
 
 
-def test_a_restricted_session_is_listed_as_such_and_gains_its_methods(world):
+def test_restricted_session_in_the_list(world):
+    """It is shown as such and gains its methods."""
     world.enrol(world.user("anna"))
     world.one_time_password("anna")
     session = world.restricted("anna", MustChangePassword)
@@ -121,7 +123,8 @@ def test_sessions_of_another_account_are_out_of_reach(world):
     ],
     ids=["deactivated", "demoted", "cleared", "disabled", "reset", "key removed", "address", "locked"],
 )
-def test_what_is_done_to_a_user_ends_their_sessions_with_the_reason(world, act, told):
+def test_acts_that_end_sessions(world, act, told):
+    """What is done to a user ends their sessions with the reason."""
     world.methods(*Method)
     world.enrol(world.user("anna", SUPPORT, key=public_keys.parse(KEY)))
     world.enrol_email("anna")
@@ -141,7 +144,8 @@ def test_who_loses_no_role_keeps_the_session(world, roles):
 
 @pytest.mark.feature("session-idle")
 @pytest.mark.parametrize("longest", [LONGEST, timedelta(minutes=90)])
-def test_a_session_that_has_lasted_too_long_is_over_whatever_was_done_in_it(world, longest):
+def test_longest_session(world, longest):
+    """One that has lasted too long is over, whatever was done in it."""
     world.store.services = replace(world.services, longest_session=longest)
     member = world.session("admin")
     for _ in range(5):
@@ -165,7 +169,7 @@ def test_a_restricted_session_began_when_it_was_opened(world):
     assert advanced.session.started_at == begun.started_at == world.clock.now - timedelta(minutes=5)
 
 
-def test_one_statement_asks_about_all_sessions_of_a_server(world):
+def test_one_statement_for_all_sessions(world):
     member = world.session("admin")
     world.run(sessions.end_session, member.session_id)
     with statements(world) as seen:
@@ -197,7 +201,8 @@ OWN_ACTS = {
 @pytest.mark.feature("session-ended-by")
 @pytest.mark.parametrize("by_key", [False, True], ids=["by password", "by key"])
 @pytest.mark.parametrize("act", OWN_ACTS)
-def test_ones_own_change_of_a_credential_ends_all_sessions_but_the_one_it_was_made_in(world, act, by_key):
+def test_own_change_ends_the_other_sessions(world, act, by_key):
+    """The session in which a user changed a credential goes on."""
     world.enrol(world.user("anna", key=public_keys.parse(KEY)))
     others = [world.session("anna"), Member(signed_in_by_key(world).id)]
     me = Member(signed_in_by_key(world).id) if by_key else world.session("anna")
@@ -219,7 +224,8 @@ def signed_in_by_key(world: World):
 
 @pytest.mark.feature("session-judged")
 @pytest.mark.parametrize("role", Role)
-def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_sets_it_up(world, role):
+def test_new_role_ends_sessions_without_factor(world, role):
+    """The next session sets the second factor up."""
     anna = world.person("anna")
     world.run(role_grants.set_roles, OPERATOR, "anna", frozenset({role}))
     told = "You must set up two-factor authentication now. Sign in again."
@@ -232,7 +238,7 @@ def test_a_role_ends_the_session_of_who_has_no_second_factor_and_the_next_one_se
 
 
 @pytest.mark.feature("session-judged")
-def test_a_session_is_judged_even_where_nothing_has_ended_it(world):
+def test_judged_without_being_ended(world):
     """The rules are asked in each operation: whatever changed, and whoever forgot to end the session."""
     anna = world.person("anna")
     world.mode(Mode.REQUIRED)
@@ -243,7 +249,8 @@ def test_a_session_is_judged_even_where_nothing_has_ended_it(world):
 
 
 @pytest.mark.feature("session-judged")
-def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(world):
+def test_session_of_a_remembered_address(world):
+    """It goes on while the address is remembered."""
     world.run(policy_settings.set_remember_days, OPERATOR, 1, seen=0)
     world.enrol(world.user("anna"))
     world.submit(world.attempt("anna"), world.live_code("anna"))
@@ -264,7 +271,8 @@ def test_a_session_from_a_remembered_address_goes_on_while_that_is_remembered(wo
 
 
 @pytest.mark.feature("own-sessions")
-def test_ones_own_sessions_are_listed_and_ended_one_or_all_and_audited(world):
+def test_own_sessions(world):
+    """They are listed, and ended one or all, and that is audited."""
     world.user("anna")
     me, one, two, three = (world.session("anna", address=f"192.0.2.{n}") for n in (1, 2, 3, 3))
     stranger = world.session("admin")

@@ -196,12 +196,14 @@ VERDICTS = [
 
 @pytest.mark.feature("explain")
 @pytest.mark.parametrize(("facts", "weight", "words"), VERDICTS, ids=[words[:60] for _, _, words in VERDICTS])
-def test_the_first_line_is_the_verdict_and_its_one_reason(facts, weight, words):
+def test_first_line_is_the_verdict(facts, weight, words):
+    """It gives one reason."""
     assert explain(facts)[0] == Finding(weight, words)
 
 
 @pytest.mark.feature("explain")
-async def test_codes_and_notices_that_were_not_delivered_are_told(world):
+async def test_undelivered_messages(world):
+    """Codes and notices that were not delivered are named."""
     world.methods(Method.APP, Method.EMAIL)
     world.user("bert")
     world.enrol_email("bert")
@@ -227,7 +229,8 @@ async def test_codes_and_notices_that_were_not_delivered_are_told(world):
     )
 
 
-def test_a_method_that_nothing_sends_does_not_reach_its_user(world):
+def test_method_that_nothing_sends(world):
+    """A method without a carrier does not reach its user."""
     world.methods(Method.APP, Method.EMAIL)
     world.user("bert")
     world.enrol_email("bert")
@@ -251,7 +254,8 @@ def anna(world: World) -> str:
 
 
 @pytest.mark.feature("explain")
-def test_wrong_codes_are_told_by_application_until_a_right_one(world, anna):
+def test_wrong_codes_by_application(world, anna):
+    """They are listed until a right one."""
     here = world.attempt(anna)
     there = world.attempt(anna, application=Application.LOCAL, address="local")
     for attempt in (here, here, there):
@@ -264,7 +268,8 @@ def test_wrong_codes_are_told_by_application_until_a_right_one(world, anna):
 
 
 @pytest.mark.feature("explain")
-def test_a_replayed_code_and_the_clock_of_the_last_accepted_one_are_told(world, anna):
+def test_replayed_code_and_last_clock(world, anna):
+    """It tells of a replayed code and of the clock of the last accepted one."""
     ahead = world.code(anna, 1)
     world.submit(world.attempt(anna), ahead)
     assert "The clock of the phone was about 30 s ahead at the last accepted code." in answer(world)
@@ -281,7 +286,8 @@ def test_a_lock_and_the_attempts_behind_it_are_told(world, anna):
     assert any("0 of 7 attempts left. Wrong codes: 7 in ssh" in line for line in said)
 
 
-def test_wrong_passwords_of_the_last_quarter_of_an_hour_are_counted(world, anna):
+def test_recent_wrong_passwords(world, anna):
+    """Wrong passwords of the last quarter of an hour are counted."""
     for _ in range(3):
         world.first(anna, "wrong")
     assert any(line.startswith("3 wrong passwords or unknown keys") for line in answer(world))
@@ -290,7 +296,7 @@ def test_wrong_passwords_of_the_last_quarter_of_an_hour_are_counted(world, anna)
 
 
 @pytest.mark.feature("explain")
-def test_keys_remembered_addresses_and_successes_are_told(world, anna):
+def test_keys_addresses_and_successes(world, anna):
     world.run(policy_settings.set_remember_days, OPERATOR, 2, seen=0)
     by_key = world.first_by_key(anna, KEY.fingerprint)
     world.submit(by_key.attempt, world.code(anna))
@@ -300,7 +306,8 @@ def test_keys_remembered_addresses_and_successes_are_told(world, anna):
     assert "Signed in 2026-03-02 09:05 UTC in ssh from 192.0.2.1 with key and code." in said
 
 
-def test_explaining_changes_nothing_and_is_for_those_who_see_people(world, anna):
+def test_who_may_ask(world, anna):
+    """Explaining changes nothing and is open to those who see users."""
     helper = world.person("helper", SUPPORT)
     before = world.dump()
     assert answer(world, actor=helper) == answer(world)

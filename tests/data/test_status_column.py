@@ -47,7 +47,7 @@ def everyone(world: World) -> dict[str, UserFacts]:
 
 @pytest.mark.feature("off-in-table")
 @pytest.mark.parametrize("mode", Mode)
-def test_the_stored_standing_gives_the_same_status_as_the_rule(world, mode):
+def test_column_equals_the_rule(world, mode):
     facts = everyone(world)
     stored = models.User.select(models.User.name, models.User.standing).where(models.User.name != "admin")
     shown = {name: status_of(mode, Standing(standing)) for name, standing in stored.tuples()}
@@ -55,7 +55,7 @@ def test_the_stored_standing_gives_the_same_status_as_the_rule(world, mode):
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_filtering_the_table_by_a_status_finds_exactly_those_who_show_it(world, mode):
+def test_filtering_by_status(world, mode):
     everyone(world)
     world.mode(mode)
     shown = world.run(user_summaries.list_users, OPERATOR, UserQuery(limit=500)).rows

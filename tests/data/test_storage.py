@@ -46,7 +46,7 @@ def test_a_new_database_is_current_ours_and_private(tmp_path):
     assert set(modes.values()) == {0o600}
 
 
-def test_creating_refuses_an_existing_file_and_leaves_it_alone(tmp_path):
+def test_creating_refuses_an_existing_file(tmp_path):
     path = tmp_path / "there.db"
     path.write_bytes(b"mine")
     with pytest.raises(FileExistsError):
@@ -63,7 +63,8 @@ def test_a_file_that_is_no_database_is_not_ours(tmp_path, content):
 
 
 @pytest.mark.parametrize("mark", [0, 1, APPLICATION_ID + 1])
-def test_a_database_of_another_program_is_not_ours_and_stays_as_it_is(tmp_path, mark):
+def test_database_of_another_program(tmp_path, mark):
+    """It is refused and stays as it is."""
     path = tmp_path / "other.db"
     other = sqlite3.connect(path)
     other.execute(f"PRAGMA application_id = {mark}")
@@ -109,7 +110,8 @@ class Locker:
         self.process.communicate(timeout=20)
 
 
-async def test_a_database_locked_beyond_the_wait_is_said_and_service_returns_by_itself(impatient):
+async def test_locked_database(impatient):
+    """The error says so, and service returns by itself."""
     world = impatient
     candidate = world.run(first_factor.find_candidate, "anna", world.origin())
     before = world.dump()
@@ -138,7 +140,9 @@ async def test_a_short_lock_is_waited_for(world):
     assert (await waiting).message == "Two-factor authentication is required of anna."
 
 
-async def test_a_full_disk_is_said_and_nothing_of_the_operation_is_kept(world):
+async def test_full_disk(world):
+    """The error says so, and nothing of the operation is kept."""
+
     def count() -> int:
         return models.User.select().count()
 
@@ -157,7 +161,7 @@ async def test_a_full_disk_is_said_and_nothing_of_the_operation_is_kept(world):
     assert world.row("admin").required
 
 
-def test_foreign_keys_are_enforced_and_writes_are_durable(world):
+def test_foreign_keys_and_durable_writes(world):
     def pragmas(_tx):
         return [world.database.pragma(name) for name in ("foreign_keys", "journal_mode", "synchronous")]
 

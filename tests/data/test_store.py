@@ -46,7 +46,7 @@ def shape(of: Database) -> dict[str, object]:
     }
 
 
-def test_the_migrations_make_the_tables_that_the_models_describe(tmp_path, server):
+def test_migrations_equal_the_models(tmp_path, server):
     if server is None:
         migrated, plain = tmp_path / "migrated.db", tmp_path / "plain.db"
         create_file(plain)
@@ -83,7 +83,7 @@ def with_a_later_migration(world, tmp_path, monkeypatch) -> Path:
     return later
 
 
-def test_an_older_schema_is_noticed_and_brought_up_to_date(world, with_a_later_migration):
+def test_older_schema_is_upgraded(world, with_a_later_migration):
     assert schema_state(world.database) is SchemaState.OLDER
     assert migrate(world.database) == ["9001_more"]
     assert schema_state(world.database) is SchemaState.CURRENT
@@ -97,7 +97,7 @@ def test_a_newer_schema_is_noticed(world, with_a_later_migration):
     assert schema_state(world.database) is SchemaState.NEWER
 
 
-def test_a_migration_that_fails_leaves_the_schema_as_it_was(world, with_a_later_migration):
+def test_failed_migration_leaves_the_schema(world, with_a_later_migration):
     third = with_a_later_migration.with_name("9002_bad.py")
     third.write_text(
         "def up(migrator, db):\n    db.execute_sql('DROP TABLE public_key')\n    raise LookupError('bad')\n"
@@ -111,7 +111,9 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(world, with_a_later_
 
 
 @pytest.mark.parametrize("error", [WentWrongError, KeyError, SystemExit])
-async def test_an_exception_rolls_everything_back_and_the_store_goes_on(world, error):
+async def test_exception_rolls_back(world, error):
+    """The store goes on."""
+
     def failing(_tx):
         models.User.update(full_name="half done").execute()
         raise error
@@ -155,7 +157,8 @@ async def test_threads_leave_no_connection_behind(tmp_path, postgresql):
             await asyncio.sleep(0.01)
 
 
-async def test_a_read_until_the_mark_returns_then_however_early_it_was_done(world, monkeypatch):
+async def test_read_until_the_mark(world, monkeypatch):
+    """It returns at the mark, even if it was done early."""
     mark, slept, sleep = asyncio.Event(), [], asyncio.sleep
 
     async def until_the_mark(seconds):
@@ -206,13 +209,15 @@ NASTY = ["a\0b", "\ud800", "\0", "é\udfff\0"]
 
 
 @pytest.mark.parametrize("text", NASTY, ids=ascii)
-def test_texts_that_a_database_does_not_take_are_made_fit(world, text):
+def test_texts_are_made_to_fit(world, text):
+    """Texts that a database does not take are changed until it does."""
     stored = models.Practice.insert(account=models.Account.get().id, name=storable(text)).execute()
     assert models.Practice.get_by_id(stored).name == storable(text)
     world.catch_up()
 
 
-async def test_what_waited_long_behind_a_failure_is_refused_without_waiting_for_its_own(world, monkeypatch):
+async def test_waiting_behind_a_failure(world, monkeypatch):
+    """What waited long behind one is refused without a wait of its own."""
     monkeypatch.setattr(store, "_QUEUED_SECONDS", 0.0)
     failing, begun = threading.Event(), []
 

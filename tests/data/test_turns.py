@@ -34,7 +34,7 @@ async def settle():
         await asyncio.sleep(0)
 
 
-async def test_a_source_that_sends_much_delays_another_by_one_turn(bench):
+async def test_busy_source_delays_by_one_turn(bench):
     crowd = [bench.ask("crowd") for _ in range(6)]
     await settle()
     other = bench.ask("other")
@@ -43,7 +43,8 @@ async def test_a_source_that_sends_much_delays_another_by_one_turn(bench):
     assert bench.begun == ["crowd", "crowd", "other", "crowd", "crowd", "crowd", "crowd"]
 
 
-async def test_it_is_done_once_at_a_time_and_different_things_side_by_side(bench):
+async def test_same_things_once_others_side_by_side(bench):
+    """The same thing is done once at a time, different things side by side."""
     asked = [bench.ask("a"), bench.ask("b"), bench.ask("c", thing="another bench")]
     await settle()
     assert bench.begun == ["a", "c"]
@@ -51,7 +52,8 @@ async def test_it_is_done_once_at_a_time_and_different_things_side_by_side(bench
     assert await asyncio.gather(*asked) == ["a", "b", "c"]
 
 
-async def test_a_client_that_is_gone_has_no_turn_and_leaves_its_place(bench):
+async def test_client_that_is_gone_has_no_turn(bench):
+    """It leaves its place."""
     first, gone = bench.ask("first"), asyncio.Event()
     leaving = [bench.ask(f"source {number}", gone) for number in range(SOURCES)]
     await settle()
@@ -64,7 +66,7 @@ async def test_a_client_that_is_gone_has_no_turn_and_leaves_its_place(bench):
     assert bench.begun == ["first", "staying"]
 
 
-async def test_a_client_that_leaves_while_it_waits_is_passed_over(bench):
+async def test_client_that_leaves_while_waiting(bench):
     gone = asyncio.Event()
     asked = [bench.ask("a"), bench.ask("b", gone), bench.ask("c")]
     await settle()
@@ -74,7 +76,8 @@ async def test_a_client_that_leaves_while_it_waits_is_passed_over(bench):
     assert await bench.ask("b", gone) is Unserved.GONE
 
 
-async def test_a_full_queue_takes_more_of_the_sources_that_are_in_it_up_to_a_bound(bench):
+async def test_full_queue_prefers_its_sources(bench):
+    """It takes more of the sources that are in it, up to a bound."""
     asked = [bench.ask(source, sources=2) for source in ("a", "b", "c", "b")]
     await settle()
     assert await bench.ask("d", sources=2) is Unserved.BUSY

@@ -37,7 +37,8 @@ def create(world: World, actor: Member | Operator, name: str, email: str) -> obj
     return world.run(lifecycle.create_user, actor, NewUser(name, email))
 
 
-def test_a_name_is_refused_in_the_same_words_wherever_its_user_is(world, boss):
+def test_taken_name_in_any_account(world, boss):
+    """It is refused in the same words."""
     here = create(world, boss, "ben", "new@clinic.example")
     there = create(world, boss, "eve", "new@clinic.example")
     assert here == Denied("The name ben cannot be used. ben2 is free.")
@@ -45,7 +46,7 @@ def test_a_name_is_refused_in_the_same_words_wherever_its_user_is(world, boss):
     assert told(world) == []
 
 
-def test_the_name_that_is_offered_is_free_and_a_user_name(world, boss):
+def test_offered_name_is_free(world, boss):
     long = "x" * 32
     for name in (long, "eve2", "eve3"):
         assert isinstance(create(world, boss, name, f"{name}@x.example"), Done)
@@ -57,7 +58,8 @@ def test_the_name_that_is_offered_is_free_and_a_user_name(world, boss):
     assert create(world, boss, "eve", "n@clinic.example").message.endswith("Choose another one.")
 
 
-def test_an_address_is_refused_in_the_same_words_and_its_owner_told_once_a_day(world, boss):
+def test_taken_address(world, boss):
+    """It is refused in the same words, and its owner is told once a day."""
     for email in ("ben@clinic.example", "eve@surgery.example"):
         for _ in range(3):
             assert create(world, boss, "new", email) == Denied(ASKED)
@@ -81,7 +83,8 @@ def test_editing_tells_no_more_than_creating(world, boss):
     assert sorted(to for to, _ in told(world)) == ["boss@clinic.example", "eve@surgery.example"]
 
 
-async def test_an_import_tells_no_more_and_tells_the_owners_too(world, boss):
+async def test_import_tells_no_more(world, boss):
+    """It tells the owners too."""
     text = "name,email\neve,n@x.example\nben,m@x.example\nnew,eve@surgery.example\n"
     rows = read_people(text.encode()).rows
     checked = await user_import.check_all(world.store, boss, rows, lambda _more: None)

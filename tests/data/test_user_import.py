@@ -100,7 +100,7 @@ async def test_whoever_is_there_already_refuses_the_whole(world):
     assert models.User.select().count() == before
 
 
-async def test_an_address_that_is_taken_and_a_practice_that_is_not_there_are_named(world):
+async def test_taken_address_and_unknown_practice(world):
     given = rows("name,email,practice\nx,admin@clinic.example,\ny,y@x.example,Nowhere\n")
     checked = await user_import.check_all(world.store, OPERATOR, given, lambda _more: None)
     assert [(fault.row, fault.column) for fault in checked.faults] == [(2, "email"), (3, "practice")]
@@ -113,7 +113,8 @@ async def test_checking_writes_nothing(world):
 
 
 @pytest.mark.feature("import-errors")
-async def test_someone_created_between_staging_and_publishing_refuses_the_whole(world):
+async def test_user_created_before_publishing(world):
+    """Someone created between staging and publishing refuses the whole import."""
     staged = stage(world, crowd(5))
     assert isinstance(staged, Staged)
     world.user("user00003")
@@ -123,7 +124,8 @@ async def test_someone_created_between_staging_and_publishing_refuses_the_whole(
     assert isinstance(world.run(user_import.publish_people, OPERATOR, staged.batch), Denied)
 
 
-async def test_what_a_broken_off_import_staged_is_never_seen_and_swept_away(world):
+async def test_broken_off_import(world):
+    """What it staged is never seen, and is removed."""
     stage(world, crowd(5))
     assert seen(world) == nothing_seen(1)
     world.clock.forward(hours=2)
@@ -175,7 +177,8 @@ def nothing_seen(count: int) -> dict[str, object]:
 
 
 @pytest.mark.feature("import-errors")
-async def test_a_published_import_is_seen_whole_before_the_log_tells_of_each(world):
+async def test_published_before_the_log(world):
+    """An import is seen whole before the log tells of each user."""
     staged = stage(world, crowd(60))
     assert seen(world) == nothing_seen(1)
     assert isinstance(world.run(user_import.publish_people, OPERATOR, staged.batch), Done)
@@ -192,7 +195,7 @@ async def test_a_published_import_is_seen_whole_before_the_log_tells_of_each(wor
     }
 
 
-async def test_who_is_staged_cannot_sign_in_by_the_key_of_the_file(world):
+async def test_staged_user_cannot_sign_in(world):
     given = rows(f"name,email,public_key\nanna,anna@x.example,{KEY}\n")
     staged = stage(world, given)
     fingerprint = given[0].key.fingerprint
@@ -203,7 +206,8 @@ async def test_who_is_staged_cannot_sign_in_by_the_key_of_the_file(world):
 
 
 @pytest.mark.parametrize("when", ["created", "edited", "imported"])
-async def test_who_is_staged_keeps_no_name_and_no_address_from_anyone(world, when):
+async def test_staged_names_stay_free(world, when):
+    """A staged user keeps no name and no address from anyone."""
     world.user("eve")
     staged = stage(world, rows("name,email\nanna,anna@x.example\nben,ben@x.example\n"))
     if when == "created":
@@ -221,14 +225,15 @@ async def test_who_is_staged_keeps_no_name_and_no_address_from_anyone(world, whe
     assert models.OvertakenRow.select().count() == models.ImportBatch.select().count() == 0
 
 
-async def test_a_user_who_is_not_created_after_all_ends_no_import(world):
+async def test_user_not_created_ends_no_import(world):
     staged = stage(world, rows("name,email\nanna,anna@x.example\n"))
     nowhere = lifecycle.NewUser("anna", "anna@x.example", practice="Nowhere")
     assert isinstance(world.run(lifecycle.create_user, OPERATOR, nowhere), Denied)
     assert isinstance(world.run(user_import.publish_people, OPERATOR, staged.batch), Done)
 
 
-async def test_an_import_that_broke_off_after_it_was_published_is_told_of_later(world):
+async def test_broken_off_after_publishing(world):
+    """It is told of later."""
     given = rows(f"name,email,require_2fa,public_key\nanna,anna@x.example,yes,{KEY}\nben,b@x.example,,\n")
     staged = stage(world, given)
     world.run(user_import.publish_people, OPERATOR, staged.batch)
@@ -251,13 +256,14 @@ async def test_an_import_that_broke_off_after_it_was_published_is_told_of_later(
     assert world.run(import_staging.is_something_left) is False
 
 
-async def test_an_import_that_is_refused_half_way_is_removed_at_once(world):
+async def test_refused_half_way_is_removed(world):
     given = (*crowd(60), *rows("name,email\nadmin,other@x.example\n"))
     assert isinstance(await imported(world, given), Faulty)
     assert everyone() == {"admin"}
 
 
-async def test_no_import_can_be_taken_away_while_its_users_are_hidden_by_it(world):
+async def test_import_in_use_is_not_removed(world):
+    """No import is removed while it hides its users."""
     staged = stage(world, crowd(5))
     with pytest.raises(IntegrityError):
         models.ImportBatch.delete().where(models.ImportBatch.id == staged.batch).execute()
@@ -281,7 +287,7 @@ async def test_a_demotion_half_way_ends_the_import(world):
 
 
 @pytest.mark.feature("import-large")
-async def test_ten_thousand_people_are_imported_while_sign_ins_go_on(world):
+async def test_ten_thousand_users_during_sign_ins(world):
     given = crowd(10_000)
     world.user("anna")
     waits, told = [], []

@@ -127,9 +127,8 @@ def expected_names(crowd, mode, search, status, sort):
     sort=st.sampled_from(SortKey),
     limit=st.integers(1, 4),
 )
-def test_search_sort_filter_and_paging_say_what_a_plain_model_would(
-    passing_world, crowd, mode, search, status, sort, limit
-):
+def test_table_equals_a_plain_model(passing_world, crowd, mode, search, status, sort, limit):
+    """Search, sort, filter and paging say what a plain model would."""
     with passing_world() as world:
         models.UserRole.delete().execute()
         models.User.delete().execute()
@@ -166,7 +165,8 @@ def small_bounds(monkeypatch):
     monkeypatch.setattr(user_search, "_LOOKED_UP", 6)
 
 
-def test_a_search_that_finds_too_many_says_so_and_shows_some_of_them_in_order(world, small_bounds):
+def test_search_that_finds_too_many(world, small_bounds):
+    """It says so and shows some of them in order."""
     for name in ("f", "e", "d", "c", "b", "a"):
         world.user(name)
     first = world.run(user_summaries.list_users, OPERATOR, UserQuery("clinic", limit=3))
@@ -180,7 +180,8 @@ def test_a_search_that_finds_too_many_says_so_and_shows_some_of_them_in_order(wo
     assert names == sorted(names)
 
 
-def test_a_search_finds_all_of_a_rare_word_however_many_have_the_other_ones(world, small_bounds):
+def test_search_finds_all_of_a_rare_word(world, small_bounds):
+    """It does, however many users have the other words."""
     for number in range(20):
         world.user(f"u{number}")
     world.user("rare", SUPPORT)
@@ -190,7 +191,7 @@ def test_a_search_finds_all_of_a_rare_word_however_many_have_the_other_ones(worl
     assert ([row.name for row in page.rows], page.uncounted) == (["rare"], False)
 
 
-def test_a_rare_status_is_found_among_many_who_have_the_word(world, small_bounds):
+def test_rare_status_among_many(world, small_bounds):
     for number in range(20):
         world.user(f"u{number:02}")
     world.set("u19", active=False)
@@ -198,7 +199,7 @@ def test_a_rare_status_is_found_among_many_who_have_the_word(world, small_bounds
     assert ([row.name for row in page.rows], page.uncounted) == (["u19"], False)
 
 
-def test_a_long_table_is_paged_to_its_end_and_counted_so_far(world, small_bounds):
+def test_long_table_to_its_end(world, small_bounds):
     for number in range(8):
         world.user(f"u{number}")
     names: list[str] = []
@@ -211,7 +212,7 @@ def test_a_long_table_is_paged_to_its_end_and_counted_so_far(world, small_bounds
     assert names == ["admin", *(f"u{number}" for number in range(8))]
 
 
-def test_what_is_found_changes_with_a_user_and_with_a_practice(world):
+def test_changes_change_what_is_found(world):
     def found(search: str) -> list[str]:
         return [row.name for row in world.run(user_summaries.list_users, OPERATOR, UserQuery(search)).rows]
 
@@ -238,7 +239,8 @@ def test_a_search_of_rubbish_raises_nothing(world, typed):
     )
 
 
-def test_the_table_takes_a_fixed_number_of_statements_however_many_rows(world):
+def test_fixed_number_of_statements(world):
+    """The table takes as many for many rows as for few."""
     counts = []
     for more in (2, 40):
         for number in range(more):
@@ -250,7 +252,7 @@ def test_the_table_takes_a_fixed_number_of_statements_however_many_rows(world):
 
 
 @pytest.mark.feature("codes-left")
-def test_the_detail_of_a_user_shows_what_an_administrator_needs(world):
+def test_detail_of_a_user(world):
     world.user("anna", SUPPORT, key=public_keys.parse(KEY))
     world.enrol("anna")
     world.clock.forward(minutes=1)
@@ -266,12 +268,12 @@ def test_the_detail_of_a_user_shows_what_an_administrator_needs(world):
     assert detail.recent[0].sentence == "Wrong code, 6 attempts left"
 
 
-def test_an_unknown_name_is_denied_without_being_repeated(world):
+def test_unknown_name_is_not_repeated(world):
     denied = world.run(user_summaries.user_detail, OPERATOR, "my-secret-password")
     assert denied == Denied("There is no such user.")
 
 
-def test_ones_own_profile_says_what_the_policy_leaves_to_oneself(world):
+def test_own_profile(world):
     anna = world.enrol(world.user("anna"))
     profile = world.run(user_summaries.my_profile, anna)
     assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, True, False)

@@ -40,7 +40,7 @@ def add_people(made) -> None:
             made.execute_sql(f"INSERT INTO user_role (user_id, role) VALUES ({number}, 'security_admin')")
 
 
-def test_an_installation_from_before_the_indexes_is_brought_up_to_date(tmp_path, monkeypatch, server):
+def test_users_table_gets_its_indexes(tmp_path, monkeypatch, server):
     folder = tmp_path / "migrations"
     shutil.copytree(Path(database.__file__).parent / "migrations", folder)
     late = tmp_path / "late"

@@ -330,7 +330,8 @@ def people_there(world: World) -> World:
 
 @pytest.mark.feature("acts-by-role")
 @pytest.mark.parametrize("who", WHO, ids=named)
-def test_every_act_is_done_for_those_of_the_table_and_changes_nothing_for_others(people_there, who):
+def test_every_act_by_every_role(people_there, who):
+    """It is done for those of the table and changes nothing for others."""
     world = people_there
     me = actor(world, who)
     before = world.dump()
@@ -349,7 +350,7 @@ def test_every_act_is_done_for_those_of_the_table_and_changes_nothing_for_others
 
 @pytest.mark.feature("permanent-stays")
 @pytest.mark.parametrize("who", [frozenset(Role), "operator"], ids=named)
-def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, who):
+def test_permanent_mode_never_changes(people_there, who):
     world = people_there
     me = actor(world, who)
     world.mode(Mode.PERMANENT)
@@ -358,7 +359,8 @@ def test_no_act_of_anyone_changes_the_mode_once_it_is_permanent(people_there, wh
         assert models.Account.get().mode == "permanent"
 
 
-def test_a_demotion_ends_the_open_session_and_counts_in_the_next_one(world):
+def test_demotion_ends_the_session(world):
+    """It counts in the next session."""
     me = world.person("me", SYSTEM)
     world.run(role_grants.set_roles, OPERATOR, "me", roles())
     assert isinstance(world.run(lifecycle.create_user, me, new()), SessionOver)
@@ -388,7 +390,7 @@ def audit_end(tx, me):
 
 
 @pytest.mark.parametrize("mine", [held for held in ROLE_SETS if held & {SYSTEM, SECURITY}], ids=named)
-def test_nobody_resets_someone_who_holds_a_role_they_lack(world, mine):
+def test_resets_need_the_roles_of_the_target(world, mine):
     me = world.person("me", *mine)
     resets = [lambda: world.run(factor_administration.clear_two_factor, me, "them")]
     resets.append(lambda: world.run(factor_administration.disable_two_factor, me, "them"))

@@ -25,7 +25,7 @@ def still_open(world: World, *session_ids: int) -> list[bool]:
     return [rows[number] for number in session_ids]
 
 
-def test_a_worker_counts_its_beats_and_is_seen_at_its_own_time(world):
+def test_worker_counts_its_heartbeats(world):
     world.run(worker_sessions.beat, "one", "node")
     world.clock.forward(seconds=5)
     world.run(worker_sessions.beat, "one", "node")
@@ -35,7 +35,7 @@ def test_a_worker_counts_its_beats_and_is_seen_at_its_own_time(world):
     assert (row.seen_at - row.started_at).seconds == 5
 
 
-def test_the_end_of_a_worker_ends_its_sessions_and_no_others(world):
+def test_end_of_a_worker_ends_its_sessions(world):
     world.user("anna")
     world.run(worker_sessions.beat, "one", "node")
     mine, others, unheld = (session_on(world, worker) for worker in ("one", "two", None))
@@ -45,7 +45,7 @@ def test_the_end_of_a_worker_ends_its_sessions_and_no_others(world):
     assert world.run(worker_sessions.beats) == {}
 
 
-def test_a_worker_whose_count_stands_still_is_presumed_dead(world):
+def test_still_worker_is_presumed_dead(world):
     world.user("anna")
     world.run(worker_sessions.beat, "one", "node")
     mine = session_on(world, "one")
@@ -54,7 +54,7 @@ def test_a_worker_whose_count_stands_still_is_presumed_dead(world):
     assert world.run(worker_sessions.beats) == {}
 
 
-def test_a_worker_that_has_counted_on_meanwhile_is_left_alone(world):
+def test_counting_worker_is_left_alone(world):
     world.user("anna")
     world.run(worker_sessions.beat, "one", "node")
     mine = session_on(world, "one")
@@ -63,7 +63,8 @@ def test_a_worker_that_has_counted_on_meanwhile_is_left_alone(world):
     assert still_open(world, mine) == [True]
 
 
-def test_a_worker_that_was_presumed_dead_is_there_again_with_none_of_its_sessions(world):
+def test_presumed_dead_worker_returns(world):
+    """It has none of its sessions."""
     world.user("anna")
     world.run(worker_sessions.beat, "one", "node")
     world.run(worker_sessions.presume_dead, "one", 1)
@@ -75,7 +76,8 @@ def test_a_worker_that_was_presumed_dead_is_there_again_with_none_of_its_session
     assert world.run(worker_sessions.beats) == {"one": 2}
 
 
-def test_who_takes_a_node_ends_what_its_workers_left_open_and_what_nobody_holds(world):
+def test_taking_a_node_ends_its_sessions(world):
+    """The sessions that its workers left open end, and those that nobody holds."""
     world.user("anna")
     world.run(worker_sessions.beat, "mine", "node")
     world.run(worker_sessions.beat, "theirs", "another")
@@ -85,7 +87,8 @@ def test_who_takes_a_node_ends_what_its_workers_left_open_and_what_nobody_holds(
     assert set(world.run(worker_sessions.beats)) == {"theirs"}
 
 
-def test_the_migration_ends_what_servers_before_it_left_open_and_nothing_else(tmp_path, monkeypatch):
+def test_migration_ends_old_sessions(tmp_path, monkeypatch):
+    """It ends what servers before it left open, and nothing else."""
     earlier = tmp_path / "earlier"
     shutil.copytree(database._MIGRATIONS, earlier, ignore=shutil.ignore_patterns("0004_*"))
     file = tmp_path / "twofold.db"

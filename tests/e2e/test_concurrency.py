@@ -103,7 +103,7 @@ async def was_admitted_and_gone(people: People) -> bool:
     return (await people.user("alice")).last_signin_at is not None and not await people.open_sessions()
 
 
-async def test_one_code_through_two_connections_at_one_moment_lets_exactly_one_in(people):
+async def test_one_code_in_two_connections(people):
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as server:
         for round_ in range(ROUNDS):
@@ -118,7 +118,8 @@ async def test_one_code_through_two_connections_at_one_moment_lets_exactly_one_i
     assert (await people.user("alice")).attempts_left == ATTEMPTS
 
 
-async def test_forty_parallel_wrong_codes_are_evaluated_seven_times_and_lock(people):
+async def test_forty_wrong_codes_at_once(people):
+    """Seven are judged, and the user is locked."""
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as server:
         start = asyncio.Event()
@@ -138,7 +139,8 @@ async def test_forty_parallel_wrong_codes_are_evaluated_seven_times_and_lock(peo
     assert evaluated == ATTEMPTS
 
 
-async def test_a_client_that_hangs_up_right_after_its_wrong_code_is_still_counted(people):
+async def test_hang_up_after_a_wrong_code(people):
+    """The code is counted."""
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as server:
         for expected in range(ATTEMPTS - 1, 0, -1):
@@ -150,7 +152,8 @@ async def test_a_client_that_hangs_up_right_after_its_wrong_code_is_still_counte
             await eventually(lambda left=expected: attempts_left(people, left))
 
 
-async def test_a_client_that_hangs_up_right_after_its_right_code_has_spent_it(people):
+async def test_hang_up_after_a_right_code(people):
+    """The code is spent."""
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as server:
         start = asyncio.Event()

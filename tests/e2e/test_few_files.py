@@ -79,7 +79,8 @@ async def ben_comes_and_goes(clinic: Clinic, key: Path) -> None:
     [(192, 60), pytest.param(1024, 3000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])],
     ids=["short", "long"],
 )
-async def test_one_user_who_connects_without_end_leaves_files_for_the_others(clinic, keys, files, times):
+async def test_endless_connections_of_one_user(clinic, keys, files, times):
+    """They leave files for the others."""
     clinic.under = allowing(files)
     await clinic.serve("--workers", "1")
     clinic.known_hosts()

@@ -20,7 +20,7 @@ def settings(clinic: Clinic, mail: MailServer) -> None:
 
 
 @pytest.mark.feature("invite")
-async def test_an_imported_person_signs_in_with_the_mailed_password_and_enrols_by_app(clinic: Clinic):
+async def test_mailed_password_and_enrolment_by_app(clinic: Clinic):
     phone = Phone(clinic.oathtool)
     clinic.one_time_password(
         "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"

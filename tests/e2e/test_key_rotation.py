@@ -23,9 +23,8 @@ async def sign_in(clinic: Clinic, key: Path) -> None:
     await terminal.kill()
 
 
-async def test_a_running_server_follows_a_rotation_and_refuses_while_it_has_the_old_key_only(
-    clinic: Clinic, tmp_path: Path
-) -> None:
+async def test_server_follows_a_rotation(clinic: Clinic, tmp_path: Path) -> None:
+    """It refuses sign-ins while it has the old key only."""
     key = prepared(clinic)
     await clinic.serve("--workers", "1")
     clinic.known_hosts()

@@ -8,7 +8,8 @@ PASSWORD = "seven quiet marble stairs"
 
 
 @pytest.mark.feature("new-user", "journey-lost-phone")
-async def test_a_recovery_code_a_new_phone_and_the_old_one_is_dead(clinic: Clinic):
+async def test_lost_phone(clinic: Clinic):
+    """A recovery code, a new phone, and the old one is dead."""
     old, new = Phone(clinic.oathtool), Phone(clinic.oathtool)
     clinic.one_time_password(
         "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"

@@ -36,9 +36,10 @@ async def node(clinic: Clinic, tmp_path: Path) -> AsyncIterator[Clinic]:
         await found.server.wait()
 
 
-async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_database(
+async def test_nodes_share_codes_and_outlive_the_database(
     clinic: Clinic, node: Clinic, postgresql: PostgresqlServer
 ):
+    """What one accepted the other refuses."""
     url = postgresql.url(postgresql.new_database())
     clinic.one_time_password(
         "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example", "--database", url
@@ -96,9 +97,8 @@ async def test_what_one_node_accepted_the_other_refuses_and_both_outlive_the_dat
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-async def test_the_sessions_of_a_node_that_is_gone_are_ended_by_the_other_after_the_lease(
-    clinic: Clinic, node: Clinic, postgresql: PostgresqlServer
-):
+async def test_sessions_of_a_dead_node(clinic: Clinic, node: Clinic, postgresql: PostgresqlServer):
+    """The other node ends them after the lease."""
     name = postgresql.new_database()
     clinic.one_time_password(
         *("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"),

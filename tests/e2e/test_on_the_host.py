@@ -53,7 +53,8 @@ def twofold(home: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
-async def test_the_first_start_prints_what_a_newcomer_needs_once_and_later_starts_just_serve(home):
+async def test_first_and_later_starts(home):
+    """The first prints what a newcomer needs; later ones just serve."""
     server, printed = await start(home, "--init", "--port", "0")
     port = LISTENING.search(printed).group(1)
     assert f"ssh -p {port} admin@127.0.0.1" in printed
@@ -105,7 +106,7 @@ async def test_init_asks_for_what_is_missing_on_a_terminal(home):
     assert "admin" in twofold(home, "user", "list")
 
 
-async def test_a_change_of_the_mode_is_confirmed_on_a_terminal(home):
+async def test_mode_change_is_confirmed(home):
     twofold(home, "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     command = [str(PROGRAM), "--home", str(home), "policy", "set", "--mode", "required"]
     for answer, mode in (("n", "optional"), ("y", "required")):
@@ -118,7 +119,8 @@ async def test_a_change_of_the_mode_is_confirmed_on_a_terminal(home):
 
 
 @pytest.mark.feature("attempts")
-async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, require_program):
+async def test_local_app_signs_in(home, require_program):
+    """It uses the same rules and counters as SSH."""
     phone = Phone(require_program("oathtool"))
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     printed = twofold(home, "init", *arguments)
@@ -156,7 +158,8 @@ async def test_the_local_app_signs_in_by_the_same_rules_and_counters(home, requi
     assert re.search(r" local +Signed in", twofold(home, "audit", "list"))
 
 
-async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leaves_nothing(home):
+async def test_killed_local_app(home):
+    """What it left open ends; one that is left normally leaves nothing."""
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     one_time = re.search(r"One-time password of anna: (\S+)", twofold(home, "init", *arguments)).group(1)
     with opened(Home(home)) as found:
@@ -185,7 +188,8 @@ async def test_what_a_killed_local_app_left_open_ends_and_one_that_is_left_leave
         assert await found.store.read(worker_sessions.beats) == {}
 
 
-async def test_the_local_app_types_no_late_answer_and_takes_any_bytes(home):
+async def test_late_answers_and_odd_bytes(home):
+    """The local app types no late answer of the terminal and takes any bytes."""
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     one_time = re.search(r"One-time password of anna: (\S+)", twofold(home, "init", *arguments)).group(1)
     terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
@@ -214,7 +218,8 @@ async def sign_in(terminal: TerminalProgram, name: str, password: str) -> None:
     terminal.type(f"{name}\t{password}\r")
 
 
-def test_without_home_and_without_an_entry_of_the_user_it_says_what_to_do(home, require_program):
+def test_no_home_and_no_entry(home, require_program):
+    """Without HOME and an entry of the user the error says what to do."""
     nobody = [require_program("unshare"), "--user", "--map-user=54321", PROGRAM]
     environment = {"PATH": "/usr/bin:/bin"}
 

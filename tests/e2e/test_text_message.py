@@ -11,9 +11,8 @@ NUMBER = "+491701234711"
 
 
 @pytest.mark.feature("enrol-sent-message")
-async def test_the_wizard_finishes_by_itself_when_the_gateway_hands_the_message_over(
-    clinic: Clinic, require_program
-):
+async def test_gateway_hands_the_message_over(clinic: Clinic, require_program):
+    """The wizard then finishes by itself."""
     smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
     clinic.one_time_password(
         "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example"

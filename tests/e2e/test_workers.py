@@ -92,7 +92,8 @@ async def sign_in_to(clinic: Clinic, key: Path, count: int) -> list[TerminalProg
     return terminals
 
 
-async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_is_replaced(clinic, key):
+async def test_killed_worker(clinic, key):
+    """It takes only its own sessions with it and is replaced."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -146,7 +147,8 @@ async def test_a_worker_that_is_killed_takes_only_its_own_sessions_with_it_and_i
     assert (died["level"], died["how"]) == ("error", "It was ended by SIGKILL.")
 
 
-async def test_a_worker_that_hangs_is_replaced_and_the_sessions_of_the_other_go_on(clinic, key):
+async def test_hanging_worker(clinic, key):
+    """It is replaced, and the sessions of the other go on."""
     (clinic.home / "twofold.toml").write_text('[limits]\nsilence_seconds = 1\n[log]\nformat = "json"\n')
     await clinic.serve("--workers", str(WORKERS))
     clinic.known_hosts()
@@ -164,9 +166,8 @@ async def test_a_worker_that_hangs_is_replaced_and_the_sessions_of_the_other_go_
     assert [event["pid"] for event in events if event["event"] == "worker.silent"] == [before[0]]
 
 
-async def test_what_a_killed_node_left_open_is_ended_and_no_worker_outlives_its_supervisor(
-    clinic, key, monkeypatch
-):
+async def test_killed_node(clinic, key, monkeypatch):
+    """What it left open is ended, and no worker outlives its supervisor."""
     apart = clinic.folder / "kept_apart.key"
     (clinic.home / "master.key").rename(apart)
     monkeypatch.setenv("TWOFOLD_MASTER_KEY", str(apart))

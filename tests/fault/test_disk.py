@@ -47,7 +47,8 @@ async def is_refused(clinic: Clinic) -> None:
     assert b"enied" not in terminal.output
 
 
-async def test_a_full_disk_is_said_at_the_door_and_inside_and_service_returns_once_there_is_room(clinic):
+async def test_full_disk(clinic):
+    """Sign-in and sessions say so, and service returns once there is room."""
     await clinic.serve("--workers", "1")
     clinic.known_hosts()
     inside = await sign_in(clinic)
@@ -69,7 +70,8 @@ async def test_a_full_disk_is_said_at_the_door_and_inside_and_service_returns_on
     assert b"The database fails to write: its disk is full, or fails" in clinic.log
 
 
-async def test_a_file_that_cannot_be_written_is_said_and_served_once_it_can(clinic, require_program):
+async def test_unwritable_file(clinic, require_program):
+    """The error says so, and it is served once it can be written."""
     if os.geteuid() == 0:
         # Root writes whatever it owns, unless it may not.
         clinic.under = (require_program("setpriv"), "--bounding-set=-dac_override")

@@ -98,7 +98,7 @@ def seed() -> str:
     return chosen
 
 
-async def test_what_was_acknowledged_outlives_kills_of_the_server(tmp_path, seed):
+async def test_acknowledged_work_outlives_kills(tmp_path, seed):
     home = home_at(tmp_path / "home", seed, 1)
     await kill_again_and_again(home, KILLS, signers=24, newcomers=12, admins=3)
     await look_whether_all_is_there(home)
@@ -107,7 +107,7 @@ async def test_what_was_acknowledged_outlives_kills_of_the_server(tmp_path, seed
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("kind", "workers"), [("sqlite", 1), ("sqlite", 2), ("postgresql", 2)])
-async def test_what_was_acknowledged_outlives_a_hundred_kills(tmp_path, seed, kind, workers, request):
+async def test_acknowledged_work_outlives_a_hundred_kills(tmp_path, seed, kind, workers, request):
     database = []
     if kind == "postgresql":
         server = request.getfixturevalue("postgresql")

@@ -94,7 +94,8 @@ async def people(server, proxy, tmp_path, monkeypatch) -> AsyncIterator[People]:
     await asyncio.to_thread(found.store.close)
 
 
-async def test_a_server_that_is_killed_is_said_and_service_returns_with_it(people, server):
+async def test_killed_server(people, server):
+    """The error says so, and service returns with it."""
     async with open_door(people) as door, never_blocked():
         await asyncio.to_thread(server.stop, kill=True)
         try:
@@ -105,7 +106,8 @@ async def test_a_server_that_is_killed_is_said_and_service_returns_with_it(peopl
         await door.has_lost_nothing()
 
 
-async def test_a_server_that_hangs_is_said_and_service_returns_with_it(people, server):
+async def test_hanging_server(people, server):
+    """The error says so, and service returns with it."""
     async with open_door(people) as door, never_blocked():
         backends = [pid for (pid,) in server.execute("postgres", "SELECT pid FROM pg_stat_activity")]
         stopped = [server.process.pid, *backends]
@@ -122,7 +124,8 @@ async def test_a_server_that_hangs_is_said_and_service_returns_with_it(people, s
         await door.has_lost_nothing()
 
 
-async def test_a_server_that_is_cut_off_is_said_and_service_returns_with_it(people, proxy):
+async def test_server_cut_off(people, proxy):
+    """The error says so, and service returns with it."""
     async with open_door(people) as door, never_blocked():
         await proxy.cut()
         assert NO_DATABASE in await door.is_refused()
@@ -131,7 +134,8 @@ async def test_a_server_that_is_cut_off_is_said_and_service_returns_with_it(peop
         await door.has_lost_nothing()
 
 
-async def test_a_network_that_swallows_everything_is_said_and_service_returns_with_it(people, proxy):
+async def test_silent_network(people, proxy):
+    """A network that swallows everything is reported, and service returns with it."""
     async with open_door(people) as door, never_blocked():
         proxy.stall()
         assert NO_DATABASE in await door.is_refused()
@@ -171,7 +175,8 @@ async def followed(binaries, tmp_path) -> AsyncIterator[tuple[People, Postgresql
             await asyncio.to_thread(people.store.close)
 
 
-async def test_a_failover_between_the_two_factors_takes_the_code_once_or_refuses_it_in_words(followed):
+async def test_failover_between_the_factors(followed):
+    """The code is taken once or refused in words."""
     people, primary, standby = followed
     async with open_door(people) as door, never_blocked():
         people.clock.forward(STEP)

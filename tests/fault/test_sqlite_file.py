@@ -38,7 +38,8 @@ def copy(source: Path, target: Path) -> None:
         old.backup(new)
 
 
-async def test_a_database_locked_beyond_its_timeout_is_said_and_service_returns(people, file, caplog):
+async def test_locked_database(people, file, caplog):
+    """A lock beyond the timeout is reported, and service returns."""
     async with open_door(people) as door, never_blocked():
         with held_by_another_process(file):
             assert NO_DATABASE in await door.is_refused()
@@ -50,7 +51,8 @@ async def test_a_database_locked_beyond_its_timeout_is_said_and_service_returns(
     assert "Traceback" not in caplog.text
 
 
-async def test_the_end_of_a_session_is_recorded_once_the_database_is_back(people, file):
+async def test_end_of_session_is_recorded_later(people, file):
+    """It is recorded once the database is back."""
     async with open_door(people) as door, never_blocked():
         people.clock.forward(STEP)
         connection, _ = await connect(door.server.port, "ben", [people.code()], keys=[door.key])
@@ -68,7 +70,8 @@ async def until_open(people, sessions: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_a_missing_file_is_never_made_anew_and_is_served_again_when_it_is_back(people, file, away):
+async def test_missing_file(people, file, away):
+    """It is never created again, and it is served when it is back."""
     async with open_door(people) as door, never_blocked():
         file.rename(away)
         assert NO_DATABASE in await door.is_refused()
@@ -91,7 +94,8 @@ async def test_a_removed_file_is_served_again_from_a_copy(people, file, away):
         await door.has_lost_nothing()
 
 
-async def test_a_copy_that_is_renamed_over_the_file_is_served_and_keeps_what_comes(people, file, away):
+async def test_copy_renamed_over_the_file(people, file, away):
+    """It is served and keeps what comes."""
     async with open_door(people) as door, never_blocked():
         await door.signs_in()
         copy(file, away)
@@ -102,9 +106,8 @@ async def test_a_copy_that_is_renamed_over_the_file_is_served_and_keeps_what_com
     assert people.store.run_now(lambda _tx: models.database.obj.faults()) == []
 
 
-async def test_a_code_that_was_taken_into_a_file_that_is_gone_is_neither_called_good_nor_wrong(
-    people, file, away, monkeypatch
-):
+async def test_code_taken_into_a_lost_file(people, file, away, monkeypatch):
+    """It is called neither good nor wrong."""
     judge = second_factor.submit_code
 
     def judge_and_lose(*given):
@@ -126,7 +129,8 @@ COMMIT = (
 )
 
 
-def test_a_connection_whose_log_was_replaced_takes_none_of_the_new_one_along_when_it_closes(tmp_path):
+def test_replaced_log_is_left_alone(tmp_path):
+    """A connection whose log was replaced takes nothing of the new one when it closes."""
     file = tmp_path / "twofold.db"
     create_database(file)
     idle = open_sqlite(file)
@@ -139,7 +143,8 @@ def test_a_connection_whose_log_was_replaced_takes_none_of_the_new_one_along_whe
         assert found.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall() == [("later",)]
 
 
-def test_no_connection_is_opened_to_a_new_log_while_another_one_here_knows_the_old_one(tmp_path):
+def test_no_new_log_beside_an_old_one(tmp_path):
+    """No connection opens a new log while another one here knows the old one."""
     file = tmp_path / "twofold.db"
     create_database(file)
     database = open_sqlite(file)
@@ -188,7 +193,8 @@ def impostor(request, tmp_path, people) -> Path:
     return path
 
 
-async def test_nothing_is_decided_by_what_has_taken_the_place_of_the_file(people, file, away, impostor):
+async def test_impostor_file_decides_nothing(people, file, away, impostor):
+    """Nothing is decided by what took the place of the file."""
     content = impostor.read_bytes()
     async with open_door(people) as door, never_blocked():
         file.rename(away)
@@ -201,9 +207,7 @@ async def test_nothing_is_decided_by_what_has_taken_the_place_of_the_file(people
         await door.has_lost_nothing()
 
 
-async def test_what_is_of_something_else_is_refused_before_a_log_is_put_beside_it(
-    people, file, away, impostor, monkeypatch
-):
+async def test_foreign_file_gets_no_log(people, file, away, impostor, monkeypatch):
     """Another process, which finds the file back, would write to that log."""
     opened: list[object] = []
     async with open_door(people) as door:
@@ -219,7 +223,8 @@ async def test_what_is_of_something_else_is_refused_before_a_log_is_put_beside_i
 
 
 @pytest.mark.parametrize("spoilt", [100, 4096], ids=["header", "page"])
-async def test_a_damaged_file_is_said_and_served_again_when_it_is_whole(people, file, spoilt):
+async def test_damaged_file(people, file, spoilt):
+    """The error says so, and it is served again when it is whole."""
     async with open_door(people) as door, never_blocked():
         with file.open("r+b") as raw:
             whole = raw.read(spoilt)

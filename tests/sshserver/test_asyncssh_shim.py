@@ -14,7 +14,7 @@ from sshserver.signin.conversation import AuthOutcome, Conversation
 from sshserver.signin.userauth import UserAuth
 
 
-def test_the_installed_asyncssh_is_the_one_this_was_written_for():
+def test_asyncssh_version_is_the_tested_one():
     check()
 
 
@@ -34,7 +34,8 @@ def test_another_version_of_asyncssh_is_refused(monkeypatch):
         "pause_writing",
     ],
 )
-async def test_a_missing_or_changed_method_keeps_the_server_from_listening(monkeypatch, name):
+async def test_changed_method_stops_the_start(monkeypatch, name):
+    """A method that is missing or changed keeps the server from listening."""
     monkeypatch.setattr(asyncssh.SSHServerConnection, name, lambda self, other: None)
     with pytest.raises(ShimError, match=name):
         async with running_server(FakeBackend()):

@@ -136,7 +136,8 @@ CLIENTS = {
 
 @pytest.mark.feature("guesses-only")
 @pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS.keys())
-async def test_what_is_no_code_costs_no_attempt_and_the_client_ends(owner, client):
+async def test_no_code_costs_no_attempt(owner, client):
+    """The client ends."""
     await client(owner)
     assert await owner.attempts_left() == 7
     await owner.signs_in()
@@ -146,7 +147,7 @@ async def test_what_is_no_code_costs_no_attempt_and_the_client_ends(owner, clien
 @pytest.mark.parametrize(
     "options", [(), ("-o", "NumberOfPasswordPrompts=1")], ids=["three exchanges", "one exchange"]
 )
-async def test_a_stale_code_that_is_repeated_costs_one_attempt(owner, options):
+async def test_repeated_stale_code_costs_one_attempt(owner, options):
     stale = owner.people.wrong_code()
     for _ in range(3):
         await owner.ssh(stale, *options, key=True)

@@ -197,14 +197,16 @@ async def test_clicks_and_drags_arrive():
         assert isinstance(up, events.MouseUp)
 
 
-async def test_a_bracketed_paste_is_one_event_and_its_bytes_are_no_keys():
+async def test_paste_is_one_event():
+    """Its bytes are no keys."""
     async with Stage() as stage:
         stage.driver.feed(b"\x1b[200~q one\r\nq two\x1b[201~b")
         await until(lambda: stage.app.typed == ["b"])
         assert [event.text for event in stage.app.of(events.Paste)] == ["q one\r\nq two"]
 
 
-async def test_an_endless_paste_is_dropped_whole_and_the_next_key_arrives():
+async def test_endless_paste_is_dropped():
+    """The next key arrives."""
     async with Stage(limits=Limits(paste_characters=1000)) as stage:
         stage.driver.feed(b"\x1b[200~")
         for _ in range(20):
@@ -222,7 +224,7 @@ async def test_a_resize_reaches_the_app_and_its_screen():
         await until(lambda: stage.app.screen.size == (20, 200))
 
 
-async def test_of_sizes_that_follow_each_other_closely_only_the_last_is_laid_out():
+async def test_last_of_several_sizes():
     async with Stage() as stage:
         stage.driver.resize((100, 30))
         for columns in range(30, 200):
@@ -232,7 +234,8 @@ async def test_of_sizes_that_follow_each_other_closely_only_the_last_is_laid_out
         assert widths[-2:] == [100, 199]
 
 
-async def test_while_the_client_does_not_read_no_size_is_laid_out_but_the_last_one_then():
+async def test_sizes_while_the_client_does_not_read():
+    """Only the last one is laid out, once it reads."""
     async with Stage() as stage:
         stage.driver.pause_writing()
         stage.driver.resize((100, 30))
@@ -248,7 +251,8 @@ async def test_while_the_client_does_not_read_no_size_is_laid_out_but_the_last_o
 @pytest.mark.parametrize(
     "act", [b"a", b"\x03", b"\x1b[A", b"\x1b[200~text\x1b[201~", b"\x1b[<0;3;2M", b"\x1b[<65;3;2M"]
 )
-async def test_a_key_a_paste_a_click_and_the_wheel_show_that_somebody_is_there(act):
+async def test_signs_of_activity(act):
+    """A key, a paste, a click and the wheel show that somebody is there."""
     async with Stage() as stage:
         stage.driver.feed(act)
         assert stage.wire.acts == 1
@@ -272,7 +276,8 @@ async def test_only_ssh_may_change_the_size():
         assert stage.app.size == (80, 24)
 
 
-async def test_while_the_client_does_not_read_frames_are_dropped_and_then_one_is_drawn_whole():
+async def test_frames_while_the_client_does_not_read():
+    """They are dropped, and then one is drawn whole."""
     async with Stage() as stage:
         stage.driver.pause_writing()
         before = len(stage.wire.sent)
@@ -287,13 +292,15 @@ async def test_while_the_client_does_not_read_frames_are_dropped_and_then_one_is
         await until(lambda: stage.wire.sent.count(b"\x1b[") > 24)
 
 
-async def test_the_terminal_is_given_back_even_while_the_client_does_not_read():
+async def test_terminal_is_given_back():
+    """This holds even while the client does not read."""
     async with Stage() as stage:
         stage.driver.pause_writing()
     assert LEAVE in stage.wire.sent
 
 
-async def test_a_flood_of_keys_is_read_no_faster_than_the_app_takes_them():
+async def test_flood_of_keys():
+    """It is read no faster than the app takes it."""
     async with Stage(limits=Limits(input_backlog=50)) as stage:
         stage.driver.feed(b"a" * 200)
         assert not stage.wire.reading

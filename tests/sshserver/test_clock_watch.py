@@ -25,7 +25,8 @@ async def test_time_that_passes_is_no_news(caplog):
     assert await warnings_of(caplog, (0, 0), (5, 5), (10.2, 10), (15, 15)) == []
 
 
-async def test_a_clock_set_back_and_forward_again_is_told_both_times(caplog):
+async def test_clock_set_back_and_forward(caplog):
+    """Both are reported."""
     told = await warnings_of(caplog, (0, 100), (-3595, 105), (10, 110))
     assert [line.split(",")[0] for line in told] == [
         "The clock was set 3600 s back",
@@ -34,7 +35,8 @@ async def test_a_clock_set_back_and_forward_again_is_told_both_times(caplog):
     assert "to 2026-03-02 11:00:05 UTC" in told[0]
 
 
-async def test_a_clock_that_differs_from_the_databases_is_told_every_time_it_is_asked(caplog):
+async def test_clock_differs_from_the_database(caplog):
+    """It is reported every time."""
     caplog.set_level(logging.WARNING, "twofold.clock")
 
     async def there(answer) -> datetime | None:
@@ -51,7 +53,7 @@ async def test_a_clock_that_differs_from_the_databases_is_told_every_time_it_is_
     ]
 
 
-def test_a_clock_behind_the_newest_record_is_told_at_the_start(caplog):
+def test_clock_behind_the_newest_record(caplog):
     clock_watch.warn_of_newer(NOON + timedelta(hours=1), NOON)
     assert "1:00:00 later" in caplog.text
     caplog.clear()

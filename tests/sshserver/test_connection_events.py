@@ -48,7 +48,8 @@ async def serving(people: People, told: Telemetry):
         await server.drain()
 
 
-async def test_a_sign_in_is_told_step_by_step_under_one_id_and_without_any_secret(people: People, lines):
+async def test_sign_in_step_by_step(people: People, lines):
+    """It is told under one id and without any secret."""
     await people.add("alice")
     wrong, right = people.wrong_code(), people.code()
     told = Telemetry()
@@ -99,7 +100,8 @@ async def test_the_self_test_is_told_to_nobody(people: People, lines):
     assert "signin_outcomes_total{" not in told.metrics.text()
 
 
-async def test_a_refusal_and_a_limit_are_told_with_their_reason(lines):
+async def test_refusal_and_limit(lines):
+    """They are told with their reason."""
     key = asyncssh.generate_private_key("ssh-ed25519")
     backend = FakeBackend([key], without_code={"alice"})
     told = Telemetry()
@@ -122,7 +124,9 @@ async def test_a_refusal_and_a_limit_are_told_with_their_reason(lines):
     assert 'twofold_refusals_total{reason="forwarding"} 1.0' in told.metrics.text()
 
 
-async def test_a_database_that_fails_is_told_with_the_reference_that_the_trace_has(lines):
+async def test_failing_database(lines):
+    """It is told with the reference that the trace has."""
+
     class Failing(FakeBackend):
         async def prove_password(self, candidate, password, gone):
             raise OSError(f"the password was {password}")
@@ -139,7 +143,8 @@ async def test_a_database_that_fails_is_told_with_the_reference_that_the_trace_h
     assert PASSWORD not in "\n".join(lines())
 
 
-async def test_who_begins_under_another_name_is_not_named_by_the_first(lines):
+async def test_another_name_in_one_connection(lines):
+    """It is not logged under the first."""
     one = ConnectionTelemetry(Telemetry())
     one._user = "alice"
     one.begun_anew()
@@ -147,7 +152,8 @@ async def test_who_begins_under_another_name_is_not_named_by_the_first(lines):
     assert "user" not in json.loads(lines()[0])
 
 
-def test_a_flood_of_refusals_is_told_in_few_lines_and_counted_whole(lines, monkeypatch):
+def test_flood_of_refusals(lines, monkeypatch):
+    """It is told in few lines and counted whole."""
     now = 0.0
     monkeypatch.setattr(connection_events.time, "monotonic", lambda: now)
     told = Telemetry()
@@ -163,7 +169,7 @@ def test_a_flood_of_refusals_is_told_in_few_lines_and_counted_whole(lines, monke
     assert 'twofold_refusals_total{reason="crowd"} 1001.0' in told.metrics.text()
 
 
-def test_a_connection_that_is_hung_up_on_is_counted_and_told_of(lines):
+def test_refused_connection(lines):
     told = Telemetry()
     for _ in range(30):
         told.hung_up(Misuse.RATE, "192.0.2.1")

@@ -25,13 +25,15 @@ def app():
     return GreetingApp(session(), Terminal())
 
 
-async def test_a_test_that_drives_a_failing_app_gets_the_exception():
+async def test_failing_app_under_test():
+    """A test that drives it gets the exception."""
     with pytest.raises(ValueError, match="battery"):
         async with app().run_test() as pilot:
             await pilot.press("x")
 
 
-async def test_a_local_app_that_fails_prints_a_message_and_a_reference_and_nothing_else(capfd, caplog):
+async def test_failing_local_app(capfd, caplog):
+    """It prints a message and a reference and nothing else."""
     caplog.set_level(logging.DEBUG)
     failing = app()
     with pytest.raises(ValueError, match="battery"):
@@ -52,7 +54,9 @@ def test_a_panic_with_a_traceback_shows_neither(caplog):
     assert "secret" not in failing.crash_message + caplog.text
 
 
-def test_the_place_of_an_error_names_the_own_code_that_led_there():
+def test_place_is_in_our_own_code():
+    """The place of an error is our own code that led there."""
+
     def fail():
         int("secret")
 
@@ -64,7 +68,8 @@ def test_the_place_of_an_error_names_the_own_code_that_led_there():
     assert "secret" not in place
 
 
-def test_the_place_of_a_group_is_that_of_its_first_error():
+def test_place_of_an_exception_group():
+    """It is that of its first error."""
     assert (
         crash_reports.place_of(ExceptionGroup("all", [KeyError("secret")])) == "KeyError at an unknown place"
     )
@@ -74,7 +79,7 @@ def test_textuals_own_log_is_silent():
     assert GreetingApp._log is not App._log
 
 
-async def test_style_sheets_are_parsed_once_for_all_apps_of_a_theme(monkeypatch):
+async def test_style_sheets_are_parsed_once(monkeypatch):
     parsed = []
     parse = textual.css.stylesheet.parse
 
@@ -164,7 +169,7 @@ async def test_a_screen_is_drawn_once_when_it_is_complete():
         await until(lambda: b"changed" in patient.frames[-1])
 
 
-async def test_a_screen_that_takes_too_long_is_drawn_as_it_is(monkeypatch):
+async def test_slow_screen_is_drawn_as_it_is(monkeypatch):
     monkeypatch.setattr(PatientScreen, "PATIENCE", 0.01)
     async with PatientApp() as patient:
         await patient.done(patient.push_screen, PatientScreen())
@@ -172,7 +177,9 @@ async def test_a_screen_that_takes_too_long_is_drawn_as_it_is(monkeypatch):
         assert b"begun" in patient.frames[0]
 
 
-async def test_what_comes_before_an_incomplete_screen_is_drawn_over_it():
+async def test_screen_under_an_incomplete_one():
+    """What comes before an incomplete screen is drawn over it."""
+
     class Question(ModalScreen[None]):
         def compose(self):
             yield Static("sure?")
@@ -198,7 +205,7 @@ async def test_a_blank_screen_lies_below_a_question():
         assert len(patient.frames) == drawn
 
 
-async def test_a_screen_has_the_classes_of_its_size_before_it_is_styled(monkeypatch):
+async def test_screen_has_its_size_classes_first(monkeypatch):
     monkeypatch.setattr(PatientApp, "VERTICAL_BREAKPOINTS", [(0, "-short"), (24, "-tall")])
     styled = []
     async with PatientApp() as patient:

@@ -29,7 +29,7 @@ def talk():
     return conversation
 
 
-def test_an_exchange_without_a_key_asks_the_password_and_then_the_code(talk):
+def test_password_and_code(talk):
     assert talk.open_exchange() == PASSWORD
     assert talk.answer(["sesame"]) == CheckPassword("sesame")
     assert talk.take_first_factor(CodeNeeded(ATTEMPT)) == CODE
@@ -39,7 +39,8 @@ def test_an_exchange_without_a_key_asks_the_password_and_then_the_code(talk):
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
-def test_what_a_terminal_answered_meanwhile_is_no_part_of_an_answer(talk, answer):
+def test_terminal_answers_are_no_answer(talk, answer):
+    """What a terminal answered meanwhile is no part of the user's answer."""
     talk.open_exchange()
     assert talk.answer([f"{answer}se{answer}same{answer}"]) == CheckPassword("sesame")
     talk.take_first_factor(CodeNeeded(ATTEMPT))
@@ -54,14 +55,14 @@ def test_after_a_proven_key_only_the_code_is_asked(talk):
     assert talk.open_exchange() == CODE
 
 
-def test_nothing_is_proven_before_a_result_of_the_data_layer(talk):
+def test_nothing_is_proven_before_a_result(talk):
     for step in (talk.open_exchange, lambda: talk.answer(["sesame"]), lambda: talk.answer([])):
         step()
         assert talk.outcome is AuthOutcome.FAILURE
         assert talk.session is None
 
 
-def test_a_password_alone_is_partial_and_never_admitted(talk):
+def test_password_alone_is_partial(talk):
     talk.open_exchange()
     talk.take_first_factor(CodeNeeded(ATTEMPT))
     assert talk.outcome is AuthOutcome.PARTIAL_SUCCESS
@@ -84,13 +85,14 @@ def test_naming_another_user_keeps_the_counters(talk):
     assert (talk.wrong_answers, talk.unknown_keys) == (1, 1)
 
 
-def test_a_wrong_password_is_asked_again_without_a_word(talk):
+def test_wrong_password_without_a_word(talk):
     talk.open_exchange()
     assert talk.take_first_factor(FirstFactorRejected()) == PASSWORD
     assert talk.take_first_factor(FirstFactorRejected()) == PASSWORD
 
 
-def test_three_wrong_passwords_fail_the_exchange_and_ten_the_connection(talk):
+def test_limits_of_wrong_passwords(talk):
+    """Three fail the exchange and ten the connection."""
     for _ in range(3):
         assert not talk.exhausted
         assert talk.open_exchange() == PASSWORD
@@ -103,7 +105,8 @@ def test_three_wrong_passwords_fail_the_exchange_and_ten_the_connection(talk):
     assert talk.open_exchange() is Reply.FAILURE
 
 
-def test_whoever_mistypes_the_password_thrice_and_seven_codes_is_told_of_the_lock(talk):
+def test_lock_after_mistyped_passwords(talk):
+    """A user who mistypes three passwords and seven codes is told of the lock."""
     talk.open_exchange()
     for _ in range(3):
         talk.take_first_factor(FirstFactorRejected())
@@ -138,7 +141,8 @@ def test_a_refused_code_is_asked_again_with_its_reason(talk, result, words):
 
 
 @pytest.mark.parametrize("result", [CodeWrong(5), NotACode(), WrongBefore(), CodeAlreadyUsed(None)])
-def test_three_wrong_answers_of_any_kind_fail_the_exchange_and_ten_the_connection(talk, result):
+def test_limits_of_wrong_answers(talk, result):
+    """Three of any kind fail the exchange and ten the connection."""
     talk.take_key(CodeNeeded(ATTEMPT))
     for _ in range(3):
         talk.open_exchange()
@@ -151,7 +155,7 @@ def test_three_wrong_answers_of_any_kind_fail_the_exchange_and_ten_the_connectio
     assert talk.exhausted
 
 
-def test_wrong_passwords_and_wrong_codes_of_an_exchange_count_together(talk):
+def test_passwords_and_codes_count_together(talk):
     talk.open_exchange()
     talk.take_first_factor(FirstFactorRejected())
     talk.take_first_factor(FirstFactorRejected())
@@ -159,7 +163,7 @@ def test_wrong_passwords_and_wrong_codes_of_an_exchange_count_together(talk):
     assert talk.take_code(NotACode()) is Reply.FAILURE
 
 
-def test_someone_with_two_attempts_left_is_warned_before_the_first_answer(talk):
+def test_warning_at_two_attempts(talk):
     talk.take_key(CodeNeeded(replace(ATTEMPT, attempts_left=2)))
     asked = talk.open_exchange()
     assert asked == Ask(
@@ -167,7 +171,7 @@ def test_someone_with_two_attempts_left_is_warned_before_the_first_answer(talk):
     )
 
 
-def test_an_endless_password_is_wrong_without_a_look_at_it(talk):
+def test_endless_password_is_not_read(talk):
     talk.open_exchange()
     assert talk.answer(["x" * 1025]) == PASSWORD
     assert talk.wrong_answers == 1
@@ -175,7 +179,7 @@ def test_an_endless_password_is_wrong_without_a_look_at_it(talk):
 
 @pytest.mark.parametrize("responses", [[], ["a", "b"]])
 @pytest.mark.parametrize("proven", [False, True])
-def test_any_other_number_of_answers_than_one_is_a_counted_failure(talk, responses, proven):
+def test_wrong_number_of_answers(talk, responses, proven):
     if proven:
         talk.take_key(CodeNeeded(ATTEMPT))
     talk.open_exchange()
@@ -183,7 +187,8 @@ def test_any_other_number_of_answers_than_one_is_a_counted_failure(talk, respons
     assert talk.wrong_answers == 1
 
 
-def test_a_locked_user_is_told_so_after_the_first_factor_and_then_turned_away(talk):
+def test_locked_user(talk):
+    """The user is told so after the first factor and then turned away."""
     assert talk.take_key(TurnedAway(LOCKED))
     assert talk.outcome is AuthOutcome.PARTIAL_SUCCESS
     assert talk.open_exchange() == Ask(None, LOCKED)
@@ -193,14 +198,15 @@ def test_a_locked_user_is_told_so_after_the_first_factor_and_then_turned_away(ta
 
 
 @pytest.mark.feature("attempts-left")
-def test_a_user_who_is_locked_by_the_last_wrong_code_is_told_so_in_the_same_exchange(talk):
+def test_locked_by_the_last_code(talk):
+    """The user is told so in the same exchange."""
     talk.open_exchange()
     talk.take_first_factor(CodeNeeded(ATTEMPT))
     assert talk.take_code(TurnedAway(LOCKED)) == Ask(None, LOCKED)
     assert talk.answer([""]) is Reply.FAILURE
 
 
-def test_a_first_factor_that_was_withdrawn_meanwhile_proves_nothing(talk):
+def test_first_factor_withdrawn_meanwhile(talk):
     talk.take_key(CodeNeeded(ATTEMPT))
     assert talk.take_code(FirstFactorRejected()) is Reply.FAILURE
     assert talk.outcome is AuthOutcome.FAILURE
@@ -214,13 +220,14 @@ def test_twenty_unknown_keys_are_enough(talk):
     assert talk.exhausted
 
 
-def test_requests_that_cost_nothing_are_not_endless_either(talk):
+def test_free_requests_are_limited(talk):
     for _ in range(Limits().sign_in_requests):
         talk.open_request()
     assert talk.exhausted
 
 
-def test_a_password_that_was_not_judged_is_asked_again_with_the_reason_and_not_endlessly(talk):
+def test_password_not_judged_is_asked_again(talk):
+    """The reason is given, and the questions end."""
     talk.open_exchange()
     for _ in range(Limits().sign_in_requests - 3):
         assert talk.take_first_factor(NotJudged()) == Ask("Password: ", NotJudged.message)
@@ -238,7 +245,8 @@ def test_an_answer_after_admission_changes_nothing(talk):
     assert talk.outcome is AuthOutcome.SUCCESS
 
 
-def test_a_stale_result_counts_when_wrong_and_opens_nothing(talk):
+def test_stale_result(talk):
+    """It counts when wrong and opens nothing."""
     talk.take_stale(ADMITTED)
     talk.take_stale(CodeNeeded(ATTEMPT))
     assert (talk.outcome, talk.wrong_answers) == (AuthOutcome.FAILURE, 0)

@@ -26,7 +26,7 @@ class Gallery:
         return [asyncio.create_task(self.draw(user)) for user in users]
 
 
-async def test_users_are_drawn_in_turn_however_many_screens_each_has():
+async def test_users_are_drawn_in_turn():
     gallery = Gallery()
     async with gallery.turns.turn("z"):
         waiting = gallery.start(*"aaaaaaaaaa", *"bb", "c")
@@ -36,7 +36,7 @@ async def test_users_are_drawn_in_turn_however_many_screens_each_has():
     assert len(gallery.drawn) == 13
 
 
-async def test_a_turn_that_nobody_waits_for_any_more_is_passed_over():
+async def test_abandoned_turn_is_passed_over():
     gallery = Gallery()
     async with gallery.turns.turn("a"):
         waiting = gallery.start("b", "c", "d")
@@ -47,7 +47,7 @@ async def test_a_turn_that_nobody_waits_for_any_more_is_passed_over():
     assert gallery.drawn == ["d"]
 
 
-async def test_a_turn_that_was_given_and_is_not_wanted_goes_to_the_next():
+async def test_unwanted_turn_goes_to_the_next():
     gallery = Gallery()
     async with gallery.turns.turn("a"):
         waiting = gallery.start("b", "c")
@@ -67,7 +67,7 @@ async def test_a_drawing_that_fails_ends_its_turn():
     await gallery.draw("a")
 
 
-async def test_input_within_the_burst_is_read_on_at_once_and_more_of_it_later():
+async def test_input_beyond_the_burst_waits():
     shares = InputShares()
     assert shares.charge("a", 0.05) == 0
     first = shares.charge("a", 1)

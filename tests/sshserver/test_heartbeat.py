@@ -14,7 +14,8 @@ from sshserver.server import serve
 from sshserver.workers.heartbeat import Watch, WorkerIdentity, keep_present
 
 
-def test_who_counts_on_is_alive_and_who_stands_still_for_the_lease_is_not():
+def test_alive_and_dead_workers():
+    """A worker that counts on is alive; one that stands still for the lease is not."""
     watch = Watch(30.0)
     for second in range(0, 30, 5):
         assert watch.look({"still": 7, "alive": second}, second) == {}
@@ -43,7 +44,8 @@ def test_who_could_not_look_begins_anew(failed):
     assert watch.look({"still": 7}, after + 30) == {"still": 7}
 
 
-async def test_a_worker_that_stops_beating_loses_its_sessions_while_another_serves_on(people: People):
+async def test_worker_without_heartbeats(people: People):
+    """It loses its sessions while another serves on."""
     await people.add("alice")
     key = hostkey.load(hostkey.generate())
     dead = await serve(people.store, key, GreetingApp, port=0, identity=WorkerIdentity("dead", "one node"))
@@ -84,7 +86,8 @@ class Flaky:
         return {}
 
 
-async def test_a_database_that_fails_is_reported_once_and_beaten_on(caplog):
+async def test_failing_database_is_reported_once(caplog):
+    """The heartbeat goes on."""
     store = Flaky(3)
     task = asyncio.create_task(keep_present(store, WorkerIdentity("me", "here"), every=0.001))
     await until(lambda: store.beats > 1)

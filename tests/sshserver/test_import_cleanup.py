@@ -39,13 +39,14 @@ def look(_tx: Tx) -> tuple[int, set[str], list[str]]:
     return models.ImportBatch.select().count(), there, [row.event for row in told]
 
 
-async def test_who_was_published_before_their_import_broke_off_is_told_of(people: People):
+async def test_published_before_breaking_off(people: People):
     await people.store.run(user_import.publish_people, OPERATOR, await stage(people))
     async with serving(people):
         await until(lambda: people.store.run_now(look) == (0, {"anna", "ben"}, ["user.created"] * 2))
 
 
-async def test_who_was_never_published_is_removed_an_hour_later(people: People):
+async def test_never_published(people: People):
+    """It is removed an hour later."""
     await stage(people)
     async with serving(people):
         await people.store.read(import_staging.is_something_left)

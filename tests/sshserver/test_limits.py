@@ -19,7 +19,7 @@ def crowd(unauthenticated, addresses):
     return dropped
 
 
-def test_the_eleventh_connection_of_a_source_drops_its_oldest():
+def test_eleventh_connection_drops_the_oldest():
     assert crowd(UnauthenticatedConnections(Limits()), ["192.0.2.1"] * 12) == [0, 1]
 
 
@@ -32,7 +32,7 @@ def test_addresses_of_one_ipv6_network_are_one_source():
     assert crowd(UnauthenticatedConnections(Limits()), [f"2001:db8:1:{n:x}::1" for n in range(11)]) == []
 
 
-def test_an_ipv4_address_in_ipv6_clothes_is_the_same_source():
+def test_ipv4_mapped_address():
     mixed = ["192.0.2.1", "::ffff:192.0.2.1"] * 5
     assert crowd(UnauthenticatedConnections(Limits()), [*mixed, "192.0.2.1"]) == [0]
 
@@ -54,7 +54,8 @@ def test_who_has_come_furthest_makes_room_last():
         assert dropped == [Progress.CONNECTED, Progress.ENCRYPTED]
 
 
-def test_an_eighth_of_the_places_is_left_to_those_who_exchange_keys():
+def test_places_kept_for_key_exchange():
+    """An eighth of the places is left to those who exchange keys."""
     unauthenticated, dropped = UnauthenticatedConnections(Limits(unauthenticated_connections=16)), []
     for number in range(40):
         progress = Progress.CONNECTED if number % 7 > 3 else Progress.ENCRYPTED
@@ -64,7 +65,7 @@ def test_an_eighth_of_the_places_is_left_to_those_who_exchange_keys():
     assert set(dropped) == set(Progress) - {Progress.ANSWERED}
 
 
-def test_among_equals_the_source_that_has_the_most_makes_room():
+def test_largest_source_makes_room():
     unauthenticated, dropped = UnauthenticatedConnections(Limits(unauthenticated_connections=7)), []
     for source in "abbbccd":
         unauthenticated.enter(
@@ -76,7 +77,8 @@ def test_among_equals_the_source_that_has_the_most_makes_room():
     assert sorted(dropped[1:]) == ["b", "c"]
 
 
-def test_where_few_are_here_a_stranger_makes_room_and_nobody_who_is_signing_in():
+def test_stranger_makes_room_before_sign_ins():
+    """Where few are here, a stranger makes room and nobody who is signing in."""
     unauthenticated, dropped = UnauthenticatedConnections(Limits(connections_per_source=5)), []
     for number in range(4):
         unauthenticated.enter("192.0.2.1", partial(dropped.append, number)).progress = Progress.ENCRYPTED
@@ -85,7 +87,7 @@ def test_where_few_are_here_a_stranger_makes_room_and_nobody_who_is_signing_in()
     assert dropped == ["stranger"] * 4
 
 
-def test_who_has_just_come_is_spared_while_there_are_older_ones():
+def test_newest_are_spared():
     now = [0.0]
     unauthenticated, dropped = (
         UnauthenticatedConnections(Limits(unauthenticated_connections=6), clock=lambda: now[0]),
@@ -114,7 +116,8 @@ def test_no_one_can_aim_at_a_person_who_types_slowly():
     )  # Three places of twelve are kept: a quarter survives, and never the oldest alone.
 
 
-def test_a_source_is_penalised_for_a_while_for_each_that_had_to_make_room(shared_counters):
+def test_penalty_for_making_room(shared_counters):
+    """A source is penalised for a while for each that had to make room."""
     now = [0.0]
     first, second = (
         Penalties(60, SharedCounts(shared_counters, n, Counted.PENALTIES), clock=lambda: now[0])
@@ -158,7 +161,8 @@ def test_a_dropped_connection_has_left_when_it_is_told():
     assert len(unauthenticated) == 1
 
 
-def test_the_oldest_who_waits_for_a_code_makes_room_for_the_same_user_alone():
+def test_oldest_of_the_same_user_makes_room():
+    """Of those who wait for a code only the same user's oldest makes room."""
     awaiting_code, dropped = AwaitingSecondFactor(2), []
     places = [awaiting_code.enter(1, lambda number=number: dropped.append(number)) for number in range(3)]
     awaiting_code.enter(2, lambda: dropped.append("another user"))
@@ -211,9 +215,7 @@ def lobbies(shared_counters, limits, **options):
 
 @pytest.mark.parametrize(("spared", "times"), [(0, 1), (60, 2)])
 @pytest.mark.parametrize("sources", [1, 40])
-def test_however_connections_are_spread_over_workers_the_limits_are_those_of_the_node(
-    shared_counters, sources, spared, times
-):
+def test_limits_are_those_of_the_node(shared_counters, sources, spared, times):
     """Twice as many at most, for as long as all of them have just come."""
     limits = Limits(connections_per_source=7, unauthenticated_connections=20, spared_seconds=spared)
     workers = lobbies(shared_counters, limits)
@@ -227,7 +229,7 @@ def test_however_connections_are_spread_over_workers_the_limits_are_those_of_the
     assert most <= largest <= most * times
 
 
-def test_who_fills_one_worker_keeps_nobody_out_of_another(shared_counters):
+def test_full_worker_blocks_no_other(shared_counters):
     workers = lobbies(shared_counters, Limits(connections_per_source=5, unauthenticated_connections=5))
     crowd(workers[0], ["192.0.2.1"] * 10)
     for unauthenticated in workers[1:]:
@@ -235,7 +237,8 @@ def test_who_fills_one_worker_keeps_nobody_out_of_another(shared_counters):
         assert len(unauthenticated) == 1
 
 
-def test_a_worker_within_its_share_keeps_who_is_signing_in_and_the_other_drops_who_is_not(shared_counters):
+def test_worker_within_its_share(shared_counters):
+    """It keeps who is signing in, and the other drops who is not."""
     limits = Limits(unauthenticated_connections=9, spared_seconds=0)
     first, second, _ = workers = lobbies(shared_counters, limits)
     crowd(second, [f"198.51.100.{number}" for number in range(20)])
@@ -260,7 +263,7 @@ def test_a_tally_is_of_all_workers_together(shared_counters):
     assert not second.take(7)
 
 
-def test_what_a_dead_worker_counted_is_wiped_and_no_more(shared_counters):
+def test_dead_worker_is_wiped(shared_counters):
     first, second = (
         ConcurrencyLimit(2, SharedCounts(shared_counters, n, Counted.SESSIONS)) for n in range(2)
     )

@@ -12,7 +12,8 @@ from sshserver.limits.unauthenticated import Penalties
 from sshserver.listener import ConnectionRate, bind
 
 
-def test_each_source_may_open_so_many_in_a_second_and_again_in_the_next():
+def test_rate_of_a_source():
+    """Each source may open so many in a second, and again in the next."""
     now = [10.0]
     pace = ConnectionRate(2, 1, Penalties(60), clock=lambda: now[0])
     assert [pace.takes("192.0.2.1") for _ in range(3)] == [True, True, False]
@@ -23,7 +24,8 @@ def test_each_source_may_open_so_many_in_a_second_and_again_in_the_next():
     assert pace.takes("192.0.2.1")
 
 
-def test_a_source_whose_connections_had_to_make_room_opens_fewer_until_they_are_forgotten():
+def test_rate_of_a_source_that_made_room():
+    """It opens fewer until its connections are forgotten."""
     now = [10.0]
     penalties = Penalties(60, clock=lambda: now[0])
     pace = ConnectionRate(200, 10, penalties, clock=lambda: now[0])
@@ -50,7 +52,8 @@ def test_addresses_of_one_network_are_one_source():
     assert not pace.takes("::ffff:192.0.2.1")
 
 
-async def test_whoever_is_not_taken_is_hung_up_on_and_the_next_one_accepted():
+async def test_refused_connection_is_closed():
+    """The next one is accepted."""
     judged = []
 
     def takes(address):
@@ -93,7 +96,8 @@ def no_file_left():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_where_no_file_is_left_a_connection_waits_until_there_is_one_again():
+async def test_no_file_left():
+    """A connection waits until there is one again."""
     loop, served = asyncio.get_running_loop(), asyncio.Event()
     failures = []
     loop.set_exception_handler(lambda _loop, context: failures.append(context["exception"]))

@@ -49,9 +49,8 @@ async def run(command: Sequence[str]) -> tuple[int, bytes, bytes]:
     ],
     ids=["exec", "sftp subsystem", "unknown subsystem", "shell without a terminal"],
 )
-async def test_what_has_no_terminal_gets_one_line_on_stderr_and_status_1(
-    require_program, key_file, arguments, line
-):
+async def test_no_terminal(require_program, key_file, arguments, line):
+    """It gets one line on stderr and status 1."""
     ssh = require_program("ssh")
     remote = [part for part in arguments if not part.startswith("-")]
     options = [part for part in arguments if part.startswith("-")]
@@ -83,9 +82,8 @@ async def test_a_command_with_a_terminal_is_refused_too(require_program, key_fil
 
 
 @pytest.mark.parametrize("term", ["dumb", "", "no such\x1b[2Jterminal"])
-async def test_a_terminal_that_cannot_show_the_app_gets_one_helpful_line_and_the_end(
-    require_program, key_file, term
-):
+async def test_unusable_terminal(require_program, key_file, term):
+    """It gets one helpful line, and the session ends."""
     ssh = require_program("ssh")
     async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         program = await TerminalProgram.start(
@@ -110,7 +108,8 @@ async def test_forwarding_of_every_kind_is_refused(require_program, key_file):
         assert b"forwarding failed" in err or b"open failed" in err
 
 
-async def test_direct_channels_agent_and_x11_are_refused_to_a_client_that_insists():
+async def test_insisting_client_is_refused():
+    """Direct channels, agent and X11 are refused."""
     async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         connection, _ = await connect(running.port, "alice", [], keys=[KEY])
         async with connection:
@@ -126,7 +125,7 @@ async def test_direct_channels_agent_and_x11_are_refused_to_a_client_that_insist
                 await connection.create_tun(asyncssh.SSHTunTapSession)
 
 
-async def test_forwarding_the_agent_or_a_display_is_answered_with_no():
+async def test_agent_and_x11_get_no():
     display = (Boolean(False), String("MIT-MAGIC-COOKIE-1"), String("00"), UInt32(0))
     async with running_server(FakeBackend([KEY], without_code={"alice"})) as running:
         connection, _ = await connect(running.port, "alice", [], keys=[KEY])
@@ -137,7 +136,7 @@ async def test_forwarding_the_agent_or_a_display_is_answered_with_no():
             process.close()
 
 
-async def test_the_eleventh_channel_of_a_connection_is_refused():
+async def test_eleventh_channel_is_refused():
     async with running_server(
         FakeBackend([KEY], without_code={"alice"}), Limits(sessions_per_connection=2)
     ) as running:
@@ -153,7 +152,8 @@ async def test_the_eleventh_channel_of_a_connection_is_refused():
             again.close()
 
 
-async def test_a_user_has_so_many_sessions_and_is_told_when_there_is_no_room():
+async def test_sessions_per_user():
+    """The limit is said when it is reached."""
     async with running_server(FakeBackend([KEY]), Limits(sessions_per_user=2)) as running:
         connections = [(await connect(running.port, "alice", [CODE], keys=[KEY]))[0] for _ in range(3)]
         processes = [await one.create_process(term_type="xterm") for one in connections[:2]]
@@ -169,7 +169,8 @@ async def test_a_user_has_so_many_sessions_and_is_told_when_there_is_no_room():
             await connection.wait_closed()
 
 
-async def test_of_many_variables_few_are_kept_and_none_of_the_servers_matter(monkeypatch):
+async def test_environment_variables(monkeypatch):
+    """Of many few are kept, and none of the server's own change."""
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLORTERM", "truecolor")
     many = {f"LC_A{chr(65 + n // 26)}{chr(65 + n % 26)}": "x" for n in range(100)}

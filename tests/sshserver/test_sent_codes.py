@@ -40,7 +40,8 @@ def passed(*methods: Method, limits: Limits | None = None) -> tuple[Conversation
 
 
 @pytest.mark.feature("choose-at-sign-in")
-def test_several_methods_are_offered_and_nothing_is_sent_unasked():
+def test_methods_are_offered():
+    """Nothing is sent unasked."""
     talk, attempt = passed(APP, SMS, EMAIL)
     assert talk.open_exchange() == Ask(BOTH, WHAT)
     assert talk.answer(["e"]) == SendCode(attempt, EMAIL)
@@ -49,7 +50,8 @@ def test_several_methods_are_offered_and_nothing_is_sent_unasked():
     assert talk.take_code(CodeWrong(6)) == Ask(BOTH, f"Wrong code, 6 attempts left. {WHAT}")
 
 
-def test_with_one_sent_method_alone_a_code_is_sent_at_once_and_once():
+def test_only_method_is_sent_at_once():
+    """It is sent once."""
     talk, attempt = passed(EMAIL)
     assert talk.open_exchange() == SendCode(attempt, EMAIL)
     assert talk.take_sent(SENT) == Ask("Verification code (e: e-mail): ", f"{SENT.message} {BY_EMAIL}")
@@ -58,7 +60,7 @@ def test_with_one_sent_method_alone_a_code_is_sent_at_once_and_once():
 
 
 @pytest.mark.feature("sending-no-attempt")
-def test_a_code_that_was_not_sent_counts_as_no_wrong_answer():
+def test_unsent_code_is_no_wrong_answer():
     talk, _ = passed(SMS, EMAIL)
     talk.open_exchange()
     talk.answer(["s"])
@@ -66,7 +68,8 @@ def test_a_code_that_was_not_sent_counts_as_no_wrong_answer():
     assert (talk.wrong_answers, talk.sent_codes) == (0, 0)
 
 
-def test_a_letter_that_is_not_offered_is_an_answer_like_any_other():
+def test_letter_that_is_not_offered():
+    """It is an answer like any other."""
     talk, attempt = passed(APP, EMAIL)
     talk.open_exchange()
     assert talk.answer(["s"]) == CheckCode(attempt, "s")
@@ -96,7 +99,8 @@ def test_a_right_code_admits():
     assert talk.take_code(Admitted(session())) is Reply.SUCCESS
 
 
-def test_whoever_has_recovery_codes_alone_is_asked_for_one_and_told_why():
+def test_recovery_codes_alone():
+    """The user is asked for one and told why."""
     talk, attempt = passed()
     assert talk.open_exchange() == Ask("Recovery code: ", RECOVERY_FIRST)
     assert talk.answer(["e"]) == CheckCode(attempt, "e")
@@ -165,7 +169,8 @@ async def test_a_code_by_a_real_mail_server_signs_in(world, name, answers, promp
 
 
 @pytest.mark.feature("carrier-down")
-async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(world):
+async def test_mail_server_down(world):
+    """The user is told, and the app still signs in."""
     backend = StoreBackend(world.store, Carriers(Smtp(HOST, 1, "t@clinic.example", "none")))
     async with running_server(backend) as running:
         connection, client = await connect(running.port, "anna", [PASSWORD, "e", world.live_code("anna")])
@@ -178,7 +183,8 @@ async def test_a_mail_server_that_is_down_is_told_and_the_app_still_signs_in(wor
 
 
 @pytest.mark.feature("left-with-codes")
-async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(world):
+async def test_recovery_code_before_the_wizard(world):
+    """A user left without a method types one."""
     world.run(policy_settings.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
     async with running_server(StoreBackend(world.store, Carriers())) as running:
         answers = [PASSWORD, "123456", world.recovery["bert"][0]]

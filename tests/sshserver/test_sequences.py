@@ -39,7 +39,8 @@ def test_an_answer_types_nothing_wherever_it_is_split(sequence):
 
 
 @pytest.mark.parametrize("sequence", ANSWERS.values(), ids=ANSWERS.keys())
-def test_an_answer_within_a_paste_is_no_part_of_it_wherever_it_is_split(sequence):
+def test_answer_within_a_paste(sequence):
+    """It is no part of it, wherever it is split."""
     for cut in range(1, len(sequence)):
         parser = InputParser()
         pieces = ["\x1b[200~ab", sequence[:cut], sequence[cut:], "cd\x1b[201~"]
@@ -48,7 +49,7 @@ def test_an_answer_within_a_paste_is_no_part_of_it_wherever_it_is_split(sequence
 
 
 @pytest.mark.parametrize("sequence", KEYS, ids=repr)
-def test_every_key_that_textual_knows_is_whole_wherever_it_is_split(sequence):
+def test_every_key_split_anywhere(sequence):
     for cut in range(1, len(sequence)):
         reader = SequenceReader()
         assert [*reader.feed(sequence[:cut]), *reader.feed(sequence[cut:])] == [sequence]
@@ -72,7 +73,7 @@ def test_however_a_stream_is_split_it_is_read_alike(pieces):
     assert "".join(parts) == "".join(at_once.feed("".join(pieces)))
 
 
-def test_esc_is_a_key_when_nothing_follows_and_when_another_one_does():
+def test_esc_alone_and_before_another_key():
     clock = Clock()
     reader = SequenceReader(clock)
     assert list(reader.feed("\x1b")) == []
@@ -98,7 +99,7 @@ def test_a_pause_within_an_answer_types_nothing(sequence):
 @pytest.mark.parametrize(
     "begun", ["\x1b[", "\x1b[12", "\x1bO", "\x1bP>|", "\x1b]11;rgb", "\x1b_G", "\x1b]11;\x1b"]
 )
-def test_what_does_not_come_to_its_end_is_forgotten_after_a_while(begun):
+def test_incomplete_sequence_is_forgotten(begun):
     clock = Clock()
     reader = SequenceReader(clock)
     assert list(reader.feed(begun)) == []
@@ -129,7 +130,7 @@ def test_words_after_esc_are_no_string():
 
 
 @pytest.mark.parametrize("line", ["\r", "\n", "\r\n"], ids=["CR", "LF", "CR LF"])
-def test_each_line_ending_is_one_enter_wherever_it_is_split(line):
+def test_line_endings_are_one_enter(line):
     for pieces in ([f"a{line}b{line}{line}c"], list(f"a{line}b{line}{line}c")):
         keys = [key.key for key in typed(InputParser(), *pieces)]
         assert keys == ["a", "enter", "b", "enter", "enter", "c"]

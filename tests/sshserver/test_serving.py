@@ -30,7 +30,8 @@ async def denied(port, username, answers, **options):
     return caught.value.client
 
 
-async def test_serve_lets_a_user_of_the_store_in_and_records_when_they_leave(people: People):
+async def test_user_of_the_store_signs_in(people: People):
+    """The server records when they leave."""
     await people.add("alice")
     key = hostkey.load(hostkey.generate())
     server = await serve(people.store, key, GreetingApp, port=0)
@@ -41,7 +42,7 @@ async def test_serve_lets_a_user_of_the_store_in_and_records_when_they_leave(peo
     assert await people.open_sessions() == 0
 
 
-async def test_serve_refuses_to_start_when_the_self_test_fails(people: People, monkeypatch):
+async def test_failing_self_test_stops_the_start(people: People, monkeypatch):
     async def fail(listen):
         raise signin_check.SelfTestError("no")
 
@@ -56,7 +57,8 @@ async def test_a_port_in_use_is_an_error_of_the_system(people: People):
             await serve(people.store, running.host_key, GreetingApp, port=running.port)
 
 
-async def test_unknown_deactivated_and_mistaken_users_hear_and_see_the_same(people: People):
+async def test_refusals_look_the_same(people: People):
+    """Unknown, deactivated and mistaken users hear and see the same."""
     await people.add("alice")
     await people.add("gone")
     await people.store.run(set_active, OPERATOR, "gone", active=False)
@@ -69,7 +71,8 @@ async def test_unknown_deactivated_and_mistaken_users_hear_and_see_the_same(peop
 
 
 @pytest.mark.feature("attempts-left")
-async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: People):
+async def test_seven_wrong_codes_lock(people: People):
+    """An unlocked user comes in."""
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store), Limits(wrong_answers=20)) as running:
         client = await denied(running.port, "alice", [people.wrong_code() for _ in range(7)], keys=[key])
@@ -85,7 +88,8 @@ async def test_seven_wrong_codes_lock_and_an_unlocked_user_comes_in(people: Peop
         connection.close()
 
 
-async def test_a_code_is_good_once_and_the_next_one_is_announced(people: People):
+async def test_code_is_good_once(people: People):
+    """The next one is announced."""
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as running:
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
@@ -97,7 +101,7 @@ async def test_a_code_is_good_once_and_the_next_one_is_announced(people: People)
         connection.close()
 
 
-async def test_one_code_through_two_connections_opens_one_of_them(people: People):
+async def test_one_code_in_two_connections(people: People):
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as running:
         for _ in range(20):
@@ -111,9 +115,10 @@ async def test_one_code_through_two_connections_opens_one_of_them(people: People
             await admitted[0][0].wait_closed()
 
 
-async def test_of_forty_wrong_codes_at_once_seven_are_judged_and_then_the_right_one_is_refused(
+async def test_forty_wrong_codes_at_once(
     people: People,
 ):
+    """Seven are judged, and then the right one is refused."""
     key = await people.add_with_key("alice")
     limits = Limits(connections_per_source=50)
     async with running_server(StoreBackend(people.store), limits) as running:
@@ -140,7 +145,8 @@ class NotingGate(StoreBackend):
         return await super().submit_code(attempt, answer)
 
 
-async def test_a_client_that_hangs_up_right_after_sending_is_counted(people: People):
+async def test_hang_up_after_a_code(people: People):
+    """The code is counted."""
     key = await people.add_with_key("alice")
     backend = NotingGate(people.store)
     async with running_server(backend) as running:
@@ -186,7 +192,8 @@ def test_what_is_no_plain_ed25519_key_is_refused(text):
 
 
 @pytest.mark.feature("remember-exactly")
-async def test_a_remembered_address_asks_for_no_code_until_the_days_are_over(people: People):
+async def test_remembered_address(people: People):
+    """It asks for no code until the days are over."""
     key = await people.add_with_key("alice")
     await people.store.run(set_remember_days, OPERATOR, 2, seen=0)
     async with running_server(StoreBackend(people.store)) as running:
@@ -203,7 +210,8 @@ async def test_a_remembered_address_asks_for_no_code_until_the_days_are_over(peo
 
 
 @pytest.mark.feature("resync")
-async def test_a_phone_that_is_five_minutes_off_comes_back_by_two_codes(people: People):
+async def test_phone_five_minutes_off(people: People):
+    """It comes back by two codes."""
     key = await people.add_with_key("alice")
     await people.store.run(offer_resync, OPERATOR, "alice")
     late = totp.step_at(people.clock.now) - 10

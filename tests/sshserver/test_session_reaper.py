@@ -82,9 +82,8 @@ ACTS = {
 
 @pytest.mark.feature("session-end", "session-ended-by", "session-idle")
 @pytest.mark.parametrize("act", ACTS)
-async def test_a_session_by_ssh_is_closed_with_the_reason_within_seconds(
-    people: People, require_program, act
-):
+async def test_session_is_closed_with_the_reason(people: People, require_program, act):
+    """It happens within seconds."""
     ssh = require_program("ssh")
     key = await people.add_with_key("alice", password=PASSWORD)
     await people.store.run(role_grants.set_roles, OPERATOR, "alice", frozenset({Role.SUPPORT}))
@@ -179,7 +178,7 @@ async def test_nobody_on_means_nothing_to_ask():
     assert store.asked == []
 
 
-async def test_the_reason_of_a_session_that_ended_by_itself_is_never_told(people: People):
+async def test_session_that_ended_itself_is_not_told(people: People):
     await people.add("alice")
     async with serving(people, reap_seconds=0.05) as server:
         connection, client = await connect(server.port, "alice", [PASSWORD, people.code()])

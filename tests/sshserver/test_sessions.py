@@ -64,7 +64,8 @@ async def open_screen(running, user="alice", **options):
     return connection, Screen(await connection.create_process(**given))
 
 
-async def test_the_result_of_the_app_is_the_last_line_and_the_status_is_0():
+async def test_result_and_status():
+    """The result of the app is the last line, and the status is 0."""
     async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
@@ -82,7 +83,8 @@ async def test_what_was_typed_before_the_app_started_arrives():
         connection.close()
 
 
-async def test_channels_of_one_connection_share_its_session_and_end_it_together():
+async def test_channels_share_a_session():
+    """They end it together."""
     backend = FakeBackend([KEY])
     async with running_server(backend) as running:
         connection, first = await open_screen(running)
@@ -99,7 +101,8 @@ async def test_channels_of_one_connection_share_its_session_and_end_it_together(
 
 
 @pytest.mark.feature("session-idle")
-async def test_an_idle_session_is_warned_and_then_ended_with_a_line():
+async def test_idle_session():
+    """It is warned and then ended with a line."""
     limits = Limits(idle_minutes=0.02, idle_warning_seconds=0.8)
     async with running_server(FakeBackend([KEY]), limits) as running:
         connection, screen = await open_screen(running)
@@ -140,7 +143,7 @@ async def test_what_no_person_typed_keeps_no_session(noise):
         connection.close()
 
 
-async def test_a_connection_without_channels_is_closed_when_unused():
+async def test_connection_without_channels():
     backend = FakeBackend([KEY])
     async with running_server(backend, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
@@ -148,7 +151,7 @@ async def test_a_connection_without_channels_is_closed_when_unused():
         await until(lambda: backend.ended == [1])
 
 
-async def test_channels_on_which_nothing_runs_keep_no_connection_open():
+async def test_channels_that_run_nothing():
     backend = FakeBackend([KEY])
     async with running_server(backend, Limits(unused_seconds=0.3)) as running:
         connection, _ = await connect(running.port, "alice", [CODE], keys=[KEY])
@@ -159,7 +162,7 @@ async def test_channels_on_which_nothing_runs_keep_no_connection_open():
         await until(lambda: backend.ended == [1])
 
 
-async def test_a_vanished_client_is_gone_after_its_keepalives():
+async def test_vanished_client():
     limits = Limits(keepalive_seconds=0.1, keepalive_count=3)
     backend = FakeBackend([KEY])
     async with running_server(backend, limits) as running:
@@ -174,7 +177,7 @@ async def test_a_vanished_client_is_gone_after_its_keepalives():
         await until(lambda: backend.ended == [1])
 
 
-async def test_a_client_that_does_not_read_its_screen_loses_its_session():
+async def test_client_that_does_not_read():
     limits = Limits(unread_seconds=0.3, write_buffer_bytes=8192)
 
     class Chatterbox(GreetingApp):
@@ -195,7 +198,8 @@ async def test_a_client_that_does_not_read_its_screen_loses_its_session():
         await until(lambda: backend.ended == [1])
 
 
-async def test_behind_a_stalled_socket_no_frame_is_made_until_it_takes_data_again():
+async def test_stalled_socket():
+    """No frame is made until it takes data again."""
     async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
         await screen.expect("Hello alice")
@@ -246,7 +250,8 @@ async def test_the_palette_is_shown_and_drawn_in_turn():
         connection.close()
 
 
-async def test_a_crash_shows_a_short_message_and_a_reference_and_logs_type_and_place_only(caplog):
+async def test_crash(caplog):
+    """It shows a short message and a reference, and logs type and place only."""
     caplog.set_level(logging.DEBUG)
     async with running_server(FakeBackend([KEY])) as running:
         connection, screen = await open_screen(running)
@@ -323,7 +328,7 @@ async def test_standard_output_stays_where_it_is(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-async def test_the_loop_that_sessions_share_keeps_its_task_factory(monkeypatch):
+async def test_shared_loop_keeps_its_task_factory(monkeypatch):
     def eager(loop, coroutine, **options):
         return asyncio.Task(coroutine, loop=loop, **options)
 
@@ -360,7 +365,8 @@ async def test_colours_are_those_of_the_clients_terminal(
         connection.close()
 
 
-async def test_draining_tells_sessions_closes_strangers_and_listens_no_more():
+async def test_draining():
+    """It tells sessions, closes strangers and listens no more."""
     backend = FakeBackend([KEY])
     async with running_server(backend) as running:
         connection, screen = await open_screen(running)

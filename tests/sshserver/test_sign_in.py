@@ -34,14 +34,15 @@ async def test_a_password_and_a_code_open_a_session():
     assert backend.ended == [1]
 
 
-async def test_a_key_and_a_code_open_a_session_and_no_password_is_asked():
+async def test_key_and_code():
+    """They open a session, and no password is asked."""
     async with running_server(FakeBackend([KEY])) as running:
         connection, client = await connect(running.port, "alice", [CODE], keys=[KEY])
         async with connection:
             assert client.asked == ["Verification code: "]
 
 
-async def test_where_no_code_is_asked_for_the_first_factor_is_enough():
+async def test_first_factor_alone_if_no_code_is_asked():
     backend = FakeBackend([KEY], without_code={"alice"})
     async with running_server(backend) as running:
         for answers, keys in (([], [KEY]), ([PASSWORD], [])):
@@ -60,7 +61,8 @@ async def test_one_factor_alone_is_refused():
     assert backend.opened == []
 
 
-async def test_a_wrong_code_is_said_with_the_attempts_left_and_the_right_one_still_opens():
+async def test_wrong_then_right_code():
+    """The attempts that are left are said."""
     async with running_server(FakeBackend([KEY])) as running:
         connection, client = await connect(running.port, "alice", ["999999", CODE], keys=[KEY])
         async with connection:
@@ -74,7 +76,8 @@ async def test_before_the_first_factor_nothing_is_said():
         assert set(client.asked) == {"Password: "}
 
 
-async def test_a_locked_user_is_told_so_after_the_first_factor_only_and_is_disconnected():
+async def test_locked_user():
+    """The user is told so after the first factor only and is disconnected."""
     async with running_server(FakeBackend([KEY], locked={"alice"})) as running:
         for answers, keys in (([], [KEY]), ([PASSWORD], [])):
             client = await refused(running.port, "alice", answers, keys=keys)
@@ -96,7 +99,8 @@ async def test_ten_wrong_answers_end_the_connection():
     assert backend.passwords == ["wrong"] * 10
 
 
-async def test_twenty_unknown_keys_end_the_connection_and_nineteen_do_not():
+async def test_twenty_unknown_keys():
+    """They end the connection, and nineteen do not."""
     async with running_server(FakeBackend([KEY])) as running:
         strangers = [asyncssh.generate_private_key("ssh-ed25519") for _ in range(20)]
         connection, _ = await connect(running.port, "alice", [CODE], keys=[*strangers[:19], KEY])
@@ -105,7 +109,7 @@ async def test_twenty_unknown_keys_end_the_connection_and_nineteen_do_not():
         assert client.asked == []
 
 
-async def test_an_unsigned_probe_of_the_right_key_proves_nothing():
+async def test_unsigned_probe():
     backend = FakeBackend([KEY])
 
     class ProbingKey(type(KEY)):  # type: ignore[misc]
@@ -120,7 +124,8 @@ async def test_an_unsigned_probe_of_the_right_key_proves_nothing():
     assert backend.proven_keys == []
 
 
-async def test_a_bad_signature_counts_as_a_wrong_answer_and_proves_nothing():
+async def test_bad_signature():
+    """It counts as a wrong answer and proves nothing."""
     backend = FakeBackend([KEY])
 
     class LyingKey(type(KEY)):  # type: ignore[misc]
@@ -147,7 +152,7 @@ async def test_a_bad_signature_counts_as_a_wrong_answer_and_proves_nothing():
         ("ssh-ed448", {}, False),
     ],
 )
-async def test_strong_keys_are_taken_and_weak_or_odd_ones_are_not(algorithm, options, taken):
+async def test_strong_weak_and_odd_keys(algorithm, options, taken):
     key = asyncssh.generate_private_key(algorithm, **options)
     backend = FakeBackend([key])
     async with running_server(backend) as running:
@@ -177,7 +182,8 @@ async def test_a_signature_with_a_weak_hash_proves_nothing(algorithm):
     assert backend.proven_keys == []
 
 
-async def test_a_certificate_is_no_key_even_when_its_signer_is_one():
+async def test_certificate_is_no_key():
+    """This holds even when its signer is one."""
     authority = asyncssh.generate_private_key("ssh-ed25519")
     backend = FakeBackend([authority])
     certificate = authority.generate_user_certificate(KEY, "id", principals=["alice"])
@@ -187,7 +193,8 @@ async def test_a_certificate_is_no_key_even_when_its_signer_is_one():
     assert backend.proven_keys == []
 
 
-async def test_the_methods_offered_are_publickey_and_keyboard_interactive_and_then_only_the_latter():
+async def test_offered_methods():
+    """They are publickey and keyboard-interactive, and then only the latter."""
     async with running_server(FakeBackend([KEY])) as running:
         transport = await paramiko_transport(running.port)
         with pytest.raises(paramiko.BadAuthenticationType) as caught:
@@ -233,7 +240,9 @@ async def test_a_channel_before_the_code_ends_the_connection():
         assert running.server.session_count == 0
 
 
-async def test_success_passes_the_verdict_also_when_begin_auth_says_none_is_needed(monkeypatch):
+async def test_verdict_when_begin_auth_needs_none(monkeypatch):
+    """Success passes the verdict also when begin_auth says that none is needed."""
+
     async def begin_auth(self, username):
         await original(self, username)
         return False
@@ -244,7 +253,9 @@ async def test_success_passes_the_verdict_also_when_begin_auth_says_none_is_need
         await refused(running.port, "alice", [])
 
 
-async def test_success_passes_the_verdict_also_when_an_answer_is_called_right(monkeypatch):
+async def test_verdict_when_an_answer_is_called_right(monkeypatch):
+    """Success passes the verdict also then."""
+
     async def validate(self, username, responses):
         return True
 
@@ -253,7 +264,9 @@ async def test_success_passes_the_verdict_also_when_an_answer_is_called_right(mo
         await refused(running.port, "alice", ["anything", "at", "all"])
 
 
-async def test_success_passes_the_verdict_also_when_a_key_is_called_right(monkeypatch):
+async def test_verdict_when_a_key_is_called_right(monkeypatch):
+    """Success passes the verdict also then."""
+
     async def key_offered(self, key, verify):
         return True
 
@@ -262,7 +275,8 @@ async def test_success_passes_the_verdict_also_when_a_key_is_called_right(monkey
         await refused(running.port, "alice", [], keys=[KEY])
 
 
-async def test_a_client_that_hangs_up_after_its_code_is_counted_and_what_it_opened_is_closed():
+async def test_hang_up_after_a_code():
+    """The code is counted, and what it opened is closed."""
     backend = FakeBackend([KEY], wait=asyncio.Event())
     async with running_server(backend) as running:
         attempt = asyncio.create_task(connect(running.port, "alice", [CODE], keys=[KEY]))
@@ -279,7 +293,8 @@ async def test_a_client_that_hangs_up_after_its_code_is_counted_and_what_it_open
     assert backend.codes == [CODE]
 
 
-async def test_an_answer_while_one_is_judged_counts_and_is_not_judged():
+async def test_answer_while_one_is_judged():
+    """It counts and is not judged."""
     backend = FakeBackend(wait=asyncio.Event())
     async with running_server(backend) as running:
         transport = await paramiko_transport(running.port)
@@ -295,7 +310,8 @@ async def test_an_answer_while_one_is_judged_counts_and_is_not_judged():
         assert handler is not None
 
 
-async def test_the_first_factor_has_a_deadline_and_the_second_a_longer_one():
+async def test_deadlines():
+    """The second factor has a longer one than the first."""
     limits = Limits(first_factor_seconds=0.3, second_factor_seconds=0.9)
     async with running_server(FakeBackend([KEY]), limits) as running:
         loop = asyncio.get_running_loop()
@@ -309,7 +325,8 @@ async def test_the_first_factor_has_a_deadline_and_the_second_a_longer_one():
         await until(lambda: not half.is_active())
 
 
-async def test_a_client_that_never_says_a_word_is_gone_after_the_first_deadline():
+async def test_silent_client():
+    """It is gone after the first deadline."""
     async with running_server(FakeBackend(), Limits(first_factor_seconds=0.2)) as running:
         reader, writer = await asyncio.open_connection(HOST, running.port)
         async with asyncio.timeout(5):
@@ -318,7 +335,8 @@ async def test_a_client_that_never_says_a_word_is_gone_after_the_first_deadline(
         writer.close()
 
 
-async def test_a_stranger_makes_room_and_whoever_has_passed_the_first_factor_stays():
+async def test_stranger_makes_room():
+    """A client that has passed the first factor stays."""
     async with running_server(FakeBackend([KEY]), Limits(connections_per_source=2)) as running:
         half = await paramiko_transport(running.port)
         assert await asyncio.to_thread(half.auth_publickey, "alice", paramiko_key())
@@ -331,7 +349,9 @@ async def test_a_stranger_makes_room_and_whoever_has_passed_the_first_factor_sta
 
 
 @pytest.mark.parametrize("broken", ["find", "prove_key", "prove_password", "submit_code"])
-async def test_a_database_that_fails_ends_the_connection_and_opens_nothing(caplog, monkeypatch, broken):
+async def test_failing_database(caplog, monkeypatch, broken):
+    """It ends the connection and opens nothing."""
+
     async def fail(*given):
         raise RuntimeError(f"secret {given}")
 
@@ -346,7 +366,7 @@ async def test_a_database_that_fails_ends_the_connection_and_opens_nothing(caplo
     assert "RuntimeError at" in caplog.text
 
 
-async def test_requests_that_are_always_refused_are_not_endless_either():
+async def test_refused_requests_are_limited():
     async with running_server(FakeBackend(), Limits(sign_in_requests=10)) as running:
         transport = await paramiko_transport(running.port)
         for _ in range(20):

@@ -30,7 +30,7 @@ def test_colours_are_judged_from_term_and_colorterm(term, colorterm, colours):
 
 
 @pytest.mark.parametrize("term", ["", "dumb", "unknown", "-x", "a b", "x" * 65, "x\x1b[2J", "xterm\n"])
-def test_terminals_that_are_dumb_or_ill_formed_are_not_usable(term):
+def test_unusable_terminals(term):
     assert not is_usable(term)
 
 
@@ -61,7 +61,7 @@ def test_the_language_is_the_clients():
 
 
 @pytest.mark.parametrize("name", ["LANG", "LC_ALL", "LC_CTYPE", "COLORTERM", "NO_COLOR"])
-def test_few_short_variables_about_language_and_colour_are_kept(name):
+def test_kept_environment_variables(name):
     assert keeps_variable(name, "value", 0, Limits())
     assert not keeps_variable(name, "v" * 65, 0, Limits())
     assert not keeps_variable(name, "value", 16, Limits())

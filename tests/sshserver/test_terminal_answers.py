@@ -69,7 +69,7 @@ async def test_each_kind_of_line_ending_enters_a_field_once(session):
     assert app.entered == ["one", "two", "three", "four", "five"]
 
 
-async def test_answers_without_end_leave_the_session_as_it_is(session):
+async def test_endless_answers(session):
     app, send = session
     send(*["\x1b[?64;1;2c" * 100] * 300)
     send("a", "\x1b]11;", *["x" * 1000] * 300, "\x07", "b\r")

@@ -23,7 +23,7 @@ def fill(world, count: int) -> None:
     ).execute()
 
 
-async def test_the_newest_rows_come_first_with_their_times_in_utc(world):
+async def test_newest_first_in_utc(world):
     world.clock.forward(minutes=90)
     async with opened(world, "admin", size=(120, 40)) as person:
         await person.sees("2 Users")

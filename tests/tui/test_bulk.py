@@ -18,7 +18,8 @@ async def marks(person, *names: str) -> None:
         await person.presses("space")
 
 
-async def test_marks_are_seen_without_colour_and_counted_and_escape_takes_them_away(world):
+async def test_marks(world):
+    """They are seen without colour and counted, and escape takes them away."""
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await marks(person, "anna", "carla")
@@ -38,7 +39,8 @@ async def test_space_marks_and_moves_on(world):
 
 
 @pytest.mark.feature("bulk")
-async def test_one_confirmation_names_how_many_and_all_are_done(world):
+async def test_one_confirmation_for_all(world):
+    """It names how many."""
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await marks(person, "anna", "boris")
@@ -54,7 +56,8 @@ async def test_one_confirmation_names_how_many_and_all_are_done(world):
 
 
 @pytest.mark.feature("bulk-refused")
-async def test_the_refused_are_named_with_the_reason_and_stay_marked(world):
+async def test_refused_users_stay_marked(world):
+    """They are named with the reason."""
     world.set("boris", active=False)
     async with opened(world, "admin") as person:
         await person.sees("4 users")
@@ -104,7 +107,8 @@ async def test_no_means_nothing_happens_and_the_marks_stay(world):
 
 
 @pytest.mark.feature("bulk-one-at-a-time")
-async def test_who_has_another_act_under_way_is_told_so_and_the_marks_stay(world):
+async def test_another_act_is_running(world):
+    """The user is told so, and the marks stay."""
     lease = world.run(leases.take, world.session("admin"), leases.Work.BULK)
     world.clock.forward(minutes=1)
     async with opened(world, "admin") as person:

@@ -34,7 +34,8 @@ async def enrols(person: Person, name: str) -> None:
 
 
 @pytest.mark.feature("enrol-app")
-async def test_an_admin_with_a_one_time_password_comes_by_password_wizard_and_codes_to_the_console(world):
+async def test_administrator_with_one_time_password(world):
+    """Password, wizard and codes lead to the console."""
     world.user("head", *BOTH, one_time=True)
     async with opened(world, session=world.restricted("head", MustChangePassword)) as person:
         await person.sees("Choose a new password", "12 characters or more")
@@ -54,7 +55,8 @@ async def test_an_admin_with_a_one_time_password_comes_by_password_wizard_and_co
     assert world.events(user="head", last=3) == ["two_factor.enrolled", "recovery.saved", "signin.admitted"]
 
 
-async def test_a_required_user_reads_who_requires_it_and_ends_on_the_profile(world):
+async def test_required_user(world):
+    """They read who requires it and end on the profile."""
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         await person.sees("Two-factor authentication is required by Clinic.")
@@ -63,7 +65,8 @@ async def test_a_required_user_reads_who_requires_it_and_ends_on_the_profile(wor
         assert "2 Users" not in person.screen
 
 
-async def test_passwords_that_differ_or_are_too_short_are_refused_in_words_and_can_be_typed_again(world):
+async def test_unfit_passwords(world):
+    """They are refused in words and can be typed again."""
     world.user("new", one_time=True)
     async with opened(world, session=world.restricted("new", MustChangePassword)) as person:
         await person.sees("Choose a new password")
@@ -81,7 +84,8 @@ async def test_passwords_that_differ_or_are_too_short_are_refused_in_words_and_c
 
 
 @pytest.mark.feature("one-time-once")
-async def test_who_uses_a_one_time_password_again_is_told_when_it_was_used_before(world):
+async def test_one_time_password_used_before(world):
+    """The user is told when."""
     world.user("new", one_time=True)
     first, second = (world.restricted("new", MustChangePassword) for _ in range(2))
     async with opened(world, session=first) as person:
@@ -97,7 +101,8 @@ async def test_who_uses_a_one_time_password_again_is_told_when_it_was_used_befor
         await person.sees("This one-time password was used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1")
 
 
-async def test_leaving_the_wizard_signs_out_and_leaves_nothing_behind(world):
+async def test_leaving_the_wizard(world):
+    """It signs out and leaves nothing behind."""
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         await person.sees("Step 1 of 4")
@@ -106,7 +111,7 @@ async def test_leaving_the_wizard_signs_out_and_leaves_nothing_behind(world):
     assert not models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
 
 
-async def test_each_visit_of_the_qr_code_has_a_secret_of_its_own(world):
+async def test_each_qr_code_has_its_own_secret(world):
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         seen = []
@@ -120,7 +125,8 @@ async def test_each_visit_of_the_qr_code_has_a_secret_of_its_own(world):
         assert seen[0] != seen[1]
 
 
-async def test_a_wizard_ends_when_another_one_was_finished_and_the_rules_are_asked_again(world):
+async def test_overtaken_wizard(world):
+    """It ends when another one was finished, and the rules are asked again."""
     world.mode(Mode.REQUIRED)
     mine, other = (world.restricted("anna", MustEnrol) for _ in range(2))
     async with opened(world, session=mine) as person:
@@ -140,7 +146,8 @@ async def test_a_wizard_ends_when_another_one_was_finished_and_the_rules_are_ask
         await person.sees("New recovery codes", "You never confirmed that the codes before were saved")
 
 
-async def test_recovery_codes_that_were_not_confirmed_are_shown_anew_at_the_next_sign_in(world):
+async def test_unconfirmed_recovery_codes(world):
+    """New ones are shown at the next sign-in."""
     world.session("anna")
     world.wizard("anna", world.session("anna"))
     async with opened(world, "anna") as person:
@@ -175,7 +182,8 @@ class TestOnTheHost:
         await person.pilot.click("Button")
 
     @pytest.mark.parametrize("name", ["nobody", "anna", "gone"])
-    async def test_an_unknown_user_a_wrong_password_and_a_deactivated_user_read_the_same(self, world, name):
+    async def test_refusals_read_the_same(self, world, name):
+        """An unknown user, a wrong password and a deactivated user read the same."""
         world.user("gone")
         world.set("gone", active=False)
         async with opened(world) as person:
@@ -187,7 +195,8 @@ class TestOnTheHost:
             await person.sees("✗ Wrong user name or password.")
             assert "not the password" not in person.screen
 
-    async def test_a_password_that_was_not_judged_is_told_so_and_can_be_typed_again(self, world):
+    async def test_password_not_judged(self, world):
+        """The user is told so and can type it again."""
         full = asyncio.Event()
         async with opened(world) as person:
             queue = [
@@ -203,7 +212,8 @@ class TestOnTheHost:
             await person.sees("1 My profile")
         assert not models.FirstFactorFailures.select().exists()
 
-    async def test_password_and_code_sign_in_and_the_session_ends_with_the_app(self, world):
+    async def test_password_and_code(self, world):
+        """The session ends with the app."""
         code = world.live_code("admin")
         async with opened(world) as person:
             await person.sees("Sign in to Twofold")
@@ -221,7 +231,8 @@ class TestOnTheHost:
         assert models.AuditEntry.select().order_by(models.AuditEntry.id.desc()).get().application == "local"
 
     @pytest.mark.feature("attempts-left")
-    async def test_refusals_of_a_code_are_worded_by_reason_until_the_user_is_locked(self, world):
+    async def test_refusals_of_a_code(self, world):
+        """They are worded by reason until the user is locked."""
         spent = world.live_code("admin")
         world.submit(world.attempt("admin"), spent)
         async with opened(world) as person:
@@ -247,7 +258,8 @@ class TestOnTheHost:
             await person.presses("enter")
             await person.sees("2 Users")
 
-    async def test_an_empty_field_is_no_attempt_and_escape_goes_back(self, world):
+    async def test_empty_field(self, world):
+        """It is no attempt, and escape goes back."""
         async with opened(world) as person:
             await self.signs_in(person, "admin")
             await person.sees("Verification code")
@@ -259,7 +271,7 @@ class TestOnTheHost:
         assert world.row("admin").attempts_left == 7
 
     @pytest.mark.parametrize(("left", "words"), [(1, "1 attempt left."), (2, "2 attempts left.")])
-    async def test_the_last_attempts_are_warned_of_before_anything_is_typed(self, world, left, words):
+    async def test_warning_of_the_last_attempts(self, world, left, words):
         world.set("admin", attempts_left=left)
         async with opened(world) as person:
             await self.signs_in(person, "admin")
@@ -276,7 +288,7 @@ class TestOnTheHost:
         assert world.row("admin").attempts_left == 6
 
 
-async def test_signing_in_by_a_given_session_leaves_its_end_to_whom_it_belongs(world):
+async def test_given_session_is_not_ended(world):
     session = sign_in(world, "anna")
     async with opened(world, session=session) as person:
         await person.sees("1 My profile")

@@ -102,7 +102,7 @@ async def test_markup_is_shown_as_it_was_typed(poisoned):
         await person.sees("How it works")
 
 
-async def test_a_string_of_five_thousand_characters_is_clipped(poisoned):
+async def test_five_thousand_characters(poisoned):
     async with opened(poisoned, "admin", size=(120, 40)) as person:
         await person.sees("veryvery", "…")
         table_lines = [line for line in person.screen.split("\n") if "veryvery" in line]
@@ -112,7 +112,7 @@ async def test_a_string_of_five_thousand_characters_is_clipped(poisoned):
         assert all(len(line) == 120 for line in person.screen.split("\n"))
 
 
-async def test_the_name_of_the_account_is_clean_in_the_wizard(world):
+async def test_account_name_in_the_wizard(world):
     models.Account.update(name=f"Clinic {TITLE}{MARKUP}{LONG}").execute()
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
@@ -121,7 +121,8 @@ async def test_the_name_of_the_account_is_clean_in_the_wizard(world):
         await is_clean(person)
 
 
-async def test_editing_a_user_with_a_foreign_name_leaves_what_was_not_touched_as_it_is(poisoned):
+async def test_editing_a_foreign_name(poisoned):
+    """What was not touched stays as it is."""
     async with opened(poisoned, "admin") as person:
         await person.sees("11 users")
         await person.presses("slash")
@@ -139,7 +140,7 @@ async def test_editing_a_user_with_a_foreign_name_leaves_what_was_not_touched_as
 FORMATTED = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u200fLee\u200d \\u200f"
 
 
-async def test_what_is_typed_beside_format_characters_leaves_them_as_they_are(world):
+async def test_typing_beside_format_characters(world):
     world.set("anna", full_name=FORMATTED)
     async with opened(world, "admin") as person:
         await person.sees("4 users")
@@ -189,7 +190,7 @@ async def test_pasted_rows_are_imported_as_they_are(world):
     assert world.row("ben").full_name == FORMATTED
 
 
-async def test_a_practice_keeps_the_format_characters_of_its_name(world):
+async def test_practice_keeps_format_characters(world):
     models.Practice.update(name=FORMATTED).execute()
     async with opened(world, "admin") as person:
         await person.sees("4 users")

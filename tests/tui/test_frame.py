@@ -69,7 +69,7 @@ async def test_help_lists_every_key_of_the_screen(world, place):
         await person.sees_no_more("Keys of this screen")
 
 
-async def test_every_key_of_the_users_table_is_listed_with_what_it_does(world):
+async def test_keys_of_the_users_table(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await person.presses("question_mark")
@@ -85,7 +85,7 @@ async def test_every_key_of_the_users_table_is_listed_with_what_it_does(world):
         )
 
 
-async def test_in_the_help_the_keys_are_underlined_and_their_words_are_not(world):
+async def test_keys_are_underlined_in_the_help(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await person.presses("question_mark")
@@ -111,7 +111,8 @@ async def test_what_is_clicked_in_the_help_is_done(world):
         await person.sees("sessions open · newest first")
 
 
-async def test_the_palette_offers_places_and_keys_and_no_writing_of_files(world):
+async def test_palette(world):
+    """It offers places and keys and no writing of files."""
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await person.presses("ctrl+p")
@@ -143,7 +144,8 @@ class TestFreshProof:
         await person.presses("enter")
         await person.sees("Is it still you?")
 
-    async def test_a_wrong_code_counts_and_the_right_one_lets_the_act_go_on(self, world):
+    async def test_wrong_then_right_code(self, world):
+        """A wrong code counts, and the right one lets the act go on."""
         world.enrol("anna")
         async with opened(world, "anna") as person:
             await self.adds_a_key(person)
@@ -185,7 +187,7 @@ class TestFreshProof:
             await person.sees("✗ Not confirmed, so nothing was changed.")
         assert not models.PublicKey.select().exists()
 
-    async def test_the_seventh_wrong_code_ends_the_session_locked(self, world):
+    async def test_seventh_wrong_code(self, world):
         world.enrol("anna")
         wrong = world.wrong_code("anna")
         async with opened(world, "anna") as person:
@@ -197,7 +199,7 @@ class TestFreshProof:
 
 
 class TestEnd:
-    async def test_a_session_that_was_ended_elsewhere_ends_the_app_with_words(self, world):
+    async def test_session_ended_elsewhere(self, world):
         session = sign_in(world, "admin")
         async with opened(world, session=session) as person:
             await person.sees("4 users")
@@ -232,7 +234,8 @@ class TestDatabaseFailure:
 
         return break_down
 
-    async def test_an_act_that_the_database_refused_is_said_and_the_app_stays(self, world, failing):
+    async def test_refused_act(self, world, failing):
+        """An act that the database refused is reported, and the app stays."""
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             failing(person.app)
@@ -243,9 +246,8 @@ class TestDatabaseFailure:
             await person.presses("q")
             assert await person.has_left() == "Signed out."
 
-    async def test_a_table_that_the_database_refused_comes_by_itself_once_it_is_back(
-        self, world, failing, monkeypatch
-    ):
+    async def test_refused_table(self, world, failing, monkeypatch):
+        """It comes by itself once the database is back."""
         monkeypatch.setattr(MainScreen, "AGAIN_SECONDS", 0.01)
         async with opened(world, "admin") as person:
             await person.sees("4 users")
@@ -257,7 +259,7 @@ class TestDatabaseFailure:
             monkeypatch.setattr(person.app.store, "read", read)
             await person.sees("newest first", "The database is there again.")
 
-    async def test_a_sign_in_that_the_database_refused_can_be_repeated(self, world, failing):
+    async def test_refused_sign_in(self, world, failing):
         async with opened(world) as person:
             await person.sees("Sign in to Twofold")
             failing(person.app)
@@ -284,7 +286,8 @@ class TestDatabaseFailure:
             await person.sees("How it works")
 
 
-async def test_without_colour_no_colour_is_sent_and_marks_say_what_colour_would(world):
+async def test_without_colour(world):
+    """No colour is sent, and marks say what colour would."""
     app = make_app(world, sign_in(world, "admin"), Terminal(colours=Colours.NONE))
     app.no_color = True
     app._filters.append(NoColor())
@@ -313,7 +316,7 @@ async def test_without_colour_no_colour_is_sent_and_marks_say_what_colour_would(
         await person.sees("✓ Two-factor authentication disabled for anna.")
 
 
-async def test_a_terminal_of_sixteen_colours_is_given_no_others(world):
+async def test_sixteen_colours(world):
     async with opened(world, "admin", terminal=Terminal(colours=Colours.SIXTEEN)) as person:
         await person.sees("4 users")
         assert person.app.theme == "twofold-sixteen"
@@ -333,7 +336,8 @@ async def test_control_c_says_how_to_leave(world):
         await person.sees("Press q to sign out, or Ctrl+Q anywhere.")
 
 
-async def test_where_q_is_a_letter_control_c_names_the_key_that_leaves(world):
+async def test_control_c_where_q_is_a_letter(world):
+    """It names the key that leaves."""
     async with opened(world) as person:
         await person.sees("Sign in to Twofold")
         await person.presses("ctrl+c")
@@ -342,7 +346,7 @@ async def test_where_q_is_a_letter_control_c_names_the_key_that_leaves(world):
         assert await person.has_left() is None
 
 
-async def test_no_secret_is_in_the_representation_of_screens_and_results(world):
+async def test_no_secret_in_a_repr(world):
     world.mode(Mode.REQUIRED)
     result = await credentials.give_one_time_password(world.store, world.session("admin"), "anna")
     assert isinstance(result, credentials.OneTimePassword)
@@ -360,7 +364,7 @@ async def test_every_screen_stands_any_size(world: World, size):
         await person.sees("admin")
 
 
-async def test_the_last_line_shows_whole_keys_only_as_many_as_fit(world):
+async def test_whole_keys_that_fit(world):
     world.mode(Mode.REQUIRED)
     async with opened(world, "admin", size=(80, 24)) as person:
         await person.sees("2 Users")
@@ -374,7 +378,7 @@ async def test_the_last_line_shows_whole_keys_only_as_many_as_fit(world):
         await person.sees("a Apply t Methods")
 
 
-async def test_the_keys_are_written_anew_only_when_others_can_be_pressed(world):
+async def test_keys_change_only_when_needed(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         line = person.app.screen.query_one(KeyLine)
@@ -394,7 +398,7 @@ async def test_a_key_of_the_last_line_is_pressed_by_a_click(world):
         await person.sees("Sort users")
 
 
-async def test_a_key_of_the_last_line_is_explained_under_the_mouse(world):
+async def test_tooltip_of_a_key(world):
     async with opened(world, "admin") as person:
         shown = await person.sees("4 users")
         (row, line) = next((y, line) for y, line in enumerate(shown.split("\n")) if "f Filter" in line)
@@ -404,7 +408,7 @@ async def test_a_key_of_the_last_line_is_explained_under_the_mouse(world):
         assert person.app.screen.query_one(KeyLine).tooltip is None
 
 
-async def test_of_places_whose_keys_come_at_once_only_the_last_is_opened(world):
+async def test_last_of_several_places(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "4 users")
         opened_tabs = []
@@ -416,7 +420,7 @@ async def test_of_places_whose_keys_come_at_once_only_the_last_is_opened(world):
         assert opened_tabs == ["activity"]
 
 
-async def test_what_was_said_of_the_action_before_is_gone_when_the_next_one_begins(world):
+async def test_message_ends_with_the_next_act(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "4 users")
         await person.presses("x")
@@ -428,7 +432,7 @@ async def test_what_was_said_of_the_action_before_is_gone_when_the_next_one_begi
         assert "There is no SSH key" not in person.screen
 
 
-async def test_what_was_said_stays_behind_when_somebody_goes_to_another_place(world):
+async def test_message_stays_behind(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("3", "a")
@@ -439,7 +443,7 @@ async def test_what_was_said_stays_behind_when_somebody_goes_to_another_place(wo
 
 
 @pytest.mark.parametrize("key", "123456")
-async def test_a_place_that_is_left_while_it_reads_ends_nothing(world, key):
+async def test_place_left_while_reading(world, key):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses(key)

@@ -29,7 +29,7 @@ def test_no_field_is_made_but_those_that_want_a_limit():
         assert not built(module) & {"Input", "MaskedInput", "TextArea"}, module
 
 
-async def test_an_endless_address_is_not_taken_and_said_to_be_too_long(world):
+async def test_endless_address(world):
     async with opened(world, "anna") as person:
         await person.sees("Anna Berg (anna)")
         await person.presses("e")
@@ -45,7 +45,7 @@ async def test_an_endless_address_is_not_taken_and_said_to_be_too_long(world):
         assert field.value == "anna@new.example"
 
 
-async def test_what_is_put_into_a_field_again_and_again_ends_at_its_limit(world):
+async def test_repeated_paste_ends_at_the_limit(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("slash")
@@ -55,7 +55,7 @@ async def test_what_is_put_into_a_field_again_and_again_ends_at_its_limit(world)
         assert field.value == "x" * 200
 
 
-async def test_an_escape_counts_as_the_one_character_that_it_stands_for(world):
+async def test_escape_counts_as_one_character(world):
     mark = "\u200f"
     async with opened(world, "admin") as person:
         await person.sees("4 users")
@@ -95,7 +95,7 @@ async def test_a_paste_area_takes_so_much_and_no_more(world):
         assert len(area.text) == PASTED_LIMIT
 
 
-async def test_the_palette_takes_no_more_than_a_command_is_long(world):
+async def test_palette_limit(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("ctrl+p")

@@ -37,7 +37,7 @@ async def to_the_code(person) -> str:
 
 @pytest.mark.feature("enrol-sent-message")
 @pytest.mark.parametrize("size", SIZES)
-async def test_the_wizard_goes_on_by_itself_once_the_message_has_come(world, size):
+async def test_wizard_goes_on_after_the_message(world, size):
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol), size=size) as person:
         code = await to_the_code(person)
@@ -57,7 +57,8 @@ async def test_a_second_method_is_added_from_the_profile(world):
         await person.sees("1 My profile", "text message to •••• 4711", "✓ Your message came from •••• 4711.")
 
 
-async def test_a_sender_that_is_no_number_is_told_and_the_waiting_goes_on(world):
+async def test_sender_without_a_number(world):
+    """The user is told, and the wait goes on."""
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
@@ -67,7 +68,8 @@ async def test_a_sender_that_is_no_number_is_told_and_the_waiting_goes_on(world)
         await person.sees("Step 3 of 3")
 
 
-async def test_a_code_that_is_too_old_is_told_and_a_new_one_is_a_key_away(world):
+async def test_code_too_old(world):
+    """The user is told, and a new one is a key away."""
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
@@ -84,7 +86,7 @@ async def test_a_code_that_is_too_old_is_told_and_a_new_one_is_a_key_away(world)
         await person.sees("Step 3 of 3")
 
 
-async def test_leaving_ends_the_waiting_and_leads_back_to_the_other_way(world):
+async def test_leaving_ends_the_wait(world):
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
@@ -101,7 +103,8 @@ async def test_leaving_ends_the_waiting_and_leads_back_to_the_other_way(world):
     assert world.row("anna").phone is None
 
 
-async def test_a_message_that_comes_while_help_stands_in_front_waits_until_it_is_closed(world):
+async def test_message_while_help_is_open(world):
+    """It waits until help is closed."""
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
@@ -121,7 +124,7 @@ async def test_where_no_messages_come_in_the_number_is_typed(world):
         await person.sees("Your phone number")
 
 
-async def test_a_wizard_that_another_one_has_overtaken_says_so(world):
+async def test_overtaken_wizard(world):
     world.mode(Mode.REQUIRED)
     session = world.restricted("anna", MustEnrol)
     async with opened(world, session=session) as person:

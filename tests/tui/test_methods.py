@@ -31,7 +31,8 @@ def carriers(mail) -> Carriers:
 
 
 @pytest.mark.feature("switch-methods", "switch-off-warns")
-async def test_a_method_is_switched_on_after_a_question_and_off_with_those_it_leaves_out(world):
+async def test_switching_on_and_off(world):
+    """It asks first, and names those whom switching off leaves without a method."""
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -49,7 +50,7 @@ async def test_a_method_is_switched_on_after_a_question_and_off_with_those_it_le
     assert world.events(last=1) == ["policy.methods_changed"]
 
 
-async def test_a_switch_that_is_pressed_while_a_change_ends_is_asked_about_then(world, monkeypatch):
+async def test_switch_pressed_while_a_change_ends(world, monkeypatch):
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -73,7 +74,8 @@ async def test_a_switch_that_is_pressed_while_a_change_ends_is_asked_about_then(
 
 
 @pytest.mark.feature("method-settings")
-async def test_a_switch_that_is_refused_says_what_to_do_and_goes_back(world):
+async def test_refused_switch(world):
+    """It says what to do and goes back."""
     object.__setattr__(world.services, "sends", frozenset())
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
@@ -85,7 +87,7 @@ async def test_a_switch_that_is_refused_says_what_to_do_and_goes_back(world):
 
 @pytest.mark.feature("choose-method", "enrol-email")
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
-async def test_the_wizard_offers_the_methods_and_sets_e_mail_up(mailed, size):
+async def test_wizard_sets_email_up(mailed, size):
     mailed.mode(Mode.REQUIRED)
     async with mail_server() as mail:
         session = mailed.restricted("anna", MustEnrol)
@@ -107,7 +109,7 @@ async def test_the_wizard_offers_the_methods_and_sets_e_mail_up(mailed, size):
 
 
 @pytest.mark.feature("choose-method")
-async def test_the_app_can_still_be_chosen_and_the_choice_be_gone_back_to(mailed):
+async def test_choosing_the_app_and_going_back(mailed):
     mailed.mode(Mode.REQUIRED)
     async with opened(mailed, session=mailed.restricted("anna", MustEnrol)) as person:
         await person.sees("How do you want")
@@ -118,7 +120,8 @@ async def test_the_app_can_still_be_chosen_and_the_choice_be_gone_back_to(mailed
 
 
 @pytest.mark.feature("carrier-down")
-async def test_a_mail_server_that_is_down_is_told_in_the_wizard_and_another_method_can_be_chosen(mailed):
+async def test_mail_server_down_in_the_wizard(mailed):
+    """Another method can be chosen."""
     mailed.mode(Mode.REQUIRED)
     async with opened(mailed, session=mailed.restricted("anna", MustEnrol)) as person:
         person.app.carriers = Carriers(Smtp(HOST, 1, "twofold@clinic.example", "none"))
@@ -130,7 +133,7 @@ async def test_a_mail_server_that_is_down_is_told_in_the_wizard_and_another_meth
 
 
 @pytest.mark.feature("enrol-text-message")
-async def test_a_number_is_typed_proven_through_the_gateway_and_kept(world, tmp_path, require_program):
+async def test_number_proven_through_the_gateway(world, tmp_path, require_program):
     smsd, inject = require_program("gammu-smsd"), require_program("gammu-smsd-inject")
     world.methods(SMS)
     world.mode(Mode.REQUIRED)
@@ -158,7 +161,7 @@ async def test_a_number_is_typed_proven_through_the_gateway_and_kept(world, tmp_
 
 
 @pytest.mark.feature("choose-at-sign-in", "sent-code-limits")
-async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(mailed):
+async def test_only_method_is_sent_at_once(mailed):
     async with mail_server() as mail:
         app = make_app(mailed, None)
         app.carriers = carriers(mail)
@@ -182,7 +185,8 @@ async def test_on_the_host_a_code_is_sent_at_once_where_there_is_no_choice(maile
 
 @pytest.mark.feature("left-with-codes", "guesses-only")
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
-async def test_who_is_left_without_a_method_types_a_recovery_code_before_the_wizard(mailed, size):
+async def test_recovery_code_before_the_wizard(mailed, size):
+    """A user left without a method types one."""
     mailed.run(policy_settings.set_methods, OPERATOR, frozenset({APP}), seen=frozenset({APP, EMAIL}))
     app = make_app(mailed, None)
     async with app.run_test(size=size) as pilot:

@@ -66,7 +66,7 @@ async def test_a_page_is_shown_below_its_header(app):
         assert set(app.lines[4:]) == {""}
 
 
-async def test_the_cursor_stays_in_sight_and_stops_at_the_ends(app):
+async def test_cursor_stays_in_sight(app):
     async with app.run_test(size=(40, 10)) as pilot:
         await filled(app, pilot, range(30))
         for key, row in (
@@ -96,7 +96,7 @@ async def test_going_beyond_an_end_asks_for_another_page(app):
         assert app.table.selected == 14
 
 
-async def test_the_cursor_stays_on_its_row_where_that_is_still_there(app):
+async def test_cursor_stays_on_its_row(app):
     async with app.run_test(size=(40, 10)) as pilot:
         await filled(app, pilot, range(20))
         app.table.move_cursor(12)
@@ -110,7 +110,7 @@ async def test_the_cursor_stays_on_its_row_where_that_is_still_there(app):
         assert app.heard == []
 
 
-async def test_a_click_moves_the_cursor_and_one_more_chooses_the_row(app):
+async def test_clicks(app):
     async with app.run_test(size=(40, 10)) as pilot:
         await filled(app, pilot, range(30))
         await pilot.press("end")
@@ -123,7 +123,7 @@ async def test_a_click_moves_the_cursor_and_one_more_chooses_the_row(app):
         assert isinstance(app.heard[0], PagedTable.RowSelected)
 
 
-async def test_the_row_under_the_mouse_is_marked_until_a_key_is_pressed(app):
+async def test_row_under_the_mouse(app):
     async with app.run_test(size=(40, 10)) as pilot:
         await filled(app, pilot, range(5))
         plain, marked = screen_cells(app)[3][0].style, []
@@ -134,7 +134,7 @@ async def test_the_row_under_the_mouse_is_marked_until_a_key_is_pressed(app):
         assert marked[0] != plain == marked[1]
 
 
-async def test_columns_come_and_go_with_the_width_and_the_cursor_stays_in_sight(app):
+async def test_columns_follow_the_width(app):
     async with app.run_test(size=(40, 10)) as pilot:
         await filled(app, pilot, range(30))
         await pilot.press("end")

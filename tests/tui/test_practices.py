@@ -10,7 +10,8 @@ from data.rules.domain_types import Mode
 
 
 @pytest.mark.feature("practices")
-async def test_practices_are_added_and_renamed_and_their_users_shown(world):
+async def test_practices(world):
+    """They are added and renamed, and their users shown."""
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "5 Practices")
         await person.presses("5")
@@ -49,7 +50,8 @@ async def test_a_user_is_moved_and_the_second_mover_is_told(world):
         await person.sees("✓ User anna is now in practice North.")
 
 
-async def test_where_there_is_one_practice_moving_says_where_to_add_another(world):
+async def test_moving_with_one_practice(world):
+    """It says where to add another."""
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("m")
@@ -57,7 +59,7 @@ async def test_where_there_is_one_practice_moving_says_where_to_add_another(worl
 
 
 @pytest.mark.feature("contact-form")
-async def test_a_new_user_goes_to_the_practice_that_is_chosen(world):
+async def test_new_user_in_the_chosen_practice(world):
     world.run(practices.add_practice, OPERATOR, "North")
     async with opened(world, "admin", size=(80, 30)) as person:
         await person.sees("2 Users", "anna")
@@ -73,7 +75,8 @@ async def test_a_new_user_goes_to_the_practice_that_is_chosen(world):
     assert (world.row("dora").practice.name, world.row("dora").phone) == ("North", "+493012345678")
 
 
-async def test_a_new_user_begins_in_the_practice_of_who_makes_them_or_in_the_one_that_is_shown(world):
+async def test_practice_of_a_new_user(world):
+    """It is that of the administrator, or the one that is shown."""
     for name in ("Aardvark", "North"):
         world.run(practices.add_practice, OPERATOR, name)
     world.run(practices.move_user, OPERATOR, "admin", "North")
@@ -92,7 +95,8 @@ async def test_a_new_user_begins_in_the_practice_of_who_makes_them_or_in_the_one
 
 
 @pytest.mark.feature("two-editors")
-async def test_the_second_editor_keeps_what_they_typed_and_sees_what_changed(world):
+async def test_second_editor(world):
+    """They keep what they typed and see what changed."""
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("down", "e")
@@ -119,7 +123,7 @@ async def test_people_edit_their_own_profile(world):
 
 
 @pytest.mark.feature("one-policy")
-async def test_security_says_that_one_policy_reaches_all_practices(world):
+async def test_security_names_all_practices(world):
     world.run(practices.add_practice, OPERATOR, "North")
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
@@ -153,7 +157,7 @@ async def test_security_shows_who_stands_out(world):
 
 
 @pytest.mark.feature("off-in-detail")
-async def test_while_the_mode_is_off_detail_and_actions_say_where_it_is_turned_on(world):
+async def test_mode_off_in_detail_and_actions(world):
     world.enrol("anna")
     world.mode(Mode.OFF)
     async with opened(world, "admin", size=(80, 30)) as person:
@@ -171,7 +175,7 @@ async def test_while_the_mode_is_off_detail_and_actions_say_where_it_is_turned_o
 
 @pytest.mark.feature("disable-when-required")
 @pytest.mark.parametrize("mode", [Mode.REQUIRED, Mode.PERMANENT])
-async def test_where_everyone_must_have_it_disabling_says_that_they_must_set_it_up_again(world, mode):
+async def test_disabling_while_required(world, mode):
     world.enrol("anna")
     world.mode(mode)
     async with opened(world, "admin") as person:
@@ -183,7 +187,7 @@ async def test_where_everyone_must_have_it_disabling_says_that_they_must_set_it_
 
 
 @pytest.mark.feature("one-time-after-clear")
-async def test_clearing_offers_a_new_one_time_password_beside_it(world):
+async def test_clearing_offers_a_password(world):
     world.enrol("anna")
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
@@ -200,7 +204,7 @@ async def test_clearing_offers_a_new_one_time_password_beside_it(world):
 
 
 @pytest.mark.feature("one-time-after-clear")
-async def test_a_security_administrator_who_cannot_give_passwords_is_not_offered_one(world):
+async def test_password_is_not_offered_without_the_role(world):
     world.enrol("anna")
     world.user("chief", SECURITY)
     world.enrol("chief")
@@ -212,7 +216,7 @@ async def test_a_security_administrator_who_cannot_give_passwords_is_not_offered
 
 
 @pytest.mark.parametrize(("column", "shown"), [({"active": False}, "2FA Deactivated"), ({}, "not available")])
-async def test_who_cannot_sign_in_at_all_is_shown_so_in_the_mode_off_too(world, column, shown):
+async def test_who_cannot_sign_in_while_off(world, column, shown):
     world.mode(Mode.OFF)
     if column:
         world.set("anna", **column)
@@ -224,7 +228,8 @@ async def test_who_cannot_sign_in_at_all_is_shown_so_in_the_mode_off_too(world, 
 
 @pytest.mark.feature("search")
 @pytest.mark.parametrize("search", ["030 123", "north", "anna@", "berg"])
-async def test_a_user_is_found_by_phone_practice_address_or_name_opened_and_disabled(world, search):
+async def test_finding_and_disabling_a_user(world, search):
+    """By phone, practice, address or name."""
     world.enrol("anna")
     world.run(practices.add_practice, OPERATOR, "North Wing")
     world.run(practices.move_user, OPERATOR, "anna", "North Wing")
@@ -240,7 +245,7 @@ async def test_a_user_is_found_by_phone_practice_address_or_name_opened_and_disa
         await person.sees("✓ Two-factor authentication disabled for anna.", "2FA No")
 
 
-async def test_support_sees_the_practices_and_reads_who_can_change_them(world, supporter):
+async def test_support_reads_practices(world, supporter):
     async with opened(world, supporter) as person:
         await person.sees("2 Users", "anna")
         await person.presses("5")
@@ -252,7 +257,7 @@ async def test_support_sees_the_practices_and_reads_who_can_change_them(world, s
 
 
 @pytest.mark.feature("rename-and-remove")
-async def test_an_empty_practice_is_removed_and_another_is_not(world):
+async def test_removing_a_practice(world):
     world.run(practices.add_practice, OPERATOR, "Aardvark")
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")

@@ -21,7 +21,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVo
         (Mode.REQUIRED, "Required: everyone sets it up"),
     ],
 )
-async def test_the_profile_says_what_the_policy_says_and_how_it_works(world, mode, words):
+async def test_profile_explains_the_policy(world, mode, words):
     world.enrol("anna")
     world.mode(mode)
     async with opened(world, "anna", size=(100, 40)) as person:
@@ -30,7 +30,7 @@ async def test_the_profile_says_what_the_policy_says_and_how_it_works(world, mod
         await person.sees("Recently", "Signed in with password")
 
 
-async def test_a_user_sets_two_factor_authentication_up_and_turns_it_off_again(world):
+async def test_set_up_and_turn_off(world):
     async with opened(world, "anna") as person:
         await person.sees("s Set up 2FA", "2FA No")
         await person.presses("s")
@@ -49,7 +49,8 @@ async def test_a_user_sets_two_factor_authentication_up_and_turns_it_off_again(w
         await person.sees("✓ Two-factor authentication is turned off.", "2FA No")
 
 
-async def test_replacing_the_phone_asks_for_a_fresh_code_and_shows_no_new_recovery_codes(world):
+async def test_replacing_the_phone(world):
+    """It asks for a fresh code and shows no new recovery codes."""
     world.enrol("anna")
     async with opened(world, "anna") as person:
         await person.sees("s Replace the phone")
@@ -71,7 +72,7 @@ async def test_replacing_the_phone_asks_for_a_fresh_code_and_shows_no_new_recove
         await person.sees("✓ The new phone is set up; the old one no longer works.", "5 left")
 
 
-async def test_turning_off_is_not_offered_and_is_denied_in_words_where_it_is_required(world):
+async def test_turning_off_while_required(world):
     world.enrol("anna")
     world.mode(Mode.REQUIRED)
     async with opened(world, "anna") as person:
@@ -83,7 +84,7 @@ async def test_turning_off_is_not_offered_and_is_denied_in_words_where_it_is_req
         await person.sees("✗ Two-factor authentication is required by Clinic, so it cannot be turned off.")
 
 
-async def test_setting_up_is_denied_in_words_while_the_mode_is_off(world):
+async def test_setting_up_while_off(world):
     world.mode(Mode.OFF)
     async with opened(world, "anna") as person:
         await person.sees("2FA Not available", "A security administrator can turn it on")
@@ -107,7 +108,7 @@ async def test_new_recovery_codes_replace_the_old_ones(world):
     assert "recovery.renewed" in world.events(user="anna")
 
 
-async def test_the_password_is_changed_after_its_faults_were_said_in_the_dialog(world):
+async def test_changing_the_password(world):
     async with opened(world, "anna") as person:
         await person.sees("w Change password")
         for first, second, fault in (
@@ -132,7 +133,8 @@ async def test_the_password_is_changed_after_its_faults_were_said_in_the_dialog(
     assert world.has_hash_of("anna", "nine purple otters juggle")
 
 
-async def test_ssh_keys_are_added_and_removed_and_a_private_key_is_refused(world):
+async def test_ssh_keys(world):
+    """They are added and removed, and a private key is refused."""
     async with opened(world, "anna") as person:
         await person.sees("k Add SSH key")
         await person.presses("k")
@@ -172,7 +174,7 @@ async def test_offers_can_be_clicked(world):
         await person.sees_no_more("Change your password")
 
 
-async def test_a_confirmation_that_is_not_given_changes_nothing(world):
+async def test_confirmation_not_given(world):
     world.enrol("anna")
     async with opened(world, "anna") as person:
         await person.sees("t Turn off 2FA")
@@ -185,7 +187,8 @@ async def test_a_confirmation_that_is_not_given_changes_nothing(world):
 
 
 @pytest.mark.feature("remember-list")
-async def test_remembered_addresses_are_listed_and_forgotten_one_or_all(world):
+async def test_remembered_addresses(world):
+    """They are listed and forgotten, one or all."""
     world.run(policy_settings.set_remember_days, OPERATOR, 3, seen=0)
     world.enrol("anna")
     for address in ("192.0.2.7", "2001:db8::7"):
@@ -203,7 +206,8 @@ async def test_remembered_addresses_are_listed_and_forgotten_one_or_all(world):
         await person.sees("✗ No address is remembered.")
 
 
-async def test_who_has_not_set_up_is_told_so_without_being_asked_about_recovery_codes(world):
+async def test_not_set_up(world):
+    """The user is told so without being asked about recovery codes."""
     async with opened(world, "anna") as person:
         await person.sees("How it works")
         await person.presses("r")
@@ -211,7 +215,7 @@ async def test_who_has_not_set_up_is_told_so_without_being_asked_about_recovery_
 
 
 @pytest.mark.feature("ten-sets")
-async def test_who_renews_recovery_codes_too_often_is_told_so(world):
+async def test_renewing_recovery_codes_too_often(world):
     anna = world.enrol("anna")
     for _ in range(9):
         world.run(recovery_codes.renew_recovery_codes, anna)
@@ -225,7 +229,8 @@ async def test_who_renews_recovery_codes_too_often_is_told_so(world):
 
 
 @pytest.mark.feature("own-sessions")
-async def test_ones_own_sessions_are_listed_and_another_one_is_ended(world):
+async def test_own_sessions(world):
+    """They are listed, and another one is ended."""
     away = [world.session("anna", address=f"2001:db8::{number}") for number in (7, 8, 9)]
     async with opened(world, "anna", size=(100, 40)) as person:
         await person.sees("Sessions", "2001:db8::7, since 2026-03-02", "by password (this session)")

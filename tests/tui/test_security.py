@@ -14,7 +14,7 @@ from data.rules.domain_types import Method, Mode
 from data.storage import models
 
 
-async def test_the_screen_shows_the_mode_and_counts_the_people(world):
+async def test_mode_and_counts(world):
     world.set("anna", required=True)
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
@@ -27,7 +27,7 @@ async def test_the_screen_shows_the_mode_and_counts_the_people(world):
 
 
 @pytest.mark.feature("permanent-padlock")
-async def test_a_permanent_mode_shows_a_padlock_with_date_and_name_and_stays(world):
+async def test_padlock_of_a_permanent_mode(world):
     world.mode(Mode.PERMANENT)
     models.Account.update(permanent_at=world.clock.now, permanent_by="vera").execute()
     async with opened(world, "admin", size=(60, 20)) as person:
@@ -40,7 +40,8 @@ async def test_a_permanent_mode_shows_a_padlock_with_date_and_name_and_stays(wor
 
 
 @pytest.mark.feature("permanent-checklist", "permanent-confirmed")
-async def test_permanent_is_entered_with_the_checklist_and_the_typed_name_of_the_account(world, system_admin):
+async def test_entering_permanent(world, system_admin):
+    """It takes the checklist and the typed name of the account."""
     world.mode(Mode.REQUIRED)
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
@@ -120,7 +121,7 @@ async def test_required_is_previewed_confirmed_and_said(world):
     assert world.events(last=1) == ["policy.mode_changed"]
 
 
-async def test_more_than_five_people_are_counted_and_the_first_named(world):
+async def test_more_than_five_pending(world):
     for name in ("dora", "eve", "finn", "gus"):
         world.user(name)
     async with opened(world, "admin") as person:
@@ -134,7 +135,7 @@ async def test_more_than_five_people_are_counted_and_the_first_named(world):
 
 
 @pytest.mark.feature("off-announced")
-async def test_turning_it_off_asks_for_a_fresh_code_when_the_last_is_old(world):
+async def test_turning_off_asks_for_a_fresh_code(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -152,7 +153,7 @@ async def test_turning_it_off_asks_for_a_fresh_code_when_the_last_is_old(world):
         await person.sees("✓ The mode is now off.")
 
 
-async def test_an_admin_who_is_not_enrolled_reads_why_required_is_refused(world):
+async def test_unenrolled_admin_cannot_require(world):
     world.mode(Mode.OFF)
     world.user("sec", SECURITY)
     async with opened(world, "sec") as person:
@@ -167,7 +168,7 @@ async def test_an_admin_who_is_not_enrolled_reads_why_required_is_refused(world)
 
 
 @pytest.mark.feature("two-editors")
-async def test_a_change_that_someone_else_made_first_is_refused_in_words(world):
+async def test_change_by_someone_else_first(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -182,7 +183,8 @@ async def test_a_change_that_someone_else_made_first_is_refused_in_words(world):
 
 
 @pytest.mark.feature("who-can")
-async def test_support_reads_the_policy_and_why_they_cannot_change_it(world, supporter):
+async def test_support_reads_the_policy(world, supporter):
+    """They read why they cannot change it."""
     async with opened(world, supporter) as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -200,7 +202,7 @@ async def test_applying_without_a_change_asks_for_one(world):
         await person.sees("Choose another mode first.")
 
 
-async def test_a_mode_that_is_typed_ahead_of_the_screen_is_chosen_and_applied(world):
+async def test_mode_typed_ahead(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         for key in "3oa":
@@ -238,7 +240,7 @@ async def test_a_choice_stays_while_the_keys_and_who_stands_out_are_read(world):
 
 
 @pytest.mark.parametrize(("key", "mode"), [("o", "off"), ("p", "optional"), ("r", "required")])
-async def test_each_mode_has_a_key_and_escape_undoes_the_choice(world, key, mode):
+async def test_keys_of_the_modes(world, key, mode):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -267,7 +269,7 @@ async def test_the_days_of_remembering_are_chosen_and_said(world):
     assert world.events(last=2) == ["policy.remember_days_changed"] * 2
 
 
-async def test_who_may_not_change_the_mode_is_told_so_without_being_asked_to_confirm(world, supporter):
+async def test_refusal_before_the_confirmation(world, supporter):
     async with opened(world, supporter, size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -291,7 +293,7 @@ async def test_support_cannot_change_the_days(world, supporter):
 
 
 @pytest.mark.feature("needs-attention")
-async def test_whose_password_is_guessed_stands_first_while_it_goes_on(world):
+async def test_guessed_user_stands_first(world):
     for number in range(throttle.MANY_OF_NAME):
         world.first("boris", "wrong", address=f"198.51.100.{number}")
     async with opened(world, "admin", size=(80, 40)) as person:
@@ -303,7 +305,7 @@ async def test_whose_password_is_guessed_stands_first_while_it_goes_on(world):
 
 
 @pytest.mark.feature("delivery-errors")
-async def test_a_test_message_is_sent_and_the_carriers_last_error_is_shown(world):
+async def test_test_message_and_last_error(world):
     async with mail_server() as mail, opened(world, "admin", size=(80, 40)) as person:
         person.app.carriers = Carriers(Smtp(HOST, mail.port, "door@clinic.example", security="none"))
         await person.sees("2 Users")
@@ -332,7 +334,7 @@ async def test_a_test_message_is_sent_and_the_carriers_last_error_is_shown(world
         )
 
 
-async def test_support_sees_the_last_errors_and_why_they_cannot_send_a_test(world, supporter):
+async def test_support_sees_the_last_errors(world, supporter):
     world.run(delivery_checks.record_refusal, Method.SMS, "gammu-smsd-inject: no answer in time")
     async with opened(world, supporter, size=(80, 40)) as person:
         await person.sees("2 Users")

@@ -15,7 +15,7 @@ from tui.app import TwofoldApp
 
 
 @pytest.mark.feature("session-list")
-async def test_who_is_on_is_shown_with_where_since_when_and_how(world):
+async def test_who_where_since_when_and_how(world):
     world.session("anna", address="192.0.2.77")
     async with opened(world, "admin", size=(120, 40)) as person:
         await person.sees("2 Users")
@@ -81,7 +81,7 @@ async def test_sessions_come_in_pages(world):
 
 
 @pytest.mark.feature("session-end")
-async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(world, monkeypatch):
+async def test_local_app_ends_with_its_session(world, monkeypatch):
     monkeypatch.setattr(TwofoldApp, "LOOK_SECONDS", 0.02)
     app = make_app(world, None)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -93,20 +93,20 @@ async def test_the_app_on_the_host_leaves_when_its_session_is_ended_elsewhere(wo
 
 
 @pytest.mark.feature("session-idle")
-async def test_the_end_of_a_session_is_announced_five_minutes_before(world):
+async def test_end_is_announced(world):
     session = sign_in(world, "admin")
     world.clock.forward(hours=11, minutes=55, seconds=1)
     async with opened(world, session=session) as person:
         await person.sees("Sign in again soon", "This session ends in 5 minutes.")
 
 
-async def test_a_session_that_has_just_begun_is_told_of_no_end(world):
+async def test_new_session_has_no_warning(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         assert "Sign in again soon" not in person.screen
 
 
-async def test_the_app_on_the_host_leaves_when_its_session_has_lasted_too_long(world, monkeypatch):
+async def test_local_app_ends_after_too_long(world, monkeypatch):
     monkeypatch.setattr(TwofoldApp, "LOOK_SECONDS", 0.02)
     app = make_app(world, None)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -131,13 +131,13 @@ async def on_the_host(world, limits):
         yield person
 
 
-async def test_the_app_on_the_host_warns_when_nobody_is_there(world):
+async def test_local_app_warns_when_idle(world):
     async with on_the_host(world, Limits(idle_minutes=10, idle_warning_seconds=599)) as person:
         await person.sees("Still there?", "This session ends in 599 seconds. Press any key to stay.")
 
 
 @pytest.mark.feature("session-idle")
-async def test_the_app_on_the_host_leaves_when_nobody_is_there(world):
+async def test_local_app_ends_when_idle(world):
     async with on_the_host(world, Limits(idle_minutes=0.01, idle_warning_seconds=0.1)) as person:
         await until(lambda: person.app._exit)
         assert person.app.return_value == "Signed out: nothing was typed for 0.01 minutes."

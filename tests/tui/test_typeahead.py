@@ -39,7 +39,8 @@ async def until_taken(app: TwoFields) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_what_follows_a_tab_or_an_enter_goes_to_the_next_field():
+async def test_keys_after_tab_or_enter():
+    """They go to the next field."""
     for separator in "\t\r":
         app = TwoFields()
         async with app.run_test():
@@ -50,7 +51,7 @@ async def test_what_follows_a_tab_or_an_enter_goes_to_the_next_field():
             assert app.query_one("#second", Input).value == "secret words"
 
 
-async def test_what_is_pasted_behind_a_tab_goes_to_the_next_field():
+async def test_paste_after_tab():
     app = TwoFields()
     async with app.run_test():
         app.post_message(Paste("anna"))
@@ -62,7 +63,7 @@ async def test_what_is_pasted_behind_a_tab_goes_to_the_next_field():
         assert app.query_one("#second", Input).value == "secret words"
 
 
-async def test_keys_go_on_when_the_widget_that_had_one_is_gone():
+async def test_keys_after_a_removed_widget():
     app = TwoFields()
     async with app.run_test():
         type_at_once(app, "a\tb\r\txyz")
@@ -71,7 +72,8 @@ async def test_keys_go_on_when_the_widget_that_had_one_is_gone():
         assert app.query_one("#first", Input).value.endswith("xyz")
 
 
-async def test_a_long_burst_is_taken_in_order_and_without_waiting_out_any_timer():
+async def test_long_burst():
+    """It is taken in order, without a wait for any timer."""
     app = TwoFields()
     async with app.run_test():
         text = "abcdefghij" * 50

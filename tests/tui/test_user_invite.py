@@ -32,7 +32,7 @@ async def marks(person, *names: str) -> None:
 
 
 @pytest.mark.feature("invite-whom")
-async def test_marked_users_are_invited_and_the_others_stay_marked(newcomers):
+async def test_inviting_marked_users(newcomers):
     async with opened(newcomers, "admin") as person:
         await person.sees("6 users")
         await marks(person, "anna", "ben", "eve")
@@ -47,7 +47,7 @@ async def test_marked_users_are_invited_and_the_others_stay_marked(newcomers):
         assert newcomers.events(user=name, last=1) == ["user.invited"]
 
 
-async def test_one_user_is_invited_from_the_detail_where_that_fits(newcomers):
+async def test_inviting_from_the_detail(newcomers):
     async with opened(newcomers, "admin") as person:
         await person.sees("6 users")
         person.app.screen.query_one(PagedTable).move_cursor(row=2)
@@ -59,7 +59,7 @@ async def test_one_user_is_invited_from_the_detail_where_that_fits(newcomers):
         await person.sees("✓ ben is invited by e-mail.")
 
 
-async def test_a_fresh_code_is_asked_before_anybody_is_invited(newcomers):
+async def test_fresh_code_before_inviting(newcomers):
     async with opened(newcomers, "admin") as person:
         await person.sees("6 users")
         newcomers.clock.forward(hours=1)
@@ -96,7 +96,7 @@ async def test_support_invites_nobody(newcomers, supporter):
 
 
 @pytest.mark.feature("invite")
-async def test_after_an_import_those_without_a_key_are_offered_an_invitation(world):
+async def test_offer_after_an_import(world):
     async with mail_server() as mail, opened(world, "admin", carriers=through(mail.port)) as person:
         await person.sees("2 Users", "by name")
         await person.presses("i")
@@ -114,7 +114,7 @@ async def test_after_an_import_those_without_a_key_are_offered_an_invitation(wor
 
 
 @pytest.mark.feature("invite-not-email")
-async def test_who_was_sent_a_password_is_not_offered_codes_by_email(world):
+async def test_no_email_after_a_mailed_password(world):
     world.methods(Method.APP, Method.SMS, Method.EMAIL)
     world.mode(Mode.REQUIRED)
     credentials.set_password(

@@ -67,7 +67,7 @@ class TestTable:
             await person.resizes(120, 40)
             await person.sees("anna@clinic.example", "system security")
 
-    async def test_pages_are_read_one_at_a_time_and_turned_by_keys(self, world):
+    async def test_pages(self, world):
         crowd(world, 120)
         async with opened(world, "admin") as person:
             await person.sees("1-50 of 124 users")
@@ -92,7 +92,7 @@ class TestTable:
             await person.sees("1-50 of 64 users")
             assert person.app.screen.query_one(PagedTable).cursor_row == PAGE - 1
 
-    async def test_searching_filters_as_it_is_typed_and_escape_leaves_it(self, world):
+    async def test_searching(self, world):
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("slash")
@@ -137,7 +137,7 @@ class TestTable:
             await person.sees("boris@clinic.example")
 
     @pytest.mark.feature("off-in-table")
-    async def test_while_the_mode_is_off_the_table_says_where_it_is_turned_on(self, world):
+    async def test_table_while_off(self, world):
         world.mode(Mode.OFF)
         async with opened(world, "admin") as person:
             await person.sees("Not available", "2FA is off: turn it on under 3 Security")
@@ -162,9 +162,8 @@ class TestActions:
         ],
     )
     @pytest.mark.parametrize("place", ["table", "detail"])
-    async def test_what_will_happen_is_said_before_and_confirmed_after(
-        self, world, key, before, after, event, place
-    ):
+    async def test_actions(self, world, key, before, after, event, place):
+        """What will happen is said before and confirmed after."""
         if key in "dc":
             world.enrol("anna")
         async with opened(world, "admin") as person:
@@ -193,7 +192,7 @@ class TestActions:
             await person.sees("✓ Two-factor authentication is no longer required of anna.", "r Require 2FA")
 
     @pytest.mark.parametrize("key", ["d", "c"])
-    async def test_where_the_mode_demands_it_losing_the_factor_means_setting_up_again(self, world, key):
+    async def test_losing_the_factor_while_required(self, world, key):
         world.enrol("anna")
         world.mode(Mode.REQUIRED)
         async with opened(world, "admin") as person:
@@ -207,7 +206,8 @@ class TestActions:
             await person.sees("✓", "Pending setup on next login")
 
     @pytest.mark.feature("off-in-detail")
-    async def test_requiring_while_the_mode_is_off_says_that_it_rests_and_where_to_turn_it_on(self, world):
+    async def test_requiring_while_off(self, world):
+        """It says that the flag rests and where to turn the mode on."""
         world.mode(Mode.OFF)
         async with opened(world, "admin") as person:
             await opens(person, "anna")
@@ -251,7 +251,7 @@ class TestActions:
             assert password not in person.screen
         assert world.has_hash_of("anna", password)
 
-    async def test_editing_keeps_what_was_typed_until_it_is_right(self, world):
+    async def test_editing_until_it_is_right(self, world):
         async with opened(world, "admin") as person:
             await opens(person, "anna")
             await person.presses("e")
@@ -263,7 +263,8 @@ class TestActions:
             await person.sees("✓ User anna saved.", "ann@clinic.example", "Anna Berg X")
 
     @pytest.mark.feature("contact-clears")
-    async def test_a_new_address_offers_to_clear_what_was_set_up_and_then_a_new_password(self, world):
+    async def test_new_address_offers_to_clear(self, world):
+        """A new password comes after it."""
         world.methods(Method.APP, Method.EMAIL)
         world.enrol_email("anna", world.enrol("anna"))
         async with opened(world, "admin") as person:
@@ -338,7 +339,7 @@ class TestActions:
 
 class TestNewUser:
     @pytest.mark.feature("new-user")
-    async def test_a_new_user_with_2fa_yes_is_pending_and_gets_a_one_time_password(self, world):
+    async def test_new_user_with_2fa(self, world):
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("n")
@@ -439,7 +440,7 @@ class TestDenials:
             await person.presses("down", "u")
             await person.sees("✗ User anna is not locked.")
 
-    async def test_a_system_admin_cannot_reset_who_holds_a_role_they_lack(self, world, system_admin):
+    async def test_resets_need_the_roles_of_the_target(self, world, system_admin):
         async with opened(world, system_admin) as person:
             await person.sees("2 Users", "admin")
             await person.presses("d")
@@ -468,7 +469,7 @@ class TestDenials:
             await person.clicks("Create")
             await person.sees("✗ Only a system administrator can add people", "x@clinic.example")
 
-    async def test_nobody_changes_their_own_password_as_an_administrator(self, world):
+    async def test_own_password_as_administrator(self, world):
         async with opened(world, "admin") as person:
             await person.sees("2 Users", "admin")
             await person.presses("p", "y")
@@ -485,7 +486,7 @@ class TestDenials:
 
 @pytest.mark.feature("explain")
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
-async def test_why_they_cannot_sign_in_is_answered_on_a_screen_of_its_own(world, size):
+async def test_explain(world, size):
     world.enrol("anna")
     world.lock("anna")
     async with opened(world, "admin", size=size) as person:
@@ -517,7 +518,7 @@ async def test_a_resync_is_not_offered_to_who_has_no_app(world):
 
 
 @pytest.mark.feature("resync-offer")
-async def test_a_resync_is_offered_explained_and_used_at_the_question_for_a_code(world):
+async def test_resync(world):
     world.enrol("anna")
     world.clock.forward(minutes=30)
     async with opened(world, "admin", size=(80, 40)) as person:

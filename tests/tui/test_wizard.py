@@ -41,9 +41,8 @@ def decoded(person: Person) -> list[str]:
 
 @pytest.mark.feature("enrol-key")
 @pytest.mark.parametrize("theme", ["twofold-dark", "twofold-light"])
-async def test_the_qr_code_is_read_from_the_screen_at_80x24_beside_the_key_and_the_code_field(
-    required, theme
-):
+async def test_qr_code_at_80x24(required, theme):
+    """It is read from the screen, beside the key and the field for the code."""
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         person.app.theme = theme
         screen = await sets_up(person)
@@ -55,7 +54,7 @@ async def test_the_qr_code_is_read_from_the_screen_at_80x24_beside_the_key_and_t
         )
 
 
-async def test_the_qr_code_of_the_longest_user_name_fits_80x24(required):
+async def test_qr_code_of_the_longest_name(required):
     required.user(LONGEST)
     async with opened(required, session=required.restricted(LONGEST, MustEnrol)) as person:
         screen = await sets_up(person)
@@ -64,7 +63,7 @@ async def test_the_qr_code_of_the_longest_user_name_fits_80x24(required):
         assert LONGEST in screen._pending.uri
 
 
-async def test_the_qr_code_stays_black_on_white_where_colours_are_filtered(required):
+async def test_qr_code_where_colours_are_filtered(required):
     app = make_app(required, required.restricted("anna", MustEnrol))
     app._filters.append(Monochrome())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -74,7 +73,7 @@ async def test_the_qr_code_stays_black_on_white_where_colours_are_filtered(requi
 
 
 @pytest.mark.feature("enrol-key")
-async def test_a_terminal_without_colour_shows_the_key_and_says_why(required):
+async def test_no_colour_shows_the_key(required):
     app = make_app(required, required.restricted("anna", MustEnrol), Terminal(colours=Colours.NONE))
     app.no_color = True
     app._filters.append(NoColor())
@@ -85,7 +84,8 @@ async def test_a_terminal_without_colour_shows_the_key_and_says_why(required):
         assert decoded(person) == []
 
 
-async def test_a_terminal_that_gets_too_small_falls_back_to_the_key_and_comes_back(required):
+async def test_shrinking_terminal(required):
+    """It falls back to the key and comes back."""
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         await person.types("12")
@@ -100,14 +100,15 @@ async def test_a_terminal_that_gets_too_small_falls_back_to_the_key_and_comes_ba
         await person.sees("12")
 
 
-async def test_a_high_and_narrow_terminal_shows_the_words_below_the_qr_code(required):
+async def test_high_and_narrow_terminal(required):
     async with opened(required, session=required.restricted("anna", MustEnrol), size=(60, 42)) as person:
         screen = await sets_up(person)
         assert decoded(person) == [screen._pending.uri]
         await person.sees(screen._pending.manual_key[:19], "Enable 2FA")
 
 
-async def test_a_wrong_code_is_said_and_the_right_one_is_never_shown(required):
+async def test_wrong_code(required):
+    """The refusal never shows the right one."""
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         secret = screen._pending.secret
@@ -120,7 +121,7 @@ async def test_a_wrong_code_is_said_and_the_right_one_is_never_shown(required):
 
 
 @pytest.mark.parametrize(("steps", "words"), [(8, "about 240 s ahead"), (-8, "about 240 s behind")])
-async def test_a_code_of_another_time_is_told_as_a_clock_that_is_off(required, steps, words):
+async def test_clock_that_is_off(required, steps, words):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         await person.types(totp(screen._pending.secret, required.clock.now, steps))
@@ -128,7 +129,7 @@ async def test_a_code_of_another_time_is_told_as_a_clock_that_is_off(required, s
         await person.sees("Your phone's clock is off", words)
 
 
-async def test_a_refusal_is_in_sight_on_the_smallest_terminal(required):
+async def test_refusal_on_the_smallest_terminal(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         await person.resizes(40, 12)
@@ -139,7 +140,8 @@ async def test_a_refusal_is_in_sight_on_the_smallest_terminal(required):
         await person.sees("✗ That code is wrong.")
 
 
-async def test_letters_stay_free_for_actions_and_c_sends_the_key_to_the_clipboard(required):
+async def test_letters_stay_free_for_actions(required):
+    """The key c sends the secret to the clipboard."""
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         await person.presses("1", "x", "2")
@@ -153,7 +155,7 @@ async def test_letters_stay_free_for_actions_and_c_sends_the_key_to_the_clipboar
         await person.sees("Keys of this screen", "Send the key to the clipboard")
 
 
-async def test_what_stands_beside_the_qr_code_can_be_clicked_on(required):
+async def test_clicks_beside_the_qr_code(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         await person.clicks("c key to clipboard")
@@ -164,7 +166,8 @@ async def test_what_stands_beside_the_qr_code_can_be_clicked_on(required):
 
 
 @pytest.mark.feature("enrol-app")
-async def test_the_secret_is_active_only_after_the_right_code_and_the_next_one_is_counted_down_to(required):
+async def test_secret_becomes_active_with_the_code(required):
+    """The next code is counted down to."""
     required.clock.forward(seconds=7)
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
@@ -181,7 +184,8 @@ async def test_the_secret_is_active_only_after_the_right_code_and_the_next_one_i
         await person.sees("Your next sign-in takes the code that the phone shows now.")
 
 
-async def test_recovery_codes_are_confirmed_before_going_on_and_offered_as_a_plain_page(required):
+async def test_saving_recovery_codes(required):
+    """They are confirmed before going on and offered as a plain page."""
     async with opened(required, session=required.restricted("anna", MustEnrol), size=(60, 20)) as person:
         screen = await sets_up(person)
         await person.types(totp(screen._pending.secret, required.clock.now))
@@ -213,7 +217,7 @@ async def test_recovery_codes_are_confirmed_before_going_on_and_offered_as_a_pla
 
 
 @pytest.mark.feature("enrol-key")
-async def test_the_key_that_is_shown_is_the_secret_that_is_stored(required):
+async def test_shown_key_is_the_stored_secret(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         shown = screen._pending.manual_key.replace(" ", "")
@@ -239,7 +243,8 @@ async def test_a_set_up_that_took_too_long_ends_in_words(world):
         await person.sees("✗ This set-up took too long and ended.", "1 My profile")
 
 
-async def test_a_factor_that_came_meanwhile_ends_the_wizard_and_the_session_without_a_code(world):
+async def test_factor_set_up_meanwhile(world):
+    """It ends the wizard and the session without a code."""
     async with opened(world, "anna") as person:
         await person.sees("1 My profile")
         await person.presses("s")
@@ -252,7 +257,7 @@ async def test_a_factor_that_came_meanwhile_ends_the_wizard_and_the_session_with
 
 @pytest.mark.feature("spellings")
 @pytest.mark.parametrize("spelling", ["{}-{}", "{}.{}", "{} {}\u200b", "\u2066{}\u00a0{}\u2069"])
-async def test_a_code_is_taken_in_every_spelling_when_it_is_pasted(required, spelling):
+async def test_code_in_every_spelling(required, spelling):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         code = totp(screen._pending.secret, required.clock.now)

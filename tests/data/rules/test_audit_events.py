@@ -9,12 +9,14 @@ from data.rules.audit_events import Event, sentence
 
 
 @pytest.mark.parametrize("event", Event)
-def test_every_event_has_a_sentence_that_can_be_said_without_its_details(event):
+def test_every_event_has_a_sentence(event):
+    """It can be said without its details."""
     assert sentence(event.value, {}) != event.value
     assert "{" not in sentence(event.value, {})
 
 
-def test_details_are_said_and_braces_in_them_are_no_templates():
+def test_braces_in_details():
+    """They are shown as they are."""
     assert sentence("signin.code_wrong", {"left": 4}) == "Wrong code, 4 attempts left"
     assert sentence("user.edited", {"fields": "{left}"}) == "Edited: {left}"
 
@@ -37,7 +39,7 @@ def test_one_is_said_in_the_singular(event, detail, one, more):
     assert sentence(event.value, {detail: 2}) == more
 
 
-def test_an_event_of_a_newer_version_is_shown_by_its_name():
+def test_event_of_a_newer_version():
     assert sentence("future.event", {"x": 1}) == "future.event"
 
 

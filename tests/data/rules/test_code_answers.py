@@ -56,7 +56,8 @@ def test_six_digits_are_a_code_in_every_spelling(typed):
         wide("01AB-CD01-2345-1XYZ"),
     ],
 )
-def test_sixteen_symbols_are_a_recovery_code_in_every_spelling(typed):
+def test_sixteen_symbols_in_every_spelling(typed):
+    """They are a recovery code."""
     assert read(typed) == RECOVERY
 
 
@@ -90,7 +91,8 @@ def test_what_has_none_of_the_forms_is_no_answer(typed):
 
 
 @given(st.text(max_size=200))
-def test_no_text_is_too_odd_and_normalising_again_changes_nothing(typed):
+def test_normalising_twice(typed):
+    """No text is too odd, and normalising again changes nothing."""
     once = normalise(typed)
     assert " " not in once
     assert read(once[:LONGEST]) == read(normalise(once))

@@ -60,7 +60,7 @@ def test_a_secret_is_read_as_the_module_reads_it(letters, same_as):
         (TOTP + "\n" * 70_000, "too large"),
     ],
 )
-def test_what_cannot_be_honoured_is_named_without_the_secret(text, said):
+def test_what_cannot_be_honoured(text, said):
     fault = read_file(text.encode())
     assert isinstance(fault, FileFault)
     assert said in fault.wrong
@@ -69,7 +69,7 @@ def test_what_cannot_be_honoured_is_named_without_the_secret(text, said):
 
 
 @pytest.mark.parametrize("stop", ["02345678", "1234567", "123456789", "0"])
-def test_where_the_module_stops_reading_scratch_codes_the_rest_is_left_out(stop):
+def test_scratch_codes_the_module_never_reads(stop):
     file = read_file(f"{TOTP}12345678\n{stop}\n87654321\n".encode())
     assert isinstance(file, AuthenticatorFile)
     assert (file.scratch_codes, file.left_out) == (("12345678",), 2)

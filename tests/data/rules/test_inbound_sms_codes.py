@@ -10,7 +10,8 @@ CODE = "471108152342"
 
 
 @given(st.binary(min_size=8, max_size=20))
-def test_a_code_has_twelve_digits_and_is_found_as_it_is_shown(raw):
+def test_code_form(raw):
+    """It has twelve digits and is found as it is shown."""
     code = code_from_random(raw)
     assert code_in(code) == code_in(grouped(code)) == code
     assert len(code) == 12
@@ -55,5 +56,6 @@ def test_a_number_with_its_country_is_a_sender(sender):
 @pytest.mark.parametrize(
     "sender", ["", "+", "Clinic", "+49 CLINIC", "0170 1234711", "491701234711", "72975", "+49170\uff11"]
 )
-def test_a_name_or_a_number_without_its_country_is_none(sender):
+def test_sender_must_be_an_international_number(sender):
+    """A name, or a number without its country, is none."""
     assert sender_number(sender) is None

@@ -37,21 +37,24 @@ def test_an_address_is_read_with_and_without_a_port(text, read):
         "[2001:db8::7", "fe80::1%eth0", "a\n", "$(x)",
     ],
 )  # fmt: skip
-def test_what_would_be_no_argument_of_ssh_is_no_address(text):
+def test_no_option_as_address(text):
+    """What would be an option of ssh is no address."""
     assert parse_address(text, 2222) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "::", "", "localhost"])
-def test_others_are_not_sent_to_where_only_this_computer_is_reached(host):
+def test_loopback_is_not_for_others(host):
+    """Others are not sent to an address of this computer alone."""
     assert not is_reachable(host)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::7", "ssh.clinic.example"])
-def test_others_are_sent_to_a_name_or_address_of_the_server(host):
+def test_address_for_others(host):
     assert is_reachable(host)
 
 
-def test_the_port_stands_in_the_command_where_it_is_not_that_of_ssh():
+def test_port_in_the_command():
+    """It is given where it is not that of SSH."""
     assert SSH.command("ben") == "ssh -p 2222 ben@ssh.clinic.example"
     assert SshAddress("2001:db8::7", 22, "").command("ben") == "ssh ben@2001:db8::7"
 
@@ -73,7 +76,8 @@ def test_each_reason_against_an_invitation_is_said(fact, words):
 
 
 @pytest.mark.feature("invite")
-def test_an_invitation_tells_how_to_sign_in_whom_to_trust_and_until_when():
+def test_invitation():
+    """It tells how to sign in, which key to trust and until when."""
     envelope = invitations.invitation(LETTER, PASSWORD, UNTIL)
     lines = envelope.text.split("\n")
     assert f"    {SSH.command('ben')}" in lines
@@ -85,13 +89,13 @@ def test_an_invitation_tells_how_to_sign_in_whom_to_trust_and_until_when():
     assert PASSWORD not in envelope.subject + repr(envelope)
 
 
-def test_the_set_up_is_announced_to_those_who_must_do_it():
+def test_set_up_is_announced_if_required():
     others = Letter("b@x.example", "ben", "Clinic", "anna", SSH, "Twofold", must_set_up=False)
     assert "set up two-factor" in invitations.invitation(LETTER, PASSWORD, UNTIL).text.replace("\n", " ")
     assert "two-factor" not in invitations.invitation(others, PASSWORD, UNTIL).text.replace("\n", " ")
 
 
-def test_what_others_chose_reaches_a_mail_without_control_characters():
+def test_foreign_text_without_control_characters():
     letter = Letter("b@x.example", "ben", "Cli\x1b\nnic", "a\x07", SSH, "Twofold", must_set_up=True)
     for envelope in (invitations.invitation(letter, PASSWORD, UNTIL), invitations.reminder(letter)):
         assert "\x1b" not in envelope.text

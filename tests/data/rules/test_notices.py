@@ -25,7 +25,8 @@ def words_of(*args, **kwargs) -> str:
     return " ".join(text(*args, **kwargs).split())
 
 
-def test_a_notice_says_what_when_by_whom_and_what_to_do():
+def test_notice():
+    """It says what, when, by whom and what to do."""
     sent = envelope(act(Event.PASSWORD_CHANGED), "anna@clinic.example", "Acme")
     assert (sent.to, sent.subject) == ("anna@clinic.example", "Acme: your password was changed")
     assert sent.text == (
@@ -56,7 +57,8 @@ def test_whoever_did_it_is_named(actor, application, words):
     assert ("If you did not expect this" in said) is (actor != "anna")
 
 
-def test_a_lock_names_nobody_but_where_it_came_from_and_whom_to_ask():
+def test_lock():
+    """It names no actor, but the source and whom to ask."""
     said = words_of(Event.LOCKED)
     assert "By: someone with your password or SSH key, over SSH from 192.0.2.1" in said
     assert "ask a system administrator to unlock you" in said
@@ -91,7 +93,7 @@ def test_foreign_words_cannot_write_lines_of_their_own():
     assert "\nAll is well" not in said
 
 
-def test_recovery_codes_are_told_of_when_two_or_fewer_are_left():
+def test_recovery_codes_at_two_or_fewer():
     assert [is_told(Event.RECOVERY_USED, {"left": left}) for left in (4, 3, 2, 1, 0)] == [
         False, False, True, True, True,
     ]  # fmt: skip

@@ -14,26 +14,27 @@ _repeating = st.builds(
 
 
 @pytest.mark.parametrize("password", ["correct horse battery staple", "žluťoučký kůň pěl", "qvkzmwtxpjhr"])
-def test_a_long_password_is_taken_whatever_it_is_composed_of(password):
+def test_long_password_of_any_kind(password):
     assert passwords.fault(password) is None
 
 
 @pytest.mark.parametrize(
     "password", ["", "x7#Kq!9zLm2", "passwordpassword", "123456789012", "aaaaaaaaaaaaaaaa", "x" * 257]
 )
-def test_short_endless_and_common_passwords_are_refused_in_words(password):
+def test_short_endless_and_common_passwords(password):
     assert passwords.fault(password)
 
 
 @pytest.mark.parametrize("errors", ["replace", "surrogateescape"])
 @pytest.mark.parametrize("encoding", ["latin-1", "cp437", "mac-roman", "utf-16"])
-def test_a_password_of_which_bytes_are_not_utf8_is_refused_and_the_encoding_is_named(encoding, errors):
+def test_password_not_utf8(encoding, errors):
+    """The refusal names the encoding."""
     typed = "ein schöner Gruß aus Zürich"
     assert passwords.fault(typed) is None
     assert "UTF-8" in (passwords.fault(typed.encode(encoding).decode("utf-8", errors)) or "")
 
 
-def test_a_password_made_of_the_users_own_name_is_refused():
+def test_own_name_as_password():
     assert passwords.fault("annaliese.winterbottom") is None
     assert passwords.fault("annaliese.winterbottom", about=("annaliese.winterbottom", ""))
 
@@ -47,7 +48,8 @@ def test_a_password_made_of_the_users_own_name_is_refused():
         "Annabell Schmidt-Winterbottom",
     ],
 )
-def test_a_long_password_made_of_what_is_known_of_the_user_is_refused(password):
+def test_long_password_of_known_words(password):
+    """One made of what is known of the user is refused."""
     about = ("annabell", "annabell.schmidt@clinic.example", "Annabell Schmidt-Winterbottom", "")
     assert passwords.fault(password) is None
     assert passwords.fault(password, about=about)
@@ -60,7 +62,7 @@ def test_no_password_raises(password):
 
 
 @given(st.binary(min_size=20, max_size=20))
-def test_a_one_time_password_is_one_that_the_rules_take(raw):
+def test_one_time_password_passes_the_rules(raw):
     password = passwords.one_time_from_random(raw)
     assert [len(group) for group in password.split("-")] == [5, 5, 5, 5]
     assert not set(password) & set("il1oILO")
@@ -78,7 +80,7 @@ def test_a_one_time_password_is_one_that_the_rules_take(raw):
     ],
     ids=clipped,
 )
-def test_a_long_password_is_taken_for_any_part_that_is_strong(password):
+def test_one_strong_part_is_enough(password):
     assert passwords.fault(password) is None
 
 
@@ -98,7 +100,7 @@ def test_a_long_password_is_taken_for_any_part_that_is_strong(password):
     ],
     ids=clipped,
 )
-def test_a_long_password_that_repeats_itself_is_as_weak_as_what_it_repeats(password):
+def test_repetition_adds_no_strength(password):
     assert passwords.fault(password, about=("anna",))
 
 

@@ -41,7 +41,7 @@ def test_the_table_names_every_act_there_is():
 @pytest.mark.feature("acts-by-role")
 @pytest.mark.parametrize("action", TABLE)
 @pytest.mark.parametrize("roles", ROLE_SETS, ids=lambda roles: "+".join(sorted(roles)) or "user")
-def test_an_act_is_permitted_to_exactly_the_roles_of_the_table(action, roles):
+def test_exactly_the_roles_of_the_table(action, roles):
     assert permits(action, roles) == bool(roles & TABLE[action])
 
 
@@ -54,7 +54,7 @@ def test_each_role_is_granted_by_the_act_of_the_table():
 
 
 @pytest.mark.feature("who-turns-on")
-def test_only_turning_off_is_open_to_system_administrators():
+def test_system_administrators_only_turn_off():
     assert {mode: action_to_enter(mode) for mode in Mode} == {
         Mode.OFF: SensitiveAction.TURN_OFF,
         Mode.OPTIONAL: SensitiveAction.SET_POLICY,
@@ -65,7 +65,7 @@ def test_only_turning_off_is_open_to_system_administrators():
 
 @pytest.mark.parametrize("actor", ROLE_SETS, ids=lambda roles: "+".join(sorted(roles)) or "user")
 @pytest.mark.parametrize("subject", ROLE_SETS, ids=lambda roles: "+".join(sorted(roles)) or "user")
-def test_nobody_resets_someone_who_holds_a_role_they_lack(actor, subject):
+def test_resets_need_the_roles_of_the_target(actor, subject):
     includes_support = {Role.SUPPORT} if actor & {Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN} else set()
     assert outranks(actor, subject) == all(role in actor | includes_support for role in subject)
 

@@ -93,7 +93,8 @@ def expected(mode, user, proof):
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_every_state_has_the_outcome_and_the_status_of_the_first_matching_row(mode):
+def test_every_row_of_the_table(mode):
+    """Each state has the outcome and the status of the first matching row."""
     for user in every_user():
         for factor, code, remembered in product(FirstFactor, (False, True), (False, True)):
             proof = Proof(factor, code=code, address_remembered=remembered)
@@ -141,7 +142,7 @@ def test_each_row_of_the_table_in_its_own_words(mode, user, step, shown):
     assert status(Policy(mode), user).value == shown
 
 
-def test_a_key_is_no_one_time_password_so_it_asks_for_no_new_one():
+def test_key_asks_for_no_new_password():
     user = UserFacts(one_time_password=True, enrolled=True)
     assert next_step(Policy(OPTIONAL), user, Proof(KEY)) == NeedCode()
 
@@ -164,16 +165,16 @@ def test_more_proof_never_asks_for_more(user, mode, factor, code, remembered):
 
 
 @given(users, proofs, modes)
-def test_an_enrolled_user_is_never_signed_in_without_a_code_or_a_remembered_address(user, proof, mode):
+def test_no_enrolled_user_without_a_code(user, proof, mode):
+    """An enrolled user needs a code or a remembered address."""
     if isinstance(next_step(Policy(mode), user, proof), SignedIn) and user.enrolled and mode is not OFF:
         assert proof.code or proof.address_remembered
 
 
 @pytest.mark.feature("left-with-codes")
 @given(users, proofs, modes)
-def test_whoever_lost_the_last_factor_enrols_with_the_first_one_alone_only_without_recovery_codes(
-    user, proof, mode
-):
+def test_lost_factor(user, proof, mode):
+    """The first factor alone leads to the wizard only without recovery codes."""
     if isinstance(next_step(Policy(mode), user, proof), MustEnrol):
         assert proof.code or not (user.lost_factor and user.recovery_codes)
 
@@ -185,7 +186,7 @@ def test_a_remembered_address_is_no_recovery_code(mode):
 
 
 @given(users, proofs, modes)
-def test_no_proof_opens_the_door_to_someone_locked_or_deactivated(user, proof, mode):
+def test_locked_or_deactivated_never_gets_in(user, proof, mode):
     if user.locked or not user.active:
         assert isinstance(next_step(Policy(mode), user, proof), Refused)
 
@@ -199,7 +200,7 @@ def test_no_proof_opens_the_door_to_someone_locked_or_deactivated(user, proof, m
         (PERMANENT, {PERMANENT}),
     ],
 )
-def test_permanent_is_entered_from_required_only_and_never_left(current, allowed):
+def test_permanent_is_entered_from_required(current, allowed):
     assert {wanted for wanted in Mode if may_enter_mode(current, wanted)} == allowed
 
 
@@ -208,6 +209,7 @@ def test_setting_up_is_possible_in_every_mode_but_off():
 
 
 @pytest.mark.parametrize("mode", Mode)
-def test_turning_off_is_left_to_the_user_in_mode_optional_while_not_required(mode):
+def test_turning_off_is_for_optional_users(mode):
+    """A user may turn it off in mode optional while not required."""
     assert all(may_turn_off(Policy(mode), user) == (mode is OPTIONAL) for user in FREE)
     assert not any(may_turn_off(Policy(mode), user) for user in DEMANDED)

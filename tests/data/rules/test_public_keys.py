@@ -41,7 +41,7 @@ P256_POINT = (
 )
 
 
-def test_an_ed25519_key_is_taken_with_its_comment_and_fingerprint(tmp_path, require_program):
+def test_ed25519_with_comment_and_fingerprint(tmp_path, require_program):
     path = tmp_path / "key.pub"
     path.write_text(f"{line(ED25519)} anna at work\n")
     listed = subprocess.run(
@@ -102,11 +102,11 @@ def test_a_private_key_is_refused_by_name(form):
         "PuTTY-User-Key-File-3: ssh-ed25519\nabc",
     ],
 )
-def test_other_forms_of_private_keys_are_refused_by_name(pasted):
+def test_private_keys_are_refused_by_name(pasted):
     assert parse(pasted) is KeyFault.PRIVATE
 
 
-def test_a_key_that_announces_another_type_than_its_line_is_unreadable():
+def test_key_type_must_match_its_line():
     assert parse(line(ED25519).replace("ssh-ed25519", "ssh-rsa", 1)) is KeyFault.UNREADABLE
 
 
@@ -129,7 +129,7 @@ def test_a_key_among_other_lines_is_unreadable():
 @pytest.mark.parametrize(
     "around", ["\ufeff{}", "# of 2024\n{}\n", "\ufeff#\r\n\r\n  {} \r\n# end", "\n\n{}\n"]
 )
-def test_marks_blank_lines_and_comment_lines_are_left_out(around):
+def test_marks_blank_lines_and_comments(around):
     key = parse(around.format(f"{line(ED25519)} anna"))
     assert isinstance(key, PublicKey)
     assert key.comment == "anna"
@@ -138,7 +138,8 @@ def test_marks_blank_lines_and_comment_lines_are_left_out(around):
 @pytest.mark.parametrize(
     ("form", "fault"), [("RFC4716", KeyFault.SSH2), ("PKCS8", KeyFault.PKCS8), ("PEM", KeyFault.PEM)]
 )
-def test_another_form_is_named_with_the_command_that_converts_it(tmp_path, require_program, form, fault):
+def test_other_forms_and_their_conversion(tmp_path, require_program, form, fault):
+    """Another form is named with the command that converts it."""
     program, path = require_program("ssh-keygen"), tmp_path / "key.pub"
     given = line(rsa.generate_private_key(65537, 3072))
     path.write_text(given)

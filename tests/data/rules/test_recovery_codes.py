@@ -20,14 +20,16 @@ def mistype(code: str, draws: list[int]) -> str:
 
 
 @given(raws)
-def test_a_code_is_four_groups_of_four_from_crockfords_alphabet(raw):
+def test_form_of_a_code(raw):
+    """It has four groups of four symbols from Crockford's alphabet."""
     groups = recovery_codes.from_random(raw).split("-")
     assert [len(group) for group in groups] == [4, 4, 4, 4]
     assert set("".join(groups)) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
 
 
 @given(raws, st.lists(st.integers(0, 59), min_size=19, max_size=19))
-def test_any_case_dashes_and_lookalikes_are_read_as_the_code_that_was_meant(raw, draws):
+def test_spellings(raw, draws):
+    """Any case, dashes and look-alikes are read as the code that was meant."""
     code = recovery_codes.from_random(raw)
     parts = recovery_codes.parse(mistype(code, draws))
     assert parts is not None
@@ -48,7 +50,8 @@ def test_what_is_no_code_is_none(typed):
 
 
 @given(st.text())
-def test_rubbish_raises_nothing_and_what_is_read_is_clean(typed):
+def test_nonsense(typed):
+    """It raises nothing, and what is read is clean."""
     parts = recovery_codes.parse(typed)
     if parts is not None:
         assert len(parts.selector) == 4

@@ -14,7 +14,8 @@ nasty = st.text(alphabet=st.characters(categories=("Cc", "Cf", "Cs", "Co")))
 
 
 @given(anything | nasty, st.integers(min_value=1, max_value=400))
-def test_no_control_format_surrogate_or_private_use_character_but_a_joiner_comes_through(foreign, limit):
+def test_invisible_characters_are_escaped(foreign, limit):
+    """Only a joiner comes through as it is."""
     shown = safe(foreign, limit)
     assert not {unicodedata.category(symbol) for symbol in shown if symbol not in JOINERS} & DANGEROUS
     assert len(shown) <= limit
@@ -71,7 +72,7 @@ def test_what_is_too_long_is_clipped_and_says_so():
         "\u0dc1\u0dca\u200d\u0dbb\u0dd3",  # Sinhala: Shri.
     ],
 )
-def test_a_joiner_between_letters_that_need_it_is_shown_as_it_is(name):
+def test_joiner_between_letters(name):
     assert safe(name) == name
     assert safe(f"Dr. {name} {'x' * 40}") == f"Dr. {name} {'x' * 40}"
 
@@ -103,7 +104,7 @@ escapes = st.lists(
 
 
 @given(anything | nasty | joined | escapes)
-def test_a_text_that_is_edited_without_a_change_is_what_it_was(text):
+def test_edited_without_a_change(text):
     shown = editable(text)
     assert edited(shown) == text
     assert not {unicodedata.category(symbol) for symbol in shown if symbol not in JOINERS} & DANGEROUS
@@ -114,6 +115,7 @@ def test_what_stands_beside_a_change_is_what_it_was(before, after):
     assert edited(f"{editable(before)}Anna{editable(after)}") == f"{before}Anna{after}"
 
 
-def test_an_escape_that_is_typed_means_its_character_and_other_backslashes_mean_themselves():
+def test_typed_escapes():
+    """An escape means its character; other backslashes mean themselves."""
     assert edited("a\\u200eb") == "a\u200eb"
     assert edited("C:\\x41 \\d") == "C:\\x41 \\d"

@@ -25,7 +25,8 @@ def test_the_first_code_is_sent():
 
 
 @pytest.mark.parametrize(("seconds", "wait"), [(0, 60), (1, 59), (59, 1)])
-def test_a_user_is_sent_one_code_a_minute_and_told_how_long_to_wait(seconds, wait):
+def test_one_code_a_minute(seconds, wait):
+    """The user is told how long to wait."""
     assert f"in {wait} s." in refusal(seconds)
     assert refusal(60) is None
 
@@ -37,13 +38,15 @@ def test_a_user_is_sent_five_codes_an_hour():
     assert refusal(*hour, 3600) is None
 
 
-def test_a_code_that_was_not_handed_over_leaves_the_minute_free_and_counts_in_the_hour():
+def test_undelivered_code():
+    """It leaves the minute free and counts in the hour."""
     assert refusal(1, failed={1}) is None
     assert refusal(1, 2, 3, 4, 5, failed={1, 2, 3, 4, 5}) is not None
 
 
 @pytest.mark.feature("proof-code-limits")
-def test_a_destination_is_sent_twenty_codes_an_hour_to_sign_in_and_three_to_be_proven():
+def test_limits_of_a_destination():
+    """It gets twenty codes an hour to sign in and three to be proven."""
     assert refusal(there=19) is None
     assert "there" in refusal(there=20)
     assert refusal(there=2, purpose=Purpose.ENROL) is None
@@ -55,7 +58,7 @@ def test_an_account_sends_so_many_codes_a_day():
     assert "today" in refusal(of_day=100, per_day=100)
 
 
-def test_a_clock_that_went_back_does_not_free_anything_that_was_sent_before():
+def test_clock_back_frees_nothing():
     assert refusal(30) is not None
     assert refusal(-30) is None
 
@@ -89,14 +92,14 @@ def test_the_question_offers_what_can_be_sent(methods, prompt):
     assert sent_codes.prompt(methods) == prompt
 
 
-def test_a_letter_asks_for_a_code_only_where_it_is_offered():
+def test_letters_only_where_offered():
     assert sent_codes.asked_for(" E ", (APP, EMAIL)) is EMAIL
     assert sent_codes.asked_for("s", (APP, EMAIL)) is None
     assert sent_codes.asked_for("a", (APP, EMAIL)) is None
     assert sent_codes.asked_for("123456", (APP, SMS, EMAIL)) is None
 
 
-def test_a_code_is_sent_unasked_only_where_there_is_no_choice():
+def test_unasked_only_without_a_choice():
     assert sent_codes.sent_at_once((EMAIL,)) is EMAIL
     assert sent_codes.sent_at_once((APP,)) is None
     assert sent_codes.sent_at_once((SMS, EMAIL)) is None
@@ -111,7 +114,8 @@ def test_a_code_has_six_digits(raw):
     assert code.isdigit()
 
 
-def test_a_message_shows_its_words_and_its_address_to_its_reader_alone():
+def test_message_hides_its_text():
+    """Its words and its address are shown to its reader alone."""
     message = sent_codes.envelope(EMAIL, "anna@clinic.example", "123456", "Clinic")
     assert message.text.startswith("123456 is your Clinic verification code, good for 15 minutes.")
     assert "123456" not in repr(message) + message.subject
@@ -125,5 +129,5 @@ def test_a_phone_number_is_written_in_one_form(typed):
 
 
 @pytest.mark.parametrize("typed", ["", "0170 1234711", "+49", "+49 170 12", "-rf", "anna", "+1 000 000 0000"])
-def test_what_is_no_phone_number_with_its_country_is_refused(typed):
+def test_numbers_without_a_country(typed):
     assert fold_phone(typed) is None

@@ -37,12 +37,13 @@ def test_an_address_and_the_source_it_counts_under(address, short, source):
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_is_its_own_source_however_it_is_written(address: IPv4Address):
+def test_ipv4_spellings(address: IPv4Address):
+    """An IPv4 address is its own source in every spelling."""
     assert source_of(str(address)) == source_of(f"::ffff:{address}") == str(address)
 
 
 @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
-def test_addresses_of_one_ipv6_network_of_64_bits_are_one_source(address: IPv6Address, host):
+def test_ipv6_network_is_one_source(address: IPv6Address, host):
     if address.ipv4_mapped or address in NAT64:
         return
     network = ip_network(f"{address}/64", strict=False)
@@ -54,7 +55,7 @@ def test_addresses_of_one_ipv6_network_of_64_bits_are_one_source(address: IPv6Ad
 
 
 @given(st.ip_addresses(v=4))
-def test_an_ipv4_address_that_a_translator_shows_is_its_own_source(address: IPv4Address):
+def test_translated_ipv4(address: IPv4Address):
     assert source_of(str(NAT64[int(address)])) == str(address)
 
 

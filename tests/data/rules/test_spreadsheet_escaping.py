@@ -21,7 +21,8 @@ def test_other_cells_stay_as_they_are(cell):
 
 @pytest.mark.feature("export-formulas")
 @given(st.text() | st.text(alphabet="'=+ a\t"))
-def test_nothing_begins_like_a_formula_afterwards_and_every_cell_can_be_taken_back(cell):
+def test_neutralised_cells_can_be_restored(cell):
+    """No cell begins like a formula, and every cell can be taken back."""
     made = neutralised(cell)
     assert made[:1] not in set("=+-@\t\r\n")
     assert plain(made) == cell

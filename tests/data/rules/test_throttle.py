@@ -23,15 +23,17 @@ def test_the_first_failures_wait_for_nothing():
     assert throttle.delay(failures_of_source=throttle.FREE_PER_SOURCE - 1, failures_of_name=0) == 0
 
 
-def test_one_name_is_slowed_down_sooner_than_a_whole_source():
+def test_name_is_slowed_before_its_source():
     failures = throttle.FREE_PER_NAME
     assert throttle.delay(failures_of_source=failures, failures_of_name=failures) > 0
     assert throttle.delay(failures_of_source=throttle.FREE_PER_SOURCE, failures_of_name=0) > 0
 
 
-def test_many_failures_wait_as_long_as_a_connection_can_bear_and_no_longer():
+def test_longest_wait():
+    """It is as long as a connection can bear."""
     assert throttle.delay(failures_of_source=10**6, failures_of_name=0) == throttle.MAX_DELAY < 60
 
 
-def test_failures_are_asked_for_by_source_and_by_source_and_name_only():
+def test_keys_of_failures():
+    """Failures are asked for by source, and by source and name only."""
     assert set(inspect.signature(throttle.delay).parameters) == {"failures_of_source", "failures_of_name"}

@@ -30,14 +30,14 @@ moments = st.integers(min_value=0, max_value=2**33).map(lambda seconds: datetime
 
 
 @pytest.mark.parametrize(("seconds", "eight_digits"), RFC_VECTORS)
-def test_the_vectors_of_rfc_6238_are_right_to_the_last_six_digits(seconds, eight_digits):
+def test_rfc_6238_vectors(seconds, eight_digits):
     moment = datetime.fromtimestamp(seconds, UTC)
     assert totp.code_at(RFC_SECRET, totp.step_at(moment)) == eight_digits[-6:]
     assert totp.match_step(RFC_SECRET, eight_digits[-6:], at=moment, after=-1) == Matched(seconds // 30)
 
 
 @given(secrets, moments)
-def test_a_code_is_the_one_that_another_implementation_computes(secret, moment):
+def test_another_implementation(secret, moment):
     assert totp.code_at(secret, totp.step_at(moment)) == independent(secret, moment)
 
 
@@ -67,14 +67,15 @@ def test_a_step_is_never_accepted_twice_or_backwards(secret, start, tries):
 
 
 @given(secrets, moments)
-def test_a_right_code_whose_step_is_dead_is_told_from_a_wrong_one(secret, moment):
+def test_spent_code_is_not_a_wrong_one(secret, moment):
     present = totp.step_at(moment)
     code = totp.code_at(secret, present)
     verdict = totp.match_step(secret, code, at=moment, after=present + 1)
     assert isinstance(verdict, Replayed)
 
 
-def test_a_code_that_stands_for_a_dead_and_a_live_step_counts_for_the_live_one(monkeypatch):
+def test_code_of_a_spent_and_a_live_step(monkeypatch):
+    """It counts for the live one."""
     monkeypatch.setattr(totp, "code_at", lambda _secret, _step: "123456")
     assert totp.match_step(RFC_SECRET, "123456", at=NOON, after=PRESENT) == Matched(PRESENT + 1)
 
@@ -91,19 +92,19 @@ def test_rubbish_is_no_match_and_raises_nothing(typed):
     ("seconds", "after", "wait"),
     [(0, -1, 0), (0, 0, 30), (13, 0, 17), (29, 0, 1), (13, 1, 47), (30, 0, 0)],
 )
-def test_the_wait_leads_to_the_first_step_that_is_not_dead(seconds, after, wait):
+def test_wait_for_the_next_step(seconds, after, wait):
     moment = NOON + timedelta(seconds=seconds)
     last = -1 if after < 0 else PRESENT + after
     assert totp.seconds_to_live_step(at=moment, after=last) == wait
 
 
 @pytest.mark.parametrize("minutes", [-10, -5, 0, 3, 10])
-def test_a_slow_or_fast_clock_is_estimated_with_its_sign(minutes):
+def test_clock_offset_has_a_sign(minutes):
     code = totp.code_at(RFC_SECRET, PRESENT + minutes * 2)
     assert totp.clock_offset(RFC_SECRET, code, at=NOON) == minutes * 60
 
 
-def test_a_clock_that_is_off_by_more_than_ten_minutes_is_not_guessed():
+def test_clock_off_by_more_than_ten_minutes():
     assert totp.clock_offset(RFC_SECRET, totp.code_at(RFC_SECRET, PRESENT + 21), at=NOON) is None
 
 
@@ -112,7 +113,8 @@ def test_a_secret_survives_being_written_and_read(raw):
     assert totp.decode_secret(totp.encode_secret(raw)) == raw
 
 
-def test_the_address_of_a_secret_holds_no_default_parameters_and_a_short_issuer():
+def test_address_of_a_secret():
+    """It holds no default parameters and a short issuer."""
     uri = totp.provisioning_uri(RFC_SECRET, username="alice", issuer="A very long organisation")
     parts = urlsplit(uri)
     assert (parts.scheme, parts.netloc) == ("otpauth", "totp")

@@ -73,13 +73,14 @@ def test_an_email_address_is_folded_or_refused(typed, folded):
 
 
 @given(st.text(alphabet=st.characters(codec=None)) | st.emails())
-def test_no_address_raises_and_a_folded_one_folds_to_itself(typed):
+def test_addresses_never_raise(typed):
+    """A folded one folds to itself."""
     folded = fold_email(typed)
     if folded is not None:
         assert fold_email(folded) == folded
 
 
-def test_white_space_in_a_full_name_is_folded_and_its_length_limited():
+def test_full_name_spaces_and_length():
     assert tidy("  Anna \t\n  Lee ") == "Anna Lee"
     assert tidy("x" * TEXT_LIMIT) == "x" * TEXT_LIMIT
     assert tidy("x" * (TEXT_LIMIT + 1)) is None

@@ -53,7 +53,8 @@ def test_what_stands_inside_of_a_word_is_not_found(search, text):
 @pytest.mark.parametrize(
     "search", ["+49", "49 30", "030", "030 1234", "(30)", "030-123", "1234", "+4930123456"]
 )
-def test_a_number_is_found_from_its_country_its_area_or_the_next_group_on(search):
+def test_phone_number_beginnings(search):
+    """A number is found from its country, its area or the next group on."""
     assert finds(search, "anna", phone="+49301234567")
 
 
@@ -63,7 +64,7 @@ def test_digits_of_a_number_are_no_word_of_a_name():
     assert not finds("007", "agent 7")
 
 
-def test_a_word_that_another_one_begins_with_is_not_kept_twice():
+def test_prefixes_are_not_kept_twice():
     assert words("anna.lee", "anna.lee@clinic.example", "Anna Lee") == [
         "anna.lee@clinic.example",
         "clinic.example",
@@ -73,7 +74,8 @@ def test_a_word_that_another_one_begins_with_is_not_kept_twice():
 
 
 @given(st.text(max_size=40), st.integers(0, 39), st.integers(1, 200))
-def test_any_beginning_of_a_kept_word_is_found_and_lies_in_its_range(text, which, length):
+def test_any_beginning_is_found(text, which, length):
+    """It lies in the range of its word."""
     kept = words(text)
     if kept:
         word = kept[which % len(kept)]
@@ -88,7 +90,7 @@ def test_a_range_holds_exactly_what_begins_so(word, beginning):
 
 
 @given(st.text(max_size=60))
-def test_folding_twice_changes_nothing_more_for_what_is_looked_up(text):
+def test_folding_twice(text):
     assert fold(fold(text)) == fold(text)
 
 

@@ -126,7 +126,8 @@ def test_rows_are_counted_as_an_editor_counts_them():
     assert [fault[0] for fault in faults("sep=;\n\nname;email;x\nA!;a@x.example\n")] == [3, 4]
 
 
-def test_of_a_file_with_faults_nobody_is_to_be_imported_and_everybody_is_to_be_compared():
+def test_file_with_faults():
+    """Nobody is imported from it, and everybody is compared."""
     read = read_people(b"name,email,phone\nben,ben@x.example\nEve,eve@x.example,1\nA!,a@x.example\n")
     assert read.rows == ()
     assert [(row.row, row.name, row.email) for row in read.seen] == [
@@ -136,7 +137,8 @@ def test_of_a_file_with_faults_nobody_is_to_be_imported_and_everybody_is_to_be_c
     ]
 
 
-def test_columns_that_cannot_be_imported_are_named_and_left_out_when_that_is_wanted():
+def test_unusable_columns():
+    """They are named, and left out if wanted."""
     text = b"name,email,roles,status,\nben,ben@x.example,support,Enabled,\n"
     assert [fault.column for fault in read_people(text).faults] == ["roles", "status"]
     read = read_people(text, ignore_extra=True)
@@ -173,7 +175,8 @@ def test_a_header_that_cannot_be_used_is_said_once(text, said):
 
 
 @pytest.mark.feature("import-odd-files")
-def test_text_that_is_not_utf_8_is_said_with_its_row_and_read_when_its_encoding_is_given():
+def test_text_not_utf8():
+    """It is named with its row, and read when its encoding is given."""
     raw = "name,email,full_name\nben,ben@x.example,Müller\n".encode("cp1252")
     assert [fault[0] for fault in faults(raw)] == [2]
     assert "--encoding cp1252" in faults(raw)[0][2]
@@ -198,7 +201,8 @@ def test_a_flood_of_faults_ends(monkeypatch):
 
 @settings(max_examples=60)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: HEADER.encode() + text.encode()))
-def test_any_bytes_give_rows_or_faults_and_never_an_exception(raw):
+def test_any_bytes(raw):
+    """They give rows or faults and never an exception."""
     for encoding in users_csv.ENCODINGS:
         read = read_people(raw, encoding)
         assert read.rows or read.faults

@@ -17,7 +17,7 @@ CHAINS = {("audit", "head"), ("audit", "verify"), ("audit", "archive"), ("databa
 
 
 @pytest.mark.feature("account-named")
-def test_every_command_that_acts_in_an_account_takes_its_name():
+def test_account_option():
     without = {
         path
         for path, command in commands(cli)

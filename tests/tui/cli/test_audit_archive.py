@@ -72,7 +72,7 @@ def test_old_rows_go_to_a_private_file_and_both_verify(home, clinic, archived):
     assert "Audit log of before 2030-01-01 archived: " in clinic("audit", "list").out
 
 
-def test_an_archive_after_an_archive_begins_where_it_ended(home, clinic, archived, tmp_path):
+def test_archive_after_an_archive(home, clinic, archived, tmp_path):
     second = tmp_path / "second.jsonl"
     assert clinic("audit", "archive", "--yes", "--before", "2032-01-01", "--to", str(second)).status == 0
     assert len(seqs(home)) == 1
@@ -81,7 +81,7 @@ def test_an_archive_after_an_archive_begins_where_it_ended(home, clinic, archive
     assert clinic("audit", "verify").status == 0
 
 
-def test_a_head_from_before_is_still_good_in_the_log_and_in_the_archive(home, clinic, moved_on, file):
+def test_old_head_is_good_in_log_and_archive(home, clinic, moved_on, file):
     heads = file.with_name("heads")
     heads.write_text(clinic("audit", "head").out)
     head = json.loads(heads.read_text())
@@ -104,7 +104,7 @@ def test_the_database_lets_no_other_rows_go(home, clinic, archived):
                 other.execute(statement)
 
 
-def test_a_cut_that_was_made_without_the_master_key_is_named(home, clinic, archived):
+def test_cut_without_the_master_key(home, clinic, archived):
     seq = seqs(home)[0]
     (mac,) = column(home, f"SELECT mac FROM audit_entry WHERE seq = {seq}")
     with contextlib.closing(sqlite3.connect(home / "twofold.db")) as other:
@@ -169,7 +169,7 @@ def test_an_archive_that_was_altered_does_not_verify(clinic, archived, how):
     assert outcome.err.count("\n") == 1
 
 
-def test_rows_with_which_something_is_wrong_are_not_archived(home, clinic, moved_on, file):
+def test_faulty_rows_are_not_archived(home, clinic, moved_on, file):
     tamper(home, "UPDATE audit_entry SET actor = 'mallory' WHERE seq = 2")
     before = seqs(home)
     outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
@@ -197,7 +197,7 @@ def test_what_exists_is_never_overwritten(home, clinic, moved_on, file, made):
     assert seqs(home) == before
 
 
-def test_a_database_that_fails_at_the_cut_keeps_rows_and_file(home, clinic, moved_on, file, monkeypatch):
+def test_failing_database_keeps_rows_and_file(home, clinic, moved_on, file, monkeypatch):
     def failing(*_):
         raise StoreUnavailableError
 

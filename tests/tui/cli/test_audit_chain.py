@@ -18,7 +18,8 @@ def tamper(home, *statements):
         other.commit()
 
 
-def test_a_whole_log_verifies_and_its_heads_are_lines_of_json(home, clinic):
+def test_whole_log_verifies(home, clinic):
+    """Its heads are lines of JSON."""
     assert clinic("user", "require", "anna").status == 0
     outcome = clinic("audit", "verify")
     assert outcome.status == 0, outcome.err
@@ -32,7 +33,7 @@ def test_a_whole_log_verifies_and_its_heads_are_lines_of_json(home, clinic):
     assert found["chains"][0]["mac"] == head["mac"]
 
 
-def test_the_first_row_that_was_changed_is_named_on_one_line(home, clinic):
+def test_first_changed_row(home, clinic):
     clinic("user", "require", "anna")
     tamper(home, "UPDATE audit_entry SET actor = 'mallory' WHERE seq = 2")
     outcome = clinic("audit", "verify")
@@ -44,7 +45,7 @@ def test_the_first_row_that_was_changed_is_named_on_one_line(home, clinic):
     assert json.loads(outcome.out)["faults"] == [{"chain": "host", "seq": 2, "wrong": "changed"}]
 
 
-def test_an_end_that_was_cut_off_is_found_by_the_heads_of_many_days(home, clinic, tmp_path):
+def test_cut_end_by_heads_of_many_days(home, clinic, tmp_path):
     heads = tmp_path / "heads"
     text = clinic("audit", "head").out
     clinic("user", "require", "anna")
@@ -107,7 +108,7 @@ def test_upgrade_takes_the_rows_of_before_into_a_chain(home, clinic):
     assert "Row 1 of chain older was changed" in clinic("audit", "verify").err
 
 
-def test_upgrade_under_another_master_key_changes_nothing(home, clinic):
+def test_upgrade_under_another_key(home, clinic):
     tamper(home, *WITHOUT_CHAINS)
     (home / "master.key").write_text("ab" * 32)
     outcome = clinic("upgrade")

@@ -48,7 +48,8 @@ def anywhere(request, run):
     return run
 
 
-def test_a_backup_brings_everything_back_and_keeps_what_it_replaces(anywhere, home, file):
+def test_backup_and_restore(anywhere, home, file):
+    """A backup brings everything back and keeps what it replaces."""
     run = anywhere
     outcome = run("backup", str(file))
     assert outcome.status == 0, outcome.err
@@ -71,7 +72,7 @@ def test_a_backup_brings_everything_back_and_keeps_what_it_replaces(anywhere, ho
     assert run("user", "add", "cora", "--email", "cora@clinic.example").status == 0
 
 
-def test_a_lost_database_comes_back_with_the_key_that_was_kept_apart(clinic, home, file):
+def test_lost_database(clinic, home, file):
     assert clinic("backup", str(file)).status == 0
     for path in home.glob("twofold.db*"):
         path.unlink()
@@ -81,7 +82,7 @@ def test_a_lost_database_comes_back_with_the_key_that_was_kept_apart(clinic, hom
     assert people(clinic) == ["anna"]
 
 
-def test_a_backup_moves_from_one_kind_of_database_to_the_other(clinic, home, file, postgresql):
+def test_between_kinds_of_database(clinic, home, file, postgresql):
     assert clinic("backup", str(file)).status == 0
     url = postgresql.url(postgresql.new_database())
     (home / "twofold.toml").write_text(f'database = "{url}"\n')
@@ -91,7 +92,7 @@ def test_a_backup_moves_from_one_kind_of_database_to_the_other(clinic, home, fil
     assert clinic("user", "add", "ben", "--email", "ben@clinic.example").status == 0
 
 
-def test_a_backup_is_not_served_and_not_taken_for_an_installation(clinic, home, file):
+def test_backup_is_no_installation(clinic, home, file):
     clinic("backup", str(file))
     shutil.copy(file, home / "twofold.db")
     outcome = clinic("user", "list")
@@ -99,7 +100,8 @@ def test_a_backup_is_not_served_and_not_taken_for_an_installation(clinic, home, 
     assert "is a backup. Remove it from there, and bring it back with: twofold restore FILE" in outcome.err
 
 
-def test_what_is_no_backup_or_needs_another_key_is_refused_and_nothing_changes(clinic, home, file, tmp_path):
+def test_nonsense_or_another_key(clinic, home, file, tmp_path):
+    """The restore is refused, and nothing changes."""
     clinic("backup", str(file))
     before = (home / "twofold.db").read_bytes()
     other = tmp_path / "other"
@@ -126,7 +128,8 @@ def test_what_is_no_backup_or_needs_another_key_is_refused_and_nothing_changes(c
     assert not list(home.glob("*.restoring*"))
 
 
-def test_a_damaged_database_is_replaced_only_when_that_is_said(clinic, home, file):
+def test_damaged_database(clinic, home, file):
+    """It is replaced only when that is said."""
     clinic("backup", str(file))
     (home / "twofold.db").write_bytes(b"rubbish")
     outcome = clinic("restore", str(file), "--yes")
@@ -139,7 +142,8 @@ def test_a_damaged_database_is_replaced_only_when_that_is_said(clinic, home, fil
     assert kept.read_bytes() == b"rubbish"
 
 
-def test_a_permanent_account_is_not_replaced_by_one_that_is_not(anywhere, file):
+def test_permanent_is_not_replaced(anywhere, file):
+    """A permanent account is not replaced by one that is not."""
     run = anywhere
     run("backup", str(file))
     now = datetime.now(UTC)
@@ -159,9 +163,8 @@ def test_nothing_is_overwritten_by_a_backup(clinic, file):
     assert "No such file or directory" in clinic("backup", str(file.parent / "no" / "folder")).err
 
 
-def test_a_changed_backup_is_refused_and_one_without_a_hash_needs_a_word_and_tells_who_comes_in(
-    anywhere, home, file
-):
+def test_changed_or_unhashed_backup(anywhere, home, file):
+    """A changed one is refused; without a hash it needs consent and names who comes in."""
     run = anywhere
     run("user", "add", "ben", "--email", "ben@clinic.example")
     assert run("backup", str(file)).status == 0
@@ -205,7 +208,7 @@ def test_a_changed_backup_is_refused_and_one_without_a_hash_needs_a_word_and_tel
     assert schema["level"] == "ok"
 
 
-def test_what_is_no_file_or_never_ends_is_refused_in_one_line(clinic, home, tmp_path):
+def test_endless_or_missing_file(clinic, home, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     before = sorted(home.iterdir())
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
@@ -215,7 +218,8 @@ def test_what_is_no_file_or_never_ends_is_refused_in_one_line(clinic, home, tmp_
     assert sorted(home.iterdir()) in (before, sorted([*before, home / "node.id"]))
 
 
-def test_of_a_backup_without_a_hash_every_difference_is_shown_whole(capsys):
+def test_differences_are_shown_whole(capsys):
+    """Without a hash every difference is shown."""
     present = PersonFacts("Clinic", "", None, active=True, required=False, password=None, factors=frozenset())
     keys = frozenset(f"SHA256:{number:043}" for number in range(MOST_KEYS))
     changed = replace(present, roles=frozenset({"support"}), keys=keys, password="other")
@@ -230,7 +234,7 @@ def test_of_a_backup_without_a_hash_every_difference_is_shown_whole(capsys):
     assert sum(line.endswith(f"{max(keys)}; other password") for line in lines) == len(names)
 
 
-def test_a_restore_while_the_home_is_served_says_to_stop_the_server(clinic, home, file):
+def test_restore_while_served(clinic, home, file):
     assert clinic("backup", str(file)).status == 0
     with Home(home).serving():
         outcome = clinic("restore", str(file), "--yes")

@@ -26,7 +26,7 @@ def test_nobody_is_stuck_in_a_new_installation(clinic):
     assert (outcome.status, outcome.out) == (0, "Nobody is stuck behind a time step of the future.\n")
 
 
-def test_who_is_stuck_is_shown_and_brought_back_once_it_is_confirmed(clinic):
+def test_stuck_user_is_brought_back(clinic):
     put_ahead("anna", days=2)
     assert "anna  Clinic" in clinic("clock", "show").out
     shown = json.loads(clinic("clock", "show", "--json").out)

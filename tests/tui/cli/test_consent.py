@@ -52,7 +52,7 @@ def yes_of(command: click.Command) -> YesOption | None:
 
 
 @pytest.mark.feature("off-announced")
-def test_every_command_that_changes_something_takes_yes():
+def test_yes_option():
     without = {path for path, command in commands(cli) if yes_of(command) is None}
     assert without == READING | SERVING
 
@@ -96,7 +96,8 @@ def everything(home: Path) -> tuple[object, ...]:
 
 @pytest.mark.feature("off-announced", "delete")
 @pytest.mark.parametrize("path", ASKING, ids=" ".join)
-def test_without_a_terminal_and_without_yes_it_says_what_would_happen_and_does_nothing(ready, home, path):
+def test_without_terminal_and_yes(ready, home, path):
+    """It says what would happen and does nothing."""
     arguments = [*path, *(argument.format(home=home) for argument in ASKING[path])]
     before = everything(home)
     outcome = ready(*arguments)
@@ -110,7 +111,8 @@ def test_without_a_terminal_and_without_yes_it_says_what_would_happen_and_does_n
     assert everything(home) != before
 
 
-def test_of_several_changes_none_is_made_when_one_is_not_confirmed(clinic, home):
+def test_one_of_several_declined(clinic, home):
+    """No change is made."""
     before = everything(home)
     refused = clinic("policy", "set", "--remember-days", "3", "--mode", "permanent", "--yes")
     assert refused.status == 1
@@ -132,6 +134,6 @@ async def test_on_a_terminal_it_asks(ready, home, answer):
 
 
 @pytest.mark.feature("off-announced")
-def test_turning_it_off_names_who_signs_in_without_a_code_then(ready):
+def test_turning_off_names_the_affected(ready):
     told = ready("policy", "set", "--mode", "off").err
     assert "1 person signs in without a code from then on: ben. What they set up is kept." in told

@@ -10,7 +10,8 @@ SMTP = '[smtp]\nhost = "127.0.0.1"\nport = {}\nsecurity = "none"\nfrom = "door@c
 
 
 @pytest.mark.feature("ascii-domains")
-async def test_an_e_mail_is_sent_and_the_servers_answer_is_shown(clinic, home):
+async def test_email(clinic, home):
+    """The server's answer is shown."""
     async with mail_server() as mail:
         (home / "twofold.toml").write_text(SMTP.format(mail.port))
         outcome = await asyncio.to_thread(clinic, "delivery", "test", "--email", "eva@bücher.example")
@@ -21,7 +22,7 @@ async def test_an_e_mail_is_sent_and_the_servers_answer_is_shown(clinic, home):
     assert "Test message by e-mail to e•••@bücher.example" in log
 
 
-async def test_what_the_server_refuses_is_said_with_its_own_words(clinic, home):
+async def test_refusal_in_the_servers_words(clinic, home):
     async with mail_server() as mail:
         mail.to_recipient = "550 5.1.1 No such mailbox"
         (home / "twofold.toml").write_text(SMTP.format(mail.port))

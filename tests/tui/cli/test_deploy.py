@@ -34,7 +34,8 @@ def test_systemd_finds_the_unit_well_hardened(unit, require_program):
     assert ended.returncode == 0, ended.stdout
 
 
-def test_the_unit_starts_this_program_with_the_key_as_a_credential(unit):
+def test_systemd_unit(unit):
+    """It starts this program with the key as a credential."""
     text = unit.read_text()
     program = Path(sys.executable).with_name("twofold")
     assert f"ExecStart={program} --home %S/twofold --master-key %d/master.key serve\n" in text
@@ -42,9 +43,8 @@ def test_the_unit_starts_this_program_with_the_key_as_a_credential(unit):
     assert "@PRO" not in text
 
 
-def test_systemd_takes_a_program_whose_path_has_signs_that_it_reads(
-    run, tmp_path, monkeypatch, require_program
-):
+def test_path_with_special_signs(run, tmp_path, monkeypatch, require_program):
+    """systemd takes a program whose path has signs that it reads."""
     folder = tmp_path / "100% my $dir %h"
     folder.mkdir()
     program = folder / "twofold"
@@ -67,12 +67,14 @@ def test_systemd_takes_a_program_whose_path_has_signs_that_it_reads(
         ("/root/v/bin/python", "read-only"),
     ],
 )
-def test_a_program_in_a_home_can_be_seen_by_its_service(run, monkeypatch, program, protection):
+def test_program_in_a_home(run, monkeypatch, program, protection):
+    """Its service can see it."""
     monkeypatch.setattr(sys, "executable", program)
     assert f"ProtectHome={protection}\n" in run("print-unit").out
 
 
-def test_the_containerfile_runs_an_accepted_command_as_nobody_in_particular(run):
+def test_containerfile(run):
+    """It runs an accepted command as an unprivileged user."""
     text = run("print-containerfile").out
     parsed = DockerfileParser(fileobj=io.BytesIO(text.encode()))
     instructions = [(step["instruction"], step["value"]) for step in parsed.structure]
@@ -114,14 +116,14 @@ def apart(home, clinic, tmp_path, monkeypatch) -> Path:
     return path
 
 
-def test_a_master_key_that_is_kept_apart_is_found_by_option_and_by_environment(run, apart, monkeypatch):
+def test_master_key_by_option_and_environment(run, apart, monkeypatch):
     assert run("user", "list").status == 0
     monkeypatch.delenv("TWOFOLD_MASTER_KEY")
     assert "master key" in run("user", "list").err
     assert run("--master-key", str(apart), "user", "list").status == 0
 
 
-def test_a_master_key_that_is_missing_where_it_should_be_is_said(run, apart):
+def test_missing_master_key(run, apart):
     apart.unlink()
     outcome = run("user", "list")
     assert (outcome.status, outcome.err) == (
@@ -131,14 +133,14 @@ def test_a_master_key_that_is_missing_where_it_should_be_is_said(run, apart):
 
 
 @pytest.mark.parametrize(("mode", "status"), [(0o400, 0), (0o440, 0), (0o604, 1), (0o666, 1)])
-def test_a_master_key_that_is_open_to_everybody_is_refused(run, apart, mode, status):
+def test_open_master_key(run, apart, mode, status):
     apart.chmod(mode)
     outcome = run("user", "list")
     assert outcome.status == status
     assert ("open to everybody" in outcome.err) == bool(status)
 
 
-def test_a_master_key_that_is_for_somebody_else_is_said(home, clinic, apart, require_program):
+def test_unreadable_master_key(home, clinic, apart, require_program):
     apart.parent.chmod(0o000)
     program = [Path(sys.executable).with_name("twofold"), "--home", home, "user", "list"]
     if os.geteuid() == 0:
@@ -159,7 +161,8 @@ def test_a_wrong_master_key_is_refused(run, apart):
     assert str(apart) in outcome.err
 
 
-def test_init_makes_the_master_key_apart_or_takes_the_one_that_is_there(run, home, tmp_path):
+def test_init_with_a_master_key(run, home, tmp_path):
+    """It makes the key apart or takes the one that is there."""
     apart = tmp_path / "apart.key"
     arguments = ("--master-key", str(apart), "init", "--account", "A", "--admin", "anna", "--email")
     assert run(*arguments, "nonsense").status == 1

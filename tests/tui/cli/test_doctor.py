@@ -28,7 +28,7 @@ def test_a_new_installation_has_no_problem(clinic, home):
     assert all(set(finding) == {"level", "topic", "sentence", "advice"} for finding in findings)
 
 
-def test_what_keeps_the_installation_from_being_used_is_a_problem_that_says_what_to_do(clinic, home):
+def test_problems_say_what_to_do(clinic, home):
     key = home / "master.key"
     content = key.read_bytes()
     for change, said in (

@@ -72,7 +72,9 @@ def test_a_refused_operation_is_one_line_and_status_1(clinic, arguments, says):
     assert outcome.out == ""
 
 
-def test_an_unforeseen_error_shows_its_place_and_nothing_that_was_typed(run, monkeypatch):
+def test_unforeseen_error(run, monkeypatch):
+    """It shows its place and nothing that was typed."""
+
     def fail(*_args: object, **_kwargs: object) -> None:
         raise RuntimeError("hunter2hunter2")
 
@@ -83,7 +85,7 @@ def test_an_unforeseen_error_shows_its_place_and_nothing_that_was_typed(run, mon
     assert "hunter2" not in outcome.err
 
 
-def test_escape_sequences_in_an_argument_are_shown_as_text(clinic):
+def test_escape_sequences_in_an_argument(clinic):
     outcome = clinic("user", "show", "\x1b]0;owned\x07")
     assert "\x1b" not in outcome.err
     outcome = clinic("\x1b[31mfrob")
@@ -120,7 +122,7 @@ def _commands(group, path=()):
 
 
 @pytest.mark.parametrize("path", [(), *(path for path, _ in _commands(cli))], ids=" ".join)
-def test_every_command_has_help_with_an_example_that_names_it(run, path):
+def test_help_has_an_example(run, path):
     outcome = run(*path, "--help")
     assert outcome.status == 0
     assert re.search(r"Examples?:", outcome.out)
@@ -176,9 +178,8 @@ STRANGE = {"escape": "\x1b[31mred", "line": "two\nlines", "long": "x" * 5_000, "
     ],
     ids=" ".join,
 )
-def test_a_path_that_cannot_be_shown_is_refused_in_one_line_and_nothing_is_written(
-    clinic, home, tmp_path, arguments, name
-):
+def test_path_that_cannot_be_shown(clinic, home, tmp_path, arguments, name):
+    """It is refused in one line, and nothing is written."""
     before = sorted(tmp_path.iterdir())
     outcome = clinic(*(argument.format(tmp_path / name) for argument in arguments))
     assert outcome.status != 0
@@ -201,7 +202,7 @@ def test_a_path_that_cannot_be_shown_is_refused_in_one_line_and_nothing_is_writt
     ],
     ids=" ".join,
 )
-def test_a_file_that_never_comes_or_never_ends_is_not_waited_for(clinic, tmp_path, arguments):
+def test_endless_file(clinic, tmp_path, arguments):
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", Path("/dev/zero")):
         outcome = clinic(*(argument.format(path) for argument in arguments))
@@ -214,7 +215,8 @@ ADVICE = re.compile(r"\btwofold((?: +(?:--)?[a-z][a-z0-9-]*| +[A-Z]+\b)+)")
 SOURCES = [path for folder in ("data", "sshserver", "tui") for path in ROOT.joinpath(folder).rglob("*.py")]
 
 
-def test_every_command_that_a_sentence_names_is_there_with_its_options():
+def test_commands_in_sentences_exist():
+    """They are there with their options."""
     commands = dict(_commands(cli))
     named = {
         line.strip()
@@ -242,7 +244,8 @@ def test_the_line_about_a_command_is_its_own(name):
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
-def test_what_needs_no_command_imports_none_and_no_database(arguments):
+def test_light_commands_import_little(arguments):
+    """What needs no command imports none and no database."""
     program = (
         "import sys; from tui.cli import main\n"
         f"sys.argv[1:] = {arguments}\n"
@@ -254,7 +257,7 @@ def test_what_needs_no_command_imports_none_and_no_database(arguments):
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_home_in_a_folder_that_cannot_be_shown_is_refused_however_it_is_named(run, tmp_path, monkeypatch):
+def test_home_that_cannot_be_shown(run, tmp_path, monkeypatch):
     folder = tmp_path / STRANGE["escape"]
     folder.mkdir()
     monkeypatch.chdir(folder)

@@ -58,7 +58,8 @@ def records(text: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.feature("export")
-def test_people_are_exported_as_csv_with_formulas_neutralised(home, clinic):
+def test_users_as_csv(home, clinic):
+    """Formulas are neutralised."""
     crowd(home, 3)
     outcome = clinic("user", "export")
     assert outcome.status == 0, outcome.err
@@ -81,7 +82,7 @@ def test_people_are_exported_as_json_lines_as_they_are(home, clinic):
     assert lines[1]["active"] is True
 
 
-def test_pages_follow_each_other_without_gaps_and_none_is_large(home, clinic, monkeypatch):
+def test_pages_without_gaps(home, clinic, monkeypatch):
     crowd(home, 1203)
     asked = []
     original = user_export.export_people
@@ -105,7 +106,8 @@ def test_no_secret_is_exported(home, clinic):
 
 
 @pytest.mark.feature("export")
-def test_the_log_is_exported_oldest_first_and_agrees_with_the_list(clinic, monkeypatch):
+def test_log(clinic, monkeypatch):
+    """It is exported oldest first and agrees with the list."""
     monkeypatch.setattr(audit_cli, "_PAGE", 2)
     for name in ("ben", "eve", "kim"):
         clinic("user", "add", name, "--email", f"{name}@clinic.example")

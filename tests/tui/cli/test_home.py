@@ -28,12 +28,12 @@ def modes(home: Path) -> dict[str, int]:
     return {file.name: stat.S_IMODE(file.stat().st_mode) for file in home.iterdir()}
 
 
-def test_init_makes_four_private_files_in_a_private_directory(home, clinic):
+def test_init_makes_private_files(home, clinic):
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert modes(home) == dict.fromkeys(NAMES, 0o600)
 
 
-def test_side_files_of_the_database_are_private_too_under_a_wide_umask(home, clinic):
+def test_side_files_under_a_wide_umask(home, clinic):
     old = os.umask(0)
     try:
         reader = sqlite3.connect(home / "twofold.db")
@@ -52,7 +52,7 @@ def test_side_files_of_the_database_are_private_too_under_a_wide_umask(home, cli
 @pytest.mark.parametrize(
     ("what", "mode"), [("", 0o755), ("", 0o710), ("master.key", 0o640), ("twofold.db", 0o604)]
 )
-def test_a_home_with_wider_modes_is_refused_with_the_chmod_line(home, clinic, what, mode):
+def test_home_with_wide_modes(home, clinic, what, mode):
     path = home / what if what else home
     path.chmod(mode)
     outcome = clinic("user", "list")
@@ -74,7 +74,8 @@ def test_a_missing_file_is_refused_and_not_made_anew(home, clinic, name):
         assert not (home / name).exists()
 
 
-def test_serve_without_an_installation_names_init_and_creates_nothing(home, run):
+def test_serve_without_an_installation(home, run):
+    """It names init and creates nothing."""
     outcome = run("serve", "--port", "0")
     assert outcome.status == 1
     assert outcome.err.rstrip().endswith(f"twofold --home {home} init")
@@ -90,7 +91,7 @@ def test_a_foreign_database_is_refused(home, clinic, content):
     assert outcome.err.count("\n") == 1
 
 
-def test_another_programs_sqlite_database_is_refused_and_left_as_it_is(home, clinic):
+def test_foreign_sqlite_database(home, clinic):
     database = home / "twofold.db"
     database.unlink()
     other = sqlite3.connect(database)
@@ -149,7 +150,7 @@ def test_only_one_server_holds_a_home(home, clinic):
     assert f"A server serves {home}. Stop it first." in outcome.err
 
 
-def test_init_needs_no_default_and_fails_clearly_without_a_terminal(home, run):
+def test_init_without_a_terminal(home, run):
     for missing, given in {
         "--account": (),
         "--admin": ("--account", "Clinic"),
@@ -166,7 +167,7 @@ def test_init_needs_no_default_and_fails_clearly_without_a_terminal(home, run):
     ("admin", "email", "password"),
     [("An na", "a@clinic.example", "x" * 3), ("anna", "rubbish", None), ("anna", "a@b.example", "short")],
 )
-def test_a_refused_init_leaves_nothing_and_can_be_tried_again(home, run, admin, email, password):
+def test_refused_init_can_be_repeated(home, run, admin, email, password):
     stdin, option = (f"{password}\n", ("--password-stdin",)) if password else ("", ())
     outcome = run("init", "--account", "Clinic", "--admin", admin, "--email", email, *option, stdin=stdin)
     assert outcome.status == 1
@@ -175,7 +176,7 @@ def test_a_refused_init_leaves_nothing_and_can_be_tried_again(home, run, admin, 
 
 
 @pytest.mark.parametrize("size", [0, 100, 3_500, 100_000])
-def test_an_init_that_finds_no_room_leaves_no_file_and_can_be_tried_again(home, run, size):
+def test_init_without_room(home, run, size):
     arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
     with files_of_at_most(size):
         outcome = run(*arguments)
@@ -185,7 +186,8 @@ def test_an_init_that_finds_no_room_leaves_no_file_and_can_be_tried_again(home, 
     assert run(*arguments).status == 0
 
 
-def test_init_prints_a_one_time_password_only_when_it_made_one(home, run):
+def test_init_prints_its_password_once(home, run):
+    """It prints a one-time password only when it made one."""
     outcome = run("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
     assert "One-time password of anna: " in outcome.out
 
@@ -197,7 +199,8 @@ def hours_left(outcome) -> int:
 
 
 @pytest.mark.feature("one-time-end")
-def test_every_command_that_makes_a_one_time_password_says_its_end(home, run):
+def test_end_of_a_one_time_password(home, run):
+    """Every command that makes one says its end."""
     ben = ("user", "add", "ben", "--email", "b@b.example")
     account = ("account", "add", "Surgery", "--admin", "eve", "--email", "e@b.example")
     for bad in ("0", "721"):
@@ -237,13 +240,13 @@ IN_LATIN_1 = "ein schöner Gruß aus Zürich\n".encode("latin-1")
     ],
     ids=["user add", "user password", "account add"],
 )
-def test_a_password_that_is_not_utf8_is_refused_in_words(clinic, arguments):
+def test_password_not_utf8(clinic, arguments):
     outcome = clinic(*arguments, "--password-stdin", stdin=IN_LATIN_1)
     assert outcome.status == 1
     assert "did not arrive as UTF-8" in outcome.err
 
 
-def test_an_init_with_a_password_that_is_not_utf8_is_refused_in_words(home, run):
+def test_init_password_not_utf8(home, run):
     arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "a@b.example")
     outcome = run(*arguments, "--password-stdin", stdin=IN_LATIN_1)
     assert outcome.status == 1
@@ -266,7 +269,8 @@ def later_version_of(monkeypatch, tmp_path):
     monkeypatch.setattr(database, "_MIGRATIONS", migrations)
 
 
-def test_an_older_schema_is_refused_until_upgrade_has_copied_and_migrated_it(home, clinic, later_version):
+def test_older_schema_needs_upgrade(home, clinic, later_version):
+    """Upgrade copies and migrates it."""
     before = (home / "twofold.db").read_bytes()
     outcome = clinic("serve", "--port", "0")
     assert outcome.status == 1
@@ -284,9 +288,8 @@ def test_an_older_schema_is_refused_until_upgrade_has_copied_and_migrated_it(hom
     assert clinic("upgrade").out == "The database is up to date.\n"
 
 
-def test_an_upgrade_that_cannot_copy_the_database_first_says_so_and_changes_nothing(
-    home, clinic, later_version
-):
+def test_upgrade_without_room(home, clinic, later_version):
+    """An upgrade that cannot copy the database first says so and changes nothing."""
     with files_of_at_most(100_000):
         outcome = clinic("upgrade")
     assert outcome.status == 1
@@ -316,7 +319,8 @@ def test_a_newer_schema_is_refused_and_says_so(home, clinic):
     "name", ["twofold.toml", "master.key", "ssh_host_ed25519_key", "twofold.db", "node.id"]
 )
 @pytest.mark.parametrize("kind", ["fifo", "folder"])
-def test_what_is_no_plain_file_is_one_line_and_nobody_waits_for_it(home, clinic, name, kind):
+def test_special_files_are_refused(home, clinic, name, kind):
+    """The refusal is one line, and nobody waits."""
     path = home / name
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600) if kind == "fifo" else path.mkdir(0o700)
@@ -330,7 +334,8 @@ def test_what_is_no_plain_file_is_one_line_and_nobody_waits_for_it(home, clinic,
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("what", ["", "twofold.toml", "twofold.db"])
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ()], ids=["serve", "the app"])
-def test_nothing_is_sent_from_a_home_that_someone_else_can_change(home, clinic, what, command):
+def test_home_that_others_can_change(home, clinic, what, command):
+    """Nothing is sent from it."""
     path = home / what if what else home
     nobody = pwd.getpwnam("nobody")
     os.chown(path, nobody.pw_uid, nobody.pw_gid)
@@ -341,7 +346,8 @@ def test_nothing_is_sent_from_a_home_that_someone_else_can_change(home, clinic, 
     os.chown(path, 0, 0)
 
 
-def test_a_command_that_is_suggested_can_be_pasted_though_the_home_has_spaces(run, home, tmp_path):
+def test_suggested_command_with_spaces(run, home, tmp_path):
+    """It can be pasted though the home has spaces."""
     spaced = tmp_path / "my $home's"
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     made = run("--home", str(spaced), "init", *arguments)
@@ -360,9 +366,8 @@ def test_a_command_that_is_suggested_can_be_pasted_though_the_home_has_spaces(ru
 @pytest.mark.parametrize(
     ("option", "answer"), [("--account", " "), ("--admin", "no name"), ("--email", "anna")]
 )
-def test_an_answer_of_init_that_cannot_be_taken_is_refused_before_anything_is_asked(
-    run, home, option, answer
-):
+def test_init_answer_is_checked_first(run, home, option, answer):
+    """One that cannot be taken is refused before anything is asked."""
     outcome = run("init", option, answer)
     assert outcome.status == 1
     assert "no terminal" not in outcome.err

@@ -45,7 +45,8 @@ def opened(home) -> int:
     return len(rows)
 
 
-def test_a_rotation_leaves_one_new_private_key_and_everything_opens(home, clinic, enrolled):
+def test_rotation(home, clinic, enrolled):
+    """It leaves one new private key, and everything opens."""
     (old,) = keys(home)
     outcome = clinic("key", "rotate", "--yes")
     assert outcome.status == 0, outcome.err
@@ -65,7 +66,7 @@ def test_a_rotation_leaves_one_new_private_key_and_everything_opens(home, clinic
     assert "sealed under" in outcome.err
 
 
-def test_a_rotation_that_is_killed_before_any_step_is_taken_up_again(home, clinic, enrolled):
+def test_killed_rotation(home, clinic, enrolled):
     """Each run is killed one step later than the one before, until one comes to its end."""
     (old,) = keys(home)
     environment = os.environ | {"PYTHONPATH": f"{TESTS.parent}:{TESTS}"}
@@ -99,7 +100,7 @@ def test_a_rotation_that_is_killed_before_any_step_is_taken_up_again(home, clini
     assert found["whole"]
 
 
-def test_nodes_are_prepared_first_and_one_that_was_not_is_refused(home, clinic, enrolled, tmp_path):
+def test_unprepared_node(home, clinic, enrolled, tmp_path):
     """Two homes on one database stand for two nodes."""
     late = tmp_path / "late"
     shutil.copytree(home, late)
@@ -139,7 +140,8 @@ def test_only_one_rotates_at_a_time(home, clinic, enrolled):
     assert keys(home) == before
 
 
-def test_a_server_that_holds_the_home_does_not_hinder_a_rotation_nor_two_of_them(home, clinic):
+def test_rotation_while_served(home, clinic):
+    """Neither the server nor a second rotation hinders it."""
     with Home(home).serving():
         assert clinic("key", "rotate", "--yes").status == 0
         outcome = clinic("serve", "--port", "0")
@@ -157,7 +159,7 @@ def test_a_ring_that_is_damaged_is_refused(home, clinic, content):
     assert (home / "master.key").read_text() == content
 
 
-def test_the_old_key_is_kept_for_backups_from_before_until_it_is_forgotten(home, clinic, enrolled, tmp_path):
+def test_old_key_is_kept_until_forgotten(home, clinic, enrolled, tmp_path):
     (old,) = keys(home)
     check = check_value_of(bytes.fromhex(old))
     file = tmp_path / "before"

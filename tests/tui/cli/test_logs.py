@@ -28,7 +28,7 @@ def test_an_event_in_json_has_its_fields_in_order():
     )
 
 
-def test_an_event_in_words_quotes_what_is_no_plain_word():
+def test_event_quotes_odd_words():
     fields = {"reason": 'a "b" = c', "address": "::1", "left": 6}
     line = logging_setup.PlainLines({}).format(record("signin.turned_away", fields=fields))
     assert line == (
@@ -39,7 +39,7 @@ def test_an_event_in_words_quotes_what_is_no_plain_word():
 @pytest.mark.parametrize(
     "form", [logging_setup.PlainLines({}), logging_setup.JsonLines({})], ids=["plain", "json"]
 )
-def test_whatever_is_logged_stays_on_one_line_and_is_fit_to_be_shown(form):
+def test_one_line_fit_to_be_shown(form):
     nasty = "a\nb\x1b[2J\u202e" + "x" * 5_000
     for line in (form.format(record("%s", nasty)), form.format(record("event", fields={"of": nasty}))):
         assert line.isprintable()
@@ -49,7 +49,7 @@ def test_whatever_is_logged_stays_on_one_line_and_is_fit_to_be_shown(form):
 @pytest.mark.parametrize(
     "form", [logging_setup.PlainLines({}), logging_setup.JsonLines({})], ids=["plain", "json"]
 )
-def test_of_an_exception_there_is_the_type_and_the_place_alone(form):
+def test_exception_type_and_place_only(form):
     try:
         raise ValueError("the password was swordfish")  # noqa: TRY301
     except ValueError as error:
@@ -58,7 +58,7 @@ def test_of_an_exception_there_is_the_type_and_the_place_alone(form):
     assert "ValueError at" in line
 
 
-def test_what_a_library_logs_is_a_message_of_its_logger():
+def test_message_of_a_library():
     found = json.loads(logging_setup.JsonLines({}).format(record("%d apples", 3)))
     assert (found["event"], found["logger"], found["message"]) == ("message", "twofold.ssh", "3 apples")
 
@@ -74,7 +74,8 @@ def configured():
     logging.raiseExceptions = before[3]
 
 
-def test_the_log_goes_to_what_standard_error_is_then_and_once(configured, capsys):
+def test_standard_error_of_the_moment(configured, capsys):
+    """The log goes to what standard error is then, and once."""
     logging_setup.configure("info")
     logging_setup.configure("info", "json", worker=3)
     logging.getLogger("twofold.ssh").info("told", extra={"fields": {}})

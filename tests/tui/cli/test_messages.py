@@ -50,7 +50,8 @@ def test_number_and_text_are_read_from_standard_input(clinic, home, code):
 
 
 @pytest.mark.feature("enrol-sent-message")
-def test_what_gammu_smsd_sets_is_read_and_its_identifiers_are_not(clinic, home, code, monkeypatch):
+def test_variables_of_gammu_smsd(clinic, home, code, monkeypatch):
+    """What it sets is read, and its identifiers are not."""
     for name, value in {
         "SMS_MESSAGES": "1",
         "DECODED_PARTS": "0",
@@ -63,7 +64,7 @@ def test_what_gammu_smsd_sets_is_read_and_its_identifiers_are_not(clinic, home, 
     assert arrived(home) == NUMBER
 
 
-def test_a_message_of_several_parts_is_read_as_it_was_decoded(clinic, home, code, monkeypatch):
+def test_message_of_several_parts(clinic, home, code, monkeypatch):
     parts = {
         "SMS_MESSAGES": "2",
         "SMS_1_NUMBER": NUMBER,
@@ -88,7 +89,8 @@ def test_parts_that_were_not_decoded_are_put_together(clinic, home, code, monkey
 
 
 @pytest.mark.parametrize("text", ["hello", "", "0000 0000 0000", "\udcff\x1b[2J 123"])
-def test_any_other_message_is_ignored_in_one_line_that_repeats_nothing(clinic, home, code, text):
+def test_other_messages_are_ignored(clinic, home, code, text):
+    """One line says so and repeats nothing."""
     outcome = clinic("sms", "received", stdin=f"{NUMBER}\n{text}\n")
     assert (outcome.status, outcome.out, outcome.err) == (1, "", IGNORED)
     assert arrived(home) is None
@@ -120,7 +122,7 @@ CLOSED = 'exec "$@" <&- >&- 2>&-'
 """Starts a program as gammu-smsd starts its hook: without standard streams."""
 
 
-def test_a_hook_without_standard_streams_takes_the_message_in(home, code):
+def test_hook_without_standard_streams(home, code):
     command = [Path(sys.executable).with_name("twofold"), "--home", home, "sms", "received", "IN1.txt"]
     given = {"SMS_MESSAGES": "1", "SMS_1_NUMBER": NUMBER, "SMS_1_TEXT": code}
     ended = subprocess.run(
@@ -130,7 +132,8 @@ def test_a_hook_without_standard_streams_takes_the_message_in(home, code):
     assert arrived(home) == NUMBER
 
 
-def test_no_file_takes_the_place_of_a_standard_stream_that_was_closed():
+def test_closed_standard_streams_stay_closed():
+    """No file takes the place of one."""
     program = (
         "import os, sys; from tui.cli.main import _fill_standard_streams; _fill_standard_streams(); "
         "sys.exit(os.open(os.devnull, os.O_RDONLY) < 3)"

@@ -30,7 +30,7 @@ def test_methods_are_switched_and_shown(clinic, home):
 
 
 @pytest.mark.feature("method-settings")
-def test_a_method_without_a_carrier_is_refused_with_what_to_do(clinic):
+def test_method_without_a_carrier(clinic):
     outcome = clinic("policy", "set", "--methods", "app,email", "--yes")
     assert outcome.status == 1
     assert "twofold.toml under [smtp]" in outcome.err

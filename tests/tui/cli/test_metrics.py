@@ -29,7 +29,9 @@ async def asked(port: int) -> bytes:
     return answer
 
 
-async def test_the_answer_is_whole_and_names_its_length_and_form(port):
+async def test_whole_answer(port):
+    """It names its length and form."""
+
     async def read() -> metrics.Texts:
         return {1: "# HELP up Up.\n# TYPE up gauge\nup 1.0\n", 2: None}
 
@@ -46,7 +48,9 @@ def answering() -> list[asyncio.Task[object]]:
     return [task for task in asyncio.all_tasks() if "_answer" in repr(task.get_coro())]
 
 
-async def test_who_does_not_ask_or_does_not_read_is_cut_off_and_holds_no_thread(port, monkeypatch):
+async def test_silent_client_is_cut_off(port, monkeypatch):
+    """It holds no thread."""
+
     async def read() -> metrics.Texts:
         return {}
 

@@ -17,7 +17,7 @@ def settings(home: Path, port: int) -> None:
 
 
 @pytest.mark.feature("notice-sending")
-async def test_a_command_hands_its_notices_over_before_it_ends(clinic, home):
+async def test_command_sends_its_notices(clinic, home):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     async with mail_server() as mail:
         settings(home, mail.port)
@@ -29,7 +29,8 @@ async def test_a_command_hands_its_notices_over_before_it_ends(clinic, home):
         assert len(mail.messages) == 1
 
 
-async def test_a_mail_server_that_is_down_is_said_in_one_line_and_the_notice_stays(clinic, home):
+async def test_mail_server_down(clinic, home):
+    """One line says so, and the notice stays."""
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     settings(home, 1)
     outcome = await asyncio.to_thread(clinic, "user", "password", "ben")
@@ -55,14 +56,14 @@ def test_without_a_mail_server_nothing_is_said(clinic):
     assert clinic("user", "password", "ben").err == ""
 
 
-def test_a_new_address_of_someone_without_a_second_factor_needs_nothing_more(clinic):
+def test_new_address_without_second_factor(clinic):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     outcome = clinic("user", "edit", "ben", "--email", "ben@new.example")
     assert (outcome.out, outcome.err) == ("User ben saved.\n", "")
 
 
 @pytest.mark.feature("contact-clears")
-def test_a_new_number_of_someone_with_a_second_factor_says_how_to_clear_it(clinic, home, tmp_path):
+def test_new_number_says_how_to_clear(clinic, home, tmp_path):
     clinic("user", "add", "ben", "--email", "ben@clinic.example")
     file = tmp_path / ".google_authenticator"
     file.write_text('JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n" TOTP_AUTH\n')

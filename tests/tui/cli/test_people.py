@@ -13,7 +13,8 @@ def shown(clinic, name: str) -> dict[str, object]:
 
 
 @pytest.mark.feature("practices", "move-users", "search")
-def test_practices_are_managed_and_users_move_between_them(clinic):
+def test_practices(clinic):
+    """They are managed, and users move between them."""
     assert clinic("practice", "add", "North").out == "Practice North added.\n"
     assert clinic("practice", "rename", "main", "South").out == "Practice Main is now South.\n"
     added = clinic(
@@ -69,7 +70,8 @@ def test_roles_are_granted_and_taken_one_by_one(clinic):
 
 
 @pytest.mark.feature("shared-number")
-def test_a_phone_number_is_set_shared_with_a_warning_and_removed(clinic):
+def test_phone_number(clinic):
+    """It is set, shared with a warning, and removed."""
     clinic("user", "add", "ben", "--email", "b@b.example", "--phone", "+49 30 12345678")
     outcome = clinic("user", "edit", "anna", "--phone", "+493012345678")
     assert outcome.out == "User anna saved. ben has the same phone number: a number each is better.\n"
@@ -78,7 +80,8 @@ def test_a_phone_number_is_set_shared_with_a_warning_and_removed(clinic):
 
 
 @pytest.mark.feature("several-accounts")
-def test_with_one_account_it_is_never_named_and_with_several_it_must_be(clinic):
+def test_account_option(clinic):
+    """With one account it is never named, and with several it must be."""
     added = clinic("account", "add", "Surgery", "--admin", "eve", "--email", "e@surgery.example")
     assert added.out.startswith("Account Surgery created. User eve created. ")
     assert "\nOne-time password of eve: " in added.out
@@ -133,7 +136,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGA
         f"# mine\n\n{KEY}\n".encode(),
     ],
 )
-def test_a_key_file_is_read_in_whatever_way_text_was_written(tmp_path, clinic, raw):
+def test_key_file_encodings(tmp_path, clinic, raw):
     (tmp_path / "anna.pub").write_bytes(raw)
     for given in ({"stdin": raw}, {}):
         where = "-" if given else str(tmp_path / "anna.pub")
@@ -153,7 +156,7 @@ def test_what_a_key_file_is_instead_is_said(tmp_path, clinic):
     )
 
 
-def test_addresses_of_inner_networks_are_taken_wherever_one_is_given(tmp_path, run):
+def test_addresses_of_inner_networks(tmp_path, run):
     arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "root@localhost")
     assert run(*arguments, "--password-stdin", stdin="a one time passphrase\n").status == 0
     assert run("user", "add", "ben", "--email", "ben@klinik.local").status == 0
@@ -165,7 +168,8 @@ def test_addresses_of_inner_networks_are_taken_wherever_one_is_given(tmp_path, r
 
 
 @pytest.mark.feature("rename-and-remove")
-def test_an_account_is_renamed_and_an_empty_practice_removed(clinic):
+def test_rename_and_remove(clinic):
+    """An account is renamed and an empty practice removed."""
     clinic("practice", "add", "North")
     assert clinic("practice", "remove", "north").out == "Practice North removed.\n"
     assert "1 user is in practice Main" in clinic("practice", "remove", "Main").err

@@ -22,7 +22,8 @@ def test_the_checklist_names_who_is_missing(clinic):
 
 
 @pytest.mark.feature("permanent-from-required")
-def test_permanent_needs_required_the_checklist_and_the_name(clinic):
+def test_permanent_needs_its_conditions(clinic):
+    """Required, the checklist and the name."""
     refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
     assert (refused.status, "from the mode required only" in refused.err) == (1, True)
     clinic("policy", "set", "--mode", "required", "--yes")
@@ -31,7 +32,7 @@ def test_permanent_needs_required_the_checklist_and_the_name(clinic):
 
 
 @pytest.mark.feature("permanent-confirmed", "permanent-stays")
-def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
+def test_permanent_is_shown_with_its_day(clinic, monkeypatch):
     clinic("policy", "set", "--mode", "required", "--yes")
     monkeypatch.setattr("data.operations.policy.policy_settings.passes", bool)
     unnamed = clinic("policy", "set", "--mode", "permanent", "--yes")
@@ -50,7 +51,7 @@ def test_permanent_is_set_by_name_and_shown_with_its_day(clinic, monkeypatch):
 
 
 @pytest.mark.feature("remember-days")
-def test_the_days_of_remembering_are_set_shown_and_bounded(clinic):
+def test_days_of_remembering(clinic):
     assert "Asked    a code at every sign-in" in clinic("policy", "show").out
     done = clinic("policy", "set", "--remember-days", "3")
     assert (done.status, done.out[:12]) == (0, "From now on:")

@@ -30,7 +30,7 @@ def twofold(home: Path, *arguments: str, **options) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_init_makes_everything_in_the_database_and_commands_work_there(home, run, url):
+def test_init_and_commands(home, run, url):
     outcome = run(*INIT, "--database", url)
     assert outcome.status == 0, outcome.err
     assert {file.name for file in home.iterdir()} == {"twofold.toml", "master.key", "ssh_host_ed25519_key"}
@@ -49,7 +49,8 @@ def test_a_node_joins_by_a_copy_of_three_files(home, run, url, tmp_path):
     assert "ben" in run("user", "list").out
 
 
-def test_another_master_key_is_refused_and_where_to_get_the_right_one_is_said(home, run, url):
+def test_another_master_key(home, run, url):
+    """The refusal says where to get the right one."""
     assert run(*INIT, "--database", url).status == 0
     (home / "master.key").write_text("ab" * 32)
     outcome = run("user", "list")
@@ -58,7 +59,8 @@ def test_another_master_key_is_refused_and_where_to_get_the_right_one_is_said(ho
     assert PASSWORD not in outcome.err
 
 
-def test_a_second_installation_in_the_same_database_is_refused_and_leaves_no_home(home, run, url, tmp_path):
+def test_second_installation(home, run, url, tmp_path):
+    """It is refused and leaves no home."""
     assert run(*INIT, "--database", url).status == 0
     again = twofold(tmp_path / "again", *INIT, "--database", url)
     _, err = again.communicate(timeout=60)
@@ -68,7 +70,8 @@ def test_a_second_installation_in_the_same_database_is_refused_and_leaves_no_hom
     assert not (tmp_path / "again" / "master.key").exists()
 
 
-def test_of_two_who_init_at_once_one_works_and_the_other_says_that_it_is_done(url, tmp_path):
+def test_two_inits_at_once(url, tmp_path):
+    """One works, and the other says that it is done."""
     starting = [twofold(tmp_path / name, *INIT, "--database", url) for name in ("one", "two")]
     said = [(process.communicate(timeout=60), process.returncode) for process in starting]
     assert sorted(status for _, status in said) == [0, 1]
@@ -76,7 +79,7 @@ def test_of_two_who_init_at_once_one_works_and_the_other_says_that_it_is_done(ur
     assert "holds an installation already" in refused
 
 
-def test_a_database_of_something_else_is_refused_and_left_as_it_is(home, run, postgresql):
+def test_foreign_database(home, run, postgresql):
     name = postgresql.new_database()
     postgresql.execute(name, "CREATE TABLE recipes (title text)")
     outcome = run(*INIT, "--database", postgresql.url(name))
@@ -87,7 +90,8 @@ def test_a_database_of_something_else_is_refused_and_left_as_it_is(home, run, po
     assert not (home / "twofold.toml").exists()
 
 
-def test_a_database_that_cannot_hold_every_text_is_refused(home, run, postgresql):
+def test_encoding_that_is_too_small(home, run, postgresql):
+    """A database that cannot hold every text is refused."""
     name = postgresql.new_database(more="ENCODING 'SQL_ASCII' LOCALE 'C'")
     outcome = run(*INIT, "--database", postgresql.url(name))
     assert outcome.status == 1
@@ -104,7 +108,7 @@ def test_the_password_may_stand_in_a_file_of_its_own(home, run, postgresql, tmp_
     assert "anna" in run("user", "list").out
 
 
-def test_the_password_may_stand_where_libpq_looks_for_it(home, run, postgresql, tmp_path, monkeypatch):
+def test_password_where_libpq_looks(home, run, postgresql, tmp_path, monkeypatch):
     passfile = tmp_path / "pgpass"
     passfile.write_text(f"127.0.0.1:*:*:*:{PASSWORD}\n")
     passfile.chmod(0o600)
@@ -126,7 +130,8 @@ def test_the_password_may_stand_where_libpq_looks_for_it(home, run, postgresql, 
     ],
     ids=["password", "port", "name", "tls", "sslmode", "host"],
 )
-def test_a_database_that_cannot_be_reached_is_said_in_one_line_without_the_password(home, run, url, change):
+def test_unreachable_database(home, run, url, change):
+    """One line says so, without the password."""
     assert run(*INIT, "--database", url).status == 0
     settings = (home / "twofold.toml").read_text()
     (home / "twofold.toml").write_text(settings.replace(url, change(url)))
@@ -181,7 +186,8 @@ def test_a_copy_moves_the_installation_there_and_back(home, clinic, url):
     assert "ben" in clinic("user", "list").out
 
 
-def test_a_copy_is_asked_for_and_needs_an_empty_database(home, clinic, url):
+def test_copy_needs_an_empty_database(home, clinic, url):
+    """It must be asked for."""
     assert "--yes" in clinic("database", "copy", "--to", url).err
     assert clinic("database", "copy", "--to", str(home / "twofold.db"), "--yes").status == 1
     name = url.rpartition("/")[2]
@@ -193,7 +199,7 @@ def test_a_copy_is_asked_for_and_needs_an_empty_database(home, clinic, url):
     assert clinic("user", "list").status == 0
 
 
-def test_a_copy_waits_for_the_server_of_the_home_to_stop(home, clinic, url):
+def test_copy_waits_for_the_server(home, clinic, url):
     with Home(home).serving():
         outcome = clinic("database", "copy", "--to", url, "--yes")
     assert outcome.status == 1

@@ -48,14 +48,15 @@ def test_it_is_required_cleared_and_disabled(clinic, ben, home):
     assert clinic("user", "require", ben, "--no").status == 1
 
 
-def test_of_who_signs_in_by_key_alone_no_password_is_spoken_when_cleared(clinic, ben):
+def test_clearing_a_key_user_names_no_password(clinic, ben):
     change(ben, password_hash=None)
     cleared = clinic("user", "clear-2fa", "--yes", ben)
     assert (cleared.status, cleared.err) == (0, "")
 
 
 @pytest.mark.feature("off-in-table", "off-rests")
-def test_while_the_mode_is_off_it_is_not_available_and_rests(clinic, ben):
+def test_mode_off(clinic, ben):
+    """2FA is not available and rests."""
     assert clinic("policy", "set", "--mode", "off", "--yes").status == 0
     assert shown(clinic)["status"] == "Not available"
     assert re.search(r"^2FA +Not available$", clinic("user", "show", ben).out, re.MULTILINE)
@@ -68,7 +69,8 @@ def test_while_the_mode_is_off_it_is_not_available_and_rests(clinic, ben):
 
 
 @pytest.mark.feature("unlock-reason")
-def test_a_locked_user_is_explained_and_unlocked_with_a_reason_that_is_kept(clinic, ben):
+def test_explain_and_unlock(clinic, ben):
+    """A locked user is unlocked with a reason that is kept."""
     change(ben, locked_at=models.User.created_at, attempts_left=0)
     assert shown(clinic)["status"] == "Locked"
     assert "stops  Locked after seven wrong codes" in clinic("user", "explain", ben).out
@@ -105,7 +107,8 @@ def test_remembered_addresses_are_shown_and_forgotten(clinic, ben):
 
 
 @pytest.mark.feature("switch-off-warns")
-def test_whoever_a_switched_off_method_leaves_behind_is_named_and_pending(clinic, ben, home):
+def test_switching_off_names_the_left(clinic, ben, home):
+    """They are pending."""
     (home / "twofold.toml").write_text('[smtp]\nhost = "127.0.0.1"\nfrom = "t@clinic.example"\n')
     assert clinic("policy", "set", "--methods", "email", "--yes").status == 0
     assert shown(clinic)["status"] == "Pending setup on next login"

@@ -41,7 +41,7 @@ def test_sessions_are_listed_and_ended(clinic):
     assert "Session ended by an administrator: from ssh 192.0.2.7" in clinic("audit", "list").out
 
 
-def test_what_is_not_open_is_said_and_wrong_usage_is_wrong_usage(clinic):
+def test_unknown_session_and_wrong_usage(clinic):
     outcome = clinic("session", "end", "4711")
     assert (outcome.status, outcome.out) == (1, "")
     assert "There is no such open session." in outcome.err

@@ -17,7 +17,8 @@ def file(tmp_path):
     return tmp_path / "twofold.toml"
 
 
-def test_the_template_changes_nothing_and_shows_every_default(file):
+def test_template_shows_the_defaults(file):
+    """It changes nothing."""
     file.write_text(config_file.template())
     untouched = config_file.load(file)
     file.write_text(re.sub(r"^#(\w+ = )", r"\1", config_file.template(), flags=re.MULTILINE))
@@ -103,12 +104,13 @@ def test_a_sender_may_be_in_an_inner_network(file, sender):
         ('public_address = "127.0.0.1:22"', ("127.0.0.1", 22)),
     ],
 )
-def test_people_are_told_an_address_that_they_can_reach_or_none(file, server, address):
+def test_reachable_address_or_none(file, server, address):
+    """Users are told an address that they can reach, or none."""
     file.write_text(f"[server]\n{server}\n")
     assert config_file.load(file).public_address == address
 
 
-def test_a_public_address_that_is_none_is_refused_by_name(file):
+def test_invalid_public_address(file):
     file.write_text('[server]\npublic_address = "-oProxyCommand=x"\n')
     with pytest.raises(HomeError, match=r"public_address in \[server\] must be a name or an address"):
         config_file.load(file)

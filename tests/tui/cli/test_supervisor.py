@@ -8,14 +8,16 @@ from tui.cli.port import hold_port
 from tui.cli.supervisor import delay_before_restart
 
 
-def test_a_first_failure_is_made_good_at_once_and_a_row_of_them_ever_more_slowly():
+def test_restart_delays():
+    """The first failure restarts at once, a row of them ever more slowly."""
     delays = [delay_before_restart(failures) for failures in range(1, 12)]
     assert delays[:4] == [0.0, 0.5, 1.0, 2.0]
     assert delays == sorted(delays)
     assert delays[-1] == delay_before_restart(10_000) == 30.0
 
 
-def test_a_port_that_is_held_is_shared_with_those_who_share_and_nobody_else():
+def test_held_port():
+    """It is shared with those who share and nobody else."""
     (held,) = hold_port("127.0.0.1", 0)
     where = held.getsockname()
     with held, socket.socket() as worker, socket.socket() as stranger:

@@ -57,7 +57,8 @@ def test_standard_input_is_read_too(clinic):
 
 
 @pytest.mark.feature("import-odd-files")
-def test_a_file_of_a_gigabyte_is_refused_before_it_is_read(tmp_path, clinic, monkeypatch):
+def test_huge_file(tmp_path, clinic, monkeypatch):
+    """It is refused before it is read."""
     path = tmp_path / "huge.csv"
     path.touch()
     os.truncate(path, 2**30)
@@ -85,7 +86,7 @@ def test_all_faults_of_a_file_are_told_in_one_round(tmp_path, clinic):
 
 
 @pytest.mark.feature("import-of-export")
-def test_an_export_can_be_imported_without_what_cannot_be_set(tmp_path, clinic):
+def test_import_of_an_export(tmp_path, clinic):
     practice = "=North \u200fLee\u200d"
     name = '\'=Ben, "\u0645\u06cc\u200c\u062e\u200e" \\u200e'
     clinic("practice", "add", practice)
@@ -119,7 +120,7 @@ def test_an_export_can_be_imported_without_what_cannot_be_set(tmp_path, clinic):
 
 
 @pytest.mark.feature("import-odd-files")
-def test_letters_of_an_older_excel_are_read_when_that_is_said(tmp_path, clinic):
+def test_older_excel_encoding(tmp_path, clinic):
     path = tmp_path / "old.csv"
     path.write_bytes("name;email;full_name\nben;ben@x.example;Bjørn\n".encode("cp1252"))
     outcome = clinic("user", "import", "--yes", str(path))
@@ -128,7 +129,7 @@ def test_letters_of_an_older_excel_are_read_when_that_is_said(tmp_path, clinic):
     assert json.loads(clinic("user", "show", "ben", "--json").out)["full_name"] == "Bjørn"
 
 
-def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, clinic):
+def test_control_characters(tmp_path, clinic):
     outcome = clinic(
         "user", "import", "--yes", write(tmp_path, "name,email,\x1b]0;x\x07\nben,b@x.example,\n")
     )
@@ -136,7 +137,8 @@ def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path, clinic
 
 
 @pytest.mark.feature("import-google")
-def test_a_file_of_the_real_module_is_taken_over_and_no_secret_is_printed(tmp_path, clinic, require_program):
+def test_google_authenticator_file(tmp_path, clinic, require_program):
+    """It is imported, and no secret is printed."""
     path = tmp_path / "google_authenticator"
     command = [require_program("google-authenticator"), "-t", "-d", "-f", "-r", "3", "-R", "30", "-w", "3"]
     subprocess.run([*command, "-C", "-Q", "NONE", "-q", "-s", str(path)], check=True, capture_output=True)
@@ -150,7 +152,8 @@ def test_a_file_of_the_real_module_is_taken_over_and_no_secret_is_printed(tmp_pa
 
 
 @pytest.mark.feature("import-google-refused")
-def test_files_that_cannot_be_honoured_are_named_and_none_is_taken_over(tmp_path, clinic):
+def test_refused_google_authenticator_files(tmp_path, clinic):
+    """They are named, and none is imported."""
     good, counter = tmp_path / "good", tmp_path / "counter"
     good.write_text('JBSWY3DPEHPK3PXP\n" TOTP_AUTH\n')
     counter.write_text('JBSWY3DPEHPK3PXP\n" HOTP_COUNTER 3\n')

@@ -36,7 +36,7 @@ async def in_thread(run, *arguments: str):
 
 
 @pytest.mark.feature("invite")
-async def test_the_pending_are_invited_with_the_host_keys_fingerprint(imported, home):
+async def test_pending_users_get_the_fingerprint(imported, home):
     async with mail_server() as mail:
         settings(home, mail.port)
         outcome = await in_thread(imported, "user", "invite", "--pending", "--yes")
@@ -52,7 +52,8 @@ async def test_the_pending_are_invited_with_the_host_keys_fingerprint(imported, 
 
 
 @pytest.mark.feature("invite-whom")
-async def test_one_name_is_not_asked_about_and_who_is_not_invited_is_named(imported, home):
+async def test_one_name_and_several(imported, home):
+    """One name needs no confirmation, and who is not invited is named."""
     async with mail_server() as mail:
         settings(home, mail.port)
         outcome = await in_thread(imported, "user", "invite", "ben")
@@ -84,7 +85,8 @@ def test_whom_it_is_about_is_said_in_one_way(clinic, arguments):
         assert "Say whom" in outcome.err
 
 
-async def test_a_mail_server_that_is_down_is_said_and_the_messages_wait(imported, home):
+async def test_mail_server_down(imported, home):
+    """The messages wait."""
     settings(home, 1)
     outcome = await in_thread(imported, "user", "invite", "--pending", "--yes")
     assert outcome.status == 0
@@ -125,7 +127,8 @@ def test_passwords_for_paper_go_to_a_new_private_file(imported, home, tmp_path, 
 
 @pytest.mark.feature("invite-on-paper")
 @pytest.mark.parametrize("kind", ["file", "link"])
-def test_an_existing_file_is_never_written_over_and_nothing_is_changed(imported, home, tmp_path, kind):
+def test_existing_file_is_not_overwritten(imported, home, tmp_path, kind):
+    """Nothing is changed."""
     settings(home)
     file, target = tmp_path / "there.csv", tmp_path / "target"
     if kind == "file":
