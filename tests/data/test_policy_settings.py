@@ -96,16 +96,6 @@ def test_every_change_between_open_modes(world, before, after):
     assert world.run(policy_settings.show_policy, chief).policy.mode is after
 
 
-@pytest.mark.parametrize("wanted", Mode)
-@pytest.mark.parametrize("who", ["operator", "chief"])
-def test_permanent_is_not_left_by_anyone(world, who, wanted):
-    actor = OPERATOR if who == "operator" else world.person("chief", SECURITY, SYSTEM)
-    world.mode(PERMANENT)
-    before = world.dump()
-    assert isinstance(set_mode(world, actor, wanted, seen=PERMANENT), Denied)
-    assert world.dump() == before
-
-
 @pytest.mark.feature("two-editors")
 def test_change_needs_the_mode_that_was_seen(world):
     """A change fails if the mode is no longer the one that was seen."""

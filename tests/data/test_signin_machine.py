@@ -96,7 +96,7 @@ class SignInMachine(RuleBasedStateMachine):
             person.full = {number: coded for number, coded in person.full.items() if coded}
 
     def expected_verdict(self, person: Person, answer: str) -> str:
-        """Judge an answer as the design words it, and keep the count."""
+        """Judge an answer, and keep the count."""
         now = self.world.clock.now
         if answer == RUBBISH:
             return "no code"

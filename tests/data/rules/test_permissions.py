@@ -1,4 +1,4 @@
-"""Who may do what: the design's table, every role against every act."""
+"""Who may do what: the table of `data/rules/permissions.py`, every role against every act."""
 
 from itertools import combinations
 
