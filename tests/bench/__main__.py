@@ -1,4 +1,4 @@
-"""`make bench`: measures this product, beside others where there are any, on this machine."""
+"""`make bench`: compares Twofold with other servers, with itself under load, and with its goals."""
 
 import argparse
 import signal
@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import crowds, sessions, signing_in, verifying
+from bench import many_users, sessions, signing_in, verifying
 from bench.report import Result, show, write
 
 SECTIONS = {
     "signing-in": signing_in.measure,
     "verifying": verifying.measure,
     "sessions": sessions.measure,
-    "crowds": crowds.measure,
+    "many-users": many_users.measure,
 }
 
 

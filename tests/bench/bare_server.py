@@ -1,4 +1,4 @@
-"""A bare asyncssh server that checks a key or a password, and a code, in memory: it stores nothing."""
+"""The server without a database that Twofold is compared with: asyncssh, a key and a code, in memory."""
 
 import asyncio
 import hmac
@@ -12,7 +12,7 @@ from data.rules import totp
 from data.rules.totp import code_at
 
 
-class _Door(asyncssh.SSHServer):
+class _Server(asyncssh.SSHServer):
     def __init__(self, key: asyncssh.SSHKey, secret: str) -> None:
         self._key, self._secret = key, secret
         self._proven = False
@@ -55,7 +55,7 @@ async def _serve(key_file: Path, secret: str) -> None:
     server = await asyncssh.listen(
         "127.0.0.1",
         0,
-        server_factory=lambda: _Door(key, secret),
+        server_factory=lambda: _Server(key, secret),
         server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
         encryption_algs=["aes128-gcm@openssh.com", "chacha20-poly1305@openssh.com"],
     )

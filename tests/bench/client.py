@@ -1,4 +1,4 @@
-"""The client that every server is measured with: asyncssh, with a key or a password and a code."""
+"""The client that signs in to every server that is compared, with a key or a password and a code."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""The app in a process of its own, on a terminal, for someone who is signed in: without SSH.
+"""The app in a process of its own, without SSH, that sessions over SSH are compared with.
 
 It opens once for each name; before every time but the first it says so and waits for a line, so that what
 the opening of a process costs and what the app costs can be told apart.
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from bench.client import code
-from bench.context import SECRET
+from bench.enrolled_users import SECRET
 
 from data.operations.signin.admission import Admitted, Attempt, Origin
 from data.operations.signin.first_factor import find_candidate

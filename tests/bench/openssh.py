@@ -1,4 +1,4 @@
-"""OpenSSH's sshd with libpam-google-authenticator, set up beside the system's own and taken away again.
+"""The sshd with libpam-google-authenticator that Twofold is compared with; it leaves nothing behind.
 
 It listens on a loopback port with a configuration, a host key and a PAM service of its own: sshd takes
 the name of the service from the name it was started by. A system user is made for it and removed.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
-from bench.context import PASSWORD, SECRET
+from bench.enrolled_users import PASSWORD, SECRET
 from bench.processes import Server
 
 USER = "twofold-bench"

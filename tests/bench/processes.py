@@ -1,4 +1,4 @@
-"""Server processes on one core, this one on another, and what the former cost."""
+"""Server processes on one core and the client on another, and what the servers cost."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""Open sessions: their memory, the first screen, and key presses, alone and under load."""
+"""Compares sessions over SSH with the same app in a process each, and key presses alone and under load."""
 
 import asyncio
 import fcntl
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import asyncssh
 from bench.client import Login, connect, sign_in
-from bench.context import SECRET, ServerContext, build
+from bench.enrolled_users import SECRET, EnrolledUsers, build
 from bench.processes import ENVIRONMENT, Server, cores, memory, on_core, serve
 from bench.report import Result, Row, median, percentile
 
@@ -79,14 +79,14 @@ class Shell:
 def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
     """Measure sessions over SSH, the same app in a process each, and a key press under load."""
     opened, keys, others, seconds = (2, 4, 3, 2) if quick else (20, 40, 50, 20)
-    context = build(folder, 80 + 4 * opened + others + 10 * seconds, support=True)
-    context.take(20)  # Whoever stands in the table's first screen would have the marker in the top line.
+    enrolled = build(folder, 80 + 4 * opened + others + 10 * seconds, support=True)
+    enrolled.take(20)  # Whoever stands in the table's first screen would have the marker in the top line.
     with on_core(cores()[1]):
-        with serve(context.home.path) as server:
-            over_ssh = asyncio.run(_over_ssh(context, server, opened, keys))
+        with serve(enrolled.home.path) as server:
+            over_ssh = asyncio.run(_over_ssh(enrolled, server, opened, keys))
             yield from over_ssh
-            yield from asyncio.run(_under_load(context, server, others, seconds))
-        alone = list(_alone(context, opened, keys))
+            yield from asyncio.run(_under_load(enrolled, server, others, seconds))
+        alone = list(_alone(enrolled, opened, keys))
         yield from alone
     for what in (_FIRST_SCREEN, _KEY_PRESS):
         beside, within = (next(row for row in rows if row.what == what) for rows in (over_ssh, alone))
@@ -94,14 +94,14 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
         yield Row(SECTION, f"{what}, beside in process", "over SSH", ratio, "times", goal="1.15")
 
 
-async def _over_ssh(context: ServerContext, server: Server, opened: int, keys: int) -> list[Row]:
-    warm = [await _open(context, server) for _ in range(2)]
+async def _over_ssh(enrolled: EnrolledUsers, server: Server, opened: int, keys: int) -> list[Row]:
+    warm = [await _open(enrolled, server) for _ in range(2)]
     used = server.cpu()
-    for name in context.take(opened):
-        await sign_in(Login(server.port, name, SECRET, key=context.key))
+    for name in enrolled.take(opened):
+        await sign_in(Login(server.port, name, SECRET, key=enrolled.key))
     signing_in = server.cpu() - used
     held, used = server.memory(), server.cpu()
-    shells = [await _open(context, server) for _ in range(opened)]
+    shells = [await _open(enrolled, server) for _ in range(opened)]
     cpu, grown = server.cpu() - used, server.memory() - held
     used = server.cpu()
     pressed = [await shells[0].press(b"\x1b[B") for _ in range(keys)]
@@ -120,14 +120,14 @@ async def _over_ssh(context: ServerContext, server: Server, opened: int, keys: i
     return [Row(SECTION, what, "over SSH", value, unit, goal=goal) for what, value, unit, goal in rows]
 
 
-async def _open(context: ServerContext, server: Server) -> Shell:
-    return await Shell.open(Login(server.port, context.take(1)[0], SECRET, key=context.key))
+async def _open(enrolled: EnrolledUsers, server: Server) -> Shell:
+    return await Shell.open(Login(server.port, enrolled.take(1)[0], SECRET, key=enrolled.key))
 
 
-async def _under_load(context: ServerContext, server: Server, others: int, seconds: int) -> list[Row]:
+async def _under_load(enrolled: EnrolledUsers, server: Server, others: int, seconds: int) -> list[Row]:
     """Press a key four times a second while ten people a second sign in."""
-    shells = [await _open(context, server) for _ in range(others)]
-    arriving = asyncio.create_task(_arrivals(context, server, 10 * seconds))
+    shells = [await _open(enrolled, server) for _ in range(others)]
+    arriving = asyncio.create_task(_arrivals(enrolled, server, 10 * seconds))
     taken = []
     while not arriving.done():
         taken.append((await shells[0].press(b"\x1b[B"))[0])
@@ -139,9 +139,9 @@ async def _under_load(context: ServerContext, server: Server, others: int, secon
     return [Row(LOADED, "95th percentile", "over SSH", value, "ms", note, "100")]
 
 
-async def _arrivals(context: ServerContext, server: Server, count: int) -> int:
+async def _arrivals(enrolled: EnrolledUsers, server: Server, count: int) -> int:
     async def one() -> None:
-        await sign_in(Login(server.port, context.take(1)[0], SECRET, key=context.key))
+        await sign_in(Login(server.port, enrolled.take(1)[0], SECRET, key=enrolled.key))
 
     tasks = []
     for _ in range(count):
@@ -151,14 +151,14 @@ async def _arrivals(context: ServerContext, server: Server, count: int) -> int:
     return sum(isinstance(result, BaseException) for result in ended)
 
 
-def _alone(context: ServerContext, opened: int, keys: int) -> Iterator[Row]:
+def _alone(enrolled: EnrolledUsers, opened: int, keys: int) -> Iterator[Row]:
     """Measure a process that serves one person after the other, and what the app costs once it is warm."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     begun = time.perf_counter()
     with on_core(cores()[0]):
         process = subprocess.Popen(
-            [sys.executable, "-m", "bench.one_app", str(context.home.path), *context.take(1 + opened)],
+            [sys.executable, "-m", "bench.one_app", str(enrolled.home.path), *enrolled.take(1 + opened)],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -1,4 +1,4 @@
-"""Signing in: what it costs beside OpenSSH and a bare server, and whether a code is good twice."""
+"""Compares signing in to Twofold, to a bare asyncssh server and to sshd with libpam-google-authenticator."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 from bench import openssh
 from bench.client import Login, code, sign_in, sign_in_all
-from bench.context import PASSWORD, SECRET, ServerContext, build
+from bench.enrolled_users import PASSWORD, SECRET, EnrolledUsers, build
 from bench.processes import Server, cores, on_core, serve
 from bench.report import Result, Row, Skipped, median
 
@@ -33,29 +33,29 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
     """Measure all servers with the same client."""
     count, rounds, trials = (4, 1, 2) if quick else (40, 5, 60)
     users = 2 * (count * (2 * rounds + 2) + trials)
-    context = build(folder, users)
+    enrolled = build(folder, users)
     with on_core(cores()[1]):
-        with serve(context.home.path) as ours:
+        with serve(enrolled.home.path) as ours:
             for factor in _FACTORS:
-                yield from _twofold(context, ours, factor, count, rounds, trials)
-        with Server([*_bare(context)], b"listening") as bare:
-            logins = partial(_repeated, _login(bare.port, "anyone", "key", context.key))
+                yield from _twofold(enrolled, ours, factor, count, rounds, trials)
+        with Server([*_bare(enrolled)], b"listening") as bare:
+            logins = partial(_repeated, _login(bare.port, "anyone", "key", enrolled.key))
             yield from _costs("bare asyncssh", "key", bare, logins, count, rounds, _THEIRS["bare"])
-        yield from _openssh(context, count, rounds, trials)
+        yield from _openssh(enrolled, count, rounds, trials)
 
 
 def _twofold(
-    context: ServerContext, server: Server, factor: str, count: int, rounds: int, trials: int
+    enrolled: EnrolledUsers, server: Server, factor: str, count: int, rounds: int, trials: int
 ) -> Iterator[Row]:
     """Measure the product: with a user for each sign-in, since a code is good once."""
-    logins = _ours(context, server.port, factor)
+    logins = _ours(enrolled, server.port, factor)
     yield from _costs("twofold", factor, server, logins, count, rounds, _OURS)
     twice = asyncio.run(_replays(lambda: logins(1) * 2, trials))
     yield Row(REPLAY, f"{factor}: both let in", "twofold", twice, f"of {trials}", goal="0")
 
 
-def _bare(context: ServerContext) -> list[str | Path]:
-    return [sys.executable, "-m", "bench.bare_server", context.key_file, SECRET]
+def _bare(enrolled: EnrolledUsers) -> list[str | Path]:
+    return [sys.executable, "-m", "bench.bare_server", enrolled.key_file, SECRET]
 
 
 def _login(port: int, name: str, factor: str, key: SSHKey) -> Login:
@@ -68,8 +68,8 @@ def _repeated(login: Login, count: int) -> list[Login]:
     return [login] * count
 
 
-def _ours(context: ServerContext, port: int, factor: str) -> Logins:
-    return lambda count: [_login(port, name, factor, context.key) for name in context.take(count)]
+def _ours(enrolled: EnrolledUsers, port: int, factor: str) -> Logins:
+    return lambda count: [_login(port, name, factor, enrolled.key) for name in enrolled.take(count)]
 
 
 def _costs(
@@ -103,15 +103,15 @@ async def _one_by_one(logins: list[Login], before: Callable[[], object]) -> list
     return taken
 
 
-def _openssh(context: ServerContext, count: int, rounds: int, trials: int) -> Iterator[Result]:
+def _openssh(enrolled: EnrolledUsers, count: int, rounds: int, trials: int) -> Iterator[Result]:
     if why := openssh.missing():
         yield Skipped(COST, why)
         return
-    public = context.key.export_public_key("openssh").decode()
+    public = enrolled.key.export_public_key("openssh").decode()
     with openssh.account():
         for factor in _FACTORS:
             with openssh.running(factor, public) as sshd:
-                logins = partial(_repeated, _login(sshd.port, openssh.USER, factor, context.key))
+                logins = partial(_repeated, _login(sshd.port, openssh.USER, factor, enrolled.key))
                 # Its file is written anew before each, so that DISALLOW_REUSE finds an unused code.
                 yield from _costs(
                     _SSHD, factor, sshd.server, logins, count, rounds,

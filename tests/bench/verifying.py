@@ -1,4 +1,4 @@
-"""Judging codes in process: looking a user up, judging one code, spending it and admitting, durably."""
+"""Compares judging codes on SQLite with PostgreSQL, and one worker with two, without SSH."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.client import code
-from bench.context import SECRET, ServerContext, build
+from bench.enrolled_users import SECRET, EnrolledUsers, build
 from bench.processes import ENVIRONMENT
 from bench.report import Result, Row, Skipped, median
 from support.postgresql_server import find_binaries, running_postgresql
@@ -38,11 +38,11 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
         yield from _measure(build(folder / "postgresql", users, database=url), "PostgreSQL", count, rounds)
 
 
-def _measure(context: ServerContext, subject: str, count: int, rounds: int) -> Iterator[Row]:
+def _measure(enrolled: EnrolledUsers, subject: str, count: int, rounds: int) -> Iterator[Row]:
     alone, both, cpu, cpu_of_both = [], [], [], []
     for turn in range(rounds + 1):
-        one = _run(context, [context.take(count)])
-        two = _run(context, [context.take(count), context.take(count)])
+        one = _run(enrolled, [enrolled.take(count)])
+        two = _run(enrolled, [enrolled.take(count), enrolled.take(count)])
         if turn:  # the first is to warm up
             alone.append(count / one[0])
             both.append(2 * count / two[0])
@@ -65,11 +65,11 @@ def _measure(context: ServerContext, subject: str, count: int, rounds: int) -> I
     )
 
 
-def _run(context: ServerContext, shares: list[list[str]]) -> tuple[float, float]:
+def _run(enrolled: EnrolledUsers, shares: list[list[str]]) -> tuple[float, float]:
     """Have each share judged by a process of its own; return the longest time and the CPU together."""
     workers = [
         subprocess.Popen(
-            [sys.executable, "-m", "bench.verifying", str(context.home.path), share[0], str(len(share))],
+            [sys.executable, "-m", "bench.verifying", str(enrolled.home.path), share[0], str(len(share))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,4 +1,4 @@
-"""The users table and its search with a thousand users, a hundred thousand and a million; and an import."""
+"""Compares the users table at a million users and a thousand, and sign-ins during an import and before it."""
 
 import asyncio
 import base64
@@ -11,9 +11,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import asyncssh
-from bench import crowd
+from bench import large_account
 from bench.client import Login, sign_in
-from bench.context import SECRET, ServerContext, build
+from bench.enrolled_users import SECRET, EnrolledUsers, build
 from bench.processes import Server, cores, on_any_core, on_core, serve
 from bench.report import Result, Row, Skipped, median, percentile
 from support.data_world import services
@@ -73,13 +73,13 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
 
 
 def _pages(folder: Path, size: int, *, rounds: int) -> dict[str, float]:
-    store = Store(open_database(crowd.make(folder, size).path), services(lambda: _NOW))
+    store = Store(open_database(large_account.make(folder, size)), services(lambda: _NOW))
     found: dict[str, float] = {}
     for what, query in _QUERIES.items():
         taken = []
         for _ in range(rounds + 1):
             begun = time.process_time()
-            store.run_now(user_summaries.list_users, crowd.OPERATOR, query)
+            store.run_now(user_summaries.list_users, large_account.OPERATOR, query)
             taken.append(time.process_time() - begun)
         found[what] = median(taken[1:])
     store.close()
@@ -94,15 +94,15 @@ def _imports(folder: Path) -> Iterator[Result]:
         yield Skipped(IMPORT, "there is no PostgreSQL: apt-get install postgresql")
         return
     with running_postgresql(binaries, "fsync=on", "synchronous_commit=on", "full_page_writes=on") as server:
-        context = build(folder / "postgresql", 3_200, database=server.url(server.new_database()))
-        yield from _during_import(context, "PostgreSQL", rows=100_000, quiet=200)
+        enrolled = build(folder / "postgresql", 3_200, database=server.url(server.new_database()))
+        yield from _during_import(enrolled, "PostgreSQL", rows=100_000, quiet=200)
 
 
-def _during_import(context: ServerContext, subject: str, *, rows: int, quiet: int) -> Iterator[Row]:
+def _during_import(enrolled: EnrolledUsers, subject: str, *, rows: int, quiet: int) -> Iterator[Row]:
     """Sign in at a steady rate, first with nothing else to do and then for as long as an import takes."""
-    with serve(context.home.path) as server, on_core(cores()[1]):
-        calm_ones = asyncio.run(_steadily(context, server, quiet, lambda: False))
-        during, wall = asyncio.run(_both(context, server, rows, 15 * quiet))
+    with serve(enrolled.home.path) as server, on_core(cores()[1]):
+        calm_ones = asyncio.run(_steadily(enrolled, server, quiet, lambda: False))
+        during, wall = asyncio.run(_both(enrolled, server, rows, 15 * quiet))
     note = f"{rows} people in {wall:.0f} s, {len(during)} sign-ins; the import is on either core"
     yield Row(IMPORT, "refused, quiet", subject, sum(map(math.isinf, calm_ones)), "")
     yield Row(IMPORT, "refused, during an import", subject, sum(map(math.isinf, during)), "", goal="0")
@@ -114,7 +114,7 @@ def _during_import(context: ServerContext, subject: str, *, rows: int, quiet: in
 
 
 async def _steadily(
-    context: ServerContext, server: Server, most: int, over: Callable[[], bool]
+    enrolled: EnrolledUsers, server: Server, most: int, over: Callable[[], bool]
 ) -> list[float]:
     """Begin a sign-in each tick, whether or not those before have ended; count from when it was due."""
     begun, pending = time.perf_counter(), []
@@ -123,25 +123,25 @@ async def _steadily(
             break
         due = begun + tick / _RATE
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        pending.append(asyncio.create_task(_since(due, context, server)))
+        pending.append(asyncio.create_task(_since(due, enrolled, server)))
     return list(await asyncio.gather(*pending))
 
 
-async def _since(due: float, context: ServerContext, server: Server) -> float:
+async def _since(due: float, enrolled: EnrolledUsers, server: Server) -> float:
     """Sign in; whoever is refused waits for ever."""
     try:
-        await sign_in(Login(server.port, context.take(1)[0], SECRET, key=context.key))
+        await sign_in(Login(server.port, enrolled.take(1)[0], SECRET, key=enrolled.key))
     except (asyncssh.Error, OSError):
         return math.inf
     return time.perf_counter() - due
 
 
-async def _both(context: ServerContext, server: Server, rows: int, most: int) -> tuple[list[float], float]:
+async def _both(enrolled: EnrolledUsers, server: Server, rows: int, most: int) -> tuple[list[float], float]:
     """Import in another process, as the command does, and sign in until it has ended."""
     with ProcessPoolExecutor(1, get_context("spawn")) as importer:
         await asyncio.wrap_future(importer.submit(on_any_core))
-        importing_all = importer.submit(_import, context.home.path, rows)
-        taken = await _steadily(context, server, most, importing_all.done)
+        importing_all = importer.submit(_import, enrolled.home.path, rows)
+        taken = await _steadily(enrolled, server, most, importing_all.done)
         return taken, await asyncio.wrap_future(importing_all)
 
 

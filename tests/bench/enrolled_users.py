@@ -1,4 +1,4 @@
-"""An installation as operators make it, with users who hold a key, a password and an authenticator app."""
+"""An installation whose users hold a key, a password and an authenticator app that the benchmark knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ PASSWORD = "a long enough sentence"
 
 
 @dataclass
-class ServerContext:
+class EnrolledUsers:
     """A home, and one key that all of its users hold."""
 
     home: Home
@@ -47,15 +47,15 @@ def names(count: int) -> list[str]:
     return [f"user{number:05}" for number in range(count)]
 
 
-def build(folder: Path, users: int, *, support: bool = False, database: str | None = None) -> ServerContext:
+def build(folder: Path, users: int, *, support: bool = False, database: str | None = None) -> EnrolledUsers:
     """Make a home with so many enrolled users; `support` lets them see the users table."""
     home = Home(folder / "home")
     settings = {"database": database} if database else None
     initialise(home, "Bench", "admin", "admin@bench.example", settings=settings)
-    context = ServerContext(home)
-    context.key_file.write_bytes(context.key.export_private_key("openssh"))
-    context.key_file.chmod(0o600)
-    parsed = public_keys.parse(context.key.export_public_key("openssh").decode())
+    enrolled = EnrolledUsers(home)
+    enrolled.key_file.write_bytes(enrolled.key.export_private_key("openssh"))
+    enrolled.key_file.chmod(0o600)
+    parsed = public_keys.parse(enrolled.key.export_public_key("openssh").decode())
     assert isinstance(parsed, public_keys.PublicKey)
     hashed = Hasher(HashCost()).hash(PASSWORD)
     with installation(home) as here:
@@ -63,7 +63,7 @@ def build(folder: Path, users: int, *, support: bool = False, database: str | No
         for start in range(0, users, 250):
             batch = listed[start : start + 250]
             here.store.run_now(_add, here, batch, parsed, hashed, support=support)
-    return context
+    return enrolled
 
 
 def _add(

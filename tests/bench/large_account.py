@@ -1,10 +1,9 @@
-"""An account with many people, written straight into a SQLite file as the operations would leave it."""
+"""An account with many users, written straight into a SQLite file as the operations would leave it."""
 
 import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,19 +25,11 @@ _STANDINGS = ("enrolled", "free", "obliged", "deactivated", "locked")
 _WEIGHTS = (700, 200, 89, 10, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """A database with so many users in one account, the administrator `admin` among them."""
-
-    path: Path
-    users: int
-
-
-def make(folder: Path, users: int) -> Crowd:
-    """Make an installation and fill it: 500 users a practice, one in ten with a phone number."""
-    path = folder / f"crowd-{users}.db"
+def make(folder: Path, users: int) -> Path:
+    """Make a database with so many users: `admin`, 500 in each practice, one in ten with a phone number."""
+    path = folder / f"{users}-users.db"
     if path.exists():
-        return Crowd(path, users)
+        return path
     database = create_database(path)
     store = Store(database, services(lambda: datetime(2026, 3, 2, 9, tzinfo=UTC)))
     admin = lifecycle.NewUser(
@@ -48,7 +39,7 @@ def make(folder: Path, users: int) -> Crowd:
     store.close()
     with closing(sqlite3.connect(path)) as connection:
         _fill(connection, users)
-    return Crowd(path, users)
+    return path
 
 
 def _fill(connection: sqlite3.Connection, users: int) -> None:
