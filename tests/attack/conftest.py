@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.besieged import Besieged, besieged
+from support.besieged import AttackedServer, attacked_server
 from support.ssh_people import People, open_people
 
 
@@ -18,18 +18,18 @@ def people(tmp_path: Path) -> Iterator[People]:
     found.store.close()
 
 
-Besiege = Callable[..., AbstractAsyncContextManager[Besieged]]
+AttackedWith = Callable[..., AbstractAsyncContextManager[AttackedServer]]
 
 
 @pytest.fixture
-def besiege(people: People) -> Besiege:
+def attacked_with(people: People) -> AttackedWith:
     """Serve with other limits."""
-    return partial(besieged, people)
+    return partial(attacked_server, people)
 
 
 @pytest.fixture
-async def siege(people: People) -> AsyncIterator[Besieged]:
+async def attacked(people: People) -> AsyncIterator[AttackedServer]:
     """A server with its default limits. Whatever a test did, others are served at its end."""
-    async with besieged(people) as found:
+    async with attacked_server(people) as found:
         yield found
         await found.still_serves()

@@ -33,11 +33,11 @@ ADMINISTRATIVELY_PROHIBITED = 1
 
 
 @pytest.fixture
-async def inside(siege):
+async def inside(attacked):
     """Mallory's connection, signed in."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.sign_in("mallory", siege.mallory, siege.code())
+        await client.sign_in("mallory", attacked.mallory, attacked.code())
         yield client
 
 
@@ -56,34 +56,34 @@ def size(columns, rows):
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
-async def test_channel_before_both_factors(siege, proven):
-    async with raw_client(siege.port) as client:
+async def test_channel_before_both_factors(attacked, proven):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         if proven:
-            await client.pass_key("mallory", siege.mallory)
+            await client.pass_key("mallory", attacked.mallory)
         client.open_channel()
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
-    assert siege.running.apps == []
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.apps == []
     if proven:
-        await siege.audits(Misuse.PROTOCOL)
+        await attacked.audits(Misuse.PROTOCOL)
 
 
 @pytest.mark.parametrize("packet_bytes", [1, 16, 4095])
-async def test_a_channel_of_tiny_packets_is_refused_in_words(siege, inside, packet_bytes):
+async def test_a_channel_of_tiny_packets_is_refused_in_words(attacked, inside, packet_bytes):
     inside.open_channel(packet_bytes=packet_bytes)
     refusal = await inside.expect(OPEN_FAILURE)
     assert int.from_bytes(refusal[5:9], "big") == ADMINISTRATIVELY_PROHIBITED
     assert strings(refusal[9:], 1) == [b"A maximum packet size of 4096 bytes or more is needed."]
-    assert siege.running.server.session_count == 0
+    assert attacked.running.server.session_count == 0
     inside.open_channel(packet_bytes=4096)
     await inside.expect(OPEN_CONFIRMATION)
 
 
-async def test_requests_on_unknown_channel(siege, inside):
+async def test_requests_on_unknown_channel(attacked, inside):
     inside.channel_request(77, "shell")
     await inside.end()
-    await siege.audits(Misuse.PROTOCOL)
+    await attacked.audits(Misuse.PROTOCOL)
 
 
 @pytest.mark.parametrize(
@@ -100,42 +100,42 @@ async def test_requests_on_unknown_channel(siege, inside):
     ],
     ids=["open", "type", "no room", "terminal", "variable", "data of 4 GB", "beyond the window", "request"],
 )
-async def test_malformed_channel_message(siege, inside, payload):
+async def test_malformed_channel_message(attacked, inside, payload):
     await inside.channel()
     inside.send(payload)
     await inside.end()
-    await siege.audits(Misuse.PROTOCOL)
+    await attacked.audits(Misuse.PROTOCOL)
 
 
-async def test_of_three_hundred_channels_ten_are_opened(siege, inside):
+async def test_of_three_hundred_channels_ten_are_opened(attacked, inside):
     for number in range(300):
         inside.open_channel(number=number)
     answers = [(await inside.expect(OPEN_CONFIRMATION, OPEN_FAILURE))[0] for _ in range(300)]
     assert answers.count(OPEN_CONFIRMATION) == Limits().sessions_per_connection
-    assert siege.running.server.misuses == {Misuse.CHANNELS: 290}
-    await siege.audits(Misuse.CHANNELS)
-    events = [event for event, _ in await siege.audited()]
+    assert attacked.running.server.misuses == {Misuse.CHANNELS: 290}
+    await attacked.audits(Misuse.CHANNELS)
+    events = [event for event, _ in await attacked.audited()]
     assert events.count("connection.misused") == 1
 
 
-async def test_300_channels_leave_nothing_behind(siege, inside):
+async def test_300_channels_leave_nothing_behind(attacked, inside):
     for _ in range(300):
         channel = await inside.channel()
         inside.send(packet(CHANNEL_CLOSE, u32(channel)))
         await inside.expect(CHANNEL_CLOSE)
-    assert siege.running.server.session_count == 0
+    assert attacked.running.server.session_count == 0
 
 
-async def test_three_thousand_variables_end_the_connection(siege, inside):
+async def test_three_thousand_variables_end_the_connection(attacked, inside):
     channel = await inside.channel()
     for number in range(3000):
         inside.channel_request(channel, "env", text(f"LC_{number}"), text("x"), reply=False)
     await inside.end()
-    assert siege.running.server.misuses == {Misuse.FLOOD: 1}
-    await siege.audits(Misuse.FLOOD)
+    assert attacked.running.server.misuses == {Misuse.FLOOD: 1}
+    await attacked.audits(Misuse.FLOOD)
 
 
-async def test_second_terminal_or_shell_refused(siege, inside):
+async def test_second_terminal_or_shell_refused(attacked, inside):
     channel = await terminal(inside)
     for name, fields in (
         ("pty-req", [text("xterm"), *size(90, 30), text("")]),
@@ -144,40 +144,40 @@ async def test_second_terminal_or_shell_refused(siege, inside):
     ):
         inside.channel_request(channel, name, *fields)
         await inside.expect(CHANNEL_FAILURE)
-    assert len(siege.running.apps) == 1
+    assert len(attacked.running.apps) == 1
 
 
-async def test_storm_of_resizes(siege, inside):
+async def test_storm_of_resizes(attacked, inside):
     """A storm of resizes is followed to its end and delays nobody."""
     channel = await terminal(inside)
     for number in range(5000):
         wanted = size(40 + number % 100, 10 + number % 50)
         inside.channel_request(channel, "window-change", *wanted, reply=False)
-    await siege.still_serves()
+    await attacked.still_serves()
     async with asyncio.timeout(20):
-        while siege.running.apps[0].size != (40 + 4999 % 100, 10 + 4999 % 50):
+        while attacked.running.apps[0].size != (40 + 4999 % 100, 10 + 4999 % 50):
             await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (1, 0xFFFFFFFF)])
-async def test_impossible_terminal_is_bounded(siege, inside, columns, rows):
+async def test_impossible_terminal_is_bounded(attacked, inside, columns, rows):
     await terminal(inside, columns, rows)
     await inside.expect(CHANNEL_DATA)
     limits = Limits()
-    found = siege.running.apps[0].size
+    found = attacked.running.apps[0].size
     assert limits.min_columns <= found.width <= limits.max_columns
     assert limits.min_rows <= found.height <= limits.max_rows
 
 
 @pytest.mark.parametrize("modes", [bytes([1, 0]), b"\x01" * 60_000, b"\xa0" * 100])
-async def test_odd_terminal_modes(siege, inside, modes):
+async def test_odd_terminal_modes(attacked, inside, modes):
     """Odd terminal modes are ignored, or they end the connection."""
     channel = await inside.channel()
     inside.channel_request(channel, "pty-req", text("xterm"), *size(80, 24), text(modes))
     try:
         await inside.expect(CHANNEL_SUCCESS)
     except Closed:
-        await siege.audits(Misuse.PROTOCOL)
+        await attacked.audits(Misuse.PROTOCOL)
 
 
 DESTINATION = [text("127.0.0.1"), u32(22), text("127.0.0.1"), u32(1)]
@@ -194,14 +194,14 @@ CHANNELS = {
 
 
 @pytest.mark.parametrize("kind", CHANNELS)
-async def test_a_channel_that_forwards_is_not_opened(siege, inside, kind):
+async def test_a_channel_that_forwards_is_not_opened(attacked, inside, kind):
     inside.open_channel(kind.partition(" ")[0], 0, *CHANNELS[kind])
     try:
         await inside.expect(OPEN_FAILURE)
     except Closed:
-        await siege.audits(Misuse.PROTOCOL)
+        await attacked.audits(Misuse.PROTOCOL)
     if kind.startswith(("direct", "tun")):
-        await siege.audits(Misuse.FORWARDING)
+        await attacked.audits(Misuse.FORWARDING)
 
 
 GLOBALS = {
@@ -212,17 +212,17 @@ GLOBALS = {
 
 
 @pytest.mark.parametrize("name", GLOBALS)
-async def test_a_request_to_listen_is_refused(siege, inside, name):
+async def test_a_request_to_listen_is_refused(attacked, inside, name):
     inside.send(packet(GLOBAL_REQUEST, text(name), flag(True), *GLOBALS[name]))
     await inside.expect(REQUEST_FAILURE)
     if "-forward" in name:
-        await siege.audits(Misuse.FORWARDING)
+        await attacked.audits(Misuse.FORWARDING)
 
 
-async def test_cancelling_an_unknown_listener(siege, inside):
+async def test_cancelling_an_unknown_listener(attacked, inside):
     inside.send(packet(GLOBAL_REQUEST, text("cancel-tcpip-forward"), flag(True), text("0.0.0.0"), u32(1)))
     await inside.end()
-    await siege.audits(Misuse.PROTOCOL)
+    await attacked.audits(Misuse.PROTOCOL)
 
 
 REQUESTS = {
@@ -233,25 +233,25 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_agent_and_x11_forwarding_refused(siege, inside, name):
+async def test_agent_and_x11_forwarding_refused(attacked, inside, name):
     channel = await inside.channel()
     inside.channel_request(channel, name, *REQUESTS[name])
     await inside.expect(CHANNEL_FAILURE)
 
 
-async def test_a_client_that_asks_and_never_reads_is_cut_off(besiege):
+async def test_a_client_that_asks_and_never_reads_is_cut_off(attacked_with):
     limits = Limits(unsent_bytes=20_000)
-    async with besiege(limits) as siege, raw_client(siege.port, receive_buffer=4096) as client:
+    async with attacked_with(limits) as attacked, raw_client(attacked.port, receive_buffer=4096) as client:
         await client.begin()
-        await client.sign_in("mallory", siege.mallory, siege.code())
+        await client.sign_in("mallory", attacked.mallory, attacked.code())
         client.writer.transport.pause_reading()
-        served = next(iter(siege.running.server._context.connections)).transport.ssh.get_extra_info("socket")
+        served = next(iter(attacked.running.server._context.connections)).transport.ssh.get_extra_info("socket")
         served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         for _ in range(20_000):
             client.send(packet(8))
         async with asyncio.timeout(20):
-            while siege.running.server.connection_count:
+            while attacked.running.server.connection_count:
                 await asyncio.sleep(0.01)
-        assert siege.running.server.misuses == {Misuse.FLOOD: 1}
-        await siege.audits(Misuse.FLOOD)
-        await siege.still_serves()
+        assert attacked.running.server.misuses == {Misuse.FLOOD: 1}
+        await attacked.audits(Misuse.FLOOD)
+        await attacked.still_serves()

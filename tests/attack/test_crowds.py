@@ -53,9 +53,9 @@ FLOOD = """
 """Opens connections at a given rate and holds the last 200."""
 
 
-async def judging(siege, count):
+async def judging(attacked, count):
     """Wait until so many connections have handed a password over."""
-    known = siege.running.server._context.connections
+    known = attacked.running.server._context.connections
     await until(lambda: sum(one.userauth._busy for one in known) == count, SECONDS)
 
 
@@ -66,58 +66,58 @@ async def send_password(client, name, password="a wrong password"):
     client.answer(password)
 
 
-async def counted_failures(siege):
+async def counted_failures(attacked):
     table = models.FirstFactorFailures
-    return await siege.people.store.read(lambda _tx: sum(row.count for row in table.select()))
+    return await attacked.people.store.read(lambda _tx: sum(row.count for row in table.select()))
 
 
 @pytest.mark.parametrize("sources", [60, pytest.param(400, marks=pytest.mark.soak)])
-async def test_passwords_of_clients_that_hang_up(siege, sources, monkeypatch):
+async def test_passwords_of_clients_that_hang_up(attacked, sources, monkeypatch):
     """Their hashes are never computed, and they count as failures."""
-    await siege.people.add("dora", enrolled=False)
+    await attacked.people.add("dora", enrolled=False)
     hashed, verify = [], Hasher.verify
     monkeypatch.setattr(Hasher, "verify", lambda *given: hashed.append(1) or verify(*given))
-    async with raw_client(siege.port, ELSEWHERE) as honest, hashing_stopped(siege) as go_on:
+    async with raw_client(attacked.port, ELSEWHERE) as honest, hashing_stopped(attacked) as go_on:
         for number in range(sources):
-            async with raw_client(siege.port, f"127.0.{2 + number // 250}.{1 + number % 250}") as client:
+            async with raw_client(attacked.port, f"127.0.{2 + number // 250}.{1 + number % 250}") as client:
                 await send_password(client, f"name{number}")
-                await judging(siege, 1)
-            await until(lambda: siege.running.server.connection_count == 1)
+                await judging(attacked, 1)
+            await until(lambda: attacked.running.server.connection_count == 1)
         await send_password(honest, "dora", PASSWORD)
         go_on()
         await honest.expect(USERAUTH_SUCCESS)
     async with asyncio.timeout(SECONDS):
-        while await counted_failures(siege) < sources:
+        while await counted_failures(attacked) < sources:
             await asyncio.sleep(0.01)
     assert len(hashed) <= 2  # The one that had begun, and the honest one.
 
 
-async def test_password_while_too_many_wait(siege):
+async def test_password_while_too_many_wait(attacked):
     """The client is told so, and nothing is counted."""
-    await siege.people.add("dora", enrolled=False)
+    await attacked.people.add("dora", enrolled=False)
     async with (
         contextlib.AsyncExitStack() as crowd,
-        raw_client(siege.port, ELSEWHERE) as honest,
-        hashing_stopped(siege) as go_on,
+        raw_client(attacked.port, ELSEWHERE) as honest,
+        hashing_stopped(attacked) as go_on,
     ):
         for number in range(SOURCES + 1):
-            client = await crowd.enter_async_context(raw_client(siege.port, f"127.0.2.{1 + number}"))
+            client = await crowd.enter_async_context(raw_client(attacked.port, f"127.0.2.{1 + number}"))
             await send_password(client, "dora")
-        await judging(siege, SOURCES + 1)
+        await judging(attacked, SOURCES + 1)
         await send_password(honest, "dora", PASSWORD)
         told = await honest.expect(INFO_REQUEST)
         assert NotJudged.message.encode() in told
         go_on()
         async with asyncio.timeout(SECONDS):
-            while await counted_failures(siege) < SOURCES + 1:
+            while await counted_failures(attacked) < SOURCES + 1:
                 await asyncio.sleep(0.01)
         honest.answer(PASSWORD)
         await honest.expect(USERAUTH_SUCCESS)
 
 
-async def terminal(siege, client):
+async def terminal(attacked, client):
     await client.begin()
-    await client.sign_in("mallory", siege.mallory, siege.code())
+    await client.sign_in("mallory", attacked.mallory, attacked.code())
     channel = await client.channel()
     size = [u32(80), u32(24), u32(0), u32(0)]
     client.channel_request(channel, "pty-req", text("xterm"), *size, text(""))
@@ -140,67 +140,70 @@ def idle_connections(port, count, sources):
 
 
 @pytest.mark.parametrize("sources", [1, 90])
-async def test_nine_hundred_idle_connections_keep_nobody_out(siege, sources):
+async def test_nine_hundred_idle_connections_keep_nobody_out(attacked, sources):
     limits = Limits()
     most = min(limits.connections_per_source * sources, limits.unauthenticated_connections)
     idle = []
     try:
         for _ in range(9):
-            idle += idle_connections(siege.port, 100, sources)
+            idle += idle_connections(attacked.port, 100, sources)
             await asyncio.sleep(0.05)
-        await siege.still_serves()
-        assert siege.running.server.connection_count <= most + 1  # Bob may still be leaving.
-        refused = siege.running.server.misuses
+        await attacked.still_serves()
+        assert attacked.running.server.connection_count <= most + 1  # Bob may still be leaving.
+        refused = attacked.running.server.misuses
         assert refused[Misuse.CROWD] + refused.get(Misuse.RATE, 0) >= 900 - most
     finally:
         for one in idle:
             one.close()
 
 
-async def flooded(siege, seconds):
+async def flooded(attacked, seconds):
     """Flood from one address and let Bob in as often as he can be."""
     flood = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", textwrap.dedent(FLOOD), str(siege.port), "1600", str(seconds),
+        sys.executable, "-c", textwrap.dedent(FLOOD), str(attacked.port), "1600", str(seconds),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    while not siege.running.server.misuses:
+    while not attacked.running.server.misuses:
         await asyncio.sleep(0.01)
     while flood.returncode is None:
-        await siege.still_serves()
+        await attacked.still_serves()
     opened, _ = await flood.communicate()
     return int(opened)
 
 
-async def test_flood_from_one_address(siege):
+async def test_flood_from_one_address(attacked):
     """A flood of connections from one address keeps nobody out."""
-    opened = await flooded(siege, 1)
+    opened = await flooded(attacked, 1)
     assert opened >= 1000
-    assert siege.running.server.misuses[Misuse.RATE] >= 300
+    assert attacked.running.server.misuses[Misuse.RATE] >= 300
 
 
 @pytest.mark.soak
-async def test_1600_connections_a_second(siege):
+async def test_1600_connections_a_second(attacked):
     """Ten seconds of 1600 connections a second keep nobody out."""
-    opened = await flooded(siege, 10)
+    opened = await flooded(attacked, 10)
     assert opened >= 15_000
-    assert siege.running.server.misuses[Misuse.RATE] >= 10_000
+    assert attacked.running.server.misuses[Misuse.RATE] >= 10_000
 
 
-async def test_stolen_key_without_code(besiege):
+async def test_stolen_key_without_code(attacked_with):
     """It neither fills the server nor keeps its owner out."""
-    async with besiege(Limits(code_connections_per_user=5)) as siege, contextlib.AsyncExitStack() as held:
+    async with (
+        attacked_with(Limits(code_connections_per_user=5)) as attacked,
+        contextlib.AsyncExitStack() as held,
+    ):
         for _ in range(8):
-            client = await held.enter_async_context(raw_client(siege.port))
+            client = await held.enter_async_context(raw_client(attacked.port))
             await client.begin()
-            await client.pass_key("mallory", siege.mallory)
+            await client.pass_key("mallory", attacked.mallory)
         async with asyncio.timeout(SECONDS):
-            while siege.running.server.connection_count > 5:
+            while attacked.running.server.connection_count > 5:
                 await asyncio.sleep(0.01)
-        await siege.audits(Misuse.CROWD)
-        async with raw_client(siege.port) as owner:
+        await attacked.audits(Misuse.CROWD)
+        async with raw_client(attacked.port) as owner:
             await owner.begin()
-            await owner.sign_in("mallory", siege.mallory, siege.code())
-        await siege.still_serves()
+            await owner.sign_in("mallory", attacked.mallory, attacked.code())
+        await attacked.still_serves()
 
 
 class Chatterbox(GreetingApp):
@@ -211,29 +214,29 @@ class Chatterbox(GreetingApp):
             self.set_interval(0.01, lambda: self.query_one("#greeting").update(os.urandom(600).hex()))
 
 
-async def test_client_that_never_reads_its_screen(besiege):
+async def test_client_that_never_reads_its_screen(attacked_with):
     """A client that never reads its screen loses its session."""
     limits = Limits(unread_seconds=0.5, write_buffer_bytes=8192)
     async with (
-        besiege(limits, Chatterbox) as siege,
-        raw_client(siege.port, receive_buffer=4096) as client,
+        attacked_with(limits, Chatterbox) as attacked,
+        raw_client(attacked.port, receive_buffer=4096) as client,
     ):
-        await terminal(siege, client)
+        await terminal(attacked, client)
         client.writer.transport.pause_reading()
-        served = next(iter(siege.running.server._context.connections)).transport.ssh
+        served = next(iter(attacked.running.server._context.connections)).transport.ssh
         assert served is not None
         served.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        await siege.audits(Misuse.UNREAD)
-        await siege.still_serves()
+        await attacked.audits(Misuse.UNREAD)
+        await attacked.still_serves()
         async with asyncio.timeout(SECONDS):
-            while siege.running.server.session_count:
+            while attacked.running.server.session_count:
                 await asyncio.sleep(0.01)
 
 
-async def test_typing_a_megabyte(siege):
+async def test_typing_a_megabyte(attacked):
     """It is read no faster than the app takes it."""
-    async with raw_client(siege.port) as client:
-        channel = await terminal(siege, client)
+    async with raw_client(attacked.port) as client:
+        channel = await terminal(attacked, client)
         window, sent = Limits().early_input_bytes, 0
         typing = asyncio.get_running_loop().time() + 1
         while sent < 1 << 20 and asyncio.get_running_loop().time() < typing:
@@ -244,18 +247,18 @@ async def test_typing_a_megabyte(siege):
                 payload = await client.read(0.05)
                 if payload[0] == WINDOW_ADJUST:
                     window += int.from_bytes(payload[5:9], "big")
-        await siege.still_serves()
-        (server_side,) = (one for one in siege.running.server._context.connections if one.channels.sessions)
+        await attacked.still_serves()
+        (server_side,) = (one for one in attacked.running.server._context.connections if one.channels.sessions)
         (session,) = server_side.channels.sessions
         assert session._driver is not None
         assert session._driver.backlog <= Limits().input_backlog + 600
         assert sent < 1 << 20
 
 
-async def test_pasting_a_megabyte(siege):
+async def test_pasting_a_megabyte(attacked):
     """It arrives nowhere and harms nobody."""
-    async with raw_client(siege.port) as client:
-        channel = await terminal(siege, client)
+    async with raw_client(attacked.port) as client:
+        channel = await terminal(attacked, client)
         window = Limits().early_input_bytes
         text_left = b"\x1b[200~" + b"x" * (1 << 20) + b"\x1b[201~q"
         while text_left:
@@ -268,4 +271,4 @@ async def test_pasting_a_megabyte(siege):
             if payload[0] == WINDOW_ADJUST:
                 window += int.from_bytes(payload[5:9], "big")
         await client.expect(CHANNEL_CLOSE)
-        assert siege.running.apps[0].keys == ["q"]
+        assert attacked.running.apps[0].keys == ["q"]

@@ -23,10 +23,10 @@ NAMES = pytest.mark.parametrize(
 
 
 @IN_OTHERS
-async def test_password_not_utf8(siege, answer):
+async def test_password_not_utf8(attacked, answer):
     """The question comes again with the reason, and the right password passes."""
-    await siege.people.add("jane", password=PASSWORD)
-    async with raw_client(siege.port) as client:
+    await attacked.people.add("jane", password=PASSWORD)
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.ask_questions("jane")
         await client.question()
@@ -35,32 +35,32 @@ async def test_password_not_utf8(siege, answer):
         assert client.told[-1].startswith(NOT_UTF8)
         client.answer(PASSWORD)
         assert await client.question() == "Verification code: "
-        client.answer(siege.code())
+        client.answer(attacked.code())
         await client.expect(USERAUTH_SUCCESS)
-    assert siege.running.server.misuses == {}
+    assert attacked.running.server.misuses == {}
 
 
 @IN_OTHERS
-async def test_code_not_utf8(siege, answer):
+async def test_code_not_utf8(attacked, answer):
     """The question comes again with the reason, and no attempt is lost."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("mallory")
         prompt = await client.question()
         client.answer(answer)
         assert await client.question() == prompt
         assert client.told[-1].startswith(NOT_UTF8)
-        client.answer(siege.code())
+        client.answer(attacked.code())
         await client.expect(USERAUTH_SUCCESS)
-    assert siege.running.server.misuses == {}
-    assert (await siege.people.user("mallory")).attempts_left == 7
+    assert attacked.running.server.misuses == {}
+    assert (await attacked.people.user("mallory")).attempts_left == 7
 
 
-async def test_who_signs_in_by_ssh_reads_what_is_wrong(siege, require_program):
+async def test_who_signs_in_by_ssh_reads_what_is_wrong(attacked, require_program):
     options = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
     terminal = await TerminalProgram.start(
-        [require_program("ssh"), *options, "-p", str(siege.port), "bob@127.0.0.1"]
+        [require_program("ssh"), *options, "-p", str(attacked.port), "bob@127.0.0.1"]
     )
     await terminal.expect("Password: ")
     terminal.type(ENCODED[0] + b"\r")
@@ -70,13 +70,13 @@ async def test_who_signs_in_by_ssh_reads_what_is_wrong(siege, require_program):
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["a password", "a code"])
-async def test_answers_not_utf8_count_as_failures(siege, proven):
+async def test_answers_not_utf8_count_as_failures(attacked, proven):
     """Answers that are not UTF-8 use up the failures that a connection may make."""
     wrong = Limits().wrong_answers
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         if proven:
-            await client.pass_key("mallory", siege.mallory)
+            await client.pass_key("mallory", attacked.mallory)
         answered = 0
         while answered < wrong:
             client.ask_questions("mallory")
@@ -84,40 +84,40 @@ async def test_answers_not_utf8_count_as_failures(siege, proven):
                 client.answer(ENCODED[0])
                 answered += 1
         await client.end()
-    assert (await siege.people.user("mallory")).attempts_left == 7
+    assert (await attacked.people.user("mallory")).attempts_left == 7
 
 
 @NAMES
-async def test_name_not_utf8_is_unknown(siege, name):
+async def test_name_not_utf8_is_unknown(attacked, name):
     """It belongs to nobody and is asked like any other name."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        client.sign_with(name, siege.mallory)
+        client.sign_with(name, attacked.mallory)
         await client.expect(USERAUTH_FAILURE)
         client.ask_questions(name)
         assert await client.question() == "Password: "
         client.answer(PASSWORD)
         assert await client.question() == "Password: "
-    assert siege.running.server.misuses == {}
+    assert attacked.running.server.misuses == {}
 
 
-async def test_name_not_utf8_takes_back_proof(siege):
+async def test_name_not_utf8_takes_back_proof(attacked):
     """The proof of the name before is void."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.ask_questions(b"mallory\xff")
         assert await client.question() == "Password: "
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r", "\r\n"], ids=["LF", "CR", "CR LF"])
-async def test_a_line_ending_is_no_part_of_an_answer(siege, ending):
-    await siege.people.add("jane", password=PASSWORD)
-    async with raw_client(siege.port) as client:
+async def test_a_line_ending_is_no_part_of_an_answer(attacked, ending):
+    await attacked.people.add("jane", password=PASSWORD)
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.ask_questions("jane")
         await client.question()
         client.answer(PASSWORD + ending)
         assert await client.question() == "Verification code: "
-        client.answer(siege.code() + ending)
+        client.answer(attacked.code() + ending)
         await client.expect(USERAUTH_SUCCESS)

@@ -29,14 +29,14 @@ class Heavy(GreetingApp):
 
 
 @contextlib.asynccontextmanager
-async def hostile(siege, connections):
+async def hostile(attacked, connections):
     """Mallory's terminals, as many as a connection carries, whose screens are thrown away as they come."""
     async with contextlib.AsyncExitStack() as held, asyncio.TaskGroup() as reading:
         found, tasks = [], []
         for _ in range(connections):
-            client = await held.enter_async_context(raw_client(siege.port))
+            client = await held.enter_async_context(raw_client(attacked.port))
             await client.begin()
-            await client.sign_in("mallory", siege.mallory, siege.code())
+            await client.sign_in("mallory", attacked.mallory, attacked.code())
             found.append((client, [await client.terminal(number=number) for number in range(CHANNELS)]))
             tasks.append(reading.create_task(throw_away(client)))
         yield found
@@ -72,57 +72,57 @@ async def without_pause(act, clients):
         await asyncio.sleep(0.005)
 
 
-async def seconds_to_serve(siege, times):
+async def seconds_to_serve(attacked, times):
     """The median of what a sign-in, a screen and its end take."""
     loop = asyncio.get_running_loop()
     found = []
     for _ in range(times):
         begun = loop.time()
-        await siege.still_serves()
+        await attacked.still_serves()
         found.append(loop.time() - begun)
     return statistics.median(found)
 
 
-async def others_are_served(besiege, attack, connections, times):
-    async with besiege(None, Heavy) as siege:
-        quiet = await seconds_to_serve(siege, 3)
-        async with hostile(siege, connections) as clients:
+async def others_are_served(attacked_with, attack, connections, times):
+    async with attacked_with(None, Heavy) as attacked:
+        quiet = await seconds_to_serve(attacked, 3)
+        async with hostile(attacked, connections) as clients:
             attacking = asyncio.create_task(without_pause(attack, clients))
             await asyncio.sleep(0.5)
-            beside = await seconds_to_serve(siege, times)
+            beside = await seconds_to_serve(attacked, times)
             assert not attacking.done()
             attacking.cancel()
         assert beside < TIMES_AS_LONG * quiet
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_ten_busy_sessions(besiege, attack):
+async def test_ten_busy_sessions(attacked_with, attack):
     """Ten sessions that never pause keep nobody waiting."""
-    await others_are_served(besiege, attack, 1, 3)
+    await others_are_served(attacked_with, attack, 1, 3)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_twenty_busy_sessions(besiege, attack):
+async def test_twenty_busy_sessions(attacked_with, attack):
     """Twenty sessions that never pause keep nobody waiting for long."""
-    await others_are_served(besiege, attack, 2, 30)
+    await others_are_served(attacked_with, attack, 2, 30)
 
 
-async def test_flood_of_small_requests(siege):
+async def test_flood_of_small_requests(attacked):
     """It is read only as far as its user has a share."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.sign_in("mallory", siege.mallory, siege.code())
-        served = next(iter(siege.running.server._context.connections)).transport.ssh._transport
+        await client.sign_in("mallory", attacked.mallory, attacked.code())
+        served = next(iter(attacked.running.server._context.connections)).transport.ssh._transport
         for _ in range(5000):
             client.send(packet(GLOBAL_REQUEST, text("keepalive@example.org"), flag(True)))
         await until(lambda: not served.is_reading())
-        await siege.still_serves()
+        await attacked.still_serves()
         await until(served.is_reading)
 
 
-async def test_nothing_written_after_hang_up(besiege, caplog):
+async def test_nothing_written_after_hang_up(attacked_with, caplog):
     """Nothing is written to a client that hung up while its screen was drawn."""
     hang_up = []
 
@@ -133,9 +133,9 @@ async def test_nothing_written_after_hang_up(besiege, caplog):
                 # The client's socket is reset by a callback of the loop, and this one follows it at once.
                 asyncio.get_running_loop().call_soon(self._driver.write, "x" * 500_000)
 
-    async with besiege(None, Overflowing) as siege, raw_client(siege.port) as client:
+    async with attacked_with(None, Overflowing) as attacked, raw_client(attacked.port) as client:
         await client.begin()
-        await client.sign_in("mallory", siege.mallory, siege.code())
+        await client.sign_in("mallory", attacked.mallory, attacked.code())
         channel = await client.terminal()
         await client.expect(CHANNEL_DATA)
 
@@ -144,8 +144,8 @@ async def test_nothing_written_after_hang_up(besiege, caplog):
         hang_up.append(client.writer.transport.abort)
         client.send(packet(CHANNEL_DATA, u32(channel), text("w")))
         async with asyncio.timeout(20):
-            while siege.running.server.connection_count:
+            while attacked.running.server.connection_count:
                 await asyncio.sleep(0.01)
         assert hang_up == []
         assert "socket.send() raised exception" not in caplog.text
-        await siege.still_serves()
+        await attacked.still_serves()

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.besieged import Besieged, besieged
+from support.besieged import AttackedServer, attacked_server
 from support.ssh_gate import session
 from support.ssh_raw import Closed, flag, packet, raw_client, text, u32
 from support.ssh_server import GreetingApp, until
@@ -299,10 +299,10 @@ def noise(chance: random.Random) -> bytes:
     return packet(chance.randrange(256), *(chance.choice(parts)() for _ in range(chance.randrange(6))))
 
 
-async def talk_noise(siege: Besieged, seed: int) -> None:
+async def talk_noise(attacked: AttackedServer, seed: int) -> None:
     """Come so far as the seed says, and say what nobody should."""
     chance = random.Random(seed)
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         stage = chance.randrange(4)
         with contextlib.suppress(Closed, TimeoutError):
             if stage:
@@ -311,9 +311,9 @@ async def talk_noise(siege: Besieged, seed: int) -> None:
                 client.send_raw(b"SSH-2.0-noise\r\n")
                 await client.reader.readline()
             if stage == 2:
-                await client.pass_key("mallory", siege.mallory)
+                await client.pass_key("mallory", attacked.mallory)
             if stage == 3:
-                await client.sign_in("mallory", siege.mallory, siege.code())
+                await client.sign_in("mallory", attacked.mallory, attacked.code())
                 await client.channel()
             for _ in range(chance.randrange(1, 12)):
                 client.send(noise(chance))
@@ -324,14 +324,14 @@ async def talk_noise(siege: Besieged, seed: int) -> None:
 async def test_no_packet_crashes_the_server(people, caplog, effort):
     caplog.set_level(logging.WARNING)
     seeds = itertools.count(secrets.randbits(32) if effort.seconds else 0)
-    async with besieged(people) as siege:
+    async with attacked_server(people) as attacked:
         for _ in effort.rounds():
             for seed in itertools.islice(seeds, effort.examples):
-                await talk_noise(siege, seed)
+                await talk_noise(attacked, seed)
                 errors = [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
                 assert errors == [], f"seed {seed}"
                 caplog.clear()
-            await siege.still_serves()
+            await attacked.still_serves()
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 

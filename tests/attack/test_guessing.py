@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import peewee
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support.besieged import SECONDS, besieged, hashing_stopped
+from support.besieged import SECONDS, attacked_server, hashing_stopped
 from support.ssh_people import PASSWORD, open_people
 from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
 from support.ssh_server import connect, until
@@ -77,68 +77,68 @@ async def delay(people, name: str, source: str) -> float:
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.soak)])
-async def test_guessing_across_names(siege, count):
+async def test_guessing_across_names(attacked, count):
     """It slows down the guesser and nobody else."""
-    await count_failures(siege.people, [f"name{number}" for number in range(count)])
-    assert await delay(siege.people, "name5", HOST) == throttle.MAX_DELAY
-    assert await delay(siege.people, "never-tried", HOST) == throttle.MAX_DELAY
-    assert await delay(siege.people, "name5", ELSEWHERE) == 0
-    await siege.still_serves()
+    await count_failures(attacked.people, [f"name{number}" for number in range(count)])
+    assert await delay(attacked.people, "name5", HOST) == throttle.MAX_DELAY
+    assert await delay(attacked.people, "never-tried", HOST) == throttle.MAX_DELAY
+    assert await delay(attacked.people, "name5", ELSEWHERE) == 0
+    await attacked.still_serves()
 
 
-async def test_of_the_names_that_were_guessed_none_is_kept(siege):
+async def test_of_the_names_that_were_guessed_none_is_kept(attacked):
     for number in range(3):
-        await guess(siege.port, f"hunter2-is-my-password-{number}")
-    dump = "\n".join(siege.people.store._database.connection().iterdump())  # type: ignore[attr-defined]
+        await guess(attacked.port, f"hunter2-is-my-password-{number}")
+    dump = "\n".join(attacked.people.store._database.connection().iterdump())  # type: ignore[attr-defined]
     assert "hunter2" not in dump
     assert "firstfactorfailures" in dump.lower()
 
 
-async def test_guessing_over_many_connections(siege):
+async def test_guessing_over_many_connections(attacked):
     """Their guesses are judged a few at a time."""
     await asyncio.gather(
-        *(guess(siege.port, f"name{number}") for number in range(20)), return_exceptions=True
+        *(guess(attacked.port, f"name{number}") for number in range(20)), return_exceptions=True
     )
     table = models.FirstFactorFailures
-    counted = await siege.people.store.read(lambda _tx: sum(row.count for row in table.select()))
+    counted = await attacked.people.store.read(lambda _tx: sum(row.count for row in table.select()))
     assert counted <= 20
 
 
-async def test_victim_of_guesses_signs_in(siege):
+async def test_victim_of_guesses_signs_in(attacked):
     """The victim still signs in and keeps every attempt."""
-    await siege.people.add("victim", key=siege.people.keys["mallory"])
-    await count_failures(siege.people, ["victim"] * 200)
-    victim = await siege.people.user("victim")
+    await attacked.people.add("victim", key=attacked.people.keys["mallory"])
+    await count_failures(attacked.people, ["victim"] * 200)
+    victim = await attacked.people.user("victim")
     assert (victim.locked_at, victim.attempts_left) == (None, 7)
     async with asyncio.timeout(SECONDS):
         for source, password, keys in (
             (ELSEWHERE, [PASSWORD], None),
-            (HOST, [], [siege.people.keys["mallory"]]),
+            (HOST, [], [attacked.people.keys["mallory"]]),
         ):
-            answers = [*password, siege.code()]
-            connection, _ = await connect(siege.port, "victim", answers, keys=keys, local_addr=(source, 0))
+            answers = [*password, attacked.code()]
+            connection, _ = await connect(attacked.port, "victim", answers, keys=keys, local_addr=(source, 0))
             connection.close()
             await connection.wait_closed()
 
 
-async def test_a_code_without_the_first_factor_is_no_attempt(siege):
-    for answer in (siege.code(), siege.people.wrong_code()):
-        async with raw_client(siege.port) as client:
+async def test_a_code_without_the_first_factor_is_no_attempt(attacked):
+    for answer in (attacked.code(), attacked.people.wrong_code()):
+        async with raw_client(attacked.port) as client:
             await client.begin()
             client.ask_questions("bob")
             assert await client.question() == "Password: "
             client.answer(answer)
             assert await client.question() == "Password: "
-    assert (await siege.people.user("bob")).attempts_left == 7
+    assert (await attacked.people.user("bob")).attempts_left == 7
 
 
 @asynccontextmanager
-async def strangers(siege, name: str, count: int):
+async def strangers(attacked, name: str, count: int):
     """Guess once from each of so many addresses; yield the answers, which fills."""
     answers: list[bytes] = []
 
     async def guess_from(number: int) -> None:
-        async with raw_client(siege.port, f"127.0.3.{number + 1}") as client:
+        async with raw_client(attacked.port, f"127.0.3.{number + 1}") as client:
             await client.begin()
             client.ask_questions(name)
             await client.question()
@@ -154,9 +154,9 @@ async def strangers(siege, name: str, count: int):
         await asyncio.gather(*guesses, return_exceptions=True)
 
 
-async def sign_in_by_password(siege, name: str) -> None:
-    answers = [PASSWORD, siege.code()]
-    connection, _ = await connect(siege.port, name, answers, local_addr=(ELSEWHERE, 0))
+async def sign_in_by_password(attacked, name: str) -> None:
+    answers = [PASSWORD, attacked.code()]
+    connection, _ = await connect(attacked.port, name, answers, local_addr=(ELSEWHERE, 0))
     connection.close()
     await connection.wait_closed()
 
@@ -164,21 +164,21 @@ async def sign_in_by_password(siege, name: str) -> None:
 @pytest.mark.feature("notice-guessing")
 @pytest.mark.parametrize("name", ["victim", "nobody"])
 @pytest.mark.parametrize("count", [25, pytest.param(150, marks=pytest.mark.soak)])
-async def test_guesses_at_one_name_queue(siege, name, count):
+async def test_guesses_at_one_name_queue(attacked, name, count):
     """They wait for each other, and the owner of the name does not wait for them."""
-    await siege.people.add("victim")
-    await sign_in_by_password(siege, "victim")
-    await count_failures(siege.people, [name] * throttle.MANY_OF_NAME)
+    await attacked.people.add("victim")
+    await sign_in_by_password(attacked, "victim")
+    await count_failures(attacked.people, [name] * throttle.MANY_OF_NAME)
     most = 1 + throttle.TURNS
-    async with strangers(siege, name, count) as answers:
-        async with hashing_stopped(siege):
+    async with strangers(attacked, name, count) as answers:
+        async with hashing_stopped(attacked):
             await until(lambda: len(answers) == count - most, SECONDS)
             assert all(NotJudged.message.encode() in answer for answer in answers)
         async with asyncio.timeout(SECONDS):
-            await sign_in_by_password(siege, "victim")
-    told = [event for event, _ in await siege.audited("victim")].count(Event.RIGHT_AFTER_FAILURES)
+            await sign_in_by_password(attacked, "victim")
+    told = [event for event, _ in await attacked.audited("victim")].count(Event.RIGHT_AFTER_FAILURES)
     assert told == (name == "victim")
-    assert (await siege.people.user("victim")).locked_at is None
+    assert (await attacked.people.user("victim")).locked_at is None
 
 
 @pytest.fixture
@@ -200,15 +200,15 @@ def work(monkeypatch):
     return found
 
 
-async def test_wrong_password_costs_the_same(siege, work):
+async def test_wrong_password_costs_the_same(attacked, work):
     """For every name a wrong password costs one hash and the same statements."""
-    await people_of_every_kind(siege.people)
+    await people_of_every_kind(attacked.people)
     costs, answers = {}, {}
     for kind in KINDS:
         work.clear()
-        answers[kind], _ = await guess(siege.port, NAMES.get(kind, kind))
+        answers[kind], _ = await guess(attacked.port, NAMES.get(kind, kind))
         costs[kind] = list(work)
-        siege.people.clock.forward(3600)
+        attacked.people.clock.forward(3600)
     assert costs["known"].count("a password hash") == 1
     assert any("INSERT" in statement for statement in costs["known"])
     for kind in KINDS:
@@ -234,15 +234,15 @@ def test_timing_comparison_is_sound():
 
 
 @asynccontextmanager
-async def costly_siege(folder):
+async def attacked_at_full_cost(folder):
     """A server whose passwords cost what they cost in earnest."""
     people = open_people(folder)
     hasher = people.store.services.hasher
     hasher.__init__(HashCost())  # type: ignore[misc]
     await people.store.run(lambda _tx: models.User.update(password_hash=hasher.hash(PASSWORD)).execute())
-    async with besieged(people) as siege:
+    async with attacked_server(people) as attacked:
         await people_of_every_kind(people)
-        yield siege
+        yield attacked
     people.store.close()
 
 
@@ -252,12 +252,12 @@ async def test_wrong_password_takes_the_same_time(tmp_path):
     """It does so for every name."""
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     order = random.Random(7)
-    async with costly_siege(tmp_path) as siege:
+    async with attacked_at_full_cost(tmp_path) as attacked:
         for _ in range(150):
             for kind in order.sample(KINDS, len(KINDS)):
-                _, took = await guess(siege.port, NAMES.get(kind, kind))
+                _, took = await guess(attacked.port, NAMES.get(kind, kind))
                 times[kind].append(took)
-                siege.people.clock.forward(3600)
+                attacked.people.clock.forward(3600)
     medians = {kind: statistics.median(found) for kind, found in times.items()}
     for one, other in itertools.combinations(KINDS, 2):
         assert differ(times[one], times[other]) < 4.5, (one, other, medians)
@@ -275,12 +275,12 @@ ASKING = {
 }
 
 
-async def answer_times(siege, ask, samples: int) -> dict[str, list[float]]:
+async def answer_times(attacked, ask, samples: int) -> dict[str, list[float]]:
     """Name people of every kind by turns, and measure how long the first answer takes."""
     stranger = Ed25519PrivateKey.generate()
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     order = random.Random(7)
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         for _ in range(samples):
             for kind in order.sample(KINDS, len(KINDS)):
@@ -296,11 +296,11 @@ async def answer_times(siege, ask, samples: int) -> dict[str, list[float]]:
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("way", ASKING)
-async def test_first_answer_takes_the_same_time(besiege, way):
+async def test_first_answer_takes_the_same_time(attacked_with, way):
     """It does so for every name."""
-    async with besiege(unhurried()) as siege:
-        await people_of_every_kind(siege.people)
-        times = await answer_times(siege, ASKING[way], 500)
+    async with attacked_with(unhurried()) as attacked:
+        await people_of_every_kind(attacked.people)
+        times = await answer_times(attacked, ASKING[way], 500)
     medians = {kind: statistics.median(found) for kind, found in times.items()}
     for one, other in itertools.combinations(KINDS, 2):
         assert differ(times[one], times[other]) < 4.5, (one, other, medians)

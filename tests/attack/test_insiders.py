@@ -26,14 +26,14 @@ from tui.app import TwofoldApp
 
 
 @pytest.fixture
-async def eve(siege):
+async def eve(attacked):
     """A key that opens a session by itself: its owner has not set two-factor authentication up."""
-    return (await siege.people.add_with_key("eve", enrolled=False)).pyca_key
+    return (await attacked.people.add_with_key("eve", enrolled=False)).pyca_key
 
 
-async def signed_in(siege, key) -> str:
+async def signed_in(attacked, key) -> str:
     """Sign in as Eve and hang up; return "in", or what the prompt says."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.sign_with("eve", key)
         if (await client.expect(USERAUTH_SUCCESS, USERAUTH_FAILURE))[0] == USERAUTH_SUCCESS:
@@ -42,25 +42,25 @@ async def signed_in(siege, key) -> str:
         return strings((await client.expect(INFO_REQUEST))[1:], 2)[1].decode()
 
 
-async def sign_ins(siege, key, clients: int, each: int) -> Counter[str]:
+async def sign_ins(attacked, key, clients: int, each: int) -> Counter[str]:
     """Sign in from so many clients at once, each so many times."""
 
     async def loop() -> list[str]:
-        return [await signed_in(siege, key) for _ in range(each)]
+        return [await signed_in(attacked, key) for _ in range(each)]
 
     loops = await asyncio.gather(*(loop() for _ in range(clients)))
     return Counter(said for each_said in loops for said in each_said)
 
 
 @pytest.mark.feature("sixty-sign-ins")
-async def test_sixty_sign_ins_a_minute(siege, eve):
+async def test_sixty_sign_ins_a_minute(attacked, eve):
     """Sign-ins in a loop end after sixty, and the prompt says so."""
-    said = await sign_ins(siege, eve, clients=4, each=17)
+    said = await sign_ins(attacked, eve, clients=4, each=17)
     assert said == {"in": SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS: 4 * 17 - SIGNINS_PER_MINUTE}
-    assert [event for event, _ in await siege.audited("eve")].count("signin.turned_away") == 1
-    assert (await siege.people.user("eve")).locked_at is None
-    siege.people.clock.forward(60)
-    assert await signed_in(siege, eve) == "in"
+    assert [event for event, _ in await attacked.audited("eve")].count("signin.turned_away") == 1
+    assert (await attacked.people.user("eve")).locked_at is None
+    attacked.people.clock.forward(60)
+    assert await signed_in(attacked, eve) == "in"
 
 
 class Typist:
@@ -95,11 +95,11 @@ class Typist:
 
 
 @asynccontextmanager
-async def typist(siege):
+async def typist(attacked):
     """Sign in as Mallory with a terminal."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.sign_in("mallory", siege.mallory, siege.code())
+        await client.sign_in("mallory", attacked.mallory, attacked.code())
         channel = await client.channel()
         size = [u32(80), u32(24), u32(0), u32(0)]
         client.channel_request(channel, "pty-req", text("xterm"), *size, text(""))
@@ -110,7 +110,7 @@ async def typist(siege):
 
 
 @pytest.mark.feature("lengths")
-async def test_endless_address_in_profile(people, besiege):
+async def test_endless_address_in_profile(people, attacked_with):
     """It keeps nobody else waiting."""
     marks = ("a" + "\u0301" * 60_000 + "\u0316" * 60_000 + "@clinic.example").encode()
 
@@ -119,19 +119,19 @@ async def test_endless_address_in_profile(people, besiege):
             return GreetingApp(session, terminal)
         return TwofoldApp(people.store, session=session, clock=people.clock, terminal=terminal)
 
-    async with besiege(Limits(), app_for) as siege, typist(siege) as mallory:
+    async with attacked_with(Limits(), app_for) as attacked, typist(attacked) as mallory:
         await mallory.sees(b"mallory@example.org")
         await mallory.types(b"e")
         await mallory.sees(b"Edit mallory")
         await mallory.types(b"\x1b[200~" + marks + b"\x1b[201~\r\r\r")
-        await siege.still_serves()
+        await attacked.still_serves()
         await mallory.sees(b"Nothing changed.")
     assert (await people.user("mallory")).email == "mallory@example.org"
 
 
 @pytest.mark.soak
-async def test_thousand_sign_ins_leave_few_rows(siege, eve):
+async def test_thousand_sign_ins_leave_few_rows(attacked, eve):
     """They leave no more rows than a minute allows."""
-    said = await sign_ins(siege, eve, clients=8, each=125)
+    said = await sign_ins(attacked, eve, clients=8, each=125)
     assert said == {"in": SIGNINS_PER_MINUTE, TOO_MANY_SIGNINS: 1000 - SIGNINS_PER_MINUTE}
-    assert len(await siege.audited("eve")) < 3 * SIGNINS_PER_MINUTE
+    assert len(await attacked.audited("eve")) < 3 * SIGNINS_PER_MINUTE

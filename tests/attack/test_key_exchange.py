@@ -44,48 +44,48 @@ EARLY = [
 ]
 
 
-async def refused(siege, *before_newkeys, first=()):
-    async with raw_client(siege.port) as client:
+async def refused(attacked, *before_newkeys, first=()):
+    async with raw_client(attacked.port) as client:
         with contextlib.suppress(Closed):
             await client.exchange_keys(*before_newkeys, first=first)
             await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
 @pytest.mark.parametrize("payload", CHATTER[:3], ids=CHATTER_NAMES[:3])
-async def test_chatter_before_key_exchange(siege, payload):
-    await refused(siege, first=[payload])
+async def test_chatter_before_key_exchange(attacked, payload):
+    await refused(attacked, first=[payload])
 
 
 @pytest.mark.parametrize("payload", CHATTER, ids=CHATTER_NAMES)
-async def test_chatter_before_new_keys(siege, payload):
+async def test_chatter_before_new_keys(attacked, payload):
     """Chatter between the key exchange and the new keys is refused."""
-    await refused(siege, payload)
+    await refused(attacked, payload)
 
 
 @pytest.mark.parametrize(
     "payload", EARLY, ids=["service", "sign-in", "success", "answer", "channel", "other"]
 )
-async def test_what_comes_before_there_are_keys_is_refused(siege, payload):
-    await refused(siege, payload)
+async def test_what_comes_before_there_are_keys_is_refused(attacked, payload):
+    await refused(attacked, payload)
 
 
-async def test_new_keys_that_were_not_exchanged_are_refused(siege):
-    await refused(siege, first=[packet(NEWKEYS)])
+async def test_new_keys_that_were_not_exchanged_are_refused(attacked):
+    await refused(attacked, first=[packet(NEWKEYS)])
 
 
-async def test_a_damaged_packet_ends_the_connection(siege):
-    async with raw_client(siege.port) as client:
+async def test_a_damaged_packet_ends_the_connection(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.send_raw(u32(32) + bytes(48))
         assert await client.end() is not None
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
 @pytest.mark.parametrize("length", [0, 1, 7, 65537, 1 << 20, 0xFFFFFFFF])
 @pytest.mark.parametrize("encrypted", [False, True], ids=["before keys", "after keys"])
-async def test_impossible_packet_length(siege, encrypted, length):
-    async with raw_client(siege.port) as client:
+async def test_impossible_packet_length(attacked, encrypted, length):
+    async with raw_client(attacked.port) as client:
         if encrypted:
             await client.begin()
         else:
@@ -93,7 +93,7 @@ async def test_impossible_packet_length(siege, encrypted, length):
             await client.reader.readline()
         client.send_raw(u32(length) + bytes(64))
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ async def test_impossible_packet_length(siege, encrypted, length):
     ],
     ids=["kexinit", "4 GB", "service", "its name", "user of 4 GB", "other", "ignore", "debug"],
 )
-async def test_a_malformed_packet_ends_the_connection(siege, payload):
-    async with raw_client(siege.port) as client:
+async def test_a_malformed_packet_ends_the_connection(attacked, payload):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.send(payload)
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
-async def test_an_empty_packet_ends_the_connection(siege):
-    async with raw_client(siege.port) as client:
+async def test_an_empty_packet_ends_the_connection(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.send(b"")
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
 @pytest.mark.parametrize(
@@ -141,32 +141,32 @@ async def test_an_empty_packet_ends_the_connection(siege):
     ],
     ids=["HTTP", "TLS", "RDP", "NUL", "garbage", "SSH 1", "endless version", "bytes", "SMTP"],
 )
-async def test_other_protocols_are_hung_up_on(siege, words):
-    async with raw_client(siege.port) as client:
+async def test_other_protocols_are_hung_up_on(attacked, words):
+    async with raw_client(attacked.port) as client:
         client.send_raw(words)
         async with asyncio.timeout(20):
             assert await client.reader.readline() == b"SSH-2.0-Twofold\r\n"
             # What was sent and not read makes the end a reset.
             with contextlib.suppress(ConnectionResetError):
                 await client.reader.read()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
-async def test_slow_version_string(besiege):
+async def test_slow_version_string(attacked_with):
     """A version that drips in slowly has the time of the first factor and no more."""
-    async with besiege(Limits(first_factor_seconds=0.5)) as siege:
-        async with raw_client(siege.port) as client:
+    async with attacked_with(Limits(first_factor_seconds=0.5)) as attacked:
+        async with raw_client(attacked.port) as client:
             for letter in b"SSH-2.0-slow":
                 client.send_raw(bytes([letter]))
                 await asyncio.sleep(0.03)
             assert await client.end() is None
-        assert siege.running.server.misuses == {Misuse.LATE: 1}
+        assert attacked.running.server.misuses == {Misuse.LATE: 1}
 
 
-async def test_chatter_without_end_is_ended(siege):
-    async with raw_client(siege.port) as client:
+async def test_chatter_without_end_is_ended(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         for _ in range(20_000):
             client.send(packet(IGNORE, text(bytes(16))))
         await client.end()
-    assert siege.running.server.misuses == {Misuse.FLOOD: 1}
+    assert attacked.running.server.misuses == {Misuse.FLOOD: 1}

@@ -21,9 +21,9 @@ from data.rules.protocol_misuse import Misuse
 from data.storage import models
 
 
-async def counted_failures(siege) -> int:
+async def counted_failures(attacked) -> int:
     table = models.FirstFactorFailures
-    return await siege.people.store.read(lambda _tx: sum(row.count for row in table.select()))
+    return await attacked.people.store.read(lambda _tx: sum(row.count for row in table.select()))
 
 
 def signed_request(client, user: str, algorithm: str, key: asyncssh.SSHKey, name: str | None = None) -> bytes:
@@ -33,66 +33,66 @@ def signed_request(client, user: str, algorithm: str, key: asyncssh.SSHKey, name
     return body + text(key.sign(text(client.session_id) + body, algorithm.encode()))
 
 
-async def test_unsigned_probe_and_right_code(siege):
-    async with raw_client(siege.port) as client:
+async def test_unsigned_probe_and_right_code(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        client.probe_key("mallory", siege.mallory)
+        client.probe_key("mallory", attacked.mallory)
         await client.expect(PK_OK)
         client.ask_questions("mallory")
         assert await client.question() == "Password: "
-        client.answer(siege.code())
+        client.answer(attacked.code())
         assert await client.question() == "Password: "
-    assert await counted_failures(siege) == 1
-    assert await siege.people.open_sessions() == 0
+    assert await counted_failures(attacked) == 1
+    assert await attacked.people.open_sessions() == 0
 
 
-async def test_the_same_key_twice_is_one_factor(siege):
-    async with raw_client(siege.port) as client:
+async def test_the_same_key_twice_is_one_factor(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
-        client.sign_with("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
+        client.sign_with("mallory", attacked.mallory)
         failure = await client.expect(USERAUTH_FAILURE)
         assert failure[-1] == 0
         client.ask_questions("mallory")
         assert await client.question() == "Verification code: "
-    assert siege.running.server.misuses == {Misuse.NOT_OFFERED: 1}
-    await siege.audits(Misuse.NOT_OFFERED)
+    assert attacked.running.server.misuses == {Misuse.NOT_OFFERED: 1}
+    await attacked.audits(Misuse.NOT_OFFERED)
 
 
-async def test_a_key_and_the_password_are_one_factor(siege):
-    await siege.people.add("both", password=PASSWORD, key=siege.people.keys["mallory"])
-    async with raw_client(siege.port) as client:
+async def test_a_key_and_the_password_are_one_factor(attacked):
+    await attacked.people.add("both", password=PASSWORD, key=attacked.people.keys["mallory"])
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("both", siege.mallory)
+        await client.pass_key("both", attacked.mallory)
         client.ask_questions("both")
         assert await client.question() == "Verification code: "
         client.answer(PASSWORD)
         assert await client.question() == "Verification code: "
-    assert (await siege.people.user("both")).attempts_left == 7
+    assert (await attacked.people.user("both")).attempts_left == 7
 
 
-async def test_signature_of_another_connection(siege):
-    async with raw_client(siege.port) as one, raw_client(siege.port) as other:
+async def test_signature_of_another_connection(attacked):
+    async with raw_client(attacked.port) as one, raw_client(attacked.port) as other:
         await one.begin()
         await other.begin()
         one.session_id = other.session_id
-        one.sign_with("mallory", siege.mallory)
+        one.sign_with("mallory", attacked.mallory)
         assert (await one.expect(USERAUTH_FAILURE))[-1] == 0
 
 
-async def test_signature_under_another_name(siege):
-    async with raw_client(siege.port) as client:
+async def test_signature_under_another_name(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        client.sign_with("bob", siege.mallory)
+        client.sign_with("bob", attacked.mallory)
         assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
 
 
 @pytest.mark.parametrize("named", ["ssh-rsa", "rsa-sha2-512"])
-async def test_sha1_signature(siege, named):
+async def test_sha1_signature(attacked, named):
     """It proves nothing, under whatever name it is sent."""
     key = asyncssh.generate_private_key("ssh-rsa", key_size=3072)
-    await siege.people.add("old", password=None, key=key)
-    async with raw_client(siege.port) as client:
+    await attacked.people.add("old", password=None, key=key)
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.send(signed_request(client, "old", "ssh-rsa", key, named))
         assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
@@ -100,15 +100,15 @@ async def test_sha1_signature(siege, named):
         assert (await client.expect(USERAUTH_FAILURE))[-1] == 1
 
 
-async def test_key_of_1024_bits(siege):
+async def test_key_of_1024_bits(attacked):
     """It proves nothing even if it got into the database."""
     key = asyncssh.generate_private_key("ssh-rsa", key_size=1024)
     table = models.PublicKey
-    user = await siege.people.user("mallory")
-    await siege.people.store.run(
+    user = await attacked.people.user("mallory")
+    await attacked.people.store.run(
         lambda _tx: table.update(fingerprint=key.get_fingerprint()).where(table.user == user.id).execute()
     )
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.send(signed_request(client, "mallory", "rsa-sha2-512", key))
         assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
@@ -130,30 +130,30 @@ async def test_key_of_1024_bits(siege):
     ],
     ids=["empty", "cut off", "short", "4 GB", "huge RSA", "RSA of 0", "no point", "DSA", "unknown", "zeros"],
 )
-async def test_malformed_key(siege, blob):
+async def test_malformed_key(attacked, blob):
     """It is refused, and the next key is tried."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         for signed in ([flag(False)], [flag(True)]):
             rest = [text(blob)] + ([text(bytes(80))] if signed[0] == flag(True) else [])
             client.request("mallory", "publickey", *signed, text("ssh-ed25519"), *rest)
             await client.expect(USERAUTH_FAILURE)
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
 
 
-async def test_an_agent_full_of_strange_keys_is_sent_away(siege):
-    async with raw_client(siege.port) as client:
+async def test_an_agent_full_of_strange_keys_is_sent_away(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         for _ in range(30):
             client.probe_key("mallory", Ed25519PrivateKey.generate())
         assert await client.end() == "Too many authentication failures."
-    assert siege.running.server.misuses == {Misuse.FAILURES: 1}
+    assert attacked.running.server.misuses == {Misuse.FAILURES: 1}
 
 
-async def test_signature_of_wrong_length_or_type(siege):
-    async with raw_client(siege.port) as client:
+async def test_signature_of_wrong_length_or_type(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        head = [flag(True), text("ssh-ed25519"), text(public_blob(siege.mallory))]
+        head = [flag(True), text("ssh-ed25519"), text(public_blob(attacked.mallory))]
         for signature in (
             b"",
             bytes(10),

@@ -24,46 +24,46 @@ from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits
 
 
-async def test_name_changed_and_changed_back(siege):
+async def test_name_changed_and_changed_back(attacked):
     """The client must begin again."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.request("bob", "none")
         await client.expect(USERAUTH_FAILURE)
         client.ask_questions("mallory")
         assert await client.question() == "Password: "
-        client.answer(siege.code())
+        client.answer(attacked.code())
         assert await client.question() == "Password: "
-    await siege.audits(Misuse.NAME_CHANGED)
+    await attacked.audits(Misuse.NAME_CHANGED)
 
 
-async def test_another_name_does_not_inherit_what_was_proven(siege):
-    async with raw_client(siege.port) as client:
+async def test_another_name_does_not_inherit_what_was_proven(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("bob")
         assert await client.question() == "Password: "
 
 
-async def test_name_changed_while_password_is_judged(siege):
+async def test_name_changed_while_password_is_judged(attacked):
     """The new name gets nothing of the result."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.ask_questions("bob")
         await client.question()
         client.answer(PASSWORD)
         client.ask_questions("mallory")
         assert await client.question() == "Password: "
-        client.answer(siege.code())
+        client.answer(attacked.code())
         assert await client.question() == "Password: "
 
 
-async def test_two_names_at_once(besiege):
+async def test_two_names_at_once(attacked_with):
     """However long the first look-up takes, its candidate is not the one that stays."""
     begun, ended, slow = [], [], asyncio.Event()
-    async with besiege(Limits()) as siege:
-        backend = siege.running.server._context.backend
+    async with attacked_with(Limits()) as attacked:
+        backend = attacked.running.server._context.backend
         find = backend.find
 
         async def find_slowly(username, address):
@@ -74,11 +74,11 @@ async def test_two_names_at_once(besiege):
             return await find(username, address)
 
         backend.find = find_slowly
-        async with raw_client(siege.port) as client:
+        async with raw_client(attacked.port) as client:
             await client.begin()
             client.request("mallory", "none")
-            client.sign_with("bob", siege.mallory)
-            await siege.still_serves()
+            client.sign_with("bob", attacked.mallory)
+            await attacked.still_serves()
             assert begun == ["mallory", "bob"]  # The second is the Bob who is served meanwhile.
             slow.set()
             assert (await client.expect(USERAUTH_FAILURE))[-1] == 0
@@ -93,12 +93,12 @@ async def test_two_names_at_once(besiege):
     ["", " ", "x" * 1000, "x" * 33, "mallory\0", "../mallory", "mal\u0301lory", "' OR 1=1 --", "\u202e"],
     ids=["empty", "blank", "1,000 bytes", "33", "NUL", "path", "combining", "SQL", "override"],
 )
-async def test_unknown_name_is_counted(siege, name):
+async def test_unknown_name_is_counted(attacked, name):
     """An unknown name proves nothing and counts as a failure."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         with contextlib.suppress(Closed):
-            client.sign_with(name, siege.mallory)
+            client.sign_with(name, attacked.mallory)
             await client.expect(USERAUTH_FAILURE)
             client.ask_questions(name)
             await client.expect(INFO_REQUEST, USERAUTH_FAILURE)
@@ -107,26 +107,26 @@ async def test_unknown_name_is_counted(siege, name):
             for _ in range(100):
                 client.request(name, "none")
                 await client.expect(USERAUTH_FAILURE)
-    assert sum(siege.running.server.misuses.values()) == 1
-    assert await siege.people.open_sessions() == 0
+    assert sum(attacked.running.server.misuses.values()) == 1
+    assert await attacked.people.open_sessions() == 0
 
 
 @pytest.mark.parametrize("length", [1024, 60_000])
-async def test_a_longer_name_ends_the_connection(siege, length):
-    async with raw_client(siege.port) as client:
+async def test_a_longer_name_ends_the_connection(attacked, length):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.request("x" * length, "none")
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
 
 
-async def test_a_longer_name_is_not_normalised(siege, monkeypatch):
+async def test_a_longer_name_is_not_normalised(attacked, monkeypatch):
     """Normal forms of 60,000 bytes of combining marks hold up all others for a second."""
     normalised, saslprep = [], asyncssh_shim.saslprep
     monkeypatch.setattr(
         asyncssh_shim, "saslprep", lambda name: normalised.append(len(name.encode())) or saslprep(name)
     )
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.request("a" + "\u0301\u0323" * 255, "none")
         await client.expect(USERAUTH_FAILURE)
@@ -137,122 +137,122 @@ async def test_a_longer_name_is_not_normalised(siege, monkeypatch):
 
 @pytest.mark.parametrize("answers", [[], ["a", "b"], ["x"] * 1000], ids=["none", "two", "1,000"])
 @pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
-async def test_wrong_number_of_answers(siege, proven, answers):
-    async with raw_client(siege.port) as client:
+async def test_wrong_number_of_answers(attacked, proven, answers):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         if proven:
-            await client.pass_key("mallory", siege.mallory)
+            await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("mallory")
         await client.question()
         client.answer(*answers)
         await client.expect(USERAUTH_FAILURE)
-    assert siege.running.server.misuses == {Misuse.BAD_ANSWER: 1}
+    assert attacked.running.server.misuses == {Misuse.BAD_ANSWER: 1}
     if proven:
-        await siege.audits(Misuse.BAD_ANSWER)
+        await attacked.audits(Misuse.BAD_ANSWER)
     else:
-        assert "connection.misused" not in [event for event, _ in await siege.audited()]
+        assert "connection.misused" not in [event for event, _ in await attacked.audited()]
 
 
 @pytest.mark.parametrize("size", [129, 30_000, 65_000])
 @pytest.mark.parametrize("proven", [False, True], ids=["a password", "a code"])
-async def test_a_huge_answer_is_wrong_and_costs_no_attempt(siege, proven, size):
-    async with raw_client(siege.port) as client:
+async def test_a_huge_answer_is_wrong_and_costs_no_attempt(attacked, proven, size):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         if proven:
-            await client.pass_key("mallory", siege.mallory)
+            await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("mallory")
         prompt = await client.question()
         client.answer("9" * size)
         assert await client.question() == prompt
-    assert (await siege.people.user("mallory")).attempts_left == 7
+    assert (await attacked.people.user("mallory")).attempts_left == 7
 
 
-async def test_answer_shorter_than_it_claims(siege):
-    async with raw_client(siege.port) as client:
+async def test_answer_shorter_than_it_claims(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("mallory")
         await client.question()
         client.send(packet(INFO_RESPONSE, u32(0xFFFFFFFF), text("123456")))
         await client.end()
-    await siege.audits(Misuse.PROTOCOL)
+    await attacked.audits(Misuse.PROTOCOL)
 
 
-async def test_unasked_answer(siege):
-    async with raw_client(siege.port) as client:
+async def test_unasked_answer(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
-        client.answer(siege.code())
+        await client.pass_key("mallory", attacked.mallory)
+        client.answer(attacked.code())
         await client.end()
-    await siege.audits(Misuse.PROTOCOL)
+    await attacked.audits(Misuse.PROTOCOL)
 
 
-async def test_wrong_code_sent_many_times_at_once(siege):
+async def test_wrong_code_sent_many_times_at_once(attacked):
     """It is judged one at a time."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("mallory")
         await client.question()
         for _ in range(40):
-            client.answer(siege.people.wrong_code())
+            client.answer(attacked.people.wrong_code())
         await client.end()
-    assert (await siege.people.user("mallory")).attempts_left >= 1
-    await siege.audits(Misuse.BAD_ANSWER)
+    assert (await attacked.people.user("mallory")).attempts_left >= 1
+    await attacked.audits(Misuse.BAD_ANSWER)
 
 
-async def test_right_code_sent_twice_at_once(siege):
+async def test_right_code_sent_twice_at_once(attacked):
     """It opens one session."""
-    code = siege.code()
-    async with raw_client(siege.port) as client:
+    code = attacked.code()
+    async with raw_client(attacked.port) as client:
         await client.begin()
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.ask_questions("mallory")
         await client.question()
         client.answer(code)
         client.answer(code)
         await client.end()
     async with asyncio.timeout(20):
-        while siege.running.server.connection_count or await siege.people.open_sessions():
+        while attacked.running.server.connection_count or await attacked.people.open_sessions():
             await asyncio.sleep(0.01)
-    admitted = [event for event, _ in await siege.audited() if event == "signin.admitted"]
+    admitted = [event for event, _ in await attacked.audited() if event == "signin.admitted"]
     assert len(admitted) <= 1
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["before the key", "after the key"])
-async def test_client_claims_success(siege, proven):
+async def test_client_claims_success(attacked, proven):
     """The connection is cut off."""
-    async with raw_client(siege.port) as client:
+    async with raw_client(attacked.port) as client:
         await client.begin()
         if proven:
-            await client.pass_key("mallory", siege.mallory)
+            await client.pass_key("mallory", attacked.mallory)
             client.ask_questions("mallory")
             await client.question()
         client.send(packet(USERAUTH_SUCCESS))
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}
     if proven:
-        await siege.audits(Misuse.PROTOCOL)
+        await attacked.audits(Misuse.PROTOCOL)
     else:
-        assert "connection.misused" not in [event for event, _ in await siege.audited()]
+        assert "connection.misused" not in [event for event, _ in await attacked.audited()]
 
 
 @pytest.mark.parametrize("method", ["none", "password", "hostbased", "gssapi-with-mic", "", "x" * 10_000])
-async def test_a_method_that_is_not_offered_opens_nothing(siege, method):
-    async with raw_client(siege.port) as client:
+async def test_a_method_that_is_not_offered_opens_nothing(attacked, method):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.request("mallory", method, flag(False), text(PASSWORD))
         failure = await client.expect(USERAUTH_FAILURE)
         assert b"publickey,keyboard-interactive" in failure
-        await client.pass_key("mallory", siege.mallory)
+        await client.pass_key("mallory", attacked.mallory)
         client.request("mallory", method, flag(False), text(PASSWORD))
         failure = await client.expect(USERAUTH_FAILURE)
         assert failure[1:] == text("keyboard-interactive") + flag(False)
 
 
-async def test_global_request_before_sign_in(siege):
-    async with raw_client(siege.port) as client:
+async def test_global_request_before_sign_in(attacked):
+    async with raw_client(attacked.port) as client:
         await client.begin()
         client.send(packet(GLOBAL_REQUEST, text("keepalive@openssh.com"), flag(True)))
         await client.end()
-    assert siege.running.server.misuses == {Misuse.PROTOCOL: 1}
+    assert attacked.running.server.misuses == {Misuse.PROTOCOL: 1}

@@ -64,17 +64,17 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def crowd(siege, sources, conduct):
-    found = Crowd(siege.port, sources, conduct)
+def crowd(attacked, sources, conduct):
+    found = Crowd(attacked.port, sources, conduct)
     try:
         yield found
     finally:
         found.leave()
 
 
-async def sign_in_slowly(siege, name, source, pause, clock):
+async def sign_in_slowly(attacked, name, source, pause, clock):
     """Sign in by password, with a pause wherever people make one; `clock` guards the moment of a code."""
-    async with raw_client(siege.port, source) as client:
+    async with raw_client(attacked.port, source) as client:
         await client.begin(compare=pause)
         client.ask_questions(name)
         assert await client.question() == "Password: "
@@ -83,14 +83,14 @@ async def sign_in_slowly(siege, name, source, pause, clock):
         assert "code" in await client.question()
         await pause()
         async with clock:
-            client.answer(siege.code())
+            client.answer(attacked.code())
             await client.expect(USERAUTH_SUCCESS)
 
 
-async def sign_in(siege, source):
-    async with raw_client(siege.port, source) as client:
+async def sign_in(attacked, source):
+    async with raw_client(attacked.port, source) as client:
         await client.begin()
-        await client.sign_in("mallory", siege.mallory, siege.code())
+        await client.sign_in("mallory", attacked.mallory, attacked.code())
 
 
 @pytest.mark.parametrize(
@@ -98,29 +98,29 @@ async def sign_in(siege, source):
     [([HOST], version_alone), (CROWD, version_alone), (CROWD[:8], keys_alone)],
     ids=["version lines from their own address", "version lines from everywhere", "key exchanges from eight"],
 )
-async def test_strangers_and_pending_sign_ins(besiege, carol, workers, sources, conduct):
+async def test_strangers_and_pending_sign_ins(attacked_with, carol, workers, sources, conduct):
     """Strangers throw out nobody who is signing in, and keep nobody out."""
     limits = Limits(connections_per_source=5, unauthenticated_connections=30, penalty_seconds=0)
     most = limits.connections_per_source if sources == [HOST] else limits.unauthenticated_connections
-    async with besiege(limits, workers=workers) as siege:
-        with crowd(siege, sources, conduct) as strangers:
-            await sign_in_slowly(siege, carol, HOST, lambda: strangers.come(3 * most), asyncio.Lock())
-            await sign_in(siege, HOST)
-            assert siege.connection_count <= most + 2  # Those who signed in may still be leaving.
+    async with attacked_with(limits, workers=workers) as attacked:
+        with crowd(attacked, sources, conduct) as strangers:
+            await sign_in_slowly(attacked, carol, HOST, lambda: strangers.come(3 * most), asyncio.Lock())
+            await sign_in(attacked, HOST)
+            assert attacked.connection_count <= most + 2  # Those who signed in may still be leaving.
 
 
-async def test_key_exchange_has_less_time(besiege, carol):
+async def test_key_exchange_has_less_time(attacked_with, carol):
     """A client in the key exchange has less time than one that looks at the host key."""
-    async with besiege(Limits(key_exchange_seconds=0.3)) as siege:
+    async with attacked_with(Limits(key_exchange_seconds=0.3)) as attacked:
 
         async def wait_for_a_stranger_to_be_late():
-            async with raw_client(siege.port, ELSEWHERE) as stranger:
+            async with raw_client(attacked.port, ELSEWHERE) as stranger:
                 await stranger.exchange_versions()
                 assert "time" in (await stranger.end(SECONDS) or "")
-            assert siege.running.server.misuses == {Misuse.LATE: 1}
-            siege.running.server._context.misuses.clear()
+            assert attacked.running.server.misuses == {Misuse.LATE: 1}
+            attacked.running.server._context.misuses.clear()
 
-        await sign_in_slowly(siege, carol, HOST, wait_for_a_stranger_to_be_late, asyncio.Lock())
+        await sign_in_slowly(attacked, carol, HOST, wait_for_a_stranger_to_be_late, asyncio.Lock())
 
 
 @pytest.mark.soak
@@ -139,21 +139,21 @@ async def test_key_exchange_has_less_time(besiege, carol):
         "forty key exchanges a second",
     ],
 )
-async def test_half_a_minute_of_strangers(besiege, carol, workers, sources, each_second, conduct):
+async def test_half_a_minute_of_strangers(attacked_with, carol, workers, sources, each_second, conduct):
     """They keep nobody from signing in slowly."""
     clock = asyncio.Lock()
-    async with besiege(Limits(), workers=workers) as siege:
-        with crowd(siege, sources, conduct) as strangers:
+    async with attacked_with(Limits(), workers=workers) as attacked:
+        with crowd(attacked, sources, conduct) as strangers:
             async with asyncio.TaskGroup() as tasks:
                 coming = tasks.create_task(strangers.come_each_second(each_second))
                 slow = [
-                    tasks.create_task(sign_in_slowly(siege, carol, HOST, lambda: asyncio.sleep(9), clock))
+                    tasks.create_task(sign_in_slowly(attacked, carol, HOST, lambda: asyncio.sleep(9), clock))
                     for _ in range(3)
                 ]
                 while not all(one.done() for one in slow):
                     async with clock, asyncio.timeout(SECONDS):
-                        await sign_in(siege, HOST)
-                        await siege.still_serves()
+                        await sign_in(attacked, HOST)
+                        await attacked.still_serves()
                     await asyncio.sleep(1)
                 assert not coming.done()
                 coming.cancel()

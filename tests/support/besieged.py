@@ -25,7 +25,7 @@ SECONDS = 20
 
 
 @dataclass
-class Besieged:
+class AttackedServer:
     """A running server with two people: `mallory` has a key and a code and is hostile, `bob` wants in."""
 
     people: People
@@ -82,9 +82,9 @@ class Besieged:
 
 
 @asynccontextmanager
-async def besieged(
+async def attacked_server(
     people: People, limits: Limits | None = None, app_class: type[Any] = GreetingApp, workers: int = 1
-) -> AsyncIterator[Besieged]:
+) -> AsyncIterator[AttackedServer]:
     """Serve the people of a store, into which the two are put the first time; workers share the port."""
     if "bob" not in people.keys:
         await people.add_with_key("bob")
@@ -99,15 +99,15 @@ async def besieged(
             place = (shared_counters, index) if workers > 1 else None
             worker = running_server(backend, limits, app_class, port, shared_counters=place)
             running.append(await stack.enter_async_context(worker))
-        yield Besieged(people, running, mallory, people.keys["bob"])
+        yield AttackedServer(people, running, mallory, people.keys["bob"])
     shared_counters.close()
 
 
 @asynccontextmanager
-async def hashing_stopped(siege: Besieged) -> AsyncIterator[Callable[[], None]]:
+async def hashing_stopped(attacked: AttackedServer) -> AsyncIterator[Callable[[], None]]:
     """Keep the thread that hashes passwords busy, at most until what this yields is called."""
     go_on = threading.Event()
-    stopped = asyncio.create_task(siege.people.store.compute(go_on.wait))
+    stopped = asyncio.create_task(attacked.people.store.compute(go_on.wait))
     try:
         yield go_on.set
     finally:
