@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.besieged import AttackedServer, attacked_server
-from support.ssh_people import People, open_people
+from support.attacked_server import AttackedServer, attacked_server
+from support.ssh_users import People, open_people
 
 
 @pytest.fixture

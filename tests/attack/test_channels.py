@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 import pytest
-from support.ssh_raw import (
+from support.raw_ssh_client import (
     CHANNEL_CLOSE,
     CHANNEL_DATA,
     CHANNEL_FAILURE,

@@ -1,9 +1,9 @@
 """People whose terminals do not send UTF-8: they are told so, and nobody takes them for attackers."""
 
 import pytest
-from support.ssh_people import PASSWORD
-from support.ssh_raw import INFO_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, raw_client
-from support.ssh_terminal import TerminalProgram
+from support.pseudo_terminal import TerminalProgram
+from support.raw_ssh_client import INFO_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, raw_client
+from support.ssh_users import PASSWORD
 
 from sshserver.limits.limit_values import Limits
 

@@ -8,7 +8,16 @@ import statistics
 import struct
 
 import pytest
-from support.ssh_raw import CHANNEL_DATA, GLOBAL_REQUEST, WINDOW_ADJUST, flag, packet, raw_client, text, u32
+from support.raw_ssh_client import (
+    CHANNEL_DATA,
+    GLOBAL_REQUEST,
+    WINDOW_ADJUST,
+    flag,
+    packet,
+    raw_client,
+    text,
+    u32,
+)
 from support.ssh_server import GreetingApp, until
 from textual.app import ComposeResult
 from textual.widgets import Static

@@ -23,9 +23,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.besieged import AttackedServer, attacked_server
-from support.ssh_gate import session
-from support.ssh_raw import Closed, flag, packet, raw_client, text, u32
+from support.attacked_server import AttackedServer, attacked_server
+from support.fake_backend import session
+from support.raw_ssh_client import Closed, flag, packet, raw_client, text, u32
 from support.ssh_server import GreetingApp, until
 from textual import events
 from textual.app import App

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import peewee
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support.besieged import SECONDS, attacked_server, hashing_stopped
-from support.ssh_people import PASSWORD, open_people
-from support.ssh_raw import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
+from support.attacked_server import SECONDS, attacked_server, hashing_stopped
+from support.raw_ssh_client import ELSEWHERE, HOST, INFO_REQUEST, USERAUTH_FAILURE, raw_client
 from support.ssh_server import connect, until
+from support.ssh_users import PASSWORD, open_people
 
 from data.operations.signin import first_factor
 from data.operations.signin.admission import Origin

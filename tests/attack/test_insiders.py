@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
-from support.ssh_raw import (
+from support.raw_ssh_client import (
     CHANNEL_DATA,
     CHANNEL_SUCCESS,
     INFO_REQUEST,

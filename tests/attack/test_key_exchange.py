@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from support.ssh_raw import (
+from support.raw_ssh_client import (
     CHANNEL_OPEN,
     DEBUG,
     EXT_INFO,

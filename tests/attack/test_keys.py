@@ -3,8 +3,7 @@
 import asyncssh
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support.ssh_people import PASSWORD
-from support.ssh_raw import (
+from support.raw_ssh_client import (
     INFO_REQUEST,
     PK_OK,
     USERAUTH_FAILURE,
@@ -16,6 +15,7 @@ from support.ssh_raw import (
     text,
     u32,
 )
+from support.ssh_users import PASSWORD
 
 from data.rules.protocol_misuse import Misuse
 from data.storage import models

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from support.ssh_people import PASSWORD
-from support.ssh_raw import (
+from support.raw_ssh_client import (
     GLOBAL_REQUEST,
     INFO_REQUEST,
     INFO_RESPONSE,
@@ -18,6 +17,7 @@ from support.ssh_raw import (
     text,
     u32,
 )
+from support.ssh_users import PASSWORD
 
 from data.rules.protocol_misuse import Misuse
 from sshserver.compat import asyncssh_shim

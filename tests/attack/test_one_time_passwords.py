@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from support.besieged import SECONDS
-from support.ssh_people import OPERATOR, PASSWORD, People
+from support.attacked_server import SECONDS
 from support.ssh_server import GreetingApp, connect, until
+from support.ssh_users import OPERATOR, PASSWORD, People
 
 from data.operations.users import credentials
 from sshserver import hostkey

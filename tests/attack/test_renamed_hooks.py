@@ -3,8 +3,8 @@
 import asyncssh
 import pytest
 from asyncssh.auth import _ServerKbdIntAuth
-from support.ssh_people import open_people
 from support.ssh_server import GreetingApp
+from support.ssh_users import open_people
 from textual._xterm_parser import XTermParser
 from textual.app import App
 from textual.driver import Driver

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from support.ssh_gate import CODE, FakeBackend
+from support.fake_backend import CODE, FakeBackend
 from support.ssh_server import HOST, connect, running_server
 
 from sshserver import algorithms, server

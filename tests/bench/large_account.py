@@ -7,7 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from support.data_world import services
+from support.database import services
 
 from data.operations.actors import Operator
 from data.operations.maintenance import setup

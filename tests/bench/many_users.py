@@ -16,7 +16,7 @@ from bench.client import Login, sign_in
 from bench.enrolled_users import SECRET, EnrolledUsers, build
 from bench.processes import Server, cores, on_any_core, on_core, serve
 from bench.report import Result, Row, Skipped, median, percentile
-from support.data_world import services
+from support.database import services
 from support.postgresql_server import find_binaries, running_postgresql
 
 from data.operations.users import user_import, user_summaries

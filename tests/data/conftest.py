@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.data_world import PassingWorld, World
+from support.database import PassingWorld, World
 from support.postgresql_server import PostgresqlServer
 
 KINDS = ("sqlite", "postgresql")

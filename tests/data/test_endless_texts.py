@@ -11,7 +11,7 @@ from pkgutil import walk_packages
 from typing import Any, get_type_hints
 
 import pytest
-from support.data_world import OPERATOR, PASSWORD, SECURITY, START, SYSTEM, World, undone
+from support.database import OPERATOR, PASSWORD, SECURITY, START, SYSTEM, World, undone
 
 from data import operations
 from data.operations.actors import Actor, Member, Operator

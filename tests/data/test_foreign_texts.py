@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 
 import pytest
-from support.data_world import OPERATOR, SECURITY, SYSTEM, World
+from support.database import OPERATOR, SECURITY, SYSTEM, World
 
 from data.operations.audit import trail
 from data.operations.maintenance import accounts

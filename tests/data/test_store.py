@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from peewee import OperationalError, fn
-from support.data_world import World
+from support.database import World
 
 from data import store
 from data.operations.maintenance.master_key import fits

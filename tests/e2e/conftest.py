@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.clinic import Clinic
+from support.installed_program import Clinic
 
 
 @pytest.fixture

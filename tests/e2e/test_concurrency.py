@@ -7,8 +7,8 @@ from pathlib import Path
 
 import asyncssh
 import pytest
-from support.ssh_people import People, open_people
 from support.ssh_server import HOST, running_server
+from support.ssh_users import People, open_people
 
 from data.rules.policy import ATTEMPTS
 from data.storage import models

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-from support.clinic import PROGRAM, Clinic, sign_out
-from support.ssh_raw import USERAUTH_FAILURE, USERAUTH_SUCCESS, Closed, raw_client
+from support.installed_program import PROGRAM, Clinic, sign_out
+from support.raw_ssh_client import USERAUTH_FAILURE, USERAUTH_SUCCESS, Closed, raw_client
 
 MOST = 80
 """What the server holds open for itself, Ben, forty connections of Mallory and some that begin or end."""

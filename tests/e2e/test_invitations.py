@@ -5,9 +5,9 @@ import re
 import subprocess
 
 import pytest
-from support.clinic import Clinic, enrol, password_then, set_password, sign_out
-from support.mail import HOST, MailServer, mail_server
-from support.phone import Phone
+from support.authenticator_app import Phone
+from support.installed_program import Clinic, enrol, password_then, set_password, sign_out
+from support.mail_server import HOST, MailServer, mail_server
 
 PASSWORD = "seven quiet marble stairs"
 

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support.clinic import Clinic, code_then, enrol, password_then, set_password, sign_out
-from support.phone import Phone
-from support.ssh_terminal import TerminalProgram
+from support.authenticator_app import Phone
+from support.installed_program import Clinic, code_then, enrol, password_then, set_password, sign_out
+from support.pseudo_terminal import TerminalProgram
 
 ADMIN_PASSWORD = "a walrus hums in july"
 BEN_PASSWORD = "seven quiet marble stairs"

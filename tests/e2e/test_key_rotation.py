@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from support.clinic import Clinic
+from support.installed_program import Clinic
 
 
 def prepared(clinic: Clinic) -> Path:

@@ -1,8 +1,16 @@
 """A lost phone by real `ssh`: a recovery code signs in, a new phone replaces the old one, which is dead."""
 
 import pytest
-from support.clinic import Clinic, code_then, enrol, new_phone, password_then, set_password, sign_out
-from support.phone import Phone
+from support.authenticator_app import Phone
+from support.installed_program import (
+    Clinic,
+    code_then,
+    enrol,
+    new_phone,
+    password_then,
+    set_password,
+    sign_out,
+)
 
 PASSWORD = "seven quiet marble stairs"
 

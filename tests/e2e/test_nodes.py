@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.clinic import Clinic, code_then, enrol, password_then, set_password, sign_out
-from support.phone import Phone
+from support.authenticator_app import Phone
+from support.installed_program import Clinic, code_then, enrol, password_then, set_password, sign_out
 from support.postgresql_server import PASSWORD as DATABASE_PASSWORD
 from support.postgresql_server import PostgresqlServer
 

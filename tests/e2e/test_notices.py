@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.clinic import Clinic
-from support.mail import HOST, MailServer, mail_server
-from support.ssh_terminal import TerminalProgram
+from support.installed_program import Clinic
+from support.mail_server import HOST, MailServer, mail_server
+from support.pseudo_terminal import TerminalProgram
 
 pytestmark = pytest.mark.feature("notice-sending")
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.phone import Phone
-from support.ssh_terminal import TerminalProgram
+from support.authenticator_app import Phone
+from support.pseudo_terminal import TerminalProgram
 from support.terminal_answers import ANSWERS
 
 from data.operations.signin import worker_sessions

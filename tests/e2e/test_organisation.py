@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.clinic import (
+from support.asyncssh_terminal import connect
+from support.authenticator_app import Phone
+from support.in_process_server import serving_ahead
+from support.installed_program import (
     PROGRAM,
     Clinic,
     code_then,
@@ -22,7 +25,8 @@ from support.clinic import (
     set_password,
     sign_out,
 )
-from support.organisation import (
+from support.pseudo_terminal import Terminal, TerminalProgram
+from support.twenty_users import (
     BY_APP,
     BY_EMAIL,
     BY_SENDING,
@@ -37,10 +41,6 @@ from support.organisation import (
     kind_of,
     organised,
 )
-from support.phone import Phone
-from support.serving import serving_ahead
-from support.ssh_client_terminal import connect
-from support.ssh_terminal import Terminal, TerminalProgram
 
 ANNA_PASSWORD = "a walrus hums in july"
 CLEO_PASSWORD = "seven quiet marble stairs"

@@ -1,8 +1,8 @@
 """A user who enrols by sending a text message: real `ssh`, and the real gammu-smsd with its dummy phone."""
 
 import pytest
-from support.clinic import PROGRAM, RECOVERY, Clinic, password_then, set_password, sign_out
-from support.gateway import running_gateway
+from support.installed_program import PROGRAM, RECOVERY, Clinic, password_then, set_password, sign_out
+from support.sms_gateway import running_gateway
 
 from data.rules.inbound_sms_codes import code_in
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.clinic import Clinic
+from support.installed_program import Clinic
+from support.pseudo_terminal import TerminalProgram
 from support.ssh_server import until
-from support.ssh_terminal import TerminalProgram
 
 WORKERS = 2
 WITHIN = 5.0

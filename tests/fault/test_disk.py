@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.clinic import Clinic, sign_out
-from support.ssh_terminal import TerminalProgram
+from support.installed_program import Clinic, sign_out
+from support.pseudo_terminal import TerminalProgram
 
 REFUSED = r"Signing in is not possible right now: the database is not available\. Nothing was counted"
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support.clinic import PROGRAM
-from support.killing import CodeSpentError, KilledHome
-from support.ssh_people import SECRET
+from support.installed_program import PROGRAM
+from support.random_kills import CodeSpentError, KilledHome
+from support.ssh_users import SECRET
 
 from data.rules import totp
 from data.storage import models

@@ -10,10 +10,10 @@ from typing import Any
 
 import asyncssh
 import pytest
-from support.breakage import NO_DATABASE, STEP, Door, never_blocked, open_door
+from support.broken_database import NO_DATABASE, STEP, Door, never_blocked, open_door
 from support.postgresql_server import PostgresqlServer, find_binaries, running_postgresql
-from support.ssh_people import People, open_people
 from support.ssh_server import HOST, AnsweringClient
+from support.ssh_users import People, open_people
 
 from data.storage import postgresql
 from data.storage.database import PostgresqlUrl

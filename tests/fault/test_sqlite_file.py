@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from peewee import OperationalError
-from support.breakage import NO_DATABASE, STEP, held_by_another_process, never_blocked, open_door
-from support.ssh_people import open_people
+from support.broken_database import NO_DATABASE, STEP, held_by_another_process, never_blocked, open_door
 from support.ssh_server import connect, until
+from support.ssh_users import open_people
 
 from data.operations.signin import second_factor
 from data.storage import models, sqlite

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.ssh_people import People, open_people
+from support.ssh_users import People, open_people
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import asyncssh
 import pytest
-from support.ssh_people import OPERATOR, PASSWORD, SECRET, People
 from support.ssh_server import GreetingApp, connect, running_server, until
+from support.ssh_users import OPERATOR, PASSWORD, SECRET, People
 
 from data.operations.policy.policy_settings import set_remember_days
 from data.operations.users.factor_administration import offer_resync, unlock

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.data_world import SUPPORT, SYSTEM, World
+from support.database import SUPPORT, SYSTEM, World
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The audit log."""
 
-from support.tui_app import opened
+from support.app_driver import opened
 
 from data.storage import models
 from tui.widgets.paged_table import PagedTable

@@ -1,8 +1,8 @@
 """Acting on marked users in the table."""
 
 import pytest
-from support.data_world import SYSTEM
-from support.tui_app import opened
+from support.app_driver import opened
+from support.database import SYSTEM
 
 from data.operations import leases
 from data.storage import models

@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from support.data_world import BOTH, PASSWORD, totp
-from support.tui_app import Person, opened, sign_in
+from support.app_driver import Person, opened, sign_in
+from support.database import BOTH, PASSWORD, totp
 
 from data.operations.actors import Member
 from data.operations.signin.admission import ONE_TIME_USED_AGAIN

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from support.tui_app import Person, opened
+from support.app_driver import Person, opened
 from textual.events import Key, Paste
 from textual.widgets import TextArea
 

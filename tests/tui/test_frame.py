@@ -1,8 +1,8 @@
 """What all screens share: places, help, palette, fresh proof, the session's end, a database that fails."""
 
 import pytest
-from support.data_world import PASSWORD, World
-from support.tui_app import Person, make_app, opened, screen_cells, sign_in
+from support.app_driver import Person, make_app, opened, screen_cells, sign_in
+from support.database import PASSWORD, World
 from textual.events import Key
 from textual.filter import NoColor
 

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from support.tui_app import opened
+from support.app_driver import opened
 from textual.events import Paste
 from textual.widgets import Input, TextArea
 

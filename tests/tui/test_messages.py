@@ -1,8 +1,8 @@
 """The wizard that waits for a text message: it goes on by itself, and says what is wrong with one."""
 
 import pytest
-from support.data_world import World
-from support.tui_app import opened
+from support.app_driver import opened
+from support.database import World
 
 from data.operations.signin import inbound_sms
 from data.rules.domain_types import Method, Mode

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from support.data_world import OPERATOR, PASSWORD
-from support.gateway import running_gateway
-from support.mail import HOST, mail_server
-from support.tui_app import Person, make_app, opened
+from support.app_driver import Person, make_app, opened
+from support.database import OPERATOR, PASSWORD
+from support.mail_server import HOST, mail_server
+from support.sms_gateway import running_gateway
 
 from data.delivery.carriers import Carriers, Command, Smtp
 from data.operations.policy import policy_settings

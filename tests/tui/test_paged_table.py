@@ -7,7 +7,7 @@ import pytest
 import wcwidth
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tui_app import screen_cells
+from support.app_driver import screen_cells
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 

@@ -1,8 +1,8 @@
 """The Practices screen, and practices on the way of a user."""
 
 import pytest
-from support.data_world import OPERATOR, SECURITY, SYSTEM
-from support.tui_app import opened
+from support.app_driver import opened
+from support.database import OPERATOR, SECURITY, SYSTEM
 from textual.widgets import Select
 
 from data.operations.users import practices

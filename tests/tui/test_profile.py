@@ -1,8 +1,8 @@
 """My profile: what users see and do of their own."""
 
 import pytest
-from support.data_world import OPERATOR, PASSWORD, totp
-from support.tui_app import opened
+from support.app_driver import opened
+from support.database import OPERATOR, PASSWORD, totp
 
 from data.operations.policy import policy_settings
 from data.operations.signin import recovery_codes, sessions

@@ -1,9 +1,9 @@
 """The account's policy."""
 
 import pytest
-from support.data_world import SECURITY
-from support.mail import HOST, mail_server
-from support.tui_app import opened
+from support.app_driver import opened
+from support.database import SECURITY
+from support.mail_server import HOST, mail_server
 from textual.events import Key
 from textual.widgets import RadioButton
 

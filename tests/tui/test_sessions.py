@@ -3,9 +3,9 @@
 from contextlib import asynccontextmanager
 
 import pytest
-from support.data_world import OPERATOR, PASSWORD
+from support.app_driver import LOCAL, Person, make_app, opened, sign_in
+from support.database import OPERATOR, PASSWORD
 from support.ssh_server import until
-from support.tui_app import LOCAL, Person, make_app, opened, sign_in
 
 from data.operations.signin import sessions
 from data.operations.signin.admission import TOO_MANY_SIGNINS

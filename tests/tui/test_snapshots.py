@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from support.data_world import SUPPORT, World, totp
-from support.tui_app import Person, make_app, sign_in
+from support.app_driver import Person, make_app, sign_in
+from support.database import SUPPORT, World, totp
 from textual.widgets import Input, TextArea
 
 from data.rules.domain_types import Mode

@@ -1,7 +1,7 @@
 """Importing users in the app: pasted, previewed, confirmed."""
 
 import pytest
-from support.tui_app import opened
+from support.app_driver import opened
 from textual.events import Paste
 from textual.widgets import TextArea
 

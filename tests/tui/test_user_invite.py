@@ -1,9 +1,9 @@
 """Inviting and reminding in the app: one user, marked users, and who has just been imported."""
 
 import pytest
-from support.data_world import PASSWORD, World
-from support.mail import HOST, mail_server
-from support.tui_app import opened, sign_in
+from support.app_driver import opened, sign_in
+from support.database import PASSWORD, World
+from support.mail_server import HOST, mail_server
 from textual.events import Paste
 from textual.widgets import TextArea
 

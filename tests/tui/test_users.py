@@ -1,8 +1,8 @@
 """The users table and one user's detail."""
 
 import pytest
-from support.data_world import PASSWORD, SECURITY, SUPPORT
-from support.tui_app import Person, opened
+from support.app_driver import Person, opened
+from support.database import PASSWORD, SECURITY, SUPPORT
 from textual.widgets import RadioSet
 
 from data.operations.actors import facts_of

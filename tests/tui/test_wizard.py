@@ -4,8 +4,8 @@ import base64
 
 import pytest
 import zxingcpp
-from support.data_world import World, totp
-from support.tui_app import Person, make_app, opened, photograph
+from support.app_driver import Person, make_app, opened, photograph
+from support.database import World, totp
 from textual import events
 from textual.filter import Monochrome, NoColor
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.data_world import clipped
+from support.database import clipped
 
 from data.rules import passwords
 

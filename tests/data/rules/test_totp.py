@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.data_world import totp as independent
+from support.database import totp as independent
 
 from data.rules import totp
 from data.rules.totp import Matched, Replayed, Unmatched

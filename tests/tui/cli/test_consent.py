@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from support.command_tree import commands
-from support.ssh_terminal import TerminalProgram
+from support.pseudo_terminal import TerminalProgram
 
 from data.storage import models
 from data.storage.home import Home

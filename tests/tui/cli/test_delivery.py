@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from support.gateway import running_gateway
-from support.mail import HOST, mail_server
+from support.mail_server import HOST, mail_server
+from support.sms_gateway import running_gateway
 
 SMTP = '[smtp]\nhost = "127.0.0.1"\nport = {}\nsecurity = "none"\nfrom = "door@clinic.example"\n'
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from support.mail import HOST, mail_server
+from support.mail_server import HOST, mail_server
 
 from data.storage import models
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.ssh_terminal import TerminalProgram
+from support.pseudo_terminal import TerminalProgram
 
 from data.operations.users import user_export
 from data.operations.users.user_search import PAGE

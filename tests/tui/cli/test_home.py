@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.breakage import files_of_at_most
+from support.broken_database import files_of_at_most
 
 from data.storage import database
 from data.storage.home import Home

@@ -74,7 +74,7 @@ def test_killed_rotation(home, clinic, enrolled):
         done = subprocess.run(
             [
                 sys.executable,
-                TESTS / "support" / "rotation.py",
+                TESTS / "support" / "killed_rotation.py",
                 str(deadly),
                 "--home",
                 home,

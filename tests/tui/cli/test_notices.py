@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.mail import HOST, mail_server
+from support.mail_server import HOST, mail_server
 
 NOT_YET = "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.\n"
 

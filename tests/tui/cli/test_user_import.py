@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.ssh_terminal import TerminalProgram
+from support.pseudo_terminal import TerminalProgram
 
 from data.rules import users_csv
 from data.storage import models

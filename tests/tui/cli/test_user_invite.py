@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.mail import HOST, mail_server
-from support.ssh_terminal import TerminalProgram
+from support.mail_server import HOST, mail_server
+from support.pseudo_terminal import TerminalProgram
 
 ADDRESS = "ssh.clinic.example"
 
