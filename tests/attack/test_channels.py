@@ -245,7 +245,9 @@ async def test_a_client_that_asks_and_never_reads_is_cut_off(attacked_with):
         await client.begin()
         await client.sign_in("mallory", attacked.mallory, attacked.code())
         client.writer.transport.pause_reading()
-        served = next(iter(attacked.running.server._context.connections)).transport.ssh.get_extra_info("socket")
+        served = next(iter(attacked.running.server._context.connections)).transport.ssh.get_extra_info(
+            "socket"
+        )
         served.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         for _ in range(20_000):
             client.send(packet(8))

@@ -248,7 +248,9 @@ async def test_typing_a_megabyte(attacked):
                 if payload[0] == WINDOW_ADJUST:
                     window += int.from_bytes(payload[5:9], "big")
         await attacked.still_serves()
-        (server_side,) = (one for one in attacked.running.server._context.connections if one.channels.sessions)
+        (server_side,) = (
+            one for one in attacked.running.server._context.connections if one.channels.sessions
+        )
         (session,) = server_side.channels.sessions
         assert session._driver is not None
         assert session._driver.backlog <= Limits().input_backlog + 600

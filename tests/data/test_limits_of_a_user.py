@@ -54,7 +54,7 @@ def test_a_user_holds_fifty_keys_and_no_more(world, whose):
     refused = world.run(credentials.add_key, actor, last, name=name)
     assert refused == Denied("A user has 50 keys at most. Remove one that is not used first.")
     assert len(world.row("anna").keys) == 50
-    fingerprint = credentials.publickeys.parse(first).fingerprint
+    fingerprint = credentials.public_keys.parse(first).fingerprint
     assert isinstance(world.run(credentials.remove_key, actor, fingerprint, name=name), Done)
     assert isinstance(world.run(credentials.add_key, actor, last, name=name), Done)
 

@@ -40,7 +40,7 @@ from data.storage.vault import Vault, check_value_of
 AUTHENTICATOR = AuthenticatorFile(bytes(20), (), -1)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
-FINGERPRINT = credentials.publickeys.parse(KEY).fingerprint
+FINGERPRINT = credentials.public_keys.parse(KEY).fingerprint
 ROLE_SETS = [frozenset(chosen) for size in range(4) for chosen in combinations(Role, size)]
 WHO = [*ROLE_SETS, "operator"]
 
@@ -306,7 +306,7 @@ def actor(world: World, who: frozenset[Role] | str) -> Actor:
 
 @pytest.fixture
 def people_there(world: World) -> World:
-    world.user("anna", key=credentials.publickeys.parse(KEY))
+    world.user("anna", key=credentials.public_keys.parse(KEY))
     world.enrol("anna")
     world.run(practices.add_practice, OPERATOR, "North")
     models.RememberedAddress.create(

@@ -17,10 +17,10 @@ from data.rules.policy import NeedCode, SignedIn
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.storage import models
 
-KEY = credentials.publickeys.parse(
+KEY = credentials.public_keys.parse(
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 )
-OTHER_KEY = credentials.publickeys.parse(
+OTHER_KEY = credentials.public_keys.parse(
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
 )
 

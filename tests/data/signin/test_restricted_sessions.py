@@ -240,7 +240,7 @@ def must_enrol(world: World) -> Member:
 
 
 def must_enrol_by_key(world: World) -> Member:
-    key = credentials.publickeys.parse(KEY)
+    key = credentials.public_keys.parse(KEY)
     world.user("anna", SYSTEM, SECURITY, key=key, one_time=True)
     session = world.first_by_key("anna", key.fingerprint).session
     assert session.step == MustEnrol()

@@ -19,7 +19,7 @@ from data.storage import models
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 KEY_TEXT = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
-KEY = credentials.publickeys.parse(KEY_TEXT)
+KEY = credentials.public_keys.parse(KEY_TEXT)
 STOPS, NOTE, FINE = Weight
 
 
