@@ -34,14 +34,15 @@ def in_background(
 ) -> Worker[None]:
     """Run `work` in a worker; with `latest_only` it takes the place of what the group still does.
 
-    A screen that somebody leaves meanwhile has lost its parts: then there is nothing left to show.
+    A screen that was left meanwhile, or whose app ends, has lost its parts: nothing is left to show.
     """
 
     async def until_left() -> None:
         try:
             await work()
         except NoMatches:
-            if not isinstance(node, Screen) or node in node.app.screen_stack:
+            is_left = isinstance(node, Screen) and node not in node.app.screen_stack
+            if node.app.is_running and not is_left:
                 raise
 
     worker: Worker[None] = node.run_worker(until_left, group=group, exclusive=latest_only)
