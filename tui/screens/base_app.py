@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar, assert_never, cast
 
 from textual.reactive import var
 
@@ -222,6 +222,8 @@ class ActingApp(ContainedApp):
                     raise self.ended(message)
                 case Done():
                     return True
+                case _:
+                    assert_never(step)
 
     async def _send_afresh(self, method: Method) -> CodeSent | NotSent | Denied | SessionOver:
         return await delivery.send(self.store, self.carriers, credentials.send_fresh_code, self.actor, method)
