@@ -26,8 +26,7 @@ from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.listener import TURN, bind
 from sshserver.selftest import app_check, signin_check
-from sshserver.server_context import ServerContext
-from sshserver.session.channel import AppFactory
+from sshserver.server_context import AppFactory, ServerContext
 from sshserver.signin.connection import Connection
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import Telemetry

@@ -7,9 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
+from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
 from data.store import StoreUnavailableError
 from sshserver.auth_backend import AuthBackend
+from sshserver.compat.textual_app import ContainedApp
 from sshserver.limits import open_files
 from sshserver.limits.fairness import DrawingTurns, InputShares
 from sshserver.limits.limit_values import Limits
@@ -17,10 +19,12 @@ from sshserver.limits.per_user import AwaitingSecondFactor, ConcurrencyLimit
 from sshserver.limits.shared_counters import Counted, Counts, OwnCounts, SharedCounters, SharedCounts
 from sshserver.limits.unauthenticated import Penalties, UnauthenticatedConnections
 from sshserver.listener import ConnectionRate
-from sshserver.session.channel import AppFactory
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import Telemetry
+from sshserver.terminal.capabilities import Terminal
 
+AppFactory = Callable[[Session, Terminal], ContainedApp]
+"""Makes the app of one channel; what it returns is started in the client's terminal."""
 _Outcome = TypeVar("_Outcome")
 _Connection = TypeVar("_Connection")
 _TRIES: Final = 100

@@ -25,7 +25,7 @@ from data.rules.protocol_misuse import Misuse
 from sshserver.auth_backend import AuthBackend
 from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits
-from sshserver.session.channel import AppFactory
+from sshserver.server_context import AppFactory
 from sshserver.signin.conversation import CODE_PROMPT, PASSWORD_PROMPT
 from sshserver.terminal.capabilities import Terminal
 

@@ -19,15 +19,13 @@ from sshserver.compat.asyncssh_shim import limit_environment
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_turns import Turns
 from sshserver.limits.limit_values import Limits
+from sshserver.server_context import AppFactory
 from sshserver.session import idle
 from sshserver.session.channel_driver import ChannelDriver
 from sshserver.session.flow_control import FlowControl
 from sshserver.session.idle import IdleWatch
 from sshserver.telemetry import crash_reports
-from sshserver.terminal.capabilities import Terminal, clamp, describe, is_usable, keeps_variable
-
-AppFactory = Callable[[Session, Terminal], ContainedApp]
-"""Makes the app of one channel; what it returns is started in the client's terminal."""
+from sshserver.terminal.capabilities import clamp, describe, is_usable, keeps_variable
 
 NO_COMMANDS: Final = "This server runs no commands. Open a session with a terminal: ssh, without a command."
 NO_SUBSYSTEMS: Final = "This server offers no subsystems and no file transfer."

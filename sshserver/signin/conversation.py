@@ -26,6 +26,7 @@ from data.rules.domain_types import Method
 from data.rules.safe_text import was_decoded
 from data.rules.sent_codes import prompt
 from sshserver.compat.asyncssh_shim import AuthOutcome
+from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
 from sshserver.terminal.sequences import without_sequences
 

@@ -15,6 +15,7 @@ from data.rules.protocol_misuse import Misuse
 from data.store import MARK_SECONDS, OutcomeUnknownError, StoreUnavailableError
 from sshserver.algorithms import taken_fingerprint
 from sshserver.compat.asyncssh_shim import AuthOutcome
+from sshserver.compat.hooks import AuthOutcome
 from sshserver.server_context import ServerContext
 from sshserver.signin.conversation import Ask, CheckPassword, Conversation, Reply
 from sshserver.signin.login_grace import LoginGrace

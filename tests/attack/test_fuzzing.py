@@ -39,9 +39,10 @@ from data.operations.signin.resync import NextCodeWanted
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules import google_authenticator_file, public_keys, users_csv
 from data.rules.domain_types import Application, FirstFactor, Method
+from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
 from sshserver.session.channel_driver import ChannelDriver
-from sshserver.signin.conversation import AuthOutcome, CheckPassword, Conversation
+from sshserver.signin.conversation import CheckPassword, Conversation
 from sshserver.terminal.capabilities import Terminal, clamp
 
 SOAK_SECONDS = 120

@@ -13,7 +13,7 @@ from sshserver.selftest.app_check import AppTestError
 from sshserver.selftest.signin_check import SelfTestError
 from sshserver.server import Server
 from sshserver.server import serve as serve_ssh
-from sshserver.session.channel import AppFactory
+from sshserver.server_context import AppFactory
 from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal
 from sshserver.workers.heartbeat import WorkerIdentity

@@ -8,9 +8,10 @@ from support.ssh_server import running_server
 from sshserver import server
 from sshserver.compat import asyncssh_shim
 from sshserver.compat.asyncssh_shim import ShimError, check
+from sshserver.compat.hooks import AuthOutcome
 from sshserver.selftest import signin_check
 from sshserver.signin.connection import Connection
-from sshserver.signin.conversation import AuthOutcome, Conversation
+from sshserver.signin.conversation import Conversation
 from sshserver.signin.userauth import UserAuth
 
 

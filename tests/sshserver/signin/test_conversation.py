@@ -14,8 +14,9 @@ from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected,
 from data.operations.signin.sent_codes import Lapse
 from data.rules.domain_types import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
+from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Ask, AuthOutcome, CheckPassword, Conversation, Reply
+from sshserver.signin.conversation import Ask, CheckPassword, Conversation, Reply
 
 ATTEMPT = Attempt(1, "alice", Origin(Application.SSH, "192.0.2.1"), FirstFactor.KEY, "")
 ADMITTED = Admitted(session())

@@ -20,8 +20,9 @@ from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.sent_codes import RECOVERY_FIRST
 from sshserver.auth_backend import StoreBackend
+from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
-from sshserver.signin.conversation import Ask, AuthOutcome, Conversation, Reply
+from sshserver.signin.conversation import Ask, Conversation, Reply
 
 APP, SMS, EMAIL = Method.APP, Method.SMS, Method.EMAIL
 SENT = CodeSent(EMAIL, "a•••@example.org")
