@@ -213,6 +213,7 @@ class ActingApp(ContainedApp):
                         return False
                     step = dialogue.answer(answer[0])
                 case SendCode(_, method):
+                    note = ""
                     step = dialogue.take(await self._send_afresh(method))
                 case CheckCode(_, typed):
                     step = dialogue.take(
