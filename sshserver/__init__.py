@@ -1,1 +1,1 @@
-"""An SSH server that enforces two factors and hands whoever passed them to a Textual app."""
+"""An SSH server that enforces two factors and gives users who passed them a Textual app."""

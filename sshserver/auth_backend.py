@@ -38,7 +38,7 @@ class AuthBackend(Protocol):
         ...
 
     async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
-        """Send a code to whoever has passed the first factor; asking is no attempt."""
+        """Send a code to a user who has passed the first factor; asking is no attempt."""
         ...
 
     async def end_session(self, session_id: int) -> None:

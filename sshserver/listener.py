@@ -13,7 +13,7 @@ from data.rules.source_addresses import source_of
 from sshserver.limits.unauthenticated import Penalties
 
 BACKLOG: Final = 1024
-"""Connections that wait to be accepted; whoever comes when it is full tries again a second or three later."""
+"""Connections that wait to be accepted; a client that finds it full tries again a second or three later."""
 TURN: Final = 32
 """Connections that are accepted before other work has its turn."""
 _HUNG_UP_ON_IN_A_TURN: Final = 256

@@ -37,7 +37,7 @@ _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
 _RECEIVE_WINDOW: Final = 65536
 _CLEANUP_SECONDS: Final = 60.0
-"""How often imports that broke off are looked for, whoever had begun them."""
+"""How often imports that broke off are looked for."""
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
 """What an app gets to end when its session was ended: with the look into the database before it and the

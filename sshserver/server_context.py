@@ -53,12 +53,12 @@ class ServerContext(Generic[_Connection]):
     input: InputShares = field(default_factory=InputShares)
     connections: set[_Connection] = field(default_factory=set)
     misuses: Counter[Misuse] = field(default_factory=Counter)
-    """How often each kind of misuse was refused, whoever did it."""
+    """How often each kind of misuse was refused, by all clients together."""
     work: set[asyncio.Task[Any]] = field(default_factory=set)
     """Data operations under way; they outlive the connections that asked for them."""
 
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the server drains: what cannot be recorded then is left to whoever ends its sessions."""
+    """Set once the server drains: what cannot be recorded then is left to the one who ends its sessions."""
 
     def __post_init__(self) -> None:
         penalties = Penalties(self.limits.penalty_seconds, self._counts(Counted.PENALTIES))
@@ -104,7 +104,7 @@ class ServerContext(Generic[_Connection]):
         return self.admitted.take(user_id)
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
-        """Run `work` to its end, whoever stops waiting for it."""
+        """Run `work` to its end, even when nobody waits for it any more."""
         task = asyncio.get_running_loop().create_task(work)
         self.work.add(task)
         task.add_done_callback(self.work.discard)

@@ -10,7 +10,6 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Final, cast
 
 import asyncssh
@@ -76,14 +75,6 @@ HOOKS: Final = frozenset(
 """What asyncssh has to call in the course of a sign-in and the beginning of a channel."""
 called: Final[set[str]] = set()
 """Which of the hooks were called; the self-test clears it, then wants all of them."""
-
-
-class AuthOutcome(Enum):
-    """How an authentication request is answered (RFC 4252 section 5.1)."""
-
-    SUCCESS = "success"
-    PARTIAL_SUCCESS = "partial success"
-    FAILURE = "failure"
 
 
 class ShimError(RuntimeError):

@@ -12,7 +12,7 @@ class Limits:
     wrong_answers: int = 10
     """Wrong passwords, wrong codes, malformed answers and bad signatures of one connection together.
 
-    They are enough for the seven wrong codes that lock after three wrong passwords: whoever types them is
+    They are enough for the seven wrong codes that lock after three wrong passwords: who types them is
     told of the lock, and is not hung up on before.
     """
     unknown_keys: int = 20
@@ -51,7 +51,7 @@ class Limits:
     unused_seconds: float = 60.0
     """How long a connection that was admitted may run nothing on its channels."""
     descriptors_kept_back: int = 64
-    """Open files that no connection may be: the database, mail and whatever else needs them."""
+    """Open files that no connection may be: the database, mail and others need them."""
     idle_minutes: float = 30.0
     idle_warning_seconds: float = 60.0
     """How long before the end of an idle session its user is warned."""

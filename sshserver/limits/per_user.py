@@ -9,7 +9,7 @@ from sshserver.limits.shared_counters import Counts, OwnCounts
 class AwaitingSecondFactor:
     """The connections that have passed the first factor and not the second, by user.
 
-    When a user's is full, the oldest makes room: whoever holds a stolen key and no code can neither
+    When a user's is full, the oldest makes room: someone with a stolen key and no code can neither
     fill the server nor keep the user out.
     """
 

@@ -81,7 +81,7 @@ class UnauthenticatedConnections:
     When a source or all of it is full, a connection makes room for the new one (in the place of OpenSSH's
     MaxStartups and PerSourceMaxStartups, which turn the new one away): first those that have not finished
     the key exchange, last those that have answered a question. An eighth of the places is left to those
-    of less progress, or whoever holds all places with more of it would let nobody begin. Among equals one
+    of less progress, or someone who holds all places with more of it would let nobody begin. Among equals one
     of the source that has the most makes room. Of several such it is the oldest while keys are exchanged,
     and none that has just come; after that the lot decides, since people who type slowly are the oldest.
 

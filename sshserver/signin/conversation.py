@@ -25,7 +25,6 @@ from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.domain_types import Method
 from data.rules.safe_text import was_decoded
 from data.rules.sent_codes import prompt
-from sshserver.compat.asyncssh_shim import AuthOutcome
 from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
 from sshserver.terminal.sequences import without_sequences
@@ -76,7 +75,7 @@ class Conversation:
         self.unknown_keys = 0
         self.requests = 0
         self.sent_codes = 0
-        """How many codes were sent to whoever is signing in."""
+        """How many codes were sent to the user who is signing in."""
 
     @property
     def offers_key(self) -> bool:

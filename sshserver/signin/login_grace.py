@@ -35,7 +35,7 @@ class LoginGrace:
         self._take_place(address)
         self._start(min(self._limits.key_exchange_seconds, self._limits.first_factor_seconds))
 
-    def begin_anew(self, address: str) -> None:
+    def restart(self, address: str) -> None:
         """Count as unauthenticated again, for another user name; the first deadline stays."""
         self.end()
         self._take_place(address)

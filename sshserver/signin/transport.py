@@ -54,7 +54,7 @@ class Transport:
         self.telemetry.closed(self._conversation.wrong_answers, self._conversation.unknown_keys)
 
     def misused(self, what: Misuse) -> None:
-        """Count a misuse, and have it audited once where the first factor says of whom. A flood ends here."""
+        """Count a misuse, and have it audited once if the user is known. A flood ends the connection."""
         self._context.misuses[what] += 1
         self.telemetry.refused(what)
         user_id = self._conversation.user_id

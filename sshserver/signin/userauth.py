@@ -14,7 +14,6 @@ from data.operations.signin.second_factor import CodeResult, SendResult
 from data.rules.protocol_misuse import Misuse
 from data.store import MARK_SECONDS, OutcomeUnknownError, StoreUnavailableError
 from sshserver.algorithms import taken_fingerprint
-from sshserver.compat.asyncssh_shim import AuthOutcome
 from sshserver.compat.hooks import AuthOutcome
 from sshserver.server_context import ServerContext
 from sshserver.signin.conversation import Ask, CheckPassword, Conversation, Reply
@@ -79,11 +78,11 @@ class UserAuth:
             self._transport.misused(Misuse.NAME_CHANGED)
         self._end_session()
         self._conversation.begin()
-        self._transport.telemetry.begun_anew()
+        self._transport.telemetry.restarted()
         self._candidate = None
         self._asked = False
         if passed:
-            self._waiting.begin_anew(self._transport.address)
+            self._waiting.restart(self._transport.address)
         try:
             self._candidate = await self._context.backend.find(username, self._transport.address)
         except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
@@ -221,7 +220,7 @@ class UserAuth:
         stale = self._transport.ssh is None or exchange != conversation.exchange
         self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=stale)
         if stale:
-            # The client hung up or began anew meanwhile: what it would have opened stays shut.
+            # The client hung up or began again meanwhile: what it would have opened stays shut.
             conversation.take_stale(result)
             if isinstance(result, Admitted):
                 await self._context.end_session(result.session.id)

@@ -1,6 +1,6 @@
 """What is told of connections: to the log, one event a line, and to the metrics.
 
-Nothing that a client typed is told. Whoever is signing in is named from the first factor on, by the name
+Nothing that a client typed is told. The user is named once the first factor has passed, by the name
 that the database holds: before it, the name may be anything, a password too.
 """
 
@@ -115,7 +115,7 @@ class ConnectionTelemetry:
         self._address = address
         self.event(logging.DEBUG, "connection.opened")
 
-    def begun_anew(self) -> None:
+    def restarted(self) -> None:
         """Forget who was signing in: a user is named, or another one."""
         self._user = None
 

@@ -72,7 +72,7 @@ class TypeAheadApp(App[str | None]):
         return list(start.ancestors_with_self)
 
     def _follow(self, path: list[MessagePump], rounds: int, done: Word) -> None:
-        """Send word behind a key along its way, and say so at the end; whoever has gone is left out."""
+        """Send word behind a key along its way, and say so at the end; a widget that has gone is left out."""
         while path:
             if path.pop(0).post_message(Callback(partial(self._follow, path, rounds, done))):
                 return

@@ -33,7 +33,7 @@ class WorkerIdentity:
 class Watch:
     """What a worker has seen of the others' counts.
 
-    Whoever could not look for a while has seen nothing: then every count is looked at anew, since a
+    A worker that could not look for a while has seen nothing: then every count is new to it, because a
     database that was out of reach for one was so for all.
     """
 

@@ -147,7 +147,7 @@ async def test_another_name_in_one_connection(lines):
     """It is not logged under the first."""
     one = ConnectionTelemetry(Telemetry())
     one._user = "alice"
-    one.begun_anew()
+    one.restarted()
     one.refused(Misuse.LATE)
     assert "user" not in json.loads(lines()[0])
 
