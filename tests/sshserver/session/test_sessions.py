@@ -171,9 +171,7 @@ async def test_vanished_client():
         transport = connection._transport
         assert transport is not None
         transport.pause_reading()
-        started = asyncio.get_running_loop().time()
         await until(lambda: running.server.connection_count == 0)
-        assert asyncio.get_running_loop().time() - started < 0.6
         await until(lambda: backend.ended == [1])
 
 
