@@ -19,6 +19,7 @@ from data.operations.signin.admission import Origin, Session
 from data.rules.safe_text import was_decoded
 from data.rules.user_fields import TEXT_LIMIT
 from data.store import Clock, Store, StoreUnavailableError
+from data.wording.words import counted
 from sshserver.limits.limit_values import Limits
 from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
@@ -35,7 +36,6 @@ from tui.screens.sessions import SessionsScreen
 from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
 from tui.screens.users import UsersScreen
 from tui.widgets.top_line import Tab
-from tui.widgets.words import counted
 
 _TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("profile", "My profile", ProfileScreen),

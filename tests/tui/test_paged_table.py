@@ -12,8 +12,8 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 import tui.app
+from tui.widgets.cells import cell
 from tui.widgets.paged_table import Column, PagedTable
-from tui.widgets.words import cell
 
 COLUMNS: list[Column[int]] = [
     Column("Number", 8, str),

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import click
 
 from data.rules.safe_text import safe
+from data.wording.question import Question
 from tui.cli.open_installation import on_a_terminal
-from tui.dialogs.question import Question
 
 C = TypeVar("C", bound=Callable[..., Any])
 _YES = "twofold.yes"

@@ -6,8 +6,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from data.wording.question import Question
 from tui.dialogs.dialog import Dialog, paragraph
-from tui.dialogs.question import Question
 
 
 class ConfirmDialog(Dialog[bool]):

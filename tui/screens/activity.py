@@ -14,13 +14,13 @@ from data.operations.audit import trail
 from data.operations.audit.trail import Entry, Filter
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import USERNAME_LIMIT
+from data.wording.words import moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.message_box import TellDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column
-from tui.widgets.words import moment
 
 PAGE = 50
 _COLUMNS: list[Column[Entry]] = [

@@ -12,6 +12,7 @@ from data.operations.signin import enrolment
 from data.operations.signin.enrolment import WizardChoice
 from data.rules.domain_types import Method
 from data.rules.safe_text import safe
+from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import Page
@@ -19,7 +20,6 @@ from tui.screens.enrolment_authenticator import REASON_LIMIT, enrol_app
 from tui.screens.enrolment_sent_code import prove_address, prove_number
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.widgets.status_line import Tone
-from tui.widgets.words import SET_UP_TITLE
 
 
 async def enrol(app: ActingApp) -> bool | Denied:

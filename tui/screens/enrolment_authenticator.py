@@ -17,6 +17,7 @@ from data.operations.signin.attempts import NotACode
 from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingApp
 from data.rules.safe_text import safe
 from data.rules.totp import DIGITS
+from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
 from sshserver.terminal.capabilities import Colours
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
@@ -26,7 +27,6 @@ from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import DigitsInput
 from tui.widgets.qr import QrCode
 from tui.widgets.status_line import StatusLine, Tone
-from tui.widgets.words import HOW_IT_WORKS, SET_UP_TITLE
 
 SIDE_WIDTH = 34
 """Columns that the words beside the QR code need."""

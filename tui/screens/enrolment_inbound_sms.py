@@ -14,11 +14,11 @@ from data.operations.signin.enrolment import Enrolled, PendingMessage
 from data.operations.signin.inbound_sms import Sighting
 from data.rules import inbound_sms_codes
 from data.rules.user_fields import phone_to_read
+from data.wording.words import SET_UP_TITLE, counted
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import Page, in_background, working
 from tui.widgets.status_line import Tone
-from tui.widgets.words import SET_UP_TITLE, counted
 
 _SAYS = {
     Sighting.SENDER_REFUSED: "A message with this code came from a sender that is no phone number. "

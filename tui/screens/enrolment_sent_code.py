@@ -17,6 +17,7 @@ from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, Pendi
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.user_fields import PHONE_LIMIT, fold_phone
 from data.store import Store
+from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.base_app import ActingApp
@@ -24,7 +25,6 @@ from tui.screens.base_screen import Page, working
 from tui.screens.enrolment_inbound_sms import WayScreen, prove_by_message
 from tui.widgets.fields import DigitsInput
 from tui.widgets.status_line import Tone
-from tui.widgets.words import SET_UP_TITLE
 
 
 async def prove_address(app: ActingApp) -> Enrolled | Denied | None:

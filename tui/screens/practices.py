@@ -8,13 +8,13 @@ from data.operations.results import Denied, Done
 from data.operations.users import practices
 from data.operations.users.practices import PracticeRow
 from data.rules.user_fields import TEXT_LIMIT
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import counted
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
-from tui.widgets.words import counted
 
 _COLUMNS: list[Column[PracticeRow]] = [
     Column("Practice", 24, lambda row: row.name, share=1),

@@ -13,7 +13,8 @@ from data.operations.users import credentials, lifecycle, user_summaries
 from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode
 from data.rules.passwords import MAX_LENGTH
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
@@ -31,7 +32,6 @@ from tui.widgets.description_list import (
     session_lines,
     session_words,
 )
-from tui.widgets.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 
 
 class ProfileScreen(MainScreen):

@@ -20,7 +20,8 @@ from data.rules.domain_types import Method, Mode, Status
 from data.rules.remembered_addresses import MAX_DAYS, period_in_short
 from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import counted, moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
@@ -28,7 +29,6 @@ from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import Choice, TickBox
 from tui.widgets.status_line import Tone
-from tui.widgets.words import counted, moment
 
 _DESTINATIONS = {
     Method.EMAIL: ("E-mail address", EMAIL_LIMIT),

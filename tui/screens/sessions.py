@@ -7,12 +7,12 @@ from textual.binding import Binding, BindingType
 from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import counted, moment
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
-from tui.widgets.words import counted, moment
 
 PAGE = 50
 

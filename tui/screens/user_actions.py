@@ -18,11 +18,11 @@ from data.operations.users import (
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Role, Status
 from data.rules.user_fields import TEXT_LIMIT
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.question import Question
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog
-from tui.dialogs.question import Question
 from tui.dialogs.roles import RolesDialog
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.user_forms import add_key, edit_user, remove_key

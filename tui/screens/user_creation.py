@@ -7,13 +7,13 @@ from data.operations.users.lifecycle import NewUser
 from data.operations.users.user_import import Faulty
 from data.rules import passwords, public_keys, users_csv
 from data.rules.users_csv import RowFault
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import counted
 from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog
 from tui.dialogs.new_user import NewUserDialog, NewUserForm
 from tui.dialogs.paste import PasteDialog
 from tui.screens.base_app import ActingApp
 from tui.widgets.status_line import Tone
-from tui.widgets.words import counted
 
 _SHOWN = 8
 _TITLE = "Import users"

@@ -10,7 +10,8 @@ from textual.widget import Widget
 from data.operations.users import factor_administration
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Method, Status
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import moment, roles_in_words
 from tui.screens.base_screen import working
 from tui.screens.signin_explanation import ExplanationScreen
 from tui.screens.user_actions import UserActionsScreen, offers_for
@@ -23,7 +24,6 @@ from tui.widgets.description_list import (
     factor_lines,
     key_lines,
 )
-from tui.widgets.words import moment, roles_in_words
 
 
 class UserDetailScreen(UserActionsScreen):

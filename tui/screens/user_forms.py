@@ -9,12 +9,12 @@ from data.operations.users.lifecycle import Edited, UserChanges
 from data.operations.users.user_summaries import KeyRow, UserDetail
 from data.rules.public_keys import KEY_LIMIT
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
 from tui.screens.base_app import ActingApp
-from tui.widgets.words import moment
 
 
 async def add_key(app: ActingApp, name: str | None) -> None:

@@ -16,7 +16,8 @@ from data.operations.users.user_summaries import UserPage, UserRow
 from data.rules.domain_types import Status
 from data.rules.safe_text import edited, safe
 from data.rules.user_search import SEARCH_LIMIT
-from tui.dialogs import consequences
+from data.wording import consequences
+from data.wording.words import counted, day, roles_in_short
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_screen import working
@@ -27,7 +28,6 @@ from tui.screens.user_detail import UserDetailScreen
 from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column
 from tui.widgets.status_line import Tone
-from tui.widgets.words import counted, day, roles_in_short
 
 _MARK = "● "
 _COLUMNS: list[Column[UserRow]] = [

@@ -12,7 +12,7 @@ from data.operations.signin.sessions import SessionPage, SessionRow
 from data.operations.users.user_summaries import FactorRow, KeyRow
 from data.rules.safe_text import safe
 from data.rules.source_addresses import source_in_words
-from tui.widgets.words import day, moment
+from data.wording.words import day, moment
 
 _NARROW = 70
 

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.widgets.words import cell, clipped
+from tui.widgets.cells import cell, clipped
 
 R = TypeVar("R")
 _PADDING = 2

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from data.rules.safe_text import safe
 from tui.widgets.action_bar import ClickableLines, clicking
-from tui.widgets.words import cell
+from tui.widgets.cells import cell
 
 _IN_SHORT = {"profile": "Me"}
 """Titles that are shorter where not all of them have room."""

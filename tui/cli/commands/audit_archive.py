@@ -1,8 +1,6 @@
 """`twofold audit archive`: moving old rows to a file, and verifying such a file."""
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, NoReturn
@@ -25,12 +23,12 @@ from data.operations.results import Denied
 from data.rules.audit_chain import Head
 from data.storage.home import Home
 from data.store import StoreUnavailableError
+from data.wording.question import Question
 from tui.cli.commands import audit_file
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.path_arguments import PathType
-from tui.cli.text_tables import when
-from tui.dialogs.question import Question
+from tui.cli.text_tables import progress, when
 
 
 @click.command(
@@ -72,7 +70,7 @@ def archive(home: Home, before: datetime, target: Path) -> None:
                 "Archive",
             )
         )
-        with audit_file.new_archive(target) as file, progress(plan, "Archiving") as told:
+        with audit_file.new_archive(target) as file, progress(plan.rows, "Archiving") as told:
             audit_file.write_header(file, plan.stretches, here.store.services.clock())
             for stretch in plan.stretches:
                 _write(here, file, stretch, told)
@@ -92,22 +90,12 @@ def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> 
         plan = confirmed(
             here.store.run_now(archiving.plan_archive_verification, here.operator, stretches, exported)
         )
-        with progress(plan, "Verifying") as told:
+        with progress(plan.rows, "Verifying") as told:
             return _follow(here, file, plan, told)
     except audit_file.NotAnArchiveError as error:
         refuse(str(error))
     except UnicodeDecodeError:
         refuse("The file is no archive of the audit log: it is not UTF-8.")
-
-
-@contextmanager
-def progress(plan: Plan, label: str) -> Iterator[Told]:
-    """Show a bar to someone on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _more: None
-        return
-    with click.progressbar(length=plan.rows, label=label, file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _write(here: Installation, file: IO[str], stretch: Stretch, told: Told) -> None:

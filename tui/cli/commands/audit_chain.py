@@ -12,11 +12,12 @@ from data.operations.audit import chain, verification
 from data.operations.audit.verification import Verification
 from data.rules.audit_chain import Head
 from data.storage.home import Home
-from tui.cli.commands.audit_archive import progress, verify_file
+from data.wording.words import counted
+from tui.cli.commands.audit_archive import verify_file
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.output_formats import opened
 from tui.cli.path_arguments import PathType, TextFile
-from tui.cli.text_tables import echo_json, echo_table
+from tui.cli.text_tables import echo_json, echo_table, progress
 
 _LONGEST_LINE = 1_000
 
@@ -87,17 +88,13 @@ def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_js
         refuse(found.faults[0].sentence)
     if not as_json:
         what = "audit log" if archive is None else "archive"
-        rows, chains = _counted(found.rows, "row"), _counted(len(found.chains), "chain")
+        rows, chains = counted(found.rows, "row"), counted(len(found.chains), "chain")
         click.echo(f"The {what} is whole: {rows} in {chains}.")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
     plan = confirmed(here.store.run_now(verification.plan_verification, here.operator, exported))
-    with progress(plan, "Verifying") as told:
+    with progress(plan.rows, "Verifying") as told:
         return confirmed(asyncio.run(verification.verify(here.store, here.operator, plan, told)))
 
 

@@ -25,6 +25,8 @@ from data.storage.postgresql import Postgresql
 from data.storage.restored_rows import rebuild
 from data.storage.sqlite import open_sqlite
 from data.store import Store, StoreUnavailableError
+from data.wording.question import Question
+from data.wording.words import counted
 from sshserver.workers.heartbeat import BEAT_SECONDS
 from tui.cli import config_file as settings_file
 from tui.cli.commands.restore_unverified import show_unverified
@@ -43,7 +45,6 @@ from tui.cli.open_installation import (
 )
 from tui.cli.path_arguments import PathType
 from tui.cli.text_tables import progress, when
-from tui.dialogs.question import Question
 
 _WAITED_SECONDS = BEAT_SECONDS + 1
 """After which a server that is alive has counted a beat more."""
@@ -229,9 +230,9 @@ def _refuse_while_served(store: Store) -> None:
 
 
 def _question(place: Place, taken_at: datetime, since: int) -> Question:
-    undone = f"{since} recorded act{'' if since == 1 else 's'} since then will be undone"
+    undone = f"{counted(since, 'recorded act')} since then will be undone."
     return Question(
-        "Replace it?", f"{place} is replaced by the backup of {when(taken_at)}. {undone}.", "Replace"
+        "Replace it?", f"{place} is replaced by the backup of {when(taken_at)}. {undone}", "Replace"
     )
 
 

@@ -6,10 +6,10 @@ from data.operations.maintenance import clock_jumps as operations
 from data.operations.maintenance.clock_jumps import StuckUser
 from data.rules.safe_text import safe
 from data.storage.home import Home
+from data.wording.question import Question
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import InAccount, confirmed, installation, say, system_clock
 from tui.cli.text_tables import echo_json, echo_table, iso, when
-from tui.dialogs.question import Question
 
 _SHOWN = 20
 

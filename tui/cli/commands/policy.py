@@ -13,6 +13,7 @@ from data.rules.domain_types import Method, Mode
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
 from data.storage.home import Home
+from data.wording import consequences
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import (
     InAccount,
@@ -24,7 +25,6 @@ from tui.cli.open_installation import (
     say,
 )
 from tui.cli.text_tables import echo_json, iso, when
-from tui.dialogs import consequences
 
 _Act = Callable[[], Done | RefusedOrStale]
 

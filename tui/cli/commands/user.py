@@ -23,6 +23,7 @@ from data.rules import passwords
 from data.rules.domain_types import Role, Status
 from data.rules.safe_text import safe
 from data.storage.home import Home
+from data.wording import consequences
 from tui.cli.commands.user_import import import_people
 from tui.cli.commands.user_invite import invite, remind
 from tui.cli.commands.user_key import KEY_FILE, key, key_text, parsed_key
@@ -41,7 +42,6 @@ from tui.cli.open_installation import (
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 from tui.cli.user_rendering import detail_json, detail_lines, row_json
-from tui.dialogs import consequences
 
 _PAGE = 500
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,17 +9,18 @@ import click
 
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.users import google_authenticator_import, user_import
-from data.operations.users.user_import import Faulty, Told
+from data.operations.users.user_import import Faulty
 from data.rules import google_authenticator_file, users_csv
 from data.rules.google_authenticator_file import AuthenticatorFile, FileFault
 from data.rules.safe_text import safe
-from data.rules.users_csv import PersonRow, RowFault
+from data.rules.users_csv import RowFault
 from data.storage.files import open_plain
 from data.storage.home import Home
+from data.wording import consequences
+from data.wording.words import counted
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import confirmed, installation, refuse, say
-from tui.cli.text_tables import echo_table
-from tui.dialogs import consequences
+from tui.cli.text_tables import echo_table, progress
 
 _SHOWN_FAULTS = 100
 
@@ -89,7 +88,7 @@ def import_people(
         raise click.UsageError(f"There is no file {file}.")
     found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
     with installation(home) as here:
-        with _progress(len(found.seen), "Checking") as told:
+        with progress(len(found.seen), "Checking ") as told:
             checked = asyncio.run(
                 user_import.check_all(here.store, here.operator, found.seen, told, found.faults)
             )
@@ -99,10 +98,10 @@ def import_people(
         if found.extra:
             click.echo(safe(f"Left out: {', '.join(found.extra)}.", 400))
         if dry_run:
-            click.echo(f"{_people(found.rows)} can be imported. Nothing was changed.")
+            click.echo(f"{counted(len(found.rows), 'user')} can be imported. Nothing was changed.")
             return
         confirm(consequences.import_people(found.rows))
-        with _progress(len(found.rows), "Importing") as told:
+        with progress(len(found.rows), "Importing") as told:
             result = asyncio.run(user_import.import_people(here.store, here.operator, found.rows, told))
         say(_settled(result) or Denied("Nothing was imported."))
     if any(row.key is None for row in found.rows):
@@ -176,17 +175,3 @@ def _refuse_faults(faults: tuple[RowFault, ...], advice: str = "") -> NoReturn:
     if more > 0:
         click.echo(f"... and {more} more.")
     refuse(f"Nobody was imported. Mend what is listed, and import the file again.{advice}")
-
-
-def _people(rows: tuple[PersonRow, ...]) -> str:
-    return f"{len(rows)} user{'' if len(rows) == 1 else 's'}"
-
-
-@contextmanager
-def _progress(count: int, label: str) -> Iterator[Told]:
-    """Show a bar to someone on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _more: None
-        return
-    with click.progressbar(length=count, label=f"{label:<9}", file=sys.stderr) as bar:
-        yield bar.update

@@ -20,15 +20,15 @@ from data.operations.users.invitations import Group, WrittenPassword
 from data.rules.audit_events import Event
 from data.rules.spreadsheet_escaping import neutralised
 from data.storage.home import Home
+from data.wording.question import Question
+from data.wording.words import counted, listed
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse, without_log_of_deliveries
 from tui.cli.path_arguments import PathType
 from tui.cli.text_tables import echo_table, progress, when
-from tui.dialogs.question import Question
 
 F = TypeVar("F", bound=Callable[..., object])
 _COLUMNS = ("name", "full_name", "email", "practice", "ssh", "host_key", "one_time_password", "good_until")
-_SHOWN = 8
 
 
 def _whom(pending: str) -> Callable[[F], F]:
@@ -204,7 +204,7 @@ def _cells(written: WrittenPassword) -> list[str]:
 def _report(result: BulkResult, done: str) -> None:
     """Say how many were reached, and name the others with the reason; nobody reached is a failure."""
     if result.done:
-        click.echo(f"{_people(len(result.done))} {done}.")
+        click.echo(f"{counted(len(result.done), 'user')} {done}.")
     if result.refused:
         echo_table(("NOT REACHED", "WHY"), result.refused, limit=160)
     if not result.done:
@@ -214,9 +214,4 @@ def _report(result: BulkResult, done: str) -> None:
 def _named(names: list[str], what: str, *, exactly: bool = False) -> str:
     """Say what will be done to how many (or to so many at most), and name the first of them."""
     most = "" if exactly else "Up to "
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{most}{_people(len(names))} will be {what}: {', '.join(names[:_SHOWN])}{more}"
-
-
-def _people(count: int) -> str:
-    return f"{count} user{'' if count == 1 else 's'}"
+    return f"{most}{counted(len(names), 'user')} will be {what}: {listed(names)}"

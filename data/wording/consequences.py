@@ -8,22 +8,20 @@ from data.operations.policy.policy_settings import MethodsPreview, ModePreview
 from data.operations.signin.sessions import SessionRow
 from data.operations.users.bulk_actions import Bulk
 from data.operations.users.user_summaries import UserDetail
-from data.rules.domain_types import Mode, Policy, Status, UserFacts
+from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
 from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.policy import ATTEMPTS, status
 from data.rules.source_addresses import source_in_words
 from data.rules.users_csv import PersonRow
-from tui.dialogs.question import Question
-from tui.widgets.words import MODE_WORDS, counted, left_without, moment
+from data.wording.question import Question
+from data.wording.words import MODE_WORDS, NAMED, counted, listed, moment
 
 _INVITED = (
     "the ssh command, the host key's fingerprint and a one-time password, good for one sign-in within "
     f"{INVITATION_HOURS // 24} days. A former one-time password stops working. People with an SSH key, a "
     "password of their own, a second factor or a role are not invited."
 )
-_NAMED = 8
-"""How many users a question about many names; the others are counted."""
 
 
 def _without_factor(user: UserDetail, *, required: bool, lost: bool) -> str:
@@ -185,7 +183,7 @@ def act_on_many(names: Sequence[str], act: Bulk) -> Question:
         case Bulk.REMIND:
             title, yes = f"Remind {people} by e-mail?", "Remind"
             then = "Who must set up two-factor authentication is reminded of it, once a day at most."
-    return Question(title, f"{_listed(names)}.\n{then}", f"{yes} {len(names)}")
+    return Question(title, f"{listed(names)}.\n{then}", f"{yes} {len(names)}")
 
 
 def import_people(rows: Sequence[PersonRow]) -> Question:
@@ -193,9 +191,9 @@ def import_people(rows: Sequence[PersonRow]) -> Question:
     shown = [
         f"{row.name}  {row.email}  {row.full_name}{'  2FA required' if row.required else ''}"
         f"{'  with a key' if row.key else ''}"
-        for row in rows[:_NAMED]
+        for row in rows[:NAMED]
     ]
-    more = [f"… and {len(rows) - _NAMED} more"] if len(rows) > _NAMED else []
+    more = [f"… and {len(rows) - NAMED} more"] if len(rows) > NAMED else []
     keyless = sum(row.key is None for row in rows)
     after = (
         [f"{counted(keyless, 'user')} without a key will need an invitation or a one-time password."]
@@ -209,13 +207,9 @@ def take_over(names: Sequence[str]) -> Question:
     """Describe taking authenticator apps over from files."""
     return Question(
         f"Take over {counted(len(names), 'file')}?",
-        f"{_listed(names)}: the secret and the scratch codes of the file become theirs.",
+        f"{listed(names)}: the secret and the scratch codes of the file become theirs.",
         "Take over",
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def end_session(row: SessionRow) -> Question:
@@ -350,3 +344,25 @@ def make_permanent(checklist: Checklist) -> str:
 def change_methods(preview: MethodsPreview) -> Question:
     """Describe switching methods on and off."""
     return Question("Change the methods?", "\n".join(left_without(preview)), "Change")
+
+
+def left_without(preview: MethodsPreview) -> list[str]:
+    """Say which methods are switched, and whom that leaves without a usable one."""
+    lines = [
+        f"{method.label.capitalize()}: {'on' if method in preview.after else 'off'} from now on."
+        for method in Method
+        if (method in preview.after) != (method in preview.before)
+    ]
+    if preview.without:
+        others = preview.without - len(preview.without_names)
+        names = ", ".join(preview.without_names) + (f" and {others} more" if others else "")
+        lines.append(
+            f"{counted(preview.without, 'person has', 'people have')} nothing else set up and must do so at "
+            f"the next sign-in: {names}. A recovery code is asked of them first; of who has none to hand, "
+            "clear the 2FA data."
+        )
+    elif preview.before - preview.after:
+        lines.append("Everyone who has set it up keeps a method that is on.")
+    if preview.you_are_left:
+        lines.append("You are among them: set another method up first.")
+    return lines

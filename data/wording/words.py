@@ -1,17 +1,16 @@
-"""How values read on the screen: moments, roles, statuses and names."""
+"""How values read: moments, roles, modes and numbers of things."""
 
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-import wcwidth
-from rich.text import Text
-
-from data.operations.policy.policy_settings import MethodsPreview
-from data.rules.domain_types import Method, Mode, Role
+from data.rules.domain_types import Mode, Role
 from data.rules.policy import ATTEMPTS
-from data.rules.safe_text import safe
 
 _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
+
+NAMED = 8
+"""How many users a text about many names; the others are counted."""
 
 SET_UP_TITLE = "Set up Two-Factor Authentication"
 
@@ -56,38 +55,6 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def cell(foreign: object, width: int) -> Text:
-    """Make a table cell of a foreign string: visible characters only, clipped to its column."""
-    shown = safe(foreign)
-    if wcwidth.width(shown) > width:
-        shown = clipped(shown, max(0, width - 1)).rstrip() + "…"
-    return Text(shown, no_wrap=True, end="")
-
-
-def clipped(text: str, width: int) -> str:
-    """Cut a text so that it takes no more cells than `width`; what takes several is never cut in two."""
-    while wcwidth.width(text) > width:
-        text = text[:-1]
-    return text
-
-
-def left_without(preview: MethodsPreview) -> list[str]:
-    """Say which methods are switched, and whom that leaves without a usable one."""
-    lines = [
-        f"{method.label.capitalize()}: {'on' if method in preview.after else 'off'} from now on."
-        for method in Method
-        if (method in preview.after) != (method in preview.before)
-    ]
-    if preview.without:
-        others = preview.without - len(preview.without_names)
-        names = ", ".join(preview.without_names) + (f" and {others} more" if others else "")
-        lines.append(
-            f"{counted(preview.without, 'person has', 'people have')} nothing else set up and must do so at "
-            f"the next sign-in: {names}. A recovery code is asked of them first; of who has none to hand, "
-            "clear the 2FA data."
-        )
-    elif preview.before - preview.after:
-        lines.append("Everyone who has set it up keeps a method that is on.")
-    if preview.you_are_left:
-        lines.append("You are among them: set another method up first.")
-    return lines
+def listed(names: Sequence[str]) -> str:
+    """Name the first of many and count the others."""
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
