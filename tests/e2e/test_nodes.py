@@ -12,14 +12,11 @@ from support.authenticator_app import Phone
 from support.installed_program import Clinic, code_then, enrol, password_then, set_password, sign_out
 from support.postgresql_server import PASSWORD as DATABASE_PASSWORD
 from support.postgresql_server import PostgresqlServer
+from support.processes import with_descendants
 
 from sshserver.workers.heartbeat import LEASE_SECONDS
 
 PASSWORD = "seven quiet marble stairs"
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ async def test_sessions_of_a_dead_node(clinic: Clinic, node: Clinic, postgresql:
         terminals.append(await host.connect("ben", key=key))
         await terminals[-1].expect_on_screen("My profile")
 
-    for pid in (node.server.pid, *children(node.server.pid)):
+    for pid in with_descendants(node.server.pid):
         os.kill(pid, signal.SIGKILL)
     await node.server.wait()
     assert postgresql.execute(name, "SELECT count(*) FROM session WHERE ended_at IS NULL") == [(2,)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.installed_program import Clinic
+from support.processes import children, is_running, open_files, threads, with_descendants
 from support.pseudo_terminal import TerminalProgram
 from support.ssh_server import until
 
@@ -51,16 +52,13 @@ def workers_serving(clinic: Clinic) -> list[str]:
     return [worker for (worker,) in rows(clinic, "select id from worker")]
 
 
-def children(clinic: Clinic) -> list[int]:
-    pid = clinic.server.pid
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def fork_server(clinic: Clinic) -> int:
+    (pid,) = children(clinic.server.pid)
+    return pid
 
 
-def is_running(pid: int) -> bool:
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
+def workers(clinic: Clinic) -> list[int]:
+    return children(fork_server(clinic))
 
 
 def scrape(port: int) -> dict[str, dict[str, float]]:
@@ -111,7 +109,7 @@ async def test_killed_worker(clinic, key):
     assert all(found["twofold_signin_seconds_count step=key"].values())
     assert all(found["twofold_store_wait_seconds_count kind=write"].values())
     assert all(found["twofold_event_loop_lag_seconds_count"].values())
-    victim, other = children(clinic)
+    victim, other = workers(clinic)
     os.kill(victim, signal.SIGKILL)
     await until(lambda: len(set(open_workers(clinic))) == 1)
 
@@ -123,8 +121,8 @@ async def test_killed_worker(clinic, key):
     )
     alive = [terminal for terminal in terminals if terminal.process.returncode is None]
     assert len(alive) == before.count(survivor)
-    await until(lambda: len(children(clinic)) == WORKERS)
-    assert other in children(clinic)
+    await until(lambda: len(workers(clinic)) == WORKERS)
+    assert other in workers(clinic)
     await until(lambda: len(workers_serving(clinic)) == WORKERS, 60)
 
     newcomers = await sign_in_to(clinic, key, WORKERS)
@@ -153,10 +151,10 @@ async def test_hanging_worker(clinic, key):
     await clinic.serve("--workers", str(WORKERS))
     clinic.known_hosts()
     terminals = await sign_in_to(clinic, key, WORKERS)
-    before = children(clinic)
+    before = workers(clinic)
     os.kill(before[0], signal.SIGSTOP)
-    await until(lambda: before[0] not in children(clinic) and len(children(clinic)) == WORKERS, 60)
-    assert before[1] in children(clinic)
+    await until(lambda: before[0] not in workers(clinic) and len(workers(clinic)) == WORKERS, 60)
+    assert before[1] in workers(clinic)
     await until(lambda: len(set(open_workers(clinic))) == 1)
     assert any(terminal.process.returncode is None for terminal in terminals)
     await until(lambda: len(workers_serving(clinic)) == WORKERS, 60)
@@ -174,11 +172,11 @@ async def test_killed_node(clinic, key, monkeypatch):
     await clinic.serve("--workers", str(WORKERS))
     clinic.known_hosts()
     await sign_in(clinic, key)
-    workers = children(clinic)
-    for pid in (clinic.server.pid, *workers):
+    serving = workers(clinic)
+    for pid in with_descendants(clinic.server.pid):
         os.kill(pid, signal.SIGKILL)
     await clinic.server.wait()
-    await until(lambda: not any(map(is_running, workers)))
+    await until(lambda: not any(map(is_running, serving)))
     assert len(open_workers(clinic)) == 1
 
     await clinic.serve("--workers", str(WORKERS))
@@ -192,9 +190,27 @@ async def test_killed_node(clinic, key, monkeypatch):
     clinic.twofold("user", "activate", "ben")
 
     terminal = await sign_in(clinic, key)
-    workers = children(clinic)
+    serving = workers(clinic)
     clinic.server.kill()
     await terminal.expect("The server is shutting down.")
     assert await terminal.end() == 0
-    await until(lambda: not any(map(is_running, workers)), 30)
+    await until(lambda: not any(map(is_running, serving)), 30)
+    assert open_workers(clinic) == []
+
+
+async def test_the_fork_server_holds_nothing_and_when_it_is_killed_other_workers_take_over(clinic, key):
+    await clinic.serve("--workers", str(WORKERS))
+    clinic.known_hosts()
+    first, before = fork_server(clinic), workers(clinic)
+    assert threads(first) == 1, "a process with threads must not be forked"
+    assert not any(path.is_relative_to(clinic.home.resolve()) for path in open_files(first))
+    terminal = await sign_in(clinic, key)
+    os.kill(first, signal.SIGKILL)
+    await terminal.end()
+    await until(lambda: not any(map(is_running, before)), 30)
+    await until(lambda: children(clinic.server.pid) not in ([], [first]), 60)
+    await until(lambda: len(workers(clinic)) == len(workers_serving(clinic)) == WORKERS, 60)
+    assert open_workers(clinic) == []
+    await sign_in_to(clinic, key, WORKERS)
+    assert await clinic.stop() == 0
     assert open_workers(clinic) == []

@@ -19,6 +19,7 @@ from typing import Any
 import asyncssh
 import pyte
 from support.installed_program import PROGRAM, RECOVERY
+from support.processes import with_descendants
 from support.ssh_server import HOST, AnsweringClient
 from support.ssh_users import SECRET, enrol_with_app
 
@@ -136,8 +137,7 @@ class KilledHome:
     async def kill(self) -> None:
         """End every process of the server at once, as a power cut would."""
         self.ready.clear()
-        pid = self.server.pid
-        for process in (pid, *_children(pid)):
+        for process in with_descendants(self.server.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         await self.server.wait()
@@ -290,7 +290,3 @@ class KilledHome:
         self.done.created.append(name)
         screen.type("\t\r")
         await screen.shows("by name")
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

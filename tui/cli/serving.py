@@ -17,10 +17,10 @@ from sshserver.server_context import AppFactory
 from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal
 from sshserver.workers.heartbeat import WorkerIdentity
+from sshserver.workers.port import PortError
 from tui.app import TwofoldApp
 from tui.cli.commands.setup import load_host_key
 from tui.cli.open_installation import Installation, refuse, system_clock
-from tui.cli.port import cannot_listen
 
 
 async def serve_until_told(
@@ -36,6 +36,9 @@ async def serve_until_told(
     """Serve until SIGTERM, SIGINT or the end of `lifeline`; then drain.
 
     `ready` is called once, when the self-test has passed and the port is listened on.
+
+    Raises:
+        PortError: when the address cannot be listened on.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -77,7 +80,7 @@ async def _start(
             telemetry=telemetry,
         )
     except OSError as error:
-        refuse(cannot_listen(host, port, error))
+        raise PortError(host, port, error) from None
     except SelfTestError as error:
         refuse(str(error))
     except (AlgorithmsError, AppTestError, ShimError) as error:

@@ -1,65 +1,50 @@
-"""One worker of several: `python -m tui.cli.worker`, started by the supervisor and by nobody else."""
+"""The workers of a node: `python -m tui.cli.worker`, started by `twofold serve` and by nobody else."""
 
 import asyncio
-import json
 import os
-import sys
-from collections.abc import Mapping
+import socket
+from functools import partial
 
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.telemetry.connection_events import Telemetry
+from sshserver.workers.fork_server import serve_forks
 from sshserver.workers.heartbeat import WorkerIdentity
+from sshserver.workers.worker import READY, Assignment, WorkerPipe
 from tui.cli import logging_setup
 from tui.cli.main import words_for
 from tui.cli.open_installation import Installation, installation
 from tui.cli.serving import serve_until_told
-from tui.cli.supervisor import READY, Assignment
 
 
-def main() -> None:
-    """Serve by the assignment on standard input, report on standard output."""
-    os.umask(0o077)
-    reports = os.dup(1)
-    os.dup2(2, 1)  # Whatever else is written to standard output is no report.
+def work(end: socket.socket, memory: int) -> int:
+    """Serve as the supervisor at the other end of a pipe says, and report to it; return the exit status."""
+    pipe = WorkerPipe(end)
     try:
-        given = Assignment(**json.loads(sys.stdin.buffer.readline()))
+        given = pipe.assignment()
         with installation(given.open_home(), f"{given.node}.{given.index}") as here:
             logging_setup.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
-            asyncio.run(_serve(here, given, reports))
+            asyncio.run(_serve(here, given, pipe, SharedCounters(memory, given.workers)))
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.
-        _report(reports, {"failed": words_for(error)})
-        sys.exit(1)
+        pipe.report({"failed": words_for(error)})
+        return 1
+    return 0
 
 
-async def _serve(here: Installation, given: Assignment, reports: int) -> None:
-    identity = WorkerIdentity(
-        given.worker, given.node, given.index, SharedCounters(given.shared_counters, given.workers)
-    )
+async def _serve(
+    here: Installation, given: Assignment, pipe: WorkerPipe, shared_counters: SharedCounters
+) -> None:
     telemetry = Telemetry()
-
-    async def answer_supervisor() -> None:
-        """Answer until standard input ends: then the supervisor is gone."""
-        reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
-        while question := await reader.readline():
-            _report(reports, {"asked": int(question), "metrics": telemetry.metrics.text()})
-
     await serve_until_told(
         here,
-        identity,
+        WorkerIdentity(given.worker, given.node, given.index, shared_counters),
         given.host,
         given.port,
         telemetry=telemetry,
-        ready=lambda _server: _report(reports, READY),
-        lifeline=answer_supervisor,
+        ready=lambda _server: pipe.report(READY),
+        lifeline=partial(pipe.answer, telemetry.metrics.text),
     )
 
 
-def _report(descriptor: int, report: Mapping[str, object]) -> None:
-    with os.fdopen(descriptor, "wb", closefd=False) as pipe:
-        pipe.write(json.dumps(report).encode() + b"\n")
-
-
 if __name__ == "__main__":
-    main()
+    os.umask(0o077)
+    serve_forks(work)

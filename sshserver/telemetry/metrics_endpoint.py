@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tui.cli.open_installation import refuse
+from data.errors import ExplainedError
 
 _LOOPBACK: Final = "127.0.0.1"
 _ANSWER_SECONDS: Final = 10.0
@@ -19,6 +19,15 @@ _LONGEST_REQUEST: Final = 16_384
 
 Texts = Mapping[int, str | None]
 """What each worker has measured; None of one that does not answer."""
+
+
+class MetricsPortError(ExplainedError):
+    """The port for Prometheus cannot be listened on."""
+
+    def __init__(self, port: int, error: OSError) -> None:
+        super().__init__(
+            f"Metrics cannot be shown on port {port}: {error.strerror}. Choose another under [metrics]."
+        )
 
 
 class AllWorkers(Collector):
@@ -49,6 +58,9 @@ async def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> AsyncItera
     """Answer on `port` for as long as this lasts; 0 is nowhere.
 
     Whoever asks has a few seconds for all of it, and holds no thread: a slow reader is cut off.
+
+    Raises:
+        MetricsPortError: when it cannot be listened on.
     """
     if not port:
         yield
@@ -57,7 +69,7 @@ async def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> AsyncItera
     try:
         server = await asyncio.start_server(asked, _LOOPBACK, port, limit=_LONGEST_REQUEST)
     except OSError as error:
-        refuse(f"Metrics cannot be shown on port {port}: {error.strerror}. Choose another under [metrics].")
+        raise MetricsPortError(port, error) from None
     try:
         yield
     finally:

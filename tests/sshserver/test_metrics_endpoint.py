@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tui.cli import metrics
+from sshserver.telemetry import metrics_endpoint
 
 LARGE = b"x" * 20_000_000
 """More than a connection holds that nobody reads from."""
@@ -30,12 +30,10 @@ async def asked(port: int) -> bytes:
 
 
 async def test_whole_answer(port):
-    """It names its length and form."""
-
-    async def read() -> metrics.Texts:
+    async def read() -> metrics_endpoint.Texts:
         return {1: "# HELP up Up.\n# TYPE up gauge\nup 1.0\n", 2: None}
 
-    async with metrics.exposed(port, read):
+    async with metrics_endpoint.exposed(port, read):
         head, _, content = (await asked(port)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"text/plain" in head
@@ -49,13 +47,11 @@ def answering() -> list[asyncio.Task[object]]:
 
 
 async def test_silent_client_is_cut_off(port, monkeypatch):
-    """It holds no thread."""
-
-    async def read() -> metrics.Texts:
+    async def read() -> metrics_endpoint.Texts:
         return {}
 
-    monkeypatch.setattr(metrics, "_content", lambda _texts: LARGE)
-    async with metrics.exposed(port, read):
+    monkeypatch.setattr(metrics_endpoint, "_content", lambda _texts: LARGE)
+    async with metrics_endpoint.exposed(port, read):
         assert len(await asked(port)) > len(LARGE)
         threads = threading.active_count()
         slow = []
@@ -77,10 +73,10 @@ async def test_silent_client_is_cut_off(port, monkeypatch):
 
 
 async def test_a_request_without_an_end_is_cut_off(port):
-    async def read() -> metrics.Texts:
+    async def read() -> metrics_endpoint.Texts:
         return {}
 
-    async with metrics.exposed(port, read):
+    async with metrics_endpoint.exposed(port, read):
         reading, writing = await asyncio.open_connection("127.0.0.1", port)
         writing.write(b"x" * 1_000_000)
         with contextlib.suppress(ConnectionError):

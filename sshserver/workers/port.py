@@ -1,16 +1,35 @@
-"""The port: holding it for workers that come and go, and saying why it is not to be had."""
+"""The port: holding it for workers that come and go, and saying why it cannot be had."""
 
+import errno
 import socket
 
+from data.errors import ExplainedError
 from data.rules.safe_text import safe
+
+
+class PortError(ExplainedError):
+    """An address cannot be listened on."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        if error.errno == errno.EADDRINUSE:
+            super().__init__(f"Port {port} is in use on {safe(host)}.")
+        else:
+            super().__init__(f"Cannot listen on {safe(host)}:{port}: {error.strerror}.")
 
 
 def hold_port(host: str, port: int) -> list[socket.socket]:
     """Bind every address of `host` to one port that others of this supervisor may share; 0 picks a free one.
 
     Raises:
-        OSError: when it is taken, by whomever.
+        PortError: when it is taken, by this program or another.
     """
+    try:
+        return _hold(host, port)
+    except OSError as error:
+        raise PortError(host, port, error) from None
+
+
+def _hold(host: str, port: int) -> list[socket.socket]:
     found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = list(dict.fromkeys((family, address[:2]) for family, _, _, _, address in found))
     held: list[socket.socket] = []
@@ -42,8 +61,3 @@ def _bound(family: socket.AddressFamily, where: tuple[str, int], *, shared: bool
         made.close()
         raise
     return made
-
-
-def cannot_listen(host: str, port: int, error: OSError) -> str:
-    """Say why an address cannot be listened on, and what to do."""
-    return f"Cannot listen on {safe(host)}:{port}: {error.strerror}. Choose another with --port."

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from tui.cli.port import hold_port
-from tui.cli.supervisor import delay_before_restart
+from sshserver.workers.port import PortError, hold_port
+from sshserver.workers.supervisor import delay_before_restart
 
 
 def test_restart_delays():
@@ -37,7 +37,7 @@ def test_a_port_that_others_share_already_is_taken():
         worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         worker.bind(held.getsockname())
         worker.listen()
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(PortError, match="in use"):
             hold_port("127.0.0.1", held.getsockname()[1])
 
 

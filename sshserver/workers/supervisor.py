@@ -1,9 +1,8 @@
 """Several workers of one node: starting them, starting those again that die, and ending them together.
 
-A worker is a fresh interpreter. It reads its assignment from standard input, which stays open for as long
-as the supervisor lives: at its end the worker drains, so none outlives its supervisor. On standard output
-it reports. The port is held here, bound but not listened on, so that nobody else takes it while workers
-come and go.
+A worker reads its assignment from its pipe, which stays open for as long as the supervisor lives: at its end
+the worker drains, so none outlives its supervisor. On the same pipe it reports. The port is held elsewhere,
+bound but not listened on, so that nobody else takes it while workers come and go.
 """
 
 import asyncio
@@ -12,21 +11,21 @@ import json
 import logging
 import secrets
 import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
+from data.errors import ExplainedError
 from data.operations.signin import worker_sessions
 from data.storage.home import Home
-from data.store import StoreUnavailableError
+from data.store import Store, StoreUnavailableError
+from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import tell
-from tui.cli.metrics import Texts, exposed
-from tui.cli.open_installation import Installation, refuse
+from sshserver.telemetry.metrics_endpoint import Texts, exposed
+from sshserver.workers.fork_server import Forked, ForkError, ForkServer
+from sshserver.workers.worker import READY, Assignment
 
 _log = logging.getLogger("twofold.workers")
 _STEADY_SECONDS: Final = 60.0
@@ -35,35 +34,15 @@ _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 30.0
 _START_SECONDS: Final = 60.0
 _ANSWER_SECONDS: Final = 2.0
-_REPORT_BYTES: Final = 1 << 20
 _MISSES: Final = 3
 """So many questions in a row that a worker leaves unanswered end it. They are counted, and no time is taken:
 a supervisor that was itself stopped for a while must not blame its workers."""
 _LONGEST_DRAIN: Final = 4
 """A server's drain waits for several things in turn, each for at most the time that the settings give."""
-READY: Final[Mapping[str, object]] = {"ready": True}
-"""What a worker reports once it serves; otherwise `{"failed": WHY}`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a worker is told when it starts."""
-
-    home: str
-    master_key: str
-    """The file of the master key, or nothing where it is in the home."""
-    host: str
-    port: int
-    worker: str
-    node: str
-    index: int
-    workers: int
-    shared_counters: int
-    """The descriptor of the shared counts."""
-
-    def open_home(self) -> Home:
-        """Return the home that is to be served."""
-        return Home(Path(self.home), Path(self.master_key) if self.master_key else None)
+class WorkersError(ExplainedError):
+    """A worker did not start; the message is its own."""
 
 
 def delay_before_restart(failures: int) -> float:
@@ -74,16 +53,32 @@ def delay_before_restart(failures: int) -> float:
 class Supervisor:
     """Keeps so many workers serving until told to stop."""
 
-    def __init__(self, here: Installation, node: str, host: str, port: int, workers: int) -> None:
-        """Serve `here` on a port that is held already."""
-        self._here = here
+    def __init__(
+        self,
+        store: Store,
+        forks: ForkServer,
+        *,
+        home: Home,
+        node: str,
+        host: str,
+        port: int,
+        workers: int,
+        limits: Limits,
+        metrics_port: int,
+    ) -> None:
+        """Serve `home` on a port that is held already; `store` records which workers are gone."""
+        self._store = store
+        self._forks = forks
+        self._home = home
         self._node = node
         self._host = host
         self._port = port
         self._workers = workers
+        self._limits = limits
+        self._metrics_port = metrics_port
         self._shared_counters = SharedCounters.create(workers)
-        self._processes: set[asyncio.subprocess.Process] = set()
-        self._serving: dict[int, asyncio.subprocess.Process] = {}
+        self._processes: set[Forked] = set()
+        self._serving: dict[int, Forked] = {}
         self._asked = 0
         self._asking = asyncio.Lock()
         self._stop = asyncio.Event()
@@ -92,12 +87,16 @@ class Supervisor:
         """Start all workers, call `ready` when each has passed its self-test, and serve until told to stop.
 
         One that fails at its first start ends all: a node that cannot serve as it was told to says so.
+
+        Raises:
+            MetricsPortError: when the measurements cannot be shown.
+            WorkersError: when a worker did not start.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        await self._here.store.run(worker_sessions.take_node, self._node)
-        async with exposed(self._here.settings.metrics_port, self._measured):
+        await self._store.run(worker_sessions.take_node, self._node)
+        async with exposed(self._metrics_port, self._measured):
             await self._serve(ready)
 
     async def _serve(self, ready: Callable[[], object]) -> None:
@@ -113,7 +112,7 @@ class Supervisor:
         await asyncio.gather(*keeping)
         self._shared_counters.close()
         if faults:
-            refuse(faults[0])
+            raise WorkersError(faults[0])
 
     async def _started(self, firsts: list[asyncio.Future[str | None]]) -> list[str] | None:
         """Wait for every worker's first start; return what went wrong, or None when told to stop before."""
@@ -148,26 +147,22 @@ class Supervisor:
     async def _serve_once(self, index: int, first: "asyncio.Future[str | None]") -> str:
         """Run one worker to its end; return how it ended, in a sentence."""
         worker = secrets.token_hex(8)
-        process = await asyncio.create_subprocess_exec(
-            # -P: a folder that the operator happens to be in must not be searched for modules.
-            *(sys.executable, "-P", "-m", "tui.cli.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=(self._shared_counters.descriptor,),
-            # Ctrl-C reaches the supervisor alone, which tells the workers.
-            process_group=0,
-            limit=_REPORT_BYTES,
-        )
+        try:
+            process = await self._forks.fork(self._shared_counters.descriptor)
+        except ForkError as error:
+            return str(error)
         self._processes.add(process)
         try:
+            if self._stop.is_set():
+                process.signal(signal.SIGTERM)
             fault = await self._assign(process, index, worker)
             if fault is None:
                 self._serving[index] = process
                 if not first.done():
                     first.set_result(None)
             if self._stop.is_set():
-                _signal(process, signal.SIGTERM)
-            status = await process.wait()
+                process.signal(signal.SIGTERM)
+            status = await process.ended
         finally:
             self._processes.discard(process)
             self._serving.pop(index, None)
@@ -175,36 +170,27 @@ class Supervisor:
             await self._bury(worker)
         return fault or _ending(status)
 
-    async def _assign(self, process: asyncio.subprocess.Process, index: int, worker: str) -> str | None:
+    async def _assign(self, process: Forked, index: int, worker: str) -> str | None:
         """Tell a worker what to do and wait until it is ready; return what went wrong instead."""
-        assignment = Assignment(
-            str(self._here.home.path),
-            str(self._here.home.key_file or ""),
-            self._host,
-            self._port,
-            worker,
-            self._node,
-            index,
-            self._workers,
-            self._shared_counters.descriptor,
-        )
-        assert process.stdin is not None  # noqa: S101 - both are pipes.
-        assert process.stdout is not None  # noqa: S101
-        process.stdin.write(json.dumps(asdict(assignment)).encode() + b"\n")
+        home, key = str(self._home.path), str(self._home.key_file or "")
+        where = (self._host, self._port, worker, self._node, index, self._workers)
+        process.writer.write(Assignment(home, key, *where).line())
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+            line = await asyncio.wait_for(process.reader.readline(), _START_SECONDS)
         except TimeoutError:
-            _signal(process, signal.SIGKILL)
+            process.signal(signal.SIGKILL)
             return f"It was not ready within {_START_SECONDS:g} seconds."
+        except OSError:
+            line = b""
         report = json.loads(line) if line else {"failed": None}
         if report == READY:
             return None
-        return str(report["failed"] or _ending(await process.wait()))
+        return str(report["failed"] or _ending(await process.ended))
 
     async def _watch(self) -> None:
         """Until told to stop, cut off a worker that answers no more: some connections wait for it."""
-        patience = self._here.settings.limits.silence_seconds / _MISSES
-        missed: Counter[asyncio.subprocess.Process] = Counter()
+        patience = self._limits.silence_seconds / _MISSES
+        missed: Counter[Forked] = Counter()
         while not await self._stopped_within(patience):
             asked = dict(self._serving)
             texts = await self._measured(max(patience, _ANSWER_SECONDS))
@@ -212,7 +198,7 @@ class Supervisor:
             missed = Counter({process: missed[process] + 1 for process in silent & self._processes})
             for process in [process for process, misses in missed.items() if misses >= _MISSES]:
                 tell(_log, logging.ERROR, "worker.silent", pid=process.pid)
-                _signal(process, signal.SIGKILL)
+                process.signal(signal.SIGKILL)
 
     async def _stopped_within(self, seconds: float) -> bool:
         """Wait for so long; say whether this was told to stop."""
@@ -229,13 +215,13 @@ class Supervisor:
 
     async def _ask(self, index: int, patience: float) -> str | None:
         process = self._serving.get(index)
-        if process is None or process.stdin is None or process.stdout is None:
+        if process is None:
             return None
         with contextlib.suppress(TimeoutError, ValueError, OSError):
-            process.stdin.write(f"{self._asked}\n".encode())
+            process.writer.write(f"{self._asked}\n".encode())
             async with asyncio.timeout(patience):
                 # An answer that came too late stands before the one to this question.
-                while line := await process.stdout.readline():
+                while line := await process.reader.readline():
                     answer = json.loads(line)
                     if answer.get("asked") == self._asked:
                         return str(answer["metrics"])
@@ -244,29 +230,26 @@ class Supervisor:
     async def _bury(self, worker: str) -> None:
         """End what a worker that is gone has left open; what fails here, the other workers do in time."""
         try:
-            await self._here.store.run(worker_sessions.leave, worker)
+            await self._store.run(worker_sessions.leave, worker)
         except StoreUnavailableError as error:
             crash_reports.report(error, "Ending the sessions of a worker")
 
     async def _end_all(self) -> None:
         """Have all workers drain; cut off those that take too long."""
         for process in self._processes:
-            _signal(process, signal.SIGTERM)
-        waiting = [asyncio.ensure_future(process.wait()) for process in self._processes]
+            process.signal(signal.SIGTERM)
+        waiting = [process.ended for process in self._processes]
         if not waiting:
             return
-        await asyncio.wait(waiting, timeout=_LONGEST_DRAIN * self._here.settings.limits.drain_seconds + 10)
+        await asyncio.wait(waiting, timeout=_LONGEST_DRAIN * self._limits.drain_seconds + 10)
         for process in self._processes:
             tell(_log, logging.ERROR, "worker.cut_off", pid=process.pid)
-            _signal(process, signal.SIGKILL)
+            process.signal(signal.SIGKILL)
 
 
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(number)
-
-
-def _ending(status: int) -> str:
+def _ending(status: int | None) -> str:
+    if status is None:
+        return "It was ended because the process that had forked it is gone."
     if status >= 0:
         return f"It ended with status {status}."
     try:

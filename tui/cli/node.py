@@ -1,0 +1,171 @@
+"""Serving a home as one node: what is opened, checked and said before the port opens."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from data.errors import ExplainedError
+from data.operations.policy import needs_attention
+from data.operations.policy.needs_attention import NeedsAttention
+from data.operations.signin import worker_sessions
+from data.rules import passwords
+from data.rules.safe_text import safe
+from data.storage.home import Home
+from sshserver import hostkey as host_keys
+from sshserver.limits import open_files
+from sshserver.telemetry.connection_events import Telemetry, tell
+from sshserver.telemetry.metrics_endpoint import Texts, exposed
+from sshserver.workers.fork_server import ForkServer
+from sshserver.workers.heartbeat import WorkerIdentity
+from sshserver.workers.port import hold_port
+from sshserver.workers.supervisor import Supervisor
+from tui.cli import logging_setup
+from tui.cli.commands.setup import FirstAdmin, initialise, load_host_key
+from tui.cli.open_installation import Installation, installation
+
+_log = logging.getLogger("twofold.serve")
+_FIRST_ACCOUNT: Final = "Twofold"
+_FIRST_ADMIN: Final = "admin"
+_FIRST_EMAIL: Final = "admin@twofold.test"
+_LOCALHOST: Final = "127.0.0.1"
+
+
+def serve_node(
+    home: Home,
+    host: str | None,
+    port: int | None,
+    workers: int,
+    forks: ForkServer | None,
+    *,
+    files: int,
+    first_start: bool,
+) -> None:
+    """Serve a home until told to stop: in this process, or in `workers` that `forks` starts.
+
+    `host` and `port` are the settings' where they are None. `files` may be open at once.
+
+    Raises:
+        ExplainedError: when the server cannot start; a `PortError` when its port cannot be had.
+    """
+    first = None
+    if first_start and not home.initialised:
+        first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL)
+    # The audit rows of each node are chained apart, so that nodes do not wait for each other.
+    with _first_password_said(first), home.serving() as node, installation(home, node) as here:
+        logging_setup.configure(here.settings.log_level, here.settings.log_format)
+        if files < open_files.FEW:
+            tell(_log, logging.WARNING, "files.few", limit=files, wanted=open_files.FEW)
+        address = host or here.settings.host
+        chosen = here.settings.port if port is None else port
+        welcome = _Welcome(here, address, first, newcomer=first_start)
+        if forks is None:
+            asyncio.run(_serve_alone(here, node, address, chosen, welcome))
+        else:
+            _serve_together(here, node, address, chosen, workers, forks, welcome)
+
+
+@contextlib.contextmanager
+def _first_password_said(first: FirstAdmin | None) -> Iterator[None]:
+    """Say the first administrator's password where the start fails: it could never be shown again."""
+    try:
+        yield
+    except (click.ClickException, ExplainedError):
+        if first is not None:
+            click.echo(f"One-time password of {first.name}: {first.password}")
+            click.echo(passwords.one_time_terms(first.until))
+        raise
+
+
+class _Welcome:
+    """What is said when the port is open; all of it is known before, so that nothing is read then."""
+
+    def __init__(self, here: Installation, host: str, first: FirstAdmin | None, *, newcomer: bool) -> None:
+        self._host = host
+        self._first = first
+        self._name = None if first or not newcomer else _administrator(here)
+        self._fingerprint = host_keys.fingerprint(load_host_key(here.home)) if first else ""
+
+    def say(self, port: int) -> None:
+        shown = _LOCALHOST if self._host in ("", "0.0.0.0", "::") else self._host  # noqa: S104 - not listened on.
+        if self._first is not None:
+            click.echo(
+                f"A new installation. This is shown once:\n"
+                f"\n"
+                f"  administrator      {self._first.name}\n"
+                f"  one-time password  {self._first.password}\n"
+                f"  good until         {self._first.until:%Y-%m-%d %H:%M} UTC, for one sign-in\n"
+                f"  host key           {self._fingerprint}\n"
+                f"\n"
+                f"  ssh -p {port} {self._first.name}@{shown}\n"
+                f"\n"
+                f"If ssh warns that the host key has changed, forget the older installation's first:\n"
+                f"\n"
+                f"  ssh-keygen -R '[{shown}]:{port}'\n"
+            )
+        elif self._name is not None:
+            click.echo(f"  ssh -p {port} {self._name}@{shown}\n")
+        listening = f"[{self._host}]" if ":" in self._host else self._host
+        click.echo(f"listening on {listening}:{port}")
+
+
+def _administrator(here: Installation) -> str:
+    """Name an administrator who can sign in; where there are several accounts, nobody in particular."""
+    found = here.store.run_now(needs_attention.show_needs_attention, here.operator)
+    here.store.rest()
+    return safe(found.admins.names[0]) if isinstance(found, NeedsAttention) else "NAME"
+
+
+async def _serve_alone(here: Installation, node: str, host: str, port: int, welcome: _Welcome) -> None:
+    # A supervisor does without the app, which takes time to load and memory to keep.
+    from tui.cli.serving import serve_until_told  # noqa: PLC0415
+
+    await here.store.run(worker_sessions.take_node, node)
+    identity = WorkerIdentity(secrets.token_hex(8), node)
+    telemetry = Telemetry()
+
+    async def measured() -> Texts:
+        return {1: telemetry.metrics.text()}
+
+    async with exposed(here.settings.metrics_port, measured):
+        await serve_until_told(
+            here,
+            identity,
+            host,
+            port,
+            telemetry=telemetry,
+            ready=lambda server: welcome.say(server.port),
+        )
+
+
+def _serve_together(
+    here: Installation,
+    node: str,
+    host: str,
+    port: int,
+    workers: int,
+    forks: ForkServer,
+    welcome: _Welcome,
+) -> None:
+    held = hold_port(host, port)
+    shared = int(held[0].getsockname()[1])
+    supervisor = Supervisor(
+        here.store,
+        forks,
+        home=here.home,
+        node=node,
+        host=host,
+        port=shared,
+        workers=workers,
+        limits=here.settings.limits,
+        metrics_port=here.settings.metrics_port,
+    )
+    try:
+        asyncio.run(supervisor.run(lambda: welcome.say(shared)))
+    finally:
+        for address in held:
+            address.close()
