@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PORT := 2222
 
 .PHONY: run test features bench soak format pictures snapshots clean
 
-run: $(VENV)/.installed ## Start the server on 127.0.0.1:2222, its state in .twofold/
-	@$(BIN)/twofold --home .twofold serve --init --host 127.0.0.1 --port 2222
+run: $(VENV)/.installed ## Start the server on 127.0.0.1, its state in .twofold/. PORT=2300 for another port
+	@$(BIN)/twofold --home .twofold serve --init --host 127.0.0.1 --port $(PORT)
 
 test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all tests
 	$(BIN)/ruff format --check .
@@ -35,15 +36,18 @@ snapshots: $(VENV)/.installed-dev ## Accept the screens as they are now; look at
 	$(BIN)/pytest tests/tui --snapshot-update
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making a Python environment in $(VENV)/."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@echo "Installing Twofold and what it needs into $(VENV)/. This takes a minute or two, once."
+	@$(BIN)/python -m pip install --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@echo "Installing what the tests need into $(VENV)/. This takes a minute or two, once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --disable-pip-version-check --group dev
 	@touch $@
 
 clean: ## Remove what was built; .twofold/ is kept

@@ -7,8 +7,6 @@ sign-in and has an end (OWASP ASVS 5.0, 6.4.1).
 import re
 from datetime import datetime, timedelta
 
-from zxcvbn import zxcvbn
-
 from data.rules.safe_text import was_decoded
 
 MIN_LENGTH = 12
@@ -81,6 +79,8 @@ def _without_repeats(password: str) -> str:
 
 
 def _is_strong(part: str, about: tuple[str, ...]) -> bool:
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - few commands need it, and its word lists take long to load.
+
     score: int = zxcvbn(part, user_inputs=[word for word in about if word])["score"]
     return score > _COMMON_SCORE
 

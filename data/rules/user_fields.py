@@ -2,18 +2,12 @@
 
 What is longer than the limit of its kind is refused before anything else looks at it: Unicode
 normalisation and IDNA take a time that grows with the square of the length.
+
+The libraries that know addresses and numbers are imported at their first use: most commands need neither.
 """
+# ruff: noqa: PLC0415
 
 import re
-
-import email_validator
-import idna
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
-
-# Inner networks use .local and .home.arpa (RFC 6762, RFC 8375), and trials .test (RFC 6761). The other two
-# are refused: .invalid never exists (RFC 6761), and .onion is reached through Tor alone (RFC 7686).
-email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = ["invalid", "onion"]
 
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
 _NAME_LIMIT = 32
@@ -52,15 +46,20 @@ def fold_email(typed: str) -> str | None:
     """
     if len(typed) > EMAIL_LIMIT:
         return None
+    import email_validator
+
+    # Inner networks use .local and .home.arpa (RFC 6762, RFC 8375), and trials .test (RFC 6761). The other
+    # two are refused: .invalid never exists (RFC 6761), and .onion is reached through Tor alone (RFC 7686).
+    email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = ["invalid", "onion"]
     address = typed.strip()
     try:
-        return validate_email(
+        return email_validator.validate_email(
             address,
             check_deliverability=False,
             test_environment=True,
             globally_deliverable=not address.lower().endswith("@localhost"),
         ).normalized.lower()
-    except EmailNotValidError:
+    except email_validator.EmailNotValidError:
         return None
 
 
@@ -70,7 +69,11 @@ def ascii_domain(domain: str) -> str:
     Raises:
         ValueError: when it is no domain.
     """
-    return domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
+    if domain.isascii():
+        return domain
+    import idna
+
+    return idna.encode(domain, uts46=True).decode("ascii")
 
 
 def ascii_email(address: str) -> str:
@@ -92,6 +95,8 @@ def fold_phone(typed: str) -> str | None:
     """
     if len(typed) > PHONE_LIMIT:
         return None
+    import phonenumbers
+
     try:
         number = phonenumbers.parse(storable(typed), None)
     except phonenumbers.NumberParseException:
@@ -110,6 +115,8 @@ def fold_optional_phone(typed: str) -> str | None:
 
 def phone_to_read(number: str) -> str:
     """Write a number that is stored as E.164 in groups, as people read and type it."""
+    import phonenumbers
+
     return phonenumbers.format_number(
         phonenumbers.parse(number, None), phonenumbers.PhoneNumberFormat.INTERNATIONAL
     )

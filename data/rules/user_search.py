@@ -9,8 +9,6 @@ import re
 import unicodedata
 from itertools import pairwise
 
-import phonenumbers
-
 from data.rules.user_fields import phone_part, storable
 
 LONGEST = 64
@@ -64,6 +62,8 @@ def word_range(beginning: str) -> tuple[bytes, bytes]:
 
 def _phone_words(number: str) -> set[str]:
     """Return the digits of a stored number from the country on, from the area on, and so on."""
+    import phonenumbers  # noqa: PLC0415 - see `names`.
+
     try:
         parsed = phonenumbers.parse(number, None)
         groups = (

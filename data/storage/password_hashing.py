@@ -43,7 +43,8 @@ class Hasher:
 
     def __init__(self, cost: HashCost) -> None:
         self._argon2 = PasswordHasher(cost.passes, cost.memory, cost.lanes)
-        self.decoy = self._argon2.hash(b"")
+        # In the PHC string format, as argon2 writes it; salt and digest are random, so nothing is computed.
+        self.decoy = _decoy(f"$argon2id$v=19$m={cost.memory},t={cost.passes},p={cost.lanes}$")
         """A hash to verify against where there is none, so that unknown users cost the same."""
 
     def hash(self, secret: str) -> str:

@@ -1,14 +1,18 @@
 """`--yes`: every command that changes something takes it, and those with consequences ask without it."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from data.operations.results import Done, RefusedOrStale
 from data.rules.safe_text import safe
+from data.storage.home import Home
 from data.wording.question import Question
-from tui.cli.open_installation import on_a_terminal
+from tui.cli.open_installation import Installation, installation, on_a_terminal, say
 
+P = ParamSpec("P")
 C = TypeVar("C", bound=Callable[..., Any])
 _YES = "twofold.yes"
 
@@ -33,6 +37,22 @@ def changes(command: C) -> C:
 def asks_first(command: C) -> C:
     """Have a command take `--yes`, without which it must call `confirm` before it changes anything."""
     return _option(_AskingYesOption, "Do not ask for confirmation.")(command)
+
+
+def act(
+    command: Callable[Concatenate[Installation, P], Done | RefusedOrStale | None],
+) -> Callable[P, None]:
+    """Give a command the open installation, and have it say what it returns, if anything."""
+
+    @click.pass_obj
+    @wraps(command)
+    def run(home: Home, /, *arguments: P.args, **options: P.kwargs) -> None:
+        with installation(home) as here:
+            result = command(here, *arguments, **options)
+            if result is not None:
+                say(result)
+
+    return run
 
 
 def confirm(question: Question) -> None:

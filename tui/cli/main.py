@@ -14,6 +14,7 @@ from data.errors import ExplainedError
 from data.rules.safe_text import safe
 from sshserver.telemetry.crash_reports import place_of
 from tui.cli import logging_setup
+from tui.cli.groups import LazyGroup
 from tui.cli.path_arguments import PathType, default_home
 
 _EXAMPLES = """\b
@@ -29,46 +30,31 @@ Examples:
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Errors of a disk, or of whatever else takes the output, that takes no more."""
 COMMANDS = {
-    "init": ("tui.cli.commands.setup", "Create an installation and its first administrator."),
-    "hostkey": ("tui.cli.commands.setup", "Show the host key's fingerprint and known_hosts line."),
-    "upgrade": ("tui.cli.commands.setup", "Bring the database's schema up to date."),
-    "serve": ("tui.cli.commands.serve", "Serve the app over SSH until stopped."),
-    "account": ("tui.cli.commands.account", "Manage accounts, which see nothing of each other."),
-    "user": ("tui.cli.commands.user", "Manage people."),
-    "practice": ("tui.cli.commands.practice", "Manage practices: sites, departments."),
-    "policy": ("tui.cli.commands.policy", "Show and change the account's policy."),
-    "audit": ("tui.cli.commands.audit", "Read, verify and archive the audit log."),
-    "key": ("tui.cli.commands.master_key", "Rotate the master key, which secrets are sealed under."),
-    "session": ("tui.cli.commands.session", "See who is signed in, and end sessions."),
-    "clock": ("tui.cli.commands.clock", "See and help who is stuck since the clock was wrong."),
-    "database": ("tui.cli.commands.database", "Move an installation into another database."),
-    "delivery": ("tui.cli.commands.delivery", "Try out what sends e-mail and text messages."),
-    "sms": ("tui.cli.commands.sms", "Take text messages in from a gateway."),
-    "doctor": ("tui.cli.commands.doctor", "Look the installation over, and say what to do."),
-    "backup": ("tui.cli.commands.backup", "Write all there is to a new file, while serving."),
-    "restore": ("tui.cli.commands.backup", "Replace everything by what a backup holds."),
-    "print-unit": ("tui.cli.commands.print_files", "Print a hardened unit for systemd."),
-    "print-containerfile": ("tui.cli.commands.print_files", "Print a Containerfile to start from."),
+    "init": ("tui.cli.commands.setup:init", "Create an installation and its first administrator."),
+    "hostkey": ("tui.cli.commands.setup:hostkey", "Show the host key's fingerprint and known_hosts line."),
+    "upgrade": ("tui.cli.commands.setup:upgrade", "Bring the database's schema up to date."),
+    "serve": ("tui.cli.commands.serve:serve", "Serve the app over SSH until stopped."),
+    "account": ("tui.cli.commands.account:account", "Manage accounts, which see nothing of each other."),
+    "user": ("tui.cli.commands.user:user", "Manage people."),
+    "practice": ("tui.cli.commands.practice:practice", "Manage practices: sites, departments."),
+    "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
+    "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
+    "key": ("tui.cli.commands.master_key:key", "Rotate the master key, which secrets are sealed under."),
+    "session": ("tui.cli.commands.session:session", "See who is signed in, and end sessions."),
+    "clock": ("tui.cli.commands.clock:clock", "See and help who is stuck since the clock was wrong."),
+    "database": ("tui.cli.commands.database:database", "Move an installation into another database."),
+    "delivery": ("tui.cli.commands.delivery:delivery", "Try out what sends e-mail and text messages."),
+    "sms": ("tui.cli.commands.sms:sms", "Take text messages in from a gateway."),
+    "doctor": ("tui.cli.commands.doctor:doctor", "Look the installation over, and say what to do."),
+    "backup": ("tui.cli.commands.backup:backup", "Write all there is to a new file, while serving."),
+    "restore": ("tui.cli.commands.backup:restore", "Replace everything by what a backup holds."),
+    "print-unit": ("tui.cli.commands.print_files:print_unit", "Print a hardened unit for systemd."),
+    "print-containerfile": (
+        "tui.cli.commands.print_files:print_containerfile",
+        "Print a Containerfile to start from.",
+    ),
 }
-"""Each command's module, and the line about it, which is read without the module."""
-
-
-class _LazyGroup(click.Group):
-    """A group that imports a command's module when it is asked for: most need neither server nor app."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above.
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
-        return command if isinstance(command, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above.
-        """List the commands without importing one."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+"""Where each command is, and the line about it."""
 
 
 def _from_root(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -77,7 +63,11 @@ def _from_root(context: click.Context, option: click.Parameter, path: Path | Non
 
 
 @click.group(
-    cls=_LazyGroup, invoke_without_command=True, epilog=_EXAMPLES, context_settings={"max_content_width": 100}
+    cls=LazyGroup,
+    places=COMMANDS,
+    invoke_without_command=True,
+    epilog=_EXAMPLES,
+    context_settings={"max_content_width": 100},
 )
 @click.option(
     "--home",

@@ -115,7 +115,7 @@ class _Welcome:
 
 def _administrator(here: Installation) -> str:
     """Name an administrator who can sign in; where there are several accounts, nobody in particular."""
-    found = here.store.run_now(needs_attention.show_needs_attention, here.operator)
+    found = here.run(needs_attention.show_needs_attention)
     here.store.rest()
     return safe(found.admins.names[0]) if isinstance(found, NeedsAttention) else "NAME"
 

@@ -13,15 +13,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 from peewee import DatabaseError, InterfaceError, OperationalError
 
 from data.delivery.carriers import Carriers
-from data.delivery.notices import send_own
 from data.operations.actors import Operator
 from data.operations.audit import notice_outbox
 from data.operations.maintenance import database_identity
@@ -36,12 +33,13 @@ from data.storage.home import Home, HomeError
 from data.storage.password_hashing import Hasher
 from data.storage.postgresql import PostgresqlUrl
 from data.storage.sqlite import reason_of
-from data.store import Services, Store, StoreUnavailableError
+from data.store import Services, Store, StoreUnavailableError, Tx
 from tui.cli.config_file import Settings, load
+from tui.cli.groups import named_account
 
+P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., object])
-_ACCOUNT = "twofold.account"
 _LONGEST_LINE = 10_000
 _RESTORE = {
     True: "Restore it from a backup of this home.",
@@ -75,33 +73,15 @@ class Installation:
     store: Store
     operator: Operator
 
+    def run(
+        self, operation: Callable[Concatenate[Tx, Operator, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation as the operator.
 
-class InAccount(click.Group):
-    """A group whose commands act in one account: each takes `--account`, needed where there are several."""
-
-    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Take a command in, and have it say in which account it acts."""
-        if not isinstance(cmd, click.Group):
-            cmd.params.append(
-                click.Option(
-                    ["--account"],
-                    metavar="NAME",
-                    expose_value=False,
-                    callback=_remember_account,
-                    help="The account to act in, where there are several.",
-                )
-            )
-        super().add_command(cmd, name)
-
-
-def _remember_account(context: click.Context, _option: click.Parameter, name: str | None) -> None:
-    context.meta[_ACCOUNT] = name
-
-
-def _named_account() -> str | None:
-    context = click.get_current_context(silent=True)
-    name = context.meta.get(_ACCOUNT) if context else None
-    return None if name is None else str(name)
+        Raises:
+            StoreUnavailableError: when the database fails.
+        """
+        return self.store.run_now(operation, self.operator, *args, **kwargs)
 
 
 def operator() -> Operator:
@@ -110,7 +90,7 @@ def operator() -> Operator:
         login = getpass.getuser()
     except (KeyError, OSError):
         login = str(os.getuid())
-    return Operator(login, _named_account())
+    return Operator(login, named_account())
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +189,12 @@ def _telling_users(store: Store, carriers: Carriers) -> Iterator[None]:
 
 def _told(store: Store, carriers: Carriers, since: datetime) -> bool:
     try:
+        if not store.run_now(notice_outbox.is_due, since):
+            return True
+        from data.delivery.notices import send_own  # noqa: PLC0415 - most commands have nothing to send.
+
         with without_log_of_deliveries():
-            return not store.run_now(notice_outbox.is_due, since) or asyncio.run(
-                send_own(store, carriers, since)
-            )
+            return asyncio.run(send_own(store, carriers, since))
     except StoreUnavailableError:
         return True
 
@@ -270,6 +252,13 @@ def _ssh_address(home: Home, settings: Settings) -> SshAddress | None:
 
 def _fingerprint(home: Home) -> str:
     """Return the host key's fingerprint as OpenSSH shows it; empty where the key cannot be read."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - few installations say where they are.
+    from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
+        Encoding,
+        PublicFormat,
+        load_ssh_private_key,
+    )
+
     try:
         key = load_ssh_private_key(home.read_host_key(), None).public_key()
         blob = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]

@@ -4,12 +4,21 @@ import click
 
 from data.operations.maintenance import accounts
 from data.operations.maintenance.setup import FIRST_PRACTICE
+from data.operations.results import Done, RefusedOrStale
 from data.operations.users.lifecycle import NewUser
 from data.rules import passwords
 from data.rules.safe_text import safe
 from data.storage.home import Home
-from tui.cli.confirmation import changes
-from tui.cli.open_installation import confirmed, hours_option, installation, read_password_line, refuse, say
+from tui.cli.confirmation import act, changes
+from tui.cli.open_installation import (
+    Installation,
+    confirmed,
+    hours_option,
+    installation,
+    read_password_line,
+    refuse,
+    say,
+)
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 
@@ -53,7 +62,7 @@ def add(
         password = given or passwords.one_time_from_random(services.random_bytes(20))
         hashed = services.hasher.hash(password)
         new = NewUser(name=admin, email=email, password_hash=hashed, hours=hours)
-        say(here.store.run_now(accounts.add_account, here.operator, name, practice, new))
+        say(here.run(accounts.add_account, name, practice, new))
     if not given:
         click.echo(f"One-time password of {safe(admin.strip().lower())}: {password}")
 
@@ -62,11 +71,10 @@ def add(
 @click.argument("name")
 @click.argument("new_name")
 @changes
-@click.pass_obj
-def rename(home: Home, name: str, new_name: str) -> None:
+@act
+def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStale:
     """Give an account another name; nothing else of it changes."""
-    with installation(home) as here:
-        say(here.store.run_now(accounts.rename_account, here.operator, name, new_name))
+    return here.run(accounts.rename_account, name, new_name)
 
 
 @account.command("list", epilog="\b\nExamples:\n  twofold account list\n  twofold account list --json\n")
@@ -75,7 +83,7 @@ def rename(home: Home, name: str, new_name: str) -> None:
 def list_accounts(home: Home, as_json: bool) -> None:
     """List the accounts, with how many practices and users each has."""
     with installation(home) as here:
-        rows = confirmed(here.store.run_now(accounts.list_accounts, here.operator))
+        rows = confirmed(here.run(accounts.list_accounts))
     if as_json:
         echo_json(
             [
@@ -97,7 +105,7 @@ def list_accounts(home: Home, as_json: bool) -> None:
 def show(home: Home, name: str, as_json: bool) -> None:
     """Show all about one account."""
     with installation(home) as here:
-        view = confirmed(here.store.run_now(accounts.show_account, here.operator, name))
+        view = confirmed(here.run(accounts.show_account, name))
     if as_json:
         echo_json(
             {

@@ -15,7 +15,8 @@ from data.rules.user_fields import fold_username
 from data.storage.home import Home
 from tui.cli.commands.audit_archive import archive
 from tui.cli.commands.audit_chain import head, verify
-from tui.cli.open_installation import InAccount, Installation, confirmed, installation
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
@@ -116,9 +117,7 @@ for _command in (head, verify, archive):
 
 def _oldest_first(here: Installation, which: Filter) -> Iterator[Entry]:
     after = 0
-    while page := confirmed(
-        here.store.run_now(log.export_entries, here.operator, which, after=after, limit=_PAGE)
-    ):
+    while page := confirmed(here.run(log.export_entries, which, after=after, limit=_PAGE)):
         yield from page
         after = page[-1].id
 
@@ -128,9 +127,7 @@ def _newest(here: Installation, which: Filter, limit: int) -> list[Entry]:
     while not limit or len(found) < limit:
         size = min(_PAGE, limit - len(found)) if limit else _PAGE
         before = found[-1].id if found else None
-        page = confirmed(
-            here.store.run_now(log.list_entries, here.operator, which, before=before, limit=size)
-        )
+        page = confirmed(here.run(log.list_entries, which, before=before, limit=size))
         found.extend(page)
         if len(page) < size:
             break

@@ -61,7 +61,7 @@ def archive(home: Home, before: datetime, target: Path) -> None:
     """
     before = before.replace(tzinfo=UTC)
     with installation(home) as here:
-        plan = confirmed(here.store.run_now(archiving.plan_archive, here.operator, before))
+        plan = confirmed(here.run(archiving.plan_archive, before))
         confirm(
             Question(
                 "Archive them?",
@@ -75,7 +75,7 @@ def archive(home: Home, before: datetime, target: Path) -> None:
             for stretch in plan.stretches:
                 _write(here, file, stretch, told)
         try:
-            done = here.store.run_now(archiving.cut, here.operator, plan.stretches, before)
+            done = here.run(archiving.cut, plan.stretches, before)
         except StoreUnavailableError as error:
             refuse(f"{error} {target} holds the rows; they may be in the log as well.")
         if isinstance(done, Denied):
@@ -87,9 +87,7 @@ def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> 
     """Verify each row of an archive, from one sealed cut to the next."""
     try:
         stretches = audit_file.read_header(file)
-        plan = confirmed(
-            here.store.run_now(archiving.plan_archive_verification, here.operator, stretches, exported)
-        )
+        plan = confirmed(here.run(archiving.plan_archive_verification, stretches, exported))
         with progress(plan.rows, "Verifying") as told:
             return _follow(here, file, plan, told)
     except audit_file.NotAnArchiveError as error:
@@ -103,7 +101,7 @@ def _write(here: Installation, file: IO[str], stretch: Stretch, told: Told) -> N
     if stretch.before:
         _refuse_fault(stretch.before)
     while position.head.seq < stretch.end.seq:
-        batch = here.store.run_now(archiving.read_batch, here.operator, stretch, position)
+        batch = here.run(archiving.read_batch, stretch, position)
         if isinstance(batch, Fault):
             _refuse_fault(batch)
         read = confirmed(batch)
@@ -130,7 +128,7 @@ def _follow(here: Installation, file: IO[str], plan: Plan, told: Told) -> Verifi
         if faults[chain] is not None:
             continue
         position = positions[chain]
-        reached = here.store.run_now(archiving.verify_archived, here.operator, stretch, position, rows)
+        reached = here.run(archiving.verify_archived, stretch, position, rows)
         told(len(rows))
         if isinstance(reached, Fault):
             faults[chain] = reached

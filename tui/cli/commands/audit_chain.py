@@ -41,7 +41,7 @@ def head(home: Home, output: Path | None) -> None:
     see `twofold audit verify --head`.
     """
     with installation(home) as here:
-        found = confirmed(here.store.run_now(chain.heads, here.operator))
+        found = confirmed(here.run(chain.heads))
     with opened(output) as file:
         for each in found:
             file.write(json.dumps({"chain": each.chain, "seq": each.seq, "mac": each.mac}) + "\n")
@@ -93,7 +93,7 @@ def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_js
 
 
 def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
-    plan = confirmed(here.store.run_now(verification.plan_verification, here.operator, exported))
+    plan = confirmed(here.run(verification.plan_verification, exported))
     with progress(plan.rows, "Verifying") as told:
         return confirmed(asyncio.run(verification.verify(here.store, here.operator, plan, told)))
 

@@ -8,7 +8,8 @@ from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording.question import Question
 from tui.cli.confirmation import asks_first, confirm
-from tui.cli.open_installation import InAccount, confirmed, installation, say, system_clock
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import confirmed, installation, say, system_clock
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 _SHOWN = 20
@@ -33,7 +34,7 @@ def clock() -> None:
 def show(home: Home, as_json: bool) -> None:
     """Show the clock, the latest time on record, and who is stuck."""
     with installation(home) as here:
-        stuck = confirmed(here.store.run_now(operations.list_stuck, here.operator))
+        stuck = confirmed(here.run(operations.list_stuck))
         newest = here.store.run_now(operations.newest_entry)
     if as_json:
         echo_json(
@@ -65,7 +66,7 @@ def repair(home: Home) -> None:
     Only once the clock is right. Codes that were accepted while it was ahead stay spent.
     """
     with installation(home) as here:
-        stuck = confirmed(here.store.run_now(operations.list_stuck, here.operator))
+        stuck = confirmed(here.run(operations.list_stuck))
         _show(stuck)
         if not stuck:
             return
@@ -73,7 +74,7 @@ def repair(home: Home) -> None:
         confirm(
             Question("Is that right?", f"It is {now}. They can sign in again once that is right.", "Repair")
         )
-        say(here.store.run_now(operations.bring_back, here.operator))
+        say(here.run(operations.bring_back))
 
 
 def _show(stuck: tuple[StuckUser, ...]) -> None:

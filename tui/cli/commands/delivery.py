@@ -9,7 +9,8 @@ from data.rules.domain_types import Method
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from tui.cli.confirmation import changes
-from tui.cli.open_installation import InAccount, confirmed, installation, refuse
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import confirmed, installation, refuse
 
 
 @click.group(

@@ -15,15 +15,8 @@ from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording import consequences
 from tui.cli.confirmation import asks_first, confirm
-from tui.cli.open_installation import (
-    InAccount,
-    Installation,
-    confirmed,
-    installation,
-    on_a_terminal,
-    refuse,
-    say,
-)
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import Installation, confirmed, installation, on_a_terminal, refuse, say
 from tui.cli.text_tables import echo_json, iso, when
 
 _Act = Callable[[], Done | RefusedOrStale]
@@ -44,8 +37,8 @@ def policy() -> None:
 def show(home: Home, as_json: bool) -> None:
     """Show the mode, and how many people stand where."""
     with installation(home) as here:
-        view = confirmed(here.store.run_now(policy_settings.show_policy, here.operator))
-        seen = confirmed(here.store.run_now(needs_attention.show_needs_attention, here.operator))
+        view = confirmed(here.run(policy_settings.show_policy))
+        seen = confirmed(here.run(needs_attention.show_needs_attention))
     if as_json:
         echo_json(
             {
@@ -81,7 +74,7 @@ def show(home: Home, as_json: bool) -> None:
 def show_checklist(home: Home, as_json: bool) -> None:
     """Show what must hold before the mode can become permanent, and who is missing."""
     with installation(home) as here:
-        checklist = confirmed(here.store.run_now(permanent_mode.show_checklist, here.operator))
+        checklist = confirmed(here.run(permanent_mode.show_checklist))
     if as_json:
         echo_json(_checklist_json(checklist))
         return
@@ -131,9 +124,7 @@ def set_policy(
         if wanted is not None:
             acts.append(_mode_act(here, Mode(wanted), confirmation))
         if remember_days is not None:
-            seen = confirmed(
-                here.store.run_now(policy_settings.show_policy, here.operator)
-            ).policy.remember_days
+            seen = confirmed(here.run(policy_settings.show_policy)).policy.remember_days
             acts.append(
                 partial(
                     here.store.run_now,
@@ -150,7 +141,7 @@ def set_policy(
 
 def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
     """Ask about a change of the mode, and return what makes it."""
-    preview = confirmed(here.store.run_now(policy_settings.preview_mode, here.operator, mode))
+    preview = confirmed(here.run(policy_settings.preview_mode, mode))
     if preview.refusal:
         refuse(preview.refusal)
     if mode is Mode.PERMANENT:
@@ -170,7 +161,7 @@ def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
 def _ask_for_name(here: Installation) -> str:
     if not on_a_terminal():
         raise click.UsageError("There is no terminal to ask on. Add --confirm with the account's name.")
-    _echo_checklist(confirmed(here.store.run_now(permanent_mode.show_checklist, here.operator)), err=True)
+    _echo_checklist(confirmed(here.run(permanent_mode.show_checklist)), err=True)
     click.echo("Nobody can leave the mode permanent again: no administrator, no operator.", err=True)
     return str(click.prompt("Type the name of the account to confirm", err=True))
 
@@ -207,7 +198,7 @@ def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
 
 def _methods_act(here: Installation, methods: frozenset[Method]) -> _Act:
     """Ask about a change of the methods, and return what makes it."""
-    preview = confirmed(here.store.run_now(policy_settings.preview_methods, here.operator, methods))
+    preview = confirmed(here.run(policy_settings.preview_methods, methods))
     if preview.refusal:
         refuse(preview.refusal)
     confirm(consequences.change_methods(preview))

@@ -2,10 +2,12 @@
 
 import click
 
+from data.operations.results import Done, RefusedOrStale
 from data.operations.users import practices
 from data.storage.home import Home
-from tui.cli.confirmation import changes
-from tui.cli.open_installation import InAccount, confirmed, installation, say
+from tui.cli.confirmation import act, changes
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.text_tables import echo_json, echo_table
 
 
@@ -23,32 +25,29 @@ def practice() -> None:
 @practice.command(epilog='\b\nExample:\n  twofold practice add "Clinic North"\n')
 @click.argument("name")
 @changes
-@click.pass_obj
-def add(home: Home, name: str) -> None:
+@act
+def add(here: Installation, name: str) -> Done | RefusedOrStale:
     """Add a practice."""
-    with installation(home) as here:
-        say(here.store.run_now(practices.add_practice, here.operator, name))
+    return here.run(practices.add_practice, name)
 
 
 @practice.command(epilog='\b\nExample:\n  twofold practice rename Main "Clinic South"\n')
 @click.argument("name")
 @click.argument("new_name")
 @changes
-@click.pass_obj
-def rename(home: Home, name: str, new_name: str) -> None:
+@act
+def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStale:
     """Give a practice another name; its users stay in it."""
-    with installation(home) as here:
-        say(here.store.run_now(practices.rename_practice, here.operator, name, new_name))
+    return here.run(practices.rename_practice, name, new_name)
 
 
 @practice.command(epilog='\b\nExample:\n  twofold practice remove "Clinic South"\n')
 @click.argument("name")
 @changes
-@click.pass_obj
-def remove(home: Home, name: str) -> None:
+@act
+def remove(here: Installation, name: str) -> Done | RefusedOrStale:
     """Remove a practice that nobody is in."""
-    with installation(home) as here:
-        say(here.store.run_now(practices.remove_practice, here.operator, name))
+    return here.run(practices.remove_practice, name)
 
 
 @practice.command("list", epilog="\b\nExamples:\n  twofold practice list\n  twofold practice list --json\n")
@@ -57,7 +56,7 @@ def remove(home: Home, name: str) -> None:
 def list_practices(home: Home, as_json: bool) -> None:
     """List the practices, with how many users each has."""
     with installation(home) as here:
-        rows = confirmed(here.store.run_now(practices.list_practices, here.operator))
+        rows = confirmed(here.run(practices.list_practices))
     if as_json:
         echo_json([{"name": row.name, "users": row.users, "active": row.active} for row in rows])
         return

@@ -2,12 +2,14 @@
 
 import click
 
+from data.operations.results import Done, RefusedOrStale
 from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
 from data.storage.home import Home
-from tui.cli.confirmation import changes
-from tui.cli.open_installation import InAccount, Installation, confirmed, installation, say
+from tui.cli.confirmation import act, changes
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 _PAGE = 500
@@ -47,20 +49,17 @@ def list_sessions(home: Home, as_json: bool) -> None:
 @session.command(epilog="\b\nExample:\n  twofold session end 42\n")
 @click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="ID")
 @changes
-@click.pass_obj
-def end(home: Home, number: int) -> None:
+@act
+def end(here: Installation, number: int) -> Done | RefusedOrStale:
     """End an open session; a running server closes it within five seconds."""
-    with installation(home) as here:
-        say(here.store.run_now(sessions.end_session_of, here.operator, number))
+    return here.run(sessions.end_session_of, number)
 
 
 def _all_sessions(here: Installation) -> list[SessionRow]:
     rows: list[SessionRow] = []
     while True:
         before = rows[-1].id if rows else None
-        page = confirmed(
-            here.store.run_now(sessions.list_sessions, here.operator, before=before, limit=_PAGE)
-        )
+        page = confirmed(here.run(sessions.list_sessions, before=before, limit=_PAGE))
         rows.extend(page.rows)
         if not page.more:
             return rows

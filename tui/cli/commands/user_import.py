@@ -127,10 +127,10 @@ def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> N
             taken.append((name, file))
     with installation(home) as here:
         if not unfit and dry_run:
-            result = here.store.run_now(google_authenticator_import.find_unfit, here.operator, taken)
+            result = here.run(google_authenticator_import.find_unfit, taken)
         elif not unfit:
             confirm(consequences.take_over([name for name, _ in taken]))
-            result = here.store.run_now(google_authenticator_import.take_over, here.operator, taken)
+            result = here.run(google_authenticator_import.take_over, taken)
         else:
             result = google_authenticator_import.Unfit(tuple(unfit))
     if isinstance(result, google_authenticator_import.Unfit):

@@ -123,7 +123,7 @@ def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, gr
     chosen = list(dict.fromkeys(names))
     while not names:
         after = chosen[-1] if chosen else ""
-        page = here.store.run_now(invitations.names_of, here.operator, group, practice=practice, after=after)
+        page = here.run(invitations.names_of, group, practice=practice, after=after)
         chosen += confirmed(page)
         if len(confirmed(page)) < invitations.PAGE:
             break

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import click
 
+from data.operations.results import Done, RefusedOrStale
 from data.operations.users import credentials, user_summaries
 from data.rules import public_keys
 from data.rules.public_keys import PublicKey
 from data.rules.safe_text import encoding_of
 from data.storage.files import open_plain
 from data.storage.home import Home
-from tui.cli.confirmation import changes
-from tui.cli.open_installation import InAccount, confirmed, installation, refuse, say
+from tui.cli.confirmation import act, changes
+from tui.cli.groups import InAccount
+from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.path_arguments import PathType
 from tui.cli.text_tables import echo_json, echo_table, when
 from tui.cli.user_rendering import key_json
@@ -32,12 +34,11 @@ def key() -> None:
 @click.argument("name")
 @click.argument("key_file", type=KEY_FILE)
 @changes
-@click.pass_obj
-def add_key(home: Home, name: str, key_file: Path) -> None:
+@act
+def add_key(here: Installation, name: str, key_file: Path) -> Done | RefusedOrStale:
     """Add a public key from a file (- for standard input)."""
     text = key_text(key_file)
-    with installation(home) as here:
-        say(here.store.run_now(credentials.add_key, here.operator, text, name=name))
+    return here.run(credentials.add_key, text, name=name)
 
 
 @key.command("list", epilog="\b\nExample:\n  twofold user key list ben --json\n")
@@ -47,7 +48,7 @@ def add_key(home: Home, name: str, key_file: Path) -> None:
 def list_keys(home: Home, name: str, as_json: bool) -> None:
     """List a user's public keys."""
     with installation(home) as here:
-        keys = confirmed(here.store.run_now(user_summaries.user_detail, here.operator, name)).keys
+        keys = confirmed(here.run(user_summaries.user_detail, name)).keys
     if as_json:
         echo_json([key_json(row) for row in keys])
         return
@@ -64,11 +65,10 @@ def list_keys(home: Home, name: str, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("fingerprint")
 @changes
-@click.pass_obj
-def remove_key(home: Home, name: str, fingerprint: str) -> None:
+@act
+def remove_key(here: Installation, name: str, fingerprint: str) -> Done | RefusedOrStale:
     """Remove a public key by its fingerprint."""
-    with installation(home) as here:
-        say(here.store.run_now(credentials.remove_key, here.operator, fingerprint, name=name))
+    return here.run(credentials.remove_key, fingerprint, name=name)
 
 
 def key_text(path: Path) -> str:

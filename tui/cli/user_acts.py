@@ -1,0 +1,297 @@
+"""The commands of `twofold user` that change something, beside the import and the invitations."""
+
+from pathlib import Path
+
+import click
+
+from data.operations.results import Done, RefusedOrStale
+from data.operations.users import (
+    credentials,
+    deletion,
+    factor_administration,
+    lifecycle,
+    practices,
+    role_grants,
+    user_summaries,
+)
+from data.operations.users.user_summaries import UserDetail
+from data.rules import passwords
+from data.rules.domain_types import Role
+from data.wording import consequences
+from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
+from tui.cli.confirmation import act, asks_first, changes, confirm
+from tui.cli.groups import examples
+from tui.cli.open_installation import (
+    Installation,
+    confirmed,
+    hours_option,
+    on_a_terminal,
+    read_password_line,
+    refuse,
+    say,
+)
+
+_Result = Done | RefusedOrStale
+
+
+@click.command(
+    epilog=examples(
+        "twofold user add ben --email ben@clinic.example",
+        "twofold user add eve --email eve@clinic.example --role support --key-file eve.pub",
+        'twofold user add joe --email joe@clinic.example --practice "Clinic North" --phone "+49 30 1234567"',
+    )
+)
+@click.argument("name")
+@click.option("--email", required=True, help="The e-mail address; each user has their own.")
+@click.option("--name", "full_name", default="", help="The full name.")
+@click.option("--phone", default="", help="The phone number, with + and the country.")
+@click.option("--practice", help="The practice they belong to.  [default: the account's first]")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice([role.value for role in Role]),
+    multiple=True,
+    help="A role to hold; may be given several times.",
+)
+@click.option("--require-2fa", is_flag=True, help="Require two-factor authentication from the first sign-in.")
+@click.option("--password-stdin", is_flag=True, help="Read a one-time password from standard input.")
+@hours_option()
+@click.option("--key-file", type=KEY_FILE, help="A file with an SSH public key (- for standard input).")
+@changes
+@act
+def add(
+    here: Installation,
+    name: str,
+    email: str,
+    full_name: str,
+    phone: str,
+    practice: str | None,
+    roles: tuple[str, ...],
+    require_2fa: bool,
+    password_stdin: bool,
+    hours: int,
+    key_file: Path | None,
+) -> None:
+    """Create a user.
+
+    Without a password and without a key, a one-time password is made and printed once. The user
+    replaces it at the first sign-in.
+    """
+    if password_stdin and str(key_file) == "-":
+        raise click.UsageError("Only one of the password and the key can come from standard input.")
+    given = read_password_line() if password_stdin else None
+    key = parsed_key(key_text(key_file)) if key_file else None
+    made = None if given or key else passwords.one_time_from_random(here.store.services.random_bytes(20))
+    if given and (fault := passwords.fault(given, about=(name, email, full_name))):
+        refuse(fault)
+    password = given or made
+    new = lifecycle.NewUser(
+        name=name,
+        email=email,
+        full_name=full_name,
+        roles=frozenset(Role(role) for role in roles),
+        required=require_2fa,
+        password_hash=here.store.services.hasher.hash(password) if password else None,
+        hours=hours,
+        key=key,
+        phone=phone,
+        practice=practice,
+    )
+    say(here.run(lifecycle.create_user, new))
+    if made:
+        click.echo(f"One-time password: {made}")
+
+
+@click.command(
+    epilog=examples(
+        "twofold user edit ben --email ben@practice.example", 'twofold user edit ben --phone "+49 30 1234567"'
+    )
+)
+@click.argument("name")
+@click.option("--email", help="The new e-mail address.")
+@click.option("--name", "full_name", help="The new full name.")
+@click.option("--phone", help="The new phone number, with + and the country; empty for none.")
+@changes
+@act
+def edit(here: Installation, name: str, email: str | None, full_name: str | None, phone: str | None) -> None:
+    """Change a user's e-mail address, full name or phone number."""
+    changes = lifecycle.UserChanges(email=email, full_name=full_name, phone=phone)
+    if not changes.given():
+        raise click.UsageError("Say what to change: --email, --name or --phone.")
+    saved = confirmed(here.run(lifecycle.edit_user, name, changes))
+    say(saved)
+    if saved.offers_clearing:
+        clear, password = (
+            here.home.command(f"user {command} {name}") for command in ("clear-2fa", "password")
+        )
+        click.echo(
+            "Whatever else they have set up stays good, and so do the recovery codes. If the phone or the "
+            f"mailbox may be in other hands now: {clear} and then {password}",
+            err=True,
+        )
+
+
+@click.command(epilog=examples('twofold user move ben --practice "Clinic North"'))
+@click.argument("name")
+@click.option("--practice", required=True, help="The practice they belong to from now on.")
+@changes
+@act
+def move(here: Installation, name: str, practice: str) -> _Result:
+    """Move a user to another practice of the account."""
+    return here.run(practices.move_user, name, practice)
+
+
+_ROLE = click.Choice([role.value for role in Role])
+
+
+@click.command(
+    epilog=examples(
+        "twofold user role ben --grant support", "twofold user role ben --grant security_admin --take support"
+    )
+)
+@click.argument("name")
+@click.option("--grant", type=_ROLE, multiple=True, help="A role to give; may be given several times.")
+@click.option("--take", type=_ROLE, multiple=True, help="A role to take away; may be given several times.")
+@changes
+@act
+def role(here: Installation, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -> _Result:
+    """Grant and take roles; the last administrators are kept."""
+    given, taken = frozenset(map(Role, grant)), frozenset(map(Role, take))
+    if not given | taken:
+        raise click.UsageError("Say what to change: --grant ROLE or --take ROLE.")
+    if both := given & taken:
+        raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken at once.")
+    held = _detail(here, name).roles
+    wanted = (held | given) - taken
+    return here.run(role_grants.set_roles, name, wanted, seen=held)
+
+
+@click.command(epilog=examples("twofold user require ben", "twofold user require ben --no"))
+@click.argument("name")
+@click.option("--no", "release", is_flag=True, help="Leave it to the policy again.")
+@changes
+@act
+def require(here: Installation, name: str, release: bool) -> _Result:
+    """Require two-factor authentication of a user."""
+    return here.run(factor_administration.set_required, name, required=not release)
+
+
+@click.command(
+    "disable-2fa",
+    short_help="Remove a user's flag and what they have set up.",
+    epilog=examples("twofold user disable-2fa ben"),
+)
+@click.argument("name")
+@asks_first
+@act
+def disable_two_factor(here: Installation, name: str) -> _Result:
+    """Remove a user's flag, all that they have set up, and the recovery codes."""
+    confirm(consequences.disable(_detail(here, name)))
+    return here.run(factor_administration.disable_two_factor, name)
+
+
+@click.command(
+    "clear-2fa",
+    short_help="Remove what a user has set up, and keep the flag.",
+    epilog=examples("twofold user clear-2fa ben"),
+)
+@click.argument("name")
+@asks_first
+@act
+def clear_two_factor(here: Installation, name: str) -> None:
+    """Remove all that a user has set up and the recovery codes, and keep the flag: for a new phone."""
+    detail = _detail(here, name)
+    confirm(consequences.clear(detail))
+    say(here.run(factor_administration.clear_two_factor, name))
+    if detail.has_password:
+        click.echo(
+            "Whoever knows their password could set it up first; a new one-time password prevents that: "
+            f"{here.home.command(f'user password {name}')}",
+            err=True,
+        )
+
+
+@click.command(epilog=examples('twofold user unlock ben --reason "typed the old phone\'s codes"'))
+@click.argument("name")
+@click.option("--reason", help="Why, for the audit log; asked for on a terminal when it is not given.")
+@changes
+@act
+def unlock(here: Installation, name: str, reason: str | None) -> _Result:
+    """Let a locked user sign in again."""
+    if reason is None:
+        if not on_a_terminal():
+            raise click.UsageError("Say why with --reason: the audit log keeps it.")
+        reason = str(click.prompt("Why", err=True))
+    return here.run(factor_administration.unlock, name, reason)
+
+
+@click.command(
+    short_help="Let two codes bring back a phone whose clock is off.",
+    epilog=examples("twofold user resync ben"),
+)
+@click.argument("name")
+@changes
+@act
+def resync(here: Installation, name: str) -> _Result:
+    """Let two consecutive codes bring back a phone whose clock is up to ten minutes off, for an hour."""
+    return here.run(factor_administration.offer_resync, name)
+
+
+@click.command(short_help="Forget a user's remembered addresses.", epilog=examples("twofold user forget ben"))
+@click.argument("name")
+@changes
+@act
+def forget(here: Installation, name: str) -> _Result:
+    """Forget the addresses from which a user is not asked for a code."""
+    return here.run(factor_administration.forget_addresses, name)
+
+
+@click.command(epilog=examples("twofold user deactivate ben"))
+@click.argument("name")
+@asks_first
+@act
+def deactivate(here: Installation, name: str) -> _Result:
+    """Shut a user out, and keep everything about them."""
+    confirm(consequences.deactivate(_detail(here, name)))
+    return here.run(lifecycle.set_active, name, active=False)
+
+
+@click.command(epilog=examples("twofold user delete ben"))
+@click.argument("name")
+@asks_first
+@act
+def delete(here: Installation, name: str) -> _Result:
+    """Delete a user and all that is known of them; the audit log keeps the name."""
+    confirm(consequences.delete(_detail(here, name)))
+    return here.run(deletion.delete_user, name)
+
+
+@click.command(epilog=examples("twofold user activate ben"))
+@click.argument("name")
+@changes
+@act
+def activate(here: Installation, name: str) -> _Result:
+    """Let a deactivated user sign in again."""
+    return here.run(lifecycle.set_active, name, active=True)
+
+
+@click.command(short_help="Set a new one-time password.", epilog=examples("twofold user password ben"))
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
+@hours_option()
+@changes
+@act
+def password(here: Installation, name: str, password_stdin: bool, hours: int) -> None:
+    """Set a new one-time password, and print it once unless it was given."""
+    given = read_password_line() if password_stdin else None
+    if given and (fault := passwords.fault(given, about=(name,))):
+        refuse(fault)
+    chosen = given or passwords.one_time_from_random(here.store.services.random_bytes(20))
+    hashed = here.store.services.hasher.hash(chosen)
+    say(here.run(credentials.set_one_time_password, name, hashed, hours))
+    if not given:
+        click.echo(f"One-time password: {chosen}")
+
+
+def _detail(here: Installation, name: str) -> UserDetail:
+    return confirmed(here.run(user_summaries.user_detail, name))

@@ -1,0 +1,88 @@
+"""`twofold user list` and `show`."""
+
+import click
+
+from data.operations.users import user_summaries
+from data.operations.users.user_search import UserQuery
+from data.operations.users.user_summaries import UserRow
+from data.rules.domain_types import Status
+from data.rules.safe_text import safe
+from data.storage.home import Home
+from tui.cli.groups import examples
+from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.text_tables import echo_json, echo_table, when
+from tui.cli.user_rendering import detail_json, detail_lines, row_json
+
+_PAGE = 500
+
+
+@click.command("list", epilog=examples("twofold user list --search clinic", "twofold user list --json"))
+@click.option(
+    "--search",
+    default="",
+    help="Only who has words beginning like these in name, full name, e-mail, phone or practice.",
+)
+@click.option("--practice", help="Only who is in this practice.")
+@click.option(
+    "--status",
+    type=click.Choice([status.value for status in Status], case_sensitive=False),
+    help="Only who stands so.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_users(home: Home, search: str, practice: str | None, status: str | None, as_json: bool) -> None:
+    """List the users."""
+    with installation(home) as here:
+        rows = _all_users(here, search, Status(status) if status else None, practice)
+    if as_json:
+        echo_json([row_json(row) for row in rows])
+        return
+    echo_table(
+        ("NAME", "2FA", "ROLES", "PRACTICE", "E-MAIL", "PHONE", "FULL NAME", "LAST SIGN-IN"),
+        [
+            (
+                row.name,
+                row.status.value,
+                ",".join(sorted(row.roles)) or "-",
+                row.practice,
+                row.email,
+                row.phone or "-",
+                row.full_name or "-",
+                when(row.last_signin_at),
+            )
+            for row in rows
+        ],
+    )
+
+
+@click.command(epilog=examples("twofold user show ben --json"))
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def show(home: Home, name: str, as_json: bool) -> None:
+    """Show all about one user."""
+    with installation(home) as here:
+        detail = confirmed(here.run(user_summaries.user_detail, name))
+    if as_json:
+        echo_json(detail_json(detail))
+        return
+    for label, value in detail_lines(detail):
+        click.echo(f"{label:<16}{safe(value)}")
+    click.echo("Lately")
+    for entry in detail.recent:
+        click.echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
+
+
+def _all_users(here: Installation, search: str, status: Status | None, practice: str | None) -> list[UserRow]:
+    """Read all pages; where a search finds more than it shows, that is said on stderr."""
+    rows: list[UserRow] = []
+    while True:
+        after = rows[-1].cursor if rows else None
+        query = UserQuery(search, status, after=after, limit=_PAGE, practice=practice)
+        page = confirmed(here.run(user_summaries.list_users, query))
+        rows.extend(page.rows)
+        if not page.more:
+            break
+    if search and page.uncounted:
+        click.echo(f"More than {len(rows)} are found. Search for longer or more words to see them.", err=True)
+    return rows
