@@ -68,22 +68,42 @@ async def test_first_and_later_starts(home):
     await stop(server)
 
     server, printed = await start(home, "--init", "--port", "0")
+    port = LISTENING.search(printed).group(1)
+    assert printed.split() == ["ssh", "-p", port, "admin@127.0.0.1", "listening", "on", f"127.0.0.1:{port}"]
+    await stop(server, signal.SIGINT)
+
+    server, printed = await start(home, "--port", "0")
     assert LISTENING.fullmatch(printed.strip())
     await stop(server, signal.SIGINT)
 
 
-async def test_a_port_in_use_is_said_in_one_line(home):
+async def test_a_start_on_a_terminal_says_what_it_does_meanwhile(home):
+    command = [str(PROGRAM), "--home", str(home), "serve", "--init", "--port", "0", "--workers", "2"]
+    terminal = await TerminalProgram.start(command)
+    await terminal.expect("Starting 2 workers. Each first tests")
+    await terminal.expect("listening on 127.0.0.1:")
+    terminal.type("\x03")
+    assert await terminal.end() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("home", "Choose another with --port."),
+        (".twofold", "Choose another with --port, or with: make run PORT=2300"),
+    ],
+    ids=["another home", "the home of make"],
+)
+def test_a_port_in_use_is_said_in_one_line(tmp_path, name, advice, workers):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [PROGRAM, "--home", home, "serve", "--init", "--port", str(port)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        command = [PROGRAM, "--home", name, "serve", "--init", "--port", str(port), "--workers", workers]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
     assert ended.returncode == 1
-    assert re.fullmatch(
-        rf"twofold: Cannot listen on 127\.0\.0\.1:{port}: .*in use.* Choose another with --port\.\n",
-        ended.stderr,
-    )
+    assert ended.stderr == f"twofold: Port {port} is in use on 127.0.0.1. {advice}\n"
     assert "One-time password of admin: " in ended.stdout, "it would never be shown again"
 
 

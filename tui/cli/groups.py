@@ -19,16 +19,16 @@ class LazyGroup(click.Group):
     def __init__(self, *arguments: Any, places: Places, **options: Any) -> None:
         """Offer the commands that `places` tells of."""
         super().__init__(*arguments, **options)
-        self._places = places
+        self.places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
         """Name the commands."""
-        return list(self._places)
+        return list(self.places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command at its first use."""
-        if cmd_name in self._places and cmd_name not in self.commands:
-            module, _, function = self._places[cmd_name][0].partition(":")
+        if cmd_name in self.places and cmd_name not in self.commands:
+            module, _, function = self.places[cmd_name][0].partition(":")
             with _without_collections():
                 self.add_command(getattr(import_module(module), function), cmd_name)
         return super().get_command(ctx, cmd_name)
@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above.
         """List the commands without importing one."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self._places.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.places.items()])
 
 
 @contextmanager

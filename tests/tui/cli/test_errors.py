@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from tui.cli import main as cli_main
+from tui.cli.commands.user import COMMANDS as USER_COMMANDS
+from tui.cli.commands.user import user
+from tui.cli.groups import LazyGroup
 from tui.cli.main import COMMANDS, cli
 
 
@@ -113,8 +115,7 @@ def test_output_that_finds_no_room_is_said(home, clinic, arguments):
 
 
 def _commands(group, path=()):
-    names = group.list_commands(None) if path == () else group.commands
-    for name in names:
+    for name in group.list_commands(None):
         command = group.get_command(None, name)
         yield (*path, name), command
         if hasattr(command, "commands"):
@@ -232,29 +233,79 @@ def test_commands_in_sentences_exist():
         assert set(options) <= {*known, "--help"}, line
 
 
-def test_every_command_of_the_group_can_be_loaded():
-    assert sorted(path[0] for path, _ in _commands(cli) if len(path) == 1) == sorted(COMMANDS)
-    assert cli_main is not None
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [*((cli, name) for name in COMMANDS), *((user, name) for name in USER_COMMANDS)],
+)
+def test_the_line_about_a_command_is_its_own(group: LazyGroup, name: str):
+    command = group.get_command(click.Context(group), name)
+    assert command.get_short_help_str(limit=100) == group.places[name][1]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_line_about_a_command_is_its_own(name):
-    command = cli.get_command(click.Context(cli), name)
-    assert command.get_short_help_str(limit=100) == COMMANDS[name][1]
+def loaded(names: set[str], *arguments: str | Path) -> tuple[set[str], subprocess.CompletedProcess[str]]:
+    """Run a command in a process of its own; return which of these modules it has loaded."""
+    program = (
+        "import sys; from tui.cli import main\n"
+        f"sys.argv[1:] = {[str(argument) for argument in arguments]}\n"
+        "try: main()\n"
+        "except SystemExit as end: status = end.code\n"
+        f"print(*sorted({names} & set(sys.modules)))\n"
+        "sys.exit(status)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    return set(ended.stdout.splitlines()[-1].split()), ended
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
 def test_light_commands_import_little(arguments):
-    """What needs no command imports none and no database."""
+    found, ended = loaded({"peewee", "textual", "asyncssh", "data.store"}, *arguments)
+    assert ended.returncode == 0
+    assert found == set()
+
+
+def test_no_command_and_no_supervisor_loads_textual():
     program = (
-        "import sys; from tui.cli import main\n"
-        f"sys.argv[1:] = {arguments}\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "print([name for name in ('peewee', 'textual', 'asyncssh', 'data.store') if name in sys.modules])\n"
+        "import sys, click, tui.cli.node\n"
+        "from tui.cli.main import cli\n"
+        "def load(group):\n"
+        "    context = click.Context(group)\n"
+        "    for command in [group.get_command(context, name) for name in group.list_commands(context)]:\n"
+        "        print(command.name)\n"
+        "        if isinstance(command, click.Group): load(command)\n"
+        "load(cli)\n"
+        "print({'textual', 'rich'} & set(sys.modules))\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout.splitlines()[-1] == "[]"
+    *names, found = ended.stdout.splitlines()
+    assert {"serve", "disable-2fa", "checklist", "key"} <= set(names)
+    assert found == "set()"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "policy set --mode required --yes",
+        "user disable-2fa anna --yes",
+        "user invite anna",
+        "user explain anna",
+        "session list",
+        "audit verify",
+        "doctor",
+    ],
+)
+def test_what_a_command_does_needs_no_textual(clinic, home, arguments):
+    found, ended = loaded({"textual", "rich"}, "--home", home, *arguments.split())
+    assert ended.stdout
+    assert found == set()
+
+
+def test_a_list_loads_nothing_that_only_other_commands_need(clinic, home):
+    slow = {"textual", "rich", "asyncssh", "zxcvbn", "email_validator", "phonenumbers"}
+    found, ended = loaded(slow, "--home", home, "user", "list")
+    assert "anna" in ended.stdout
+    assert found == set()
 
 
 def test_home_that_cannot_be_shown(run, tmp_path, monkeypatch):

@@ -50,11 +50,8 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     if count > 1 and not hasattr(socket, "SO_REUSEPORT"):
         raise click.ClickException("This system cannot share a port between workers. Serve with: --workers 1")
     if sys.stderr.isatty():
-        click.echo(
-            f"Starting {counted(count, 'worker')}: loading the app, then testing that one factor alone "
-            "opens nothing.",
-            err=True,
-        )
+        starting = f"Starting {counted(count, 'worker')}."
+        click.echo(f"{starting} Each first tests that one factor alone opens nothing.", err=True)
     files = open_files.raise_limit()
     with contextlib.ExitStack() as ending:
         # The workers' program is loaded while this process loads its own and opens the database.

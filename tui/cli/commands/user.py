@@ -9,13 +9,19 @@ COMMANDS: Places = {
     "add": ("tui.cli.user_acts:add", "Create a user."),
     "clear-2fa": ("tui.cli.user_acts:clear_two_factor", "Remove what a user has set up, and keep the flag."),
     "deactivate": ("tui.cli.user_acts:deactivate", "Shut a user out, and keep everything about them."),
-    "delete": ("tui.cli.user_acts:delete", "Delete a user; the audit log keeps the name."),
+    "delete": (
+        "tui.cli.user_acts:delete",
+        "Delete a user and all that is known of them; the audit log keeps the name.",
+    ),
     "disable-2fa": (
         "tui.cli.user_acts:disable_two_factor",
         "Remove a user's flag and what they have set up.",
     ),
     "edit": ("tui.cli.user_acts:edit", "Change a user's e-mail address, full name or phone number."),
-    "explain": ("tui.cli.user_reports:explain", "Say whether a user can sign in now, and why."),
+    "explain": (
+        "tui.cli.user_reports:explain",
+        "Say whether a user can sign in now, and why; then the facts behind it, deliveries among them.",
+    ),
     "export": ("tui.cli.user_reports:export", "Write all users as CSV or JSON Lines."),
     "forget": ("tui.cli.user_acts:forget", "Forget a user's remembered addresses."),
     "import": (
