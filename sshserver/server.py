@@ -204,10 +204,11 @@ async def serve(
         StoreUnavailableError: when the worker cannot make itself known.
     """
     crash_reports.contain_loop_errors(asyncio.get_running_loop())
-    await app_check.run()
-    await signin_check.run(partial(listen, algorithms=algorithms))
-    clock_watch.warn_of_newer(await store.read(clock_jumps.newest_entry), store.services.clock())
-    await store.read(dummy_hashes.count_costs)
+    await _all_of(
+        app_check.run(),
+        signin_check.run(partial(listen, algorithms=algorithms)),
+        _look_at(store),
+    )
     backend = StoreBackend(store, carriers, identity.worker if identity else None)
     shared_counters = (
         (identity.shared_counters, identity.index) if identity and identity.shared_counters else None
@@ -235,6 +236,23 @@ async def serve(
     if identity is not None:
         server.stay_present(store, identity)
     return server
+
+
+async def _all_of(*tests: Coroutine[Any, Any, None]) -> None:
+    """Run these beside each other, to the end of each; one that fails ends the others."""
+    tasks = [asyncio.ensure_future(test) for test in tests]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def _look_at(store: Store) -> None:
+    """Read what must be known of a database before anybody signs in."""
+    clock_watch.warn_of_newer(await store.read(clock_jumps.newest_entry), store.services.clock())
+    await store.read(dummy_hashes.count_costs)
 
 
 async def listen(

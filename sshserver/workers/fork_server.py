@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 _LONGEST_LINE: Final = 1 << 20
-_SIGNALS_LEFT_TO_THE_SUPERVISOR: Final = (signal.SIGINT, signal.SIGTERM)
+_HANDLED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 _DESCRIPTORS: Final = 3
 """What comes with an order: the worker's end of its pipe, the end on which its number and its exit status are
 told, and the shared memory."""
@@ -102,7 +102,7 @@ class ForkServer:
 async def _watch(forked: Forked, telling: asyncio.StreamReader, closing: asyncio.StreamWriter) -> None:
     """Wait for the end of a process. Without a fork server nobody would learn of it, so it must end too."""
     status = await telling.readline()
-    if not status:
+    if not status and not forked.reader.at_eof():
         forked.signal(signal.SIGKILL)
     forked.ended.set_result(int(status) if status else None)
     closing.close()
@@ -119,11 +119,11 @@ def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # What is written to standard output must not be taken for the supervisor's.
     tellers: dict[int, socket.socket] = {}
-    for number in _SIGNALS_LEFT_TO_THE_SUPERVISOR:
-        signal.signal(number, signal.SIG_IGN)
+    # The supervisor alone is told to end; this ends with it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGCHLD, lambda *_: _tell_of_ends(tellers))
-    # What was loaded stays to the end. Left out of collections, it stays shared with the workers too.
-    gc.collect()
+    # What was loaded stays to the end. Left out of the search for garbage, it stays shared with the workers.
     gc.freeze()
     while True:
         order, descriptors, _, _ = socket.recv_fds(orders, 1, _DESCRIPTORS)
@@ -131,8 +131,9 @@ def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
             return
         pipe, teller = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
         memory = descriptors[2]
-        # How it ended is told after its number, even if it ends at once.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        # How it ended is told after its number, even if it ends at once; and what is sent to it before it has
+        # handlers of its own waits for these.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         pid = _fork()
         if pid == 0:
             for each in (orders, teller, *tellers.values()):
@@ -145,7 +146,7 @@ def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
             teller.close()
         pipe.close()
         os.close(memory)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
 
 
 def _fork() -> int | None:
@@ -166,10 +167,10 @@ def _work(work: Callable[[socket.socket, int], int], pipe: socket.socket, memory
     """Be a worker, to the end of this process: what the fork server would do afterwards is not done here."""
     status = 1
     try:
-        for number in (*_SIGNALS_LEFT_TO_THE_SUPERVISOR, signal.SIGCHLD):
+        for number in _HANDLED:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         status = work(pipe, memory)
     finally:
         sys.stderr.flush()

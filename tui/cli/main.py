@@ -5,7 +5,6 @@ import errno
 import io
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from data.errors import ExplainedError
 from data.rules.safe_text import safe
 from sshserver.telemetry.crash_reports import place_of
 from tui.cli import logging_setup
-from tui.cli.groups import LazyGroup
+from tui.cli.groups import LazyGroup, Places, load
 from tui.cli.path_arguments import PathType, default_home
 
 _EXAMPLES = """\b
@@ -29,7 +28,8 @@ Examples:
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Errors of a disk, or of whatever else takes the output, that takes no more."""
-COMMANDS = {
+
+COMMANDS: Places = {
     "init": ("tui.cli.commands.setup:init", "Create an installation and its first administrator."),
     "hostkey": ("tui.cli.commands.setup:hostkey", "Show the host key's fingerprint and known_hosts line."),
     "upgrade": ("tui.cli.commands.setup:upgrade", "Bring the database's schema up to date."),
@@ -97,9 +97,9 @@ def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     Without a command, the app opens in this terminal. The commands act as the operator on the host:
     whoever can read the home.
     """
-    context.obj = import_module("data.storage.home").Home(path, key_file)
+    context.obj = load("data.storage.home:Home")(path, key_file)
     if context.invoked_subcommand is None:
-        import_module("tui.cli.local").run_local_app(context.obj)
+        load("tui.cli.local:run_local_app")(context.obj)
 
 
 def main() -> None:

@@ -1,14 +1,22 @@
-"""Serving in this process: the composition of store, app and SSH server, for one worker."""
+"""Serving in this process: store, app and SSH server are put together, for one worker."""
 
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
+
+# What the rules import at its first use is loaded before the port opens: no session waits for it.
+import email_validator  # noqa: F401
+import phonenumbers  # noqa: F401
+import zxcvbn  # noqa: F401
 
 from data.delivery.notices import sending
 from data.operations.signin.admission import Session
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
 from sshserver.compat.asyncssh_shim import ShimError
+from sshserver.limits.shared_counters import SharedCounters
 from sshserver.selftest.app_check import AppTestError
 from sshserver.selftest.signin_check import SelfTestError
 from sshserver.server import Server
@@ -18,9 +26,12 @@ from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal
 from sshserver.workers.heartbeat import WorkerIdentity
 from sshserver.workers.port import PortError
+from sshserver.workers.worker import READY, Assignment, WorkerPipe
 from tui.app import TwofoldApp
+from tui.cli import logging_setup
 from tui.cli.commands.setup import load_host_key
-from tui.cli.open_installation import Installation, refuse, system_clock
+from tui.cli.main import words_for
+from tui.cli.open_installation import Installation, installation, refuse, system_clock
 
 
 async def serve_until_told(
@@ -98,3 +109,32 @@ def _app_factory(here: Installation) -> AppFactory:
         )
 
     return make_app
+
+
+def work(end: socket.socket, memory: int) -> int:
+    """Serve as the supervisor at the other end of a pipe says, and report to it; return the exit status."""
+    pipe = WorkerPipe(end)
+    try:
+        given = pipe.assignment()
+        with installation(given.open_home(), f"{given.node}.{given.index}") as here:
+            logging_setup.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
+            asyncio.run(_serve(here, given, pipe, SharedCounters(memory, given.workers)))
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.
+        pipe.report({"failed": words_for(error)})
+        return 1
+    return 0
+
+
+async def _serve(
+    here: Installation, given: Assignment, pipe: WorkerPipe, shared_counters: SharedCounters
+) -> None:
+    telemetry = Telemetry()
+    await serve_until_told(
+        here,
+        WorkerIdentity(given.worker, given.node, given.index, shared_counters),
+        given.host,
+        given.port,
+        telemetry=telemetry,
+        ready=lambda _server: pipe.report(READY),
+        lifeline=partial(pipe.answer, telemetry.metrics.text),
+    )

@@ -4,7 +4,6 @@ import contextlib
 import os
 import socket
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,8 @@ from data.wording.words import counted
 from sshserver.limits import open_files
 from sshserver.workers.fork_server import ForkServer
 from sshserver.workers.port import PortError
-from tui.cli.config_file import load
+from tui.cli import config_file
+from tui.cli.groups import load
 
 _WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.worker")
 """-P: a folder that the operator happens to be in must not be searched for modules."""
@@ -46,7 +46,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
     if home.initialised or not first_start:
         home.check()
         home.check_owner()
-    count = workers or load(home.settings).workers or _cores()
+    count = workers or config_file.load(home.settings).workers or _cores()
     if count > 1 and not hasattr(socket, "SO_REUSEPORT"):
         raise click.ClickException("This system cannot share a port between workers. Serve with: --workers 1")
     if sys.stderr.isatty():
@@ -59,9 +59,8 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
         if forks is not None:
             ending.callback(forks.close)
         try:
-            import_module("tui.cli.node").serve_node(
-                home, host, port, count, forks, files=files, first_start=first_start
-            )
+            serve_node = load("tui.cli.node:serve_node")
+            serve_node(home, host, port, count, forks, files=files, first_start=first_start)
         except PortError as error:
             raise click.ClickException(f"{error} {_other_port(home)}") from None
 
