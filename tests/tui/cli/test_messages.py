@@ -145,7 +145,7 @@ def test_closed_standard_streams_stay_closed():
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (SETTINGS.replace("+49 30 1234567", "030 1234567"), "number in [sms] is to be a phone number"),
+        (SETTINGS.replace("+49 30 1234567", "030 1234567"), "number in [sms] must be a phone number"),
         ('[sms]\nnumber = "+49 30 1234567"\n', "number in [sms] needs send_command beside it"),
     ],
 )
