@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-Places = Mapping[str, tuple[str, str]]
-"""Where each command of a group is, as `module:function`, and the line about it in the group's help."""
 _ACCOUNT = "twofold.account"
 
 
@@ -29,25 +27,20 @@ def load(place: str) -> Any:
 class LazyGroup(click.Group):
     """A group that imports a command's module when it is asked for: most need little of the program."""
 
-    def __init__(self, *arguments: Any, places: Places, **options: Any) -> None:
-        """Offer the commands that `places` tells of."""
+    def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
+        """Offer commands by their names, each at a place `module:function`."""
         super().__init__(*arguments, **options)
-        self.places = places
+        self._places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
         """Name the commands."""
-        return list(self.places)
+        return list(self._places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command at its first use."""
-        if cmd_name in self.places and cmd_name not in self.commands:
-            self.add_command(load(self.places[cmd_name][0]), cmd_name)
+        if cmd_name in self._places and cmd_name not in self.commands:
+            self.add_command(load(self._places[cmd_name]), cmd_name)
         return super().get_command(ctx, cmd_name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above.
-        """List the commands without importing one."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.places.items()])
 
 
 class InAccount(click.Group):

@@ -13,7 +13,7 @@ from data.errors import ExplainedError
 from data.rules.safe_text import safe
 from sshserver.telemetry.crash_reports import place_of
 from tui.cli import logging_setup
-from tui.cli.groups import LazyGroup, Places, load
+from tui.cli.groups import LazyGroup, load
 from tui.cli.path_arguments import PathType, default_home
 
 _EXAMPLES = """\b
@@ -29,7 +29,7 @@ Examples:
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Errors of a disk, or of whatever else takes the output, that takes no more."""
 
-COMMANDS: Places = {
+COMMANDS = {
     "init": ("tui.cli.commands.setup:init", "Create an installation and its first administrator."),
     "hostkey": ("tui.cli.commands.setup:hostkey", "Show the host key's fingerprint and known_hosts line."),
     "upgrade": ("tui.cli.commands.setup:upgrade", "Bring the database's schema up to date."),
@@ -54,7 +54,14 @@ COMMANDS: Places = {
         "Print a Containerfile to start from.",
     ),
 }
-"""Where each command is, and the line about it."""
+"""Where each command is, and the line about it, which is read without its module."""
+
+
+class _ListedGroup(LazyGroup):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's.
+        """List the commands without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
 def _from_root(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -63,8 +70,8 @@ def _from_root(context: click.Context, option: click.Parameter, path: Path | Non
 
 
 @click.group(
-    cls=LazyGroup,
-    places=COMMANDS,
+    cls=_ListedGroup,
+    places={name: place for name, (place, _) in COMMANDS.items()},
     invoke_without_command=True,
     epilog=_EXAMPLES,
     context_settings={"max_content_width": 100},
