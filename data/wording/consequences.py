@@ -17,6 +17,11 @@ from data.rules.users_csv import PersonRow
 from data.wording.question import Question
 from data.wording.words import MODE_WORDS, NAMED, counted, listed, moment
 
+OTHER_HANDS = (
+    "Whatever else they have set up stays good, and so do the recovery codes. If the phone or the mailbox "
+    "may be in other hands now"
+)
+"""What to think of after an address or a number was changed; what to do then follows."""
 _INVITED = (
     "the ssh command, the host key's fingerprint and a one-time password, good for one sign-in within "
     f"{INVITATION_HOURS // 24} days. A former one-time password stops working. People with an SSH key, a "
@@ -79,8 +84,7 @@ def clear_too(user: UserDetail, saved: str) -> Question:
     """Offer to clear a user's two-factor data after their address or number was changed."""
     return Question(
         f"Clear the 2FA data of {user.name} too?",
-        f"{saved} Whatever else {user.name} has set up stays good, and so do the recovery codes. If the "
-        f"phone or the mailbox may be in other hands now, clear them: {user.name} then sets all up anew.",
+        f"{saved} {OTHER_HANDS}, clear their 2FA data: {user.name} then sets all up again.",
         "Clear",
     )
 

@@ -13,11 +13,11 @@ import secrets
 import signal
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from data.errors import ExplainedError
 from data.operations.signin import worker_sessions
-from data.storage.home import Home
 from data.store import Store, StoreUnavailableError
 from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
@@ -54,29 +54,16 @@ class Supervisor:
     """Keeps so many workers serving until told to stop."""
 
     def __init__(
-        self,
-        store: Store,
-        forks: ForkServer,
-        *,
-        home: Home,
-        node: str,
-        host: str,
-        port: int,
-        workers: int,
-        limits: Limits,
-        metrics_port: int,
+        self, store: Store, forks: ForkServer, assignment: Assignment, limits: Limits, metrics_port: int
     ) -> None:
-        """Serve `home` on a port that is held already; `store` records which workers are gone."""
+        """Have workers do what `assignment` says, on a port that is held already."""
         self._store = store
         self._forks = forks
-        self._home = home
-        self._node = node
-        self._host = host
-        self._port = port
-        self._workers = workers
+        self._assignment = assignment
         self._limits = limits
         self._metrics_port = metrics_port
-        self._shared_counters = SharedCounters.create(workers)
+        self._places = range(assignment.workers)
+        self._shared_counters = SharedCounters.create(assignment.workers)
         self._processes: set[Forked] = set()
         self._serving: dict[int, Forked] = {}
         self._asked = 0
@@ -95,13 +82,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        await self._store.run(worker_sessions.take_node, self._node)
+        await self._store.run(worker_sessions.take_node, self._assignment.node)
         async with exposed(self._metrics_port, self._measured):
             await self._serve(ready)
 
     async def _serve(self, ready: Callable[[], object]) -> None:
         loop = asyncio.get_running_loop()
-        firsts: list[asyncio.Future[str | None]] = [loop.create_future() for _ in range(self._workers)]
+        firsts: list[asyncio.Future[str | None]] = [loop.create_future() for _ in self._places]
         keeping = [loop.create_task(self._keep(index, first)) for index, first in enumerate(firsts)]
         faults = await self._started(firsts)
         if faults == []:
@@ -172,9 +159,7 @@ class Supervisor:
 
     async def _assign(self, process: Forked, index: int, worker: str) -> str | None:
         """Tell a worker what to do and wait until it is ready; return what went wrong instead."""
-        home, key = str(self._home.path), str(self._home.key_file or "")
-        where = (self._host, self._port, worker, self._node, index, self._workers)
-        process.writer.write(Assignment(home, key, *where).line())
+        process.writer.write(replace(self._assignment, worker=worker, index=index).line())
         try:
             line = await asyncio.wait_for(process.reader.readline(), _START_SECONDS)
         except TimeoutError:
@@ -210,7 +195,7 @@ class Supervisor:
         """Ask every worker for its measurements; there are none of one that takes longer than `patience`."""
         async with self._asking:
             self._asked += 1
-            texts = await asyncio.gather(*(self._ask(index, patience) for index in range(self._workers)))
+            texts = await asyncio.gather(*(self._ask(index, patience) for index in self._places))
         return dict(enumerate(texts, 1))
 
     async def _ask(self, index: int, patience: float) -> str | None:

@@ -18,17 +18,17 @@ _REPORT_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker is told when it starts."""
+    """What a worker is told when it starts; `worker` names it, and it is the one at `index` of so many."""
 
     home: str
     master_key: str
     """The file of the master key, or nothing where it is in the home."""
     host: str
     port: int
-    worker: str
     node: str
-    index: int
     workers: int
+    worker: str = ""
+    index: int = 0
 
     def open_home(self) -> Home:
         """Return the home that is to be served."""

@@ -275,7 +275,7 @@ class TestActions:
             await person.sees(
                 "Clear the 2FA data of anna too?",
                 "Codes by e-mail are withdrawn.",
-                "anna then sets all up anew.",
+                "anna then sets all up again.",
             )
             await person.presses("y")
             await person.sees("A new one-time password for anna too?")

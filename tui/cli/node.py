@@ -24,6 +24,7 @@ from sshserver.workers.fork_server import ForkServer
 from sshserver.workers.heartbeat import WorkerIdentity
 from sshserver.workers.port import hold_port
 from sshserver.workers.supervisor import Supervisor
+from sshserver.workers.worker import Assignment
 from tui.cli import logging_setup
 from tui.cli.commands.setup import FirstAdmin, initialise, load_host_key
 from tui.cli.groups import load
@@ -153,17 +154,9 @@ def _serve_together(
 ) -> None:
     held = hold_port(host, port)
     shared = int(held[0].getsockname()[1])
-    supervisor = Supervisor(
-        here.store,
-        forks,
-        home=here.home,
-        node=node,
-        host=host,
-        port=shared,
-        workers=workers,
-        limits=here.settings.limits,
-        metrics_port=here.settings.metrics_port,
-    )
+    key = str(here.home.key_file or "")
+    assignment = Assignment(str(here.home.path), key, host, shared, node, workers)
+    supervisor = Supervisor(here.store, forks, assignment, here.settings.limits, here.settings.metrics_port)
     try:
         asyncio.run(supervisor.run(lambda: welcome.say(shared)))
     finally:

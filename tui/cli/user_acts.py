@@ -124,11 +124,7 @@ def edit(here: Installation, name: str, email: str | None, full_name: str | None
         clear, password = (
             here.home.command(f"user {command} {name}") for command in ("clear-2fa", "password")
         )
-        click.echo(
-            "Whatever else they have set up stays good, and so do the recovery codes. If the phone or the "
-            f"mailbox may be in other hands now: {clear} and then {password}",
-            err=True,
-        )
+        click.echo(f"{consequences.OTHER_HANDS}: {clear} and then {password}", err=True)
 
 
 @click.command(epilog=examples('twofold user move ben --practice "Clinic North"'))
