@@ -111,10 +111,14 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Tx:
-    """The transaction an operation runs in; `now` is read once it has begun and stands still."""
+    """The transaction that an operation runs in, on the database that the tables are bound to.
+
+    `now` is read once it has begun and stands still.
+    """
 
     now: datetime
     services: Services
+    database: Database
 
 
 class _Patience:
@@ -286,7 +290,7 @@ class Store:
             try:
                 self._connect()
                 with self._database.atomic(kind):
-                    result = operation(Tx(self.services.clock(), self.services), *args, **kwargs)
+                    result = operation(self._tx(), *args, **kwargs)
                     committing = True
                 committed = self._database.holds()
             except UnknownKeyError:
@@ -306,6 +310,9 @@ class Store:
             if not patience.allows(verdict):
                 raise StoreUnavailableError(reason, fault)
 
+    def _tx(self) -> Tx:
+        return Tx(self.services.clock(), self.services, self._database)
+
     def _connect(self) -> None:
         """Have this thread connected, to the right database."""
         if not self._database.ready() or self.recognise is None:
@@ -313,7 +320,7 @@ class Store:
         fault: str | None = ""
         try:
             with self._database.atomic(self._database.reading):
-                fault = self.recognise(Tx(self.services.clock(), self.services))
+                fault = self.recognise(self._tx())
         finally:
             if fault is not None:
                 self._database.close()

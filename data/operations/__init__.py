@@ -1,5 +1,5 @@
 """Operations: one function, one transaction. They are the only writers of the database.
 
-Each takes the transaction and the actor first, checks what the actor may do, and returns its result
-or a denial as a value.
+Each is called with the transaction and the actor first, lets a guard check what the actor may do, and
+returns its result or a denial as a value.
 """

@@ -2,23 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import overload
 
 from peewee import fn
 
-from data.operations.results import (
-    Denied,
-    FreshProof,
-    FreshProofNeeded,
-    Refused,
-    RefusedOrStale,
-    SessionOver,
-)
+from data.operations.results import Denied, Refused, SessionOver
 from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
-from data.rules.permissions import Action, SensitiveAction, permits
-from data.rules.policy import NeedCode, Step, asks_code, next_step, why_over
+from data.rules.policy import NeedCode, Step, next_step, why_over
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.rules.sessions import outlived
 from data.rules.user_fields import storable, tidy
@@ -28,13 +18,6 @@ from data.store import Tx
 
 NO_SUCH_ACCOUNT = Denied("There is no such account. List them with: twofold account list")
 _NAMED_ACCOUNTS = 5
-FRESH_FOR = timedelta(minutes=5)
-"""How long a code or password counts as fresh."""
-_UNFINISHED = Denied("Finish signing in first.")
-_NO_CODE_TO_GIVE = Denied(
-    "This asks for a fresh code, and you have set up no second factor. Someone who has one can do it, "
-    "or the operator on the host."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +43,12 @@ Actor = Operator | Member
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """An actor as the database has it now. What belongs to a user is None for the operator.
+    """An actor as the database has it in this transaction. What belongs to a user is None for the operator.
 
     `step` is what the rules ask of the session now.
     """
 
+    tx: Tx
     name: str
     account_id: int
     policy: Policy
@@ -81,25 +65,27 @@ class Acting:
         """Whether this is the operator on the host."""
         return self.user is None
 
+    def is_(self, user: models.User) -> bool:
+        """Whether this is that user."""
+        return self.user is not None and self.user.id == user.id
+
 
 @dataclass(frozen=True, slots=True)
-class ActingUser:
+class ActingUser(Acting):
     """A signed-in user acting on their own things."""
 
-    acting: Acting
     user: models.User
     session: models.Session
     facts: UserFacts
+    step: Step
 
-    @property
-    def policy(self) -> Policy:
-        """The policy of the user's account."""
-        return self.acting.policy
 
-    @property
-    def step(self) -> Step | None:
-        """What the rules ask of this session now."""
-        return self.acting.step
+@dataclass(frozen=True, slots=True)
+class ActingOperator:
+    """The operator acting on the whole installation, in whichever account they are."""
+
+    tx: Tx
+    operator: Operator
 
 
 _USER = Prepared(
@@ -264,6 +250,29 @@ def why_ended(tx: Tx, session: models.Session) -> str | None:
     return outlived(session.started_at, tx.now, tx.services.longest_session)
 
 
+def in_account(tx: Tx, operator: Operator, account: models.Account) -> Acting:
+    """Have the operator act in an account."""
+    return Acting(
+        tx,
+        f"operator:{storable(operator.login)}"[:40],
+        account.id,
+        policy_of(account),
+        Application.HOST,
+        "host",
+        frozenset(),
+    )
+
+
+def in_each_account(tx: Tx, operator: Operator) -> list[Acting] | Denied:
+    """Have the operator act in every account, or only in the one that they name."""
+    if operator.account is None:
+        return [
+            in_account(tx, operator, row) for row in models.Account.select().order_by(models.Account.name)
+        ]
+    account = find_account(operator.account)
+    return NO_SUCH_ACCOUNT if account is None else [in_account(tx, operator, account)]
+
+
 def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
     """Look an actor up, and judge their session by the rules and by everything as it stands now.
 
@@ -272,16 +281,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
     """
     if isinstance(actor, Operator):
         account = _account_of(actor)
-        if isinstance(account, Denied):
-            return account
-        return Acting(
-            f"operator:{storable(actor.login)}"[:40],
-            account.id,
-            policy_of(account),
-            Application.HOST,
-            "host",
-            frozenset(),
-        )
+        return account if isinstance(account, Denied) else in_account(tx, actor, account)
     session = read_session(actor.session_id)
     if session is None or (over := why_ended(tx, session)) is not None:
         return SessionOver(over) if session and over else SessionOver()
@@ -290,7 +290,8 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
     step = step_of_session(tx, session, facts)
     if over := why_over(step, restricted=session.restricted):
         return SessionOver(over)
-    return Acting(
+    return ActingUser(
+        tx,
         user.name,
         user.account.id,
         policy_of(user.account),
@@ -302,68 +303,3 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
         facts,
         step,
     )
-
-
-@overload
-def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused: ...
-@overload
-def authorise(tx: Tx, actor: Actor, action: SensitiveAction) -> Acting | RefusedOrStale: ...
-def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale:
-    """Look an actor up who wants to do something to others; a restricted session may do nothing.
-
-    A sensitive action is refused without fresh proof. The operator proves nothing: whoever can read the
-    home holds all of its keys.
-    """
-    acting = resolve(tx, actor)
-    if not isinstance(acting, Acting) or acting.is_operator:
-        return acting
-    if acting.session is not None and acting.session.restricted:
-        return _UNFINISHED
-    if not permits(action, acting.roles):
-        return Denied(action.who_can)
-    if isinstance(action, SensitiveAction) and (refusal := _stale(tx, acting, on_others=True)):
-        return refusal
-    return acting
-
-
-def own(tx: Tx, actor: Actor, *, restricted: tuple[type[Step], ...] = ()) -> ActingUser | Refused:
-    """Look up a user who acts on their own things.
-
-    A restricted session may do so only where `restricted` names the step that the rules ask of it.
-    """
-    acting = resolve(tx, actor)
-    if not isinstance(acting, Acting):
-        return acting
-    if acting.user is None or acting.session is None or acting.facts is None:
-        return Denied("The operator has no profile. Name a user instead.")
-    me = ActingUser(acting, acting.user, acting.session, acting.facts)
-    if me.session.restricted and not isinstance(me.step, restricted):
-        return _UNFINISHED
-    return me
-
-
-def stale(tx: Tx, me: ActingUser) -> FreshProofNeeded | Denied | None:
-    """Say what a sensitive act on one's own things still needs; None when proof was given lately.
-
-    Of whom no code is asked, the password or the sign-in itself is proof.
-    """
-    return _stale(tx, me.acting, on_others=False)
-
-
-def _stale(tx: Tx, acting: Acting, *, on_others: bool) -> FreshProofNeeded | Denied | None:
-    if acting.session is None or acting.user is None or acting.facts is None:
-        return None
-    if asks_code(acting.policy, acting.facts, on_others=on_others):
-        user, fresh = acting.user, _is_fresh(tx, acting.session.code_at)
-        return None if fresh else FreshProofNeeded(FreshProof.CODE, methods_of(user), user.attempts_left)
-    if on_others:
-        return _NO_CODE_TO_GIVE
-    if _is_fresh(tx, acting.session.fresh_at):
-        return None
-    if acting.user.password_hash is not None and not acting.facts.one_time_password:
-        return FreshProofNeeded(FreshProof.PASSWORD)
-    return Denied("Sign out and in again, and do this within five minutes of it.")
-
-
-def _is_fresh(tx: Tx, given: datetime | None) -> bool:
-    return given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR

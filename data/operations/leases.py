@@ -74,24 +74,24 @@ def take(tx: Tx, actor: Actor, work: Work) -> Lease | Refused:
     return work.refusal if _live(tx, acting.user.id, work) else _write(tx, acting.session, work)
 
 
-def give_back(tx: Tx, lease: Lease) -> None:
+def give_back(_tx: Tx, lease: Lease) -> None:
     """End a lease, unless it ran out and is someone else's by now."""
     if lease.user_id is not None:
         of_moment = models.Lease.until == models.moment(lease.until)
         models.Lease.delete().where(_of(lease.user_id, lease.work) & of_moment).execute()
 
 
-def hold_for_page(tx: Tx, acting: Acting, *, first: bool, last: bool) -> Denied | None:
+def hold_for_page(acting: Acting, *, first: bool, last: bool) -> Denied | None:
     """Hold the lease of an export that is read page by page, from its first page to its last one."""
     if acting.user is None or acting.session is None:
         return None
-    held = _live(tx, acting.user.id, Work.EXPORT)
+    held = _live(acting.tx, acting.user.id, Work.EXPORT)
     if first and held is not None:
         return Work.EXPORT.refusal
     if not first and (held is None or held.session_id != acting.session.id):
         return Denied("The export took too long and ended. Start it again.")
     if not last:
-        _write(tx, acting.session, Work.EXPORT)
+        _write(acting.tx, acting.session, Work.EXPORT)
     elif held is not None:
         models.Lease.delete().where(_of(acting.user.id, Work.EXPORT)).execute()
     return None

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from peewee import fn
 
-from data.operations.actors import Acting, Actor, Operator, resolve
+from data.operations.actors import ActingOperator
 from data.operations.audit import trail
 from data.operations.audit.chain import cut_place
 from data.operations.audit.verification import (
@@ -21,14 +21,15 @@ from data.operations.audit.verification import (
     next_rows,
     sealed_cuts,
 )
-from data.operations.results import Denied, Done, Refused
+from data.operations.guards import require_operator
+from data.operations.results import Denied, Done
 from data.operations.sealing import seal_at
 from data.rules.audit_chain import Head
 from data.rules.audit_events import Event
 from data.storage import models
 from data.store import Tx
 
-ONLY_OPERATOR = Denied("Only the operator on the host can archive the audit log.")
+_OPERATOR_ONLY = Denied("Only the operator on the host can archive the audit log.")
 _CHANGED_MEANWHILE = Denied("The log was archived by someone else meanwhile. Start again.")
 
 
@@ -40,37 +41,34 @@ class Batch:
     position: Position
 
 
-def plan_archive(tx: Tx, actor: Actor, before: datetime) -> Plan | Refused:
+@require_operator(_OPERATOR_ONLY)
+def plan_archive(acting: ActingOperator, before: datetime) -> Plan | Denied:
     """Say which rows are to go: of each chain those up to the first that is as young as `before`."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
     chains = models.AuditChain.select().order_by(models.AuditChain.name)
-    stretches = [_older(tx, Head(row.name, row.seq, row.mac), before) for row in chains]
+    stretches = [_older(acting.tx, Head(row.name, row.seq, row.mac), before) for row in chains]
     found = tuple(
         stretch for stretch in stretches if stretch is not None and (stretch.rows or stretch.before)
     )
     return Plan(found, None) if found else Denied("There are no rows from before then.")
 
 
-def read_batch(tx: Tx, actor: Actor, stretch: Stretch, position: Position) -> Batch | Fault | Refused:
+@require_operator(_OPERATOR_ONLY)
+def read_batch(acting: ActingOperator, stretch: Stretch, position: Position) -> Batch | Fault:
     """Read the next rows to archive; one with which something is wrong is not archived."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
     rows = next_rows(stretch, position)
-    reached = follow(tx, stretch, position, rows)
+    reached = follow(acting.tx, stretch, position, rows)
     return reached if isinstance(reached, Fault) else Batch(rows, reached)
 
 
-def cut(tx: Tx, actor: Actor, stretches: Sequence[Stretch], before: datetime) -> Done | Refused:
+@require_operator(_OPERATOR_ONLY)
+def cut(acting: ActingOperator, stretches: Sequence[Stretch], before: datetime) -> Done | Denied:
     """Seal where each chain is cut and remove the rows up to there, which are safe elsewhere already."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
     for stretch in stretches:
-        if last_cut(tx, stretch.end.chain) != stretch.begin:
+        if last_cut(acting.tx, stretch.end.chain) != stretch.begin:
             return _CHANGED_MEANWHILE
     count = sum(stretch.rows for stretch in stretches)
-    trail.record_everywhere(tx, actor, Event.LOG_ARCHIVED, count=count, before=before.date().isoformat())
-    table = models.AuditEntry
+    trail.record_everywhere(acting, Event.LOG_ARCHIVED, count=count, before=before.date().isoformat())
+    table, tx = models.AuditEntry, acting.tx
     for stretch in stretches:
         end = stretch.end
         seal = seal_at(tx, cut_place(end), b"")
@@ -79,22 +77,20 @@ def cut(tx: Tx, actor: Actor, stretches: Sequence[Stretch], before: datetime) ->
     return Done(f"{count} row{'' if count == 1 else 's'} moved to the archive.")
 
 
+@require_operator(_OPERATOR_ONLY)
 def plan_archive_verification(
-    tx: Tx, actor: Actor, stretches: Sequence[Stretch], exported: Sequence[Head] = ()
-) -> Plan | Refused:
+    acting: ActingOperator, stretches: Sequence[Stretch], exported: Sequence[Head] = ()
+) -> Plan:
     """Compare where an archive says that it begins and ends with the cuts that were sealed."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
-    return Plan(tuple(_judged(tx, stretch, exported) for stretch in stretches), None)
+    return Plan(tuple(_judged(acting.tx, stretch, exported) for stretch in stretches), None)
 
 
+@require_operator(_OPERATOR_ONLY)
 def verify_archived(
-    tx: Tx, actor: Actor, stretch: Stretch, position: Position, rows: Sequence[Row]
-) -> Position | Fault | Refused:
+    acting: ActingOperator, stretch: Stretch, position: Position, rows: Sequence[Row]
+) -> Position | Fault:
     """Follow a chain over rows from an archive, as far as they are right."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
-    return follow(tx, stretch, position, rows)
+    return follow(acting.tx, stretch, position, rows)
 
 
 def _older(tx: Tx, head: Head, before: datetime) -> Stretch | None:
@@ -120,8 +116,3 @@ def _judged(tx: Tx, stretch: Stretch, exported: Sequence[Head]) -> Stretch:
     unsealed = next((head for head in (stretch.begin, stretch.end) if head not in cuts), None)
     fault = Fault(chain, unsealed.seq, Wrong.CUT) if unsealed else None
     return replace(stretch, named=within, before=fault)
-
-
-def _denied(tx: Tx, actor: Actor) -> Refused:
-    acting = resolve(tx, actor)
-    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

@@ -1,11 +1,12 @@
 """Appending to the audit log: every row goes to the end of the writing process's chain."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from data.operations.actors import Actor, Operator, authorise
+from data.operations.actors import Actor, Operator
+from data.operations.guards import authorise
 from data.operations.results import Denied, Refused, SessionOver
 from data.operations.sealing import seal_at
 from data.rules.audit_chain import KEY_BYTES, START, Head, next_head
@@ -56,8 +57,8 @@ def append(tx: Tx, rows: Iterable[Columns]) -> None:
     linked = _linked(key, head, rows)
     while batch := list(islice(linked, _AT_ONCE)):
         head = batch[-1][1]
-        _insert([(*row, new.chain, new.seq, new.mac) for row, new in batch])
-    _move(head)
+        _insert(tx, [(*row, new.chain, new.seq, new.mac) for row, new in batch])
+    _move(tx, head)
 
 
 def heads(tx: Tx, actor: Actor) -> list[Head] | Refused:
@@ -88,9 +89,9 @@ def adopt_older(tx: Tx) -> int:
     while rows := raw(query.where(older & (table.id > after))):
         for row in rows:
             head = next_head(key, head, row[1:])
-            _execute(_LINK, (head.chain, head.seq, head.mac, row[0]))
+            _execute(tx, _LINK, (head.chain, head.seq, head.mac, row[0]))
         after = rows[-1][0]
-    _move(head)
+    _move(tx, head)
     return head.seq
 
 
@@ -111,7 +112,7 @@ def cut_place(head: Head) -> str:
 
 def _open_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
     """Read where a chain ends and open its present key; a chain that is new begins."""
-    found = list(_execute(_OPEN, (name,)))
+    found = list(_execute(tx, _OPEN, (name,)))
     if not found:
         return _begin_chain(tx, name)
     seq, mac, epoch, after_seq, after_mac, sealed = found[0]
@@ -129,8 +130,8 @@ def _begin_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
     return Head(name, 0, START), key
 
 
-def _move(head: Head) -> None:
-    _execute(_MOVE, (head.seq, head.mac, head.chain))
+def _move(tx: Tx, head: Head) -> None:
+    _execute(tx, _MOVE, (head.seq, head.mac, head.chain))
 
 
 def _linked(key: bytes, head: Head, rows: Iterable[Columns]) -> Iterator[tuple[Columns, Head]]:
@@ -139,12 +140,12 @@ def _linked(key: bytes, head: Head, rows: Iterable[Columns]) -> Iterator[tuple[C
         yield row, head
 
 
-def _insert(rows: Sequence[tuple[str | int | None, ...]]) -> None:
+def _insert(tx: Tx, rows: Sequence[tuple[str | int | None, ...]]) -> None:
     """Insert rows by one statement: many are written at once when people are imported."""
-    _execute(_INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
+    _execute(tx, _INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
 
 
-def _execute(statement: str, values: Sequence[str | int | None]) -> Any:
+def _execute(tx: Tx, statement: str, values: Sequence[str | int | None]) -> Any:
     """Run a statement of this module; each `?` stands for a value, however the database writes that."""
-    database = models.database
-    return database.execute_sql(statement.replace("?", database.param), values)
+    execute: Callable[..., Any] = tx.database.execute_sql
+    return execute(statement.replace("?", tx.database.param), values)

@@ -113,7 +113,7 @@ def take_back_invitations(tx: Tx, user_id: int) -> None:
     taken_back.where(is_waiting_invitation(user_id)).execute()
 
 
-def count_waiting(tx: Tx, event: Event, since: datetime) -> int:
+def count_waiting(_tx: Tx, event: Event, since: datetime) -> int:
     """Count the messages of a kind, of since then, that are not settled yet."""
     table = models.Notice
     return int(

@@ -1,15 +1,16 @@
 """The audit log: written inside the transaction of the act it records, read in pages."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, Actor, Operator, authorise, resolve
+from data.operations.actors import Acting, ActingOperator, in_account
 from data.operations.audit import notices
 from data.operations.audit.chain import Columns, append
+from data.operations.guards import require_permission
 from data.operations.leases import hold_for_page
-from data.operations.results import Refused
+from data.operations.results import Denied
 from data.rules.audit_events import Event, sentence
 from data.rules.domain_types import Application
 from data.rules.permissions import Action
@@ -46,10 +47,10 @@ class Filter:
     since: datetime | None = None
 
 
-def record(tx: Tx, acting: Acting, event: Event, user: str | None = None, **detail: object) -> None:
+def record(acting: Acting, event: Event, user: str | None = None, **detail: object) -> None:
     """Write what someone did."""
     write(
-        tx,
+        acting.tx,
         event,
         account_id=acting.account_id,
         actor=acting.name,
@@ -60,12 +61,10 @@ def record(tx: Tx, acting: Acting, event: Event, user: str | None = None, **deta
     )
 
 
-def record_everywhere(tx: Tx, operator: Operator, event: Event, **detail: object) -> None:
+def record_everywhere(acting: ActingOperator, event: Event, **detail: object) -> None:
     """Write what the operator did to the whole installation, for every account to see."""
-    for account in models.Account.select(models.Account.name).order_by(models.Account.id):
-        acting = resolve(tx, replace(operator, account=account.name))
-        if isinstance(acting, Acting):
-            record(tx, acting, event, None, **detail)
+    for account in list(models.Account.select().order_by(models.Account.id)):
+        record(in_account(acting.tx, acting.operator, account), event, None, **detail)
 
 
 def write(
@@ -108,30 +107,24 @@ def write_own(
     )
 
 
-def list_entries(
-    tx: Tx, actor: Actor, which: Filter, *, before: int | None = None, limit: int = 50
-) -> list[Entry] | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def list_entries(acting: Acting, which: Filter, *, before: int | None = None, limit: int = 50) -> list[Entry]:
     """Read the log from the newest row backwards; `before` is the last row's id of the page above."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     return entries(acting.account_id, which, before=before, limit=limit)
 
 
+@require_permission(Action.SEE_PEOPLE)
 def export_entries(
-    tx: Tx, actor: Actor, which: Filter, *, after: int = 0, limit: int = 500
-) -> list[Entry] | Refused:
+    acting: Acting, which: Filter, *, after: int = 0, limit: int = 500
+) -> list[Entry] | Denied:
     """Read the log from the oldest row forwards; `after` is the last row's id of the page before.
 
     It is one export of a user at a time, from the page without `after` to one that is not full.
     """
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.AuditEntry
     found = _matching(acting.account_id, which).where(table.id > after)
     rows = list(found.order_by(table.id).limit(limit))
-    if refusal := hold_for_page(tx, acting, first=not after, last=len(rows) < limit):
+    if refusal := hold_for_page(acting, first=not after, last=len(rows) < limit):
         return refusal
     return [_entry(row) for row in rows]
 

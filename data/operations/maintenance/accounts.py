@@ -6,8 +6,9 @@ from datetime import datetime
 
 from peewee import fn
 
-from data.operations.actors import NO_SUCH_ACCOUNT, Acting, Actor, Operator, find_account, resolve
+from data.operations.actors import NO_SUCH_ACCOUNT, ActingOperator, find_account, in_account
 from data.operations.audit import trail
+from data.operations.guards import require_operator
 from data.operations.maintenance.setup import create_account
 from data.operations.policy.policy_settings import show_policy
 from data.operations.results import Denied, Done, Refused, SessionOver
@@ -17,9 +18,8 @@ from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import ADMIN_ROLES, Mode, Status
 from data.storage import models
-from data.store import Tx
 
-ONLY_OPERATOR = Denied("Only the operator on the host can see or make accounts.")
+_OPERATOR_ONLY = Denied("Only the operator on the host can see or make accounts.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +44,20 @@ class AccountView:
     people: dict[Status, int]
 
 
-def add_account(tx: Tx, actor: Actor, name: str, practice: str, admin: NewUser) -> Done | Refused:
+@require_operator(_OPERATOR_ONLY)
+def add_account(acting: ActingOperator, name: str, practice: str, admin: NewUser) -> Done | Denied:
     """Create an account with its first practice and its first administrator, or nothing at all."""
-    operator = _operator(tx, actor)
-    if not isinstance(operator, Operator):
-        return operator
     new = replace(admin, roles=ADMIN_ROLES, practice=None)
-    with models.database.atomic() as part:
-        result = create_account(tx, operator, name, new, practice)
+    with acting.tx.database.atomic() as part:
+        result = create_account(acting.tx, acting.operator, name, new, practice)
         if not isinstance(result, Done):
             part.rollback()
     return result
 
 
-def rename_account(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Refused:
+@require_operator(_OPERATOR_ONLY)
+def rename_account(acting: ActingOperator, name: str, new_name: str) -> Done | Denied:
     """Give an account another name; nothing else of it changes."""
-    operator = _operator(tx, actor)
-    if not isinstance(operator, Operator):
-        return operator
     account, wanted = find_account(name), user_fields.tidy(new_name)
     if account is None:
         return NO_SUCH_ACCOUNT
@@ -71,18 +67,14 @@ def rename_account(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Ref
         return Denied(f"There is an account {same.name} already. Choose another name.")
     before = account.name
     models.Account.update(name=wanted).where(models.Account.id == account.id).execute()
-    acting = resolve(tx, replace(operator, account=wanted))
-    if not isinstance(acting, Acting):
-        return acting
-    trail.record(tx, acting, Event.ACCOUNT_RENAMED, before=before, after=wanted)
+    within = in_account(acting.tx, acting.operator, account)
+    trail.record(within, Event.ACCOUNT_RENAMED, before=before, after=wanted)
     return Done(f"Account {before} is now {wanted}.")
 
 
-def list_accounts(tx: Tx, actor: Actor) -> list[AccountRow] | Refused:
+@require_operator(_OPERATOR_ONLY)
+def list_accounts(_acting: ActingOperator) -> list[AccountRow]:
     """Read all accounts by name."""
-    operator = _operator(tx, actor)
-    if not isinstance(operator, Operator):
-        return operator
     table, practice, user = models.Account, models.Practice, models.User
     practices = practice.select(fn.COUNT(practice.id)).where(practice.account == table.id)
     users = user.select(fn.COUNT(user.id)).where(user.account == table.id)
@@ -91,16 +83,14 @@ def list_accounts(tx: Tx, actor: Actor) -> list[AccountRow] | Refused:
     return [AccountRow(name, Mode(mode), parts, people) for name, mode, parts, people in rows]
 
 
-def show_account(tx: Tx, actor: Actor, name: str) -> AccountView | Refused:
+@require_operator(_OPERATOR_ONLY)
+def show_account(acting: ActingOperator, name: str) -> AccountView | Refused:
     """Read all about one account."""
-    operator = _operator(tx, actor)
-    if not isinstance(operator, Operator):
-        return operator
     account = find_account(name)
     if account is None:
         return NO_SUCH_ACCOUNT
-    within = replace(operator, account=account.name)
-    policy, practices = show_policy(tx, within), list_practices(tx, within)
+    within = replace(acting.operator, account=account.name)
+    policy, practices = show_policy(acting.tx, within), list_practices(acting.tx, within)
     if isinstance(policy, Denied | SessionOver):
         return policy
     if isinstance(practices, Denied | SessionOver):
@@ -120,11 +110,3 @@ def show_account(tx: Tx, actor: Actor, name: str) -> AccountView | Refused:
         practices=tuple(practices),
         people=policy.people,
     )
-
-
-def _operator(tx: Tx, actor: Actor) -> Operator | Refused:
-    """Let the operator alone pass."""
-    if isinstance(actor, Operator):
-        return actor
-    acting = resolve(tx, actor)
-    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

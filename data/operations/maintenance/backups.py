@@ -5,12 +5,12 @@ sent, every session and remembered address. What the replaced database knows, wh
 can be read, is carried over: which recovery codes were used, who is locked, which accounts are permanent.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from data.operations.actors import Acting, Operator, resolve
+from data.operations.actors import ActingOperator, Operator
 from data.operations.audit import trail
-from data.operations.results import Denied, Done, Refused
+from data.operations.results import Denied, Done
 from data.operations.users.import_staging import remove_unpublished
 from data.rules import clock_jumps
 from data.rules.audit_events import Event
@@ -38,17 +38,18 @@ class Carried:
     attempts: dict[Identity, tuple[int, datetime | None]] = field(default_factory=dict)
 
 
-def record_backup(tx: Tx, operator: Operator) -> Done | Refused:
+def record_backup(tx: Tx, operator: Operator) -> Done:
     """Record that a backup is about to be taken: it holds all there is, but for the master key."""
-    return _record(tx, operator, Event.BACKED_UP) or Done("Recorded.")
+    trail.record_everywhere(ActingOperator(tx, operator), Event.BACKED_UP)
+    return Done("Recorded.")
 
 
-def acts_since(tx: Tx, moment: datetime) -> int:
+def acts_since(_tx: Tx, moment: datetime) -> int:
     """Count what was recorded after a moment."""
     return models.AuditEntry.select().where(models.AuditEntry.at > moment).count()
 
 
-def carry(tx: Tx) -> Carried:
+def carry(_tx: Tx) -> Carried:
     """Read from the database that is to be replaced what must not be forgotten."""
     installed = models.Installation.select().first()
     accounts, users, factors = models.Account, models.User, models.Factor
@@ -68,7 +69,7 @@ def carry(tx: Tx) -> Carried:
     )
 
 
-def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Done | Refused:
+def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Done | Denied:
     """Make a database that comes from a backup fit to be served, or say why it may not replace another."""
     if refusal := _leaves_permanence(carried):
         return refusal
@@ -77,17 +78,8 @@ def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) 
     if _same_installation(carried):
         _keep_what_was_used(tx, carried)
     taken = f"{taken_at:%Y-%m-%d %H:%M:%S} UTC"
-    return _record(tx, operator, Event.RESTORED, taken=taken) or Done(f"Everything is as it was {taken}.")
-
-
-def _record(tx: Tx, operator: Operator, event: Event, **detail: str) -> Refused | None:
-    """Write a row into the log of every account."""
-    for account in list(models.Account.select().order_by(models.Account.id)):
-        acting = resolve(tx, replace(operator, account=account.name))
-        if not isinstance(acting, Acting):
-            return acting
-        trail.record(tx, acting, event, None, **detail)
-    return None
+    trail.record_everywhere(ActingOperator(tx, operator), Event.RESTORED, taken=taken)
+    return Done(f"Everything is as it was {taken}.")
 
 
 def _identity(user: models.User) -> Identity:

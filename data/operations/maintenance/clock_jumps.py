@@ -5,17 +5,16 @@ and the phone's were both ahead waits until that time really comes, unless the o
 clock is right now. The steps that were spent ahead of time stay spent.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from data.operations.actors import Acting, Operator, resolve
+from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.audit import trail
-from data.operations.results import Denied, Done, Refused
+from data.operations.results import Denied, Done
 from data.rules import clock_jumps
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method
 from data.storage import models
-from data.storage.database import Database
 from data.store import Tx
 
 
@@ -28,7 +27,7 @@ class StuckUser:
     until: datetime
 
 
-def newest_entry(tx: Tx) -> datetime | None:
+def newest_entry(_tx: Tx) -> datetime | None:
     """Return the latest moment that anything was recorded at."""
     table = models.AuditEntry
     row = table.select(table.at).order_by(table.id.desc()).first()
@@ -37,35 +36,36 @@ def newest_entry(tx: Tx) -> datetime | None:
 
 def database_clock(tx: Tx) -> datetime | None:
     """Read the clock of the database's server; None where the database is a file."""
-    database: Database = models.database.obj
-    return database.clock()
+    return tx.database.clock()
 
 
-def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Refused:
+def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Denied:
     """Name the users of every account, or of the operator's, who are stuck."""
+    accounts = in_each_account(tx, operator)
+    if isinstance(accounts, Denied):
+        return accounts
     found: list[StuckUser] = []
-    for acting in _accounts(tx, operator):
-        if not isinstance(acting, Acting):
-            return acting
+    for acting in accounts:
         account = models.Account.get_by_id(acting.account_id).name
         found += [
             StuckUser(account, factor.user.name, clock_jumps.stuck_until(factor.last_step, factor.drift))
-            for factor in _stuck_factors(tx, acting)
+            for factor in _stuck_factors(acting)
         ]
     return tuple(found)
 
 
-def bring_back(tx: Tx, operator: Operator) -> Done | Refused:
+def bring_back(tx: Tx, operator: Operator) -> Done | Denied:
     """Let stuck users sign in again, from the second next code that their phones show.
 
     The present one and the next may have been taken already: a code is good up to one step early.
     """
+    accounts = in_each_account(tx, operator)
+    if isinstance(accounts, Denied):
+        return accounts
     count = 0
-    for acting in _accounts(tx, operator):
-        if not isinstance(acting, Acting):
-            return acting
-        for factor in _stuck_factors(tx, acting):
-            _bring_back(tx, acting, factor)
+    for acting in accounts:
+        for factor in _stuck_factors(acting):
+            _bring_back(acting, factor)
             count += 1
     if not count:
         return Denied("Nobody is stuck behind a time step of the future.")
@@ -75,16 +75,9 @@ def bring_back(tx: Tx, operator: Operator) -> Done | Refused:
     )
 
 
-def _accounts(tx: Tx, operator: Operator) -> list[Acting | Refused]:
-    if operator.account is not None:
-        return [resolve(tx, operator)]
-    accounts = models.Account.select().order_by(models.Account.id)
-    return [resolve(tx, replace(operator, account=account.name)) for account in accounts]
-
-
-def _stuck_factors(tx: Tx, acting: Acting) -> list[models.Factor]:
+def _stuck_factors(acting: Acting) -> list[models.Factor]:
     table = models.Factor
-    honest = clock_jumps.last_honest_step(tx.now, 0)
+    honest = clock_jumps.last_honest_step(acting.tx.now, 0)
     rows = (
         table.select(table, models.User)
         .join(models.User)
@@ -97,21 +90,20 @@ def _stuck_factors(tx: Tx, acting: Acting) -> list[models.Factor]:
     return list(rows.order_by(models.User.name))
 
 
-def _bring_back(tx: Tx, acting: Acting, factor: models.Factor) -> None:
+def _bring_back(acting: Acting, factor: models.Factor) -> None:
+    now = acting.tx.now
     log, user = models.AuditEntry, factor.user
     ahead = log.select(log.at).where(
-        (log.account == acting.account_id) & (log.user == user.name) & (log.at > tx.now)
+        (log.account == acting.account_id) & (log.user == user.name) & (log.at > now)
     )
-    spent = clock_jumps.spent_ahead(
-        (row.at for row in ahead), factor.last_step, now=tx.now, drift=factor.drift
-    )
+    spent = clock_jumps.spent_ahead((row.at for row in ahead), factor.last_step, now=now, drift=factor.drift)
     barred = clock_jumps.read_steps(factor.barred_steps) | spent
-    last = clock_jumps.last_honest_step(tx.now, factor.drift)
+    last = clock_jumps.last_honest_step(now, factor.drift)
     models.Factor.update(last_step=last, barred_steps=clock_jumps.write_steps(barred)).where(
         models.Factor.id == factor.id
     ).execute()
     # Codes that were sent ahead of time are good no more, and would only count against new ones.
     sent = models.SentCode
-    sent.delete().where((sent.user == user.id) & (sent.sent_at > tx.now)).execute()
+    sent.delete().where((sent.user == user.id) & (sent.sent_at > now)).execute()
     until = clock_jumps.stuck_until(factor.last_step, factor.drift)
-    trail.record(tx, acting, Event.STEPS_BROUGHT_BACK, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
+    trail.record(acting, Event.STEPS_BROUGHT_BACK, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")

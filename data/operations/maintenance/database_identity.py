@@ -2,15 +2,13 @@
 
 from data.operations.maintenance import master_key
 from data.operations.maintenance.setup import installation_state
-from data.storage import models
-from data.storage.database import Database, SchemaState, schema_state
+from data.storage.database import SchemaState, schema_state
 from data.store import Tx
 
 
 def fault_of(tx: Tx) -> str | None:
     """Say why this database is not the one that this process may decide by; None when it is."""
-    database: Database = models.database.obj
-    if schema_state(database) is not SchemaState.CURRENT:
+    if schema_state(tx.database) is not SchemaState.CURRENT:
         return "it is of another version of Twofold"
     state = installation_state(tx)
     if state is None or not master_key.fits(tx):

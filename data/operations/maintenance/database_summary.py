@@ -7,7 +7,7 @@ from data.storage import models
 from data.store import Tx
 
 
-def describe(tx: Tx) -> DatabaseFacts:
+def describe(_tx: Tx) -> DatabaseFacts:
     """Read every account's policy, and what lets each person in."""
     users, accounts = models.User, models.Account
     roles, keys, factors = defaultdict(set), defaultdict(set), defaultdict(set)

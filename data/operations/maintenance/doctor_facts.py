@@ -1,13 +1,12 @@
 """A check-up of an installation: what the database knows, gathered for the rules that judge it."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from peewee import fn
 
-from data.operations.actors import Acting, Operator, policy_of, resolve
+from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.maintenance import clock_jumps
-from data.operations.results import Refused
+from data.operations.results import Denied
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import holds, people_in
 from data.operations.users.user_summaries import has_factor
@@ -17,42 +16,32 @@ from data.rules.doctor import AccountFacts, Finding
 from data.rules.domain_types import ADMIN_ROLES, Method, Role, Status
 from data.rules.user_status import standings
 from data.storage import models
-from data.storage.database import Database, schema_differences
+from data.storage.database import schema_differences
 from data.storage.vault import SealBrokenError
 from data.store import Tx
 
 _DAY = timedelta(days=1)
 
 
-def check_accounts(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Refused:
+def check_accounts(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
     """Judge every account, or the one that the operator names."""
-    accounts = models.Account.select().order_by(models.Account.name)
-    named = (
-        [operator]
-        if operator.account is not None
-        else [replace(operator, account=account.name) for account in accounts]
-    )
-    found: list[Finding] = []
-    for within in named:
-        acting = resolve(tx, within)
-        if not isinstance(acting, Acting):
-            return acting
-        found += doctor.judge_account(_facts(tx, acting))
-    return tuple(found)
+    accounts = in_each_account(tx, operator)
+    if isinstance(accounts, Denied):
+        return accounts
+    return tuple(finding for acting in accounts for finding in doctor.judge_account(_facts(acting)))
 
 
 def check_database(tx: Tx) -> Finding:
     """Have the database look itself over."""
-    database: Database = models.database.obj
-    return doctor.judge_database(tuple(database.faults()))
+    return doctor.judge_database(tuple(tx.database.faults()))
 
 
 def check_schema(tx: Tx) -> Finding:
     """Compare the database's tables, triggers and views with those that belong there."""
-    return doctor.judge_schema(schema_differences(models.database.obj))
+    return doctor.judge_schema(schema_differences(tx.database))
 
 
-def check_rotation(tx: Tx) -> Finding | None:
+def check_rotation(_tx: Tx) -> Finding | None:
     """Say whether a rotation of the master key was begun and not ended."""
     return doctor.judge_rotation(begun=models.Installation.get().former_key_check is not None)
 
@@ -71,7 +60,7 @@ def check_secrets(tx: Tx) -> Finding:
     return doctor.judge_secrets(sealed, tuple(sorted(broken)))
 
 
-def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Refused:
+def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
     """Judge the clock by what is on record."""
     stuck = clock_jumps.list_stuck(tx, operator)
     if not isinstance(stuck, tuple):
@@ -89,7 +78,7 @@ def check_sending(tx: Tx) -> Finding | None:
     return doctor.judge_sending(table.select().where(failed).count())
 
 
-def recipient(tx: Tx) -> str | None:
+def recipient(_tx: Tx) -> str | None:
     """Return whom a message could be for: the address of an active administrator, or of another user."""
     table = models.User
     active = table.select(table.email).where(table.active)
@@ -97,10 +86,9 @@ def recipient(tx: Tx) -> str | None:
     return None if found is None else str(found.email)
 
 
-def _facts(tx: Tx, acting: Acting) -> AccountFacts:
+def _facts(acting: Acting) -> AccountFacts:
     table = models.User
-    account = models.Account.get_by_id(acting.account_id)
-    policy = policy_of(account)
+    account, policy = models.Account.get_by_id(acting.account_id), acting.policy
     active = table.select().where((table.account == account.id) & table.active)
     locked, enrolled = table.locked_at.is_null(False), has_factor(policy.methods)
     admins = active.where(holds(*ADMIN_ROLES))
@@ -115,8 +103,8 @@ def _facts(tx: Tx, acting: Acting) -> AccountFacts:
         locked=people_in(active.where(locked)),
         unprotected_admins=people_in(admins.where(~enrolled)),
         pending=people_in(active.where(waits)),
-        guessed=people_in(active.where(table.id.in_(guessed_now(tx)))),
+        guessed=people_in(active.where(table.id.in_(guessed_now(acting.tx)))),
         unsendable=tuple(
-            method for method in Method if method in policy.methods - {Method.APP} - tx.services.sends
+            method for method in Method if method in policy.methods - {Method.APP} - acting.tx.services.sends
         ),
     )

@@ -3,10 +3,11 @@
 import secrets
 from dataclasses import dataclass
 
-from data.operations.actors import Acting, Actor, Operator, resolve
+from data.operations.actors import ActingOperator
 from data.operations.audit import trail
 from data.operations.audit.chain import cut_place, key_place
-from data.operations.results import Denied, Done, Refused
+from data.operations.guards import require_operator
+from data.operations.results import Denied, Done
 from data.rules.audit_chain import KEY_BYTES, Head
 from data.rules.audit_events import Event
 from data.storage import models
@@ -14,7 +15,7 @@ from data.store import Tx
 
 BATCH = 500
 """Factors that one transaction seals anew."""
-ONLY_OPERATOR = Denied("Only the operator on the host can rotate the master key.")
+_OPERATOR_ONLY = Denied("Only the operator on the host can rotate the master key.")
 _OTHER_KEY = Denied(
     "The database is sealed under another key than this rotation begins from. Copy master.key from the "
     "node where it was rotated."
@@ -42,37 +43,34 @@ def fits(tx: Tx) -> bool:
     return True
 
 
-def begin_rotation(tx: Tx, actor: Actor, former: str, new: str) -> Done | Refused:
+@require_operator(_OPERATOR_ONLY)
+def begin_rotation(acting: ActingOperator, former: str, new: str) -> Done | Denied:
     """Have everything be sealed under a new key from now on; the former one still opens what is older.
 
     Both are named by their check values. To begin what was begun before does nothing.
     """
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
     row = models.Installation.get()
     if row.key_check == new:
         return Done("The rotation is under way.")
     if row.key_check != former or row.former_key_check is not None:
         return _OTHER_KEY
-    digests = tx.services.vault.seal_at(_DIGEST_KEYS, _digest_keys(tx, row), new)
+    digests = acting.tx.services.vault.seal_at(_DIGEST_KEYS, _digest_keys(acting.tx, row), new)
     models.Installation.update(key_check=new, former_key_check=former, sealed_digest_keys=digests).execute()
-    _renew_chains(tx, new)
-    trail.record_everywhere(tx, actor, Event.KEY_ROTATION_BEGUN)
+    _renew_chains(acting.tx, new)
+    trail.record_everywhere(acting, Event.KEY_ROTATION_BEGUN)
     return Done("The rotation has begun.")
 
 
-def count_sealed(tx: Tx, actor: Actor) -> int | Refused:
+@require_operator(_OPERATOR_ONLY)
+def count_sealed(_acting: ActingOperator) -> int:
     """Count what a rotation goes through."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
     return models.Factor.select().count()
 
 
-def reseal_batch(tx: Tx, actor: Actor, after: int, *, limit: int = BATCH) -> Resealed | Refused:
+@require_operator(_OPERATOR_ONLY)
+def reseal_batch(acting: ActingOperator, after: int, *, limit: int = BATCH) -> Resealed:
     """Seal the next factors anew, behind the one with this id; what was sealed anew before stays."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
-    table, vault = models.Factor, tx.services.vault
+    table, vault = models.Factor, acting.tx.services.vault
     check = models.Installation.get().key_check
     rows = list(table.select().where(table.id > after).order_by(table.id).limit(limit))
     count = 0
@@ -87,13 +85,12 @@ def reseal_batch(tx: Tx, actor: Actor, after: int, *, limit: int = BATCH) -> Res
     return Resealed(rows[-1].id if rows else after, len(rows), count)
 
 
-def finish_rotation(tx: Tx, actor: Actor, count: int) -> Done | Refused:
+@require_operator(_OPERATOR_ONLY)
+def finish_rotation(acting: ActingOperator, count: int) -> Done:
     """Have the former key be needed no more, once all was gone through since the rotation began."""
-    if not isinstance(actor, Operator):
-        return _denied(tx, actor)
     if models.Installation.get().former_key_check is not None:
         models.Installation.update(former_key_check=None).execute()
-        trail.record_everywhere(tx, actor, Event.KEY_ROTATED, count=count)
+        trail.record_everywhere(acting, Event.KEY_ROTATED, count=count)
     return Done("The master key was rotated.")
 
 
@@ -123,8 +120,3 @@ def _renew_chains(tx: Tx, new: str) -> None:
             chain=chain.name, epoch=epoch, after_seq=chain.seq, after_mac=chain.mac, sealed_key=sealed
         ).execute()
         chains.update(epoch=epoch).where(chains.name == chain.name).execute()
-
-
-def _denied(tx: Tx, actor: Actor) -> Refused:
-    acting = resolve(tx, actor)
-    return ONLY_OPERATOR if isinstance(acting, Acting) else acting

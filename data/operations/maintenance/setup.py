@@ -1,15 +1,15 @@
 """Setting an installation up, and knowing whether a database is one that is in use."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from data.errors import ExplainedError
-from data.operations.actors import Acting, Operator, find_account, resolve
+from data.operations.actors import Operator, find_account, in_account
 from data.operations.audit import trail
 from data.operations.derived_user_columns import reindex_practice
-from data.operations.results import Denied, Done, Refused
+from data.operations.results import Denied, Done
 from data.operations.users.lifecycle import NewUser, add_user
 from data.rules import user_fields
 from data.rules.audit_events import Event
@@ -35,7 +35,7 @@ def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Do
 
 def create_account(
     tx: Tx, operator: Operator, account_name: str, admin: NewUser, practice: str = FIRST_PRACTICE
-) -> Done | Refused:
+) -> Done | Denied:
     """Create an account with its first practice and its first administrator.
 
     A refusal may leave a part of it: the caller rolls that back.
@@ -47,15 +47,12 @@ def create_account(
         )
     if find_account(name) is not None:
         return Denied(f"There is an account {name} already. Choose another name.")
-    account_id = models.Account.insert(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now).execute()
-    practice_id = models.Practice.insert(account=account_id, name=practice_name).execute()
-    reindex_practice(practice_id, account_id, practice_name)
-    within = replace(operator, account=name)
-    acting = resolve(tx, within)
-    if not isinstance(acting, Acting):
-        return acting
-    trail.record(tx, acting, Event.ACCOUNT_CREATED, name=name)
-    created = add_user(tx, acting, admin)
+    account = models.Account.create(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now)
+    practice_id = models.Practice.insert(account=account, name=practice_name).execute()
+    reindex_practice(practice_id, account.id, practice_name)
+    acting = in_account(tx, operator, account)
+    trail.record(acting, Event.ACCOUNT_CREATED, name=name)
+    created = add_user(acting, admin)
     return Done(f"Account {name} created. {created.message}") if isinstance(created, Done) else created
 
 
@@ -74,7 +71,7 @@ class InstallationState:
     backup_at: datetime | None
 
 
-def installation_state(tx: Tx) -> InstallationState | None:
+def installation_state(_tx: Tx) -> InstallationState | None:
     """Say whether this database is in use; None when nothing was installed in it."""
     return _state(models.Installation.select().first())
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting
 from data.operations.audit import carrier_failures, trail
-from data.operations.results import Denied, Refused
+from data.operations.guards import require_permission
+from data.operations.results import Denied
 from data.rules import sent_codes
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method
@@ -32,10 +33,10 @@ class CarrierState:
         return f"Last error by {self.method.label}, {self.failed_at:%Y-%m-%d %H:%M} UTC: {self.reason}"
 
 
-def show_delivery(tx: Tx, actor: Actor) -> tuple[CarrierState, ...] | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def show_delivery(acting: Acting) -> tuple[CarrierState, ...]:
     """Read what each carrier of the settings refused last."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    return carrier_states(tx) if isinstance(acting, Acting) else acting
+    return carrier_states(acting.tx)
 
 
 def carrier_states(tx: Tx) -> tuple[CarrierState, ...]:
@@ -50,23 +51,21 @@ def carrier_states(tx: Tx) -> tuple[CarrierState, ...]:
     return tuple(found)
 
 
-def prepare_test(tx: Tx, actor: Actor, method: Method, to: str) -> Envelope | Refused:
+@require_permission(Action.TEST_DELIVERY)
+def prepare_test(acting: Acting, method: Method, to: str) -> Envelope | Denied:
     """Word a test message, for the caller to hand over; how many an administrator may send is limited."""
-    acting = authorise(tx, actor, Action.TEST_DELIVERY)
-    if not isinstance(acting, Acting):
-        return acting
-    if method not in tx.services.sends:
+    if method not in acting.tx.services.sends:
         section = "smtp" if method is Method.EMAIL else "sms"
         return Denied(f"Nothing sends messages by {method.label}. Set [{section}] in twofold.toml.")
     destination = fold_email(to) if method is Method.EMAIL else fold_phone(to)
     if destination is None:
         return Denied("That is not an e-mail address." if method is Method.EMAIL else PHONE_RULE)
-    if not acting.is_operator and _sent_lately(tx, acting) >= sent_codes.TESTS_PER_HOUR:
+    if not acting.is_operator and _sent_lately(acting) >= sent_codes.TESTS_PER_HOUR:
         return Denied(f"{sent_codes.TESTS_PER_HOUR} test messages were sent within an hour. Try again later.")
     trail.record(
-        tx, acting, Event.DELIVERY_TESTED, method=method.label, to=sent_codes.masked(method, destination)
+        acting, Event.DELIVERY_TESTED, method=method.label, to=sent_codes.masked(method, destination)
     )
-    return sent_codes.test_message(method, destination, tx.services.issuer)
+    return sent_codes.test_message(method, destination, acting.tx.services.issuer)
 
 
 def record_refusal(tx: Tx, method: Method, reason: str) -> None:
@@ -74,8 +73,8 @@ def record_refusal(tx: Tx, method: Method, reason: str) -> None:
     carrier_failures.note(tx, method, reason)
 
 
-def _sent_lately(tx: Tx, acting: Acting) -> int:
+def _sent_lately(acting: Acting) -> int:
     table = models.AuditEntry
     tests = (table.account == acting.account_id) & (table.event == Event.DELIVERY_TESTED.value)
-    mine = tests & (table.actor == acting.name) & (table.at > tx.now - sent_codes.HOUR)
+    mine = tests & (table.actor == acting.name) & (table.at > acting.tx.now - sent_codes.HOUR)
     return int(table.select().where(mine).count())

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from data.operations.actors import Acting, Actor, authorise
-from data.operations.results import Refused
+from data.operations.actors import Acting
+from data.operations.guards import require_permission
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import holds, people_in
 from data.operations.users.user_summaries import has_factor
@@ -11,7 +11,6 @@ from data.rules.domain_types import ADMIN_ROLES, Role
 from data.rules.permanent_mode import People
 from data.rules.permissions import Action
 from data.storage import models
-from data.store import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +28,15 @@ class NeedsAttention:
     system_admins: int
 
 
-def show_needs_attention(tx: Tx, actor: Actor) -> NeedsAttention | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def show_needs_attention(acting: Acting) -> NeedsAttention:
     """Read who needs attention in the account, in whatever mode it is."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.User
     active = table.select().where((table.account == acting.account_id) & table.active)
     unprotected = ~has_factor(acting.policy.methods)
     admins = active.where(holds(*ADMIN_ROLES))
     return NeedsAttention(
-        guessed=people_in(active.where(table.id.in_(guessed_now(tx)))),
+        guessed=people_in(active.where(table.id.in_(guessed_now(acting.tx)))),
         admins=people_in(admins),
         unprotected_admins=people_in(admins.where(unprotected)),
         unprotected=people_in(active.where(unprotected)),

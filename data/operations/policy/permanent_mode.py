@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from data.operations.actors import Acting, Actor, authorise, policy_of
-from data.operations.results import Refused
+from data.operations.actors import Acting, policy_of
+from data.operations.guards import require_permission
 from data.operations.users.queries import holds, people_in
 from data.operations.users.user_summaries import has_factor
 from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Policy, Role
 from data.rules.permanent_mode import Item, checklist, passes
 from data.rules.permissions import Action
 from data.storage import models
-from data.store import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,9 @@ class Checklist:
         return passes(self.items)
 
 
-def show_checklist(tx: Tx, actor: Actor) -> Checklist | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def show_checklist(acting: Acting) -> Checklist:
     """Read the checklist, item by item with who is missing."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     account = models.Account.get_by_id(acting.account_id)
     return Checklist(account.name, acting.policy.mode, items_of(acting.account_id))
 

@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
+from data.operations.guards import authorise, require_permission
 from data.operations.policy.permanent_mode import items_of
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.remembered_addresses import shorten
 from data.operations.signin.sessions import rejudge_sessions
 from data.operations.users.queries import people_in
@@ -78,11 +79,9 @@ class MethodsPreview:
     refusal: str | None
 
 
-def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def show_policy(acting: Acting) -> PolicyView:
     """Read the policy and count the people by status."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     account = models.Account.get_by_id(acting.account_id)
     return PolicyView(
         account.name,
@@ -94,11 +93,9 @@ def show_policy(tx: Tx, actor: Actor) -> PolicyView | Refused:
     )
 
 
-def preview_mode(tx: Tx, actor: Actor, mode: Mode) -> ModePreview | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def preview_mode(acting: Acting, mode: Mode) -> ModePreview | Denied:
     """Say whom a change of the mode would affect, before anyone confirms it."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     after = replace(acting.policy, mode=mode)
     people = _count(acting, after)
     return ModePreview(
@@ -139,18 +136,16 @@ def set_mode(
         changes |= {"permanent_at": tx.now, "permanent_by": acting.name}
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     rejudge_sessions(tx, models.User.account == acting.account_id)
-    trail.record(tx, acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
+    trail.record(acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
     return Done(f"The mode is now {mode.value}.")
 
 
-def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | RefusedOrStale:
+@require_permission(SensitiveAction.SET_POLICY)
+def set_remember_days(acting: Acting, days: int, *, seen: int) -> Done | Denied:
     """Change for how many days an address is remembered; `seen` is the number decided upon.
 
     Fewer days shorten what is remembered already, none forget it; more days lengthen nothing.
     """
-    acting = authorise(tx, actor, SensitiveAction.SET_POLICY)
-    if not isinstance(acting, Acting):
-        return acting
     if not 0 <= days <= MAX_DAYS:
         return Denied(f"Addresses are remembered for 0 to {MAX_DAYS} days.")
     before = acting.policy.remember_days
@@ -160,16 +155,14 @@ def set_remember_days(tx: Tx, actor: Actor, days: int, *, seen: int) -> Done | R
         return Denied(f"Addresses are remembered for {days} days already.")
     models.Account.update(remember_days=days).where(models.Account.id == acting.account_id).execute()
     shorten(acting.account_id, days)
-    rejudge_sessions(tx, models.User.account == acting.account_id)
-    trail.record(tx, acting, Event.REMEMBER_DAYS_CHANGED, before=before, after=days)
+    rejudge_sessions(acting.tx, models.User.account == acting.account_id)
+    trail.record(acting, Event.REMEMBER_DAYS_CHANGED, before=before, after=days)
     return Done(f"From now on: {period_in_words(days)}.")
 
 
-def preview_methods(tx: Tx, actor: Actor, methods: frozenset[Method]) -> MethodsPreview | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def preview_methods(acting: Acting, methods: frozenset[Method]) -> MethodsPreview | Denied:
     """Say whom a change of the methods would leave without one, before anyone confirms it."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.User
     left = table.select(table.name).where(
         (table.account == acting.account_id)
@@ -184,24 +177,20 @@ def preview_methods(tx: Tx, actor: Actor, methods: frozenset[Method]) -> Methods
         without=left.count(),
         without_names=tuple(row.name for row in left.order_by(table.name).limit(NAMED_PEOPLE)),
         you_are_left=mine is not None and left.where(table.id == mine.id).exists(),
-        refusal=_methods_refusal(tx, acting, methods),
+        refusal=_methods_refusal(acting, methods),
     )
 
 
-def set_methods(
-    tx: Tx, actor: Actor, methods: frozenset[Method], *, seen: frozenset[Method]
-) -> Done | RefusedOrStale:
+@require_permission(SensitiveAction.SET_POLICY)
+def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[Method]) -> Done | Denied:
     """Switch methods on and off; `seen` are those that were on when the actor decided.
 
     Whoever is left without a usable method must set one up again, and never falls back to the
     first factor alone; what they had set up rests, and is good again when its method comes back.
     """
-    acting = authorise(tx, actor, SensitiveAction.SET_POLICY)
-    if not isinstance(acting, Acting):
-        return acting
     if acting.policy.methods != seen:
         return Denied("Someone else changed the methods meanwhile. Look again first.")
-    if refusal := _methods_refusal(tx, acting, methods):
+    if refusal := _methods_refusal(acting, methods):
         return Denied(refusal)
     models.Account.update(
         app_on=Method.APP in methods, sms_on=Method.SMS in methods, email_on=Method.EMAIL in methods
@@ -213,8 +202,8 @@ def set_methods(
     ).execute()
     table.update(lost_factor=False).where(ours & has_factor(methods)).execute()
     refresh_standing(ours)
-    rejudge_sessions(tx, ours)
-    trail.record(tx, acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
+    rejudge_sessions(acting.tx, ours)
+    trail.record(acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
     return Done(f"The methods are now: {_listed(methods)}.")
 
 
@@ -222,7 +211,7 @@ def _listed(methods: frozenset[Method]) -> str:
     return ", ".join(method.label for method in Method if method in methods) or "none"
 
 
-def _methods_refusal(tx: Tx, acting: Acting, methods: frozenset[Method]) -> str | None:
+def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
     """Why this actor cannot have these methods on."""
     if not acting.is_operator and not permits(SensitiveAction.SET_POLICY, acting.roles):
         return SensitiveAction.SET_POLICY.who_can
@@ -231,7 +220,7 @@ def _methods_refusal(tx: Tx, acting: Acting, methods: frozenset[Method]) -> str 
     if not methods:
         return "At least one method stays on. To ask nobody for a code, change the mode to off."
     for method in sorted(methods - acting.policy.methods):
-        if method.is_sent and method not in tx.services.sends:
+        if method.is_sent and method not in acting.tx.services.sends:
             section = "[sms]" if method is Method.SMS else "[smtp]"
             return (
                 f"Nothing is set up to send by {method.label}. The operator sets it in twofold.toml under "

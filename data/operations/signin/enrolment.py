@@ -4,10 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from data.operations.actors import ActingUser, Actor, factor_of, methods_of, own, stale
+from data.operations.actors import ActingUser, factor_of, methods_of
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing, reindex_user
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.guards import require_fresh_proof, require_user
+from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.sealing import seal_factor
 from data.operations.signin import sent_codes
 from data.operations.signin.attempts import NotACode
@@ -125,11 +126,9 @@ class EnrolmentCodeWrong:
     clock_offset_seconds: int | None
 
 
-def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
+@require_user(restricted=WIZARD_STEPS)
+def wizard_choice(me: ActingUser) -> WizardChoice | Denied:
     """Read which methods the wizard can offer; e-mail is offered to the address on the profile."""
-    me = own(tx, actor, restricted=WIZARD_STEPS)
-    if not isinstance(me, ActingUser):
-        return me
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if refusal := barred(me):
@@ -138,36 +137,37 @@ def wizard_choice(tx: Tx, actor: Actor) -> WizardChoice | Refused:
     on = tuple(method for method in Method if method in offered)
     if not on:
         return Denied(EMAIL_AFTER_ANOTHER)
-    return WizardChoice(_because(me), on, methods_of(me.user), tx.services.sms_number)
+    return WizardChoice(_because(me), on, methods_of(me.user), me.tx.services.sms_number)
 
 
-def begin_app(tx: Tx, actor: Actor) -> PendingApp | RefusedOrStale:
+@require_user(restricted=WIZARD_STEPS)
+def begin_app(me: ActingUser) -> PendingApp | FreshProofNeeded | Denied:
     """Make a secret to show; nothing is stored until it is confirmed with a code."""
-    me = in_wizard(tx, actor, Method.APP)
-    if not isinstance(me, ActingUser):
-        return me
-    secret = totp.encode_secret(tx.services.random_bytes(totp.SECRET_BYTES))
+    if refusal := why_not_begin(me, Method.APP):
+        return refusal
+    secret = totp.encode_secret(me.tx.services.random_bytes(totp.SECRET_BYTES))
     return PendingApp(
         session_id=me.session.id,
-        begun_at=tx.now,
+        begun_at=me.tx.now,
         replaces=identity(me.user.id, Method.APP),
         account=me.user.account.name,
         because=_because(me),
         secret=secret,
-        uri=totp.provisioning_uri(secret, username=me.user.name, issuer=tx.services.issuer),
+        uri=totp.provisioning_uri(secret, username=me.user.name, issuer=me.tx.services.issuer),
     )
 
 
+@require_user(restricted=WIZARD_STEPS)
 def confirm_app(
-    tx: Tx, actor: Actor, pending: PendingApp, code: str
-) -> Enrolled | EnrolmentCodeWrong | NotACode | Refused:
+    me: ActingUser, pending: PendingApp, code: str
+) -> Enrolled | EnrolmentCodeWrong | NotACode | Denied:
     """Activate a shown secret by one right code; the step of that code is spent with it.
 
     A wizard that was open while another one was confirmed ends here: what it would replace is gone.
     """
-    me = still_in_wizard(tx, actor, Method.APP, pending)
-    if not isinstance(me, ActingUser):
-        return me
+    if refusal := why_not_go_on(me, Method.APP, pending):
+        return refusal
+    tx = me.tx
     answer = code_answers.read(code)
     if answer is None or answer.form is not Form.CODE:
         return NotACode()
@@ -177,7 +177,7 @@ def confirm_app(
         return EnrolmentCodeWrong(totp.clock_offset(pending.secret, answer.text, at=tx.now))
     _store_app(tx, me.user.id, pending.secret, match.step)
     return Enrolled(
-        recovery_codes=_complete(tx, me, Method.APP, replaced=present is not None),
+        recovery_codes=_complete(me, Method.APP, replaced=present is not None),
         next_code_in_seconds=totp.seconds_to_live_step(at=tx.now, after=match.step),
         message="The new phone is set up; the old one no longer works."
         if present
@@ -185,52 +185,50 @@ def confirm_app(
     )
 
 
-def begin_email(tx: Tx, actor: Actor) -> PendingDestination | RefusedOrStale:
+@require_user(restricted=WIZARD_STEPS)
+def begin_email(me: ActingUser) -> PendingDestination | FreshProofNeeded | Denied:
     """Begin to prove the address on the profile; `send_enrolment_code` sends the codes for it."""
-    me = in_wizard(tx, actor, Method.EMAIL)
-    return _pending(tx, me, Method.EMAIL, me.user.email) if isinstance(me, ActingUser) else me
+    return why_not_begin(me, Method.EMAIL) or _pending(me, Method.EMAIL, me.user.email)
 
 
-def begin_sms(tx: Tx, actor: Actor, number: str) -> PendingDestination | RefusedOrStale:
+@require_user(restricted=WIZARD_STEPS)
+def begin_sms(me: ActingUser, number: str) -> PendingDestination | FreshProofNeeded | Denied:
     """Begin to prove a phone number that the user typed."""
-    me = in_wizard(tx, actor, Method.SMS)
-    if not isinstance(me, ActingUser):
-        return me
+    if refusal := why_not_begin(me, Method.SMS):
+        return refusal
     folded = fold_phone(number)
     if folded is None:
         return Denied(PHONE_RULE)
-    return replace(_pending(tx, me, Method.SMS, folded), shared=is_shared(me, folded))
+    return replace(_pending(me, Method.SMS, folded), shared=is_shared(me, folded))
 
 
-def send_enrolment_code(tx: Tx, actor: Actor, pending: PendingDestination) -> CodeToSend | NotSent | Refused:
+@require_user(restricted=WIZARD_STEPS)
+def send_enrolment_code(me: ActingUser, pending: PendingDestination) -> CodeToSend | NotSent | Denied:
     """Make a code to be sent to the destination that is being set up."""
-    me = still_in_wizard(tx, actor, pending.method, pending)
-    if not isinstance(me, ActingUser):
-        return me
-    asker = sent_codes.Asker(me.acting.application, me.acting.address)
-    return sent_codes.make_code(tx, me.user, pending.method, pending.destination, Purpose.ENROL, asker)
+    if refusal := why_not_go_on(me, pending.method, pending):
+        return refusal
+    asker = sent_codes.Asker(me.application, me.address)
+    return sent_codes.make_code(me.tx, me.user, pending.method, pending.destination, Purpose.ENROL, asker)
 
 
+@require_user(restricted=WIZARD_STEPS)
 def confirm_sent(
-    tx: Tx, actor: Actor, pending: PendingDestination, code: str
-) -> Enrolled | EnrolmentCodeWrong | NotACode | Refused:
+    me: ActingUser, pending: PendingDestination, code: str
+) -> Enrolled | EnrolmentCodeWrong | NotACode | Denied:
     """Activate a destination by a code that was sent there."""
-    me = still_in_wizard(tx, actor, pending.method, pending)
-    if not isinstance(me, ActingUser):
-        return me
+    if refusal := why_not_go_on(me, pending.method, pending):
+        return refusal
     answer = code_answers.read(code)
     if answer is None or answer.form is not Form.CODE:
         return NotACode()
-    if not sent_codes.prove_destination(tx, me.user.id, pending.method, pending.destination, answer.text):
+    if not sent_codes.prove_destination(me.tx, me.user.id, pending.method, pending.destination, answer.text):
         return EnrolmentCodeWrong(None)
-    return activate(tx, me, pending.method, pending.destination)
+    return activate(me, pending.method, pending.destination)
 
 
-def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
+@require_user()
+def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
     """Turn the actor's own two-factor authentication off, where the policy leaves that to them."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     if not me.facts.enrolled:
         return Denied("Two-factor authentication is not set up.")
     if not may_set_up(me.policy):
@@ -239,11 +237,11 @@ def turn_off(tx: Tx, actor: Actor) -> Done | RefusedOrStale:
         return Denied(
             f"Two-factor authentication is {_because(me)}, so it cannot be turned off. Ask an administrator."
         )
-    if refusal := stale(tx, me):
+    if refusal := require_fresh_proof(me):
         return refusal
     remove_factors(me.user.id, lost=False)
-    end_other_sessions(tx, me.acting, me.user.id, "You turned two-factor authentication off. Sign in again.")
-    trail.record(tx, me.acting, Event.TURNED_OFF, me.user.name)
+    end_other_sessions(me, me.user.id, "You turned two-factor authentication off. Sign in again.")
+    trail.record(me, Event.TURNED_OFF, me.user.name)
     return Done("Two-factor authentication is turned off.")
 
 
@@ -284,26 +282,21 @@ def identity(user_id: int, method: Method) -> int | None:
     return int.from_bytes(sha256(known).digest()[:8])
 
 
-def in_wizard(tx: Tx, actor: Actor, method: Method) -> ActingUser | RefusedOrStale:
-    """Let someone into the wizard: a restricted session never replaces or adds to a factor that exists."""
-    me = own(tx, actor, restricted=WIZARD_STEPS)
-    if not isinstance(me, ActingUser):
-        return me
-    if refusal := _not_offered(tx, me, method):
+def why_not_begin(me: ActingUser, method: Method) -> FreshProofNeeded | Denied | None:
+    """Say why someone may not begin to set a method up; None when they may.
+
+    A restricted session never replaces or adds to a factor that exists.
+    """
+    if refusal := _not_offered(me, method):
         return refusal
-    if me.session.restricted:
-        return barred(me) or me
-    return stale(tx, me) or me
+    return barred(me) if me.session.restricted else require_fresh_proof(me)
 
 
-def still_in_wizard(
-    tx: Tx, actor: Actor, method: Method, pending: PendingApp | PendingDestination | PendingMessage
-) -> ActingUser | Refused:
-    """Let someone go on in the wizard that `pending` was begun in."""
-    me = own(tx, actor, restricted=WIZARD_STEPS)
-    if not isinstance(me, ActingUser):
-        return me
-    if refusal := _not_offered(tx, me, method):
+def why_not_go_on(
+    me: ActingUser, method: Method, pending: PendingApp | PendingDestination | PendingMessage
+) -> Denied | None:
+    """Say why someone may not go on in the wizard that `pending` was begun in; None when they may."""
+    if refusal := _not_offered(me, method):
         return refusal
     present = identity(me.user.id, method)
     if barred(me) or pending.session_id != me.session.id or pending.replaces != present:
@@ -311,9 +304,9 @@ def still_in_wizard(
     to = pending.destination if isinstance(pending, PendingDestination) else None
     if method is Method.EMAIL and to != me.user.email:
         return Denied("Your e-mail address was changed meanwhile. Start again.")
-    if not timedelta(0) <= tx.now - pending.begun_at <= WIZARD_LIFE:
+    if not timedelta(0) <= me.tx.now - pending.begun_at <= WIZARD_LIFE:
         return Denied("This set-up took too long and ended. Start again.")
-    return me
+    return None
 
 
 def barred(me: ActingUser) -> Denied | None:
@@ -325,14 +318,14 @@ def barred(me: ActingUser) -> Denied | None:
     return None
 
 
-def _not_offered(tx: Tx, me: ActingUser, method: Method) -> Denied | None:
+def _not_offered(me: ActingUser, method: Method) -> Denied | None:
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if method not in me.policy.methods:
         return Denied(f"The method {method.label} is switched off. Choose another one.")
     if method is Method.EMAIL and _password_came_by_email(me):
         return Denied(EMAIL_AFTER_ANOTHER)
-    return None if me.facts.enrolled else too_many_sets(tx, me.user)
+    return None if me.facts.enrolled else too_many_sets(me.tx, me.user)
 
 
 def _password_came_by_email(me: ActingUser) -> bool:
@@ -340,10 +333,10 @@ def _password_came_by_email(me: ActingUser) -> bool:
     return me.user.password_mailed_at is not None and not me.facts.enrolled
 
 
-def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> PendingDestination:
+def _pending(me: ActingUser, method: Method, destination: str) -> PendingDestination:
     return PendingDestination(
         session_id=me.session.id,
-        begun_at=tx.now,
+        begun_at=me.tx.now,
         replaces=identity(me.user.id, method),
         method=method,
         because=_because(me),
@@ -351,7 +344,7 @@ def _pending(tx: Tx, me: ActingUser, method: Method, destination: str) -> Pendin
     )
 
 
-def activate(tx: Tx, me: ActingUser, method: Method, destination: str, message: str = "") -> Enrolled:
+def activate(me: ActingUser, method: Method, destination: str, message: str = "") -> Enrolled:
     """Store a proven destination as a factor, in place of the one before."""
     table = models.Factor
     mine = (table.user == me.user.id) & (table.kind == method.value)
@@ -362,41 +355,41 @@ def activate(tx: Tx, me: ActingUser, method: Method, destination: str, message: 
         sealed_secret=b"",
         last_step=0,
         destination=destination,
-        confirmed_at=tx.now,
+        confirmed_at=me.tx.now,
     ).execute()
     sent_codes.void_codes(me.user.id)
     if method is Method.SMS and me.user.phone != destination:
         models.User.update(phone=destination).where(models.User.id == me.user.id).execute()
         reindex_user(me.user.id)
-        trail.record(tx, me.acting, Event.USER_EDITED, me.user.name, fields="phone")
+        trail.record(me, Event.USER_EDITED, me.user.name, fields="phone")
     return Enrolled(
-        recovery_codes=_complete(tx, me, method, replaced=replaced),
+        recovery_codes=_complete(me, method, replaced=replaced),
         next_code_in_seconds=None,
         message=message or f"Codes by {method.label} are set up.",
     )
 
 
-def _complete(tx: Tx, me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, ...]:
+def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, ...]:
     """Finish an enrolment; return the recovery codes that are new with it.
 
     Other sessions end that rest on a factor that was replaced, or that gave no code and would be asked for
     one now.
     """
     keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
-    issued = () if keeps_codes else issue_recovery_codes(tx, me.user.id)
+    issued = () if keeps_codes else issue_recovery_codes(me.tx, me.user.id)
     changes: dict[str, object] = {"lost_factor": False}
     if method is not Method.EMAIL:
         changes["password_mailed_at"] = None
     models.User.update(changes).where(models.User.id == me.user.id).execute()
     refresh_standing(models.User.id == me.user.id)
-    mark_code_given(tx, me)
+    mark_code_given(me)
     if replaced:
         because = f"Your {method.label} was replaced by a new one. Sign in again."
-        end_other_sessions(tx, me.acting, me.user.id, because)
+        end_other_sessions(me, me.user.id, because)
     else:
-        rejudge_sessions(tx, models.User.id == me.user.id)
+        rejudge_sessions(me.tx, models.User.id == me.user.id)
     event = Event.REPLACED if replaced else Event.ENROLLED
-    trail.record(tx, me.acting, event, me.user.name, method=method.label)
+    trail.record(me, event, me.user.name, method=method.label)
     return issued
 
 

@@ -7,9 +7,10 @@ the rules of that moment.
 
 from enum import Enum
 
-from data.operations.actors import ActingUser, Actor, own
+from data.operations.actors import ActingUser
 from data.operations.audit import trail
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.guards import require_user
+from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signin.enrolment import (
     WIZARD_STEPS,
     Enrolled,
@@ -17,9 +18,9 @@ from data.operations.signin.enrolment import (
     activate,
     barred,
     identity,
-    in_wizard,
     is_shared,
-    still_in_wizard,
+    why_not_begin,
+    why_not_go_on,
 )
 from data.rules import inbound_sms_codes
 from data.rules.audit_events import Event
@@ -43,11 +44,12 @@ class Sighting(Enum):
     TOO_LATE = "too late"
 
 
-def begin_message(tx: Tx, actor: Actor) -> PendingMessage | RefusedOrStale:
+@require_user(restricted=WIZARD_STEPS)
+def begin_message(me: ActingUser) -> PendingMessage | FreshProofNeeded | Denied:
     """Make a code to be sent in by text message; the one that this session showed before is dead."""
-    me = in_wizard(tx, actor, Method.SMS)
-    if not isinstance(me, ActingUser):
-        return me
+    if refusal := why_not_begin(me, Method.SMS):
+        return refusal
+    tx = me.tx
     if tx.services.sms_number is None:
         return Denied(_NOT_OFFERED)
     table = models.AwaitedMessage
@@ -64,41 +66,41 @@ def begin_message(tx: Tx, actor: Actor) -> PendingMessage | RefusedOrStale:
     )
 
 
-def look_for_message(tx: Tx, actor: Actor, pending: PendingMessage) -> Sighting | Refused:
+@require_user(restricted=WIZARD_STEPS)
+def look_for_message(me: ActingUser, pending: PendingMessage) -> Sighting | Denied:
     """Read whether the message has come."""
-    me = _waiting(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
-    row = _awaited(tx, me, pending)
+    if refusal := barred(me):
+        return refusal
+    row = _awaited(me, pending)
     if row is None:
         return Sighting.TOO_LATE
     if row.number is not None:
         return Sighting.ARRIVED
-    if not _is_live(tx, row):
+    if not _is_live(me.tx, row):
         return Sighting.TOO_LATE
     return Sighting.SENDER_REFUSED if row.refused else Sighting.NOTHING
 
 
-def confirm_message(tx: Tx, actor: Actor, pending: PendingMessage) -> Enrolled | Refused:
+@require_user(restricted=WIZARD_STEPS)
+def confirm_message(me: ActingUser, pending: PendingMessage) -> Enrolled | Denied:
     """Activate the number that the message came from."""
-    me = still_in_wizard(tx, actor, Method.SMS, pending)
-    if not isinstance(me, ActingUser):
-        return me
-    row = _awaited(tx, me, pending)
+    if refusal := why_not_go_on(me, Method.SMS, pending):
+        return refusal
+    row = _awaited(me, pending)
     if row is None or row.number is None:
         return Denied("No message with this code has come. Start again.")
     _forget_codes(me)
     came = f"Your message came from {masked(Method.SMS, row.number)}."
     shared = " Another person uses this number too: one each is better." if is_shared(me, row.number) else ""
-    return activate(tx, me, Method.SMS, row.number, f"{came} Codes go there from now on.{shared}")
+    return activate(me, Method.SMS, row.number, f"{came} Codes go there from now on.{shared}")
 
 
-def stop_awaiting(tx: Tx, actor: Actor, pending: PendingMessage) -> Done | Refused:
+@require_user(restricted=WIZARD_STEPS)
+def stop_awaiting(me: ActingUser, pending: PendingMessage) -> Done | Denied:
     """Make a code worthless whose wizard was left."""
-    me = _waiting(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
-    row = _awaited(tx, me, pending)
+    if refusal := barred(me):
+        return refusal
+    row = _awaited(me, pending)
     if row is not None:
         row.delete_instance()
     return Done("")
@@ -139,16 +141,10 @@ def _new_code(tx: Tx) -> tuple[str, str]:
             return code, digest
 
 
-def _waiting(tx: Tx, actor: Actor) -> ActingUser | Refused:
-    """Let someone go on to wait, whose session is still to enrol or may add a method."""
-    me = own(tx, actor, restricted=WIZARD_STEPS)
-    return (barred(me) or me) if isinstance(me, ActingUser) else me
-
-
-def _awaited(tx: Tx, me: ActingUser, pending: PendingMessage) -> models.AwaitedMessage | None:
+def _awaited(me: ActingUser, pending: PendingMessage) -> models.AwaitedMessage | None:
     """Read the row of what is awaited, which belongs to this session alone."""
     table = models.AwaitedMessage
-    digest = tx.services.vault.digest_authorisation(pending.code)
+    digest = me.tx.services.vault.digest_authorisation(pending.code)
     found: models.AwaitedMessage | None = table.get_or_none(
         (table.digest == digest) & (table.session == me.session.id)
     )

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from peewee import Case
 
-from data.operations.actors import ActingUser, Actor, own, stale
+from data.operations.actors import ActingUser
 from data.operations.audit import trail
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.guards import require_fresh_proof, require_user
+from data.operations.results import Denied, Done, FreshProofNeeded, Refused
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
 from data.rules.domain_types import Mode
@@ -22,43 +23,37 @@ class NewRecoveryCodes:
     recovery_codes: tuple[str, ...] = field(repr=False)
 
 
-def confirm_saved(tx: Tx, actor: Actor) -> Done | Refused:
+@require_user(restricted=(SignedIn,))
+def confirm_saved(me: ActingUser) -> Done | Denied:
     """Record that the recovery codes were saved, so that they are not shown again."""
-    me = own(tx, actor, restricted=(SignedIn,))
-    if not isinstance(me, ActingUser):
-        return me
     if not me.facts.enrolled:
         return Denied("There are no recovery codes to save. Set up two-factor authentication first.")
     models.User.update(recovery_saved=True).where(models.User.id == me.user.id).execute()
-    trail.record(tx, me.acting, Event.RECOVERY_SAVED, me.user.name)
+    trail.record(me, Event.RECOVERY_SAVED, me.user.name)
     return Done("Recovery codes saved.")
 
 
-def replace_unsaved_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | Refused | None:
+@require_user()
+def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | Refused | None:
     """Make new recovery codes at sign-in when the last ones were never confirmed as saved.
 
     Only for someone who gave a code: a remembered address is no second factor to hand some out for.
     """
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
         return None
-    if me.session.code_at is None or too_many_sets(tx, me.user):
+    if me.session.code_at is None or too_many_sets(me.tx, me.user):
         return None
-    return _renew(tx, me)
+    return _renew(me)
 
 
-def renew_recovery_codes(tx: Tx, actor: Actor) -> NewRecoveryCodes | RefusedOrStale:
+@require_user()
+def renew_recovery_codes(me: ActingUser) -> NewRecoveryCodes | Denied | FreshProofNeeded:
     """Make five new recovery codes, which kills the old ones."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if not me.facts.enrolled:
         return Denied("Set up two-factor authentication first; recovery codes come with it.")
-    return stale(tx, me) or too_many_sets(tx, me.user) or _renew(tx, me)
+    return require_fresh_proof(me) or too_many_sets(me.tx, me.user) or _renew(me)
 
 
 def too_many_sets(tx: Tx, user: models.User) -> Denied | None:
@@ -97,7 +92,7 @@ def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
     return tuple(issued.values())
 
 
-def _renew(tx: Tx, me: ActingUser) -> NewRecoveryCodes:
-    issued = issue_recovery_codes(tx, me.user.id)
-    trail.record(tx, me.acting, Event.RECOVERY_RENEWED, me.user.name)
+def _renew(me: ActingUser) -> NewRecoveryCodes:
+    issued = issue_recovery_codes(me.tx, me.user.id)
+    trail.record(me, Event.RECOVERY_RENEWED, me.user.name)
     return NewRecoveryCodes(issued)

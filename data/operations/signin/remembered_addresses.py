@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from peewee import SQL, Value
 
-from data.operations.actors import ActingUser, Actor, own, policy_of, remembers
+from data.operations.actors import ActingUser, policy_of, remembers
 from data.operations.audit import trail
-from data.operations.results import Done, Refused
+from data.operations.guards import require_user
+from data.operations.results import Done
 from data.operations.signin.sessions import rejudge_sessions
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application
@@ -99,16 +100,14 @@ def shorten(account_id: int, days: int) -> None:
     table.update({table.until: end}).where(rows & (SQL("until") > end)).execute()
 
 
-def forget_my_addresses(tx: Tx, actor: Actor, which: int | None = None) -> Done | Refused:
+@require_user()
+def forget_my_addresses(me: ActingUser, which: int | None = None) -> Done:
     """Forget the actor's own remembered addresses, or one of them."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     count = forget(me.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
-    rejudge_sessions(tx, models.User.id == me.user.id)
-    trail.record(tx, me.acting, Event.ADDRESSES_FORGOTTEN, me.user.name, count=count)
+    rejudge_sessions(me.tx, models.User.id == me.user.id)
+    trail.record(me, Event.ADDRESSES_FORGOTTEN, me.user.name, count=count)
     return Done("Forgotten: a code is asked there again.")
 
 

@@ -5,18 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import (
-    Acting,
-    ActingUser,
-    Actor,
-    authorise,
-    facts_of,
-    own,
-    step_of_session,
-    why_ended,
-)
+from data.operations.actors import Acting, ActingUser, facts_of, step_of_session, why_ended
 from data.operations.audit import trail
-from data.operations.results import Denied, Done, Refused
+from data.operations.guards import require_permission, require_user
+from data.operations.results import Denied, Done
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application
 from data.rules.permissions import Action
@@ -59,13 +51,9 @@ class SessionPage:
     more: bool
 
 
-def list_sessions(
-    tx: Tx, actor: Actor, *, before: int | None = None, limit: int = 50
-) -> SessionPage | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def list_sessions(acting: Acting, *, before: int | None = None, limit: int = 50) -> SessionPage:
     """Read the open sessions from the newest backwards; `before` is the last id of the page above."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.Session
     found = _open_ones(acting)
     total = found.count()
@@ -76,19 +64,16 @@ def list_sessions(
     return SessionPage(tuple(_row(row, mine) for row in rows[:limit]), total, len(rows) > limit)
 
 
-def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
+@require_permission(Action.END_SESSIONS)
+def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
     """End someone's session; the server that holds it closes it within seconds."""
-    acting = authorise(tx, actor, Action.END_SESSIONS)
-    if not isinstance(acting, Acting):
-        return acting
     session = _open_ones(acting).where(models.Session.id == session_id).get_or_none()
     if session is None:
         return Denied("There is no such open session. It may have ended meanwhile.")
     if acting.session is not None and acting.session.id == session.id:
         return Denied("That is the session you are in. Sign out to end it.")
-    _end(tx, models.Session.id == session.id, ENDED_BY_ADMIN)
+    _end(acting.tx, models.Session.id == session.id, ENDED_BY_ADMIN)
     trail.record(
-        tx,
         acting,
         Event.SESSION_ENDED,
         session.user.name,
@@ -100,17 +85,15 @@ def end_session_of(tx: Tx, actor: Actor, session_id: int) -> Done | Refused:
 def own_sessions(me: ActingUser) -> SessionPage:
     """Read the newest open sessions of someone who is signed in, restricted ones too."""
     table = models.Session
-    found = _open_ones(me.acting).where(table.user == me.user.id)
+    found = _open_ones(me).where(table.user == me.user.id)
     rows = list(found.order_by(table.id.desc()).limit(_OWN_LISTED))
     total = found.count()
     return SessionPage(tuple(_row(row, me.session.id) for row in rows), total, total > len(rows))
 
 
-def end_my_sessions(tx: Tx, actor: Actor, which: int | None = None) -> Done | Refused:
+@require_user()
+def end_my_sessions(me: ActingUser, which: int | None = None) -> Done | Denied:
     """End another session of the actor's own, or all others."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     if which == me.session.id:
         return Denied("That is the session you are in. Sign out to end it.")
     table = models.Session
@@ -120,11 +103,11 @@ def end_my_sessions(tx: Tx, actor: Actor, which: int | None = None) -> Done | Re
     ending = list(table.select().where(others, table.ended_at.is_null()))
     if not ending:
         return Denied("You have no such other session open. It may have ended meanwhile.")
-    _end(tx, others, _ENDED_BY_ONESELF)
+    _end(me.tx, others, _ENDED_BY_ONESELF)
     sources = sorted({source_in_words(row.application, row.address) for row in ending})
     more = ", ..." if len(sources) > _SOURCES_NAMED else ""
     named = ", ".join(sources[:_SOURCES_NAMED]) + more
-    trail.record(tx, me.acting, Event.OWN_SESSIONS_ENDED, me.user.name, count=len(ending), sources=named)
+    trail.record(me, Event.OWN_SESSIONS_ENDED, me.user.name, count=len(ending), sources=named)
     return Done(f"{len(ending)} other session{'' if len(ending) == 1 else 's'} of yours ended.")
 
 
@@ -133,21 +116,22 @@ def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
     _end(tx, models.Session.user == user_id, because)
 
 
-def end_other_sessions(tx: Tx, acting: Acting, user_id: int, because: str) -> None:
+def end_other_sessions(acting: Acting, user_id: int, because: str) -> None:
     """End what a user has open after what it rests on was changed, for a reason that they are told.
 
     The session in which they changed it themselves goes on, if the rules still call it signed in.
     """
     table = models.Session
     mine = acting.session.id if acting.session else None
+    tx = acting.tx
     _end(tx, (table.user == user_id) & (table.id != mine) if mine else table.user == user_id, because)
     rejudge_sessions(tx, models.User.id == user_id)
 
 
-def mark_code_given(tx: Tx, me: ActingUser) -> None:
+def mark_code_given(me: ActingUser) -> None:
     """Record that a user has just given a code in the session that they act in."""
-    table = models.Session
-    table.update(fresh_at=tx.now, code_at=tx.now).where(table.id == me.session.id).execute()
+    table, now = models.Session, me.tx.now
+    table.update(fresh_at=now, code_at=now).where(table.id == me.session.id).execute()
 
 
 def rejudge_sessions(tx: Tx, users: Any) -> None:

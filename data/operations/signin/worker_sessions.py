@@ -28,7 +28,7 @@ def beat(tx: Tx, worker: str, node: str) -> None:
         table.insert(id=worker, node=node, beat=1, started_at=tx.now, seen_at=tx.now).execute()
 
 
-def beats(tx: Tx) -> dict[str, int]:
+def beats(_tx: Tx) -> dict[str, int]:
     """Return how far each worker has counted."""
     return {worker.id: worker.beat for worker in models.Worker.select()}
 

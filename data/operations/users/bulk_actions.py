@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor
+from data.operations.guards import authorise
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.users.factor_administration import clear_two_factor, set_required

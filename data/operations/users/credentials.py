@@ -3,20 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from data.operations.actors import (
-    ActingUser,
-    Actor,
-    Member,
-    app_among,
-    factor_of,
-    methods_of,
-    own,
-    stale,
-    usable_factors,
-)
+from data.operations.actors import ActingUser, Actor, Member, app_among, factor_of, methods_of, usable_factors
 from data.operations.audit import notice_outbox, trail
+from data.operations.guards import require_fresh_proof, require_user
 from data.operations.leases import Work, one_at_a_time
-from data.operations.results import Denied, Done, Refused, RefusedOrStale, SessionOver
+from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale, SessionOver
 from data.operations.signin import sent_codes
 from data.operations.signin.admission import Origin
 from data.operations.signin.attempts import AskedAgain, judge_answer
@@ -31,7 +22,7 @@ from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import CodeToSend, NotSent
 from data.operations.signin.sessions import end_other_sessions, mark_code_given
 from data.operations.users.lifecycle import add_key_row
-from data.operations.users.target_user import Target, find_to_reset
+from data.operations.users.target_user import Target, find_target, require_target
 from data.rules import passwords, public_keys
 from data.rules.audit_events import Event
 from data.rules.domain_types import FirstFactor, Method
@@ -80,31 +71,27 @@ async def _change_password(store: Store, actor: Actor, password: str) -> Done | 
     return await store.run(store_password, actor, hashed)
 
 
-def password_context(tx: Tx, actor: Actor) -> _PasswordContext | RefusedOrStale:
+@require_user(restricted=(MustChangePassword,))
+def password_context(me: ActingUser) -> _PasswordContext | Denied | FreshProofNeeded:
     """Read what a new password is judged against, and whether the actor may set one now."""
-    me = own(tx, actor, restricted=(MustChangePassword,))
-    if not isinstance(me, ActingUser):
-        return me
-    if not me.session.restricted and (refusal := stale(tx, me)):
+    if not me.session.restricted and (refusal := require_fresh_proof(me)):
         return refusal
     about = (me.user.name, me.user.email, me.user.full_name, me.user.account.name)
     return _PasswordContext(about, me.user.password_hash)
 
 
-def store_password(tx: Tx, actor: Actor, password_hash: str) -> Done | RefusedOrStale:
+@require_user(restricted=(MustChangePassword,))
+def store_password(me: ActingUser, password_hash: str) -> Done | Denied | FreshProofNeeded:
     """Store a judged and hashed password; sign-ins begun with the old one are not admitted any more."""
-    me = own(tx, actor, restricted=(MustChangePassword,))
-    if not isinstance(me, ActingUser):
-        return me
-    if not me.session.restricted and (refusal := stale(tx, me)):
+    if not me.session.restricted and (refusal := require_fresh_proof(me)):
         return refusal
     credential = set_password(me.user, password_hash, None, mailed_at=me.user.password_mailed_at)
     if me.session.first_factor == FirstFactor.PASSWORD.value:
         models.Session.update(credential=password_credential(credential)).where(
             models.Session.id == me.session.id
         ).execute()
-    end_other_sessions(tx, me.acting, me.user.id, "You changed your password. Sign in again.")
-    trail.record(tx, me.acting, Event.PASSWORD_CHANGED, me.user.name)
+    end_other_sessions(me, me.user.id, "You changed your password. Sign in again.")
+    trail.record(me, Event.PASSWORD_CHANGED, me.user.name)
     return Done("Password changed.")
 
 
@@ -121,23 +108,19 @@ async def _give_one_time_password(store: Store, actor: Actor, name: str) -> OneT
     return OneTimePassword(password, result.message) if isinstance(result, Done) else result
 
 
+@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
 def set_one_time_password(
-    tx: Tx, actor: Actor, name: str, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
-) -> Done | RefusedOrStale:
+    found: Target, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
+) -> Done | Denied:
     """Store a hashed one-time password for a user, which is good for so many hours."""
-    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
-    if not isinstance(found, Target):
-        return found
-    if found.acting.user is not None and found.acting.user.id == found.user.id:
+    if found.acting.is_(found.user):
         return Denied("Change your own password on My profile.")
-    until = passwords.one_time_end(tx.now, hours)
+    until = passwords.one_time_end(found.tx.now, hours)
     set_password(found.user, password_hash, until)
-    notice_outbox.take_back_invitations(tx, found.user.id)
-    end_other_sessions(
-        tx, found.acting, found.user.id, "An administrator reset your password. Sign in again."
-    )
+    notice_outbox.take_back_invitations(found.tx, found.user.id)
+    end_other_sessions(found.acting, found.user.id, "An administrator reset your password. Sign in again.")
     terms = passwords.one_time_terms(until)
-    trail.record(tx, found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name, terms=terms)
+    trail.record(found.acting, Event.ONE_TIME_PASSWORD_SET, found.user.name, terms=terms)
     return Done(f"{found.user.name} has a one-time password. {terms}")
 
 
@@ -154,7 +137,7 @@ def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Do
         return Denied("That key is there already.")
     if table.select().where(table.user == owner.user.id).count() >= public_keys.MOST_KEYS:
         return Denied(f"A user has {public_keys.MOST_KEYS} keys at most. Remove one that is not used first.")
-    add_key_row(tx, owner.acting, owner.user.id, owner.user.name, key)
+    add_key_row(owner.acting, owner.user.id, owner.user.name, key)
     return Done(f"Key {key.fingerprint} added.")
 
 
@@ -173,40 +156,36 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
     forget(owner.user.id, credential=fingerprint)
     because = "An SSH key was removed from your user. Sign in again."
-    end_other_sessions(tx, owner.acting, owner.user.id, because)
-    trail.record(tx, owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
+    end_other_sessions(owner.acting, owner.user.id, because)
+    trail.record(owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
     return Done(f"Key {fingerprint} removed.")
 
 
-def confirm_fresh_code(tx: Tx, actor: Actor, answer: str) -> Done | AskedAgain | Refused:
+@require_user()
+def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refused:
     """Take a fresh code from someone who is signed in; it counts like any other attempt."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
     app = app_among(usable_factors(me.user.id, me.policy))
-    asker = sent_codes.Asker(me.acting.application, me.acting.address)
-    verdict = judge_answer(tx, me.user, app, answer, asker, may_resync=False)
+    asker = sent_codes.Asker(me.application, me.address)
+    verdict = judge_answer(me.tx, me.user, app, answer, asker, may_resync=False)
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
     if not isinstance(verdict, Right):
         return verdict
-    mark_code_given(tx, me)
-    trail.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method=verdict.method)
+    mark_code_given(me)
+    trail.record(me, Event.CODE_FRESH, me.user.name, method=verdict.method)
     return Done("Confirmed.")
 
 
-def send_fresh_code(tx: Tx, actor: Actor, method: Method) -> CodeToSend | NotSent | Refused:
+@require_user()
+def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
     """Make a code to be sent to someone who is signed in and is asked for fresh proof."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     factor = factor_of(me.user.id, method)
     if method not in methods_of(me.user) or factor is None or factor.destination is None:
         return NotSent(f"No code can be sent to you by {method.label}.")
-    asker = sent_codes.Asker(me.acting.application, me.acting.address)
-    return sent_codes.make_code(tx, me.user, method, factor.destination, Purpose.PROOF, asker)
+    asker = sent_codes.Asker(me.application, me.address)
+    return sent_codes.make_code(me.tx, me.user, method, factor.destination, Purpose.PROOF, asker)
 
 
 async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
@@ -229,27 +208,23 @@ async def _confirm_fresh_password(store: Store, actor: Member, password: str) ->
     return await store.run(_mark_fresh_by_password, actor, candidate.credential)
 
 
-def _fresh_password_asker(tx: Tx, actor: Actor) -> tuple[str, Origin] | Refused:
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
+@require_user()
+def _fresh_password_asker(me: ActingUser) -> tuple[str, Origin] | Denied:
     if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
     if me.facts.one_time_password:
         return Denied(_ONLY_SIGNS_IN)
-    return me.user.name, Origin(me.acting.application, me.acting.address)
+    return me.user.name, Origin(me.application, me.address)
 
 
-def _mark_fresh_by_password(tx: Tx, actor: Actor, credential: int) -> Done | Refused:
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
+@require_user()
+def _mark_fresh_by_password(me: ActingUser, credential: int) -> Done | Denied:
     if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
     if me.user.credential != credential:
         return Denied("Your password was changed meanwhile.")
-    models.Session.update(fresh_at=tx.now).where(models.Session.id == me.session.id).execute()
-    trail.record(tx, me.acting, Event.CODE_FRESH, me.user.name, method="password")
+    models.Session.update(fresh_at=me.tx.now).where(models.Session.id == me.session.id).execute()
+    trail.record(me, Event.CODE_FRESH, me.user.name, method="password")
     return Done("Confirmed.")
 
 
@@ -277,8 +252,10 @@ def set_password(
 
 def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Target | RefusedOrStale:
     if name is not None:
-        return find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
-    return stale(tx, me) or Target(me.acting, me.user, me.facts.roles)
+        return find_target(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE, resets=True)
+    return _myself(tx, actor)
+
+
+@require_user()
+def _myself(me: ActingUser) -> Target | Denied | FreshProofNeeded:
+    return require_fresh_proof(me) or Target(me, me.user, me.facts.roles)

@@ -4,35 +4,31 @@ from typing import Any
 
 from peewee import ForeignKeyField
 
-from data.operations.actors import Actor
 from data.operations.audit import trail
-from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.results import Denied, Done
 from data.operations.signin.sessions import end_sessions_of_user
 from data.operations.users.role_grants import keeps_last_admins
-from data.operations.users.target_user import Target, find_to_reset
+from data.operations.users.target_user import Target, require_target
 from data.operations.users.uniqueness import KEPT_AFTER_DELETION
 from data.rules.audit_events import Event
 from data.rules.permissions import SensitiveAction
 from data.rules.policy import Refusal
 from data.storage import models
-from data.store import Tx
 
 _KEPT = (models.Session, models.DeletedUser, *models.KEPT_BY_TRIGGERS)
 """What stays of those who are deleted: their ended sessions, for servers that still hold one open."""
 
 
-def delete_user(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
+def delete_user(found: Target) -> Done | Denied:
     """Delete a user and all that is known of them; the audit log keeps their name."""
-    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
-    if not isinstance(found, Target):
-        return found
     user = found.user
-    if found.acting.user is not None and found.acting.user.id == user.id:
+    if found.acting.is_(user):
         return Denied("You cannot delete yourself. Another system administrator can.")
     if refusal := keeps_last_admins(found, found.roles):
         return refusal
-    trail.record(tx, found.acting, Event.USER_DELETED, user.name)
-    end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
+    trail.record(found.acting, Event.USER_DELETED, user.name)
+    end_sessions_of_user(found.tx, user.id, Refusal.DEACTIVATED)
     for table, field in _tables_about_users():
         table.delete().where(field == user.id).execute()
     # No user name has a tilde.
@@ -52,7 +48,7 @@ def delete_user(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
         password_mailed_at=None,
         standing=models.TOMBSTONE,
     ).where(models.User.id == user.id).execute()
-    models.DeletedUser.insert(user=user.id, name=user.name, at=tx.now).execute()
+    models.DeletedUser.insert(user=user.id, name=user.name, at=found.tx.now).execute()
     return Done(f"User {user.name} is deleted. The name is free again in {KEPT_AFTER_DELETION.days} days.")
 
 

@@ -1,17 +1,14 @@
 """Another user's two-factor authentication: requiring, disabling, clearing, unlocking, resync."""
 
-from data.operations.actors import (
-    Actor,
-    factor_of,
-)
+from data.operations.actors import Actor, factor_of
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.enrolment import remove_factors
 from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, forget
 from data.operations.signin.resync import OFFER_LASTS
 from data.operations.signin.sessions import end_other_sessions, rejudge_sessions
-from data.operations.users.target_user import Target, find_target, find_to_reset, outranked_by
+from data.operations.users.target_user import Target, find_target, outranked_by, require_target
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode
@@ -41,7 +38,7 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
     models.User.update(required=required).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
     rejudge_sessions(tx, models.User.id == user.id)
-    trail.record(tx, found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
+    trail.record(found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
         return Done(f"Two-factor authentication is no longer required of {user.name}.")
     rests = _RESTS if found.acting.policy.mode is Mode.OFF else ""
@@ -61,11 +58,9 @@ def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     return _remove_two_factor(tx, actor, name, keep_flag=True)
 
 
-def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | RefusedOrStale:
+@require_target(SensitiveAction.UNLOCK)
+def unlock(found: Target, reason: str) -> Done | Denied:
     """Let a locked user sign in again, with all seven attempts; the audit log keeps the reason."""
-    found = find_target(tx, actor, name, SensitiveAction.UNLOCK)
-    if not isinstance(found, Target):
-        return found
     user = found.user
     if user.locked_at is None:
         return Denied(f"User {user.name} is not locked.")
@@ -76,50 +71,44 @@ def unlock(tx: Tx, actor: Actor, name: str, reason: str) -> Done | RefusedOrStal
         models.User.id == user.id
     ).execute()
     refresh_standing(models.User.id == user.id)
-    trail.record(tx, found.acting, Event.USER_UNLOCKED, user.name, reason=because)
+    trail.record(found.acting, Event.USER_UNLOCKED, user.name, reason=because)
     return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
 
 
-def forget_addresses(tx: Tx, actor: Actor, name: str, which: int | None = None) -> Done | Refused:
+@require_target(Action.REQUIRE_TWO_FACTOR)
+def forget_addresses(found: Target, which: int | None = None) -> Done:
     """Forget a user's remembered addresses, or one of them: a code is asked there again."""
-    found = find_target(tx, actor, name, Action.REQUIRE_TWO_FACTOR)
-    if not isinstance(found, Target):
-        return found
     count = forget(found.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
-    rejudge_sessions(tx, models.User.id == found.user.id)
-    trail.record(tx, found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
+    rejudge_sessions(found.tx, models.User.id == found.user.id)
+    trail.record(found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
     return Done(f"Forgotten: {found.user.name} is asked for a code there again.")
 
 
-def offer_resync(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+@require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
+def offer_resync(found: Target) -> Done | Denied:
     """Let a user sign in by two consecutive codes for an hour, though their phone's clock is off."""
-    found = find_to_reset(tx, actor, name, SensitiveAction.RESET_TWO_FACTOR)
-    if not isinstance(found, Target):
-        return found
     user = found.user
     factor = factor_of(user.id, Method.APP)
     if factor is None:
         return Denied(f"{user.name} has set up no authenticator app, so there is no clock to bring back.")
-    until = tx.now + OFFER_LASTS
+    until = found.tx.now + OFFER_LASTS
     table = models.Factor
     table.update(resync_until=until, resync_step=None).where(table.id == factor.id).execute()
     models.User.update(wrong_answers="").where(models.User.id == user.id).execute()
-    trail.record(tx, found.acting, Event.RESYNC_OFFERED, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
+    trail.record(found.acting, Event.RESYNC_OFFERED, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
     locked = f" Unlock them too: {user.name} is locked." if user.locked_at else ""
     return Done(f"For an hour {user.name} can sign in with two codes, one after the other.{locked}")
 
 
-def _remove_two_factor(tx: Tx, actor: Actor, name: str, *, keep_flag: bool) -> Done | RefusedOrStale:
-    found = find_to_reset(tx, actor, name, SensitiveAction.RESET_TWO_FACTOR)
-    if not isinstance(found, Target):
-        return found
+@require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
+def _remove_two_factor(found: Target, *, keep_flag: bool) -> Done:
     remove_factors(found.user.id, lost=keep_flag)
     if not keep_flag:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
         refresh_standing(models.User.id == found.user.id)
-    end_other_sessions(tx, found.acting, found.user.id, _DATA_CLEARED if keep_flag else _DISABLED)
-    trail.record(tx, found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
+    end_other_sessions(found.acting, found.user.id, _DATA_CLEARED if keep_flag else _DISABLED)
+    trail.record(found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"
     return Done(f"Two-factor {done} for {found.user.name}.")

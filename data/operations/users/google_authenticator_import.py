@@ -36,7 +36,7 @@ def take_over(tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile
     if not isinstance(found, _Owners):
         return found
     for user_id, file in found.files.items():
-        _give(tx, found.acting, models.User.get_by_id(user_id), file)
+        _give(found.acting, models.User.get_by_id(user_id), file)
     return Done(f"Took over the authenticator app of {_users(found)}.{_left_out(files)}")
 
 
@@ -91,8 +91,9 @@ def _left_out(files: Sequence[tuple[str, AuthenticatorFile]]) -> str:
     return f" Scratch codes were left out, because {why}: {counts}." if counts else ""
 
 
-def _give(tx: Tx, acting: Acting, user: models.User, file: AuthenticatorFile) -> None:
+def _give(acting: Acting, user: models.User, file: AuthenticatorFile) -> None:
     """Store a secret and scratch codes; a time step that was used there is dead here too."""
+    tx = acting.tx
     last_step = min(file.last_step, totp.step_at(tx.now) + totp.WINDOW)
     factor_id = models.Factor.insert(
         user=user.id, kind="app", sealed_secret=b"", last_step=last_step, confirmed_at=tx.now
@@ -109,4 +110,4 @@ def _give(tx: Tx, acting: Acting, user: models.User, file: AuthenticatorFile) ->
     models.User.update(lost_factor=False, recovery_saved=True).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
     rejudge_sessions(tx, models.User.id == user.id)
-    trail.record(tx, acting, Event.TAKEN_OVER, user.name, codes=len(file.scratch_codes))
+    trail.record(acting, Event.TAKEN_OVER, user.name, codes=len(file.scratch_codes))

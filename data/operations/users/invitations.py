@@ -14,23 +14,16 @@ from typing import Any
 
 from peewee import fn
 
-from data.operations.actors import (
-    Acting,
-    Actor,
-    authorise,
-    facts_of,
-    policy_of,
-    read_user,
-    roles_of,
-)
+from data.operations.actors import Acting, Actor, facts_of, policy_of, read_user, roles_of
 from data.operations.audit import notice_outbox, notices, trail
 from data.operations.audit.notice_outbox import Claimed
-from data.operations.results import Denied, Done, Refused, RefusedOrStale
+from data.operations.guards import require_permission
+from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.code_verification import codes_left
 from data.operations.signin.sessions import end_sessions_of_user
 from data.operations.users.credentials import set_password
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
-from data.operations.users.target_user import Target, find_target, find_to_reset
+from data.operations.users.target_user import Target, require_target
 from data.rules import invitations, passwords
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Method, Mode, Policy, Status
@@ -93,39 +86,35 @@ class Prepared:
     until: datetime | None = None
 
 
-def invite(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
+@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
+def invite(found: Target) -> Done | Denied:
     """Queue an invitation by e-mail."""
-    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
-    if not isinstance(found, Target):
-        return found
-    if refusal := unavailable(tx, found.acting.policy, invites=True):
+    if refusal := unavailable(found.tx, found.acting.policy, invites=True):
         return refusal
     if reason := invitations.why_not(_invitee(found.user)):
         return Denied(reason)
     if notice_outbox.invited_since(found.user.id) is not None:
         return Denied(f"{found.user.name} is invited already, and the message is on its way.")
-    if not _queue(tx, found, Event.INVITED):
+    if not _queue(found, Event.INVITED):
         return Denied(f"{found.user.name} was invited too often within an hour. Try again later.")
-    trail.record(tx, found.acting, Event.INVITED, found.user.name, how="by e-mail")
+    trail.record(found.acting, Event.INVITED, found.user.name, how="by e-mail")
     return Done(f"{found.user.name} is invited by e-mail.")
 
 
-def remind(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+@require_target(Action.REQUIRE_TWO_FACTOR)
+def remind(found: Target) -> Done | Denied:
     """Queue a reminder for someone who must set two-factor authentication up, and can sign in."""
-    found = find_target(tx, actor, name, Action.REQUIRE_TWO_FACTOR)
-    if not isinstance(found, Target):
-        return found
-    if refusal := unavailable(tx, found.acting.policy, invites=False):
+    if refusal := unavailable(found.tx, found.acting.policy, invites=False):
         return refusal
-    if reason := _why_not_reminded(tx, found.user):
+    if reason := _why_not_reminded(found.tx, found.user):
         return Denied(reason)
     table = models.Notice
-    lately = (table.user == found.user.id) & (table.at > tx.now - invitations.REMINDED_EVERY)
+    lately = (table.user == found.user.id) & (table.at > found.tx.now - invitations.REMINDED_EVERY)
     if table.select().where(lately & (table.event == Event.REMINDED.value)).exists():
         return Denied(f"{found.user.name} was reminded within a day.")
-    if not _queue(tx, found, Event.REMINDED):
+    if not _queue(found, Event.REMINDED):
         return Denied(f"{found.user.name} was reminded too often. Try again later.")
-    trail.record(tx, found.acting, Event.REMINDED, found.user.name)
+    trail.record(found.acting, Event.REMINDED, found.user.name)
     return Done(f"{found.user.name} is reminded by e-mail.")
 
 
@@ -139,25 +128,25 @@ async def write_password(store: Store, actor: Actor, name: str) -> WrittenPasswo
     return await store.run(store_written, actor, name, password, hashed)
 
 
-def check_written(tx: Tx, actor: Actor, name: str) -> RefusedOrStale | None:
+@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
+def check_written(found: Target) -> Denied | None:
     """Say why no password can be written down for a user, or None."""
-    found = _find_for_paper(tx, actor, name)
-    return None if isinstance(found, Target) else found
+    return _why_not_on_paper(found)
 
 
-def store_written(
-    tx: Tx, actor: Actor, name: str, password: str, password_hash: str
-) -> WrittenPassword | RefusedOrStale:
+@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
+def store_written(found: Target, password: str, password_hash: str) -> WrittenPassword | Denied:
     """Store the hash of a password that is handed over on paper, and return what its user needs."""
-    found = _find_for_paper(tx, actor, name)
-    ssh = tx.services.ssh
-    if not isinstance(found, Target) or ssh is None:
-        return _NO_ADDRESS if isinstance(found, Target) else found
+    if refusal := _why_not_on_paper(found):
+        return refusal
+    tx, ssh = found.tx, found.tx.services.ssh
+    if ssh is None:
+        return _NO_ADDRESS
     until = passwords.one_time_end(tx.now, invitations.HOURS)
     set_password(found.user, password_hash, until)
     end_sessions_of_user(tx, found.user.id, _REPLACED)
     notice_outbox.take_back_invitations(tx, found.user.id)
-    trail.record(tx, found.acting, Event.INVITED, found.user.name, how="on paper")
+    trail.record(found.acting, Event.INVITED, found.user.name, how="on paper")
     user = found.user
     return WrittenPassword(user.name, user.full_name, user.email, user.practice.name, ssh, until, password)
 
@@ -178,13 +167,11 @@ def no_address(tx: Tx) -> Denied | None:
     return None if tx.services.ssh.fingerprint else _NO_HOST_KEY
 
 
+@require_permission(Action.SEE_PEOPLE)
 def names_of(
-    tx: Tx, actor: Actor, group: Group, *, practice: str | None = None, after: str = "", limit: int = PAGE
-) -> tuple[str, ...] | Refused:
+    acting: Acting, group: Group, *, practice: str | None = None, after: str = "", limit: int = PAGE
+) -> tuple[str, ...] | Denied:
     """Read names of users, in their order, from behind the name `after`."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.User
     wanted = (table.account == acting.account_id) & (table.name > after)
     if practice is not None:
@@ -193,7 +180,7 @@ def names_of(
             return NO_SUCH_PRACTICE
         wanted &= table.practice == there.id
     if group is Group.NOT_INVITED:
-        wanted &= _not_invited(tx)
+        wanted &= _not_invited(acting.tx)
     if group is Group.MUST_SET_UP:
         pending = standings(acting.policy.mode, Status.PENDING)
         wanted &= table.standing.in_([standing.value for standing in pending])
@@ -249,14 +236,11 @@ def take_effect(tx: Tx, claimed: Claimed, prepared: Prepared) -> None:
     _write(tx, claimed, Event.INVITATION_SENT, until=f"{prepared.until:%Y-%m-%d %H:%M} UTC")
 
 
-def _find_for_paper(tx: Tx, actor: Actor, name: str) -> Target | RefusedOrStale:
-    found = find_to_reset(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE)
-    if not isinstance(found, Target):
-        return found
-    if refusal := no_address(tx):
+def _why_not_on_paper(found: Target) -> Denied | None:
+    if refusal := no_address(found.tx):
         return refusal
     reason = invitations.why_not(_invitee(found.user))
-    return Denied(reason) if reason else found
+    return Denied(reason) if reason else None
 
 
 def _only_email(policy: Policy) -> bool:
@@ -264,10 +248,10 @@ def _only_email(policy: Policy) -> bool:
     return policy.methods == {Method.EMAIL}
 
 
-def _queue(tx: Tx, found: Target, event: Event) -> bool:
-    ssh = tx.services.ssh
+def _queue(found: Target, event: Event) -> bool:
+    ssh = found.tx.services.ssh
     return ssh is not None and notices.tell(
-        tx,
+        found.tx,
         event,
         found.user,
         [found.user.email],

@@ -2,18 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from data.operations.actors import (
-    Acting,
-    ActingUser,
-    Actor,
-    authorise,
-    methods_of,
-    own,
-    stale,
-)
+from data.operations.actors import Acting, ActingUser, Actor, methods_of
 from data.operations.audit import notices, trail
 from data.operations.derived_user_columns import refresh_standing, reindex_user
-from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.guards import require_fresh_proof, require_permission, require_user
+from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sessions import end_other_sessions, end_sessions_of_user
 from data.operations.users.import_staging import make_way
@@ -83,14 +76,15 @@ class Edited(Done):
     offers_clearing: bool = False
 
 
-def create_user(tx: Tx, actor: Actor, new: NewUser) -> Done | RefusedOrStale:
+@require_permission(SensitiveAction.EMPOWER_PEOPLE)
+def create_user(acting: Acting, new: NewUser) -> Done | Denied:
     """Create a user in the actor's account."""
-    acting = authorise(tx, actor, SensitiveAction.EMPOWER_PEOPLE)
-    return add_user(tx, acting, new) if isinstance(acting, Acting) else acting
+    return add_user(acting, new)
 
 
-def add_user(tx: Tx, acting: Acting, new: NewUser) -> Done | Denied:
+def add_user(acting: Acting, new: NewUser) -> Done | Denied:
     """Add a user to the account of someone who may do so."""
+    tx = acting.tx
     for role in new.roles:
         if refusal := may_grant(acting, role):
             return refusal
@@ -119,17 +113,15 @@ def add_user(tx: Tx, acting: Acting, new: NewUser) -> Done | Denied:
         models.UserRole.insert(user=user_id, role=role.value).execute()
     refresh_standing(models.User.id == user_id)
     reindex_user(user_id)
-    trail.record(
-        tx, acting, Event.USER_CREATED, fields["name"], roles=sorted(new.roles), required=new.required
-    )
+    trail.record(acting, Event.USER_CREATED, fields["name"], roles=sorted(new.roles), required=new.required)
     if new.key is not None:
-        add_key_row(tx, acting, user_id, fields["name"], new.key)
+        add_key_row(acting, user_id, fields["name"], new.key)
     rests = _RESTS if new.required and acting.policy.mode is Mode.OFF else ""
     terms = f" The password is a one-time password. {passwords.one_time_terms(until)}" if until else ""
     return Done(f"User {fields['name']} created.{rests}{_shared_phone(acting, user_id, fields)}{terms}")
 
 
-def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
+def add_key_row(acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
     """Store a parsed public key for a user who does not hold it yet."""
     models.PublicKey.insert(
         user=user_id,
@@ -137,9 +129,9 @@ def add_key_row(tx: Tx, acting: Acting, user_id: int, username: str, key: Public
         blob=key.blob,
         fingerprint=key.fingerprint,
         comment=(user_fields.tidy(key.comment) or "")[: user_fields.TEXT_LIMIT],
-        added_at=tx.now,
+        added_at=acting.tx.now,
     ).execute()
-    trail.record(tx, acting, Event.KEY_ADDED, username, fingerprint=key.fingerprint)
+    trail.record(acting, Event.KEY_ADDED, username, fingerprint=key.fingerprint)
 
 
 def edit_user(
@@ -162,26 +154,24 @@ def edit_user(
     if _factors_at(found.user.id, changed) and (refusal := outranked_by(found)):
         return refusal
     offers = bool(changed.keys() & _DESTINATIONS.keys()) and _can_clear(found)
-    saved = _save(tx, found.acting, found.user, changed, seen)
+    saved = _save(found.acting, found.user, changed, seen)
     return Edited(saved.message, offers_clearing=offers) if isinstance(saved, Edited) else saved
 
 
+@require_user()
 def edit_own(
-    tx: Tx, actor: Actor, changes: UserChanges, *, seen: UserChanges | None = None
-) -> Edited | RefusedOrStale:
+    me: ActingUser, changes: UserChanges, *, seen: UserChanges | None = None
+) -> Edited | Denied | FreshProofNeeded:
     """Change one's own full name, e-mail address or phone number; the last two ask for fresh proof.
 
     Codes go to them, and whoever finds a terminal open is not to turn them elsewhere.
     """
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     changed = _changed(me.user, changes, seen)
     if not isinstance(changed, dict):
         return changed or Edited("Nothing changed.")
-    if changed.keys() != {"full_name"} and (refusal := stale(tx, me)):
+    if changed.keys() != {"full_name"} and (refusal := require_fresh_proof(me)):
         return refusal
-    return _save(tx, me.acting, me.user, changed, seen)
+    return _save(me, me.user, changed, seen)
 
 
 def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | RefusedOrStale:
@@ -195,7 +185,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
     if user.active == active:
         return Denied(f"User {user.name} is {words} already.")
     if not active:
-        if found.acting.user is not None and found.acting.user.id == user.id:
+        if found.acting.is_(user):
             return Denied("You cannot deactivate yourself. Another system administrator can.")
         if refusal := keeps_last_admins(found, found.roles):
             return refusal
@@ -203,7 +193,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
         forget(user.id)
     models.User.update(active=active).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
-    trail.record(tx, found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
+    trail.record(found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
     return Done(f"User {user.name} is {words}.")
 
 
@@ -265,9 +255,9 @@ def _told_of_change(key: str, present: dict[str, str]) -> str:
 
 
 def _save(
-    tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], seen: UserChanges | None
+    acting: Acting, user: models.User, changed: dict[str, str], seen: UserChanges | None
 ) -> Edited | Denied:
-    if refusal := refuse_used(tx, changed):
+    if refusal := refuse_used(acting.tx, changed):
         return refusal
     present = _present(user)
     kept = "".join(f" {_told_of_change(key, present)}" for key in sorted(_changed_since(present, seen)))
@@ -275,17 +265,17 @@ def _save(
         make_way([], [changed["email"]])
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
     reindex_user(user.id)
-    trail.record(tx, acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
-    withdrawn = _withdraw(tx, acting, user, changed)
+    trail.record(acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))
+    withdrawn = _withdraw(acting, user, changed)
     if changed.keys() & _DESTINATIONS.keys():
-        _tell_both(tx, acting, user, changed, withdrawn)
+        _tell_both(acting, user, changed, withdrawn)
     return Edited(f"User {user.name} saved.{kept}{_shared_phone(acting, user.id, changed)}{withdrawn}")
 
 
-def _tell_both(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str], withdrawn: str) -> None:
+def _tell_both(acting: Acting, user: models.User, changed: dict[str, str], withdrawn: str) -> None:
     """Tell a user of a new address or number, through the old address and the new one."""
     notices.tell(
-        tx,
+        acting.tx,
         Event.USER_EDITED,
         user,
         [user.email, changed.get("email", user.email)],
@@ -298,7 +288,7 @@ def _tell_both(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str
 
 def _can_clear(found: Target) -> bool:
     """Whether the user has something to clear, and is another one whom the actor may reset."""
-    if outranked_by(found) or (found.acting.user is not None and found.acting.user.id == found.user.id):
+    if outranked_by(found) or found.acting.is_(found.user):
         return False
     tables = (models.Factor, models.RecoveryCode)
     return any(table.select().where(table.user == found.user.id).exists() for table in tables)
@@ -316,7 +306,7 @@ def _factors_at(user_id: int, changed: dict[str, str]) -> list[models.Factor]:
     return [row for row in rows if row.destination != kinds[row.kind]]
 
 
-def _withdraw(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]) -> str:
+def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str:
     """Withdraw the factors whose codes went to what was changed; return what to say of it.
 
     Whoever loses the last one so must set one up again, and never falls back to the first factor alone.
@@ -326,14 +316,14 @@ def _withdraw(tx: Tx, acting: Acting, user: models.User, changed: dict[str, str]
         return ""
     for factor in gone:
         factor.delete_instance()
-        trail.record(tx, acting, Event.WITHDRAWN, user.name, method=Method(factor.kind).label)
+        trail.record(acting, Event.WITHDRAWN, user.name, method=Method(factor.kind).label)
     forget(user.id)
     left = methods_of(user)
     if not left:
         models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
     because = "Your second factor was withdrawn with its address or number. Sign in again."
-    end_other_sessions(tx, acting, user.id, because)
+    end_other_sessions(acting, user.id, because)
     listed = " and ".join(Method(factor.kind).label for factor in gone)
     again = "" if left else "; two-factor authentication must be set up again"
     return f" Codes by {listed} are withdrawn{again}."

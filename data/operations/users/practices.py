@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from peewee import JOIN, Case, fn
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting
 from data.operations.audit import trail
 from data.operations.derived_user_columns import reindex_practice
-from data.operations.results import Denied, Done, Refused
+from data.operations.guards import require_permission
+from data.operations.results import Denied, Done
 from data.operations.users.user_summaries import find_user
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.permissions import Action
 from data.storage import models
-from data.store import Tx
 
 NO_SUCH_PRACTICE = Denied("There is no such practice. List them to see their names.")
 
@@ -28,11 +28,9 @@ class PracticeRow:
     active: int
 
 
-def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def list_practices(acting: Acting) -> list[PracticeRow]:
     """Read the practices of the account by name, with how many users each has."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table, user = models.Practice, models.User
     counted = (
         table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
@@ -49,35 +47,29 @@ def list_practices(tx: Tx, actor: Actor) -> list[PracticeRow] | Refused:
     return [PracticeRow(*row) for row in rows]
 
 
-def practice_names(tx: Tx, actor: Actor) -> list[str] | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def practice_names(acting: Acting) -> list[str]:
     """Read the names of the account's practices, without counting anybody."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.Practice
     named = table.select(table.name).where(table.account == acting.account_id).order_by(fn.FOLD(table.name))
     return [row.name for row in named]
 
 
-def add_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+@require_permission(Action.MANAGE_PRACTICES)
+def add_practice(acting: Acting, name: str) -> Done | Denied:
     """Add a practice to the account."""
-    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
-    if not isinstance(acting, Acting):
-        return acting
     free = _free_name(acting, name)
     if isinstance(free, Denied):
         return free
     practice_id = models.Practice.insert(account=acting.account_id, name=free).execute()
     reindex_practice(practice_id, acting.account_id, free)
-    trail.record(tx, acting, Event.PRACTICE_ADDED, name=free)
+    trail.record(acting, Event.PRACTICE_ADDED, name=free)
     return Done(f"Practice {free} added.")
 
 
-def rename_practice(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Refused:
+@require_permission(Action.MANAGE_PRACTICES)
+def rename_practice(acting: Acting, name: str, new_name: str) -> Done | Denied:
     """Give a practice another name; its users stay in it."""
-    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
-    if not isinstance(acting, Acting):
-        return acting
     practice = find_practice(acting, name)
     if practice is None:
         return NO_SUCH_PRACTICE
@@ -89,15 +81,13 @@ def rename_practice(tx: Tx, actor: Actor, name: str, new_name: str) -> Done | Re
         return Done("Nothing changed.")
     models.Practice.update(name=free).where(models.Practice.id == practice.id).execute()
     reindex_practice(practice.id, acting.account_id, free)
-    trail.record(tx, acting, Event.PRACTICE_RENAMED, before=before, after=free)
+    trail.record(acting, Event.PRACTICE_RENAMED, before=before, after=free)
     return Done(f"Practice {before} is now {free}.")
 
 
-def remove_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
+@require_permission(Action.MANAGE_PRACTICES)
+def remove_practice(acting: Acting, name: str) -> Done | Denied:
     """Remove a practice that nobody is in; the last one stays, because the last administrator is in it."""
-    acting = authorise(tx, actor, Action.MANAGE_PRACTICES)
-    if not isinstance(acting, Acting):
-        return acting
     practice = find_practice(acting, name)
     if practice is None:
         return NO_SUCH_PRACTICE
@@ -112,15 +102,13 @@ def remove_practice(tx: Tx, actor: Actor, name: str) -> Done | Refused:
     models.User.update(practice=other.id).where(models.User.practice == practice.id).execute()
     models.PracticeWord.delete().where(models.PracticeWord.practice == practice.id).execute()
     models.Practice.delete().where(models.Practice.id == practice.id).execute()
-    trail.record(tx, acting, Event.PRACTICE_REMOVED, name=practice.name)
+    trail.record(acting, Event.PRACTICE_REMOVED, name=practice.name)
     return Done(f"Practice {practice.name} removed.")
 
 
-def move_user(tx: Tx, actor: Actor, name: str, practice: str, *, seen: str | None = None) -> Done | Refused:
+@require_permission(Action.MANAGE_PEOPLE)
+def move_user(acting: Acting, name: str, practice: str, *, seen: str | None = None) -> Done | Denied:
     """Move a user to another practice of the account; `seen` is the practice that the mover saw them in."""
-    acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     user = find_user(acting, name)
     if isinstance(user, Denied):
         return user
@@ -133,7 +121,7 @@ def move_user(tx: Tx, actor: Actor, name: str, practice: str, *, seen: str | Non
     if seen is not None and seen != before:
         return Denied(f"Someone else moved {user.name} to {before} meanwhile. Look again first.")
     models.User.update(practice=wanted.id).where(models.User.id == user.id).execute()
-    trail.record(tx, acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
+    trail.record(acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
     return Done(f"User {user.name} is now in practice {wanted.name}.")
 
 

@@ -2,34 +2,26 @@
 
 from collections.abc import Iterable
 
-from data.operations.actors import (
-    Acting,
-    Actor,
-)
+from data.operations.actors import Acting
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
-from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.results import Denied, Done
 from data.operations.signin.sessions import end_sessions_of_user, rejudge_sessions
-from data.operations.users.target_user import Target, find_target
+from data.operations.users.target_user import Target, require_target
 from data.rules.audit_events import Event
 from data.rules.domain_types import ADMIN_ROLES, Role
 from data.rules.permissions import SensitiveAction, action_to_grant, permits
 from data.storage import models
-from data.store import Tx
 
 _LOST_A_ROLE = "An administrator took a role from you. Sign in again."
 
 
-def set_roles(
-    tx: Tx, actor: Actor, name: str, roles: frozenset[Role], *, seen: frozenset[Role] | None = None
-) -> Done | RefusedOrStale:
+@require_target(SensitiveAction.CHANGE_ROLES)
+def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | None = None) -> Done | Denied:
     """Give a user exactly these roles, each by someone who may grant or take it.
 
     `seen` are the roles that the actor decided upon.
     """
-    found = find_target(tx, actor, name, SensitiveAction.CHANGE_ROLES)
-    if not isinstance(found, Target):
-        return found
     if refusal := _roles_refusal(found, roles, seen):
         return refusal
     models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
@@ -37,11 +29,9 @@ def set_roles(
         models.UserRole.insert(user=found.user.id, role=role.value).execute()
     refresh_standing(models.User.id == found.user.id)
     if found.roles - roles:
-        end_sessions_of_user(tx, found.user.id, _LOST_A_ROLE)
-    rejudge_sessions(tx, models.User.id == found.user.id)
-    trail.record(
-        tx, found.acting, Event.ROLES_CHANGED, found.user.name, roles=", ".join(sorted(roles)) or "none"
-    )
+        end_sessions_of_user(found.tx, found.user.id, _LOST_A_ROLE)
+    rejudge_sessions(found.tx, models.User.id == found.user.id)
+    trail.record(found.acting, Event.ROLES_CHANGED, found.user.name, roles=", ".join(sorted(roles)) or "none")
     return Done(f"Roles of {found.user.name} saved.")
 
 
@@ -60,7 +50,7 @@ def _roles_refusal(found: Target, roles: frozenset[Role], seen: frozenset[Role] 
     if seen is not None and seen != found.roles:
         held = ", ".join(role.label for role in sorted(found.roles)) or "none"
         return Denied(f"Someone else changed the roles of {user.name} to {held} meanwhile. Look again first.")
-    if found.acting.user is not None and found.acting.user.id == user.id:
+    if found.acting.is_(user):
         return Denied("Nobody changes their own roles. Ask another administrator.")
     refusals = (may_grant(found.acting, role) for role in sorted(changed))
     return next(filter(None, refusals), None) or keeps_last_admins(found, found.roles - roles)

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from peewee import fn
 
-from data.operations.actors import Acting, Actor, authorise, factor_of, facts_of, policy_of, usable_factors
+from data.operations.actors import Acting, factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import notice_outbox
-from data.operations.results import Denied, Refused
+from data.operations.guards import require_permission
+from data.operations.results import Denied
 from data.operations.signin import code_verification
 from data.operations.signin.remembered_addresses import remembered_of
 from data.operations.signin.resync import offered_until
@@ -46,15 +47,13 @@ class Explanation:
         return self.findings[0].weight is not Weight.STOPS
 
 
-def explain_user(tx: Tx, actor: Actor, name: str) -> Explanation | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def explain_user(acting: Acting, name: str) -> Explanation | Denied:
     """Answer why a user can or cannot sign in."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     user = find_user(acting, name)
     if isinstance(user, Denied):
         return user
-    return Explanation(user.name, explain(_known(tx, user)))
+    return Explanation(user.name, explain(_known(acting.tx, user)))
 
 
 def _known(tx: Tx, user: models.User) -> Known:

@@ -1,20 +1,21 @@
 """Finding the user whom an administrator acts on, and whether they may."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import overload
+from functools import wraps
+from typing import Concatenate, overload
 
-from data.operations.actors import (
-    Acting,
-    Actor,
-    authorise,
-    roles_of,
-)
+from data.operations.actors import Acting, Actor, roles_of
+from data.operations.guards import NAMED, Body, P, R, authorise
 from data.operations.results import Denied, Refused, RefusedOrStale
 from data.operations.users.user_summaries import find_user
 from data.rules.domain_types import Role
 from data.rules.permissions import Action, SensitiveAction, outranks
 from data.storage import models
 from data.store import Tx
+
+OnUser = Callable[Concatenate[Tx, Actor, str, P], R]
+"""An operation as it is called: with the name of the user whom it is done to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +26,60 @@ class Target:
     user: models.User
     roles: frozenset[Role]
 
+    @property
+    def tx(self) -> Tx:
+        """The transaction in which this is done."""
+        return self.acting.tx
+
+
+@overload
+def require_target(action: Action) -> Callable[[Body[Target, P, R]], OnUser[P, R | Refused]]: ...
+@overload
+def require_target(
+    action: SensitiveAction, *, resets: bool = False
+) -> Callable[[Body[Target, P, R]], OnUser[P, R | RefusedOrStale]]: ...
+def require_target(
+    action: Action | SensitiveAction, *, resets: bool = False
+) -> Callable[[Body[Target, P, R]], OnUser[P, R | RefusedOrStale]]:
+    """Guard what an administrator does to a user of the account (see `find_subject`).
+
+    `resets` says that the user's password, keys or factors are changed.
+    """
+
+    def guard(body: Body[Target, P, R]) -> OnUser[P, R | RefusedOrStale]:
+        @wraps(body, NAMED)
+        def guarded(
+            tx: Tx, actor: Actor, name: str, /, *args: P.args, **kwargs: P.kwargs
+        ) -> R | RefusedOrStale:
+            found = find_target(tx, actor, name, action, resets=resets)
+            return body(found, *args, **kwargs) if isinstance(found, Target) else found
+
+        return guarded
+
+    return guard
+
 
 @overload
 def find_target(tx: Tx, actor: Actor, name: str, action: Action) -> Target | Refused: ...
 @overload
 def find_target(
-    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction
+    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction, *, resets: bool = False
 ) -> Target | RefusedOrStale: ...
-def find_target(tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction) -> Target | RefusedOrStale:
-    """Find a user of the actor's account, for an action that the actor's roles permit."""
+def find_target(
+    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction, *, resets: bool = False
+) -> Target | RefusedOrStale:
+    """Find a user of the actor's account, for an action that the actor's roles permit.
+
+    Nobody `resets` someone who holds a role they lack.
+    """
     acting = authorise(tx, actor, action)
     if not isinstance(acting, Acting):
         return acting
     user = find_user(acting, name)
-    return user if isinstance(user, Denied) else Target(acting, user, roles_of(user))
-
-
-def find_to_reset(tx: Tx, actor: Actor, name: str, action: SensitiveAction) -> Target | RefusedOrStale:
-    """Find a user whose password, keys or factors an administrator wants to change.
-
-    Nobody resets someone who holds a role they lack.
-    """
-    found = find_target(tx, actor, name, action)
-    if not isinstance(found, Target):
-        return found
-    return outranked_by(found) or found
+    if isinstance(user, Denied):
+        return user
+    found = Target(acting, user, roles_of(user))
+    return (outranked_by(found) if resets else None) or found
 
 
 def outranked_by(found: Target) -> Denied | None:

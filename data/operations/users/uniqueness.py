@@ -7,8 +7,9 @@ same words wherever its user is, and of an address its owner is told instead of 
 from collections.abc import Collection
 from datetime import timedelta
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting
 from data.operations.audit import notices
+from data.operations.guards import require_permission
 from data.operations.results import Denied, Refused
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Method
@@ -59,12 +60,10 @@ def refuse_used(tx: Tx, fields: dict[str, str]) -> Denied | None:
     return None
 
 
-def tell_owners(tx: Tx, actor: Actor, emails: Collection[str]) -> Refused | None:
+@require_permission(Action.MANAGE_PEOPLE)
+def tell_owners(acting: Acting, emails: Collection[str]) -> Refused | None:
     """Tell the owners of e-mail addresses that somebody asked to use them for others."""
-    acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
-    tell(tx, emails)
+    tell(acting.tx, emails)
     return None
 
 

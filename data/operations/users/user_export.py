@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting
+from data.operations.guards import require_permission
 from data.operations.leases import hold_for_page
-from data.operations.results import Refused
+from data.operations.results import Denied
 from data.operations.users.user_summaries import roles_by_user
 from data.rules.domain_types import Role, Status
 from data.rules.permissions import Action
 from data.rules.user_status import Standing, status_of
 from data.storage import models
-from data.store import Tx
 
 PAGE = 500
 
@@ -33,16 +33,12 @@ class PersonRecord:
     last_signin_at: datetime | None
 
 
-def export_people(
-    tx: Tx, actor: Actor, *, after: str = "", limit: int = PAGE
-) -> tuple[PersonRecord, ...] | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def export_people(acting: Acting, *, after: str = "", limit: int = PAGE) -> tuple[PersonRecord, ...] | Denied:
     """Read a page of the account's users by name; `after` is the last name of the page before.
 
     It is one export of a user at a time, from the page without `after` to one that is not full.
     """
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     table = models.User
     rows = list(
         table.select(table, models.Practice)
@@ -51,7 +47,7 @@ def export_people(
         .order_by(table.name)
         .limit(limit)
     )
-    if refusal := hold_for_page(tx, acting, first=not after, last=len(rows) < limit):
+    if refusal := hold_for_page(acting, first=not after, last=len(rows) < limit):
         return refusal
     roles = roles_by_user(row.id for row in rows)
     return tuple(

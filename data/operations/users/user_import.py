@@ -7,8 +7,9 @@ short transactions again, by whoever gets to it: that they were imported is reco
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from data.operations.actors import Acting, Actor, authorise
+from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
+from data.operations.guards import authorise
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
 from data.operations.users.import_staging import PART, clean_up_all, in_turns, make_way
@@ -175,7 +176,7 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
         )
     count = models.StagedUser.select().where(models.StagedUser.batch == batch).count()
     models.ImportBatch.update(published_at=tx.now).where(models.ImportBatch.id == batch).execute()
-    trail.record(tx, acting, Event.PEOPLE_IMPORTED, count=count)
+    trail.record(acting, Event.PEOPLE_IMPORTED, count=count)
     return Done(
         f"Imported {count} user{'' if count == 1 else 's'}. None of them has a password yet: they sign in "
         "by their key, or with a one-time password that an invitation or you bring them."

@@ -7,19 +7,10 @@ from typing import Any
 
 from peewee import fn
 
-from data.operations.actors import (
-    Acting,
-    ActingUser,
-    Actor,
-    authorise,
-    factor_of,
-    facts_of,
-    own,
-    policy_of,
-    usable_factors,
-)
+from data.operations.actors import Acting, ActingUser, factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import trail
-from data.operations.results import Denied, Refused
+from data.operations.guards import require_permission, require_user
+from data.operations.results import Denied
 from data.operations.signin import code_verification
 from data.operations.signin.remembered_addresses import Remembered, remembered_of
 from data.operations.signin.resync import offered_until
@@ -130,11 +121,9 @@ class Profile:
     sessions: SessionPage
 
 
-def list_users(tx: Tx, actor: Actor, query: UserQuery) -> UserPage | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def list_users(acting: Acting, query: UserQuery) -> UserPage:
     """Read one page of the users table, straight from the database."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     found = find_users(acting, query)
     users = {row.id: row for row in models.User.select().where(models.User.id.in_(found.ids))}
     shown = [users[user_id] for user_id in found.ids]
@@ -161,22 +150,18 @@ def find_user(acting: Acting, name: str) -> models.User | Denied:
     return user if user is not None else Denied("There is no such user.")
 
 
-def user_detail(tx: Tx, actor: Actor, name: str) -> UserDetail | Refused:
+@require_permission(Action.SEE_PEOPLE)
+def user_detail(acting: Acting, name: str) -> UserDetail | Denied:
     """Read everything about one user."""
-    acting = authorise(tx, actor, Action.SEE_PEOPLE)
-    if not isinstance(acting, Acting):
-        return acting
     user = find_user(acting, name)
-    return user if isinstance(user, Denied) else _detail(tx, user)
+    return user if isinstance(user, Denied) else _detail(acting.tx, user)
 
 
-def my_profile(tx: Tx, actor: Actor) -> Profile | Refused:
+@require_user()
+def my_profile(me: ActingUser) -> Profile:
     """Read the actor's own profile."""
-    me = own(tx, actor)
-    if not isinstance(me, ActingUser):
-        return me
     return Profile(
-        _detail(tx, me.user),
+        _detail(me.tx, me.user),
         may_set_up=may_set_up(me.policy),
         may_turn_off=me.facts.enrolled and may_turn_off(me.policy, me.facts),
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),

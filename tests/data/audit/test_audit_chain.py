@@ -18,7 +18,7 @@ from data.rules.audit_chain import Head, encoded, next_head
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application
 from data.storage import models
-from data.store import StoreUnavailableError, Tx
+from data.store import StoreUnavailableError
 
 COLUMNS = ["at", "account_id", "event", "actor", "user", "application", "address", "detail"]
 
@@ -29,7 +29,7 @@ def write(world, count=1, chain="main"):
 
     def operation(tx):
         trail.write(
-            Tx(tx.now, replace(tx.services, chain=chain)),
+            replace(tx, services=replace(tx.services, chain=chain)),
             Event.CODE_WRONG,
             account_id=account_id,
             actor="anna",

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from support.database import OPERATOR, PASSWORD, SECURITY, SYSTEM, World
 
-from data.operations.actors import FRESH_FOR, Member
+from data.operations.actors import Member
+from data.operations.guards import FRESH_FOR
 from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signin import enrolment, first_factor, recovery_codes, sessions

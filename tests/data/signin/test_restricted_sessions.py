@@ -315,9 +315,8 @@ def test_every_operation_is_tried():
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    helpers = {"authorise", "find_subject", "find_to_reset", "own", "password_context", "resolve"}
-    helpers |= {"write", "tell", "tell_if_due"}
-    helpers |= {"one_at_a_time", "take", "in_wizard", "may_not_look", "still_in_wizard"}
+    helpers = {"authorise", "find_subject", "password_context", "resolve"}
+    helpers |= {"write", "tell", "tell_if_due", "one_at_a_time", "take", "may_not_look"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
 
 

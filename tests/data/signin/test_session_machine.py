@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from support.database import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, PassingWorld, undone
 
-from data.operations.actors import FRESH_FOR, Member, facts_of, policy_of
+from data.operations.actors import Member, facts_of, policy_of
 from data.operations.audit import trail
+from data.operations.guards import FRESH_FOR
 from data.operations.policy import policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.operations.signin import admission, enrolment, remembered_addresses, sessions

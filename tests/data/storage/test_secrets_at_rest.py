@@ -89,7 +89,7 @@ def test_a_secret_moved_to_another_user_opens_nothing(world):
 
 def test_an_installation_knows_its_master_key(world):
     assert world.run(master_key.fits)
-    assert not master_key.fits(Tx(START, services(Clock(), OTHER_KEY)))
+    assert not master_key.fits(Tx(START, services(Clock(), OTHER_KEY), world.database))
 
 
 def test_services_and_attempts_show_no_key():

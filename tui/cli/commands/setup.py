@@ -239,7 +239,7 @@ def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
     """
     applied = migrate(database)
     models.database.initialize(database)
-    tx = Tx(system_clock(), services(home, settings_file.load(home.settings)))
+    tx = Tx(system_clock(), services(home, settings_file.load(home.settings)), database)
     if not master_key.fits(tx):
         raise WrongKeyError(home, place)
     if _CHAINING in applied:

@@ -1,0 +1,144 @@
+"""Guards: what an operation asks of its actor, stated above it.
+
+A guarded operation is called with the transaction and the actor. The guard looks the actor up in that
+transaction, and either returns a denial or hands on who acts; so the operation begins with its subject.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar, overload
+
+from data.operations.actors import Acting, ActingOperator, ActingUser, Actor, Operator, methods_of, resolve
+from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, RefusedOrStale
+from data.rules.permissions import Action, SensitiveAction, permits
+from data.rules.policy import Step, asks_code
+from data.store import Tx
+
+P = ParamSpec("P")
+R = TypeVar("R")
+A = TypeVar("A")
+
+Body = Callable[Concatenate[A, P], R]
+"""What stands below a guard: it takes who acts, then its own arguments."""
+Guarded = Callable[Concatenate[Tx, Actor, P], R]
+"""An operation as it is called."""
+
+FRESH_FOR = timedelta(minutes=5)
+"""How long a code or password counts as fresh."""
+NAMED = ("__module__", "__name__", "__qualname__", "__doc__")
+"""What an operation keeps of the function below its guard: the annotations are those of its callers."""
+_NO_PROFILE = Denied("The operator has no profile. Name a user instead.")
+_UNFINISHED = Denied("Finish signing in first.")
+_NO_CODE_TO_GIVE = Denied(
+    "This asks for a fresh code, and you have set up no second factor. Someone who has one can do it, "
+    "or the operator on the host."
+)
+
+
+@overload
+def require_permission(action: Action) -> Callable[[Body[Acting, P, R]], Guarded[P, R | Refused]]: ...
+@overload
+def require_permission(
+    action: SensitiveAction,
+) -> Callable[[Body[Acting, P, R]], Guarded[P, R | RefusedOrStale]]: ...
+def require_permission(
+    action: Action | SensitiveAction,
+) -> Callable[[Body[Acting, P, R]], Guarded[P, R | RefusedOrStale]]:
+    """Guard what is done to others or to the account (see `authorise`)."""
+
+    def guard(body: Body[Acting, P, R]) -> Guarded[P, R | RefusedOrStale]:
+        @wraps(body, NAMED)
+        def guarded(tx: Tx, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R | RefusedOrStale:
+            acting = authorise(tx, actor, action)
+            return body(acting, *args, **kwargs) if isinstance(acting, Acting) else acting
+
+        return guarded
+
+    return guard
+
+
+def require_user(
+    restricted: tuple[type[Step], ...] = (),
+) -> Callable[[Body[ActingUser, P, R]], Guarded[P, R | Refused]]:
+    """Guard what users do to their own things.
+
+    A restricted session may do so only where `restricted` names the step that the rules ask of it.
+    """
+
+    def guard(body: Body[ActingUser, P, R]) -> Guarded[P, R | Refused]:
+        @wraps(body, NAMED)
+        def guarded(tx: Tx, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R | Refused:
+            acting = resolve(tx, actor)
+            if isinstance(acting, ActingUser):
+                barred = acting.session.restricted and not isinstance(acting.step, restricted)
+                return _UNFINISHED if barred else body(acting, *args, **kwargs)
+            return _NO_PROFILE if isinstance(acting, Acting) else acting
+
+        return guarded
+
+    return guard
+
+
+def require_operator(denial: Denied) -> Callable[[Body[ActingOperator, P, R]], Guarded[P, R | Refused]]:
+    """Guard what the operator on the host does to the whole installation; users are refused with `denial`."""
+
+    def guard(body: Body[ActingOperator, P, R]) -> Guarded[P, R | Refused]:
+        @wraps(body, NAMED)
+        def guarded(tx: Tx, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R | Refused:
+            if isinstance(actor, Operator):
+                return body(ActingOperator(tx, actor), *args, **kwargs)
+            acting = resolve(tx, actor)
+            return denial if isinstance(acting, Acting) else acting
+
+        return guarded
+
+    return guard
+
+
+@overload
+def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused: ...
+@overload
+def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale: ...
+def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale:
+    """Look an actor up who wants to do something to others; a restricted session may do nothing.
+
+    A sensitive action is refused without fresh proof. The operator proves nothing: whoever can read the
+    home holds all of its keys.
+    """
+    acting = resolve(tx, actor)
+    if not isinstance(acting, ActingUser):
+        return acting
+    if acting.session.restricted:
+        return _UNFINISHED
+    if not permits(action, acting.roles):
+        return Denied(action.who_can)
+    if isinstance(action, SensitiveAction) and (refusal := _stale(acting, on_others=True)):
+        return refusal
+    return acting
+
+
+def require_fresh_proof(me: ActingUser) -> FreshProofNeeded | Denied | None:
+    """Say what a sensitive act on one's own things still needs; None when proof was given lately.
+
+    Where no code is asked of a user, the password or the sign-in itself is proof.
+    """
+    return _stale(me, on_others=False)
+
+
+def _stale(acting: ActingUser, *, on_others: bool) -> FreshProofNeeded | Denied | None:
+    user, session = acting.user, acting.session
+    if asks_code(acting.policy, acting.facts, on_others=on_others):
+        fresh = _is_fresh(acting.tx, session.code_at)
+        return None if fresh else FreshProofNeeded(FreshProof.CODE, methods_of(user), user.attempts_left)
+    if on_others:
+        return _NO_CODE_TO_GIVE
+    if _is_fresh(acting.tx, session.fresh_at):
+        return None
+    if user.password_hash is not None and not acting.facts.one_time_password:
+        return FreshProofNeeded(FreshProof.PASSWORD)
+    return Denied("Sign out and in again, and do this within five minutes of it.")
+
+
+def _is_fresh(tx: Tx, given: datetime | None) -> bool:
+    return given is not None and timedelta(0) <= tx.now - given <= FRESH_FOR
