@@ -126,7 +126,7 @@ def roles_of(user: models.User) -> frozenset[Role]:
 
 def factor_of(user_id: int, method: Method) -> models.Factor | None:
     """Read a user's factor of a method, if one is confirmed."""
-    return next((row for row in _FACTORS.all(user_id) if row.kind == method.value), None)
+    return factor_among(_FACTORS.all(user_id), method)
 
 
 def usable_factors(user_id: int, policy: Policy) -> list[models.Factor]:
@@ -151,19 +151,9 @@ def read_session(session_id: int) -> models.Session | None:
     return session
 
 
-def methods_of(user: models.User) -> tuple[Method, ...]:
-    """Name the methods by which a user can have a code now."""
-    return methods_by(usable_factors(user.id, policy_of(user.account)))
-
-
-def methods_by(factors: Sequence[models.Factor]) -> tuple[Method, ...]:
-    """Name the methods of these factors."""
-    return tuple(Method(row.kind) for row in factors)
-
-
-def app_among(factors: Sequence[models.Factor]) -> models.Factor | None:
-    """Return the authenticator app, if it is one of these factors."""
-    return next((row for row in factors if row.kind == Method.APP.value), None)
+def factor_among(factors: Sequence[models.Factor], method: Method) -> models.Factor | None:
+    """Return the factor of a method, if it is one of these."""
+    return next((row for row in factors if row.kind == method.value), None)
 
 
 def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -> UserFacts:
@@ -176,7 +166,7 @@ def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -
         one_time_password=user.one_time_until is not None,
         required=user.required,
         lost_factor=user.lost_factor,
-        enrolled=bool(usable),
+        methods=tuple(Method(row.kind) for row in usable),
         roles=roles_of(user),
         recovery_codes=user.lost_factor and _has_recovery_codes(user.id),
     )

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, overload
 
-from data.operations.actors import Acting, ActingOperator, ActingUser, Actor, Operator, methods_of, resolve
+from data.operations.actors import Acting, ActingOperator, ActingUser, Actor, Operator, resolve
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, RefusedOrStale
 from data.rules.permissions import Action, SensitiveAction, permits
 from data.rules.policy import Step, asks_code
@@ -130,7 +130,7 @@ def _stale(acting: ActingUser, *, on_others: bool) -> FreshProofNeeded | Denied 
     user, session = acting.user, acting.session
     if asks_code(acting.policy, acting.facts, on_others=on_others):
         fresh = _is_fresh(acting.tx, session.code_at)
-        return None if fresh else FreshProofNeeded(FreshProof.CODE, methods_of(user), user.attempts_left)
+        return None if fresh else FreshProofNeeded(FreshProof.CODE, acting.facts.methods, user.attempts_left)
     if on_others:
         return _NO_CODE_TO_GIVE
     if _is_fresh(acting.tx, session.fresh_at):

@@ -92,20 +92,25 @@ class Policy:
 class UserFacts:
     """What the rules know of a user.
 
-    `enrolled` says that a factor of a method that is on is confirmed; `one_time_password` that the
-    password was set by an administrator or by `init` and is to be replaced; `lost_factor` that the
-    last factor went otherwise than by being turned off or disabled; `recovery_codes` that unused ones
-    outlived that.
+    `methods` are those that are on and of which they confirmed a factor, in the order of `Method`;
+    `one_time_password` says that the password was set by an administrator or by `init` and must be replaced;
+    `lost_factor` that the last factor went otherwise than by being turned off or disabled; `recovery_codes`
+    that unused ones outlived that.
     """
 
     active: bool = True
     locked: bool = False
     one_time_password: bool = False
     required: bool = False
-    enrolled: bool = False
+    methods: tuple[Method, ...] = ()
     roles: frozenset[Role] = field(default_factory=frozenset)
     lost_factor: bool = False
     recovery_codes: bool = False
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether there is a method by which this user can have a code."""
+        return bool(self.methods)
 
     @property
     def can_prove(self) -> bool:

@@ -7,7 +7,7 @@ result types leave no way to read a refusal as an admission.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from data.rules.domain_types import FirstFactor, Mode, Policy, Proof, Status, UserFacts
+from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, Status, UserFacts
 from data.rules.user_status import standing_of, status_of
 
 ATTEMPTS = 7
@@ -31,7 +31,12 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class NeedCode:
-    """A second factor is asked for."""
+    """A second factor is asked for: a code by one of these methods, or a recovery code.
+
+    Without a method, only a recovery code is left.
+    """
+
+    methods: tuple[Method, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,9 @@ def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: P
     if policy.mode is Mode.OFF:
         return SignedIn()
     if user.enrolled:
-        return SignedIn() if proof.code or proof.address_remembered else NeedCode()
+        return SignedIn() if proof.code or proof.address_remembered else NeedCode(user.methods)
     if user.can_prove and not proof.code:
-        return NeedCode()
+        return NeedCode(user.methods)
     if user.must_set_up or policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return MustEnrol()
     return SignedIn()

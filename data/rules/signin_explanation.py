@@ -131,7 +131,6 @@ class Known:
     key_used_at: datetime | None = None
     locked_at: datetime | None = None
     enrolled_at: datetime | None = None
-    methods: tuple[Method, ...] = (Method.APP,)
     recovery_left: int = 0
     attempts_left: int = ATTEMPTS
     wrong: Failures = Failures()
@@ -168,10 +167,10 @@ def _verdict(known: Known) -> Finding:
     match next_step(known.policy, known.user, Proof(factor)):
         case Refused(reason):
             return _no(known, _REFUSED[reason])
-        case NeedCode() if known.user.enrolled:
-            return _with_code(known)
-        case NeedCode():
+        case NeedCode(()):
             how = "with a recovery code, and must set 2FA up again then."
+        case NeedCode(methods):
+            return _with_code(known, methods)
         case MustChangePassword():
             how = "with the one-time password, and must set a new one first."
         case MustEnrol():
@@ -196,12 +195,12 @@ def _without_first_factor(known: Known) -> str | None:
     return "they have neither a password nor an SSH key."
 
 
-def _with_code(known: Known) -> Finding:
+def _with_code(known: Known, methods: tuple[Method, ...]) -> Finding:
     """Say by what code someone can sign in who has set 2FA up, if by any."""
     stuck = {Method.APP} if known.refused_until else set()
-    if set(known.methods) - known.unreachable - stuck:
+    if set(methods) - known.unreachable - stuck:
         return _yes(known, "with a code after the password or key.", _fine)
-    sent = [method.label for method in known.methods if method in known.unreachable]
+    sent = [method.label for method in methods if method in known.unreachable]
     why = (
         f"codes by {' and '.join(sent)} do not reach them"
         if sent
@@ -399,6 +398,6 @@ _METHODS = {Method.APP: "an authenticator app", Method.SMS: "text messages", Met
 
 
 def _methods(known: Known) -> str:
-    named = [_METHODS[method] for method in known.methods]
+    named = [_METHODS[method] for method in known.user.methods]
     listed = " and ".join((", ".join(named[:-1]), named[-1]) if named[1:] else named)
-    return f"{listed[:1].upper()}{listed[1:]} {'is' if known.methods == (Method.APP,) else 'are'}"
+    return f"{listed[:1].upper()}{listed[1:]} {'is' if known.user.methods == (Method.APP,) else 'are'}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import facts_of, methods_of, policy_of
+from data.operations.actors import facts_of, policy_of
 from data.operations.audit import trail
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import Right
@@ -54,8 +54,8 @@ class Origin:
 class Attempt:
     """A passed first factor that waits for its code. `session_id` is set inside a restricted session.
 
-    `methods` are those by which the user could have a code when it passed, and `attempts_left` how often
-    they could then be wrong.
+    `methods` are those that the rules then named for a code, and `attempts_left` how often the user could
+    then be wrong.
     """
 
     user_id: int
@@ -116,8 +116,7 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
         FirstFactor(session.first_factor),
         session.credential,
         session.id,
-        methods_of(user),
-        user.attempts_left,
+        attempts_left=user.attempts_left,
     )
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
@@ -239,7 +238,9 @@ def admit(
         started_at = models.Session.get_by_id(session_id).started_at
         models.Session.update(changes).where(models.Session.id == session_id).execute()
     _record_admission(tx, user, attempt, step, methods)
-    waiting = isinstance(step, NeedCode)
+    waiting = None
+    if isinstance(step, NeedCode):
+        waiting = replace(attempt, session_id=session_id, methods=step.methods)
     return Admitted(
         Session(
             id=session_id,
@@ -250,7 +251,7 @@ def admit(
             started_at=started_at,
             step=step,
             notices=notices,
-            attempt=replace(attempt, session_id=session_id) if waiting else None,
+            attempt=waiting,
         )
     )
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from data.operations.actors import ActingUser, factor_of, methods_of
+from data.operations.actors import ActingUser, factor_of
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing, reindex_user
 from data.operations.guards import require_fresh_proof, require_user
@@ -137,7 +137,7 @@ def wizard_choice(me: ActingUser) -> WizardChoice | Denied:
     on = tuple(method for method in Method if method in offered)
     if not on:
         return Denied(EMAIL_AFTER_ANOTHER)
-    return WizardChoice(_because(me), on, methods_of(me.user), me.tx.services.sms_number)
+    return WizardChoice(_because(me), on, me.facts.methods, me.tx.services.sms_number)
 
 
 @require_user(restricted=WIZARD_STEPS)

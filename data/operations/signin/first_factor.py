@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from data.operations.actors import facts_of, methods_by, policy_of, read_user, usable_factors
+from data.operations.actors import read_user
 from data.operations.signin.admission import (
     Admitted,
     Attempt,
@@ -302,23 +302,21 @@ def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
 def _after_first_factor(
     tx: Tx, user: models.User, candidate: Candidate, first_factor: FirstFactor, credential: str
 ) -> FirstFactorResult:
-    usable = usable_factors(user.id, policy_of(user.account))
     attempt = Attempt(
         user.id,
         user.name,
         candidate.origin,
         first_factor,
         credential,
-        methods=methods_by(usable),
         attempts_left=user.attempts_left,
     )
     proof = proof_of(tx, user, attempt)
-    match step_of(user, proof, facts_of(user, usable)):
+    match step_of(user, proof):
         case Refused(Refusal.DEACTIVATED):
             return _reject(tx, candidate)
         case Refused(reason):
             return turn_away(tx, user, attempt, reason)
-        case NeedCode():
-            return CodeNeeded(attempt)
+        case NeedCode(methods):
+            return CodeNeeded(replace(attempt, methods=methods))
         case step:
             return admit(tx, user, attempt, step, proof)

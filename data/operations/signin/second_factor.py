@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 from data.operations.actors import (
-    app_among,
-    factor_of,
+    factor_among,
     facts_of,
-    methods_of,
     policy_of,
     read_user,
     usable_factors,
@@ -56,7 +54,7 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     if not isinstance(step, NeedCode):
         return admit(tx, user, attempt, step, proof)
     asker = sent_codes.Asker(attempt.origin.application, attempt.origin.address)
-    verdict = judge_answer(tx, user, app_among(usable), answer, asker, may_resync=True)
+    verdict = judge_answer(tx, user, factor_among(usable, Method.APP), answer, asker, may_resync=True)
     if isinstance(verdict, Right):
         remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
         # A right answer changes no fact that matters to someone who has given it.
@@ -72,11 +70,12 @@ def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent 
         return TurnedAway(CREDENTIAL_CHANGED)
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
-    step = step_of(user, proof_of(tx, user, attempt))
+    usable = usable_factors(user.id, policy_of(user.account))
+    step = step_of(user, proof_of(tx, user, attempt), facts_of(user, usable))
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
-    factor = factor_of(user.id, method)
-    if not isinstance(step, NeedCode) or method not in methods_of(user) or factor is None:
+    factor = factor_among(usable, method)
+    if not isinstance(step, NeedCode) or factor is None:
         return NotSent(f"No code can be sent to you by {method.label} any more. Sign in again.")
     if factor.destination is None:
         return NotSent("Codes of an authenticator app are not sent. Open the app.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from data.operations.actors import ActingUser, Actor, Member, app_among, factor_of, methods_of, usable_factors
+from data.operations.actors import ActingUser, Actor, Member, factor_among, usable_factors
 from data.operations.audit import notice_outbox, trail
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.leases import Work, one_at_a_time
@@ -166,7 +166,7 @@ def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refus
     """Take a fresh code from someone who is signed in; it counts like any other attempt."""
     if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
-    app = app_among(usable_factors(me.user.id, me.policy))
+    app = factor_among(usable_factors(me.user.id, me.policy), Method.APP)
     asker = sent_codes.Asker(me.application, me.address)
     verdict = judge_answer(me.tx, me.user, app, answer, asker, may_resync=False)
     if isinstance(verdict, LockedNow):
@@ -181,8 +181,8 @@ def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refus
 @require_user()
 def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
     """Make a code to be sent to someone who is signed in and is asked for fresh proof."""
-    factor = factor_of(me.user.id, method)
-    if method not in methods_of(me.user) or factor is None or factor.destination is None:
+    factor = factor_among(usable_factors(me.user.id, me.policy), method)
+    if factor is None or factor.destination is None:
         return NotSent(f"No code can be sent to you by {method.label}.")
     asker = sent_codes.Asker(me.application, me.address)
     return sent_codes.make_code(me.tx, me.user, method, factor.destination, Purpose.PROOF, asker)

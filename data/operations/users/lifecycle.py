@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from data.operations.actors import Acting, ActingUser, Actor, methods_of
+from data.operations.actors import Acting, ActingUser, Actor, usable_factors
 from data.operations.audit import notices, trail
 from data.operations.derived_user_columns import refresh_standing, reindex_user
 from data.operations.guards import require_fresh_proof, require_permission, require_user
@@ -318,7 +318,7 @@ def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str
         factor.delete_instance()
         trail.record(acting, Event.WITHDRAWN, user.name, method=Method(factor.kind).label)
     forget(user.id)
-    left = methods_of(user)
+    left = usable_factors(user.id, acting.policy)
     if not left:
         models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)

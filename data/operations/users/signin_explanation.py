@@ -65,7 +65,7 @@ def _known(tx: Tx, user: models.User) -> Known:
     return Known(
         name=user.name,
         policy=policy,
-        user=facts_of(user),
+        user=facts_of(user, factors),
         has_password=user.password_hash is not None,
         one_time_until=user.one_time_until,
         mailed_at=user.password_mailed_at,
@@ -75,7 +75,6 @@ def _known(tx: Tx, user: models.User) -> Known:
         key_used_at=max(used, default=None),
         locked_at=user.locked_at,
         enrolled_at=min((factor.confirmed_at for factor in factors), default=None),
-        methods=tuple(Method(factor.kind) for factor in factors) or (Method.APP,),
         recovery_left=code_verification.codes_left(user.id),
         attempts_left=user.attempts_left,
         wrong=_failures(_entries(user, Event.CODE_WRONG, ATTEMPTS - user.attempts_left)),

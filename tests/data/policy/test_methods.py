@@ -126,7 +126,7 @@ def test_recovery_code_after_one_time_password(world):
     session = world.restricted("bert", MustChangePassword)
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
     waiting = world.run(admission.advance, session.id).session
-    assert waiting.step == NeedCode()
+    assert waiting.step == NeedCode(())
     assert isinstance(world.run(enrolment.begin_app, Member(session.id)), Denied)
     assert world.submit(waiting.attempt, world.recovery["bert"][0]).session.step == MustEnrol()
     assert isinstance(world.run(enrolment.begin_app, Member(session.id)), enrolment.PendingApp)

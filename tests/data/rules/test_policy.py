@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.domain_types import FirstFactor, Mode, Policy, Proof, Role, Status, UserFacts
+from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, Role, Status, UserFacts
 from data.rules.policy import (
     MustChangePassword,
     MustEnrol,
@@ -35,7 +35,7 @@ users = st.builds(
     locked=st.booleans(),
     one_time_password=st.booleans(),
     required=st.booleans(),
-    enrolled=st.booleans(),
+    methods=st.lists(st.sampled_from(Method), unique=True).map(tuple),
     roles=st.frozensets(st.sampled_from(Role)),
     lost_factor=st.booleans(),
     recovery_codes=st.booleans(),
@@ -53,11 +53,12 @@ def burden(step: Step, user: UserFacts) -> int:
 
 
 def every_user():
-    flags = list(product((False, True), repeat=5))
+    flags = list(product((False, True), repeat=4))
     role_sets = [frozenset(), *({role} for role in Role), frozenset(Role)]
     return [
-        UserFacts(*flag, roles=frozenset(roles), lost_factor=lost, recovery_codes=codes)
+        UserFacts(*flag, methods, roles=frozenset(roles), lost_factor=lost, recovery_codes=codes)
         for flag in flags
+        for methods in ((), APP, (Method.SMS, Method.EMAIL))
         for roles in role_sets
         for lost in (False, True)
         for codes in (False, True)
@@ -74,8 +75,8 @@ def expected(mode, user, proof):
         (user.one_time_password and proof.first_factor is FirstFactor.PASSWORD, MustChangePassword(), None),
         (mode is OFF, SignedIn(), Status.NOT_AVAILABLE),
         (user.enrolled and (proof.code or proof.address_remembered), SignedIn(), Status.ENABLED),
-        (user.enrolled, NeedCode(), Status.ENABLED),
-        (codes_left and not proof.code, NeedCode(), Status.PENDING),
+        (user.enrolled, NeedCode(user.methods), Status.ENABLED),
+        (codes_left and not proof.code, NeedCode(()), Status.PENDING),
         (demanded, MustEnrol(), Status.PENDING),
         (True, SignedIn(), Status.NO),
     ]

@@ -14,7 +14,7 @@ from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
 from data.operations.signin.enrolment import WIZARD_LIFE, Enrolled, EnrolmentCodeWrong, PendingApp
 from data.operations.users import credentials, factor_administration
 from data.rules import policy
-from data.rules.domain_types import Mode
+from data.rules.domain_types import Method, Mode
 from data.rules.policy import MustEnrol, NeedCode, SignedIn
 from data.storage import models
 
@@ -158,7 +158,7 @@ def test_restricted_session_replaces_nothing(world):
     assert isinstance(world.run(enrolment.begin_app, slow), Denied)
     assert isinstance(world.run(enrolment.confirm_app, slow, pending, shown(world, pending)), Denied)
     advanced = world.run(admission.advance, slow.session_id).session
-    assert advanced.step == NeedCode()
+    assert advanced.step == NeedCode((Method.APP,))
 
 
 def test_wizard_makes_the_session_full(world):
@@ -295,7 +295,7 @@ def test_session_that_became_restricted(world, anna):
     pending = replace(pending, session_id=later.session_id)
     world.mode(Mode.OPTIONAL)
     assert isinstance(world.run(enrolment.confirm_app, later, pending, shown(world, pending)), SessionOver)
-    assert world.run(admission.advance, later.session_id).session.step == NeedCode()
+    assert world.run(admission.advance, later.session_id).session.step == NeedCode((Method.APP,))
     before = world.dump()
     assert isinstance(world.run(enrolment.confirm_app, later, pending, shown(world, pending)), Denied)
     assert world.dump() == before

@@ -12,7 +12,7 @@ from data.operations.signin import admission, enrolment, first_factor, recovery_
 from data.operations.signin.admission import Admitted
 from data.operations.signin.first_factor import CodeNeeded
 from data.operations.users import credentials, factor_administration, lifecycle, user_summaries
-from data.rules.domain_types import Application, Mode, Policy
+from data.rules.domain_types import Application, Method, Mode, Policy
 from data.rules.policy import NeedCode, SignedIn
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.storage import models
@@ -247,7 +247,7 @@ def test_new_password_asks_for_a_code(world, anna):
     world.one_time_password("anna")
     session = world.first("anna").session
     world.run(credentials.store_password, Member(session.id), "hash")
-    assert world.run(admission.advance, session.id).session.step == NeedCode()
+    assert world.run(admission.advance, session.id).session.step == NeedCode((Method.APP,))
 
 
 def test_shorter_and_longer_terms(world, anna):

@@ -259,7 +259,7 @@ def must_give_code(world: World) -> Member:
     world.one_time_password("anna")
     session = world.restricted("anna", MustChangePassword)
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
-    assert world.run(admission.advance, session.id).session.step == NeedCode()
+    assert world.run(admission.advance, session.id).session.step == NeedCode((Method.APP,))
     return Member(session.id)
 
 
@@ -271,7 +271,7 @@ def must_give_recovery_code(world: World) -> Member:
     world.one_time_password("anna")
     session = world.restricted("anna", MustChangePassword)
     world.run(credentials.store_password, Member(session.id), world.services.hasher.hash("x" * 12))
-    assert world.run(admission.advance, session.id).session.step == NeedCode()
+    assert world.run(admission.advance, session.id).session.step == NeedCode(())
     return Member(session.id)
 
 

@@ -265,7 +265,7 @@ def test_one_time_password_comes_before_the_code(world, anna):
     member = Member(session.id)
     world.run(credentials.store_password, member, world.services.hasher.hash("another long password"))
     advanced = world.run(admission.advance, session.id).session
-    assert (advanced.id, advanced.step) == (session.id, NeedCode())
+    assert (advanced.id, advanced.step) == (session.id, NeedCode((Method.APP,)))
     assert models.Session.get_by_id(session.id).restricted
     wrong = world.submit(advanced.attempt, world.wrong_code(anna))
     assert wrong == CodeWrong(6)

@@ -51,12 +51,12 @@ CASES = [
     (known(required=True), FINE, "Two-factor authentication is required of them by an administrator."),
     (known(roles=frozenset({Role.SYSTEM_ADMIN})), FINE, "is required of them by their role."),
     (
-        known(enrolled=True, enrolled_at=AT, recovery_left=1),
+        known(methods=(Method.APP,), enrolled_at=AT, recovery_left=1),
         FINE,
         "An authenticator app is set up, since 2026-03-02 09:00 UTC; 1 recovery code left.",
     ),
     (
-        known(enrolled=True, refused_until=AT),
+        known(methods=(Method.APP,), refused_until=AT),
         STOPS,
         "Codes of their app are refused until 2026-03-02 09:00 UTC: one was accepted while the",
     ),
@@ -76,28 +76,28 @@ CASES = [
     ),
     (known(), NOTE, "No second factor is set up."),
     (known(notices_waiting=1), NOTE, "1 notice by e-mail could not be delivered yet"),
-    (known(enrolled=True), FINE, "7 of 7 attempts left."),
+    (known(methods=(Method.APP,)), FINE, "7 of 7 attempts left."),
     (
-        known(enrolled=True, attempts_left=4, wrong=Failures((("local", 1), ("ssh", 2)), AT)),
+        known(methods=(Method.APP,), attempts_left=4, wrong=Failures((("local", 1), ("ssh", 2)), AT)),
         NOTE,
         "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, the last one 2026-03-02 09:00 UTC.",
     ),
     (
-        known(enrolled=True, replayed=Failures((("ssh", 2),), AT)),
+        known(methods=(Method.APP,), replayed=Failures((("ssh", 2),), AT)),
         NOTE,
         "Codes that were already used were refused in the last day: 2 in ssh, the last one 2026-03-02",
     ),
     (
-        known(enrolled=True, clock_offset=0),
+        known(methods=(Method.APP,), clock_offset=0),
         FINE,
         "The clock of the phone was right at the last accepted code.",
     ),
-    (known(enrolled=True, drift=-4), FINE, "Since a resync it is taken to be about 120 s behind."),
-    (known(enrolled=True, resync_until=AT), NOTE, "A resync is offered until 2026-03-02 09:00 UTC"),
-    (known(enrolled=True, clock_offset=1), NOTE, "about 30 s ahead at the last accepted code."),
-    (known(enrolled=True, clock_offset=-1), NOTE, "about 30 s behind at the last accepted code."),
+    (known(methods=(Method.APP,), drift=-4), FINE, "Since a resync it is taken to be about 120 s behind."),
+    (known(methods=(Method.APP,), resync_until=AT), NOTE, "A resync is offered until 2026-03-02 09:00 UTC"),
+    (known(methods=(Method.APP,), clock_offset=1), NOTE, "about 30 s ahead at the last accepted code."),
+    (known(methods=(Method.APP,), clock_offset=-1), NOTE, "about 30 s behind at the last accepted code."),
     (
-        known(enrolled=True, remembered=(("192.0.2.1", "password", AT),)),
+        known(methods=(Method.APP,), remembered=(("192.0.2.1", "password", AT),)),
         FINE,
         "From 192.0.2.1 with password no code is asked until 2026-03-02 09:00 UTC.",
     ),
@@ -132,7 +132,8 @@ def test_what_does_not_hold_is_not_said():
 
 
 EMAIL = frozenset({Method.EMAIL})
-ENROLLED = {"enrolled": True, "enrolled_at": AT}
+ENROLLED = {"methods": (Method.APP,), "enrolled_at": AT}
+BY_EMAIL = {"methods": (Method.EMAIL,), "enrolled_at": AT}
 NO_CODES = ", and they have no recovery codes left."
 VERDICTS = [
     (known(), FINE, "Yes, ben can sign in now, with the password or key alone."),
@@ -177,17 +178,17 @@ VERDICTS = [
         "No, ben cannot sign in now: codes of their app are refused until 2026-03-02 09:00 UTC" + NO_CODES,
     ),
     (
-        known(**ENROLLED, methods=(Method.EMAIL,), unreachable=EMAIL, recovery_left=1),
+        known(**BY_EMAIL, unreachable=EMAIL, recovery_left=1),
         NOTE,
         "Yes, ben can sign in now, with a recovery code only: codes by e-mail do not reach them.",
     ),
     (
-        known(**ENROLLED, methods=(Method.EMAIL,), unreachable=EMAIL),
+        known(**BY_EMAIL, unreachable=EMAIL),
         STOPS,
         "No, ben cannot sign in now: codes by e-mail do not reach them" + NO_CODES,
     ),
     (
-        known(**ENROLLED, methods=(Method.APP, Method.EMAIL), unreachable=EMAIL),
+        known(methods=(Method.APP, Method.EMAIL), enrolled_at=AT, unreachable=EMAIL),
         FINE,
         "Yes, ben can sign in now, with a code after the password or key.",
     ),

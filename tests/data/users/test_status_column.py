@@ -7,7 +7,7 @@ from support.database import OPERATOR, START, World
 
 from data.operations.users import user_summaries
 from data.operations.users.user_search import UserQuery
-from data.rules.domain_types import Mode, Policy, Role, Status, UserFacts
+from data.rules.domain_types import Method, Mode, Policy, Role, Status, UserFacts
 from data.rules.policy import status
 from data.rules.user_status import Standing, status_of
 from data.storage import models
@@ -39,7 +39,7 @@ def everyone(world: World) -> dict[str, UserFacts]:
         if enrolled:
             models.Factor.create(user=user, kind="app", sealed_secret=b"", last_step=0, confirmed_at=START)
         facts_by_name[user.name] = UserFacts(
-            active, locked, False, required, enrolled, frozenset(roles), lost
+            active, locked, False, required, (Method.APP,) if enrolled else (), frozenset(roles), lost
         )
     world.catch_up()
     return facts_by_name
