@@ -1,7 +1,7 @@
 """What people type where a code is asked: how it is read, and which forms an answer can have.
 
 An answer is judged only if it has one of these forms. What a client sends that repeats a password or a
-passphrase at every prompt is no guess (seed rule: "a guess is an answer with the form of a code").
+passphrase at every prompt is no guess.
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""Who may do what, as the design's table has it. Operations ask here; screens never decide."""
+"""Who may do what. Operations ask here; screens never decide."""
 
 from collections.abc import Set as AbstractSet
 from enum import Enum

@@ -1,7 +1,20 @@
-"""The decision core: what someone who has passed the first factor must do next.
+"""The decision core: what a user who has passed the first factor must do next.
 
-The rows of the design's table stand here in its order, and the first that matches wins. The
-result types leave no way to read a refusal as an admission.
+The first row that matches wins. It is asked again in the transaction that admits, and at every operation.
+
+| state                                | outcome                               | status shown                |
+|--------------------------------------|---------------------------------------|-----------------------------|
+| deactivated                          | refused                               | Deactivated                 |
+| locked                               | refused: ask a system administrator   | Locked                      |
+| one-time password, signed in with it | restricted: new password, then below  | as below                    |
+| mode `off`                           | signed in, even if enrolled           | Not available               |
+| enrolled                             | a code, unless address is remembered  | Enabled                     |
+| lost factor, recovery codes left     | a recovery code, then the next row    | Pending setup on next login |
+| flag, role or lost factor, or mode   | restricted: the enrolment wizard, and | Pending setup on next login |
+| `required` or `permanent`            | nothing else                          |                             |
+| else                                 | signed in                             | No                          |
+
+The result types leave no way to read a refusal as an admission.
 """
 
 from dataclasses import dataclass

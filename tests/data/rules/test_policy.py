@@ -23,6 +23,7 @@ from data.rules.policy import (
 )
 
 OFF, OPTIONAL, REQUIRED, PERMANENT = Mode
+APP = (Method.APP,)
 DEMANDED = (
     UserFacts(required=True),
     *(UserFacts(roles=frozenset({role})) for role in Role),
