@@ -6,13 +6,13 @@ from typing import Protocol
 from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
 from data.operations.signin import first_factor, second_factor, sessions
-from data.operations.signin.admission import Attempt, Origin
+from data.operations.signin.admission import Attempt
 from data.operations.signin.first_factor import Candidate, FirstFactorResult, PasswordResult
-from data.operations.signin.protocol_misuse import record_misuse
 from data.operations.signin.second_factor import CodeResult, SendResult
+from data.operations.signin.uncounted_attempts import record_misuse
 from data.rules.domain_types import Application, Method
 from data.rules.protocol_misuse import Misuse
-from data.rules.source_addresses import normalise
+from data.rules.source_addresses import Origin, normalise
 from data.store import Store
 
 

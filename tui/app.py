@@ -15,8 +15,9 @@ from textual.theme import Theme
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
 from data.operations.signin import sessions, worker_sessions
-from data.operations.signin.admission import Origin, Session
+from data.operations.signin.admission import Session
 from data.rules.safe_text import was_decoded
+from data.rules.source_addresses import Origin
 from data.rules.user_fields import TEXT_LIMIT
 from data.store import Clock, Store, StoreUnavailableError
 from data.wording.words import counted

@@ -11,6 +11,7 @@ from data.rules.domain_types import Application, FirstFactor, Method, Mode, Poli
 from data.rules.policy import NeedCode, Step, next_step, why_over
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.rules.sessions import outlived
+from data.rules.source_addresses import ON_HOST, Origin
 from data.rules.user_fields import storable, tidy
 from data.storage import models
 from data.storage.prepared_statements import Prepared
@@ -52,8 +53,7 @@ class Acting:
     name: str
     account_id: int
     policy: Policy
-    application: Application
-    address: str
+    origin: Origin
     roles: frozenset[Role]
     user: models.User | None = None
     session: models.Session | None = None
@@ -177,6 +177,11 @@ def _has_recovery_codes(user_id: int) -> bool:
     return bool(table.select().where((table.user == user_id) & table.used_at.is_null()).exists())
 
 
+def origin_of(session: models.Session) -> Origin:
+    """Say where a session was opened from."""
+    return Origin(Application(session.application), session.address)
+
+
 def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
     """Ask the rules what is asked of a session now, by all that was proven in it.
 
@@ -186,24 +191,22 @@ def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
     proof = Proof(FirstFactor(session.first_factor), code=session.code_at is not None)
     step = next_step(policy, facts, proof)
     if isinstance(step, NeedCode) and not session.restricted:
-        remembered = remembers(
-            tx, session.user, Application(session.application), session.address, session.credential
-        )
+        remembered = remembers(tx, session.user, origin_of(session), session.credential)
         return next_step(policy, facts, replace(proof, address_remembered=remembered))
     return step
 
 
-def remembers(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> bool:
+def remembers(tx: Tx, user: models.User, origin: Origin, credential: str) -> bool:
     """Whether this user gave a code from this address with this first factor lately.
 
     The last sign-in is not looked at: one at a node whose clock is ahead would end sessions at the others.
     """
     policy = policy_of(user.account)
-    if not may_remember(policy, application, address):
+    if not may_remember(policy, origin):
         return False
     table = models.RememberedAddress
     row = table.get_or_none(
-        (table.user == user.id) & (table.address == address) & (table.credential == credential)
+        (table.user == user.id) & (table.address == origin.address) & (table.credential == credential)
     )
     return row is not None and still_holds(
         policy,
@@ -247,8 +250,7 @@ def in_account(tx: Tx, operator: Operator, account: models.Account) -> Acting:
         f"operator:{storable(operator.login)}"[:40],
         account.id,
         policy_of(account),
-        Application.HOST,
-        "host",
+        ON_HOST,
         frozenset(),
     )
 
@@ -285,8 +287,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
         user.name,
         user.account.id,
         policy_of(user.account),
-        Application(session.application),
-        session.address,
+        origin_of(session),
         facts.roles,
         user,
         session,

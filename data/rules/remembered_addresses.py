@@ -8,17 +8,18 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from data.rules.domain_types import Application, Policy
+from data.rules.source_addresses import Origin
 
 MAX_DAYS = 7
 _PASSWORD = "password:"  # noqa: S105 - the beginning of a credential's name.
 
 
-def may_remember(policy: Policy, application: Application, address: str) -> bool:
+def may_remember(policy: Policy, origin: Origin) -> bool:
     """Whether this policy remembers such an origin: never the host's own terminal, nor what is no address."""
-    if policy.remember_days <= 0 or application in (Application.LOCAL, Application.HOST):
+    if policy.remember_days <= 0 or origin.application in (Application.LOCAL, Application.HOST):
         return False
     try:
-        ip_address(address)
+        ip_address(origin.address)
     except ValueError:
         return False
     return True

@@ -1,6 +1,9 @@
-"""Source addresses: when two of them count as the same source."""
+"""Where sign-ins and acts come from, and when two addresses count as the same source."""
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from data.rules.domain_types import Application
 
 _NAT64 = ip_network("64:ff9b::/96")
 """The prefix behind which a translator shows IPv4 addresses (RFC 6052 section 2.1)."""
@@ -9,6 +12,22 @@ _LONGEST_ZONE = 15
 
 _LIMIT = 64
 """Characters of an address that are looked at; an IPv6 address with its zone has fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a sign-in or an act comes from: the application, and the source address (or `local`).
+
+    `worker` is the process that it came to, where one that serves many did.
+    """
+
+    application: Application
+    address: str
+    worker: str | None = None
+
+
+ON_HOST = Origin(Application.HOST, "host")
+"""What the operator does, and what happens by itself."""
 
 
 def normalise(address: str) -> str:

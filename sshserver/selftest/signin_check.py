@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import asyncssh
 from asyncssh.public_key import SSHKey
 
-from data.operations.signin.admission import Admitted, Attempt, Origin, Session
+from data.operations.signin.admission import Admitted, Attempt, Session
 from data.operations.signin.code_verification import CodeWrong
 from data.operations.signin.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
 from data.operations.signin.second_factor import CodeResult, SendResult
@@ -22,6 +22,7 @@ from data.operations.signin.sent_codes import NotSent
 from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
 from data.rules.protocol_misuse import Misuse
+from data.rules.source_addresses import Origin
 from sshserver.auth_backend import AuthBackend
 from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits

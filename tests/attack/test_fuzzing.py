@@ -31,7 +31,7 @@ from textual import events
 from textual.app import App
 from textual.message import Message
 
-from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.admission import Admitted, Attempt, TurnedAway
 from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
 from data.operations.signin.dialogue import CheckCode, SendCode
 from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected
@@ -39,6 +39,7 @@ from data.operations.signin.resync import NextCodeWanted
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules import google_authenticator_file, public_keys, users_csv
 from data.rules.domain_types import Application, FirstFactor, Method
+from data.rules.source_addresses import Origin
 from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
 from sshserver.session.channel_driver import ChannelDriver

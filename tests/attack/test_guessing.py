@@ -17,11 +17,11 @@ from support.ssh_server import connect, until
 from support.ssh_users import PASSWORD, open_people
 
 from data.operations.signin import first_factor
-from data.operations.signin.admission import Origin
 from data.operations.signin.first_factor import NotJudged
 from data.rules import throttle
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.storage.password_hashing import HashCost, Hasher
 from sshserver.limits.limit_values import Limits

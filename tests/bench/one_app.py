@@ -12,10 +12,11 @@ from pathlib import Path
 from bench.client import code
 from bench.enrolled_users import SECRET
 
-from data.operations.signin.admission import Admitted, Attempt, Origin
+from data.operations.signin.admission import Admitted, Attempt
 from data.operations.signin.first_factor import find_candidate
 from data.operations.signin.second_factor import submit_code
 from data.rules.domain_types import Application, FirstFactor
+from data.rules.source_addresses import Origin
 from data.storage.home import Home
 from sshserver.limits.limit_values import Limits
 from sshserver.terminal.capabilities import describe

@@ -13,10 +13,11 @@ from bench.processes import ENVIRONMENT
 from bench.report import Result, Row, Skipped, median
 from support.postgresql_server import find_binaries, running_postgresql
 
-from data.operations.signin.admission import Admitted, Attempt, Origin
+from data.operations.signin.admission import Admitted, Attempt
 from data.operations.signin.first_factor import find_candidate
 from data.operations.signin.second_factor import submit_code
 from data.rules.domain_types import Application, FirstFactor
+from data.rules.source_addresses import Origin
 from data.storage.home import Home
 from tui.cli.open_installation import installation
 

@@ -19,7 +19,6 @@ from data.operations.audit.trail import Filter
 from data.operations.audit.verification import Plan, Position, Stretch
 from data.operations.policy import policy_settings
 from data.operations.signin import first_factor, inbound_sms, second_factor
-from data.operations.signin.admission import Origin
 from data.operations.signin.enrolment import PendingApp, PendingDestination, PendingMessage
 from data.operations.users.bulk_actions import Bulk
 from data.operations.users.lifecycle import NewUser, UserChanges
@@ -28,6 +27,7 @@ from data.rules import public_keys, source_addresses, user_fields, user_search, 
 from data.rules.audit_chain import Head
 from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.permissions import Action
+from data.rules.source_addresses import Origin
 
 SIZE = 1_000_000
 _shuffled = random.Random(7)

@@ -14,10 +14,10 @@ from data.operations.audit import trail
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, sessions
-from data.operations.signin.admission import TOO_MANY_SIGNINS, Admitted, Origin, TurnedAway
+from data.operations.signin.admission import TOO_MANY_SIGNINS, Admitted, TurnedAway
 from data.operations.signin.code_verification import CodeAlreadyUsed
-from data.operations.signin.protocol_misuse import record_misuse
 from data.operations.signin.recovery_codes import NewRecoveryCodes
+from data.operations.signin.uncounted_attempts import record_misuse
 from data.operations.users import bulk_actions, credentials, user_export, user_import
 from data.operations.users.bulk_actions import BulkResult
 from data.operations.users.signin_explanation import explain_user
@@ -26,6 +26,7 @@ from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Mode
 from data.rules.policy import MustEnrol, Refusal
 from data.rules.protocol_misuse import Misuse
+from data.rules.source_addresses import Origin
 from data.rules.users_csv import PersonRow
 from data.storage import models
 

@@ -18,8 +18,9 @@ from textual.widgets import Input
 
 from data.delivery.carriers import Carriers
 from data.operations.signin import admission, first_factor
-from data.operations.signin.admission import Origin, Session
+from data.operations.signin.admission import Session
 from data.rules.domain_types import Application
+from data.rules.source_addresses import Origin
 from sshserver.terminal.capabilities import Terminal
 from tui.app import TwofoldApp
 

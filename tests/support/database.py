@@ -26,12 +26,13 @@ from data.operations.signin import (
     second_factor,
     sent_codes,
 )
-from data.operations.signin.admission import Origin, Session
+from data.operations.signin.admission import Session
 from data.operations.users import credentials, lifecycle
 from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.invitations import SshAddress
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.public_keys import PublicKey
+from data.rules.source_addresses import Origin
 from data.rules.user_search import words
 from data.storage import models
 from data.storage.database import Database, Place, PostgresqlUrl, create_database, open_database

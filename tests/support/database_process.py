@@ -8,8 +8,9 @@ from pathlib import Path
 
 from support.database import PASSWORD, services
 
-from data.operations.signin import admission, first_factor, second_factor
+from data.operations.signin import first_factor, second_factor
 from data.rules.domain_types import Application
+from data.rules.source_addresses import Origin
 from data.storage.database import Place, PostgresqlUrl, open_database
 from data.store import Store
 
@@ -32,7 +33,7 @@ def main(where: str, name: str) -> None:
     # A server's process writes a chain of audit rows of its own.
     mine = replace(services(clock), chain=f"worker {os.getpid()}")
     store = Store(open_database(place_of(where)), mine)
-    origin = admission.Origin(Application.SSH, "192.0.2.77")
+    origin = Origin(Application.SSH, "192.0.2.77")
     candidate = store.run_now(first_factor.find_candidate, name, origin)
     right = store.services.hasher.verify(candidate.password_hash, PASSWORD)
     needed = store.run_now(first_factor.settle_password, candidate, right=right)

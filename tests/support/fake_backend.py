@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from asyncssh.public_key import SSHKey
 
-from data.operations.signin.admission import Admitted, Attempt, Origin, Session, TurnedAway
+from data.operations.signin.admission import Admitted, Attempt, Session, TurnedAway
 from data.operations.signin.code_verification import CodeWrong
 from data.operations.signin.first_factor import Candidate, CodeNeeded, FirstFactorRejected, FirstFactorResult
 from data.operations.signin.second_factor import CodeResult, SendResult
@@ -15,6 +15,7 @@ from data.operations.signin.sent_codes import CodeSent
 from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.policy import SignedIn
 from data.rules.protocol_misuse import Misuse
+from data.rules.source_addresses import Origin
 
 PASSWORD = "the right password"
 CODE = "123456"

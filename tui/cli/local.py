@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from data.operations.signin.admission import Origin
 from data.rules.domain_types import Application
+from data.rules.source_addresses import Origin
 from data.storage.home import Home
 from sshserver.session.local_driver import LocalDriver
 from sshserver.terminal.capabilities import Terminal, describe

@@ -18,6 +18,7 @@ from data.rules.domain_types import Method
 from data.rules.passwords import MAX_LENGTH
 from data.rules.policy import warning_of_few
 from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, prompt
+from data.rules.source_addresses import Origin
 from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_screen import Page, working

@@ -5,12 +5,15 @@ from typing import TypeVar
 
 from data.operations.results import Denied, SessionOver
 from data.operations.signin import admission, recovery_codes, worker_sessions
-from data.operations.signin.admission import Admitted, Origin, Session, TurnedAway
+from data.operations.signin.admission import Admitted, Session, TurnedAway
 from data.operations.signin.first_factor import CodeNeeded
 from data.operations.signin.recovery_codes import NewRecoveryCodes
 from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
+from data.rules.source_addresses import Origin
 from tui.dialogs.message_box import TellDialog
+from tui.dialogs.tell import TellDialog
+from tui.screens.acting import ActingApp
 from tui.screens.base_app import ActingApp
 from tui.screens.enrolment import enrol
 from tui.screens.new_password import NewPasswordScreen

@@ -16,6 +16,7 @@ from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Method
 from data.rules.notices import GIVEN_UP_AFTER, TOLD, Act, envelope, wait_after
 from data.rules.sent_codes import Envelope
+from data.rules.source_addresses import ON_HOST
 from data.storage import models
 from data.store import Tx
 
@@ -147,11 +148,10 @@ def _abandon(tx: Tx, row: models.Notice) -> None:
     trail.write(
         tx,
         Event.NOTICE_ABANDONED,
+        ON_HOST,
         account_id=row.user.account_id,
         actor=ACTOR,
         user=row.user.name,
-        application=Application.HOST,
-        address="host",
         about=row.event,
     )
 

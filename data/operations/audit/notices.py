@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, Method
+from data.rules.domain_types import Method
 from data.rules.notices import PER_HOUR, is_told
 from data.rules.sent_codes import HOUR
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import Tx
 
@@ -18,11 +19,10 @@ from data.store import Tx
 def tell_if_due(
     tx: Tx,
     event: Event,
+    origin: Origin,
     *,
     user: str,
     actor: str,
-    application: Application,
-    address: str,
     detail: Mapping[str, object],
 ) -> None:
     """Tell a user of an act, if it is one that users are told of.
@@ -33,16 +33,7 @@ def tell_if_due(
         return
     row = models.User.get_or_none(models.User.name == user)
     if row is not None and row.created_at != tx.now:
-        tell(
-            tx,
-            event,
-            row,
-            [row.email],
-            actor=actor,
-            application=application,
-            address=address,
-            detail=detail,
-        )
+        tell(tx, event, row, [row.email], actor=actor, origin=origin, detail=detail)
 
 
 def tell(
@@ -52,8 +43,7 @@ def tell(
     recipients: Sequence[str],
     *,
     actor: str,
-    application: Application,
-    address: str,
+    origin: Origin,
     detail: Mapping[str, object],
 ) -> bool:
     """Tell a user of an act through these addresses, and say whether anything was written.
@@ -71,8 +61,8 @@ def tell(
             "recipient": recipient,
             "event": event.value,
             "actor": actor,
-            "application": application.value,
-            "address": address,
+            "application": origin.application.value,
+            "address": origin.address,
             "detail": json.dumps(detail, default=str),
             "at": tx.now,
             "next_try_at": tx.now,

@@ -12,8 +12,8 @@ from data.operations.guards import require_permission
 from data.operations.leases import hold_for_page
 from data.operations.results import Denied
 from data.rules.audit_events import Event, sentence
-from data.rules.domain_types import Application
 from data.rules.permissions import Action
+from data.rules.source_addresses import Origin
 from data.rules.user_fields import storable
 from data.storage import models
 from data.store import Tx
@@ -50,14 +50,7 @@ class Filter:
 def record(acting: Acting, event: Event, user: str | None = None, **detail: object) -> None:
     """Write what someone did."""
     write(
-        acting.tx,
-        event,
-        account_id=acting.account_id,
-        actor=acting.name,
-        user=user,
-        application=acting.application,
-        address=acting.address,
-        **detail,
+        acting.tx, event, acting.origin, account_id=acting.account_id, actor=acting.name, user=user, **detail
     )
 
 
@@ -70,12 +63,11 @@ def record_everywhere(acting: ActingOperator, event: Event, **detail: object) ->
 def write(
     tx: Tx,
     event: Event,
+    origin: Origin,
     *,
     account_id: int,
     actor: str,
     user: str | None,
-    application: Application,
-    address: str,
     **detail: object,
 ) -> None:
     """Write a row, and tell its user of it where the rules say so.
@@ -84,27 +76,15 @@ def write(
     """
     at = models.microseconds(tx.now)
     text = json.dumps(detail, default=str)
-    append(tx, [Columns(at, account_id, event.value, actor, user, application.value, address, text)])
+    application, address = origin.application.value, origin.address
+    append(tx, [Columns(at, account_id, event.value, actor, user, application, address, text)])
     if user is not None:
-        notices.tell_if_due(
-            tx, event, user=user, actor=actor, application=application, address=address, detail=detail
-        )
+        notices.tell_if_due(tx, event, origin, user=user, actor=actor, detail=detail)
 
 
-def write_own(
-    tx: Tx, event: Event, user: models.User, application: Application, address: str, **detail: object
-) -> None:
+def write_own(tx: Tx, event: Event, user: models.User, origin: Origin, **detail: object) -> None:
     """Write what a user did who is signing in, or is signed in (see `write`)."""
-    write(
-        tx,
-        event,
-        account_id=user.account_id,
-        actor=user.name,
-        user=user.name,
-        application=application,
-        address=address,
-        **detail,
-    )
+    write(tx, event, origin, account_id=user.account_id, actor=user.name, user=user.name, **detail)
 
 
 @require_permission(Action.SEE_PEOPLE)

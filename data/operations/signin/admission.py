@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import facts_of, policy_of
+from data.operations.actors import facts_of, origin_of, policy_of
 from data.operations.audit import trail
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import Right
@@ -23,7 +23,7 @@ from data.rules.policy import (
     next_step,
 )
 from data.rules.remembered_addresses import password_credential
-from data.rules.source_addresses import source_in_words
+from data.rules.source_addresses import Origin, source_in_words
 from data.storage import models
 from data.storage.prepared_statements import Prepared, PreparedInsert, PreparedWrite
 from data.store import Tx
@@ -36,18 +36,6 @@ ONE_TIME_USED_AGAIN = "Your one-time password was used for another sign-in, so t
 _SESSION_OVER = "This session is over. Sign in again."
 
 RestrictedOrFull = SignedIn | MustChangePassword | MustEnrol | NeedCode
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a sign-in comes from: the application, and the source address (or `local`).
-
-    `worker` is the process that it came to, where one that serves many did.
-    """
-
-    application: Application
-    address: str
-    worker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +100,7 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
     attempt = Attempt(
         user.id,
         user.name,
-        Origin(Application(session.application), session.address),
+        origin_of(session),
         FirstFactor(session.first_factor),
         session.credential,
         session.id,
@@ -179,8 +167,7 @@ def holds_key(user_id: int, fingerprint: str) -> bool:
 
 def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
     """Gather what stands proven without a code."""
-    origin = attempt.origin
-    remembered = is_remembered(tx, user, origin.application, origin.address, attempt.credential)
+    remembered = is_remembered(tx, user, attempt.origin, attempt.credential)
     return Proof(attempt.first_factor, address_remembered=remembered)
 
 
@@ -348,4 +335,4 @@ def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:
 
 
 def _audit(tx: Tx, event: Event, user: models.User, attempt: Attempt, **detail: object) -> None:
-    trail.write_own(tx, event, user, attempt.origin.application, attempt.origin.address, **detail)
+    trail.write_own(tx, event, user, attempt.origin, **detail)

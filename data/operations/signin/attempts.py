@@ -6,14 +6,15 @@ lately. All others are told what to type, and are counted apart from the attempt
 
 from dataclasses import dataclass
 
+from data.operations.audit import trail
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import CodeAlreadyUsed, CodeLapsed, CodeWrong, LockedNow, Right
 from data.operations.signin.resync import NextCodeWanted, judge_pair, offered_until
-from data.operations.signin.sent_codes import Asker
 from data.operations.signin.uncounted_attempts import AUDITED, Kind, count
 from data.rules import code_answers
 from data.rules.audit_events import Event
 from data.rules.code_answers import Answer, Form
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import Tx
 
@@ -37,7 +38,7 @@ AskedAgain = CodeWrong | CodeAlreadyUsed | CodeLapsed | NextCodeWanted | NotACod
 
 
 def judge_answer(
-    tx: Tx, user: models.User, app: models.Factor | None, typed: str, asker: Asker, *, may_resync: bool
+    tx: Tx, user: models.User, app: models.Factor | None, typed: str, origin: Origin, *, may_resync: bool
 ) -> Right | AskedAgain | LockedNow:
     """Judge what a user who is not locked typed, by its form.
 
@@ -47,18 +48,18 @@ def judge_answer(
     offered = app if may_resync and offered_until(tx, app) is not None else None
     answer = code_answers.read(typed)
     if answer is None or not _is_taken(user, answer, resync=offered is not None):
-        count(tx, user, Kind.NO_CODE, asker)
+        count(tx, user, Kind.NO_CODE, origin)
         return NotACode()
     if code_verification.is_known_wrong(tx, user, answer):
-        count(tx, user, Kind.REPEATED, asker)
+        count(tx, user, Kind.REPEATED, origin)
         return WrongBefore()
-    verdict = (judge_pair(tx, user, offered, answer, asker) if offered else None) or code_verification.judge(
-        tx, user, app, answer, asker
+    verdict = (judge_pair(tx, user, offered, answer, origin) if offered else None) or code_verification.judge(
+        tx, user, app, answer, origin
     )
     if isinstance(verdict, CodeLapsed):
-        count(tx, user, Kind.LAPSED, asker)
-    if isinstance(verdict, CodeAlreadyUsed) and count(tx, user, Kind.USED, asker) <= AUDITED:
-        code_verification.write(tx, Event.CODE_REPLAYED, user, asker)
+        count(tx, user, Kind.LAPSED, origin)
+    if isinstance(verdict, CodeAlreadyUsed) and count(tx, user, Kind.USED, origin) <= AUDITED:
+        trail.write_own(tx, Event.CODE_REPLAYED, user, origin)
     return verdict
 
 

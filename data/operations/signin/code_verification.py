@@ -8,13 +8,14 @@ from data.operations.actors import policy_of
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.signin.remembered_addresses import forget
-from data.operations.signin.sent_codes import Asker, Lapse, spend_proof, void_codes
+from data.operations.signin.sent_codes import Lapse, spend_proof, void_codes
 from data.operations.signin.sessions import end_sessions_of_user
 from data.rules import clock_jumps, recovery_codes, totp
 from data.rules.audit_events import Event
 from data.rules.code_answers import Answer, Form
 from data.rules.domain_types import Method as FactorMethod
 from data.rules.policy import ATTEMPTS, Refusal, attempts_in_words
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.storage.prepared_statements import Prepared, PreparedWrite
 from data.store import Tx
@@ -72,13 +73,13 @@ class LockedNow:
 
 
 WRONG_FOR = timedelta(minutes=5)
-"""How long an answer that was judged wrong is not judged again (seed rule: what a guess is)."""
+"""How long an answer that was judged wrong is not judged again."""
 _DIGEST_LENGTH = 32
 """Hexadecimal digits that are kept of the keyed hash of a wrong answer: 128 bits."""
 
 
 def judge(
-    tx: Tx, user: models.User, app: models.Factor | None, answer: Answer, asker: Asker
+    tx: Tx, user: models.User, app: models.Factor | None, answer: Answer, origin: Origin
 ) -> Right | CodeWrong | CodeAlreadyUsed | CodeLapsed | LockedNow:
     """Judge a code from the app, a sent code or a recovery code of a user who is not locked.
 
@@ -86,12 +87,12 @@ def judge(
     """
     verdict = _verdict(tx, user, app, answer)
     if verdict is None:
-        return count_wrong(tx, user, answer, asker)
+        return count_wrong(tx, user, answer, origin)
     if isinstance(verdict, Right):
         reset_attempts(user)
         void_codes(user.id)
         if verdict.recovery_left is not None:
-            write(tx, Event.RECOVERY_USED, user, asker, left=verdict.recovery_left)
+            trail.write_own(tx, Event.RECOVERY_USED, user, origin, left=verdict.recovery_left)
     return verdict
 
 
@@ -241,24 +242,19 @@ def reset_attempts(user: models.User) -> None:
         models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
 
 
-def count_wrong(tx: Tx, user: models.User, answer: Answer, asker: Asker) -> CodeWrong | LockedNow:
+def count_wrong(tx: Tx, user: models.User, answer: Answer, origin: Origin) -> CodeWrong | LockedNow:
     """Count a wrong answer, and keep its keyed hash for a while; the last attempt locks."""
     table = models.User
     left = max(0, user.attempts_left - 1)
     wrong = _wrong_answers(tx, user) | {_digest(tx, user, answer): models.microseconds(tx.now)}
     kept = " ".join(f"{digest}:{at}" for digest, at in wrong.items())
     table.update(attempts_left=left, wrong_answers=kept).where(table.id == user.id).execute()
-    write(tx, Event.CODE_WRONG, user, asker, left=left)
+    trail.write_own(tx, Event.CODE_WRONG, user, origin, left=left)
     if left:
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
     refresh_standing(table.id == user.id)
     forget(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)
-    write(tx, Event.LOCKED, user, asker)
+    trail.write_own(tx, Event.LOCKED, user, origin)
     return LockedNow()
-
-
-def write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
-    """Write what an answer led to into the audit log."""
-    trail.write_own(tx, event, user, asker.application, asker.address, **detail)

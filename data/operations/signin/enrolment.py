@@ -207,8 +207,7 @@ def send_enrolment_code(me: ActingUser, pending: PendingDestination) -> CodeToSe
     """Make a code to be sent to the destination that is being set up."""
     if refusal := why_not_go_on(me, pending.method, pending):
         return refusal
-    asker = sent_codes.Asker(me.application, me.address)
-    return sent_codes.make_code(me.tx, me.user, pending.method, pending.destination, Purpose.ENROL, asker)
+    return sent_codes.make_code(me.tx, me.user, pending.method, pending.destination, Purpose.ENROL, me.origin)
 
 
 @require_user(restricted=WIZARD_STEPS)

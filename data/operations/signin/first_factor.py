@@ -11,7 +11,6 @@ from data.operations.actors import read_user
 from data.operations.signin.admission import (
     Admitted,
     Attempt,
-    Origin,
     TurnedAway,
     admit,
     holds_key,
@@ -34,7 +33,7 @@ from data.rules.policy import (
     Refused,
 )
 from data.rules.remembered_addresses import password_credential
-from data.rules.source_addresses import normalise, source_of
+from data.rules.source_addresses import Origin, normalise, source_of
 from data.rules.user_fields import USERNAME_LIMIT, fold_username
 from data.storage import models
 from data.storage.password_hashing import Verified, decoy_like

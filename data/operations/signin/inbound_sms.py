@@ -24,8 +24,9 @@ from data.operations.signin.enrolment import (
 )
 from data.rules import inbound_sms_codes
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, Method
+from data.rules.domain_types import Method
 from data.rules.sent_codes import masked
+from data.rules.source_addresses import ON_HOST
 from data.storage import models
 from data.store import Tx
 
@@ -175,10 +176,9 @@ def _note(tx: Tx, user: models.User, event: Event, **detail: object) -> None:
     trail.write(
         tx,
         event,
+        ON_HOST,
         account_id=user.account_id,
         actor=_GATEWAY,
         user=user.name,
-        application=Application.HOST,
-        address="host",
         **detail,
     )

@@ -9,10 +9,9 @@ from typing import Any
 from peewee import fn
 
 from data.operations.audit import trail
-from data.operations.signin.admission import Origin
 from data.rules import throttle
 from data.rules.audit_events import Event
-from data.rules.source_addresses import source_of
+from data.rules.source_addresses import Origin, source_of
 from data.storage import models
 from data.storage.prepared_statements import Prepared
 from data.store import Tx
@@ -84,15 +83,7 @@ def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> 
         return  # Another sign-in has just told of them.
     over = theirs & (_Failures.minute <= _minute(tx) - throttle.WINDOW_MINUTES)
     _Failures.delete().where(over).execute()
-    trail.write_own(
-        tx,
-        Event.RIGHT_AFTER_FAILURES,
-        user,
-        origin.application,
-        origin.address,
-        failures=failures,
-        sources=sources,
-    )
+    trail.write_own(tx, Event.RIGHT_AFTER_FAILURES, user, origin, failures=failures, sources=sources)
 
 
 def forget_old_failures(minute: int) -> None:

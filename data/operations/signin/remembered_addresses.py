@@ -11,8 +11,8 @@ from data.operations.guards import require_user
 from data.operations.results import Done
 from data.operations.signin.sessions import rejudge_sessions
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application
 from data.rules.remembered_addresses import credential_words, end_of, may_remember, still_holds, went_back
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import Tx
 
@@ -29,34 +29,32 @@ class Remembered:
     until: datetime
 
 
-def is_remembered(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> bool:
+def is_remembered(tx: Tx, user: models.User, origin: Origin, credential: str) -> bool:
     """Whether this user, who signs in, gave a code from this address with this first factor lately.
 
     All addresses are forgotten when the clock turns out to have gone back.
     """
-    if may_remember(policy_of(user.account), application, address) and went_back(tx.now, user.last_signin_at):
-        _forget_after_clock(tx, user, application, address)
+    if may_remember(policy_of(user.account), origin) and went_back(tx.now, user.last_signin_at):
+        _forget_after_clock(tx, user, origin)
         return False
-    return remembers(tx, user, application, address, credential)
+    return remembers(tx, user, origin, credential)
 
 
-def remember(tx: Tx, user: models.User, application: Application, address: str, credential: str) -> None:
+def remember(tx: Tx, user: models.User, origin: Origin, credential: str) -> None:
     """Remember where a code was just accepted, if the policy does; what is over is forgotten."""
     policy = policy_of(user.account)
-    if not may_remember(policy, application, address):
+    if not may_remember(policy, origin):
         return
     table = models.RememberedAddress
     until = end_of(tx.now, policy.remember_days)
     table.delete().where((table.user == user.id) & (table.until <= tx.now)).execute()
     table.insert(
-        user=user.id, address=address, credential=credential, accepted_at=tx.now, until=until
+        user=user.id, address=origin.address, credential=credential, accepted_at=tx.now, until=until
     ).on_conflict(
         conflict_target=[table.user, table.address, table.credential],
         update={table.accepted_at: tx.now, table.until: until},
     ).execute()
-    trail.write_own(
-        tx, Event.ADDRESS_REMEMBERED, user, application, address, until=f"{until:%Y-%m-%d %H:%M} UTC"
-    )
+    trail.write_own(tx, Event.ADDRESS_REMEMBERED, user, origin, until=f"{until:%Y-%m-%d %H:%M} UTC")
 
 
 def remembered_of(tx: Tx, user: models.User) -> tuple[Remembered, ...]:
@@ -111,14 +109,8 @@ def forget_my_addresses(me: ActingUser, which: int | None = None) -> Done:
     return Done("Forgotten: a code is asked there again.")
 
 
-def _forget_after_clock(tx: Tx, user: models.User, application: Application, address: str) -> None:
+def _forget_after_clock(tx: Tx, user: models.User, origin: Origin) -> None:
     count = forget(user.id)
     if count:
-        trail.write_own(
-            tx,
-            Event.ADDRESSES_FORGOTTEN,
-            user,
-            application,
-            address,
-            count=f"{count}, since the clock went back",
-        )
+        because = f"{count}, since the clock went back"
+        trail.write_own(tx, Event.ADDRESSES_FORGOTTEN, user, origin, count=because)

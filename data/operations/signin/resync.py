@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from data.operations.audit import trail
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import LockedNow, Right
-from data.operations.signin.sent_codes import Asker, void_codes
+from data.operations.signin.sent_codes import void_codes
 from data.rules import totp
 from data.rules.audit_events import Event
 from data.rules.clock_jumps import read_steps
 from data.rules.code_answers import Answer, Form
 from data.rules.policy import ATTEMPTS, attempts_in_words
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import Tx
 
@@ -53,7 +55,7 @@ def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
 
 
 def judge_pair(
-    tx: Tx, user: models.User, factor: models.Factor, answer: Answer, asker: Asker
+    tx: Tx, user: models.User, factor: models.Factor, answer: Answer, origin: Origin
 ) -> Right | NextCodeWanted | LockedNow | None:
     """Judge an answer as a pair of codes of an app, or as one of its halves, while an offer stands.
 
@@ -67,19 +69,21 @@ def judge_pair(
     barred = read_steps(factor.barred_steps)
     pair = partial(totp.match_pair, secret, at=tx.now, after=factor.last_step, barred=barred)
     if answer.form is Form.TWO_CODES:
-        return _accept(tx, user, factor, pair(digits[: totp.DIGITS], digits[totp.DIGITS :]), asker)
+        return _accept(tx, user, factor, pair(digits[: totp.DIGITS], digits[totp.DIGITS :]), origin)
     if code_verification.match(tx, factor, secret, digits) != totp.Unmatched():
         return None
     if factor.resync_step is not None:
         before = totp.code_at(secret, factor.resync_step)
         step = pair(before, digits)
         if step == factor.resync_step + 1:
-            return _accept(tx, user, factor, step, asker)
+            return _accept(tx, user, factor, step, origin)
     lone = totp.match_lone(secret, digits, at=tx.now, after=factor.last_step, barred=barred)
-    return None if lone is None else _take_first(tx, user, factor, lone, answer, asker)
+    return None if lone is None else _take_first(tx, user, factor, lone, answer, origin)
 
 
-def _accept(tx: Tx, user: models.User, factor: models.Factor, step: int | None, asker: Asker) -> Right | None:
+def _accept(
+    tx: Tx, user: models.User, factor: models.Factor, step: int | None, origin: Origin
+) -> Right | None:
     """Take the phone's clock from the second code of a pair, and spend both codes."""
     if step is None:
         return None
@@ -89,17 +93,17 @@ def _accept(tx: Tx, user: models.User, factor: models.Factor, step: int | None, 
     models.Factor.update(drift=drift).where(models.Factor.id == factor.id).execute()
     code_verification.reset_attempts(user)
     void_codes(user.id)
-    code_verification.write(tx, Event.RESYNCED, user, asker, seconds=drift * totp.STEP_SECONDS)
+    trail.write_own(tx, Event.RESYNCED, user, origin, seconds=drift * totp.STEP_SECONDS)
     return Right("code")
 
 
 def _take_first(
-    tx: Tx, user: models.User, factor: models.Factor, step: int, answer: Answer, asker: Asker
+    tx: Tx, user: models.User, factor: models.Factor, step: int, answer: Answer, origin: Origin
 ) -> NextCodeWanted | LockedNow:
     """Keep the first code of a pair; all but the first of an offer count as wrong ones."""
     models.Factor.update(resync_step=step).where(models.Factor.id == factor.id).execute()
     if factor.resync_step is None:
-        code_verification.write(tx, Event.RESYNC_BEGUN, user, asker)
+        trail.write_own(tx, Event.RESYNC_BEGUN, user, origin)
         return NextCodeWanted(user.attempts_left)
-    counted = code_verification.count_wrong(tx, user, answer, asker)
+    counted = code_verification.count_wrong(tx, user, answer, origin)
     return counted if isinstance(counted, LockedNow) else NextCodeWanted(counted.attempts_left)

@@ -2,13 +2,7 @@
 
 from dataclasses import replace
 
-from data.operations.actors import (
-    factor_among,
-    facts_of,
-    policy_of,
-    read_user,
-    usable_factors,
-)
+from data.operations.actors import factor_among, facts_of, policy_of, read_user, usable_factors
 from data.operations.signin import sent_codes
 from data.operations.signin.admission import (
     CREDENTIAL_CHANGED,
@@ -53,10 +47,11 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         return turn_away(tx, user, attempt, step.reason)
     if not isinstance(step, NeedCode):
         return admit(tx, user, attempt, step, proof)
-    asker = sent_codes.Asker(attempt.origin.application, attempt.origin.address)
-    verdict = judge_answer(tx, user, factor_among(usable, Method.APP), answer, asker, may_resync=True)
+    verdict = judge_answer(
+        tx, user, factor_among(usable, Method.APP), answer, attempt.origin, may_resync=True
+    )
     if isinstance(verdict, Right):
-        remember(tx, user, attempt.origin.application, attempt.origin.address, attempt.credential)
+        remember(tx, user, attempt.origin, attempt.credential)
         # A right answer changes no fact that matters to someone who has given it.
         proof = replace(proof, code=True)
         return admit(tx, user, attempt, step_of(user, proof, facts), proof, method=verdict)
@@ -79,5 +74,4 @@ def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent 
         return NotSent(f"No code can be sent to you by {method.label} any more. Sign in again.")
     if factor.destination is None:
         return NotSent("Codes of an authenticator app are not sent. Open the app.")
-    asker = sent_codes.Asker(attempt.origin.application, attempt.origin.address)
-    return sent_codes.make_code(tx, user, method, factor.destination, Purpose.PROOF, asker)
+    return sent_codes.make_code(tx, user, method, factor.destination, Purpose.PROOF, attempt.origin)

@@ -6,19 +6,12 @@ from enum import Enum
 from data.operations.audit import carrier_failures, trail
 from data.rules import sent_codes
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, Method, Policy
+from data.rules.domain_types import Method, Policy
 from data.rules.sent_codes import Envelope, Purpose
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.storage.prepared_statements import PreparedWrite
 from data.store import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks or answers, and where: for the audit log."""
-
-    application: Application
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +21,7 @@ class CodeToSend:
     id: int
     envelope: Envelope
     masked: str
-    asker: Asker
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class Lapse(Enum):
 
 
 def make_code(
-    tx: Tx, user: models.User, method: Method, destination: str, purpose: Purpose, asker: Asker
+    tx: Tx, user: models.User, method: Method, destination: str, purpose: Purpose, origin: Origin
 ) -> CodeToSend | NotSent:
     """Make a code for a user, within the limits of its purpose; only its keyed hash is stored."""
     table = models.SentCode
@@ -93,9 +86,9 @@ def make_code(
     ).execute()
     models.User.update(wrong_answers="").where(models.User.id == user.id).execute()
     masked = sent_codes.masked(method, destination)
-    _write(tx, Event.CODE_SENT, user, asker, method=method.label, to=masked)
+    trail.write_own(tx, Event.CODE_SENT, user, origin, method=method.label, to=masked)
     envelope = sent_codes.envelope(method, destination, code, tx.services.issuer)
-    return CodeToSend(row_id, envelope, masked, asker)
+    return CodeToSend(row_id, envelope, masked, origin)
 
 
 def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
@@ -110,7 +103,7 @@ def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
         return
     table.update(failed=True).where(table.id == code.id).execute()
     method = code.envelope.method.label
-    _write(tx, Event.CODE_NOT_SENT, row.user, code.asker, method=method, because=reason)
+    trail.write_own(tx, Event.CODE_NOT_SENT, row.user, code.origin, method=method, because=reason)
 
 
 def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | Lapse | None:
@@ -186,7 +179,3 @@ def _still_proves(row: models.SentCode) -> bool:
         )
         .exists()
     )
-
-
-def _write(tx: Tx, event: Event, user: models.User, asker: Asker, **detail: object) -> None:
-    trail.write_own(tx, event, user, asker.application, asker.address, **detail)

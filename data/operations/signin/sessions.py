@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from data.operations.actors import Acting, ActingUser, facts_of, step_of_session, why_ended
+from data.operations.actors import Acting, ActingUser, facts_of, origin_of, step_of_session, why_ended
 from data.operations.audit import trail
 from data.operations.guards import require_permission, require_user
 from data.operations.results import Denied, Done
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application
 from data.rules.permissions import Action
 from data.rules.policy import why_over
 from data.rules.source_addresses import source_in_words
@@ -219,4 +218,4 @@ def end_session(tx: Tx, session_id: int) -> None:
     if session is None or session.ended_at is not None:
         return
     _ENDED.run(models.microseconds(tx.now), session_id)
-    trail.write_own(tx, Event.SIGNED_OUT, session.user, Application(session.application), session.address)
+    trail.write_own(tx, Event.SIGNED_OUT, session.user, origin_of(session))

@@ -1,4 +1,7 @@
-"""What a user did that costs no attempt, and so has no end: counted for a day, by kind, source and hour."""
+"""What a user did that costs no attempt, and so has no end: counted for a day, by kind, source and hour.
+
+Of what the audit log tells, it takes a part of each hour only.
+"""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -6,9 +9,11 @@ from enum import StrEnum
 
 from peewee import fn
 
-from data.operations.signin.sent_codes import Asker
+from data.operations.audit import trail
+from data.rules.audit_events import Event
+from data.rules.protocol_misuse import Misuse
 from data.rules.signin_explanation import Uncounted
-from data.rules.source_addresses import source_of
+from data.rules.source_addresses import Origin, source_of
 from data.storage import models
 from data.store import Tx
 
@@ -36,7 +41,7 @@ _TOLD = (Kind.NO_CODE, Kind.REPEATED, Kind.LAPSED)
 """Kinds of which the audit log tells nothing."""
 
 
-def count(tx: Tx, user: models.User, kind: Kind, asker: Asker) -> int:
+def count(tx: Tx, user: models.User, kind: Kind, origin: Origin) -> int:
     """Count one more; return how many there are of this kind and source in this hour."""
     table = models.UncountedAnswer
     hour = int(tx.now.timestamp()) // _HOUR
@@ -46,8 +51,8 @@ def count(tx: Tx, user: models.User, kind: Kind, asker: Asker) -> int:
     row = {
         "user": user.id,
         "kind": kind.value,
-        "application": asker.application.value,
-        "address": source_of(asker.address),
+        "application": origin.application.value,
+        "address": source_of(origin.address),
         "hour": hour,
     }
     known = table.get_or_none(**row)
@@ -57,6 +62,13 @@ def count(tx: Tx, user: models.User, kind: Kind, asker: Asker) -> int:
         update={table.count: before + 1},
     ).execute()
     return before + 1
+
+
+def record_misuse(tx: Tx, user_id: int, origin: Origin, what: Misuse) -> None:
+    """Audit what a client did that is refused to everyone, once it has passed this user's first factor."""
+    user = models.User.get_or_none(models.User.id == user_id)
+    if user is not None and count(tx, user, Kind.MISUSE, origin) <= AUDITED:
+        trail.write_own(tx, Event.MISUSED, user, origin, what=what.value)
 
 
 def uncounted_answers(tx: Tx, user_id: int) -> tuple[Uncounted, ...]:

@@ -9,7 +9,6 @@ from data.operations.guards import require_fresh_proof, require_user
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale, SessionOver
 from data.operations.signin import sent_codes
-from data.operations.signin.admission import Origin
 from data.operations.signin.attempts import AskedAgain, judge_answer
 from data.operations.signin.code_verification import LockedNow, Right
 from data.operations.signin.first_factor import (
@@ -30,6 +29,7 @@ from data.rules.permissions import SensitiveAction
 from data.rules.policy import MustChangePassword, Refusal, asks_code
 from data.rules.remembered_addresses import password_credential
 from data.rules.sent_codes import Purpose
+from data.rules.source_addresses import Origin
 from data.rules.user_fields import storable
 from data.storage import models
 from data.store import Store, Tx
@@ -167,8 +167,7 @@ def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refus
     if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to give.")
     app = factor_among(usable_factors(me.user.id, me.policy), Method.APP)
-    asker = sent_codes.Asker(me.application, me.address)
-    verdict = judge_answer(me.tx, me.user, app, answer, asker, may_resync=False)
+    verdict = judge_answer(me.tx, me.user, app, answer, me.origin, may_resync=False)
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
     if not isinstance(verdict, Right):
@@ -184,8 +183,7 @@ def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
     factor = factor_among(usable_factors(me.user.id, me.policy), method)
     if factor is None or factor.destination is None:
         return NotSent(f"No code can be sent to you by {method.label}.")
-    asker = sent_codes.Asker(me.application, me.address)
-    return sent_codes.make_code(me.tx, me.user, method, factor.destination, Purpose.PROOF, asker)
+    return sent_codes.make_code(me.tx, me.user, method, factor.destination, Purpose.PROOF, me.origin)
 
 
 async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
@@ -196,7 +194,7 @@ async def confirm_fresh_password(store: Store, actor: Member, password: str) -> 
 
 
 async def _confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
-    asked = await store.read(_fresh_password_asker, actor)
+    asked = await store.read(_name_and_origin, actor)
     if not isinstance(asked, tuple):
         return asked
     candidate = await store.read(find_candidate, *asked)
@@ -209,12 +207,12 @@ async def _confirm_fresh_password(store: Store, actor: Member, password: str) ->
 
 
 @require_user()
-def _fresh_password_asker(me: ActingUser) -> tuple[str, Origin] | Denied:
+def _name_and_origin(me: ActingUser) -> tuple[str, Origin] | Denied:
     if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
     if me.facts.one_time_password:
         return Denied(_ONLY_SIGNS_IN)
-    return me.user.name, Origin(me.application, me.address)
+    return me.user.name, me.origin
 
 
 @require_user()

@@ -26,12 +26,13 @@ from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.target_user import Target, require_target
 from data.rules import invitations, passwords
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, Method, Mode, Policy, Status
+from data.rules.domain_types import Method, Mode, Policy, Status
 from data.rules.invitations import Invitee, Letter, SshAddress
 from data.rules.notices import by_whom
 from data.rules.permissions import Action, SensitiveAction
 from data.rules.policy import status
 from data.rules.sent_codes import Envelope
+from data.rules.source_addresses import ON_HOST
 from data.rules.user_status import standings
 from data.storage import models
 from data.store import Store, Tx
@@ -256,8 +257,7 @@ def _queue(found: Target, event: Event) -> bool:
         found.user,
         [found.user.email],
         actor=found.acting.name,
-        application=found.acting.application,
-        address=found.acting.address,
+        origin=found.acting.origin,
         detail=asdict(ssh),
     )
 
@@ -320,10 +320,9 @@ def _write(tx: Tx, claimed: Claimed, event: Event, **detail: object) -> None:
     trail.write(
         tx,
         event,
+        ON_HOST,
         account_id=claimed.account_id,
         actor=notice_outbox.ACTOR,
         user=claimed.act.user,
-        application=Application.HOST,
-        address="host",
         **detail,
     )

@@ -280,8 +280,7 @@ def _tell_both(acting: Acting, user: models.User, changed: dict[str, str], withd
         user,
         [user.email, changed.get("email", user.email)],
         actor=acting.name,
-        application=acting.application,
-        address=acting.address,
+        origin=acting.origin,
         detail={"changes": contact_changes(changed, withdrawn)},
     )
 

@@ -12,8 +12,9 @@ from data.operations.audit import notices
 from data.operations.guards import require_permission
 from data.operations.results import Denied, Refused
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, Method
+from data.rules.domain_types import Method
 from data.rules.permissions import Action
+from data.rules.source_addresses import ON_HOST
 from data.rules.user_fields import numbered
 from data.storage import models
 from data.store import Tx
@@ -80,8 +81,7 @@ def tell(tx: Tx, emails: Collection[str]) -> None:
             owner,
             [owner.email],
             actor=_SOMEBODY,
-            application=Application.HOST,
-            address="host",
+            origin=ON_HOST,
             detail={},
         )
 

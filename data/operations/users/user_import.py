@@ -192,8 +192,8 @@ def _begin(tx: Tx, acting: Acting) -> int:
             account=acting.account_id,
             begun_at=tx.now,
             actor=acting.name,
-            application=acting.application.value,
-            address=acting.address,
+            application=acting.origin.application.value,
+            address=acting.origin.address,
         ).execute()
     )
 

@@ -16,6 +16,7 @@ from data.operations.signin import enrolment, first_factor, recovery_codes, seco
 from data.operations.users import credentials, factor_administration, lifecycle
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Mode
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import StoreUnavailableError
 
@@ -137,11 +138,10 @@ def write(world, user, actor, event):
         trail.write(
             tx,
             event,
+            Origin(Application.SSH, "192.0.2.1"),
             account_id=account_id,
             actor=actor,
             user=user,
-            application=Application.SSH,
-            address="192.0.2.1",
             left=3,
         )
 

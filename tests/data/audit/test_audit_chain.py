@@ -17,6 +17,7 @@ from data.operations.users import lifecycle
 from data.rules.audit_chain import Head, encoded, next_head
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application
+from data.rules.source_addresses import Origin
 from data.storage import models
 from data.store import StoreUnavailableError
 
@@ -31,11 +32,10 @@ def write(world, count=1, chain="main"):
         trail.write(
             replace(tx, services=replace(tx.services, chain=chain)),
             Event.CODE_WRONG,
+            Origin(Application.SSH, "192.0.2.1"),
             account_id=account_id,
             actor="anna",
             user="anna",
-            application=Application.SSH,
-            address="192.0.2.1",
             left=3,
         )
 

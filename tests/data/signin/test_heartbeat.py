@@ -7,8 +7,8 @@ import sqlite3
 from support.database import World
 
 from data.operations.signin import first_factor, sessions, worker_sessions
-from data.operations.signin.admission import Origin
 from data.rules.domain_types import Application
+from data.rules.source_addresses import Origin
 from data.storage import database, models
 from data.storage.database import create_database, migrate, open_database
 

@@ -15,6 +15,7 @@ from data.operations.users import credentials, factor_administration, lifecycle,
 from data.rules.domain_types import Application, Method, Mode, Policy
 from data.rules.policy import NeedCode, SignedIn
 from data.rules.remembered_addresses import may_remember, still_holds
+from data.rules.source_addresses import Origin
 from data.storage import models
 
 KEY = credentials.public_keys.parse(
@@ -322,7 +323,7 @@ def test_support_forgets_nothing(world, anna):
 @pytest.mark.parametrize("days", [0, 1])
 def test_the_rule_remembers_network_addresses_only(application, address, days):
     expected = bool(days) and application is Application.SSH and address == "192.0.2.1"
-    assert may_remember(Policy(Mode.REQUIRED, days), application, address) == expected
+    assert may_remember(Policy(Mode.REQUIRED, days), Origin(application, address)) == expected
 
 
 def test_rule_before_and_after_its_term(world):

@@ -6,7 +6,7 @@ import pytest
 from support.fake_backend import LOCKED, session
 from support.terminal_answers import ANSWERS
 
-from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.admission import Admitted, Attempt, TurnedAway
 from data.operations.signin.attempts import NotACode, WrongBefore
 from data.operations.signin.code_verification import CodeAlreadyUsed, CodeLapsed, CodeWrong
 from data.operations.signin.dialogue import CheckCode
@@ -14,6 +14,7 @@ from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected,
 from data.operations.signin.sent_codes import Lapse
 from data.rules.domain_types import Application, FirstFactor
 from data.rules.policy import ATTEMPTS
+from data.rules.source_addresses import Origin
 from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
 from sshserver.signin.conversation import Ask, CheckPassword, Conversation, Reply

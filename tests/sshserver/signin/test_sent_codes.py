@@ -12,13 +12,14 @@ from support.ssh_server import AnsweringClient, connect, running_server
 
 from data.delivery.carriers import Carriers, Smtp
 from data.operations.policy import policy_settings
-from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.admission import Admitted, Attempt, TurnedAway
 from data.operations.signin.code_verification import CodeWrong
 from data.operations.signin.dialogue import CheckCode, SendCode
 from data.operations.signin.first_factor import CodeNeeded
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.domain_types import Application, FirstFactor, Method
 from data.rules.sent_codes import RECOVERY_FIRST
+from data.rules.source_addresses import Origin
 from sshserver.auth_backend import StoreBackend
 from sshserver.compat.hooks import AuthOutcome
 from sshserver.limits.limit_values import Limits
