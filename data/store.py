@@ -24,8 +24,8 @@ from peewee import DatabaseError, InterfaceError
 from data.errors import ExplainedError
 from data.rules.domain_types import Method
 from data.rules.invitations import SshAddress
+from data.rules.policy import LONGEST_SESSION
 from data.rules.sent_codes import PER_DAY
-from data.rules.sessions import LONGEST
 from data.storage import models
 from data.storage.database import Database
 from data.storage.password_hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
@@ -102,7 +102,7 @@ class Services:
     sms_number: str | None = None
     ssh: SshAddress | None = None
     codes_per_day: int = PER_DAY
-    longest_session: timedelta = LONGEST
+    longest_session: timedelta = LONGEST_SESSION
     chain: str = "main"
     random_bytes: RandomBytes = secrets.token_bytes
     costs: CostsInUse = field(default_factory=CostsInUse)

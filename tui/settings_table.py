@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from data.delivery.carriers import Security
+from data.rules.policy import LONGEST_SESSION
 from data.rules.sent_codes import PER_DAY
-from data.rules.sessions import LONGEST
 from data.rules.totp import ISSUER_LIMIT
 from data.storage.password_hashing import HashCost
 from sshserver.limits.limit_values import Limits
@@ -121,7 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "limits",
         "session_hours",
-        LONGEST / timedelta(hours=1),
+        LONGEST_SESSION / timedelta(hours=1),
         "Hours after which a session ends, whatever is typed.",
         0.1,
         24 * 365,

@@ -8,9 +8,8 @@ from peewee import fn
 
 from data.operations.results import Denied, Refused, SessionOver
 from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
-from data.rules.policy import NeedCode, Step, next_step, why_over
+from data.rules.policy import NeedCode, Step, next_step, outlived, why_over
 from data.rules.remembered_addresses import may_remember, still_holds
-from data.rules.sessions import outlived
 from data.rules.source_addresses import ON_HOST, Origin
 from data.rules.user_fields import storable, tidy
 from data.storage import models

@@ -1,4 +1,7 @@
-"""Sealing under the master key that the database is sealed under now, whatever other keys are here."""
+"""Sealing under the master key that the database is sealed under now, and opening what was sealed.
+
+Whatever other keys are here, nothing new is sealed under them; what was sealed under one still opens.
+"""
 
 from data.storage import models
 from data.store import Tx
@@ -13,6 +16,11 @@ def present_key() -> str | None:
 def seal_factor(tx: Tx, secret: bytes, *, user_id: int, factor_id: int) -> bytes:
     """Seal the secret of one factor of one user."""
     return tx.services.vault.seal(secret, user_id=user_id, factor_id=factor_id, under=present_key())
+
+
+def open_factor(tx: Tx, factor: models.Factor) -> bytes:
+    """Open the secret of a factor."""
+    return tx.services.vault.open(factor.sealed_secret, user_id=factor.user_id, factor_id=factor.id)
 
 
 def seal_at(tx: Tx, place: str, secret: bytes) -> bytes:

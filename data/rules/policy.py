@@ -18,7 +18,9 @@ The result types leave no way to read a refusal as an admission.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, Status, UserFacts
 from data.rules.user_status import standing_of, status_of
@@ -27,6 +29,11 @@ ATTEMPTS = 7
 """Wrong codes in a row, over all applications, that lock a user."""
 FEW_ATTEMPTS = 2
 """Attempts left at which, and below, people are warned of what comes after the last one."""
+LONGEST_SESSION: Final = timedelta(hours=12)
+"""How long a session lasts at most, whatever is done in it.
+
+As in NIST SP 800-63B (revision 3, section 4.2.3) for two factors; ASVS 5.0 7.3.2 asks for a limit.
+"""
 NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
 
 
@@ -118,6 +125,14 @@ def why_over(step: Step, *, restricted: bool) -> str | None:
             return "You must choose a new password now. Sign in again."
         case SignedIn():
             return None
+
+
+def outlived(started_at: datetime, now: datetime, longest: timedelta) -> str | None:
+    """Say to its user why a session that has lasted too long is over; None while it has not."""
+    if now - started_at < longest:
+        return None
+    hours = longest / timedelta(hours=1)
+    return f"Signed out: a session lasts {hours:g} hours at most. Sign in again."
 
 
 def asks_code(policy: Policy, user: UserFacts, *, on_others: bool = False) -> bool:

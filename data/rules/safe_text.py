@@ -1,4 +1,4 @@
-"""Foreign strings, made fit to be shown in a terminal, a log or a message."""
+"""Foreign strings, made fit to be shown in a terminal, a log, a message or a spreadsheet."""
 
 import codecs
 import re
@@ -17,6 +17,9 @@ _ESCAPE = re.compile(r"\\[xuU]((?<=x)[0-9a-f]{2}|(?<=u)[0-9a-f]{4}|(?<=U)00(?:0[
 SHOWN_LIMIT = 256
 _UNDECODED = re.compile("[\ufffd\ud800-\udfff]")
 """What stands for a byte that is not UTF-8: U+FFFD, or a lone surrogate (PEP 383)."""
+_FORMULA_STARTS = frozenset("=+-@\t\r\n")
+"""What a cell begins with that spreadsheets take for a formula, or skip on the way to one."""
+_TEXT_MARK = "'"
 
 
 def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
@@ -58,6 +61,19 @@ def was_decoded(text: str) -> bool:
     return _UNDECODED.search(text) is None
 
 
+def neutralised(cell: str) -> str:
+    """Put an apostrophe before what a spreadsheet would run: it then shows the cell as text.
+
+    What `plain` would take an apostrophe from gets another one, so that `plain` gives every cell back.
+    """
+    return _TEXT_MARK + cell if _starts_a_formula(cell.lstrip(_TEXT_MARK)) else cell
+
+
+def plain(cell: str) -> str:
+    """Take the apostrophe of `neutralised` away again."""
+    return cell[1:] if cell[:1] == _TEXT_MARK and _starts_a_formula(cell.lstrip(_TEXT_MARK)) else cell
+
+
 def _escaped(text: str) -> str:
     shown = "".join(symbol if symbol in JOINERS else _visible(symbol) for symbol in text)
     return _JOINER.sub(
@@ -90,3 +106,7 @@ def _unescaped(found: re.Match[str]) -> str:
     symbol = chr(int(found[1], 16))
     is_ours = symbol == "\\" or unicodedata.category(symbol) in _ESCAPED_CATEGORIES
     return symbol if is_ours else found[0]
+
+
+def _starts_a_formula(cell: str) -> bool:
+    return any(start in _FORMULA_STARTS for start in (cell[:1], cell.lstrip()[:1]))

@@ -11,7 +11,7 @@ from data.rules.totp import STEP_SECONDS
 
 
 class Weight(StrEnum):
-    """What a finding means for the next sign-in."""
+    """What a reason means for the next sign-in."""
 
     STOPS = "stops"
     NOTE = "note"
@@ -19,7 +19,7 @@ class Weight(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Reason:
     """One sentence of the answer."""
 
     weight: Weight
@@ -153,13 +153,13 @@ class Known:
         return self.has_password and not self.one_time_ended
 
 
-def explain(known: Known) -> tuple[Finding, ...]:
+def explain(known: Known) -> tuple[Reason, ...]:
     """Answer in sentences: first the verdict, then the facts in the order in which a sign-in meets them."""
     parts = (_standing, _first_factor, _second_factor, _attempts, _clock, _delivery, _remembered, _successes)
-    return (_verdict(known), *(finding for part in parts for finding in part(known)))
+    return (_verdict(known), *(reason for part in parts for reason in part(known)))
 
 
-def _verdict(known: Known) -> Finding:
+def _verdict(known: Known) -> Reason:
     """Say whether they can sign in now, and the one reason, by asking the rules."""
     if why := _without_first_factor(known):
         return _no(known, why)
@@ -195,7 +195,7 @@ def _without_first_factor(known: Known) -> str | None:
     return "they have neither a password nor an SSH key."
 
 
-def _with_code(known: Known, methods: tuple[Method, ...]) -> Finding:
+def _with_code(known: Known, methods: tuple[Method, ...]) -> Reason:
     """Say by what code someone can sign in who has set 2FA up, if by any."""
     stuck = {Method.APP} if known.refused_until else set()
     if set(methods) - known.unreachable - stuck:
@@ -211,15 +211,15 @@ def _with_code(known: Known, methods: tuple[Method, ...]) -> Finding:
     return _no(known, f"{why}, and they have no recovery codes left.")
 
 
-def _yes(known: Known, how: str, weigh: Callable[[str], Finding]) -> Finding:
+def _yes(known: Known, how: str, weigh: Callable[[str], Reason]) -> Reason:
     return weigh(f"Yes, {known.name} can sign in now, {how}")
 
 
-def _no(known: Known, why: str) -> Finding:
+def _no(known: Known, why: str) -> Reason:
     return _stops(f"No, {known.name} cannot sign in now: {why}")
 
 
-def _standing(known: Known) -> Iterator[Finding]:
+def _standing(known: Known) -> Iterator[Reason]:
     if not known.user.active:
         yield _stops(f"{known.name} is deactivated. A system administrator can activate them.")
     else:
@@ -231,7 +231,7 @@ def _standing(known: Known) -> Iterator[Finding]:
         )
 
 
-def _first_factor(known: Known) -> Iterator[Finding]:
+def _first_factor(known: Known) -> Iterator[Reason]:
     if not known.has_password and not known.keys:
         yield _stops(
             "Neither a password nor an SSH key is set: invite them, give a one-time password or add a key."
@@ -265,7 +265,7 @@ def _first_factor(known: Known) -> Iterator[Finding]:
         )
 
 
-def _invitation(known: Known) -> Iterator[Finding]:
+def _invitation(known: Known) -> Iterator[Reason]:
     if known.invited_at:
         yield _note(
             f"An invitation by e-mail, asked for {_moment(known.invited_at)}, was not handed over yet."
@@ -287,7 +287,7 @@ _MODES = {
 }
 
 
-def _second_factor(known: Known) -> Iterator[Finding]:
+def _second_factor(known: Known) -> Iterator[Reason]:
     user = known.user
     yield _fine(_MODES[known.policy.mode])
     if user.required:
@@ -311,7 +311,7 @@ def _recovery_left(known: Known) -> str:
     return f"{known.recovery_left} recovery code{'' if known.recovery_left == 1 else 's'} left"
 
 
-def _attempts(known: Known) -> Iterator[Finding]:
+def _attempts(known: Known) -> Iterator[Reason]:
     if known.user.can_prove or known.attempts_left < ATTEMPTS:
         left = f"{known.attempts_left} of {ATTEMPTS} attempts left"
         if known.wrong.count:
@@ -327,7 +327,7 @@ def _attempts(known: Known) -> Iterator[Finding]:
         yield _note(f"Not counted in the last day: {answers.words}.")
 
 
-def _clock(known: Known) -> Iterator[Finding]:
+def _clock(known: Known) -> Iterator[Reason]:
     if not known.user.enrolled:
         return
     if known.clock_offset == 0:
@@ -352,7 +352,7 @@ def _off(steps: int) -> str:
     return f"about {abs(steps) * STEP_SECONDS} s {'ahead' if steps > 0 else 'behind'}"
 
 
-def _delivery(known: Known) -> Iterator[Finding]:
+def _delivery(known: Known) -> Iterator[Reason]:
     for messages in known.undelivered:
         yield _note(messages.words)
     if known.notices_waiting:
@@ -363,12 +363,12 @@ def _delivery(known: Known) -> Iterator[Finding]:
         )
 
 
-def _remembered(known: Known) -> Iterator[Finding]:
+def _remembered(known: Known) -> Iterator[Reason]:
     for address, factor, until in known.remembered:
         yield _fine(f"From {address} with {factor} no code is asked until {_moment(until)}.")
 
 
-def _successes(known: Known) -> Iterator[Finding]:
+def _successes(known: Known) -> Iterator[Reason]:
     if not known.successes:
         yield _note("They have not signed in yet.")
     for success in known.successes:
@@ -378,16 +378,16 @@ def _successes(known: Known) -> Iterator[Finding]:
         )
 
 
-def _stops(sentence: str) -> Finding:
-    return Finding(Weight.STOPS, sentence)
+def _stops(sentence: str) -> Reason:
+    return Reason(Weight.STOPS, sentence)
 
 
-def _note(sentence: str) -> Finding:
-    return Finding(Weight.NOTE, sentence)
+def _note(sentence: str) -> Reason:
+    return Reason(Weight.NOTE, sentence)
 
 
-def _fine(sentence: str) -> Finding:
-    return Finding(Weight.FINE, sentence)
+def _fine(sentence: str) -> Reason:
+    return Reason(Weight.FINE, sentence)
 
 
 def _moment(at: datetime | None) -> str:

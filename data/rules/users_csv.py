@@ -9,8 +9,7 @@ from itertools import zip_longest
 
 from data.rules import public_keys, user_fields
 from data.rules.public_keys import KeyFault, PublicKey
-from data.rules.safe_text import encoding_of
-from data.rules.spreadsheet_escaping import plain
+from data.rules.safe_text import encoding_of, plain
 
 COLUMNS = ("name", "email", "full_name", "phone", "practice", "require_2fa", "public_key")
 NEEDED = ("name", "email")

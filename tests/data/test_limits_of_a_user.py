@@ -138,7 +138,7 @@ def test_explains_the_busiest_sources(world):
             typed = f"no code {answers}"
             world.submit(world.attempt("anna", address=f"192.0.2.{number}"), typed)
     world.submit(world.attempt("anna", address="2001:db8::1"), "no code")
-    explained = world.run(explain_user, OPERATOR, "anna").findings
+    explained = world.run(explain_user, OPERATOR, "anna").reasons
     told = [finding.sentence for finding in explained if "no codes" in finding.sentence]
     assert len(told) == 5
     assert all("3 answers" in sentence for sentence in told)

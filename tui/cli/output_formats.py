@@ -11,8 +11,7 @@ from typing import IO, Any, TypeVar
 
 import click
 
-from data.rules.safe_text import safe
-from data.rules.spreadsheet_escaping import neutralised
+from data.rules.safe_text import neutralised, safe
 from tui.cli.open_installation import refuse
 from tui.cli.path_arguments import PathType
 

@@ -24,13 +24,11 @@ def explain(home: Home, name: str, as_json: bool) -> None:
     with installation(home) as here:
         answer = confirmed(here.run(signin_explanation.explain_user, name))
     if as_json:
-        findings = [
-            {"weight": finding.weight.value, "sentence": finding.sentence} for finding in answer.findings
-        ]
+        findings = [{"weight": reason.weight.value, "sentence": reason.sentence} for reason in answer.reasons]
         echo_json({"name": answer.name, "can_sign_in": answer.can_sign_in, "findings": findings})
         return
-    for finding in answer.findings:
-        click.echo(f"{finding.weight.value:<6} {safe(finding.sentence, 400)}")
+    for reason in answer.reasons:
+        click.echo(f"{reason.weight.value:<6} {safe(reason.sentence, 400)}")
 
 
 _EXPORTED = (

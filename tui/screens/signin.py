@@ -9,7 +9,7 @@ from textual.widgets import Button, Input, Label
 
 from data.delivery import sent_codes as delivery
 from data.operations.signin import first_factor, second_factor
-from data.operations.signin.admission import Admitted, Attempt, Origin, TurnedAway
+from data.operations.signin.admission import Admitted, Attempt, TurnedAway
 from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
 from data.operations.signin.first_factor import CodeNeeded, FirstFactorRejected, NotJudged
 from data.operations.signin.second_factor import CodeResult, SendResult

@@ -54,8 +54,8 @@ def _table(answer: Explanation) -> Table:
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(width=1)
     table.add_column(ratio=1, overflow="fold")
-    for finding in answer.findings:
-        style = "bold" if finding.weight is Weight.STOPS else ""
-        sentence = safe(finding.sentence, _SENTENCE_LIMIT)
-        table.add_row(Text(_MARKS[finding.weight], "bold"), Text(sentence, style))
+    for reason in answer.reasons:
+        style = "bold" if reason.weight is Weight.STOPS else ""
+        sentence = safe(reason.sentence, _SENTENCE_LIMIT)
+        table.add_row(Text(_MARKS[reason.weight], "bold"), Text(sentence, style))
     return table

@@ -12,8 +12,6 @@ from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.source_addresses import Origin
 from tui.dialogs.message_box import TellDialog
-from tui.dialogs.tell import TellDialog
-from tui.screens.acting import ActingApp
 from tui.screens.base_app import ActingApp
 from tui.screens.enrolment import enrol
 from tui.screens.new_password import NewPasswordScreen

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from data.operations.audit import carrier_failures, trail
+from data.operations.audit import trail
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Method
 from data.rules.notices import GIVEN_UP_AFTER, TOLD, Act, envelope, wait_after
 from data.rules.sent_codes import Envelope
 from data.rules.source_addresses import ON_HOST
 from data.storage import models
+from data.storage.models import CARRIER_REASON_LENGTH
 from data.store import Tx
 
 LEASE = timedelta(minutes=2)
@@ -81,7 +82,7 @@ def settle(tx: Tx, batch: Collection[Claimed], failed: Mapping[int, str]) -> Non
         if claimed.id in failed:
             again = table.update(next_try_at=tx.now + wait_after(claimed.tries))
             again.where(_still(claimed.id, claimed.tries)).execute()
-            carrier_failures.note(tx, Method.EMAIL, failed[claimed.id])
+            record_carrier_failure(tx, Method.EMAIL, failed[claimed.id])
 
 
 def is_held(claimed: Claimed) -> bool:
@@ -122,6 +123,20 @@ def count_waiting(_tx: Tx, event: Event, since: datetime) -> int:
         .where((table.event == event.value) & (table.at >= since) & table.done_at.is_null())
         .count()
     )
+
+
+def record_carrier_failure(tx: Tx, method: Method, reason: str) -> None:
+    """Keep why a method's carrier did not take a message: the last time only, and nothing of the message."""
+    table = models.CarrierFailure
+    row = table.insert(method=method.value, at=tx.now, reason=reason[:CARRIER_REASON_LENGTH])
+    row.on_conflict(conflict_target=[table.method], preserve=[table.at, table.reason]).execute()
+
+
+def last_carrier_failure(method: Method) -> models.CarrierFailure | None:
+    """Read the last failure of a method's carrier, whichever account the message was of."""
+    table = models.CarrierFailure
+    found: models.CarrierFailure | None = table.get_or_none(table.method == method.value)
+    return found
 
 
 def _due(tx: Tx, since: datetime | None) -> Any:

@@ -7,9 +7,9 @@ from peewee import fn
 from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
+from data.operations.sealing import open_factor
 from data.operations.signin.password_guessing import guessed_now
-from data.operations.users.queries import holds, people_in
-from data.operations.users.user_summaries import has_factor
+from data.operations.users.queries import has_factor, holds, people_in
 from data.rules import doctor
 from data.rules.audit_events import Event
 from data.rules.doctor import AccountFacts, Finding
@@ -54,7 +54,7 @@ def check_secrets(tx: Tx) -> Finding:
     for factor in rows.iterator():
         sealed += 1
         try:
-            tx.services.vault.open(factor.sealed_secret, user_id=factor.user_id, factor_id=factor.id)
+            open_factor(tx, factor)
         except SealBrokenError:
             broken.append(factor.user.name)
     return doctor.judge_secrets(sealed, tuple(sorted(broken)))

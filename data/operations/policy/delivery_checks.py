@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data.operations.actors import Acting
-from data.operations.audit import carrier_failures, trail
+from data.operations.audit import notice_outbox, trail
 from data.operations.guards import require_permission
 from data.operations.results import Denied
 from data.rules import sent_codes
@@ -44,7 +44,7 @@ def carrier_states(tx: Tx) -> tuple[CarrierState, ...]:
     found = []
     for method in Method:
         if method in tx.services.sends:
-            failure = carrier_failures.last(method)
+            failure = notice_outbox.last_carrier_failure(method)
             found.append(
                 CarrierState(method, failure.at, failure.reason) if failure else CarrierState(method)
             )
@@ -70,7 +70,7 @@ def prepare_test(acting: Acting, method: Method, to: str) -> Envelope | Denied:
 
 def record_refusal(tx: Tx, method: Method, reason: str) -> None:
     """Record that a carrier did not take a test message."""
-    carrier_failures.note(tx, method, reason)
+    notice_outbox.record_carrier_failure(tx, method, reason)
 
 
 def _sent_lately(acting: Acting) -> int:

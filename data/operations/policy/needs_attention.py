@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from data.operations.actors import Acting
 from data.operations.guards import require_permission
 from data.operations.signin.password_guessing import guessed_now
-from data.operations.users.queries import holds, people_in
-from data.operations.users.user_summaries import has_factor
+from data.operations.users.queries import has_factor, holds, people_in
 from data.rules.domain_types import ADMIN_ROLES, Role
 from data.rules.permanent_mode import People
 from data.rules.permissions import Action

@@ -5,8 +5,7 @@ from typing import Any
 
 from data.operations.actors import Acting, policy_of
 from data.operations.guards import require_permission
-from data.operations.users.queries import holds, people_in
-from data.operations.users.user_summaries import has_factor
+from data.operations.users.queries import has_factor, holds, people_in
 from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Policy, Role
 from data.rules.permanent_mode import Item, checklist, passes
 from data.rules.permissions import Action

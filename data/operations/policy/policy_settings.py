@@ -12,9 +12,8 @@ from data.operations.policy.permanent_mode import items_of
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.remembered_addresses import shorten
 from data.operations.signin.sessions import rejudge_sessions
-from data.operations.users.queries import people_in
+from data.operations.users.queries import has_factor, people_in
 from data.operations.users.user_search import UserQuery, count_standings, find_users
-from data.operations.users.user_summaries import has_factor
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts

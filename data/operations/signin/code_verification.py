@@ -7,6 +7,7 @@ from typing import Literal
 from data.operations.actors import policy_of
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
+from data.operations.sealing import open_factor
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import Lapse, spend_proof, void_codes
 from data.operations.signin.sessions import end_sessions_of_user
@@ -172,8 +173,7 @@ def _judge_app_code(tx: Tx, factor: models.Factor, digits: str) -> Right | CodeA
 
 def secret_of(tx: Tx, factor: models.Factor) -> str:
     """Open the secret of an authenticator app."""
-    sealed = factor.sealed_secret
-    return totp.encode_secret(tx.services.vault.open(sealed, user_id=factor.user_id, factor_id=factor.id))
+    return totp.encode_secret(open_factor(tx, factor))
 
 
 def match(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from data.operations.audit import carrier_failures, trail
+from data.operations.audit import notice_outbox, trail
 from data.rules import sent_codes
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Policy
@@ -96,7 +96,7 @@ def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
 
     The code stays good: a slow carrier may still bring it.
     """
-    carrier_failures.note(tx, code.envelope.method, reason)
+    notice_outbox.record_carrier_failure(tx, code.envelope.method, reason)
     table = models.SentCode
     row = table.get_or_none(table.id == code.id)
     if row is None:

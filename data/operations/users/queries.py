@@ -1,10 +1,10 @@
-"""Parts of queries on users: who holds a role, and how many there are with the first of their names."""
+"""Conditions on users in a query: who holds a role or has a factor; and how those it finds are named."""
 
 from typing import Any
 
 from peewee import fn
 
-from data.rules.domain_types import Role
+from data.rules.domain_types import Method, Role
 from data.rules.permanent_mode import NAMED, People
 from data.storage import models
 
@@ -14,6 +14,13 @@ def holds(*roles: Role) -> Any:
     table = models.UserRole
     held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
     return fn.EXISTS(table.select(1).where(held))
+
+
+def has_factor(methods: frozenset[Method]) -> Any:
+    """Write as SQL whether a user has a confirmed factor of one of these methods."""
+    table = models.Factor
+    kinds = [method.value for method in methods]
+    return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
 
 
 def people_in(query: Any) -> People:

@@ -23,7 +23,7 @@ from data.rules.domain_types import Method
 from data.rules.permissions import Action
 from data.rules.policy import ATTEMPTS
 from data.rules.sent_codes import DAY, Purpose
-from data.rules.signin_explanation import Failures, Finding, Known, Success, Undelivered, Weight, explain
+from data.rules.signin_explanation import Failures, Known, Reason, Success, Undelivered, Weight, explain
 from data.storage import models
 from data.store import Tx
 
@@ -39,12 +39,12 @@ class Explanation:
     """The answer about one user; its sentences hold foreign strings."""
 
     name: str
-    findings: tuple[Finding, ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def can_sign_in(self) -> bool:
-        """The verdict, which is the first finding."""
-        return self.findings[0].weight is not Weight.STOPS
+        """The verdict, which is the first reason."""
+        return self.reasons[0].weight is not Weight.STOPS
 
 
 @require_permission(Action.SEE_PEOPLE)

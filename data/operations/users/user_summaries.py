@@ -3,9 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from peewee import fn
 
 from data.operations.actors import Acting, ActingUser, factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import trail
@@ -168,13 +165,6 @@ def my_profile(me: ActingUser) -> Profile:
         methods=me.policy.methods,
         sessions=own_sessions(me),
     )
-
-
-def has_factor(methods: frozenset[Method]) -> Any:
-    """Write as SQL whether a user has a confirmed factor of one of these methods."""
-    table = models.Factor
-    kinds = [method.value for method in methods]
-    return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
 
 
 def _practice_names(ids: set[int]) -> dict[int, str]:

@@ -75,7 +75,7 @@ def test_signed_in_a_day_ahead(world, anna):
     assert isinstance(sign_in(world, anna, world.code(anna)), CodeAlreadyUsed)
     assert world.row(anna).attempts_left == 7
     stops = [
-        f for f in world.run(signin_explanation.explain_user, OPERATOR, anna).findings if f.weight == "stops"
+        f for f in world.run(signin_explanation.explain_user, OPERATOR, anna).reasons if f.weight == "stops"
     ]
     assert len(stops) == 1
     assert "twofold clock repair" in stops[0].sentence

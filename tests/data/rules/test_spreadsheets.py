@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.rules.spreadsheet_escaping import neutralised, plain
+from data.rules.safe_text import neutralised, plain
 
 
 @pytest.mark.feature("export-formulas")

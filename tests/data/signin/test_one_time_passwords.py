@@ -203,7 +203,7 @@ def test_explain_tells_its_end(world):
 
     def findings(name):
         """Return what follows the verdict."""
-        return world.run(signin_explanation.explain_user, OPERATOR, name).findings[1:]
+        return world.run(signin_explanation.explain_user, OPERATOR, name).reasons[1:]
 
     good = next(found for found in findings("anna") if "one-time password" in found.sentence)
     assert (good.weight, "good until 2026-03-05 09:00 UTC" in good.sentence) == (Weight.NOTE, True)

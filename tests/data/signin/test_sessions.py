@@ -14,8 +14,7 @@ from data.operations.signin import admission, enrolment, sessions
 from data.operations.users import credentials, factor_administration, lifecycle, role_grants, user_summaries
 from data.rules import public_keys
 from data.rules.domain_types import Method, Mode, Role
-from data.rules.policy import MustChangePassword, MustEnrol
-from data.rules.sessions import LONGEST
+from data.rules.policy import LONGEST_SESSION, MustChangePassword, MustEnrol
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -143,7 +142,7 @@ def test_who_loses_no_role_keeps_the_session(world, roles):
 
 
 @pytest.mark.feature("session-idle")
-@pytest.mark.parametrize("longest", [LONGEST, timedelta(minutes=90)])
+@pytest.mark.parametrize("longest", [LONGEST_SESSION, timedelta(minutes=90)])
 def test_longest_session(world, longest):
     """One that has lasted too long is over, whatever was done in it."""
     world.store.services = replace(world.services, longest_session=longest)

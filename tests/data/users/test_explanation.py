@@ -14,7 +14,7 @@ from data.operations.results import Denied
 from data.operations.signin import second_factor
 from data.operations.users import credentials, signin_explanation
 from data.rules.domain_types import Application, Method, Mode, Policy, Role, UserFacts
-from data.rules.signin_explanation import Failures, Finding, Known, Success, Undelivered, Weight, explain
+from data.rules.signin_explanation import Failures, Known, Reason, Success, Undelivered, Weight, explain
 from data.storage import models
 
 AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -113,11 +113,11 @@ CASES = [
 @pytest.mark.feature("explain")
 @pytest.mark.parametrize(("facts", "weight", "words"), CASES, ids=[words[:40] for _, _, words in CASES])
 def test_the_sentence_is_said_with_its_weight(facts, weight, words):
-    assert [finding for finding in explain(facts) if finding.weight is weight and words in finding.sentence]
+    assert [reason for reason in explain(facts) if reason.weight is weight and words in reason.sentence]
 
 
 def test_what_does_not_hold_is_not_said():
-    said = " ".join(finding.sentence for finding in explain(known()))
+    said = " ".join(reason.sentence for reason in explain(known()))
     for words in (
         "deactivated",
         "Locked",
@@ -199,7 +199,7 @@ VERDICTS = [
 @pytest.mark.parametrize(("facts", "weight", "words"), VERDICTS, ids=[words[:60] for _, _, words in VERDICTS])
 def test_first_line_is_the_verdict(facts, weight, words):
     """It gives one reason."""
-    assert explain(facts)[0] == Finding(weight, words)
+    assert explain(facts)[0] == Reason(weight, words)
 
 
 @pytest.mark.feature("explain")
@@ -244,7 +244,7 @@ def test_method_that_nothing_sends(world):
 
 
 def answer(world: World, name="anna", actor=OPERATOR) -> list[str]:
-    return [finding.sentence for finding in world.run(signin_explanation.explain_user, actor, name).findings]
+    return [reason.sentence for reason in world.run(signin_explanation.explain_user, actor, name).reasons]
 
 
 @pytest.fixture

@@ -553,7 +553,7 @@ async def test_explain_follows_an_invitation(people):
 
     def sentences() -> str:
         return " ".join(
-            found.sentence for found in people.run(signin_explanation.explain_user, OPERATOR, "ben").findings
+            found.sentence for found in people.run(signin_explanation.explain_user, OPERATOR, "ben").reasons
         )
 
     assert "invite them" in sentences()

@@ -160,7 +160,7 @@ async def test_such_a_client_is_told_of_by_explain(owner):
     await owner.ssh("a passphrase", key=True)
     await owner.ssh(owner.people.wrong_code(), "-o", "NumberOfPasswordPrompts=1", key=True)
     found = await owner.people.store.run(explain_user, OPERATOR, "ben")
-    told = " ".join(finding.sentence for finding in found.findings)
+    told = " ".join(finding.sentence for finding in found.reasons)
     assert f"Not counted in the last day: 9 answers that were no codes, from {HOST} over ssh." in told
     assert f"Not counted in the last day: 2 answers that were wrong before, from {HOST} over ssh." in told
 

@@ -18,7 +18,7 @@ from data.operations.users import bulk_actions, invitations
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.operations.users.invitations import Group, WrittenPassword
 from data.rules.audit_events import Event
-from data.rules.spreadsheet_escaping import neutralised
+from data.rules.safe_text import neutralised
 from data.storage.home import Home
 from data.wording.question import Question
 from data.wording.words import counted, listed
