@@ -64,10 +64,6 @@ class Acting:
         """Whether this is the operator on the host."""
         return self.user is None
 
-    def is_(self, user: models.User) -> bool:
-        """Whether this is that user."""
-        return self.user is not None and self.user.id == user.id
-
 
 @dataclass(frozen=True, slots=True)
 class ActingUser(Acting):

@@ -26,7 +26,7 @@ Guarded = Callable[Concatenate[Tx, Actor, P], R]
 
 FRESH_FOR = timedelta(minutes=5)
 """How long a code or password counts as fresh."""
-NAMED = ("__module__", "__name__", "__qualname__", "__doc__")
+KEPT = ("__module__", "__name__", "__qualname__", "__doc__")
 """What an operation keeps of the function below its guard: the annotations are those of its callers."""
 _NO_PROFILE = Denied("The operator has no profile. Name a user instead.")
 _UNFINISHED = Denied("Finish signing in first.")
@@ -48,7 +48,7 @@ def require_permission(
     """Guard what is done to others or to the account (see `authorise`)."""
 
     def guard(body: Body[Acting, P, R]) -> Guarded[P, R | RefusedOrStale]:
-        @wraps(body, NAMED)
+        @wraps(body, KEPT)
         def guarded(tx: Tx, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R | RefusedOrStale:
             acting = authorise(tx, actor, action)
             return body(acting, *args, **kwargs) if isinstance(acting, Acting) else acting
@@ -67,7 +67,7 @@ def require_user(
     """
 
     def guard(body: Body[ActingUser, P, R]) -> Guarded[P, R | Refused]:
-        @wraps(body, NAMED)
+        @wraps(body, KEPT)
         def guarded(tx: Tx, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R | Refused:
             acting = resolve(tx, actor)
             if isinstance(acting, ActingUser):
@@ -84,7 +84,7 @@ def require_operator(denial: Denied) -> Callable[[Body[ActingOperator, P, R]], G
     """Guard what the operator on the host does to the whole installation; users are refused with `denial`."""
 
     def guard(body: Body[ActingOperator, P, R]) -> Guarded[P, R | Refused]:
-        @wraps(body, NAMED)
+        @wraps(body, KEPT)
         def guarded(tx: Tx, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R | Refused:
             if isinstance(actor, Operator):
                 return body(ActingOperator(tx, actor), *args, **kwargs)

@@ -93,7 +93,7 @@ def show_policy(acting: Acting) -> PolicyView:
 
 
 @require_permission(Action.SEE_PEOPLE)
-def preview_mode(acting: Acting, mode: Mode) -> ModePreview | Denied:
+def preview_mode(acting: Acting, mode: Mode) -> ModePreview:
     """Say whom a change of the mode would affect, before anyone confirms it."""
     after = replace(acting.policy, mode=mode)
     people = _count(acting, after)
@@ -160,7 +160,7 @@ def set_remember_days(acting: Acting, days: int, *, seen: int) -> Done | Denied:
 
 
 @require_permission(Action.SEE_PEOPLE)
-def preview_methods(acting: Acting, methods: frozenset[Method]) -> MethodsPreview | Denied:
+def preview_methods(acting: Acting, methods: frozenset[Method]) -> MethodsPreview:
     """Say whom a change of the methods would leave without one, before anyone confirms it."""
     table = models.User
     left = table.select(table.name).where(

@@ -7,7 +7,7 @@ from peewee import Case
 from data.operations.actors import ActingUser
 from data.operations.audit import trail
 from data.operations.guards import require_fresh_proof, require_user
-from data.operations.results import Denied, Done, FreshProofNeeded, Refused
+from data.operations.results import Denied, Done, FreshProofNeeded
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
 from data.rules.domain_types import Mode
@@ -34,7 +34,7 @@ def confirm_saved(me: ActingUser) -> Done | Denied:
 
 
 @require_user()
-def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | Refused | None:
+def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | None:
     """Make new recovery codes at sign-in when the last ones were never confirmed as saved.
 
     Only for someone who gave a code: a remembered address is no second factor to hand some out for.

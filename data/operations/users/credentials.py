@@ -113,7 +113,7 @@ def set_one_time_password(
     found: Target, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
 ) -> Done | Denied:
     """Store a hashed one-time password for a user, which is good for so many hours."""
-    if found.acting.is_(found.user):
+    if found.is_oneself:
         return Denied("Change your own password on My profile.")
     until = passwords.one_time_end(found.tx.now, hours)
     set_password(found.user, password_hash, until)

@@ -23,7 +23,7 @@ _KEPT = (models.Session, models.DeletedUser, *models.KEPT_BY_TRIGGERS)
 def delete_user(found: Target) -> Done | Denied:
     """Delete a user and all that is known of them; the audit log keeps their name."""
     user = found.user
-    if found.acting.is_(user):
+    if found.is_oneself:
         return Denied("You cannot delete yourself. Another system administrator can.")
     if refusal := keeps_last_admins(found, found.roles):
         return refusal

@@ -185,7 +185,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
     if user.active == active:
         return Denied(f"User {user.name} is {words} already.")
     if not active:
-        if found.acting.is_(user):
+        if found.is_oneself:
             return Denied("You cannot deactivate yourself. Another system administrator can.")
         if refusal := keeps_last_admins(found, found.roles):
             return refusal
@@ -287,7 +287,7 @@ def _tell_both(acting: Acting, user: models.User, changed: dict[str, str], withd
 
 def _can_clear(found: Target) -> bool:
     """Whether the user has something to clear, and is another one whom the actor may reset."""
-    if outranked_by(found) or found.acting.is_(found.user):
+    if outranked_by(found) or found.is_oneself:
         return False
     tables = (models.Factor, models.RecoveryCode)
     return any(table.select().where(table.user == found.user.id).exists() for table in tables)

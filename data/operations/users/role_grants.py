@@ -50,7 +50,7 @@ def _roles_refusal(found: Target, roles: frozenset[Role], seen: frozenset[Role] 
     if seen is not None and seen != found.roles:
         held = ", ".join(role.label for role in sorted(found.roles)) or "none"
         return Denied(f"Someone else changed the roles of {user.name} to {held} meanwhile. Look again first.")
-    if found.acting.is_(user):
+    if found.is_oneself:
         return Denied("Nobody changes their own roles. Ask another administrator.")
     refusals = (may_grant(found.acting, role) for role in sorted(changed))
     return next(filter(None, refusals), None) or keeps_last_admins(found, found.roles - roles)

@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Concatenate, overload
 
 from data.operations.actors import Acting, Actor, roles_of
-from data.operations.guards import NAMED, Body, P, R, authorise
+from data.operations.guards import KEPT, Body, P, R, authorise
 from data.operations.results import Denied, Refused, RefusedOrStale
 from data.operations.users.user_summaries import find_user
 from data.rules.domain_types import Role
@@ -31,6 +31,11 @@ class Target:
         """The transaction in which this is done."""
         return self.acting.tx
 
+    @property
+    def is_oneself(self) -> bool:
+        """Whether the administrator is that user."""
+        return self.acting.user is not None and self.acting.user.id == self.user.id
+
 
 @overload
 def require_target(action: Action) -> Callable[[Body[Target, P, R]], OnUser[P, R | Refused]]: ...
@@ -47,7 +52,7 @@ def require_target(
     """
 
     def guard(body: Body[Target, P, R]) -> OnUser[P, R | RefusedOrStale]:
-        @wraps(body, NAMED)
+        @wraps(body, KEPT)
         def guarded(
             tx: Tx, actor: Actor, name: str, /, *args: P.args, **kwargs: P.kwargs
         ) -> R | RefusedOrStale:
