@@ -10,7 +10,7 @@ from data.operations.results import Denied, Done, Refused
 from data.operations.sealing import seal_factor
 from data.operations.signin import code_verification
 from data.operations.signin.sessions import rejudge_sessions
-from data.operations.users.user_summaries import find_user
+from data.operations.users.target_user import find_user
 from data.rules import totp
 from data.rules.audit_events import Event
 from data.rules.google_authenticator_file import AuthenticatorFile

@@ -10,7 +10,7 @@ from data.operations.audit import trail
 from data.operations.derived_user_columns import reindex_practice
 from data.operations.guards import require_permission
 from data.operations.results import Denied, Done
-from data.operations.users.user_summaries import find_user
+from data.operations.users.target_user import Target, require_target
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.permissions import Action
@@ -106,13 +106,10 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
     return Done(f"Practice {practice.name} removed.")
 
 
-@require_permission(Action.MANAGE_PEOPLE)
-def move_user(acting: Acting, name: str, practice: str, *, seen: str | None = None) -> Done | Denied:
+@require_target(Action.MANAGE_PEOPLE)
+def move_user(found: Target, practice: str, *, seen: str | None = None) -> Done | Denied:
     """Move a user to another practice of the account; `seen` is the practice that the mover saw them in."""
-    user = find_user(acting, name)
-    if isinstance(user, Denied):
-        return user
-    wanted = find_practice(acting, practice)
+    user, wanted = found.user, find_practice(found.acting, practice)
     if wanted is None:
         return NO_SUCH_PRACTICE
     before = user.practice.name
@@ -121,7 +118,7 @@ def move_user(acting: Acting, name: str, practice: str, *, seen: str | None = No
     if seen is not None and seen != before:
         return Denied(f"Someone else moved {user.name} to {before} meanwhile. Look again first.")
     models.User.update(practice=wanted.id).where(models.User.id == user.id).execute()
-    trail.record(acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
+    trail.record(found.acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
     return Done(f"User {user.name} is now in practice {wanted.name}.")
 
 

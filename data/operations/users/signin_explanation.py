@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 
 from peewee import fn
 
-from data.operations.actors import Acting, factor_of, facts_of, policy_of, usable_factors
+from data.operations.actors import factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import notice_outbox
-from data.operations.guards import require_permission
-from data.operations.results import Denied
 from data.operations.signin import code_verification
 from data.operations.signin.remembered_addresses import remembered_of
 from data.operations.signin.resync import offered_until
 from data.operations.signin.uncounted_attempts import uncounted_answers
-from data.operations.users.user_summaries import find_user, key_rows
+from data.operations.users.target_user import Target, require_target
+from data.operations.users.user_summaries import key_rows
 from data.rules import clock_jumps, passwords, throttle
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method
@@ -47,13 +46,10 @@ class Explanation:
         return self.reasons[0].weight is not Weight.STOPS
 
 
-@require_permission(Action.SEE_PEOPLE)
-def explain_user(acting: Acting, name: str) -> Explanation | Denied:
+@require_target(Action.SEE_PEOPLE)
+def explain_user(found: Target) -> Explanation:
     """Answer why a user can or cannot sign in."""
-    user = find_user(acting, name)
-    if isinstance(user, Denied):
-        return user
-    return Explanation(user.name, explain(_known(acting.tx, user)))
+    return Explanation(found.user.name, explain(_known(found.tx, found.user)))
 
 
 def _known(tx: Tx, user: models.User) -> Known:

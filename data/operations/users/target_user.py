@@ -8,9 +8,9 @@ from typing import Concatenate, overload
 from data.operations.actors import Acting, Actor, roles_of
 from data.operations.guards import KEPT, Body, P, R, authorise
 from data.operations.results import Denied, Refused, RefusedOrStale
-from data.operations.users.user_summaries import find_user
 from data.rules.domain_types import Role
 from data.rules.permissions import Action, SensitiveAction, outranks
+from data.rules.user_fields import fold_username
 from data.storage import models
 from data.store import Tx
 
@@ -85,6 +85,15 @@ def find_target(
         return user
     found = Target(acting, user, roles_of(user))
     return (outranked_by(found) if resets else None) or found
+
+
+def find_user(acting: Acting, name: str) -> models.User | Denied:
+    """Look a user of the actor's own account up by name."""
+    folded = fold_username(name)
+    user = models.User.get_or_none(
+        (models.User.name == (folded or "")) & (models.User.account == acting.account_id)
+    )
+    return user if user is not None else Denied("There is no such user.")
 
 
 def outranked_by(found: Target) -> Denied | None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from data.operations.actors import Acting
 from data.operations.audit import notices
 from data.operations.guards import require_permission
-from data.operations.results import Denied, Refused
+from data.operations.results import Denied
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method
 from data.rules.permissions import Action
@@ -62,10 +62,9 @@ def refuse_used(tx: Tx, fields: dict[str, str]) -> Denied | None:
 
 
 @require_permission(Action.MANAGE_PEOPLE)
-def tell_owners(acting: Acting, emails: Collection[str]) -> Refused | None:
+def tell_owners(acting: Acting, emails: Collection[str]) -> None:
     """Tell the owners of e-mail addresses that somebody asked to use them for others."""
     tell(acting.tx, emails)
-    return None
 
 
 def tell(tx: Tx, emails: Collection[str]) -> None:

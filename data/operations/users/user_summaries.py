@@ -7,17 +7,16 @@ from datetime import datetime
 from data.operations.actors import Acting, ActingUser, factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import trail
 from data.operations.guards import require_permission, require_user
-from data.operations.results import Denied
 from data.operations.signin import code_verification
 from data.operations.signin.remembered_addresses import Remembered, remembered_of
 from data.operations.signin.resync import offered_until
 from data.operations.signin.sessions import SessionPage, own_sessions
+from data.operations.users.target_user import Target, require_target
 from data.operations.users.user_search import SortKey, UserQuery, find_users
 from data.rules.domain_types import Method, Mode, Role, Status
 from data.rules.permissions import Action
 from data.rules.policy import may_set_up, may_turn_off, status
 from data.rules.sent_codes import masked
-from data.rules.user_fields import fold_username
 from data.rules.user_status import Standing, status_of
 from data.storage import models
 from data.store import Tx
@@ -138,20 +137,10 @@ def list_users(acting: Acting, query: UserQuery) -> UserPage:
     )
 
 
-def find_user(acting: Acting, name: str) -> models.User | Denied:
-    """Look a user of the actor's own account up by name."""
-    folded = fold_username(name)
-    user = models.User.get_or_none(
-        (models.User.name == (folded or "")) & (models.User.account == acting.account_id)
-    )
-    return user if user is not None else Denied("There is no such user.")
-
-
-@require_permission(Action.SEE_PEOPLE)
-def user_detail(acting: Acting, name: str) -> UserDetail | Denied:
+@require_target(Action.SEE_PEOPLE)
+def user_detail(found: Target) -> UserDetail:
     """Read everything about one user."""
-    user = find_user(acting, name)
-    return user if isinstance(user, Denied) else _detail(acting.tx, user)
+    return _detail(found.tx, found.user)
 
 
 @require_user()
