@@ -64,12 +64,12 @@ def was_decoded(text: str) -> bool:
 def neutralised(cell: str) -> str:
     """Put an apostrophe before what a spreadsheet would run: it then shows the cell as text.
 
-    What `plain` would take an apostrophe from gets another one, so that `plain` gives every cell back.
+    What `plain_cell` would take an apostrophe from gets another one, so that it gives every cell back.
     """
     return _TEXT_MARK + cell if _starts_a_formula(cell.lstrip(_TEXT_MARK)) else cell
 
 
-def plain(cell: str) -> str:
+def plain_cell(cell: str) -> str:
     """Take the apostrophe of `neutralised` away again."""
     return cell[1:] if cell[:1] == _TEXT_MARK and _starts_a_formula(cell.lstrip(_TEXT_MARK)) else cell
 

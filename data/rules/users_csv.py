@@ -9,7 +9,7 @@ from itertools import zip_longest
 
 from data.rules import public_keys, user_fields
 from data.rules.public_keys import KeyFault, PublicKey
-from data.rules.safe_text import encoding_of, plain
+from data.rules.safe_text import encoding_of, plain_cell
 
 COLUMNS = ("name", "email", "full_name", "phone", "practice", "require_2fa", "public_key")
 NEEDED = ("name", "email")
@@ -184,7 +184,7 @@ class _Reader:
         pairs = list(zip_longest(header, cells, fillvalue=""))
         if any(cell.strip() for name, cell in pairs if not name):
             self._wrong("", f"The row has {len(cells)} cells, and one of them stands below no column name.")
-        self.seen.append(self._person({name: plain(cell.strip()).strip() for name, cell in pairs}))
+        self.seen.append(self._person({name: plain_cell(cell.strip()).strip() for name, cell in pairs}))
 
     def _person(self, given: dict[str, str]) -> PersonRow:
         name = user_fields.fold_username(given["name"])
