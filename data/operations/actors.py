@@ -1,4 +1,4 @@
-"""Who acts: looked up anew in each operation's transaction, so that a demotion counts at once."""
+"""Who acts: looked up again in each operation's transaction, so that a demotion counts at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _NAMED_ACCOUNTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Whoever can read the home on the host; `login` is their name there.
+    """Someone who can read the home on the host; `login` is their name there.
 
     `account` names the account to act in; None stands for the only one.
     """

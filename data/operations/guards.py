@@ -103,8 +103,8 @@ def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting 
 def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale:
     """Look an actor up who wants to do something to others; a restricted session may do nothing.
 
-    A sensitive action is refused without fresh proof. The operator proves nothing: whoever can read the
-    home holds all of its keys.
+    A sensitive action is refused without fresh proof. The operator proves nothing: the home, which they can
+    read, holds all keys.
     """
     acting = resolve(tx, actor)
     if not isinstance(acting, ActingUser):

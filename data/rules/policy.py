@@ -82,8 +82,8 @@ Step = SignedIn | NeedCode | MustChangePassword | MustEnrol | Refused
 def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: PLR0911 - one row, one return.
     """Decide what a user who has passed the first factor must do next.
 
-    A one-time password is to be replaced by whoever signs in with it; a public key is no
-    one-time password, so it does not ask for a new one.
+    Who signs in with a one-time password must replace it; a public key is no one-time password, so it does
+    not ask for a new one.
     """
     if not user.active:
         return Refused(Refusal.DEACTIVATED)
