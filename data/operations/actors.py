@@ -253,9 +253,8 @@ def in_account(tx: Tx, operator: Operator, account: models.Account) -> Acting:
 def in_each_account(tx: Tx, operator: Operator) -> list[Acting] | Denied:
     """Have the operator act in every account, or only in the one that they name."""
     if operator.account is None:
-        return [
-            in_account(tx, operator, row) for row in models.Account.select().order_by(models.Account.name)
-        ]
+        accounts = models.Account.select().order_by(models.Account.name)
+        return [in_account(tx, operator, account) for account in accounts]
     account = find_account(operator.account)
     return NO_SUCH_ACCOUNT if account is None else [in_account(tx, operator, account)]
 

@@ -107,13 +107,13 @@ def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting 
     read, holds all keys.
     """
     acting = resolve(tx, actor)
-    if not isinstance(acting, ActingUser):
+    if not isinstance(acting, Acting) or acting.is_operator:
         return acting
-    if acting.session.restricted:
+    if not isinstance(acting, ActingUser) or acting.session.restricted:
         return _UNFINISHED
     if not permits(action, acting.roles):
         return Denied(action.who_can)
-    if isinstance(action, SensitiveAction) and (refusal := _stale(acting, on_others=True)):
+    if isinstance(action, SensitiveAction) and (refusal := _needed_proof(acting, on_others=True)):
         return refusal
     return acting
 
@@ -123,10 +123,10 @@ def require_fresh_proof(me: ActingUser) -> FreshProofNeeded | Denied | None:
 
     Where no code is asked of a user, the password or the sign-in itself is proof.
     """
-    return _stale(me, on_others=False)
+    return _needed_proof(me, on_others=False)
 
 
-def _stale(acting: ActingUser, *, on_others: bool) -> FreshProofNeeded | Denied | None:
+def _needed_proof(acting: ActingUser, *, on_others: bool) -> FreshProofNeeded | Denied | None:
     user, session = acting.user, acting.session
     if asks_code(acting.policy, acting.facts, on_others=on_others):
         fresh = _is_fresh(acting.tx, session.code_at)
