@@ -12,7 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -135,11 +135,7 @@ class _Patience:
     def allows(self, verdict: Verdict) -> bool:
         """Say whether to try again, after having waited for a moment."""
         self._tried += 1
-        most = {
-            Verdict.CONFLICT: self.tries,
-            Verdict.ONCE_MORE: self.again,
-            Verdict.MOVED: self.again,
-        }.get(verdict, 0)
+        most = {Verdict.CONFLICT: self.tries, Verdict.ONCE_MORE: self.again}.get(verdict, 0)
         if self._tried > most or time.monotonic() > self._until:
             return False
         time.sleep(random.uniform(0, min(0.001 * 2**self._tried, 0.05)))  # noqa: S311 - no secret.
@@ -158,8 +154,11 @@ class Store:
         self._database = database
         self.services = services
         self.recognise: Callable[[Tx], str | None] | None = None
-        """Says what is wrong with the database that a new connection leads to, if anything is: a file can be
-        replaced, and a server can be another one. Nothing is decided before."""
+        """Says what is wrong with the database that a new connection leads to, if anything is: a server can
+        be another one. Nothing is decided before."""
+        self.lost: Future[None] = Future()
+        """Done once the file of the database is no longer where it was: every operation fails from then on,
+        and the process must end."""
         self._faults: dict[str, str] = {}
         self.on_timing: Timing | None = None
         """Called on the threads that work, where the work is to be measured."""
@@ -305,8 +304,9 @@ class Store:
                 verdict = Verdict.UNKNOWN
             if verdict is Verdict.UNKNOWN:
                 raise OutcomeUnknownError
-            if verdict is Verdict.MOVED:
-                self._have_all_look()
+            if verdict is Verdict.LOST:
+                with suppress(InvalidStateError):  # Another thread has said so.
+                    self.lost.set_result(None)
             if not patience.allows(verdict):
                 raise StoreUnavailableError(reason, fault)
 
@@ -326,16 +326,6 @@ class Store:
                 self._database.close()
         if fault is not None:
             raise StoreUnavailableError(fault)
-
-    def _have_all_look(self) -> None:
-        """Have every other thread let go of a file that was moved, once it is done with what came before."""
-        for executor in (self._writer, self._reader):
-            with suppress(RuntimeError):  # It is being closed, and its connections with it.
-                executor.submit(self._look)
-
-    def _look(self) -> None:
-        with suppress(DatabaseError, InterfaceError, StoreUnavailableError):
-            self._connect()
 
     def _reported(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
         """Log what is wrong with the database: once, until it is something else or all is well again."""

@@ -4,12 +4,10 @@ import errno
 import logging
 import os
 import sqlite3
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from urllib.parse import quote
 
 from peewee import OperationalError, SqliteDatabase
 
-from data.storage.sqlite_file import Files, SideFiles
 from data.storage.verdict import Verdict
 
 APPLICATION_ID = 0x32464F4C
@@ -67,7 +64,7 @@ _WRITE_ERRORS = {"FULL": errno.ENOSPC, "IOERR": errno.EIO}
 _STAYS_OPEN = frozenset({"BUSY", "LOCKED", "CONSTRAINT", "INTERRUPT"})
 """Errors after which a connection is as good as before."""
 _MISSING = "its file is missing"
-_MOVED = "its file was moved"
+_MOVED = "its file was moved, replaced or removed"
 _STRANGE = "its file is of something else"
 
 
@@ -75,17 +72,25 @@ class _FileError(OperationalError):
     """Something is wrong with the file that SQLite does not know of; the message says what."""
 
 
-class _Opened(threading.local):
-    """What this thread's connection has open: the file, and the log beside it."""
+Identity = tuple[int, int]
+"""A file's device and its number there. Files are told apart by it and never by their content: to open one
+that SQLite has open in this process, and to close it again, would drop SQLite's locks."""
 
-    files: Files | None = None
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Which file is the database, and which the log beside it, if there is one."""
+
+    database: Identity
+    log: Identity | None
 
 
 class Sqlite(SqliteDatabase):
     """A file, written by one thread of a process at a time.
 
-    A connection goes on writing to the file that it has open, even when that was moved or removed. So
-    each transaction begins and ends with a look whether it is still the one at the path.
+    A connection goes on writing to the file that it has open, even when that was moved or removed. So each
+    transaction begins and ends with a look whether it is still the one at the path. Once it is not, this
+    process does nothing more with the database.
     """
 
     writing = "IMMEDIATE"
@@ -95,33 +100,30 @@ class Sqlite(SqliteDatabase):
 
     def __init__(self, path: Path, **options: Any) -> None:
         # Never created by being opened: an empty database in place of a lost one would let nobody in.
-        super().__init__(f"file:{quote(str(path))}?mode=rw", uri=True, **options)
+        super().__init__(_uri(path, "rw"), uri=True, **options)
         self._path = path
-        self._opened = _Opened()
-        self._side_files = SideFiles(path)
-        self._opening = threading.Lock()
-        self._installed_at: int | None = None
-        """When the installation was made that this process knows: what tells it from any other."""
+        self._files: _Files | None = None
+        """What the connections have open: the log stays the same for as long as there is one of them."""
+        self._connections = 0
+        self._lost = False
 
     def ready(self) -> bool:
         """Have this thread connected to the file that is at the path; say whether it is so anew.
 
         Raises:
-            OperationalError: when there is none, or it cannot be opened.
+            OperationalError: when there is none, it cannot be opened, or it is another one than before.
         """
-        at_path = self._at_path()
-        if not self.is_closed() and at_path != self._opened.files:
-            self._let_go(at_path)
-        if at_path is None:
-            raise _FileError(_MISSING)
-        return bool(self.connect(reuse_if_open=True))
+        if self.is_closed():
+            return bool(self.connect())
+        self._at_path(log=True)
+        return False
 
     def holds(self) -> bool:
         """Whether what was just committed is in the file at the path."""
-        try:
-            return self._at_path() == self._opened.files
-        except _FileError:
-            return False
+        with suppress(_FileError):
+            self._at_path(log=True)
+            return True
+        return False
 
     def begin(self, lock_type: str | None = None) -> None:
         """Begin a transaction; for the turn to write, look often while it may be near.
@@ -160,81 +162,71 @@ class Sqlite(SqliteDatabase):
         A connection that may be the worse for it is let go.
         """
         cause = _cause_of(error)
-        if not isinstance(cause, _FileError) and _kind_of(cause) not in _STAYS_OPEN:
+        if self._lost or (not isinstance(cause, _FileError) and _kind_of(cause) not in _STAYS_OPEN):
             self.close()
-        return Verdict.MOVED if str(cause) == _MOVED else Verdict.FAILED
+        return Verdict.LOST if self._lost else Verdict.FAILED
 
     def reason(self, error: Exception) -> str | None:
         """Say to a person what is wrong with the database, where that is known."""
         return reason_of(error)
 
-    def _at_path(self) -> Files | None:
+    def _look(self) -> _Files | None:
         try:
-            return self._side_files.look()
+            database = _identity_of(self._path)
+            return database and _Files(database, _identity_of(self._path.with_name(f"{self._path.name}-wal")))
         except OSError:
             raise _FileError(_REASONS["CANTOPEN"]) from None
 
-    def _connect(self) -> sqlite3.Connection:
-        with self._opening:
-            return self._connect_alone()
-
-    def _connect_alone(self) -> sqlite3.Connection:
-        before = self._at_path()
-        if before is None:
-            raise _FileError(_MOVED)
-        if not self._side_files.belong_to(before):
-            self._recognise()
-        if not self._side_files.make_way_for(before):
-            raise _FileError(_MOVED)
-        opened: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # peewee's own seam.
-        after = self._at_path()
-        if after is None or after.database != before.database:
-            opened.close()
-            raise _FileError(_MOVED)
-        self._opened.files = after
-        self._side_files.opened(after)
-        self._installed_at = self._installed_at or _installation_time(opened)
-        return opened
-
-    def _recognise(self) -> None:
-        """Refuse a file that has taken the known one's place and holds no such installation.
-
-        It is looked into before it is opened to be used: SQLite would put a log beside it, which another
-        process, that finds the known file back, would write to.
+    def _at_path(self, *, log: bool) -> _Files:
+        """Return what is at the path; with `log`, the log must be the one that the connections have open.
 
         Raises:
-            OperationalError: when it is of something else.
+            OperationalError: when nothing is there, or not what this process had open.
         """
-        if self._installed_at is None:
-            return
-        uri = f"file:{quote(str(self._path))}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as looking:
-            if _installation_time(looking) != self._installed_at:
-                raise _FileError(_STRANGE)
+        found, known = self._look(), self._files
+        if known is not None:
+            moved = found is None or found.database != known.database or (log and found.log != known.log)
+            self._lost = self._lost or moved
+        if self._lost:
+            raise _FileError(_MOVED)
+        if found is None:
+            raise _FileError(_MISSING)
+        return found
+
+    # peewee connects and closes one thread at a time.
+    def _connect(self) -> sqlite3.Connection:
+        others = self._connections > 0
+        self._files = self._at_path(log=others)
+        opened: sqlite3.Connection = super()._connect()  # type: ignore[misc]  # peewee's own seam.
+        try:
+            self._files = self._at_path(log=others)
+        except _FileError:
+            opened.close()
+            raise
+        self._connections += 1
+        return opened
 
     def _close(self, conn: sqlite3.Connection) -> None:
-        with self._keeping_another_log():
-            conn.close()
-        if self._opened.files is not None:
-            self._side_files.closed(self._opened.files)
-            self._opened.files = None
+        """Close a connection; what was accepted goes into its file, wherever that is by now.
 
-    @contextmanager
-    def _keeping_another_log(self) -> Iterator[None]:
-        """Have the log at the path outlive a connection to the same file that knows an older log.
-
-        The last connection to a file removes the log by its name, whichever has that name by then: all
-        that others have committed to it would be gone. So another one is there to be the last; it is in
-        a process of its own, since those of one process share what they know of the log.
+        Where another log has taken the log's place, that one belongs to the file and must stay. The last
+        connection to a file removes the log by its name, whichever has that name by then, unless it can only
+        read: so one that can only read is there to be the last.
         """
-        own, at_path = self._opened.files, None
+        known, found = self._files, None
         with suppress(_FileError):
-            at_path = self._at_path()
-        if own and at_path and at_path.database == own.database and at_path.log not in (None, own.log):
-            with _another_process_at(str(self.database)):
-                yield
+            found = self._look()
+        if known and found and found.database == known.database and found.log not in (None, known.log):
+            with closing(sqlite3.connect(_uri(self._path, "ro"), uri=True)) as last:
+                with suppress(sqlite3.Error):
+                    last.execute("SELECT 1 FROM sqlite_master").fetchone()
+                conn.close()
         else:
-            yield
+            if found != known:  # SQLite itself does not empty the log of a file that was moved.
+                with suppress(sqlite3.Error):
+                    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            conn.close()
+        self._connections -= 1
 
     def _add_conn_hooks(self, conn: sqlite3.Connection) -> None:
         """Set a connection up; what another program has put there stays as it is."""
@@ -242,20 +234,6 @@ class Sqlite(SqliteDatabase):
             raise _FileError(_STRANGE)
         super()._add_conn_hooks(conn)  # type: ignore[misc]
         conn.execute("SELECT 1 FROM sqlite_master").fetchone()  # From here on the log is there.
-
-    def _let_go(self, at_path: Files | None) -> None:
-        """Put all that was accepted into the file itself, wherever that is by now, out of its log.
-
-        Where another log has taken the log's place, that alone belongs to the file.
-        """
-        own = self._opened.files
-        if own is None or at_path is None or at_path.log is None or at_path.database != own.database:
-            execute: Callable[[str], Any] = self.execute_sql
-            (busy, *_counts) = execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if busy:
-                raise _FileError(_MOVED)
-        if at_path is not None:
-            self.close()
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -278,22 +256,6 @@ class Sqlite(SqliteDatabase):
     def clock(self) -> datetime | None:
         """There is no other clock than the one here."""
         return None
-
-
-_STAY = (
-    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], uri=True); "
-    "c.execute('SELECT 1 FROM sqlite_master').fetchone(); print(flush=True); sys.stdin.read(); c.close()"
-)
-
-
-@contextmanager
-def _another_process_at(uri: str) -> Iterator[None]:
-    """Have another process connected to a database, and leave it after this."""
-    command = [sys.executable, "-I", "-c", _STAY, uri]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:  # noqa: S603 - our own.
-        if other.stdout is not None:
-            other.stdout.readline()
-        yield
 
 
 def open_sqlite(path: Path) -> Sqlite:
@@ -329,15 +291,16 @@ def _kind_of(error: BaseException) -> str:
     return str(getattr(error, "sqlite_errorname", "SQLITE_UNKNOWN")).split("_")[1]
 
 
-def _installation_time(connection: sqlite3.Connection) -> int | None:
-    """Read when the installation in a database was made; None where there is none."""
+def _identity_of(path: Path) -> Identity | None:
     try:
-        row = connection.execute("SELECT created_at FROM installation").fetchone()
-    except sqlite3.OperationalError as error:
-        if _kind_of(error) != "ERROR":  # That is what a table is that is not there.
-            raise
+        found = path.stat()
+    except FileNotFoundError:
         return None
-    return row and int(row[0])
+    return found.st_dev, found.st_ino
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path))}?mode={mode}"
 
 
 def _fold(text: str | None) -> str | None:

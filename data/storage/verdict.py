@@ -9,5 +9,5 @@ class Verdict(Enum):
     FAILED = "nothing of it was kept, and trying again at once would not help"
     CONFLICT = "nothing of it was kept, since it met another one: it is to run again"
     ONCE_MORE = "nothing of it was kept, and it may do better when run again"
-    MOVED = "nothing of it was kept, and it may do better once every thread has let go of the old file"
+    LOST = "nothing of it was kept: the database's file was moved, and this process can do nothing more"
     UNKNOWN = "the connection was lost while it was being committed: it may have been kept"

@@ -73,7 +73,8 @@ class Supervisor:
     async def run(self, ready: Callable[[], object]) -> None:
         """Start all workers, call `ready` when each has passed its self-test, and serve until told to stop.
 
-        One that fails at its first start ends all: a node that cannot serve as it was told to says so.
+        One that fails at its first start ends all: a node that cannot serve as it was told to says so. The
+        loss of the database's file ends all too: it is noticed here when it has ended a worker.
 
         Raises:
             MetricsPortError: when the measurements cannot be shown.
@@ -82,6 +83,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        asyncio.wrap_future(self._store.lost).add_done_callback(lambda _lost: self._stop.set())
         await self._store.run(worker_sessions.take_node, self._assignment.node)
         async with exposed(self._metrics_port, self._measured):
             await self._serve(ready)

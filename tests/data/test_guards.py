@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from support.data_world import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
+from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 
 from data.operations.actors import Acting, ActingOperator, ActingUser, Member
 from data.operations.guards import require_operator, require_permission, require_user

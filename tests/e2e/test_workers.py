@@ -214,3 +214,36 @@ async def test_the_fork_server_holds_nothing_and_when_it_is_killed_other_workers
     await sign_in_to(clinic, key, WORKERS)
     assert await clinic.stop() == 0
     assert open_workers(clinic) == []
+
+
+@pytest.mark.parametrize("workers", [1, WORKERS])
+async def test_a_server_whose_database_file_is_moved_ends_and_says_why(clinic, key, workers):
+    await clinic.serve("--workers", str(workers))
+    clinic.known_hosts()
+    terminals = await sign_in_to(clinic, key, workers)
+    there, away = clinic.home / "twofold.db", clinic.home / "moved.away"
+    there.rename(away)
+    refused = await clinic.connect("ben", key=key)
+    assert await refused.end() == 255
+
+    assert await asyncio.wait_for(clinic.server.wait(), WITHIN * LOADED) == 1
+    await clinic._reading
+    for terminal in terminals:
+        await terminal.end()
+    *_, last = clinic.log.decode().splitlines()
+    assert last.startswith(f"twofold: {there} was moved, replaced or removed while it was in use.")
+    assert b"worker.ended" not in clinic.log
+    assert b"Traceback" not in clinic.log
+    assert not there.exists()
+    with contextlib.closing(sqlite3.connect(f"file:{away}?immutable=1", uri=True)) as alone:
+        admitted = alone.execute(
+            "select count(*) from audit_entry where event = 'signin.admitted'"
+        ).fetchone()
+    assert admitted == (len(terminals),), "what was accepted is not in the file itself"
+
+    with pytest.raises(AssertionError, match=r"twofold\.db is missing"):
+        clinic.twofold("user", "list")
+    away.rename(there)
+    await clinic.serve("--workers", str(workers))
+    assert open_workers(clinic) == []
+    assert await clinic.stop() == 0

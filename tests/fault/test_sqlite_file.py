@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from peewee import OperationalError
-from support.broken_database import NO_DATABASE, STEP, held_by_another_process, never_blocked, open_door
+from support.broken_database import NO_DATABASE, STEP, Door, held_by_another_process, never_blocked, open_door
 from support.ssh_server import connect, until
 from support.ssh_users import open_people
 
@@ -19,6 +19,7 @@ from data.storage import models, sqlite
 from data.storage.database import create_database
 from data.storage.sqlite import open_sqlite
 from data.storage.vault import Vault
+from data.store import StoreUnavailableError
 
 ACCEPTED = "select count(*) from audit_entry where event = 'signin.admitted'"
 
@@ -70,36 +71,63 @@ async def until_open(people, sessions: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_missing_file(people, file, away):
-    """It is never created again, and it is served when it is back."""
+def accepted_in(path: Path) -> int:
+    """Count the admissions in a file, without its log."""
+    with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as alone:
+        return int(alone.execute(ACCEPTED).fetchone()[0])
+
+
+async def loses_its_file(door: Door) -> None:
+    """Refuse everybody, say so once, and have the process end."""
+    lost = door.people.store.lost
+    assert NO_DATABASE in await door.is_refused()
+    assert NO_DATABASE in await door.is_refused()
+    assert lost.done()
+
+
+async def test_moved_file(people, file, away, caplog):
+    """It holds all that was accepted, and is never created again."""
     async with open_door(people) as door, never_blocked():
+        assert not people.store.lost.done()
         file.rename(away)
-        assert NO_DATABASE in await door.is_refused()
+        await loses_its_file(door)
         assert not file.exists()
-        with closing(sqlite3.connect(f"file:{away}?immutable=1", uri=True)) as alone:
-            assert alone.execute(ACCEPTED).fetchone() == (1,), "what was accepted is not in the file itself"
+        assert accepted_in(away) == 1
+        with pytest.raises(StoreUnavailableError, match="moved, replaced or removed"):
+            await people.store.run(lambda tx: tx.now)
         away.rename(file)
+        await loses_its_file(door)
+        await door.starts_again()
         await door.signs_in()
         await door.has_lost_nothing()
+    assert len([text for text in caplog.messages if text.startswith("The database fails to write")]) == 1
+    assert "Traceback" not in caplog.text
 
 
-async def test_a_removed_file_is_served_again_from_a_copy(people, file, away):
+async def test_removed_file(people, file, away):
+    """The next start serves a copy of it."""
     async with open_door(people) as door, never_blocked():
         copy(file, away)
         file.unlink()
-        assert NO_DATABASE in await door.is_refused()
+        await loses_its_file(door)
         assert not file.exists()
         away.rename(file)
+        await door.starts_again()
         await door.signs_in()
         await door.has_lost_nothing()
 
 
-async def test_copy_renamed_over_the_file(people, file, away):
-    """It is served and keeps what comes."""
+async def test_replaced_file(people, file, away):
+    """The copy is served by the next start alone."""
+    """The log of the file before must not be played into it."""
     async with open_door(people) as door, never_blocked():
         await door.signs_in()
         copy(file, away)
+        content = away.read_bytes()
         away.replace(file)
+        await loses_its_file(door)
+        assert file.read_bytes() == content
+        await door.starts_again()
         await door.signs_in()
         await door.signs_in()
         await door.has_lost_nothing()
@@ -121,7 +149,20 @@ async def test_code_taken_into_a_lost_file(people, file, away, monkeypatch):
         assert "it is not known whether this was recorded" in await door.is_refused()
         monkeypatch.undo()
         away.rename(file)
+        await loses_its_file(door)
+        await door.starts_again()
         await door.signs_in()
+
+
+async def test_removed_log(people, file):
+    """Nothing that was accepted is lost."""
+    async with open_door(people) as door:
+        file.with_name(file.name + "-wal").unlink()
+        await loses_its_file(door)
+        assert accepted_in(file) == 1
+        await door.starts_again()
+        await door.signs_in()
+        await door.has_lost_nothing()
 
 
 COMMIT = (
@@ -129,8 +170,10 @@ COMMIT = (
 )
 
 
+LOOK = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT x FROM later')"
+
+
 def test_replaced_log_is_left_alone(tmp_path):
-    """A connection whose log was replaced takes nothing of the new one when it closes."""
     file = tmp_path / "twofold.db"
     create_database(file)
     idle = open_sqlite(file)
@@ -139,8 +182,8 @@ def test_replaced_log_is_left_alone(tmp_path):
         file.with_name(file.name + suffix).unlink()
     subprocess.run([sys.executable, "-c", COMMIT, file], check=True, timeout=60)
     idle.close()
-    with closing(sqlite3.connect(file)) as found:
-        assert found.execute("SELECT name FROM sqlite_master WHERE name = 'later'").fetchall() == [("later",)]
+    # Another process looks: connections of one process share what they know of a log.
+    subprocess.run([sys.executable, "-c", LOOK, file], check=True, timeout=60)
 
 
 def test_no_new_log_beside_an_old_one(tmp_path):
@@ -166,7 +209,7 @@ def test_no_new_log_beside_an_old_one(tmp_path):
         other.start()
         other.join()
         database.close()
-    assert refused == ["its file was moved"]
+    assert refused == ["its file was moved, replaced or removed"] * 2
 
 
 @pytest.fixture(params=["another installation", "empty", "garbage", "another program", "no installation"])
@@ -194,32 +237,29 @@ def impostor(request, tmp_path, people) -> Path:
 
 
 async def test_impostor_file_decides_nothing(people, file, away, impostor):
-    """Nothing is decided by what took the place of the file."""
+    """It is not even opened: that would put a log beside it, which another process would write to."""
     content = impostor.read_bytes()
     async with open_door(people) as door, never_blocked():
         file.rename(away)
         impostor.rename(file)
-        assert NO_DATABASE in await door.is_refused()
-        assert NO_DATABASE in await door.is_refused()
+        await loses_its_file(door)
+        assert file.read_bytes() == content, "somebody else's was changed"
+        assert accepted_in(away) == 1
+        away.replace(file)
+        await loses_its_file(door)
+        await door.starts_again()
+        await door.signs_in()
+        await door.has_lost_nothing()
+
+
+async def test_no_start_on_an_impostor_file(people, file, impostor):
+    async with open_door(people) as door, never_blocked():
+        content = impostor.read_bytes()
+        impostor.replace(file)
+        await loses_its_file(door)
+        with pytest.raises(StoreUnavailableError):
+            await door.starts_again()
         assert sqlite.bears_our_mark(file) or file.read_bytes() == content, "somebody else's was changed"
-        away.replace(file)
-        await door.signs_in()
-        await door.has_lost_nothing()
-
-
-async def test_foreign_file_gets_no_log(people, file, away, impostor, monkeypatch):
-    """Another process, which finds the file back, would write to that log."""
-    opened: list[object] = []
-    async with open_door(people) as door:
-        file.rename(away)
-        impostor.rename(file)
-        monkeypatch.setattr(people.store, "recognise", lambda tx: opened.append(tx) or "it is another one")
-        assert NO_DATABASE in await door.is_refused()
-        assert not opened
-        monkeypatch.undo()
-        away.replace(file)
-        await door.signs_in()
-        await door.has_lost_nothing()
 
 
 @pytest.mark.parametrize("spoilt", [100, 4096], ids=["header", "page"])

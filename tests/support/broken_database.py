@@ -17,6 +17,8 @@ from support.ssh_users import People
 from data.operations.maintenance import database_identity
 from data.rules.policy import ATTEMPTS
 from data.storage import models
+from data.storage.database import open_database
+from data.store import Store
 from sshserver.server import serve
 
 NO_DATABASE = "Signing in is not possible right now: the database is not available."
@@ -95,6 +97,14 @@ class Door:
                 else:
                     return
 
+    async def starts_again(self) -> None:
+        """End the server as its process would, and start one that knows nothing of what was before."""
+        await self.server.server.drain()
+        store = self.people.store
+        store.close()
+        self.people.store = Store(open_database(self.people.folder / "twofold.db"), store.services)
+        self.server = await _serve(self.people)
+
     async def has_lost_nothing(self) -> None:
         """Every code that let somebody in is on record and lets nobody in again; nobody was counted."""
         user = await self.people.user("ben")
@@ -112,16 +122,20 @@ class Door:
 async def open_door(people: People) -> AsyncIterator[Door]:
     """Serve `people`, with `ben` among them, and let him in once."""
     key = await people.add_with_key("ben")
-    people.store.recognise = database_identity.fault_of
     people.store.rest()
-    host_key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await serve(people.store, host_key, lambda *_: None, reap_seconds=0.2)  # type: ignore[arg-type,return-value]
+    door = Door(people, await _serve(people), key)
     try:
-        door = Door(people, Running(server, host_key), key)
         await door.signs_in()
         yield door
     finally:
-        await server.drain()
+        await door.server.server.drain()
+
+
+async def _serve(people: People) -> Running:
+    people.store.recognise = database_identity.fault_of
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await serve(people.store, host_key, lambda *_: None, reap_seconds=0.2)  # type: ignore[arg-type,return-value]
+    return Running(server, host_key)
 
 
 HOLD = (

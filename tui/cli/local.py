@@ -17,6 +17,7 @@ from tui.cli.open_installation import (
     Installation,
     installation,
     refuse,
+    refuse_lost,
     system_clock,
     without_log_of_deliveries,
 )
@@ -43,8 +44,10 @@ def run_local_app(home: Home) -> None:
             limits=here.settings.limits,
         )
         app.driver_class = LocalDriver
+        here.store.lost.add_done_callback(lambda _lost: app.exit(return_code=1))
         with without_log_of_deliveries():
             farewell = app.run()
+        refuse_lost(here)
     if app.return_code:
         refuse(app.crash_message or "The app ended early.")
     if farewell:

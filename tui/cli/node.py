@@ -28,7 +28,7 @@ from sshserver.workers.worker import Assignment
 from tui.cli import logging_setup
 from tui.cli.commands.setup import FirstAdmin, initialise, load_host_key
 from tui.cli.groups import load
-from tui.cli.open_installation import Installation, installation
+from tui.cli.open_installation import Installation, installation, refuse_lost
 
 _log = logging.getLogger("twofold.serve")
 _FIRST_ACCOUNT: Final = "Twofold"
@@ -162,3 +162,4 @@ def _serve_together(
     finally:
         for address in held:
             address.close()
+    refuse_lost(here)

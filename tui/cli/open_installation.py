@@ -303,6 +303,15 @@ def refuse(message: str) -> NoReturn:
     raise click.ClickException(message)
 
 
+def refuse_lost(here: Installation) -> None:
+    """End a command whose database's file was moved under it."""
+    if here.store.lost.done():
+        refuse(
+            f"{here.home.database} was moved, replaced or removed while it was in use, so this had to end. "
+            "Put the right file in its place, then start again."
+        )
+
+
 def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
     """Return an operation's result, or end the command with its denial."""
     if isinstance(result, Denied | SessionOver):

@@ -31,7 +31,7 @@ from tui.app import TwofoldApp
 from tui.cli import logging_setup
 from tui.cli.commands.setup import load_host_key
 from tui.cli.main import words_for
-from tui.cli.open_installation import Installation, installation, refuse, system_clock
+from tui.cli.open_installation import Installation, installation, refuse, refuse_lost, system_clock
 
 
 async def serve_until_told(
@@ -44,17 +44,19 @@ async def serve_until_told(
     ready: Callable[[Server], object],
     lifeline: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or the end of `lifeline`; then drain.
+    """Serve until SIGTERM, SIGINT, the end of `lifeline` or the loss of the database's file; then drain.
 
     `ready` is called once, when the self-test has passed and the port is listened on.
 
     Raises:
         PortError: when the address cannot be listened on.
+        ClickException: when the database's file was lost.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    asyncio.wrap_future(here.store.lost).add_done_callback(lambda _lost: stop.set())
     held = None if lifeline is None else asyncio.ensure_future(lifeline())
     if held is not None:
         held.add_done_callback(lambda _ended: stop.set())
@@ -72,6 +74,7 @@ async def serve_until_told(
         await server.drain()
     if held is not None:
         held.cancel()
+    refuse_lost(here)
 
 
 async def _start(
