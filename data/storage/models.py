@@ -18,7 +18,6 @@ from peewee import (
     Model,
     ModelSelect,
     TextField,
-    fn,
 )
 
 database = DatabaseProxy()
@@ -127,9 +126,7 @@ class User(_Table):
     written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the
     sets of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
 
-    Whoever is read here is there: those of an import that is not published, and tombstones, are left out of
-    every `select`. Where users are joined to another table, `is_staged` is to be asked if those can be among
-    them, and `TOMBSTONE` left out.
+    Tombstones are left out of every `select`. A join of users to another table must leave them out itself.
     """
 
     account_id: int
@@ -172,11 +169,6 @@ class User(_Table):
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
         """Select from the users who are there."""
-        return super().select(*fields).where(~is_staged(), cls.standing != TOMBSTONE)
-
-    @classmethod
-    def select_with_staged(cls, *fields: Any) -> "ModelSelect[Self]":
-        """Select from all users, those who are not there yet among them, but no tombstones."""
         return super().select(*fields).where(cls.standing != TOMBSTONE)
 
 
@@ -204,7 +196,7 @@ class LastSignin(_Table):
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
         """Select from the users who are there."""
-        return super().select(*fields).where(~is_staged(cls.user), cls.standing != TOMBSTONE)
+        return super().select(*fields).where(cls.standing != TOMBSTONE)
 
 
 class UserRole(_Table):
@@ -414,10 +406,10 @@ class AwaitedMessage(_Table):
 
 
 class ImportBatch(_Table):
-    """An import of people and by whom: they are there for nobody until it is published, then for all at once.
+    """An import of people and by whom: nothing of it is there until it is published, and then all of it soon.
 
-    A published one stays until the audit log tells of each of its users. A dropped one is never published,
-    and stays until each of them is removed.
+    A published one stays until each of its rows has become a user. A dropped one is never published, and
+    stays until its rows are removed.
     """
 
     account_id: int
@@ -433,32 +425,30 @@ class ImportBatch(_Table):
 
 
 class StagedUser(_Table):
-    """That a user came by an import which is not done with yet; `row` is the row of the file.
+    """A row of an import that is not a user yet, with the words and the key that the user will have.
 
-    `required` and `fingerprint` (of their key, if they have one) are what the audit log will tell of them.
-    A batch cannot go while there are such users of it: without it they would be there for all to see.
+    The words are separated by spaces. There are none where an older version has made the user already.
     """
 
-    user_id: int
     batch_id: int
+    practice_id: int
 
-    user = ForeignKeyField(User, backref="staged", primary_key=True, on_delete="CASCADE")
-    batch = ForeignKeyField(ImportBatch, backref="staged", on_delete="RESTRICT", index=False)
+    batch = ForeignKeyField(ImportBatch, on_delete="RESTRICT", index=False)
     row = IntegerField()
+    practice = ForeignKeyField(Practice, on_delete="RESTRICT")
+    name = CharField(max_length=32, index=True)
+    email = CharField(max_length=254, index=True)
+    full_name = CharField(max_length=120)
+    phone = CharField(max_length=16, null=True)
     required = BooleanField()
-    fingerprint = CharField(max_length=64)
+    words = TextField()
+    algorithm = CharField(max_length=64, default="")
+    blob = TextField(default="")
+    fingerprint = CharField(max_length=64, default="")
+    comment = CharField(max_length=120, default="")
 
     class Meta:
-        indexes = ((("batch", "user"), False),)
-
-
-class OvertakenRow(_Table):
-    """A row of an import whose user made way for someone who was given the name or address meanwhile."""
-
-    id = AutoField()
-    batch = ForeignKeyField(ImportBatch, backref="overtaken", on_delete="CASCADE")
-    row = IntegerField()
-    column = CharField(max_length=16)
+        primary_key = CompositeKey("batch", "row")
 
 
 class DeletedUser(_Table):
@@ -467,13 +457,6 @@ class DeletedUser(_Table):
     user = ForeignKeyField(User, primary_key=True, on_delete="RESTRICT")
     name = CharField(max_length=32, index=True)
     at = moment_field()
-
-
-def is_staged(user_id: Any = User.id) -> Any:
-    """Write as SQL whether a user belongs to an import that is not published."""
-    staged, batch = StagedUser, ImportBatch
-    unpublished = (staged.user == user_id) & batch.published_at.is_null()
-    return fn.EXISTS(staged.select(SQL("1")).join(batch).where(unpublished))
 
 
 class AuditEntry(_Table):
@@ -641,7 +624,6 @@ TABLES: tuple[type[Any], ...] = (
     AwaitedMessage,
     ImportBatch,
     StagedUser,
-    OvertakenRow,
     DeletedUser,
     AuditEntry,
     Notice,

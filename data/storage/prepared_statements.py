@@ -141,17 +141,6 @@ def insert_rows(
     return list(cursor.fetchall()) if returning else []
 
 
-def is_any_held(table: type[Model], wanted: Mapping[str, Sequence[object]]) -> bool:
-    """Whether a table has a row with one of the values that are wanted, each in its column."""
-    name = table._meta.table_name  # noqa: SLF001 - as above.
-    parts = [
-        f'SELECT 1 FROM "{name}" WHERE "{column}" IN ({_marks(len(values))})'  # noqa: S608 - names of ours.
-        for column, values in wanted.items()
-    ]
-    given = [value for values in wanted.values() for value in values]
-    return bool(given) and bool(_execute(" UNION ALL ".join(parts) + " LIMIT 1", given).fetchall())
-
-
 def _marks(count: int) -> str:
     return ", ".join([database.obj.param] * count)
 

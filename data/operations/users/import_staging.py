@@ -1,25 +1,28 @@
-"""Users of imports that are not done with: who makes way for others, is told of, or is removed.
+"""Rows of imports that are not done with: they become users, or are removed.
 
-They are where they are to stay from the beginning, and there for nobody until their import is published
-(see `models.User.select`). So that sign-ins go on, what is done for many is done in short transactions
-with pauses between them; whatever breaks off is taken up again by a server, or by the next import.
+They wait in a table of their own, where nobody who looks for users finds them. So that sign-ins go on, what
+is done for many is done in short transactions with pauses between them; what breaks off is taken up again by
+a server, or by the next import.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from data.operations.audit.chain import Columns, append
 from data.rules.audit_events import Event
+from data.rules.policy import ATTEMPTS
+from data.rules.user_status import Standing
 from data.storage import models
+from data.storage.prepared_statements import insert_rows
 from data.store import Store, StoreUnavailableError, Tx
 
 PART = 50
-"""Users that one transaction deals with."""
+"""Rows that one transaction deals with."""
 _ABANDONED = timedelta(hours=1)
 """The age at which an import that was not published is given up."""
 
@@ -44,19 +47,6 @@ async def clean_up_all(store: Store) -> None:
             await in_turns(store, clean_up)
 
 
-def make_way(names: Collection[str], emails: Collection[str]) -> None:
-    """Remove who is staged under one of these names or addresses; their import is refused for it.
-
-    To be called before somebody else is given them: nobody who is not there yet keeps a name from anyone.
-    """
-    staged, batch, user = models.StagedUser, models.ImportBatch, models.User
-    for column, held, wanted in (("name", user.name, names), ("email", user.email, emails)):
-        holders = staged.select().join(user).switch(staged).join(batch)
-        for row in list(holders.where(held.in_(list(wanted)) & batch.published_at.is_null())):
-            models.OvertakenRow.insert(batch=row.batch_id, row=row.row, column=column).execute()
-            user.delete().where(user.id == row.user_id).execute()
-
-
 def is_something_left(tx: Tx) -> bool:
     """Whether there are imports that `tidy` has something to do for."""
     table = models.ImportBatch
@@ -64,35 +54,66 @@ def is_something_left(tx: Tx) -> bool:
 
 
 def clean_up(tx: Tx) -> None:
-    """Do a part of what is left: tell the log of users who were published, or remove who never will be."""
-    batches, staged, user = models.ImportBatch, models.StagedUser, models.User
+    """Do a part of what is left: make users of published rows, or remove rows that never will be users."""
+    batches, staged = models.ImportBatch, models.StagedUser
     batches.update(dropped=True).where(_is_abandoned(tx)).execute()
     batch = batches.select().where(_is_over()).order_by(batches.id).first()
     if batch is None:
         return
-    part = list(
-        staged.select(staged, user)
-        .join(user)
-        .where(staged.batch == batch.id)
-        .order_by(staged.user)
-        .limit(PART)
-    )
-    ids = [row.user_id for row in part]
-    if batch.published_at is None:
-        user.delete().where(user.id.in_(ids)).execute()
-    else:
-        append(tx, [row for each in part for row in _rows_about(tx, batch, each)])
-        staged.delete().where(staged.user.in_(ids)).execute()
+    mine = staged.batch == batch.id
+    part = list(staged.select().where(mine).order_by(staged.row).limit(PART))
+    if part:
+        if batch.published_at is not None:
+            _make_users(tx, batch.account_id, [row for row in part if row.words])
+            append(tx, [row for each in part for row in _rows_about(tx, batch, each)])
+        staged.delete().where(mine & (staged.row <= part[-1].row)).execute()
     if len(part) < PART:
         batches.delete().where(batches.id == batch.id).execute()
 
 
 def remove_unpublished() -> None:
-    """End all imports that are under way, and remove their users."""
-    batches, staged, user = models.ImportBatch, models.StagedUser, models.User
-    unpublished = batches.published_at.is_null()
-    user.delete().where(user.id.in_(staged.select(staged.user).join(batches).where(unpublished))).execute()
-    batches.delete().where(unpublished).execute()
+    """End all imports that are under way, and remove their rows."""
+    batches, staged = models.ImportBatch, models.StagedUser
+    unpublished = batches.select(batches.id).where(batches.published_at.is_null())
+    staged.delete().where(staged.batch.in_(unpublished)).execute()
+    batches.delete().where(batches.published_at.is_null()).execute()
+
+
+def _make_users(tx: Tx, account_id: int, rows: Sequence[models.StagedUser]) -> None:
+    """Write users with their words and keys."""
+    at = models.microseconds(tx.now)
+    given = [_columns(account_id, row, at) for row in rows]
+    ids: dict[str, int] = dict(insert_rows(models.User, given, returning=("name", "id")))
+    insert_rows(
+        models.UserWord,
+        [
+            {"user_id": ids[row.name], "word": word.encode(), "account_id": account_id}
+            for row in rows
+            for word in row.words.split(" ")
+        ],
+    )
+    key_of = ("algorithm", "blob", "fingerprint", "comment")
+    insert_rows(
+        models.PublicKey,
+        [
+            {"user_id": ids[row.name], "added_at": at} | {column: getattr(row, column) for column in key_of}
+            for row in rows
+            if row.fingerprint
+        ],
+    )
+
+
+def _columns(account_id: int, row: models.StagedUser, at: int) -> dict[str, object]:
+    fields = models.User._meta.sorted_fields  # noqa: SLF001 - peewee's own name for a table's description.
+    defaults = {field.column_name: field.default for field in fields if field.default is not None}
+    copied = ("practice_id", "name", "email", "full_name", "phone", "required")
+    return defaults | {
+        "account_id": account_id,
+        "standing": (Standing.OBLIGED if row.required else Standing.FREE).value,
+        "attempts_left": ATTEMPTS,
+        "created_at": at,
+        **{column: getattr(row, column) for column in copied},
+    }
 
 
 def _is_over() -> Any:
@@ -119,7 +140,7 @@ def _rows_about(tx: Tx, batch: models.ImportBatch, staged: models.StagedUser) ->
             batch.account_id,
             event.value,
             batch.actor,
-            staged.user.name,
+            staged.name,
             batch.application,
             batch.address,
             json.dumps(detail),

@@ -9,7 +9,6 @@ from data.operations.guards import require_fresh_proof, require_permission, requ
 from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sessions import end_other_sessions, end_sessions_of_user
-from data.operations.users.import_staging import make_way
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.role_grants import keeps_last_admins, may_grant
 from data.operations.users.target_user import Target, find_target, outranked_by
@@ -96,7 +95,6 @@ def add_user(acting: Acting, new: NewUser) -> Done | Denied:
     practice = _practice_of(acting, new.practice)
     if isinstance(practice, Denied):
         return practice
-    make_way([fields["name"]], [fields["email"]])
     one_time = new.one_time_password and new.password_hash is not None
     until = passwords.one_time_end(tx.now, new.hours) if one_time else None
     user_id = models.User.insert(
@@ -261,8 +259,6 @@ def _save(
         return refusal
     present = _present(user)
     kept = "".join(f" {_told_of_change(key, present)}" for key in sorted(_changed_since(present, seen)))
-    if "email" in changed:
-        make_way([], [changed["email"]])
     models.User.update(_columns(changed)).where(models.User.id == user.id).execute()
     reindex_user(user.id)
     trail.record(acting, Event.USER_EDITED, user.name, fields=", ".join(sorted(changed)))

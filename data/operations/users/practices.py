@@ -37,7 +37,7 @@ def list_practices(acting: Acting) -> list[PracticeRow]:
         .join(
             user,
             JOIN.LEFT_OUTER,
-            on=(user.practice == table.id) & ~models.is_staged() & (user.standing != models.TOMBSTONE),
+            on=(user.practice == table.id) & (user.standing != models.TOMBSTONE),
         )
         .where(table.account == acting.account_id)
         .group_by(table.id)
@@ -91,7 +91,10 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
     practice = find_practice(acting, name)
     if practice is None:
         return NO_SUCH_PRACTICE
-    users = models.User.select_with_staged().where(models.User.practice == practice.id).count()
+    users = sum(
+        table.select().where(table.practice == practice.id).count()
+        for table in (models.User, models.StagedUser)
+    )
     if users:
         who = "1 user is" if users == 1 else f"{users} users are"
         return Denied(f"{who} in practice {practice.name}. Move them to another one first.")

@@ -4,8 +4,11 @@ Whoever asks may belong to another account, and is not to learn who is in it. So
 same words wherever its user is, and of an address its owner is told instead of the one who asks.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
+from typing import Any
+
+from peewee import fn
 
 from data.operations.actors import Acting
 from data.operations.audit import notices
@@ -39,23 +42,34 @@ def email_refused(tx: Tx) -> str:
 
 def used_names(tx: Tx, asked: Collection[str]) -> dict[str, str | None]:
     """Return the names that are used, each with a free one in its place where there is one near."""
-    used = _used(tx, asked)
+    used = _used(tx, "name", asked)
     near = {name: numbered(name) for name in used}
-    kept = _used(tx, [other for others in near.values() for other in others]) | set(asked)
+    kept = _used(tx, "name", [other for others in near.values() for other in others]) | set(asked)
     return {name: next((other for other in near[name] if other not in kept), None) for name in used}
 
 
-def used_emails(asked: Collection[str]) -> set[str]:
+def used_emails(tx: Tx, asked: Collection[str]) -> set[str]:
     """Return the e-mail addresses that are used."""
-    table = models.User
-    return {row.email for row in table.select(table.email).where(table.email.in_(list(asked)))}
+    return _used(tx, "email", asked)
+
+
+def used_since(tx: Tx, batch: int) -> set[tuple[int, str]]:
+    """Return the rows of an import whose name or e-mail address is used by now, each with the column."""
+    staged: Any = models.StagedUser
+    found: set[tuple[int, str]] = set()
+    for column in ("name", "email"):
+        own = getattr(staged, column)
+        for held in _holders(tx, column, own.__eq__):
+            rows = staged.select(staged.row).where((staged.batch == batch) & fn.EXISTS(held))
+            found |= {(row, column) for (row,) in rows.tuples()}
+    return found
 
 
 def refuse_used(tx: Tx, fields: dict[str, str]) -> Denied | None:
     """Refuse a name or an e-mail address that is used; the address' owner is told."""
     if (name := fields.get("name")) is not None and (used := used_names(tx, [name])):
         return Denied(name_refused(name, used[name]))
-    if (email := fields.get("email")) is not None and used_emails([email]):
+    if (email := fields.get("email")) is not None and used_emails(tx, [email]):
         tell(tx, [email])
         return Denied(email_refused(tx))
     return None
@@ -85,10 +99,25 @@ def tell(tx: Tx, emails: Collection[str]) -> None:
         )
 
 
-def _used(tx: Tx, asked: Collection[str]) -> set[str]:
-    """Return the names that somebody has, or had until a week ago."""
-    found: set[str] = set()
-    deleted = models.DeletedUser
-    for table, still in ((models.User, True), (deleted, deleted.at > tx.now - KEPT_AFTER_DELETION)):
-        found |= {row.name for row in table.select(table.name).where(table.name.in_(list(asked)) & still)}
+def _used(tx: Tx, column: str, asked: Collection[str]) -> set[str]:
+    holders = _holders(tx, column, lambda held: held.in_(list(asked))) if asked else []
+    return {value for held in holders for (value,) in held.tuples()}
+
+
+def _holders(tx: Tx, column: str, asked: Callable[[Any], Any]) -> list[Any]:
+    """Select the names or e-mail addresses that are used and asked for.
+
+    They are those of users and of rows whose import is published, and the names of users deleted lately.
+    """
+    users, deleted = models.User, models.DeletedUser
+    staged, batch = models.StagedUser.alias(), models.ImportBatch
+    of_user, of_staged = getattr(users, column), getattr(staged, column)
+    published = staged.select(of_staged).join(batch, on=(staged.batch == batch.id))
+    found = [
+        users.select(of_user).where(asked(of_user)),
+        published.where(asked(of_staged) & batch.published_at.is_null(False)),
+    ]
+    if column == "name":
+        lately = deleted.at > tx.now - KEPT_AFTER_DELETION
+        found.append(deleted.select(deleted.name).where(asked(deleted.name) & lately))
     return found

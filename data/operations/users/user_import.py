@@ -1,10 +1,11 @@
-"""Importing people: written in short transactions where they are to stay, and there for all to see at once.
+"""Importing people: all rows are put aside first, and become users after that; both in short transactions.
 
-Publishing is one row, however many they are. What the audit log says of each of them is written after it, in
-short transactions again, by whoever gets to it: that they were imported is recorded as they are published.
+Between the two stands the publishing of one row, however many they are: from then on the import is done
+whatever happens, and its names and addresses are used. What breaks off is taken up again by a server, or by
+the next import.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from data.operations.actors import Acting, Actor
@@ -12,7 +13,7 @@ from data.operations.audit import trail
 from data.operations.guards import authorise
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, Refused, RefusedOrStale
-from data.operations.users.import_staging import PART, clean_up_all, in_turns, make_way
+from data.operations.users.import_staging import PART, clean_up_all, in_turns
 from data.operations.users.uniqueness import (
     email_refused,
     name_refused,
@@ -20,16 +21,15 @@ from data.operations.users.uniqueness import (
     tell_owners,
     used_emails,
     used_names,
+    used_since,
 )
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.permissions import Action, SensitiveAction
-from data.rules.policy import ATTEMPTS
 from data.rules.user_search import words
-from data.rules.user_status import Standing
 from data.rules.users_csv import PersonRow, RowFault
 from data.storage import models
-from data.storage.prepared_statements import insert_rows, is_any_held
+from data.storage.prepared_statements import insert_rows
 from data.store import Store, Tx
 
 _CHECKED = 500
@@ -55,10 +55,10 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A row, and the words that its user will be found by."""
+    """A row, and the words that its user will be found by, separated by spaces."""
 
     person: PersonRow
-    words: tuple[bytes, ...]
+    words: str
 
 
 async def check_all(
@@ -86,7 +86,7 @@ async def check_all(
 async def import_people(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
 ) -> Done | Faulty | RefusedOrStale:
-    """Import all rows or none. Whom a broken-off import has staged is never seen, and removed later."""
+    """Import all rows or none. What a broken-off import has staged is removed later."""
     result = await one_at_a_time(store, actor, Work.BULK, lambda: _import(store, actor, rows, told))
     await clean_up_all(store)
     return result
@@ -112,11 +112,7 @@ async def _import(
 def newcomers(rows: Sequence[PersonRow]) -> list[Newcomer]:
     """Find the words of each row."""
     return [
-        Newcomer(
-            row,
-            tuple(word.encode() for word in words(row.name, row.email, row.full_name, phone=row.phone)),
-        )
-        for row in rows
+        Newcomer(row, " ".join(words(row.name, row.email, row.full_name, phone=row.phone))) for row in rows
     ]
 
 
@@ -125,13 +121,13 @@ def check_people(tx: Tx, actor: Actor, rows: Sequence[PersonRow]) -> Faulty | Re
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
-    return Faulty(tuple(_faults(tx, rows, _practices(acting, rows), look=True)))
+    return Faulty(tuple(_faults(tx, rows, _practices(acting, rows))))
 
 
 def stage_people(
     tx: Tx, actor: Actor, batch: int | None, arriving: Sequence[Newcomer]
 ) -> Staged | Faulty | RefusedOrStale:
-    """Put some users where they wait to be published; without a batch, begin one.
+    """Put some rows where they wait to be published; without a batch, begin one.
 
     Fresh proof is asked for where it begins: what was begun with it may take longer than that lasts.
     """
@@ -145,35 +141,25 @@ def stage_people(
         return _ENDED
     rows = [each.person for each in arriving]
     practices = _practices(acting, rows)
-    usernames, emails = [row.name for row in rows], [row.email for row in rows]
-    held = is_any_held(models.User, {"name": usernames, "email": emails})
-    if faults := tuple(_faults(tx, rows, practices, look=held)):
+    if faults := tuple(_faults(tx, rows, practices)):
         _drop(batch)
         tell(tx, _emails_at(faults, rows))
         return Faulty(faults)
-    if held:
-        make_way(usernames, emails)
-    _insert(tx, acting, batch, arriving, practices)
+    insert_rows(models.StagedUser, [_columns(batch, each, practices) for each in arriving])
     return Staged(batch)
 
 
 def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
-    """Have all users of a batch there from now on; or drop it, naming who made way for someone else."""
+    """Decide that all rows of a batch become users; or drop it, naming what is used by others meanwhile."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
     if not _is_open(acting, batch):
         return _ENDED
-    overtaken = models.OvertakenRow
-    lost = list(overtaken.select().where(overtaken.batch == batch).order_by(overtaken.row))
-    if lost:
+    if lost := sorted(used_since(tx, batch)):
         _drop(batch)
-        return Faulty(
-            tuple(
-                RowFault(row.row, row.column, "This can no longer be used. Choose another one.")
-                for row in lost
-            )
-        )
+        why = "This can no longer be used. Choose another one."
+        return Faulty(tuple(RowFault(row, column, why) for row, column in lost))
     count = models.StagedUser.select().where(models.StagedUser.batch == batch).count()
     models.ImportBatch.update(published_at=tx.now).where(models.ImportBatch.id == batch).execute()
     trail.record(acting, Event.PEOPLE_IMPORTED, count=count)
@@ -209,65 +195,23 @@ def _drop(batch: int) -> None:
     models.ImportBatch.update(dropped=True).where(models.ImportBatch.id == batch).execute()
 
 
-def _insert(
-    tx: Tx, acting: Acting, batch: int, arriving: Sequence[Newcomer], practices: dict[str, int]
-) -> None:
-    """Write users with their words and keys, marked as staged."""
-    at = models.microseconds(tx.now)
-    given = [_columns(acting, each.person, practices, at) for each in arriving]
-    ids: dict[str, int] = dict(insert_rows(models.User, given, returning=("name", "id")))
-    insert_rows(
-        models.UserWord,
-        [
-            {"user_id": ids[each.person.name], "word": word, "account_id": acting.account_id}
-            for each in arriving
-            for word in each.words
-        ],
-    )
-    insert_rows(models.PublicKey, list(_keys(arriving, ids, at)))
-    insert_rows(
-        models.StagedUser,
-        [
-            {
-                "user_id": ids[each.person.name],
-                "batch_id": batch,
-                "row": each.person.row,
-                "required": each.person.required,
-                "fingerprint": each.person.key.fingerprint if each.person.key else "",
-            }
-            for each in arriving
-        ],
-    )
-
-
-def _columns(acting: Acting, row: PersonRow, practices: dict[str, int], at: int) -> dict[str, object]:
-    fields = models.User._meta.sorted_fields  # noqa: SLF001 - peewee's own name for a table's description.
-    defaults = {field.column_name: field.default for field in fields if field.default is not None}
-    return defaults | {
-        "account_id": acting.account_id,
-        "practice_id": practices[row.practice.lower()],
-        "name": row.name,
-        "email": row.email,
-        "full_name": row.full_name,
-        "phone": row.phone,
-        "required": row.required,
-        "standing": (Standing.OBLIGED if row.required else Standing.FREE).value,
-        "attempts_left": ATTEMPTS,
-        "created_at": at,
+def _columns(batch: int, arriving: Newcomer, practices: dict[str, int]) -> dict[str, object]:
+    person, key = arriving.person, arriving.person.key
+    return {
+        "batch_id": batch,
+        "row": person.row,
+        "practice_id": practices[person.practice.lower()],
+        "name": person.name,
+        "email": person.email,
+        "full_name": person.full_name,
+        "phone": person.phone,
+        "required": person.required,
+        "words": arriving.words,
+        "algorithm": key.algorithm if key else "",
+        "blob": key.blob if key else "",
+        "fingerprint": key.fingerprint if key else "",
+        "comment": (user_fields.tidy(key.comment) or "")[: user_fields.TEXT_LIMIT] if key else "",
     }
-
-
-def _keys(arriving: Sequence[Newcomer], ids: dict[str, int], at: int) -> Iterator[dict[str, object]]:
-    for person in (each.person for each in arriving):
-        if person.key is not None:
-            yield {
-                "user_id": ids[person.name],
-                "algorithm": person.key.algorithm,
-                "blob": person.key.blob,
-                "fingerprint": person.key.fingerprint,
-                "comment": (user_fields.tidy(person.key.comment) or "")[: user_fields.TEXT_LIMIT],
-                "added_at": at,
-            }
 
 
 def _practices(acting: Acting, rows: Sequence[PersonRow]) -> dict[str, int]:
@@ -280,12 +224,10 @@ def _practices(acting: Acting, rows: Sequence[PersonRow]) -> dict[str, int]:
     return {"": found[0][1]} | {name.lower(): practice for name, practice in found}
 
 
-def _faults(
-    tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int], *, look: bool
-) -> Iterable[RowFault]:
-    """Say what is wrong with rows; without `look`, their names and addresses are known to be free."""
-    names_used = used_names(tx, [row.name for row in rows]) if look else {}
-    emails_used = used_emails([row.email for row in rows]) if look else set()
+def _faults(tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int]) -> Iterable[RowFault]:
+    """Say what is wrong with rows."""
+    names_used = used_names(tx, [row.name for row in rows])
+    emails_used = used_emails(tx, [row.email for row in rows])
     for row in rows:
         if row.name in names_used:
             yield RowFault(row.row, "name", name_refused(row.name, names_used[row.name]))

@@ -5,7 +5,6 @@ A search begins with its rarest word, or with the filter if that is rarer; it lo
 entries of that, keeps so many of those that match the rest, and says so where that is not all.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -111,20 +110,11 @@ def find_users(acting: Acting, query: UserQuery) -> Found:
 
 
 def count_standings(account_id: int) -> dict[Standing, int]:
-    """Count all users of an account by where they stand.
-
-    All are counted, and then those of imports that are not published: the index alone tells of the former.
-    """
-    table, staged = models.User, models.StagedUser
-    both = Counter[str]()
-    for sign, counted in (
-        (1, table.select_with_staged(table.standing, fn.COUNT(table.id))),
-        (-1, staged.select(table.standing, fn.COUNT(table.id)).join(table).where(models.is_staged())),
-    ):
-        grouped = counted.where(table.account == account_id).group_by(table.standing)
-        rows: Iterable[tuple[str, int]] = grouped.tuples().iterator()
-        both.update({standing: sign * count for standing, count in rows})
-    return {Standing(standing): count for standing, count in both.items() if count}
+    """Count all users of an account by where they stand."""
+    table = models.User
+    counted = table.select(table.standing, fn.COUNT(table.id)).where(table.account == account_id)
+    rows: Iterable[tuple[str, int]] = counted.group_by(table.standing).tuples().iterator()
+    return {Standing(standing): count for standing, count in rows}
 
 
 def _browse(asked: _Asked) -> Found:

@@ -4,11 +4,29 @@ import shutil
 import time
 from pathlib import Path
 
+from data.operations.users import import_staging
+from data.rules.audit_chain import KEY_BYTES
 from data.storage import database, models
-from data.storage.database import create_database, migrate
+from data.storage.database import Database, create_database, migrate
 from data.storage.postgresql import PostgresqlUrl
+from data.storage.vault import Vault
+from data.store import Store, open_services
 
 FIRST = "0015_one_time_passwords"
+APART = "0029_rows_of_imports"
+
+
+def older_than(first: str, tmp_path: Path, monkeypatch, server) -> Database:
+    """Make a database as it was before a migration, which `migrate` then applies with all that follow."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(Path(database.__file__).parent / "migrations", folder)
+    for path in folder.glob("[0-9]*.py"):
+        if path.stem >= first:
+            path.unlink()
+    with monkeypatch.context() as before:
+        before.setattr(database, "_MIGRATIONS", folder)
+        place = PostgresqlUrl.parse(server.url(server.new_database())) if server else tmp_path / "twofold.db"
+        return create_database(place)
 
 
 def add_people(made) -> None:
@@ -36,19 +54,9 @@ def add_people(made) -> None:
 
 
 def test_rows_get_end_account_and_standing(tmp_path, monkeypatch, server):
-    """Rows from before the migrations get an end, an account and a standing."""
-    folder, late = tmp_path / "migrations", tmp_path / "late"
-    shutil.copytree(Path(database.__file__).parent / "migrations", folder)
-    late.mkdir()
-    for path in folder.glob("[0-9]*.py"):
-        if path.stem >= FIRST:
-            path.rename(late / path.name)
-    monkeypatch.setattr(database, "_MIGRATIONS", folder)
-    place = PostgresqlUrl.parse(server.url(server.new_database())) if server else tmp_path / "twofold.db"
-    older = create_database(place)
+    older = older_than(FIRST, tmp_path, monkeypatch, server)
     with older.connection_context():
         add_people(older)
-        shutil.copytree(late, folder, dirs_exist_ok=True)
         before = time.time()
         assert migrate(older)[0] == FIRST
         models.database.initialize(older)
@@ -58,3 +66,49 @@ def test_rows_get_end_account_and_standing(tmp_path, monkeypatch, server):
     assert ends["ben"] is None
     assert standing == {"anna": "free", "ben": "obliged"}
     assert int(before) <= ends["anna"].timestamp() - 72 * 3600 <= time.time()
+
+
+def add_imports(made) -> None:
+    """Put three imports into the tables of before: under way, dropped, and published but not told of."""
+    run = made.execute_sql
+    run(
+        "INSERT INTO account (name, mode, remember_days, app_on, sms_on, email_on, created_at)"
+        " VALUES ('Clinic', 'optional', 0, true, false, false, 0)"
+    )
+    run("INSERT INTO practice (account_id, name) VALUES (1, 'Main')")
+    for number, name in enumerate(("there", "staged", "dropped", "told", "untold", "gone"), 1):
+        run(
+            'INSERT INTO "user" (account_id, practice_id, name, email, full_name, active, required,'
+            " lost_factor, credential, attempts_left, recovery_saved, created_at, standing)"
+            f" VALUES (1, 1, '{name}', '{name}@x.example', '', true, false,"
+            f" false, 0, 7, true, 0, '{'deleted' if name == 'gone' else 'free'}')"
+        )
+        run(f"INSERT INTO user_word (user_id, word, account_id) VALUES ({number}, '{name}', 1)")
+    batch = (
+        "INSERT INTO import_batch (account_id, begun_at, published_at, dropped, actor, application, address)"
+    )
+    for published, dropped in (("null", "false"), ("null", "true"), ("1", "false")):
+        run(f"{batch} VALUES (1, 1, {published}, {dropped}, 'boss', 'ssh', '192.0.2.1')")
+    staged = "INSERT INTO staged_user (user_id, batch_id, row, required, fingerprint)"
+    for user, number, fingerprint in ((2, 1, ""), (3, 2, ""), (5, 3, "SHA256:x"), (6, 3, "")):
+        run(f"{staged} VALUES ({user}, {number}, {user}, true, '{fingerprint}')")
+    run("INSERT INTO overtaken_row (batch_id, row, \"column\") VALUES (1, 9, 'name')")
+
+
+async def test_imports_under_way(tmp_path, monkeypatch, server):
+    """One that was not published is undone, a published one is finished."""
+    older = older_than(APART, tmp_path, monkeypatch, server)
+    with older.connection_context():
+        add_imports(older)
+        assert migrate(older)[0] == APART
+    store = Store(older, open_services(lambda: models.moment(10**15), Vault(bytes(KEY_BYTES))))
+    await import_staging.clean_up_all(store)
+    assert {row.name for row in models.User.select()} == {"there", "told", "untold"}
+    assert {row.user_id for row in models.UserWord.select()} == {1, 4, 5, 6}
+    rows = models.AuditEntry.select().order_by(models.AuditEntry.id)
+    assert [(row.event, row.user, row.actor, row.detail) for row in rows] == [
+        ("user.created", "untold", "boss", '{"roles": [], "required": true}'),
+        ("key.added", "untold", "boss", '{"fingerprint": "SHA256:x"}'),
+    ]
+    assert models.StagedUser.select().count() == models.ImportBatch.select().count() == 0
+    store.close()

@@ -13,7 +13,7 @@ from data.operations.policy import needs_attention, policy_settings
 from data.operations.results import Denied, Done
 from data.operations.signin import first_factor
 from data.operations.users import (
-    factor_administration,
+    deletion,
     import_staging,
     lifecycle,
     practices,
@@ -135,7 +135,7 @@ async def test_broken_off_import(world):
 
 
 def everyone() -> set[str]:
-    return {row.name for row in models.User.select_with_staged()}
+    return {row.name for row in models.User.select()}
 
 
 def seen(world: World) -> dict[str, object]:
@@ -177,11 +177,14 @@ def nothing_seen(count: int) -> dict[str, object]:
 
 
 @pytest.mark.feature("import-errors")
-async def test_published_before_the_log(world):
-    """An import is seen whole before the log tells of each user."""
+async def test_published_import_is_seen_everywhere(world):
     staged = stage(world, crowd(60))
     assert seen(world) == nothing_seen(1)
     assert isinstance(world.run(user_import.publish_people, OPERATOR, staged.batch), Done)
+    world.run(import_staging.clean_up)
+    assert len(everyone()) == 1 + import_staging.PART
+    assert world.events().count("user.created") == 1 + import_staging.PART
+    await import_staging.clean_up_all(world.store)
     after = seen(world)
     assert after.pop("detail").name == "user00001"
     assert after.pop("candidate") == world.row("user00001").id
@@ -202,6 +205,7 @@ async def test_staged_user_cannot_sign_in(world):
     assert isinstance(world.first_by_key("anna", fingerprint), first_factor.FirstFactorRejected)
     assert isinstance(world.first("anna", ""), first_factor.FirstFactorRejected)
     world.run(user_import.publish_people, OPERATOR, staged.batch)
+    await import_staging.clean_up_all(world.store)
     assert world.first_by_key("anna", fingerprint).session.username == "anna"
 
 
@@ -222,7 +226,50 @@ async def test_staged_names_stay_free(world, when):
     assert [(fault.row, fault.column) for fault in result.faults] == [(2, "email")]
     await import_staging.clean_up_all(world.store)
     assert everyone() == {"admin", "eve"} | ({"ann"} if when != "edited" else set())
-    assert models.OvertakenRow.select().count() == models.ImportBatch.select().count() == 0
+    assert models.StagedUser.select().count() == models.ImportBatch.select().count() == 0
+
+
+@pytest.mark.parametrize("when", ["created", "edited", "imported", "staged"])
+async def test_published_names_are_taken(world, when):
+    world.user("eve")
+    staged = stage(world, rows("name,email\nanna,anna@x.example\n"))
+    late = stage(world, rows("name,email\nanna,late@x.example\n"))
+    assert isinstance(world.run(user_import.publish_people, OPERATOR, staged.batch), Done)
+    if when == "created":
+        refused = world.run(lifecycle.create_user, OPERATOR, lifecycle.NewUser("anna", "a@x.example"))
+        assert refused == Denied("The name anna cannot be used. anna2 is free.")
+    elif when == "edited":
+        changes = lifecycle.UserChanges(email="anna@x.example")
+        assert isinstance(world.run(lifecycle.edit_user, OPERATOR, "eve", changes), Denied)
+    elif when == "imported":
+        refused = await user_import.check_all(
+            world.store, OPERATOR, rows("name,email\nann,anna@x.example\n"), lambda _more: None
+        )
+        assert [(fault.row, fault.column) for fault in refused.faults] == [(2, "email")]
+    else:
+        refused = world.run(user_import.publish_people, OPERATOR, late.batch)
+        assert [(fault.row, fault.column) for fault in refused.faults] == [(2, "name")]
+    await import_staging.clean_up_all(world.store)
+    assert everyone() == {"admin", "anna", "eve"}
+    assert world.row("anna").email == "anna@x.example"
+
+
+async def test_name_used_meanwhile_refuses_the_import(world):
+    staged = stage(world, rows("name,email\nanna,anna@x.example\n"))
+    world.user("anna")
+    world.run(deletion.delete_user, OPERATOR, "anna")
+    result = world.run(user_import.publish_people, OPERATOR, staged.batch)
+    assert [(fault.row, fault.column) for fault in result.faults] == [(2, "name")]
+
+
+async def test_a_practice_that_rows_wait_for_stays(world):
+    world.run(practices.add_practice, OPERATOR, "North")
+    staged = stage(world, rows("name,email,practice\nanna,anna@x.example,North\n"))
+    assert isinstance(world.run(practices.remove_practice, OPERATOR, "North"), Denied)
+    world.run(user_import.publish_people, OPERATOR, staged.batch)
+    assert isinstance(world.run(practices.remove_practice, OPERATOR, "North"), Denied)
+    await import_staging.clean_up_all(world.store)
+    assert world.run(user_summaries.user_detail, OPERATOR, "anna").practice == "North"
 
 
 async def test_user_not_created_ends_no_import(world):
@@ -233,14 +280,12 @@ async def test_user_not_created_ends_no_import(world):
 
 
 async def test_broken_off_after_publishing(world):
-    """It is told of later."""
+    """It is finished later."""
     given = rows(f"name,email,require_2fa,public_key\nanna,anna@x.example,yes,{KEY}\nben,b@x.example,,\n")
     staged = stage(world, given)
     world.run(user_import.publish_people, OPERATOR, staged.batch)
     assert world.events(last=1) == ["people.imported"]
-    anna = world.row("anna")
-    models.PublicKey.delete().where(models.PublicKey.user == anna.id).execute()
-    world.run(factor_administration.set_required, OPERATOR, "anna", required=False)
+    assert everyone() == {"admin"}
     world.clock.forward(hours=2)
     await import_staging.clean_up_all(world.store)
     told = list(models.AuditEntry.select().order_by(models.AuditEntry.id))[-3:]
@@ -263,7 +308,6 @@ async def test_refused_half_way_is_removed(world):
 
 
 async def test_import_in_use_is_not_removed(world):
-    """No import is removed while it hides its users."""
     staged = stage(world, crowd(5))
     with pytest.raises(IntegrityError):
         models.ImportBatch.delete().where(models.ImportBatch.id == staged.batch).execute()
