@@ -121,21 +121,21 @@ class Tx:
     database: Database
 
 
-class _Patience:
+class _Retries:
     """How often and how long an operation is tried again; the waits grow, and differ by chance."""
 
-    tries = 100
+    after_conflict = 100
+    otherwise = 40
     seconds = 10.0
-    again = 40
 
     def __init__(self) -> None:
         self._tried = 0
         self._until = time.monotonic() + self.seconds
 
-    def allows(self, verdict: Verdict) -> bool:
+    def allow(self, verdict: Verdict) -> bool:
         """Say whether to try again, after having waited for a moment."""
         self._tried += 1
-        most = {Verdict.CONFLICT: self.tries, Verdict.ONCE_MORE: self.again}.get(verdict, 0)
+        most = {Verdict.CONFLICT: self.after_conflict, Verdict.ONCE_MORE: self.otherwise}.get(verdict, 0)
         if self._tried > most or time.monotonic() > self._until:
             return False
         time.sleep(random.uniform(0, min(0.001 * 2**self._tried, 0.05)))  # noqa: S311 - no secret.
@@ -283,7 +283,7 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        patience = _Patience()
+        retries = _Retries()
         while True:
             committing = False
             try:
@@ -307,7 +307,7 @@ class Store:
             if verdict is Verdict.LOST:
                 with suppress(InvalidStateError):  # Another thread has said so.
                     self.lost.set_result(None)
-            if not patience.allows(verdict):
+            if not retries.allow(verdict):
                 raise StoreUnavailableError(reason, fault)
 
     def _tx(self) -> Tx:

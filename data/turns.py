@@ -26,7 +26,7 @@ class Unserved(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiter:
     turn: "asyncio.Future[bool]"
     gone: asyncio.Event | None
 
@@ -35,7 +35,7 @@ class _Waiting:
         return self.turn.done() or (self.gone is not None and self.gone.is_set())
 
 
-_Queue = OrderedDict[str, deque[_Waiting]]
+_Queue = OrderedDict[str, deque[_Waiter]]
 """Those who wait, by source, the source whose turn is next first; never empty lines."""
 
 
@@ -70,7 +70,7 @@ class Turns:
             _forget_gone(queue)
             if len(queue.get(source, ())) >= _OF_SOURCE or len(queue.keys() | {source}) > sources:
                 return Unserved.BUSY
-            waiting = _Waiting(asyncio.get_running_loop().create_future(), gone)
+            waiting = _Waiter(asyncio.get_running_loop().create_future(), gone)
             queue.setdefault(source, deque()).append(waiting)
             if not await waiting.turn:
                 return Unserved.GONE

@@ -16,7 +16,7 @@ _Column = tuple[str, Callable[[Any], Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Placeholder:
     """Stands in a statement for the value with this number."""
 
     number: int
@@ -115,12 +115,14 @@ class _Statement:
         """Run the statement with these values; return the cursor."""
         kind = type(database.obj)
         if kind not in self._written:
-            places = [Value(_Place(number), converter=False) for number in range(self._values)]
-            sql, parameters = self._make(*places).sql()
+            placeholders = [Value(_Placeholder(number), converter=False) for number in range(self._values)]
+            sql, parameters = self._make(*placeholders).sql()
             self._written[kind] = sql, tuple(parameters)
         sql, parameters = self._written[kind]
         run: Callable[..., Any] = database.obj.execute_sql
-        return run(sql, [values[each.number] if isinstance(each, _Place) else each for each in parameters])
+        return run(
+            sql, [values[each.number] if isinstance(each, _Placeholder) else each for each in parameters]
+        )
 
 
 def insert_rows(

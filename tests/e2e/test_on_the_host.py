@@ -208,8 +208,18 @@ async def test_killed_local_app(home):
         assert await found.store.read(worker_sessions.beats) == {}
 
 
+async def test_moved_file_ends_the_local_app(home):
+    """It says why."""
+    twofold(home, "init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
+    terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])
+    await terminal.expect_on_screen("User name")
+    (home / "twofold.db").rename(home / "moved.away")
+    terminal.type("anna\rwhatever it is\r")
+    await terminal.expect(r"twofold\.db was moved, replaced or removed while it was in use")
+    assert await terminal.end() == 1
+
+
 async def test_late_answers_and_odd_bytes(home):
-    """The local app types no late answer of the terminal and takes any bytes."""
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     one_time = re.search(r"One-time password of anna: (\S+)", twofold(home, "init", *arguments)).group(1)
     terminal = await TerminalProgram.start([str(PROGRAM), "--home", str(home)])

@@ -146,8 +146,8 @@ def test_overlapping_sign_ins(world):
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "23505"])
 def test_trying_again_has_an_end(world, monkeypatch, state):
-    monkeypatch.setattr(store._Patience, "tries", 5)
-    monkeypatch.setattr(store._Patience, "again", 5)
+    monkeypatch.setattr(store._Retries, "after_conflict", 5)
+    monkeypatch.setattr(store._Retries, "otherwise", 5)
     calls = []
 
     def unlucky(_tx):
@@ -223,7 +223,7 @@ def test_lost_while_committing_is_not_retried(world, others):
 def test_hanging_server(world, monkeypatch):
     """It is given up, and service returns with it."""
     monkeypatch.setattr(postgresql._Connection, "deadline", 0.3)
-    monkeypatch.setattr(store._Patience, "again", 0)
+    monkeypatch.setattr(store._Retries, "otherwise", 0)
     world.database.close()
     backend = world.run(lambda _tx: own_backend())
     os.kill(backend, signal.SIGSTOP)
