@@ -170,6 +170,58 @@ COMMIT = (
 )
 
 
+WRITE = """
+import sys
+from pathlib import Path
+from peewee import OperationalError
+from data.storage.sqlite import open_sqlite
+database, writer, number = open_sqlite(Path(sys.argv[1])), sys.argv[2], 0
+try:
+    while True:
+        number += 1
+        database.ready()
+        with database.atomic(database.writing):
+            database.execute_sql("INSERT INTO written VALUES (?, ?)", (writer, number))
+        if not database.holds():
+            break
+        print(number, flush=True)
+except OperationalError as error:
+    print(error, file=sys.stderr)
+finally:
+    database.close()
+"""
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["moved", "replaced"])
+def test_all_that_several_processes_have_acknowledged_is_in_the_file_that_was_moved(tmp_path, away, replaced):
+    file, other = tmp_path / "twofold.db", tmp_path / "copy"
+    database = create_database(file)
+    with database.connection_context():
+        database.execute_sql("CREATE TABLE written (writer TEXT, number INTEGER)")
+    command = [sys.executable, "-c", WRITE, file]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    writers = {name: subprocess.Popen([*command, name], **pipes) for name in ("one", "two")}
+    acknowledged = {(name, int(writers[name].stdout.readline())) for _ in range(20) for name in writers}
+    if replaced:
+        away.hardlink_to(file)
+        copy(file, other)
+        content = other.read_bytes()
+        other.replace(file)
+    else:
+        file.rename(away)
+    for name, writer in writers.items():
+        rest, said = writer.communicate(timeout=60)
+        acknowledged |= {(name, int(number)) for number in rest.split()}
+        assert said in ("", "its file was moved, replaced or removed\n")
+    with closing(sqlite3.connect(f"file:{away}?immutable=1", uri=True)) as alone:
+        assert acknowledged <= set(alone.execute("SELECT writer, number FROM written"))
+        assert alone.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+    assert file.exists() == replaced
+    if replaced:
+        copy(file, other)
+        assert file.read_bytes() == content, "what was written to the file before went into the other one"
+
+
 LOOK = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT x FROM later')"
 
 
