@@ -1,14 +1,20 @@
 """The command line, run in this process exactly as the installed program runs it."""
 
 import io
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
+from data.storage import models, password_hashing
+from data.storage.database import open_database
+from data.storage.home import Home
 from tui.cli import main
+from tui.cli.commands.setup import initialise
 
 ONE_TIME = "a one time passphrase"
 
@@ -46,10 +52,29 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     return run
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Hash with next to no memory: what a command does is the subject, not what a guess costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            password_hashing,
+            "PasswordHasher",
+            lambda passes, _memory, lanes: PasswordHasher(passes, 8 * lanes, lanes),
+        )
+        yield
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory, cheap_hashes: None) -> Path:
+    """A home with the administrator anna, as `init` makes it, of which each test gets a copy."""
+    home = tmp_path_factory.mktemp("installed") / "home"
+    initialise(Home(home), "Clinic", "anna", "anna@clinic.example", ONE_TIME)
+    return home
+
+
 @pytest.fixture
-def clinic(run: Run) -> Run:
-    """An initialised home with the administrator anna."""
-    arguments = ("init", "--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
-    outcome = run(*arguments, "--password-stdin", stdin=ONE_TIME + "\n")
-    assert outcome.status == 0, outcome.err
+def clinic(run: Run, home: Path, installed: Path) -> Run:
+    """An initialised home with the administrator anna, whose database the tables are bound to."""
+    shutil.copytree(installed, home)
+    models.database.initialize(open_database(home / "twofold.db"))
     return run
