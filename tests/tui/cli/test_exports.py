@@ -133,16 +133,16 @@ def test_a_file_is_made_private_and_never_overwritten(tmp_path, clinic):
     assert "cannot be written" in clinic("audit", "export", "--output", str(tmp_path / "no" / "x.csv")).err
 
 
-@pytest.mark.parametrize("evil", ["\x1b]0;taken over\x07", "a\x9bb", "tab\there", "\u202etxt.exe"])
-async def test_a_terminal_acts_on_nothing_in_an_export(home, clinic, evil):
-    rename(evil)
-    for form in ("csv", "jsonl"):
-        command = [str(Path(sys.executable).with_name("twofold")), "--home", str(home), "user", "export"]
-        terminal = await TerminalProgram.start([*command, "--format", form])
-        assert await terminal.end() == 0
-        shown = terminal.output.decode()
-        assert "anna@clinic.example" in shown
-        assert all(symbol.isprintable() or symbol in "\r\n" for symbol in shown)
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+async def test_a_terminal_acts_on_nothing_in_an_export(home, clinic, form):
+    rename("\x1b]0;taken over\x07, a\x9bb, tab\there, \u202etxt.exe")
+    command = [str(Path(sys.executable).with_name("twofold")), "--home", str(home), "user", "export"]
+    terminal = await TerminalProgram.start([*command, "--format", form])
+    assert await terminal.end() == 0
+    shown = terminal.output.decode()
+    assert "anna@clinic.example" in shown
+    assert "taken over" in shown
+    assert all(symbol.isprintable() or symbol in "\r\n" for symbol in shown)
 
 
 names = (st.text() | st.text(alphabet="'=+\"\\,; a\u200c\u200f\u202e\x1b")).map(tidy).filter(bool)

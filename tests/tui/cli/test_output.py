@@ -1,5 +1,6 @@
 """What the commands print: columns of cells, and escapes for what the terminal's encoding has not."""
 
+import io
 import os
 import subprocess
 import sys
@@ -50,17 +51,24 @@ def run(home, environment: dict[str, str], *arguments: str) -> subprocess.Comple
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_what_the_terminal_cannot_show_is_escaped(home, clinic, encoding):
+def test_what_the_terminal_cannot_show_is_escaped(home, clinic, monkeypatch, encoding):
     fill(clinic)
 
     def said(*arguments: str) -> bytes:
-        outcome = run(home, ENCODINGS[encoding], *arguments)
-        assert outcome.returncode == 0, outcome.stderr
-        return outcome.stdout
+        stream = io.TextIOWrapper(io.BytesIO(), encoding)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stream)
+            outcome = clinic(*arguments)
+        assert outcome.status == 0, outcome.err
+        stream.flush()
+        return stream.buffer.getvalue()
 
+    # Of one command the process itself finds the encoding out, by its environment.
+    outcome = run(home, ENCODINGS[encoding], "user", "list")
+    assert outcome.returncode == 0, outcome.stderr
     shown = WIDE.encode(encoding, "backslashreplace").decode(encoding)
-    for arguments, end in ((("user", "list"), "  -"), (("practice", "list"), "1      1")):
-        listed = said(*arguments).decode(encoding)
+    for table, end in ((outcome.stdout, "  -"), (said("practice", "list"), "1      1")):
+        listed = table.decode(encoding)
         assert shown in listed
         assert "\\u202eevil" in listed
         assert len(starts(listed, end)) == 1
