@@ -90,17 +90,21 @@ def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> S
 
 _free: list[tuple[PostgresqlServer, str]] = []
 """Databases with our tables that no world uses now."""
+_rows: list[str] = []
+"""What writes the rows of a world that was just installed into an empty PostgreSQL database, once one was."""
 
 
 def _take_database(server: PostgresqlServer) -> str:
-    """Return an empty database with the present schema: one that was used before, or a new one."""
+    """Return a database with the present schema, one that was used before or a new one, that holds `_rows`."""
     for taken in _free:
         if taken[0] is server:
             _free.remove(taken)
-            server.execute(taken[1], _emptying())
+            server.execute(taken[1], _emptying(), *_rows)
             return taken[1]
     name = server.new_database()
     create_database(PostgresqlUrl.parse(server.local_url(name))).close()
+    for rows in _rows:
+        server.execute(name, rows)
     return name
 
 
@@ -108,12 +112,34 @@ def _emptying() -> str:
     """Write what empties every table, past whatever guards its rows, and numbers its rows from 1 again."""
     names = [table._meta.table_name for table in models.TABLES]
     deletes = [f'DELETE FROM "{name}"' for name in names]
-    sequences = (
-        "SELECT setval(c.oid, 1, false) FROM pg_class c "
-        "WHERE c.relkind = 'S' AND c.relnamespace = current_schema()::regnamespace "
-        "AND c.relname NOT LIKE 'schema_migration%'"
+    sequences = f"SELECT setval(oid, 1, false) FROM {_SEQUENCES}"
+    return "; ".join([_UNGUARDED, *deletes, sequences])
+
+
+def _writing(server: PostgresqlServer, database: str) -> str:
+    """Write what puts the rows of a database into an empty one."""
+    statements = [_UNGUARDED]
+    for table in models.TABLES:
+        name = f'"{table._meta.table_name}"'
+        ((rows,),) = server.execute(database, f"SELECT quote_literal(json_agg(t)::text) FROM {name} t")
+        if rows:
+            statements.append(
+                f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, {rows})"
+            )
+    last = f"SELECT oid::regclass::text, pg_sequence_last_value(oid) FROM {_SEQUENCES}"
+    return "; ".join(
+        [
+            *statements,
+            *(f"SELECT setval('{name}', {value})" for name, value in server.execute(database, last) if value),
+        ]
     )
-    return "; ".join(["SET session_replication_role = replica", *deletes, sequences])
+
+
+_UNGUARDED = "SET session_replication_role = replica"
+_SEQUENCES = (
+    "pg_class c WHERE c.relkind = 'S' AND c.relnamespace = current_schema()::regnamespace "
+    "AND c.relname NOT LIKE 'schema_migration%'"
+)
 
 
 def code_in(made: Any) -> str:
@@ -143,7 +169,7 @@ class World:
         self._numbers = itertools.count()
         self.secrets: dict[str, str] = {}
         self.recovery: dict[str, tuple[str, ...]] = {}
-        if not _template or server is not None:
+        if not (_template if server is None else _rows):
             self._install()
 
     def _open(self) -> tuple[Place, Database]:
@@ -168,6 +194,8 @@ class World:
         if self._server is None:
             self.database.close()
             _template.append(self.path.read_bytes())
+        else:
+            _rows.append(_writing(self._server, self._name))
 
     @property
     def where(self) -> str:
