@@ -95,7 +95,7 @@ _rows: list[str] = []
 
 
 def _take_database(server: PostgresqlServer) -> str:
-    """Return a database with the present schema, one that was used before or a new one, that holds `_rows`."""
+    """Return a database with the present schema and `_rows`: one that was used before, or a new one."""
     for taken in _free:
         if taken[0] is server:
             _free.remove(taken)
