@@ -277,13 +277,25 @@ class SessionMachine(RuleBasedStateMachine):
 
 @pytest.mark.timeout(600)
 class TestSessions(SessionMachine.TestCase):
-    settings = settings(max_examples=20, stateful_step_count=30)
+    settings = settings(max_examples=10, stateful_step_count=30)
 
 
 @pytest.mark.timeout(600)
 class TestSessionsOnPostgresql(SessionMachine.TestCase):
-    settings = settings(max_examples=8, stateful_step_count=30)
+    settings = settings(max_examples=3, stateful_step_count=30)
 
     @pytest.fixture(autouse=True)
     def on_a_server(self, postgresql, monkeypatch):
         monkeypatch.setattr(SessionMachine, "server", postgresql)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+class TestManySessions(SessionMachine.TestCase):
+    settings = settings(max_examples=200, stateful_step_count=40)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+class TestManySessionsOnPostgresql(TestSessionsOnPostgresql):
+    settings = settings(max_examples=80, stateful_step_count=40)

@@ -347,12 +347,24 @@ class SignInMachine(RuleBasedStateMachine):
 
 
 class TestSignIn(SignInMachine.TestCase):
-    settings = settings(max_examples=40, stateful_step_count=40)
+    settings = settings(max_examples=20, stateful_step_count=40)
 
 
 class TestSignInOnPostgresql(SignInMachine.TestCase):
-    settings = settings(max_examples=20, stateful_step_count=40)
+    settings = settings(max_examples=6, stateful_step_count=40)
 
     @pytest.fixture(autouse=True)
     def on_a_server(self, postgresql, monkeypatch):
         monkeypatch.setattr(SignInMachine, "server", postgresql)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+class TestLongSignIn(SignInMachine.TestCase):
+    settings = settings(max_examples=400, stateful_step_count=50)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+class TestLongSignInOnPostgresql(TestSignInOnPostgresql):
+    settings = settings(max_examples=150, stateful_step_count=50)
