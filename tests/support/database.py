@@ -154,31 +154,36 @@ class World:
     """An installation with the account `Clinic` and its first administrator `admin`.
 
     Everybody's password is PASSWORD, and none is a one-time password unless a test asks for it.
-    It is on a file in `folder`, or in a database of `server`.
+    It is on a file in `folder`, with `like` on a copy of that closed world, or in a database of `server`.
     """
 
-    def __init__(self, folder: Path, server: PostgresqlServer | None = None) -> None:
+    def __init__(
+        self, folder: Path, server: PostgresqlServer | None = None, like: "World | None" = None
+    ) -> None:
         self.path = folder / "twofold.db"
         self.clock = Clock()
         self.spoilt = False
         """Whether the test has changed the schema, so that the database is of no use to another."""
         self._server = server
-        self.place, self.database = self._open()
+        self.place, self.database = self._open(like)
         self.services = services(self.clock)
         self.store = Store(self.database, self.services)
         self._numbers = itertools.count()
         self.secrets: dict[str, str] = {}
         self.recovery: dict[str, tuple[str, ...]] = {}
+        if like is not None:
+            self.clock.now = like.clock.now
+            self.secrets, self.recovery = dict(like.secrets), dict(like.recovery)
         if not (_template if server is None else _rows):
             self._install()
 
-    def _open(self) -> tuple[Place, Database]:
+    def _open(self, like: "World | None") -> tuple[Place, Database]:
         if self._server is not None:
             url, self._name = self._server.local_url, _take_database(self._server)
             place = PostgresqlUrl.parse(url(self._name))
             return place, open_database(place)
-        if _template:
-            self.path.write_bytes(_template[0])
+        if like is not None or _template:
+            self.path.write_bytes(like.path.read_bytes() if like else _template[0])
             return self.path, open_database(self.path)
         return self.path, create_database(self.path)
 

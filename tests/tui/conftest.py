@@ -5,14 +5,22 @@ import pytest
 from support.database import SUPPORT, SYSTEM, World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A clinic with an enrolled administrator `admin` and a few people."""
-    clinic = World(tmp_path)
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A clinic with an enrolled administrator `admin` and a few people, closed: each test gets a copy."""
+    clinic = World(tmp_path_factory.mktemp("clinic"))
     clinic.enrol("admin")
     for name, full_name in (("anna", "Anna Berg"), ("boris", "Boris Iwanow"), ("carla", "Carla Díaz")):
         clinic.user(name)
         clinic.set(name, full_name=full_name)
+    clinic.close()
+    return clinic
+
+
+@pytest.fixture
+def world(tmp_path: Path, furnished: World) -> Iterator[World]:
+    """A clinic with an enrolled administrator `admin` and a few people."""
+    clinic = World(tmp_path, like=furnished)
     yield clinic
     clinic.close()
 
