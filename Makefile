@@ -14,7 +14,7 @@ test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all te
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 4 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist worksteal # What one worker compiles the others need not.
 
 features: $(VENV)/.installed-dev ## What it does, feature by feature, with the tests that show each
 	@$(BIN)/pytest --quiet --features
