@@ -83,7 +83,7 @@ class ServerContext(Generic[_Connection]):
     def takes_connection(self, address: str) -> bool:
         """Count a new connection, and say whether its source may open it and there is room for it."""
         if not self._rate.takes(address):
-            return self._hang_up(Misuse.RATE, address)
+            return self._hang_up(Misuse.PACE, address)
         if len(self.connections) >= self._most_connections and not self.unauthenticated.drop_one():
             return self._hang_up(Misuse.FULL, address)
         return True

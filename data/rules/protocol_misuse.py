@@ -14,7 +14,7 @@ class Misuse(StrEnum):
     UNREAD = "the screen was left unread"
     LATE = "the time to sign in was over"
     FAILURES = "too much was wrong in one connection"
-    RATE = "too many connections were opened within a second"
+    PACE = "too many connections were opened within a second"
     CROWD = "a new connection took the place of this one"
     FULL = "the server held as many connections as it can"
     NAME_CHANGED = "another user was named after the first factor"

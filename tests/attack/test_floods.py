@@ -151,7 +151,7 @@ async def test_nine_hundred_idle_connections_keep_nobody_out(attacked, sources):
         await attacked.still_serves()
         assert attacked.running.server.connection_count <= most + 1  # Bob may still be leaving.
         refused = attacked.running.server.misuses
-        assert refused[Misuse.CROWD] + refused.get(Misuse.RATE, 0) >= 900 - most
+        assert refused[Misuse.CROWD] + refused.get(Misuse.PACE, 0) >= 900 - most
     finally:
         for one in idle:
             one.close()
@@ -175,7 +175,7 @@ async def test_flood_from_one_address(attacked):
     """A flood of connections from one address keeps nobody out."""
     opened = await flooded(attacked, 1)
     assert opened >= 1000
-    assert attacked.running.server.misuses[Misuse.RATE] >= 300
+    assert attacked.running.server.misuses[Misuse.PACE] >= 300
 
 
 @pytest.mark.soak
@@ -183,7 +183,7 @@ async def test_1600_connections_a_second(attacked):
     """Ten seconds of 1600 connections a second keep nobody out."""
     opened = await flooded(attacked, 10)
     assert opened >= 15_000
-    assert attacked.running.server.misuses[Misuse.RATE] >= 10_000
+    assert attacked.running.server.misuses[Misuse.PACE] >= 10_000
 
 
 async def test_stolen_key_without_code(attacked_with):

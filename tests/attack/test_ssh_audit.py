@@ -100,7 +100,7 @@ async def test_self_test_uses_served_algorithms(monkeypatch):
         tried.append(listen)
         raise server.selftest.SelfTestError
 
-    monkeypatch.setattr(server.selftest, "run", run)
+    monkeypatch.setattr(server.signin_check, "run", run)
     with pytest.raises(server.selftest.SelfTestError):
         await server.serve(None, KEY, None, algorithms=STRICT)  # type: ignore[arg-type]
     assert tried[0].keywords == {"algorithms": STRICT}

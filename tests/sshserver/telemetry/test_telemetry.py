@@ -172,7 +172,7 @@ def test_flood_of_refusals(lines, monkeypatch):
 def test_refused_connection(lines):
     told = Telemetry()
     for _ in range(30):
-        told.hung_up(Misuse.RATE, "192.0.2.1")
+        told.hung_up(Misuse.PACE, "192.0.2.1")
     assert len(lines()) == 20
     assert json.loads(lines()[0])["address"] == "192.0.2.1"
     assert 'twofold_refusals_total{reason="pace"} 30.0' in told.metrics.text()
