@@ -12,6 +12,7 @@ from support.ssh_server import HOST, connect, running_server
 
 from sshserver import algorithms, server
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
+from sshserver.selftest.signin_check import SelfTestError
 from tui.cli import config_file
 
 AUDIT = Path(sys.executable).with_name("ssh-audit")
@@ -98,9 +99,9 @@ async def test_self_test_uses_served_algorithms(monkeypatch):
 
     async def run(listen):
         tried.append(listen)
-        raise server.selftest.SelfTestError
+        raise SelfTestError
 
     monkeypatch.setattr(server.signin_check, "run", run)
-    with pytest.raises(server.selftest.SelfTestError):
+    with pytest.raises(SelfTestError):
         await server.serve(None, KEY, None, algorithms=STRICT)  # type: ignore[arg-type]
     assert tried[0].keywords == {"algorithms": STRICT}
