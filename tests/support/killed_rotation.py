@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from functools import partial
 
 from data.operations.maintenance import master_key
 from data.storage.home import Home
@@ -25,7 +26,7 @@ def counted(method):
 
 
 def main_in_batches_of_one() -> None:
-    master_key.reseal_batch.__kwdefaults__["limit"] = 1
+    master_key.reseal_batch = partial(master_key.reseal_batch, limit=1)
     Store.run_now = counted(Store.run_now)
     Home.write_ring = counted(Home.write_ring)
     os.fsync = counted(os.fsync)
