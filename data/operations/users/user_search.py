@@ -30,7 +30,7 @@ FOUND = 1_000
 _WEIGHED = 10_000
 """Entries of each word that are counted, to begin with the rarest."""
 _LOOKED_UP = 2_000
-"""How often a search looks up whether a user whom its rarest word finds meets another condition as well."""
+"""How often a search looks up whether a user whom its rarest word finds meets another criterion as well."""
 
 
 class SortKey(StrEnum):
@@ -168,18 +168,18 @@ def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
 
 
 def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
-    """Find who meets all conditions, beginning with the one that the fewest meet."""
+    """Find who meets all criteria, beginning with the one that the fewest meet."""
     query, user = asked.query, models.User
-    conditions = [_of_term(asked.account_id, term) for term in wanted]
+    criteria = [_of_term(asked.account_id, term) for term in wanted]
     if query.status is not None or query.practice is not None:
-        conditions.append(_of_filter(asked))
-    weighed = _WEIGHED if len(conditions) > 1 else _LOOKED_UP + 1
-    sizes = [condition.ids(weighed).limit(weighed).count() for condition in conditions]
-    finest = conditions[sizes.index(min(sizes))]
-    rest = [condition for condition in conditions if condition is not finest]
-    examined = _LOOKED_UP // max(1, sum(len(condition.ways) for condition in rest))
-    looked_at = finest.ids(examined + 1).alias("looked_at")
-    conditions = [condition.holds(looked_at.c.id) for condition in rest]
+        criteria.append(_of_filter(asked))
+    weighed = _WEIGHED if len(criteria) > 1 else _LOOKED_UP + 1
+    sizes = [criterion.ids(weighed).limit(weighed).count() for criterion in criteria]
+    rarest = criteria[sizes.index(min(sizes))]
+    rest = [criterion for criterion in criteria if criterion is not rarest]
+    examined = _LOOKED_UP // max(1, sum(len(criterion.ways) for criterion in rest))
+    looked_at = rarest.ids(examined + 1).alias("looked_at")
+    conditions = [criterion.holds(looked_at.c.id) for criterion in rest]
     # A cross join is read from the left on every database: never all users beside a few entries.
     hits = (
         _keyed(query.sort)
@@ -202,19 +202,19 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Condition:
-    """A part of a search: selects of the ids of those who pass it, and whether the user with an id does."""
+class _Criterion:
+    """A part of a search: selects of the ids of those who meet it, and whether the user with an id does."""
 
     ways: list[Any]
     holds: Callable[[Any], Any]
 
     def ids(self, most: int) -> Any:
-        """Select so many of those who pass, some of them twice."""
+        """Select so many of those who meet it, some of them twice."""
         return _union([way.limit(most) for way in self.ways])
 
 
-def _of_term(account_id: int, term: tuple[str, ...]) -> _Condition:
-    """Make the condition that a user has a word beginning like this, or is in a practice that has."""
+def _of_term(account_id: int, term: tuple[str, ...]) -> _Criterion:
+    """Make the criterion that a user, or the practice of a user, has a word beginning like this."""
     user, word, of_practice = models.User, models.UserWord, models.PracticeWord
     ranges = [word_range(beginning) for beginning in term]
     ways: list[Any] = [
@@ -232,14 +232,14 @@ def _of_term(account_id: int, term: tuple[str, ...]) -> _Condition:
     )
     # Where no practice is called so, what is looked for is told from words alone, and no user is read for it.
     if not practices.exists():
-        return _Condition(ways, has_word)
+        return _Criterion(ways, has_word)
     within = user.practice.in_(practices)
-    return _Condition([*ways, user.select(user.id).where(within)], lambda user_id: has_word(user_id) | within)
+    return _Criterion([*ways, user.select(user.id).where(within)], lambda user_id: has_word(user_id) | within)
 
 
-def _of_filter(asked: _Asked) -> _Condition:
+def _of_filter(asked: _Asked) -> _Criterion:
     user, holds = models.User, asked.scope & asked.stand_so
-    return _Condition([user.select(user.id).where(holds)], lambda _user_id: holds)
+    return _Criterion([user.select(user.id).where(holds)], lambda _user_id: holds)
 
 
 def _within(table: Any, keys: tuple[bytes, bytes]) -> Any:
