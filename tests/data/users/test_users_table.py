@@ -73,8 +73,8 @@ def status_of(person, mode):
         return Status.NOT_AVAILABLE
     if person["enrolled"]:
         return Status.ENABLED
-    admin = person["role"] in {Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN}
-    return Status.PENDING if person["required"] or admin or mode is not Mode.OPTIONAL else Status.NO
+    required = person["required"] or person["role"] is not None
+    return Status.PENDING if required or mode is not Mode.OPTIONAL else Status.NO
 
 
 def beginnings(text: str) -> set[str]:
