@@ -14,8 +14,7 @@ from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.policy import ATTEMPTS, status
 from data.rules.source_addresses import source_in_words
 from data.rules.users_csv import PersonRow
-from data.wording.question import Question
-from data.wording.words import MODE_WORDS, NAMED, counted, listed, moment
+from data.wording.words import MODE_WORDS, NAMED, Question, counted, listed, moment
 
 OTHER_HANDS = (
     "Whatever else they have set up stays good, and so do the recovery codes. If the phone or the mailbox "

@@ -1,7 +1,8 @@
-"""How values read: moments, roles, modes and numbers of things."""
+"""What sentences are made of: moments, roles, modes, numbers of things; and a question before an act."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
 
 from data.rules.domain_types import Mode, Role
@@ -58,3 +59,12 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def listed(names: Sequence[str]) -> str:
     """Name the first of many and count the others."""
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What will happen, in words, and the word that does it."""
+
+    title: str
+    body: str
+    yes: str

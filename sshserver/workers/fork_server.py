@@ -78,13 +78,13 @@ class ForkServer:
             except OSError as error:
                 ours.close()
                 fate.close()
-                raise ForkError(f"It could not be started: {error.strerror}.") from None
+                raise ForkError(f"No worker could be started: {error.strerror}.") from None
         telling, closing = await asyncio.open_connection(sock=fate)
         pid = await telling.readline()
         if not pid:
             ours.close()
             closing.close()
-            raise ForkError("It could not be forked.")
+            raise ForkError("No worker could be started: no process could be forked.")
         reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         forked = Forked(int(pid), reader, writer)
         watch = asyncio.create_task(_watch(forked, telling, closing))

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.installed_program import Clinic
-from support.processes import children, is_running, open_files, threads, with_descendants
+from support.processes import (
+    children,
+    is_running,
+    listening_sockets,
+    open_files,
+    threads,
+    with_descendants,
+)
 from support.pseudo_terminal import TerminalProgram
 from support.ssh_server import until
 
@@ -45,11 +52,6 @@ def rows(clinic: Clinic, sql: str) -> list[tuple]:
 def open_workers(clinic: Clinic) -> list[str]:
     """Name the worker of each open session."""
     return [worker for (worker,) in rows(clinic, "select worker from session where ended_at is null")]
-
-
-def workers_serving(clinic: Clinic) -> list[str]:
-    """Name the workers that count beats: those that take connections, or are about to."""
-    return [worker for (worker,) in rows(clinic, "select id from worker")]
 
 
 def fork_server(clinic: Clinic) -> int:
@@ -123,7 +125,7 @@ async def test_killed_worker(clinic, key):
     assert len(alive) == before.count(survivor)
     await until(lambda: len(workers(clinic)) == WORKERS)
     assert other in workers(clinic)
-    await until(lambda: len(workers_serving(clinic)) == WORKERS, 60)
+    await until(lambda: listening_sockets(clinic.port) == WORKERS, 60)
 
     newcomers = await sign_in_to(clinic, key, WORKERS)
     assert set(open_workers(clinic)) - set(before), "nobody reached the new worker"
@@ -157,7 +159,7 @@ async def test_hanging_worker(clinic, key):
     assert before[1] in workers(clinic)
     await until(lambda: len(set(open_workers(clinic))) == 1)
     assert any(terminal.process.returncode is None for terminal in terminals)
-    await until(lambda: len(workers_serving(clinic)) == WORKERS, 60)
+    await until(lambda: listening_sockets(clinic.port) == WORKERS, 60)
     await sign_in_to(clinic, key, WORKERS)
     assert await clinic.stop() == 0
     events = [json.loads(line) for line in clinic.log.decode().splitlines()]
@@ -209,7 +211,7 @@ async def test_the_fork_server_holds_nothing_and_when_it_is_killed_other_workers
     await terminal.end()
     await until(lambda: not any(map(is_running, before)), 30)
     await until(lambda: children(clinic.server.pid) not in ([], [first]), 60)
-    await until(lambda: len(workers(clinic)) == len(workers_serving(clinic)) == WORKERS, 60)
+    await until(lambda: len(workers(clinic)) == listening_sockets(clinic.port) == WORKERS, 60)
     assert open_workers(clinic) == []
     await sign_in_to(clinic, key, WORKERS)
     assert await clinic.stop() == 0

@@ -32,3 +32,9 @@ def threads(pid: int) -> int:
 def open_files(pid: int) -> list[Path]:
     """Return what a process has open; sockets and pipes have names that are no paths."""
     return [path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+def listening_sockets(port: int) -> int:
+    """Return how many sockets listen on a port of IPv4; workers that share one have one each."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(state == "0A" and int(local.partition(":")[2], 16) == port for _, local, _, state, *_ in lines)

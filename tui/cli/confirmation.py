@@ -9,7 +9,7 @@ import click
 from data.operations.results import Done, RefusedOrStale
 from data.rules.safe_text import safe
 from data.storage.home import Home
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.cli.open_installation import Installation, installation, on_a_terminal, say
 
 P = ParamSpec("P")

@@ -6,7 +6,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.dialogs.dialog import Dialog, paragraph
 
 

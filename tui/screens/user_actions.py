@@ -19,7 +19,7 @@ from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Role, Status
 from data.rules.user_fields import TEXT_LIMIT
 from data.wording import consequences
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog

@@ -23,7 +23,7 @@ from data.operations.results import Denied
 from data.rules.audit_chain import Head
 from data.storage.home import Home
 from data.store import StoreUnavailableError
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.cli.commands import audit_file
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse

@@ -25,8 +25,7 @@ from data.storage.postgresql import Postgresql
 from data.storage.restored_rows import rebuild
 from data.storage.sqlite import open_sqlite
 from data.store import Store, StoreUnavailableError
-from data.wording.question import Question
-from data.wording.words import counted
+from data.wording.words import Question, counted
 from sshserver.workers.heartbeat import BEAT_SECONDS
 from tui.cli import config_file as settings_file
 from tui.cli.commands.restore_unverified import show_unverified

@@ -6,7 +6,7 @@ from data.operations.maintenance import clock_jumps as operations
 from data.operations.maintenance.clock_jumps import StuckUser
 from data.rules.safe_text import safe
 from data.storage.home import Home
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.groups import InAccount
 from tui.cli.open_installation import confirmed, installation, say, system_clock

@@ -11,7 +11,7 @@ from data.storage.database_move import CopyFailedError, can_finish, copy_databas
 from data.storage.files import first_line
 from data.storage.home import Home
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Opened, check_in_use, opened, refuse, said_in_words, system_clock
 from tui.cli.path_arguments import PathType

@@ -8,7 +8,7 @@ import click
 from data.operations.maintenance import master_key
 from data.storage.home import Home
 from data.storage.vault import KEY_BYTES, Ring, check_value_of
-from data.wording.question import Question
+from data.wording.words import Question
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 

@@ -20,8 +20,7 @@ from data.operations.users.invitations import Group, WrittenPassword
 from data.rules.audit_events import Event
 from data.rules.safe_text import neutralised
 from data.storage.home import Home
-from data.wording.question import Question
-from data.wording.words import counted, listed
+from data.wording.words import Question, counted, listed
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse, without_log_of_deliveries
 from tui.cli.path_arguments import PathType
