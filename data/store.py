@@ -22,6 +22,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from peewee import DatabaseError, InterfaceError
 
 from data.errors import ExplainedError
+from data.fair_queue import FairQueue, Unserved
 from data.rules.domain_types import Method
 from data.rules.invitations import SshAddress
 from data.rules.policy import LONGEST_SESSION
@@ -29,9 +30,8 @@ from data.rules.sent_codes import PER_DAY
 from data.storage import models
 from data.storage.database import Database
 from data.storage.password_hashing import RECOVERY_COST, CostsInUse, HashCost, Hasher
+from data.storage.transaction_failure import TransactionFailure
 from data.storage.vault import UnknownKeyError, Vault
-from data.storage.verdict import Verdict
-from data.turns import Turns, Unserved
 
 _log = logging.getLogger("twofold.database")
 _QUEUED_SECONDS = 5.0
@@ -132,10 +132,13 @@ class _Retries:
         self._tried = 0
         self._until = time.monotonic() + self.seconds
 
-    def allow(self, verdict: Verdict) -> bool:
+    def allow(self, verdict: TransactionFailure) -> bool:
         """Say whether to try again, after having waited for a moment."""
         self._tried += 1
-        most = {Verdict.CONFLICT: self.after_conflict, Verdict.ONCE_MORE: self.otherwise}.get(verdict, 0)
+        most = {
+            TransactionFailure.CONFLICT: self.after_conflict,
+            TransactionFailure.ONCE_MORE: self.otherwise,
+        }.get(verdict, 0)
         if self._tried > most or time.monotonic() > self._until:
             return False
         time.sleep(random.uniform(0, min(0.001 * 2**self._tried, 0.05)))  # noqa: S311 - no secret.
@@ -165,7 +168,7 @@ class Store:
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
-        self.turns = Turns()
+        self.turns = FairQueue()
         self._calculator = ThreadPoolExecutor(1, "calculator")
         models.database.initialize(database)
 
@@ -301,10 +304,10 @@ class Store:
             else:
                 if committed or kind == self._database.reading:
                     return result
-                verdict = Verdict.UNKNOWN
-            if verdict is Verdict.UNKNOWN:
+                verdict = TransactionFailure.UNKNOWN
+            if verdict is TransactionFailure.UNKNOWN:
                 raise OutcomeUnknownError
-            if verdict is Verdict.LOST:
+            if verdict is TransactionFailure.LOST:
                 with suppress(InvalidStateError):  # Another thread has said so.
                     self.lost.set_result(None)
             if not retries.allow(verdict):

@@ -16,7 +16,7 @@ from peewee import OperationalError, PostgresqlDatabase, Psycopg3Adapter
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import _WaitTimeout
 
-from data.storage.verdict import Verdict
+from data.storage.transaction_failure import TransactionFailure
 
 _SCHEMES = ("postgresql://", "postgres://")
 _STATEMENT_SECONDS = 15
@@ -211,18 +211,18 @@ class Postgresql(PostgresqlDatabase):
         except psycopg.Error as error:
             raise OperationalError(error) from None
 
-    def verdict(self, error: Exception, *, committing: bool) -> Verdict:
+    def verdict(self, error: Exception, *, committing: bool) -> TransactionFailure:
         """Say what becomes of a transaction that failed; a connection that was lost is let go."""
         if self.is_closed():
-            return Verdict.FAILED
+            return TransactionFailure.FAILED
         if not self.is_connection_usable():
             self.close()
-            return Verdict.UNKNOWN if committing else Verdict.ONCE_MORE
+            return TransactionFailure.UNKNOWN if committing else TransactionFailure.ONCE_MORE
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state in _CONFLICTS:
-            return Verdict.CONFLICT
+            return TransactionFailure.CONFLICT
         # Two that make the same thing at once: the second finds it there when it looks again.
-        return Verdict.ONCE_MORE if state == _UNIQUE_VIOLATION else Verdict.FAILED
+        return TransactionFailure.ONCE_MORE if state == _UNIQUE_VIOLATION else TransactionFailure.FAILED
 
     def ready(self) -> bool:
         """Have this thread connected; say whether it is so anew.

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from peewee import OperationalError, SqliteDatabase
 
-from data.storage.verdict import Verdict
+from data.storage.transaction_failure import TransactionFailure
 
 APPLICATION_ID = 0x32464F4C
 """SQLite's `application_id` of our files: "2FOL"."""
@@ -156,7 +156,7 @@ class Sqlite(SqliteDatabase):
         connection: Callable[[], sqlite3.Connection] = self.connection
         connection().execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
 
-    def verdict(self, error: Exception, *, committing: bool) -> Verdict:  # noqa: ARG002 - a failed commit was none.
+    def verdict(self, error: Exception, *, committing: bool) -> TransactionFailure:  # noqa: ARG002 - a failed commit was none.
         """Say what becomes of a transaction that failed: SQLite has waited already.
 
         A connection that may be the worse for it is let go.
@@ -164,7 +164,7 @@ class Sqlite(SqliteDatabase):
         cause = _cause_of(error)
         if self._lost or (not isinstance(cause, _FileError) and _kind_of(cause) not in _STAYS_OPEN):
             self.close()
-        return Verdict.LOST if self._lost else Verdict.FAILED
+        return TransactionFailure.LOST if self._lost else TransactionFailure.FAILED
 
     def reason(self, error: Exception) -> str | None:
         """Say to a person what is wrong with the database, where that is known."""

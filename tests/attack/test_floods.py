@@ -26,11 +26,11 @@ from support.raw_ssh_client import (
 from support.ssh_server import GreetingApp, until
 from support.ssh_users import PASSWORD
 
+from data.fair_queue import SOURCES
 from data.operations.signin.first_factor import NotJudged
 from data.rules.protocol_misuse import Misuse
 from data.storage import models
 from data.storage.password_hashing import Hasher
-from data.turns import SOURCES
 from sshserver.limits.limit_values import Limits
 
 FLOOD = """

@@ -6,12 +6,12 @@ import pytest
 from support.app_driver import Person, opened, sign_in
 from support.database import BOTH, PASSWORD, totp
 
+from data.fair_queue import SOURCES
 from data.operations.actors import Member
 from data.operations.signin.admission import ONE_TIME_USED_AGAIN
 from data.rules.domain_types import Mode
 from data.rules.policy import MustChangePassword, MustEnrol
 from data.storage import models
-from data.turns import SOURCES
 from tui.screens.enrolment_authenticator import SetUpScreen
 
 NEW_PASSWORD = "nine purple otters juggle"

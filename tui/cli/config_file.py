@@ -18,7 +18,7 @@ from data.storage.home import HomeError
 from data.storage.password_hashing import HashCost
 from data.storage.postgresql import PostgresqlUrl, PostgresqlUrlError
 from sshserver.limits.limit_values import Limits
-from tui.settings_table import SECURITIES, SETTINGS, Setting, Value
+from tui.cli.config_settings import SECURITIES, SETTINGS, Setting, Value
 
 _MOST_BYTES = 1_000_000
 _STANDARD_PORT = 22

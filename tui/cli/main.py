@@ -13,7 +13,7 @@ from data.errors import ExplainedError
 from data.rules.safe_text import safe
 from sshserver.telemetry.crash_reports import place_of
 from tui.cli import logging_setup
-from tui.cli.groups import LazyGroup, load
+from tui.cli.command_groups import LazyGroup, load
 from tui.cli.path_arguments import PathType, default_home
 
 _EXAMPLES = """\b

@@ -34,8 +34,8 @@ from data.storage.password_hashing import Hasher
 from data.storage.postgresql import PostgresqlUrl
 from data.storage.sqlite import reason_of
 from data.store import Services, Store, StoreUnavailableError, Tx
+from tui.cli.command_groups import named_account
 from tui.cli.config_file import Settings, load
-from tui.cli.groups import named_account
 
 P = ParamSpec("P")
 R = TypeVar("R")

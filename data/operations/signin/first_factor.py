@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
+from data.fair_queue import Unserved
 from data.operations.actors import read_user
 from data.operations.signin.admission import (
     Admitted,
@@ -39,7 +40,6 @@ from data.storage import models
 from data.storage.password_hashing import Verified, decoy_like
 from data.storage.prepared_statements import Prepared
 from data.store import Store, Tx
-from data.turns import Unserved
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from peewee import fn
 from support.database import PASSWORD, START, SYSTEM, Clock, World, statements
 
+from data.fair_queue import SOURCES
 from data.operations.actors import Member
 from data.operations.results import Denied
 from data.operations.signin import admission, first_factor, sessions
@@ -19,7 +20,6 @@ from data.rules.domain_types import Application, Mode
 from data.rules.policy import MustChangePassword, MustEnrol, Refusal, SignedIn
 from data.storage import models
 from data.storage.password_hashing import HashCost, Hasher
-from data.turns import SOURCES
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 PARSED = public_keys.parse(KEY)

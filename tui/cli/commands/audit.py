@@ -13,9 +13,9 @@ from data.rules.audit_events import Event
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import fold_username
 from data.storage.home import Home
+from tui.cli.command_groups import InAccount
 from tui.cli.commands.audit_archive import archive
 from tui.cli.commands.audit_chain import head, verify
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, echo_table, iso, when

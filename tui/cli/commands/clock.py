@@ -7,8 +7,8 @@ from data.operations.maintenance.clock_jumps import StuckUser
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording.words import Question
+from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import asks_first, confirm
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import confirmed, installation, say, system_clock
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 

@@ -8,8 +8,8 @@ from data.delivery.trial_messages import send_test
 from data.rules.domain_types import Method
 from data.rules.safe_text import safe
 from data.storage.home import Home
+from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import changes
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import confirmed, installation, refuse
 
 

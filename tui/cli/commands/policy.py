@@ -14,8 +14,8 @@ from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording import consequences
+from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import asks_first, confirm
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import Installation, confirmed, installation, on_a_terminal, refuse, say
 from tui.cli.text_tables import echo_json, iso, when
 

@@ -5,8 +5,8 @@ import click
 from data.operations.results import Done, RefusedOrStale
 from data.operations.users import practices
 from data.storage.home import Home
+from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import act, changes
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.text_tables import echo_json, echo_table
 

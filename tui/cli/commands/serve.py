@@ -15,9 +15,9 @@ from sshserver.limits import open_files
 from sshserver.workers.fork_server import ForkServer
 from sshserver.workers.port import PortError
 from tui.cli import config_file
-from tui.cli.groups import load
+from tui.cli.command_groups import load
 
-_WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.worker")
+_WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.worker_process")
 """-P: a folder that the operator happens to be in must not be searched for modules."""
 _HOME_OF_MAKE: Final = ".twofold"
 
@@ -59,7 +59,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
         if forks is not None:
             ending.callback(forks.close)
         try:
-            serve_node = load("tui.cli.node:serve_node")
+            serve_node = load("tui.cli.serve_node:serve_node")
             serve_node(home, host, port, count, forks, files=files, first_start=first_start)
         except PortError as error:
             raise click.ClickException(f"{error} {_other_port(home)}") from None

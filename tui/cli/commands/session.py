@@ -7,8 +7,8 @@ from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
 from data.storage.home import Home
+from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import act, changes
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 

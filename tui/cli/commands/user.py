@@ -2,31 +2,31 @@
 
 import click
 
-from tui.cli.groups import LazyInAccount, examples
+from tui.cli.command_groups import LazyInAccount, examples
 
 _COMMANDS = {
-    "activate": "tui.cli.user_acts:activate",
-    "add": "tui.cli.user_acts:add",
-    "clear-2fa": "tui.cli.user_acts:clear_two_factor",
-    "deactivate": "tui.cli.user_acts:deactivate",
-    "delete": "tui.cli.user_acts:delete",
-    "disable-2fa": "tui.cli.user_acts:disable_two_factor",
-    "edit": "tui.cli.user_acts:edit",
-    "explain": "tui.cli.user_reports:explain",
-    "export": "tui.cli.user_reports:export",
-    "forget": "tui.cli.user_acts:forget",
+    "activate": "tui.cli.commands.user_changes:activate",
+    "add": "tui.cli.commands.user_changes:add",
+    "clear-2fa": "tui.cli.commands.user_changes:clear_two_factor",
+    "deactivate": "tui.cli.commands.user_changes:deactivate",
+    "delete": "tui.cli.commands.user_changes:delete",
+    "disable-2fa": "tui.cli.commands.user_changes:disable_two_factor",
+    "edit": "tui.cli.commands.user_changes:edit",
+    "explain": "tui.cli.commands.user_reports:explain",
+    "export": "tui.cli.commands.user_reports:export",
+    "forget": "tui.cli.commands.user_changes:forget",
     "import": "tui.cli.commands.user_import:import_people",
     "invite": "tui.cli.commands.user_invite:invite",
     "key": "tui.cli.commands.user_key:key",
-    "list": "tui.cli.user_list:list_users",
-    "move": "tui.cli.user_acts:move",
-    "password": "tui.cli.user_acts:password",
+    "list": "tui.cli.commands.user_list:list_users",
+    "move": "tui.cli.commands.user_changes:move",
+    "password": "tui.cli.commands.user_changes:password",
     "remind": "tui.cli.commands.user_invite:remind",
-    "require": "tui.cli.user_acts:require",
-    "resync": "tui.cli.user_acts:resync",
-    "role": "tui.cli.user_acts:role",
-    "show": "tui.cli.user_list:show",
-    "unlock": "tui.cli.user_acts:unlock",
+    "require": "tui.cli.commands.user_changes:require",
+    "resync": "tui.cli.commands.user_changes:resync",
+    "role": "tui.cli.commands.user_changes:role",
+    "show": "tui.cli.commands.user_list:show",
+    "unlock": "tui.cli.commands.user_changes:unlock",
 }
 
 

@@ -12,12 +12,12 @@ from data.rules.public_keys import PublicKey
 from data.rules.safe_text import encoding_of
 from data.storage.files import open_plain
 from data.storage.home import Home
+from tui.cli.command_groups import InAccount
+from tui.cli.commands.user_rendering import key_json
 from tui.cli.confirmation import act, changes
-from tui.cli.groups import InAccount
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.path_arguments import PathType
 from tui.cli.text_tables import echo_json, echo_table, when
-from tui.cli.user_rendering import key_json
 
 KEY_FILE = PathType(dir_okay=False, exists=True, readable=True, allow_dash=True)
 _KEY_FILE_LIMIT = 65_536

@@ -18,9 +18,9 @@ from data.operations.users.user_summaries import UserDetail
 from data.rules import passwords
 from data.rules.domain_types import Role
 from data.wording import consequences
+from tui.cli.command_groups import examples
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
-from tui.cli.groups import examples
 from tui.cli.open_installation import (
     Installation,
     confirmed,

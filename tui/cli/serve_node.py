@@ -26,8 +26,8 @@ from sshserver.workers.port import hold_port
 from sshserver.workers.supervisor import Supervisor
 from sshserver.workers.worker import Assignment
 from tui.cli import logging_setup
+from tui.cli.command_groups import load
 from tui.cli.commands.setup import FirstAdmin, initialise, load_host_key
-from tui.cli.groups import load
 from tui.cli.open_installation import Installation, installation, refuse_lost
 
 _log = logging.getLogger("twofold.serve")
@@ -124,7 +124,7 @@ def _administrator(here: Installation) -> str:
 
 async def _serve_alone(here: Installation, node: str, host: str, port: int, welcome: _Welcome) -> None:
     # A supervisor does without the app, which takes time to load and memory to keep.
-    serve_until_told = load("tui.cli.serving:serve_until_told")
+    serve_until_told = load("tui.cli.serve_worker:serve_until_told")
     await here.store.run(worker_sessions.take_node, node)
     identity = WorkerIdentity(secrets.token_hex(8), node)
     telemetry = Telemetry()

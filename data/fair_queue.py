@@ -39,7 +39,7 @@ _Queue = OrderedDict[str, deque[_Waiter]]
 """Those who wait, by source, the source whose turn is next first; never empty lines."""
 
 
-class Turns:
+class FairQueue:
     """The queues of one event loop, one for each thing that is done once at a time."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from data.operations.users import signin_explanation, user_export
 from data.operations.users.user_export import PersonRecord
 from data.rules.safe_text import safe
 from data.storage.home import Home
-from tui.cli.groups import examples
+from tui.cli.command_groups import examples
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, iso

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from data.turns import SOURCES, Turns, Unserved
+from data.fair_queue import SOURCES, FairQueue, Unserved
 
 
 class Bench:
     """Work that waits to be told to end, and notes who it was done for."""
 
     def __init__(self) -> None:
-        self.turns = Turns()
+        self.turns = FairQueue()
         self.begun: list[str] = []
         self.goes_on = asyncio.Event()
 

@@ -8,10 +8,10 @@ from data.operations.users.user_summaries import UserRow
 from data.rules.domain_types import Status
 from data.rules.safe_text import safe
 from data.storage.home import Home
-from tui.cli.groups import examples
+from tui.cli.command_groups import examples
+from tui.cli.commands.user_rendering import detail_json, detail_lines, row_json
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.text_tables import echo_json, echo_table, when
-from tui.cli.user_rendering import detail_json, detail_lines, row_json
 
 _PAGE = 500
 

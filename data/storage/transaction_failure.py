@@ -3,7 +3,7 @@
 from enum import Enum
 
 
-class Verdict(Enum):
+class TransactionFailure(Enum):
     """What is known of a failed transaction, and so what may be done."""
 
     FAILED = "nothing of it was kept, and trying again at once would not help"
