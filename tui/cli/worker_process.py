@@ -1,4 +1,4 @@
-"""The workers of a node: `python -m tui.cli.worker_process`, started by `twofold serve` and by nobody else."""
+"""The workers of a node: `python -m tui.cli.worker_process`, which only `twofold serve` starts."""
 
 import os
 
