@@ -72,7 +72,7 @@ class _FileError(OperationalError):
     """Something is wrong with the file that SQLite does not know of; the message says what."""
 
 
-Identity = tuple[int, int]
+_Inode = tuple[int, int]
 """A file's device and its number there. Files are told apart by it and never by their content: to open one
 that SQLite has open in this process, and to close it again, would drop SQLite's locks."""
 
@@ -81,8 +81,8 @@ that SQLite has open in this process, and to close it again, would drop SQLite's
 class _Files:
     """Which file is the database, and which the log beside it, if there is one."""
 
-    database: Identity
-    log: Identity | None
+    database: _Inode
+    log: _Inode | None
 
 
 class Sqlite(SqliteDatabase):
@@ -172,8 +172,8 @@ class Sqlite(SqliteDatabase):
 
     def _look(self) -> _Files | None:
         try:
-            database = _identity_of(self._path)
-            return database and _Files(database, _identity_of(self._path.with_name(f"{self._path.name}-wal")))
+            database = _inode_of(self._path)
+            return database and _Files(database, _inode_of(self._path.with_name(f"{self._path.name}-wal")))
         except OSError:
             raise _FileError(_REASONS["CANTOPEN"]) from None
 
@@ -291,7 +291,7 @@ def _kind_of(error: BaseException) -> str:
     return str(getattr(error, "sqlite_errorname", "SQLITE_UNKNOWN")).split("_")[1]
 
 
-def _identity_of(path: Path) -> Identity | None:
+def _inode_of(path: Path) -> _Inode | None:
     try:
         found = path.stat()
     except FileNotFoundError:
