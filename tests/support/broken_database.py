@@ -14,7 +14,7 @@ import asyncssh
 from support.ssh_server import Running, connect
 from support.ssh_users import People
 
-from data.operations.maintenance import database_identity
+from data.operations.maintenance import installation_state
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from data.storage.database import open_database
@@ -132,7 +132,7 @@ async def open_door(people: People) -> AsyncIterator[Door]:
 
 
 async def _serve(people: People) -> Running:
-    people.store.recognise = database_identity.fault_of
+    people.store.recognise = installation_state.fault_of
     host_key = asyncssh.generate_private_key("ssh-ed25519")
     server = await serve(people.store, host_key, lambda *_: None, reap_seconds=0.2)  # type: ignore[arg-type,return-value]
     return Running(server, host_key)

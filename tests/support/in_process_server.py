@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from data.delivery.notices import sending
-from data.operations.maintenance import database_identity
+from data.operations.maintenance import installation_state
 from data.operations.signin import worker_sessions
 from data.operations.signin.admission import Session
 from data.storage.home import Home
@@ -59,7 +59,7 @@ async def serving_ahead(folder: Path, by: timedelta, log: bytearray) -> AsyncIte
         carriers = found.settings.carriers
         found.store.rest()
         store = Store(found.database, replace(found.store.services, clock=clock))
-        store.recognise = database_identity.fault_of
+        store.recognise = installation_state.fault_of
 
         def make_app(session: Session, terminal: Terminal) -> TwofoldApp:
             return TwofoldApp(store, session=session, clock=clock, terminal=terminal, carriers=carriers)

@@ -21,9 +21,8 @@ from peewee import DatabaseError, InterfaceError, OperationalError
 from data.delivery.carriers import Carriers
 from data.operations.actors import Operator
 from data.operations.audit import notice_outbox
-from data.operations.maintenance import database_identity
+from data.operations.maintenance.installation_state import InstallationState, fault_of, installation_state
 from data.operations.maintenance.master_key import fits
-from data.operations.maintenance.setup import InstallationState, installation_state
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
 from data.rules.invitations import SshAddress
 from data.rules.passwords import MAX_ONE_TIME_HOURS, ONE_TIME_HOURS
@@ -115,7 +114,7 @@ def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
     """
     with opened(home, chain) as found:
         check_in_use(found)
-        found.store.recognise = database_identity.fault_of
+        found.store.recognise = fault_of
         found.store.rest()
         with _telling_users(found.store, found.settings.carriers):
             yield Installation(home, found.settings, found.store, operator())

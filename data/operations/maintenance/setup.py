@@ -1,10 +1,5 @@
 """Setting an installation up, and knowing whether a database is one that is in use."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
-
 from data.errors import ExplainedError
 from data.operations.actors import Operator, find_account, in_account
 from data.operations.audit import trail
@@ -15,7 +10,6 @@ from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Mode
 from data.storage import models
-from data.storage.database import Database
 from data.store import Tx
 
 FIRST_PRACTICE = "Main"
@@ -58,35 +52,3 @@ def create_account(
 
 class InstallRefusedError(ExplainedError):
     """The first administrator was refused; the whole installation is rolled back."""
-
-
-@dataclass(frozen=True, slots=True)
-class InstallationState:
-    """Whether a database is in use: it may have been moved, be a backup, or a copy that is not finished."""
-
-    key_check: str
-    moved_to: str | None
-    moved_at: datetime | None
-    arriving: bool
-    backup_at: datetime | None
-
-
-def installation_state(_tx: Tx) -> InstallationState | None:
-    """Say whether this database is in use; None when nothing was installed in it."""
-    return _state(models.Installation.select().first())
-
-
-def installation_state_of(database: Database) -> InstallationState | None:
-    """Say the same of a database of any version, which may lack columns of this one's."""
-    models.database.initialize(database)
-    execute: Callable[..., Any] = database.execute_sql
-    there = {column[0] for column in execute('SELECT * FROM "installation"').description}
-    fields = models.Installation._meta.columns  # noqa: SLF001 - peewee's own name for them.
-    known = [field for name, field in fields.items() if name in there]
-    return _state(models.Installation.select(*known).first())
-
-
-def _state(row: models.Installation | None) -> InstallationState | None:
-    if row is None:
-        return None
-    return InstallationState(row.key_check, row.moved_to, row.moved_at, bool(row.arriving), row.backup_at)

@@ -15,7 +15,7 @@ from support.database import MASTER_KEY, OPERATOR, SYSTEM, World, services
 
 from data.operations.audit import verification
 from data.operations.maintenance import backups
-from data.operations.maintenance.setup import installation_state
+from data.operations.maintenance.installation_state import installation_state
 from data.operations.results import Denied, Done
 from data.operations.signin import second_factor
 from data.operations.signin.admission import Admitted

@@ -7,7 +7,7 @@ import pytest
 from support.broken_database import files_of_at_most
 from support.database import OPERATOR, SYSTEM, World, services
 
-from data.operations.maintenance.setup import installation_state
+from data.operations.maintenance.installation_state import installation_state
 from data.operations.signin.admission import Admitted
 from data.operations.users import factor_administration
 from data.rules.domain_types import Method

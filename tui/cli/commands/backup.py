@@ -12,7 +12,7 @@ import click
 from data.operations.maintenance import backups
 from data.operations.maintenance.backups import Carried
 from data.operations.maintenance.database_summary import describe
-from data.operations.maintenance.setup import installation_state
+from data.operations.maintenance.installation_state import installation_state
 from data.operations.signin import worker_sessions
 from data.rules.database_comparison import DatabaseFacts
 from data.rules.safe_text import safe

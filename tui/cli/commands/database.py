@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from data.operations.maintenance.setup import InstallationState, installation_state
+from data.operations.maintenance.installation_state import InstallationState, installation_state
 from data.rules.safe_text import safe
 from data.storage.database import Place
 from data.storage.database_move import CopyFailedError, can_finish, copy_database, count_rows, finish

@@ -13,7 +13,7 @@ from asyncssh.public_key import SSHKey
 from data.operations.actors import Operator
 from data.operations.audit import chain
 from data.operations.maintenance import master_key, setup
-from data.operations.maintenance.setup import installation_state_of
+from data.operations.maintenance.installation_state import installation_state_of
 from data.operations.results import Denied
 from data.operations.users.lifecycle import NewUser
 from data.rules import passwords
