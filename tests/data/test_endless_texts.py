@@ -93,7 +93,7 @@ TYPED = (NewUser, UserChanges, UserQuery, Filter)
 """What is filled with texts from outside, and is not looked at before."""
 NO_TEXT = {"password_hash", "former", "new"}
 """Texts that this program makes."""
-INTERNAL = {"authorise", "resolve", "find_subject"}
+INTERNAL = {"authorise", "resolve", "find_target"}
 STRETCH = Stretch(Head("main", 0, ""), Head("main", 0, ""))
 
 

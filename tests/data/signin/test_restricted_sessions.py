@@ -172,7 +172,7 @@ OPERATIONS = {
     "rename_account": lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward"),
     "list_accounts": lambda world, me: world.run(accounts.list_accounts, me),
     "show_account": lambda world, me: world.run(accounts.show_account, me, "Clinic"),
-    "show_standing_out": lambda world, me: world.run(needs_attention.show_needs_attention, me),
+    "show_needs_attention": lambda world, me: world.run(needs_attention.show_needs_attention, me),
     "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
@@ -315,7 +315,7 @@ def test_every_operation_is_tried():
         if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
-    helpers = {"authorise", "find_subject", "password_context", "resolve"}
+    helpers = {"authorise", "find_target", "password_context", "resolve"}
     helpers |= {"write", "tell", "tell_if_due", "one_at_a_time", "take", "may_not_look"}
     assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
 
@@ -452,7 +452,7 @@ WITHOUT_PROOF = {
     "tell_owners",  # A part of checking an import.
     "list_sessions",
     "my_profile",
-    "show_standing_out",
+    "show_needs_attention",
     "practice_names",
     "list_practices",
     "explain_user",
