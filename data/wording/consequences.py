@@ -306,7 +306,7 @@ def attention(seen: NeedsAttention) -> list[str]:
 
 
 def stands_out_most(seen: NeedsAttention) -> str:
-    """Say in one line what of `standing_out` matters most; key w shows the whole."""
+    """Say in one line what of `attention` matters most; key w shows the whole."""
     if seen.guessed.count:
         lacking = f"! Passwords are being guessed for: {seen.guessed.listed}"
     elif seen.unprotected_admins.count:

@@ -46,7 +46,7 @@ def require_target(
 def require_target(
     action: Action | SensitiveAction, *, resets: bool = False
 ) -> Callable[[Body[Target, P, R]], OnUser[P, R | RefusedOrStale]]:
-    """Guard what an administrator does to a user of the account (see `find_subject`).
+    """Guard what an administrator does to a user of the account (see `find_target`).
 
     `resets` says that the user's password, keys or factors are changed.
     """
