@@ -15,6 +15,9 @@ async def clinic(tmp_path: Path, require_program) -> AsyncIterator[Clinic]:
     yield found
     for terminal in found.open:
         await terminal.kill()
-    if found.server is not None and found.server.returncode is None:
-        found.server.kill()
+    if found.server is not None:
+        if found.server.returncode is None:
+            found.server.kill()
         await found.server.wait()
+        # Its workers hold the log open until they have ended too.
+        await found._reading
