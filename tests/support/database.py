@@ -54,6 +54,15 @@ _hasher = Hasher(CHEAP)
 _password_hash = _hasher.hash(PASSWORD)
 
 
+_READING = {
+    table._meta.table_name: 'SELECT {} FROM "{}"'.format(
+        ", ".join(f'"{field.column_name}"' for field in table._meta.sorted_fields), table._meta.table_name
+    )
+    for table in models.TABLES
+}
+"""The statement that reads each table, written once: that takes peewee longer than to run it."""
+
+
 class Clock:
     """The present moment, which stands still until it is moved."""
 
@@ -397,8 +406,11 @@ class World:
         return rows if last is None else rows[-last:]
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return every row of every table."""
-        return {table._meta.table_name: sorted(table.select().tuples(), key=repr) for table in models.TABLES}
+        """Return every row of every table, as the database holds it."""
+        return {
+            name: sorted(models.database.execute_sql(statement).fetchall(), key=repr)
+            for name, statement in _READING.items()
+        }
 
     def file_bytes(self) -> bytes:
         """Return all that is stored: the file and its side files, or every byte of every column."""

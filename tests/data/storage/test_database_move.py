@@ -48,13 +48,14 @@ def move(world: World, target: Place, told=lambda _more: None) -> int:
 
 
 def dump(place: Place) -> dict[str, list[tuple[object, ...]]]:
+    """Return every row of every table, of either kind of database alike."""
     database = open_database(place)
     with database.connection_context(), database.bind_ctx(models.TABLES):
         return {table._meta.table_name: sorted(table.select().tuples(), key=repr) for table in models.TABLES}
 
 
 def test_everything_arrives_and_goes_on_working(busy, target, monkeypatch):
-    before = busy.dump()
+    before = dump(busy.place)
     told: list[int] = []
     rows = move(busy, target, told.append)
     assert dump(target) == before
