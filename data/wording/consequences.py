@@ -305,7 +305,7 @@ def attention(seen: NeedsAttention) -> list[str]:
     return lines
 
 
-def stands_out_most(seen: NeedsAttention) -> str:
+def needs_attention_most(seen: NeedsAttention) -> str:
     """Say in one line what of `attention` matters most; key w shows the whole."""
     if seen.guessed.count:
         lacking = f"! Passwords are being guessed for: {seen.guessed.listed}"

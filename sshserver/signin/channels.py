@@ -7,7 +7,7 @@ from typing import Any
 from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
 from sshserver.server_context import ServerContext
-from sshserver.session.channel import AppSession
+from sshserver.session.app_session import AppSession
 from sshserver.signin.conversation import Conversation
 from sshserver.signin.transport import Transport
 

@@ -94,7 +94,7 @@ class SecurityScreen(MainScreen):
         carriers = await self.app.read(delivery_checks.show_delivery)
         if view is None or attention is None or carriers is None:
             return
-        self.query_one("#attention", Static).update(consequences.stands_out_most(attention))
+        self.query_one("#attention", Static).update(consequences.needs_attention_most(attention))
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
         test = [Offer("e", "Send a test message", "test_delivery")] if carriers else []
         self.query_one(ActionBar).offer([Offer("d", asked, "remember_days"), *test])

@@ -18,7 +18,7 @@ from textual.filter import Monochrome, NoColor
 from sshserver.compat.textual_turns import DrawnInTurn
 from sshserver.limits.limit_values import Limits
 from sshserver.session import channel as session_module
-from sshserver.session.channel import AppSession
+from sshserver.session.app_session import AppSession
 from sshserver.session.channel_driver import ChannelDriver
 from sshserver.signin.connection import Connection
 from sshserver.terminal.capabilities import Colours
