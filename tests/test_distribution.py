@@ -1,5 +1,6 @@
 """What is shipped: the three packages, whole, and under names that nothing else has taken."""
 
+import re
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -7,6 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+METAPHORS = {
+    *("house", "board", "gate", "lobby", "anteroom", "waiting", "sweep", "tidying", "keeping"),
+    *("groups", "subjects", "takeover", "sieve"),
+}
 LAYERS = ("data", "sshserver", "tui")
 
 
@@ -59,3 +64,15 @@ def test_private_names_of_the_libraries_are_touched_in_compat_only():
         if line.strip().startswith(("from textual._", "from asyncssh._", "import textual._"))
     ]
     assert private_imports == []
+
+
+def test_modules_and_classes_have_names_of_the_field():
+    """A newcomer who knows OpenSSH, Keycloak or privacyIDEA knows the words."""
+    files = [file for layer in LAYERS for file in (ROOT / layer).rglob("*.py")]
+    classes = [name for file in files for name in re.findall(r"^class (\w+)", file.read_text(), re.MULTILINE)]
+    names = {file.stem for file in files} | {
+        re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in classes
+    }
+    assert [
+        name for name in names if name in METAPHORS or METAPHORS - {"groups"} & set(name.split("_"))
+    ] == []

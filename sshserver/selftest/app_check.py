@@ -95,7 +95,7 @@ class _Witness(ContainedApp):
         super()._print_error_renderables()
 
 
-class _Waiting(ContainedScreen[None]):
+class _AwaitedScreen(ContainedScreen[None]):
     """Waits for its last word before it is drawn."""
 
     PATIENCE = _SECONDS
@@ -153,7 +153,7 @@ async def _leaves_by_keys() -> None:
 
 
 async def _draws_what_is_complete(app: _Witness, wire: _Wire) -> None:
-    waiting = _Waiting()
+    waiting = _AwaitedScreen()
     app.call_later(app.push_screen, waiting)
     await waiting.opened.wait()
     waiting.call_later(waiting.finish)

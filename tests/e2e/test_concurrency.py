@@ -25,7 +25,7 @@ def people(tmp_path: Path) -> Iterator[People]:
     found.store.close()
 
 
-class Waiting(asyncssh.SSHClient):
+class HeldBack(asyncssh.SSHClient):
     """Answers the question for a code when told to, so that many answer at one moment."""
 
     def __init__(self, code: str, start: asyncio.Event) -> None:
@@ -58,7 +58,7 @@ class Waiting(asyncssh.SSHClient):
         return [self.code]
 
 
-async def sign_in(port: int, name: str, client: Waiting, key: asyncssh.SSHKey) -> bool:
+async def sign_in(port: int, name: str, client: HeldBack, key: asyncssh.SSHKey) -> bool:
     """Say whether a connection with a key and this client's code is let in."""
     try:
         connection = await asyncssh.connect(
@@ -78,7 +78,7 @@ async def sign_in(port: int, name: str, client: Waiting, key: asyncssh.SSHKey) -
     return True
 
 
-async def at_one_moment(port: int, name: str, clients: list[Waiting], key: asyncssh.SSHKey) -> list[bool]:
+async def at_one_moment(port: int, name: str, clients: list[HeldBack], key: asyncssh.SSHKey) -> list[bool]:
     """Let every client pass its first factor, one after the other, and then answer all at once."""
     tasks = []
     for client in clients:
@@ -109,7 +109,7 @@ async def test_one_code_in_two_connections(people):
         for round_ in range(ROUNDS):
             people.clock.forward(STEP)
             start = asyncio.Event()
-            clients = [Waiting(people.code(), start) for _ in range(2)]
+            clients = [HeldBack(people.code(), start) for _ in range(2)]
             admitted = await at_one_moment(server.port, "alice", clients, key)
             assert sorted(admitted) == [False, True], f"round {round_}"
             told = [text for client in clients for text in client.told]
@@ -123,13 +123,13 @@ async def test_forty_wrong_codes_at_once(people):
     key = await people.add_with_key("alice")
     async with running_server(StoreBackend(people.store)) as server:
         start = asyncio.Event()
-        clients = [Waiting(people.wrong_code(), start) for _ in range(40)]
+        clients = [HeldBack(people.wrong_code(), start) for _ in range(40)]
         admitted = await at_one_moment(server.port, "alice", clients, key)
         assert not any(admitted)
         told = Counter(text.partition(",")[0].partition(".")[0] for client in clients for text in client.told)
         assert told == {"Wrong code": 6, "Locked after seven wrong codes": 34}
 
-        late = Waiting(people.code(), start)
+        late = HeldBack(people.code(), start)
         assert not await sign_in(server.port, "alice", late, key)
         assert late.told == ["Locked after seven wrong codes. Ask a system administrator to unlock you."]
     table = models.AuditEntry
@@ -146,7 +146,7 @@ async def test_hang_up_after_a_wrong_code(people):
         for expected in range(ATTEMPTS - 1, 0, -1):
             start = asyncio.Event()
             start.set()
-            client = Waiting(people.wrong_code(), start)
+            client = HeldBack(people.wrong_code(), start)
             client.hang_up = True
             await sign_in(server.port, "alice", client, key)
             await eventually(lambda left=expected: attempts_left(people, left))
@@ -158,10 +158,10 @@ async def test_hang_up_after_a_right_code(people):
     async with running_server(StoreBackend(people.store)) as server:
         start = asyncio.Event()
         start.set()
-        gone = Waiting(people.code(), start)
+        gone = HeldBack(people.code(), start)
         gone.hang_up = True
         await sign_in(server.port, "alice", gone, key)
         await eventually(lambda: was_admitted_and_gone(people))
-        again = Waiting(people.code(), start)
+        again = HeldBack(people.code(), start)
         assert not await sign_in(server.port, "alice", again, key)
         assert again.told[0].startswith("That code was already used")

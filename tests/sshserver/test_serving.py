@@ -132,7 +132,7 @@ async def test_forty_wrong_codes_at_once(
     assert (await people.user("alice")).locked_at is not None
 
 
-class NotingGate(StoreBackend):
+class NotingBackend(StoreBackend):
     """Says when a code has arrived, before it is judged."""
 
     def __init__(self, store):
@@ -148,7 +148,7 @@ class NotingGate(StoreBackend):
 async def test_hang_up_after_a_code(people: People):
     """The code is counted."""
     key = await people.add_with_key("alice")
-    backend = NotingGate(people.store)
+    backend = NotingBackend(people.store)
     async with running_server(backend) as running:
         for left in (6, 5, 4):
             backend.arrived.clear()
