@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.authenticator_app import Phone
+from support.forked import run_twofold
+from support.phone import Phone
 from support.pseudo_terminal import PATIENCE, Terminal, TerminalProgram
+from support.ssh_terminal import PATIENCE, Terminal, TerminalProgram
 from support.terminal_picture import read_qr
 
 PROGRAM = Path(sys.executable).with_name("twofold")
@@ -37,8 +40,7 @@ class Clinic:
 
     def twofold(self, *arguments: str, given: str = "") -> str:
         """Run a command as the operator on the host, with something on its standard input."""
-        command = [PROGRAM, "--home", self.home, *arguments]
-        ended = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+        ended = run_twofold(("--home", self.home, *arguments), given)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
