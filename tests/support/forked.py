@@ -12,9 +12,13 @@ from tempfile import TemporaryFile
 from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload([
-    "tui.cli.main", "tui.cli.commands.setup", "tui.cli.commands.user", "tui.cli.commands.policy", "tui.cli.commands.audit", "sshserver.hostkey",
-])  # fmt: skip
+_context.set_forkserver_preload(
+    [
+        "tui.cli.main",
+        *(f"tui.cli.commands.{name}" for name in ("setup", "user", "user_changes", "policy", "audit")),
+        "sshserver.hostkey",
+    ]
+)
 
 
 def run_twofold(arguments: Sequence[str | Path], given: str = "") -> subprocess.CompletedProcess[str]:

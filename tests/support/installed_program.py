@@ -9,9 +9,7 @@ from pathlib import Path
 
 from support.authenticator_app import Phone
 from support.forked import run_twofold
-from support.phone import Phone
 from support.pseudo_terminal import PATIENCE, Terminal, TerminalProgram
-from support.ssh_terminal import PATIENCE, Terminal, TerminalProgram
 from support.terminal_picture import read_qr
 
 PROGRAM = Path(sys.executable).with_name("twofold")
