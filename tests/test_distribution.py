@@ -72,3 +72,13 @@ def test_modules_and_classes_have_names_of_the_field():
     classes = [name for file in files for name in re.findall(r"^class (\w+)", file.read_text(), re.MULTILINE)]
     words = {word.lower() for name in classes for word in re.findall(r"[A-Z][a-z]*", name)}
     assert METAPHORS & (words | {file.stem for file in files}) == set()
+
+
+def test_each_folder_says_what_it_may_import():
+    inits = [init for layer in LAYERS for init in (ROOT / layer).rglob("__init__.py")]
+    assert [str(init) for init in inits if "\nMay import: " not in init.read_text()] == []
+
+
+def test_the_ssh_servers_first_floor_is_small():
+    """At most eight files are beside the folders of `sshserver/`."""
+    assert len(list((ROOT / "sshserver").glob("*.py"))) <= 8

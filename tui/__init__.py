@@ -1,1 +1,4 @@
-"""What people see, and the composition root."""
+"""What people see: the app, the commands, and the composition root.
+
+May import: everything.
+"""

@@ -2,4 +2,6 @@
 
 Each is called with the transaction and the actor first, lets a guard check what the actor may do, and
 returns its result or a denial as a value.
+
+May import: the store, storage and rules.
 """

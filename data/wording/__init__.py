@@ -1,1 +1,4 @@
-"""What several faces say of operations and their results, in English; no Textual, no click, no asyncssh."""
+"""Sentences about operations and their results that several faces say.
+
+May import: `data.operations` and below.
+"""

@@ -1,1 +1,4 @@
-"""Modal questions, made from widgets. A dialog returns what was answered; it changes nothing itself."""
+"""Modal questions: a dialog returns what was answered, and changes nothing itself.
+
+May import: widgets, `sshserver` and `data`.
+"""

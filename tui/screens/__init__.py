@@ -1,1 +1,4 @@
-"""Screens, made from dialogs and widgets. A screen runs operations and shows results; it decides nothing."""
+"""Screens: each runs operations and shows their results, and decides nothing.
+
+May import: dialogs, widgets, `sshserver` and `data`.
+"""

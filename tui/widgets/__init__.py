@@ -1,1 +1,4 @@
-"""Parts of screens and dialogs, which know neither."""
+"""Parts of screens and dialogs.
+
+May import: `sshserver` and `data`.
+"""

@@ -1,1 +1,4 @@
-"""Numbered changes of the schema, applied in order."""
+"""Numbered changes of the schema, applied in order.
+
+May import: `data.rules`, for what a migration fills in.
+"""
