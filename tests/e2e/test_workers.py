@@ -219,7 +219,7 @@ async def test_the_fork_server_holds_nothing_and_when_it_is_killed_other_workers
 
 
 @pytest.mark.parametrize("workers", [1, WORKERS])
-async def test_a_server_whose_database_file_is_moved_ends_and_says_why(clinic, key, workers):
+async def test_moved_database_file(clinic, key, workers):
     await clinic.serve("--workers", str(workers))
     clinic.known_hosts()
     terminals = await sign_in_to(clinic, key, workers)
@@ -233,7 +233,9 @@ async def test_a_server_whose_database_file_is_moved_ends_and_says_why(clinic, k
     for terminal in terminals:
         await terminal.end()
     *_, last = clinic.log.decode().splitlines()
-    assert last.startswith(f"twofold: {there} was moved, replaced or removed while it was in use.")
+    assert last.startswith(
+        f"twofold: {there} was moved, replaced or removed while it was in use, so this had to end."
+    )
     assert b"worker.ended" not in clinic.log
     assert b"Traceback" not in clinic.log
     assert not there.exists()

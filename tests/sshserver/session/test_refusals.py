@@ -11,7 +11,7 @@ from support.pseudo_terminal import TerminalProgram
 from support.ssh_server import HOST, connect, running_server
 
 from sshserver.limits.limit_values import Limits
-from sshserver.session import channel as words
+from sshserver.session import app_session as words
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 QUIET = ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]

@@ -17,7 +17,7 @@ from textual.filter import Monochrome, NoColor
 
 from sshserver.compat.textual_turns import DrawnInTurn
 from sshserver.limits.limit_values import Limits
-from sshserver.session import channel as session_module
+from sshserver.session import app_session as session_module
 from sshserver.session.app_session import AppSession
 from sshserver.session.channel_driver import ChannelDriver
 from sshserver.signin.connection import Connection
