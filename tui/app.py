@@ -32,7 +32,7 @@ from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import MainScreen, in_background
 from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen
-from tui.screens.security import SecurityScreen
+from tui.screens.security_policy import SecurityScreen
 from tui.screens.sessions import SessionsScreen
 from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
 from tui.screens.users import UsersScreen

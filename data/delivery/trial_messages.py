@@ -2,7 +2,7 @@
 
 from data.delivery.carriers import Carriers, Trial
 from data.operations.actors import Actor
-from data.operations.policy import delivery_checks
+from data.operations.policy import delivery_tests
 from data.operations.results import Refused
 from data.rules.domain_types import Method
 from data.rules.sent_codes import Envelope
@@ -22,10 +22,10 @@ async def send_test(
 async def _send_test(
     store: Store, actor: Actor, carriers: Carriers, method: Method, to: str
 ) -> Trial | Refused:
-    made = await store.run(delivery_checks.prepare_test, actor, method, to)
+    made = await store.run(delivery_tests.prepare_test, actor, method, to)
     if not isinstance(made, Envelope):
         return made
     trial = await carriers.test(made)
     if not trial.taken:
-        await store.run(delivery_checks.record_refusal, method, trial.words)
+        await store.run(delivery_tests.record_refusal, method, trial.words)
     return trial

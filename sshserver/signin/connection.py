@@ -12,8 +12,8 @@ from data.rules.protocol_misuse import Misuse
 from sshserver.compat import asyncssh_shim
 from sshserver.server_context import ServerContext
 from sshserver.session.app_session import AppSession
-from sshserver.signin.channels import Channels
 from sshserver.signin.conversation import Ask, Conversation, Reply
+from sshserver.signin.ssh_channels import Channels
 from sshserver.signin.transport import Transport
 from sshserver.signin.userauth import UserAuth
 

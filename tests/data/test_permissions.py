@@ -10,7 +10,7 @@ from support.database import MASTER_KEY, OPERATOR, SECURITY, SUPPORT, SYSTEM, Wo
 from data.operations.actors import Actor, Member
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
-from data.operations.policy import delivery_checks, needs_attention, permanent_mode, policy_settings
+from data.operations.policy import delivery_tests, needs_attention, permanent_mode, policy_settings
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signin import sessions
 from data.operations.users import (
@@ -171,11 +171,11 @@ ACTS = {
     ),
     "see the delivery": (
         {SUPPORT, SYSTEM, SECURITY},
-        lambda world, me: world.run(delivery_checks.show_delivery, me),
+        lambda world, me: world.run(delivery_tests.show_delivery, me),
     ),
     "send a test message": (
         {SYSTEM, SECURITY},
-        lambda world, me: world.run(delivery_checks.prepare_test, me, Method.EMAIL, "eva@elsewhere.example"),
+        lambda world, me: world.run(delivery_tests.prepare_test, me, Method.EMAIL, "eva@elsewhere.example"),
     ),
     "see the checklist": (
         {SUPPORT, SYSTEM, SECURITY},

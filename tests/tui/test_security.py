@@ -8,7 +8,7 @@ from textual.events import Key
 from textual.widgets import RadioButton
 
 from data.delivery.carriers import Carriers, Smtp
-from data.operations.policy import delivery_checks
+from data.operations.policy import delivery_tests
 from data.rules import throttle
 from data.rules.domain_types import Method, Mode
 from data.storage import models
@@ -335,7 +335,7 @@ async def test_test_message_and_last_error(world):
 
 
 async def test_support_sees_the_last_errors(world, supporter):
-    world.run(delivery_checks.record_refusal, Method.SMS, "gammu-smsd-inject: no answer in time")
+    world.run(delivery_tests.record_refusal, Method.SMS, "gammu-smsd-inject: no answer in time")
     async with opened(world, supporter, size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")

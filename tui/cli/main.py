@@ -44,7 +44,7 @@ COMMANDS = {
     "clock": ("tui.cli.commands.clock:clock", "See and help who is stuck since the clock was wrong."),
     "database": ("tui.cli.commands.database:database", "Move an installation into another database."),
     "delivery": ("tui.cli.commands.delivery:delivery", "Try out what sends e-mail and text messages."),
-    "sms": ("tui.cli.commands.sms:sms", "Take text messages in from a gateway."),
+    "sms": ("tui.cli.commands.inbound_sms:sms", "Take text messages in from a gateway."),
     "doctor": ("tui.cli.commands.doctor:doctor", "Look the installation over, and say what to do."),
     "backup": ("tui.cli.commands.backup:backup", "Write all there is to a new file, while serving."),
     "restore": ("tui.cli.commands.backup:restore", "Replace everything by what a backup holds."),
@@ -106,7 +106,7 @@ def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     """
     context.obj = load("data.storage.home:Home")(path, key_file)
     if context.invoked_subcommand is None:
-        load("tui.cli.local:run_local_app")(context.obj)
+        load("tui.cli.local_app:run_local_app")(context.obj)
 
 
 def main() -> None:

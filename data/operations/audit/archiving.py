@@ -23,7 +23,7 @@ from data.operations.audit.verification import (
 )
 from data.operations.guards import require_operator
 from data.operations.results import Denied, Done
-from data.operations.sealing import seal_at
+from data.operations.secret_sealing import seal_at
 from data.rules.audit_chain import Head
 from data.rules.audit_events import Event
 from data.storage import models

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from data.operations.actors import Actor, Operator
 from data.operations.guards import authorise
 from data.operations.results import Denied, Refused, SessionOver
-from data.operations.sealing import seal_at
+from data.operations.secret_sealing import seal_at
 from data.rules.audit_chain import KEY_BYTES, START, Head, next_head
 from data.rules.permissions import Action
 from data.storage import models

@@ -7,7 +7,7 @@ from peewee import fn
 from data.operations.actors import Acting, Operator, in_each_account
 from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
-from data.operations.sealing import open_factor
+from data.operations.secret_sealing import open_factor
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import has_factor, holds, people_in
 from data.rules import doctor

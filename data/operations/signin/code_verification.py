@@ -7,7 +7,7 @@ from typing import Literal
 from data.operations.actors import policy_of
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
-from data.operations.sealing import open_factor
+from data.operations.secret_sealing import open_factor
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import Lapse, spend_proof, void_codes
 from data.operations.signin.sessions import end_sessions_of_user

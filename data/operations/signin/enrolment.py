@@ -9,7 +9,7 @@ from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing, reindex_user
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded
-from data.operations.sealing import seal_factor
+from data.operations.secret_sealing import seal_factor
 from data.operations.signin import sent_codes
 from data.operations.signin.attempts import NotACode
 from data.operations.signin.code_verification import codes_left

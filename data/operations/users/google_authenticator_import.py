@@ -7,7 +7,7 @@ from data.operations.actors import Acting, Actor, resolve
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.results import Denied, Done, Refused
-from data.operations.sealing import seal_factor
+from data.operations.secret_sealing import seal_factor
 from data.operations.signin import code_verification
 from data.operations.signin.sessions import rejudge_sessions
 from data.operations.users.target_user import find_user

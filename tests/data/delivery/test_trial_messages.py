@@ -8,8 +8,8 @@ from data.delivery.carriers import Carriers, Command, Smtp, Trial
 from data.delivery.notices import send_due
 from data.delivery.sent_codes import send
 from data.delivery.trial_messages import send_test
-from data.operations.policy import delivery_checks
-from data.operations.policy.delivery_checks import CarrierState
+from data.operations.policy import delivery_tests
+from data.operations.policy.delivery_tests import CarrierState
 from data.operations.results import Denied
 from data.operations.signin import second_factor
 from data.operations.users import factor_administration
@@ -32,7 +32,7 @@ def through(port: int) -> Carriers:
 
 def state(world: World, method: Method) -> CarrierState:
     (found,) = [
-        state for state in world.run(delivery_checks.show_delivery, OPERATOR) if state.method is method
+        state for state in world.run(delivery_tests.show_delivery, OPERATOR) if state.method is method
     ]
     return found
 
@@ -44,7 +44,7 @@ async def test_error_without_the_servers_words(world, chief):
         trial = await send_test(world.store, chief, through(mail.port), Method.EMAIL, TO)
     assert trial == Trial(False, f"{HOST}:{mail.port} answered 550 to RCPT TO", f"<{TO}> unknown")
     kept = CarrierState(Method.EMAIL, world.clock.now, trial.words)
-    assert world.run(delivery_checks.show_delivery, chief) == (CarrierState(Method.SMS), kept)
+    assert world.run(delivery_tests.show_delivery, chief) == (CarrierState(Method.SMS), kept)
 
 
 @pytest.mark.feature("delivery-errors")
@@ -76,8 +76,8 @@ async def test_last_refusal_is_kept(world, chief):
 def test_five_an_hour_for_administrators(world, chief):
     """The operator sends as many as needed."""
     for _ in range(sent_codes.TESTS_PER_HOUR):
-        assert not isinstance(world.run(delivery_checks.prepare_test, chief, Method.EMAIL, TO), Denied)
-    assert isinstance(world.run(delivery_checks.prepare_test, chief, Method.EMAIL, TO), Denied)
-    assert not isinstance(world.run(delivery_checks.prepare_test, OPERATOR, Method.EMAIL, TO), Denied)
+        assert not isinstance(world.run(delivery_tests.prepare_test, chief, Method.EMAIL, TO), Denied)
+    assert isinstance(world.run(delivery_tests.prepare_test, chief, Method.EMAIL, TO), Denied)
+    assert not isinstance(world.run(delivery_tests.prepare_test, OPERATOR, Method.EMAIL, TO), Denied)
     world.clock.forward(hours=1)
-    assert not isinstance(world.run(delivery_checks.prepare_test, chief, Method.EMAIL, TO), Denied)
+    assert not isinstance(world.run(delivery_tests.prepare_test, chief, Method.EMAIL, TO), Denied)

@@ -12,7 +12,7 @@ from data import operations
 from data.operations.actors import Member, Operator
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
-from data.operations.policy import delivery_checks as policy_delivery
+from data.operations.policy import delivery_tests as policy_delivery
 from data.operations.policy import needs_attention, permanent_mode, policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signin import (

@@ -24,7 +24,7 @@ from data.rules.audit_chain import Head
 from data.storage.home import Home
 from data.store import StoreUnavailableError
 from data.wording.words import Question
-from tui.cli.commands import audit_file
+from tui.cli.commands import audit_archive_file
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.path_arguments import PathType
@@ -70,8 +70,8 @@ def archive(home: Home, before: datetime, target: Path) -> None:
                 "Archive",
             )
         )
-        with audit_file.new_archive(target) as file, progress(plan.rows, "Archiving") as told:
-            audit_file.write_header(file, plan.stretches, here.store.services.clock())
+        with audit_archive_file.new_archive(target) as file, progress(plan.rows, "Archiving") as told:
+            audit_archive_file.write_header(file, plan.stretches, here.store.services.clock())
             for stretch in plan.stretches:
                 _write(here, file, stretch, told)
         try:
@@ -86,11 +86,11 @@ def archive(home: Home, before: datetime, target: Path) -> None:
 def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> Verification:
     """Verify each row of an archive, from one sealed cut to the next."""
     try:
-        stretches = audit_file.read_header(file)
+        stretches = audit_archive_file.read_header(file)
         plan = confirmed(here.run(archiving.plan_archive_verification, stretches, exported))
         with progress(plan.rows, "Verifying") as told:
             return _follow(here, file, plan, told)
-    except audit_file.NotAnArchiveError as error:
+    except audit_archive_file.NotAnArchiveError as error:
         refuse(str(error))
     except UnicodeDecodeError:
         refuse("The file is no archive of the audit log: it is not UTF-8.")
@@ -105,7 +105,7 @@ def _write(here: Installation, file: IO[str], stretch: Stretch, told: Told) -> N
         if isinstance(batch, Fault):
             _refuse_fault(batch)
         read = confirmed(batch)
-        audit_file.write_rows(file, stretch.end.chain, read.rows)
+        audit_archive_file.write_rows(file, stretch.end.chain, read.rows)
         told(len(read.rows))
         position = read.position
 
@@ -120,7 +120,7 @@ def _follow(here: Installation, file: IO[str], plan: Plan, told: Told) -> Verifi
     faults = {stretch.end.chain: stretch.before for stretch in plan.stretches}
     by_name = {stretch.end.chain: stretch for stretch in plan.stretches}
     stranger: Fault | None = None
-    for chain, rows in audit_file.read_rows(file, BATCH):
+    for chain, rows in audit_archive_file.read_rows(file, BATCH):
         stretch = by_name.get(chain)
         if stretch is None:
             stranger = stranger or Fault(None, rows[0][0], Wrong.ADDED)

@@ -17,7 +17,7 @@ from sshserver.workers.port import PortError
 from tui.cli import config_file
 from tui.cli.command_groups import load
 
-_WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.worker_process")
+_WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.serve_fork_server")
 """-P: a folder that the operator happens to be in must not be searched for modules."""
 _HOME_OF_MAKE: Final = ".twofold"
 

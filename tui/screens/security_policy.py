@@ -12,8 +12,8 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
 from data.delivery.trial_messages import send_test
-from data.operations.policy import delivery_checks, needs_attention, permanent_mode, policy_settings
-from data.operations.policy.delivery_checks import CarrierState
+from data.operations.policy import delivery_tests, needs_attention, permanent_mode, policy_settings
+from data.operations.policy.delivery_tests import CarrierState
 from data.operations.policy.policy_settings import ModePreview, PolicyView
 from data.operations.results import Denied, Done
 from data.rules.domain_types import Method, Mode, Status
@@ -91,7 +91,7 @@ class SecurityScreen(MainScreen):
         """Read the policy and count the people; a choice stays while nobody changes the mode."""
         view = await self.app.read(policy_settings.show_policy)
         attention = await self.app.read(needs_attention.show_needs_attention)
-        carriers = await self.app.read(delivery_checks.show_delivery)
+        carriers = await self.app.read(delivery_tests.show_delivery)
         if view is None or attention is None or carriers is None:
             return
         self.query_one("#attention", Static).update(consequences.needs_attention_most(attention))
@@ -182,7 +182,7 @@ class SecurityScreen(MainScreen):
     @working
     async def action_test_delivery(self) -> None:
         """Send a test message by a method that is chosen, and show how its carrier answered."""
-        states = await self.app.read(delivery_checks.show_delivery)
+        states = await self.app.read(delivery_tests.show_delivery)
         if not states:
             return
         method = states[0].method
