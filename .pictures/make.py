@@ -55,7 +55,7 @@ PEOPLE: tuple[tuple[str, str, frozenset[Role], bool], ...] = (
 
 
 class Clinic:
-    """An organisation with a few people, some of whom have set two-factor authentication up."""
+    """An organisation with a few people; some have set up two-factor authentication."""
 
     def __init__(self, folder: Path) -> None:
         self.now = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
@@ -82,7 +82,7 @@ class Clinic:
         self.now += timedelta(days=1)
 
     def session(self, name: str) -> Session:
-        """Sign someone in as far as a password and, of the enrolled, a code take them."""
+        """Sign someone in with a password and, if they are enrolled, a code."""
         self.now += timedelta(minutes=1)
         result = self._first_factor(name)
         if isinstance(result, CodeNeeded):
@@ -93,7 +93,7 @@ class Clinic:
         return result.session
 
     def require_of_everyone(self) -> None:
-        """Have the rest set two-factor authentication up at their next sign-in."""
+        """Require two-factor authentication of everyone else from their next sign-in on."""
         self._do(policy_settings.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OPTIONAL)
 
     def _do(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
