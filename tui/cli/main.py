@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from data.errors import ExplainedError
 from data.rules.safe_text import safe
@@ -53,6 +54,11 @@ COMMANDS = {
         "tui.cli.commands.print_files:print_containerfile",
         "Print a Containerfile to start from.",
     ),
+    "completion": (
+        "tui.cli.commands.help:completion",
+        "Print a completion script for bash, zsh or fish.",
+    ),
+    "help": ("tui.cli.commands.help:help_", "Read the manual, or the help of a command."),
 }
 """Where each command is, and the line about it, which is read without its module."""
 
@@ -62,6 +68,15 @@ class _ListedGroup(LazyGroup):
         """List the commands without importing one."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands without importing one, and options as every command does."""
+        named = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _from_root(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:

@@ -23,7 +23,7 @@ READING = {
     *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
-    *(("print-unit",), ("print-containerfile",)),
+    *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
 SERVING = {("serve",)}
 """What runs until it is stopped is no change."""

@@ -1,0 +1,129 @@
+"""`twofold help` and `completion`: the manual, the help of each command, and what a shell completes."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from data.rules.safe_text import safe
+from tui import manual
+from tui.cli.command_groups import examples
+from tui.cli.man_page import man_page
+
+_PROGRAM = "twofold"
+
+
+def _complete(context: click.Context, _argument: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Offer pages and commands, and after a group's name its commands."""
+    try:
+        names = _names_in(_context_of(context, context.params.get("words") or ()))
+    except click.UsageError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
+@click.command(
+    short_help="Read the manual, or the help of a command.",
+    epilog=examples(
+        "twofold help",
+        "twofold help lost-phone",
+        "twofold help user add",
+        "twofold help --man > /usr/local/share/man/man1/twofold.1",
+    ),
+)
+@click.argument("words", metavar="[TOPIC | COMMAND]", nargs=-1, shell_complete=_complete)
+@click.option("--man", is_flag=True, help="Print the man page of all commands.")
+@click.pass_context
+def help_(context: click.Context, words: tuple[str, ...], man: bool) -> None:
+    """Read a page of the manual, or the help of a command.
+
+    Without an argument, the pages are listed. If a page and a command share a name, the page is shown;
+    `twofold COMMAND --help` shows the help of the command.
+    """
+    if man:
+        click.echo(man_page(_context_of(context, ())), nl=False)
+    elif not words:
+        click.echo(_list_of_pages(context))
+    elif words[0] in manual.topics() and len(words) == 1:
+        _show(manual.page(words[0]))
+    else:
+        click.echo(_context_of(context, words).get_help())
+
+
+def _show(page: str) -> None:
+    """Print a page, through the pager on a terminal."""
+    if sys.stdout.isatty():
+        click.echo_via_pager(page)
+    else:
+        click.echo(page, nl=False)
+
+
+def _list_of_pages(context: click.Context) -> str:
+    formatter = context.make_formatter()
+    with formatter.section("Pages of the manual"):
+        formatter.write_dl(
+            [(topic, f"{manual.title(topic)}. {manual.first_sentence(topic)}") for topic in manual.topics()]
+        )
+    formatter.write_paragraph()
+    formatter.write_text(f"Read one with: {_PROGRAM} help TOPIC. List the commands with: {_PROGRAM} --help.")
+    return formatter.getvalue().rstrip("\n")
+
+
+def _context_of(present: click.Context, words: Sequence[str]) -> click.Context:
+    """Return what `twofold WORDS` would run in.
+
+    Raises:
+        click.UsageError: when there is no such command.
+    """
+    root = present.find_root().command
+    context = click.Context(root, info_name=_PROGRAM, **root.context_settings)
+    for word in words:
+        group = context.command
+        command = group.get_command(context, word) if isinstance(group, click.Group) else None
+        if command is None:
+            raise click.UsageError(_not_found(context, words, word), present)
+        context = click.Context(command, parent=context, info_name=word)
+    return context
+
+
+def _not_found(group: click.Context, words: Sequence[str], word: str) -> str:
+    """Say what was not found, with the names that are near it."""
+    said = f"The page or command {safe(' '.join(words))} was not found."
+    known = list(_names_in(group))
+    near = get_close_matches(word, known) or [name for name in known if word and word in name]
+    if not near:
+        return f"{said} List the pages with: {_PROGRAM} help."
+    path = group.command_path.removeprefix(_PROGRAM).lstrip()
+    return f"{said} Did you mean {' or '.join(f'{path} {name}'.lstrip() for name in near[:3])}?"
+
+
+def _names_in(context: click.Context) -> Iterator[str]:
+    """Yield what can follow the words that were found: pages come first, and only at the beginning."""
+    if context.parent is None:
+        yield from manual.topics()
+    if isinstance(context.command, click.Group):
+        yield from (name for name in context.command.list_commands(context) if name not in manual.topics())
+
+
+@click.command(
+    short_help="Print a completion script for bash, zsh or fish.",
+    epilog=examples(
+        "twofold completion bash > ~/.local/share/bash-completion/completions/twofold",
+        'twofold completion zsh > "${fpath[1]}/_twofold"',
+        "twofold completion fish > ~/.config/fish/completions/twofold.fish",
+    ),
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a script that makes a shell complete commands, options and pages of the manual.
+
+    Bash must be 4.4 or newer. Start a new shell after you have installed the script.
+    """
+    cls = get_completion_class(shell)
+    assert cls is not None  # noqa: S101 - click has one for each choice.
+    script = cls(context.find_root().command, {}, _PROGRAM, f"_{_PROGRAM.upper()}_COMPLETE")
+    # `script.source()` would run whatever bash is here to see its version.
+    click.echo(script.source_template % script.source_vars())
