@@ -49,10 +49,14 @@ class Dialog(ModalScreen[T | None]):
         with VerticalScroll(id="box", can_focus=self.BOX_TAKES_FOCUS):
             yield paragraph(self._title, "title")
             yield from self.content()
-            with Horizontal(classes="buttons"):
-                yield Button(self._yes, id="yes", variant="primary", compact=True)
-                if self._no:
-                    yield Button(self._no, id="no", compact=True)
+            yield from self.buttons()
+
+    def buttons(self) -> ComposeResult:
+        """Build the row of buttons."""
+        with Horizontal(classes="buttons"):
+            yield Button(self._yes, id="yes", variant="primary", compact=True)
+            if self._no:
+                yield Button(self._no, id="no", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer or leave."""

@@ -18,14 +18,20 @@ _KEY = Style(bold=True, underline=True)
 
 
 class HelpDialog(Dialog[str]):
-    """Shows each key with what it does; the answer is the action of the line that was clicked on."""
+    """Shows each key with what it does; the answer is the action of the line that was clicked on.
+
+    The button's is `open_manual`.
+    """
 
     AUTO_FOCUS = "#box"
     BOX_TAKES_FOCUS = True
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter,question_mark", "cancel", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "answer", "Manual"),
+        Binding("enter", "cancel", "Close"),
+    ]
 
     def __init__(self, commands: Sequence[tuple[str, str, str]]) -> None:
-        super().__init__("Keys of this screen", "Close", None)
+        super().__init__("Keys of this screen", "Manual (?)", "Close")
         self._commands = commands
 
     def content(self) -> Iterator[Widget]:
@@ -40,6 +46,10 @@ class HelpDialog(Dialog[str]):
         for row in zip_longest(*(cells[start : start + length] for start in range(0, len(cells), length))):
             table.add_row(*(part for pair in row if pair for part in pair))
         yield Static(table)
+
+    def answer(self) -> str:
+        """Return the action that opens the manual."""
+        return "open_manual"
 
     def action_take(self, number: int) -> None:
         """Answer with the action of one line."""

@@ -56,6 +56,7 @@ class ActivityScreen(TableScreen[Entry, int]):
     """Pages of the log, newest first, filtered by the database."""
 
     TAB = "activity"
+    TOPIC = "audit-log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("slash", "search", "User", key_display="/", tooltip="Rows of one user"),

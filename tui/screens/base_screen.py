@@ -19,6 +19,7 @@ from textual.worker import Worker, WorkerError
 from sshserver.compat.textual_screen import ContainedScreen
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.help import HelpDialog
+from tui.dialogs.manual import ManualDialog
 from tui.screens.base_app import ActingApp
 from tui.widgets.key_line import KeyLine
 from tui.widgets.status_line import StatusLine, Tone
@@ -69,6 +70,8 @@ class ActingScreen(ContainedScreen[T]):
     """A screen whose app performs operations."""
 
     app = app_of(ActingApp)
+    TOPIC: ClassVar[str] = "enrolling"
+    """The page of the manual about it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "show_keys", "Help", key_display="?"),
@@ -94,6 +97,10 @@ class ActingScreen(ContainedScreen[T]):
         """List what the keys of this screen do; what is clicked there is done here."""
         if not self.is_acting:
             self.app.push_screen(HelpDialog(list(self.commands())), self._do)
+
+    def action_open_manual(self) -> None:
+        """Show the page of the manual about this screen."""
+        self.app.push_screen(ManualDialog(self.TOPIC))
 
     def on_digits_input_refused(self) -> None:
         """Say what belongs in a field for a code."""

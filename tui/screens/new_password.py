@@ -22,6 +22,7 @@ class NewPasswordScreen(Page[bool]):
     """
 
     HEADLINE = "Choose a new password"
+    TOPIC = "signing-in"
     AUTO_FOCUS = "#first"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Sign out")]
 

@@ -27,6 +27,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
     """Each practice with how many users it has."""
 
     TAB = "practices"
+    TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Users", tooltip="Users of the practice"),
         Binding("n", "new", "New"),

@@ -38,6 +38,7 @@ class ProfileScreen(MainScreen):
     """What users see and do of their own."""
 
     TAB = "profile"
+    TOPIC = "signing-in"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "set_up", "Set up 2FA", tooltip="Set up 2FA, or replace the phone"),
         Binding("t", "turn_off", "Turn off 2FA", show=False),

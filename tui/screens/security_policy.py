@@ -41,6 +41,7 @@ class SecurityScreen(MainScreen):
     """The mode, whom a change would affect, and how many people stand where."""
 
     TAB = "security"
+    TOPIC = "policy"
     AUTO_FOCUS = "RadioSet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "choose('off')", "Off"),

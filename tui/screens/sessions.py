@@ -35,6 +35,7 @@ class SessionsScreen(TableScreen[SessionRow, int]):
     """Pages of open sessions, newest first."""
 
     TAB = "sessions"
+    TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
         Binding("e", "end", "End", tooltip="End the session"),

@@ -39,6 +39,7 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
     """Asks for the first factor; its result is what that led to, or None for leaving."""
 
     HEADLINE = "Sign in to Twofold"
+    TOPIC = "signing-in"
     AUTO_FOCUS = "#name"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
 
@@ -99,6 +100,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
     """Asks for the second factor; None for leaving."""
 
     HEADLINE = "Verification code"
+    TOPIC = "signing-in"
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 

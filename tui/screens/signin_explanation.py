@@ -24,6 +24,7 @@ class ExplanationScreen(MainScreen):
     """Everything that decides on a user's next sign-in, in sentences; their marks need no colour."""
 
     TAB = "users"
+    TOPIC = "troubleshooting"
     AUTO_FOCUS = "#detail"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
 

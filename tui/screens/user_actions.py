@@ -34,6 +34,7 @@ class UserActionsScreen(MainScreen):
     """A main screen on which a user is selected."""
 
     TAB = "users"
+    TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "require", "Require", tooltip="Require 2FA, or stop requiring it"),
         Binding("d", "disable", "Disable", show=False, tooltip="Disable 2FA"),
