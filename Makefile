@@ -1,4 +1,4 @@
-# `make run` and `make test` need nothing but Python 3.11 or newer (with venv) and make.
+# `make run` and `make test` need only Python 3.11 or newer (with venv) and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,33 +6,33 @@ PORT := 2222
 
 .PHONY: run test features bench soak format pictures snapshots clean
 
-run: $(VENV)/.installed ## Start the server on 127.0.0.1, its state in .twofold/. PORT=2300 for another port
+run: $(VENV)/.installed ## Start the server on 127.0.0.1 with its state in .twofold/. PORT=2300 for another port
 	@$(BIN)/twofold --home .twofold serve --init --host 127.0.0.1 --port $(PORT)
 
-test: $(VENV)/.installed-dev ## Format, lint, types, import contracts and all tests
+test: $(VENV)/.installed-dev ## Check format, lint, types and import contracts, then run all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist worksteal # What one worker compiles the others need not.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist worksteal # Workers share the compiled files.
 
-features: $(VENV)/.installed-dev ## What it does, feature by feature, with the tests that show each
+features: $(VENV)/.installed-dev ## List what it does, feature by feature, with the tests that show each
 	@$(BIN)/pytest --quiet --features
 
 format: $(VENV)/.installed-dev ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-dev ## How fast it is, beside others; as root also beside sshd. ARGS=--quick to try
+bench: $(VENV)/.installed-dev ## Measure the speed and compare it with others; as root also with sshd. ARGS=--quick to try
 	PYTHONPATH=.:tests $(BIN)/python -m bench $(ARGS)
 
-soak: $(VENV)/.installed-dev ## The long forms of the tests
+soak: $(VENV)/.installed-dev ## Run the long forms of the tests
 	$(BIN)/pytest -v -m soak --durations=0
 
 pictures: $(VENV)/.installed ## Draw the README's pictures from the running app
 	$(BIN)/python .pictures/make.py
 
-snapshots: $(VENV)/.installed-dev ## Accept the screens as they are now; look at the difference before
+snapshots: $(VENV)/.installed-dev ## Accept the screens as they are now; look at the differences first
 	$(BIN)/pytest tests/tui --snapshot-update
 
 $(VENV)/bin/python:
@@ -50,5 +50,5 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(BIN)/python -m pip install --disable-pip-version-check --group dev
 	@touch $@
 
-clean: ## Remove what was built; .twofold/ is kept
+clean: ## Remove what was built; keep .twofold/
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

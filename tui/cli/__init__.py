@@ -1,6 +1,6 @@
-"""The command line: the composition root, where rules, server and screens are put together.
+"""The command line and composition root: rules, server and screens are assembled here.
 
-May import: everything; the app only where it is shown.
+May import: everything, but the app only where it is shown.
 """
 
 from tui.cli.main import main

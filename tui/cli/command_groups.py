@@ -1,4 +1,4 @@
-"""Groups of commands: how they find their commands, and in which account these act."""
+"""Command groups that import lazily, and the `--account` option of their commands."""
 
 import gc
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ _ACCOUNT = "twofold.account"
 
 
 def load(place: str) -> Any:
-    """Import what `module:name` names, and leave all that was imported out of the search for garbage.
+    """Import what `module:name` names, and keep the imported objects out of garbage collection.
 
-    There is none among it, and looking takes a sixth of the time.
+    None of them is garbage, and scanning them would take a sixth of the time.
     """
     module, _, name = place.partition(":")
     gc.disable()
@@ -25,29 +25,29 @@ def load(place: str) -> Any:
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when it is asked for: most need little of the program."""
+    """A group that imports a command's module on demand: most commands need little of the program."""
 
     def __init__(self, *arguments: Any, places: Mapping[str, str], **options: Any) -> None:
-        """Offer commands by their names, each at a place `module:function`."""
+        """Take the commands by name, each with its place `module:function`."""
         super().__init__(*arguments, **options)
         self._places = places
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature.
-        """Name the commands."""
+        """List the names of the commands."""
         return list(self._places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command at its first use."""
+        """Return a command, importing it at its first use."""
         if cmd_name in self._places and cmd_name not in self.commands:
             self.add_command(load(self._places[cmd_name]), cmd_name)
         return super().get_command(ctx, cmd_name)
 
 
 class InAccount(click.Group):
-    """A group whose commands act in one account: each takes `--account`, needed where there are several."""
+    """A group whose commands act in one account: each takes `--account`, required if there are several."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Take a command in, and have it say in which account it acts."""
+        """Add a command and give it the option `--account`."""
         if not isinstance(cmd, click.Group):
             cmd.params.append(
                 click.Option(
@@ -55,14 +55,14 @@ class InAccount(click.Group):
                     metavar="NAME",
                     expose_value=False,
                     callback=_remember_account,
-                    help="The account to act in, where there are several.",
+                    help="The account to act in, if there are several.",
                 )
             )
         super().add_command(cmd, name)
 
 
 class LazyInAccount(LazyGroup, InAccount):
-    """A group that imports its commands when they are asked for; these act in one account."""
+    """A group that imports its commands on demand; they act in one account."""
 
 
 def _remember_account(context: click.Context, _option: click.Parameter, name: str | None) -> None:
@@ -70,13 +70,13 @@ def _remember_account(context: click.Context, _option: click.Parameter, name: st
 
 
 def named_account() -> str | None:
-    """Return the account that the present command was told to act in; None where it was told none."""
+    """Return the account that the current command was given; None if it was given none."""
     context = click.get_current_context(silent=True)
     name = context.meta.get(_ACCOUNT) if context else None
     return None if name is None else str(name)
 
 
 def examples(*lines: str) -> str:
-    """Write the end of a command's help."""
+    """Format the examples at the end of a command's help."""
     heading = "Example:" if len(lines) == 1 else "Examples:"
     return "\n".join(["\b", heading, *(f"  {line}" for line in lines), ""])

@@ -1,4 +1,4 @@
-"""`twofold.toml`: what an operator may set, with every default shown, and how it is read."""
+"""`twofold.toml`: its template, which shows every default, and how it is read."""
 
 import json
 import tomllib
@@ -26,7 +26,7 @@ _STANDARD_PORT = 22
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of an installation; without a `database`, it is the embedded one."""
+    """The settings of an installation; without a `database`, it uses the embedded one."""
 
     database: PostgresqlUrl | None
     host: str
@@ -47,15 +47,15 @@ class Settings:
 
 
 def template(**given: str) -> str:
-    """Write the settings file of a new installation: each setting explained, at its default or as given."""
+    """Return the settings file of a new installation: each setting explained, at its default or as given."""
     return "".join(_template_lines(given))
 
 
 def load(path: Path) -> Settings:
-    """Read the settings file; one that is missing leaves every default.
+    """Read the settings file; if it is missing, every default applies.
 
     Raises:
-        HomeError: when it cannot be read or holds what is not a setting; it says which and why.
+        HomeError: when it cannot be read or a setting is wrong; it says which and why.
     """
     try:
         given = tomllib.loads(read_plain(path, _MOST_BYTES).decode("utf-8"))
@@ -64,8 +64,8 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise HomeError(f"The settings {path} cannot be read: {error.strerror}.") from None
     except RecursionError:
-        raise HomeError(f"The settings {path} cannot be read: lists stand in lists too deep.") from None
-    except ValueError as error:  # Of TOML, of UTF-8, or of a number with too many digits.
+        raise HomeError(f"The settings {path} cannot be read: lists are nested too deeply.") from None
+    except ValueError as error:  # From TOML, from UTF-8, or from a number with too many digits.
         raise HomeError(f"The settings {path} cannot be read: {safe(error)}.") from None
     top = {key: value for key, value in given.items() if not isinstance(value, dict)}
     given = {"": top} | {key: value for key, value in given.items() if key not in top}
@@ -76,8 +76,8 @@ def load(path: Path) -> Settings:
 
 
 def _template_lines(given: Mapping[str, str]) -> Iterator[str]:
-    yield "# Settings of Twofold. Each stands at its default: remove the # in front of a line to change it,\n"
-    yield "# then start the server again.\n"
+    yield "# Settings of Twofold. Each line shows the default. To change one, remove the # in front of it,\n"
+    yield "# edit it, then restart the server.\n"
     section = ""
     for setting in SETTINGS:
         if setting.section != section:
@@ -91,7 +91,7 @@ def _template_lines(given: Mapping[str, str]) -> Iterator[str]:
 
 
 def _line(key: str, value: str) -> str:
-    """Write a text as TOML has it: JSON's escapes are among TOML's."""
+    """Write a string in TOML; JSON's escapes are valid in it."""
     return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
@@ -108,10 +108,10 @@ def _unknown(given: dict[str, Any]) -> str | None:
     for section, table in given.items():
         if section not in sections:
             there = ", ".join(sorted(filter(None, sections)))
-            return f"there is no section [{safe(section)}]. There are: {there}."
+            return f"unknown section [{safe(section)}]. The sections are: {there}."
         for key in table:
             if not any(setting.section == section and setting.key == key for setting in SETTINGS):
-                return f"there is no setting {safe(key)}{_inside(section)}."
+                return f"unknown setting {safe(key)}{_inside(section)}."
     return None
 
 
@@ -124,11 +124,11 @@ def _value(path: Path, setting: Setting, given: dict[str, Any]) -> Value:
     where = f"{path}: {setting.key}{_inside(setting.section)}"
     if isinstance(setting.default, str):
         if not isinstance(value, str) or (setting.default and not value):
-            raise HomeError(f"{where} must be a text in quotes.")
+            raise HomeError(f"{where} must be a string in quotes.")
         return _checked_text(where, setting, value)
     if isinstance(setting.default, tuple):
         if not isinstance(value, list | tuple) or not all(isinstance(part, str) and part for part in value):
-            raise HomeError(f"{where} must be a list of texts in quotes.")
+            raise HomeError(f"{where} must be a list of strings in quotes.")
         return tuple(value)
     if isinstance(setting.default, bool):
         if not isinstance(value, bool):
@@ -154,13 +154,13 @@ def _checked_text(where: str, setting: Setting, value: str) -> str:
 
 
 class _Values:
-    """What the file at `path` sets, or leaves at its default."""
+    """The values in the file at `path`, with defaults for the others."""
 
     def __init__(self, path: Path, given: dict[str, Any]) -> None:
-        """Check each value alone.
+        """Check each value by itself.
 
         Raises:
-            HomeError: when one is not what its setting takes.
+            HomeError: when one is not valid for its setting.
         """
         self._path = path
         self._values = {(known.section, known.key): _value(path, known, given) for known in SETTINGS}
@@ -170,7 +170,7 @@ class _Values:
         return {key: value for (section, key), value in self._values.items() if section == name}
 
     def text(self, section: str, key: str) -> str:
-        """Return a text."""
+        """Return a string."""
         return str(self._values[section, key])
 
     def number(self, section: str, key: str) -> float:
@@ -183,7 +183,7 @@ class _Values:
         return int(self.number(section, key))
 
     def database(self) -> PostgresqlUrl | None:
-        """Return where the database is; None for the file in the home."""
+        """Return the URL of the database; None for the file in the home."""
         url, file = self.text("", "database"), self.text("", "database_password_file")
         if not url:
             return None
@@ -193,7 +193,7 @@ class _Values:
             raise self._fault(f"database: {error}") from None
 
     def public_address(self) -> tuple[str, int] | None:
-        """Return the host and port that people connect to; None where others are not known to reach them."""
+        """Return the host and port that people connect to; None if others may not be able to reach them."""
         given, host = self.text("server", "public_address"), self.text("server", "host")
         port = self.count("server", "port")
         if not given:
@@ -201,18 +201,18 @@ class _Values:
         address = parse_address(given, port or _STANDARD_PORT)
         if address is None:
             raise self._fault(
-                "public_address in [server] must be a name or an address, and may have a port, such as "
+                "public_address in [server] must be a name or an address, with or without a port, such as "
                 '"ssh.clinic.example:22".'
             )
         return address
 
     def smtp(self) -> Smtp | None:
-        """Return the mail server, where there is one."""
+        """Return the mail server, if one is set."""
         given = {key: str(value) for key, value in self.section("smtp").items()}
         if not given["host"]:
             return None
         if fold_email(given["from"]) is None:
-            raise self._fault("from in [smtp] must be an e-mail address: the sender of the codes.")
+            raise self._fault("from in [smtp] must be the e-mail address that codes are sent from.")
         file = given["password_file"]
         return Smtp(
             given["host"],
@@ -225,26 +225,26 @@ class _Values:
         )
 
     def send_command(self) -> Command | None:
-        """Return the program that sends text messages, where there is one."""
+        """Return the program that sends text messages, if one is set."""
         arguments = self._values["sms", "send_command"]
         if not isinstance(arguments, tuple) or not arguments:
             return None
         if not any("{to}" in argument for argument in arguments[1:]):
-            raise self._fault("send_command in [sms] must hold {to}, where the number stands.")
+            raise self._fault("send_command in [sms] must contain {to} in place of the number.")
         return Command(arguments)
 
     def sms_number(self) -> str | None:
-        """Return the number that text messages to this installation reach, where there is one."""
+        """Return the number that receives text messages for this installation, if one is set."""
         given = self.text("sms", "number")
         if not given:
             return None
         number = fold_phone(given)
         if number is None:
-            raise self._fault('number in [sms] must be a phone number with its country: "+49 30 1234567".')
-        if not self._values["sms", "send_command"]:
             raise self._fault(
-                "number in [sms] needs send_command beside it, which sends the codes at sign-in."
+                'number in [sms] must be a phone number with the country code, such as "+49 30 1234567".'
             )
+        if not self._values["sms", "send_command"]:
+            raise self._fault("number in [sms] needs send_command too: it sends the codes at sign-in.")
         return number
 
     def _first_line(self, file: str) -> str:

@@ -1,4 +1,4 @@
-"""Every setting of `twofold.toml`: its default, what it means, and which numbers it takes."""
+"""Every setting of `twofold.toml`: its default, its meaning and its range."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,7 +21,7 @@ FORMATS = ("plain", "json")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One line of the file: from which number to which it takes, or which texts."""
+    """One line of the file, with the range of its number or the choices for its text."""
 
     section: str
     key: str
@@ -43,106 +43,116 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "A PostgreSQL database for several nodes, such as\n"
         '# "postgresql://twofold@db.example/twofold?sslmode=verify-full"; empty for the file twofold.db\n'
-        "# here. Its password may stand in ~/.pgpass, ...",
+        "# in this folder. Put its password in ~/.pgpass ...",
     ),
-    Setting("", "database_password_file", "", "... or in a file that holds it and that only you can read."),
+    Setting("", "database_password_file", "", "... or in a file that only you can read."),
     Setting("server", "host", "127.0.0.1", "The address to listen on; 0.0.0.0 or :: for every interface."),
     Setting("server", "port", 2222, "The port to listen on; 0 picks a free one.", 0, 65_535),
     Setting(
         "server",
         "public_address",
         "",
-        "The name or address that invitations tell people to connect to, with the port where it is\n"
-        '# another: "ssh.clinic.example" or "ssh.clinic.example:22". Empty for `host`, if others reach that.',
+        "The name or address that invitations tell people to connect to, with the port if it differs:\n"
+        '# "ssh.clinic.example" or "ssh.clinic.example:22". Empty to use `host`, if others can reach it.',
     ),
-    Setting(
-        "server", "workers", 0, "Processes that share the port; 0 for as many as there are cores.", 0, 64
-    ),
+    Setting("server", "workers", 0, "Processes that share the port; 0 for one per core.", 0, 64),
     Setting(
         "server",
         "strict_algorithms",
         False,
-        "Offer post-quantum key exchange alone: older clients cannot connect then.",
+        "Offer only post-quantum key exchange: older clients cannot connect then.",
     ),
     Setting(
         "enrolment",
         "issuer",
         "Twofold",
-        f"The name that authenticator apps show, at most {ISSUER_LIMIT} characters.",
+        f"The name that authenticator apps show; at most {ISSUER_LIMIT} characters.",
     ),
     Setting("smtp", "host", "", "The mail server for codes and notices by e-mail; empty for none."),
-    Setting("smtp", "port", 587, "Its port: 587 for starttls, 465 for tls, most often.", 1, 65_535),
+    Setting("smtp", "port", 587, "Its port: usually 587 for starttls, 465 for tls.", 1, 65_535),
     Setting(
         "smtp",
         "security",
         "starttls",
-        f"How the way there is protected: {', '.join(SECURITIES)}.",
+        f"How the connection to it is protected: {', '.join(SECURITIES)}.",
         choices=tuple(SECURITIES),
     ),
     Setting("smtp", "ca_file", "", "Certificates to trust instead of the system's; empty for the system's."),
-    Setting("smtp", "user", "", "The name to sign in with there; empty for none."),
-    Setting("smtp", "password", "", "The password to it ..."),
-    Setting("smtp", "password_file", "", "... or a file that holds it and that only you can read."),
+    Setting("smtp", "user", "", "The user name to sign in with; empty for none."),
+    Setting("smtp", "password", "", "The password for it ..."),
+    Setting("smtp", "password_file", "", "... or a file that holds it and only you can read."),
     Setting("smtp", "from", "", 'The sender, such as "twofold@clinic.example".'),
     Setting(
         "sms",
         "send_command",
         (),
         'The program that sends text messages, such as ["gammu-smsd-inject", "TEXT", "{to}"]. It gets the\n'
-        "# number in the place of {to}, the text on its standard input, and no shell; empty for none.",
+        "# number in place of {to} and the text on standard input, and runs without a shell; empty for none.",
     ),
     Setting(
         "sms",
         "number",
         "",
-        'The number that text messages to you reach, such as "+49 30 1234567": people can then\n'
-        "# send a code from their phone instead of typing its number. Empty for none; how messages come in\n"
-        "# says: twofold sms received --help",
+        'The number that receives text messages for you, such as "+49 30 1234567": people can then\n'
+        "# send a code from their phone instead of typing its number. Empty for none. To connect a gateway,\n"
+        "# see: twofold sms received --help",
     ),
     Setting(
         "sending",
         "codes_per_day",
         PER_DAY,
-        "Codes that each account sends a day to sign in, and as many to set up.",
+        "Codes that each account may send a day for sign-in, and as many for set-up.",
     ),
-    Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes.", 1, 100),
-    Setting("passwords", "argon2_memory_kib", _COST.memory, "Memory in KiB.", 8_192, 4_194_304),
-    Setting("passwords", "argon2_lanes", _COST.lanes, "Lanes.", 1, 64),
+    Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes, ...", 1, 100),
+    Setting("passwords", "argon2_memory_kib", _COST.memory, "... memory in KiB ...", 8_192, 4_194_304),
+    Setting("passwords", "argon2_lanes", _COST.lanes, "... and lanes.", 1, 64),
     _limit("wrong_answers", "Wrong answers and bad signatures that end a connection."),
     _limit("unknown_keys", "Unknown keys that end a connection; agents hold many."),
-    _limit("first_factor_seconds", "Time to pass the first factor."),
-    _limit("second_factor_seconds", "Time from there to pass the second: people fetch their phone."),
-    _limit("connections_per_second", "Connections of one IPv4 address or IPv6 /64 opened within a second."),
-    _limit("connections_per_source", "Connections of one IPv4 address or IPv6 /64 before the first factor."),
-    _limit("unauthenticated_connections", "Connections in all before the first factor."),
-    _limit("sessions_per_user", "Sessions of one user at a time."),
-    _limit("sessions_per_connection", "Sessions in one connection at a time."),
+    _limit("first_factor_seconds", "Seconds to pass the first factor."),
+    _limit(
+        "second_factor_seconds",
+        "Seconds to pass the second factor after that: people must fetch their phone.",
+    ),
+    _limit("connections_per_second", "Connections that one IPv4 address or IPv6 /64 may open in a second."),
+    _limit(
+        "connections_per_source",
+        "Connections from one IPv4 address or IPv6 /64 that have not passed the first factor.",
+    ),
+    _limit("unauthenticated_connections", "Connections in total that have not passed the first factor."),
+    _limit("sessions_per_user", "Open sessions per user."),
+    _limit("sessions_per_connection", "Open sessions per connection."),
     _limit("idle_minutes", "Minutes without a key press after which a session ends."),
     Setting(
         "limits",
         "session_hours",
         LONGEST_SESSION / timedelta(hours=1),
-        "Hours after which a session ends, whatever is typed.",
+        "Hours after which a session ends, even if it is in use.",
         0.1,
         24 * 365,
     ),
-    _limit("keepalive_seconds", "A client is asked for a sign of life this often ..."),
-    _limit("keepalive_count", "... and is gone after so many without an answer."),
-    _limit("drain_seconds", "Time that open sessions get to end when the server stops.", 0),
-    _limit("silence_seconds", "One of several workers that does not answer for so long is replaced."),
+    _limit("keepalive_seconds", "Seconds between keep-alive requests to a client ..."),
+    _limit("keepalive_count", "... and how many may go unanswered before the connection is closed."),
+    _limit("drain_seconds", "Seconds that open sessions have to end when the server stops.", 0),
+    _limit("silence_seconds", "Seconds without an answer after which one of several workers is replaced."),
     Setting(
         "log",
         "level",
         "info",
-        f"How much is logged to stderr: {', '.join(LEVELS)}; info tells of sign-ins.",
+        f"How much is logged to stderr: {', '.join(LEVELS)}; info includes sign-ins.",
         choices=LEVELS,
     ),
-    Setting("log", "format", "plain", f"One event a line: {' or '.join(FORMATS)}.", choices=FORMATS),
+    Setting(
+        "log",
+        "format",
+        "plain",
+        f"The format of the log, one event per line: {' or '.join(FORMATS)}.",
+        choices=FORMATS,
+    ),
     Setting(
         "metrics",
         "port",
         0,
-        "The port of the loopback interface where Prometheus finds measurements; 0 for none.",
+        "The port on 127.0.0.1 where Prometheus can read metrics; 0 for none.",
         0,
         65_535,
     ),

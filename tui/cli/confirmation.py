@@ -1,4 +1,4 @@
-"""`--yes`: every command that changes something takes it, and those with consequences ask without it."""
+"""`--yes`: every command that changes something takes it; those with consequences ask without it."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,7 +18,7 @@ _YES = "twofold.yes"
 
 
 class YesOption(click.Option):
-    """The option `--yes`; `asks` says whether its command asks where it is not given."""
+    """The option `--yes`; `asks` says whether its command asks for confirmation without it."""
 
     asks: bool = False
 
@@ -28,21 +28,19 @@ class _AskingYesOption(YesOption):
 
 
 def changes(command: C) -> C:
-    """Have a command take `--yes`, for scripts that give it everywhere; it never asks."""
-    return _option(YesOption, "Accepted by every command that changes something; this one never asks.")(
-        command
-    )
+    """Give a command `--yes`, for scripts that pass it everywhere; the command never asks."""
+    return _option(YesOption, "Accepted for uniformity; this command never asks.")(command)
 
 
 def asks_first(command: C) -> C:
-    """Have a command take `--yes`, without which it must call `confirm` before it changes anything."""
+    """Give a command `--yes`; without it, the command must call `confirm` before it changes anything."""
     return _option(_AskingYesOption, "Do not ask for confirmation.")(command)
 
 
 def act(
     command: Callable[Concatenate[Installation, P], Done | RefusedOrStale | None],
 ) -> Callable[P, None]:
-    """Give a command the open installation, and have it say what it returns, if anything."""
+    """Pass a command the open installation, and print the result that it returns, if any."""
 
     @click.pass_obj
     @wraps(command)
@@ -56,7 +54,7 @@ def act(
 
 
 def confirm(question: Question) -> None:
-    """Say what will happen and ask whether to go on; with `--yes`, do neither.
+    """Say what will happen and ask whether to continue; with `--yes`, do neither.
 
     Raises:
         click.UsageError: when there is no terminal to ask on.
@@ -67,7 +65,9 @@ def confirm(question: Question) -> None:
     for line in question.body.splitlines():
         click.echo(safe(line, 1_000), err=True)
     if not on_a_terminal():
-        raise click.UsageError("Nothing was done: there is no terminal to ask on. Add --yes to confirm.")
+        raise click.UsageError(
+            "Nothing was done: there is no terminal for the confirmation. Add --yes to confirm."
+        )
     click.confirm(safe(question.title, 1_000), abort=True, err=True)
 
 

@@ -29,7 +29,7 @@ def _this_terminal(here: Installation) -> Terminal:
 
 
 def run_local_app(home: Home) -> None:
-    """Open the app in this terminal; sign-ins count as of the application `local`."""
+    """Open the app in this terminal; sign-ins belong to the application `local`."""
     home.check_owner()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("The app needs a terminal.")

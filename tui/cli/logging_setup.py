@@ -1,6 +1,6 @@
-"""The log: one event a line on standard error, in words or as JSON.
+"""The log: one event per line on standard error, as plain text or JSON.
 
-Whatever is logged is made fit to be shown here, and of an exception there is its type and place alone.
+Values are made safe to show here; of an exception, only the type and the place are logged.
 """
 
 import json
@@ -20,7 +20,7 @@ _BARE: Final = re.compile(r"[A-Za-z0-9._:/@+-]+")
 
 
 class _StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is at the moment: an app on this terminal takes it in while it runs."""
+    """Writes to the current standard error: an app in this terminal replaces it while it runs."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -31,14 +31,14 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 class _Lines(logging.Formatter):
-    """What both formats share: the fields of an event."""
+    """The fields of an event, which both formats share."""
 
     def __init__(self, always: Mapping[str, object]) -> None:
         super().__init__()
         self._always = always
 
     def fields(self, record: logging.LogRecord) -> dict[str, object]:
-        """Return all of an event, in the order in which it is written."""
+        """Return the fields of an event in the order in which they are written."""
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         found: dict[str, object] = {
             "at": at.replace("+00:00", "Z"),
@@ -56,18 +56,18 @@ class _Lines(logging.Formatter):
 
 
 class JsonLines(_Lines):
-    """One JSON object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write an event."""
+        """Format an event."""
         return json.dumps(self.fields(record), ensure_ascii=False, default=str)
 
 
 class PlainLines(_Lines):
-    """Time, level and event, then `key=value`; a value that is no plain word stands in quotes."""
+    """Time, level and event, then `key=value`; a value that is not a plain word is quoted."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write an event."""
+        """Format an event."""
         found = self.fields(record)
         line = f"{found.pop('at')} {found.pop('level')} {found.pop('event')}"
         return line + "".join(f" {key}={_word(value)}" for key, value in found.items())
@@ -79,7 +79,7 @@ def _word(value: object) -> str:
 
 
 def configure(level: str = "warning", form: str = "plain", *, worker: int | None = None) -> None:
-    """Log to standard error from now on: of this program so much, of libraries their warnings."""
+    """Log to standard error from now on: this program from `level` up, libraries from warnings up."""
     logging.raiseExceptions = False
     always = {} if worker is None else {"worker": worker}
     handler = _StandardError()

@@ -1,4 +1,4 @@
-"""The `twofold` command and how its errors reach a person."""
+"""The `twofold` command, and how its errors are shown."""
 
 import codecs
 import errno
@@ -23,33 +23,33 @@ Examples:
   twofold serve --port 2222
   twofold user add ben --email ben@clinic.example --require-2fa
   twofold policy set --mode required
-  twofold                        the app in this terminal
+  twofold                        open the app in this terminal
 """
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""Errors of a disk, or of whatever else takes the output, that takes no more."""
+"""Errors of a disk, or another output, that cannot take any more."""
 
 COMMANDS = {
     "init": ("tui.cli.commands.setup:init", "Create an installation and its first administrator."),
     "hostkey": ("tui.cli.commands.setup:hostkey", "Show the host key's fingerprint and known_hosts line."),
     "upgrade": ("tui.cli.commands.setup:upgrade", "Bring the database's schema up to date."),
     "serve": ("tui.cli.commands.serve:serve", "Serve the app over SSH until stopped."),
-    "account": ("tui.cli.commands.account:account", "Manage accounts, which see nothing of each other."),
-    "user": ("tui.cli.commands.user:user", "Manage people."),
-    "practice": ("tui.cli.commands.practice:practice", "Manage practices: sites, departments."),
+    "account": ("tui.cli.commands.account:account", "Manage accounts, which are isolated from each other."),
+    "user": ("tui.cli.commands.user:user", "Manage users."),
+    "practice": ("tui.cli.commands.practice:practice", "Manage practices, such as sites or departments."),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
     "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
-    "key": ("tui.cli.commands.master_key:key", "Rotate the master key, which secrets are sealed under."),
-    "session": ("tui.cli.commands.session:session", "See who is signed in, and end sessions."),
-    "clock": ("tui.cli.commands.clock:clock", "See and help who is stuck since the clock was wrong."),
-    "database": ("tui.cli.commands.database:database", "Move an installation into another database."),
-    "delivery": ("tui.cli.commands.delivery:delivery", "Try out what sends e-mail and text messages."),
-    "sms": ("tui.cli.commands.inbound_sms:sms", "Take text messages in from a gateway."),
-    "doctor": ("tui.cli.commands.doctor:doctor", "Look the installation over, and say what to do."),
-    "backup": ("tui.cli.commands.backup:backup", "Write all there is to a new file, while serving."),
-    "restore": ("tui.cli.commands.backup:restore", "Replace everything by what a backup holds."),
-    "print-unit": ("tui.cli.commands.print_files:print_unit", "Print a hardened unit for systemd."),
+    "key": ("tui.cli.commands.master_key:key", "Rotate the master key that seals all secrets."),
+    "session": ("tui.cli.commands.session:session", "List and end sessions."),
+    "clock": ("tui.cli.commands.clock:clock", "Help users who are locked out by a clock jump."),
+    "database": ("tui.cli.commands.database:database", "Move an installation to another database."),
+    "delivery": ("tui.cli.commands.delivery:delivery", "Test the delivery of e-mail and text messages."),
+    "sms": ("tui.cli.commands.inbound_sms:sms", "Receive text messages from a gateway."),
+    "doctor": ("tui.cli.commands.doctor:doctor", "Check the installation and advise."),
+    "backup": ("tui.cli.commands.backup:backup", "Back up everything to a new file, while serving."),
+    "restore": ("tui.cli.commands.backup:restore", "Replace everything with a backup."),
+    "print-unit": ("tui.cli.commands.print_files:print_unit", "Print a hardened systemd unit."),
     "print-containerfile": (
         "tui.cli.commands.print_files:print_containerfile",
         "Print a Containerfile to start from.",
@@ -60,12 +60,12 @@ COMMANDS = {
     ),
     "help": ("tui.cli.commands.help:help_", "Read the manual, or the help of a command."),
 }
-"""Where each command is, and the line about it, which is read without its module."""
+"""The place of each command and its line of help, which is shown without importing the command."""
 
 
 class _ListedGroup(LazyGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's.
-        """List the commands without importing one."""
+        """List the commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -80,7 +80,7 @@ class _ListedGroup(LazyGroup):
 
 
 def _from_root(context: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    """Name a path from the root on, as messages do, if all of it can be shown."""
+    """Make a path absolute, as messages show it; refuse one that cannot be shown."""
     return path and PathType().convert(path.absolute(), option, context)
 
 
@@ -100,7 +100,7 @@ def _from_root(context: click.Context, option: click.Parameter, path: Path | Non
     show_envvar=True,
     default=default_home,
     show_default="the platform's data directory",
-    help="Where the state lives.",
+    help="The directory that holds the state.",
 )
 @click.option(
     "--master-key",
@@ -109,15 +109,15 @@ def _from_root(context: click.Context, option: click.Parameter, path: Path | Non
     callback=_from_root,
     envvar="TWOFOLD_MASTER_KEY",
     show_envvar=True,
-    help="The file of the master key, where it is kept apart from the home.",
+    help="The master key file, if it is kept outside the home.",
 )
 @click.version_option(package_name="twofold")
 @click.pass_context
 def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     """Two-factor authentication that an organisation runs itself, from the terminal.
 
-    Without a command, the app opens in this terminal. The commands act as the operator on the host:
-    whoever can read the home.
+    Without a command, open the app in this terminal. Commands act as the operator on the host: anyone
+    who can read the home is one.
     """
     context.obj = load("data.storage.home:Home")(path, key_file)
     if context.invoked_subcommand is None:
@@ -125,9 +125,9 @@ def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; every error reaches a person as one line on stderr.
+    """Run the command line; every error is shown as one line on stderr.
 
-    Exit status 2 is for wrong usage, 1 for a refused or failed operation.
+    The exit status is 2 for wrong usage, 1 for a refused or failed operation.
     """
     os.umask(0o077)
     _fill_standard_streams()
@@ -137,9 +137,9 @@ def main() -> None:
 
 
 def _fill_standard_streams() -> None:
-    """Open what of the standard streams is closed: gateways start their hooks so.
+    """Open the standard streams that are closed: gateways start their hooks without them.
 
-    Otherwise the next file to be opened, such as the database, would stand in their place.
+    Otherwise the next file to be opened, such as the database, would take their place.
     """
     for stream in range(3):
         try:
@@ -152,9 +152,9 @@ _ASCII = "twofold_ascii"
 
 
 def _escape_what_cannot_be_written() -> None:
-    r"""Have escapes such as `\xfc` written in place of characters that the terminal's encoding has not.
+    r"""Write escapes such as `\xfc` for characters that the terminal's encoding lacks.
 
-    ASCII gets another name: click takes a stream of that encoding for a mistake, and writes UTF-8 past it.
+    ASCII gets another name: click takes a stream with that encoding for a mistake, and writes UTF-8 to it.
     """
     codecs.register(_look_ascii_up)
     for stream in (sys.stdout, sys.stderr):
@@ -184,13 +184,13 @@ def _run() -> int:
     except BrokenPipeError:
         sys.stdout = None
         return 1
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback reaches a person.
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no one is shown a traceback.
         return _fail(error)
     return result if isinstance(result, int) else 0
 
 
 def _fail(error: BaseException) -> int:
-    """Say an error in one line and return the exit status."""
+    """Print an error in one line and return the exit status."""
     message = words_for(error)
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "twofold"
@@ -202,12 +202,12 @@ def _fail(error: BaseException) -> int:
 
 
 def words_for(error: BaseException) -> str:
-    """Say an error to a person; one that nobody foresaw by its type and place alone."""
+    """Put an error into words; an unexpected one only by its type and place."""
     match error:
         case click.ClickException():
             return error.format_message()
         case click.Abort() | KeyboardInterrupt():
-            return "Stopped; nothing more was done."
+            return "Cancelled."
         case ExplainedError():
             return str(error)
         case OSError() if error.filename or error.errno in _NO_ROOM:
@@ -217,11 +217,11 @@ def words_for(error: BaseException) -> str:
 
 
 def _words_for_file(error: OSError) -> str:
-    where = safe(error.filename) if error.filename else "What there is to say"
+    where = safe(error.filename) if error.filename else "The output"
     if isinstance(error, PermissionError):
-        return f"{where}: {error.strerror}. Run this as whom it belongs to, or as root."
+        return f"{where}: {error.strerror}. Run this as its owner or as root."
     if error.errno in _NO_ROOM:
-        return f"{where} cannot be written: {error.strerror}. What was done by then is done: look first."
+        return f"{where} cannot be written: {error.strerror}. The command may have taken effect: check first."
     return f"{where}: {error.strerror}."
 
 

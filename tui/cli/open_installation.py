@@ -1,4 +1,4 @@
-"""Opening an installation: every command's way from a home to a store."""
+"""Opening an installation: from a home to a store."""
 
 import asyncio
 import getpass
@@ -42,24 +42,23 @@ F = TypeVar("F", bound=Callable[..., object])
 _LONGEST_LINE = 10_000
 _RESTORE = {
     True: "Restore it from a backup of this home.",
-    False: "Look at `database` in twofold.toml, or make one there with: twofold init --database",
+    False: "Check `database` in twofold.toml, or create one with: twofold init --database",
 }
 _CHAIN = "host"
-"""The chain of audit rows that the commands write; a server writes one of its own."""
+"""The chain of audit rows that the commands write; each server writes its own."""
 
 
 def system_clock() -> datetime:
-    """Return the present moment; the one place that reads the system's clock for decisions."""
+    """Return the current time; the only place that reads the system's clock for decisions."""
     return datetime.now(UTC)
 
 
 class WrongKeyError(HomeError):
-    """The master key is not the database's."""
+    """The master key does not fit the database."""
 
     def __init__(self, home: Home, place: Place) -> None:
         super().__init__(
-            f"The master key {home.master_key} is not the one that {place} is sealed under. "
-            + _other_key_advice(place)
+            f"The master key {home.master_key} does not fit {place}. " + _other_key_advice(place)
         )
 
 
@@ -84,7 +83,7 @@ class Installation:
 
 
 def operator() -> Operator:
-    """Name whoever runs the command, as the audit log does."""
+    """Return the person who runs the command, as the audit log names them."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):
@@ -94,7 +93,7 @@ def operator() -> Operator:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A home whose database its key fits, whether it is in use or not."""
+    """A home whose key fits its database, in use or not."""
 
     home: Home
     settings: Settings
@@ -105,9 +104,9 @@ class Opened:
 
 @contextmanager
 def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
-    """Open an installation for one command; what it does is written to this chain of audit rows.
+    """Open an installation for one command, whose audit rows go to this chain.
 
-    What it has to tell users by e-mail is sent at its end.
+    Notices to users by e-mail are sent at the end.
 
     Raises:
         HomeError: when the home, its key or its database cannot be used; it says what to do.
@@ -141,7 +140,7 @@ def opened(home: Home, chain: str = _CHAIN) -> Iterator[Opened]:
 
 
 def check_in_use(found: Opened) -> None:
-    """Refuse a database that was moved elsewhere, or a copy that is not finished.
+    """Refuse a database that was moved elsewhere, a backup, or a copy that is not finished.
 
     Raises:
         HomeError: with what to do.
@@ -150,7 +149,7 @@ def check_in_use(found: Opened) -> None:
 
 
 def refuse_unused(home: Home, place: Place, state: InstallationState | None) -> None:
-    """Refuse a database of which this is known: that it was moved, is a backup, or not finished.
+    """Refuse a database whose state says that it was moved, is a backup, or is not finished.
 
     Raises:
         HomeError: with what to do.
@@ -158,30 +157,28 @@ def refuse_unused(home: Home, place: Place, state: InstallationState | None) -> 
     if state is not None and state.moved_to is not None:
         where = safe(state.moved_to, 500)
         raise HomeError(
-            f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}; nothing is served from "
-            f"{place} any more. Say in {home.settings} where `database` is now."
+            f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}. {place} is no longer in use. "
+            + _new_database_advice(home, where)
         )
     if state is not None and state.backup_at is not None:
-        raise HomeError(
-            f"{place} is a backup. Remove it from there, and bring it back with: twofold restore FILE"
-        )
+        raise HomeError(f"{place} is a backup. Move it elsewhere, then restore it with: twofold restore FILE")
     if state is not None and state.arriving:
         raise HomeError(
-            f"The copy in {place} is not finished. Repeat `twofold database copy` in the home that it "
-            "comes from, or empty it."
+            f"The copy in {place} is not finished. Repeat `twofold database copy` in the home that it came "
+            "from, or empty the database."
         )
 
 
 @contextmanager
 def _telling_users(store: Store, carriers: Carriers) -> Iterator[None]:
-    """Hand over what was written to users meanwhile; what is not taken stays for a server to send."""
+    """Send the notices that were queued meanwhile; a server retries those that fail."""
     begun = store.services.clock()
     try:
         yield
     finally:
         if carriers.smtp is not None and not _told(store, carriers, begun):
             click.echo(
-                "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.",
+                "twofold: A notice by e-mail could not be sent. The server retries for a day.",
                 err=True,
             )
 
@@ -200,7 +197,7 @@ def _told(store: Store, carriers: Carriers, since: datetime) -> bool:
 
 @contextmanager
 def without_log_of_deliveries() -> Iterator[None]:
-    """Keep undelivered messages out of the log: they are said in other words, or would spoil the screen."""
+    """Keep undelivered messages out of the log: they are reported otherwise, or would spoil the screen."""
     log = logging.getLogger("twofold.delivery")
     log.disabled = True
     try:
@@ -210,7 +207,7 @@ def without_log_of_deliveries() -> Iterator[None]:
 
 
 def place_of(home: Home, settings: Settings) -> Place:
-    """Say where the database is: at the URL of the settings, or in the home.
+    """Return where the database is: at the URL in the settings, or in the home.
 
     Raises:
         HomeError: when the file that should be in the home is missing.
@@ -221,14 +218,20 @@ def place_of(home: Home, settings: Settings) -> Place:
     return home.database
 
 
+def _new_database_advice(home: Home, where: str) -> str:
+    if "://" in where:
+        return f"Set `database` in {home.settings} to the new URL."
+    return f"Move that file to {home.database} and remove `database` from {home.settings}."
+
+
 def _other_key_advice(place: Place) -> str:
     if isinstance(place, Path):
         return "Restore both from the same backup."
-    return "Copy master.key from a node that serves it, or from the backup of its home."
+    return "Copy master.key from a node that serves this database, or from a backup of its home."
 
 
 def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
-    """Make the services of a process from a home's key and settings."""
+    """Return the services of a process, made from a home's key and settings."""
     return Services(
         clock=system_clock,
         vault=home.open_vault(),
@@ -250,8 +253,8 @@ def _ssh_address(home: Home, settings: Settings) -> SshAddress | None:
 
 
 def _fingerprint(home: Home) -> str:
-    """Return the host key's fingerprint as OpenSSH shows it; empty where the key cannot be read."""
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - few installations say where they are.
+    """Return the host key's fingerprint as OpenSSH shows it; empty if the key cannot be read."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - few installations need this.
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,
         PublicFormat,
@@ -268,10 +271,10 @@ def _fingerprint(home: Home) -> str:
 
 
 def state_of(place: Place, database: Database) -> SchemaState:
-    """Compare the schema of a database with this program's.
+    """Return how the schema of a database compares with this program's.
 
     Raises:
-        HomeError: when it is no database of ours, or cannot be read.
+        HomeError: when it is not a Twofold database, or cannot be read.
     """
     with said_in_words(place):
         if not is_ours(place, database):
@@ -282,7 +285,7 @@ def state_of(place: Place, database: Database) -> SchemaState:
 
 @contextmanager
 def said_in_words(place: Place) -> Iterator[None]:
-    """Say in one line what is wrong with a database, without the password to it.
+    """Report in one line what is wrong with a database, without its password.
 
     Raises:
         HomeError: instead of the database's own errors.
@@ -303,11 +306,11 @@ def refuse(message: str) -> NoReturn:
 
 
 def refuse_lost(here: Installation) -> None:
-    """End a command whose database's file was moved under it."""
+    """End a command whose database file was moved while it was in use."""
     if here.store.lost.done():
         refuse(
-            f"{here.home.database} was moved, replaced or removed while it was in use, so this had to end. "
-            "Put the right file in its place, then start again."
+            f"{here.home.database} was moved, replaced or removed while it was in use. Put the right file "
+            "back, then start again."
         )
 
 
@@ -316,17 +319,17 @@ def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
     if isinstance(result, Denied | SessionOver):
         refuse(result.message)
     if isinstance(result, FreshProofNeeded):
-        refuse("This needs a fresh code.")
+        refuse("This needs a new code.")
     return result
 
 
 def say(result: Done | Denied | SessionOver | FreshProofNeeded) -> None:
-    """Say in words what was done, or end the command with the denial."""
+    """Print what was done, or end the command with the denial."""
     click.echo(safe(confirmed(result).message))
 
 
 def on_a_terminal() -> bool:
-    """Whether there is someone to ask."""
+    """Return whether someone can be asked on a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -336,20 +339,20 @@ def read_password_line() -> str:
         sys.stdin.reconfigure(errors="replace")
     password = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
     if not password:
-        raise click.UsageError("There is no password on standard input.")
+        raise click.UsageError("Standard input holds no password.")
     if len(password) == _LONGEST_LINE:
         raise click.UsageError("The first line of standard input is too long for a password.")
     return password
 
 
 def hours_option(default: int = ONE_TIME_HOURS) -> Callable[[F], F]:
-    """Make the option that says how many hours a one-time password is good."""
+    """Return the option for how many hours a one-time password is valid."""
     return click.option(
         "--hours",
         type=click.IntRange(1, MAX_ONE_TIME_HOURS),
         default=default,
         show_default=True,
-        help="Hours for which the one-time password is good.",
+        help="Hours for which the one-time password is valid.",
     )
 
 
@@ -358,9 +361,11 @@ def _checked_database(home: Home, place: Place) -> Database:
     match state_of(place, database):
         case SchemaState.OLDER:
             raise HomeError(
-                f"The database is of an older version. Bring it up to date: {home.command('upgrade')}"
+                f"The database is from an older version of Twofold. Upgrade it: {home.command('upgrade')}"
             )
         case SchemaState.NEWER:
-            raise HomeError("The database is of a newer version of Twofold. Install that version to use it.")
+            raise HomeError(
+                "The database is from a newer version of Twofold. Install that version to use it."
+            )
         case SchemaState.CURRENT:
             return database

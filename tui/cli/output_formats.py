@@ -1,4 +1,4 @@
-"""Records as CSV or JSON Lines, written as they come."""
+"""Records as CSV or JSON Lines, written as they are read."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from tui.cli.path_arguments import PathType
 F = TypeVar("F", bound=Callable[..., Any])
 Record = Mapping[str, object]
 _LONGEST_ESCAPE = 10
-"""Characters of the longest escape."""
+"""Length of the longest escape, in characters."""
 
 _format = click.option(
     "--format",
@@ -26,28 +26,28 @@ _format = click.option(
     type=click.Choice(["csv", "jsonl"]),
     default="csv",
     show_default=True,
-    help="CSV with a row of names first, or one JSON object a line.",
+    help="CSV with a header row, or one JSON object per line.",
 )
 _output = click.option(
     "--output",
     type=PathType(dir_okay=False),
-    help="A new file to write, instead of standard output.",
+    help="Write to this new file instead of standard output.",
 )
 
 
 def export_options(command: F) -> F:
-    """Add the options that every export has."""
+    """Add the options that all exports share."""
     return _format(_output(command))
 
 
 def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:
-    """Write each record as soon as it is read; none is kept."""
+    """Write each record as soon as it is read; keep none in memory."""
     with opened(output) as file:
         if form == "jsonl":
             for record in records:
                 file.write(json.dumps({name: record[name] for name in columns}) + "\n")
             return
-        # What goes to a file or another program keeps its characters; a terminal would act on some.
+        # Files and other programs get all characters as they are; a terminal would act on some.
         shown = _visible if file.isatty() else str
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -60,7 +60,7 @@ def _visible(cell: str) -> str:
 
 
 def _cell(value: object) -> str:
-    """Write a value so that no spreadsheet runs it."""
+    """Return a value as text that no spreadsheet runs."""
     match value:
         case None:
             return ""
@@ -76,7 +76,7 @@ def _cell(value: object) -> str:
 
 @contextmanager
 def opened(output: Path | None) -> Iterator[IO[str]]:
-    """Open a new file, or standard output where none is named; what is no terminal takes UTF-8."""
+    """Open a new file, or standard output if none is named; anything but a terminal gets UTF-8."""
     if output is None:
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
             sys.stdout.reconfigure(encoding="utf-8")
@@ -85,7 +85,7 @@ def opened(output: Path | None) -> Iterator[IO[str]]:
     try:
         file = output.open("x", encoding="utf-8", newline="")
     except FileExistsError:
-        refuse(f"{output} exists already. Choose another name, or remove it first.")
+        refuse(f"{output} already exists. Choose another name, or remove it first.")
     except OSError as error:
         refuse(f"{output} cannot be written: {error.strerror}.")
     with file:

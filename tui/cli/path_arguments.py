@@ -1,4 +1,4 @@
-"""Paths and files that a person names on the command line."""
+"""Paths and files given on the command line."""
 
 from pathlib import Path
 from typing import Any
@@ -10,44 +10,46 @@ from data.rules.safe_text import safe
 from data.storage.files import open_plain
 
 _LONGEST = 1_000
-"""Characters of a path: every message can show all of it."""
+"""Longest path, in characters: every message can show all of it."""
 
 
 def default_home() -> Path:
-    """Return where the state lives unless something else is said: the platform's data directory."""
+    """Return the default home: the platform's data directory."""
     try:
         return Path(platformdirs.user_data_dir("twofold", appauthor=False))
     except RuntimeError:
         raise click.UsageError(
-            "There is neither HOME nor an entry of this user in the password database. Say where the state "
-            "lives with --home DIR or TWOFOLD_HOME."
+            "HOME is not set and this user has no entry in the password database. Name the directory of the "
+            "state with --home DIR or TWOFOLD_HOME."
         ) from None
 
 
 class PathType(click.Path):
-    """A path that can be shown as it is: not too long, and without anything that a terminal acts on."""
+    """A path that can be shown as it is: not too long, and without characters that a terminal acts on."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse a path that cannot be shown, before anybody looks what is there."""
+        """Refuse a path that cannot be shown, before it is looked up."""
         text = str(value)
         if len(text) > _LONGEST:
             self.fail(f"{safe(text, 40)} is longer than {_LONGEST} characters.", param, ctx)
         if safe(text, _LONGEST) != text:
-            self.fail(f"{safe(text)} holds characters that cannot be shown. Choose another name.", param, ctx)
+            self.fail(
+                f"{safe(text)} contains characters that cannot be shown. Choose another name.", param, ctx
+            )
         return super().convert(value, param, ctx)
 
 
 class TextFile(click.File):
-    """A text in UTF-8: standard input by the name of -, or a plain file, which nobody has to wait for."""
+    """Text in UTF-8: standard input for -, or a plain file, so that reading never blocks."""
 
     def __init__(self) -> None:
         super().__init__("r", encoding="utf-8")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse what is no plain file before it is opened to be read."""
+        """Refuse anything but a plain file before it is opened for reading."""
         if value != "-":
             try:
                 open_plain(Path(value)).close()

@@ -1,4 +1,4 @@
-"""The workers of a node: `python -m tui.cli.serve_fork_server`, which only `twofold serve` starts."""
+"""The workers of a node: `python -m tui.cli.serve_fork_server`, started only by `twofold serve`."""
 
 import os
 

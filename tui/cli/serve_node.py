@@ -1,4 +1,4 @@
-"""Serving a home as one node: what is opened, checked and said before the port opens."""
+"""Serving a home as one node: what is opened, checked and printed before the port opens."""
 
 import asyncio
 import contextlib
@@ -47,17 +47,17 @@ def serve_node(
     files: int,
     first_start: bool,
 ) -> None:
-    """Serve a home until told to stop: in this process, or in `workers` that `forks` starts.
+    """Serve a home until asked to stop: in this process, or in `workers` that `forks` starts.
 
-    `host` and `port` are the settings' where they are None. `files` may be open at once.
+    If `host` or `port` is None, the settings' value is used. `files` is how many may be open at once.
 
     Raises:
-        ExplainedError: when the server cannot start; a `PortError` when its port cannot be had.
+        ExplainedError: when the server cannot start; a `PortError` when it cannot get its port.
     """
     first = None
     if first_start and not home.initialised:
         first = initialise(home, _FIRST_ACCOUNT, _FIRST_ADMIN, _FIRST_EMAIL)
-    # The audit rows of each node are chained apart, so that nodes do not wait for each other.
+    # Each node has its own chain of audit rows, so that nodes do not wait for each other.
     with _first_password_said(first), home.serving() as node, installation(home, node) as here:
         logging_setup.configure(here.settings.log_level, here.settings.log_format)
         if files < open_files.FEW:
@@ -73,18 +73,18 @@ def serve_node(
 
 @contextlib.contextmanager
 def _first_password_said(first: FirstAdmin | None) -> Iterator[None]:
-    """Say the first administrator's password where the start fails: it could never be shown again."""
+    """Print the first administrator's password if the start fails: it could never be shown again."""
     try:
         yield
     except (click.ClickException, ExplainedError):
         if first is not None:
-            click.echo(f"One-time password of {first.name}: {first.password}")
+            click.echo(f"One-time password for {first.name}: {first.password}")
             click.echo(passwords.one_time_terms(first.until))
         raise
 
 
 class _Welcome:
-    """What is said when the port is open; all of it is known before, so that nothing is read then."""
+    """What is printed when the port is open; all of it is read beforehand."""
 
     def __init__(self, here: Installation, host: str, first: FirstAdmin | None, *, newcomer: bool) -> None:
         self._host = host
@@ -96,16 +96,16 @@ class _Welcome:
         shown = _LOCALHOST if self._host in ("", "0.0.0.0", "::") else self._host  # noqa: S104 - not listened on.
         if self._first is not None:
             click.echo(
-                f"A new installation. This is shown once:\n"
+                f"Created a new installation. This is shown only once:\n"
                 f"\n"
                 f"  administrator      {self._first.name}\n"
                 f"  one-time password  {self._first.password}\n"
-                f"  good until         {self._first.until:%Y-%m-%d %H:%M} UTC, for one sign-in\n"
+                f"  valid until        {self._first.until:%Y-%m-%d %H:%M} UTC, for one sign-in\n"
                 f"  host key           {self._fingerprint}\n"
                 f"\n"
                 f"  ssh -p {port} {self._first.name}@{shown}\n"
                 f"\n"
-                f"If ssh warns that the host key has changed, forget the older installation's first:\n"
+                f"If ssh warns that the host key has changed, remove the previous installation's key first:\n"
                 f"\n"
                 f"  ssh-keygen -R '[{shown}]:{port}'\n"
             )
@@ -116,14 +116,14 @@ class _Welcome:
 
 
 def _administrator(here: Installation) -> str:
-    """Name an administrator who can sign in; where there are several accounts, nobody in particular."""
+    """Return the name of an administrator who can sign in; with several accounts, a placeholder."""
     found = here.run(needs_attention.show_needs_attention)
     here.store.rest()
     return safe(found.admins.names[0]) if isinstance(found, NeedsAttention) else "NAME"
 
 
 async def _serve_alone(here: Installation, node: str, host: str, port: int, welcome: _Welcome) -> None:
-    # A supervisor does without the app, which takes time to load and memory to keep.
+    # A supervisor does not load the app, which takes time and memory.
     serve_until_told = load("tui.cli.serve_worker:serve_until_told")
     await here.store.run(worker_sessions.take_node, node)
     identity = WorkerIdentity(secrets.token_hex(8), node)

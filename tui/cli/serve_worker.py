@@ -1,4 +1,4 @@
-"""Serving in this process: store, app and SSH server are put together, for one worker."""
+"""Serving in this process: the store, app and SSH server of one worker."""
 
 import asyncio
 import gc
@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-# What the rules import at its first use is loaded before the port opens: no session waits for it.
+# The rules import these on first use; loading them before the port opens keeps sessions from waiting.
 import email_validator  # noqa: F401
 import phonenumbers  # noqa: F401
 import zxcvbn  # noqa: F401
@@ -46,10 +46,10 @@ async def serve_until_told(
 ) -> None:
     """Serve until SIGTERM, SIGINT, the end of `lifeline` or the loss of the database's file; then drain.
 
-    `ready` is called once, when the self-test has passed and the port is listened on.
+    `ready` is called once, when the self-test has passed and the server is listening.
 
     Raises:
-        PortError: when the address cannot be listened on.
+        PortError: when the server cannot listen on the address.
         ClickException: when the database's file was lost.
     """
     stop = asyncio.Event()
@@ -64,8 +64,8 @@ async def serve_until_told(
     if here.settings.metrics_port:
         here.store.on_timing = telemetry.metrics.stored
         server.measure(telemetry.metrics)
-    # What a server starts with stays to its end. Going through it again and again for what may be
-    # collected would hold up every session.
+    # The objects that a server starts with live until its end. Scanning them in every garbage
+    # collection would delay every session.
     gc.collect()
     gc.freeze()
     ready(server)
@@ -98,7 +98,7 @@ async def _start(
     except SelfTestError as error:
         refuse(str(error))
     except (AlgorithmsError, AppTestError, ShimError) as error:
-        refuse(f"The server does not start: {error}.")
+        refuse(f"The server cannot start: {error}.")
 
 
 def _app_factory(here: Installation) -> AppFactory:
@@ -115,14 +115,14 @@ def _app_factory(here: Installation) -> AppFactory:
 
 
 def work(end: socket.socket, memory: int) -> int:
-    """Serve as the supervisor at the other end of a pipe says, and report to it; return the exit status."""
+    """Serve as told by the supervisor at the other end of a pipe; return the exit status."""
     pipe = WorkerPipe(end)
     try:
         given = pipe.assignment()
         with installation(given.open_home(), f"{given.node}.{given.index}") as here:
             logging_setup.configure(here.settings.log_level, here.settings.log_format, worker=given.index + 1)
             asyncio.run(_serve(here, given, pipe, SharedCounters(memory, given.workers)))
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor says it.
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the supervisor reports it.
         pipe.report({"failed": words_for(error)})
         return 1
     return 0

@@ -13,7 +13,7 @@ from data.rules.safe_text import safe
 
 
 def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
-    """Print rows under headings, in columns as wide as they need: cells of a terminal, not characters."""
+    """Print rows under headings, in columns as wide as needed in terminal cells."""
     shown = [list(headings), *([_encodable(safe(cell, limit)) for cell in row] for row in rows)]
     widths = [max(wcwidth.width(row[column]) for row in shown) for column in range(len(headings))]
     for row in shown:
@@ -22,19 +22,19 @@ def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit:
 
 
 def _encodable(text: str) -> str:
-    """Escape what standard output will write as an escape, since that is wider."""
+    """Escape what standard output will write as an escape, because an escape is wider."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def echo_json(value: object) -> None:
-    """Print a value as JSON; characters beyond ASCII are escaped, so that a terminal acts on none."""
+    """Print a value as JSON, with characters beyond ASCII escaped so that no terminal acts on them."""
     click.echo(json.dumps(value, indent=2))
 
 
 @contextmanager
 def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
-    """Show a bar to someone on a terminal; what is given is told how many more of `count` are done."""
+    """Show a progress bar on a terminal; call what is yielded with how many more of `count` are done."""
     if not sys.stderr.isatty():
         yield lambda _more: None
         return
@@ -43,10 +43,10 @@ def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
 
 
 def when(moment: datetime | None) -> str:
-    """Write a moment in UTC to the second, or a dash."""
+    """Format a time in UTC to the second, or return a dash."""
     return moment.strftime("%Y-%m-%d %H:%M:%SZ") if moment else "-"
 
 
 def iso(moment: datetime | None) -> str | None:
-    """Write a moment for JSON (RFC 3339)."""
+    """Format a time for JSON (RFC 3339)."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None

@@ -23,18 +23,18 @@ from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 
 @click.group(
-    short_help="Manage accounts, which see nothing of each other.",
+    short_help="Manage accounts, which are isolated from each other.",
     epilog="\b\nExamples:\n"
     "  twofold account add Surgery --admin eve --email eve@surgery.example\n"
     "  twofold account list\n"
     "  twofold user list --account Surgery\n",
 )
 def account() -> None:
-    """Manage accounts: organisations that see nothing of each other."""
+    """Manage accounts: organisations that are isolated from each other."""
 
 
 @account.command(
-    short_help="Create an account with its first administrator.",
+    short_help="Create an account and its first administrator.",
     epilog="\b\nExamples:\n"
     "  twofold account add Surgery --admin eve --email eve@surgery.example\n"
     '  twofold account add Surgery --admin eve --email eve@surgery.example --practice "Old Town"\n',
@@ -50,9 +50,9 @@ def account() -> None:
 def add(
     home: Home, name: str, admin: str, email: str, practice: str, password_stdin: bool, hours: int
 ) -> None:
-    """Create an account with its first practice and its first administrator.
+    """Create an account with its first practice and first administrator.
 
-    The administrator gets a one-time password, which is printed once and replaced at the first sign-in.
+    The administrator gets a one-time password. It is printed once and must be changed at first sign-in.
     """
     given = read_password_line() if password_stdin else None
     if given and (fault := passwords.fault(given, about=(admin, email, name))):
@@ -64,7 +64,7 @@ def add(
         new = NewUser(name=admin, email=email, password_hash=hashed, hours=hours)
         say(here.run(accounts.add_account, name, practice, new))
     if not given:
-        click.echo(f"One-time password of {safe(admin.strip().lower())}: {password}")
+        click.echo(f"One-time password for {safe(admin.strip().lower())}: {password}")
 
 
 @account.command(epilog="\b\nExample:\n  twofold account rename Surgery Theatre\n")
@@ -73,7 +73,7 @@ def add(
 @changes
 @act
 def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStale:
-    """Give an account another name; nothing else of it changes."""
+    """Rename an account; nothing else changes."""
     return here.run(accounts.rename_account, name, new_name)
 
 
@@ -81,7 +81,7 @@ def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStal
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_accounts(home: Home, as_json: bool) -> None:
-    """List the accounts, with how many practices and users each has."""
+    """List the accounts with their numbers of practices and users."""
     with installation(home) as here:
         rows = confirmed(here.run(accounts.list_accounts))
     if as_json:
@@ -103,7 +103,7 @@ def list_accounts(home: Home, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(home: Home, name: str, as_json: bool) -> None:
-    """Show all about one account."""
+    """Show an account in detail."""
     with installation(home) as here:
         view = confirmed(here.run(accounts.show_account, name))
     if as_json:

@@ -28,15 +28,15 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def _known(_context: click.Context, _parameter: click.Parameter, kind: str | None) -> str | None:
     if kind is not None and not any(event.value.startswith(kind) for event in Event):
         kinds = sorted({event.value.partition(".")[0] for event in Event})
-        raise click.BadParameter(f"no event is of that kind. The kinds begin with: {', '.join(kinds)}.")
+        raise click.BadParameter(f"no event type starts with that. The types start with: {', '.join(kinds)}.")
     return kind
 
 
 _event_option = click.option(
     "--event",
     callback=_known,
-    metavar="KIND",
-    help="Only rows whose kind begins so, such as signin or code.not_sent; --json shows the kinds.",
+    metavar="TYPE",
+    help="Only event types that start with this, such as signin or code.not_sent; see --json.",
 )
 
 
@@ -53,17 +53,21 @@ def audit() -> None:
     "  twofold audit list --user anna --json --limit 0\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--user", "name", help="Only what this user did or what was done to them.")
+@click.option("--user", "name", help="Only rows by or about this user.")
 @_event_option
-@click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
+@click.option("--since", help="Only rows since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="The newest rows; 0 for all."
+    "--limit",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="How many of the newest rows; 0 for all.",
 )
 @click.pass_obj
 def list_entries(
     home: Home, as_json: bool, name: str | None, event: str | None, since: str | None, limit: int
 ) -> None:
-    """List the newest rows, oldest of them first."""
+    """List the newest rows in chronological order."""
     with installation(home) as here:
         which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
         found = _newest(here, which, limit)
@@ -93,9 +97,9 @@ _COLUMNS = ("id", "at", "event", "sentence", "actor", "user", "application", "ad
     "  twofold audit export > audit.csv\n"
     "  twofold audit export --since 30d --format jsonl --output audit.jsonl\n"
 )
-@click.option("--user", "name", help="Only what this user did or what was done to them.")
+@click.option("--user", "name", help="Only rows by or about this user.")
 @_event_option
-@click.option("--since", help="Only since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
+@click.option("--since", help="Only rows since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
 @export_options
 @click.pass_obj
 def export(
@@ -103,14 +107,14 @@ def export(
 ) -> None:
     """Write the log as CSV or JSON Lines, oldest rows first.
 
-    In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.
+    In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
     with installation(home) as here:
         which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
         write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
 
 
-# The chains are of the whole installation: these commands take no account.
+# The chains belong to the whole installation, so these commands take no account.
 for _command in (head, verify, archive):
     click.Group.add_command(audit, _command)
 
@@ -153,7 +157,7 @@ def _folded(name: str | None) -> str | None:
         return None
     folded = fold_username(name)
     if folded is None:
-        raise click.UsageError("--user is to be a user name.")
+        raise click.UsageError("--user must be a user name.")
     return folded
 
 
@@ -166,6 +170,6 @@ def _moment(since: str | None, now: datetime) -> datetime | None:
         parsed = datetime.fromisoformat(since)
     except (ValueError, OverflowError):
         raise click.UsageError(
-            "--since is to be 30m, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T08:00."
+            "--since must be 30m, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T08:00."
         ) from None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""`twofold audit archive`: moving old rows to a file, and verifying such a file."""
+"""`twofold audit archive`: moving old rows to a file, and verifying that file."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from data.operations.results import Denied
 from data.rules.audit_chain import Head
 from data.storage.home import Home
 from data.store import StoreUnavailableError
-from data.wording.words import Question
+from data.wording.words import Question, counted
 from tui.cli.commands import audit_archive_file
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
@@ -41,23 +41,23 @@ from tui.cli.text_tables import progress, when
     required=True,
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
     metavar="DATE",
-    help="Move the rows from before this date, such as 2026-01-31 or 2026-01-31T08:00 (UTC).",
+    help="Move the rows before this date, such as 2026-01-31 or 2026-01-31T08:00 (UTC).",
 )
 @click.option(
     "--to",
     "target",
     required=True,
     type=PathType(dir_okay=False),
-    help="A new file.",
+    help="The new file to write.",
 )
 @asks_first
 @click.pass_obj
 def archive(home: Home, before: datetime, target: Path) -> None:
-    """Move old rows of the audit log to a file, all of them or none.
+    """Move old rows of the audit log to a file: all of them, or none.
 
-    The rows are verified, written and on the disk before they leave the database, where a sealed cut
-    stays in their place: `twofold audit verify` knows that they were archived, and by whom is in the log.
-    The file verifies with --archive as long as this installation has its master key.
+    The rows are verified and written to disk before they are deleted from the database. A sealed mark
+    takes their place, so that `twofold audit verify` knows that they were archived; the log records who
+    did it. `twofold audit verify --archive` can verify the file while this installation has its master key.
     """
     before = before.replace(tzinfo=UTC)
     with installation(home) as here:
@@ -65,8 +65,8 @@ def archive(home: Home, before: datetime, target: Path) -> None:
         confirm(
             Question(
                 "Archive them?",
-                f"{plan.rows} rows of the audit log from before {when(before)} go to {target} and leave the "
-                "database. The file must be kept: they are shown nowhere else.",
+                f"{counted(plan.rows, 'row')} of the audit log from before {when(before)} will be moved to "
+                f"{target} and deleted from the database. Keep the file: it will be the only copy.",
                 "Archive",
             )
         )
@@ -77,14 +77,14 @@ def archive(home: Home, before: datetime, target: Path) -> None:
         try:
             done = here.run(archiving.cut, plan.stretches, before)
         except StoreUnavailableError as error:
-            refuse(f"{error} {target} holds the rows; they may be in the log as well.")
+            refuse(f"{error} The rows are in {target}, and may still be in the log.")
         if isinstance(done, Denied):
             target.unlink()
         click.echo(confirmed(done).message)
 
 
 def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> Verification:
-    """Verify each row of an archive, from one sealed cut to the next."""
+    """Verify each row of an archive, from one sealed mark to the next."""
     try:
         stretches = audit_archive_file.read_header(file)
         plan = confirmed(here.run(archiving.plan_archive_verification, stretches, exported))
@@ -93,7 +93,7 @@ def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> 
     except audit_archive_file.NotAnArchiveError as error:
         refuse(str(error))
     except UnicodeDecodeError:
-        refuse("The file is no archive of the audit log: it is not UTF-8.")
+        refuse("The file is not an archive of the audit log: it is not UTF-8.")
 
 
 def _write(here: Installation, file: IO[str], stretch: Stretch, told: Told) -> None:
@@ -115,7 +115,7 @@ def _refuse_fault(fault: Fault) -> NoReturn:
 
 
 def _follow(here: Installation, file: IO[str], plan: Plan, told: Told) -> Verification:
-    """Follow each chain of a file; what is behind its end, or of no chain of it, is a fault."""
+    """Follow each chain of a file; rows after its end, or outside all its chains, are faults."""
     positions = {stretch.end.chain: Position(stretch.begin) for stretch in plan.stretches}
     faults = {stretch.end.chain: stretch.before for stretch in plan.stretches}
     by_name = {stretch.end.chain: stretch for stretch in plan.stretches}

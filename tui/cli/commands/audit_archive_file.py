@@ -1,4 +1,4 @@
-"""The file of an audit archive: what its chains are, then a row a line, as JSON."""
+"""The file of an audit archive: a header that lists its chains, then one row per line, as JSON."""
 
 import json
 import os
@@ -21,17 +21,17 @@ _LONGEST_LINE = 1_000_000
 
 
 class NotAnArchiveError(Exception):
-    """A file is no archive, or not a whole one; the message says where it ends to be one."""
+    """A file is not an archive, or is damaged; the message says where."""
 
 
 @contextmanager
 def new_archive(target: Path) -> Iterator[IO[str]]:
-    """Write a private file that appears under its name only when all of it is on the disk.
+    """Open a private file that appears under its name only when all of it is on disk.
 
-    An existing file is refused, also one that appears meanwhile.
+    An existing file is refused, even one that appears meanwhile.
     """
     if os.path.lexists(target):
-        refuse(f"{target} exists already. Choose another name, or remove it first.")
+        refuse(f"{target} already exists. Choose another name, or remove it first.")
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
         try:
@@ -44,19 +44,19 @@ def new_archive(target: Path) -> Iterator[IO[str]]:
             Path(name).unlink()
         _sync_folder(target.parent)
     except FileExistsError:
-        refuse(f"{target} exists already. Choose another name, or remove it first.")
+        refuse(f"{target} already exists. Choose another name, or remove it first.")
     except OSError as error:
         refuse(f"{target} cannot be written: {error.strerror}.")
 
 
 def write_header(file: IO[str], stretches: Sequence[Stretch], made_at: datetime) -> None:
-    """Say which chains follow, and from where to where."""
+    """Write which chains follow, each with its start and end."""
     chains = [{"after": _as_json(stretch.begin), "until": _as_json(stretch.end)} for stretch in stretches]
     file.write(json.dumps({"kind": _KIND, "made_at": iso(made_at), "chains": chains}) + "\n")
 
 
 def write_rows(file: IO[str], chain: str, rows: Iterable[Row]) -> None:
-    """Write rows of a chain."""
+    """Write some rows of a chain."""
     for row_id, seq, mac, *columns in rows:
         said = dict(zip(Columns._fields, columns, strict=True))
         said["at"] = iso(models.moment(said["at"]))
@@ -64,10 +64,10 @@ def write_rows(file: IO[str], chain: str, rows: Iterable[Row]) -> None:
 
 
 def read_header(file: IO[str]) -> tuple[Stretch, ...]:
-    """Read which chains follow.
+    """Return which chains follow.
 
     Raises:
-        NotAnArchiveError: when the file does not begin as an archive does.
+        NotAnArchiveError: when the file does not start as an archive does.
     """
     try:
         header = json.loads(file.readline(_LONGEST_LINE))
@@ -76,7 +76,7 @@ def read_header(file: IO[str]) -> tuple[Stretch, ...]:
     except (ValueError, KeyError, TypeError, RecursionError):
         known, stretches = False, ()
     if not known:
-        raise NotAnArchiveError("The file is no archive of the audit log.")
+        raise NotAnArchiveError("The file is not an archive of the audit log.")
     return stretches
 
 
@@ -84,7 +84,7 @@ def read_rows(file: IO[str], size: int) -> Iterator[tuple[str, list[Row]]]:
     """Read the rows in batches, each of one chain.
 
     Raises:
-        NotAnArchiveError: when a line is no row.
+        NotAnArchiveError: when a line is not a row.
     """
     batch: list[Row] = []
     chain = ""
@@ -106,7 +106,7 @@ def _row(line: str, number: int) -> tuple[str, Row]:
         columns = Columns(**{name: said[name] for name in Columns._fields} | {"at": at})
         return str(said["chain"]), (int(said["id"]), int(said["seq"]), str(said["mac"]), *columns)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise NotAnArchiveError(f"Line {number} of the file is no row of the audit log.") from None
+        raise NotAnArchiveError(f"Line {number} of the file is not a row of the audit log.") from None
 
 
 def _head(said: Any) -> Head:
@@ -118,7 +118,7 @@ def _as_json(head: Head) -> dict[str, object]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make sure that the folder's entries are on the disk too."""
+    """Make sure that the folder's entries are on disk too."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

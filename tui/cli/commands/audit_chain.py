@@ -1,4 +1,4 @@
-"""`twofold audit head` and `verify`: showing that nothing of the log was changed, removed or cut off."""
+"""`twofold audit head` and `verify`: proof that no row was changed, removed or cut off."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ _LONGEST_LINE = 1_000
 
 
 @click.command(
-    short_help="Print where the audit log ends now.",
+    short_help="Print the current end of the audit log.",
     epilog="\b\nExamples:\n"
     "  twofold audit head >> /media/elsewhere/twofold-heads\n"
     "  twofold audit head | ssh backup.example 'cat >> twofold-heads'\n",
@@ -31,14 +31,14 @@ _LONGEST_LINE = 1_000
 @click.option(
     "--output",
     type=PathType(dir_okay=False),
-    help="A new file to write, instead of standard output.",
+    help="Write to this new file instead of standard output.",
 )
 @click.pass_obj
 def head(home: Home, output: Path | None) -> None:
-    """Print where the audit log ends now, a line of JSON for each of its chains.
+    """Print the current end of the audit log: one line of JSON for each of its chains.
 
-    Kept where whoever can write the database cannot, it shows later whether the end was cut off:
-    see `twofold audit verify --head`.
+    Keep the output where people who can write to the database cannot change it. It shows later whether
+    the end was cut off: see `twofold audit verify --head`.
     """
     with installation(home) as here:
         found = confirmed(here.run(chain.heads))
@@ -48,7 +48,7 @@ def head(home: Home, output: Path | None) -> None:
 
 
 @click.command(
-    short_help="Verify that each row is as it was written.",
+    short_help="Verify that no row was changed or removed.",
     epilog="\b\nExamples:\n"
     "  twofold audit verify\n"
     "  twofold audit verify --head /media/elsewhere/twofold-heads\n"
@@ -60,22 +60,21 @@ def head(home: Home, output: Path | None) -> None:
     "head_file",
     type=TextFile(),
     metavar="FILE",
-    help="Heads that were printed before (- for standard input): all of them must still be in the log.",
+    help="Output of `twofold audit head` (- for standard input): the log must still contain it.",
 )
 @click.option(
     "--archive",
     type=TextFile(),
     metavar="FILE",
-    help="Verify this file of `twofold audit archive`, instead of the log.",
+    help="Verify this file from `twofold audit archive` instead of the log.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_json: bool) -> None:
-    """Verify that each row of the audit log is as it was written and where it was written.
+    """Verify that no row of the audit log was changed, removed or moved.
 
-    Names the first row of each chain that was changed, removed, moved or cut off. The exit status is 0
-    when all is well. Without --head, rows cut off at the end together with the record of them are not
-    missed.
+    Shows the first row of each chain that was changed, removed, moved or cut off. The exit status is 0 if
+    there is none. Only --head can show that rows at the end were cut off together with their record.
     """
     exported = _heads_of(head_file) if head_file else []
     with installation(home) as here:
@@ -89,7 +88,7 @@ def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_js
     if not as_json:
         what = "audit log" if archive is None else "archive"
         rows, chains = counted(found.rows, "row"), counted(len(found.chains), "chain")
-        click.echo(f"The {what} is whole: {rows} in {chains}.")
+        click.echo(f"The {what} is intact: {rows} in {chains}.")
 
 
 def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
@@ -109,7 +108,7 @@ def _heads_of(file: IO[str]) -> list[Head]:
             found.append(Head(str(record["chain"]), int(record["seq"]), str(record["mac"])))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise click.UsageError(
-            f"--head is to be what `twofold audit head` printed; line {len(found) + 1} is not."
+            f"--head must be output of `twofold audit head`; line {len(found) + 1} is not."
         ) from None
     return found
 
@@ -123,7 +122,7 @@ def _echo(found: Verification) -> None:
                 str(chain.archived),
                 str(chain.rows),
                 f"{chain.head.seq} {chain.head.mac[:16]}",
-                chain.fault.sentence if chain.fault else "whole",
+                chain.fault.sentence if chain.fault else "intact",
             )
             for chain in found.chains
         ],

@@ -1,4 +1,4 @@
-"""`twofold backup` and `twofold restore`: an installation in one file, and bringing it back."""
+"""`twofold backup` and `twofold restore`: an installation in one file."""
 
 import contextlib
 import time
@@ -46,12 +46,12 @@ from tui.cli.path_arguments import PathType
 from tui.cli.text_tables import progress, when
 
 _WAITED_SECONDS = BEAT_SECONDS + 1
-"""After which a server that is alive has counted a beat more."""
+"""Time in which a live server sends at least one more heartbeat."""
 _COPIED, _WORKING = "twofold.db.restoring-copy", "twofold.db.restoring"
 
 
 @click.command(
-    short_help="Write all there is to a new file, while serving.",
+    short_help="Back up everything to a new file, while serving.",
     epilog="\b\nExamples:\n  twofold backup /backup/twofold-monday\n"
     '  twofold backup "/backup/twofold-$(date +%F)"\n',
 )
@@ -59,14 +59,14 @@ _COPIED, _WORKING = "twofold.db.restoring-copy", "twofold.db.restoring"
 @changes
 @click.pass_obj
 def backup(home: Home, file: Path) -> None:
-    """Write all there is to a new FILE, as it stands at one moment, while servers go on serving.
+    """Back up everything to a new FILE, as of one moment, while servers keep running.
 
-    The secrets in it are sealed under the master key, which is not in it: keep that elsewhere.
+    The secrets in the file are sealed with the master key, which is not in the file. Keep the key elsewhere.
     """
     with opened(home) as here:
         check_in_use(here)
         if file.exists():
-            refuse(f"There is a file {file} already. Name one that is not there yet.")
+            refuse(f"{file} already exists. Choose another name.")
         confirmed(here.store.run_now(backups.record_backup, operator()))
         with said_in_words(here.place), here.database.connection_context():
             total = count_rows(here.database)
@@ -75,31 +75,31 @@ def backup(home: Home, file: Path) -> None:
                 here.database, file, here.store.services.vault, now=system_clock(), told=told
             )
     written, key = safe(file, 1_000), safe(home.master_key, 1_000)
-    click.echo(f"Wrote {rows} rows to {written}. It cannot be restored without {key}: keep a copy")
-    click.echo("of that, of twofold.toml and of the host key in another place.")
+    click.echo(f"Wrote {counted(rows, 'row')} to {written}. Restoring it needs {key}:")
+    click.echo("keep a copy of that key, of twofold.toml and of the host key elsewhere.")
 
 
 @click.command(
-    short_help="Replace everything by what a backup holds.",
+    short_help="Replace everything with a backup.",
     epilog="\b\nExamples:\n  twofold restore /backup/twofold-monday\n"
     "  twofold --home /var/lib/twofold restore /backup/twofold-monday --yes\n",
 )
 @click.argument("file", type=PathType(exists=True))
 @click.option("--replace-damaged", is_flag=True, help="Replace a database that cannot be read.")
 @click.option(
-    "--unverified", is_flag=True, help="Take a backup without a keyed hash, as older versions made them."
+    "--unverified", is_flag=True, help="Accept a backup without a keyed hash, as older versions made."
 )
 @asks_first
 @click.pass_obj
 def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> None:
-    """Replace everything by what a backup FILE holds; what is replaced is kept beside it.
+    """Replace everything with a backup FILE; a copy of the replaced database is kept.
 
-    A backup is restored only when its keyed hash shows that nobody has changed it. One that has none may
-    have been changed by anyone who could write to it: --unverified restores it all the same, and lists
-    first who holds a role, by which keys, and how it differs from what is there now.
+    A backup is restored only if its keyed hash shows that it was not changed. A backup without one may
+    have been changed by anyone who could write to it. --unverified restores it anyway, but first lists
+    who holds a role, with which keys, and how the backup differs from the current database.
 
-    No code becomes good twice: every time step up to now counts as spent, and sent codes, remembered
-    addresses and sessions end. Passwords, keys and people are as they were. Stop all servers before.
+    No code becomes valid again: all time steps up to now count as used, and sent codes, remembered
+    addresses and sessions end. Passwords, keys and users are as they were. Stop all servers first.
     """
     home.check()
     settings = settings_file.load(home.settings)
@@ -123,30 +123,30 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
         finally:
             storage.remove(copied)
             storage.remove(working)
-    click.echo(f"Everything is as it was on {when(taken_at)}.")
+    click.echo(f"Restored the backup of {when(taken_at)}.")
     if kept is not None:
-        click.echo(f"What was there before is kept in {safe(kept, 1_000)}.")
-    click.echo("Look whom to deactivate and which keys to remove again, then start serving.")
+        click.echo(f"The replaced database is kept in {safe(kept, 1_000)}.")
+    click.echo("Review users and keys before serving: the backup may bring back some that were removed.")
 
 
 @contextlib.contextmanager
 def _said(file: Path) -> Iterator[None]:
-    """Say in one line what is wrong with a file."""
+    """Report in one line what is wrong with a file."""
     try:
         yield
     except BackupRefusedError as error:
         refuse(f"{safe(file, 500)} {error}")
     except CopyFailedError as error:
-        refuse(f"{error} Nothing was kept of it. Try again.")
+        refuse(f"{error} Nothing was kept. Try again.")
     except OSError as error:
         refuse(f"{safe(error.filename2 or error.filename or file, 500)}: {error.strerror}.")
 
 
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """What is to be replaced: what must not be forgotten of it, how much was done since, and who is in it.
+    """The database to replace: what must be carried over, how many acts came later, and who is in it.
 
-    `facts` are there only where they are to be compared.
+    `facts` are there only if they will be compared.
     """
 
     carried: Carried = field(default_factory=Carried)
@@ -164,7 +164,7 @@ def _store(home: Home, settings: Settings, path: Path) -> Iterator[Store]:
 
 
 def _prepared(home: Home, settings: Settings, working: Path) -> datetime:
-    """Bring a rebuilt backup up to date, if it can be served here; return when it was taken."""
+    """Upgrade a rebuilt backup, if it can be served here; return when it was taken."""
     database = open_sqlite(working)
     with said_in_words(working), database.connection_context(), database.exclusively():
         storage.check_keys(database, home.open_vault())
@@ -179,7 +179,7 @@ def _prepared(home: Home, settings: Settings, working: Path) -> datetime:
 def _present(
     home: Home, place: Place, taken_at: datetime, *, verified: bool, replace_damaged: bool
 ) -> _Present:
-    """Read from what is to be replaced what must not be forgotten, and how much was done since."""
+    """Read what must be carried over from the database to replace, and how many acts came later."""
     if not _is_there(place):
         return _Present()
     try:
@@ -197,8 +197,8 @@ def _present(
         if replace_damaged:
             return _Present()
         refuse(
-            f"{error} What is there now would be lost: to replace it all the same, say --replace-damaged. "
-            "Whether two-factor authentication is permanent in it cannot be seen then."
+            f"{error} Replacing the database would lose it. To replace it anyway, add --replace-damaged. "
+            "Permanent two-factor authentication in it cannot be carried over then."
         )
 
 
@@ -211,11 +211,11 @@ def _is_there(place: Place) -> bool:
 
 
 def _refuse_while_served(store: Store) -> None:
-    """Refuse while any node serves the database: its worker counts on."""
+    """Refuse while any node serves the database: its workers keep sending heartbeats."""
     before = store.run_now(worker_sessions.beats)
     if not before:
         return
-    click.echo("Looking whether another node serves this database ...", err=True)
+    click.echo("Checking whether another node serves this database ...", err=True)
     time.sleep(_WAITED_SECONDS)
     after = store.run_now(worker_sessions.beats)
     if (
@@ -224,19 +224,19 @@ def _refuse_while_served(store: Store) -> None:
     ):
         refuse(
             "Another node serves this database, or the app is open on a host. Stop the servers of all nodes, "
-            "leave the app, then repeat this."
+            "close the app, then try again."
         )
 
 
 def _question(place: Place, taken_at: datetime, since: int) -> Question:
     undone = f"{counted(since, 'recorded act')} since then will be undone."
     return Question(
-        "Replace it?", f"{place} is replaced by the backup of {when(taken_at)}. {undone}", "Replace"
+        "Replace it?", f"{place} will be replaced with the backup of {when(taken_at)}. {undone}", "Replace"
     )
 
 
 def _replace(home: Home, place: Place, working: Path) -> Path | None:
-    """Put the restored database in its place; return where the one that was there is kept."""
+    """Put the restored database in place; return where the replaced one is kept, if there was one."""
     kept = home.path / f"twofold.db.replaced-{system_clock():%Y%m%d-%H%M%S}"
     if isinstance(place, Path):
         there = place.exists()

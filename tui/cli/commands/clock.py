@@ -1,4 +1,4 @@
-"""`twofold clock`: what a clock that was wrong has done, and putting it right."""
+"""`twofold clock`: finding and helping users who are affected by a clock jump."""
 
 import click
 
@@ -16,15 +16,15 @@ _SHOWN = 20
 
 
 @click.group(
-    short_help="See and help who is stuck since the clock was wrong.",
+    short_help="Help users who are locked out by a clock jump.",
     cls=InAccount,
     epilog="\b\nExamples:\n  twofold clock show\n  twofold clock repair\n  twofold clock repair --yes\n",
 )
 def clock() -> None:
-    """See who is stuck since the clock was wrong, and bring them back.
+    """Show users who are locked out by a clock jump, and let them sign in again.
 
-    A code is good once, and after it only codes of later times are. Who signed in while the clock
-    here was ahead has to wait until that time comes.
+    Each code works once, and after it only later codes work. Users who signed in while the clock here
+    was ahead must wait until that time comes.
     """
 
 
@@ -32,7 +32,7 @@ def clock() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(home: Home, as_json: bool) -> None:
-    """Show the clock, the latest time on record, and who is stuck."""
+    """Show the clock, the latest time on record, and the affected users."""
     with installation(home) as here:
         stuck = confirmed(here.run(operations.list_stuck))
         newest = here.store.run_now(operations.newest_entry)
@@ -47,23 +47,23 @@ def show(home: Home, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"clock here       {when(system_clock())}")
-    click.echo(f"newest on record {when(newest)}")
+    click.echo(f"Clock             {when(system_clock())}")
+    click.echo(f"Latest on record  {when(newest)}")
     _show(stuck)
     if stuck:
-        click.echo(f"Once the clock is right, bring them back with: {home.command('clock repair')}")
+        click.echo(f"Once the clock is right, let them sign in again with: {home.command('clock repair')}")
 
 
 @clock.command(
-    short_help="Let those who are stuck sign in again.",
+    short_help="Let affected users sign in again.",
     epilog="\b\nExamples:\n  twofold clock repair\n  twofold clock repair --yes\n",
 )
 @asks_first
 @click.pass_obj
 def repair(home: Home) -> None:
-    """Let those who are stuck sign in again, from the second next code of their phones on.
+    """Let affected users sign in again, starting with the next code but one on their phones.
 
-    Only once the clock is right. Codes that were accepted while it was ahead stay spent.
+    Do this only when the clock is right. Codes that were accepted while it was ahead stay used.
     """
     with installation(home) as here:
         stuck = confirmed(here.run(operations.list_stuck))
@@ -71,18 +71,16 @@ def repair(home: Home) -> None:
         if not stuck:
             return
         now = when(system_clock())
-        confirm(
-            Question("Is that right?", f"It is {now}. They can sign in again once that is right.", "Repair")
-        )
+        confirm(Question("Is that right?", f"The clock says {now}. Go on only if that is right.", "Repair"))
         say(here.run(operations.bring_back))
 
 
 def _show(stuck: tuple[StuckUser, ...]) -> None:
     if not stuck:
-        click.echo("Nobody is stuck behind a time step of the future.")
+        click.echo("No users are affected by a clock jump.")
         return
     echo_table(
-        ("USER", "ACCOUNT", "CODES ARE REFUSED UNTIL"),
+        ("USER", "ACCOUNT", "CODES REFUSED UNTIL"),
         [(user.name, user.account, when(user.until)) for user in stuck[:_SHOWN]],
     )
     if len(stuck) > _SHOWN:

@@ -1,4 +1,4 @@
-"""`twofold database`: moving an installation into another database."""
+"""`twofold database`: moving an installation to another database."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from data.storage.database_move import CopyFailedError, can_finish, copy_databas
 from data.storage.files import first_line
 from data.storage.home import Home
 from data.storage.postgresql import NotEmptyError, PostgresqlUrl, PostgresqlUrlError
-from data.wording.words import Question
+from data.wording.words import Question, counted
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Opened, check_in_use, opened, refuse, said_in_words, system_clock
 from tui.cli.path_arguments import PathType
@@ -26,7 +26,7 @@ _SCHEME = "postgresql://"
     "  twofold database copy --to /var/lib/twofold/twofold.db\n"
 )
 def database() -> None:
-    """Move an installation into another database."""
+    """Move an installation to another database."""
 
 
 @database.command(
@@ -41,15 +41,15 @@ def database() -> None:
 @click.option(
     "--password-file",
     type=PathType(exists=True, dir_okay=False),
-    help="A file that holds the PostgreSQL database's password.",
+    help="A file with the password of the PostgreSQL database.",
 )
 @asks_first
 @click.pass_obj
 def copy(home: Home, where: str, password_file: Path | None) -> None:
-    """Move everything into an empty database, from which to serve then.
+    """Move everything to an empty database, to be served from there.
 
-    The old database is marked as moved and takes no write any more, on no node. All of it arrives or
-    nothing. Stop the server of this home before.
+    Either everything arrives, or nothing. The old database is marked as moved, and no node can write to it
+    any more. Stop the server of this home first.
     """
     target = _target(where, password_file)
     with opened(home) as here, home.serving():
@@ -61,15 +61,13 @@ def copy(home: Home, where: str, password_file: Path | None) -> None:
             confirm(
                 Question(
                     "Move it?",
-                    f"Everything is moved from {here.place} to {target}. Nothing is served from {here.place} "
-                    "any more, on no node.",
+                    f"Everything will be moved from {here.place} to {target}. No node can serve from "
+                    f"{here.place} any more.",
                     "Move",
                 )
             )
             rows = _copied(here, target)
-            click.echo(
-                f"Copied {rows} rows to {_named(target)}. Nothing is served from {here.place} any more."
-            )
+            click.echo(f"Copied {counted(rows, 'row')} to {_named(target)}. {here.place} is no longer used.")
     click.echo(_next(home, target))
 
 
@@ -108,13 +106,13 @@ def _copied(here: Opened, target: Place) -> int:
                 here.database, target, moved_to=_named(target), now=system_clock(), told=told
             )
     except FileExistsError:
-        refuse(f"There is a file {target} already. Name one that is not there yet.")
+        refuse(f"{target} already exists. Choose another name.")
     except OSError as error:
         refuse(f"The file {target} cannot be written: {error.strerror}.")
     except NotEmptyError as error:
-        refuse(f"{target}: {error} Name an empty one.")
+        refuse(f"{target}: {error} Choose an empty one.")
     except CopyFailedError as error:
-        refuse(f"{error} Nothing of the copy was kept. Try again.")
+        refuse(f"{error} Nothing was kept. Try again.")
 
 
 def _next(home: Home, target: Place) -> str:

@@ -1,4 +1,4 @@
-"""`twofold delivery`: whether messages reach their carriers."""
+"""`twofold delivery`: testing whether messages can be sent."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ from tui.cli.open_installation import confirmed, installation, refuse
     '  twofold delivery test --sms "+49 30 1234567"\n',
 )
 def delivery() -> None:
-    """Try out what sends e-mail and text messages."""
+    """Test the delivery of e-mail and text messages."""
 
 
 @delivery.command(
@@ -29,13 +29,15 @@ def delivery() -> None:
     '  twofold delivery test --sms "+49 30 1234567"\n'
 )
 @click.option("--email", metavar="ADDRESS", help="Send an e-mail to this address.")
-@click.option("--sms", metavar="NUMBER", help="Send a text message to this number, with + and the country.")
+@click.option(
+    "--sms", metavar="NUMBER", help="Send a text message to this number, with + and the country code."
+)
 @changes
 @click.pass_obj
 def test(home: Home, email: str | None, sms: str | None) -> None:
-    """Send a test message, and say what its carrier answered."""
+    """Send a test message and show the answer of the mail server or SMS program."""
     if (email is None) == (sms is None):
-        raise click.UsageError("Say where to send it: --email ADDRESS or --sms NUMBER.")
+        raise click.UsageError("Give one of --email ADDRESS and --sms NUMBER.")
     method = Method.EMAIL if email is not None else Method.SMS
     with installation(home) as here:
         work = send_test(here.store, here.operator, here.settings.carriers, method, email or sms or "")

@@ -1,4 +1,4 @@
-"""`twofold doctor`: is all well with an installation?"""
+"""`twofold doctor`: checking an installation."""
 
 import asyncio
 import shutil
@@ -21,16 +21,16 @@ _TIMEDATECTL_SECONDS = 3
 
 
 @click.command(
-    short_help="Look the installation over, and say what to do.",
+    short_help="Check the installation and advise.",
     epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def doctor(home: Home, as_json: bool) -> None:
-    """Look the installation over: keys, database, clock, disk, files, delivery, people and policy.
+    """Check the installation: keys, database, clock, disk, files, delivery, users and policy.
 
-    Each line says what was found and, where something is to be done, what. The exit status is 0 when
-    there is no problem; notes are no problems. Nothing is changed, and nothing is sent.
+    Each line says what was found and, if you should act, what to do. The exit status is 0 if there is no
+    problem; notes are not problems. Nothing is changed and nothing is sent.
     """
     findings: list[Finding] = []
     for finding in _look(home):
@@ -43,11 +43,11 @@ def doctor(home: Home, as_json: bool) -> None:
 
 
 def _look(home: Home) -> Iterator[Finding]:
-    """Look at everything, as far as one thing can be looked at without the other."""
+    """Check everything that can be checked; what depends on a failed check is left out."""
     try:
         with installation(home) as here:
-            yield Finding("home", Level.FINE, f"{home.path} is complete and closed to others.")
-            yield Finding("keys", Level.FINE, "The master key is the one that the database is sealed under.")
+            yield Finding("home", Level.FINE, f"{home.path} is complete, and only its owner can read it.")
+            yield Finding("keys", Level.FINE, "The master key fits the database.")
             yield from _host_key(home)
             yield from _in_the_database(here)
             yield from _disk(home)
@@ -87,7 +87,7 @@ def _disk(home: Home) -> Iterator[Finding]:
 
 
 def _synchronised() -> Iterator[Finding]:
-    """Ask systemd, where there is one, whether the clock is kept right."""
+    """Ask systemd, if there is one, whether the clock is synchronised."""
     program = shutil.which("timedatectl")
     if program is None:
         return
@@ -99,13 +99,11 @@ def _synchronised() -> Iterator[Finding]:
     except (OSError, subprocess.TimeoutExpired):
         return
     if done.stdout.strip() == "no":
-        yield Finding(
-            "clock", Level.NOTE, "The clock is not synchronised.", "Have an NTP service keep it right."
-        )
+        yield Finding("clock", Level.NOTE, "The clock is not synchronised.", "Set up an NTP service.")
 
 
 async def _delivery(carriers: Carriers, to: str | None) -> list[Finding]:
-    """Try each carrier that is set up, at once, without sending anything; e-mail as far as RCPT TO."""
+    """Try all configured carriers at once without sending anything; e-mail goes as far as RCPT TO."""
     methods = sorted(carriers.methods)
     trials = await asyncio.gather(*(carriers.probe(method, to) for method in methods))
     return [

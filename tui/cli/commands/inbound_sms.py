@@ -1,4 +1,4 @@
-"""`twofold sms`: what a gateway for text messages calls when one comes in."""
+"""`twofold sms`: called by a gateway when a text message arrives."""
 
 import os
 import sys
@@ -16,36 +16,36 @@ from tui.cli.open_installation import installation, refuse, say
 _LONGEST = 10_000
 _COUNT_DIGITS = 9
 _MOST_PARTS = 255
-"""Parts of a text message: the standard's number for them has one byte (3GPP TS 23.040, 9.2.3.24.1)."""
+"""Most parts of a text message: the standard counts them in one byte (3GPP TS 23.040, 9.2.3.24.1)."""
 
 
 @click.group(
     epilog="\b\nExample:\n  printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n"
 )
 def sms() -> None:
-    """Take text messages in from a gateway."""
+    """Receive text messages from a gateway."""
 
 
 @sms.command(
-    short_help="Take in a text message that a set-up waits for.",
+    short_help="Receive a text message that a set-up waits for.",
     epilog="\b\nExamples:\n"
-    "  In gammu-smsdrc, under [smsd], where gammu-smsd runs as the owner of the home:\n"
+    "  In gammu-smsdrc, under [smsd], if gammu-smsd runs as the owner of the home:\n"
     "    RunOnReceive = /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
-    "  Where it runs as someone else, who may call this through sudo (on one line):\n"
+    "  If it runs as another user who may call this through sudo (on one line):\n"
     '    RunOnReceive = printf \'%s\\n%s\' "$SMS_1_NUMBER" "$SMS_1_TEXT" | sudo -n -u twofold\n'
     "      /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
-    "  Any other gateway, or by hand:\n"
+    "  With any other gateway, or by hand:\n"
     "    printf '%s\\n%s' +491701234711 '4711 0815 2342' | twofold sms received\n",
 )
 @click.argument("identifiers", nargs=-1)
 @changes
 @click.pass_obj
 def received(home: Home, identifiers: tuple[str, ...]) -> None:
-    """Take in a text message that holds the code of a set-up that waits for it.
+    """Receive a text message with the code of a waiting set-up.
 
-    It is read from gammu-smsd's environment variables, or else from standard input: the sender's
-    number on the first line, then the text. The IDENTIFIERS that gammu-smsd adds are not looked at.
-    Exit status 0 says that a set-up was given the message; any other message is ignored, with 1.
+    The message is read from gammu-smsd's environment variables, or from standard input: the sender's number
+    on the first line, then the text. The IDENTIFIERS that gammu-smsd adds are ignored. The exit status is 0
+    if a set-up was waiting for the message, and 1 if the message was ignored.
     """
     del identifiers
     sender, text = _from_gammu(os.environ) or _from_standard_input()
@@ -56,9 +56,9 @@ def received(home: Home, identifiers: tuple[str, ...]) -> None:
 
 
 def _from_gammu(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Read what gammu-smsd puts into the environment: sender and text; None where it did not.
+    """Read the sender and text that gammu-smsd put into the environment; None if it did not.
 
-    A long message comes in several parts, decoded together; a short one is not decoded at all.
+    A long message comes in several parts, decoded together; a short one is not decoded.
     """
     if "SMS_MESSAGES" not in environment:
         return None
@@ -81,7 +81,9 @@ def _from_standard_input() -> tuple[str, str]:
         click.UsageError: when there is nothing to read.
     """
     if sys.stdin is None or sys.stdin.isatty():
-        raise click.UsageError("There is no message: neither SMS_MESSAGES is set nor standard input given.")
+        raise click.UsageError(
+            "There is no message. Set SMS_MESSAGES, or pipe the message to standard input."
+        )
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     sender, _, text = sys.stdin.read(_LONGEST).partition("\n")

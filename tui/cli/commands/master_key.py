@@ -14,51 +14,53 @@ from tui.cli.open_installation import Installation, confirmed, installation, ref
 
 
 @click.group(
-    short_help="Rotate the master key, which secrets are sealed under.",
+    short_help="Rotate the master key that seals all secrets.",
     epilog="\b\nExample:\n  twofold key rotate\n",
 )
 def key() -> None:
-    """Rotate the master key, which all secrets in the database are sealed under, and forget old ones."""
+    """Rotate the master key that seals all secrets in the database, and remove old keys."""
 
 
 @key.command(
-    short_help="Make a new master key and seal everything anew under it.",
+    short_help="Create a new master key and reseal everything with it.",
     epilog="\b\nExamples:\n"
     "  twofold key rotate\n"
     "\n"
     "\b\nWith several nodes:\n"
-    "  twofold key rotate --prepare      on one of them; then copy its master.key to all others\n"
-    "  twofold key rotate                on the same one; then on each other\n",
+    "  twofold key rotate --prepare      on one node; then copy its master.key to all others\n"
+    "  twofold key rotate                on the same node; then on each of the others\n",
 )
-@click.option("--prepare", is_flag=True, help="Only make the new key, to be copied to the other nodes first.")
+@click.option(
+    "--prepare", is_flag=True, help="Only create the new key, so that you can copy it to the other nodes."
+)
 @asks_first
 @click.pass_obj
 def rotate(home: Home, prepare: bool) -> None:
-    """Make a new master key and seal everything anew under it, while servers go on.
+    """Create a new master key and reseal everything with it, while servers keep running.
 
-    Both keys are good until all is done. When it is stopped or killed, run it again: it goes on where it
-    was. Backups from before need the master key from before: it is kept beside the new one.
+    Both keys work until everything is resealed. If this is interrupted, run it again: it continues where
+    it stopped. Earlier backups need the old master key, which is kept next to the new one.
     """
     home.check()
     with home.rotating(), installation(home) as here:
         ring = home.read_ring()
         if prepare and len(ring) > 1:
-            refuse(f"{home.master_key} holds a new key already. Go on with: {home.command('key rotate')}")
+            refuse(f"{home.master_key} already holds a new key. Continue with: {home.command('key rotate')}")
         confirm(_question(prepare=prepare, begun=len(ring) > 1))
         if len(ring) == 1:
             ring = (*ring, secrets.token_bytes(KEY_BYTES))
             home.write_ring(ring)
-            click.echo(f"A new key is in {home.master_key}, beside the old one. Back that file up.")
+            click.echo(f"Added a new key to {home.master_key}, next to the old one. Back up that file.")
         if prepare:
-            click.echo("Copy it to every other node, then go on with: " + home.command("key rotate"))
+            click.echo("Copy it to every other node, then continue with: " + home.command("key rotate"))
             return
         _rotate(here, ring)
         kept = home.keep_key(ring[0])
         home.write_ring(ring[1:])
         check = check_value_of(ring[0])
-        click.echo(f"{home.master_key} holds the new key alone.")
-        click.echo(f"The old one is kept in {kept}: backups from before need it, by the check value {check}.")
-        click.echo(f"Once you need none of them any more: {home.command(f'key forget {check}')}")
+        click.echo(f"{home.master_key} now holds only the new key.")
+        click.echo(f"The old key is kept in {kept}. Earlier backups need it; its check value is {check}.")
+        click.echo(f"When you no longer need those backups: {home.command(f'key forget {check}')}")
 
 
 @key.command(epilog="\b\nExample:\n  twofold key forget 0123456789abcdef0123456789abcdef\n")
@@ -66,16 +68,16 @@ def rotate(home: Home, prepare: bool) -> None:
 @asks_first
 @click.pass_obj
 def forget(home: Home, check: str) -> None:
-    """Remove an old master key that a rotation has kept, by its check value."""
+    """Remove an old master key that a rotation kept, by its check value."""
     home.check()
     kept = home.kept_keys()
     if check not in kept:
-        there = f"Kept are: {', '.join(kept)}." if kept else "None is kept."
-        refuse(f"No old master key with that check value is kept beside {home.master_key}. {there}")
+        there = f"Kept keys: {', '.join(kept)}." if kept else "No old key is kept."
+        refuse(f"No old master key has that check value. {there}")
     confirm(
         Question(
             "Remove it?",
-            f"Backups that need the key in {kept[check]} can be restored only where there is a copy of it.",
+            f"Backups that need the key in {kept[check]} cannot be restored without a copy of it.",
             "Remove",
         )
     )
@@ -86,23 +88,23 @@ def forget(home: Home, check: str) -> None:
 def _question(*, prepare: bool, begun: bool) -> Question:
     which = "the" if begun else "a"
     body = (
-        "A new master key is made beside the present one, to be copied to the other nodes."
+        "A new master key will be created next to the current one, for you to copy to the other nodes."
         if prepare
-        else f"Everything is sealed under {which} new master key."
+        else f"Everything will be resealed with {which} new master key."
     )
-    kept = "Backups from before need the old key, which is kept beside the new one until you remove it."
-    return Question("Go on?", f"{body} {kept}", "Rotate")
+    kept = "Earlier backups need the old key, which is kept next to the new one until you remove it."
+    return Question("Continue?", f"{body} {kept}", "Rotate")
 
 
 def _rotate(here: Installation, ring: Ring) -> None:
-    """Have all be sealed under the newest key, from wherever a rotation before this one has come to."""
+    """Reseal everything with the newest key, continuing an interrupted rotation where it stopped."""
     former, new = (check_value_of(each) for each in ring)
     run = here.store.run_now
     confirmed(run(master_key.begin_rotation, here.operator, former, new))
     total = confirmed(run(master_key.count_sealed, here.operator))
     done, after = 0, 0
     with click.progressbar(
-        length=total, label="Sealing anew", file=sys.stderr, hidden=not sys.stderr.isatty()
+        length=total, label="Resealing", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         while True:
             batch = confirmed(run(master_key.reseal_batch, here.operator, after))

@@ -35,7 +35,7 @@ def policy() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(home: Home, as_json: bool) -> None:
-    """Show the mode, and how many people stand where."""
+    """Show the mode, the methods and counts by status."""
     with installation(home) as here:
         view = confirmed(here.run(policy_settings.show_policy))
         seen = confirmed(here.run(needs_attention.show_needs_attention))
@@ -56,7 +56,7 @@ def show(home: Home, as_json: bool) -> None:
         return
     click.echo(f"Account  {safe(view.account)}")
     click.echo(f"Mode     {_mode_line(view)}")
-    click.echo(f"Asked    {period_in_words(view.policy.remember_days)}")
+    click.echo(f"Sign-in  {period_in_words(view.policy.remember_days)}")
     click.echo(f"Methods  {', '.join(_names(view.policy.methods))}")
     for status, count in sorted(view.people.items()):
         click.echo(f"{count:7}  {status.value}")
@@ -72,7 +72,7 @@ def show(home: Home, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show_checklist(home: Home, as_json: bool) -> None:
-    """Show what must hold before the mode can become permanent, and who is missing."""
+    """Show what must hold before the mode can be permanent, and who does not meet it."""
     with installation(home) as here:
         checklist = confirmed(here.run(permanent_mode.show_checklist))
     if as_json:
@@ -83,7 +83,7 @@ def show_checklist(home: Home, as_json: bool) -> None:
 
 @policy.command(
     "set",
-    short_help="Change the mode, the methods or the remembering.",
+    short_help="Change the mode, methods or days of remembering.",
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
     "  twofold policy set --mode off --yes\n"
@@ -95,14 +95,16 @@ def show_checklist(home: Home, as_json: bool) -> None:
     "--mode",
     "wanted",
     type=click.Choice([mode.value for mode in Mode]),
-    help="Who must use two-factor authentication; permanent can never be left again.",
+    help="Who must use two-factor authentication; permanent cannot be undone.",
 )
-@click.option("--methods", "listed", metavar="LIST", help="The methods that are on, such as app,sms,email.")
-@click.option("--confirm", "confirmation", metavar="NAME", help="For permanent: the name of the account.")
+@click.option("--methods", "listed", metavar="LIST", help="The methods to offer, such as app,sms,email.")
+@click.option(
+    "--confirm", "confirmation", metavar="NAME", help="The name of the account, to confirm permanent."
+)
 @click.option(
     "--remember-days",
     type=click.IntRange(0, MAX_DAYS),
-    help="Days without a code from the same address with the same first factor; 0 asks every time.",
+    help="Days without asking for a code again for the same address and first factor; 0 always asks.",
 )
 @asks_first
 @click.pass_obj
@@ -113,9 +115,9 @@ def set_policy(
     confirmation: str | None,
     remember_days: int | None,
 ) -> None:
-    """Change the mode or the methods, after showing whom that affects, or the days of remembering."""
+    """Change the mode or methods, after showing who is affected, or the days of remembering."""
     if wanted is None and listed is None and remember_days is None:
-        raise click.UsageError("Say what to change: --mode, --methods or --remember-days.")
+        raise click.UsageError("Nothing to change. Give --mode, --methods or --remember-days.")
     methods = _parsed(listed) if listed is not None else None
     with installation(home) as here:
         acts = []
@@ -134,13 +136,13 @@ def set_policy(
                     seen=seen,
                 )
             )
-        # Nothing is done before all that is asked was answered.
+        # Nothing is done until all questions are answered.
         for act in acts:
             say(act())
 
 
 def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
-    """Ask about a change of the mode, and return what makes it."""
+    """Confirm a change of the mode, and return the act that makes it."""
     preview = confirmed(here.run(policy_settings.preview_mode, mode))
     if preview.refusal:
         refuse(preview.refusal)
@@ -160,9 +162,11 @@ def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
 
 def _ask_for_name(here: Installation) -> str:
     if not on_a_terminal():
-        raise click.UsageError("There is no terminal to ask on. Add --confirm with the account's name.")
+        raise click.UsageError(
+            "There is no terminal for the confirmation. Add --confirm with the account's name."
+        )
     _echo_checklist(confirmed(here.run(permanent_mode.show_checklist)), err=True)
-    click.echo("Nobody can leave the mode permanent again: no administrator, no operator.", err=True)
+    click.echo("This cannot be undone, not even by an administrator or operator.", err=True)
     return str(click.prompt("Type the name of the account to confirm", err=True))
 
 
@@ -197,7 +201,7 @@ def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
 
 
 def _methods_act(here: Installation, methods: frozenset[Method]) -> _Act:
-    """Ask about a change of the methods, and return what makes it."""
+    """Confirm a change of the methods, and return the act that makes it."""
     preview = confirmed(here.run(policy_settings.preview_methods, methods))
     if preview.refusal:
         refuse(preview.refusal)
@@ -211,7 +215,7 @@ def _parsed(listed: str) -> frozenset[Method]:
     names = [name.strip().lower() for name in listed.split(",") if name.strip()]
     known = [method.value for method in Method]
     if not names or any(name not in known for name in names):
-        raise click.UsageError(f"--methods is a list of {', '.join(known)}, with commas between.")
+        raise click.UsageError(f"--methods must be a comma-separated list of: {', '.join(known)}.")
     return frozenset(Method(name) for name in names)
 
 

@@ -12,6 +12,7 @@ from tui.cli.text_tables import echo_json, echo_table
 
 
 @click.group(
+    short_help="Manage practices, such as sites or departments.",
     cls=InAccount,
     epilog="\b\nExamples:\n"
     '  twofold practice add "Clinic North"\n'
@@ -19,7 +20,7 @@ from tui.cli.text_tables import echo_json, echo_table
     "  twofold practice list --json\n",
 )
 def practice() -> None:
-    """Manage practices: sites, departments. One policy reaches all of them."""
+    """Manage practices, such as sites or departments. The account's policy applies to all of them."""
 
 
 @practice.command(epilog='\b\nExample:\n  twofold practice add "Clinic North"\n')
@@ -37,7 +38,7 @@ def add(here: Installation, name: str) -> Done | RefusedOrStale:
 @changes
 @act
 def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStale:
-    """Give a practice another name; its users stay in it."""
+    """Rename a practice; its users stay in it."""
     return here.run(practices.rename_practice, name, new_name)
 
 
@@ -46,7 +47,7 @@ def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStal
 @changes
 @act
 def remove(here: Installation, name: str) -> Done | RefusedOrStale:
-    """Remove a practice that nobody is in."""
+    """Remove a practice that has no users."""
     return here.run(practices.remove_practice, name)
 
 
@@ -54,7 +55,7 @@ def remove(here: Installation, name: str) -> Done | RefusedOrStale:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_practices(home: Home, as_json: bool) -> None:
-    """List the practices, with how many users each has."""
+    """List the practices with their numbers of users."""
     with installation(home) as here:
         rows = confirmed(here.run(practices.list_practices))
     if as_json:

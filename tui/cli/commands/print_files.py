@@ -1,4 +1,4 @@
-"""`twofold print-unit` and `print-containerfile`: how to run the server, as files to start from."""
+"""`twofold print-unit` and `print-containerfile`: files for running the server."""
 
 import shlex
 import sys
@@ -11,16 +11,16 @@ _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
 @click.command(
-    short_help="Print a hardened unit for systemd.",
+    short_help="Print a hardened systemd unit.",
     epilog="\b\nExample:\n  twofold print-unit > /etc/systemd/system/twofold.service\n",
 )
 def print_unit() -> None:
-    """Print a hardened unit for systemd; what to do once stands at its top.
+    """Print a hardened systemd unit; the comment at its top explains how to install it.
 
-    The master key reaches the service as a credential that nobody else can read.
+    The service gets the master key as a credential that no one else can read.
     """
     program = Path(sys.executable).with_name("twofold")
-    # A program in someone's home must be seen by the service; everything else there need not be.
+    # The service must be able to read its program, even in someone's home; otherwise it sees no homes.
     in_a_home = any(program.is_relative_to(home) for home in _HOMES)
     text = _text("twofold.service").replace("@PROTECT_HOME@", "read-only" if in_a_home else "yes")
     text = text.replace("@SHELL_PROGRAM@", shlex.quote(str(program)))
@@ -32,12 +32,12 @@ def print_unit() -> None:
     epilog="\b\nExample:\n  twofold print-containerfile > Containerfile\n",
 )
 def print_containerfile() -> None:
-    """Print a Containerfile; how to build and run it stands at its top."""
+    """Print a Containerfile; the comment at its top explains how to build and run it."""
     click.echo(_text("Containerfile"), nl=False)
 
 
 def _as_unit_word(path: Path) -> str:
-    """Write a path as one word of a unit (systemd.unit(5)); quotes in it are not taken."""
+    """Write a path as one word of a unit (systemd.unit(5)); the path must not contain quotes."""
     text = str(path).replace("%", "%%")
     return f'"{text}"' if " " in text else text
 

@@ -1,4 +1,4 @@
-"""What to look at before a backup is restored of which nobody can tell whether it was changed."""
+"""What to review before restoring a backup that cannot be verified."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -10,17 +10,17 @@ from data.rules.database_comparison import DatabaseFacts, differences, role_hold
 from data.rules.safe_text import safe
 
 _LINE = 5_000
-"""Characters of a line: all keys of a person fit."""
+"""Longest line, in characters: it holds all keys of a user."""
 
 
 def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | None) -> None:
-    """Say what it means that a backup carries no keyed hash, and list who would come in by it."""
+    """Warn that a backup has no keyed hash, and list who could sign in after it is restored."""
     click.echo(
-        f"{safe(file, 500)} carries no keyed hash: whoever could write to it may have changed passwords,\n"
-        "roles, keys, policies and the audit log in it. Look at each of these before you go on."
+        f"{safe(file, 500)} has no keyed hash: anyone who could write to it may have changed passwords,\n"
+        "roles, keys, policies and the audit log in it. Review each of these before you continue."
     )
     _list(
-        "Who holds a role in it:",
+        "Users with a role in the backup:",
         (
             f"{name} ({person.account}): {', '.join(sorted(person.roles))}; "
             f"keys: {', '.join(sorted(person.keys)) or 'none'}"
@@ -28,16 +28,16 @@ def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | 
         ),
     )
     if present is None:
-        click.echo("There is nothing to compare it with.")
+        click.echo("There is no current database to compare it with.")
         return
     _list(
-        "How it differs from what is there now:",
+        "Differences from the current database:",
         (f"{name}: {what}" for name, what in differences(backup, present)),
     )
 
 
 def _list(heading: str, lines: Iterator[str]) -> None:
-    """Print all lines: who changed a backup could fill a part of them with what matters less."""
+    """Print all lines: in a shortened list, an attacker could hide a change behind harmless ones."""
     click.echo(heading)
     for line in chain([next(lines, "nothing")], lines):
         click.echo(f"  {safe(line, _LINE)}")

@@ -1,4 +1,4 @@
-"""`twofold serve`: in this process, or by several workers under a supervisor."""
+"""`twofold serve`: in this process, or with several workers under a supervisor."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from tui.cli import config_file
 from tui.cli.command_groups import load
 
 _WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.serve_fork_server")
-"""-P: a folder that the operator happens to be in must not be searched for modules."""
+"""-P: the operator's current folder must not be searched for modules."""
 _HOME_OF_MAKE: Final = ".twofold"
 
 
@@ -28,20 +28,24 @@ _HOME_OF_MAKE: Final = ".twofold"
     "  twofold serve --host 0.0.0.0 --port 2222 --workers 4\n"
     "  twofold --home .twofold serve --init\n"
 )
-@click.option("--host", help="The address to listen on, instead of the settings'.")
-@click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0 picks a free one.")
+@click.option("--host", help="The address to listen on, instead of the one in twofold.toml.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    help="The port to listen on, instead of the one in twofold.toml; 0 picks a free one.",
+)
 @click.option("--init", "first_start", is_flag=True, help="Create the installation first if there is none.")
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Processes that share the port, instead of the settings' or one per core.",
+    help="Processes that share the port, instead of the number in twofold.toml.",
 )
 @click.pass_obj
 def serve(home: Home, host: str | None, port: int | None, first_start: bool, workers: int | None) -> None:
     """Serve the app over SSH until stopped.
 
-    Prints `listening on HOST:PORT` when all workers are ready; one that dies is started again. SIGTERM
-    and Ctrl-C drain: no new connections, open sessions are told and closed.
+    Prints `listening on HOST:PORT` when all workers are ready. A worker that dies is restarted. SIGTERM and
+    Ctrl-C stop the server: it accepts no new connections, warns open sessions, then closes them.
     """
     if home.initialised or not first_start:
         home.check()
@@ -51,10 +55,10 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
         raise click.ClickException("This system cannot share a port between workers. Serve with: --workers 1")
     if sys.stderr.isatty():
         starting = f"Starting {counted(count, 'worker')}."
-        click.echo(f"{starting} Each first tests that one factor alone opens nothing.", err=True)
+        click.echo(f"{starting} Each first verifies that one factor alone opens nothing.", err=True)
     files = open_files.raise_limit()
     with contextlib.ExitStack() as ending:
-        # The workers' program is loaded while this process loads its own and opens the database.
+        # The workers' program loads while this process loads its own and opens the database.
         forks = ForkServer(_WORKERS) if count > 1 else None
         if forks is not None:
             ending.callback(forks.close)
@@ -66,7 +70,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
 
 
 def _cores() -> int:
-    """Return how many cores this process may use; without a port to share, one."""
+    """Return how many cores this process may use; one if the system cannot share a port."""
     if not hasattr(socket, "SO_REUSEPORT"):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

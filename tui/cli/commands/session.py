@@ -1,4 +1,4 @@
-"""`twofold session`: who is signed in, and ending that."""
+"""`twofold session`: listing and ending sessions."""
 
 import click
 
@@ -17,7 +17,7 @@ _PAGE = 500
 
 @click.group(cls=InAccount, epilog="\b\nExamples:\n  twofold session list\n  twofold session end 42\n")
 def session() -> None:
-    """See who is signed in, and end sessions."""
+    """List and end sessions."""
 
 
 @session.command("list", epilog="\b\nExamples:\n  twofold session list\n  twofold session list --json\n")

@@ -1,4 +1,4 @@
-"""The commands that set an installation up: init, hostkey, upgrade."""
+"""The commands that set up an installation: init, hostkey, upgrade."""
 
 import contextlib
 import sqlite3
@@ -57,14 +57,14 @@ _DEFAULT_ADMIN = "admin"
 _DEFAULT_EMAIL = "admin@twofold.test"
 _LOCALHOST = "127.0.0.1"
 _STANDARD_PORT = 22
-_JOIN = "To join it, copy twofold.toml, master.key and ssh_host_ed25519_key from the home of a node."
+_JOIN = "To join it, copy twofold.toml, master.key and ssh_host_ed25519_key from another node's home."
 _CHAINING = "0005_audit_chain"
-"""The migration behind which the audit rows of before are taken into a chain."""
+"""The migration after which older audit rows are added to a chain."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What `init` must know; `fold` returns nothing for an answer that cannot be taken."""
+    """A value that `init` needs; `fold` returns nothing for an invalid answer."""
 
     option: str
     words: str
@@ -79,30 +79,30 @@ _QUESTIONS = (
         "Name of the organisation",
         _DEFAULT_ACCOUNT,
         tidy,
-        f"The organisation needs a name of at most {TEXT_LIMIT} characters.",
+        f"The name of the organisation must have between 1 and {TEXT_LIMIT} characters.",
     ),
     _Question(
         "--admin",
         "User name of the first administrator",
         _DEFAULT_ADMIN,
         fold_username,
-        "The administrator's name is not a user name: a-z, 0-9, dot, underscore and dash.",
+        "The administrator's user name may contain only a-z, 0-9, dots, underscores and dashes.",
     ),
     _Question(
         "--email",
         "E-mail address of the first administrator",
         None,
         fold_email,
-        "That is not an e-mail address. One looks like anna@clinic.example.",
+        "That is not an e-mail address. Enter one such as anna@clinic.example.",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAdmin:
-    """The administrator that `init` made, and until when the one-time password is good.
+    """The administrator that `init` created, and how long the one-time password is valid.
 
-    `password` is None when the caller gave it.
+    `password` is None if the caller chose it.
     """
 
     name: str
@@ -127,10 +127,10 @@ class FirstAdmin:
     "--database",
     "url",
     metavar="URL",
-    help="Keep everything in this empty PostgreSQL database, for several nodes. "
-    "Its password is better given in ~/.pgpass, or by the next option.",
+    help="Use this empty PostgreSQL database, for several nodes. "
+    "Put its password in ~/.pgpass, or use the next option.",
 )
-@click.option("--database-password-file", metavar="FILE", help="A file that holds the database's password.")
+@click.option("--database-password-file", metavar="FILE", help="A file with the database's password.")
 @changes
 @click.pass_obj
 def init(
@@ -145,11 +145,11 @@ def init(
 ) -> None:
     """Create an installation: its home, keys, database, account and first administrator.
 
-    What is missing is asked for on a terminal. The administrator gets a one-time password, which is
-    replaced at the first sign-in.
+    Missing values are asked for on a terminal. The administrator gets a one-time password, which must be
+    changed at first sign-in.
     """
     if home.initialised:
-        refuse(f"{home.path} is initialised already. Serve it with: {home.command('serve')}")
+        refuse(f"{home.path} is already initialised. Serve it with: {home.command('serve')}")
     answers = (account_name, admin, email)
     for question, answer in zip(_QUESTIONS, answers, strict=True):
         if answer:
@@ -163,7 +163,7 @@ def init(
     )
     click.echo(f"Created {safe(account_name)} in {home.path}.")
     if first.password is not None:
-        click.echo(f"One-time password of {first.name}: {first.password}")
+        click.echo(f"One-time password for {first.name}: {first.password}")
     click.echo(passwords.one_time_terms(first.until))
     click.echo(f"Serve it with: {home.command('serve')}")
 
@@ -172,11 +172,13 @@ def init(
     short_help="Show the host key's fingerprint and known_hosts line.",
     epilog="\b\nExample:\n  twofold hostkey --host ssh.clinic.example >> ~/.ssh/known_hosts\n",
 )
-@click.option("--host", default=_LOCALHOST, show_default=True, help="The name that clients connect to.")
-@click.option("--port", type=click.IntRange(1, 65_535), help="The port, instead of the settings'.")
+@click.option(
+    "--host", default=_LOCALHOST, show_default=True, help="The name or address that clients connect to."
+)
+@click.option("--port", type=click.IntRange(1, 65_535), help="The port, instead of the one in twofold.toml.")
 @click.pass_obj
 def hostkey(home: Home, host: str, port: int | None) -> None:
-    """Show the server's fingerprint and its line for known_hosts."""
+    """Show the fingerprint of the host key and its line for known_hosts."""
     home.check()
     settings = settings_file.load(home.settings)
     key = load_host_key(home)
@@ -190,10 +192,10 @@ def hostkey(home: Home, host: str, port: int | None) -> None:
 @changes
 @click.pass_obj
 def upgrade(home: Home) -> None:
-    """Bring the database's schema up to date: all of it or nothing.
+    """Bring the database's schema up to date: completely, or not at all.
 
-    An embedded database is copied first. Of a PostgreSQL database, make a copy with pg_dump, and stop the
-    other nodes.
+    An embedded database is copied first. For a PostgreSQL database, make a copy with pg_dump and stop the
+    other nodes first.
     """
     home.check()
     place = place_of(home, settings_file.load(home.settings))
@@ -205,13 +207,13 @@ def upgrade(home: Home) -> None:
         click.echo("The database is up to date.")
         return
     if state is SchemaState.NEWER:
-        refuse("The database is of a newer version of Twofold. Install that version to use it.")
+        refuse("The database is from a newer version of Twofold. Install that version to use it.")
     with home.serving(), said_in_words(place), database.connection_context():
         if isinstance(place, Path):
             _copy_file(place)
         with database.exclusively():
             applied = migrate_with_key(home, place, database)
-    what = f"Applied {', '.join(applied)}." if applied else "Another node has just done it."
+    what = f"Applied {', '.join(applied)}." if applied else "Another node has just upgraded it."
     click.echo(f"{what} The database is up to date.")
 
 
@@ -232,10 +234,10 @@ def _copy_file(path: Path) -> None:
 
 
 def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
-    """Apply what is pending, and do in the same transaction what of it needs the master key.
+    """Apply pending migrations, with the steps that need the master key in the same transaction.
 
     Raises:
-        WrongKeyError: when the database is sealed under another one.
+        WrongKeyError: when the database is sealed with another key.
     """
     applied = migrate(database)
     models.database.initialize(database)
@@ -248,7 +250,7 @@ def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
 
 
 def _asked(question: _Question) -> str:
-    """Ask until the answer is one that can be taken."""
+    """Ask until the answer is valid."""
     if not on_a_terminal():
         raise click.UsageError(f"{question.option} is missing, and there is no terminal to ask on.")
 
@@ -266,10 +268,10 @@ def _check(question: _Question, answer: str) -> None:
 
 
 def _database_settings(url: str | None, password_file: str | None) -> dict[str, str]:
-    """Check what is to be written into the settings about the database."""
+    """Return the settings of the database for twofold.toml, checked."""
     if url is None:
         if password_file is not None:
-            raise click.UsageError("--database-password-file belongs to --database.")
+            raise click.UsageError("--database-password-file needs --database.")
         return {}
     try:
         PostgresqlUrl.parse(url)
@@ -289,7 +291,7 @@ def initialise(
     hours: int = FIRST_ONE_TIME_HOURS,
     settings: Mapping[str, str] | None = None,
 ) -> FirstAdmin:
-    """Create a home with its first administrator; what a refused one has made is removed again."""
+    """Create a home with its first administrator; after a failure, remove what was created."""
     for question, answer in zip(_QUESTIONS, (account_name, admin, email), strict=True):
         _check(question, answer)
     if given and (fault := passwords.fault(given, about=(admin, email, account_name))):
@@ -319,7 +321,7 @@ def _install(
         store.close()
     if isinstance(result, Denied):
         refuse(
-            result.message if isinstance(place, Path) else f"{place} holds an installation already. {_JOIN}"
+            result.message if isinstance(place, Path) else f"{place} already holds an installation. {_JOIN}"
         )
     return FirstAdmin(fold_username(admin) or admin, until, None if given else password)
 

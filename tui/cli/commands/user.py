@@ -1,4 +1,4 @@
-"""`twofold user`: people, as the operator manages them."""
+"""`twofold user`: managing users."""
 
 import click
 
@@ -40,4 +40,4 @@ _COMMANDS = {
     ),
 )
 def user() -> None:
-    """Manage people."""
+    """Manage users."""

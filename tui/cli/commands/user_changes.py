@@ -1,4 +1,4 @@
-"""The commands of `twofold user` that change something, beside the import and the invitations."""
+"""The commands of `twofold user` that change something, except import and invitations."""
 
 from pathlib import Path
 
@@ -42,16 +42,16 @@ _Result = Done | RefusedOrStale
     )
 )
 @click.argument("name")
-@click.option("--email", required=True, help="The e-mail address; each user has their own.")
+@click.option("--email", required=True, help="The e-mail address; it must be unique.")
 @click.option("--name", "full_name", default="", help="The full name.")
-@click.option("--phone", default="", help="The phone number, with + and the country.")
-@click.option("--practice", help="The practice they belong to.  [default: the account's first]")
+@click.option("--phone", default="", help="The phone number, with + and the country code.")
+@click.option("--practice", help="The user's practice.  [default: the account's first]")
 @click.option(
     "--role",
     "roles",
     type=click.Choice([role.value for role in Role]),
     multiple=True,
-    help="A role to hold; may be given several times.",
+    help="A role of the user; can be repeated.",
 )
 @click.option("--require-2fa", is_flag=True, help="Require two-factor authentication from the first sign-in.")
 @click.option("--password-stdin", is_flag=True, help="Read a one-time password from standard input.")
@@ -74,8 +74,8 @@ def add(
 ) -> None:
     """Create a user.
 
-    Without a password and without a key, a one-time password is made and printed once. The user
-    replaces it at the first sign-in.
+    Without a password or a key, a one-time password is created and printed once. The user must change it at
+    first sign-in.
     """
     if password_stdin and str(key_file) == "-":
         raise click.UsageError("Only one of the password and the key can come from standard input.")
@@ -110,14 +110,14 @@ def add(
 @click.argument("name")
 @click.option("--email", help="The new e-mail address.")
 @click.option("--name", "full_name", help="The new full name.")
-@click.option("--phone", help="The new phone number, with + and the country; empty for none.")
+@click.option("--phone", help="The new phone number, with + and the country code; empty for none.")
 @changes
 @act
 def edit(here: Installation, name: str, email: str | None, full_name: str | None, phone: str | None) -> None:
     """Change a user's e-mail address, full name or phone number."""
     changes = lifecycle.UserChanges(email=email, full_name=full_name, phone=phone)
     if not changes.given():
-        raise click.UsageError("Say what to change: --email, --name or --phone.")
+        raise click.UsageError("Nothing to change. Give --email, --name or --phone.")
     saved = confirmed(here.run(lifecycle.edit_user, name, changes))
     say(saved)
     if saved.offers_clearing:
@@ -129,7 +129,7 @@ def edit(here: Installation, name: str, email: str | None, full_name: str | None
 
 @click.command(epilog=examples('twofold user move ben --practice "Clinic North"'))
 @click.argument("name")
-@click.option("--practice", required=True, help="The practice they belong to from now on.")
+@click.option("--practice", required=True, help="The new practice.")
 @changes
 @act
 def move(here: Installation, name: str, practice: str) -> _Result:
@@ -146,17 +146,17 @@ _ROLE = click.Choice([role.value for role in Role])
     )
 )
 @click.argument("name")
-@click.option("--grant", type=_ROLE, multiple=True, help="A role to give; may be given several times.")
-@click.option("--take", type=_ROLE, multiple=True, help="A role to take away; may be given several times.")
+@click.option("--grant", type=_ROLE, multiple=True, help="A role to grant; can be repeated.")
+@click.option("--take", type=_ROLE, multiple=True, help="A role to take away; can be repeated.")
 @changes
 @act
 def role(here: Installation, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -> _Result:
-    """Grant and take roles; the last administrators are kept."""
+    """Grant and take away roles; the last administrators keep theirs."""
     given, taken = frozenset(map(Role, grant)), frozenset(map(Role, take))
     if not given | taken:
-        raise click.UsageError("Say what to change: --grant ROLE or --take ROLE.")
+        raise click.UsageError("Nothing to change. Give --grant ROLE or --take ROLE.")
     if both := given & taken:
-        raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken at once.")
+        raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken away at once.")
     held = _detail(here, name).roles
     wanted = (held | given) - taken
     return here.run(role_grants.set_roles, name, wanted, seen=held)
@@ -164,44 +164,44 @@ def role(here: Installation, name: str, grant: tuple[str, ...], take: tuple[str,
 
 @click.command(epilog=examples("twofold user require ben", "twofold user require ben --no"))
 @click.argument("name")
-@click.option("--no", "release", is_flag=True, help="Leave it to the policy again.")
+@click.option("--no", "release", is_flag=True, help="Remove the requirement; the policy decides again.")
 @changes
 @act
 def require(here: Installation, name: str, release: bool) -> _Result:
-    """Require two-factor authentication of a user."""
+    """Require a user to use two-factor authentication."""
     return here.run(factor_administration.set_required, name, required=not release)
 
 
 @click.command(
     "disable-2fa",
-    short_help="Remove a user's flag and what they have set up.",
+    short_help="Remove a user's 2FA requirement, factors and recovery codes.",
     epilog=examples("twofold user disable-2fa ben"),
 )
 @click.argument("name")
 @asks_first
 @act
 def disable_two_factor(here: Installation, name: str) -> _Result:
-    """Remove a user's flag, all that they have set up, and the recovery codes."""
+    """Remove a user's 2FA requirement, all factors and recovery codes."""
     confirm(consequences.disable(_detail(here, name)))
     return here.run(factor_administration.disable_two_factor, name)
 
 
 @click.command(
     "clear-2fa",
-    short_help="Remove what a user has set up, and keep the flag.",
+    short_help="Remove a user's factors and recovery codes.",
     epilog=examples("twofold user clear-2fa ben"),
 )
 @click.argument("name")
 @asks_first
 @act
 def clear_two_factor(here: Installation, name: str) -> None:
-    """Remove all that a user has set up and the recovery codes, and keep the flag: for a new phone."""
+    """Remove a user's factors and recovery codes but keep the 2FA requirement, for a new phone."""
     detail = _detail(here, name)
     confirm(consequences.clear(detail))
     say(here.run(factor_administration.clear_two_factor, name))
     if detail.has_password:
         click.echo(
-            "Whoever knows their password could set it up first; a new one-time password prevents that: "
+            "Anyone who knows their password could set up 2FA first. To prevent that, set a new one: "
             f"{here.home.command(f'user password {name}')}",
             err=True,
         )
@@ -209,27 +209,27 @@ def clear_two_factor(here: Installation, name: str) -> None:
 
 @click.command(epilog=examples('twofold user unlock ben --reason "typed the old phone\'s codes"'))
 @click.argument("name")
-@click.option("--reason", help="Why, for the audit log; asked for on a terminal when it is not given.")
+@click.option("--reason", help="A reason, which is logged; asked for on a terminal if missing.")
 @changes
 @act
 def unlock(here: Installation, name: str, reason: str | None) -> _Result:
     """Let a locked user sign in again."""
     if reason is None:
         if not on_a_terminal():
-            raise click.UsageError("Say why with --reason: the audit log keeps it.")
-        reason = str(click.prompt("Why", err=True))
+            raise click.UsageError("Enter a reason with --reason; it is logged.")
+        reason = str(click.prompt("Reason (it is logged)", err=True))
     return here.run(factor_administration.unlock, name, reason)
 
 
 @click.command(
-    short_help="Let two codes bring back a phone whose clock is off.",
+    short_help="Let a phone whose clock is wrong be used again.",
     epilog=examples("twofold user resync ben"),
 )
 @click.argument("name")
 @changes
 @act
 def resync(here: Installation, name: str) -> _Result:
-    """Let two consecutive codes bring back a phone whose clock is up to ten minutes off, for an hour."""
+    """For an hour, accept a phone whose clock is up to ten minutes off, after two consecutive codes."""
     return here.run(factor_administration.offer_resync, name)
 
 
@@ -238,7 +238,7 @@ def resync(here: Installation, name: str) -> _Result:
 @changes
 @act
 def forget(here: Installation, name: str) -> _Result:
-    """Forget the addresses from which a user is not asked for a code."""
+    """Forget a user's remembered addresses, so that a code is asked for again."""
     return here.run(factor_administration.forget_addresses, name)
 
 
@@ -247,7 +247,7 @@ def forget(here: Installation, name: str) -> _Result:
 @asks_first
 @act
 def deactivate(here: Installation, name: str) -> _Result:
-    """Shut a user out, and keep everything about them."""
+    """Prevent a user from signing in, without deleting anything."""
     confirm(consequences.deactivate(_detail(here, name)))
     return here.run(lifecycle.set_active, name, active=False)
 
@@ -257,7 +257,7 @@ def deactivate(here: Installation, name: str) -> _Result:
 @asks_first
 @act
 def delete(here: Installation, name: str) -> _Result:
-    """Delete a user and all that is known of them; the audit log keeps the name."""
+    """Delete a user and all their data; the audit log keeps the name."""
     confirm(consequences.delete(_detail(here, name)))
     return here.run(deletion.delete_user, name)
 
@@ -278,7 +278,7 @@ def activate(here: Installation, name: str) -> _Result:
 @changes
 @act
 def password(here: Installation, name: str, password_stdin: bool, hours: int) -> None:
-    """Set a new one-time password, and print it once unless it was given."""
+    """Set a new one-time password; print it once, unless you gave it."""
     given = read_password_line() if password_stdin else None
     if given and (fault := passwords.fault(given, about=(name,))):
         refuse(fault)

@@ -1,4 +1,4 @@
-"""`twofold user import`: many people at once, from CSV."""
+"""`twofold user import`: creating many users from CSV."""
 
 import asyncio
 import sys
@@ -40,24 +40,24 @@ _SHOWN_FAULTS = 100
     "  ben,ben@clinic.example,Ben Example,+49 30 1234567,Clinic North,yes,ssh-ed25519 AAAA...\n",
 )
 @click.argument("sources", nargs=-1, required=True, metavar="FILE.csv | NAME=FILE...")
-@click.option("--dry-run", is_flag=True, help="Only say what is wrong, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Only check the file; change nothing.")
 @click.option(
     "--google-authenticator",
     "takes_over",
     is_flag=True,
-    help="Take over .google_authenticator files of existing users: NAME=FILE for each.",
+    help="Import .google_authenticator files of existing users: NAME=FILE for each.",
 )
 @click.option(
     "--encoding",
     type=click.Choice(users_csv.ENCODINGS),
     default="utf-8",
     show_default=True,
-    help="How the file's letters are written.",
+    help="The encoding of the file.",
 )
 @click.option(
     "--ignore-extra",
     is_flag=True,
-    help="Leave out columns that cannot be imported, such as those that only `user export` writes.",
+    help="Ignore columns that cannot be imported, such as those from `user export`.",
 )
 @asks_first
 @click.pass_obj
@@ -71,12 +71,12 @@ def import_people(
 ) -> None:
     """Create users from a CSV file (- for standard input): all of them, or none.
 
-    The first row names the columns: name and email are needed; full_name, phone, practice, require_2fa
-    and public_key may be left out. Roles are never taken from a file, and nobody gets a password: invite
-    those without a key with `twofold user invite --pending`.
+    The first row names the columns. name and email are required; full_name, phone, practice, require_2fa and
+    public_key are optional. Roles are never imported, and users get no password: invite those without a key
+    with `twofold user invite --pending`.
 
-    With --google-authenticator, existing users get the secret and the unused scratch codes of the file
-    that Google's PAM module kept for them, so that their phones go on showing the right codes.
+    With --google-authenticator, existing users keep using their phones: the secret and the unused scratch
+    codes are read from each user's file of Google's PAM module.
     """
     if takes_over:
         _take_over(home, [_named_file(source) for source in sources], dry_run=dry_run)
@@ -85,7 +85,7 @@ def import_people(
         raise click.UsageError("Import one CSV file at a time.")
     file = Path(sources[0])
     if str(file) != "-" and not file.is_file():
-        raise click.UsageError(f"There is no file {file}.")
+        raise click.UsageError(f"{file} was not found.")
     found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
     with installation(home) as here:
         with progress(len(found.seen), "Checking ") as told:
@@ -93,10 +93,10 @@ def import_people(
                 user_import.check_all(here.store, here.operator, found.seen, told, found.faults)
             )
         if isinstance(checked, Faulty) and found.extra and not ignore_extra:
-            _refuse_faults(checked.faults, f" --ignore-extra leaves out: {', '.join(found.extra)}.")
+            _refuse_faults(checked.faults, f" --ignore-extra ignores: {', '.join(found.extra)}.")
         _settled(checked)
         if found.extra:
-            click.echo(safe(f"Left out: {', '.join(found.extra)}.", 400))
+            click.echo(safe(f"Ignored: {', '.join(found.extra)}.", 400))
         if dry_run:
             click.echo(f"{counted(len(found.rows), 'user')} can be imported. Nothing was changed.")
             return
@@ -105,7 +105,7 @@ def import_people(
             result = asyncio.run(user_import.import_people(here.store, here.operator, found.rows, told))
         say(_settled(result) or Denied("Nothing was imported."))
     if any(row.key is None for row in found.rows):
-        click.echo(f"Invite those without a key: {home.command('user invite --pending')}", err=True)
+        click.echo(f"Invite users without a key with: {home.command('user invite --pending')}", err=True)
 
 
 def _named_file(source: str) -> tuple[str, Path]:
@@ -116,7 +116,7 @@ def _named_file(source: str) -> tuple[str, Path]:
 
 
 def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> None:
-    """Take all files over or none; what cannot be honoured is named, and never what is in a file."""
+    """Import all files or none; name the settings that cannot be kept, but never a file's content."""
     taken: list[tuple[str, AuthenticatorFile]] = []
     unfit: list[tuple[str, str]] = []
     for name, path in named:
@@ -134,8 +134,8 @@ def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> N
         else:
             result = google_authenticator_import.Unfit(tuple(unfit))
     if isinstance(result, google_authenticator_import.Unfit):
-        echo_table(("USER", "WHAT IS WRONG"), result.reasons, limit=160)
-        refuse("Nothing was taken over. Leave out or mend what is listed, and try again.")
+        echo_table(("USER", "PROBLEM"), result.reasons, limit=160)
+        refuse("Nothing was imported. Fix the problems above or leave out those users, then try again.")
     say(result)
 
 
@@ -148,7 +148,7 @@ def _authenticator_file(path: Path) -> AuthenticatorFile | FileFault:
 
 
 def _contents(path: Path) -> bytes:
-    """Read a file; how large it is, is looked at before, and never more than that is read."""
+    """Read a file after checking its size; never read more than the limit."""
     if str(path) == "-":
         raw = getattr(sys.stdin, "buffer", sys.stdin).read(users_csv.MAX_BYTES + 1)
         return raw if isinstance(raw, bytes) else raw.encode()
@@ -165,13 +165,13 @@ def _settled(result: Done | Faulty | RefusedOrStale | None) -> Done | None:
 
 
 def _refuse_faults(faults: tuple[RowFault, ...], advice: str = "") -> NoReturn:
-    """Say what is wrong with which cell, and end the command."""
+    """List what is wrong with each cell, and end the command."""
     echo_table(
-        ("ROW", "COLUMN", "WHAT IS WRONG"),
+        ("ROW", "COLUMN", "PROBLEM"),
         [(str(fault.row or "-"), fault.column or "-", fault.wrong) for fault in faults[:_SHOWN_FAULTS]],
         limit=160,
     )
     more = len(faults) - _SHOWN_FAULTS
     if more > 0:
         click.echo(f"... and {more} more.")
-    refuse(f"Nobody was imported. Mend what is listed, and import the file again.{advice}")
+    refuse(f"No one was imported. Fix the problems above, then import the file again.{advice}")

@@ -1,4 +1,4 @@
-"""`twofold user invite` and `remind`: messages that bring people to their first sign-in and to 2FA."""
+"""`twofold user invite` and `remind`: messages about the first sign-in and setting up 2FA."""
 
 import asyncio
 import csv
@@ -31,13 +31,13 @@ _COLUMNS = ("name", "full_name", "email", "practice", "ssh", "host_key", "one_ti
 
 
 def _whom(pending: str) -> Callable[[F], F]:
-    """Make the argument and the options that say which users are meant."""
+    """Return a decorator that adds the argument and options for choosing users."""
 
     def add(command: F) -> F:
         for option in (
             asks_first,
             click.option(
-                "--practice", metavar="P", help="Everyone in this practice; with --pending, of those."
+                "--practice", metavar="NAME", help="Users in this practice; with --pending, only those."
             ),
             click.option("--pending", is_flag=True, help=pending),
             click.argument("names", nargs=-1, metavar="[NAME]..."),
@@ -49,39 +49,39 @@ def _whom(pending: str) -> Callable[[F], F]:
 
 
 @click.command(
-    short_help="Send people a one-time password by e-mail, or write it to a file.",
+    short_help="Send users a one-time password by e-mail, or write it to a file.",
     epilog="\b\nExamples:\n"
     "  twofold user invite ben eve\n"
     "  twofold user invite --pending\n"
     '  twofold user invite --practice "Clinic North" --csv invitations.csv\n',
 )
-@_whom("Everyone who can be invited and has no invitation or one-time password that is still good.")
+@_whom("All users who can be invited and have no valid invitation or one-time password.")
 @click.option(
     "--csv",
     "file",
     type=PathType(dir_okay=False),
-    help="Send nothing, and write the passwords to this new file, to hand them over on paper.",
+    help="Send nothing; write the passwords to this new file instead, to hand out on paper.",
 )
 @click.pass_obj
 def invite(
     home: Home, names: tuple[str, ...], pending: bool, practice: str | None, file: Path | None
 ) -> None:
-    """Invite people who have nothing to sign in with yet.
+    """Invite users who have nothing to sign in with yet.
 
-    Each is sent the ssh command, the host key's fingerprint and a one-time password, which is good for one
-    sign-in within seven days and ends when they are invited again. People with an SSH key, a password of
-    their own, a second factor or a role are not invited; they are named.
+    Each gets the ssh command, the host key's fingerprint and a one-time password. The password is valid for
+    one sign-in within seven days; another invitation replaces it. Users with an SSH key, a password of their
+    own, a second factor or a role are not invited, but listed.
     """
     _check_whom(names, practice, pending=pending)
     with installation(home) as here:
         chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
         if not chosen:
-            click.echo("There is nobody to invite.")
+            click.echo("There is no one to invite.")
             return
         if len(names) != 1:
             does = "sent a one-time password by e-mail" if file is None else "given a one-time password"
             will = _named(chosen, does, exactly=pending)
-            confirm(Question("Go on?", f"{will}. Their former one-time passwords stop working.", "Invite"))
+            confirm(Question("Continue?", f"{will}. Their old one-time passwords stop working.", "Invite"))
         if file is not None:
             confirmed(here.store.run_now(invitations.no_address))
             _report(_write_passwords(here, chosen, file), f"written to {file}")
@@ -90,32 +90,32 @@ def invite(
 
 
 @click.command(
-    short_help="Remind people by e-mail to set 2FA up.",
+    short_help="Remind users by e-mail to set up 2FA.",
     epilog="\b\nExamples:\n"
     "  twofold user remind --pending\n"
     '  twofold user remind --pending --practice "Clinic North" --yes\n',
 )
-@_whom("Everyone who must set 2FA up at the next sign-in.")
+@_whom("All users who must set up 2FA at next sign-in.")
 @click.pass_obj
 def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | None) -> None:
-    """Remind people who must set two-factor authentication up, once a day at most.
+    """Remind users who must set up two-factor authentication, at most once a day.
 
-    People who need not, or have nothing to sign in with yet, are named with the reason.
+    Users who need not set it up, or have nothing to sign in with yet, are listed with the reason.
     """
     _check_whom(names, practice, pending=pending)
     with installation(home) as here:
         chosen = _chosen(here, names, practice, Group.MUST_SET_UP if pending else Group.ALL)
         if not chosen:
-            click.echo("There is nobody to remind.")
+            click.echo("There is no one to remind.")
             return
         if len(names) != 1:
-            confirm(Question("Go on?", f"{_named(chosen, 'reminded by e-mail')}.", "Remind"))
+            confirm(Question("Continue?", f"{_named(chosen, 'reminded by e-mail')}.", "Remind"))
         _send(here, chosen, Bulk.REMIND, Event.REMINDED)
 
 
 def _check_whom(names: tuple[str, ...], practice: str | None, *, pending: bool) -> None:
     if bool(names) == (pending or practice is not None):
-        raise click.UsageError("Say whom: names, or --pending, --practice, or both of these.")
+        raise click.UsageError("Choose users: give names, or --pending, --practice or both.")
 
 
 def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, group: Group) -> list[str]:
@@ -130,19 +130,19 @@ def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, gr
 
 
 def _send(here: Installation, names: list[str], act: Bulk, event: Event) -> None:
-    """Queue the messages, hand over what the mail server takes now, and say what became of them."""
+    """Queue the messages, send what the mail server accepts now, and report the result."""
     since = here.store.services.clock()
     result = asyncio.run(_queue_and_send(here, names, act, since))
     waiting = here.store.run_now(notice_outbox.count_waiting, event, since)
     _report(result, f"{act.done} by e-mail")
     if waiting:
         click.echo(
-            f"{waiting} of the messages are not sent yet; the server goes on trying for a day.", err=True
+            f"{counted(waiting, 'message')} could not be sent yet. The server retries for a day.", err=True
         )
 
 
 async def _queue_and_send(here: Installation, names: list[str], act: Bulk, since: datetime) -> BulkResult:
-    with progress(len(names), "Looking  ") as told:
+    with progress(len(names), "Preparing") as told:
         result = confirmed(await bulk_actions.carry_out(here.store, here.operator, names, act, told))
     with progress(len(result.done), "Sending  ") as told, without_log_of_deliveries():
         await send_all_own(here.store, here.settings.carriers, since, told)
@@ -150,7 +150,7 @@ async def _queue_and_send(here: Installation, names: list[str], act: Bulk, since
 
 
 def _write_passwords(here: Installation, names: list[str], file: Path) -> BulkResult:
-    """Set a one-time password for each of these people, and write it down as it is set."""
+    """Set a one-time password for each of these users, and write each to the file as it is set."""
     done: list[str] = []
     refused: list[tuple[str, str]] = []
     with _new_private_file(file) as rows, progress(len(names), "Writing  ") as told:
@@ -179,7 +179,7 @@ def _new_private_file(path: Path) -> Iterator[IO[str]]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        refuse(f"{path} exists already. Choose another name, or remove it first.")
+        refuse(f"{path} already exists. Choose another name, or remove it first.")
     except OSError as error:
         refuse(f"{path} cannot be written: {error.strerror}.")
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -201,16 +201,16 @@ def _cells(written: WrittenPassword) -> list[str]:
 
 
 def _report(result: BulkResult, done: str) -> None:
-    """Say how many were reached, and name the others with the reason; nobody reached is a failure."""
+    """Print how many were reached, and list the others with the reason; fail if no one was reached."""
     if result.done:
         click.echo(f"{counted(len(result.done), 'user')} {done}.")
     if result.refused:
-        echo_table(("NOT REACHED", "WHY"), result.refused, limit=160)
+        echo_table(("NOT REACHED", "REASON"), result.refused, limit=160)
     if not result.done:
-        refuse("Nobody was reached; the reasons are listed.")
+        refuse("No one was reached. The reasons are listed above.")
 
 
 def _named(names: list[str], what: str, *, exactly: bool = False) -> str:
-    """Say what will be done to how many (or to so many at most), and name the first of them."""
+    """Say what will be done to how many users (or at most how many), and name the first."""
     most = "" if exactly else "Up to "
     return f"{most}{counted(len(names), 'user')} will be {what}: {listed(names)}"

@@ -72,7 +72,7 @@ def remove_key(here: Installation, name: str, fingerprint: str) -> Done | Refuse
 
 
 def key_text(path: Path) -> str:
-    """Read a key file in UTF-8, or in UTF-16 with its mark; what is far too long to be one is cut off."""
+    """Read a key file in UTF-8, or UTF-16 with a byte order mark; cut off what is too long for a key."""
     if str(path) == "-":
         raw = sys.stdin.buffer.read(_KEY_FILE_LIMIT)
     else:
@@ -82,7 +82,7 @@ def key_text(path: Path) -> str:
 
 
 def parsed_key(text: str) -> PublicKey:
-    """Parse a public key, or end the command with what is wrong with it."""
+    """Return a parsed public key, or end the command with what is wrong with it."""
     parsed = public_keys.parse(text)
     if not isinstance(parsed, PublicKey):
         refuse(parsed.value)

@@ -20,13 +20,13 @@ _PAGE = 500
 @click.option(
     "--search",
     default="",
-    help="Only who has words beginning like these in name, full name, e-mail, phone or practice.",
+    help="Only users whose name, full name, e-mail, phone or practice has words that start with these.",
 )
-@click.option("--practice", help="Only who is in this practice.")
+@click.option("--practice", help="Only users in this practice.")
 @click.option(
     "--status",
     type=click.Choice([status.value for status in Status], case_sensitive=False),
-    help="Only who stands so.",
+    help="Only users with this status.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -60,7 +60,7 @@ def list_users(home: Home, search: str, practice: str | None, status: str | None
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show(home: Home, name: str, as_json: bool) -> None:
-    """Show all about one user."""
+    """Show a user in detail."""
     with installation(home) as here:
         detail = confirmed(here.run(user_summaries.user_detail, name))
     if as_json:
@@ -68,13 +68,13 @@ def show(home: Home, name: str, as_json: bool) -> None:
         return
     for label, value in detail_lines(detail):
         click.echo(f"{label:<16}{safe(value)}")
-    click.echo("Lately")
+    click.echo("Recent activity")
     for entry in detail.recent:
         click.echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
 
 
 def _all_users(here: Installation, search: str, status: Status | None, practice: str | None) -> list[UserRow]:
-    """Read all pages; where a search finds more than it shows, that is said on stderr."""
+    """Read all pages; if a search finds more than it returns, say so on stderr."""
     rows: list[UserRow] = []
     while True:
         after = rows[-1].cursor if rows else None
@@ -84,5 +84,5 @@ def _all_users(here: Installation, search: str, status: Status | None, practice:
         if not page.more:
             break
     if search and page.uncounted:
-        click.echo(f"More than {len(rows)} are found. Search for longer or more words to see them.", err=True)
+        click.echo(f"More than {len(rows)} users match. Search for longer or more words.", err=True)
     return rows

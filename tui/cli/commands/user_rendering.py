@@ -1,4 +1,4 @@
-"""How the commands render people: as JSON, and as lines of text."""
+"""Users as the commands show them: as JSON, and as lines of text."""
 
 from data.operations.users import user_summaries
 from data.operations.users.user_summaries import UserDetail, UserRow
@@ -6,7 +6,7 @@ from tui.cli.text_tables import iso, when
 
 
 def row_json(row: UserRow) -> dict[str, object]:
-    """Write a row of the users table for JSON."""
+    """Return a row of the users table for JSON."""
     return {
         "name": row.name,
         "full_name": row.full_name,
@@ -20,7 +20,7 @@ def row_json(row: UserRow) -> dict[str, object]:
 
 
 def key_json(row: user_summaries.KeyRow) -> dict[str, object]:
-    """Write a key for JSON."""
+    """Return a key for JSON."""
     return {
         "fingerprint": row.fingerprint,
         "algorithm": row.algorithm,
@@ -31,7 +31,7 @@ def key_json(row: user_summaries.KeyRow) -> dict[str, object]:
 
 
 def detail_json(detail: UserDetail) -> dict[str, object]:
-    """Write all about a user for JSON."""
+    """Return all details of a user for JSON."""
     return {
         "name": detail.name,
         "full_name": detail.full_name,
@@ -63,9 +63,9 @@ def detail_json(detail: UserDetail) -> dict[str, object]:
 
 
 def detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
-    """Write all about a user as labels and values; they still hold foreign strings."""
+    """Return all details of a user as labels and values, which are not yet safe to print."""
     until = detail.one_time_until
-    password_state = f"one-time, good until {when(until)}" if until else "set"
+    password_state = f"one-time, valid until {when(until)}" if until else "set"
     return [
         ("Name", detail.name),
         ("Full name", detail.full_name or "-"),

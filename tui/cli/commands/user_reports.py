@@ -1,4 +1,4 @@
-"""`twofold user explain` and `export`: what is known of one user, and of all of them."""
+"""`twofold user explain` and `export`: reports about one user, and about all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from tui.cli.text_tables import echo_json, iso
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def explain(home: Home, name: str, as_json: bool) -> None:
-    """Say whether a user can sign in now, and why; then the facts behind it, deliveries among them."""
+    """Show whether a user can sign in now and why, with the facts, such as deliveries."""
     with installation(home) as here:
         answer = confirmed(here.run(signin_explanation.explain_user, name))
     if as_json:
@@ -55,9 +55,9 @@ _EXPORTED = (
 @export_options
 @click.pass_obj
 def export(home: Home, form: str, output: Path | None) -> None:
-    """Write all users as CSV or JSON Lines, by name; no secret is among it.
+    """Write all users as CSV or JSON Lines, sorted by name, without secrets.
 
-    In CSV, cells that a spreadsheet would take for a formula begin with an apostrophe.
+    In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
     with installation(home) as here:
         write_records(map(_record_json, _all_people(here)), _EXPORTED, form, output)
