@@ -46,7 +46,7 @@ COMMANDS = {
     "database": ("tui.cli.commands.database:database", "Move an installation to another database."),
     "delivery": ("tui.cli.commands.delivery:delivery", "Test the delivery of e-mail and text messages."),
     "sms": ("tui.cli.commands.inbound_sms:sms", "Receive text messages from a gateway."),
-    "doctor": ("tui.cli.commands.doctor:doctor", "Check the installation and advise."),
+    "doctor": ("tui.cli.commands.doctor:doctor", "Check the installation and suggest fixes."),
     "backup": ("tui.cli.commands.backup:backup", "Back up everything to a new file, while serving."),
     "restore": ("tui.cli.commands.backup:restore", "Replace everything with a backup."),
     "print-unit": ("tui.cli.commands.print_files:print_unit", "Print a hardened systemd unit."),
@@ -116,8 +116,8 @@ def _from_root(context: click.Context, option: click.Parameter, path: Path | Non
 def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     """Two-factor authentication that an organisation runs itself, from the terminal.
 
-    Without a command, open the app in this terminal. Commands act as the operator on the host: anyone
-    who can read the home is one.
+    Without a command, open the app in this terminal. Commands act as the operator on the host,
+    which is anyone who can read the home.
     """
     context.obj = load("data.storage.home:Home")(path, key_file)
     if context.invoked_subcommand is None:

@@ -157,8 +157,8 @@ def refuse_unused(home: Home, place: Place, state: InstallationState | None) -> 
     if state is not None and state.moved_to is not None:
         where = safe(state.moved_to, 500)
         raise HomeError(
-            f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}. {place} is no longer in use. "
-            + _new_database_advice(home, where)
+            f"This installation was moved to {where} on {state.moved_at:%Y-%m-%d}. "
+            f"{place} is no longer in use. {_new_database_advice(home, where)}"
         )
     if state is not None and state.backup_at is not None:
         raise HomeError(f"{place} is a backup. Move it elsewhere, then restore it with: twofold restore FILE")

@@ -52,7 +52,7 @@ def add(
 ) -> None:
     """Create an account with its first practice and first administrator.
 
-    The administrator gets a one-time password. It is printed once and must be changed at first sign-in.
+    A one-time password is printed once. The administrator must change it at first sign-in.
     """
     given = read_password_line() if password_stdin else None
     if given and (fault := passwords.fault(given, about=(admin, email, name))):

@@ -36,7 +36,7 @@ _event_option = click.option(
     "--event",
     callback=_known,
     metavar="TYPE",
-    help="Only event types that start with this, such as signin or code.not_sent; see --json.",
+    help="Only event types that start with this, such as signin or code.not_sent: see `audit list --json`.",
 )
 
 

@@ -92,7 +92,7 @@ def backup(home: Home, file: Path) -> None:
 @asks_first
 @click.pass_obj
 def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> None:
-    """Replace everything with a backup FILE; a copy of the replaced database is kept.
+    """Replace everything with the contents of a backup FILE. The replaced database is kept.
 
     A backup is restored only if its keyed hash shows that it was not changed. A backup without one may
     have been changed by anyone who could write to it. --unverified restores it anyway, but first lists

@@ -61,9 +61,10 @@ def show(home: Home, as_json: bool) -> None:
 @asks_first
 @click.pass_obj
 def repair(home: Home) -> None:
-    """Let affected users sign in again, starting with the next code but one on their phones.
+    """Let affected users sign in again.
 
-    Do this only when the clock is right. Codes that were accepted while it was ahead stay used.
+    Do this only when the clock is right. The next code on their phones is still refused; the one after it
+    works. Codes that were accepted while the clock was ahead stay used.
     """
     with installation(home) as here:
         stuck = confirmed(here.run(operations.list_stuck))

@@ -21,7 +21,7 @@ _TIMEDATECTL_SECONDS = 3
 
 
 @click.command(
-    short_help="Check the installation and advise.",
+    short_help="Check the installation and suggest fixes.",
     epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

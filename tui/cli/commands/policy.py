@@ -83,7 +83,7 @@ def show_checklist(home: Home, as_json: bool) -> None:
 
 @policy.command(
     "set",
-    short_help="Change the mode, methods or days of remembering.",
+    short_help="Change the mode, the methods or how long addresses are remembered.",
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
     "  twofold policy set --mode off --yes\n"
@@ -115,7 +115,10 @@ def set_policy(
     confirmation: str | None,
     remember_days: int | None,
 ) -> None:
-    """Change the mode or methods, after showing who is affected, or the days of remembering."""
+    """Change the mode, the methods or how long addresses are remembered.
+
+    Shows who is affected before it changes the mode or the methods.
+    """
     if wanted is None and listed is None and remember_days is None:
         raise click.UsageError("Nothing to change. Give --mode, --methods or --remember-days.")
     methods = _parsed(listed) if listed is not None else None

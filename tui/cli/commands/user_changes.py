@@ -164,7 +164,9 @@ def role(here: Installation, name: str, grant: tuple[str, ...], take: tuple[str,
 
 @click.command(epilog=examples("twofold user require ben", "twofold user require ben --no"))
 @click.argument("name")
-@click.option("--no", "release", is_flag=True, help="Remove the requirement; the policy decides again.")
+@click.option(
+    "--no", "release", is_flag=True, help="Remove the individual requirement; the policy still applies."
+)
 @changes
 @act
 def require(here: Installation, name: str, release: bool) -> _Result:
@@ -222,14 +224,14 @@ def unlock(here: Installation, name: str, reason: str | None) -> _Result:
 
 
 @click.command(
-    short_help="Let a phone whose clock is wrong be used again.",
+    short_help="Let a phone whose clock is wrong resynchronise.",
     epilog=examples("twofold user resync ben"),
 )
 @click.argument("name")
 @changes
 @act
 def resync(here: Installation, name: str) -> _Result:
-    """For an hour, accept a phone whose clock is up to ten minutes off, after two consecutive codes."""
+    """For one hour, let two consecutive codes resynchronise a phone that is up to ten minutes off."""
     return here.run(factor_administration.offer_resync, name)
 
 

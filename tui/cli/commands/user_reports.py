@@ -20,7 +20,10 @@ from tui.cli.text_tables import echo_json, iso
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def explain(home: Home, name: str, as_json: bool) -> None:
-    """Show whether a user can sign in now and why, with the facts, such as deliveries."""
+    """Show whether a user can sign in now, and why.
+
+    Then list the facts behind the answer, such as recent deliveries.
+    """
     with installation(home) as here:
         answer = confirmed(here.run(signin_explanation.explain_user, name))
     if as_json:
