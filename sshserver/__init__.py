@@ -1,4 +1,4 @@
-"""An SSH server that enforces two factors and gives users who passed them a Textual app.
+"""An SSH server that enforces two factors and serves a Textual app to users who pass them.
 
-May import: `data`. The app is given to it.
+May import: `data`. The app is passed to it.
 """

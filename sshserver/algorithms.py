@@ -1,4 +1,4 @@
-"""Which algorithms the server speaks, those of today or post-quantum ones alone, and which keys it takes."""
+"""The algorithms that the server offers, all or only post-quantum ones, and the keys that it accepts."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,12 +25,12 @@ _MACS: Final = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com"
 
 
 class AlgorithmsError(RuntimeError):
-    """What was asked for is not to be had here."""
+    """The requested algorithms are not available here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Algorithms:
-    """What is offered, in the order in which dropbear survives it."""
+    """The algorithms to offer, in an order that dropbear can handle."""
 
     key_exchanges: tuple[str, ...] = (*_CLASSICAL, _POST_QUANTUM)
     ciphers: tuple[str, ...] = (
@@ -43,7 +43,7 @@ class Algorithms:
     )
 
     def options(self) -> dict[str, Any]:
-        """Return asyncssh's options; what cryptography's backend lacks is left out.
+        """Return asyncssh's options, without what cryptography's backend lacks.
 
         Raises:
             AlgorithmsError: when no key exchange is left.
@@ -52,7 +52,7 @@ class Algorithms:
         exchanges = [name for name in self.key_exchanges if name in available]
         if not exchanges:
             raise AlgorithmsError(
-                f"strict_algorithms needs {_POST_QUANTUM}, which the installed cryptography cannot do."
+                f"strict_algorithms needs {_POST_QUANTUM}, which the installed cryptography package lacks."
                 " Install a newer one, or set strict_algorithms = false"
             )
         return {
@@ -67,11 +67,11 @@ class Algorithms:
 STRICT: Final = Algorithms(
     key_exchanges=(_POST_QUANTUM,), ciphers=("aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr")
 )
-"""Nothing that a quantum computer could undo later, and no cipher that Terrapin (CVE-2023-48795) touched."""
+"""Safe against later decryption by a quantum computer and against Terrapin (CVE-2023-48795)."""
 
 
 def taken_fingerprint(key: SSHKey | None, rsa_min_bits: int) -> str | None:
-    """Return the fingerprint of a user's key, or None for one of a type or size that is not taken."""
+    """Return the fingerprint of a user's key; None if its type or size is not accepted."""
     if key is None or key.algorithm.decode("ascii") not in ALGORITHMS:
         return None
     public = key.pyca_key

@@ -1,4 +1,4 @@
-"""What a connection asks of the data layer. The self-test puts a backend of its own in its place."""
+"""What a connection needs from the data layer. The self-test uses a backend of its own instead."""
 
 import asyncio
 from typing import Protocol
@@ -17,10 +17,10 @@ from data.store import Store
 
 
 class AuthBackend(Protocol):
-    """Judges both factors. Once begun, a judgement ends even when the client has hung up."""
+    """Judges both factors. Once started, a judgement completes even if the client has hung up."""
 
     async def find(self, username: str, address: str) -> Candidate:
-        """Look a typed name up; an unknown one gives a candidate who can prove nothing."""
+        """Look up a typed name; an unknown one returns a candidate who can prove nothing."""
         ...
 
     async def prove_password(
@@ -30,7 +30,7 @@ class AuthBackend(Protocol):
         ...
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
-        """Judge a key of which a signature was verified."""
+        """Judge a key whose signature was verified."""
         ...
 
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
@@ -38,7 +38,7 @@ class AuthBackend(Protocol):
         ...
 
     async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
-        """Send a code to a user who has passed the first factor; asking is no attempt."""
+        """Send a code to a user who has passed the first factor; this is not an attempt."""
         ...
 
     async def end_session(self, session_id: int) -> None:
@@ -46,21 +46,21 @@ class AuthBackend(Protocol):
         ...
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
-        """Record what a connection did that has passed this user's first factor."""
+        """Record misuse by a connection that has passed this user's first factor."""
         ...
 
 
 class StoreBackend:
-    """Judges by what the database holds."""
+    """Judges by the content of the database."""
 
     def __init__(self, store: Store, carriers: Carriers | None = None, worker: str | None = None) -> None:
-        """Judge by what `store` holds, and send codes by `carriers`; `worker` is who holds the sessions."""
+        """Judge by the content of `store`, and send codes by `carriers`; `worker` holds the sessions."""
         self._store = store
         self._worker = worker
         self._carriers = carriers or Carriers()
 
     async def find(self, username: str, address: str) -> Candidate:
-        """Look a typed name up in one reading transaction, in a time that does not tell what was found."""
+        """Look up a typed name in one reading transaction, in a time that does not reveal the result."""
         return await self._store.read_until_mark(
             first_factor.find_candidate, username, Origin(Application.SSH, address, self._worker)
         )
@@ -68,19 +68,19 @@ class StoreBackend:
     async def prove_password(
         self, candidate: Candidate, password: str, gone: asyncio.Event
     ) -> PasswordResult:
-        """Judge a password after the wait that its source has earned."""
+        """Judge a password after the delay that applies to its source."""
         return await first_factor.prove_password(self._store, candidate, password, gone)
 
     async def prove_key(self, candidate: Candidate, fingerprint: str) -> FirstFactorResult:
-        """Judge a key of which a signature was verified, in one transaction."""
+        """Judge a key whose signature was verified, in one transaction."""
         return await self._store.run(first_factor.prove_key, candidate, fingerprint)
 
     async def submit_code(self, attempt: Attempt, answer: str) -> CodeResult:
-        """Count, verify and spend a code in one transaction."""
+        """Count, verify and use up a code in one transaction."""
         return await self._store.run(second_factor.submit_code, attempt, answer)
 
     async def send_code(self, attempt: Attempt, method: Method) -> SendResult:
-        """Make a code in one transaction, then hand it to its carrier."""
+        """Create a code in one transaction, then pass it to its carrier."""
         return await delivery.send(self._store, self._carriers, second_factor.send_code, attempt, method)
 
     async def end_session(self, session_id: int) -> None:
@@ -88,5 +88,5 @@ class StoreBackend:
         await self._store.run(sessions.end_session, session_id)
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
-        """Record a misuse in the audit log."""
+        """Record misuse in the audit log."""
         await self._store.run(record_misuse, user_id, Origin(Application.SSH, normalise(address)), what)

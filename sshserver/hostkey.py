@@ -1,4 +1,4 @@
-"""The server's host key: one Ed25519 key, as people compare it and as known_hosts holds it."""
+"""The server's host key, an Ed25519 key: its fingerprint and its line for known_hosts."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ _STANDARD_PORT: Final = 22
 
 
 class HostKeyError(ValueError):
-    """What was given is not an unencrypted Ed25519 private key."""
+    """The input is not an unencrypted Ed25519 private key."""
 
 
 def generate() -> bytes:
-    """Make a new host key, in OpenSSH's private key format."""
+    """Return a new host key in OpenSSH's private key format."""
     return asyncssh.generate_private_key("ssh-ed25519", comment="twofold").export_private_key("openssh")
 
 
@@ -26,7 +26,7 @@ def load(private_key: bytes) -> SSHKey:
     try:
         key = asyncssh.import_private_key(private_key)
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-        raise HostKeyError("The host key cannot be read: an unencrypted Ed25519 key is needed.") from None
+        raise HostKeyError("The host key is not an unencrypted Ed25519 key.") from None
     if key.algorithm != b"ssh-ed25519":
         raise HostKeyError("The host key is not an Ed25519 key.")
     return key

@@ -1,4 +1,4 @@
-"""Sockets to listen on that hang up on a flood before anything is made of its connections."""
+"""Listening sockets that hang up on a flood before any work is done for its connections."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from data.rules.source_addresses import source_of
 from sshserver.limits.unauthenticated import Penalties
 
 BACKLOG: Final = 1024
-"""Connections that wait to be accepted; a client that finds it full tries again a second or three later."""
+"""Connections that wait to be accepted; when it is full, a client retries after one to three seconds."""
 TURN: Final = 32
-"""Connections that are accepted before other work has its turn."""
+"""Connections that are accepted before other work gets a turn."""
 _HUNG_UP_ON_IN_A_TURN: Final = 256
 _WITHOUT_A_GOODBYE: Final = struct.pack("ii", 1, 0)
 
 
 class ConnectionRate:
-    """How many connections each source opens within a second."""
+    """Limits how many connections each source opens per second."""
 
     def __init__(
         self, most: int, least: int, penalties: Penalties, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Allow `most` to each; `penalties` halve that, each of them, but never below `least`."""
+        """Allow `most` to each source; each of its `penalties` halves that, but never below `least`."""
         self._most = most
         self._least = least
         self._penalties = penalties
@@ -35,7 +35,7 @@ class ConnectionRate:
         self._opened: Counter[str] = Counter()
 
     def takes(self, address: str) -> bool:
-        """Count a connection, and say whether it is one of those that are allowed."""
+        """Count a connection, and return whether it is allowed."""
         second = int(self._clock())
         if second != self._second:
             self._second = second
@@ -46,19 +46,19 @@ class ConnectionRate:
 
 
 class ListeningSocket(socket.socket):
-    """Accepts the connections that a judge takes, and hangs up on the others."""
+    """Accepts the connections that `takes` allows, and hangs up on the others."""
 
     takes: Callable[[str], bool]
 
     def listen(self, backlog: int = BACKLOG, /) -> None:
-        """Listen with a long queue, however many are accepted at a time."""
+        """Listen with a long queue, independent of how many are accepted at a time."""
         super().listen(max(backlog, BACKLOG))
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """Accept the next connection that is taken.
+        """Accept the next connection that is allowed.
 
         Raises:
-            BlockingIOError: when none waits, or when others are to have their turn.
+            BlockingIOError: when none waits, or when other work must get a turn.
         """
         for _ in range(_HUNG_UP_ON_IN_A_TURN):
             accepted, address = super().accept()
@@ -73,7 +73,7 @@ class ListeningSocket(socket.socket):
 async def bind(
     host: str, port: int, takes: Callable[[str], bool], *, reuse_port: bool = False
 ) -> list[ListeningSocket]:
-    """Bind a socket for every address of `host`; an empty one means every interface.
+    """Bind a socket for every address of `host`; an empty host means every interface.
 
     `reuse_port` lets other processes listen there too.
 

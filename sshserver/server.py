@@ -1,4 +1,4 @@
-"""The SSH server: it listens, and stops listening without cutting anyone off in mid-word."""
+"""The SSH server: how it starts, and how it stops without cutting anyone off."""
 
 import asyncio
 import contextlib
@@ -37,11 +37,11 @@ _log = logging.getLogger("twofold.ssh")
 _USUAL: Final = Algorithms()
 _RECEIVE_WINDOW: Final = 65536
 _CLEANUP_SECONDS: Final = 60.0
-"""How often imports that broke off are looked for."""
+"""How often interrupted imports are looked for."""
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
-"""What an app gets to end when its session was ended: with the look into the database before it and the
-client's own time after it, less than five seconds in all."""
+"""How long an app may take to end when its session was ended. Together with the database query before it and
+the client's own time after it, this stays below five seconds."""
 _CUTTING_OFF_SECONDS: Final = 0.5
 _SHUTTING_DOWN: Final = "The server is shutting down."
 
@@ -50,7 +50,7 @@ class Server:
     """A listening server."""
 
     def __init__(self, acceptors: list[asyncssh.SSHAcceptor], context: ServerContext[Connection]) -> None:
-        """Stand for what `serve` has started."""
+        """Represent what `serve` started."""
         self._acceptors = acceptors
         self._context = context
         self._closed = asyncio.Event()
@@ -59,23 +59,23 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that the server listens on."""
         return self.addresses[0][1]
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Every address and port that is listened on."""
+        """Every address and port that the server listens on."""
         found = (address for acceptor in self._acceptors for address in acceptor.get_addresses())
         return [(str(address[0]), int(address[1])) for address in found]
 
     @property
     def connection_count(self) -> int:
-        """How many connections there are, signed in or not."""
+        """The number of connections, signed in or not."""
         return len(self._context.connections)
 
     @property
     def session_count(self) -> int:
-        """How many channels there are."""
+        """The number of channels."""
         return sum(len(connection.channels.sessions) for connection in self._context.connections)
 
     @property
@@ -84,11 +84,11 @@ class Server:
         return dict(self._context.misuses)
 
     def session_ids(self) -> set[int]:
-        """Return the numbers of the sessions that the connections were admitted to."""
+        """Return the numbers of the sessions of all admitted connections."""
         return {known.session_id for known in self._context.connections if known.session_id is not None}
 
     def follow(self, store: Store, every: float) -> None:
-        """End every so many seconds what `store` says is over, finish imports, and watch the clock."""
+        """End sessions that are over in `store`, finish imports and watch the clock, again and again."""
         now = store.services.clock
         there = partial(store.read, clock_jumps.database_clock)
         jumps = clock_watch.ClockWatch(now)
@@ -100,8 +100,8 @@ class Server:
         )
 
     def stay_present(self, store: Store, identity: WorkerIdentity) -> None:
-        """Be known to `store` as the worker `identity`, until the server is drained."""
-        self._run_beside(keep_present(store, identity), "Beating")
+        """Register in `store` as the worker `identity` until the server is drained."""
+        self._run_beside(keep_present(store, identity), "Heartbeat")
         self._leave = lambda: store.run(worker_sessions.leave, identity.worker)
 
     def measure(self, metrics: Metrics) -> None:
@@ -109,7 +109,7 @@ class Server:
         self._run_beside(metrics.measure_lag(), "Measuring the lag")
 
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
-        """End the given sessions, telling their users why; return how many were here."""
+        """End these sessions and show their users the reason; return how many were here."""
         wanted = set(session_ids)
         found = [known for known in self._context.connections if known.session_id in wanted]
         for connection in found:
@@ -117,7 +117,7 @@ class Server:
         return len(found)
 
     async def drain(self, reason: str = _SHUTTING_DOWN) -> None:
-        """Stop: listen no more, tell sessions, close them, and wait until all is recorded."""
+        """Stop: close the port, warn and close the sessions, and wait until everything is recorded."""
         for acceptor in self._acceptors:
             acceptor.close()
         for task in self._background:
@@ -126,7 +126,7 @@ class Server:
         seconds = self._context.limits.drain_seconds
         ends = [self._end(connection, reason, seconds) for connection in tuple(self._context.connections)]
         await asyncio.gather(*ends)
-        for _ in range(2):  # Connections that close leave work behind: recording the end of their sessions.
+        for _ in range(2):  # Closing connections leave work behind: recording the end of their sessions.
             await asyncio.sleep(0)
             if self._context.work:
                 await asyncio.wait(self._context.work, timeout=self._context.limits.drain_seconds)
@@ -152,18 +152,18 @@ class Server:
             return
         try:
             await self._leave()
-        except Exception as error:  # noqa: BLE001 - the lease ends what is not ended here.
+        except Exception as error:  # noqa: BLE001 - the lease ends what does not end here.
             crash_reports.report(error, "Leaving")
 
     async def _end(self, connection: Connection, reason: str, seconds: float) -> None:
-        """Close a connection; apps get some seconds to end, a client that does not read gets as many."""
+        """Close a connection; apps and clients that do not read get `seconds` to end."""
         gone = connection.transport.gone
         tasks = [session.task for session in connection.channels.sessions if session.task is not None]
         for session in tuple(connection.channels.sessions):
             session.end(reason)
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-            # Most clients leave with their last channel; cut off, they would report an error.
+            # Most clients leave with their last channel; if cut off, they would report an error.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(gone.wait(), _LEAVING_SECONDS)
         connection.transport.disconnect(reason)
@@ -188,20 +188,19 @@ async def serve(
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
 ) -> Server:
-    """Start to serve `make_app`'s app to users of `store`, behind both factors.
+    """Start serving `make_app`'s app to users of `store`, behind both factors.
 
-    `carriers` send the codes that are not made by an app. Sessions that the store says are over are
-    closed within `reap_seconds` and a little. `port` 0 picks a free one. `identity` says which worker
-    this is; one that shares its node with others shares the port too. Connections are told of to
-    `telemetry`. The self-test has passed when this returns.
+    `carriers` send the codes that no app generates. Sessions that have ended in the store are closed shortly
+    after `reap_seconds`. `port` 0 picks a free one. `identity` says which worker this is; workers of one node
+    share the port. `telemetry` records connections. When this returns, the self-test has passed.
 
     Raises:
-        AlgorithmsError: when the algorithms are not to be had here.
-        AppTestError: when an app in a session does not behave.
-        OSError: when the address cannot be listened on.
+        AlgorithmsError: when the algorithms are not available here.
+        AppTestError: when an app in a session does not behave as it must.
+        OSError: when the server cannot listen on the address.
         SelfTestError: when a first factor alone would open a channel, or both would not.
-        ShimError: when the installed asyncssh is another one than this was written for.
-        StoreUnavailableError: when the worker cannot make itself known.
+        ShimError: when the installed asyncssh is not the version that this was written for.
+        StoreUnavailableError: when the worker cannot register itself.
     """
     crash_reports.contain_loop_errors(asyncio.get_running_loop())
     await _all_of(
@@ -214,7 +213,7 @@ async def serve(
         (identity.shared_counters, identity.index) if identity and identity.shared_counters else None
     )
     if identity is not None:
-        # A session of a worker that is not known would be taken for one that nobody holds.
+        # Sessions of an unregistered worker would be taken for abandoned ones.
         await store.run(worker_sessions.beat, identity.worker, identity.node)
     try:
         server = await listen(
@@ -239,7 +238,7 @@ async def serve(
 
 
 async def _all_of(*tests: Coroutine[Any, Any, None]) -> None:
-    """Run these beside each other, to the end of each; one that fails ends the others."""
+    """Run these concurrently until all have ended; one that fails ends the others."""
     tasks = [asyncio.ensure_future(test) for test in tests]
     try:
         await asyncio.gather(*tasks)
@@ -250,7 +249,7 @@ async def _all_of(*tests: Coroutine[Any, Any, None]) -> None:
 
 
 async def _look_at(store: Store) -> None:
-    """Read what must be known of a database before anybody signs in."""
+    """Read what must be known about the database before anyone signs in."""
     clock_watch.warn_of_newer(await store.read(clock_jumps.newest_entry), store.services.clock())
     await store.read(dummy_hashes.count_costs)
 
@@ -266,16 +265,16 @@ async def listen(
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
 ) -> Server:
-    """Start to listen, without the self-test; with `shared_counters`, as one of several workers of a port.
+    """Start listening, without the self-test; with `shared_counters`, as one of several workers of a port.
 
-    Without `telemetry` nothing is told of connections.
+    Without `telemetry`, connections are not recorded.
 
     Raises:
-        AlgorithmsError: when the algorithms are not to be had here.
-        OSError: when the address cannot be listened on.
-        ShimError: when the installed asyncssh is another one than this was written for.
+        AlgorithmsError: when the algorithms are not available here.
+        OSError: when the server cannot listen on the address.
+        ShimError: when the installed asyncssh is not the version that this was written for.
     """
-    # Below WARNING asyncssh logs user names, and at its debug levels passwords.
+    # Below WARNING asyncssh logs user names; at its debug levels, even passwords.
     asyncssh.set_log_level(logging.WARNING)
     asyncssh.set_debug_level(1)
     asyncssh_shim.check()
@@ -313,9 +312,9 @@ def _options(host_key: SSHKey, limits: Limits, algorithms: Algorithms) -> dict[s
         "line_editor": False,
         "encoding": None,
         "window": _RECEIVE_WINDOW,
-        # Sign-in has deadlines of its own, for each of its factors.
+        # Sign-in has its own deadline for each factor.
         "login_timeout": 0,
         "keepalive_interval": limits.keepalive_seconds,
-        # asyncssh gives a client up one interval after the last of these went unanswered.
+        # asyncssh gives up on a client one interval after the last of these went unanswered.
         "keepalive_count_max": limits.keepalive_count - 1,
     }

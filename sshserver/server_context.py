@@ -24,28 +24,28 @@ from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal
 
 AppFactory = Callable[[Session, Terminal], ContainedApp]
-"""Makes the app of one channel; what it returns is started in the client's terminal."""
+"""Returns the app of one channel, which is started in the client's terminal."""
 _Outcome = TypeVar("_Outcome")
 _Connection = TypeVar("_Connection")
 _TRIES: Final = 100
 _LONGEST_WAIT: Final = 60.0
-"""How often, and how long after one another, something is tried to be recorded."""
+"""How often recording is tried, and the longest time between two tries."""
 
 
 @dataclass(slots=True)
 class ServerContext(Generic[_Connection]):
-    """What the connections of one server share; it holds them and knows nothing of them."""
+    """What the connections of one server share; it holds them and knows nothing about them."""
 
     backend: AuthBackend
     make_app: AppFactory
     limits: Limits
     shared_counters: tuple[SharedCounters, int] | None = None
-    """Where the workers of a node share their counts, and which of them this is."""
+    """The counters that the workers of a node share, and the index of this worker."""
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
     unauthenticated: UnauthenticatedConnections = field(init=False)
     awaiting_code: AwaitingSecondFactor = field(init=False)
     admitted: ConcurrencyLimit = field(init=False)
-    """The connections of each user that both factors were proven on."""
+    """The connections of each user that have passed both factors."""
     sessions: ConcurrencyLimit = field(init=False)
     _rate: ConnectionRate = field(init=False)
     _most_connections: int = field(init=False)
@@ -58,14 +58,14 @@ class ServerContext(Generic[_Connection]):
     """Data operations under way; they outlive the connections that asked for them."""
 
     closing: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the server drains: what cannot be recorded then is left to the one who ends its sessions."""
+    """Set once the server drains; what cannot be recorded then is left to other workers or the next start."""
 
     def __post_init__(self) -> None:
         penalties = Penalties(self.limits.penalty_seconds, self._counts(Counted.PENALTIES))
         self.unauthenticated = UnauthenticatedConnections(
             self.limits, self._counts(Counted.SOURCES), self._counts(Counted.CONNECTIONS), penalties
         )
-        # A source's connections are spread evenly over the workers of a node.
+        # The connections of a source are spread evenly over the workers of a node.
         workers = self.shared_counters[0].workers if self.shared_counters else 1
         most = max(1, self.limits.connections_per_second // workers)
         self._rate = ConnectionRate(most, min(most, self.limits.connections_per_source), penalties)
@@ -81,7 +81,7 @@ class ServerContext(Generic[_Connection]):
         return OwnCounts() if self.shared_counters is None else SharedCounts(*self.shared_counters, what)
 
     def takes_connection(self, address: str) -> bool:
-        """Count a new connection, and say whether its source may open it and there is room for it."""
+        """Count a new connection; return whether its source may open it and there is room for it."""
         if not self._rate.takes(address):
             return self._hang_up(Misuse.PACE, address)
         if len(self.connections) >= self._most_connections and not self.unauthenticated.drop_one():
@@ -94,9 +94,9 @@ class ServerContext(Generic[_Connection]):
         return False
 
     def admits(self, user_id: int | None) -> bool:
-        """Count an admitted connection of a user, or return False when the user has as many as allowed.
+        """Count an admitted connection of a user; return False if the user already has as many as allowed.
 
-        The last quarter of the open files is for users who have no connection here.
+        The last quarter of the open files is reserved for users who have no connection here.
         """
         scarce = len(self.connections) > self._most_connections * 3 // 4
         if scarce and self.admitted.here(user_id):
@@ -104,24 +104,24 @@ class ServerContext(Generic[_Connection]):
         return self.admitted.take(user_id)
 
     def start(self, work: Coroutine[Any, Any, _Outcome]) -> asyncio.Task[_Outcome]:
-        """Run `work` to its end, even when nobody waits for it any more."""
+        """Run `work` to its end, even if no one waits for it any more."""
         task = asyncio.get_running_loop().create_task(work)
         self.work.add(task)
         task.add_done_callback(self.work.discard)
         return task
 
     async def end_session(self, session_id: int) -> None:
-        """Record the end of a session; nobody waits for it."""
+        """Record the end of a session; no one waits for this."""
         await self._record(lambda: self.backend.end_session(session_id), "Ending a session")
 
     async def record_misuse(self, user_id: int, address: str, what: Misuse) -> None:
-        """Have a misuse audited; nobody waits for it."""
+        """Record misuse in the audit log; no one waits for this."""
         await self._record(lambda: self.backend.record_misuse(user_id, address, what), "Recording a misuse")
 
     async def _record(self, act: Callable[[], Coroutine[Any, Any, None]], what: str) -> None:
-        """Record what has happened: while the database is not there, again and again, ever more slowly.
+        """Record an event; while the database is unavailable, retry at growing intervals.
 
-        Whether the last time did it may be unknown; what is recorded here does no harm twice.
+        It may be unknown whether a try succeeded. Recording these events twice does no harm.
         """
         for tries in range(_TRIES):
             try:
@@ -131,7 +131,7 @@ class ServerContext(Generic[_Connection]):
                     await asyncio.wait_for(self.closing.wait(), min(_LONGEST_WAIT, 1.5**tries))
                 if self.closing.is_set():
                     return
-            except Exception as error:  # noqa: BLE001 - nobody is left to be told.
+            except Exception as error:  # noqa: BLE001 - no one is left to be told.
                 crash_reports.report(error, what)
                 return
             else:

@@ -1,4 +1,4 @@
-"""What runs beside the connections, every few seconds.
+"""Background work that runs every few seconds.
 
 May import: telemetry.
 """

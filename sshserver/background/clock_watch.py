@@ -1,4 +1,4 @@
-"""Noticing that the system's clock was set while the server runs."""
+"""Detecting that the system's clock was set while the server runs."""
 
 import logging
 import time
@@ -17,11 +17,11 @@ COMPARE_SECONDS: Final = 300.0
 class ClockWatch:
     """Compares the system's clock with one that cannot be set.
 
-    Codes stay good once through any jump; who signed in while the clock was ahead may have to wait.
+    No jump makes a used code valid again. People who signed in while the clock was ahead may have to wait.
     """
 
     def __init__(self, now: Callable[[], datetime], monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Begin with what both show now."""
+        """Start with what both clocks show now."""
         self._now, self._monotonic = now, monotonic
         self._before, self._counted = now(), monotonic()
 
@@ -30,7 +30,7 @@ class ClockWatch:
         after, count = self._now(), self._monotonic()
         if moved := clock_jumps.jump(after - self._before, timedelta(seconds=count - self._counted)):
             _log.warning(
-                "The clock was set %s, to %s. If codes are refused since: twofold clock show",
+                "The clock was set %s, to %s. If codes are refused since then, run: twofold clock show",
                 clock_jumps.in_words(moved),
                 after.strftime("%Y-%m-%d %H:%M:%S UTC"),
             )
@@ -38,10 +38,10 @@ class ClockWatch:
 
 
 async def compare(now: Callable[[], datetime], there: Callable[[], Awaitable[datetime | None]]) -> None:
-    """Warn while the clock here and that of the database's server differ.
+    """Warn while the clock here differs from that of the database's server.
 
-    Nodes are compared by it: codes of phones are judged by each node's own clock. A database that tells no
-    time, or does not answer, is asked again the next time.
+    This compares nodes, because each judges phones' codes by its own clock. A database that has no clock, or
+    does not answer, is asked again the next time.
     """
     try:
         told = await there()
@@ -50,18 +50,18 @@ async def compare(now: Callable[[], datetime], there: Callable[[], Awaitable[dat
     ahead = timedelta(0) if told is None else now() - told
     if abs(ahead) >= clock_jumps.NOTABLE:
         _log.warning(
-            "The clock here is %s s %s that of the database. Have an NTP service keep both right",
+            "The clock here is %s s %s that of the database. Set up an NTP service on both",
             abs(round(ahead.total_seconds())),
             "ahead of" if ahead > timedelta(0) else "behind",
         )
 
 
 def warn_of_newer(newest: datetime | None, now: datetime) -> None:
-    """Warn at the start of a server whose database knows of a later time than the clock shows."""
+    """Warn when a server starts and its database holds a later time than the clock shows."""
     if newest is not None and newest - now >= clock_jumps.NOTABLE:
         _log.warning(
-            "The clock shows %s, yet something was recorded %s later. Set the clock right; if codes are "
-            "refused then: twofold clock show",
+            "The clock shows %s, but the latest record is %s ahead. Correct the clock. If codes are refused "
+            "then, run: twofold clock show",
             now.strftime("%Y-%m-%d %H:%M:%S UTC"),
             newest - now,
         )

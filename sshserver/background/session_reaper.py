@@ -1,4 +1,4 @@
-"""Closing what the database says is over: every few seconds, by one small query for all connections."""
+"""Closing sessions that have ended in the database: one small query for all, every few seconds."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ class Sessions(Protocol):
         ...
 
     def end_sessions(self, session_ids: Iterable[int], reason: str) -> int:
-        """End the given sessions, telling their users why."""
+        """End these sessions and show their users the reason."""
         ...
 
 
 async def end_ended_sessions(server: Sessions, store: Store, told: set[int]) -> None:
-    """End every session that an operation has ended in the database; `told` are those that know already."""
+    """End every session that has ended in the database, except those already in `told`."""
     told &= server.session_ids()
     if not (asked := server.session_ids() - told):
         return

@@ -1,4 +1,4 @@
-"""The only files that touch private names of asyncssh and Textual, which are pinned for them.
+"""The only files that use private names of asyncssh and Textual, whose versions are pinned for them.
 
 May import: terminal, telemetry and limits.
 """

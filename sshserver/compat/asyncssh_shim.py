@@ -1,9 +1,9 @@
-"""The only file that touches private names of asyncssh, which is pinned to one version for it.
+"""The only file that uses private names of asyncssh, whose version is pinned for it.
 
-asyncssh has no server-side partial success. Here every way to success, including a `begin_auth` that
-returns False, is made to pass a decision of ours before a byte of it is sent: the methods are shadowed
-on the connection's instance, before its first packet is read. What is missing ends the start of the
-server, never the check.
+asyncssh has no server-side partial success. Here every path to success, including a `begin_auth` that
+returns False, must pass a decision of ours before a byte of it is sent: the methods are shadowed on the
+connection's instance before its first packet is read. If a method is missing, the server does not start;
+the check is never skipped.
 """
 
 import asyncio
@@ -43,17 +43,17 @@ _ELSEWHERE: Final = (
 )
 _ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
 _FIRST_BYTES: Final = b"SSH-"
-"""A client speaks first and says nothing before this (RFC 4253 section 4.2)."""
+"""A client speaks first and sends nothing before this (RFC 4253 section 4.2)."""
 _USERAUTH_REQUEST: Final = 50
-"""Of RFC 4252."""
+"""From RFC 4252."""
 _INFO_REQUEST, _INFO_RESPONSE = 60, 61
-"""Of RFC 4256."""
+"""From RFC 4256."""
 _NOBODY: Final = b"?"
 """No user can have this name."""
 _LONGEST_NAME: Final = 1023
-"""Bytes of a name that asyncssh looks at. It ends the connection for a longer one, which costs nothing."""
+"""Longest name, in bytes, that asyncssh processes. It disconnects for a longer one, which costs nothing."""
 _RSA_SIGNATURES: Final = {b"rsa-sha2-256", b"rsa-sha2-512"}
-"""The signatures taken of RSA keys (RFC 8332); other keys sign under the name of their type."""
+"""The signatures accepted from RSA keys (RFC 8332); other keys sign under the name of their type."""
 
 
 HOOKS: Final = frozenset(
@@ -72,17 +72,17 @@ HOOKS: Final = frozenset(
         "_process_env_request",
     }
 )
-"""What asyncssh has to call in the course of a sign-in and the beginning of a channel."""
+"""What asyncssh must call during a sign-in and the start of a channel."""
 called: Final[set[str]] = set()
-"""Which of the hooks were called; the self-test clears it, then wants all of them."""
+"""The hooks that were called; the self-test clears this, then expects all of them."""
 
 
 class ShimError(RuntimeError):
-    """The installed asyncssh is not the one that this file was written for."""
+    """The installed asyncssh is not the version that this file was written for."""
 
 
 def check() -> None:
-    """Compare the installed asyncssh with the one that this file was written for.
+    """Compare the installed asyncssh with the version that this file was written for.
 
     Raises:
         ShimError: when the version, a method or its parameters differ.
@@ -105,13 +105,13 @@ def install(
     userauth: UserAuthHooks,
     channels: ChannelHooks,
 ) -> None:
-    """Put the hooks in charge of a connection; to be called from `connection_made`.
+    """Put the hooks in charge of a connection; must be called from `connection_made`.
 
-    The packets that are taken before a channel is open are bounded, and what is read at a time. `check`
-    has passed: it is made when the server starts, since it takes longer than all else that is done here.
+    This also bounds the packets before a channel is open, and how much is read at a time. `check` must have
+    passed; it runs when the server starts, because it takes longer than everything here.
 
     Raises:
-        ShimError: when asyncssh is not the one this was written for.
+        ShimError: when asyncssh is not the version that this was written for.
     """
     private = cast("Any", connection)
     missing = any(not hasattr(private, name) for name in _ATTRIBUTES)
@@ -126,7 +126,7 @@ def install(
     _write_unless_closing(connection)
 
     async def reload_config() -> None:
-        """Keep the options as they are: no setting of ours depends on the user's name."""
+        """Keep the options: no setting of ours depends on the user's name."""
 
     _hook(private, "reload_config", reload_config)
     private.pause_writing = channels.congested
@@ -151,7 +151,7 @@ def _judge_success(connection: asyncssh.SSHServerConnection, hooks: UserAuthHook
 
     def send_userauth_failure(partial_success: bool) -> None:
         fail(partial_success)
-        # Some clients (paramiko) ask for the service again before each method, as sshd lets them.
+        # Some clients (paramiko) request the service again before each method, as sshd allows.
         private._next_service = b"ssh-userauth"  # noqa: SLF001
         hooks.refused(partial=partial_success)
 
@@ -198,13 +198,13 @@ def _judge_progress(connection: asyncssh.SSHServerConnection, hooks: UserAuthHoo
     finish = private._finish_recv_packet  # noqa: SLF001
 
     def finish_packet(pkttype: int, *args: Any, **kwargs: Any) -> None:
-        # Of answers that come together asyncssh judges the last alone, without a word about the others.
+        # If several answers arrive together, asyncssh silently judges only the last.
         if pkttype == _INFO_RESPONSE:
             hooks.answered()
         finish(pkttype, *args, **kwargs)
 
     def finish_key_exchange(k: bytes, h: bytes) -> None:
-        # The client's NEWKEYS comes later: a person may have to look at the host key first.
+        # The client's NEWKEYS comes later: a person may have to check the host key first.
         send_newkeys(k, h)
         hooks.keys_exchanged()
 
@@ -213,7 +213,7 @@ def _judge_progress(connection: asyncssh.SSHServerConnection, hooks: UserAuthHoo
 
 
 def _take_other_encodings(connection: asyncssh.SSHServerConnection) -> None:
-    """Have names and answers that are not UTF-8 judged like any other, where asyncssh hangs up."""
+    """Judge names and answers that are not UTF-8 like any other, where asyncssh would hang up."""
     private = cast("Any", connection)
     process = private.process_packet
     send = private.send_userauth_packet
@@ -231,7 +231,7 @@ def _take_other_encodings(connection: asyncssh.SSHServerConnection) -> None:
 
 
 def _decode_answers(exchange: Any) -> None:
-    """Have what is not UTF-8 in the answers of an exchange stand in them as U+FFFD."""
+    """Replace what is not UTF-8 in the answers of an exchange with U+FFFD."""
     if "process_packet" in vars(exchange):
         return
     process = exchange.process_packet
@@ -248,11 +248,11 @@ def _decode_answers(exchange: Any) -> None:
 
 
 def _with_name(packet: SSHPacket) -> SSHPacket:
-    """Return a sign-in request in which a name that no user can have is one that asyncssh reads."""
+    """Return a sign-in request with a name that asyncssh can read, if it holds one that no user can have."""
     request = SSHPacket(packet.get_remaining_payload())
     try:
         name = request.get_string()
-        if len(name) <= _LONGEST_NAME:  # What saslprep takes grows with the square of the length.
+        if len(name) <= _LONGEST_NAME:  # The time of saslprep grows with the square of the length.
             saslprep(name.decode("utf-8"))
     except PacketDecodeError:
         return packet
@@ -262,7 +262,7 @@ def _with_name(packet: SSHPacket) -> SSHPacket:
 
 
 def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) -> None:
-    """Refuse a channel whose client takes tiny packets only: each costs the server as much as a large one."""
+    """Refuse a channel whose client accepts only tiny packets: each costs as much as a large one."""
     open_session = cast("Any", connection)._process_session_open  # noqa: SLF001
 
     def process_session_open(packet: SSHPacket) -> Any:
@@ -271,7 +271,7 @@ def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) ->
         asked.get_string()
         _channel, _window, packet_bytes = asked.get_uint32(), asked.get_uint32(), asked.get_uint32()
         if packet_bytes < limits.client_packet_bytes:
-            words = f"A maximum packet size of {limits.client_packet_bytes} bytes or more is needed."
+            words = f"The maximum packet size must be at least {limits.client_packet_bytes} bytes."
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, words)
         return open_session(packet)
 
@@ -279,7 +279,7 @@ def _judge_channels(connection: asyncssh.SSHServerConnection, limits: Limits) ->
 
 
 def _write_unless_closing(connection: asyncssh.SSHServerConnection) -> None:
-    """Drop what is written once the client is gone: asyncio would log a line for each write."""
+    """Drop what is written after the client is gone: asyncio would log a line for each write."""
     private = cast("Any", connection)
     send = private._send  # noqa: SLF001
 
@@ -291,7 +291,7 @@ def _write_unless_closing(connection: asyncssh.SSHServerConnection) -> None:
 
 
 def _hook(target: object, name: str, function: Callable[..., Any]) -> None:
-    """Shadow a method on an instance, and note when it is called from outside."""
+    """Shadow a method on an instance, and record when it is called from outside."""
 
     def noted(*args: Any, **kwargs: Any) -> Any:
         called.add(name)
@@ -301,14 +301,14 @@ def _hook(target: object, name: str, function: Callable[..., Any]) -> None:
 
 
 def look_no_further(connection: asyncssh.SSHServerConnection) -> None:
-    """Drop what was received and not looked at: of a connection that is closed, asyncssh would go on."""
+    """Drop received data: asyncssh would keep processing it after the connection is closed."""
     cast("Any", connection)._inpbuf = b""  # noqa: SLF001
 
 
 def limit_environment(
     channel: "asyncssh.SSHServerChannel[bytes]", keeps: Callable[[str, str, int], bool]
 ) -> dict[str, str]:
-    """Return the mapping that fills with the variables `keeps` takes: name, value, number already kept."""
+    """Return a mapping that fills with the variables that `keeps(name, value, number kept)` accepts."""
     kept: dict[str, str] = {}
 
     def process_env_request(packet: SSHPacket) -> bool:
@@ -325,7 +325,7 @@ def limit_environment(
 
 
 def _decode(key_data: bytes) -> SSHKey | None:
-    """Decode a plain public key; certificates are none."""
+    """Return a plain public key; None for anything else, such as a certificate."""
     try:
         return decode_ssh_public_key(key_data)
     except (KeyImportError, ValueError):
@@ -333,7 +333,7 @@ def _decode(key_data: bytes) -> SSHKey | None:
 
 
 def _verify(connection: Any, key: SSHKey, msg: bytes, signature: bytes) -> bool:
-    """Check a login signature (RFC 4252 section 7), with SHA-2 where the key is RSA."""
+    """Return whether a login signature is valid (RFC 4252 section 7); RSA keys must use SHA-2."""
     allowed = _RSA_SIGNATURES if key.algorithm == b"ssh-rsa" else {key.algorithm}
     try:
         if SSHPacket(signature).get_string() not in allowed:

@@ -1,4 +1,4 @@
-"""What a connection decides in the place of asyncssh, and how it answers an authentication request."""
+"""What a connection decides instead of asyncssh, and how it answers an authentication request."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -16,26 +16,26 @@ class AuthOutcome(Enum):
 
 
 class TransportHooks(Protocol):
-    """What is decided of the bytes that come in."""
+    """Decisions about incoming bytes."""
 
     def takes(self, received: int, waiting: int, unsent: int) -> bool:
-        """Judge so many bytes more, when so many wait to be looked at and so many to be sent."""
+        """Return whether to accept `received` bytes, while others wait to be processed and to be sent."""
         ...
 
     def charge(self, seconds: float) -> float:
-        """Count the seconds that input took; return for how many seconds to read no more."""
+        """Count the seconds that input took; return for how many seconds to stop reading."""
         ...
 
     def speaks_no_ssh(self) -> None:
-        """The client does not begin as an SSH client does."""
+        """The client does not start as an SSH client does."""
 
 
 class UserAuthHooks(Protocol):
-    """What is decided of a sign-in in the place of asyncssh."""
+    """Decisions about a sign-in, instead of asyncssh."""
 
     @property
     def outcome(self) -> AuthOutcome:
-        """How a request that claims success is answered at this moment."""
+        """How a request that claims success is answered now."""
         ...
 
     async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
@@ -43,20 +43,20 @@ class UserAuthHooks(Protocol):
         ...
 
     def keys_exchanged(self) -> None:
-        """The client has done its part of a key exchange: the first one, or a later one."""
+        """The client has done its part of a key exchange, the first or a later one."""
 
     def answered(self) -> None:
-        """An answer to a question has come, whether or not one was asked."""
+        """An answer has arrived, whether or not a question was asked."""
 
     def refused(self, *, partial: bool) -> None:
-        """A failure has been sent, or a partial success."""
+        """A failure or partial success has been sent."""
 
 
 class ChannelHooks(Protocol):
-    """What is told to those who write to the client."""
+    """Events for those who write to the client."""
 
     def congested(self) -> None:
-        """The socket takes no more for the moment."""
+        """The socket accepts no more data for now."""
 
     def relieved(self) -> None:
-        """The socket takes data again."""
+        """The socket accepts data again."""

@@ -1,7 +1,7 @@
-"""An app among others in one process, which Textual expects to be alone in.
+"""An app that shares its process with others, although Textual expects it to be alone.
 
-A crash shows no values, colours are those of the client and not of the server's environment, standard
-output and the loop's tasks stay as they are, and an ended app can be collected.
+A crash shows no values, colours follow the client and not the server's environment, standard output and the
+loop's tasks stay as they are, and an ended app can be garbage-collected.
 """
 
 import asyncio
@@ -42,18 +42,18 @@ class ContainedApp(TypeAheadApp):
     """
 
     crash_message: str | None = None
-    """What the person is told of an error that ended the app, or None."""
+    """What the user is shown about an error that ended the app, or None."""
     turns: Turns | None = None
     _hosted = False
     _pointer_shape = "default"
 
     def __init__(self) -> None:
-        """Share what is parsed of the style sheets with the other apps of the process."""
+        """Share the parsed style sheets with the other apps of the process."""
         super().__init__()
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
 
     def get_css_variables(self) -> dict[str, str]:
-        """Return the variables of the theme, which are worked out once in the process."""
+        """Return the variables of the theme, which are computed once per process."""
         key = (type(self), self.current_theme.name)
         variables = _css_variables.get(key)
         if variables is None:
@@ -62,13 +62,13 @@ class ContainedApp(TypeAheadApp):
         return variables
 
     def _set_pointer_shape(self, shape: str) -> None:
-        """Leave the pointer alone until it is to look otherwise."""
+        """Change the pointer only when its shape differs."""
         if shape != self._pointer_shape:
             self._pointer_shape = shape
             super()._set_pointer_shape(shape)
 
     def host(self, terminal: Terminal, driver: Callable[..., Driver], turns: Turns | None = None) -> None:
-        """Prepare the app for a client's `terminal`, before `run_async`, to be drawn in `turns`.
+        """Prepare the app for a client's `terminal`, before `run_async`, drawn in `turns`.
 
         `driver` is called with the app and the keyword arguments `debug`, `mouse` and `size`.
         """
@@ -101,7 +101,7 @@ class ContainedApp(TypeAheadApp):
         return await self.run_async(size=terminal.size)
 
     def get_default_screen(self) -> Screen[Any]:
-        """Begin with a screen that is drawn in turn."""
+        """Return a first screen that is drawn in turn."""
         return ContainedScreen()
 
     def action_command_palette(self) -> None:
@@ -110,7 +110,7 @@ class ContainedApp(TypeAheadApp):
             self.push_screen(ContainedPalette(id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Yield the palette's commands but those that write files beside the server."""
+        """Yield the palette's commands except those that would write files on the server."""
         for command in super().get_system_commands(screen):
             if command.title != "Screenshot":
                 yield command
@@ -119,14 +119,14 @@ class ContainedApp(TypeAheadApp):
         """Do nothing: the file would be written on the server."""
 
     def panic(self, *renderables: RenderableType) -> None:
-        """End the app; the renderables may hold values and are not shown."""
+        """End the app without showing the renderables, which may hold values."""
         del renderables
         self._fail(sys.exc_info()[1] or RuntimeError())
 
     async def _process_messages(self, *args: Any, **kwargs: Any) -> None:
         if self._hosted:
-            # Textual has just put an eager task factory on the loop that all sessions share, and is
-            # about to point the process's standard streams at this app.
+            # Textual has just set an eager task factory on the loop that all sessions share, and is about
+            # to point the process's standard streams at this app.
             asyncio.get_running_loop().set_task_factory(self._task_factory)
             self._capture_stdout = cast("Any", sys.stdout)
             self._capture_stderr = cast("Any", sys.stderr)
@@ -158,7 +158,7 @@ class ContainedApp(TypeAheadApp):
             super()._print_error_renderables()
 
     def _log(self, *args: Any, **kwargs: Any) -> None:
-        """Keep Textual's own log silent: it holds keys as they are typed."""
+        """Keep Textual's own log silent: it would hold typed keys."""
 
 
 def _colour_filters(terminal: Terminal) -> list[LineFilter]:

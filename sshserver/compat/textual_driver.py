@@ -1,4 +1,4 @@
-"""The side of a driver that faces the app, with nothing in it that would reach the server's own system."""
+"""The side of a driver that faces the app; nothing in it reaches the server's own system."""
 
 from functools import partial
 from pathlib import Path
@@ -18,32 +18,32 @@ class HostedDriver(Driver):
 
     @property
     def backlog(self) -> int:
-        """How many messages and keys wait in the app."""
+        """The number of messages and keys that wait in the app."""
         waiting = self._app.keys_waiting if isinstance(self._app, TypeAheadApp) else 0
         return self._app._message_queue.qsize() + waiting  # noqa: SLF001
 
     def send_message(self, message: Message) -> None:
-        """Hand a message to the app, which runs on the loop that calls."""
+        """Pass a message to the app, which runs on the calling loop."""
         self._app.post_message(message)
 
     def announce(self, message: Message) -> bool:
-        """Hand a parsed message to the app; return False for a size, which only SSH may change."""
+        """Pass a parsed message to the app; return False for a size, which only SSH may change."""
         if isinstance(message, Resize | InBandWindowResize):
             return False
         self.process_message(message)
         return True
 
     def announce_size(self, size: tuple[int, int]) -> None:
-        """Tell the app the new size of its terminal in columns and rows."""
+        """Notify the app of its terminal's new size in columns and rows."""
         self._size = size
         self._app.post_message(Resize(Size(*size), Size(*size)))
 
     def repaint(self) -> None:
-        """Have the app draw its whole screen."""
+        """Make the app redraw its whole screen."""
         self._app.call_later(partial(self._app.refresh, layout=True))
 
     def open_url(self, url: str, new_tab: bool = True) -> None:
-        """Open nothing: the browser would be the server's."""
+        """Do nothing: the browser would open on the server."""
 
     def deliver_binary(
         self,
@@ -56,5 +56,5 @@ class HostedDriver(Driver):
         mime_type: str | None = None,  # noqa: ARG002
         name: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Write nothing: the file would be the server's."""
+        """Write nothing: the file would be on the server."""
         binary.close()

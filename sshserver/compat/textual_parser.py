@@ -1,4 +1,4 @@
-"""Textual's parser of what is typed, kept from typing what it does not understand."""
+"""Textual's input parser, changed so that it does not type what it does not understand."""
 
 import re
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from sshserver.terminal.sequences import ALT_LENGTH, ESC, SequenceReader
 
 _OTHER_KEY = re.compile(r"\x1b\[27;(\d+);(\d+)~")
 _SHIFT = 2
-"""xterm's number for Shift alone; what is greater stands for other modifiers too."""
+"""xterm's number for Shift alone; greater numbers include other modifiers."""
 
 
 class InputParser(XTermParser):
-    """Textual's parser, given what is whole and may be a key; it would type what it does not understand.
+    """Textual's parser, given only complete sequences that may be keys; it would type anything else.
 
-    It lacks the cache that keeps every parser, and with it every app, alive. A line feed is Enter.
+    It has no cache, because Textual's keeps every parser, and so every app, alive. A line feed is Enter.
     """
 
     _parse_extended_key = XTermParser._parse_extended_key.__wrapped__  # type: ignore[assignment]  # noqa: SLF001
@@ -27,15 +27,15 @@ class InputParser(XTermParser):
         self._sequences = SequenceReader()
         self._is_after_return = False
         self.is_pasting = False
-        """Whether a bracketed paste has begun."""
+        """Whether a bracketed paste has started."""
 
     @property
     def is_pending(self) -> bool:
-        """Whether a sequence has begun that `tick` may have to give up."""
+        """Whether a sequence has started that `tick` may have to give up."""
         return self._sequences.is_pending
 
     def feed(self, data: str) -> Iterable[Message]:
-        """Yield the messages of what was typed."""
+        """Yield the messages for what was typed."""
         for part in self._sequences.feed(data):
             if part.startswith(ESC):
                 yield from self._take(part)
@@ -43,12 +43,12 @@ class InputParser(XTermParser):
                 yield from super().feed(text)
 
     def tick(self) -> Iterable[Message]:
-        """Yield the key Esc when nothing has followed it."""
+        """Yield the key Esc if nothing followed it."""
         if key := self._sequences.give_up():
             yield from self._take(key)
 
     def keep_cells(self) -> None:
-        """Count the mouse in cells, whatever the terminal has announced."""
+        """Measure mouse positions in cells, whatever the terminal announced."""
         self.mouse_pixels = False
 
     def _with_returns(self, text: str) -> str:
@@ -58,7 +58,7 @@ class InputParser(XTermParser):
         return text.replace("\r\n", "\r").replace("\n", "\r")
 
     def _take(self, sequence: str) -> Iterable[Message]:
-        """Yield what a sequence stands for, if it is known."""
+        """Yield the messages for a sequence, if it is known."""
         self._is_after_return = False
         if self.is_pasting and sequence != BRACKETED_PASTE_END:
             return
@@ -71,7 +71,7 @@ class InputParser(XTermParser):
                 self._gen.throw(ParseTimeout())
                 yield from tuple(self._tokens)
         except (ArithmeticError, ValueError):
-            pass  # A number in it is none that Textual can read.
+            pass  # It contains a number that Textual cannot read.
         self._tokens.clear()
         self._gen = self.parse(self._tokens.append)
         self._awaiting = next(self._gen)
@@ -79,6 +79,6 @@ class InputParser(XTermParser):
 
 
 def _in_kitty_form(sequence: str) -> str:
-    """Write a key of xterm's modifyOtherKeys with more than Shift so that Textual does not type it."""
+    """Rewrite a key of xterm's modifyOtherKeys with more than Shift, so that Textual does not type it."""
     key = _OTHER_KEY.fullmatch(sequence)
     return f"\x1b[{key[2]};{key[1]}u" if key and int(key[1]) > _SHIFT else sequence

@@ -1,4 +1,4 @@
-"""Screens that can wait with their first picture, and take their turn with those of other sessions."""
+"""Screens that can delay their first frame, and take turns with those of other sessions."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from sshserver.compat.textual_turns import DrawnInTurn
 
 T = TypeVar("T")
 _ROUNDS = 16
-"""How often a screen looks whether its widgets are done, before it is drawn as it is."""
+"""How often a screen checks whether its widgets are ready before it is drawn as it is."""
 
 
 class BlankScreen(Screen[None]):
-    """What lies below all other screens; it is never drawn for itself."""
+    """The screen below all others; it is never drawn by itself."""
 
     def _extend_compose(self, widgets: list[Widget]) -> None:
         """Leave out what would be shown in front."""
@@ -29,10 +29,10 @@ class BlankScreen(Screen[None]):
 
 
 class ContainedScreen(DrawnInTurn, Screen[T]):
-    """A screen that can wait with its first picture until there is something to show."""
+    """A screen that can delay its first frame until there is something to show."""
 
     PATIENCE: ClassVar[float] = 0.0
-    """After so many seconds it is drawn as it is; without any, it is drawn at once."""
+    """Seconds after which it is drawn as it is; 0 draws it at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class ContainedScreen(DrawnInTurn, Screen[T]):
         self._is_new = True
 
     def _post_register(self, app: App[Any]) -> None:
-        """Take the classes that belong to the terminal's size before any style is applied."""
+        """Set the classes for the terminal's size before any style is applied."""
         super()._post_register(app)
         size = app.size
         for dimension, breakpoints in (
@@ -51,7 +51,7 @@ class ContainedScreen(DrawnInTurn, Screen[T]):
             self.add_class(*self._get_breakpoint_classes(dimension, breakpoints or []), update=False)
 
     def complete(self) -> None:
-        """Draw the first picture as soon as all widgets have taken in what they were told."""
+        """Draw the first frame as soon as all widgets have processed their messages."""
         self._settle(_ROUNDS)
 
     def _settle(self, rounds: int) -> None:
@@ -69,7 +69,7 @@ class ContainedScreen(DrawnInTurn, Screen[T]):
             self._draw()
 
     def _draw(self) -> None:
-        """Draw all of it, and from now on whatever changes."""
+        """Draw the whole screen, and from now on every change."""
         self._release()
         self._compositor.update_widgets({self})
         self._dirty_widgets.clear()
@@ -97,7 +97,7 @@ class ContainedScreen(DrawnInTurn, Screen[T]):
             self._impatience = asyncio.get_running_loop().call_later(self.PATIENCE, self._draw)
 
     def _on_screen_resume(self, event: ScreenResume) -> None:
-        if self._is_new:  # Its styles have been applied just now.
+        if self._is_new:  # Its styles have just been applied.
             event.refresh_styles = self._is_new = False
 
     def _on_screen_suspend(self) -> None:

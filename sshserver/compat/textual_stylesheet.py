@@ -12,9 +12,9 @@ _tokens: LRUCache[Variables, dict[str, list[Token]]] = LRUCache(16)
 
 
 class SharedStylesheet(Stylesheet):
-    """A style sheet whose rules are parsed once in the process for each theme, not in every app.
+    """A style sheet whose rules are parsed once per process and theme, not in every app.
 
-    Parsed rules are only read; what changes in an app are the styles of its own widgets.
+    Parsed rules are only read; an app changes only the styles of its own widgets.
     """
 
     def __init__(self, variables: dict[str, str]) -> None:
@@ -22,7 +22,7 @@ class SharedStylesheet(Stylesheet):
         self._theme: Variables = frozenset(variables.items())
 
     def set_variables(self, variables: dict[str, str]) -> None:
-        """Take the variables of another theme."""
+        """Set the variables of another theme."""
         super().set_variables(variables)
         self._theme = frozenset(variables.items())
 
@@ -34,7 +34,7 @@ class SharedStylesheet(Stylesheet):
         return tokens
 
     def reparse(self) -> None:
-        """Take the rules that belong to the present variables."""
+        """Use the rules for the current variables."""
         self.parse()
 
     def _parse_rules(

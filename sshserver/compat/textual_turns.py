@@ -9,7 +9,7 @@ from textual.events import Resize
 from textual.screen import Screen
 
 Turns = Callable[[], AbstractAsyncContextManager[None]]
-"""Makes a context that is entered when it is a screen's turn, and left when that is drawn."""
+"""Returns a context that is entered when it is a screen's turn, and left when the screen is drawn."""
 if TYPE_CHECKING:
     _Screen = Screen[Any]
 else:
@@ -19,7 +19,7 @@ else:
 class DrawnInTurn(_Screen):
     """A screen whose layouts and frames wait for their turn among those of other sessions.
 
-    It is no `Screen` itself, because Textual looks for styles in the first base that is one.
+    It is not a `Screen` itself, because Textual looks for styles in the first base that is one.
     """
 
     def _on_timer_update(self) -> Any:
@@ -35,13 +35,13 @@ class DrawnInTurn(_Screen):
 
     async def _on_resize(self, event: Resize) -> None:
         if self._turns is not None:
-            event.prevent_default()  # Textual calls the method of each class, not only the first one's.
+            event.prevent_default()  # Textual calls the method of every base class.
             async with self._turns():
                 await super()._on_resize(event)
 
     @property
     def _turns(self) -> Turns | None:
-        """What the app was given for it; without any all is drawn at once."""
+        """The turns that the app was given; without them, everything is drawn at once."""
         return getattr(self.app, "turns", None)
 
 

@@ -1,4 +1,4 @@
-"""The numbers that bound what a client may take, and the counters that hold it to them.
+"""The limits on what a client may use, and the counters that enforce them.
 
 May import: `data`.
 """

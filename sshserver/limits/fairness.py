@@ -1,4 +1,4 @@
-"""Sharing the event loop's time: sign-ins first, then users in turn, whatever one of them asks for."""
+"""Sharing the event loop's time: sign-ins first, then users in turn, no matter how much one asks for."""
 
 import asyncio
 import time
@@ -9,23 +9,23 @@ from math import inf
 from typing import Final
 
 _INPUT_SHARE: Final = 0.1
-"""The part of the loop's time that the input of one user may take for long."""
+"""The share of the loop's time that the input of one user may take in the long run."""
 _INPUT_BURST: Final = 0.1
 """Seconds that a user's input may take at once."""
 _LONGEST_REST: Final = 4
-"""How many times as long as a turn its user rests at most."""
+"""The longest rest of a user, as a multiple of the turn before it."""
 
 
 class DrawingTurns:
     """One screen is drawn at a time, users in turn, and the loop rests between two turns.
 
-    A turn is one layout or one frame, which does not wait for anything. After it all rest for as long as
-    it took, and its user the longer the more screens of theirs wait. Sign-ins take no turns: each of their
-    steps waits for one turn at most, and half of the time is theirs.
+    A turn is one layout or one frame, which does not wait for anything. After it, everyone rests for as long
+    as it took; its user rests longer, the more of their screens wait. Sign-ins need no turns: each of their
+    steps waits for one turn at most, and half of the time is left for them.
     """
 
     def __init__(self) -> None:
-        """Begin with nobody waiting."""
+        """Start with no one waiting."""
         self._waiting: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         self._rests: dict[Hashable, float] = {}
         self._all_rest = -inf
@@ -34,7 +34,7 @@ class DrawingTurns:
 
     @asynccontextmanager
     async def turn(self, user: Hashable) -> AsyncIterator[None]:
-        """Wait for a turn of `user`, which lasts for the time of the context."""
+        """Wait for a turn of `user`, which lasts as long as the context."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(user, deque()).append(turn)
         self._grant()
@@ -49,7 +49,7 @@ class DrawingTurns:
                 self._grant()
 
     def _grant(self) -> None:
-        """Give the next turn to the first user who does not rest."""
+        """Give the next turn to the first user who is not resting."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -67,7 +67,7 @@ class DrawingTurns:
             self._timer = loop.call_at(due, self._grant)
 
     def _give_turn(self, user: Hashable) -> None:
-        """Let the one of `user` draw who has waited longest, and put the others behind all users."""
+        """Let the screen of `user` draw that has waited longest; queue the others behind all users."""
         turns = self._waiting.pop(user)
         while turns and not self._is_drawing:
             turn = turns.popleft()
@@ -86,19 +86,19 @@ class DrawingTurns:
 
 
 class InputShares:
-    """The time of the loop that the input of each user has taken, and who is read later because of it.
+    """The loop time that the input of each user has taken, and the delays that follow from it.
 
-    Each user has a virtual clock that runs ahead by what their input cost, divided by their share (the
-    generic cell rate algorithm, ITU-T I.371). As all connections of a user push the same clock, they are
+    Each user has a virtual clock that advances by the cost of their input, divided by their share (the
+    generic cell rate algorithm, ITU-T I.371). All connections of a user advance the same clock, so they are
     read one after the other.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing taken."""
+        """Start with no time taken."""
         self._due: dict[Hashable, float] = {}
 
     def charge(self, user: Hashable, seconds: float) -> float:
-        """Count seconds that input of `user` took; return for how many seconds to read no more of it."""
+        """Count the seconds that input of `user` took; return for how many seconds to stop reading it."""
         now = asyncio.get_running_loop().time()
         due = max(self._due.get(user, now), now) + seconds / _INPUT_SHARE
         self._due[user] = due

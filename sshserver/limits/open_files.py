@@ -1,11 +1,11 @@
-"""How many files this process may have open; each of its connections is one (getrlimit(2), RLIMIT_NOFILE)."""
+"""How many files this process may have open: one per connection (getrlimit(2), RLIMIT_NOFILE)."""
 
 import contextlib
 import resource
 from typing import Final
 
 FEW: Final = 4_096
-"""With fewer, an organisation of some thousands may find the server full."""
+"""With fewer, an organisation with thousands of users may find the server full."""
 _ENOUGH: Final = 65_536
 """The limit is raised no further."""
 _USUAL: Final = 1_024
@@ -17,12 +17,12 @@ def limit() -> int:
 
 
 def allowed() -> int:
-    """Return how many the limit may be raised to."""
+    """Return how far the limit may be raised."""
     return max(_limits())
 
 
 def raise_limit() -> int:
-    """Raise the limit as far as this process is allowed to; return what it is now."""
+    """Raise the limit as far as this process may; return the new limit."""
     soft, hard = _limits()
     if soft < hard:
         with contextlib.suppress(OSError, ValueError):
@@ -31,10 +31,10 @@ def raise_limit() -> int:
 
 
 def _limits() -> tuple[int, int]:
-    """Return the soft and the hard limit, neither above what is enough."""
+    """Return the soft and hard limits, neither above what is enough."""
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    except OSError:  # The filter of system calls that a service runs under may refuse the question.
+    except OSError:  # The system call filter of a service may refuse this.
         return _USUAL, _USUAL
     return _bounded(soft), _bounded(hard)
 

@@ -1,4 +1,4 @@
-"""What one user may have at a time: connections that wait for a code, admitted ones, sessions."""
+"""What one user may have at a time: connections awaiting a code, admitted connections, sessions."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -7,10 +7,10 @@ from sshserver.limits.shared_counters import Counts, OwnCounts
 
 
 class AwaitingSecondFactor:
-    """The connections that have passed the first factor and not the second, by user.
+    """The connections that have passed the first factor but not the second, by user.
 
-    When a user's is full, the oldest makes room: someone with a stolen key and no code can neither
-    fill the server nor keep the user out.
+    When a user has too many, the oldest is dropped: someone with a stolen key and no code can neither fill
+    the server nor keep the user out.
     """
 
     def __init__(self, most: int) -> None:
@@ -19,7 +19,7 @@ class AwaitingSecondFactor:
         self._waiting: dict[int, OrderedDict[object, Callable[[], None]]] = {}
 
     def enter(self, user_id: int, drop: Callable[[], None]) -> object:
-        """Let a connection wait and return its place; `drop` is called when it has to make room."""
+        """Add a connection and return its place; `drop` is called when it must make room."""
         waiting = self._waiting.setdefault(user_id, OrderedDict())
         dropped = waiting.popitem(last=False)[1] if len(waiting) >= self._most else None
         place = object()
@@ -29,7 +29,7 @@ class AwaitingSecondFactor:
         return place
 
     def leave(self, user_id: int, place: object) -> None:
-        """Wait no more; a place that was already left is ignored."""
+        """Give up a place; one that was already given up is ignored."""
         waiting = self._waiting.get(user_id, OrderedDict())
         waiting.pop(place, None)
         if not waiting:
@@ -37,7 +37,7 @@ class AwaitingSecondFactor:
 
 
 class ConcurrencyLimit:
-    """How many of something each key has open: sessions of a user."""
+    """Limits how many of something each key has open, such as the sessions of a user."""
 
     def __init__(self, most: int, counts: Counts | None = None) -> None:
         """Allow `most` for each key."""
@@ -48,7 +48,7 @@ class ConcurrencyLimit:
         return self._counts.total_here()
 
     def take(self, key: Hashable) -> bool:
-        """Count one more, or return False when there are as many as allowed."""
+        """Count one more; return False if there are already as many as allowed."""
         if self._counts.add(key, 1) <= self._most:
             return True
         self._counts.add(key, -1)

@@ -1,10 +1,10 @@
-"""Counts that the workers of one node share, so that a limit holds for the node and not for each of them.
+"""Counts that the workers of one node share, so that a limit holds for the node and not for each worker.
 
-They stand in a piece of memory in which every worker has a part of its own. Only that worker writes there
-and all others read it, so nothing is ever locked, and what a worker that died has counted is wiped with
-its part. A worker counts first and reads then: of two that reach for the last place at one moment, one
-sees the other. Keys share slots by a keyed hash; where two meet, each counts for both, which errs on the
-side of the limit.
+They are kept in shared memory, in which every worker has its own part. Only that worker writes to it and all
+others read it, so nothing needs a lock, and the counts of a worker that died are wiped with its part. A
+worker counts first and reads afterwards: if two want the last place at the same time, at least one sees the
+other. Keys are mapped to slots by a keyed hash. If two keys share a slot, each counts for both, so a limit
+can only be reached too early.
 """
 
 import mmap
@@ -22,11 +22,11 @@ _SLOTS: Final = 1 << 14
 _NUMBER_BYTES: Final = 4
 _SEED_BYTES: Final = 16
 _REMEMBERED: Final = 1024
-"""Keys of which a worker remembers the slot."""
+"""How many keys' slots a worker remembers."""
 
 
 class Counted(IntEnum):
-    """What is counted for a node."""
+    """The kinds of counts of a node."""
 
     SOURCES = 0
     CONNECTIONS = 1
@@ -41,7 +41,7 @@ class Counts(Protocol):
     workers: int
 
     def add(self, key: Hashable, number: int) -> int:
-        """Count so many more here; return how many there are at all workers together."""
+        """Add a number here; return how many there are at all workers together."""
         ...
 
     def everywhere(self, key: Hashable) -> int:
@@ -58,7 +58,7 @@ class Counts(Protocol):
 
 
 class OwnCounts:
-    """The counts of a server that is alone."""
+    """The counts of a server with a single worker."""
 
     workers = 1
 
@@ -66,7 +66,7 @@ class OwnCounts:
         self._counts: Counter[Hashable] = Counter()
 
     def add(self, key: Hashable, number: int) -> int:
-        """Count so many more here; return how many there are."""
+        """Add a number here; return how many there are."""
         self._counts[key] += number
         if self._counts[key] <= 0:
             del self._counts[key]
@@ -86,10 +86,10 @@ class OwnCounts:
 
 
 class SharedCounters:
-    """The shared memory. Its maker hands `descriptor` down to the workers."""
+    """The shared memory. Its creator passes `descriptor` to the workers."""
 
     def __init__(self, descriptor: int, workers: int) -> None:
-        """Use the memory behind `descriptor`, which was made for so many workers."""
+        """Use the memory behind `descriptor`, which was created for this number of workers."""
         self.descriptor = descriptor
         self.workers = workers
         self._part = len(Counted) * _SLOTS
@@ -99,10 +99,10 @@ class SharedCounters:
 
     @classmethod
     def create(cls, workers: int) -> "SharedCounters":
-        """Make the memory for so many workers.
+        """Create the memory for this number of workers.
 
         Raises:
-            OSError: when there is none to be had.
+            OSError: when no memory is available.
         """
         descriptor = _anonymous_file()
         os.ftruncate(descriptor, _size(workers))
@@ -110,17 +110,17 @@ class SharedCounters:
         return cls(descriptor, workers)
 
     def wipe(self, worker: int) -> None:
-        """Forget what a worker has counted that is no more."""
+        """Forget the counts of a worker that is gone."""
         start = worker * self._part
         self._numbers[start : start + self._part] = memoryview(bytes(self._part * _NUMBER_BYTES)).cast("i")
 
     def slot(self, what: Counted, key: Hashable) -> int:
-        """Return where a key's number stands in each worker's part."""
+        """Return the position of a key's number in each worker's part."""
         digest = blake2b(repr(key).encode("utf-8", "replace"), digest_size=8, key=self._seed).digest()
         return int(what) * _SLOTS + int.from_bytes(digest) % _SLOTS
 
     def add(self, worker: int, slot: int, number: int) -> int:
-        """Count in a worker's part; return the sum of all parts."""
+        """Add a number in a worker's part; return the sum of all parts."""
         self._numbers[worker * self._part + slot] += number
         return self.sum(slot)
 
@@ -129,7 +129,7 @@ class SharedCounters:
         return sum(self._numbers[slot :: self._part])
 
     def close(self) -> None:
-        """Let the memory go; for the others it stays."""
+        """Release the memory; the other processes keep it."""
         self._numbers.release()
         self._memory.close()
         os.close(self.descriptor)
@@ -147,7 +147,7 @@ class SharedCounts:
         self._own = OwnCounts()
 
     def add(self, key: Hashable, number: int) -> int:
-        """Count so many more here; return how many there are at all workers together."""
+        """Add a number here; return how many there are at all workers together."""
         self._own.add(key, number)
         return self._shared_counters.add(self._worker, self._slot(key), number)
 
@@ -169,7 +169,7 @@ def _size(workers: int) -> int:
 
 
 def _anonymous_file() -> int:
-    """Open a file that nobody else can open, in memory where the system can."""
+    """Open a file that no one else can open, in memory if the system supports it."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("twofold-counts")
     with tempfile.TemporaryFile() as file:

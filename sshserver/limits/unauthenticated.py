@@ -1,6 +1,6 @@
-"""The connections that have not passed the first factor: who keeps a place and who makes room.
+"""The connections that have not passed the first factor: which stay, and which are dropped.
 
-Where several workers serve, the limits hold for all of them together (`board.py`).
+If several workers serve, the limits hold for all of them together (`shared_counters.py`).
 """
 
 import secrets
@@ -17,7 +17,7 @@ from sshserver.limits.shared_counters import Counts, OwnCounts
 
 _ALL: Final = "all"
 _MOST_PENALTIES: Final = 16
-"""Of one source at one worker: more change nothing, since each is a halving."""
+"""Most penalties of one source at one worker: each is a halving, so more would change nothing."""
 
 
 class Progress(IntEnum):
@@ -27,34 +27,34 @@ class Progress(IntEnum):
     """The client's part of the key exchange is missing."""
     ENCRYPTED = 1
     ANSWERED = 2
-    """A question was answered: somebody has typed."""
+    """A question was answered: someone has typed."""
 
 
 class Penalties:
-    """How many connections of each source had to make room lately (OpenSSH's PerSourcePenalties).
+    """How many connections of each source were dropped lately (OpenSSH's PerSourcePenalties).
 
-    Each halves how many connections the source may open in a second. So the penalty is bounded by its
-    reader: people share their address with an attacker, and must still be taken.
+    Each halves how many connections the source may open in a second. The reader bounds the penalty: people
+    who share an address with an attacker must still be able to connect.
     """
 
     def __init__(
         self, seconds: float, counts: Counts | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Remember each for `seconds`."""
+        """Remember each penalty for `seconds`."""
         self._seconds = seconds
         self._counts = counts or OwnCounts()
         self._clock = clock
         self._ends: deque[tuple[float, str]] = deque()
 
     def add(self, source: str) -> None:
-        """Count a connection of `source` that had to make room."""
+        """Count a dropped connection of `source`."""
         self._forget()
         if self._counts.here(source) < _MOST_PENALTIES:
             self._counts.add(source, 1)
             self._ends.append((self._clock() + self._seconds, source))
 
     def of(self, source: str) -> int:
-        """Return how many count against `source` at all workers together."""
+        """Return the penalties of `source` at all workers together."""
         self._forget()
         return self._counts.everywhere(source)
 
@@ -72,23 +72,24 @@ class PendingConnection:
     progress: Progress
     entered: float
     lot: float = field(default_factory=secrets.SystemRandom().random)
-    """Decides between connections that are equal otherwise, so that no attacker can aim at one."""
+    """Decides between otherwise equal connections, so that no attacker can target one."""
 
 
 class UnauthenticatedConnections:
     """The connections that have not passed the first factor.
 
-    When a source or all of it is full, a connection makes room for the new one (in the place of OpenSSH's
-    MaxStartups and PerSourceMaxStartups, which turn the new one away): first those that have not finished
-    the key exchange, last those that have answered a question. An eighth of the places is left to those
-    of less progress, or someone who holds all places with more of it would let nobody begin. Among equals one
-    of the source that has the most makes room. Of several such it is the oldest while keys are exchanged,
-    and none that has just come; after that the lot decides, since people who type slowly are the oldest.
+    When a source or the server is full, an existing connection is dropped for the new one, whereas OpenSSH's
+    MaxStartups and PerSourceMaxStartups turn the new one away. Connections that have not finished the key
+    exchange are dropped first, those that have answered a question last. An eighth of the places is kept for
+    those with less progress; otherwise an attacker who fills all places with more progress would keep
+    everyone else out. Among equals, a connection of the source that has the most is dropped. If there are
+    several, it is the oldest during the key exchange, but never one that has just arrived; after the key
+    exchange it is chosen at random, because people who type slowly are the oldest.
 
-    Where several workers share a limit, one of its places is kept for each of the others, so that one
-    which has none yet always finds one. Connections make room at the worker that the new one came to. A
-    worker that has no more than its share drops only those that are late with the key exchange: another
-    worker may have such, and drops what is beyond the limit when the next one comes there.
+    If several workers share a limit, each keeps one place for each of the others, so that a worker without
+    connections always finds one. Connections are dropped at the worker that the new one reached. A worker
+    with no more than its share drops only connections that are late with the key exchange; another worker
+    drops what exceeds the limit when the next connection reaches it.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class UnauthenticatedConnections:
         penalties: Penalties | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open an empty lobby bounded by `limits`."""
+        """Start without connections, bounded by `limits`."""
         self._limits = limits
         self._sources = sources or OwnCounts()
         self._total = total or OwnCounts()
@@ -115,7 +116,7 @@ class UnauthenticatedConnections:
     ) -> PendingConnection:
         """Count a connection from `address` and return it; the caller updates its progress.
 
-        `drop` is called at most once, when the connection has to make room; it has left by then.
+        `drop` is called at most once, when the connection must make room; it has left by then.
         """
         source = source_of(address)
         self._sources.add(source, 1)
@@ -127,21 +128,21 @@ class UnauthenticatedConnections:
         return pending
 
     def leave(self, pending: PendingConnection) -> None:
-        """Stop counting a connection; one that has left already is ignored."""
+        """Stop counting a connection; one that has already left is ignored."""
         if pending in self._pending:
             del self._pending[pending]
             self._sources.add(pending.source, -1)
             self._total.add(_ALL, -1)
 
     def drop_one(self) -> bool:
-        """Drop the connection that would make room for another, or return False when there is none."""
+        """Drop the connection that would make room for another; return False if there is none."""
         if not self._pending:
             return False
         self._drop(self._least(list(self._pending)))
         return True
 
     def _make_room(self, counts: Counts, key: str, limit: int) -> None:
-        """Drop a connection of a source, or of all, when its places are taken, and those beyond `limit`."""
+        """Drop connections of a source, or of all sources, while more places are taken than allowed."""
         allowed = max(1, limit - (counts.workers - 1))
         share = limit // counts.workers
         while counts.everywhere(key) > allowed:
@@ -160,12 +161,12 @@ class UnauthenticatedConnections:
         pending.drop()
 
     def _least(self, among: list[PendingConnection]) -> PendingConnection:
-        """Choose who makes room."""
+        """Return the connection that must make room."""
         groups = ([pending for pending in among if pending.progress is progress] for progress in Progress)
         return min(next(group for group in groups if len(group) > len(among) // 8), key=self._worth)
 
     def _worth(self, pending: PendingConnection) -> tuple[bool, int, float]:
-        """Rank a connection among those of its progress; a source's connections at all workers count."""
+        """Rank a connection among those of equal progress; all workers' connections of its source count."""
         order = pending.entered if pending.progress is Progress.CONNECTED else pending.lot
         return not self._is_late(pending), -self._sources.everywhere(pending.source), order
 

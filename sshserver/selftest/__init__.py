@@ -1,4 +1,4 @@
-"""What is proven at every start before the port answers.
+"""The tests that must pass at every start before the port opens.
 
-May import: all of `sshserver` but the server itself.
+May import: all of `sshserver` except the server itself.
 """

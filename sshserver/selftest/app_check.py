@@ -1,4 +1,4 @@
-"""The proof, at every start, that an app in a session takes keys, and fails without showing what it holds."""
+"""The test, at every start, that an app in a session gets keys and reveals no values when it fails."""
 
 import asyncio
 import logging
@@ -24,11 +24,11 @@ _COLOUR: Final = (b"\x1b[38;", b"\x1b[48;")
 
 
 class AppTestError(RuntimeError):
-    """Textual is not as this project needs it."""
+    """Textual does not behave as this project needs."""
 
 
 class _Wire:
-    """A terminal of which only the bytes matter."""
+    """A terminal that only records bytes."""
 
     def __init__(self) -> None:
         self.sent = bytearray()
@@ -54,7 +54,7 @@ class _Wire:
 
 
 class _Witness(ContainedApp):
-    """Waits for Escape and `q`; a secret given to it makes it fail. It notes which hooks are called."""
+    """Waits for Escape and `q`, and fails if it is given a secret. It records which hooks are called."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "note"), Binding("q", "leave")]
 
@@ -96,7 +96,7 @@ class _Witness(ContainedApp):
 
 
 class _AwaitedScreen(ContainedScreen[None]):
-    """Waits for its last word before it is drawn."""
+    """Is not drawn until it is complete."""
 
     PATIENCE = _SECONDS
 
@@ -116,10 +116,10 @@ class _AwaitedScreen(ContainedScreen[None]):
 
 
 async def run() -> None:
-    """Run an app that is left by keys, and one that fails.
+    """Run an app that ends on a key, and one that fails.
 
     Raises:
-        AppTestError: when either goes otherwise than this project promises.
+        AppTestError: when either does not behave as this project promises.
     """
     factory = asyncio.get_running_loop().get_task_factory()
     try:
@@ -128,7 +128,7 @@ async def run() -> None:
             await _fails_silently(secrets.token_hex())
     except AppTestError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, such an app must not be served.
+    except Exception as error:  # noqa: BLE001 - after any failure, the app must not be served.
         raise AppTestError(f"the app's self-test failed: {type(error).__name__}") from None
     _expect("the loop's tasks stay as they are", asyncio.get_running_loop().get_task_factory() is factory)
 
@@ -164,13 +164,13 @@ async def _draws_what_is_complete(app: _Witness, wire: _Wire) -> None:
 async def _fails_silently(secret: str) -> None:
     app, wire, ended = _start(_Witness(secret))
     log = logging.getLogger("twofold.crash")
-    log.disabled = True  # A failure that is wanted is no news.
+    log.disabled = True  # This failure is expected.
     try:
         await ended
     finally:
         log.disabled = False
         await _end(ended)
-    _expect("a failure is said", app.crash_message is not None)
+    _expect("a failure is reported", app.crash_message is not None)
     _expect("a failure shows no values", secret.encode() not in wire.sent)
     _expect(f"Textual calls {', '.join(sorted(_HOOKS - app.called))}", app.called >= _HOOKS)
 
@@ -189,4 +189,4 @@ async def _end(task: "asyncio.Task[str | None]") -> None:
 
 def _expect(what: str, fulfilled: bool) -> None:
     if not fulfilled:
-        raise AppTestError(f"the app's self-test failed, this is not so: {what}")
+        raise AppTestError(f"the app's self-test failed. Expected: {what}")

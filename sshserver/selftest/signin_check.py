@@ -1,7 +1,7 @@
-"""The proof, at every start, that one factor alone opens nothing.
+"""The test, at every start, that one factor alone opens nothing.
 
-The real connection class is asked by a real client over the loopback interface; only the database is
-a stand-in, so that no user's data is touched. A server that fails this must not serve.
+A real client uses the real connection class over the loopback interface. Only the database is replaced, so
+that no user's data is touched. A server that fails this test must not serve.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Listening(Protocol):
-    """A server that was started to be tried."""
+    """A server that was started for the test."""
 
     @property
     def port(self) -> int:
@@ -52,11 +52,11 @@ _HOST: Final = "127.0.0.1"
 _USER: Final = "selftest"
 _STARTED: Final = datetime.min.replace(tzinfo=UTC)
 _SECONDS: Final = 10.0
-_REFUSAL: Final = "The self-test failed, so the server does not start: {}."
+_REFUSAL: Final = "The self-test failed, so the server did not start: {}."
 
 
 class SelfTestError(RuntimeError):
-    """The server would let someone in who must stay out, or keep out who may come in."""
+    """The server would admit someone it must refuse, or refuse someone it must admit."""
 
 
 class _StubBackend:
@@ -105,7 +105,7 @@ class _StubBackend:
 
 
 class _Client(asyncssh.SSHClient):
-    """Answers the questions it has answers for, and gives up at the first other one."""
+    """Answers the questions that it has answers for, and gives up at any other."""
 
     def __init__(self, answers: dict[str, str]) -> None:
         self._answers = answers
@@ -121,10 +121,10 @@ class _Client(asyncssh.SSHClient):
 
 
 async def run(listen: Listen) -> None:
-    """Try to come in with one factor and with both, through a server that `listen` starts.
+    """Try to sign in with one factor and with both, at a server that `listen` starts.
 
     Raises:
-        SelfTestError: when the outcome is not the one that this product promises.
+        SelfTestError: when the outcome is not what this product promises.
     """
     asyncssh_shim.called.clear()
     key = asyncssh.generate_private_key("ssh-ed25519")
@@ -139,13 +139,13 @@ async def run(listen: Listen) -> None:
             await _expect(server.port, [key], wrong_code, opens=False, what="a key and a wrong code")
             await _expect(server.port, [], password, opens=False, what="a password alone")
             await _expect(
-                server.port, [], password | wrong_code, opens=False, what="a password, a wrong code"
+                server.port, [], password | wrong_code, opens=False, what="a password and a wrong code"
             )
             await _expect(server.port, [], code, opens=False, what="a code alone")
             await _expect(server.port, [key], code, opens=True, what="a key and a code")
             await _expect(server.port, [], password | code, opens=True, what="a password and a code")
     except TimeoutError:
-        raise SelfTestError(_REFUSAL.format("it did not come to an end")) from None
+        raise SelfTestError(_REFUSAL.format("it did not finish in time")) from None
     finally:
         await server.drain()
     if missing := asyncssh_shim.HOOKS - asyncssh_shim.called:
@@ -174,7 +174,7 @@ async def _opens_a_channel(connection: asyncssh.SSHClientConnection | None) -> b
 async def _connected(
     port: int, keys: list[SSHKey], answers: dict[str, str]
 ) -> AsyncIterator[asyncssh.SSHClientConnection | None]:
-    """Connect with exactly these proofs; give None when sign-in failed."""
+    """Connect with exactly these proofs; yield None if sign-in failed."""
     connection = None
     with contextlib.suppress(asyncssh.DisconnectError, asyncssh.ConnectionLost, OSError):
         connection = await asyncssh.connect(

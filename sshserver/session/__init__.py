@@ -1,4 +1,4 @@
-"""One channel is one session: the app, its driver, and the time after which nobody is there.
+"""The session of one channel: its app, its driver and its idle timeout.
 
 May import: the server's context, compat, and what they may.
 """

@@ -1,6 +1,6 @@
-"""One channel is one app: a terminal gets the app, everything else one line on stderr.
+"""One channel is one app: a terminal gets the app, anything else gets one line on stderr.
 
-All that a channel goes through on the way there is listed in `AppSession.session_started`.
+`AppSession.session_started` lists the steps of a channel to its app.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from sshserver.session.idle import IdleWatch
 from sshserver.telemetry import crash_reports
 from sshserver.terminal.capabilities import clamp, describe, is_usable, keeps_variable
 
-NO_COMMANDS: Final = "This server runs no commands. Open a session with a terminal: ssh, without a command."
-NO_SUBSYSTEMS: Final = "This server offers no subsystems and no file transfer."
-NO_TERMINAL: Final = "A terminal is needed. Connect from one, or ask for it with: ssh -t"
+NO_COMMANDS: Final = "This server does not run commands. Use ssh without a command."
+NO_SUBSYSTEMS: Final = "This server does not support subsystems or file transfer."
+NO_TERMINAL: Final = "The app needs a terminal. Connect from one, or request one with: ssh -t"
 POOR_TERMINAL: Final = (
-    "Your terminal type cannot show this app. Set one and connect again: TERM=xterm-256color ssh"
+    "Your terminal type cannot show this app. Set another and reconnect: TERM=xterm-256color ssh"
 )
-TOO_MANY: Final = "You have as many sessions open as are allowed. Close one and connect again."
+TOO_MANY: Final = "You have too many open sessions. Close one and reconnect."
 _SHUT_DOWN_GRACE: Final = 5.0
 
 
@@ -51,12 +51,12 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         on_misuse: Callable[[Misuse], None],
         on_end: Callable[["AppSession"], None],
     ) -> None:
-        """Serve `make_app`'s app to whom `admission` names.
+        """Serve `make_app`'s app to the user of `admission`.
 
-        `claim` counts the session as one of its user's and says whether there is room; each layout and
-        each frame is drawn in a `turn`; `on_misuse` is called when its client floods it or leaves its
-        screen unread; `on_end` once, with this session and whether or not it ever started, when its
-        channel is gone.
+        `claim` counts the session for its user and returns whether there is room. Each layout and each frame
+        is drawn in a `turn`. `on_misuse` is called when the client floods the session or leaves its screen
+        unread; `on_end` is called once, with this session, when the channel is gone, even if the session
+        never started.
         """
         self._admission = admission
         self._make_app = make_app
@@ -85,12 +85,12 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.ended_because = "its user left"
         """Why the session ended, for the log."""
         self.claimed = False
-        """Whether the session counts as one of its user's."""
+        """Whether the session is counted for its user."""
 
     # What asyncssh calls.
 
     def connection_made(self, chan: "asyncssh.SSHServerChannel[bytes]") -> None:
-        """Take the channel."""
+        """Use this channel."""
         self._channel = chan
         self._environment = limit_environment(chan, self._keeps_variable)
         high = self._limits.write_buffer_bytes
@@ -112,31 +112,31 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         return True
 
     def shell_requested(self) -> bool:
-        """Accept, if only to say in `session_started` what is missing."""
+        """Accept, if only to report in `session_started` what is missing."""
         return True
 
     def exec_requested(self, _command: str) -> bool:
-        """Accept, to refuse in words."""
+        """Accept, so that the refusal can be explained."""
         self._not_served = NO_COMMANDS
         return True
 
     def subsystem_requested(self, _subsystem: str) -> bool:
-        """Accept, to refuse in words."""
+        """Accept, so that the refusal can be explained."""
         self._not_served = NO_SUBSYSTEMS
         return True
 
     def session_started(self) -> None:
-        """Take the channel through the steps from its request to its app; the first refusal ends it.
+        """Run the steps that lead to the app; the first refusal ends the channel.
 
-        The requests before it have left what the steps judge: the environment variables that are kept, the
-        terminal, and whether a shell was asked for. What is typed meanwhile waits for the app.
+        The steps judge what earlier requests left: the kept environment variables, the terminal, and whether
+        a shell was requested. What is typed meanwhile waits for the app.
         """
         steps = (
-            self._serve_shells_only,  # A command or a subsystem is refused in words.
-            self._need_terminal,  # Its type can place characters on a screen.
-            self._claim_session,  # A user has so many at all workers together.
-            self._watch_for_idleness,  # Who types nothing is warned, then signed out.
-            self._start_app,  # A restricted session is led by it to what its user must do.
+            self._serve_shells_only,  # A command or subsystem is refused with a message.
+            self._need_terminal,  # Its type must be able to place characters on a screen.
+            self._claim_session,  # The limit is per user, at all workers together.
+            self._watch_for_idleness,  # A user who types nothing is warned, then signed out.
+            self._start_app,  # In a restricted session, the app shows only what the user must do.
         )
         for step in steps:
             if refusal := step():
@@ -151,7 +151,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._early += data[: self._limits.early_input_bytes - len(self._early)]
 
     def eof_received(self) -> bool:
-        """End the app: nobody can type any more. Its last output may still be sent."""
+        """End the app: no one can type any more. Its last output may still be sent."""
         self.end(None)
         return True
 
@@ -175,7 +175,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.flow.resume("channel")
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Let the app end; nobody sees it any more."""
+        """End the app: no one sees it any more."""
         self._channel = None
         self._cancel_timers()
         if self._cut_off_timer is not None:
@@ -186,12 +186,12 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     # What the driver calls.
 
     def send(self, data: bytes) -> None:
-        """Write to the client; after the end of the channel, drop it."""
+        """Write to the client, or drop the data if the channel has ended."""
         if self._channel is not None and not self._channel.is_closing():
             self._channel.write(data)
 
     def attach(self, driver: ChannelDriver) -> None:
-        """Give input to `driver`, beginning with what came early."""
+        """Pass input to `driver`, starting with what arrived early."""
         self._driver = driver
         driver.resize(clamp(self._size, self._limits))
         self.flow.attach(driver)
@@ -199,24 +199,24 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         driver.feed(early)
 
     def act(self) -> None:
-        """Note that a person is there."""
+        """Record activity of a person."""
         if self._idle is not None:
             self._idle.touch()
 
     def pause_reading(self) -> None:
-        """Leave what the client sends in its window."""
+        """Stop reading what the client sends."""
         if self._channel is not None:
             self._channel.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Start reading again."""
         if self._channel is not None:
             self._channel.resume_reading()
 
     # What the connection and the server call.
 
     def end(self, last_words: str | None) -> None:
-        """End the app and tell its user why, in one line; an app that does not end is cancelled."""
+        """End the app and show its user why, in one line; cancel an app that does not end."""
         if self._ending or self.task is None or self.task.done():
             return
         self._ending = True
@@ -228,7 +228,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         grace = asyncio.get_running_loop().call_later(_SHUT_DOWN_GRACE, self.task.cancel)
         self.task.add_done_callback(lambda _task: grace.cancel())
 
-    # The steps from a request to its app: each says why it is refused, if it is.
+    # The steps from a request to its app: each returns the reason if it refuses.
 
     def _serve_shells_only(self) -> str | None:
         return self._not_served
@@ -255,7 +255,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         words, status = "", 1
         try:
             words, status = await self._run_app()
-        except Exception as error:  # noqa: BLE001 - the one place where an app's errors end.
+        except Exception as error:  # noqa: BLE001 - the last place for an app's errors.
             reference = crash_reports.report(error, "A session")
             self.ended_because = f"it failed [reference {reference}]"
             words = crash_reports.words_for(reference)
@@ -281,7 +281,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     @asynccontextmanager
     async def _drawing(self) -> AsyncIterator[None]:
-        """Wait for a client that does not read, then for the others."""
+        """Wait for a client that does not read, then for the turns of others."""
         await self.flow.wait_until_clear()
         async with self._turn():
             yield
@@ -301,7 +301,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._close(1)
 
     def _close(self, status: int) -> None:
-        """Close the channel; a client that does not answer loses its connection after a while."""
+        """Close the channel; a client that does not answer is disconnected after a while."""
         channel = self._channel
         if channel is None:
             return
@@ -309,7 +309,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         loop = asyncio.get_running_loop()
         self._cut_off_timer = loop.call_later(self._limits.unread_seconds, channel.get_connection().abort)
 
-    # Ends that nobody asked for.
+    # Ends that no one asked for.
 
     def _warn_idle(self) -> None:
         if self._app is not None:

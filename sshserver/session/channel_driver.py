@@ -32,32 +32,32 @@ _LEAVE: Final = "\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?7h
 _PASTE_END: Final = "\x1b[201~"
 _BACKLOG_PAUSE: Final = 0.05
 _RESIZE_PAUSE: Final = 0.1
-"""Seconds between two sizes that are laid out."""
+"""Shortest time between two sizes that are laid out, in seconds."""
 _TURN: Final = 512
-"""Characters that are looked at before other sessions have their turn."""
+"""Characters that are processed before other sessions get a turn."""
 
 
 class Wire(Protocol):
     """The channel as the driver sees it."""
 
     def send(self, data: bytes) -> None:
-        """Write to the client; what cannot be written any more is dropped."""
+        """Write to the client, or drop the data if the client is gone."""
 
     def attach(self, driver: "ChannelDriver") -> None:
-        """Give input to `driver` from now on, beginning with what arrived before."""
+        """Pass input to `driver` from now on, starting with what arrived before."""
 
     def act(self) -> None:
-        """Note that a person has typed, pasted or clicked."""
+        """Record that a person typed, pasted or clicked."""
 
     def pause_reading(self) -> None:
-        """Take no input for the moment."""
+        """Stop reading input for now."""
 
     def resume_reading(self) -> None:
-        """Take input again."""
+        """Start reading input again."""
 
 
 class ChannelDriver(HostedDriver):
-    """Draws on and reads from a client's terminal."""
+    """Draws on a client's terminal and reads from it."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class ChannelDriver(HostedDriver):
         mouse: bool = True,
         size: tuple[int, int] | None = None,
     ) -> None:
-        """Make a driver for `app` that writes to `wire`; the rest is Textual's."""
+        """Create a driver for `app` that writes to `wire`; Textual passes the other arguments."""
         del debug  # Textual's debug mode writes typed keys to a file.
         super().__init__(app, mouse=mouse, size=size)
         self._wire = wire
@@ -91,7 +91,7 @@ class ChannelDriver(HostedDriver):
         self._resize_timer: asyncio.TimerHandle | None = None
 
     def write(self, data: str) -> None:
-        """Write a frame, or drop it while the client does not read: the next one is drawn whole."""
+        """Write a frame; while the client does not read, drop it and draw the next one completely."""
         if self._paused:
             self._missed_frames = True
         else:
@@ -102,7 +102,7 @@ class ChannelDriver(HostedDriver):
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Write frames again, and a whole one where some were dropped."""
+        """Write frames again, starting with a complete one if any were dropped."""
         self._paused = False
         if self._next_size is not None:
             self.resize(self._next_size)
@@ -113,7 +113,7 @@ class ChannelDriver(HostedDriver):
     def resize(self, size: tuple[int, int]) -> None:
         """Follow the client's terminal to a new size, already clamped, in columns and rows.
 
-        Of sizes that follow each other closely, or come while the client does not read, only the last is
+        If several sizes follow each other closely, or come while the client does not read, only the last is
         laid out.
         """
         self._next_size = size
@@ -126,7 +126,7 @@ class ChannelDriver(HostedDriver):
             self._resize_timer = self._loop.call_at(due, self._follow_size)
 
     def feed(self, data: bytes) -> None:
-        """Take what the client typed; bytes that are not UTF-8 become replacement characters."""
+        """Process what the client typed; bytes that are not UTF-8 become replacement characters."""
         if not self._running:
             return
         self._waiting += self._decode(data)
@@ -134,13 +134,13 @@ class ChannelDriver(HostedDriver):
             self._take_turn()
 
     def start_application_mode(self) -> None:
-        """Take the client's terminal over."""
+        """Take over the client's terminal."""
         self._running = True
         self._wire.send(_ENTER.encode())
         self._wire.attach(self)
 
     def disable_input(self) -> None:
-        """Take no more input."""
+        """Stop accepting input."""
         self._running = False
         self._waiting = ""
         self._cancel_tick()
@@ -150,12 +150,12 @@ class ChannelDriver(HostedDriver):
         self._turn = self._resize_timer = None
 
     def stop_application_mode(self) -> None:
-        """Give the client's terminal back as it was."""
+        """Restore the client's terminal."""
         self.disable_input()
         self._wire.send(_LEAVE.encode())
 
     def close(self) -> None:
-        """Let go of what is left."""
+        """Release what is left."""
         self.disable_input()
 
     def _follow_size(self) -> None:
@@ -165,9 +165,9 @@ class ChannelDriver(HostedDriver):
             self.announce_size(self._next_size)
 
     def _take_turn(self) -> None:
-        """Look at some of what was typed, and leave the rest for when others have had their turn.
+        """Process some of what was typed, and leave the rest until others have had a turn.
 
-        Nothing more is read from the channel while something waits, here or in the app.
+        Nothing more is read from the channel while input waits here or in the app.
         """
         self._turn = None
         if not self._running:
@@ -176,7 +176,7 @@ class ChannelDriver(HostedDriver):
             taken, self._waiting = self._waiting[:_TURN], self._waiting[_TURN:]
             if self._skipped is not None:
                 taken = self._after_long_paste(taken)
-            if taken:  # Textual's parser takes an empty text for the end of all.
+            if taken:  # Textual's parser takes an empty text for the end of input.
                 self._parse(taken)
         if not self._running:
             return
@@ -202,7 +202,7 @@ class ChannelDriver(HostedDriver):
                     self._wire.act()
                 if not self.announce(message):
                     self._parser.keep_cells()
-        except Exception as error:  # noqa: BLE001 - whatever a client sends, its session goes on.
+        except Exception as error:  # noqa: BLE001 - a session must survive any input.
             if not self._has_dropped_input:  # A client must not be able to fill the log.
                 self._has_dropped_input = True
                 _log.warning("Input was dropped: %s", place_of(error))
@@ -216,7 +216,7 @@ class ChannelDriver(HostedDriver):
         return rest
 
     def _watch_pending_sequence(self) -> None:
-        """Give up a begun escape sequence after a while, so that a lone Esc arrives."""
+        """Give up an unfinished escape sequence after a while, so that a lone Esc arrives."""
         self._cancel_tick()
         if self._parser.is_pending and not self._waiting:
             self._tick_timer = self._loop.call_later(KEY_SECONDS + 0.01, self._tick)

@@ -7,10 +7,10 @@ from sshserver.session.channel_driver import ChannelDriver
 
 
 class FlowControl:
-    """Holds frames back for as long as there is a cause, such as a full channel or a full socket."""
+    """Holds frames back while there is a cause, such as a full channel or a full socket."""
 
     def __init__(self, seconds: float, give_up: Callable[[], None]) -> None:
-        """Call `give_up` when the client has left its screen unread for so many seconds."""
+        """Call `give_up` when the client has left its screen unread for `seconds`."""
         self._seconds = seconds
         self._give_up = give_up
         self._causes: set[str] = set()
@@ -49,11 +49,11 @@ class FlowControl:
         await self._clear.wait()
 
     def release(self) -> None:
-        """Let go of those who wait: they would keep an app from ending."""
+        """Release those who wait: they would keep an app from ending."""
         self._clear.set()
 
     def stop(self) -> None:
-        """Hold nobody back any more, and give nobody up."""
+        """Stop holding frames back, and do not call `give_up` any more."""
         self._driver = None
         self._stop_timer()
 

@@ -1,4 +1,4 @@
-"""Noticing that nobody is there any more."""
+"""Detecting that no one is there any more."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from sshserver.limits.limit_values import Limits
 
 WARNING_TITLE: Final = "Still there?"
 _NUL: Final = "ctrl+@"
-"""What terminals and jump hosts send by themselves to keep a connection from being idle."""
+"""What terminals and jump hosts send on their own to keep a connection alive."""
 
 
 def is_act(message: Message) -> bool:
-    """Whether a message shows that a person is there: a key, a paste, a click or a turn of the wheel.
+    """Return whether a message shows that a person is there: a key, a paste, a click or a turn of the wheel.
 
-    A terminal by itself sends replies, reports of its focus and motions of a mouse that someone pushed.
+    A terminal sends replies, focus reports and the motions of a bumped mouse without a person.
     """
     if isinstance(message, Key):
         return message.key != _NUL
@@ -25,20 +25,20 @@ def is_act(message: Message) -> bool:
 
 
 def warning(limits: Limits) -> str:
-    """Return what is said some time before an idle session ends."""
+    """Return the warning before an idle session ends."""
     return f"This session ends in {limits.idle_warning_seconds:g} seconds. Press any key to stay."
 
 
 def farewell(limits: Limits) -> str:
-    """Return what is said when an idle session has ended."""
-    return f"Signed out: nothing was typed for {limits.idle_minutes:g} minutes."
+    """Return the message after an idle session has ended."""
+    return f"Signed out after {limits.idle_minutes:g} minutes without activity."
 
 
 class IdleWatch:
-    """Calls `warn` some time before, and `expire` when, nothing has touched it for `seconds`.
+    """Calls `expire` when nothing has touched it for `seconds`, and `warn` some time before.
 
-    One timer runs however often it is touched. `warning` is how many seconds before the end the
-    warning comes; it is repeated for every idle spell.
+    It uses one timer, however often it is touched. `warning` is how many seconds before the end the warning
+    comes; it is repeated in every idle period.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class IdleWatch:
         )
 
     def touch(self) -> None:
-        """Note that someone is there."""
+        """Record activity."""
         self._last = self._loop.time()
         self._warned = False
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

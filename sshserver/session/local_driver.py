@@ -14,7 +14,7 @@ _READ: Final = 4096
 
 
 class LocalDriver(LinuxDriver):
-    """Reads what is typed as the sessions over SSH do: any bytes, and a terminal's late answers."""
+    """Reads input as SSH sessions do: it handles any bytes and a terminal's late answers."""
 
     def run_input_thread(self) -> None:
         """Read until the app ends."""

@@ -1,4 +1,4 @@
-"""One connection, from its first byte to the session that it opens.
+"""One connection, from its first byte to its session.
 
 May import: session, and what it may.
 """

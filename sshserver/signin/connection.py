@@ -1,7 +1,7 @@
-"""One SSH connection: asyncssh asks one object about everything, and this hands each question on.
+"""One SSH connection: asyncssh asks one object about everything, and this passes each question on.
 
-The three it hands them to are the three layers of SSH: the transport, the user's authentication, and the
-channels. What the three share is the conversation, which alone knows what was proven and by whom.
+It passes them to the three layers of SSH: the transport, the user's authentication and the channels. They
+share the conversation, which alone knows what was proven and by whom.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from sshserver.signin.transport import Transport
 from sshserver.signin.userauth import UserAuth
 
 _Challenge = bool | tuple[str, str, str, list[tuple[str, bool]]]
-"""asyncssh's form: name, instruction, language and prompts, or whether the exchange ended well."""
+"""asyncssh's form: name, instruction, language and prompts, or whether the exchange succeeded."""
 
 
 class Connection(asyncssh.SSHServer):
     """The server's side of one connection."""
 
     def __init__(self, context: "ServerContext[Connection]") -> None:
-        """Belong to `context`."""
+        """Serve a connection of `context`."""
         self._context = context
         self._conversation = Conversation(context.limits)
         self.transport = Transport(context, self._conversation)
@@ -41,7 +41,7 @@ class Connection(asyncssh.SSHServer):
     # What asyncssh calls.
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Put our own rules in charge before anything is read, and start the clock."""
+        """Install our rules before anything is read, and start the clock."""
         try:
             asyncssh_shim.install(conn, self._context.limits, self.transport, self.userauth, self.channels)
         except BaseException:
@@ -52,14 +52,14 @@ class Connection(asyncssh.SSHServer):
         self.userauth.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave nothing behind; a session that was opened ends."""
+        """Clean up, and end the session if one was opened."""
         self.transport.lost(exc)
         self._context.connections.discard(self)
         self.userauth.end()
         self.channels.end()
 
     async def begin_auth(self, username: str) -> bool:
-        """Look the name up. Authentication is always needed."""
+        """Look up the name. Authentication is always required."""
         await self.userauth.begin(username)
         return True
 
@@ -68,32 +68,32 @@ class Connection(asyncssh.SSHServer):
         return self._conversation.offers_key
 
     def kbdint_auth_supported(self) -> bool:
-        """Offer keyboard-interactive for the password, the code, or the reason for being turned away."""
+        """Offer keyboard-interactive for the password, the code, or the reason for a refusal."""
         return self._conversation.offers_questions
 
     def password_auth_supported(self) -> bool:
-        """Never: the method is judged on the event loop before we see it."""
+        """Never offer passwords: asyncssh would judge them on the event loop before we see them."""
         return False
 
     async def get_kbdint_challenge(self, _username: str, _lang: str, _submethods: str) -> _Challenge:
-        """Begin an exchange."""
+        """Start an exchange."""
         return _challenge(await self.userauth.open_exchange())
 
     async def validate_kbdint_response(self, _username: str, responses: Sequence[str]) -> _Challenge:
-        """Have the answers judged and ask the next question."""
+        """Judge the answers and return the next question."""
         return _challenge(await self.userauth.judge(responses))
 
     def auth_completed(self) -> None:
-        """Go on to channels. This stays synchronous: a channel may be opened right after it."""
+        """Continue with channels. This must be synchronous: a channel may be opened right after it."""
         if self.userauth.complete():
             self.channels.begin()
 
     def session_requested(self) -> AppSession | bool:
-        """Open a channel for the user who was admitted."""
+        """Open a channel for the admitted user."""
         return self.channels.open() or False
 
     def connection_requested(self, *_what: object, **_named: object) -> bool:
-        """Forward nothing: no port, no socket and no network interface."""
+        """Refuse all forwarding: ports, sockets and network interfaces."""
         self.transport.misused(Misuse.FORWARDING)
         return False
 
@@ -102,7 +102,7 @@ class Connection(asyncssh.SSHServer):
 
 
 def _challenge(reply: Ask | Reply) -> _Challenge:
-    """Write a reply in asyncssh's form."""
+    """Return a reply in asyncssh's form."""
     if isinstance(reply, Reply):
         return reply is Reply.SUCCESS
     prompts = [] if reply.prompt is None else [(_ascii(reply.prompt), False)]
@@ -110,9 +110,9 @@ def _challenge(reply: Ask | Reply) -> _Challenge:
 
 
 def _ascii(words: str) -> str:
-    """Write a challenge so that every client shows it.
+    """Return a challenge in characters that every client shows.
 
-    OpenSSH writes what is not ASCII in an instruction as octal numbers, in whatever locale, and no
-    client says before a session what its terminal can show.
+    OpenSSH shows non-ASCII characters of an instruction as octal numbers, in any locale, and no client says
+    before a session what its terminal can show.
     """
     return words.replace("•", "*").encode("ascii", "replace").decode()

@@ -1,8 +1,8 @@
 """The sign-in conversation of one connection, without input or output.
 
-`userauth.py` feeds it what the client sends and what the data operations answer, and carries out
-what it returns. It alone knows what has been proven; nothing is proven but by a result of the data
-layer, and a change of the user name takes everything back.
+`userauth.py` passes it what the client sends and what the data operations answer, and carries out what it
+returns. It alone knows what has been proven. Only a result of the data layer proves anything, and a change of
+the user name revokes everything.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ _NOT_UTF8: Final = "Your terminal does not send UTF-8. Set it to UTF-8, then try
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Send a challenge; without a prompt it only tells. Answers are never echoed (RFC 4256)."""
+    """Send a challenge; without a prompt it only informs. Answers are never echoed (RFC 4256)."""
 
     prompt: str | None
     instruction: str = ""
@@ -44,7 +44,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class CheckPassword:
-    """Have the data layer judge a password."""
+    """Let the data layer judge a password."""
 
     password: str = field(repr=False)
 
@@ -59,27 +59,27 @@ class Reply(Enum):
 class Conversation:
     """What one connection has proven, asked and got wrong.
 
-    The counters belong to the connection and survive a change of the user name; the rest does not.
+    The counters belong to the connection and survive a change of the user name; nothing else does.
     """
 
     def __init__(self, limits: Limits) -> None:
         """Start with nothing proven."""
         self._limits = limits
         self._stage: CodeDialogue[Attempt] | TurnedAway | Session | None = None
-        """A code is asked for, there is no way in, or both factors are proven; None before the first is."""
+        """A code is asked for, sign-in is refused, or both factors are proven; None before the first."""
         self._wrong_in_exchange = 0
         self._told_away = False
         self.exchange = 0
-        """The number of the exchange under way; a result that was asked for in another one is stale."""
+        """The number of the current exchange; a result from another exchange is stale."""
         self.wrong_answers = 0
         self.unknown_keys = 0
         self.requests = 0
         self.sent_codes = 0
-        """How many codes were sent to the user who is signing in."""
+        """The number of codes sent to the user who is signing in."""
 
     @property
     def offers_key(self) -> bool:
-        """Whether public keys are taken now."""
+        """Whether public keys are accepted now."""
         return self._stage is None
 
     @property
@@ -89,12 +89,12 @@ class Conversation:
 
     @property
     def first_factor_passed(self) -> bool:
-        """Whether the first factor was proven and not taken back."""
+        """Whether the first factor was proven and not revoked."""
         return isinstance(self._stage, CodeDialogue | Session)
 
     @property
     def user_id(self) -> int | None:
-        """Whose first factor was proven, or None."""
+        """The user whose first factor was proven, or None."""
         match self._stage:
             case CodeDialogue(asked=attempt):
                 return attempt.user_id
@@ -105,7 +105,7 @@ class Conversation:
 
     @property
     def answers_wanted(self) -> int:
-        """How many answers the last question wants; being told why one is turned away wants none."""
+        """The number of answers to the last question; the reason for a refusal needs none."""
         return 0 if isinstance(self._stage, TurnedAway) else 1
 
     @property
@@ -126,7 +126,7 @@ class Conversation:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the connection has used up what it may get wrong, or was told that it is turned away."""
+        """Whether the connection has no tries left, or was told that it is refused."""
         return (
             self._told_away
             or self.wrong_answers >= self._limits.wrong_answers
@@ -135,21 +135,21 @@ class Conversation:
         )
 
     def begin(self) -> None:
-        """Take back everything: the client names a user, or another one."""
+        """Revoke everything: the client names a user, or another one."""
         self._stage = None
         self.open_request()
 
     def open_request(self) -> None:
-        """Count a request; whatever was asked for before it is stale."""
+        """Count a request; results of earlier ones are now stale."""
         self.exchange += 1
         self.requests += 1
 
     def count_refusal(self) -> None:
-        """Count a refusal, for the requests that are refused without a question to this conversation."""
+        """Count a refusal of a request that this conversation was not asked about."""
         self.requests += 1
 
     def open_exchange(self) -> Ask | SendCode[Attempt] | Reply:
-        """Begin a keyboard-interactive exchange."""
+        """Start a keyboard-interactive exchange."""
         self.open_request()
         self._wrong_in_exchange = 0
         return Reply.FAILURE if self.exhausted else self._question()
@@ -169,20 +169,20 @@ class Conversation:
         return self._password_answer(text)
 
     def count_wrong_answer(self) -> Reply:
-        """Count an answer that is wrong without a look at it, and fail its exchange."""
+        """Count an answer that is wrong in any case, and fail its exchange."""
         self.wrong_answers += 1
         return Reply.FAILURE
 
     def count_unknown_key(self) -> None:
-        """Count a key that is not the user's or of no type that is taken."""
+        """Count a key that is not the user's or whose type is not accepted."""
         self.unknown_keys += 1
 
     def take_first_factor(self, result: PasswordResult) -> Ask | SendCode[Attempt] | Reply:
-        """Take the data layer's judgement of a password that was asked for in this exchange."""
+        """Take the data layer's judgement of a password from this exchange."""
         if isinstance(result, FirstFactorRejected):
             return self._wrong_password()
         if isinstance(result, NotJudged):
-            # Nothing was wrong; trying again is bounded as requests are.
+            # Nothing was wrong; the limit on requests bounds retries.
             self.requests += 1
             return Reply.FAILURE if self.exhausted else Ask(PASSWORD_PROMPT, result.message)
         self._advance(result)
@@ -197,7 +197,7 @@ class Conversation:
         return True
 
     def take_sent(self, result: SendResult) -> Ask | Reply:
-        """Take what came of sending a code: asking for one is neither right nor wrong."""
+        """Take the result of sending a code; asking for one is neither right nor wrong."""
         if isinstance(result, TurnedAway):
             self._advance(result)
             return Ask(None, result.reason)
@@ -217,7 +217,7 @@ class Conversation:
                 return self._wrong_code(result)
 
     def take_stale(self, result: PasswordResult | CodeResult | SendResult) -> None:
-        """Count what came too late to change anything: a wrong answer is one all the same."""
+        """Count a result that came too late to change anything: a wrong answer still counts."""
         if isinstance(result, FirstFactorRejected | AskedAgain):
             self.wrong_answers += 1
 
@@ -243,7 +243,7 @@ class Conversation:
                 return Reply.FAILURE
 
     def _as_typed(self, answer: str) -> str:
-        """Return an answer without what no person types; one that is too long stays as it is."""
+        """Return an answer without what no person types; leave one that is too long unchanged."""
         if len(answer) > self._limits.password_characters:
             return answer
         return without_sequences(answer).rstrip("\r\n")
@@ -262,7 +262,7 @@ class Conversation:
             return self._wrong_code(Denied(_NOT_UTF8))
         step = dialogue.answer(text)
         if isinstance(step, SendCode):
-            # Asking is bounded as requests are, so that it is not endless either.
+            # The limit on requests bounds asking too, so that it is not endless.
             self.requests += 1
             if self.exhausted:
                 return Reply.FAILURE
@@ -274,7 +274,7 @@ class Conversation:
         return Reply.FAILURE if fails else reply
 
     def _take(self, result: CodeSent | NotSent | AskedAgain | Denied) -> Ask | Reply:
-        """Ask for a code once more."""
+        """Ask for a code again."""
         if not isinstance(self._stage, CodeDialogue):
             return Reply.FAILURE
         return _in_exchange(self._stage.take(result))
@@ -283,12 +283,12 @@ class Conversation:
         return Reply.FAILURE if self._fails_exchange() else Ask(PASSWORD_PROMPT, reason)
 
     def _fails_exchange(self) -> bool:
-        """Count a wrong answer; whether it was the last that this exchange takes."""
+        """Count a wrong answer; return whether it ends this exchange."""
         self.wrong_answers += 1
         self._wrong_in_exchange += 1
         return self.exhausted or self._wrong_in_exchange >= self._limits.wrong_answers_per_exchange
 
 
 def _in_exchange(question: Question) -> Ask:
-    """Ask in the two places that a challenge has for words."""
+    """Put a question into the prompt and the instruction of a challenge."""
     return Ask(question.prompt, question.instruction)

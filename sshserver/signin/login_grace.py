@@ -1,4 +1,4 @@
-"""The time in which nothing runs yet: its deadlines, and the places that a waiting connection takes."""
+"""The time before sign-in is complete: its deadlines, and the places that a waiting connection takes."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from sshserver.limits.unauthenticated import PendingConnection, Progress, Unauth
 
 
 class LoginGrace:
-    """How long one connection may take to sign in, and among which others it is counted meanwhile."""
+    """How long one connection may take to sign in, and where it is counted meanwhile."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class LoginGrace:
         too_late: Callable[[], None],
         make_room: Callable[[], None],
     ) -> None:
-        """Call `too_late` when the time is over, and `make_room` when another one needs the place."""
+        """Call `too_late` when the time is up, and `make_room` when another connection needs the place."""
         self._limits, self._unauthenticated, self._awaiting_code = limits, unauthenticated, awaiting_code
         self._too_late, self._make_room = too_late, make_room
         self._pending: PendingConnection | None = None
@@ -30,19 +30,19 @@ class LoginGrace:
         self._first_deadline = 0.0
 
     def begin(self, address: str) -> None:
-        """Start the clocks of the key exchange and the first factor, and take a place."""
+        """Start the clocks of the key exchange and first factor, and take a place."""
         self._first_deadline = asyncio.get_running_loop().time() + self._limits.first_factor_seconds
         self._take_place(address)
         self._start(min(self._limits.key_exchange_seconds, self._limits.first_factor_seconds))
 
     def restart(self, address: str) -> None:
-        """Count as unauthenticated again, for another user name; the first deadline stays."""
+        """Count as unauthenticated again, for another user name; keep the first deadline."""
         self.end()
         self._take_place(address)
         self._start_until_first_deadline()
 
     def keys_exchanged(self) -> None:
-        """Keep the place against those who have not come so far; the first factor's clock goes on."""
+        """Protect the place from connections that are not this far; the first factor's clock goes on."""
         if self._progress is Progress.CONNECTED:
             self._advance(Progress.ENCRYPTED)
             if self._timer is not None:
@@ -50,11 +50,11 @@ class LoginGrace:
                 self._start_until_first_deadline()
 
     def answered(self) -> None:
-        """Keep the place against those who have answered nothing."""
+        """Protect the place from connections that have answered nothing."""
         self._advance(Progress.ANSWERED)
 
     def pass_first_factor(self, user_id: int | None) -> None:
-        """Count among those that owe the second factor, which has a deadline of its own."""
+        """Count as awaiting the second factor, which has its own deadline."""
         if self._pending is None:
             return
         self.end()
@@ -63,13 +63,13 @@ class LoginGrace:
         self._start(self._limits.second_factor_seconds)
 
     def await_sent_code(self) -> None:
-        """Wait for as long as a code that was just sent is good."""
+        """Wait as long as the code that was just sent is valid."""
         if self._timer is not None:
             self._timer.cancel()
             self._start(self._limits.sent_code_seconds)
 
     def end(self) -> None:
-        """Leave whatever place was taken, and stop the clock."""
+        """Give up the place, if one was taken, and stop the clock."""
         if self._pending is not None:
             self._unauthenticated.leave(self._pending)
             self._pending = None

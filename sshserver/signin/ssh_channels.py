@@ -1,4 +1,4 @@
-"""The channels of one connection (RFC 4254): each is a session, and counts as one of its user's."""
+"""The channels of one connection (RFC 4254): each is a session and counts for its user."""
 
 import asyncio
 from functools import partial
@@ -13,10 +13,10 @@ from sshserver.signin.transport import Transport
 
 
 class Channels:
-    """Opens sessions for the user who was admitted, and closes a connection on which none runs."""
+    """Opens sessions for the admitted user, and closes a connection without sessions."""
 
     def __init__(self, context: ServerContext[Any], transport: Transport, conversation: Conversation) -> None:
-        """Open nothing before `conversation` has a session."""
+        """Open no channel before `conversation` has a session."""
         self._context = context
         self._limits = context.limits
         self._transport = transport
@@ -25,18 +25,18 @@ class Channels:
         self.sessions: set[AppSession] = set()
 
     def begin(self) -> None:
-        """Wait for a session to be started, or for another one."""
+        """Start waiting for a session."""
         self.end()
         self._unused = asyncio.get_running_loop().call_later(self._limits.unused_seconds, self._close_unused)
 
     def end(self) -> None:
-        """Wait for no session any more."""
+        """Stop waiting for a session."""
         if self._unused is not None:
             self._unused.cancel()
             self._unused = None
 
     def open(self) -> AppSession | None:
-        """Open a channel; None where nobody was admitted, or as many are open as are allowed."""
+        """Open a channel; return None if no one was admitted or too many are open."""
         admission = self._conversation.session
         if admission is None:
             return None
@@ -75,7 +75,7 @@ class Channels:
     def _ended(self, admission: Session, session: AppSession) -> None:
         self.sessions.discard(session)
         if not session.claimed:
-            return  # It was no use of the connection, so the clock of that goes on.
+            return  # It was no use of the connection, whose clock goes on.
         self._context.sessions.give_back(admission.user_id)
         self._transport.telemetry.session_ended(admission.id, session.ended_because)
         if not self._is_used and self._transport.ssh is not None:
@@ -84,9 +84,9 @@ class Channels:
     def _close_unused(self) -> None:
         self._unused = None
         if not self._is_used:
-            self._transport.disconnect("The connection was not used.")
+            self._transport.disconnect("The connection was closed because it was not used.")
 
     @property
     def _is_used(self) -> bool:
-        """Whether an app runs; a channel on which nothing was started holds no connection open."""
+        """Whether an app runs; a channel without one does not keep the connection open."""
         return any(session.claimed for session in self.sessions)

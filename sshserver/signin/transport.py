@@ -1,4 +1,4 @@
-"""The transport of one connection (RFC 4253): what it may receive, how it is misused, and how it ends."""
+"""The transport of one connection (RFC 4253): its limits, its misuse and its end."""
 
 import asyncio
 from typing import Any, Final
@@ -11,7 +11,7 @@ from sshserver.server_context import ServerContext
 from sshserver.signin.conversation import Conversation
 
 _ENDS: Final = (asyncssh.DisconnectError, OSError, asyncio.CancelledError)
-"""How connections end beside misuse; what is not among them came up while a packet was looked at."""
+"""How connections end without misuse; any other exception arose while a packet was processed."""
 _VIOLATIONS: Final = (
     asyncssh.ProtocolError,
     asyncssh.ProtocolNotSupported,
@@ -24,10 +24,10 @@ _VIOLATIONS: Final = (
 
 
 class Transport:
-    """Bounds what a client sends, counts its misuses, and closes its connection."""
+    """Bounds what a client sends, counts its misuse, and closes its connection."""
 
     def __init__(self, context: ServerContext[Any], conversation: Conversation) -> None:
-        """Serve a connection of `context`; `conversation` knows who is at its other end."""
+        """Serve a connection of `context`; `conversation` knows its user."""
         self._context = context
         self._limits = context.limits
         self._conversation = conversation
@@ -40,7 +40,7 @@ class Transport:
         self.telemetry = context.telemetry.connection()
 
     def made(self, ssh: asyncssh.SSHServerConnection) -> None:
-        """Take the connection, before anything is read from it."""
+        """Use this connection, before anything is read from it."""
         self.ssh = ssh
         self.address = str((ssh.get_extra_info("peername") or ("",))[0])
         self.telemetry.opened(self.address)
@@ -54,7 +54,7 @@ class Transport:
         self.telemetry.closed(self._conversation.wrong_answers, self._conversation.unknown_keys)
 
     def misused(self, what: Misuse) -> None:
-        """Count a misuse, and have it audited once if the user is known. A flood ends the connection."""
+        """Count misuse, and audit it once if the user is known. A flood ends the connection."""
         self._context.misuses[what] += 1
         self.telemetry.refused(what)
         user_id = self._conversation.user_id
@@ -65,12 +65,12 @@ class Transport:
             self.abort()
 
     def speaks_no_ssh(self) -> None:
-        """Close what some other protocol has opened."""
+        """Close a connection that uses another protocol."""
         self.misused(Misuse.PROTOCOL)
         self.abort()
 
     def takes(self, received: int, waiting: int, unsent: int) -> bool:
-        """Take what a client sends as long as it is bounded: all of it before admission, what waits after."""
+        """Accept input within limits: on its total before admission, on what waits afterwards."""
         self._received += received
         if self._conversation.session is not None:
             fits = waiting <= self._limits.received_bytes and unsent <= self._limits.unsent_bytes
@@ -81,18 +81,18 @@ class Transport:
         return fits
 
     def charge(self, seconds: float) -> float:
-        """Count the seconds that input took; before admission its amount is bounded instead."""
+        """Count the seconds that input took; before admission, its amount is limited instead."""
         session = self._conversation.session
         return self._context.input.charge(session.user_id, seconds) if session else 0.0
 
     def disconnect(self, reason: str) -> None:
-        """Say why, and close the connection."""
+        """Close the connection with a reason."""
         if self.ssh is not None:
             asyncssh_shim.look_no_further(self.ssh)
             self.ssh.disconnect(asyncssh.DISC_BY_APPLICATION, reason)
 
     def abort(self) -> None:
-        """Close the connection without a word, whatever is still to be sent."""
+        """Close the connection at once, without a reason, and drop unsent data."""
         if self.ssh is not None:
             asyncssh_shim.look_no_further(self.ssh)
             self.ssh.abort()

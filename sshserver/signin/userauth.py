@@ -23,17 +23,17 @@ from sshserver.telemetry import crash_reports
 
 _Result = TypeVar("_Result", bound=PasswordResult | CodeResult | SendResult)
 _Outcome = TypeVar("_Outcome")
-_BAD_ANSWER: Final = "An answer came that was not asked for."
+_BAD_ANSWER: Final = "An unexpected answer was received."
 _TOO_MANY_FAILURES: Final = "Too many authentication failures."
-_TOO_MANY_CONNECTIONS: Final = "You have too many connections open. Close one, or try again in a minute."
-_BROKEN_OFF: Final = "Signing in is not possible right now. Try again shortly."
+_TOO_MANY_CONNECTIONS: Final = "You have too many open connections. Close one, or try again in a minute."
+_BROKEN_OFF: Final = "Sign-in is not possible right now. Try again shortly."
 _NO_DATABASE: Final = (
-    "Signing in is not possible right now: the database is not available. Nothing was counted; try again "
-    "shortly."
+    "Sign-in is not possible right now because the database is unavailable. This did not count as an "
+    "attempt. Try again shortly."
 )
 _OUTCOME_UNKNOWN: Final = (
-    "The database was lost at the last moment: it is not known whether this was recorded. Sign in again, "
-    "with a new code."
+    "The connection to the database was lost, so it is unknown whether this was recorded. Sign in again with "
+    "a new code."
 )
 
 
@@ -63,7 +63,7 @@ class UserAuth:
         self._waiting.begin(self._transport.address)
 
     def end(self) -> None:
-        """Leave nothing behind; a session that was opened ends."""
+        """Clean up, and end the session if one was opened."""
         self._waiting.end()
         if self._admitted_user is not None:
             self._context.admitted.give_back(self._admitted_user)
@@ -72,7 +72,7 @@ class UserAuth:
     # What asyncssh calls.
 
     async def begin(self, username: str) -> None:
-        """Take back what was proven, and look the name up."""
+        """Revoke what was proven, and look up the name."""
         passed = self._conversation.first_factor_passed
         if passed:
             self._transport.misused(Misuse.NAME_CHANGED)
@@ -85,11 +85,11 @@ class UserAuth:
             self._waiting.restart(self._transport.address)
         try:
             self._candidate = await self._context.backend.find(username, self._transport.address)
-        except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
+        except Exception as error:  # noqa: BLE001 - the client must learn only that it failed.
             self._break_off(error)
 
     async def open_exchange(self) -> Ask | Reply:
-        """Begin an exchange; without a name there is nobody to ask."""
+        """Start an exchange; it fails without a name."""
         reply = self._conversation.open_exchange()
         self._asked = False
         if self._candidate is None or (self._busy and isinstance(reply, SendCode)):
@@ -97,7 +97,7 @@ class UserAuth:
         return self._ask(await self._carry_out(reply))
 
     async def judge(self, responses: Sequence[str]) -> Ask | Reply:
-        """Have the answers of an exchange judged and ask the next question."""
+        """Judge the answers of an exchange and return the next question."""
         if len(responses) != self._conversation.answers_wanted:
             self._transport.misused(Misuse.BAD_ANSWER)
         if self._busy or self._candidate is None:
@@ -111,7 +111,7 @@ class UserAuth:
         return self._ask(await self._carry_out(reply))
 
     def complete(self) -> bool:
-        """Count the admitted connection, or close it where its user has too many."""
+        """Count the admitted connection, or close it if its user has too many."""
         user_id = self._conversation.user_id
         if not self._context.admits(user_id):
             self._transport.telemetry.limited("connections_per_user")
@@ -125,11 +125,11 @@ class UserAuth:
 
     @property
     def outcome(self) -> AuthOutcome:
-        """How a request that claims success is answered at this moment."""
+        """How a request that claims success is answered now."""
         return self._conversation.outcome
 
     async def key_offered(self, key: SSHKey | None, verify: Callable[[], bool] | None) -> bool:
-        """Judge a key: an unsigned probe learns whether it would do, and proves nothing."""
+        """Judge a key; an unsigned probe learns whether the key is acceptable, but proves nothing."""
         conversation = self._conversation
         conversation.open_request()
         self._asked = False
@@ -147,11 +147,11 @@ class UserAuth:
         return await self._have_judged("key", proving, conversation.take_key) is True
 
     def keys_exchanged(self) -> None:
-        """Go on to the first factor."""
+        """Continue with the first factor."""
         self._waiting.keys_exchanged()
 
     def answered(self) -> None:
-        """End a connection that answers what was not asked, or twice."""
+        """End a connection that answers without a question, or twice."""
         if self._asked:
             self._waiting.answered()
         elif self._conversation.session is None:
@@ -161,7 +161,7 @@ class UserAuth:
         self._asked = False
 
     def refused(self, *, partial: bool) -> None:
-        """End the connection after a failure that was one too many, or that undid an admission."""
+        """End the connection after one failure too many, or one that revoked an admission."""
         conversation = self._conversation
         if conversation.first_factor_passed and not partial and not self._judged:
             self._transport.misused(Misuse.NOT_OFFERED)
@@ -174,7 +174,7 @@ class UserAuth:
     # Judging.
 
     async def _check_password(self, candidate: Candidate, password: str) -> Ask | SendCode[Attempt] | Reply:
-        """Have a password judged; the answer comes at a mark, which tells nothing of what was found."""
+        """Judge a password; the answer comes at a fixed mark, so that its time reveals nothing."""
         arrived = time.monotonic()
         proving = self._context.backend.prove_password(candidate, password, self._transport.gone)
         reply = await self._have_judged("password", proving, self._conversation.take_first_factor)
@@ -182,7 +182,7 @@ class UserAuth:
         return reply
 
     async def _carry_out(self, reply: Ask | SendCode[Attempt] | Reply) -> Ask | Reply:
-        """Have a code sent where that stands before the next question."""
+        """Send a code if the next question needs one."""
         if not isinstance(reply, SendCode):
             return reply
         conversation = self._conversation
@@ -196,7 +196,7 @@ class UserAuth:
     async def _have_judged(
         self, step: str, operation: Coroutine[Any, Any, _Result], take: Callable[[_Result], _Outcome]
     ) -> _Outcome | Reply:
-        """Have the data layer judge, and take its result whether or not the client waits for it."""
+        """Let the data layer judge, and take its result even if the client does not wait."""
         self._busy = True
         work = self._settle(step, operation, take, self._conversation.exchange)
         return await asyncio.shield(self._context.start(work))
@@ -211,7 +211,7 @@ class UserAuth:
         began = time.monotonic()
         try:
             result = await operation
-        except Exception as error:  # noqa: BLE001 - the client learns only that it is over.
+        except Exception as error:  # noqa: BLE001 - the client must learn only that it failed.
             self._break_off(error)
             return Reply.FAILURE
         finally:
@@ -220,7 +220,7 @@ class UserAuth:
         stale = self._transport.ssh is None or exchange != conversation.exchange
         self._transport.telemetry.judged(step, result, time.monotonic() - began, stale=stale)
         if stale:
-            # The client hung up or began again meanwhile: what it would have opened stays shut.
+            # The client hung up or started again meanwhile, so the result must open nothing.
             conversation.take_stale(result)
             if isinstance(result, Admitted):
                 await self._context.end_session(result.session.id)
@@ -231,7 +231,7 @@ class UserAuth:
         return outcome
 
     def _ask(self, reply: Ask | Reply) -> Ask | Reply:
-        """Note whether a question goes out, or how the exchange ended."""
+        """Record whether a question is sent or the exchange has ended."""
         self._asked = isinstance(reply, Ask)
         self._judged = not self._asked
         return reply
@@ -243,7 +243,7 @@ class UserAuth:
             self._context.start(self._context.end_session(session.id))
 
     def _break_off(self, error: BaseException) -> None:
-        """End the connection, since nothing can be judged; the store itself logs what is wrong with it."""
+        """End the connection, because nothing can be judged; the store logs its own errors."""
         known = isinstance(error, StoreUnavailableError)
         self._transport.telemetry.broken_off(None if known else crash_reports.report(error, "Sign-in"))
         if isinstance(error, OutcomeUnknownError):
@@ -253,7 +253,7 @@ class UserAuth:
 
     def _too_late(self) -> None:
         self._transport.misused(Misuse.LATE)
-        self._transport.disconnect("The time to sign in is over.")
+        self._transport.disconnect("Sign-in took too long.")
 
     def _make_room(self) -> None:
         self._transport.misused(Misuse.CROWD)

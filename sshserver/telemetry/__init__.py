@@ -1,4 +1,4 @@
-"""What is told of connections and failures: to the log and to the metrics.
+"""Records of connections and failures, in the log and the metrics.
 
 May import: `data`.
 """

@@ -1,7 +1,7 @@
-"""What is told of connections: to the log, one event a line, and to the metrics.
+"""Records of connections: in the log, one event per line, and in the metrics.
 
-Nothing that a client typed is told. The user is named once the first factor has passed, by the name
-that the database holds: before it, the name may be anything, a password too.
+Nothing that a client typed is recorded. The user is named only after the first factor, by the name in the
+database: before that, the name may be anything, even a password.
 """
 
 import logging
@@ -43,22 +43,22 @@ _WINDOW_SECONDS: Final = 10.0
 
 
 def tell(logger: logging.Logger, level: int, event: str, **fields: Field) -> None:
-    """Log an event with its fields; those that are None are left out."""
+    """Log an event with its fields, except those that are None."""
     if logger.isEnabledFor(level):
         logger.log(level, event, extra={"fields": {k: v for k, v in fields.items() if v is not None}})
 
 
 class LogRateLimiter:
-    """Lets so many lines of a kind through in a time, and says how many it held back."""
+    """Limits how many lines of a kind are logged, and counts those it held back."""
 
     def __init__(self, burst: int = _BURST, seconds: float = _WINDOW_SECONDS) -> None:
-        """Let `burst` lines of each kind through in `seconds`."""
+        """Allow `burst` lines of each kind in `seconds`."""
         self._burst = burst
         self._seconds = seconds
         self._windows: dict[str, tuple[float, int]] = {}
 
     def let_through(self, kind: str, now: float) -> int | None:
-        """Return how many were held back before this one, or None when this one is."""
+        """Return how many lines were held back before this one, or None if this one is too."""
         began, count = self._windows.get(kind, (now, 0))
         held_back = 0
         if now - began >= self._seconds:
@@ -69,7 +69,7 @@ class LogRateLimiter:
 
 
 class Telemetry:
-    """What all connections of a server share."""
+    """The log and metrics that all connections of a server share."""
 
     def __init__(self, metrics: Metrics | None = None, *, silent: bool = False) -> None:
         """Count in `metrics`; `silent` logs nothing, for the self-test."""
@@ -78,11 +78,11 @@ class Telemetry:
         self.condition = LogRateLimiter()
 
     def connection(self) -> "ConnectionTelemetry":
-        """Begin to tell of a connection."""
+        """Start recording a connection."""
         return ConnectionTelemetry(self)
 
     def hung_up(self, what: Misuse, address: str) -> None:
-        """Tell of a connection that was refused before anything was made of it."""
+        """Record a connection that was refused before any work was done for it."""
         self.metrics.refused(what.name.lower())
         held_back = self.condition.let_through(what.name, time.monotonic())
         if held_back is not None and not self.silent:
@@ -95,10 +95,10 @@ class Telemetry:
 
 
 class ConnectionTelemetry:
-    """What is told of one connection; its id is in every line."""
+    """The records of one connection, whose ID is in every line."""
 
     def __init__(self, shared: Telemetry) -> None:
-        """Tell of a connection whose address is not known yet."""
+        """Record a connection whose address is not known yet."""
         self._shared = shared
         self._address: str | None = None
         self._user: str | None = None
@@ -111,16 +111,16 @@ class ConnectionTelemetry:
             tell(_log, level, event, connection=self._id, address=self._address, user=self._user, **fields)
 
     def opened(self, address: str) -> None:
-        """Tell where the connection comes from."""
+        """Record where the connection comes from."""
         self._address = address
         self.event(logging.DEBUG, "connection.opened")
 
     def restarted(self) -> None:
-        """Forget who was signing in: a user is named, or another one."""
+        """Forget who was signing in: the client names a user, or another one."""
         self._user = None
 
     def judged(self, step: str, result: Judged, seconds: float, *, stale: bool) -> None:
-        """Tell what became of a factor, and how long it took; one that is stale opened nothing."""
+        """Record the result of a factor and how long it took; a stale one opened nothing."""
         before = self._user
         outcome, fields = self._outcome(result)
         self._shared.metrics.judged(step, outcome, seconds)
@@ -131,12 +131,12 @@ class ConnectionTelemetry:
             self._user = before
 
     def broken_off(self, reference: str | None) -> None:
-        """Tell that a sign-in could not be judged; without a reference it was the database's fault."""
+        """Record that a sign-in could not be judged; without a reference, the database was the cause."""
         self._shared.metrics.outcome("broken_off")
         self.event(logging.ERROR, "signin.broken_off", reference=reference)
 
     def refused(self, what: Misuse) -> None:
-        """Tell of a misuse; of connections before their first factor not of all in a flood."""
+        """Record misuse; before the first factor, a flood is recorded only in part."""
         self._shared.metrics.refused(what.name.lower())
         held_back: int | None = 0
         if self._user is None:
@@ -146,20 +146,20 @@ class ConnectionTelemetry:
             self.event(logging.WARNING, "connection.refused", reason=what.value, not_shown=more)
 
     def limited(self, limit: str) -> None:
-        """Tell that a limit held."""
+        """Record that a limit was reached."""
         self._shared.metrics.refused(limit)
         self.event(logging.WARNING, "limit.reached", limit=limit)
 
     def session_opened(self, session_id: int) -> None:
-        """Tell that an app starts."""
+        """Record that an app starts."""
         self.event(logging.INFO, "session.opened", session=session_id)
 
     def session_ended(self, session_id: int, because: str) -> None:
-        """Tell that an app has ended."""
+        """Record that an app has ended."""
         self.event(logging.INFO, "session.ended", session=session_id, because=because)
 
     def closed(self, wrong_answers: int, unknown_keys: int) -> None:
-        """Tell that the connection is gone."""
+        """Record that the connection is gone."""
         seconds = round(time.monotonic() - self._began, 1)
         self.event(
             logging.DEBUG,
@@ -170,7 +170,7 @@ class ConnectionTelemetry:
         )
 
     def _outcome(self, result: Judged) -> tuple[str, dict[str, Field]]:
-        """Name an outcome and what belongs to it; from the first factor on, know who it is."""
+        """Return the name and fields of an outcome; from the first factor on, remember the user."""
         name = _NAMES[type(result)]
         fields: dict[str, Field] = {}
         match result:

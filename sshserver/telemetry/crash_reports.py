@@ -1,6 +1,6 @@
-"""What is said and written when code fails: a reference to the person, type and place to the log.
+"""What is reported when code fails: a reference for the user, the type and place for the log.
 
-Neither the words of an exception nor the values of variables are logged: secrets are among them.
+Neither the message of an exception nor the values of variables are logged, because they may hold secrets.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ _OWN_PACKAGES = ("data", "sshserver", "tui")
 
 
 def report(error: BaseException, what: str) -> str:
-    """Log where `error` came from while doing `what`, and return the reference that finds it again."""
+    """Log where `error` arose while doing `what`, and return a reference for finding it in the log."""
     reference = secrets.token_hex(4)
     _log.error("%s failed: %s [reference %s]", what, place_of(error), reference)
     return reference
 
 
 def words_for(reference: str) -> str:
-    """Return what the person in front of the terminal is told."""
-    return f"Something went wrong and this session had to end. Reference for your administrator: {reference}"
+    """Return the message for the user."""
+    return f"An error ended this session. Give your administrator this reference: {reference}"
 
 
 def place_of(error: BaseException) -> str:
@@ -42,7 +42,7 @@ def place_of(error: BaseException) -> str:
 
 
 def contain_loop_errors(loop: asyncio.AbstractEventLoop) -> None:
-    """Make `loop` report errors that nobody awaited by type and place only."""
+    """Make `loop` report unhandled errors by type and place only."""
     loop.set_exception_handler(_report_loop_error)
 
 
@@ -51,5 +51,5 @@ def _report_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]
     if isinstance(error, BaseException):
         report(error, "A background task")
     else:
-        # Without an exception asyncio's message is a fixed sentence; the rest of the context holds values.
-        _log.error("The event loop says: %s", context.get("message", "nothing"))
+        # Without an exception, asyncio's message is a fixed sentence; the rest of the context holds values.
+        _log.error("The event loop reported: %s", context.get("message", "nothing"))

@@ -1,4 +1,4 @@
-"""What is measured of one worker, in Prometheus' terms. Nothing here names a person or an address."""
+"""The metrics of one worker, for Prometheus. They contain no names or addresses."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,10 +20,10 @@ LAG_SECONDS: Final = 0.25
 
 
 class Metrics:
-    """The measurements of one worker."""
+    """The metrics of one worker."""
 
     def __init__(self) -> None:
-        """Begin at zero."""
+        """Start at zero."""
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = CollectorRegistry()
         self._outcomes = Counter(
@@ -31,14 +31,12 @@ class Metrics:
         )
         self._judging = Histogram(
             "twofold_signin_seconds",
-            "Time to judge a factor or to send a code, its waits included.",
+            "Time to judge a factor or send a code, including waits.",
             ["step"],
             registry=registry,
             buckets=_JUDGING,
         )
-        self._refusals = Counter(
-            "twofold_refusals", "Connections refused something, by reason.", ["reason"], registry=registry
-        )
+        self._refusals = Counter("twofold_refusals", "Refusals by reason.", ["reason"], registry=registry)
         self._lag = Histogram(
             "twofold_event_loop_lag_seconds",
             "How late the event loop woke up.",
@@ -54,7 +52,7 @@ class Metrics:
         )
         self._work = Histogram(
             "twofold_store_work_seconds",
-            "Time that operations took, their waits for the database included.",
+            "Time that operations took, including waits for the database.",
             ["kind"],
             registry=registry,
             buckets=_WAITING,
@@ -64,7 +62,7 @@ class Metrics:
         )
         self._waiting = Gauge(
             "twofold_connections_unauthenticated",
-            "Open connections before their first factor.",
+            "Open connections that have not passed the first factor.",
             registry=registry,
         )
         self._sessions = Gauge("twofold_sessions", "Open sessions.", registry=registry)
@@ -90,7 +88,7 @@ class Metrics:
     def watch(
         self, connections: Callable[[], int], waiting: Callable[[], int], sessions: Callable[[], int]
     ) -> None:
-        """Ask these for the present numbers whenever somebody reads."""
+        """Call these for the current numbers at every read."""
         self._connections.set_function(connections)
         self._waiting.set_function(waiting)
         self._sessions.set_function(sessions)
@@ -104,5 +102,5 @@ class Metrics:
             self._lag.observe(max(0.0, loop.time() - due))
 
     def text(self) -> str:
-        """Write the present measurements in the text format."""
+        """Return the current metrics in the text format."""
         return generate_latest(self.registry).decode()

@@ -1,4 +1,4 @@
-"""The port for Prometheus on the loopback interface: all workers of the node, each by its number."""
+"""The port for Prometheus on the loopback interface, with the metrics of all workers by number."""
 
 import asyncio
 import contextlib
@@ -18,26 +18,26 @@ _ANSWER_SECONDS: Final = 10.0
 _LONGEST_REQUEST: Final = 16_384
 
 Texts = Mapping[int, str | None]
-"""What each worker has measured; None of one that does not answer."""
+"""The metrics of each worker; None for one that does not answer."""
 
 
 class MetricsPortError(ExplainedError):
-    """The port for Prometheus cannot be listened on."""
+    """The server cannot listen on the port for Prometheus."""
 
     def __init__(self, port: int, error: OSError) -> None:
         super().__init__(
-            f"Metrics cannot be shown on port {port}: {error.strerror}. Choose another under [metrics]."
+            f"Cannot serve metrics on port {port}: {error.strerror}. Choose another port under [metrics]."
         )
 
 
 class AllWorkers(Collector):
-    """What the workers have measured, put together."""
+    """The metrics of all workers together."""
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
 
     def collect(self) -> Iterator[Metric]:
-        """Give each worker's samples its number, and say which workers have answered."""
+        """Yield each worker's samples with its number, and which workers have answered."""
         up = GaugeMetricFamily("twofold_worker_up", "Whether a worker has answered.", labels=["worker"])
         families: dict[str, Metric] = {}
         for number, text in sorted(self._texts.items()):
@@ -55,12 +55,12 @@ class AllWorkers(Collector):
 
 @contextlib.asynccontextmanager
 async def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> AsyncIterator[None]:
-    """Answer on `port` for as long as this lasts; 0 is nowhere.
+    """Serve metrics on `port` while this lasts; 0 serves none.
 
-    Whoever asks has a few seconds for all of it, and holds no thread: a slow reader is cut off.
+    A request has a few seconds in all and occupies no thread: a slow reader is cut off.
 
     Raises:
-        MetricsPortError: when it cannot be listened on.
+        MetricsPortError: when the server cannot listen on it.
     """
     if not port:
         yield

@@ -1,4 +1,4 @@
-"""What the client's terminal can show, and what it sends.
+"""The client's terminal: what it can show, and what it sends.
 
 May import: `sshserver.limits`.
 """

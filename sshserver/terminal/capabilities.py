@@ -1,4 +1,4 @@
-"""What the client's terminal can show, judged from what the client says of it and nothing else."""
+"""What the client's terminal can show, judged only from what the client says about it."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class Terminal:
     term: str = "xterm"
     colours: Colours = Colours.SIXTEEN
     no_color: bool = False
-    """The person asked for output without colour (no-color.org)."""
+    """The user asked for output without colour (no-color.org)."""
     columns: int = 80
     rows: int = 24
     language: str = ""
@@ -44,7 +44,7 @@ class Terminal:
 
 
 def describe(term: str, environment: Mapping[str, str], size: tuple[int, int], limits: Limits) -> Terminal:
-    """Describe a terminal of a well-formed type from the environment that was kept of its client."""
+    """Return a terminal of a well-formed type, described by the kept environment of its client."""
     columns, rows = clamp(size, limits)
     return Terminal(
         term=term,
@@ -59,12 +59,12 @@ def describe(term: str, environment: Mapping[str, str], size: tuple[int, int], l
 
 
 def is_usable(term: str) -> bool:
-    """Whether a terminal type is well formed and can place characters on a screen."""
+    """Return whether a terminal type is well formed and can place characters on a screen."""
     return term not in ("dumb", "unknown") and _TERM_FORM.fullmatch(term) is not None
 
 
 def colours_of(term: str, colorterm: str = "") -> Colours:
-    """Judge the number of colours from TERM and COLORTERM.
+    """Return the number of colours, judged from TERM and COLORTERM.
 
     Source: terminfo's naming (`-256color`, `-direct`, `-mono`, `-m`) and the COLORTERM convention.
     """
@@ -76,7 +76,7 @@ def colours_of(term: str, colorterm: str = "") -> Colours:
 
 
 def clamp(size: tuple[int, int], limits: Limits) -> tuple[int, int]:
-    """Bring columns and rows within bounds; a terminal that says 0 has not said."""
+    """Return columns and rows within limits; 0 means unknown."""
     columns, rows = size
     columns, rows = columns or _USABLE_FALLBACK[0], rows or _USABLE_FALLBACK[1]
     return (
@@ -86,7 +86,7 @@ def clamp(size: tuple[int, int], limits: Limits) -> tuple[int, int]:
 
 
 def keeps_variable(name: str, value: str, kept: int, limits: Limits) -> bool:
-    """Whether an environment variable of a client is kept, when `kept` others already are."""
+    """Return whether a client's environment variable is kept, if `kept` others already are."""
     return (
         kept < limits.environment_variables
         and len(value) <= limits.environment_bytes

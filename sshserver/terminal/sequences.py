@@ -1,7 +1,7 @@
 """What a terminal sends, split into text and control sequences (ECMA-48 section 5, xterm's ctlseqs).
 
-Keys, mouse reports and the terminal's answers to questions come in one stream, in pieces of any size. An
-answer may come late: a question that another program asked before this one began is answered to this one.
+Keys, mouse reports and the terminal's answers to queries arrive in one stream, in pieces of any size. An
+answer may arrive late: this program may get the answer to a query of the program before it.
 """
 
 import re
@@ -11,15 +11,15 @@ from typing import Final, cast
 
 ESC: Final = "\x1b"
 LONGEST: Final = 32
-"""Characters of a sequence; longer ones are left out."""
+"""Longest sequence, in characters; longer ones are dropped."""
 ALT_LENGTH: Final = 2
 """Characters of a key with Alt: ESC and the key."""
 KEY_SECONDS: Final = 0.1
-"""ESC with nothing behind it for so long is the key Esc."""
+"""Time after which ESC with nothing behind it is the key Esc."""
 _SEQUENCE_SECONDS: Final = 2.0
-"""After this time without news the end of a sequence is not waited for."""
+"""Time without input after which an unfinished sequence is given up."""
 _STRING_PATTERN: Final = r"(?:P[ -?]|\][0-9lL]|_G)[^\x00-\x1f\x7f]*"
-"""An answer in the form DCS, OSC or APC, without its end. Text that follows Alt with P, ] or _ is none."""
+"""An answer as DCS, OSC or APC, without its end. Text after Alt with P, ] or _ is not an answer."""
 _STRING: Final = re.compile(rf"\x1b{_STRING_PATTERN}")
 _WHOLE: Final = re.compile(
     r"\x1b(?:"
@@ -43,24 +43,24 @@ _BEGUN: Final = re.compile(
 
 
 class SequenceReader:
-    """Splits a stream; holds back what has begun and is not whole."""
+    """Splits a stream, and holds back an unfinished sequence."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Measure times, in seconds, by `now`."""
+        """Measure time with `now`, in seconds."""
         self._now = now
         self._held = ""
         self._since = 0.0
 
     @property
     def is_pending(self) -> bool:
-        """Whether a sequence has begun that `give_up` may have to end."""
+        """Whether a sequence has started that `give_up` may have to end."""
         return bool(self._held)
 
     def feed(self, text: str) -> Iterator[str]:
         """Yield text without ESC, whole sequences, and ESC alone for the key.
 
-        Sequences that no key sends are left out: strings, those that are too long, and those that a
-        control character or another sequence breaks off.
+        Sequences that no key sends are dropped: strings, sequences that are too long, and those that a
+        control character or another sequence interrupts.
         """
         self._since = self._now()
         stream, place = self._held + text, 0
@@ -83,7 +83,7 @@ class SequenceReader:
                 place = begun.end()
 
     def give_up(self) -> str:
-        """Return ESC when it was the key; forget a sequence whose end does not come."""
+        """Return ESC if it was the key; forget a sequence that does not end."""
         waited = self._now() - self._since
         is_key = self._held == ESC and waited >= KEY_SECONDS
         if is_key or waited >= _SEQUENCE_SECONDS:
@@ -91,7 +91,7 @@ class SequenceReader:
         return ESC if is_key else ""
 
     def _hold(self, begun: str) -> None:
-        """Hold what tells how a sequence ends; a string's content does not."""
+        """Hold what determines how a sequence ends, without a string's content."""
         if _STRING.match(begun):
             self._held = begun[:3] + (ESC if begun.endswith(ESC) else "")
         else:
@@ -99,5 +99,5 @@ class SequenceReader:
 
 
 def without_sequences(text: str) -> str:
-    """Return what is left of a line when what a terminal answered meanwhile is taken out of it."""
+    """Return a line without the answers of a terminal that arrived meanwhile."""
     return "".join(part for part in SequenceReader().feed(text) if not part.startswith(ESC))

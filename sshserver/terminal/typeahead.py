@@ -1,8 +1,8 @@
-"""Keys typed and texts pasted ahead: each takes its effect before the next one is looked at.
+"""Type-ahead: each key or paste takes effect before the next one is processed.
 
-Textual hands every key to the widget that has the focus at that moment. Over a slow line several keys
-arrive at once, so that what was typed behind a Tab or an Enter would land in the field before it: a
-password in the field of the user name.
+Textual passes every key to the widget that has the focus at that moment. Over a slow line, several keys
+arrive at once, and what was typed after a Tab or Enter would go to the previous field: a password to the
+field for the user name.
 """
 
 import asyncio
@@ -18,16 +18,16 @@ from textual.message_pump import MessagePump
 
 Word = Callable[[], Awaitable[None]]
 _ROUNDS = 2
-"""A key climbs from its widget to the app; what the widget makes of it, such as a submission, follows."""
+"""A key travels from its widget to the app; what the widget posts, such as a submission, travels next."""
 _PATIENCE = 0.5
-"""Seconds after which a key counts as done: its widget may have gone with what it was told."""
+"""Seconds after which a key counts as done: its widget may be gone with its messages."""
 
 
 class TypeAheadApp(App[str | None]):
-    """An app that takes one key at a time."""
+    """An app that processes one key at a time."""
 
     def __init__(self) -> None:
-        """Begin with no key under way."""
+        """Start with no key in progress."""
         super().__init__()
         self._keys: deque[Key | Paste] = deque()
         self._key_number = 0
@@ -36,17 +36,17 @@ class TypeAheadApp(App[str | None]):
 
     @property
     def keys_waiting(self) -> int:
-        """How many keys wait for one before them."""
+        """The number of keys that wait for an earlier one."""
         return len(self._keys)
 
     @property
     def key_waiting(self) -> str | None:
-        """The key that comes next, if it was typed already."""
+        """The next key, if it was already typed."""
         first = self._keys[0] if self._keys else None
         return first.key if isinstance(first, Key) else None
 
     async def on_event(self, event: Event) -> None:
-        """Hold a key back while another one is under way."""
+        """Hold back a key while another is in progress."""
         if not isinstance(event, Key | Paste) or event.is_forwarded:
             await super().on_event(event)
         elif self._under_way:
@@ -58,7 +58,7 @@ class TypeAheadApp(App[str | None]):
         self._under_way = True
         self._key_number += 1
         done = partial(self._done, self._key_number)
-        # Neither the timer nor its context keeps an app alive that ends with this key.
+        # Neither the timer nor its context must keep an app alive that ends with this key.
         self._impatience = asyncio.get_running_loop().call_later(
             _PATIENCE, _give_up, weakref.ref(self), self._key_number, context=Context()
         )
@@ -67,12 +67,12 @@ class TypeAheadApp(App[str | None]):
         self._follow(path, _ROUNDS, done)
 
     def _path(self) -> list[MessagePump]:
-        """Return whom a key visits: the focused widget and all that it stands in, up to the app."""
+        """Return the path of a key: the focused widget and all its ancestors, up to the app."""
         start = self.focused or self.screen
         return list(start.ancestors_with_self)
 
     def _follow(self, path: list[MessagePump], rounds: int, done: Word) -> None:
-        """Send word behind a key along its way, and say so at the end; a widget that has gone is left out."""
+        """Send a callback along the path behind a key, then call `done`; skip widgets that are gone."""
         while path:
             if path.pop(0).post_message(Callback(partial(self._follow, path, rounds, done))):
                 return
@@ -82,7 +82,7 @@ class TypeAheadApp(App[str | None]):
             self.post_message(Callback(done))
 
     async def _done(self, number: int) -> None:
-        """Go on to the next key, unless this one was given up before."""
+        """Continue with the next key, unless this one was already given up."""
         if number != self._key_number or not self._under_way:
             return
         if self._impatience is not None:
@@ -94,6 +94,6 @@ class TypeAheadApp(App[str | None]):
 
 
 def _give_up(app: "weakref.ref[TypeAheadApp]", number: int) -> None:
-    """Count a key as done whose word never came back."""
+    """Count a key as done if its callback never came back."""
     if (alive := app()) is not None:
         alive.post_message(Callback(partial(alive._done, number)))  # noqa: SLF001 - its own.

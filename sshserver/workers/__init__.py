@@ -1,4 +1,4 @@
-"""Several processes of one node that share a port: starting them, and starting those again that die.
+"""Several processes of one node that share a port: how they are started and restarted.
 
-May import: limits and telemetry. What the processes run is given to them.
+May import: limits and telemetry. The caller provides what the processes run.
 """

@@ -1,7 +1,7 @@
-"""The process that the workers of a node are forked from, once it has loaded the whole program.
+"""The process that the workers of a node are forked from, after it has loaded the whole program.
 
-It opens nothing and has one thread, so that a fork takes over neither a lock nor a connection (fork(2)).
-That is why it is a process of its own: the supervisor has an event loop, threads and a database.
+It opens nothing and has one thread, so that a fork inherits neither a lock nor a connection (fork(2)). It
+must be a separate process, because the supervisor has an event loop, threads and a database.
 """
 
 import asyncio
@@ -20,37 +20,37 @@ from typing import Final, NoReturn
 _LONGEST_LINE: Final = 1 << 20
 _HANDLED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 _DESCRIPTORS: Final = 3
-"""What comes with an order: the worker's end of its pipe, the end on which its number and its exit status are
-told, and the shared memory."""
+"""What comes with an order: the worker's end of its pipe, the socket that reports its process ID and exit
+status, and the shared memory."""
 
 
 class ForkError(Exception):
-    """No process could be forked."""
+    """A process could not be forked."""
 
 
 class Forked:
-    """A process that was forked, as the supervisor sees it."""
+    """A forked process, as the supervisor sees it."""
 
     def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Stand for the process at the other end of `reader` and `writer`."""
+        """Represent the process at the other end of `reader` and `writer`."""
         self.pid = pid
         self.reader = reader
         self.writer = writer
         self.ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        """Its exit status; None where nobody could see how it ended."""
+        """Its exit status; None if it is unknown how it ended."""
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, unless it is known to have ended."""
+        """Send it a signal, unless it has ended."""
         if not self.ended.done():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
 
 class ForkServer:
-    """Starts the fork server and has it fork; one that was killed is started again."""
+    """Starts the fork server and makes it fork; restarts one that was killed."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        """Start `command`, which must call `serve_forks`, so that it loads while the caller goes on."""
+        """Start `command`, which must call `serve_forks`; it loads while the caller continues."""
         self._command = command
         self._watches: set[asyncio.Task[None]] = set()
         self._start()
@@ -58,14 +58,14 @@ class ForkServer:
     def _start(self) -> None:
         self._orders, theirs = socket.socketpair()
         with theirs:
-            # Ctrl-C reaches the supervisor alone, which tells the workers.
+            # Ctrl-C must reach only the supervisor, which then ends the workers.
             self._process = subprocess.Popen(self._command, stdin=theirs.fileno(), process_group=0)  # noqa: S603 - ours.
 
     async def fork(self, memory: int) -> Forked:
-        """Have a process forked that shares the memory behind the descriptor `memory`.
+        """Fork a process that shares the memory behind the descriptor `memory`.
 
         Raises:
-            ForkError: when there is none.
+            ForkError: when that fails.
         """
         if self._process.poll() is not None:
             self.close()
@@ -78,13 +78,13 @@ class ForkServer:
             except OSError as error:
                 ours.close()
                 fate.close()
-                raise ForkError(f"No worker could be started: {error.strerror}.") from None
+                raise ForkError(f"A worker could not be started: {error.strerror}.") from None
         telling, closing = await asyncio.open_connection(sock=fate)
         pid = await telling.readline()
         if not pid:
             ours.close()
             closing.close()
-            raise ForkError("No worker could be started: no process could be forked.")
+            raise ForkError("A worker could not be started: the system refused a new process.")
         reader, writer = await asyncio.open_connection(sock=ours, limit=_LONGEST_LINE)
         forked = Forked(int(pid), reader, writer)
         watch = asyncio.create_task(_watch(forked, telling, closing))
@@ -93,14 +93,14 @@ class ForkServer:
         return forked
 
     def close(self) -> None:
-        """End the fork server; what it has forked goes on."""
+        """End the fork server; the forked processes keep running."""
         self._orders.close()
         self._process.kill()
         self._process.wait()
 
 
 async def _watch(forked: Forked, telling: asyncio.StreamReader, closing: asyncio.StreamWriter) -> None:
-    """Wait for the end of a process. Without a fork server nobody would learn of it, so it must end too."""
+    """Wait for the end of a process. If the fork server is gone, end it too: its end would go unnoticed."""
     status = await telling.readline()
     if not status and not forked.reader.at_eof():
         forked.signal(signal.SIGKILL)
@@ -110,7 +110,7 @@ async def _watch(forked: Forked, telling: asyncio.StreamReader, closing: asyncio
 
 
 def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
-    """Fork a process for each order on standard input, until that ends; there, `work` gives the exit status.
+    """Fork a process for each order on standard input, until that ends; `work` returns its exit status.
 
     `work` gets the worker's end of its pipe to the supervisor, and the descriptor of the shared memory.
     """
@@ -119,11 +119,11 @@ def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # What is written to standard output must not be taken for the supervisor's.
     tellers: dict[int, socket.socket] = {}
-    # The supervisor alone is told to end; this ends with it.
+    # Only the supervisor reacts to these; this process ends with it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGCHLD, lambda *_: _tell_of_ends(tellers))
-    # What was loaded stays to the end. Left out of the search for garbage, it stays shared with the workers.
+    # Loaded objects live to the end. Outside garbage collection, they stay shared with the workers.
     gc.freeze()
     while True:
         order, descriptors, _, _ = socket.recv_fds(orders, 1, _DESCRIPTORS)
@@ -131,8 +131,8 @@ def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
             return
         pipe, teller = (socket.socket(fileno=descriptor) for descriptor in descriptors[:2])
         memory = descriptors[2]
-        # How it ended is told after its number, even if it ends at once; and what is sent to it before it has
-        # handlers of its own waits for these.
+        # Its exit status must be reported after its process ID, even if it ends at once. Signals that arrive
+        # before it has its own handlers must wait for them.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         pid = _fork()
         if pid == 0:
@@ -150,10 +150,10 @@ def serve_forks(work: Callable[[socket.socket, int], int]) -> None:
 
 
 def _fork() -> int | None:
-    """Fork; return None where the system has no room for a process.
+    """Fork; return None if the system refuses a new process.
 
     Raises:
-        RuntimeError: where another thread might hold what the new process would need.
+        RuntimeError: when another thread might hold a lock that the new process needs.
     """
     if threading.active_count() > 1:
         raise RuntimeError("A process with several threads must not be forked.")
@@ -164,7 +164,7 @@ def _fork() -> int | None:
 
 
 def _work(work: Callable[[socket.socket, int], int], pipe: socket.socket, memory: int) -> NoReturn:
-    """Be a worker, to the end of this process: what the fork server would do afterwards is not done here."""
+    """Be a worker until this process ends, without the fork server's own clean-up."""
     status = 1
     try:
         for number in _HANDLED:

@@ -1,7 +1,7 @@
-"""A worker's beats, and presuming those dead whose beats have stopped.
+"""A worker's heartbeats, and the detection of workers whose heartbeats have stopped.
 
-Each worker watches all others, on whatever node: it compares counts, measured by its own steady clock, and
-never moments that another machine has written down.
+Each worker watches all others on all nodes. It compares counts, timed by its own steady clock, and never uses
+times that another machine recorded.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ LEASE_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
-    """A worker's name, its node, and where it stands among the workers that share its node's counts."""
+    """A worker's name, its node, and its index among the workers that share the node's counts."""
 
     worker: str
     node: str
@@ -33,18 +33,18 @@ class WorkerIdentity:
 class Watch:
     """What a worker has seen of the others' counts.
 
-    A worker that could not look for a while has seen nothing: then every count is new to it, because a
-    database that was out of reach for one was so for all.
+    A worker that could not look for a while starts again, and treats every count as new: a database that
+    one worker cannot reach may be out of reach for all.
     """
 
     def __init__(self, lease: float = LEASE_SECONDS) -> None:
-        """Presume dead who stands still for `lease` seconds."""
+        """Presume a worker dead if its count does not change for `lease` seconds."""
         self._lease = lease
         self._seen: dict[str, tuple[int, float]] = {}
         self._last_look: float | None = None
 
     def look(self, beats: Mapping[str, int], now: float) -> dict[str, int]:
-        """Take the counts as they are now; return those that have stood still for too long."""
+        """Take the current counts; return those that have not changed for too long."""
         if self._last_look is not None and now - self._last_look > self._lease / 2:
             self._seen.clear()
         self._last_look = now
@@ -56,12 +56,12 @@ class Watch:
         return {worker: beat for worker, (beat, since) in self._seen.items() if now - since >= self._lease}
 
     def forget(self) -> None:
-        """Have seen nothing: a look at the counts has failed."""
+        """Forget all counts, because a look at them failed."""
         self._seen.clear()
 
 
 async def beat(store: Store, identity: WorkerIdentity, watch: Watch, steady: Callable[[], float]) -> None:
-    """Beat once, and end the sessions of the workers that no longer do; `steady` counts seconds."""
+    """Send a heartbeat, and end the sessions of workers that send none; `steady` counts seconds."""
     try:
         await store.run(worker_sessions.beat, identity.worker, identity.node)
         others = await store.read(worker_sessions.beats)
@@ -81,7 +81,7 @@ async def keep_present(
     lease: float = LEASE_SECONDS,
     report: Report = crash_reports.report,
 ) -> None:
-    """Beat for as long as the server or the app runs."""
+    """Send heartbeats while the server or the app runs."""
     steady = asyncio.get_running_loop().time
     act = partial(beat, store, identity, Watch(lease), steady)
-    await periodically(act, every, "Beating", report, first=every)
+    await periodically(act, every, "Heartbeat", report, first=every)

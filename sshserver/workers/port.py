@@ -1,4 +1,4 @@
-"""The port: holding it for workers that come and go, and saying why it cannot be had."""
+"""The port: holding it for workers that come and go, and errors in getting it."""
 
 import errno
 import socket
@@ -8,7 +8,7 @@ from data.rules.safe_text import safe
 
 
 class PortError(ExplainedError):
-    """An address cannot be listened on."""
+    """The server cannot listen on an address."""
 
     def __init__(self, host: str, port: int, error: OSError) -> None:
         if error.errno == errno.EADDRINUSE:
@@ -18,10 +18,10 @@ class PortError(ExplainedError):
 
 
 def hold_port(host: str, port: int) -> list[socket.socket]:
-    """Bind every address of `host` to one port that others of this supervisor may share; 0 picks a free one.
+    """Bind every address of `host` to one port that workers of this supervisor share; 0 picks a free one.
 
     Raises:
-        PortError: when it is taken, by this program or another.
+        PortError: when it is in use, by this program or another.
     """
     try:
         return _hold(host, port)
@@ -37,7 +37,7 @@ def _hold(host: str, port: int) -> list[socket.socket]:
         for family, address in addresses:
             where = (str(address[0]), port)
             with _bound(family, where, shared=False) as alone:
-                # Sharing would join whoever shares it already; this fails when anybody listens there.
+                # A shared socket would join any other shared one; this fails if anyone listens there.
                 alone.listen()
                 port = int(alone.getsockname()[1])
             held.append(_bound(family, (where[0], port), shared=True))

@@ -1,8 +1,8 @@
-"""Several workers of one node: starting them, starting those again that die, and ending them together.
+"""Several workers of one node: starting them, restarting those that die, and ending them together.
 
-A worker reads its assignment from its pipe, which stays open for as long as the supervisor lives: at its end
-the worker drains, so none outlives its supervisor. On the same pipe it reports. The port is held elsewhere,
-bound but not listened on, so that nobody else takes it while workers come and go.
+A worker reads its assignment from its pipe, which stays open while the supervisor lives. When the pipe
+closes, the worker drains, so no worker outlives its supervisor. It reports on the same pipe. The port is held
+elsewhere, bound but not listening, so that no one else takes it while workers come and go.
 """
 
 import asyncio
@@ -29,34 +29,34 @@ from sshserver.workers.worker import READY, Assignment
 
 _log = logging.getLogger("twofold.workers")
 _STEADY_SECONDS: Final = 60.0
-"""A worker that served for so long was no part of a row of failures."""
+"""Serving time after which an end does not count towards repeated failures."""
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 30.0
 _START_SECONDS: Final = 60.0
 _ANSWER_SECONDS: Final = 2.0
 _MISSES: Final = 3
-"""So many questions in a row that a worker leaves unanswered end it. They are counted, and no time is taken:
-a supervisor that was itself stopped for a while must not blame its workers."""
+"""Unanswered questions in a row after which a worker is ended. They are counted, not timed: a supervisor that
+was itself stopped for a while must not blame its workers."""
 _LONGEST_DRAIN: Final = 4
-"""A server's drain waits for several things in turn, each for at most the time that the settings give."""
+"""A server's drain waits for several things in turn, each for at most `drain_seconds`."""
 
 
 class WorkersError(ExplainedError):
-    """A worker did not start; the message is its own."""
+    """A worker did not start; the message is from the worker."""
 
 
 def delay_before_restart(failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row; the first one is made good at once."""
+    """Return the seconds to wait after repeated failures; after the first, restart at once."""
     return 0.0 if failures <= 1 else min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 2, 16))
 
 
 class Supervisor:
-    """Keeps so many workers serving until told to stop."""
+    """Keeps the workers serving until asked to stop."""
 
     def __init__(
         self, store: Store, forks: ForkServer, assignment: Assignment, limits: Limits, metrics_port: int
     ) -> None:
-        """Have workers do what `assignment` says, on a port that is held already."""
+        """Start workers with `assignment`, on a port that is already held."""
         self._store = store
         self._forks = forks
         self._assignment = assignment
@@ -71,13 +71,13 @@ class Supervisor:
         self._stop = asyncio.Event()
 
     async def run(self, ready: Callable[[], object]) -> None:
-        """Start all workers, call `ready` when each has passed its self-test, and serve until told to stop.
+        """Start all workers, call `ready` when each has passed its self-test, and serve until asked to stop.
 
-        One that fails at its first start ends all: a node that cannot serve as it was told to says so. The
-        loss of the database's file ends all too: it is noticed here when it has ended a worker.
+        If one fails at its first start, all end, so that a node that cannot serve as configured reports it.
+        The loss of the database file ends all too; it is noticed here after it has ended a worker.
 
         Raises:
-            MetricsPortError: when the measurements cannot be shown.
+            MetricsPortError: when the metrics cannot be served.
             WorkersError: when a worker did not start.
         """
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class Supervisor:
             raise WorkersError(faults[0])
 
     async def _started(self, firsts: list[asyncio.Future[str | None]]) -> list[str] | None:
-        """Wait for every worker's first start; return what went wrong, or None when told to stop before."""
+        """Wait for every worker's first start; return what went wrong, or None if asked to stop first."""
         started = asyncio.gather(*firsts)
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait((started, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -117,7 +117,7 @@ class Supervisor:
         return [fault for fault in started.result() if fault is not None]
 
     async def _keep(self, index: int, first: "asyncio.Future[str | None]") -> None:
-        """Serve at one place by one worker after the other; `first` learns how the first start went."""
+        """Keep one place served, by one worker after another; `first` gets the result of the first start."""
         loop = asyncio.get_running_loop()
         failures = 0
         while not self._stop.is_set():
@@ -134,7 +134,7 @@ class Supervisor:
             await self._stopped_within(delay)
 
     async def _serve_once(self, index: int, first: "asyncio.Future[str | None]") -> str:
-        """Run one worker to its end; return how it ended, in a sentence."""
+        """Run one worker to its end; return how it ended, as a sentence."""
         worker = secrets.token_hex(8)
         try:
             process = await self._forks.fork(self._shared_counters.descriptor)
@@ -160,13 +160,13 @@ class Supervisor:
         return fault or _ending(status)
 
     async def _assign(self, process: Forked, index: int, worker: str) -> str | None:
-        """Tell a worker what to do and wait until it is ready; return what went wrong instead."""
+        """Send a worker its assignment and wait until it is ready; return what went wrong, if anything."""
         process.writer.write(replace(self._assignment, worker=worker, index=index).line())
         try:
             line = await asyncio.wait_for(process.reader.readline(), _START_SECONDS)
         except TimeoutError:
             process.signal(signal.SIGKILL)
-            return f"It was not ready within {_START_SECONDS:g} seconds."
+            return f"The worker was not ready within {_START_SECONDS:g} seconds."
         except OSError:
             line = b""
         report = json.loads(line) if line else {"failed": None}
@@ -175,7 +175,7 @@ class Supervisor:
         return str(report["failed"] or _ending(await process.ended))
 
     async def _watch(self) -> None:
-        """Until told to stop, cut off a worker that answers no more: some connections wait for it."""
+        """Until asked to stop, kill workers that no longer answer: connections may be waiting for them."""
         patience = self._limits.silence_seconds / _MISSES
         missed: Counter[Forked] = Counter()
         while not await self._stopped_within(patience):
@@ -188,13 +188,13 @@ class Supervisor:
                 process.signal(signal.SIGKILL)
 
     async def _stopped_within(self, seconds: float) -> bool:
-        """Wait for so long; say whether this was told to stop."""
+        """Wait for `seconds`; return whether this was asked to stop."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
         return self._stop.is_set()
 
     async def _measured(self, patience: float = _ANSWER_SECONDS) -> Texts:
-        """Ask every worker for its measurements; there are none of one that takes longer than `patience`."""
+        """Return every worker's metrics; None for one that takes longer than `patience`."""
         async with self._asking:
             self._asked += 1
             texts = await asyncio.gather(*(self._ask(index, patience) for index in self._places))
@@ -207,7 +207,7 @@ class Supervisor:
         with contextlib.suppress(TimeoutError, ValueError, OSError):
             process.writer.write(f"{self._asked}\n".encode())
             async with asyncio.timeout(patience):
-                # An answer that came too late stands before the one to this question.
+                # A late answer to an earlier question may come first.
                 while line := await process.reader.readline():
                     answer = json.loads(line)
                     if answer.get("asked") == self._asked:
@@ -215,14 +215,14 @@ class Supervisor:
         return None
 
     async def _bury(self, worker: str) -> None:
-        """End what a worker that is gone has left open; what fails here, the other workers do in time."""
+        """End the sessions of a worker that is gone; if this fails, the other workers do it in time."""
         try:
             await self._store.run(worker_sessions.leave, worker)
         except StoreUnavailableError as error:
             crash_reports.report(error, "Ending the sessions of a worker")
 
     async def _end_all(self) -> None:
-        """Have all workers drain; cut off those that take too long."""
+        """Make all workers drain; kill those that take too long."""
         for process in self._processes:
             process.signal(signal.SIGTERM)
         waiting = [process.ended for process in self._processes]
@@ -236,10 +236,10 @@ class Supervisor:
 
 def _ending(status: int | None) -> str:
     if status is None:
-        return "It was ended because the process that had forked it is gone."
+        return "The worker was ended because the process that forked it is gone."
     if status >= 0:
-        return f"It ended with status {status}."
+        return f"The worker ended with status {status}."
     try:
-        return f"It was ended by {signal.Signals(-status).name}."
+        return f"The worker was ended by {signal.Signals(-status).name}."
     except ValueError:
-        return f"It was ended by signal {-status}."
+        return f"The worker was ended by signal {-status}."

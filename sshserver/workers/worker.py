@@ -1,4 +1,4 @@
-"""What a worker hears from its supervisor, and what it reports."""
+"""The messages between a worker and its supervisor."""
 
 import asyncio
 import json
@@ -11,18 +11,18 @@ from typing import Final
 from data.storage.home import Home
 
 READY: Final[Mapping[str, object]] = {"ready": True}
-"""What a worker reports once it serves; otherwise `{"failed": WHY}`."""
+"""The report of a worker that serves; otherwise it is `{"failed": REASON}`."""
 _REPORT_SECONDS: Final = 10.0
 """How long a supervisor may take to read a report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker is told when it starts; `worker` names it, and it is the one at `index` of so many."""
+    """What a worker gets when it starts; `worker` is its name, and `index` its place among `workers`."""
 
     home: str
     master_key: str
-    """The file of the master key, or nothing where it is in the home."""
+    """The master key file, or nothing if it is in the home."""
     host: str
     port: int
     node: str
@@ -31,23 +31,23 @@ class Assignment:
     index: int = 0
 
     def open_home(self) -> Home:
-        """Return the home that is to be served."""
+        """Return the home to serve."""
         return Home(Path(self.home), Path(self.master_key) if self.master_key else None)
 
     def line(self) -> bytes:
-        """Write this as the supervisor sends it."""
+        """Return this in the form that the supervisor sends."""
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
 class WorkerPipe:
-    """The worker's end of its pipe to the supervisor, which lives as long as that does."""
+    """The worker's end of its pipe to the supervisor, which closes when the supervisor ends."""
 
     def __init__(self, end: socket.socket) -> None:
-        """Use a connected socket, which stays the caller's."""
+        """Use a connected socket, which the caller still owns."""
         self._end = end
 
     def assignment(self) -> Assignment:
-        """Wait for what this worker must do; nothing else has been sent by then."""
+        """Wait for this worker's assignment, which is the first message."""
         with self._end.makefile("rb", buffering=0) as lines:
             return Assignment(**json.loads(lines.readline()))
 
@@ -61,7 +61,7 @@ class WorkerPipe:
         self._end.sendall(json.dumps(report).encode() + b"\n")
 
     async def answer(self, measure: Callable[[], str]) -> None:
-        """Answer each question of the supervisor with what `measure` gives, until the supervisor is gone."""
+        """Answer each question of the supervisor with `measure()`, until the supervisor is gone."""
         reader, writer = await asyncio.open_connection(sock=self._end.dup())
         while question := await reader.readline():
             report = {"asked": int(question), "metrics": measure()}

@@ -78,7 +78,7 @@ def _first_password_said(first: FirstAdmin | None) -> Iterator[None]:
         yield
     except (click.ClickException, ExplainedError):
         if first is not None:
-            click.echo(f"One-time password for {first.name}: {first.password}")
+            click.echo(f"One-time password of {first.name}: {first.password}")
             click.echo(passwords.one_time_terms(first.until))
         raise
 

@@ -64,7 +64,7 @@ def add(
         new = NewUser(name=admin, email=email, password_hash=hashed, hours=hours)
         say(here.run(accounts.add_account, name, practice, new))
     if not given:
-        click.echo(f"One-time password for {safe(admin.strip().lower())}: {password}")
+        click.echo(f"One-time password of {safe(admin.strip().lower())}: {password}")
 
 
 @account.command(epilog="\b\nExample:\n  twofold account rename Surgery Theatre\n")

@@ -163,7 +163,7 @@ def init(
     )
     click.echo(f"Created {safe(account_name)} in {home.path}.")
     if first.password is not None:
-        click.echo(f"One-time password for {first.name}: {first.password}")
+        click.echo(f"One-time password of {first.name}: {first.password}")
     click.echo(passwords.one_time_terms(first.until))
     click.echo(f"Serve it with: {home.command('serve')}")
 
