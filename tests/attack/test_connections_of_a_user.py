@@ -68,7 +68,7 @@ async def test_connection_without_channels_ends(attacked_with, held, channels):
             await client.sign_in("mallory", attacked.mallory, attacked.code())
             for number in range(channels):
                 client.open_channel(number=number)
-            assert await client.end() == "The connection was not used."
+            assert await client.end() == "The connection was closed because it was not used."
         await until(lambda: attacked.connection_count == 0)
 
 

@@ -38,7 +38,7 @@ async def test_server_follows_a_rotation(clinic: Clinic, tmp_path: Path) -> None
     (elsewhere / "twofold.db").symlink_to(clinic.home / "twofold.db")
     clinic.twofold("--home", str(elsewhere), "key", "rotate", "--yes")
     terminal = await clinic.connect("ben", key=key)
-    await terminal.expect("Signing in is not possible right now")
+    await terminal.expect("Sign-in is not possible right now")
     await terminal.kill()
     (elsewhere / "master.key").replace(clinic.home / "master.key")
     await sign_in(clinic, key)

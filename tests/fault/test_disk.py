@@ -10,7 +10,7 @@ import pytest
 from support.installed_program import PROGRAM, Clinic, sign_out
 from support.pseudo_terminal import TerminalProgram
 
-REFUSED = r"Signing in is not possible right now: the database is not available\. Nothing was counted"
+REFUSED = r"Sign-in is not possible right now because the database is unavailable\. This did not count"
 
 
 @pytest.fixture

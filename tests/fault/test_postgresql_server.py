@@ -192,7 +192,7 @@ async def test_failover_between_the_factors(followed):
             again = await door.is_turned_away([code])
             assert again.told[0].startswith("That code was already used")
         else:
-            assert "Signing in is not possible right now" in str(client.disconnected_because)
+            assert "Sign-in is not possible right now" in str(client.disconnected_because)
         await door.is_let_in_again()
         await door.has_lost_nothing()
 

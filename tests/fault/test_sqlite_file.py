@@ -146,7 +146,7 @@ async def test_code_taken_into_a_lost_file(people, file, away, monkeypatch):
     async with open_door(people) as door:
         people.clock.forward(STEP)
         monkeypatch.setattr(second_factor, "submit_code", judge_and_lose)
-        assert "it is not known whether this was recorded" in await door.is_refused()
+        assert "it is unknown whether this was recorded" in await door.is_refused()
         monkeypatch.undo()
         away.rename(file)
         await loses_its_file(door)

@@ -21,7 +21,7 @@ from data.storage.database import open_database
 from data.store import Store
 from sshserver.server import serve
 
-NO_DATABASE = "Signing in is not possible right now: the database is not available."
+NO_DATABASE = "Sign-in is not possible right now because the database is unavailable."
 LAG = 1.0
 """Ten times what the event loop may be held up for."""
 STEP = 30

@@ -140,7 +140,7 @@ async def test_local_app_warns_when_idle(world):
 async def test_local_app_ends_when_idle(world):
     async with on_the_host(world, Limits(idle_minutes=0.01, idle_warning_seconds=0.1)) as person:
         await until(lambda: person.app._exit)
-        assert person.app.return_value == "Signed out: nothing was typed for 0.01 minutes."
+        assert person.app.return_value == "Signed out after 0.01 minutes without activity."
 
 
 async def test_typing_keeps_the_app_on_the_host(world):

@@ -62,11 +62,11 @@ def load(path: Path) -> Settings:
     except FileNotFoundError:
         given = {}
     except OSError as error:
-        raise HomeError(f"The settings {path} cannot be read: {error.strerror}.") from None
+        raise HomeError(f"The settings file {path} cannot be read: {error.strerror}.") from None
     except RecursionError:
-        raise HomeError(f"The settings {path} cannot be read: lists are nested too deeply.") from None
+        raise HomeError(f"The settings file {path} cannot be read: a list is nested too deeply.") from None
     except ValueError as error:  # From TOML, from UTF-8, or from a number with too many digits.
-        raise HomeError(f"The settings {path} cannot be read: {safe(error)}.") from None
+        raise HomeError(f"The settings file {path} cannot be read: {safe(error)}.") from None
     top = {key: value for key, value in given.items() if not isinstance(value, dict)}
     given = {"": top} | {key: value for key, value in given.items() if key not in top}
     fault = _unknown(given)

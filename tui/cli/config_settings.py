@@ -80,7 +80,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("smtp", "ca_file", "", "Certificates to trust instead of the system's; empty for the system's."),
     Setting("smtp", "user", "", "The user name to sign in with; empty for none."),
     Setting("smtp", "password", "", "The password for it ..."),
-    Setting("smtp", "password_file", "", "... or a file that holds it and only you can read."),
+    Setting("smtp", "password_file", "", "... or a file with the password that only you can read."),
     Setting("smtp", "from", "", 'The sender, such as "twofold@clinic.example".'),
     Setting(
         "sms",
@@ -106,8 +106,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes, ...", 1, 100),
     Setting("passwords", "argon2_memory_kib", _COST.memory, "... memory in KiB ...", 8_192, 4_194_304),
     Setting("passwords", "argon2_lanes", _COST.lanes, "... and lanes.", 1, 64),
-    _limit("wrong_answers", "Wrong answers and bad signatures that end a connection."),
-    _limit("unknown_keys", "Unknown keys that end a connection; agents hold many."),
+    _limit("wrong_answers", "Wrong answers and bad signatures after which a connection is closed."),
+    _limit("unknown_keys", "Unknown keys after which a connection is closed; agents hold many."),
     _limit("first_factor_seconds", "Seconds to pass the first factor."),
     _limit(
         "second_factor_seconds",

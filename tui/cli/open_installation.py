@@ -58,7 +58,7 @@ class WrongKeyError(HomeError):
 
     def __init__(self, home: Home, place: Place) -> None:
         super().__init__(
-            f"The master key {home.master_key} does not fit {place}. " + _other_key_advice(place)
+            f"The master key {home.master_key} does not match {place}. " + _other_key_advice(place)
         )
 
 

@@ -108,7 +108,7 @@ async def test_idle_session():
         connection, screen = await open_screen(running)
         await screen.expect("Still there?")
         assert await screen.rest() == 0
-        assert screen.seen.endswith("Signed out: nothing was typed for 0.02 minutes.\r\n")
+        assert screen.seen.endswith("Signed out after 0.02 minutes without activity.\r\n")
         connection.close()
 
 
@@ -258,7 +258,7 @@ async def test_crash(caplog):
         assert await screen.rest() == 1
         connection.close()
     last_line = screen.seen.rpartition("\x1b[?25h")[2]
-    assert last_line.startswith("Something went wrong")
+    assert last_line.startswith("An error ended this session")
     reference = last_line.split()[-1]
     assert "ValueError at support/ssh_server.py:" in caplog.text
     assert reference in caplog.text
@@ -294,7 +294,7 @@ async def test_an_app_that_fails_anywhere_says_the_same(where, caplog):
         connection, screen = await open_screen(running)
         assert await screen.rest() == 1
         connection.close()
-    assert "Something went wrong" in screen.seen
+    assert "An error ended this session" in screen.seen
     assert "secret words" not in caplog.text + screen.seen
     if where != "css":
         assert "RuntimeError at" in caplog.text

@@ -53,7 +53,7 @@ async def test_worker_without_heartbeats(people: People):
     row = await people.store.read(lambda _tx: models.Session.get())
     assert row.worker == "dead"
     for task in dead._background:
-        if task.get_name() == "Beating":
+        if task.get_name() == "Heartbeat":
             task.cancel()
     other = asyncio.create_task(
         keep_present(people.store, WorkerIdentity("alive", "another"), every=0.02, lease=0.4),

@@ -68,7 +68,7 @@ def test_old_rows_go_to_a_private_file_and_both_verify(home, clinic, archived):
     assert clinic("audit", "verify").status == 0
     outcome = clinic("audit", "verify", "--archive", str(archived))
     assert outcome.status == 0, outcome.err
-    assert f"The archive is whole: {last} rows in 1 chain." in outcome.out
+    assert f"The archive is intact: {last} rows in 1 chain." in outcome.out
     assert "Audit log of before 2030-01-01 archived: " in clinic("audit", "list").out
 
 
@@ -154,8 +154,8 @@ ALTERATIONS = {
     "repeated": (lambda x: [*x, x[-1]], "was put there by something other"),
     "of another chain": (lambda x: [*x, again(x[1], chain="x")], "is in no chain"),
     "swapped": (lambda x: [*x[:2], x[3], x[2], *x[4:]], "Row 2 of chain host was removed"),
-    "no row": (lambda x: [*x[:2], "{}", *x[2:]], "Line 3 of the file is no row"),
-    "no header": (lambda x: ["{}", *x[1:]], "is no archive"),
+    "no row": (lambda x: [*x[:2], "{}", *x[2:]], "Line 3 of the file is not a row"),
+    "no header": (lambda x: ["{}", *x[1:]], "is not an archive"),
 }
 
 
@@ -205,7 +205,7 @@ def test_failing_database_keeps_rows_and_file(home, clinic, moved_on, file, monk
     monkeypatch.setattr(archiving, "cut", failing)
     outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 1
-    assert f"{file} holds the rows" in outcome.err
+    assert f"{file} The rows are in" in outcome.err
     assert seqs(home) == before
 
 

@@ -23,7 +23,7 @@ def test_whole_log_verifies(home, clinic):
     assert clinic("user", "require", "anna").status == 0
     outcome = clinic("audit", "verify")
     assert outcome.status == 0, outcome.err
-    assert "The audit log is whole: 3 rows in 1 chain." in outcome.out
+    assert "The audit log is intact: 3 rows in 1 chain." in outcome.out
     (line,) = clinic("audit", "head").out.splitlines()
     head = json.loads(line)
     assert set(head) == {"chain", "seq", "mac"}
@@ -80,7 +80,7 @@ def test_heads_are_written_to_a_new_private_file_only(home, clinic, tmp_path):
     before = file.read_text()
     outcome = clinic("audit", "head", "--output", str(file))
     assert outcome.status == 1
-    assert "exists already" in outcome.err
+    assert "already exists" in outcome.err
     assert file.read_text() == before
 
 

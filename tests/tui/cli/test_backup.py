@@ -53,7 +53,7 @@ def test_backup_and_restore(anywhere, home, file):
     run = anywhere
     outcome = run("backup", str(file))
     assert outcome.status == 0, outcome.err
-    assert f"rows to {file}. It cannot be restored without {home / 'master.key'}" in outcome.out
+    assert f"rows to {file}. Restoring it needs {home / 'master.key'}" in outcome.out
     run("user", "add", "ben", "--email", "ben@clinic.example")
     refused = run("restore", str(file))
     assert refused.status == 2
@@ -97,7 +97,7 @@ def test_backup_is_no_installation(clinic, home, file):
     shutil.copy(file, home / "twofold.db")
     outcome = clinic("user", "list")
     assert outcome.status == 1
-    assert "is a backup. Remove it from there, and bring it back with: twofold restore FILE" in outcome.err
+    assert "is a backup. Move it elsewhere, then restore it with: twofold restore FILE" in outcome.err
 
 
 def test_nonsense_or_another_key(clinic, home, file, tmp_path):
@@ -158,7 +158,7 @@ def test_nothing_is_overwritten_by_a_backup(clinic, file):
     file.write_text("precious")
     outcome = clinic("backup", str(file))
     assert outcome.status == 1
-    assert "Name one that is not there yet" in outcome.err
+    assert "already exists. Choose another name" in outcome.err
     assert file.read_text() == "precious"
     assert "No such file or directory" in clinic("backup", str(file.parent / "no" / "folder")).err
 
@@ -195,7 +195,7 @@ def test_changed_or_unhashed_backup(anywhere, home, file):
     assert refused.status == 2
     assert "Add --yes to confirm" in refused.err
     said = refused.out
-    assert "carries no keyed hash: whoever could write to it may have changed passwords" in said
+    assert "has no keyed hash: anyone who could write to it may have changed passwords" in said
     assert "ben (Clinic): system_admin; keys: none" in said
     assert "Clinic: policy mode off, methods app" in said
     assert "anna: other password" in said

@@ -68,7 +68,7 @@ def test_what_is_set_is_used(file):
         ("[server]\nport = 1" + "0" * 400, "between 0 and 65535"),
         ("[server]\nport = 1e400", "between 0 and 65535"),
         ("[sms]\nsend_command = " + "[" * 5_000 + "]" * 5_000, "too deep"),
-        ("a" + ".a" * 5_000 + " = 1", "no section"),
+        ("a" + ".a" * 5_000 + " = 1", "unknown section"),
         ("#" * 2_000_000, "more than 1000000 bytes"),
         ('database = "postgresql://x/y"\ndatabase_password_file = "a\\u0000b"', "no path of a file"),
         ('[smtp]\nhost = "x"\nfrom = "a@b.example"\npassword_file = "/dev/zero"', "no plain file"),

@@ -104,7 +104,7 @@ def test_without_terminal_and_yes(ready, home, path):
     assert outcome.status == 2
     told = outcome.err.splitlines()
     assert len(told) > 1
-    assert "Nothing was done: there is no terminal to ask on. Add --yes to confirm." in told[-1]
+    assert "Nothing was done: there is no terminal for the confirmation. Add --yes to confirm." in told[-1]
     assert everything(home) == before
     outcome = ready(*arguments, "--yes")
     assert (outcome.status, "no terminal" in outcome.err) == (0, False)

@@ -17,7 +17,7 @@ def test_a_new_installation_has_no_problem(clinic, home):
     outcome = clinic("doctor")
     assert outcome.status == 0, outcome.out
     shown = lines(outcome)
-    assert f"ok home: {home} is complete and closed to others." in shown
+    assert f"ok home: {home} is complete, and only its owner can read it." in shown
     assert "ok keys: The master key is the one that the database is sealed under." in shown
     assert "ok database: The database is whole." in shown
     assert "note account Clinic: Administrators without a second factor: anna." in shown

@@ -30,10 +30,10 @@ def one_line(err: str) -> str:
         (("user", "add", "x"), "--email"),
         (("user", "edit", "anna"), "--email, --name or --phone"),
         (("policy", "set", "--mode", "sometimes"), "'off', 'optional', 'required', 'permanent'"),
-        (("user", "unlock", "anna"), "Say why with --reason"),
+        (("user", "unlock", "anna"), "Enter a reason with --reason"),
         (("audit", "list", "--since", "yesterday"), "30m, 2h, 7d"),
         (("audit", "list", "--since", "999999d"), "30m, 2h, 7d"),
-        (("audit", "list", "--event", "frob"), "The kinds begin with: account, address"),
+        (("audit", "list", "--event", "frob"), "The types start with: account, address"),
         (("serve", "--port", "70000"), "--port"),
         ((), "needs a terminal"),
     ],
@@ -61,7 +61,7 @@ def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
         (("user", "add", "-", "--email", "b@clinic.example"), "user name"),
         (("user", "key", "remove", "anna", "SHA256:x"), "no such key"),
         (("policy", "set", "--mode", "optional", "--yes"), "already"),
-        (("init", "--account", "x", "--admin", "y", "--email", "z@z.example"), "initialised already"),
+        (("init", "--account", "x", "--admin", "y", "--email", "z@z.example"), "already initialised"),
     ],
 )
 def test_a_refused_operation_is_one_line_and_status_1(clinic, arguments, says):
@@ -309,6 +309,6 @@ def test_home_that_cannot_be_shown(run, tmp_path, monkeypatch):
     for option in ("--home", "--master-key"):
         outcome = run(option, "here", "init", "--account", "x", "--admin", "y", "--email", "z@z.example")
         assert outcome.status == 2
-        assert "holds characters that cannot be shown" in one_line(outcome.err)
+        assert "contains characters that cannot be shown" in one_line(outcome.err)
         assert outcome.out == ""
     assert list(folder.iterdir()) == []

@@ -217,7 +217,7 @@ def test_end_of_a_one_time_password(home, run):
         for bad in ("0", "721"):
             assert run(*command, "--hours", bad).status == 2
     shown = run("user", "show", "ben", "--account", "Clinic").out
-    assert "one-time, good until 20" in shown
+    assert "one-time, valid until 20" in shown
 
 
 def test_a_password_from_standard_input_is_not_printed(clinic, home):

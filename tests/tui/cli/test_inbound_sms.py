@@ -146,7 +146,7 @@ def test_closed_standard_streams_stay_closed():
     ("text", "complaint"),
     [
         (SETTINGS.replace("+49 30 1234567", "030 1234567"), "number in [sms] must be a phone number"),
-        ('[sms]\nnumber = "+49 30 1234567"\n', "number in [sms] needs send_command beside it"),
+        ('[sms]\nnumber = "+49 30 1234567"\n', "number in [sms] needs send_command too"),
     ],
 )
 def test_a_wrong_number_in_the_settings_is_named(clinic, home, text, complaint):

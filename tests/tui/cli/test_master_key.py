@@ -117,7 +117,7 @@ def test_unprepared_node(home, clinic, enrolled, tmp_path):
         assert clinic("--home", str(node), "user", "list").status == 0
     again = clinic("key", "rotate", "--yes", "--prepare")
     assert again.status == 1
-    assert "holds a new key already" in again.err
+    assert "already holds a new key" in again.err
 
     assert clinic("key", "rotate", "--yes").status == 0
     assert len(keys(home)) == 1
@@ -190,8 +190,8 @@ def test_old_key_is_kept_until_forgotten(home, clinic, enrolled, tmp_path):
     kept.chmod(0o640)
     assert str(kept) in clinic("user", "list").err
     kept.chmod(0o600)
-    assert f"Kept are: {check}." in clinic("key", "forget", "0" * 32, "--yes").err
+    assert f"Kept keys: {check}." in clinic("key", "forget", "0" * 32, "--yes").err
     assert clinic("key", "forget", check, "--yes").out == f"Removed {kept}.\n"
     assert not kept.exists()
-    assert "None is kept." in clinic("key", "forget", check, "--yes").err
+    assert "No old key is kept." in clinic("key", "forget", check, "--yes").err
     assert clinic("user", "list").status == 0

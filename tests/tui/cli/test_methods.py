@@ -66,9 +66,9 @@ def test_the_settings_of_the_carriers_are_read(tmp_path):
         ('[smtp]\nhost = "mail"\n', "from in [smtp]"),
         (SMTP + 'security = "ssl"\n', "security in [smtp] must be one of starttls, tls, none"),
         (SMTP + 'password_file = "nowhere"\n', "cannot be read"),
-        ('[sms]\nsend_command = ["send"]\n', "must hold {to}"),
-        ('[sms]\nsend_command = "send {to}"\n', "must be a list of texts"),
-        ('[sms]\nsend_command = ["send", 1]\n', "must be a list of texts"),
+        ('[sms]\nsend_command = ["send"]\n', "must contain {to}"),
+        ('[sms]\nsend_command = "send {to}"\n', "must be a list of strings"),
+        ('[sms]\nsend_command = ["send", 1]\n', "must be a list of strings"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, text, complaint):

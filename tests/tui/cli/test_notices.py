@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.mail_server import HOST, mail_server
 
-NOT_YET = "twofold: a notice by e-mail could not be sent yet; the server tries again for a day.\n"
+NOT_YET = "twofold: A notice by e-mail could not be sent. The server retries for a day.\n"
 
 
 def settings(home: Path, port: int) -> None:

@@ -127,7 +127,7 @@ def test_a_file_is_made_private_and_never_overwritten(tmp_path, clinic):
     path.write_text("mine")
     outcome = clinic("user", "export", "--output", str(path))
     assert outcome.status == 1
-    assert "exists already" in outcome.err
+    assert "already exists" in outcome.err
     assert path.read_text() == "mine"
     assert stat.S_IMODE(before) == stat.S_IMODE(path.parent.stat().st_mode)
     assert "cannot be written" in clinic("audit", "export", "--output", str(tmp_path / "no" / "x.csv")).err

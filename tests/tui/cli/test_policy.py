@@ -52,12 +52,12 @@ def test_permanent_is_shown_with_its_day(clinic, monkeypatch):
 
 @pytest.mark.feature("remember-days")
 def test_days_of_remembering(clinic):
-    assert "Asked    a code at every sign-in" in clinic("policy", "show").out
+    assert "Sign-in  a code at every sign-in" in clinic("policy", "show").out
     done = clinic("policy", "set", "--remember-days", "3")
     assert (done.status, done.out[:12]) == (0, "From now on:")
     assert json.loads(clinic("policy", "show", "--json").out)["remember_days"] == 3
     assert clinic("policy", "set", "--remember-days", "8").status == 2
-    assert "Say what to change" in clinic("policy", "set").err
+    assert "Nothing to change" in clinic("policy", "set").err
 
 
 def test_forgetting_says_when_there_is_nothing(clinic):

@@ -76,7 +76,7 @@ def test_two_inits_at_once(url, tmp_path):
     said = [(process.communicate(timeout=60), process.returncode) for process in starting]
     assert sorted(status for _, status in said) == [0, 1]
     (refused,) = [err for (_, err), status in said if status]
-    assert "holds an installation already" in refused
+    assert "already holds an installation" in refused
 
 
 def test_foreign_database(home, run, postgresql):

@@ -149,9 +149,7 @@ def test_unreadable_master_key(home, clinic, apart, require_program):
     ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     apart.parent.chmod(0o700)
     assert ended.returncode == 1
-    assert (
-        ended.stderr == f"twofold: {apart}: Permission denied. Run this as whom it belongs to, or as root.\n"
-    )
+    assert ended.stderr == f"twofold: {apart}: Permission denied. Run this as its owner or as root.\n"
 
 
 def test_a_wrong_master_key_is_refused(run, apart):

@@ -44,7 +44,7 @@ def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
     path = write(tmp_path, "name,email\nben,ben@x.example\nanna,other@x.example\nkim,anna@clinic.example\n")
     outcome = clinic("user", "import", "--yes", path, *options)
     assert outcome.status == 1
-    assert outcome.out.splitlines()[0].split() == ["ROW", "COLUMN", "WHAT", "IS", "WRONG"]
+    assert outcome.out.splitlines()[0].split() == ["ROW", "COLUMN", "PROBLEM"]
     assert "3    name    The name anna cannot be used. anna2 is free." in outcome.out
     assert "4    email   That e-mail address cannot be used. Give another one." in outcome.out
     assert outcome.err == "twofold: Nobody was imported. Mend what is listed, and import the file again.\n"
@@ -82,7 +82,7 @@ def test_all_faults_of_a_file_are_told_in_one_round(tmp_path, clinic):
         ["4", "email"],
         ["5", "email"],
     ]
-    assert outcome.err.endswith(" --ignore-extra leaves out: team.\n")
+    assert outcome.err.endswith(" --ignore-extra ignores: team.\n")
 
 
 @pytest.mark.feature("import-of-export")
@@ -111,7 +111,7 @@ def test_import_of_an_export(tmp_path, clinic):
     assert "Roles never come from a file" in outcome.out
     outcome = clinic("user", "import", "--yes", path, "--ignore-extra")
     assert outcome.status == 0, outcome.out
-    assert outcome.out.startswith("Left out: roles, status, active, created_at, last_signin_at.\n")
+    assert outcome.out.startswith("Ignored: roles, status, active, created_at, last_signin_at.\n")
     before, after = (
         next(csv.DictReader(io.StringIO(f"{header}\n{line}")))
         for line in (ben, clinic("user", "export").out.splitlines()[-1])

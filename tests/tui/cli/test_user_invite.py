@@ -26,7 +26,7 @@ def imported(tmp_path, clinic):
     path = tmp_path / "people.csv"
     path.write_text("name,email,full_name\nben,ben@x.example,=Ben\neve,eve@x.example,\n")
     outcome = clinic("user", "import", "--yes", str(path))
-    assert outcome.err.startswith("Invite those without a key: twofold --home ")
+    assert outcome.err.startswith("Invite users without a key with: twofold --home ")
     assert outcome.err.endswith(" user invite --pending\n")
     return clinic
 
@@ -47,7 +47,7 @@ async def test_pending_users_get_the_fingerprint(imported, home):
         assert re.search(r"    ssh -p 2222 \w+@ssh\.clinic\.example\r\n", mail.words)
         assert "By:      the operator on the host (" in mail.words
         again = await in_thread(imported, "user", "invite", "--pending", "--yes")
-        assert (again.status, again.out) == (0, "There is nobody to invite.\n")
+        assert (again.status, again.out) == (0, "There is no one to invite.\n")
         assert len(mail.messages) == 2
 
 
@@ -64,7 +64,7 @@ async def test_one_name_and_several(imported, home):
         assert re.search(r"^nobody +There is no such user", outcome.out, re.MULTILINE)
         outcome = await in_thread(imported, "user", "invite", "anna")
         assert outcome.status == 1
-        assert "Nobody was reached" in outcome.err
+        assert "No one was reached" in outcome.err
 
 
 @pytest.mark.parametrize("command", [("invite", "--pending"), ("remind", "--practice", "Main")])
@@ -82,7 +82,7 @@ def test_whom_it_is_about_is_said_in_one_way(clinic, arguments):
     for command in ("invite", "remind"):
         outcome = clinic("user", command, *arguments)
         assert outcome.status == 2
-        assert "Say whom" in outcome.err
+        assert "Choose users" in outcome.err
 
 
 async def test_mail_server_down(imported, home):
@@ -137,7 +137,7 @@ def test_existing_file_is_not_overwritten(imported, home, tmp_path, kind):
         file.symlink_to(target)
     outcome = imported("user", "invite", "--pending", "--csv", str(file), "--yes")
     assert outcome.status == 1
-    assert "exists already" in outcome.err
+    assert "already exists" in outcome.err
     assert not target.exists()
     assert json.loads(imported("user", "show", "ben", "--json").out)["has_password"] is False
 
@@ -162,12 +162,12 @@ async def test_on_a_terminal_it_asks_and_shows_the_progress(imported, home, tmp_
         command = [str(program), "--home", str(home), "user", "invite", "--pending"]
         terminal = await TerminalProgram.start(command)
         await terminal.expect("2 users will be sent .*: ben, eve")
-        await terminal.expect("Go on\\?")
+        await terminal.expect("Continue\\?")
         terminal.type("n\r")
         assert await terminal.end() == 1
         assert not mail.messages
         terminal = await TerminalProgram.start(command)
-        await terminal.expect("Go on\\?")
+        await terminal.expect("Continue\\?")
         terminal.type("y\r")
         await terminal.expect("Sending .*100%")
         await terminal.expect("2 users invited by e-mail")

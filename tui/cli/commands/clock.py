@@ -72,7 +72,13 @@ def repair(home: Home) -> None:
         if not stuck:
             return
         now = when(system_clock())
-        confirm(Question("Is that right?", f"The clock says {now}. Go on only if that is right.", "Repair"))
+        confirm(
+            Question(
+                "Is that right?",
+                f"The clock says {now}. If that is right, affected users can sign in again.",
+                "Repair",
+            )
+        )
         say(here.run(operations.bring_back))
 
 

@@ -37,7 +37,7 @@ def delivery() -> None:
 def test(home: Home, email: str | None, sms: str | None) -> None:
     """Send a test message and show the answer of the mail server or SMS program."""
     if (email is None) == (sms is None):
-        raise click.UsageError("Give one of --email ADDRESS and --sms NUMBER.")
+        raise click.UsageError("Give either --email ADDRESS or --sms NUMBER.")
     method = Method.EMAIL if email is not None else Method.SMS
     with installation(home) as here:
         work = send_test(here.store, here.operator, here.settings.carriers, method, email or sms or "")

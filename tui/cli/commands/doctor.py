@@ -47,7 +47,7 @@ def _look(home: Home) -> Iterator[Finding]:
     try:
         with installation(home) as here:
             yield Finding("home", Level.FINE, f"{home.path} is complete, and only its owner can read it.")
-            yield Finding("keys", Level.FINE, "The master key fits the database.")
+            yield Finding("keys", Level.FINE, "The master key matches the database.")
             yield from _host_key(home)
             yield from _in_the_database(here)
             yield from _disk(home)

@@ -252,7 +252,7 @@ def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
 def _asked(question: _Question) -> str:
     """Ask until the answer is valid."""
     if not on_a_terminal():
-        raise click.UsageError(f"{question.option} is missing, and there is no terminal to ask on.")
+        raise click.UsageError(f"{question.option} is required when there is no terminal to ask on.")
 
     def taken(typed: str) -> str:
         if not question.fold(typed):

@@ -174,4 +174,4 @@ def _refuse_faults(faults: tuple[RowFault, ...], advice: str = "") -> NoReturn:
     more = len(faults) - _SHOWN_FAULTS
     if more > 0:
         click.echo(f"... and {more} more.")
-    refuse(f"No one was imported. Fix the problems above, then import the file again.{advice}")
+    refuse(f"Nothing was imported. Fix the problems above, then import the file again.{advice}")
