@@ -166,7 +166,7 @@ def test_old_key_is_kept_until_forgotten(home, clinic, enrolled, tmp_path):
     assert clinic("backup", str(file)).status == 0
     outcome = clinic("key", "rotate", "--yes")
     kept = home / f"master.key.{check}"
-    assert f"The old one is kept in {kept}: backups from before need it" in outcome.out
+    assert f"The old key is kept in {kept}. Earlier backups need it" in outcome.out
     assert f"key forget {check}\n" in outcome.out
     assert kept.read_text().split() == [old]
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -39,9 +39,7 @@ def test_it_is_required_cleared_and_disabled(clinic, ben, home):
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Enabled")
     cleared = clinic("user", "clear-2fa", "--yes", ben)
     assert cleared.status == 0
-    assert cleared.err.endswith(
-        f"set a one-time password: twofold --home {home} user password ben\n"
-    )
+    assert cleared.err.endswith(f"set a one-time password: twofold --home {home} user password ben\n")
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (True, "Pending setup on next login")
     assert clinic("user", "disable-2fa", "--yes", ben).status == 0
     assert (shown(clinic)["required"], shown(clinic)["status"]) == (False, "No")

@@ -203,7 +203,7 @@ def clear_two_factor(here: Installation, name: str) -> None:
     say(here.run(factor_administration.clear_two_factor, name))
     if detail.has_password:
         click.echo(
-            "Anyone who knows their password could set up 2FA first. To prevent that, set a one-time "
+            "Anyone who knows this user's password could set up 2FA first. To prevent that, set a one-time "
             f"password: {here.home.command(f'user password {name}')}",
             err=True,
         )
