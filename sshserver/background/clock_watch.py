@@ -30,7 +30,7 @@ class ClockWatch:
         after, count = self._now(), self._monotonic()
         if moved := clock_jumps.jump(after - self._before, timedelta(seconds=count - self._counted)):
             _log.warning(
-                "The clock was set %s, to %s. If codes are refused since then, run: twofold clock show",
+                "The clock was set %s, to %s. If codes are refused now, run: twofold clock show",
                 clock_jumps.in_words(moved),
                 after.strftime("%Y-%m-%d %H:%M:%S UTC"),
             )

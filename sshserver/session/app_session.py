@@ -82,7 +82,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.flow = FlowControl(limits.unread_seconds, self._give_up)
         self.task: asyncio.Task[None] | None = None
         """The task that runs the app, once it has started."""
-        self.ended_because = "its user left"
+        self.ended_because = "the user left"
         """Why the session ended, for the log."""
         self.claimed = False
         """Whether the session is counted for its user."""
@@ -257,7 +257,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             words, status = await self._run_app()
         except Exception as error:  # noqa: BLE001 - the last place for an app's errors.
             reference = crash_reports.report(error, "A session")
-            self.ended_because = f"it failed [reference {reference}]"
+            self.ended_because = f"an error [reference {reference}]"
             words = crash_reports.words_for(reference)
         finally:
             self._over = True
@@ -321,7 +321,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.end(idle.farewell(self._limits))
 
     def _give_up(self) -> None:
-        self.ended_because = "its client did not read its screen"
+        self.ended_because = "the client did not read its screen"
         self._on_misuse(Misuse.UNREAD)
         if self._channel is not None:
             self._channel.abort()
