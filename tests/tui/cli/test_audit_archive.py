@@ -205,7 +205,7 @@ def test_failing_database_keeps_rows_and_file(home, clinic, moved_on, file, monk
     monkeypatch.setattr(archiving, "cut", failing)
     outcome = clinic("audit", "archive", "--yes", "--before", NEW_YEAR, "--to", str(file))
     assert outcome.status == 1
-    assert f"{file} The rows are in" in outcome.err
+    assert f"The rows are in {file}" in outcome.err
     assert seqs(home) == before
 
 

@@ -23,7 +23,7 @@ def put_ahead(name: str, days: int) -> None:
 def test_nobody_is_stuck_in_a_new_installation(clinic):
     assert "No users are affected" in clinic("clock", "show").out
     outcome = clinic("clock", "repair", "--yes")
-    assert (outcome.status, outcome.out) == (0, "No users are affected behind a time step of the future.\n")
+    assert (outcome.status, outcome.out) == (0, "No users are affected by a clock jump.\n")
 
 
 def test_stuck_user_is_brought_back(clinic):

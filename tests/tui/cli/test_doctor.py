@@ -18,7 +18,7 @@ def test_a_new_installation_has_no_problem(clinic, home):
     assert outcome.status == 0, outcome.out
     shown = lines(outcome)
     assert f"ok home: {home} is complete, and only its owner can read it." in shown
-    assert "ok keys: The master key is the one that the database is sealed under." in shown
+    assert "ok keys: The master key matches the database." in shown
     assert "ok database: The database is whole." in shown
     assert "note account Clinic: Administrators without a second factor: anna." in shown
     findings = json.loads(clinic("doctor", "--json").out)
@@ -34,7 +34,7 @@ def test_problems_say_what_to_do(clinic, home):
     for change, said in (
         (lambda: home.chmod(0o755), f"chmod 700 {home}"),
         (key.unlink, "Restore it from a backup"),
-        (lambda: key.write_text("00" * 32), "is not the one"),
+        (lambda: key.write_text("00" * 32), "does not match"),
         (lambda: key.write_text(""), "is damaged"),
         (lambda: (home / "ssh_host_ed25519_key").write_text("x"), "ssh_host_ed25519_key"),
     ):

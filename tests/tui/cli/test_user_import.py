@@ -47,7 +47,9 @@ def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
     assert outcome.out.splitlines()[0].split() == ["ROW", "COLUMN", "PROBLEM"]
     assert "3    name    The name anna cannot be used. anna2 is free." in outcome.out
     assert "4    email   That e-mail address cannot be used. Give another one." in outcome.out
-    assert outcome.err == "twofold: Nobody was imported. Mend what is listed, and import the file again.\n"
+    assert (
+        outcome.err == "twofold: Nothing was imported. Fix the problems above, then import the file again.\n"
+    )
     assert names(clinic) == ["anna"]
 
 

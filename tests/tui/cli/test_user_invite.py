@@ -90,7 +90,7 @@ async def test_mail_server_down(imported, home):
     settings(home, 1)
     outcome = await in_thread(imported, "user", "invite", "--pending", "--yes")
     assert outcome.status == 0
-    assert outcome.err.endswith("2 of the messages are not sent yet; the server goes on trying for a day.\n")
+    assert outcome.err.endswith("2 messages could not be sent yet. The server retries for a day.\n")
 
 
 def test_without_smtp_or_an_address_it_says_what_to_do(imported, home):
