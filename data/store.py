@@ -66,8 +66,8 @@ class OtherKeyError(StoreUnavailableError):
 
     def __str__(self) -> str:
         return (
-            "The master key was rotated elsewhere, and is not here yet. Nothing was changed; the operator "
-            "copies master.key from the node where it was rotated."
+            "The master key was rotated elsewhere, and the new one is not here yet. Nothing was changed. "
+            "The operator must copy master.key from the node where it was rotated."
         )
 
 
@@ -79,8 +79,8 @@ class OutcomeUnknownError(StoreUnavailableError):
 
     def __str__(self) -> str:
         return (
-            "The database was lost at the last moment: it is not known whether this was done. "
-            "Look before you repeat it."
+            "The database was lost at the last moment, so it is not known whether this was done. Check "
+            "before you repeat it."
         )
 
 
@@ -344,10 +344,10 @@ class Store:
             except StoreUnavailableError as error:
                 if self._faults.get(kind) != error.fault:
                     self._faults[kind] = error.fault
-                    _log.error("The database fails to %s: %s. Who needs it is refused.", kind, error.fault)
+                    _log.error("The database cannot %s: %s. Who needs it is refused.", kind, error.fault)
                 raise
             if self._faults.pop(kind, None) is not None:
-                _log.warning("The database is there to %s again.", kind)
+                _log.warning("The database can %s again.", kind)
             return result
 
         return reported

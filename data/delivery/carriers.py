@@ -222,7 +222,7 @@ class Command:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         if process.returncode != 0:
-            raise UndeliveredError(f"{self.name} ended with exit status {process.returncode}")
+            raise UndeliveredError(f"{self.name} exited with status {process.returncode}")
         return ""
 
     async def probe(self, _to: str | None) -> str:
@@ -232,7 +232,7 @@ class Command:
             UndeliveredError: when it is not.
         """
         if shutil.which(self.arguments[0]) is None:
-            raise UndeliveredError(f"there is no program {self.name}")
+            raise UndeliveredError(f"the program {self.name} was not found")
         return ""
 
 
@@ -264,11 +264,11 @@ class Carriers:
 
     async def test(self, envelope: Envelope) -> Trial:
         """Hand a message without a secret over, and say how its carrier answered."""
-        return await self._tried(envelope.method, lambda carrier: carrier.carry(envelope), "took it")
+        return await self._tried(envelope.method, lambda carrier: carrier.carry(envelope), "accepted it")
 
     async def probe(self, method: Method, to: str | None = None) -> Trial:
         """Go as far as a delivery by this method does, and send nothing; say how its carrier answered."""
-        done = "would take it" if method is Method.EMAIL else "is there"
+        done = "would accept it" if method is Method.EMAIL else "was found"
         return await self._tried(method, lambda carrier: carrier.probe(to), done)
 
     async def _tried(
@@ -295,4 +295,4 @@ class Carriers:
 
     @staticmethod
     def _note(envelope: Envelope, kind: str) -> None:
-        _log.warning("A message by %s was not taken: %s", envelope.method.label, kind)
+        _log.warning("A message by %s was not accepted: %s", envelope.method.label, kind)

@@ -16,7 +16,7 @@ from data.storage import models
 from data.storage.prepared_statements import Prepared
 from data.store import Tx
 
-NO_SUCH_ACCOUNT = Denied("There is no such account. List them with: twofold account list")
+NO_SUCH_ACCOUNT = Denied("The account was not found. List accounts with: twofold account list")
 _NAMED_ACCOUNTS = 5
 
 
@@ -228,7 +228,7 @@ def _account_of(operator: Operator) -> models.Account | Denied:
         return accounts[0]
     named = ", ".join(account.name for account in accounts[:_NAMED_ACCOUNTS])
     more = ", ..." if len(accounts) > _NAMED_ACCOUNTS else ""
-    return Denied(f"There are several accounts ({named}{more}). Say which one with --account NAME.")
+    return Denied(f"There are several accounts ({named}{more}). Choose one with --account NAME.")
 
 
 def why_ended(tx: Tx, session: models.Session) -> str | None:

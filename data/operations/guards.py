@@ -31,8 +31,8 @@ KEPT = ("__module__", "__name__", "__qualname__", "__doc__")
 _NO_PROFILE = Denied("The operator has no profile. Name a user instead.")
 _UNFINISHED = Denied("Finish signing in first.")
 _NO_CODE_TO_GIVE = Denied(
-    "This asks for a fresh code, and you have set up no second factor. Someone who has one can do it, "
-    "or the operator on the host."
+    "This needs a fresh code, but you have not set up a second factor. Someone who has one can do it, "
+    "and so can the operator on the host."
 )
 
 
@@ -137,7 +137,7 @@ def _needed_proof(acting: ActingUser, *, on_others: bool) -> FreshProofNeeded | 
         return None
     if user.password_hash is not None and not acting.facts.one_time_password:
         return FreshProofNeeded(FreshProof.PASSWORD)
-    return Denied("Sign out and in again, and do this within five minutes of it.")
+    return Denied("Sign out, sign in again, and do this within five minutes.")
 
 
 def _is_fresh(tx: Tx, given: datetime | None) -> bool:

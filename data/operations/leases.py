@@ -26,15 +26,16 @@ class Work(Enum):
     until the next page is asked for.
     """
 
-    PASSWORD = "password", "change or check of a password", timedelta(minutes=2)
-    BULK = "bulk", "act on many users", timedelta(hours=1)
+    PASSWORD = "password", "password change or check", timedelta(minutes=2)
+    BULK = "bulk", "bulk action", timedelta(hours=1)
     EXPORT = "export", "export", timedelta(minutes=1)
 
     def __init__(self, kind: str, words: str, life: timedelta) -> None:
         self.kind = kind
         self.life = life
         self.refusal = Denied(
-            f"Another {words} of yours is under way, here or in another session. Try again when it has ended."
+            f"Another {words} of yours is in progress, here or in another session. Try again when it has "
+            "finished."
         )
 
 
@@ -89,7 +90,7 @@ def hold_for_page(acting: Acting, *, first: bool, last: bool) -> Denied | None:
     if first and held is not None:
         return Work.EXPORT.refusal
     if not first and (held is None or held.session_id != acting.session.id):
-        return Denied("The export took too long and ended. Start it again.")
+        return Denied("The export took too long and was stopped. Start it again.")
     if not last:
         _write(acting.tx, acting.session, Work.EXPORT)
     elif held is not None:

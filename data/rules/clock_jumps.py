@@ -55,16 +55,16 @@ def used_code_in_words(next_in_seconds: int | None) -> str:
 
     Where they would have to wait for longer than their phone's next codes, the clock here was ahead.
     """
-    said = "That code was already used"
+    said = "Code already used"
     if next_in_seconds is None:
         return f"{said}."
     if next_in_seconds <= _SOON_SECONDS:
-        return f"{said}, next one in {next_in_seconds} s."
+        return f"{said}. Wait {next_in_seconds} s for the next one."
     minutes = next_in_seconds // 60
     wait = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"  # noqa: PLR2004 - an hour.
     return (
-        f"{said}, and none is good for {wait}: the server's clock was ahead. A recovery code signs in; "
-        "the operator can mend it."
+        f"{said}. No code works for {wait}, because the server's clock was ahead. Use a recovery code, or "
+        "ask the operator to fix it."
     )
 
 

@@ -22,9 +22,9 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me"})
 class Form(Enum):
     """What an answer can be, by its form alone."""
 
-    CODE = "six digits, of an app or a message"
-    SCRATCH_CODE = "eight digits, of a file that was taken over"
-    TWO_CODES = "twelve digits, two codes of an app in a row"
+    CODE = "six digits, from an app or a message"
+    SCRATCH_CODE = "eight digits, from an imported file"
+    TWO_CODES = "twelve digits, two consecutive app codes"
     RECOVERY_CODE = "sixteen symbols"
 
 

@@ -71,14 +71,14 @@ _Parts = tuple[Level, str, str]
 def _mode(facts: AccountFacts) -> Iterator[_Parts]:
     said = f"The mode is {facts.mode.value}."
     if facts.mode is Mode.OFF:
-        yield Level.NOTE, f"{said} Keys and passwords alone sign in.", "twofold policy set --mode optional"
+        yield Level.NOTE, f"{said} A key or password alone signs in.", "twofold policy set --mode optional"
     else:
         yield Level.FINE, said, ""
     for method in facts.unsendable:
         yield (
             Level.PROBLEM,
-            f"Codes by {method.label} are on, yet the settings name nothing that sends them.",
-            f"Set [{'smtp' if method is Method.EMAIL else 'sms'}] in twofold.toml, or switch the method off.",
+            f"Codes by {method.label} are on, but nothing is set up to send them.",
+            f"Set [{'smtp' if method is Method.EMAIL else 'sms'}] in twofold.toml, or turn the method off.",
         )
 
 
@@ -87,22 +87,22 @@ def _administrators(facts: AccountFacts) -> Iterator[_Parts]:
         yield (
             Level.PROBLEM,
             f"Administrators are locked: {facts.locked_admins.listed}.",
-            "twofold user explain NAME says why; twofold user unlock NAME --reason WHY unlocks.",
+            "See why: twofold user explain NAME. Unlock: twofold user unlock NAME --reason WHY",
         )
     if facts.unprotected_admins.count:
         yield (
             Level.NOTE,
             f"Administrators without a second factor: {facts.unprotected_admins.listed}.",
-            "They set it up at their next sign-in; until then their password or key is all that protects.",
+            "They set it up at their next sign-in. Until then, only a password or key protects them.",
         )
     if facts.unlockers.count >= UNLOCKERS:
         yield Level.FINE, f"{facts.unlockers.count} system administrators can unlock each other.", ""
     else:
-        who = f"only {facts.unlockers.listed}" if facts.unlockers.count else "nobody"
+        who = f"Only {facts.unlockers.listed}" if facts.unlockers.count else "No one"
         yield (
             Level.NOTE,
-            f"Of the system administrators {who} can sign in with a second factor and unlock others.",
-            "Make a second one: twofold user role NAME --grant system_admin",
+            f"{who} of the system administrators can sign in with a second factor and unlock others.",
+            "Appoint a second one: twofold user role NAME --grant system_admin",
         )
 
 
@@ -119,12 +119,12 @@ def _people(facts: AccountFacts) -> Iterator[_Parts]:
         yield (
             Level.NOTE,
             f"Passwords are being guessed for: {facts.guessed.listed}.",
-            "Nobody is locked by it. Look who signs in: twofold audit list --user NAME",
+            "This locks no one. See who signs in: twofold audit list --user NAME",
         )
     if facts.pending.count:
         yield (
             Level.NOTE,
-            f"Yet to set up two-factor authentication at their next sign-in: {facts.pending.listed}.",
+            f"Must set up two-factor authentication at their next sign-in: {facts.pending.listed}.",
             "",
         )
 
@@ -143,21 +143,21 @@ def _clock(
     if newest is not None and newest - now >= clock_jumps.NOTABLE:
         yield (
             Level.PROBLEM,
-            f"{said}, yet something is on record from {newest:%Y-%m-%d %H:%M:%S} UTC.",
-            "Set the clock right, and keep it so with an NTP service. Then: twofold clock show",
+            f"{said}, but the newest record is from {newest:%Y-%m-%d %H:%M:%S} UTC.",
+            "Set the clock, and keep it right with NTP. Then: twofold clock show",
         )
     elif database_now is not None and abs(database_now - now) >= clock_jumps.NOTABLE:
         yield (
             Level.PROBLEM,
             f"{said} here, and {database_now:%H:%M:%S} at the database.",
-            "Set the clocks of all nodes by an NTP service: codes of phones are judged by them.",
+            "Keep the clocks of all nodes right with NTP: codes are checked against them.",
         )
     else:
         yield Level.FINE, f"{said}.", ""
     if stuck:
         yield (
             Level.PROBLEM,
-            f"{stuck} user{' is' if stuck == 1 else 's are'} refused until a time that has not come.",
+            f"Codes of {stuck} user{'' if stuck == 1 else 's'} are refused because of a clock jump.",
             "Once the clock is right: twofold clock repair",
         )
 
@@ -166,17 +166,17 @@ def judge_disk(free: int, total: int, where: str) -> Finding:
     """Judge the free bytes of the disk that a database grows on."""
     said = f"{free / _GIGABYTE:.1f} of {total / _GIGABYTE:.0f} GB are free for {where}."
     if free < _FULL_BYTES:
-        return Finding("disk", Level.PROBLEM, said, "Free some: sign-ins are refused once it is full.")
+        return Finding("disk", Level.PROBLEM, said, "Free some space: a full disk refuses sign-ins.")
     if free < _SCARCE_BYTES:
-        return Finding("disk", Level.NOTE, said, "Plan for more.")
+        return Finding("disk", Level.NOTE, said, "Plan for more space.")
     return Finding("disk", Level.FINE, said)
 
 
 def judge_files(allowed: int, wanted: int) -> Finding:
     """Judge how many files a server that is started in this environment may have open."""
-    said = f"A server that is started from here may open {allowed:,} files; each connection is one."
+    said = f"A server started from here can open {allowed:,} files; each connection uses one."
     if allowed < wanted:
-        advice = f"Allow it {wanted:,}: ulimit -n, or LimitNOFILE= in a systemd unit."
+        advice = f"Raise the limit to {wanted:,}: ulimit -n, or LimitNOFILE= in a systemd unit."
         return Finding("files", Level.NOTE, said, advice)
     return Finding("files", Level.FINE, said)
 
@@ -186,7 +186,7 @@ def judge_database(faults: tuple[str, ...]) -> Finding:
     if faults:
         said = f"The database is damaged: {'; '.join(faults)}."
         return Finding("database", Level.PROBLEM, said, "Restore it from a backup: twofold restore FILE")
-    return Finding("database", Level.FINE, "The database is whole.")
+    return Finding("database", Level.FINE, "The database is intact.")
 
 
 def judge_schema(differences: tuple[str, ...] | None) -> Finding:
@@ -195,28 +195,26 @@ def judge_schema(differences: tuple[str, ...] | None) -> Finding:
     None stands for a schema that could not be compared.
     """
     if differences is None:
-        said = "The tables, triggers and views could not be compared with those that belong here."
-        return Finding("schema", Level.NOTE, said, "GRANT CREATE ON DATABASE to the role that serves it.")
+        said = "The tables, triggers and views could not be compared with the expected ones."
+        return Finding("schema", Level.NOTE, said, "Grant CREATE on the database to the role that serves it.")
     if differences:
         more = f"; and {len(differences) - NAMED} more" if len(differences) > NAMED else ""
         return Finding(
             "schema",
             Level.PROBLEM,
             f"Someone has changed the database's schema: {'; '.join(differences[:NAMED])}{more}.",
-            "Find out who, and look for what else was changed: twofold audit verify. A backup that is "
-            "restored comes into a schema as it should be.",
+            "Find out who did it and what else was changed: twofold audit verify. Restoring a backup "
+            "also restores the schema.",
         )
-    return Finding(
-        "schema", Level.FINE, "The database's tables, triggers and views are those of this version."
-    )
+    return Finding("schema", Level.FINE, "The database's tables, triggers and views match this version.")
 
 
 def judge_rotation(*, begun: bool) -> Finding | None:
     """Judge whether the master key is being rotated."""
     if not begun:
         return None
-    said = "A rotation of the master key has begun, and is not ended: both keys are needed."
-    return Finding("keys", Level.NOTE, said, "If nobody is at it, go on with it: twofold key rotate")
+    said = "A master key rotation was started but not finished: both keys are needed."
+    return Finding("keys", Level.NOTE, said, "If no one is working on it, continue it: twofold key rotate")
 
 
 def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
@@ -226,22 +224,23 @@ def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
         return Finding(
             "secrets",
             Level.PROBLEM,
-            f"{len(broken)} of {sealed} sealed secrets do not open, those of {whose}.",
-            "Clear the two-factor data of each, who then enrols again: twofold user clear-2fa NAME",
+            f"{len(broken)} of {sealed} sealed secrets cannot be opened: those of {whose}.",
+            "Clear the two-factor data of each of them, so that they enrol again: twofold user clear-2fa "
+            "NAME",
         )
-    return Finding("secrets", Level.FINE, f"All {sealed} sealed secrets open.")
+    return Finding("secrets", Level.FINE, f"All {sealed} sealed secrets can be opened.")
 
 
 def judge_carrier(method: Method, answer: str, *, taken: bool) -> Finding:
     """Judge how a carrier answered when it was tried without a message."""
     if taken:
-        return Finding("delivery", Level.FINE, f"Messages by {method.label} can be handed over: {answer}")
+        return Finding("delivery", Level.FINE, f"Messages by {method.label} can be sent: {answer}")
     option = "--email ADDRESS" if method is Method.EMAIL else "--sms NUMBER"
     return Finding(
         "delivery",
         Level.PROBLEM,
-        f"Messages by {method.label} cannot be handed over: {answer}",
-        f"Look at twofold.toml and at what should take them, then: twofold delivery test {option}",
+        f"Messages by {method.label} cannot be sent: {answer}",
+        f"Check twofold.toml and the service that sends them, then: twofold delivery test {option}",
     )
 
 
@@ -252,6 +251,6 @@ def judge_sending(unsent: int) -> Finding | None:
     return Finding(
         "delivery",
         Level.NOTE,
-        f"{unsent} code{'' if unsent == 1 else 's'} of the last day could not be sent.",
-        "twofold audit list --event code.not_sent says whose and when.",
+        f"{unsent} code{'' if unsent == 1 else 's'} could not be sent in the last day.",
+        "See whose and when: twofold audit list --event code.not_sent",
     )

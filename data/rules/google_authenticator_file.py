@@ -55,11 +55,11 @@ def read_file(raw: bytes) -> AuthenticatorFile | FileFault:
     if len(raw) > MAX_BYTES:
         return FileFault("It is too large for a .google_authenticator file.")
     if b"\0" in raw or not raw.isascii():
-        return FileFault("It is no .google_authenticator file: it is not plain text.")
+        return FileFault("It is not a .google_authenticator file: it is not plain text.")
     lines = raw.decode("ascii").splitlines()
     secret = _secret(lines[0]) if lines else None
     if secret is None:
-        return FileFault("Line 1 is no secret in base32, so it is no .google_authenticator file.")
+        return FileFault("Line 1 is not a secret in base32, so this is not a .google_authenticator file.")
     options: dict[str, str] = {}
     scratch: list[str] = []
     left_out = 0
@@ -97,21 +97,21 @@ def _unhonoured(  # noqa: PLR0911 - one obstacle, one return.
 ) -> str | None:
     """Say which part of a file has no counterpart here."""
     if "HOTP_COUNTER" in options:
-        return "It is counter-based (HOTP_COUNTER). Only codes that follow the time can be taken over."
+        return "It is counter-based (HOTP_COUNTER). Only time-based codes can be imported."
     if "TOTP_AUTH" not in options:
-        return "It does not say TOTP_AUTH, so its codes do not follow the time."
+        return "It does not say TOTP_AUTH, so its codes are not time-based."
     if options.get("STEP_SIZE", _STEP_SECONDS) != _STEP_SECONDS:
         return "Its codes do not change every 30 seconds (STEP_SIZE)."
     if options.get("TIME_SKEW", "0") != "0":
         return "The clock behind it is off (TIME_SKEW). Set the phone's clock, and remove that line."
     if not all(map(_STEP.fullmatch, _used_steps(options))):
-        return "What it says of used codes is no list of time steps (DISALLOW_REUSE)."
+        return "Its record of used codes is not a list of time steps (DISALLOW_REUSE)."
     if len(scratch) > MOST_SCRATCH_CODES:
         return f"It has more than {MOST_SCRATCH_CODES} scratch codes."
     known = {"TOTP_AUTH", "STEP_SIZE", "TIME_SKEW", "DISALLOW_REUSE"}
     strange = sorted(name for name in options if name not in known and not _HARMLESS.fullmatch(name))
     if strange:
-        return f"It has options that are not known here: {', '.join(strange)}."
+        return f"It has unknown options: {', '.join(strange)}."
     return None
 
 

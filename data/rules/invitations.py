@@ -20,7 +20,7 @@ HOURS = 168
 REMINDED_EVERY = timedelta(days=1)
 """A user is reminded once within this time."""
 EMAIL_AFTER_ANOTHER = (
-    "Your password came by e-mail, so codes by e-mail would be no second factor. Set up another method "
+    "Your password came by e-mail, so codes by e-mail would not be a second factor. Set up another method "
     "first, or ask an administrator for a one-time password in person."
 )
 _STANDARD_PORT = 22
@@ -112,7 +112,7 @@ def why_not(invitee: Invitee) -> str | None:
 
 def invitation(letter: Letter, password: str, until: datetime) -> Envelope:
     """Word an invitation."""
-    set_up = " and set up two-factor authentication: have your phone with you" if letter.must_set_up else ""
+    set_up = " and set up two-factor authentication: have your phone ready" if letter.must_set_up else ""
     added = f"You have been added to {safe(letter.account)}. To sign in, type this in a terminal:"
     text = (
         f"Hello {letter.name},\n"
@@ -126,7 +126,7 @@ def invitation(letter: Letter, password: str, until: datetime) -> Envelope:
         f"\n"
         f"{_wrapped(_terms(until))}\n"
         f"\n"
-        f"{_wrapped(f'After that, you choose a password of your own{set_up}.')}\n"
+        f"{_wrapped(f'After that, you choose your own password{set_up}.')}\n"
         f"\n"
         f"{_end(letter)}"
     )
@@ -136,8 +136,8 @@ def invitation(letter: Letter, password: str, until: datetime) -> Envelope:
 def reminder(letter: Letter) -> Envelope:
     """Word a reminder of setting two-factor authentication up."""
     asked = (
-        f"You must set up two-factor authentication for {safe(letter.account)}, and have not done so yet. "
-        "It takes a few minutes: have your phone with you, and sign in by typing this in a terminal:"
+        f"You must set up two-factor authentication for {safe(letter.account)}, but have not done so yet. "
+        "It takes a few minutes. Have your phone ready, and type this in a terminal to sign in:"
     )
     text = (
         f"Hello {letter.name},\n"
@@ -145,7 +145,7 @@ def reminder(letter: Letter) -> Envelope:
         f"{_wrapped(asked)}\n"
         f"\n"
         f"{_how(letter.ssh, letter.name)}"
-        f"You are then led through the set-up.\n"
+        f"You are then guided through the setup.\n"
         f"\n"
         f"{_end(letter)}"
     )
@@ -159,15 +159,15 @@ def _how(ssh: SshAddress, name: str) -> str:
 
 def _terms(until: datetime) -> str:
     return (
-        f"It is good for one sign-in, until {until:%Y-%m-%d %H:%M} UTC. If you have several such messages, "
-        "only the password in the newest one works."
+        f"It is good for one sign-in, until {until:%Y-%m-%d %H:%M} UTC. If you received several such "
+        "messages, only the password in the newest one works."
     )
 
 
 def _end(letter: Letter) -> str:
     advice = (
         f"If you did not expect this, ask an administrator of {safe(letter.account)} in person or by phone. "
-        "Nobody reads an answer to this message."
+        "Please don't reply to this message."
     )
     return f"Account: {safe(letter.account)}\nBy:      {safe(letter.by)}\n\n{_wrapped(advice)}\n"
 

@@ -46,12 +46,12 @@ class _Words:
 _WORDS = {
     Event.ENROLLED: _Words(
         "two-factor authentication was set up",
-        "A second factor was set up: {method}. You are asked for a code when you sign in.",
+        "A second factor was set up: {method}. You will be asked for a code when you sign in.",
     ),
     Event.TAKEN_OVER: _Words(
         "two-factor authentication was set up",
-        "Your authenticator app was taken over from another system. You are asked for its codes when you "
-        "sign in.",
+        "Your authenticator app was imported from another system. You will be asked for its codes when "
+        "you sign in.",
     ),
     Event.REPLACED: _Words(
         "a second factor was replaced",
@@ -59,21 +59,21 @@ _WORDS = {
     ),
     Event.TURNED_OFF: _Words(
         "two-factor authentication was turned off",
-        "Two-factor authentication was turned off. Your password or SSH key alone signs you in from now on.",
+        "Two-factor authentication was turned off. From now on, your password or SSH key alone signs you in.",
     ),
     Event.DISABLED: _Words(
         "two-factor authentication was turned off",
-        "Two-factor authentication was turned off: what you had set up and your recovery codes are removed."
-        " Where it is required of everyone, you set it up again at the next sign-in.",
+        "Two-factor authentication was turned off. What you had set up and your recovery codes were "
+        "removed. If it is required of everyone, you must set it up again at your next sign-in.",
     ),
     Event.CLEARED: _Words(
         "your two-factor data was cleared",
-        "What you had set up for two-factor authentication and your recovery codes are removed. You set it "
-        "up again at the next sign-in.",
+        "What you had set up for two-factor authentication and your recovery codes were removed. You "
+        "must set it up again at your next sign-in.",
     ),
     Event.RECOVERY_RENEWED: _Words(
         "new recovery codes",
-        "New recovery codes were made. The ones before no longer work.",
+        "New recovery codes were made. The old ones no longer work.",
     ),
     Event.RECOVERY_USED: _Words(
         "few recovery codes left",
@@ -84,23 +84,23 @@ _WORDS = {
         "Your account was locked after seven wrong codes. A system administrator can unlock it.",
     ),
     Event.RIGHT_AFTER_FAILURES: _Words(
-        "your password was given after many wrong ones",
-        "Your password was given. Within a day before, there were {failures:failed sign-in} with your name, "
+        "your password was entered after many wrong ones",
+        "Your password was entered. In the day before, there were {failures:failed sign-in} with your name, "
         "from {sources:source}. If the password can be guessed, change it.",
     ),
     Event.PASSWORD_CHANGED: _Words("your password was changed", "Your password was changed."),
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
-        "A one-time password was set for you. The password before no longer works. Whoever set it hands the "
-        "new one to you, and you replace it at the next sign-in. {terms}",
+        "A one-time password was set for you. Your old password no longer works. The person who set it "
+        "gives you the new one, and you must change it at your next sign-in. {terms}",
     ),
-    Event.KEY_ADDED: _Words("an SSH key was added", "An SSH key can sign you in from now on: {fingerprint}"),
+    Event.KEY_ADDED: _Words("an SSH key was added", "An SSH key can now sign you in: {fingerprint}"),
     Event.KEY_REMOVED: _Words("an SSH key was removed", "An SSH key no longer signs you in: {fingerprint}"),
     Event.USER_EDITED: _Words("your contact data was changed", "{changes}"),
     Event.EMAIL_ASKED_FOR: _Words(
-        "someone asked for your e-mail address",
-        "Someone tried to use this e-mail address for another user. It is yours, so that was refused, and "
-        "nothing was changed. They were not told whose it is.",
+        "someone tried to use your e-mail address",
+        "Someone tried to use this e-mail address for another user. Because it is yours, this was "
+        "refused and nothing was changed. They were not told whose it is.",
     ),
 }
 
@@ -184,20 +184,20 @@ def by_whom(act: Act) -> str:
 def _advice(act: Act, account: str) -> str:
     if act.event is Event.EMAIL_ASKED_FOR:
         return (
-            f"If it was you, use another address there, or ask an administrator of {account} to change the "
-            "one here. If not, there is nothing to do."
+            f"If it was you, use another address there, or ask an administrator of {account} to change "
+            "the one here. If not, you have nothing to do."
         )
     if act.actor != act.user:
         return (
-            f"If you did not expect this, ask an administrator of {account} in person or by phone. Nobody "
-            "reads an answer to this message."
+            f"If you did not expect this, ask an administrator of {account} in person or by phone. Please "
+            "don't reply to this message."
         )
     if act.event is Event.LOCKED:
         return (
-            "If it was you, ask a system administrator to unlock you. If not, tell them so: someone has your "
+            "If it was you, ask a system administrator to unlock you. If not, tell them: someone has your "
             "password or SSH key."
         )
     return (
-        f"If it was you, there is nothing more to do. If not, tell an administrator of {account} at once: "
+        f"If it was you, you have nothing to do. If not, tell an administrator of {account} at once: "
         "someone can sign in as you."
     )

@@ -38,12 +38,12 @@ def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
             "The password did not arrive as UTF-8. Set your terminal to UTF-8, or use ASCII characters only."
         )
     if len(password) < MIN_LENGTH:
-        return f"The password needs {MIN_LENGTH} characters or more."
+        return f"The password must have at least {MIN_LENGTH} characters."
     if len(password) > MAX_LENGTH:
-        return f"The password may have {MAX_LENGTH} characters at most."
+        return f"The password can have at most {MAX_LENGTH} characters."
     if any(_is_strong(part, about) for part in _parts(password, about)):
         return None
-    return "That password is among the commonest or too easily guessed. Choose another one."
+    return "That password is too common or too easy to guess. Choose another one."
 
 
 def _parts(password: str, about: tuple[str, ...]) -> list[str]:

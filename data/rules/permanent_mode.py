@@ -67,6 +67,6 @@ def _enough_unlockers(unlockers: People) -> Item:
     if unlockers.count >= UNLOCKERS:
         return Item(condition, met=True, missing=People(0, ()), lacking="")
     there = (
-        f"only {unlockers.listed} has set up 2FA and is not locked" if unlockers.count else "there is none"
+        f"only {unlockers.listed} has set up 2FA and is not locked" if unlockers.count else "no one can yet"
     )
     return Item(condition, met=False, missing=People(0, ()), lacking=there)

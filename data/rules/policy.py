@@ -34,7 +34,7 @@ LONGEST_SESSION: Final = timedelta(hours=12)
 
 As in NIST SP 800-63B (revision 3, section 4.2.3) for two factors; ASVS 5.0 7.3.2 asks for a limit.
 """
-NOT_AVAILABLE = "Two-factor authentication is not available: a security administrator can turn it on."
+NOT_AVAILABLE = "Two-factor authentication is not available. A security administrator can turn it on."
 
 
 class Refusal(StrEnum):
@@ -118,11 +118,11 @@ def why_over(step: Step, *, restricted: bool) -> str | None:
         case _ if restricted:
             return None
         case NeedCode():
-            return "A code is asked of you now. Sign in again."
+            return "You must now enter a code. Sign in again."
         case MustEnrol():
-            return "You must set up two-factor authentication now. Sign in again."
+            return "You must now set up two-factor authentication. Sign in again."
         case MustChangePassword():
-            return "You must choose a new password now. Sign in again."
+            return "You must now choose a new password. Sign in again."
         case SignedIn():
             return None
 
@@ -132,7 +132,7 @@ def outlived(started_at: datetime, now: datetime, longest: timedelta) -> str | N
     if now - started_at < longest:
         return None
     hours = longest / timedelta(hours=1)
-    return f"Signed out: a session lasts {hours:g} hours at most. Sign in again."
+    return f"Signed out: a session lasts at most {hours:g} hours. Sign in again."
 
 
 def asks_code(policy: Policy, user: UserFacts, *, on_others: bool = False) -> bool:

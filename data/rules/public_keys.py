@@ -37,18 +37,17 @@ class KeyFault(StrEnum):
     UNREADABLE = (
         "That is not an OpenSSH public key. It is one line that begins with a type such as ssh-ed25519."
     )
-    SSH2 = "That key is in SSH2 form (RFC 4716). Give what this prints: ssh-keygen -i -f FILE"
-    PKCS8 = "That key is in PKCS #8 form. Give what this prints: ssh-keygen -i -m PKCS8 -f FILE"
-    PEM = "That key is in PEM form. Give what this prints: ssh-keygen -i -m PEM -f FILE"
-    OPTIONS = "Options stand before that key. Give the line from the key's type on, such as ssh-ed25519."
-    SEVERAL = "That is more than one key. Give them one at a time."
-    CERTIFICATE = (
-        "That is a certificate. Give the key that it is for: the .pub file without -cert in its name."
-    )
+    SSH2 = "That key is in SSH2 format (RFC 4716). Use the output of: ssh-keygen -i -f FILE"
+    PKCS8 = "That key is in PKCS #8 format. Use the output of: ssh-keygen -i -m PKCS8 -f FILE"
+    PEM = "That key is in PEM format. Use the output of: ssh-keygen -i -m PEM -f FILE"
+    OPTIONS = "That key has options before it. Start the line at the key's type, such as ssh-ed25519."
+    SEVERAL = "That is more than one key. Add them one at a time."
+    CERTIFICATE = "That is a certificate. Use the key it is for: the .pub file without -cert in its name."
     ALGORITHM = (
-        "Keys of this type are not taken. Use Ed25519, ECDSA, their sk- forms, or RSA of 3072 bits or more."
+        "Keys of this type are not accepted. Use Ed25519, ECDSA, their sk- variants, or RSA with at "
+        "least 3072 bits."
     )
-    WEAK = f"That RSA key is too short: {RSA_MIN_BITS} bits or more are needed."
+    WEAK = f"That RSA key is too short. It must have at least {RSA_MIN_BITS} bits."
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ TRIES = 7
 LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
 """What is typed in the place of a code to have one sent."""
 RECOVERY_FIRST = (
-    "What you had set up can no longer be used. Type a recovery code, then set up anew. "
-    "No codes left? Ask an administrator."
+    "Your second factor can no longer be used. Type a recovery code, then set up 2FA again. No codes "
+    "left? Ask an administrator."
 )
 """Said to whoever lost the last method and still has recovery codes."""
 _SHOWN_DIGITS = 4
@@ -148,15 +148,15 @@ def sent_at_once(methods: Sequence[Method]) -> Method | None:
 def envelope(method: Method, to: str, code: str, issuer: str) -> Envelope:
     """Word the message that carries a code."""
     minutes = LIFE // MINUTE
-    text = f"{code} is your {issuer} verification code, good for {minutes} minutes. Give it to nobody."
+    text = f"{code} is your {issuer} verification code, good for {minutes} minutes. Don't share it."
     if method is Method.EMAIL:
-        text += "\n\nYou did not ask for it? Then someone has your password or key: tell an administrator.\n"
+        text += "\n\nIf you did not request it, someone has your password or key: tell an administrator.\n"
     return Envelope(method, to, f"{issuer} verification code", text)
 
 
 def test_message(method: Method, to: str, issuer: str) -> Envelope:
     """Word a message that only tries a carrier out; it holds no secret."""
-    text = f"This is a test message of {issuer}. It was delivered: you need not do anything.\n"
+    text = f"This is a test message from {issuer}. It was delivered: you have nothing to do.\n"
     return Envelope(method, to, f"{issuer} test message", text)
 
 

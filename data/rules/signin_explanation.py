@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from data.rules.domain_types import FirstFactor, Method, Mode, Policy, Proof, UserFacts
+from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy, Proof, UserFacts
 from data.rules.policy import ATTEMPTS, MustChangePassword, MustEnrol, NeedCode, Refusal, Refused, next_step
+from data.rules.source_addresses import place_in_words
 from data.rules.totp import STEP_SECONDS
 
 
@@ -41,12 +42,16 @@ class Failures:
     @property
     def words(self) -> str:
         """How many in which application, and when last."""
-        listed = ", ".join(f"{count} in {application}" for application, count in self.by_application)
-        return f"{listed}, the last one {_moment(self.last_at)}"
+        named = (
+            (count, _THROUGH.get(application, application)) for application, count in self.by_application
+        )
+        listed = ", ".join(f"{count} {through}" for count, through in named)
+        return f"{listed}, most recently {_moment(self.last_at)}"
 
 
+_THROUGH = {Application.SSH.value: "over SSH", Application.LOCAL.value: "on the host"}
 _UNCOUNTED = {
-    "no code": ("was no code", "were no codes"),
+    "no code": ("was not a code", "were not codes"),
     "repeated": ("was wrong before", "were wrong before"),
     "lapsed": (
         "was a code that had expired or been replaced",
@@ -69,7 +74,7 @@ class Uncounted:
         """How many of which kind, and where from."""
         one, several = _UNCOUNTED[self.kind]
         what = f"1 answer that {one}" if self.count == 1 else f"{self.count} answers that {several}"
-        return f"{what}, from {self.address} over {self.application}"
+        return f"{what}, {place_in_words(self.application, self.address)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,7 @@ class Undelivered:
         """How many of what, when last and why."""
         why = f": {self.reason}" if self.reason else ""
         what = f"{self.count} {self.what}{'' if self.count == 1 else 's'} by {self.method}"
-        return f"{what} could not be delivered in the last day, the last one {_moment(self.last_at)}{why}."
+        return f"{what} could not be delivered in the last day, most recently {_moment(self.last_at)}{why}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +173,13 @@ def _verdict(known: Known) -> Reason:
         case Refused(reason):
             return _no(known, _REFUSED[reason])
         case NeedCode(()):
-            how = "with a recovery code, and must set 2FA up again then."
+            how = "with a recovery code, and must then set up 2FA again."
         case NeedCode(methods):
             return _with_code(known, methods)
         case MustChangePassword():
             how = "with the one-time password, and must set a new one first."
         case MustEnrol():
-            how = "and must set two-factor authentication up before anything else."
+            how = "and must set up two-factor authentication before anything else."
         case _:
             return _yes(known, "with the password or key alone.", _fine)
     return _yes(known, how, _note)
@@ -191,7 +196,7 @@ def _without_first_factor(known: Known) -> str | None:
     if known.can_use_password or known.keys or not known.user.active or known.user.locked:
         return None
     if known.one_time_ended:
-        return "their one-time password has ended, and they have no SSH key."
+        return "their one-time password has expired, and they have no SSH key."
     return "they have neither a password nor an SSH key."
 
 
@@ -204,7 +209,7 @@ def _with_code(known: Known, methods: tuple[Method, ...]) -> Reason:
     why = (
         f"codes by {' and '.join(sent)} do not reach them"
         if sent
-        else f"codes of their app are refused until {_moment(known.refused_until)}"
+        else f"codes from their app are refused until {_moment(known.refused_until)}"
     )
     if known.recovery_left:
         return _yes(known, f"with a recovery code only: {why}.", _note)
@@ -234,53 +239,52 @@ def _standing(known: Known) -> Iterator[Reason]:
 def _first_factor(known: Known) -> Iterator[Reason]:
     if not known.has_password and not known.keys:
         yield _stops(
-            "Neither a password nor an SSH key is set: invite them, give a one-time password or add a key."
+            "Neither a password nor an SSH key is set: invite them, set a one-time password or add a key."
         )
     elif not known.has_password:
         yield _note("No password is set: only an SSH key signs in.")
     elif known.one_time_ended:
         weigh = _note if known.keys else _stops
         yield weigh(
-            f"The one-time password ended {_moment(known.one_time_until)} and is refused like a wrong one. "
-            "A system administrator can give a new one."
+            f"The one-time password expired {_moment(known.one_time_until)} and is refused like a wrong "
+            "one. A system administrator can set a new one."
         )
     elif known.user.one_time_password:
         yield _note(
-            f"The password is a one-time password, good until {_moment(known.one_time_until)}. Who signs in "
-            "with it must set a new one first."
+            f"The password is a one-time password, good until {_moment(known.one_time_until)}. They must "
+            "set a new one when they sign in with it."
         )
     else:
         yield _fine("A password is set.")
     yield from _invitation(known)
     if known.keys:
-        plural = "s are" if known.keys > 1 else " is"
+        plural = "s" if known.keys > 1 else ""
         used = f"last used {_moment(known.key_used_at)}" if known.key_used_at else "not used yet"
-        yield _fine(f"{known.keys} SSH key{plural} known, {used}.")
+        yield _fine(f"{known.keys} SSH key{plural}, {used}.")
     elif known.can_use_password:
-        yield _note("No SSH key is known: only the password signs in.")
-    if known.first_factor_failures:
+        yield _note("No SSH key is set: only the password signs in.")
+    if failures := known.first_factor_failures:
+        failed = f"{failures} sign-in{'' if failures == 1 else 's'} failed"
         yield _note(
-            f"{known.first_factor_failures} wrong passwords or unknown keys in the last quarter of an hour, "
-            "for this name: the addresses that they came from are slowed down."
+            f"In the last 15 minutes, {failed} with this name because of a wrong password or an unknown key. "
+            "The addresses they came from are slowed down."
         )
 
 
 def _invitation(known: Known) -> Iterator[Reason]:
     if known.invited_at:
-        yield _note(
-            f"An invitation by e-mail, asked for {_moment(known.invited_at)}, was not handed over yet."
-        )
+        yield _note(f"An invitation by e-mail, requested {_moment(known.invited_at)}, has not been sent yet.")
     if known.mailed_at and known.user.one_time_password:
-        yield _note(f"They were invited: that password was sent by e-mail {_moment(known.mailed_at)}.")
+        yield _note(f"They were invited: the password was sent by e-mail {_moment(known.mailed_at)}.")
     elif known.mailed_at:
         yield _note(
-            f"Their first password was sent by e-mail {_moment(known.mailed_at)}: the first method that they "
-            "set up can be any but e-mail."
+            f"Their first password was sent by e-mail {_moment(known.mailed_at)}: the first method that "
+            "they set up cannot be e-mail."
         )
 
 
 _MODES = {
-    Mode.OFF: "The mode is off: nobody is asked for a code.",
+    Mode.OFF: "The mode is off: no one is asked for a code.",
     Mode.OPTIONAL: "The mode is optional.",
     Mode.REQUIRED: "The mode is required: everyone must use two-factor authentication.",
     Mode.PERMANENT: "The mode is permanent: everyone must use two-factor authentication.",
@@ -296,12 +300,12 @@ def _second_factor(known: Known) -> Iterator[Reason]:
         yield _fine("Two-factor authentication is required of them by their role.")
     if user.enrolled:
         since = _moment(known.enrolled_at)
-        yield _fine(f"{_methods(known)} set up, since {since}; {_recovery_left(known)}.")
+        yield _fine(f"{_methods(known)} set up since {since}; {_recovery_left(known)}.")
     elif user.lost_factor:
         yield _note("Their last second factor was removed, so they must set one up again.")
         if user.can_prove:
             yield _note(
-                f"{_recovery_left(known)}, of which one is asked first. Clear the 2FA data if they are lost."
+                f"{_recovery_left(known)}. One is asked for first. If they are lost, clear the 2FA data."
             )
     else:
         yield _note("No second factor is set up.")
@@ -321,7 +325,7 @@ def _attempts(known: Known) -> Iterator[Reason]:
     if known.replayed.count:
         yield _note(
             f"Codes that were already used were refused in the last day: {known.replayed.words}. "
-            "A code is good once; the next one comes within 30 seconds."
+            "A code works once; the next one comes within 30 seconds."
         )
     for answers in known.uncounted:
         yield _note(f"Not counted in the last day: {answers.words}.")
@@ -331,20 +335,20 @@ def _clock(known: Known) -> Iterator[Reason]:
     if not known.user.enrolled:
         return
     if known.clock_offset == 0:
-        yield _fine("The clock of the phone was right at the last accepted code.")
+        yield _fine("The phone's clock was right at the last accepted code.")
     elif known.clock_offset is not None:
-        yield _note(f"The clock of the phone was {_off(known.clock_offset)} at the last accepted code.")
+        yield _note(f"The phone's clock was {_off(known.clock_offset)} at the last accepted code.")
     if known.drift:
-        yield _fine(f"Since a resync it is taken to be {_off(known.drift)}.")
+        yield _fine(f"Since a resync, it is assumed to be {_off(known.drift)}.")
     if known.refused_until:
         yield _stops(
-            f"Codes of their app are refused until {_moment(known.refused_until)}: one was accepted while "
-            "the server's clock was ahead. Once it is right, the operator says so: twofold clock repair."
+            f"Codes from their app are refused until {_moment(known.refused_until)}: one was accepted while "
+            "the server's clock was ahead. When it is right, the operator runs: twofold clock repair."
         )
     if known.resync_until:
         yield _note(
-            f"A resync is offered until {_moment(known.resync_until)}: two codes of their app, one after the "
-            "other, bring its clock back."
+            f"A resync is offered until {_moment(known.resync_until)}: two consecutive codes from their "
+            "app correct its clock."
         )
 
 
@@ -359,13 +363,13 @@ def _delivery(known: Known) -> Iterator[Reason]:
         plural = "" if known.notices_waiting == 1 else "s"
         yield _note(
             f"{known.notices_waiting} notice{plural} by e-mail could not be delivered yet; "
-            "the server tries again."
+            "the server will try again."
         )
 
 
 def _remembered(known: Known) -> Iterator[Reason]:
     for address, factor, until in known.remembered:
-        yield _fine(f"From {address} with {factor} no code is asked until {_moment(until)}.")
+        yield _fine(f"From {address} with {factor}, no code is asked for until {_moment(until)}.")
 
 
 def _successes(known: Known) -> Iterator[Reason]:
@@ -373,8 +377,8 @@ def _successes(known: Known) -> Iterator[Reason]:
         yield _note("They have not signed in yet.")
     for success in known.successes:
         yield _fine(
-            f"Signed in {_moment(success.at)} in {success.application} from {success.address} with "
-            f"{success.methods}."
+            f"Signed in {_moment(success.at)} {place_in_words(success.application, success.address)} "
+            f"with {success.methods}."
         )
 
 

@@ -68,6 +68,13 @@ def source_of(address: str) -> str:
     return f"{network}%{zone}" if zone else network
 
 
+def place_in_words(application: str, address: str) -> str:
+    """Say in a sentence where something came from, such as `over SSH from 192.0.2.1`."""
+    if application == Application.SSH.value:
+        return f"over SSH from {address}"
+    return "on the host" if application == address else f"in {application} from {address}"
+
+
 def source_in_words(application: str, address: str) -> str:
     """Name the application and the address that something came from; on the host both are the same word."""
     return application if application == address else f"{application} {address}"

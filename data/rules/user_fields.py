@@ -36,7 +36,9 @@ def numbered(name: str) -> tuple[str, ...]:
     return tuple(f"{name[: _NAME_LIMIT - len(str(number))]}{number}" for number in range(2, 20))
 
 
-USERNAME_RULE = "A user name has 1 to 32 of a-z, 0-9, dot, underscore and dash, first a letter or digit."
+USERNAME_RULE = (
+    "A user name has 1 to 32 of a-z, 0-9, dot, underscore and dash, and starts with a letter or digit."
+)
 
 
 def fold_email(typed: str) -> str | None:
@@ -122,7 +124,7 @@ def phone_to_read(number: str) -> str:
     )
 
 
-PHONE_RULE = "That is not a phone number. One begins with + and the country: +49 30 1234567."
+PHONE_RULE = "That is not a phone number. Start with + and the country code: +49 30 1234567."
 
 
 def phone_part(word: str) -> str:

@@ -87,7 +87,7 @@ def read_people(raw: bytes, encoding: str = "utf-8", *, ignore_extra: bool = Fal
     text = raw.decode(encoding, "replace")
     if (at := text.find("\0")) >= 0:
         row = text.count("\n", 0, at) + 1
-        return PeopleFile((), (RowFault(row, "", "There is a NUL byte, so this is no CSV file."),))
+        return PeopleFile((), (RowFault(row, "", "The file contains a NUL byte, so it is not a CSV file."),))
     reader = _Reader(ignore_extra=ignore_extra)
     reader.faults.extend(_undecoded(raw, encoding))
     reader.read(text)
@@ -132,7 +132,7 @@ class _Reader:
         if header is None:
             self.faults.append(RowFault(max(self.row, 1), "", f"The file is empty. {_HEADER_RULE}"))
         elif not self.seen and not self.faults:
-            self.faults.append(RowFault(self.row, "", "There is nobody below the row of column names."))
+            self.faults.append(RowFault(self.row, "", "There is no one below the row of column names."))
 
     def _records(self, text: str) -> Iterator[list[str]]:
         """Yield the rows that can be taken apart into cells, and note the others."""
@@ -152,7 +152,7 @@ class _Reader:
                 return
             except csv.Error:
                 self.row += 1
-                self._wrong("", "A quotation mark in this row is opened and not closed, or stray.")
+                self._wrong("", "A quotation mark in this row is unclosed or misplaced.")
             else:
                 self.row += 1
                 yield cells
@@ -169,21 +169,21 @@ class _Reader:
         self.extra = tuple(dict.fromkeys(name for name in named if name not in COLUMNS))
         for name in () if self._ignore_extra else self.extra:
             if name in _ROLE_COLUMNS:
-                self._wrong(name, "Roles never come from a file. Remove the column, and grant roles later.")
+                self._wrong(name, "Roles cannot be imported. Remove the column, and grant roles later.")
             else:
-                self._wrong(name, f"There is no such column. The columns are: {', '.join(COLUMNS)}.")
+                self._wrong(name, f"The column is not known. The columns are: {', '.join(COLUMNS)}.")
         for name in sorted({name for name in named if named.count(name) > 1}):
-            self._wrong(name, "This column is there twice.")
+            self._wrong(name, "This column appears twice.")
         for name in NEEDED:
             if name not in header:
-                self._wrong(name, "This column is missing. name and email are needed.")
+                self._wrong(name, "This column is missing. The columns name and email are required.")
         return set(NEEDED) <= set(header)
 
     def _take(self, header: list[str], cells: list[str]) -> None:
         """Read a row; cells that are missing at its end are empty."""
         pairs = list(zip_longest(header, cells, fillvalue=""))
         if any(cell.strip() for name, cell in pairs if not name):
-            self._wrong("", f"The row has {len(cells)} cells, and one of them stands below no column name.")
+            self._wrong("", f"The row has {len(cells)} cells, and one of them has no column name.")
         self.seen.append(self._person({name: plain_cell(cell.strip()).strip() for name, cell in pairs}))
 
     def _person(self, given: dict[str, str]) -> PersonRow:
@@ -197,7 +197,7 @@ class _Reader:
         if name is None:
             self._wrong("name", user_fields.USERNAME_RULE if given["name"] else "The name is missing.")
         if email is None:
-            wrong = "That is not an e-mail address. One looks like anna@clinic.example."
+            wrong = "That is not an e-mail address. Example: anna@clinic.example."
             self._wrong("email", wrong if given["email"] else "The e-mail address is missing.")
         if full_name is None:
             self._wrong("full_name", f"A full name has at most {user_fields.TEXT_LIMIT} characters.")
@@ -206,7 +206,7 @@ class _Reader:
         if practice is None:
             self._wrong("practice", f"A practice's name has at most {user_fields.TEXT_LIMIT} characters.")
         if required not in _YES | _NO:
-            self._wrong("require_2fa", "Say yes or no.")
+            self._wrong("require_2fa", "Enter yes or no.")
         if isinstance(key, KeyFault):
             self._wrong("public_key", key.value)
         self._once("name", name)
@@ -227,13 +227,13 @@ class _Reader:
             return
         first = self._first_row_with.setdefault((column, value), self.row)
         if first != self.row:
-            self._wrong(column, f"Row {first} has the same.")
+            self._wrong(column, f"Row {first} has the same value.")
 
     def _wrong(self, column: str, wrong: str) -> None:
         self.faults.append(RowFault(self.row, column, wrong))
 
 
-_HEADER_RULE = f"The first row names the columns: {', '.join(COLUMNS)}; name and email are needed."
+_HEADER_RULE = f"The first row names the columns: {', '.join(COLUMNS)}; name and email are required."
 
 
 def _separator(text: str) -> str:

@@ -99,8 +99,8 @@ def copy_checked(file: Path, target: Path, vault: Vault, *, unverified: bool = F
         length, seal = _measured(source)
         if seal is None and not unverified:
             raise BackupRefusedError(
-                "carries no keyed hash: an older version made it, or someone took the hash away, and nobody "
-                "can tell whether it was changed. Restore a newer one, or see: twofold restore --unverified"
+                "has no keyed hash: an older version made it, or someone removed the hash, so it is not "
+                "known whether it was changed. Restore a newer one, or see: twofold restore --unverified"
             )
         if seal is not None:
             _check_seal(source, length, seal, vault)
@@ -148,8 +148,9 @@ def check_keys(database: Sqlite, vault: Vault) -> None:
 
 def _other_key(check: str, vault: Vault) -> BackupRefusedError:
     return BackupRefusedError(
-        f"needs the master key with the check value {safe(check)}, and the one here has {vault.check_value}. "
-        f"One that was rotated away here is in master.key.{safe(check)}. Name the right one with: "
+        f"needs the master key with the check value {safe(check)}, but the one here has "
+        f"{vault.check_value}. A key that was rotated away here is in master.key.{safe(check)}. Choose "
+        "the right one with: "
         "twofold --master-key FILE restore"
     )
 
@@ -178,7 +179,7 @@ def _measured(file: BinaryIO) -> tuple[int, _Seal | None]:
     """Look at an open file: how many bytes of it are the database, and the seal behind them."""
     length = length_in_header(file.read(HEADER_BYTES))
     if length is None:
-        raise BackupRefusedError("is no backup of Twofold.")
+        raise BackupRefusedError("is not a backup of Twofold.")
     size = os.fstat(file.fileno()).st_size
     if size < length:
         raise BackupRefusedError(f"is cut off: it has {size} of {length} bytes. Restore another backup.")
@@ -187,7 +188,7 @@ def _measured(file: BinaryIO) -> tuple[int, _Seal | None]:
     if not behind:
         return length, None
     if len(behind) != _SEAL.size or not behind.startswith(_SEAL_MARK):
-        raise BackupRefusedError("is no backup of Twofold: something else stands behind its end.")
+        raise BackupRefusedError("is not a backup of Twofold: there is other data after its end.")
     _mark, check, digest = _SEAL.unpack(behind)
     return length, _Seal(check.decode("ascii", "replace"), digest)
 

@@ -50,7 +50,7 @@ def create_database(place: Place) -> Database:
         if isinstance(database, Postgresql):
             postgresql.check_target(database)
             if not postgresql.is_empty(database) and not postgresql.is_ours(database):
-                raise NotEmptyError("The database holds tables of something else. Give Twofold an empty one.")
+                raise NotEmptyError("The database contains other tables. Give Twofold an empty one.")
         migrate(database)
     return database
 

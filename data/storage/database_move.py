@@ -126,7 +126,7 @@ def copy_all(source: Database, target: Database, told: Told) -> int:
             told(len(rows))
             total += len(rows)
         if _count(source, table) != _count(target, table):
-            raise CopyFailedError(f"Of the table {_name(table)}, not every row arrived.")
+            raise CopyFailedError(f"Not every row of the table {_name(table)} arrived.")
         if isinstance(target, Postgresql) and isinstance(table._meta.primary_key, AutoField):  # noqa: SLF001
             _count_on(target, _name(table))
     return total

@@ -28,15 +28,15 @@ def open_plain(path: Path, most: int | None = None) -> BinaryIO:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except ValueError:
-        raise UnfitFileError(path, "That is no path of a file") from None
+        raise UnfitFileError(path, "That is not a file path") from None
     except OSError as error:
         if error.errno == errno.ENXIO:  # A socket, or a device with nothing behind it.
-            raise UnfitFileError(path, "It is no plain file") from None
+            raise UnfitFileError(path, "It is not a regular file") from None
         raise
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         os.close(descriptor)
-        raise UnfitFileError(path, "It is no plain file")
+        raise UnfitFileError(path, "It is not a regular file")
     file = os.fdopen(descriptor, "rb")
     if most is not None and found.st_size > most:
         file.close()
@@ -53,7 +53,7 @@ def first_line(path: Path) -> str:
     try:
         return read_plain(path, _LINE_BYTES).decode("utf-8").partition("\n")[0]
     except UnicodeDecodeError:
-        raise UnfitFileError(path, "It is no text in UTF-8") from None
+        raise UnfitFileError(path, "It is not UTF-8 text") from None
 
 
 def read_plain(path: Path, most: int) -> bytes:

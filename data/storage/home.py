@@ -116,7 +116,7 @@ class Home:
             )
         self._check_modes()
         if self.key_file is not None and not self.key_file.is_file():
-            raise HomeError(f"There is no master key at {self.key_file}. Look at --master-key.")
+            raise HomeError(f"There is no master key at {self.key_file}. Check --master-key.")
         for file, meaning in (
             (self.master_key, "master key"),
             (self.host_key, "host key"),
@@ -147,8 +147,8 @@ class Home:
             if file.exists() and (owner := file.stat().st_uid) != ours:
                 chown = join(["chown", "-R", _user(ours), str(self.path)])
                 raise HomeError(
-                    f"{file} belongs to the user {_user(owner)}, and this runs as {_user(ours)}. Run it as "
-                    f"{_user(owner)}, or make it your own with: {chown}"
+                    f"{file} belongs to the user {_user(owner)}, but this runs as {_user(ours)}. Run this "
+                    f"as its owner, or take it over with: {chown}"
                 )
 
     @contextmanager
@@ -160,7 +160,7 @@ class Home:
         Raises:
             HomeError: when another server serves this home, or it cannot be named.
         """
-        busy = f"A server serves {self.path}. Stop it first."
+        busy = f"A server is using {self.path}. Stop it first."
         with _held(self.path, busy):
             yield self._node_name()
 
@@ -172,7 +172,7 @@ class Home:
             HomeError: when someone rotates it already.
         """
         # Of the files of a home, this one is never replaced by another of its name.
-        with _held(self.host_key, f"Someone rotates {self.master_key} already. Wait until that is done."):
+        with _held(self.host_key, f"{self.master_key} is already being rotated. Wait until that is done."):
             yield
 
     def _node_name(self) -> str:
@@ -185,7 +185,9 @@ class Home:
                 f"The node's name in {self.node} is not readable: {type(error).__name__}."
             ) from None
         if len(name) != 2 * _NODE_BYTES:
-            raise HomeError(f"The node's name in {self.node} is damaged. Remove that file; another is made.")
+            raise HomeError(
+                f"The node's name in {self.node} is damaged. Remove that file; a new one is created."
+            )
         return name
 
     def open_vault(self) -> Vault:
@@ -283,7 +285,7 @@ class Home:
     def _check_modes(self) -> None:
         if _is_open(self.path):
             raise HomeError(
-                f"The home {self.path} is open to others. Close it with: {_chmod(700, self.path)}"
+                f"The home {self.path} is accessible to others. Restrict it with: {_chmod(700, self.path)}"
             )
         files = [self.settings, self.database, self.host_key, self.node, *self._side_files()]
         files += self.kept_keys().values()
@@ -292,10 +294,14 @@ class Home:
         elif self.key_file.exists() and self.key_file.stat().st_mode & _EVERYBODY:
             # The group's bits of a credential are the mask of an access list that names the service alone.
             key = self.key_file
-            raise HomeError(f"The master key {key} is open to everybody. Close it with: {_chmod(600, key)}")
+            raise HomeError(
+                f"The master key {key} is accessible to everyone. Restrict it with: {_chmod(600, key)}"
+            )
         wide = [file for file in files if file.exists() and _is_open(file)]
         if wide:
-            raise HomeError(f"Files of the home are open to others. Close them with: {_chmod(600, *wide)}")
+            raise HomeError(
+                f"Files of the home are accessible to others. Restrict them with: {_chmod(600, *wide)}"
+            )
 
 
 def _chmod(mode: int, *paths: Path) -> str:

@@ -46,15 +46,15 @@ _CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATE: serialization failure, deadlock detected."""
 _UNIQUE_VIOLATION = "23505"
 _REASONS: Mapping[str, str] = {
-    "25006": "its server takes no writes",
-    "28": "its server lets us in no more",
+    "25006": "its server does not accept writes",
+    "28": "its server no longer accepts our credentials",
     "3D": "it is no longer on its server",
     "53": "its server is full, or overloaded",
     "53100": "its disk is full",
     "55P03": "it is locked",
     "57": "its server is shutting down or starting",
     "57014": "its server is too slow",
-    "58": "its disk fails",
+    "58": "its disk is failing",
     "XX": "it is damaged",
 }
 """What a SQLSTATE, or the class that it begins with, means to a person."""
@@ -110,8 +110,8 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p'
 )
 """Statements that name what a schema is made of, and say what each is; an extension's own is left out."""
 _UNREADABLE = (
-    "That is no URL of a PostgreSQL database. One looks like postgresql://user@host:5432/name; "
-    "in a password, %40 stands for an @ and %2F for a /."
+    "That is not the URL of a PostgreSQL database. Example: postgresql://user@host:5432/name. In a "
+    "password, write %40 for @ and %2F for /."
 )
 
 
@@ -137,7 +137,7 @@ class PostgresqlUrl:
             PostgresqlUrlError: when it is not one.
         """
         if not text.startswith(_SCHEMES):
-            raise PostgresqlUrlError("A database's URL begins with postgresql://.")
+            raise PostgresqlUrlError("A database URL begins with postgresql://.")
         try:
             parameters = {key: str(value) for key, value in conninfo_to_dict(text).items()}
         except (psycopg.Error, UnicodeError):
@@ -147,7 +147,9 @@ class PostgresqlUrl:
         if "@" in elsewhere or not parameters.get("port", "0").replace(",", "").isdigit():
             raise PostgresqlUrlError(_UNREADABLE)
         if not parameters.get("dbname"):
-            raise PostgresqlUrlError("The URL names no database. One looks like postgresql://user@host/name.")
+            raise PostgresqlUrlError(
+                "The URL does not name a database. Example: postgresql://user@host/name."
+            )
         if password is not None:
             parameters["password"] = password
         return cls(parameters)
@@ -366,6 +368,6 @@ def check_target(database: Postgresql) -> None:
     """
     if database.ask("SHOW server_encoding") != [("UTF8",)]:
         raise NotEmptyError(
-            "The database's encoding is not UTF8. Make one with: CREATE DATABASE twofold ENCODING 'UTF8' "
+            "The database's encoding is not UTF8. Create one with: CREATE DATABASE twofold ENCODING 'UTF8' "
             "TEMPLATE template0"
         )

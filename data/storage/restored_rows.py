@@ -72,7 +72,7 @@ def _version(backup: sqlite3.Connection) -> str:
             "was taken by a newer version of Twofold. Install that version to restore it."
         )
     if not names or names != ours[: len(names)]:
-        raise BackupRefusedError("is no backup of Twofold: its schema was never one of ours.")
+        raise BackupRefusedError("is not a backup of Twofold: its schema is not one of ours.")
     return str(names[-1])
 
 
@@ -80,7 +80,7 @@ def _check_table(connection: sqlite3.Connection, schema: str, name: str) -> None
     """Refuse what only has a table's name: a view, or a table that a module makes up."""
     sql = f"SELECT type, rootpage > 0 FROM {schema}.sqlite_master WHERE name = ?"  # noqa: S608 - our own words.
     if connection.execute(sql, (name,)).fetchall() != [("table", 1)]:
-        raise BackupRefusedError(f"is no backup of Twofold: it has no table {name} such as ours.")
+        raise BackupRefusedError(f"is not a backup of Twofold: it has no table {name} like ours.")
 
 
 def _columns(connection: sqlite3.Connection, schema: str, table: str) -> dict[str, bool]:
@@ -96,7 +96,7 @@ def _check_values(connection: sqlite3.Connection, table: str) -> None:
         f"typeof(\"{name}\") NOT IN ('{_KINDS[declared]}', 'null')" for name, declared in kinds
     )
     if connection.execute(f'SELECT 1 FROM main."{table}" WHERE {strange} LIMIT 1').fetchone():  # noqa: S608
-        raise BackupRefusedError(f"is damaged: there are values in its table {table} that never were ours.")
+        raise BackupRefusedError(f"is damaged: its table {table} contains invalid values.")
 
 
 def _copy(connection: sqlite3.Connection) -> None:
@@ -108,7 +108,7 @@ def _copy(connection: sqlite3.Connection) -> None:
         _check_table(connection, "backup", table)
         columns = _columns(connection, "main", table)
         if _columns(connection, "backup", table) != columns:
-            raise BackupRefusedError(f"is no backup of Twofold: its table {table} has other columns.")
+            raise BackupRefusedError(f"is not a backup of Twofold: its table {table} has other columns.")
         listed = ", ".join(f'"{column}"' for column in columns)
         # No index of the backup is asked: one that leaves rows out would have them forgotten.
         connection.execute(
@@ -117,4 +117,4 @@ def _copy(connection: sqlite3.Connection) -> None:
         _check_values(connection, table)
     connection.execute("COMMIT")
     if connection.execute("SELECT 1 FROM pragma_foreign_key_check(NULL, 'main') LIMIT 1").fetchone():
-        raise BackupRefusedError("is damaged: some rows belong to nothing. Restore another backup.")
+        raise BackupRefusedError("is damaged: some rows refer to missing rows. Restore another backup.")

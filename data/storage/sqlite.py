@@ -49,10 +49,10 @@ WHERE m.type = 'table' AND i.origin = 'c' GROUP BY m.name, i.name
 )
 """Statements that name what a schema is made of, and say what each is."""
 _REASONS = {
-    "BUSY": "another process keeps it locked",
-    "LOCKED": "another process keeps it locked",
+    "BUSY": "another process has locked it",
+    "LOCKED": "another process has locked it",
     "FULL": "its disk is full",
-    "IOERR": "its disk is full, or fails",
+    "IOERR": "its disk is full, or failing",
     "READONLY": "its file cannot be written",
     "CANTOPEN": "its file cannot be opened",
     "PERM": "its file cannot be opened",
@@ -65,7 +65,7 @@ _STAYS_OPEN = frozenset({"BUSY", "LOCKED", "CONSTRAINT", "INTERRUPT"})
 """Errors after which a connection is as good as before."""
 _MISSING = "its file is missing"
 _MOVED = "its file was moved, replaced or removed"
-_STRANGE = "its file is of something else"
+_STRANGE = "its file is not a Twofold database"
 
 
 class _FileError(OperationalError):
@@ -246,7 +246,7 @@ class Sqlite(SqliteDatabase):
         execute: Callable[[str], Any] = self.execute_sql
         broken = [row[0] for row in execute("PRAGMA quick_check(5)").fetchall() if row[0] != "ok"]
         strays = execute("PRAGMA foreign_key_check").fetchall()
-        return broken + [f"a row of {table} belongs to nothing" for table in {row[0] for row in strays}]
+        return broken + [f"a row of {table} refers to a missing row" for table in {row[0] for row in strays}]
 
     def objects(self) -> dict[str, str]:
         """Name all that the schema is made of, each with what it is: columns, or the words that made it."""

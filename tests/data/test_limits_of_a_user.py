@@ -53,7 +53,7 @@ def test_a_user_holds_fifty_keys_and_no_more(world, whose):
     for key in (first, *others):
         assert isinstance(world.run(credentials.add_key, actor, key, name=name), Done)
     refused = world.run(credentials.add_key, actor, last, name=name)
-    assert refused == Denied("A user has 50 keys at most. Remove one that is not used first.")
+    assert refused == Denied("A user can have at most 50 keys. Remove an unused one first.")
     assert len(world.row("anna").keys) == 50
     fingerprint = credentials.public_keys.parse(first).fingerprint
     assert isinstance(world.run(credentials.remove_key, actor, fingerprint, name=name), Done)
@@ -318,7 +318,7 @@ def test_a_user_exports_once_at_a_time(world, kind):
     again, other = world.session("me"), world.person("other", SUPPORT)
     rows = list(page(me, []))
     assert is_refused(page(again, []))
-    assert page(again, rows) == Denied("The export took too long and ended. Start it again.")
+    assert page(again, rows) == Denied("The export took too long and was stopped. Start it again.")
     assert page(other, [])
     assert page(OPERATOR, [])
     while found := page(me, rows):

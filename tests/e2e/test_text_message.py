@@ -57,6 +57,6 @@ async def test_gateway_hands_the_message_over(clinic: Clinic, require_program):
         await sign_out(terminal)
         assert await clinic.stop() == 0
     told = clinic.twofold("audit", "list", "--user", "ben")
-    assert "The authorisation code came by text message from •••• 4711" in told
+    assert "Authorisation code received by text message from •••• 4711" in told
     assert "Two-factor authentication set up: text message" in told
     assert code not in clinic.log.decode()

@@ -48,7 +48,7 @@ async def test_locked_database(people, file, caplog):
         await door.signs_in()
         await door.has_lost_nothing()
     (said,) = [text for text in caplog.messages if text.startswith("The database fails to write")]
-    assert "another process keeps it locked" in said
+    assert "another process has locked it" in said
     assert "Traceback" not in caplog.text
 
 

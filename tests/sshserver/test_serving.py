@@ -219,7 +219,7 @@ async def test_phone_five_minutes_off(people: People):
     async with running_server(StoreBackend(people.store)) as running:
         connection, client = await connect(running.port, "alice", codes, keys=[key])
         assert client.told[0].startswith(
-            "That is the first of two codes. Wait until your app shows the next one, and type that."
+            "That is the first of two codes. Wait until your app shows the next one, then type it."
         )
         connection.abort()
         people.clock.now += timedelta(minutes=1)

@@ -68,7 +68,7 @@ async def test_refused_users_stay_marked(world):
         await person.sees(
             "1 user deactivated, 2 refused",
             "admin: You cannot deactivate yourself.",
-            "boris: User boris is deactivated already.",
+            "boris: User boris is already deactivated.",
         )
         await person.presses("escape")
         await person.sees("● admin", "● boris", "2 marked")

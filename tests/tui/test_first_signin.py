@@ -77,7 +77,7 @@ async def test_unfit_passwords(world):
         await person.sees("The two passwords differ")
         await person.types("short")
         await person.presses("enter")
-        await person.sees("The password needs 12 characters or more.")
+        await person.sees("The password must have at least 12 characters.")
         await person.presses("escape")
         assert await person.has_left() == "Signed out."
     assert world.has_hash_of("new", PASSWORD)
@@ -204,7 +204,7 @@ class TestOnTheHost:
                 for number in range(SOURCES + 1)
             ]
             await self.signs_in(person, "anna")
-            await person.sees("✗ Too many passwords are being checked, yours was not. Try again.")
+            await person.sees("✗ Too many passwords are being checked. Yours was not. Try again.")
             full.set()
             await asyncio.gather(*queue)
             await person.types(PASSWORD)

@@ -130,4 +130,4 @@ async def test_overtaken_wizard(world):
     async with opened(world, session=session) as person:
         await to_the_code(person)
         world.session("anna")
-        await person.sees("✗ Two-factor authentication is set up already. Sign in again.")
+        await person.sees("✗ Two-factor authentication is already set up. Sign in again.")

@@ -26,7 +26,7 @@ async def test_practices(world):
         await person.presses("down", "e")
         await person.sees("Rename the practice", "Remain")
         await person.presses("home", *["delete"] * 2, *"Do", "enter")
-        await person.sees("✓ Practice Remain is now Domain.")
+        await person.sees("✓ Practice Remain renamed to Domain.")
         world.run(practices.move_user, OPERATOR, "boris", "Domain")
         await person.presses("home", "enter")
         await person.sees("1 user", "Domain", "boris")
@@ -47,7 +47,7 @@ async def test_a_user_is_moved_and_the_second_mover_is_told(world):
         await person.presses("m")
         await person.sees("Move anna")
         await person.presses("up", "enter")
-        await person.sees("✓ User anna is now in practice North.")
+        await person.sees("✓ User anna moved to practice North.")
 
 
 async def test_moving_with_one_practice(world):

@@ -113,7 +113,7 @@ async def test_changing_the_password(world):
         await person.sees("w Change password")
         for first, second, fault in (
             ("one thing", "another", "The two passwords differ."),
-            ("short", "short", "The password needs 12 characters or more."),
+            ("short", "short", "The password must have at least 12 characters."),
             (PASSWORD, PASSWORD, "That is the present password."),
         ):
             if "Change your password" not in person.screen:
@@ -198,7 +198,7 @@ async def test_remembered_addresses(world):
         await person.presses("f")
         await person.sees("Forget which address?", "All of them")
         await person.presses("down", "enter")
-        await person.sees("✓ Forgotten: a code is asked there again.")
+        await person.sees("✓ Forgotten. You will be asked for a code there again.")
         await person.sees_no_more("192.0.2.7 with")
         await person.presses("f", "enter")
         await person.sees_no_more("2001:db8::7 with", "f Forget addresses")
@@ -245,4 +245,4 @@ async def test_own_sessions(world):
         await person.presses("o")
         await person.sees("✗ You have no such other session open.")
     over = world.run(sessions.ended_among, [member.session_id for member in away])
-    assert set(over.values()) == {"You ended this session from another one of yours."}
+    assert set(over.values()) == {"You ended this session from another of your sessions."}

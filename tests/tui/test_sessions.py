@@ -41,7 +41,7 @@ async def test_a_session_is_ended_after_a_confirmation(world):
         await person.presses("e")
         await person.sees("End the session of anna?")
         await person.presses("y")
-        await person.sees("✓ The session of anna from 192.0.2.77 is ended.", "1 session open")
+        await person.sees("✓ Session of anna from 192.0.2.77 ended.", "1 session open")
         assert models.Session.get_by_id(anna.session_id).ended_because == sessions.ENDED_BY_ADMIN
 
 
@@ -114,7 +114,7 @@ async def test_local_app_ends_after_too_long(world, monkeypatch):
         await person.sees("Sign in to Twofold")
         app.session = (await signed_in_locally(world)).session
         world.clock.forward(hours=12)
-        assert await person.has_left() == "Signed out: a session lasts 12 hours at most. Sign in again."
+        assert await person.has_left() == "Signed out: a session lasts at most 12 hours. Sign in again."
 
 
 @asynccontextmanager

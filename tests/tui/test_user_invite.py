@@ -56,7 +56,7 @@ async def test_inviting_from_the_detail(newcomers):
         await person.presses("v")
         await person.sees("Invite ben by e-mail?", "To ben@clinic.example")
         await person.presses("y")
-        await person.sees("✓ ben is invited by e-mail.")
+        await person.sees("✓ ben invited by e-mail.")
 
 
 async def test_fresh_code_before_inviting(newcomers):

@@ -158,7 +158,7 @@ class TestActions:
                 "two_factor.disabled",
             ),
             ("c", "For a new or a lost phone", "data cleared for anna.", "two_factor.cleared"),
-            ("a", "open sessions of theirs end", "User anna is deactivated.", "user.deactivated"),
+            ("a", "open sessions of theirs end", "User anna deactivated.", "user.deactivated"),
         ],
     )
     @pytest.mark.parametrize("place", ["table", "detail"])
@@ -189,7 +189,7 @@ class TestActions:
             await person.clicks("Stop requiring 2FA")
             await person.sees("Stop requiring 2FA of anna?")
             await person.clicks("Stop requiring (y)")
-            await person.sees("✓ Two-factor authentication is no longer required of anna.", "r Require 2FA")
+            await person.sees("✓ 2FA no longer required for anna.", "r Require 2FA")
 
     @pytest.mark.parametrize("key", ["d", "c"])
     async def test_losing_the_factor_while_required(self, world, key):
@@ -230,7 +230,7 @@ class TestActions:
             await person.sees("✗ Say why: the activity keeps the reason.")
             await person.types("forgot")
             await person.presses("enter")
-            await person.sees("✓ User anna is unlocked and has 7 attempts again.", "2FA Enabled")
+            await person.sees("✓ User anna unlocked, with 7 attempts again.", "2FA Enabled")
         assert "forgot" in models.AuditEntry.get(models.AuditEntry.event == "user.unlocked").detail
 
     async def test_a_one_time_password_is_shown_once_and_works(self, world):
@@ -334,7 +334,7 @@ class TestActions:
             await person.clicks("Activate")
             await person.sees("anna can sign in again")
             await person.presses("y")
-            await person.sees("✓ User anna is active.", "a Deactivate")
+            await person.sees("✓ User anna activated.", "a Deactivate")
 
 
 class TestNewUser:

@@ -252,7 +252,7 @@ async def test_factor_set_up_meanwhile(world):
         world.wizard("anna", Member(world.session("anna").session_id))
         await person.types(totp(screen._pending.secret, world.clock.now))
         await person.presses("enter")
-        assert await person.has_left() == "A code is asked of you now. Sign in again."
+        assert await person.has_left() == "You must now enter a code. Sign in again."
 
 
 @pytest.mark.feature("spellings")

@@ -30,7 +30,7 @@ from data.storage import models
 from data.store import Tx
 
 _OPERATOR_ONLY = Denied("Only the operator on the host can archive the audit log.")
-_CHANGED_MEANWHILE = Denied("The log was archived by someone else meanwhile. Start again.")
+_CHANGED_MEANWHILE = Denied("Someone else archived the log in the meantime. Start again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def plan_archive(acting: ActingOperator, before: datetime) -> Plan | Denied:
     found = tuple(
         stretch for stretch in stretches if stretch is not None and (stretch.rows or stretch.before)
     )
-    return Plan(found, None) if found else Denied("There are no rows from before then.")
+    return Plan(found, None) if found else Denied("There are no rows older than that.")
 
 
 @require_operator(_OPERATOR_ONLY)

@@ -26,11 +26,11 @@ class Wrong(Enum):
     """What can be wrong with a row, in words that follow its name."""
 
     CHANGED = "was changed, or is not where it was written"
-    MOVED = "was moved: it stands before an earlier one"
+    MOVED = "was moved: it comes before an earlier row"
     REMOVED = "was removed"
-    CUT_OFF = "was cut off at the end, with all that followed it"
+    CUT_OFF = "was cut off at the end, with everything after it"
     ADDED = "was put there by something other than Twofold"
-    OTHER = "is not the one that a head names"
+    OTHER = "does not match an exported head"
     KEY = "cannot be verified: the key of its chain was changed"
     CUT = "ends a cut that was not made with the master key"
 
@@ -47,7 +47,7 @@ class Fault:
     def sentence(self) -> str:
         """Say which row it is and what is wrong; a chain's name may be foreign."""
         if self.chain is None:
-            return f"The row with the id {self.seq} is in no chain: it {self.wrong.value}."
+            return f"The row with the ID {self.seq} is not in any chain: it {self.wrong.value}."
         return f"Row {self.seq} of chain {self.chain} {self.wrong.value}."
 
 

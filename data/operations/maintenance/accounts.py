@@ -19,7 +19,7 @@ from data.rules.audit_events import Event
 from data.rules.domain_types import ADMIN_ROLES, Mode, Status
 from data.storage import models
 
-_OPERATOR_ONLY = Denied("Only the operator on the host can see or make accounts.")
+_OPERATOR_ONLY = Denied("Only the operator on the host can see or create accounts.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,12 @@ def rename_account(acting: ActingOperator, name: str, new_name: str) -> Done | D
     if not wanted:
         return Denied(f"An account needs a name of at most {user_fields.TEXT_LIMIT} characters.")
     if (same := find_account(wanted)) is not None and same.id != account.id:
-        return Denied(f"There is an account {same.name} already. Choose another name.")
+        return Denied(f"The account {same.name} already exists. Choose another name.")
     before = account.name
     models.Account.update(name=wanted).where(models.Account.id == account.id).execute()
     within = in_account(acting.tx, acting.operator, account)
     trail.record(within, Event.ACCOUNT_RENAMED, before=before, after=wanted)
-    return Done(f"Account {before} is now {wanted}.")
+    return Done(f"Account {before} renamed to {wanted}.")
 
 
 @require_operator(_OPERATOR_ONLY)

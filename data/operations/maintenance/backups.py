@@ -18,7 +18,7 @@ from data.rules.domain_types import Method, Mode
 from data.storage import models
 from data.store import Tx
 
-_RESTORED = "The installation was brought back from a backup. Sign in again."
+_RESTORED = "The installation was restored from a backup. Sign in again."
 
 Identity = tuple[str, datetime]
 """A user's name, and when they were created: a name alone could have been given anew."""
@@ -79,7 +79,7 @@ def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) 
         _keep_what_was_used(tx, carried)
     taken = f"{taken_at:%Y-%m-%d %H:%M:%S} UTC"
     trail.record_everywhere(ActingOperator(tx, operator), Event.RESTORED, taken=taken)
-    return Done(f"Everything is as it was {taken}.")
+    return Done(f"Restored to the state of {taken}.")
 
 
 def _identity(user: models.User) -> Identity:
@@ -96,8 +96,8 @@ def _leaves_permanence(carried: Carried) -> Denied | None:
     if lost := sorted(carried.permanent - kept):
         named = ", ".join(lost)
         return Denied(
-            f"Two-factor authentication is permanent for {named}, and is not in this backup. Nothing "
-            "was changed: only a backup in which it is permanent can replace this."
+            f"Two-factor authentication is permanent for {named}, but not in this backup. Nothing was "
+            "changed. Restore a backup in which it is permanent."
         )
     return None
 

@@ -68,10 +68,10 @@ def bring_back(tx: Tx, operator: Operator) -> Done | Denied:
             _bring_back(acting, factor)
             count += 1
     if not count:
-        return Denied("Nobody is stuck behind a time step of the future.")
+        return Denied("No users are affected by a clock jump.")
     return Done(
-        f"{count} user{'' if count == 1 else 's'} can sign in again within a minute, "
-        "from the second next code of their phone on."
+        f"{count} user{'' if count == 1 else 's'} can sign in again within a minute. The phone's next "
+        "code is skipped; the one after it works."
     )
 
 

@@ -46,12 +46,12 @@ def _state(row: models.Installation | None) -> InstallationState | None:
 def fault_of(tx: Tx) -> str | None:
     """Say why this database is not the one that this process may decide by; None when it is."""
     if schema_state(tx.database) is not SchemaState.CURRENT:
-        return "it is of another version of Twofold"
+        return "it belongs to another version of Twofold"
     state = installation_state(tx)
     if state is None or not master_key.fits(tx):
-        return "another one is in its place, or its master key is not here"
+        return "another database is in its place, or its master key is missing"
     if state.moved_to is not None:
         return "it was moved elsewhere"
     if state.arriving or state.backup_at is not None:
-        return "it is a copy that is not ready"
+        return "it is a copy that is not ready for use"
     return None

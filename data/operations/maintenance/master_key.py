@@ -17,7 +17,8 @@ BATCH = 500
 """Factors that one transaction seals anew."""
 _OPERATOR_ONLY = Denied("Only the operator on the host can rotate the master key.")
 _OTHER_KEY = Denied(
-    "The database is sealed under another key than this rotation begins from. Copy master.key from the "
+    "The database is sealed under a different key than the one this rotation starts from. Copy "
+    "master.key from the "
     "node where it was rotated."
 )
 _DIGEST_KEYS = "installation:digest keys"
@@ -51,14 +52,14 @@ def begin_rotation(acting: ActingOperator, former: str, new: str) -> Done | Deni
     """
     row = models.Installation.get()
     if row.key_check == new:
-        return Done("The rotation is under way.")
+        return Done("The rotation is in progress.")
     if row.key_check != former or row.former_key_check is not None:
         return _OTHER_KEY
     digests = acting.tx.services.vault.seal_at(_DIGEST_KEYS, _digest_keys(acting.tx, row), new)
     models.Installation.update(key_check=new, former_key_check=former, sealed_digest_keys=digests).execute()
     _renew_chains(acting.tx, new)
     trail.record_everywhere(acting, Event.KEY_ROTATION_BEGUN)
-    return Done("The rotation has begun.")
+    return Done("The rotation has started.")
 
 
 @require_operator(_OPERATOR_ONLY)

@@ -18,7 +18,7 @@ FIRST_PRACTICE = "Main"
 def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Done | Denied:
     """Create the account, its first practice and its first administrator in an empty database."""
     if models.Account.select().exists():
-        return Denied("This home is initialised already.")
+        return Denied("This home is already initialised.")
     models.Installation.insert(key_check=tx.services.vault.check_value, created_at=tx.now).execute()
     result = create_account(tx, operator, account_name, admin)
     if not isinstance(result, Done):
@@ -40,7 +40,7 @@ def create_account(
             f"An account and a practice need a name of at most {user_fields.TEXT_LIMIT} characters."
         )
     if find_account(name) is not None:
-        return Denied(f"There is an account {name} already. Choose another name.")
+        return Denied(f"The account {name} already exists. Choose another name.")
     account = models.Account.create(name=name, mode=Mode.OPTIONAL.value, created_at=tx.now)
     practice_id = models.Practice.insert(account=account, name=practice_name).execute()
     reindex_practice(practice_id, account.id, practice_name)

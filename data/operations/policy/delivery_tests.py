@@ -56,12 +56,16 @@ def prepare_test(acting: Acting, method: Method, to: str) -> Envelope | Denied:
     """Word a test message, for the caller to hand over; how many an administrator may send is limited."""
     if method not in acting.tx.services.sends:
         section = "smtp" if method is Method.EMAIL else "sms"
-        return Denied(f"Nothing sends messages by {method.label}. Set [{section}] in twofold.toml.")
+        return Denied(
+            f"Nothing is set up to send messages by {method.label}. Set [{section}] in twofold.toml."
+        )
     destination = fold_email(to) if method is Method.EMAIL else fold_phone(to)
     if destination is None:
         return Denied("That is not an e-mail address." if method is Method.EMAIL else PHONE_RULE)
     if not acting.is_operator and _sent_lately(acting) >= sent_codes.TESTS_PER_HOUR:
-        return Denied(f"{sent_codes.TESTS_PER_HOUR} test messages were sent within an hour. Try again later.")
+        return Denied(
+            f"{sent_codes.TESTS_PER_HOUR} test messages were sent in the last hour. Try again later."
+        )
     trail.record(
         acting, Event.DELIVERY_TESTED, method=method.label, to=sent_codes.masked(method, destination)
     )

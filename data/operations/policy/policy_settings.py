@@ -123,7 +123,8 @@ def set_mode(
         return acting
     if acting.policy.mode is not seen:
         return Denied(
-            f"Someone else changed the mode to {acting.policy.mode.value} meanwhile. Look again first."
+            f"Someone else changed the mode to {acting.policy.mode.value} in the meantime. Check it, then "
+            "try again."
         )
     if refusal := _mode_refusal(acting, mode):
         return Denied(refusal)
@@ -149,9 +150,9 @@ def set_remember_days(acting: Acting, days: int, *, seen: int) -> Done | Denied:
         return Denied(f"Addresses are remembered for 0 to {MAX_DAYS} days.")
     before = acting.policy.remember_days
     if before != seen:
-        return Denied(f"Someone else changed the days to {before} meanwhile. Look again first.")
+        return Denied(f"Someone else changed the days to {before} in the meantime. Check it, then try again.")
     if before == days:
-        return Denied(f"Addresses are remembered for {days} days already.")
+        return Denied(f"The number of days is already {days}.")
     models.Account.update(remember_days=days).where(models.Account.id == acting.account_id).execute()
     shorten(acting.account_id, days)
     rejudge_sessions(acting.tx, models.User.account == acting.account_id)
@@ -188,7 +189,7 @@ def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[M
     first factor alone; what they had set up rests, and is good again when its method comes back.
     """
     if acting.policy.methods != seen:
-        return Denied("Someone else changed the methods meanwhile. Look again first.")
+        return Denied("Someone else changed the methods in the meantime. Check it, then try again.")
     if refusal := _methods_refusal(acting, methods):
         return Denied(refusal)
     models.Account.update(
@@ -215,15 +216,15 @@ def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
     if not acting.is_operator and not permits(SensitiveAction.SET_POLICY, acting.roles):
         return SensitiveAction.SET_POLICY.who_can
     if methods == acting.policy.methods:
-        return "Those methods are on already."
+        return "Those methods are already on."
     if not methods:
-        return "At least one method stays on. To ask nobody for a code, change the mode to off."
+        return "At least one method must stay on. To stop asking for codes, change the mode to off."
     for method in sorted(methods - acting.policy.methods):
         if method.is_sent and method not in acting.tx.services.sends:
             section = "[sms]" if method is Method.SMS else "[smtp]"
             return (
-                f"Nothing is set up to send by {method.label}. The operator sets it in twofold.toml under "
-                f"{section}, then starts the server again."
+                f"Nothing is set up to send codes by {method.label}. The operator must set {section} in "
+                "twofold.toml, then restart the server."
             )
     return None
 
@@ -234,7 +235,7 @@ def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
     if not acting.is_operator and not permits(action, acting.roles):
         return action.who_can
     if acting.policy.mode is mode:
-        return f"The mode is {mode.value} already."
+        return f"The mode is already {mode.value}."
     if acting.policy.mode is Mode.PERMANENT:
         return "The mode is permanent and cannot be changed again."
     if mode is Mode.PERMANENT:
@@ -247,7 +248,7 @@ def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
 def _permanent_refusal(acting: Acting) -> str | None:
     """Why the mode permanent cannot be entered now."""
     if not may_enter_mode(acting.policy.mode, Mode.PERMANENT):
-        return "The mode permanent can be entered from the mode required only. Require it of everyone first."
+        return "The mode can become permanent only after required. Change it to required first."
     items = items_of(acting.account_id)
     if passes(items):
         return None

@@ -23,15 +23,15 @@ from data.rules.policy import (
     next_step,
 )
 from data.rules.remembered_addresses import password_credential
-from data.rules.source_addresses import Origin, source_in_words
+from data.rules.source_addresses import Origin, place_in_words
 from data.storage import models
 from data.storage.prepared_statements import Prepared, PreparedInsert, PreparedWrite
 from data.store import Tx
 
 SIGNINS_PER_MINUTE = 60
 """Sign-ins of a user within one minute of the clock that need no code; with a code, the codes bound them."""
-TOO_MANY_SIGNINS = "You have signed in too often within a minute. Sign in again in a minute."
-CREDENTIAL_CHANGED = "Your key or password was changed meanwhile. Sign in again."
+TOO_MANY_SIGNINS = "You have signed in too often. Wait a minute, then sign in again."
+CREDENTIAL_CHANGED = "Your key or password was changed in the meantime. Sign in again."
 ONE_TIME_USED_AGAIN = "Your one-time password was used for another sign-in, so this session was ended."
 _SESSION_OVER = "This session is over. Sign in again."
 
@@ -255,7 +255,7 @@ def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:
         table.update(ended_at=tx.now, ended_because=ONE_TIME_USED_AGAIN).where(opened, still_open).execute()
     )
     _audit(tx, Event.ONE_TIME_PASSWORD_REUSED, user, attempt, ended=ended)
-    before = f"{last.started_at:%Y-%m-%d %H:%M} UTC from {source_in_words(last.application, last.address)}"
+    before = f"{last.started_at:%Y-%m-%d %H:%M} UTC {place_in_words(last.application, last.address)}"
     return (f"This one-time password was used before: {before}. If that was not you, tell an administrator.",)
 
 
@@ -311,11 +311,11 @@ def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, m
         _COUNTED.run(minute, count, user.id)
     match step:
         case MustChangePassword():
-            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must change the password")
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="new password required")
         case MustEnrol():
-            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="must set up 2FA")
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="2FA setup required")
         case NeedCode():
-            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="a code is to be given")
+            _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="code required")
         case _:
             _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
             _SIGNED_IN.run(models.microseconds(tx.now), minute, count, user.id)

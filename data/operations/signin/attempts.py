@@ -30,7 +30,7 @@ class NotACode:
 class WrongBefore:
     """The same answer was judged wrong in the last five minutes: it was neither judged nor counted."""
 
-    message = "That answer was wrong before. It was not counted again."
+    message = "You already tried that code. It was not counted again."
 
 
 AskedAgain = CodeWrong | CodeAlreadyUsed | CodeLapsed | NextCodeWanted | NotACode | WrongBefore

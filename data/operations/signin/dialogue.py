@@ -28,7 +28,7 @@ class After(Enum):
     NOTHING = "nothing"
     SENT = "a code that was sent"
     FIRST_OF_TWO = "the first code of a pair"
-    REFUSED = "an answer, or the wish for a code, that was refused"
+    REFUSED = "a refused answer or request for a code"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ from data.store import Tx
 WIZARD_LIFE = timedelta(minutes=30)
 """How long a secret that was shown can still be confirmed."""
 
-_SET_UP_ALREADY = "Two-factor authentication is set up already. Sign in again."
-_RECOVERY_CODE_FIRST = "One of your recovery codes is asked first. Sign in again."
+_SET_UP_ALREADY = "Two-factor authentication is already set up. Sign in again."
+_RECOVERY_CODE_FIRST = "You must enter a recovery code first. Sign in again."
 WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
 """Steps at which a restricted session may still be in the wizard: the policy or another session can
 have changed what is asked since it was opened."""
@@ -299,12 +299,14 @@ def why_not_go_on(
         return refusal
     present = identity(me.user.id, method)
     if barred(me) or pending.session_id != me.session.id or pending.replaces != present:
-        return Denied("Another set-up was finished meanwhile, so this one ended. Nothing was changed.")
+        return Denied(
+            "Another setup was finished in the meantime, so this one was cancelled. Nothing was changed."
+        )
     to = pending.destination if isinstance(pending, PendingDestination) else None
     if method is Method.EMAIL and to != me.user.email:
-        return Denied("Your e-mail address was changed meanwhile. Start again.")
+        return Denied("Your e-mail address was changed in the meantime. Start again.")
     if not timedelta(0) <= me.tx.now - pending.begun_at <= WIZARD_LIFE:
-        return Denied("This set-up took too long and ended. Start again.")
+        return Denied("This setup took too long and was cancelled. Start again.")
     return None
 
 
@@ -396,7 +398,7 @@ def _because(me: ActingUser) -> str:
     if me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return f"required by {me.user.account.name}"
     if me.user.lost_factor:
-        return "to be set up again: what you had set up is gone"
+        return "pending setup after you lost your last factor"
     if me.user.required:
         return "required of you by an administrator"
     return "required of everyone who holds a role" if me.facts.must_use_two_factor else "your choice"

@@ -77,7 +77,7 @@ class CodeNeeded:
 class NotJudged:
     """The password was not looked at and nothing was counted: too many others waited."""
 
-    message: ClassVar = "Too many passwords are being checked, yours was not. Try again."
+    message: ClassVar = "Too many passwords are being checked. Yours was not. Try again."
 
 
 FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway

@@ -30,7 +30,7 @@ from data.rules.source_addresses import ON_HOST
 from data.storage import models
 from data.store import Tx
 
-NOBODY_WAITS = "No set-up waits for this message, so it was ignored."
+NOBODY_WAITS = "No setup is waiting for this message, so it was ignored."
 _NOT_OFFERED = "Text messages cannot be sent to this installation. Type your number instead."
 _GATEWAY = "text message"
 """Who acts, in the audit log, when a message comes in: no user's name has a space."""
@@ -89,11 +89,12 @@ def confirm_message(me: ActingUser, pending: PendingMessage) -> Enrolled | Denie
         return refusal
     row = _awaited(me, pending)
     if row is None or row.number is None:
-        return Denied("No message with this code has come. Start again.")
+        return Denied("No message with this code has arrived. Start again.")
     _forget_codes(me)
     came = f"Your message came from {masked(Method.SMS, row.number)}."
-    shared = " Another person uses this number too: one each is better." if is_shared(me, row.number) else ""
-    return activate(me, Method.SMS, row.number, f"{came} Codes go there from now on.{shared}")
+    shared = is_shared(me, row.number)
+    advice = " Another user has this number too. Prefer a separate number each." if shared else ""
+    return activate(me, Method.SMS, row.number, f"{came} Codes go there from now on.{advice}")
 
 
 @require_user(restricted=WIZARD_STEPS)
@@ -124,12 +125,12 @@ def receive_message(tx: Tx, sender: str, text: str) -> Done | Denied:
             table.update(refused=True).where(table.id == row.id).execute()
             _note(tx, row.user, Event.MESSAGE_REFUSED)
         return Denied(
-            "The sender is no phone number with + and the country, so the message proves none. "
-            "The person is told."
+            "The sender is not a phone number with + and the country code, so the message proves "
+            "nothing. The user is told."
         )
     table.update(number=number).where(table.id == row.id).execute()
     _note(tx, row.user, Event.MESSAGE_RECEIVED, sender=masked(Method.SMS, number))
-    return Done("The message was handed to the set-up that waits for it.")
+    return Done("The message was passed to the setup that is waiting for it.")
 
 
 def _new_code(tx: Tx) -> tuple[str, str]:

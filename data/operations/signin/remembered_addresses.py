@@ -106,11 +106,11 @@ def forget_my_addresses(me: ActingUser, which: int | None = None) -> Done:
         return Done(NOTHING_REMEMBERED)
     rejudge_sessions(me.tx, models.User.id == me.user.id)
     trail.record(me, Event.ADDRESSES_FORGOTTEN, me.user.name, count=count)
-    return Done("Forgotten: a code is asked there again.")
+    return Done("Forgotten. You will be asked for a code there again.")
 
 
 def _forget_after_clock(tx: Tx, user: models.User, origin: Origin) -> None:
     count = forget(user.id)
     if count:
-        because = f"{count}, since the clock went back"
+        because = f"{count}, because the clock went back"
         trail.write_own(tx, Event.ADDRESSES_FORGOTTEN, user, origin, count=because)

@@ -42,7 +42,7 @@ class NextCodeWanted:
     @property
     def message(self) -> str:
         """What to do, in words."""
-        next_one = "That is the first of two codes. Wait until your app shows the next one, and type that."
+        next_one = "That is the first of two codes. Wait until your app shows the next one, then type it."
         if self.attempts_left == ATTEMPTS:
             return next_one
         return f"{next_one} {attempts_in_words(self.attempts_left)}"

@@ -47,9 +47,9 @@ class CodeSent:
 class Lapse(Enum):
     """Why a code that was sent is good no longer, in words."""
 
-    USED = "That code was already used."
-    EXPIRED = "That code has expired. Codes that are sent are good for 15 minutes."
-    REPLACED = "That code was replaced. Type the newest one, or have a new one sent."
+    USED = "Code already used."
+    EXPIRED = "That code has expired. Codes are good for 15 minutes."
+    REPLACED = "That code was replaced by a newer one. Type that, or have a new one sent."
 
 
 def make_code(

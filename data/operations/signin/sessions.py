@@ -19,7 +19,7 @@ from data.storage.prepared_statements import Prepared, PreparedWrite
 from data.store import Tx
 
 ENDED_BY_ADMIN = "An administrator ended this session."
-_ENDED_BY_ONESELF = "You ended this session from another one of yours."
+_ENDED_BY_ONESELF = "You ended this session from another of your sessions."
 _OWN_LISTED = 20
 """Sessions of one's own that are listed; who has more can end all others at once."""
 _SOURCES_NAMED = 5
@@ -68,7 +68,7 @@ def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
     """End someone's session; the server that holds it closes it within seconds."""
     session = _open_ones(acting).where(models.Session.id == session_id).get_or_none()
     if session is None:
-        return Denied("There is no such open session. It may have ended meanwhile.")
+        return Denied("The session was not found. It may have ended already.")
     if acting.session is not None and acting.session.id == session.id:
         return Denied("That is the session you are in. Sign out to end it.")
     _end(acting.tx, models.Session.id == session.id, ENDED_BY_ADMIN)
@@ -78,7 +78,7 @@ def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
         session.user.name,
         source=source_in_words(session.application, session.address),
     )
-    return Done(f"The session of {session.user.name} from {session.address} is ended.")
+    return Done(f"Session of {session.user.name} from {session.address} ended.")
 
 
 def own_sessions(me: ActingUser) -> SessionPage:
@@ -101,7 +101,7 @@ def end_my_sessions(me: ActingUser, which: int | None = None) -> Done | Denied:
         others &= table.id == which
     ending = list(table.select().where(others, table.ended_at.is_null()))
     if not ending:
-        return Denied("You have no such other session open. It may have ended meanwhile.")
+        return Denied("That is not one of your other sessions. It may have ended already.")
     _end(me.tx, others, _ENDED_BY_ONESELF)
     sources = sorted({source_in_words(row.application, row.address) for row in ending})
     more = ", ..." if len(sources) > _SOURCES_NAMED else ""

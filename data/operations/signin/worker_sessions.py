@@ -11,7 +11,7 @@ from data.store import Tx
 
 APP_NODE = "app"
 """The node of the apps on hosts, each a worker of its own: starting a server ends none of them."""
-LOST_TOUCH = "The server was out of reach of its database for too long. Sign in again."
+LOST_TOUCH = "The server could not reach its database for too long. Sign in again."
 
 
 def beat(tx: Tx, worker: str, node: str) -> None:

@@ -21,7 +21,7 @@ Told = Callable[[int], None]
 """Is told how many more users were dealt with."""
 _PART = 50
 """Users whose messages are queued in one transaction."""
-_NOT_ONESELF = "That is you. Do this to yourself alone, or ask another administrator."
+_NOT_ONESELF = "That is you. Do this separately, or ask another administrator."
 
 
 class Bulk(Enum):

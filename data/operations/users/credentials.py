@@ -34,8 +34,10 @@ from data.rules.user_fields import storable
 from data.storage import models
 from data.store import Store, Tx
 
-_CODE_IS_ASKED = "A fresh code is asked of you, not the password."
-_ONLY_SIGNS_IN = "A one-time password only signs in. Sign out, sign in with it and choose a password."
+_CODE_IS_ASKED = "You must enter a fresh code, not your password."
+_ONLY_SIGNS_IN = (
+    "A one-time password is only for signing in. Sign out, sign in with it and choose a password."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ async def _change_password(store: Store, actor: Actor, password: str) -> Done | 
         return Denied(fault)
     present = context.present_hash
     if present is not None and await store.compute(store.services.hasher.verify, present, password):
-        return Denied("That is the present password. Choose a new one.")
+        return Denied("That is your current password. Choose a new one.")
     hashed = await store.compute(store.services.hasher.hash, password)
     return await store.run(store_password, actor, hashed)
 
@@ -134,9 +136,9 @@ def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Do
         return Denied(key.value)
     table = models.PublicKey
     if table.select().where((table.user == owner.user.id) & (table.fingerprint == key.fingerprint)).exists():
-        return Denied("That key is there already.")
+        return Denied("That key was already added.")
     if table.select().where(table.user == owner.user.id).count() >= public_keys.MOST_KEYS:
-        return Denied(f"A user has {public_keys.MOST_KEYS} keys at most. Remove one that is not used first.")
+        return Denied(f"A user can have at most {public_keys.MOST_KEYS} keys. Remove an unused one first.")
     add_key_row(owner.acting, owner.user.id, owner.user.name, key)
     return Done(f"Key {key.fingerprint} added.")
 
@@ -150,12 +152,12 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     fingerprint = storable(fingerprint)
     mine = table.user == owner.user.id
     if not table.select().where(mine & (table.fingerprint == fingerprint)).exists():
-        return Denied("There is no such key. List the keys to see their fingerprints.")
+        return Denied("The key was not found. List the keys to see their fingerprints.")
     if name is None and owner.user.password_hash is None and table.select().where(mine).count() == 1:
         return Denied("That is your only way to sign in. Add another key or set a password first.")
     table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
     forget(owner.user.id, credential=fingerprint)
-    because = "An SSH key was removed from your user. Sign in again."
+    because = "One of your SSH keys was removed. Sign in again."
     end_other_sessions(owner.acting, owner.user.id, because)
     trail.record(owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
     return Done(f"Key {fingerprint} removed.")
@@ -165,7 +167,7 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
 def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refused:
     """Take a fresh code from someone who is signed in; it counts like any other attempt."""
     if not me.facts.can_prove:
-        return Denied("Two-factor authentication is not set up, so there is no code to give.")
+        return Denied("Two-factor authentication is not set up, so there is no code to enter.")
     app = factor_among(usable_factors(me.user.id, me.policy), Method.APP)
     verdict = judge_answer(me.tx, me.user, app, answer, me.origin, may_resync=False)
     if isinstance(verdict, LockedNow):
@@ -220,7 +222,7 @@ def _mark_fresh_by_password(me: ActingUser, credential: int) -> Done | Denied:
     if asks_code(me.policy, me.facts):
         return Denied(_CODE_IS_ASKED)
     if me.user.credential != credential:
-        return Denied("Your password was changed meanwhile.")
+        return Denied("Your password was changed in the meantime.")
     models.Session.update(fresh_at=me.tx.now).where(models.Session.id == me.session.id).execute()
     trail.record(me, Event.CODE_FRESH, me.user.name, method="password")
     return Done("Confirmed.")

@@ -49,7 +49,7 @@ def delete_user(found: Target) -> Done | Denied:
         standing=models.TOMBSTONE,
     ).where(models.User.id == user.id).execute()
     models.DeletedUser.insert(user=user.id, name=user.name, at=found.tx.now).execute()
-    return Done(f"User {user.name} is deleted. The name is free again in {KEPT_AFTER_DELETION.days} days.")
+    return Done(f"User {user.name} deleted. The name is free again in {KEPT_AFTER_DELETION.days} days.")
 
 
 def _tables_about_users() -> list[tuple[type[Any], ForeignKeyField]]:

@@ -19,7 +19,7 @@ from data.store import Tx
 
 _DATA_CLEARED = "An administrator cleared your two-factor data. Sign in again."
 _DISABLED = "An administrator disabled your two-factor authentication. Sign in again."
-_RESTS = " The flag rests while the mode is off."
+_RESTS = " Takes effect when 2FA is turned on."
 
 
 def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | RefusedOrStale:
@@ -40,9 +40,9 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
     rejudge_sessions(tx, models.User.id == user.id)
     trail.record(found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
-        return Done(f"Two-factor authentication is no longer required of {user.name}.")
+        return Done(f"2FA no longer required for {user.name}.")
     rests = _RESTS if found.acting.policy.mode is Mode.OFF else ""
-    return Done(f"Two-factor authentication is required of {user.name}.{rests}")
+    return Done(f"2FA required for {user.name}.{rests}")
 
 
 def disable_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
@@ -66,13 +66,13 @@ def unlock(found: Target, reason: str) -> Done | Denied:
         return Denied(f"User {user.name} is not locked.")
     because = user_fields.tidy(reason)
     if not because:
-        return Denied(f"Say why, in 1 to {user_fields.TEXT_LIMIT} characters: the activity keeps the reason.")
+        return Denied(f"Enter a reason; it is logged. At most {user_fields.TEXT_LIMIT} characters.")
     models.User.update(locked_at=None, attempts_left=ATTEMPTS, wrong_answers="").where(
         models.User.id == user.id
     ).execute()
     refresh_standing(models.User.id == user.id)
     trail.record(found.acting, Event.USER_UNLOCKED, user.name, reason=because)
-    return Done(f"User {user.name} is unlocked and has {ATTEMPTS} attempts again.")
+    return Done(f"User {user.name} unlocked, with {ATTEMPTS} attempts again.")
 
 
 @require_target(Action.REQUIRE_TWO_FACTOR)
@@ -83,7 +83,7 @@ def forget_addresses(found: Target, which: int | None = None) -> Done:
         return Done(NOTHING_REMEMBERED)
     rejudge_sessions(found.tx, models.User.id == found.user.id)
     trail.record(found.acting, Event.ADDRESSES_FORGOTTEN, found.user.name, count=count)
-    return Done(f"Forgotten: {found.user.name} is asked for a code there again.")
+    return Done(f"Forgotten. {found.user.name} will be asked for a code there again.")
 
 
 @require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
@@ -92,14 +92,14 @@ def offer_resync(found: Target) -> Done | Denied:
     user = found.user
     factor = factor_of(user.id, Method.APP)
     if factor is None:
-        return Denied(f"{user.name} has set up no authenticator app, so there is no clock to bring back.")
+        return Denied(f"{user.name} has not set up an authenticator app, so there is nothing to resync.")
     until = found.tx.now + OFFER_LASTS
     table = models.Factor
     table.update(resync_until=until, resync_step=None).where(table.id == factor.id).execute()
     models.User.update(wrong_answers="").where(models.User.id == user.id).execute()
     trail.record(found.acting, Event.RESYNC_OFFERED, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
-    locked = f" Unlock them too: {user.name} is locked." if user.locked_at else ""
-    return Done(f"For an hour {user.name} can sign in with two codes, one after the other.{locked}")
+    locked = f" {user.name} is locked; unlock them too." if user.locked_at else ""
+    return Done(f"For an hour, {user.name} can sign in with two consecutive codes.{locked}")
 
 
 @require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)

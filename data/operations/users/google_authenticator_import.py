@@ -74,7 +74,7 @@ def _owners(
         elif user.id in owners:
             reasons.append((name, "This user is named twice."))
         elif models.Factor.select().where(models.Factor.user == user.id).exists():
-            reasons.append((name, "Two-factor authentication is set up already. Clear it first."))
+            reasons.append((name, "Two-factor authentication is already set up. Clear it first."))
         else:
             owners[user.id] = file
     return Unfit(tuple(reasons)) if reasons else _Owners(acting, owners)
@@ -87,7 +87,7 @@ def _users(found: _Owners) -> str:
 def _left_out(files: Sequence[tuple[str, AuthenticatorFile]]) -> str:
     """Say how many scratch codes of whom are left out."""
     counts = ", ".join(f"{file.left_out} of {name}" for name, file in files if file.left_out)
-    why = "Google's module stops reading at one that begins with 0 or has not eight digits"
+    why = "Google's module stops reading at one that begins with 0 or does not have eight digits"
     return f" Scratch codes were left out, because {why}: {counts}." if counts else ""
 
 

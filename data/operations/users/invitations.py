@@ -40,18 +40,18 @@ from data.store import Store, Tx
 PAGE = 500
 """Names that are read at once."""
 _NO_MAIL = Denied(
-    "No mail server is set in [smtp] of twofold.toml, so nothing can be sent. To hand passwords over on "
-    "paper, the operator has: twofold user invite --csv FILE"
+    "No mail server is set in [smtp] of twofold.toml, so nothing can be sent. To hand over passwords on "
+    "paper, the operator can use: twofold user invite --csv FILE"
 )
 _NO_ADDRESS = Denied(
-    "It is not known where people sign in. Set public_address in [server] of twofold.toml, such as "
-    '"ssh.clinic.example:2222", and start the server again.'
+    "The address where people sign in is not set. Set public_address in [server] of twofold.toml, such as "
+    '"ssh.clinic.example:2222", and restart the server.'
 )
-_NO_HOST_KEY = Denied("The host key cannot be read, so nobody could check it. Look at: twofold doctor")
-_REPLACED = "You were given a new one-time password. Sign in with that."
+_NO_HOST_KEY = Denied("The host key cannot be read, so no one could check it. Run: twofold doctor")
+_REPLACED = "You were given a new one-time password. Sign in with it."
 _ONLY_EMAIL = Denied(
-    "E-mail is the only method that is on: who reads the mailbox would hold both factors. Switch another "
-    "method on, or hand passwords over on paper: twofold user invite --csv FILE"
+    "E-mail is the only method that is on, so anyone who reads the mailbox would hold both factors. Turn "
+    "on another method, or hand over passwords on paper: twofold user invite --csv FILE"
 )
 
 
@@ -95,11 +95,11 @@ def invite(found: Target) -> Done | Denied:
     if reason := invitations.why_not(_invitee(found.user)):
         return Denied(reason)
     if notice_outbox.invited_since(found.user.id) is not None:
-        return Denied(f"{found.user.name} is invited already, and the message is on its way.")
+        return Denied(f"{found.user.name} is already invited, and the message is on its way.")
     if not _queue(found, Event.INVITED):
         return Denied(f"{found.user.name} was invited too often within an hour. Try again later.")
     trail.record(found.acting, Event.INVITED, found.user.name, how="by e-mail")
-    return Done(f"{found.user.name} is invited by e-mail.")
+    return Done(f"{found.user.name} invited by e-mail.")
 
 
 @require_target(Action.REQUIRE_TWO_FACTOR)
@@ -112,11 +112,11 @@ def remind(found: Target) -> Done | Denied:
     table = models.Notice
     lately = (table.user == found.user.id) & (table.at > found.tx.now - invitations.REMINDED_EVERY)
     if table.select().where(lately & (table.event == Event.REMINDED.value)).exists():
-        return Denied(f"{found.user.name} was reminded within a day.")
+        return Denied(f"{found.user.name} was reminded in the last day.")
     if not _queue(found, Event.REMINDED):
         return Denied(f"{found.user.name} was reminded too often. Try again later.")
     trail.record(found.acting, Event.REMINDED, found.user.name)
-    return Done(f"{found.user.name} is reminded by e-mail.")
+    return Done(f"{found.user.name} reminded by e-mail.")
 
 
 async def write_password(store: Store, actor: Actor, name: str) -> WrittenPassword | RefusedOrStale:
@@ -207,7 +207,7 @@ async def prepare(store: Store, claimed: Claimed) -> Prepared | None:
 def look_up(tx: Tx, claimed: Claimed) -> Letter | None:
     """Look up whom a claimed row is for; where that is pointless by now, settle it and return None."""
     user = read_user(claimed.user_id)
-    reason = "the user is gone" if user is None else _outdated(tx, claimed, user)
+    reason = "the user was deleted" if user is None else _outdated(tx, claimed, user)
     if user is None or reason:
         if notice_outbox.drop(tx, claimed):
             _write(tx, claimed, Event.INVITATION_DROPPED, reason=reason)
@@ -294,7 +294,7 @@ def _not_invited(tx: Tx) -> Any:
 
 def _why_not_reminded(tx: Tx, user: models.User) -> str | None:
     if status(policy_of(user.account), facts_of(user)) is not Status.PENDING:
-        return f"{user.name} need not set two-factor authentication up now."
+        return f"{user.name} does not have to set up two-factor authentication now."
     good = user.password_hash is not None and not passwords.one_time_ended(tx.now, user.one_time_until)
     if good or models.PublicKey.select().where(models.PublicKey.user == user.id).exists():
         return None
@@ -304,15 +304,15 @@ def _why_not_reminded(tx: Tx, user: models.User) -> str | None:
 def _outdated(tx: Tx, claimed: Claimed, user: models.User) -> str | None:
     """Say why a message is pointless by now, or None."""
     if user.email != claimed.to:
-        return "the e-mail address was changed meanwhile"
+        return "the e-mail address has changed"
     if claimed.act.event is Event.REMINDED:
         return _why_not_reminded(tx, user)
     table = models.Session
     # A try that seemed to fail may have brought a password that was used by now.
     if table.select().where((table.user == user.id) & (table.started_at > claimed.act.at)).exists():
-        return "the user has signed in meanwhile"
+        return "the user has signed in"
     if _only_email(policy_of(user.account)):
-        return "e-mail is the only method that is on by now"
+        return "e-mail is now the only method that is on"
     return invitations.why_not(_invitee(user))
 
 

@@ -23,7 +23,7 @@ from data.rules.public_keys import PublicKey
 from data.storage import models
 from data.store import Tx
 
-_RESTS = " The flag rests while the mode is off."
+_RESTS = " Takes effect when 2FA is turned on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
     user = found.user
     words = "active" if active else "deactivated"
     if user.active == active:
-        return Denied(f"User {user.name} is {words} already.")
+        return Denied(f"User {user.name} is already {words}.")
     if not active:
         if found.is_oneself:
             return Denied("You cannot deactivate yourself. Another system administrator can.")
@@ -192,7 +192,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
     models.User.update(active=active).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
     trail.record(found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)
-    return Done(f"User {user.name} is {words}.")
+    return Done(f"User {user.name} {'activated' if active else 'deactivated'}.")
 
 
 def _checked(**given: str) -> dict[str, str] | Denied:
@@ -208,7 +208,7 @@ def _checked(**given: str) -> dict[str, str] | Denied:
 
 _FOLDS = {
     "name": (user_fields.fold_username, user_fields.USERNAME_RULE),
-    "email": (user_fields.fold_email, "That is not an e-mail address. One looks like anna@clinic.example."),
+    "email": (user_fields.fold_email, "That is not an e-mail address. Example: anna@clinic.example."),
     "full_name": (user_fields.tidy, f"A full name has at most {user_fields.TEXT_LIMIT} characters."),
     "phone": (user_fields.fold_optional_phone, user_fields.PHONE_RULE),
 }
@@ -233,7 +233,7 @@ def _changed(
     changed = {key: value for key, value in fields.items() if value != present[key]}
     for key in sorted(changed.keys() & _changed_since(present, seen)):
         told = _told_of_change(key, present)
-        return Denied(f"{told} Look again, and save once more if yours is right.")
+        return Denied(f"{told} Check it, and save again if yours is right.")
     return changed or None
 
 
@@ -249,7 +249,7 @@ def _changed_since(present: dict[str, str], seen: UserChanges | None) -> set[str
 
 
 def _told_of_change(key: str, present: dict[str, str]) -> str:
-    return f"Someone else changed the {_LABELS[key]} to {present[key] or 'none'} meanwhile."
+    return f"Someone else changed the {_LABELS[key]} to {present[key] or 'none'} in the meantime."
 
 
 def _save(
@@ -317,11 +317,11 @@ def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str
     if not left:
         models.User.update(lost_factor=True).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
-    because = "Your second factor was withdrawn with its address or number. Sign in again."
+    because = "Your second factor was removed with its address or number. Sign in again."
     end_other_sessions(acting, user.id, because)
     listed = " and ".join(Method(factor.kind).label for factor in gone)
     again = "" if left else "; two-factor authentication must be set up again"
-    return f" Codes by {listed} are withdrawn{again}."
+    return f" Codes by {listed} were withdrawn{again}."
 
 
 def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
@@ -330,7 +330,7 @@ def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
     other = fields.get("phone") and table.get_or_none(
         (table.account == acting.account_id) & (table.phone == fields["phone"]) & (table.id != user_id)
     )
-    return f" {other.name} has the same phone number: a number each is better." if other else ""
+    return f" {other.name} has the same phone number. Prefer a separate number each." if other else ""
 
 
 def _practice_of(acting: Acting, name: str | None) -> int | Denied:

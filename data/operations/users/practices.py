@@ -16,7 +16,7 @@ from data.rules.audit_events import Event
 from data.rules.permissions import Action
 from data.storage import models
 
-NO_SUCH_PRACTICE = Denied("There is no such practice. List them to see their names.")
+NO_SUCH_PRACTICE = Denied("The practice was not found. List practices to see their names.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def rename_practice(acting: Acting, name: str, new_name: str) -> Done | Denied:
     models.Practice.update(name=free).where(models.Practice.id == practice.id).execute()
     reindex_practice(practice.id, acting.account_id, free)
     trail.record(acting, Event.PRACTICE_RENAMED, before=before, after=free)
-    return Done(f"Practice {before} is now {free}.")
+    return Done(f"Practice {before} renamed to {free}.")
 
 
 @require_permission(Action.MANAGE_PRACTICES)
@@ -117,12 +117,14 @@ def move_user(found: Target, practice: str, *, seen: str | None = None) -> Done 
         return NO_SUCH_PRACTICE
     before = user.practice.name
     if wanted.id == user.practice_id:
-        return Denied(f"User {user.name} is in practice {before} already.")
+        return Denied(f"User {user.name} is already in practice {before}.")
     if seen is not None and seen != before:
-        return Denied(f"Someone else moved {user.name} to {before} meanwhile. Look again first.")
+        return Denied(
+            f"Someone else moved {user.name} to {before} in the meantime. Check it, then try again."
+        )
     models.User.update(practice=wanted.id).where(models.User.id == user.id).execute()
     trail.record(found.acting, Event.USER_MOVED, user.name, before=before, after=wanted.name)
-    return Done(f"User {user.name} is now in practice {wanted.name}.")
+    return Done(f"User {user.name} moved to practice {wanted.name}.")
 
 
 def find_practice(acting: Acting, name: str) -> models.Practice | None:
@@ -141,5 +143,5 @@ def _free_name(acting: Acting, typed: str, besides: int | None = None) -> str | 
         return Denied(f"A practice needs a name of at most {user_fields.TEXT_LIMIT} characters.")
     same = find_practice(acting, name)
     if same is not None and same.id != besides:
-        return Denied(f"There is a practice {same.name} already. Choose another name.")
+        return Denied(f"The practice {same.name} already exists. Choose another name.")
     return name

@@ -13,7 +13,7 @@ from data.rules.domain_types import ADMIN_ROLES, Role
 from data.rules.permissions import SensitiveAction, action_to_grant, permits
 from data.storage import models
 
-_LOST_A_ROLE = "An administrator took a role from you. Sign in again."
+_LOST_A_ROLE = "An administrator removed one of your roles. Sign in again."
 
 
 @require_target(SensitiveAction.CHANGE_ROLES)
@@ -46,12 +46,15 @@ def _roles_refusal(found: Target, roles: frozenset[Role], seen: frozenset[Role] 
     user = found.user
     changed = found.roles ^ roles
     if not changed:
-        return Denied("Those are the user's roles already.")
+        return Denied("The user already has these roles.")
     if seen is not None and seen != found.roles:
         held = ", ".join(role.label for role in sorted(found.roles)) or "none"
-        return Denied(f"Someone else changed the roles of {user.name} to {held} meanwhile. Look again first.")
+        return Denied(
+            f"Someone else changed the roles of {user.name} to {held} in the meantime. Check them, then "
+            "try again."
+        )
     if found.is_oneself:
-        return Denied("Nobody changes their own roles. Ask another administrator.")
+        return Denied("You cannot change your own roles. Ask another administrator.")
     refusals = (may_grant(found.acting, role) for role in sorted(changed))
     return next(filter(None, refusals), None) or keeps_last_admins(found, found.roles - roles)
 
@@ -72,5 +75,5 @@ def keeps_last_admins(found: Target, lost: Iterable[Role]) -> Denied | None:
             )
         )
         if not others.exists():
-            return Denied(f"{found.user.name} is the last active {role.label}. Make someone else one first.")
+            return Denied(f"{found.user.name} is the last active {role.label}. Appoint another one first.")
     return None

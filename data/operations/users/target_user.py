@@ -93,7 +93,7 @@ def find_user(acting: Acting, name: str) -> models.User | Denied:
     user = models.User.get_or_none(
         (models.User.name == (folded or "")) & (models.User.account == acting.account_id)
     )
-    return user if user is not None else Denied("There is no such user.")
+    return user if user is not None else Denied("The user was not found.")
 
 
 def outranked_by(found: Target) -> Denied | None:
@@ -102,5 +102,5 @@ def outranked_by(found: Target) -> Denied | None:
         return None
     lacking = ", ".join(role.label for role in sorted(found.roles - found.acting.roles))
     return Denied(
-        f"{found.user.name} holds a role that you lack ({lacking}). Someone who holds it can do this."
+        f"{found.user.name} holds a role that you do not ({lacking}). Someone who holds it can do this."
     )

@@ -36,8 +36,8 @@ def name_refused(name: str, offer: str | None) -> str:
 
 def email_refused(tx: Tx) -> str:
     """Say that an e-mail address cannot be used, and who is told why."""
-    said = "That e-mail address cannot be used. Give another one."
-    return f"{said} Its mailbox gets a message that says why." if Method.EMAIL in tx.services.sends else said
+    said = "That e-mail address cannot be used. Enter another one."
+    return f"{said} A message to that address says why." if Method.EMAIL in tx.services.sends else said
 
 
 def used_names(tx: Tx, asked: Collection[str]) -> dict[str, str | None]:

@@ -105,7 +105,7 @@ async def _import(
         batch = staged.batch
         told(len(some))
     if batch is None:
-        return Denied("There is nobody to import.")
+        return Denied("There is no one to import.")
     return await store.run(publish_people, actor, batch)
 
 
@@ -158,18 +158,18 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
         return _ENDED
     if lost := sorted(used_since(tx, batch)):
         _drop(batch)
-        why = "This can no longer be used. Choose another one."
+        why = "This is no longer available. Choose another one."
         return Faulty(tuple(RowFault(row, column, why) for row, column in lost))
     count = models.StagedUser.select().where(models.StagedUser.batch == batch).count()
     models.ImportBatch.update(published_at=tx.now).where(models.ImportBatch.id == batch).execute()
     trail.record(acting, Event.PEOPLE_IMPORTED, count=count)
     return Done(
-        f"Imported {count} user{'' if count == 1 else 's'}. None of them has a password yet: they sign in "
-        "by their key, or with a one-time password that an invitation or you bring them."
+        f"Imported {count} user{'' if count == 1 else 's'}. No one has a password yet: they sign in with "
+        "their key, or with a one-time password from an invitation or from you."
     )
 
 
-_ENDED = Denied("This import ended meanwhile. Start it again.")
+_ENDED = Denied("This import has ended. Start it again.")
 
 
 def _begin(tx: Tx, acting: Acting) -> int:
@@ -234,7 +234,7 @@ def _faults(tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int]) -> Ite
         if row.email in emails_used:
             yield RowFault(row.row, "email", email_refused(tx))
         if row.practice.lower() not in practices:
-            yield RowFault(row.row, "practice", "There is no such practice. Add it first.")
+            yield RowFault(row.row, "practice", "The practice was not found. Add it first.")
 
 
 def _emails_at(faults: Iterable[RowFault], rows: Sequence[PersonRow]) -> list[str]:

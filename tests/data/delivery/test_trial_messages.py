@@ -70,7 +70,7 @@ async def test_last_refusal_is_kept(world, chief):
     await send_test(
         world.store, chief, Carriers(command=Command(("false", "{to}"))), Method.SMS, "+491701234711"
     )
-    assert state(world, Method.SMS).reason == "false ended with exit status 1"
+    assert state(world, Method.SMS).reason == "false exited with status 1"
 
 
 def test_five_an_hour_for_administrators(world, chief):

@@ -70,7 +70,7 @@ def test_operator_must_name_one_of_several(world):
     for operator, name in ((CLINIC, "admin"), (SURGERY, "eve")):
         page = world.run(user_summaries.list_users, operator, UserQuery())
         assert [row.name for row in page.rows] == [name]
-    assert world.run(user_summaries.user_detail, SURGERY, "admin") == Denied("There is no such user.")
+    assert world.run(user_summaries.user_detail, SURGERY, "admin") == Denied("The user was not found.")
 
 
 @pytest.mark.feature("account-walls")
@@ -100,7 +100,7 @@ def test_renaming(world):
     """The account keeps its users and its log."""
     add(world)
     done = world.run(accounts.rename_account, OPERATOR, "surgery", "Theatre")
-    assert done == Done("Account Surgery is now Theatre.")
+    assert done == Done("Account Surgery renamed to Theatre.")
     theatre = Operator("root", "Theatre")
     assert [row.name for row in world.run(user_summaries.list_users, theatre, UserQuery()).rows] == ["eve"]
     newest = world.run(trail.list_entries, theatre, trail.Filter(), limit=1)[0]

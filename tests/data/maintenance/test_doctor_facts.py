@@ -50,7 +50,7 @@ def test_nothing_is_found_where_all_is_well(well):
     assert found(well, Level.PROBLEM) == found(well, Level.NOTE) == ""
     fine = found(well, Level.FINE)
     assert "2 system administrators can unlock each other." in fine
-    assert "All 2 sealed secrets open." in fine
+    assert "All 2 sealed secrets can be opened." in fine
 
 
 def test_a_new_installation_has_notes_and_no_problem(world):
@@ -58,7 +58,7 @@ def test_a_new_installation_has_notes_and_no_problem(world):
     notes = found(world, Level.NOTE)
     assert "Administrators without a second factor: admin." in notes
     assert "nobody can sign in with a second factor and unlock others" in notes
-    assert "Yet to set up two-factor authentication at their next sign-in: admin." in notes
+    assert "Must set up two-factor authentication at their next sign-in: admin." in notes
 
 
 def test_locked_administrator_and_locked_user(well):
@@ -83,7 +83,7 @@ def test_a_method_that_nothing_can_send_is_a_problem(well):
 def test_mode_off_and_pending_users(well):
     """Both are notes."""
     well.mode(Mode.OFF)
-    assert "The mode is off. Keys and passwords alone sign in." in found(well, Level.NOTE)
+    assert "The mode is off. A key or password alone signs in." in found(well, Level.NOTE)
     well.mode(Mode.REQUIRED)
     well.user("ben")
     assert "at their next sign-in: ben." in found(well, Level.NOTE)
@@ -92,7 +92,7 @@ def test_mode_off_and_pending_users(well):
 def test_a_sealed_secret_of_another_user_is_a_problem(well):
     rows = list(models.Factor.select().order_by(models.Factor.id))
     models.Factor.update(sealed_secret=rows[0].sealed_secret).where(models.Factor.id == rows[1].id).execute()
-    assert found(well, Level.PROBLEM) == "1 of 2 sealed secrets do not open, those of second."
+    assert found(well, Level.PROBLEM) == "1 of 2 sealed secrets cannot be opened: those of second."
 
 
 def test_a_clock_behind_what_is_on_record_is_a_problem(well):
@@ -223,7 +223,7 @@ def test_a_row_that_belongs_to_nothing_is_a_problem(well):
     if isinstance(well.database, Sqlite):
         well.database.execute_sql("PRAGMA foreign_keys = 0")
         away.execute()
-        assert "a row of user belongs to nothing" in found(well, Level.PROBLEM)
+        assert "a row of user refers to a missing row" in found(well, Level.PROBLEM)
     else:
         with pytest.raises(IntegrityError):
             away.execute()
@@ -241,7 +241,7 @@ def test_unsent_codes_are_counted_for_a_day(well):
         address="x",
         detail="{}",
     ).execute()
-    assert "1 code of the last day could not be sent." in found(well, Level.NOTE)
+    assert "1 code could not be sent in the last day." in found(well, Level.NOTE)
     well.clock.forward(days=2)
     assert "could not be sent" not in found(well, Level.NOTE)
 

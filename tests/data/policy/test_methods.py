@@ -136,7 +136,7 @@ def test_session_ends_with_its_method(world):
     """Another method is set up with a recovery code only."""
     me = world.enrol_email("dora")
     change(world, APP)
-    over = SessionOver("You must set up two-factor authentication now. Sign in again.")
+    over = SessionOver("You must now set up two-factor authentication. Sign in again.")
     assert world.run(enrolment.begin_app, me) == over
     attempt = world.attempt("dora")
     assert attempt.methods == ()
@@ -184,7 +184,7 @@ def test_a_method_without_a_carrier_is_not_switched_on(world):
 def test_concurrent_change_is_kept(world):
     """A change that someone else made meanwhile is not undone."""
     refused = world.run(policy_settings.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
-    assert refused == Denied("Someone else changed the methods meanwhile. Look again first.")
+    assert refused == Denied("Someone else changed the methods in the meantime. Check it, then try again.")
 
 
 def test_a_change_asks_for_fresh_proof(world):

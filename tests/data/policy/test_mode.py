@@ -78,7 +78,7 @@ def test_the_preview_says_why_the_asker_cannot(crowd):
     assert "security administrator" in crowd.run(policy_settings.preview_mode, boss, REQUIRED).refusal
     assert crowd.run(policy_settings.preview_mode, boss, OFF).refusal is None
     chief = crowd.person("chief", SECURITY)
-    assert crowd.run(policy_settings.preview_mode, chief, OPTIONAL).refusal == "The mode is optional already."
+    assert crowd.run(policy_settings.preview_mode, chief, OPTIONAL).refusal == "The mode is already optional."
 
 
 @pytest.mark.parametrize(("before", "after"), [pair for pair in product(Mode, Mode) if PERMANENT not in pair])

@@ -149,7 +149,7 @@ def test_unusable_columns():
 @pytest.mark.feature("import-odd-files")
 def test_duplicates_name_the_first_row():
     found = faults("name,email\nben,ben@x.example\neve,BEN@x.example\nBen,other@x.example\n")
-    assert found == [(3, "email", "Row 2 has the same."), (4, "name", "Row 2 has the same.")]
+    assert found == [(3, "email", "Row 2 has the same value."), (4, "name", "Row 2 has the same value.")]
 
 
 @pytest.mark.feature("import-no-roles")

@@ -27,7 +27,7 @@ from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 CODE, ASK_PASSWORD = FreshProofNeeded(FreshProof.CODE), FreshProofNeeded(FreshProof.PASSWORD)
-CODE_ASKED = SessionOver("A code is asked of you now. Sign in again.")
+CODE_ASKED = SessionOver("You must now enter a code. Sign in again.")
 INSTANT = timedelta(microseconds=1)
 
 

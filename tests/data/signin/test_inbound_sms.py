@@ -66,7 +66,7 @@ def test_message_proves_the_number(world, anna):
     """A message with the code proves its sender's number, which goes to the profile."""
     pending = begin(world, anna)
     assert look(world, anna, pending) is Sighting.NOTHING
-    assert receive(world, pending.code) == Done("The message was handed to the set-up that waits for it.")
+    assert receive(world, pending.code) == Done("The message was passed to the setup that is waiting for it.")
     assert look(world, anna, pending) is Sighting.ARRIVED
     enrolled = confirm(world, anna, pending)
     assert isinstance(enrolled, Enrolled)

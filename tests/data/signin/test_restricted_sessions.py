@@ -359,7 +359,7 @@ def touches_nothing(world: World, name: str, result: object, before: object) -> 
     assert "bob" not in repr(result), name
     assert "Clinic" not in repr(result), name
     if "bob" in OPERATIONS[name].__code__.co_consts:
-        assert result == Denied("There is no such user."), name
+        assert result == Denied("The user was not found."), name
 
 
 @pytest.mark.feature("account-walls")

@@ -58,7 +58,7 @@ def test_two_codes_in_two_answers(world, offered):
     attempt = world.attempt("anna")
     first = world.submit(attempt, world.code("anna", -12))
     assert isinstance(first, NextCodeWanted)
-    assert first.message.endswith("Wait until your app shows the next one, and type that.")
+    assert first.message.endswith("Wait until your app shows the next one, then type it.")
     world.clock.forward(seconds=30)
     assert isinstance(world.submit(attempt, world.code("anna", -12)), Admitted)
     assert factor().drift == -12
@@ -196,7 +196,7 @@ def test_it_works_at_the_question_for_a_code_only(world, offered):
 def test_who_may_offer(world, anna):
     """Administrators with fresh proof may, and it is audited."""
     chief = world.person("chief", SECURITY)
-    assert offer(world, chief).message == "For an hour anna can sign in with two codes, one after the other."
+    assert offer(world, chief).message == "For an hour, anna can sign in with two consecutive codes."
     assert world.events(user="anna", last=1) == ["two_factor.resync_offered"]
     assert isinstance(offer(world, world.person("helper", SUPPORT)), Denied)
     assert isinstance(

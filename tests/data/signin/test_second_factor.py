@@ -173,7 +173,7 @@ def test_nobody_signs_in_with_someone_elses_code(world, anna):
 def test_unlocking_gives_all_attempts_back(world, anna):
     world.lock(anna)
     assert world.run(factor_administration.unlock, world.person("boss", SYSTEM), anna, "a slip") == Done(
-        "User anna is unlocked and has 7 attempts again."
+        "User anna unlocked, with 7 attempts again."
     )
     assert world.row(anna).attempts_left == 7
     world.clock.forward(minutes=1)

@@ -184,7 +184,7 @@ OWN_ACTS = {
     ),
     "key": (
         lambda world, me: world.run(credentials.remove_key, me, FINGERPRINT),
-        "An SSH key was removed from your user. Sign in again.",
+        "One of your SSH keys was removed. Sign in again.",
     ),
     "phone": (
         lambda world, me: world.wizard("anna", me),
@@ -227,7 +227,7 @@ def test_new_role_ends_sessions_without_factor(world, role):
     """The next session sets the second factor up."""
     anna = world.person("anna")
     world.run(role_grants.set_roles, OPERATOR, "anna", frozenset({role}))
-    told = "You must set up two-factor authentication now. Sign in again."
+    told = "You must now set up two-factor authentication. Sign in again."
     assert reason(world, anna) == told
     assert world.run(factor_administration.clear_two_factor, anna, "admin") == SessionOver(told)
     world.run(role_grants.set_roles, OPERATOR, "anna", frozenset())
@@ -241,7 +241,7 @@ def test_judged_without_being_ended(world):
     """The rules are asked in each operation: whatever changed, and whoever forgot to end the session."""
     anna = world.person("anna")
     world.mode(Mode.REQUIRED)
-    over = SessionOver("You must set up two-factor authentication now. Sign in again.")
+    over = SessionOver("You must now set up two-factor authentication. Sign in again.")
     assert world.run(user_summaries.my_profile, anna) == over
     world.mode(Mode.OPTIONAL)
     assert isinstance(world.run(user_summaries.my_profile, anna), user_summaries.Profile)
@@ -258,7 +258,7 @@ def test_session_of_a_remembered_address(world):
     assert isinstance(world.run(user_summaries.my_profile, by_address[0]), user_summaries.Profile)
     world.run(credentials.confirm_fresh_code, by_address[1], world.live_code("anna"))
     world.run(factor_administration.forget_addresses, OPERATOR, "anna")
-    told = "A code is asked of you now. Sign in again."
+    told = "You must now enter a code. Sign in again."
     assert [reason(world, one) for one in (*by_address, by_code)] == [told, None, None]
     world.submit(world.attempt("anna"), world.live_code("anna"))
     world.clock.forward(hours=20)
@@ -285,7 +285,7 @@ def test_own_sessions(world):
     assert isinstance(world.run(sessions.end_my_sessions, me, me.session_id), Denied)
     assert isinstance(world.run(sessions.end_my_sessions, me, stranger.session_id), Denied)
     assert world.run(sessions.end_my_sessions, me, one.session_id) == Done("1 other session of yours ended.")
-    told = "You ended this session from another one of yours."
+    told = "You ended this session from another of your sessions."
     assert [reason(world, each) for each in (me, one, two, three)] == [None, told, None, None]
     assert world.run(sessions.end_my_sessions, me) == Done("2 other sessions of yours ended.")
     assert [reason(world, each) for each in (me, two, three, stranger)] == [None, told, told, None]

@@ -137,7 +137,7 @@ async def test_a_short_lock_is_waited_for(world):
         )
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         assert not done
-    assert (await waiting).message == "Two-factor authentication is required of anna."
+    assert (await waiting).message == "2FA required for anna."
 
 
 async def test_full_disk(world):

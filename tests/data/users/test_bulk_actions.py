@@ -71,7 +71,7 @@ def test_users_of_another_account_are_no_such_users(world):
     other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
     world.set("stranger", account=other, practice=models.Practice.create(account=other, name="Main"))
     assert act(world, me, ["stranger"], Bulk.DEACTIVATE) == BulkResult(
-        (), (("stranger", "There is no such user."),)
+        (), (("stranger", "The user was not found."),)
     )
 
 

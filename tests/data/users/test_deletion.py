@@ -45,7 +45,7 @@ def test_nothing_personal_stays(world):
     number = world.row("ben").id
     assert all(value in of_tables(world) for value in PERSONAL[:3])
     done = world.run(deletion.delete_user, OPERATOR, "ben")
-    assert done == Done("User ben is deleted. The name is free again in 7 days.")
+    assert done == Done("User ben deleted. The name is free again in 7 days.")
     assert not [value for value in PERSONAL if value in of_tables(world)]
     for table in models.TABLES:
         for field in table._meta.refs:
@@ -69,7 +69,7 @@ def test_a_tombstone_is_seen_and_counted_nowhere(world):
     assert "ben" not in repr(shown(world))
     assert shown(world)[:3] == before[:3]
     for name in ("ben", f"~{models.DeletedUser.get().user_id}"):
-        assert world.run(user_summaries.user_detail, OPERATOR, name) == Denied("There is no such user.")
+        assert world.run(user_summaries.user_detail, OPERATOR, name) == Denied("The user was not found.")
 
 
 def shown(world: World) -> list[object]:

@@ -509,7 +509,7 @@ async def test_remind(obliged):
     assert result.done == ("admin", "anna")
     reasons = dict(result.refused)
     assert "invitation" in reasons["eve"]
-    assert reasons["kim"] == "kim need not set two-factor authentication up now."
+    assert reasons["kim"] == "kim does not have to set up two-factor authentication now."
     async with mail_server() as mail:
         await send_due(obliged.store, through(mail.port))
         assert {message["To"] for message in mail.messages} == {"admin@clinic.example", "anna@clinic.example"}

@@ -254,7 +254,7 @@ async def test_one_time_password_is_replaced(world):
 async def test_own_password(world):
     anna = world.person("anna")
     same = await credentials.change_password(world.store, anna, PASSWORD)
-    assert same == Denied("That is the present password. Choose a new one.")
+    assert same == Denied("That is your current password. Choose a new one.")
     assert isinstance(await credentials.change_password(world.store, anna, "a wholly new password"), Done)
     assert world.has_hash_of("anna", "a wholly new password")
     assert world.events(user="anna", last=1) == ["password.changed"]

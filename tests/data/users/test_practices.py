@@ -106,7 +106,7 @@ def test_two_who_move_one_user(world):
     one, other = world.person("one", SYSTEM), world.person("other", SYSTEM)
     assert isinstance(world.run(practices.move_user, one, "anna", "North", seen="Main"), Done)
     denied = world.run(practices.move_user, other, "anna", "South", seen="Main")
-    assert denied == Denied("Someone else moved anna to North meanwhile. Look again first.")
+    assert denied == Denied("Someone else moved anna to North in the meantime. Check it, then try again.")
     assert shown(world, "anna").practice == "North"
 
 
@@ -150,7 +150,7 @@ def test_a_phone_number_is_stored_as_e164_or_refused(typed, stored):
 def test_two_users_may_share_a_number_and_are_warned(world):
     world.run(lifecycle.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", phone=BERLIN))
     done = world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
-    assert done == Done("User bob created. anna has the same phone number: a number each is better.")
+    assert done == Done("User bob created. anna has the same phone number. Prefer a separate number each.")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=BERLIN)).message.startswith("User admin saved. ")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=" ")) == Edited("User admin saved.")
     assert shown(world, "admin").phone is None
@@ -194,7 +194,9 @@ def test_second_editor_of_roles(world):
     one, other = world.person("one", *BOTH), world.person("other", *BOTH)
     assert isinstance(world.run(role_grants.set_roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
     denied = world.run(role_grants.set_roles, other, "anna", frozenset({SECURITY}), seen=nobody)
-    assert denied == Denied("Someone else changed the roles of anna to support meanwhile. Look again first.")
+    assert denied == Denied(
+        "Someone else changed the roles of anna to support in the meantime. Check it, then try again."
+    )
     assert shown(world, "anna").roles == {SUPPORT}
 
 

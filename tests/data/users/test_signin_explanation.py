@@ -38,13 +38,13 @@ CASES = [
     (known(), FINE, "A password is set."),
     (known(keys=1), FINE, "1 SSH key is known, not used yet."),
     (known(keys=2, key_used_at=AT), FINE, "2 SSH keys are known, last used 2026-03-02 09:00 UTC."),
-    (known(), NOTE, "No SSH key is known: only the password signs in."),
+    (known(), NOTE, "No SSH key is set: only the password signs in."),
     (
         known(first_factor_failures=3),
         NOTE,
         "3 wrong passwords or unknown keys in the last quarter of an hour",
     ),
-    (known(Mode.OFF), FINE, "The mode is off: nobody is asked for a code."),
+    (known(Mode.OFF), FINE, "The mode is off: no one is asked for a code."),
     (known(), FINE, "The mode is optional."),
     (known(Mode.REQUIRED), FINE, "The mode is required: everyone must"),
     (known(Mode.PERMANENT), FINE, "The mode is permanent: everyone must"),
@@ -64,7 +64,7 @@ CASES = [
     (
         known(lost_factor=True, recovery_codes=True, recovery_left=1),
         NOTE,
-        "1 recovery code left, of which one is asked first. Clear the 2FA data if they are lost.",
+        "1 recovery code left. One is asked for first. If they are lost, clear the 2FA data.",
     ),
     (
         known(
@@ -72,7 +72,7 @@ CASES = [
             undelivered=(Undelivered("code", "e-mail", 2, AT, "mail:25 answered 550 to RCPT TO"),),
         ),
         NOTE,
-        "2 codes by e-mail could not be delivered in the last day, the last one 2026-03-02 09:00 UTC: mail",
+        "2 codes by e-mail could not be delivered in the last day, most recently 2026-03-02 09:00 UTC: mail",
     ),
     (known(), NOTE, "No second factor is set up."),
     (known(notices_waiting=1), NOTE, "1 notice by e-mail could not be delivered yet"),
@@ -80,17 +80,17 @@ CASES = [
     (
         known(methods=(Method.APP,), attempts_left=4, wrong=Failures((("local", 1), ("ssh", 2)), AT)),
         NOTE,
-        "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, the last one 2026-03-02 09:00 UTC.",
+        "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, most recently 2026-03-02 09:00 UTC.",
     ),
     (
         known(methods=(Method.APP,), replayed=Failures((("ssh", 2),), AT)),
         NOTE,
-        "Codes that were already used were refused in the last day: 2 in ssh, the last one 2026-03-02",
+        "Codes that were already used were refused in the last day: 2 in ssh, most recently 2026-03-02",
     ),
     (
         known(methods=(Method.APP,), clock_offset=0),
         FINE,
-        "The clock of the phone was right at the last accepted code.",
+        "The phone's clock was right at the last accepted code.",
     ),
     (known(methods=(Method.APP,), drift=-4), FINE, "Since a resync it is taken to be about 120 s behind."),
     (known(methods=(Method.APP,), resync_until=AT), NOTE, "A resync is offered until 2026-03-02 09:00 UTC"),
@@ -148,7 +148,7 @@ VERDICTS = [
     (
         known(one_time_password=True, one_time_ended=True),
         STOPS,
-        "No, ben cannot sign in now: their one-time password has ended, and they have no SSH key.",
+        "No, ben cannot sign in now: their one-time password has expired, and they have no SSH key.",
     ),
     (known(has_password=False, keys=1), FINE, "Yes, ben can sign in now, with the password or key alone."),
     (
@@ -159,12 +159,12 @@ VERDICTS = [
     (
         known(Mode.REQUIRED),
         NOTE,
-        "Yes, ben can sign in now, and must set two-factor authentication up before anything else.",
+        "Yes, ben can sign in now, and must set up two-factor authentication before anything else.",
     ),
     (
         known(lost_factor=True, recovery_codes=True, recovery_left=2),
         NOTE,
-        "Yes, ben can sign in now, with a recovery code, and must set 2FA up again then.",
+        "Yes, ben can sign in now, with a recovery code, and must then set up 2FA again.",
     ),
     (known(**ENROLLED), FINE, "Yes, ben can sign in now, with a code after the password or key."),
     (
@@ -175,7 +175,7 @@ VERDICTS = [
     (
         known(**ENROLLED, refused_until=AT),
         STOPS,
-        "No, ben cannot sign in now: codes of their app are refused until 2026-03-02 09:00 UTC" + NO_CODES,
+        "No, ben cannot sign in now: codes from their app are refused until 2026-03-02 09:00 UTC" + NO_CODES,
     ),
     (
         known(**BY_EMAIL, unreachable=EMAIL, recovery_left=1),
@@ -219,13 +219,13 @@ async def test_undelivered_messages(world):
     )
     (code,) = [line for line in told if line.startswith("1 code by e-mail could not be delivered")]
     assert code.endswith("the last one 2026-03-02 11:00 UTC: 127.0.0.1:1 refused the connection.")
-    assert "1 notice by e-mail could not be delivered yet; the server tries again." in told
+    assert "1 notice by e-mail could not be delivered yet; the server will try again." in told
     world.clock.forward(days=2)
     await send_due(world.store, down)
     told = answer(world, "bert")
     assert told[0] == "Yes, bert can sign in now, with a code after the password or key."
     assert (
-        "1 notice by e-mail could not be delivered in the last day, the last one 2026-03-04 11:00 UTC."
+        "1 notice by e-mail could not be delivered in the last day, most recently 2026-03-04 11:00 UTC."
         in told
     )
 
@@ -261,7 +261,7 @@ def test_wrong_codes_by_application(world, anna):
     there = world.attempt(anna, application=Application.LOCAL, address="local")
     for attempt in (here, here, there):
         world.submit(attempt, world.wrong_code(anna))
-    assert "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, the last one 2026-03-02 09:05 UTC." in (
+    assert "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, most recently 2026-03-02 09:05 UTC." in (
         answer(world)
     )
     world.submit(here, world.code(anna))
@@ -321,7 +321,7 @@ def test_another_account_is_not_explained(world, anna):
     chief = world.person("chief", SYSTEM)
     other = models.Account.create(name="Other", mode="optional", created_at=world.clock.now)
     world.set(anna, account=other)
-    assert world.run(signin_explanation.explain_user, chief, anna) == Denied("There is no such user.")
+    assert world.run(signin_explanation.explain_user, chief, anna) == Denied("The user was not found.")
 
 
 def test_an_answer_names_no_secret(world, anna):

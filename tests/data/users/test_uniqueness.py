@@ -14,7 +14,7 @@ from data.rules.users_csv import read_people
 from data.storage import models
 
 CLINIC = Operator("root", "Clinic")
-ASKED = "That e-mail address cannot be used. Give another one. Its mailbox gets a message that says why."
+ASKED = "That e-mail address cannot be used. Enter another one. A message to that address says why."
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_where_no_mail_can_be_sent_none_is_promised(world, boss):
         world.services.clock, world.services.vault, world.services.hasher
     )
     assert create(world, boss, "new", "eve@surgery.example") == Denied(
-        "That e-mail address cannot be used. Give another one."
+        "That e-mail address cannot be used. Enter another one."
     )
     assert models.Notice.select().count() == 0
 

@@ -166,7 +166,7 @@ def nothing_seen(count: int) -> dict[str, object]:
     """What is seen where `count` users are there, none of them imported."""
     return {
         "read": [count, count, 0, 0, 0],
-        "detail": Denied("There is no such user."),
+        "detail": Denied("The user was not found."),
         "exported": count,
         "practices": [(count, count)],
         "people": count,

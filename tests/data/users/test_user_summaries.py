@@ -270,7 +270,7 @@ def test_detail_of_a_user(world):
 
 def test_unknown_name_is_not_repeated(world):
     denied = world.run(user_summaries.user_detail, OPERATOR, "my-secret-password")
-    assert denied == Denied("There is no such user.")
+    assert denied == Denied("The user was not found.")
 
 
 def test_own_profile(world):

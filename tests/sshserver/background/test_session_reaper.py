@@ -69,7 +69,7 @@ ACTS = {
     ),
     "too old": (
         lambda people, _port: stay(people),
-        "Signed out: a session lasts 12 hours at most. Sign in again.",
+        "Signed out: a session lasts at most 12 hours. Sign in again.",
     ),
     "password reset": (
         lambda people, _port: people.store.run(credentials.set_one_time_password, OPERATOR, "alice", "hash"),

@@ -132,7 +132,7 @@ def test_lock_after_mistyped_passwords(talk):
         (WrongBefore(), WrongBefore().message),
         (CodeLapsed(Lapse.EXPIRED), Lapse.EXPIRED.value),
         (CodeAlreadyUsed(17), "That code was already used, next one in 17 s."),
-        (CodeAlreadyUsed(None), "That code was already used."),
+        (CodeAlreadyUsed(None), "Code already used."),
     ],
 )
 def test_a_refused_code_is_asked_again_with_its_reason(talk, result, words):

@@ -214,7 +214,7 @@ def test_endless_or_missing_file(clinic, home, tmp_path):
     for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
         outcome = clinic("restore", str(path), "--yes", "--unverified")
         assert (outcome.status, outcome.out) == (1, "")
-        assert outcome.err == f"twofold: {path}: It is no plain file.\n"
+        assert outcome.err == f"twofold: {path}: It is not a regular file.\n"
     assert sorted(home.iterdir()) in (before, sorted([*before, home / "node.id"]))
 
 
@@ -238,4 +238,4 @@ def test_restore_while_served(clinic, home, file):
     assert clinic("backup", str(file)).status == 0
     with Home(home).serving():
         outcome = clinic("restore", str(file), "--yes")
-    assert (outcome.status, outcome.err) == (1, f"twofold: A server serves {home}. Stop it first.\n")
+    assert (outcome.status, outcome.err) == (1, f"twofold: A server is using {home}. Stop it first.\n")

@@ -83,7 +83,7 @@ def test_a_fault_is_said_by_name(file, text, says):
 
 def test_what_is_no_file_is_not_waited_for(file):
     os.mkfifo(file)
-    with pytest.raises(HomeError, match="It is no plain file"):
+    with pytest.raises(HomeError, match="It is not a regular file"):
         config_file.load(file)
 
 

@@ -19,7 +19,7 @@ def test_a_new_installation_has_no_problem(clinic, home):
     shown = lines(outcome)
     assert f"ok home: {home} is complete, and only its owner can read it." in shown
     assert "ok keys: The master key matches the database." in shown
-    assert "ok database: The database is whole." in shown
+    assert "ok database: The database is intact." in shown
     assert "note account Clinic: Administrators without a second factor: anna." in shown
     findings = json.loads(clinic("doctor", "--json").out)
     assert {"home", "keys", "database", "schema", "secrets", "clock", "disk", "account Clinic"} <= {
@@ -65,9 +65,7 @@ async def test_delivery_is_tried_without_sending(clinic, home):
         settings.write_text(smtp.format(mail.port) + '[sms]\nsend_command = ["no-such-program", "{to}"]\n')
         outcome = await asyncio.to_thread(clinic, "doctor")
         assert outcome.status == 1
-        taken = (
-            f"ok delivery: Messages by e-mail can be handed over: {HOST}:{mail.port} would take it: 250 OK"
-        )
+        taken = f"ok delivery: Messages by e-mail can be sent: {HOST}:{mail.port} would take it: 250 OK"
         assert taken in lines(outcome)
         assert "by text message cannot be handed over: there is no program no-such-program" in lines(outcome)
         assert mail.commands[-3:] == [
@@ -78,7 +76,7 @@ async def test_delivery_is_tried_without_sending(clinic, home):
         mail.to_recipient = "554 5.7.1 Relay access denied"
         outcome = await asyncio.to_thread(clinic, "doctor")
         refused = f"{HOST}:{mail.port} answered 554 to RCPT TO: 5.7.1 Relay access denied"
-        assert f"problem delivery: Messages by e-mail cannot be handed over: {refused}" in lines(outcome)
+        assert f"problem delivery: Messages by e-mail cannot be sent: {refused}" in lines(outcome)
         assert "twofold delivery test --email ADDRESS" in lines(outcome)
         assert not mail.messages
     settings.write_text(smtp.format(mail.port))

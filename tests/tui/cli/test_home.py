@@ -147,7 +147,7 @@ def test_only_one_server_holds_a_home(home, clinic):
     with Home(home).serving():
         outcome = clinic("serve", "--port", "0")
     assert outcome.status == 1
-    assert f"A server serves {home}. Stop it first." in outcome.err
+    assert f"A server is using {home}. Stop it first." in outcome.err
 
 
 def test_init_without_a_terminal(home, run):

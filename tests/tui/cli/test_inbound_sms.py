@@ -17,8 +17,8 @@ from tui.cli.open_installation import installation, system_clock
 
 NUMBER = "+491701234711"
 SETTINGS = '[sms]\nsend_command = ["true", "{to}"]\nnumber = "+49 30 1234567"\n'
-IGNORED = "twofold: No set-up waits for this message, so it was ignored.\n"
-TAKEN = "The message was handed to the set-up that waits for it.\n"
+IGNORED = "twofold: No setup is waiting for this message, so it was ignored.\n"
+TAKEN = "The message was passed to the setup that is waiting for it.\n"
 
 
 @pytest.fixture

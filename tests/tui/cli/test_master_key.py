@@ -146,7 +146,7 @@ def test_rotation_while_served(home, clinic):
         assert clinic("key", "rotate", "--yes").status == 0
         outcome = clinic("serve", "--port", "0")
     assert outcome.status == 1
-    assert f"A server serves {home}. Stop it first." in outcome.err
+    assert f"A server is using {home}. Stop it first." in outcome.err
 
 
 @pytest.mark.parametrize("content", ["", "\n", "zz", "00" * 31, "\n".join(["00" * 32] * 3)])

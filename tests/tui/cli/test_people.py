@@ -16,13 +16,13 @@ def shown(clinic, name: str) -> dict[str, object]:
 def test_practices(clinic):
     """They are managed, and users move between them."""
     assert clinic("practice", "add", "North").out == "Practice North added.\n"
-    assert clinic("practice", "rename", "main", "South").out == "Practice Main is now South.\n"
+    assert clinic("practice", "rename", "main", "South").out == "Practice Main renamed to South.\n"
     added = clinic(
         "user", "add", "ben", "--email", "b@b.example", "--practice", "north", "--phone", "+49 30 12345678"
     )
     assert added.status == 0, added.err
     assert (shown(clinic, "ben")["practice"], shown(clinic, "ben")["phone"]) == ("North", "+493012345678")
-    assert clinic("user", "move", "ben", "--practice", "South").out == "User ben is now in practice South.\n"
+    assert clinic("user", "move", "ben", "--practice", "South").out == "User ben moved to practice South.\n"
     listed = clinic("practice", "list").out.split("\n")
     assert [line.split() for line in listed[:3]] == [
         ["PRACTICE", "USERS", "ACTIVE"],
@@ -43,7 +43,7 @@ def test_refusals_are_one_line_that_says_what_to_do(clinic):
     for arguments, words in (
         (("practice", "add", "MAIN"), "Choose another name."),
         (("user", "move", "anna", "--practice", "x"), "There is no such practice."),
-        (("user", "move", "nobody", "--practice", "Main"), "There is no such user."),
+        (("user", "move", "nobody", "--practice", "Main"), "The user was not found."),
         (("user", "edit", "anna", "--phone", "4711"), "One begins with + and the country"),
         (("user", "role", "anna", "--take", "system_admin"), "the last active system administrator"),
     ):
@@ -74,7 +74,7 @@ def test_phone_number(clinic):
     """It is set, shared with a warning, and removed."""
     clinic("user", "add", "ben", "--email", "b@b.example", "--phone", "+49 30 12345678")
     outcome = clinic("user", "edit", "anna", "--phone", "+493012345678")
-    assert outcome.out == "User anna saved. ben has the same phone number: a number each is better.\n"
+    assert outcome.out == "User anna saved. ben has the same phone number. Prefer a separate number each.\n"
     assert clinic("user", "edit", "anna", "--phone", "").status == 0
     assert shown(clinic, "anna")["phone"] is None
 
@@ -115,7 +115,7 @@ def test_a_key_too_many_is_refused_in_words(clinic):
         assert clinic("user", "key", "add", "anna", "-", stdin=public_key(number)).status == 0
     refused = clinic("user", "key", "add", "anna", "-", stdin=public_key(50))
     assert (refused.status, refused.out) == (1, "")
-    assert refused.err == "twofold: A user has 50 keys at most. Remove one that is not used first.\n"
+    assert refused.err == "twofold: A user can have at most 50 keys. Remove an unused one first.\n"
 
 
 def public_key(number: int) -> str:
@@ -152,7 +152,7 @@ def test_what_a_key_file_is_instead_is_said(tmp_path, clinic):
     outcome = clinic("user", "key", "add", "anna", str(tmp_path / "keys"))
     assert (outcome.status, outcome.err) == (
         1,
-        "twofold: That is more than one key. Give them one at a time.\n",
+        "twofold: That is more than one key. Add them one at a time.\n",
     )
 
 
@@ -173,5 +173,5 @@ def test_rename_and_remove(clinic):
     clinic("practice", "add", "North")
     assert clinic("practice", "remove", "north").out == "Practice North removed.\n"
     assert "1 user is in practice Main" in clinic("practice", "remove", "Main").err
-    assert clinic("account", "rename", "Clinic", "Ward").out == "Account Clinic is now Ward.\n"
+    assert clinic("account", "rename", "Clinic", "Ward").out == "Account Clinic renamed to Ward.\n"
     assert clinic("account", "list").out.splitlines()[1].startswith("Ward ")

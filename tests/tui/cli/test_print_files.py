@@ -128,7 +128,7 @@ def test_missing_master_key(run, apart):
     outcome = run("user", "list")
     assert (outcome.status, outcome.err) == (
         1,
-        f"twofold: There is no master key at {apart}. Look at --master-key.\n",
+        f"twofold: There is no master key at {apart}. Check --master-key.\n",
     )
 
 

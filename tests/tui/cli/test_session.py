@@ -36,7 +36,7 @@ def test_sessions_are_listed_and_ended(clinic):
         (number, "anna", "192.0.2.7", "key and code")
     ]
     outcome = clinic("session", "end", str(number))
-    assert (outcome.status, outcome.out) == (0, "The session of anna from 192.0.2.7 is ended.\n")
+    assert (outcome.status, outcome.out) == (0, "Session of anna from 192.0.2.7 ended.\n")
     assert json.loads(clinic("session", "list", "--json").out) == []
     assert "Session ended by an administrator: from ssh 192.0.2.7" in clinic("audit", "list").out
 

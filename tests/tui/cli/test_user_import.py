@@ -46,7 +46,7 @@ def test_faults_are_a_table_and_nothing_is_imported(tmp_path, clinic, options):
     assert outcome.status == 1
     assert outcome.out.splitlines()[0].split() == ["ROW", "COLUMN", "PROBLEM"]
     assert "3    name    The name anna cannot be used. anna2 is free." in outcome.out
-    assert "4    email   That e-mail address cannot be used. Give another one." in outcome.out
+    assert "4    email   That e-mail address cannot be used. Enter another one." in outcome.out
     assert (
         outcome.err == "twofold: Nothing was imported. Fix the problems above, then import the file again.\n"
     )
