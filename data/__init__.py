@@ -1,4 +1,4 @@
-"""What is true and what is allowed: rules, storage, the store and the operations.
+"""The data and the rules about it: rules, storage, the store and the operations.
 
 May import: neither `sshserver` nor `tui`, and neither Textual, asyncssh nor click.
 """

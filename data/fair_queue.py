@@ -1,7 +1,7 @@
-"""Taking turns at something that is done once at a time, such as hashing a password.
+"""Fair turns at work that runs one at a time, such as hashing a password.
 
-A source has one place in the queue, however many of its clients wait there, and sources come in turns. So
-a source that sends much delays each of the others by one turn, and no more.
+A source has one place in the queue, however many of its clients wait there, and sources take turns. So a
+busy source delays each of the others by one turn, and no more.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 
 R = TypeVar("R")
 SOURCES: Final = 50
-"""Sources in one queue: with a hash of 30 ms the last of them waits for a second and a half."""
+"""Sources in one queue: with a hash of 30 ms, the last of them waits a second and a half."""
 _OF_SOURCE: Final = 10
-"""Clients that wait in the place of one source."""
+"""Clients that may wait in the place of one source."""
 
 
 class Unserved(Enum):
@@ -36,15 +36,15 @@ class _Waiter:
 
 
 _Queue = OrderedDict[str, deque[_Waiter]]
-"""Those who wait, by source, the source whose turn is next first; never empty lines."""
+"""Waiting clients by source, the next source first; no source's line is ever empty."""
 
 
 class FairQueue:
-    """The queues of one event loop, one for each thing that is done once at a time."""
+    """The queues of one event loop, one for each kind of work that runs one at a time."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, _Queue] = {}
-        """A thing that nobody is at has none."""
+        """Work that no one waits for has no queue."""
 
     async def run(
         self,
@@ -56,7 +56,7 @@ class FairQueue:
         sources: int = SOURCES,
         rest: float = 0.0,
     ) -> R | Unserved:
-        """Do `work` when the turn of `source` comes, unless its client is `gone` by then.
+        """Run `work` when the turn of `source` comes, unless its client is `gone` by then.
 
         The next turn begins `rest` seconds after the end of this one. `sources` bounds the queue. Work that
         has begun runs to its end. Do not cancel this: set `gone`.

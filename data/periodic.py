@@ -1,18 +1,18 @@
-"""Doing something again and again, for as long as a process runs."""
+"""Periodic work, for as long as a process runs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 Report = Callable[[BaseException, str], object]
-"""Tells of an error, and of what was being done."""
+"""Called with an error and what was being done."""
 
 
 async def periodically(
     act: Callable[[], Awaitable[object]], every: float, what: str, report: Report, *, first: float = 0.0
 ) -> None:
-    """Do `act` every so many seconds until cancelled, for the first time in `first` seconds.
+    """Run `act` every so many seconds until cancelled, the first time after `first` seconds.
 
-    What fails is tried again the next time. It is reported once, as `what`, until it succeeds.
+    A failed run is tried again the next time. It is reported once, as `what`, until a run succeeds.
     """
     failing = False
     await asyncio.sleep(first)

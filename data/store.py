@@ -1,9 +1,9 @@
 """The one seam between async code and the database.
 
-An operation is a function whose first argument is a `Tx`. It runs in one transaction, off the event
-loop, and once handed over it runs to its end: a client that hangs up cancels the waiting, never the
-work. Denials are values; an exception rolls everything back. Where the database asks for it, an
-operation runs again from its beginning, so it has no effect besides its transaction and its result.
+An operation is a function whose first argument is a `Tx`. It runs in one transaction, off the event loop,
+and once handed over it runs to its end: a client that hangs up cancels the waiting, never the work.
+Denials are values; an exception rolls everything back. An operation may run again from its beginning when
+the database asks for it, so it must have no effect besides its transaction and its result.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ from data.storage.vault import UnknownKeyError, Vault
 
 _log = logging.getLogger("twofold.database")
 _QUEUED_SECONDS = 5.0
-"""What waited for so long behind others is not begun while the database fails."""
+"""Work that has waited this long is not started while the database fails."""
 MARK_SECONDS: Final = 0.005
-"""Strangers are answered at multiples of this after they asked, so that the time tells nothing."""
+"""Strangers are answered at multiples of this after they asked, so that the time reveals nothing."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -45,21 +45,21 @@ Clock = Callable[[], datetime]
 """Returns the present moment in UTC."""
 RandomBytes = Callable[[int], bytes]
 Timing = Callable[[str, float, float], None]
-"""Is told of work by its kind: the seconds that it waited for a thread, and those that it took."""
+"""Called with the kind of work, the seconds it waited for a thread, and the seconds it took."""
 
 
 class StoreUnavailableError(ExplainedError):
-    """The database did not do its part; nothing of the operation was kept."""
+    """The database failed; the operation had no effect."""
 
     def __init__(self, reason: str | None = None, fault: str = "") -> None:
-        """Say why, where that is known; `fault` is what the log says otherwise."""
+        """Set the reason, if it is known; `fault` is what the log says otherwise."""
         what = "The database is not available right now" + (f": {reason}" if reason else "")
         super().__init__(f"{what}. Nothing was changed; try again shortly.")
         self.fault = reason or fault
 
 
 class OtherKeyError(StoreUnavailableError):
-    """The database was sealed under another master key meanwhile; nothing of the operation was kept."""
+    """The database was sealed under another master key in the meantime; the operation had no effect."""
 
     def __init__(self) -> None:
         super().__init__(fault="the master key was rotated elsewhere")
@@ -72,7 +72,7 @@ class OtherKeyError(StoreUnavailableError):
 
 
 class OutcomeUnknownError(StoreUnavailableError):
-    """The database was lost at the very end; all of the operation was kept, or nothing."""
+    """The database was lost at the very end; either the whole operation was kept or none of it."""
 
     def __init__(self) -> None:
         super().__init__(fault="it was lost at the last moment")
@@ -86,12 +86,12 @@ class OutcomeUnknownError(StoreUnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What operations need beside the database; made once, in the composition root.
+    """What operations need besides the database; made once, in the composition root.
 
-    `sends` names the methods that the settings know a carrier for, and `sms_number` is the number that
-    text messages to this installation reach, where it has one. `ssh` is where people sign in, if the settings
-    tell. `chain` is the chain of audit rows that this
-    process writes: one of its own, so that processes that write at once do not wait for each other.
+    `sends` names the methods that have a carrier in the settings, and `sms_number` is the number that
+    receives text messages for this installation, if it has one. `ssh` is where people sign in, if the
+    settings say. `chain` is the chain of audit rows that this process writes: each process has its own,
+    so that processes do not wait for each other.
     """
 
     clock: Clock
@@ -113,7 +113,7 @@ class Services:
 class Tx:
     """The transaction that an operation runs in, on the database that the tables are bound to.
 
-    `now` is read once it has begun and stands still.
+    `now` is read when it begins and does not change.
     """
 
     now: datetime
@@ -122,7 +122,7 @@ class Tx:
 
 
 class _Retries:
-    """How often and how long an operation is tried again; the waits grow, and differ by chance."""
+    """How often and how long an operation is retried; the waits grow and are randomised."""
 
     after_conflict = 100
     otherwise = 40
@@ -133,7 +133,7 @@ class _Retries:
         self._until = time.monotonic() + self.seconds
 
     def allow(self, verdict: TransactionFailure) -> bool:
-        """Say whether to try again, after having waited for a moment."""
+        """Return whether to try again, after a short wait."""
         self._tried += 1
         most = {
             TransactionFailure.CONFLICT: self.after_conflict,
@@ -148,23 +148,22 @@ class _Retries:
 class Store:
     """Runs operations on the database: writes on some threads, reads on others.
 
-    Each thread has a connection of its own. Password hashing has a thread of its own too, since each
-    thread that hashes keeps memory for it; whatever else takes long has another one, so that no hash waits
-    for it.
+    Each thread has its own connection. Password hashing has its own thread too, because each hashing
+    thread holds memory for it; other slow work has another one, so that no hash waits for it.
     """
 
     def __init__(self, database: Database, services: Services) -> None:
         self._database = database
         self.services = services
         self.recognise: Callable[[Tx], str | None] | None = None
-        """Says what is wrong with the database that a new connection leads to, if anything is: a server can
-        be another one. Nothing is decided before."""
+        """Says what is wrong with the database behind a new connection, if anything: the server can be a
+        different one. No operation runs before."""
         self.lost: Future[None] = Future()
-        """Done once the file of the database is no longer where it was: every operation fails from then on,
-        and the process must end."""
+        """Done once the database file is no longer where it was: every operation fails from then on, and the
+        process must end."""
         self._faults: dict[str, str] = {}
         self.on_timing: Timing | None = None
-        """Called on the threads that work, where the work is to be measured."""
+        """Called on the working threads to measure the work."""
         self._writer = ThreadPoolExecutor(database.writers, "store-writer")
         self._reader = ThreadPoolExecutor(database.readers, "store-reader")
         self._hasher = ThreadPoolExecutor(1, "hasher")
@@ -178,7 +177,7 @@ class Store:
         """Run an operation that may write.
 
         Raises:
-            StoreUnavailableError: when the database fails; nothing of the operation was kept.
+            StoreUnavailableError: when the database fails; the operation had no effect.
         """
         work = self._reported("write", lambda: self.run_now(operation, *args, **kwargs))
         return await self._on("write", self._writer, work)
@@ -186,7 +185,7 @@ class Store:
     async def read(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run an operation that only reads, beside the writes.
+        """Run an operation that only reads, in parallel with writes.
 
         Raises:
             StoreUnavailableError: when the database fails.
@@ -196,10 +195,10 @@ class Store:
     async def read_until_mark(
         self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run an operation that only reads, and return at the next mark whatever it cost.
+        """Run an operation that only reads, and return at the next mark however long it took.
 
-        The result does not wake the loop. It would choose the moment of the timer too: the loop rounds each
-        of its waits up to whole milliseconds.
+        The result does not wake the loop: that would shift the timer too, because the loop rounds each
+        wait up to whole milliseconds.
 
         Raises:
             StoreUnavailableError: when the database fails.
@@ -230,19 +229,19 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R | Unserved:
-        """Run a costly pure function for a stranger when the turn of their source has come.
+        """Run a costly pure function for a stranger when their source's turn comes.
 
-        It is not begun for one who is `gone` by then; once begun it runs to its end.
+        It does not start if they are `gone` by then; once started, it runs to its end.
         """
         work = self._measured("hash", lambda: function(*args, **kwargs))
         return await self.turns.run("hash", source, gone, lambda: _to_its_end(self._hasher, work))
 
     async def calculate(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run another costly pure function, off the event loop and in no hash's way."""
+        """Run another costly pure function off the event loop, without delaying any hash."""
         return await self._on("calculate", self._calculator, lambda: function(*args, **kwargs))
 
     async def finish(self, work: Coroutine[Any, Any, R]) -> R:
-        """Carry several operations through to their end even when the caller is cancelled."""
+        """Run several operations to their end, even when the caller is cancelled."""
         return await asyncio.shield(asyncio.ensure_future(work))
 
     def run_now(self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -258,7 +257,7 @@ class Store:
         self._database.close()
 
     def close(self) -> None:
-        """Wait for what has been handed over, then close."""
+        """Wait for the work that was handed over, then close."""
         for executor, threads in (
             (self._writer, self._database.writers),
             (self._reader, self._database.readers),
@@ -269,7 +268,7 @@ class Store:
         self._database.close()
 
     def _close_connections(self, executor: ThreadPoolExecutor, threads: int) -> None:
-        """Have each thread close its own connection, once it is done with what came before."""
+        """Have each thread close its own connection after its earlier work."""
         all_here = Barrier(threads)
 
         def close() -> None:
@@ -308,7 +307,7 @@ class Store:
             if verdict is TransactionFailure.UNKNOWN:
                 raise OutcomeUnknownError
             if verdict is TransactionFailure.LOST:
-                with suppress(InvalidStateError):  # Another thread has said so.
+                with suppress(InvalidStateError):  # Another thread has reported it.
                     self.lost.set_result(None)
             if not retries.allow(verdict):
                 raise StoreUnavailableError(reason, fault)
@@ -317,7 +316,7 @@ class Store:
         return Tx(self.services.clock(), self.services, self._database)
 
     def _connect(self) -> None:
-        """Have this thread connected, to the right database."""
+        """Connect this thread to the right database."""
         if not self._database.ready() or self.recognise is None:
             return
         fault: str | None = ""
@@ -331,11 +330,11 @@ class Store:
             raise StoreUnavailableError(fault)
 
     def _reported(self, kind: str, work: Callable[[], R]) -> Callable[[], R]:
-        """Log what is wrong with the database: once, until it is something else or all is well again."""
+        """Log what is wrong with the database once, until the fault changes or is gone."""
         handed_over = time.monotonic()
 
         def reported() -> R:
-            # While the database fails, each one before may have waited for its whole time.
+            # While the database fails, each operation before this one may have used up its whole time.
             fault = self._faults.get(kind)
             if fault is not None and time.monotonic() - handed_over > _QUEUED_SECONDS:
                 raise StoreUnavailableError(fault=fault)
@@ -378,5 +377,5 @@ async def _to_its_end(executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:
 def open_services(
     clock: Clock, vault: Vault, cost: HashCost | None = None, issuer: str = "Twofold"
 ) -> Services:
-    """Make the services of a process."""
+    """Create the services of a process."""
     return Services(clock=clock, vault=vault, hasher=Hasher(cost or HashCost()), issuer=issuer)

@@ -1,4 +1,4 @@
-"""Hands messages over to their carriers, outside of any transaction.
+"""Delivers messages to their carriers, outside any transaction.
 
 May import: all of `data`.
 """

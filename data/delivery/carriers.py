@@ -1,7 +1,7 @@
 """The carriers: an SMTP server for e-mail, a command of the operator's choice for text messages.
 
-Nothing of a message reaches a log: a failure is told by its kind alone, since what a carrier answers
-may repeat the message. Only of a test, which holds no secret, is the answer shown.
+No part of a message reaches a log: a failure is reported by its kind only, because a carrier's answer may
+repeat the message. The answer is shown only for a test, which holds no secret.
 """
 
 import asyncio
@@ -28,15 +28,15 @@ from data.storage.files import read_plain
 _log = logging.getLogger("twofold.delivery")
 
 LIMIT_SECONDS = 5.0
-"""How long a person waits for a carrier before they are told to choose another method."""
+"""How long a user waits for a carrier before being told to choose another method."""
 _CA_BYTES = 10_000_000
 Security = Literal["starttls", "tls", "none"]
 
 
 class UndeliveredError(Exception):
-    """The carrier did not take the message; its words are a kind of failure and nothing of the message.
+    """The carrier did not accept the message; the error names a kind of failure and no part of the message.
 
-    `answer` is what the carrier said itself. It may repeat the message.
+    `answer` is the carrier's own text. It may repeat the message.
     """
 
     def __init__(self, kind: str, answer: str = "") -> None:
@@ -57,7 +57,7 @@ class Trial:
 
     @property
     def sentence(self) -> str:
-        """The words, and the carrier's own answer where it gave one."""
+        """The words, and the carrier's own answer if it gave one."""
         return f"{self.words}: {self.answer}" if self.answer else self.words
 
 
@@ -69,12 +69,12 @@ _COMMANDS: dict[type[aiosmtplib.SMTPException], str] = {
     aiosmtplib.SMTPRecipientRefused: "RCPT TO",
     aiosmtplib.SMTPDataError: "DATA",
 }
-"""What a server had been told when it answered with an error (RFC 5321)."""
+"""The command that a server answered with an error (RFC 5321)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Smtp:
-    """An SMTP server, and how it is spoken to."""
+    """An SMTP server, and how to connect to it."""
 
     host: str
     port: int
@@ -90,20 +90,20 @@ class Smtp:
         return f"{self.host}:{self.port}"
 
     async def carry(self, envelope: Envelope) -> str:
-        """Hand an e-mail over; return the server's answer.
+        """Deliver an e-mail; return the server's answer.
 
         Raises:
-            UndeliveredError: when the server did not take it.
+            UndeliveredError: when the server did not accept it.
         """
         async with self._connected() as client:
             _, answer = await client.send_message(self._message(envelope))
         return answer
 
     async def probe(self, to: str | None) -> str:
-        """Go as far as a delivery to this address does, short of DATA; return the server's last answer.
+        """Go as far as a delivery to this address would, short of DATA; return the server's last answer.
 
         Raises:
-            UndeliveredError: when the server would not take a message.
+            UndeliveredError: when the server would not accept a message.
         """
         sender, recipient = ascii_email(self.sender), ascii_email(to) if to else ""
         needs_utf8 = not (sender + recipient).isascii()
@@ -122,7 +122,7 @@ class Smtp:
     async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
         try:
             context = self._trusted() if self.security != "none" else None
-            # Named, since looking the name of this host up would block the event loop.
+            # Named, because looking up the name of this host would block the event loop.
             client = aiosmtplib.SMTP(
                 hostname=self.host,
                 port=self.port,
@@ -138,13 +138,13 @@ class Smtp:
                 await client.connect()
                 yield client
             finally:
-                # Without a farewell: a server that is slow would keep the person waiting for its answer.
+                # Without QUIT: a slow server would keep the user waiting for its answer.
                 client.close()
         except (aiosmtplib.SMTPException, OSError, ValueError) as error:
             raise self._undelivered(error) from None
 
     def _undelivered(self, error: Exception) -> UndeliveredError:
-        """Say what went wrong, in words that hold nothing of the message."""
+        """Describe what went wrong, without any part of the message."""
         match error:
             case aiosmtplib.SMTPRecipientsRefused():
                 return self._undelivered(error.recipients[0])
@@ -177,7 +177,7 @@ class Smtp:
         message["Subject"] = envelope.subject
         message["Date"] = formatdate()
         message["Message-ID"] = make_msgid(domain=self._domain)
-        # RFC 3834 section 5: no answering machine is to answer this.
+        # RFC 3834 section 5: no automatic responder should answer this.
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(envelope.text)
         return message
@@ -195,7 +195,7 @@ class Command:
         return self.arguments[0]
 
     async def carry(self, envelope: Envelope) -> str:
-        """Run the program, without a shell; what it writes is thrown away, and nothing is returned of it.
+        """Run the program, without a shell; its output is discarded, and an empty answer is returned.
 
         Raises:
             UndeliveredError: when it could not be started, or ended with another status than 0.
@@ -218,7 +218,7 @@ class Command:
             await process.communicate(envelope.text.encode())
         finally:
             if process.returncode is None:
-                # The group, so that nothing the program has started goes on with the message.
+                # The whole group, so that no child of the program goes on with the message.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
         if process.returncode != 0:
@@ -226,10 +226,10 @@ class Command:
         return ""
 
     async def probe(self, _to: str | None) -> str:
-        """Look whether the program is there, and run nothing.
+        """Check that the program exists, without running it.
 
         Raises:
-            UndeliveredError: when it is not.
+            UndeliveredError: when it does not exist.
         """
         if shutil.which(self.arguments[0]) is None:
             raise UndeliveredError(f"the program {self.name} was not found")
@@ -238,7 +238,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """What this installation can send with."""
+    """The carriers that this installation can send with."""
 
     smtp: Smtp | None = None
     command: Command | None = None
@@ -246,15 +246,15 @@ class Carriers:
 
     @property
     def methods(self) -> frozenset[Method]:
-        """The methods that there is a carrier for."""
+        """The methods that have a carrier."""
         known = {Method.EMAIL: self.smtp, Method.SMS: self.command}
         return frozenset(method for method, carrier in known.items() if carrier is not None)
 
     async def carry(self, envelope: Envelope) -> None:
-        """Hand a message over within the limit of time.
+        """Deliver a message within the time limit.
 
         Raises:
-            UndeliveredError: when its carrier did not take it, or is not set up.
+            UndeliveredError: when its carrier did not accept it, or is not set up.
         """
         try:
             await self._in_time(envelope.method, lambda carrier: carrier.carry(envelope))
@@ -263,11 +263,11 @@ class Carriers:
             raise
 
     async def test(self, envelope: Envelope) -> Trial:
-        """Hand a message without a secret over, and say how its carrier answered."""
+        """Deliver a message without a secret; return how its carrier answered."""
         return await self._tried(envelope.method, lambda carrier: carrier.carry(envelope), "accepted it")
 
     async def probe(self, method: Method, to: str | None = None) -> Trial:
-        """Go as far as a delivery by this method does, and send nothing; say how its carrier answered."""
+        """Go as far as a delivery by this method would, and send nothing; return how its carrier answered."""
         done = "would accept it" if method is Method.EMAIL else "was found"
         return await self._tried(method, lambda carrier: carrier.probe(to), done)
 
@@ -283,7 +283,7 @@ class Carriers:
     async def _in_time(
         self, method: Method, work: Callable[[Smtp | Command], Awaitable[str]]
     ) -> tuple[str, str]:
-        """Have a method's carrier work within the limit of time; return its name and its answer."""
+        """Run work with a method's carrier within the time limit; return its name and its answer."""
         carrier = self.smtp if method is Method.EMAIL else self.command
         if carrier is None:
             raise UndeliveredError("not set up")

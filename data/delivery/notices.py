@@ -1,4 +1,4 @@
-"""Sending notices: whatever stands in the outbox is handed to the mail server, beside all other work."""
+"""Sending notices: messages in the outbox go to the mail server, in parallel with all other work."""
 
 import asyncio
 import contextlib
@@ -22,18 +22,18 @@ R = TypeVar("R")
 
 ROUND_SECONDS: Final = 2.0
 COMMAND_SECONDS: Final = 5.0
-"""How long a command waits at most for its notices to be taken."""
+"""How long a command waits at most for its notices to be accepted."""
 
 
 async def send_due(store: Store, carriers: Carriers) -> None:
-    """Hand over all notices that are due."""
+    """Deliver all notices that are due."""
     while await store.read(notice_outbox.is_due):
         await _to_its_end(_send_batch(store, carriers))
 
 
 async def send_own(store: Store, carriers: Carriers, since: datetime) -> bool:
-    """Hand over, within `COMMAND_SECONDS`, what was written since then; say whether nothing is left."""
-    # Half of the time is for beginning, and half for the batch that was begun last.
+    """Deliver, within `COMMAND_SECONDS`, the notices written since then; return whether none are left."""
+    # Half of the time is for starting batches, and half for the last batch.
     half = COMMAND_SECONDS / 2
     hasty = replace(carriers, limit_seconds=half)
     until = asyncio.get_running_loop().time() + half
@@ -48,13 +48,13 @@ async def send_own(store: Store, carriers: Carriers, since: datetime) -> bool:
 async def send_all_own(
     store: Store, carriers: Carriers, since: datetime, told: Callable[[int], None]
 ) -> None:
-    """Hand over what was written since then, however long that takes; `told` is how many more were tried."""
+    """Deliver the notices written since then, however long it takes; `told` gets how many more were tried."""
     while await store.read(notice_outbox.is_due, since):
         told(len(await _to_its_end(_send_batch(store, carriers, since))))
 
 
 async def keep_sending(store: Store, carriers: Carriers, every: float = ROUND_SECONDS) -> None:
-    """Send notices for as long as the process runs; a database that does not answer is asked again."""
+    """Send notices for as long as the process runs; a database that does not answer is tried again."""
     if carriers.smtp is None:
         return
     await periodically(partial(send_due, store, carriers), every, "Sending notices", _report)
@@ -66,7 +66,7 @@ def _report(error: BaseException, what: str) -> None:
 
 @contextlib.asynccontextmanager
 async def sending(store: Store, carriers: Carriers) -> AsyncIterator[None]:
-    """Send notices in the background; at the end, what is being handed over is settled first."""
+    """Send notices in the background; at the end, current deliveries are settled first."""
     task = asyncio.get_running_loop().create_task(keep_sending(store, carriers), name="notices")
     try:
         yield
@@ -77,7 +77,7 @@ async def sending(store: Store, carriers: Carriers) -> AsyncIterator[None]:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, R]) -> R:
-    """Let work that was begun end, and only then be cancelled."""
+    """Let work that has started finish before it is cancelled."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
@@ -87,9 +87,9 @@ async def _to_its_end(work: Coroutine[Any, Any, R]) -> R:
 
 
 async def _send_batch(store: Store, carriers: Carriers, since: datetime | None = None) -> list[bool]:
-    """Claim, hand over and settle; say of each whether it was taken.
+    """Claim, deliver and settle a batch; return for each whether it was accepted.
 
-    What is prepared is prepared one by one: the hashes of passwords do not keep those who sign in waiting.
+    Messages are prepared one by one, so that password hashes do not delay sign-ins.
     """
     batch = await store.run(notice_outbox.claim, since)
     prepared = [(claimed, await invitations.prepare(store, claimed)) for claimed in batch]
@@ -100,9 +100,9 @@ async def _send_batch(store: Store, carriers: Carriers, since: datetime | None =
 
 
 async def _carry(store: Store, carriers: Carriers, claimed: Claimed, prepared: Prepared | None) -> str | None:
-    """Hand a message over; return why it was not taken, or None. A password in it takes effect then.
+    """Deliver a message; return why it was not accepted, or None. A password in it then takes effect.
 
-    What was dropped counts as taken.
+    A dropped message counts as accepted.
     """
     if prepared is None:
         return None

@@ -1,4 +1,4 @@
-"""Sending a code: an operation makes it in its transaction, then a carrier takes it, or does not."""
+"""Sending a code: an operation creates it in its transaction, then a carrier accepts or refuses it."""
 
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
@@ -19,9 +19,9 @@ async def send(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> R | CodeSent | NotSent:
-    """Make a code by an operation and hand it to its carrier; whatever else the operation says is returned.
+    """Create a code with an operation and deliver it; any other result of the operation is returned.
 
-    It goes to its end even when the caller is cancelled, so that a failure is always recorded.
+    It runs to its end even when the caller is cancelled, so that a failure is always recorded.
     """
     return await store.finish(_send(store, carriers, lambda tx: operation(tx, *args, **kwargs)))
 

@@ -1,4 +1,4 @@
-"""Test messages: an operation words one, then its carrier takes it, or says why not."""
+"""Test messages: an operation words one, then its carrier accepts it or says why not."""
 
 from data.delivery.carriers import Carriers, Trial
 from data.operations.actors import Actor
@@ -14,7 +14,7 @@ async def send_test(
 ) -> Trial | Refused:
     """Send a test message to an address or number; return how its carrier answered.
 
-    It goes to its end even when the caller is cancelled, so that a failure is always recorded.
+    It runs to its end even when the caller is cancelled, so that a failure is always recorded.
     """
     return await store.finish(_send_test(store, actor, carriers, method, to))
 

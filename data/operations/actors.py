@@ -1,4 +1,4 @@
-"""Who acts: looked up again in each operation's transaction, so that a demotion counts at once."""
+"""Who acts, looked up again in each operation's transaction, so that a demotion applies at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ _NAMED_ACCOUNTS = 5
 class Operator:
     """Someone who can read the home on the host; `login` is their name there.
 
-    `account` names the account to act in; None stands for the only one.
+    `account` names the account to act in; None means the only one.
     """
 
     login: str
@@ -43,7 +43,7 @@ Actor = Operator | Member
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """An actor as the database has it in this transaction. What belongs to a user is None for the operator.
+    """An actor as the database has it in this transaction. Fields about a user are None for the operator.
 
     `step` is what the rules ask of the session now.
     """
@@ -77,7 +77,7 @@ class ActingUser(Acting):
 
 @dataclass(frozen=True, slots=True)
 class ActingOperator:
-    """The operator acting on the whole installation, in whichever account they are."""
+    """The operator acting on the whole installation, in any account."""
 
     tx: Tx
     operator: Operator
@@ -115,12 +115,12 @@ def _policy(mode: str, remember_days: int, *, app_on: bool, sms_on: bool, email_
 
 
 def roles_of(user: models.User) -> frozenset[Role]:
-    """Read the roles a user holds."""
+    """Read the roles that a user holds."""
     return frozenset(Role(row.role) for row in _ROLES.all(user.id))
 
 
 def factor_of(user_id: int, method: Method) -> models.Factor | None:
-    """Read a user's factor of a method, if one is confirmed."""
+    """Read a user's confirmed factor of a method, if there is one."""
     return factor_among(_FACTORS.all(user_id), method)
 
 
@@ -152,7 +152,7 @@ def factor_among(factors: Sequence[models.Factor], method: Method) -> models.Fac
 
 
 def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -> UserFacts:
-    """Gather what the rules ask about a user; `usable` are the factors that they can use, if read already."""
+    """Gather the facts about a user for the rules; `usable` are their usable factors, if already read."""
     if usable is None:
         usable = usable_factors(user.id, policy_of(user.account))
     return UserFacts(
@@ -173,14 +173,14 @@ def _has_recovery_codes(user_id: int) -> bool:
 
 
 def origin_of(session: models.Session) -> Origin:
-    """Say where a session was opened from."""
+    """Return where a session was opened from."""
     return Origin(Application(session.application), session.address)
 
 
 def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
-    """Ask the rules what is asked of a session now, by all that was proven in it.
+    """Ask the rules what a session must do now, given everything that was proven in it.
 
-    A full session also rests on its remembered address, for as long as that is remembered.
+    A full session also relies on its remembered address, for as long as that is remembered.
     """
     policy = policy_of(session.user.account)
     proof = Proof(FirstFactor(session.first_factor), code=session.code_at is not None)
@@ -192,9 +192,9 @@ def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:
 
 
 def remembers(tx: Tx, user: models.User, origin: Origin, credential: str) -> bool:
-    """Whether this user gave a code from this address with this first factor lately.
+    """Whether this user recently gave a code from this address with this first factor.
 
-    The last sign-in is not looked at: one at a node whose clock is ahead would end sessions at the others.
+    The last sign-in is ignored: one at a node whose clock is ahead would end sessions at the others.
     """
     policy = policy_of(user.account)
     if not may_remember(policy, origin):
@@ -213,14 +213,14 @@ def remembers(tx: Tx, user: models.User, origin: Origin, credential: str) -> boo
 
 
 def find_account(name: str) -> models.Account | None:
-    """Look an account up by its name, compared without case."""
+    """Look up an account by name, ignoring case."""
     folded = (tidy(name) or "").lower()
     found: models.Account | None = models.Account.get_or_none(fn.FOLD(models.Account.name) == folded)
     return found
 
 
 def _account_of(operator: Operator) -> models.Account | Denied:
-    """Find the account that the operator acts in: the one named, or the only one."""
+    """Find the account that the operator acts in: the named one, or the only one."""
     if operator.account is not None:
         return find_account(operator.account) or NO_SUCH_ACCOUNT
     accounts = list(models.Account.select().order_by(models.Account.name).limit(_NAMED_ACCOUNTS + 1))
@@ -232,7 +232,7 @@ def _account_of(operator: Operator) -> models.Account | Denied:
 
 
 def why_ended(tx: Tx, session: models.Session) -> str | None:
-    """Say why a session is over, in words or with none; None while it is not."""
+    """Return why a session is over, possibly an empty text; None if it is not."""
     if session.ended_at is not None:
         return session.ended_because
     return outlived(session.started_at, tx.now, tx.services.longest_session)
@@ -251,7 +251,7 @@ def in_account(tx: Tx, operator: Operator, account: models.Account) -> Acting:
 
 
 def in_each_account(tx: Tx, operator: Operator) -> list[Acting] | Denied:
-    """Have the operator act in every account, or only in the one that they name."""
+    """Have the operator act in every account, or only in the one they name."""
     if operator.account is None:
         accounts = models.Account.select().order_by(models.Account.name)
         return [in_account(tx, operator, account) for account in accounts]
@@ -260,7 +260,7 @@ def in_each_account(tx: Tx, operator: Operator) -> list[Acting] | Denied:
 
 
 def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
-    """Look an actor up, and judge their session by the rules and by everything as it stands now.
+    """Look up an actor, and judge their session by the rules and the present facts.
 
     A session that the rules would not call signed in is over, unless it is restricted: then it is still
     on its way there.

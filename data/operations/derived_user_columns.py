@@ -1,6 +1,6 @@
-"""Columns derived from other rows, so that the users table is read from indexes: standings and search words.
+"""Columns derived from other rows, so that the users table reads indexes only: standings and search words.
 
-Whatever changes what these follow from calls on this module in its own transaction.
+Any operation that changes the source of these columns updates them in the same transaction.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from data.storage import models
 
 
 def refresh_standing(which: Any) -> None:
-    """Write anew where users stand, after their columns, roles or factors or their account's methods changed.
+    """Update users' standings after their columns, roles, factors or their account's methods changed.
 
     `which` is a condition on users.
     """
@@ -22,7 +22,7 @@ def refresh_standing(which: Any) -> None:
 
 
 def standing_column() -> Any:
-    """Write the rule `standing_of` as SQL."""
+    """Return the rule `standing_of` as SQL."""
     user = models.User
     return Case(
         None,
@@ -38,7 +38,7 @@ def standing_column() -> Any:
 
 
 def reindex_user(user_id: int) -> None:
-    """Write anew the words that a user is found by."""
+    """Rewrite the words that a user is found by."""
     user = models.User.get_by_id(user_id)
     models.UserWord.delete().where(models.UserWord.user == user_id).execute()
     found = words(user.name, user.email, user.full_name, phone=user.phone)
@@ -48,7 +48,7 @@ def reindex_user(user_id: int) -> None:
 
 
 def reindex_practice(practice_id: int, account_id: int, name: str) -> None:
-    """Write anew the words that the users of a practice are found by."""
+    """Rewrite the words that the users of a practice are found by."""
     models.PracticeWord.delete().where(models.PracticeWord.practice == practice_id).execute()
     rows = [
         {"practice": practice_id, "account_id": account_id, "word": word.encode()} for word in words(name)

@@ -1,7 +1,7 @@
-"""Guards: what an operation asks of its actor, stated above it.
+"""Guards: decorators that state what an operation requires of its actor.
 
 A guarded operation is called with the transaction and the actor. The guard looks the actor up in that
-transaction, and either returns a denial or hands on who acts; so the operation begins with its subject.
+transaction, and either returns a denial or passes on who acts; so the operation begins with its subject.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ R = TypeVar("R")
 A = TypeVar("A")
 
 Body = Callable[Concatenate[A, P], R]
-"""What stands below a guard: it takes who acts, then its own arguments."""
+"""The function under a guard: it takes who acts, then its own arguments."""
 Guarded = Callable[Concatenate[Tx, Actor, P], R]
 """An operation as it is called."""
 
 FRESH_FOR = timedelta(minutes=5)
 """How long a code or password counts as fresh."""
 KEPT = ("__module__", "__name__", "__qualname__", "__doc__")
-"""What an operation keeps of the function below its guard: the annotations are those of its callers."""
+"""What an operation keeps of the function under its guard; the annotations are those for its callers."""
 _NO_PROFILE = Denied("The operator has no profile. Name a user instead.")
 _UNFINISHED = Denied("Finish signing in first.")
 _NO_CODE_TO_GIVE = Denied(
@@ -45,7 +45,7 @@ def require_permission(
 def require_permission(
     action: Action | SensitiveAction,
 ) -> Callable[[Body[Acting, P, R]], Guarded[P, R | RefusedOrStale]]:
-    """Guard what is done to others or to the account (see `authorise`)."""
+    """Guard an act on others or on the account (see `authorise`)."""
 
     def guard(body: Body[Acting, P, R]) -> Guarded[P, R | RefusedOrStale]:
         @wraps(body, KEPT)
@@ -61,7 +61,7 @@ def require_permission(
 def require_user(
     restricted: tuple[type[Step], ...] = (),
 ) -> Callable[[Body[ActingUser, P, R]], Guarded[P, R | Refused]]:
-    """Guard what users do to their own things.
+    """Guard what users do to their own data.
 
     A restricted session may do so only where `restricted` names the step that the rules ask of it.
     """
@@ -81,7 +81,7 @@ def require_user(
 
 
 def require_operator(denial: Denied) -> Callable[[Body[ActingOperator, P, R]], Guarded[P, R | Refused]]:
-    """Guard what the operator on the host does to the whole installation; users are refused with `denial`."""
+    """Guard what the operator on the host does to the whole installation; users get `denial`."""
 
     def guard(body: Body[ActingOperator, P, R]) -> Guarded[P, R | Refused]:
         @wraps(body, KEPT)
@@ -101,9 +101,9 @@ def authorise(tx: Tx, actor: Actor, action: Action) -> Acting | Refused: ...
 @overload
 def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale: ...
 def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting | RefusedOrStale:
-    """Look an actor up who wants to do something to others; a restricted session may do nothing.
+    """Look up an actor who wants to act on others; a restricted session may do nothing.
 
-    A sensitive action is refused without fresh proof. The operator proves nothing: the home, which they can
+    A sensitive action is refused without fresh proof. The operator needs none: the home, which they can
     read, holds all keys.
     """
     acting = resolve(tx, actor)
@@ -119,9 +119,9 @@ def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting 
 
 
 def require_fresh_proof(me: ActingUser) -> FreshProofNeeded | Denied | None:
-    """Say what a sensitive act on one's own things still needs; None when proof was given lately.
+    """Return what a sensitive act on one's own data still needs; None if proof was given recently.
 
-    Where no code is asked of a user, the password or the sign-in itself is proof.
+    If no code is asked of a user, the password or the sign-in itself is proof.
     """
     return _needed_proof(me, on_others=False)
 

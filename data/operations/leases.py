@@ -1,7 +1,7 @@
-"""Leases: what a user may have under way only once, in whichever session, process and node.
+"""Leases: work that a user may have in progress only once, over all sessions, processes and nodes.
 
-A lease is a row. It counts until it runs out, and no longer than its session is open, so that nothing stays
-barred by what was broken off. The operator on the host takes none.
+A lease is a row. It counts until it runs out, and only while its session is open, so that interrupted
+work does not block anything for long. The operator on the host takes none.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,10 +20,10 @@ R = TypeVar("R")
 
 
 class Work(Enum):
-    """What a user does one at a time, with how it is named to them, and for how long a lease of it counts.
+    """Work that a user does one at a time, with its name in messages and how long a lease of it counts.
 
-    It is given back when the work has ended, but for a database that fails then. That of an export counts
-    until the next page is asked for.
+    It is given back when the work has ended, unless the database fails then. The lease of an export
+    counts until the next page is requested.
     """
 
     PASSWORD = "password", "password change or check", timedelta(minutes=2)
@@ -41,7 +41,7 @@ class Work(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that was taken; without a user, of the operator, who needs none."""
+    """A lease that was taken; without a user, it is the operator's, who needs none."""
 
     work: Work
     user_id: int | None
@@ -51,9 +51,9 @@ class Lease:
 async def one_at_a_time(
     store: Store, actor: Actor, work: Work, act: Callable[[], Awaitable[R]]
 ) -> R | Refused:
-    """Carry `act` out under a lease; refused while the same user has the same work under way.
+    """Run `act` under a lease; refused while the same user has the same work in progress.
 
-    An act that goes on when its caller is cancelled needs `store.finish` around this, not inside of it.
+    An act that goes on when its caller is cancelled needs `store.finish` around this, not inside it.
     """
     lease = await store.run(take, actor, work)
     if not isinstance(lease, Lease):
@@ -61,7 +61,7 @@ async def one_at_a_time(
     try:
         return await act()
     finally:
-        with suppress(StoreUnavailableError):  # It ends with its session, then.
+        with suppress(StoreUnavailableError):  # The lease then ends with its session.
             await store.run(give_back, lease)
 
 
@@ -76,14 +76,14 @@ def take(tx: Tx, actor: Actor, work: Work) -> Lease | Refused:
 
 
 def give_back(_tx: Tx, lease: Lease) -> None:
-    """End a lease, unless it ran out and is someone else's by now."""
+    """End a lease, unless it has run out and now belongs to someone else."""
     if lease.user_id is not None:
         of_moment = models.Lease.until == models.moment(lease.until)
         models.Lease.delete().where(_of(lease.user_id, lease.work) & of_moment).execute()
 
 
 def hold_for_page(acting: Acting, *, first: bool, last: bool) -> Denied | None:
-    """Hold the lease of an export that is read page by page, from its first page to its last one."""
+    """Hold the lease of an export that is read page by page, from the first page to the last."""
     if acting.user is None or acting.session is None:
         return None
     held = _live(acting.tx, acting.user.id, Work.EXPORT)

@@ -1,4 +1,4 @@
-"""What operations return beside their own results. A denial is a value, never an exception."""
+"""What operations return besides their own results. A denial is a value, never an exception."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -29,7 +29,7 @@ class SessionOver:
 
 
 class FreshProof(Enum):
-    """What proves anew who is at the keyboard."""
+    """A fresh proof of who is at the keyboard."""
 
     CODE = "code"
     PASSWORD = "password"  # noqa: S105 - the name of a kind, not a password.
@@ -37,9 +37,9 @@ class FreshProof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FreshProofNeeded:
-    """The act asks for a fresh code (of a user without two-factor authentication, the password).
+    """The act needs a fresh code, or the password of a user without two-factor authentication.
 
-    `methods` are those by which the user can have a code, and `attempts_left` how often they can be wrong.
+    `methods` are those by which the user can get a code, and `attempts_left` how often they can be wrong.
     """
 
     proof: FreshProof

@@ -1,6 +1,6 @@
-"""Sealing under the master key that the database is sealed under now, and opening what was sealed.
+"""Sealing under the database's current master key, and opening sealed values.
 
-Whatever other keys are here, nothing new is sealed under them; what was sealed under one still opens.
+Other keys that are here seal nothing new; what was sealed under one still opens.
 """
 
 from data.storage import models
@@ -8,7 +8,7 @@ from data.store import Tx
 
 
 def present_key() -> str | None:
-    """Name the key that values are sealed under now, by its check value; None before there is one."""
+    """Return the check value of the key that values are now sealed under; None before there is one."""
     row = models.Installation.select(models.Installation.key_check).first()
     return row.key_check if row else None
 

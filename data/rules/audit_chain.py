@@ -1,7 +1,7 @@
 """The chain of audit rows: each row's code covers every column of it, its place, and the code before it.
 
-The code is a keyed hash (HMAC-SHA256), so that whoever does not hold the chain's key can neither write
-a row nor change, remove or move one without breaking the chain behind it.
+The code is a keyed hash (HMAC-SHA256). Anyone who does not hold the chain's key cannot add, change,
+remove or move a row without breaking the chain after it.
 """
 
 import hmac
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 START = ""
-"""What stands for the code before a chain's first row."""
+"""Used as the code before a chain's first row."""
 KEY_BYTES = 32
 _FORM = "twofold audit row 1"
 
@@ -19,7 +19,7 @@ Value = str | int | None
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a chain: how many rows were ever written to it, and the code of the last one."""
+    """The end of a chain: how many rows were ever written to it, and the last row's code."""
 
     chain: str
     seq: int
@@ -27,14 +27,14 @@ class Head:
 
 
 def next_head(key: bytes, head: Head, columns: Sequence[Value]) -> Head:
-    """Return the head of a chain behind one more row."""
+    """Return the head of a chain after one more row."""
     seq = head.seq + 1
     text = encoded((_FORM, head.chain, seq, head.mac, *columns))
     return Head(head.chain, seq, hmac.digest(key, text, sha256).hex())
 
 
 def encoded(values: Sequence[Value]) -> bytes:
-    """Write values so that no two sequences of values are written alike: each with its kind and length."""
+    """Encode values with their kind and length, so that no two sequences have the same encoding."""
     return b"".join(map(_encoded, values))
 
 

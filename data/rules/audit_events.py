@@ -1,4 +1,4 @@
-"""What the audit log can say: each event's name as it is stored, and its sentence."""
+"""The events of the audit log: each event's stored name and its sentence."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -150,7 +150,7 @@ _SENTENCES: dict[Event, str] = {
 
 
 class _Detail:
-    """A detail as a template writes it; with a noun behind the colon, as that many of it."""
+    """A detail as a template writes it; with a noun after the colon, a count of that noun."""
 
     def __init__(self, value: object) -> None:
         self._words = str(value)
@@ -162,14 +162,14 @@ class _Detail:
 
 
 class _Details(dict[str, _Detail]):
-    """Leaves a visible gap where a detail is missing, so that an old row can always be shown."""
+    """Details that show a missing one as a visible gap, so that any old row can be shown."""
 
     def __missing__(self, key: str) -> _Detail:
         return _Detail("?")
 
 
 def sentence(event: str, detail: Mapping[str, object]) -> str:
-    """Say an audit row in words; an event of a newer version is shown by its name."""
+    """Return an audit row as a sentence; an event of a newer version is shown by its name."""
     try:
         template = _SENTENCES[Event(event)]
     except ValueError:
@@ -178,5 +178,5 @@ def sentence(event: str, detail: Mapping[str, object]) -> str:
 
 
 def filled(template: str, detail: Mapping[str, object]) -> str:
-    """Fill details into a template; where one is missing, a question mark stands."""
+    """Fill details into a template; a missing one becomes a question mark."""
     return template.format_map(_Details({key: _Detail(value) for key, value in detail.items()}))

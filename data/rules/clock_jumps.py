@@ -1,4 +1,4 @@
-"""A clock that was wrong: which time steps it has spent, and when it may be told to have jumped."""
+"""A clock that was wrong: which time steps it has spent, and when it counts as having jumped."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -6,16 +6,16 @@ from datetime import UTC, datetime, timedelta
 from data.rules.totp import RESYNC_STEPS, STEP_SECONDS, WINDOW, step_at
 
 NOTABLE = timedelta(seconds=10)
-"""A difference between two clocks that is worth a warning: a third of a time step."""
+"""The difference between two clocks that is worth a warning: a third of a time step."""
 
 _SOON_SECONDS = 2 * RESYNC_STEPS * STEP_SECONDS
-"""A wait for the next code that is not due to a clock: even a phone's that is far off makes none as long."""
+"""The longest wait for the next code with a correct server clock, even if the phone's clock is far off."""
 
 
 def last_honest_step(now: datetime, drift: int) -> int:
-    """Return the last time step that can have been accepted by a clock that was never ahead of `now`.
+    """Return the last time step that a clock which was never ahead of `now` can have accepted.
 
-    `drift` is by how many steps the phone's clock is taken to be ahead.
+    `drift` is by how many steps the phone's clock is assumed to be ahead.
     """
     return step_at(now) + drift + WINDOW
 
@@ -26,8 +26,8 @@ def spent_ahead(
     """Return the steps after `now` that may have been accepted while the clock here was ahead.
 
     `accepted_at` are the moments, by the clock that was ahead, at which something of the user was
-    recorded: each acceptance is among them, and took a step in the window around its moment. Whoever
-    saw one of those codes is not to use it when its time really comes (RFC 6238 section 5.2).
+    recorded: each acceptance is among them, and took a step in the window around its moment. Anyone who
+    saw one of those codes must not be able to use it when its time really comes (RFC 6238 section 5.2).
     """
     reach = WINDOW if drift == 0 else RESYNC_STEPS + WINDOW
     around = (range(step_at(at) - reach, step_at(at) + reach + 1) for at in accepted_at)
@@ -36,24 +36,24 @@ def spent_ahead(
 
 
 def write_steps(steps: Iterable[int]) -> str:
-    """Write time steps as they are stored."""
+    """Encode time steps for storage."""
     return " ".join(str(step) for step in sorted(steps))
 
 
 def read_steps(stored: str) -> frozenset[int]:
-    """Read the steps back from `write_steps`."""
+    """Decode the steps from `write_steps`."""
     return frozenset(int(step) for step in stored.split())
 
 
 def stuck_until(last_step: int, drift: int) -> datetime:
-    """Return the moment from which a code is good again for someone whose last step is this one."""
+    """Return when a code is good again for a user whose last step is this one."""
     return datetime.fromtimestamp((last_step + 1 - drift) * STEP_SECONDS, tz=UTC)
 
 
 def used_code_in_words(next_in_seconds: int | None) -> str:
-    """Say to someone whose code was used before when a good one comes.
+    """Say that a code was already used, and when the next one comes.
 
-    Where they would have to wait for longer than their phone's next codes, the clock here was ahead.
+    If the wait is longer than until the phone's next codes, the clock here was ahead.
     """
     said = "Code already used"
     if next_in_seconds is None:
@@ -69,12 +69,12 @@ def used_code_in_words(next_in_seconds: int | None) -> str:
 
 
 def jump(wall: timedelta, passed: timedelta) -> timedelta | None:
-    """Say by how much the clock was set while it should have advanced by `passed`; None for a little."""
+    """Return how far the clock was moved while it should have advanced by `passed`; None if only a little."""
     moved = wall - passed
     return moved if abs(moved) >= NOTABLE else None
 
 
 def in_words(moved: timedelta) -> str:
-    """Say a clock's jump."""
+    """Describe a clock's jump."""
     seconds = abs(round(moved.total_seconds()))
     return f"{seconds} s {'forward' if moved > timedelta(0) else 'back'}"

@@ -1,7 +1,7 @@
-"""What people type where a code is asked: how it is read, and which forms an answer can have.
+"""What people type when asked for a code: how it is read, and which forms an answer can have.
 
-An answer is judged only if it has one of these forms. What a client sends that repeats a password or a
-passphrase at every prompt is no guess.
+An answer is judged only if it has one of these forms. A client that repeats a password or passphrase at
+every prompt is not guessing.
 """
 
 import unicodedata
@@ -13,14 +13,14 @@ from data.rules.google_authenticator_file import SCRATCH_DIGITS
 from data.rules.totp import DIGITS
 
 LONGEST = 128
-"""Characters of an answer that are looked at; a longer one has no form."""
+"""Characters of an answer that are read; a longer one has no form."""
 _SEPARATORS = frozenset(".,·_'\N{RIGHT SINGLE QUOTATION MARK}\N{MINUS SIGN}")
 _INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me"})
 """Control and format characters, and marks such as variation selectors."""
 
 
 class Form(Enum):
-    """What an answer can be, by its form alone."""
+    """What an answer can be, judged by its form alone."""
 
     CODE = "six digits, from an app or a message"
     SCRATCH_CODE = "eight digits, from an imported file"
@@ -30,7 +30,7 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that has the form of a code; `text` is the one way in which all its spellings are written."""
+    """An answer that has the form of a code; `text` is the same for all its spellings."""
 
     form: Form
     text: str = field(repr=False)
@@ -40,7 +40,7 @@ _BY_LENGTH = {DIGITS: Form.CODE, SCRATCH_DIGITS: Form.SCRATCH_CODE, 2 * DIGITS: 
 
 
 def normalise(typed: str) -> str:
-    """Return an answer without separators and invisible characters; what is longer than `LONGEST` is cut."""
+    """Return an answer without separators and invisible characters, cut to `LONGEST`."""
     return fold(typed[:LONGEST]).replace(" ", "")
 
 
@@ -64,7 +64,7 @@ def _folded(symbol: str) -> str:
 
 
 def read(typed: str) -> Answer | None:
-    """Read an answer by its form; None when it has none."""
+    """Read an answer by its form; None if it has none."""
     if len(typed) > LONGEST:
         return None
     bare = normalise(typed)

@@ -1,4 +1,4 @@
-"""What a database says of people and policies, and how two of them differ, to judge a backup by."""
+"""What a database says about people and policies, and how two databases differ, to review a backup."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class PersonFacts:
-    """What lets a person in and what they may do.
+    """How a person signs in, and what they may do.
 
     `factors` are the second factors and the recovery codes, each with its destination or selector, and
     its secret as it is stored.
@@ -32,12 +32,12 @@ class DatabaseFacts:
 
 
 def role_holders(facts: DatabaseFacts) -> Iterator[tuple[str, PersonFacts]]:
-    """Give those who hold a role, by their names."""
+    """Return the people who hold a role, by name."""
     return ((name, person) for name, person in sorted(facts.people.items()) if person.roles)
 
 
 def differences(backup: DatabaseFacts, present: DatabaseFacts) -> Iterator[tuple[str, str]]:
-    """Say how a backup differs from what is there now: an account or a person, and what about them."""
+    """Describe how a backup differs from the present data: an account or a person, and the difference."""
     for account in sorted(backup.policies.keys() | present.policies.keys()):
         there, now = backup.policies.get(account), present.policies.get(account)
         if there != now:

@@ -1,4 +1,4 @@
-"""Is all well? What is known of an installation, turned into findings, each with what to do."""
+"""A check-up of an installation: known facts turned into findings, each with what to do."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _FULL_BYTES, _SCARCE_BYTES = _GIGABYTE // 10, _GIGABYTE
 
 
 class Level(StrEnum):
-    """How a finding is meant: something is to be done now, is worth knowing, or all is well."""
+    """How serious a finding is: it needs action, is worth knowing, or is fine."""
 
     PROBLEM = "problem"
     NOTE = "note"
@@ -23,7 +23,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check-up: what was looked at, how it stands, and what to do."""
+    """One line of a check-up: what was checked, the result, and what to do."""
 
     topic: str
     level: Level
@@ -33,10 +33,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What a check-up looks at in an account; all people are active ones.
+    """What a check-up examines in an account; all people are active users.
 
     `unlockers` are the system administrators who can sign in with a second factor now. `guessed` are those
-    whose names failed many times of late. `unsendable` are the methods that are on and that no carrier of
+    whose names failed many times lately. `unsendable` are the methods that are on but that no carrier in
     the settings can send.
     """
 
@@ -58,7 +58,7 @@ def all_is_well(findings: Iterable[Finding]) -> bool:
 
 
 def judge_account(facts: AccountFacts) -> tuple[Finding, ...]:
-    """Judge how an account's people stand under its policy."""
+    """Judge an account's mode, administrators and users."""
     topic = f"account {facts.name}"
     return tuple(
         Finding(topic, *parts) for part in (_mode, _administrators, _people) for parts in part(facts)
@@ -132,7 +132,7 @@ def _people(facts: AccountFacts) -> Iterator[_Parts]:
 def judge_clock(
     now: datetime, *, newest: datetime | None, stuck: int, database_now: datetime | None
 ) -> tuple[Finding, ...]:
-    """Judge the clock by what is on record, and by that of the database's server where it has one."""
+    """Judge the clock by the newest record, and by the clock of the database server if there is one."""
     return tuple(Finding("clock", *parts) for parts in _clock(now, newest, stuck, database_now))
 
 
@@ -173,7 +173,7 @@ def judge_disk(free: int, total: int, where: str) -> Finding:
 
 
 def judge_files(allowed: int, wanted: int) -> Finding:
-    """Judge how many files a server that is started in this environment may have open."""
+    """Judge how many files a server started in this environment may have open."""
     said = f"A server started from here can open {allowed:,} files; each connection uses one."
     if allowed < wanted:
         advice = f"Raise the limit to {wanted:,}: ulimit -n, or LimitNOFILE= in a systemd unit."
@@ -182,7 +182,7 @@ def judge_files(allowed: int, wanted: int) -> Finding:
 
 
 def judge_database(faults: tuple[str, ...]) -> Finding:
-    """Judge what a database found when it looked itself over."""
+    """Judge what a database found when it checked itself."""
     if faults:
         said = f"The database is damaged: {'; '.join(faults)}."
         return Finding("database", Level.PROBLEM, said, "Restore it from a backup: twofold restore FILE")
@@ -190,9 +190,9 @@ def judge_database(faults: tuple[str, ...]) -> Finding:
 
 
 def judge_schema(differences: tuple[str, ...] | None) -> Finding:
-    """Judge how a schema differs from the one that belongs there, its guards of the audit log among it.
+    """Judge how a schema, including its guards of the audit log, differs from the expected one.
 
-    None stands for a schema that could not be compared.
+    None means that it could not be compared.
     """
     if differences is None:
         said = "The tables, triggers and views could not be compared with the expected ones."
@@ -218,7 +218,7 @@ def judge_rotation(*, begun: bool) -> Finding | None:
 
 
 def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
-    """Judge whether the sealed secrets open; `broken` names the users of those that do not."""
+    """Judge whether the sealed secrets can be opened; `broken` names the users of those that cannot."""
     if broken:
         whose = People(len(broken), broken[:NAMED]).listed
         return Finding(
@@ -232,7 +232,7 @@ def judge_secrets(sealed: int, broken: tuple[str, ...]) -> Finding:
 
 
 def judge_carrier(method: Method, answer: str, *, taken: bool) -> Finding:
-    """Judge how a carrier answered when it was tried without a message."""
+    """Judge how a carrier answered a trial without a message."""
     if taken:
         return Finding("delivery", Level.FINE, f"Messages by {method.label} can be sent: {answer}")
     option = "--email ADDRESS" if method is Method.EMAIL else "--sms NUMBER"
@@ -245,7 +245,7 @@ def judge_carrier(method: Method, answer: str, *, taken: bool) -> Finding:
 
 
 def judge_sending(unsent: int) -> Finding | None:
-    """Judge how many codes could not be handed to their carrier in the last day."""
+    """Judge how many codes their carrier did not accept in the last day."""
     if not unsent:
         return None
     return Finding(

@@ -1,4 +1,4 @@
-"""The file `~/.google_authenticator` of Google's PAM module: what of it can be taken over.
+"""The file `~/.google_authenticator` of Google's PAM module, read for import.
 
 Source: the module's own description of its file: the secret in base32 on the first line, then options,
 each a line that begins with a quotation mark, then one scratch code of eight digits a line.
@@ -13,7 +13,7 @@ MAX_BYTES = 65_536
 SCRATCH_DIGITS = 8
 MOST_SCRATCH_CODES = 10
 _SHORTEST_SECRET = 10
-"""Bytes: the 80 bits of the oldest files. RFC 4226 section 4 asks for 128, which later files have."""
+"""Bytes: the oldest files have 80 bits. RFC 4226 section 4 requires 128, which later files have."""
 _LONGEST_SECRET = 128
 _STEP_SECONDS = "30"
 _DIGITS = re.compile(r"[0-9]+\Z")
@@ -23,12 +23,12 @@ _STEP = re.compile(r"[0-9]{1,12}")
 _MISREAD = str.maketrans({"0": "O", "1": "L", "8": "B", " ": None, "-": None})
 """How the module reads letters that people mistype."""
 _HARMLESS = re.compile(r"RATE_LIMIT|WINDOW_SIZE|RESETTING_TIME_SKEW|LAST\d+")
-"""Options that say how the module guards its file; what takes their place here is in the rules."""
+"""Options that say how the module guards its file; here, the rules take their place."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatorFile:
-    """A file that can be taken over; `last_step` is the last time step that was used, or -1.
+    """A file that can be imported; `last_step` is the last time step that was used, or -1.
 
     `left_out` counts the scratch codes that the module never reached.
     """
@@ -41,16 +41,16 @@ class AuthenticatorFile:
 
 @dataclass(frozen=True, slots=True)
 class FileFault:
-    """Why a file cannot be taken over; it names lines and options, and never a secret."""
+    """Why a file cannot be imported; it names lines and options, and never a secret."""
 
     wrong: str
 
 
 def read_file(raw: bytes) -> AuthenticatorFile | FileFault:
-    """Read a file, and take it only where everything in it can be honoured.
+    """Read a file, and accept it only if everything in it can be honoured.
 
-    The module stops at the first number that is no scratch code to it, such as one that begins with 0
-    (check_scratch_codes): those behind were never good, and are left out.
+    The module stops at the first number that it does not take for a scratch code, such as one that begins
+    with 0 (check_scratch_codes): later ones were never good, and are left out.
     """
     if len(raw) > MAX_BYTES:
         return FileFault("It is too large for a .google_authenticator file.")
@@ -81,7 +81,7 @@ def read_file(raw: bytes) -> AuthenticatorFile | FileFault:
 
 
 def _secret(line: str) -> bytes | None:
-    """Decode the secret as the module does: bits that fill no whole byte are left out."""
+    """Decode the secret as the module does: bits that do not fill a byte are left out."""
     letters = line.strip().rstrip("=").upper().translate(_MISREAD)
     whole = len(letters) * 5 // 8
     try:
@@ -95,7 +95,7 @@ def _secret(line: str) -> bytes | None:
 def _unhonoured(  # noqa: PLR0911 - one obstacle, one return.
     options: dict[str, str], scratch: list[str]
 ) -> str | None:
-    """Say which part of a file has no counterpart here."""
+    """Return which part of a file has no counterpart here."""
     if "HOTP_COUNTER" in options:
         return "It is counter-based (HOTP_COUNTER). Only time-based codes can be imported."
     if "TOTP_AUTH" not in options:
@@ -116,5 +116,5 @@ def _unhonoured(  # noqa: PLR0911 - one obstacle, one return.
 
 
 def _used_steps(options: dict[str, str]) -> list[str]:
-    """Return the time steps that were used with reuse disallowed, as they are written."""
+    """Return the time steps that the file lists as used, while reuse is disallowed."""
     return options.get("DISALLOW_REUSE", "").split()

@@ -1,7 +1,7 @@
-"""Authorisation codes: a screen shows one, and whoever sees it sends it in as a text message.
+"""Authorisation codes: a screen shows one, and the user sends it in as a text message.
 
-Its sender's number is thereby proven. Twelve digits, since they are typed on any phone's keyboard and
-corrected by none: of a million guesses at a hundred codes that are awaited, one in ten thousand hits.
+This proves the sender's number. A code has twelve digits, because any phone can type them and none
+autocorrects them. A million guesses at a hundred awaited codes succeed with a chance of one in ten thousand.
 """
 
 import re
@@ -14,7 +14,7 @@ DIGITS = 12
 LIFE = timedelta(minutes=15)
 """How long a shown code is awaited."""
 _APART = timedelta(minutes=1)
-"""How far the clock of the host that takes a message in may be behind that of the one that shows the code."""
+"""How far the clock of the host that receives a message may be behind the host that shows the code."""
 _GROUP = 4
 _TEXT_LIMIT = 2_000
 _CODE = re.compile(rf"(?<!\d)\d(?: {{0,2}}\d){{{DIGITS - 1}}}(?!\d)")
@@ -27,7 +27,7 @@ def code_from_random(raw: bytes) -> str:
 
 
 def grouped(code: str) -> str:
-    """Write a code as it is shown: in groups of four digits."""
+    """Format a code for display, in groups of four digits."""
     return " ".join(code[start : start + _GROUP] for start in range(0, DIGITS, _GROUP))
 
 
@@ -43,9 +43,9 @@ def is_live(now: datetime, shown_at: datetime) -> bool:
 
 
 def sender_number(sender: str) -> str | None:
-    """Read a sender as E.164 has it; None for a name or a number that cannot be called back.
+    """Return a sender in E.164 form; None for a name or a number that cannot be called back.
 
-    Without + and the country nothing is guessed: a wrong guess would send codes to a stranger.
+    A number without + and the country code is not guessed at: a wrong guess would send codes to a stranger.
     """
     bare = sender.strip() if len(sender) <= PHONE_LIMIT else ""
     return fold_phone(bare) if _NUMBER.match(bare) else None

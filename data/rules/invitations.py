@@ -1,7 +1,7 @@
 """Invitations and reminders by e-mail: who may be invited, where people sign in, and the words.
 
-An invitation carries a one-time password, and who reads the mailbox has it. So only people are invited who
-have nothing else to sign in with, and codes by e-mail are no second factor beside it.
+An invitation carries a one-time password, and anyone who reads the mailbox has it. So only people who
+have nothing else to sign in with are invited, and codes by e-mail are not a second factor next to it.
 """
 
 import re
@@ -18,7 +18,7 @@ from data.rules.sent_codes import Envelope
 HOURS = 168
 """How long the one-time password of an invitation is good."""
 REMINDED_EVERY = timedelta(days=1)
-"""A user is reminded once within this time."""
+"""A user is reminded at most once within this time."""
 EMAIL_AFTER_ANOTHER = (
     "Your password came by e-mail, so codes by e-mail would not be a second factor. Set up another method "
     "first, or ask an administrator for a one-time password in person."
@@ -39,14 +39,14 @@ class SshAddress:
     fingerprint: str
 
     def command(self, name: str) -> str:
-        """Write the command line by which a user signs in."""
+        """Return the command line with which a user signs in."""
         port = "" if self.port == _STANDARD_PORT else f"-p {self.port} "
         return f"ssh {port}{name}@{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
 class Invitee:
-    """What an invitation depends on. `has_factor` counts what was set up before and is gone, too."""
+    """What an invitation depends on. `has_factor` also counts factors that were set up and are gone."""
 
     name: str
     active: bool = True
@@ -59,7 +59,7 @@ class Invitee:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """Whom an invitation or a reminder goes to, where they sign in, and who asked for it (`by`, in words)."""
+    """Who receives an invitation or a reminder, where they sign in, and who asked for it (`by`, in words)."""
 
     to: str
     name: str
@@ -84,7 +84,7 @@ def parse_address(text: str, port: int) -> tuple[str, int] | None:
 
 
 def is_reachable(host: str) -> bool:
-    """Whether a host that a server listens on is one that other computers can connect to by this name."""
+    """Whether other computers can connect to a host that a server listens on by this name."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -93,12 +93,12 @@ def is_reachable(host: str) -> bool:
 
 
 def address_in(detail: Mapping[str, object]) -> SshAddress:
-    """Read an address from the fields that it was stored as."""
+    """Read an address from its stored fields."""
     return SshAddress(str(detail["host"]), int(str(detail["port"])), str(detail["fingerprint"]))
 
 
 def why_not(invitee: Invitee) -> str | None:
-    """Say why someone is not invited, or None."""
+    """Return why someone cannot be invited, or None."""
     reasons = (
         (not invitee.active, "is deactivated"),
         (invitee.locked, "is locked"),
@@ -134,7 +134,7 @@ def invitation(letter: Letter, password: str, until: datetime) -> Envelope:
 
 
 def reminder(letter: Letter) -> Envelope:
-    """Word a reminder of setting two-factor authentication up."""
+    """Word a reminder to set up two-factor authentication."""
     asked = (
         f"You must set up two-factor authentication for {safe(letter.account)}, but have not done so yet. "
         "It takes a few minutes. Have your phone ready, and type this in a terminal to sign in:"

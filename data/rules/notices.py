@@ -1,6 +1,6 @@
-"""Notices: which acts a user is told of by e-mail, in which words, and how long delivery is tried.
+"""Notices: which acts a user is told about by e-mail, in what words, and how long delivery is tried.
 
-A notice says what happened, when, by whom and what to do if that was not wanted. It holds no secret.
+A notice says what happened, when, by whom, and what to do if it was unexpected. It holds no secret.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from data.rules.safe_text import safe
 from data.rules.sent_codes import Envelope, masked
 
 GIVEN_UP_AFTER = timedelta(days=1)
-"""How long a notice is tried to be handed over, from the act on."""
+"""How long delivery of a notice is tried, counted from the act."""
 PER_HOUR = 6
-"""Notices of one kind of act that one user, and one address, is sent within an hour; the log tells of all."""
+"""Notices of one kind of act sent to one user, and to one address, within an hour; the log has all acts."""
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 _OPERATOR = "operator:"
 _COLUMNS = 72
@@ -25,7 +25,7 @@ _COLUMNS = 72
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What a user is told of: an event of the audit log, with who did it and from where."""
+    """What a user is told about: an event of the audit log, with who did it and from where."""
 
     event: Event
     at: datetime
@@ -106,15 +106,15 @@ _WORDS = {
 
 
 TOLD = frozenset(_WORDS)
-"""The events that there are words for."""
+"""The events that have words."""
 _DETAIL_LIMIT = 1_000
 
 
 def is_told(event: Event, detail: Mapping[str, object]) -> bool:
     """Whether the audit row of an act brings its user a notice.
 
-    Of an edit they are told too, but through more addresses than the one that the user then has; and of
-    an address that was asked for without a row.
+    An edit is told too, but to more addresses than the one that the user then has. So is an attempt to
+    use an address, which has no row.
     """
     if event is Event.RECOVERY_USED:
         left = detail.get("left")
@@ -142,7 +142,7 @@ def envelope(act: Act, to: str, issuer: str) -> Envelope:
 
 
 def contact_changes(changed: Mapping[str, str], withdrawn: str) -> str:
-    """Say which of a user's address and number are what now, so that only their owner knows them."""
+    """Say what a user's address and number are now, in a form that only their owner recognises."""
     sentences = []
     if address := changed.get("email"):
         sentences.append(f"Your e-mail address is now {masked(Method.EMAIL, address)}.")
@@ -157,7 +157,7 @@ def contact_changes(changed: Mapping[str, str], withdrawn: str) -> str:
 
 
 def wait_after(tries: int) -> timedelta:
-    """Return how long the next try waits after so many that failed."""
+    """Return how long to wait for the next try after this many failures."""
     doublings = min(max(tries - 1, 0), 10)
     return min(_LONGEST_WAIT, _FIRST_WAIT * (1 << doublings))
 
@@ -167,7 +167,7 @@ def _wrapped(paragraph: str) -> str:
 
 
 def by_whom(act: Act) -> str:
-    """Say who did what a user is told of, and from where."""
+    """Say who did an act, and from where."""
     if act.event is Event.EMAIL_ASKED_FOR:
         return "someone who may create users or change their own address"
     if act.actor.startswith(_OPERATOR):

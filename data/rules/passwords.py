@@ -1,7 +1,7 @@
-"""What a password must be: twelve characters or more, not among the commonest (NIST SP 800-63B-4).
+"""What a password must be: at least twelve characters, and not a common one (NIST SP 800-63B-4).
 
-There are no composition rules. A one-time password, which someone else has chosen and seen, is good for one
-sign-in and has an end (OWASP ASVS 5.0, 6.4.1).
+There are no composition rules. A one-time password, which someone else has chosen and seen, is good for
+one sign-in and expires (OWASP ASVS 5.0, 6.4.1).
 """
 
 import re
@@ -13,27 +13,27 @@ MIN_LENGTH = 12
 MAX_LENGTH = 256
 """Longer passwords are refused before they are hashed or normalised."""
 ONE_TIME_HOURS = 72
-"""How long a one-time password is good, unless whoever sets it says otherwise."""
+"""How long a one-time password is good by default."""
 FIRST_ONE_TIME_HOURS = 24
-"""The same of the first administrator's, which `init` sets."""
+"""The same for the first administrator's, which `init` sets."""
 MAX_ONE_TIME_HOURS = 720
 _READABLE = "abcdefghjkmnpqrstuvwxyz023456789"
-"""Letters and digits that are not mistaken for each other."""
+"""Letters and digits that are not easily confused."""
 _PART = 24
-"""Characters that are judged at a time: what zxcvbn takes grows with the cube of the length and beyond."""
+"""Characters that are judged at a time: zxcvbn's time grows at least with the cube of the length."""
 _REPEATED = 3
-"""Characters from which on something that came before counts as repeated."""
+"""The number of characters from which a recurring part counts as repeated."""
 _COMMON_SCORE = 1
 """zxcvbn's score of passwords that fall within a million guesses."""
 
 
 def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
-    """Say what is wrong with a new password, or None.
+    """Return what is wrong with a new password, or None.
 
-    `about` holds words that stand close to the user (name, address) and make a password guessable.
+    `about` holds words about the user (name, address) that make a password guessable.
     """
     if not was_decoded(password):
-        # Every umlaut of such a terminal is the same character here.
+        # Every umlaut from such a terminal becomes the same character here.
         return (
             "The password did not arrive as UTF-8. Set your terminal to UTF-8, or use ASCII characters only."
         )
@@ -49,8 +49,8 @@ def fault(password: str, *, about: tuple[str, ...] = ()) -> str | None:
 def _parts(password: str, about: tuple[str, ...]) -> list[str]:
     """Cut a password into parts; of a long one, without the words of `about` and without repetitions.
 
-    Whoever guesses the whole guesses each part: it is as strong as its strongest part at least, and its
-    length alone adds nothing where it repeats itself. A word that is cut in two would not be known again.
+    Guessing the whole means guessing each part, so a password is at least as strong as its strongest
+    part; length by repetition adds nothing. A word that is cut in two would not be recognised.
     """
     if len(password) <= _PART:
         return [password]
@@ -92,7 +92,7 @@ def one_time_from_random(raw: bytes) -> str:
 
 
 def one_time_end(now: datetime, hours: int) -> datetime:
-    """Return the moment from which a one-time password that is set now is refused.
+    """Return when a one-time password that is set now expires.
 
     `hours` beyond 1 and `MAX_ONE_TIME_HOURS` count as these.
     """
@@ -105,5 +105,5 @@ def one_time_terms(until: datetime) -> str:
 
 
 def one_time_ended(now: datetime, until: datetime | None) -> bool:
-    """Whether a password is a one-time password that is good no longer."""
+    """Whether a password is a one-time password that has expired."""
     return until is not None and now >= until

@@ -1,16 +1,16 @@
-"""The checklist before the mode `permanent`, which nobody can leave again."""
+"""The checklist before the mode `permanent`, which cannot be undone."""
 
 from dataclasses import dataclass
 
 NAMED = 5
 """How many people an item names; the others are counted."""
 UNLOCKERS = 2
-"""System administrators who can sign in: with one alone, nobody could unlock that one."""
+"""System administrators who must be able to sign in: if there were only one, no one could unlock that one."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Some people of whom the first are named."""
+    """A number of people, the first of them by name."""
 
     count: int
     names: tuple[str, ...]
@@ -25,17 +25,17 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One condition, whether it is met, and who stands in its way."""
+    """One condition, whether it is met, and who does not meet it."""
 
     condition: str
     met: bool
     missing: People
     lacking: str
-    """What is missing, in words; empty where the condition is met."""
+    """What is missing, in words; empty if the condition is met."""
 
     @property
     def sentence(self) -> str:
-        """The condition, and where it is not met what is missing."""
+        """The condition, and what is missing if it is not met."""
         return self.condition if self.met else f"{self.condition}: {self.lacking}"
 
 

@@ -9,7 +9,7 @@ SUPPORT, SYSTEM, SECURITY = Role.SUPPORT, Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN
 
 
 class _Permission(Enum):
-    """Words for an act, and the roles that may do it."""
+    """An act in words, and the roles that may do it."""
 
     def __init__(self, words: str, roles: frozenset[Role]) -> None:
         self.words = words
@@ -17,7 +17,7 @@ class _Permission(Enum):
 
     @property
     def who_can(self) -> str:
-        """A sentence that names who may do this."""
+        """A sentence that names the roles that may do this."""
         names = [
             f"a {role.label}" if role is not SUPPORT else "support" for role in Role if role in self.roles
         ]
@@ -26,7 +26,7 @@ class _Permission(Enum):
 
 
 class Action(_Permission):
-    """An act on other people or on the account that a signed-in session is enough for."""
+    """An act on other users or on the account for which a signed-in session is enough."""
 
     SEE_PEOPLE = "see the people and the activity", frozenset({SUPPORT, SYSTEM, SECURITY})
     MANAGE_PEOPLE = "manage people", frozenset({SYSTEM})
@@ -37,10 +37,10 @@ class Action(_Permission):
 
 
 class SensitiveAction(_Permission):
-    """An act that asks for a fresh code as well (OWASP ASVS 5.0, 7.5.3).
+    """An act that also needs a fresh code (OWASP ASVS 5.0, 7.5.3).
 
-    It makes, enables or empowers someone, changes how they prove who they are or how they are reached,
-    or changes what is asked of everyone.
+    It creates, enables or empowers someone, changes how they prove who they are or how they are reached,
+    or changes what everyone must do.
     """
 
     EMPOWER_PEOPLE = "add people or change how they sign in and are reached", frozenset({SYSTEM})
@@ -59,19 +59,19 @@ def permits(action: Action | SensitiveAction, roles: AbstractSet[Role]) -> bool:
 
 
 def action_to_grant(role: Role) -> SensitiveAction:
-    """Name the act of granting or taking a role."""
+    """Return the act of granting or removing a role."""
     return SensitiveAction.GRANT_SECURITY_ROLE if role is SECURITY else SensitiveAction.GRANT_SYSTEM_ROLES
 
 
 def action_to_enter(mode: Mode) -> SensitiveAction:
-    """Name the act of changing the account to a mode."""
+    """Return the act of changing the account to a mode."""
     return SensitiveAction.TURN_OFF if mode is Mode.OFF else SensitiveAction.SET_POLICY
 
 
 def outranks(actor: AbstractSet[Role], subject: AbstractSet[Role]) -> bool:
-    """Whether an admin may reset a person: never someone who holds a role the admin lacks.
+    """Whether an admin may reset a user: never someone who holds a role that the admin lacks.
 
-    Either admin role includes all that support may do, so support shields nobody from an admin.
+    Either admin role includes everything that support may do, so support protects no one from an admin.
     """
     held = actor | {SUPPORT} if actor & ADMIN_ROLES else actor
     return subject <= held

@@ -1,6 +1,6 @@
 """The decision core: what a user who has passed the first factor must do next.
 
-The first row that matches wins. It is asked again in the transaction that admits, and at every operation.
+The first matching row wins. It is evaluated again in the transaction that admits, and at every operation.
 
 | state                                | outcome                               | status shown                |
 |--------------------------------------|---------------------------------------|-----------------------------|
@@ -14,7 +14,7 @@ The first row that matches wins. It is asked again in the transaction that admit
 | `required` or `permanent`            | nothing else                          |                             |
 | else                                 | signed in                             | No                          |
 
-The result types leave no way to read a refusal as an admission.
+The result types make it impossible to read a refusal as an admission.
 """
 
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ from data.rules.user_status import standing_of, status_of
 ATTEMPTS = 7
 """Wrong codes in a row, over all applications, that lock a user."""
 FEW_ATTEMPTS = 2
-"""Attempts left at which, and below, people are warned of what comes after the last one."""
+"""At this number of attempts or fewer, users are warned of what happens after the last one."""
 LONGEST_SESSION: Final = timedelta(hours=12)
-"""How long a session lasts at most, whatever is done in it.
+"""The longest time a session can last, whatever is done in it.
 
-As in NIST SP 800-63B (revision 3, section 4.2.3) for two factors; ASVS 5.0 7.3.2 asks for a limit.
+As in NIST SP 800-63B (revision 3, section 4.2.3) for two factors; ASVS 5.0 7.3.2 requires a limit.
 """
 NOT_AVAILABLE = "Two-factor authentication is not available. A security administrator can turn it on."
 
@@ -51,9 +51,9 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class NeedCode:
-    """A second factor is asked for: a code by one of these methods, or a recovery code.
+    """A second factor is needed: a code by one of these methods, or a recovery code.
 
-    Without a method, only a recovery code is left.
+    Without any method, only a recovery code is left.
     """
 
     methods: tuple[Method, ...]
@@ -61,7 +61,7 @@ class NeedCode:
 
 @dataclass(frozen=True, slots=True)
 class MustChangePassword:
-    """A restricted session that sets a new password, after which the rules are asked again."""
+    """A restricted session that sets a new password, after which the rules are evaluated again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class MustEnrol:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No way in."""
+    """The user cannot sign in."""
 
     reason: Refusal
 
@@ -82,8 +82,8 @@ Step = SignedIn | NeedCode | MustChangePassword | MustEnrol | Refused
 def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: PLR0911 - one row, one return.
     """Decide what a user who has passed the first factor must do next.
 
-    Who signs in with a one-time password must replace it; a public key is no one-time password, so it does
-    not ask for a new one.
+    A user who signs in with a one-time password must replace it; signing in with a public key does not
+    require that.
     """
     if not user.active:
         return Refused(Refusal.DEACTIVATED)
@@ -103,12 +103,12 @@ def next_step(policy: Policy, user: UserFacts, proof: Proof) -> Step:  # noqa: P
 
 
 def status(policy: Policy, user: UserFacts) -> Status:
-    """Name the status that tables show for a user."""
+    """Return the status that tables show for a user."""
     return status_of(policy.mode, standing_of(user))
 
 
 def why_over(step: Step, *, restricted: bool) -> str | None:
-    """Say why a session is over when the rules ask this step of it now; None if it goes on.
+    """Return why a session is over if the rules now ask for this step; None if it goes on.
 
     A restricted session is on its way to being signed in. The user of a full one must sign in again.
     """
@@ -128,7 +128,7 @@ def why_over(step: Step, *, restricted: bool) -> str | None:
 
 
 def outlived(started_at: datetime, now: datetime, longest: timedelta) -> str | None:
-    """Say to its user why a session that has lasted too long is over; None while it has not."""
+    """Return why a session that has lasted too long is over; None if it has not."""
     if now - started_at < longest:
         return None
     hours = longest / timedelta(hours=1)
@@ -136,7 +136,7 @@ def outlived(started_at: datetime, now: datetime, longest: timedelta) -> str | N
 
 
 def asks_code(policy: Policy, user: UserFacts, *, on_others: bool = False) -> bool:
-    """Whether only a code is fresh proof of who this user is.
+    """Whether only a code counts as fresh proof of who this user is.
 
     In the mode `off` the password is enough for their own things, and never for an act on others.
     """
@@ -154,18 +154,18 @@ def may_turn_off(policy: Policy, user: UserFacts) -> bool:
 
 
 def may_enter_mode(current: Mode, wanted: Mode) -> bool:
-    """Whether the mode can change so: `permanent` is entered from `required` only and never left."""
+    """Whether this mode change is allowed: `permanent` is entered from `required` only and never left."""
     if current is Mode.PERMANENT:
         return wanted is Mode.PERMANENT
     return wanted is not Mode.PERMANENT or current is Mode.REQUIRED
 
 
 def warning_of_few(left: int) -> str:
-    """Warn, before anything is typed, of what comes after the last attempts; nothing while there are more."""
+    """Warn, before anything is typed, of what happens after the last attempts; empty while there are more."""
     return attempts_in_words(left) if left <= FEW_ATTEMPTS else ""
 
 
 def attempts_in_words(left: int) -> str:
-    """Say how many attempts are left; of the last two, what comes after them."""
+    """Say how many attempts are left, and for the last two what happens after them."""
     words = f"{left} attempt{'' if left == 1 else 's'} left."
     return f"{words} After that, a system administrator must unlock you." if left <= FEW_ATTEMPTS else words

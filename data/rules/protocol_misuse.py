@@ -1,6 +1,6 @@
-"""Why a connection was refused something: counted always, audited of whoever has passed the first factor.
+"""Why a connection was refused something: always counted, and audited if its user passed the first factor.
 
-Wrong passwords, keys and codes have rules of their own; here is what a client does beside them.
+Wrong passwords, keys and codes have their own rules; this is everything else that a client can do wrong.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""OpenSSH public keys as people paste them: which are taken, and their fingerprints."""
+"""OpenSSH public keys as people paste them: which are accepted, and their fingerprints."""
 
 import base64
 import binascii
@@ -23,15 +23,15 @@ ALGORITHMS = (
     "ssh-rsa",
 )
 MOST_KEYS = 50
-"""Keys of a user: each of them costs whoever names that user at a sign-in."""
+"""Keys of a user: each of them makes a sign-in with that name slower."""
 KEY_LIMIT = 16_384
 """Characters of a pasted key; an RSA key of 16384 bits has 2,800."""
 _WORDS = 2
-"""A type and a blob; what follows is the comment."""
+"""A type and a blob; the rest is the comment."""
 
 
 class KeyFault(StrEnum):
-    """Why a pasted text is not taken as a public key."""
+    """Why a pasted text is not accepted as a public key."""
 
     PRIVATE = "That is a private key; it was not stored. Paste the file ending in .pub instead."
     UNREADABLE = (
@@ -52,7 +52,7 @@ class KeyFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key that is taken: `blob` is its wire form in base64 (RFC 4253 section 6.6)."""
+    """An accepted public key: `blob` is its wire form in base64 (RFC 4253 section 6.6)."""
 
     algorithm: str
     blob: str
@@ -61,9 +61,9 @@ class PublicKey:
 
 
 def parse(pasted: str) -> PublicKey | KeyFault:
-    """Read a public key in the form of an `authorized_keys` line without options.
+    """Read a public key from an `authorized_keys` line without options.
 
-    Around it there may be a byte order mark, blank lines and lines that begin with `#`.
+    A byte order mark, blank lines and lines that begin with `#` may surround it.
     """
     lines = [line.strip() for line in pasted[:KEY_LIMIT].removeprefix("\ufeff").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
@@ -83,7 +83,7 @@ def parse(pasted: str) -> PublicKey | KeyFault:
 
 
 def _key_at(words: list[str]) -> int | None:
-    """Find the first word that is a type and followed by a key which is of that type."""
+    """Find the first word that is a key type followed by a key of that type."""
     return next((at for at, (word, blob) in enumerate(pairwise(words)) if _announces(_raw(blob), word)), None)
 
 
@@ -112,7 +112,7 @@ _CERTIFICATE = "-cert-v01@openssh.com"
 
 
 def _raw(blob: str) -> bytes:
-    """Decode base64; what is none is empty."""
+    """Decode base64; anything else becomes empty."""
     try:
         return base64.b64decode(blob, validate=True)
     except (binascii.Error, ValueError):

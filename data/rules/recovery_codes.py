@@ -10,19 +10,19 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base32: without I, L, O and U."""
 CODES = 5
 SETS_PER_HOUR = 10
-"""Sets of codes that a user is given within an hour."""
+"""Sets of codes that a user can get within an hour."""
 GROUPS = 4
 GROUP_LENGTH = 4
 LENGTH = GROUPS * GROUP_LENGTH
 FEW_LEFT = 2
-"""At this number or below, a sign-in says how many are left."""
+"""At this number or fewer, a sign-in says how many are left."""
 
 _FOLD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryCode:
-    """A recovery code taken apart."""
+    """The parts of a recovery code."""
 
     selector: str
     secret: str = field(repr=False)

@@ -1,7 +1,7 @@
 """How long a source address is remembered after a code was given from it.
 
-Whoever signs in within that time from the same address with the same first factor is not asked for
-a code. The default is a code every time.
+A user who signs in within that time from the same address with the same first factor is not asked for a
+code. The default is a code every time.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ _PASSWORD = "password:"  # noqa: S105 - the beginning of a credential's name.
 
 
 def may_remember(policy: Policy, origin: Origin) -> bool:
-    """Whether this policy remembers such an origin: never the host's own terminal, nor what is no address."""
+    """Whether this policy remembers this origin: never the host's own terminal, and only IP addresses."""
     if policy.remember_days <= 0 or origin.application in (Application.LOCAL, Application.HOST):
         return False
     try:
@@ -26,7 +26,7 @@ def may_remember(policy: Policy, origin: Origin) -> bool:
 
 
 def end_of(accepted_at: datetime, days: int) -> datetime:
-    """Return the moment from which a code is asked again."""
+    """Return when a code is asked for again."""
     return accepted_at + timedelta(days=days)
 
 
@@ -35,8 +35,8 @@ def still_holds(
 ) -> bool:
     """Whether an address is remembered now.
 
-    A policy that was shortened since then counts at once. A moment before the acceptance or before
-    the user's last sign-in shows that the clock went back, and then nothing is remembered.
+    A shortened policy applies at once. If now is before the acceptance or before the user's last sign-in,
+    the clock went back, and nothing is remembered.
     """
     if went_back(now, last_signin_at):
         return False
@@ -44,26 +44,26 @@ def still_holds(
 
 
 def went_back(now: datetime, last_signin_at: datetime | None) -> bool:
-    """Whether the clock stands before what it has shown already."""
+    """Whether the clock shows an earlier time than it has shown before."""
     return last_signin_at is not None and now < last_signin_at
 
 
 def password_credential(number: int) -> str:
-    """Name the first factor that a user's password of this number is."""
+    """Return the credential name of a user's password with this number."""
     return f"{_PASSWORD}{number}"
 
 
 def credential_words(credential: str) -> str:
-    """Say which first factor a credential names: the password, or a key by its fingerprint."""
+    """Describe the first factor that a credential names: the password, or a key by its fingerprint."""
     return "password" if credential.startswith(_PASSWORD) else credential
 
 
 def period_in_words(days: int) -> str:
-    """Say what a number of days means."""
+    """Describe what a number of days means."""
     where = " from the same address with the same key or password" if days else ""
     return f"{period_in_short(days)}{where}"
 
 
 def period_in_short(days: int) -> str:
-    """Say a number of days where it is known what is remembered."""
+    """Describe a number of days where it is clear what is remembered."""
     return f"no code for {days} day{'' if days == 1 else 's'}" if days else "a code at every sign-in"

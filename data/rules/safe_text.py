@@ -1,4 +1,4 @@
-"""Foreign strings, made fit to be shown in a terminal, a log, a message or a spreadsheet."""
+"""Foreign strings, made safe to show in a terminal, a log, a message or a spreadsheet."""
 
 import codecs
 import re
@@ -9,16 +9,16 @@ import idna
 _ESCAPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Control, format, surrogate, private-use and unassigned characters, and line separators."""
 JOINERS = "\u200c\u200d"
-"""The joiners: some scripts write other words without them."""
+"""The joiners: without them, some scripts spell different words."""
 _JOINER = re.compile(f"[{JOINERS}]")
 _REACH = 32
 """Characters on either side that say whether letters need a joiner."""
 _ESCAPE = re.compile(r"\\[xuU]((?<=x)[0-9a-f]{2}|(?<=u)[0-9a-f]{4}|(?<=U)00(?:0[0-9a-f]|10)[0-9a-f]{4})")
 SHOWN_LIMIT = 256
 _UNDECODED = re.compile("[\ufffd\ud800-\udfff]")
-"""What stands for a byte that is not UTF-8: U+FFFD, or a lone surrogate (PEP 383)."""
+"""How a byte that is not UTF-8 is represented: U+FFFD, or a lone surrogate (PEP 383)."""
 _FORMULA_STARTS = frozenset("=+-@\t\r\n")
-"""What a cell begins with that spreadsheets take for a formula, or skip on the way to one."""
+"""First characters of a cell that spreadsheets take for a formula, or skip before one."""
 _TEXT_MARK = "'"
 
 
@@ -27,7 +27,7 @@ def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
 
     Control, format, surrogate and private-use characters become visible escapes such as `\x1b`, but for
     joiners between letters that need them; what is too long is clipped and ends in an ellipsis.
-    It is for display alone: what is stored or written to a file keeps its characters.
+    It is for display only: stored text and files keep their characters.
     """
     text = str(foreign)
     if len(text) <= limit and text.isascii() and text.isprintable():
@@ -39,38 +39,38 @@ def safe(foreign: object, limit: int = SHOWN_LIMIT) -> str:
 def editable(text: str) -> str:
     r"""Escape a text as `safe` does, so that `edited` gives it back as it was.
 
-    What reads as an escape already gets `\x5c` in place of its backslash.
+    Text that already looks like an escape gets `\x5c` in place of its backslash.
     """
     return _escaped(_ESCAPE.sub(lambda found: r"\x5c" + found[0][1:], text))
 
 
 def edited(typed: str) -> str:
-    """Return the text that stands in a field which was filled by `editable` and perhaps typed in."""
+    """Return the text of a field that was filled by `editable` and perhaps edited."""
     return _ESCAPE.sub(_unescaped, typed)
 
 
 def encoding_of(raw: bytes, otherwise: str = "utf-8") -> str:
-    """Name the encoding that a byte order mark announces, which decoding leaves out; else the given one."""
+    """Return the encoding that a byte order mark announces, one that drops the mark; else the given one."""
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     return "utf-8-sig" if raw.startswith(codecs.BOM_UTF8) else otherwise
 
 
 def was_decoded(text: str) -> bool:
-    """Whether a text arrived as it was typed: nothing in it stands for bytes that are not UTF-8."""
+    """Whether a text arrived as it was typed: it holds no replacement for bytes that are not UTF-8."""
     return _UNDECODED.search(text) is None
 
 
 def neutralised(cell: str) -> str:
-    """Put an apostrophe before what a spreadsheet would run: it then shows the cell as text.
+    """Put an apostrophe before a formula, so that a spreadsheet shows the cell as text.
 
-    What `plain_cell` would take an apostrophe from gets another one, so that it gives every cell back.
+    A cell that `plain_cell` would take an apostrophe from gets another one, so that every cell survives both.
     """
     return _TEXT_MARK + cell if _starts_a_formula(cell.lstrip(_TEXT_MARK)) else cell
 
 
 def plain_cell(cell: str) -> str:
-    """Take the apostrophe of `neutralised` away again."""
+    """Remove the apostrophe that `neutralised` added."""
     return cell[1:] if cell[:1] == _TEXT_MARK and _starts_a_formula(cell.lstrip(_TEXT_MARK)) else cell
 
 

@@ -1,4 +1,4 @@
-"""Codes that are sent to a user: how long they live, how many may be sent, and how they are worded."""
+"""Codes that are sent to a user: how long they are good, how many may be sent, and their wording."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from data.rules.domain_types import Method
 
 
 class Purpose(StrEnum):
-    """What a code is for. Each purpose has limits of its own, so that neither uses up those of the other."""
+    """What a code is for. Each purpose has its own limits, so that neither uses up the other's."""
 
     PROOF = "proof"
-    """To prove who signs in or acts: it goes to what its user has proven."""
+    """Proves who signs in or acts; it goes to a destination that the user has proven."""
     ENROL = "enrol"
-    """To prove an address or number, which may be someone else's."""
+    """Proves an address or number, which may be someone else's."""
 
 
 DIGITS = 6
@@ -23,28 +23,28 @@ LIFE = timedelta(minutes=15)
 """How long a sent code is good."""
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PER_HOUR = 5
-"""Codes for one purpose that one user is sent within an hour."""
+"""Codes for one purpose sent to one user within an hour."""
 PER_DESTINATION = {Purpose.PROOF: 20, Purpose.ENROL: 3}
-"""Codes that one address or number is sent within an hour: to sign in by one account, to be proven by all."""
+"""Codes sent to one address or number within an hour: by one account to sign in, by all accounts to enrol."""
 PER_DAY = 1_000
 """Codes for one purpose that an account sends within a day, unless the settings say otherwise."""
 TESTS_PER_HOUR = 5
 """Test messages that one administrator sends within an hour."""
 TRIES = 7
-"""Wrong answers after which a code that was to prove an address is void."""
+"""Wrong answers after which a code that proves an address is void."""
 LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
-"""What is typed in the place of a code to have one sent."""
+"""The letter that is typed instead of a code to have one sent."""
 RECOVERY_FIRST = (
     "Your second factor can no longer be used. Type a recovery code, then set up 2FA again. No codes "
     "left? Ask an administrator."
 )
-"""Said to whoever lost the last method and still has recovery codes."""
+"""Shown to a user who lost the last method and still has recovery codes."""
 _SHOWN_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A code that was sent to a user before; `failed` says that it could not be handed over."""
+    """A code that was sent to a user before; `failed` says that it could not be delivered."""
 
     at: datetime
     failed: bool = False
@@ -73,10 +73,10 @@ def refusal(
     of_day: int,
     per_day: int,
 ) -> str | None:
-    """Say why no further code may be sent for a purpose now, or None.
+    """Return why no further code may be sent for a purpose now, or None.
 
-    What was sent for it before: `to_destination` counts the last hour, `of_day` the account's last day. A
-    code that could not be handed over leaves the minute free, so that another method can be chosen at once.
+    `to_destination` counts codes of the last hour, `of_day` the account's codes of the last day. A code
+    that could not be delivered does not count for the minute, so that another method can be chosen at once.
     """
     lately = [sending for sending in to_user if timedelta(0) <= now - sending.at < HOUR]
     minutes = [sending.at for sending in lately if not sending.failed and now - sending.at < MINUTE]
@@ -99,7 +99,7 @@ def code_from_random(raw: bytes) -> str:
 
 
 def masked(method: Method, destination: str) -> str:
-    """Show so much of an address or number that its owner knows which one it is."""
+    """Return just enough of an address or number for its owner to recognise it."""
     if method is Method.EMAIL:
         local, _, domain = destination.rpartition("@")
         return f"{local[:1]}•••@{domain}"
@@ -107,7 +107,7 @@ def masked(method: Method, destination: str) -> str:
 
 
 def prompt(methods: Sequence[Method]) -> str:
-    """Word the question for a code: it offers what can be sent; without a method, recovery codes are left."""
+    """Word the prompt for a code, with what can be sent; without a method, it asks for a recovery code."""
     if not methods:
         return "Recovery code: "
     offers = ", ".join(
@@ -117,14 +117,14 @@ def prompt(methods: Sequence[Method]) -> str:
 
 
 def instruction(methods: Sequence[Method]) -> str:
-    """Say before the question what it does not say itself."""
+    """Return what must be said before the prompt, if anything."""
     if not methods:
         return RECOVERY_FIRST
     return what_to_type(methods) if any(method.is_sent for method in methods) else ""
 
 
 def what_to_type(methods: Sequence[Method]) -> str:
-    """Say what is taken as an answer by someone who can have a code by these methods."""
+    """Say what a user with these methods can type."""
     sent = [method for method in Method if method in methods and method.is_sent]
     if not methods:
         return "Type a recovery code."
@@ -135,13 +135,13 @@ def what_to_type(methods: Sequence[Method]) -> str:
 
 
 def asked_for(answer: str, methods: Sequence[Method]) -> Method | None:
-    """Return the method whose letter was typed in the place of a code, if it is one of these."""
+    """Return the method whose letter was typed instead of a code, if it is one of these."""
     typed = normalise(answer).lower()
     return next((method for method, letter in LETTERS.items() if letter == typed and method in methods), None)
 
 
 def sent_at_once(methods: Sequence[Method]) -> Method | None:
-    """Return the method by which a code is sent unasked: where it is the only one."""
+    """Return the method by which a code is sent without being asked for: the only one."""
     return methods[0] if len(methods) == 1 and methods[0].is_sent else None
 
 
@@ -155,7 +155,7 @@ def envelope(method: Method, to: str, code: str, issuer: str) -> Envelope:
 
 
 def test_message(method: Method, to: str, issuer: str) -> Envelope:
-    """Word a message that only tries a carrier out; it holds no secret."""
+    """Word a message that only tests a carrier; it holds no secret."""
     text = f"This is a test message from {issuer}. It was delivered: you have nothing to do.\n"
     return Envelope(method, to, f"{issuer} test message", text)
 

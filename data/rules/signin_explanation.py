@@ -1,4 +1,4 @@
-"""Can they sign in, and why not? What is known of a user, turned into a verdict and the facts behind it."""
+"""Can they sign in, and why not? Known facts about a user, turned into a verdict and its reasons."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Failures:
 
     @property
     def words(self) -> str:
-        """How many in which application, and when last."""
+        """How many in each application, and when most recently."""
         named = (
             (count, _THROUGH.get(application, application)) for application, count in self.by_application
         )
@@ -62,7 +62,7 @@ _UNCOUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """Answers of the last day that were not counted as attempts: of which kind, and where they came from."""
+    """Answers of the last day that were not counted as attempts: their kind, and where they came from."""
 
     kind: str
     count: int
@@ -71,7 +71,7 @@ class Uncounted:
 
     @property
     def words(self) -> str:
-        """How many of which kind, and where from."""
+        """How many of the kind, and where from."""
         one, several = _UNCOUNTED[self.kind]
         what = f"1 answer that {one}" if self.count == 1 else f"{self.count} answers that {several}"
         return f"{what}, {place_in_words(self.application, self.address)}"
@@ -79,7 +79,7 @@ class Uncounted:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """Messages of the last day that their carrier did not take; `reason` is what was kept of the last one.
+    """Messages of the last day that their carrier did not accept; `reason` is the last known reason.
 
     `what` is a code or a notice, `method` the label of its method.
     """
@@ -92,7 +92,7 @@ class Undelivered:
 
     @property
     def words(self) -> str:
-        """How many of what, when last and why."""
+        """How many, when most recently, and why."""
         why = f": {self.reason}" if self.reason else ""
         what = f"{self.count} {self.what}{'' if self.count == 1 else 's'} by {self.method}"
         return f"{what} could not be delivered in the last day, most recently {_moment(self.last_at)}{why}."
@@ -100,7 +100,7 @@ class Undelivered:
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """A sign-in that ended well."""
+    """A successful sign-in."""
 
     at: datetime
     application: str
@@ -110,18 +110,18 @@ class Success:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that the answer is made of.
+    """All facts that the answer is made from.
 
     `wrong` are the wrong codes that the attempts were spent on, `replayed` the used codes of the
     last day, and `uncounted` the answers of the last day that were no attempts. `clock_offset` is by how many
-    time steps the last accepted code was ahead, `drift` by how many the phone's clock is taken to be since a
-    resync. `refused_until` is when codes of the app are good again, if one was accepted while the clock here
-    was ahead. `one_time_until` is the end of a one-time password, which may have passed (`one_time_ended`).
-    `mailed_at` is when the password, or the one before it, was sent by e-mail, and `invited_at` when an
-    invitation was asked for that was not handed over yet.
-    `first_factor_failures` counts wrong passwords and unknown keys of the last quarter of an hour.
-    `unreachable` are the methods by which a code does not reach them now: nothing sends it, or the last one
-    was not taken. `notices_waiting` counts notices that were tried and are tried again.
+    time steps the last accepted code was ahead, `drift` by how many the phone's clock is assumed to be
+    since a resync. `refused_until` is when codes of the app are good again, if one was accepted while the
+    clock here was ahead. `one_time_until` is when a one-time password expires, which may be in the past
+    (`one_time_ended`). `mailed_at` is when the password, or the one before it, was sent by e-mail, and
+    `invited_at` when an invitation was requested that has not been sent yet. `first_factor_failures`
+    counts wrong passwords and unknown keys of the last quarter of an hour. `unreachable` are the methods
+    by which a code does not reach them now: nothing sends it, or the last one was not accepted.
+    `notices_waiting` counts notices that failed and will be tried again.
     """
 
     name: str
@@ -159,13 +159,13 @@ class Known:
 
 
 def explain(known: Known) -> tuple[Reason, ...]:
-    """Answer in sentences: first the verdict, then the facts in the order in which a sign-in meets them."""
+    """Return the verdict, then the facts in the order in which a sign-in meets them."""
     parts = (_standing, _first_factor, _second_factor, _attempts, _clock, _delivery, _remembered, _successes)
     return (_verdict(known), *(reason for part in parts for reason in part(known)))
 
 
 def _verdict(known: Known) -> Reason:
-    """Say whether they can sign in now, and the one reason, by asking the rules."""
+    """Return whether they can sign in now, and the one reason, by asking the rules."""
     if why := _without_first_factor(known):
         return _no(known, why)
     factor = FirstFactor.PASSWORD if known.can_use_password else FirstFactor.KEY
@@ -192,7 +192,7 @@ _REFUSED = {
 
 
 def _without_first_factor(known: Known) -> str | None:
-    """Say why nothing is there to begin with; who is turned away anyway hears that instead."""
+    """Return why there is no first factor; for a user who is turned away anyway, None."""
     if known.can_use_password or known.keys or not known.user.active or known.user.locked:
         return None
     if known.one_time_ended:
@@ -201,7 +201,7 @@ def _without_first_factor(known: Known) -> str | None:
 
 
 def _with_code(known: Known, methods: tuple[Method, ...]) -> Reason:
-    """Say by what code someone can sign in who has set 2FA up, if by any."""
+    """Return with which code a user who has set up 2FA can sign in, if with any."""
     stuck = {Method.APP} if known.refused_until else set()
     if set(methods) - known.unreachable - stuck:
         return _yes(known, "with a code after the password or key.", _fine)

@@ -6,19 +6,19 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from data.rules.domain_types import Application
 
 _NAT64 = ip_network("64:ff9b::/96")
-"""The prefix behind which a translator shows IPv4 addresses (RFC 6052 section 2.1)."""
+"""The prefix under which a translator presents IPv4 addresses (RFC 6052 section 2.1)."""
 _LONGEST_ZONE = 15
 """Characters of an interface's name on Linux."""
 
 _LIMIT = 64
-"""Characters of an address that are looked at; an IPv6 address with its zone has fewer."""
+"""Characters of an address that are read; an IPv6 address with its zone has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a sign-in or an act comes from: the application, and the source address (or `local`).
 
-    `worker` is the process that it came to, where one that serves many did.
+    `worker` is the process that it came to, if that is one that serves many.
     """
 
     application: Application
@@ -27,14 +27,14 @@ class Origin:
 
 
 ON_HOST = Origin(Application.HOST, "host")
-"""What the operator does, and what happens by itself."""
+"""The origin of what the operator does, and of what happens by itself."""
 
 
 def normalise(address: str) -> str:
     """Write an address in its shortest form; an IPv4-mapped IPv6 address is the IPv4 address.
 
-    A link-local address keeps its zone: it means another host on each link (RFC 4007 section 6). What is
-    not an IP address (the local terminal) is returned as it is, cut to 64 characters.
+    A link-local address keeps its zone: it means a different host on each link (RFC 4007 section 6).
+    Anything that is not an IP address (the local terminal) is returned unchanged, cut to 64 characters.
     """
     address = address[:_LIMIT]
     plain, _, zone = address.partition("%")
@@ -51,9 +51,9 @@ def normalise(address: str) -> str:
 
 
 def source_of(address: str) -> str:
-    """Return what an address is counted under: the IPv4 address itself, or the IPv6 /64 around it.
+    """Return the source that an address counts as: the IPv4 address itself, or its IPv6 /64.
 
-    Of an IPv4 address that a translator shows, it is that address: all of them share one /64.
+    An IPv4 address behind a translator counts as itself, because all of them share one /64.
     """
     plain, _, zone = normalise(address).partition("%")
     if ":" not in plain:
@@ -76,5 +76,5 @@ def place_in_words(application: str, address: str) -> str:
 
 
 def source_in_words(application: str, address: str) -> str:
-    """Name the application and the address that something came from; on the host both are the same word."""
+    """Return the application and the address that something came from; on the host both are the same word."""
     return application if application == address else f"{application} {address}"

@@ -9,20 +9,20 @@ from hmac import compare_digest
 import pyotp
 
 SECRET_BYTES = 20
-"""The length of a secret in bytes: that of the HMAC's output, as RFC 4226 section 4 recommends."""
+"""The length of a secret in bytes: the length of the HMAC's output, as RFC 4226 section 4 recommends."""
 STEP_SECONDS = 30
 DIGITS = 6
 WINDOW = 1
 """Time steps accepted on either side of the present one (RFC 6238 section 5.2 allows one)."""
 RESYNC_STEPS = 20
-"""Time steps by which a phone can be off, either way, and still be brought back: ten minutes."""
+"""Time steps by which a phone can be off, either way, and still be resynced: ten minutes."""
 ISSUER_LIMIT = 12
 """Characters of the issuer that still leave the QR code room on a terminal of 80x24."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The code is right and stands for a time step that has not been accepted yet."""
+    """The code is right and belongs to a time step that has not been accepted yet."""
 
     step: int
 
@@ -36,16 +36,16 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """The code stands for no time step in the window."""
+    """The code belongs to no time step in the window."""
 
 
 def encode_secret(raw: bytes) -> str:
-    """Write the bytes of a secret in base32 without padding, as authenticator apps take them."""
+    """Encode a secret in base32 without padding, as authenticator apps expect it."""
     return base64.b32encode(raw).decode("ascii").rstrip("=")
 
 
 def decode_secret(secret: str) -> bytes:
-    """Read the bytes back from `encode_secret`."""
+    """Decode a secret from `encode_secret`."""
     return base64.b32decode(secret + "=" * (-len(secret) % 8))
 
 
@@ -68,11 +68,11 @@ def match_step(
     window: int = WINDOW,
     barred: Collection[int] = (),
 ) -> Matched | Replayed | Unmatched:
-    """Find the time step that a code stands for.
+    """Find the time step that a code belongs to.
 
-    A step at or before `after`, the last accepted one, is dead (RFC 6238 section 5.2), and so is a
-    barred one. A code that by chance stands for a dead step and a live one in the window counts for
-    the live one. Every step of the window is computed whatever the answer.
+    A step at or before `after`, the last accepted one, is dead (RFC 6238 section 5.2), and so is a barred
+    one. A code that by chance belongs to both a dead and a live step in the window counts for the live
+    one. Every step of the window is computed whatever the answer.
     """
     present = step_at(at)
     hits = [
@@ -87,7 +87,7 @@ def match_step(
 
 
 def seconds_to_live_step(*, at: datetime, after: int) -> int:
-    """Return the seconds until the authenticator shows a code for a step that is not dead yet."""
+    """Return the seconds until the authenticator shows a code for a live step."""
     first_live = max(after + 1, step_at(at))
     return max(0, first_live * STEP_SECONDS - int(at.timestamp()))
 
@@ -95,9 +95,8 @@ def seconds_to_live_step(*, at: datetime, after: int) -> int:
 def clock_offset(secret: str, code: str, *, at: datetime, search_minutes: int = 10) -> int | None:
     """Estimate by how many seconds the clock behind a code differs from ours.
 
-    Positive is ahead. None when the code stands for no step within `search_minutes` on either
-    side. Only for someone who was just shown the secret: to anyone else it would tell which codes
-    are nearly right.
+    Positive is ahead. None if the code belongs to no step within `search_minutes` on either side. Only
+    for someone who was just shown the secret: to anyone else it would reveal which codes are nearly right.
     """
     present = step_at(at)
     reach = search_minutes * 60 // STEP_SECONDS
@@ -116,7 +115,7 @@ def drifted(moment: datetime, drift: int) -> datetime:
 def match_lone(
     secret: str, code: str, *, at: datetime, after: int, barred: Collection[int] = ()
 ) -> int | None:
-    """Find the unused step within the reach of a resync that a code stands for, the nearest first."""
+    """Find the nearest unused step within the reach of a resync that a code belongs to."""
     hits = [step for step in _resync_steps(at, after, barred) if _stands_for(secret, code, step)]
     present = step_at(at)
     return min(hits, key=lambda step: abs(step - present), default=None)
@@ -148,11 +147,11 @@ def _stands_for(secret: str, code: str, step: int) -> bool:
 def provisioning_uri(secret: str, *, username: str, issuer: str) -> str:
     """Return the `otpauth://` address of a secret in the short form that all common apps read.
 
-    Parameters that stand at their default are left out, which keeps the QR code small.
+    Parameters with their default value are left out, which keeps the QR code small.
     """
     return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=issuer[:ISSUER_LIMIT])
 
 
 def grouped(secret: str) -> str:
-    """Write a secret in groups of four for typing by hand."""
+    """Format a secret in groups of four for typing by hand."""
     return " ".join(secret[start : start + 4] for start in range(0, len(secret), 4))

@@ -1,9 +1,9 @@
-"""Names, addresses and other strings that people give for themselves.
+"""Names, addresses and other fields of users.
 
-What is longer than the limit of its kind is refused before anything else looks at it: Unicode
-normalisation and IDNA take a time that grows with the square of the length.
+Input over the limit of its kind is refused before anything else reads it: the time of Unicode
+normalisation and IDNA grows with the square of the length.
 
-The libraries that know addresses and numbers are imported at their first use: most commands need neither.
+The libraries for addresses and numbers are imported at first use: most commands need neither.
 """
 # ruff: noqa: PLC0415
 
@@ -12,19 +12,19 @@ import re
 _USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}\Z")
 _NAME_LIMIT = 32
 USERNAME_LIMIT = 64
-"""Characters of a user name as it is typed, with white space around it."""
+"""Characters of a user name as typed, including white space around it."""
 EMAIL_LIMIT = 254
 """Characters of an e-mail address (RFC 5321 section 4.5.3.1.3 with erratum 1690 of RFC 3696)."""
 PHONE_LIMIT = 64
-"""Characters of a phone number as it is typed, with what separates its digits."""
+"""Characters of a phone number as typed, including separators."""
 TEXT_LIMIT = 120
 """Characters of a full name, of an account's or a practice's name, or of a key's comment."""
 STORABLE_LIMIT = 1_000
-"""Characters that `storable` keeps: more than any column that it is compared with holds."""
+"""Characters that `storable` keeps: more than any column that it is compared with can hold."""
 
 
 def fold_username(typed: str) -> str | None:
-    """Fold a user name to lower case; None when it is not one."""
+    """Fold a user name to lower case; None if it is invalid."""
     if len(typed) > USERNAME_LIMIT:
         return None
     folded = typed.strip().lower()
@@ -32,7 +32,7 @@ def fold_username(typed: str) -> str | None:
 
 
 def numbered(name: str) -> tuple[str, ...]:
-    """Write a user name with a number behind it, from 2 on: what to offer where the name is used."""
+    """Append a number to a user name, from 2 on, to offer when the name is taken."""
     return tuple(f"{name[: _NAME_LIMIT - len(str(number))]}{number}" for number in range(2, 20))
 
 
@@ -42,16 +42,17 @@ USERNAME_RULE = (
 
 
 def fold_email(typed: str) -> str | None:
-    """Fold an e-mail address for comparing without case; None when it is not one.
+    """Fold an e-mail address for comparing without case; None if it is invalid.
 
-    Its domain has a dot, or is `localhost` or `test`: another name alone was not typed to its end.
+    Its domain must have a dot, or be `localhost` or `test`: any other single name was not typed to its end.
     """
     if len(typed) > EMAIL_LIMIT:
         return None
     import email_validator
 
-    # Inner networks use .local and .home.arpa (RFC 6762, RFC 8375), and trials .test (RFC 6761). The other
-    # two are refused: .invalid never exists (RFC 6761), and .onion is reached through Tor alone (RFC 7686).
+    # Internal networks use .local and .home.arpa (RFC 6762, RFC 8375), and tests use .test (RFC 6761).
+    # The other two are refused: .invalid never exists (RFC 6761), and .onion is reached only through Tor
+    # (RFC 7686).
     email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = ["invalid", "onion"]
     address = typed.strip()
     try:
@@ -66,10 +67,10 @@ def fold_email(typed: str) -> str | None:
 
 
 def ascii_domain(domain: str) -> str:
-    """Write a domain in ASCII, with A-labels (RFC 5890) where it has other letters.
+    """Return a domain in ASCII, with A-labels (RFC 5890) where it has other letters.
 
     Raises:
-        ValueError: when it is no domain.
+        ValueError: when it is not a domain.
     """
     if domain.isascii():
         return domain
@@ -79,21 +80,21 @@ def ascii_domain(domain: str) -> str:
 
 
 def ascii_email(address: str) -> str:
-    """Write an address as any mail server takes it.
+    """Return an address in the form that any mail server accepts.
 
-    One with other letters before the @ stays as it is: only SMTPUTF8 (RFC 6531) carries it.
+    An address with other letters before the @ is unchanged: only SMTPUTF8 (RFC 6531) carries it.
 
     Raises:
-        ValueError: when its domain is no domain.
+        ValueError: when its domain is invalid.
     """
     local, _, domain = address.rpartition("@")
     return f"{local}@{ascii_domain(domain)}" if local.isascii() else address
 
 
 def fold_phone(typed: str) -> str | None:
-    """Write a phone number as E.164 has it; None when it is not a number that can be called.
+    """Return a phone number in E.164 form; None if it is not a number that can be called.
 
-    It begins with + and the country, since nothing here knows in which country someone is.
+    It must begin with + and the country code, because the country is not known here.
     """
     if len(typed) > PHONE_LIMIT:
         return None
@@ -109,14 +110,14 @@ def fold_phone(typed: str) -> str | None:
 
 
 def fold_optional_phone(typed: str) -> str | None:
-    """Write a phone number as `fold_phone` does; nothing but white space is no number, and empty."""
+    """Return a phone number as `fold_phone` does; white space alone means no number, and becomes empty."""
     if len(typed) <= PHONE_LIMIT and not typed.strip():
         return ""
     return fold_phone(typed)
 
 
 def phone_to_read(number: str) -> str:
-    """Write a number that is stored as E.164 in groups, as people read and type it."""
+    """Format a stored E.164 number in groups, as people read and type it."""
     import phonenumbers
 
     return phonenumbers.format_number(
@@ -128,9 +129,9 @@ PHONE_RULE = "That is not a phone number. Start with + and the country code: +49
 
 
 def phone_part(word: str) -> str:
-    """Read a word of a search as a part of a stored number: its digits; empty where it is none.
+    """Return the digits of a search word that can be part of a stored number; else empty.
 
-    The zero that stands for the country is left out.
+    The zero that replaces the country code is left out.
     """
     bare = word.translate(_PHONE_MARKS)
     return bare.lstrip("0") if bare.isascii() and bare.isdigit() else ""
@@ -140,15 +141,15 @@ _PHONE_MARKS = str.maketrans("", "", "+-/.()")
 
 
 def storable(typed: str) -> str:
-    """Replace what not every database takes: NUL, and lone surrogates, which stand for no text.
+    """Replace characters that not every database accepts: NUL and lone surrogates.
 
-    What is longer than anything stored is cut, and so equals nothing stored.
+    Text longer than anything stored is cut, and so equals nothing stored.
     """
     return typed[:STORABLE_LIMIT].encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def tidy(typed: str) -> str | None:
-    """Fold the white space of a name; None when it is too long."""
+    """Fold the white space of a name; None if it is too long."""
     if len(typed) > STORABLE_LIMIT:
         return None
     tidied = " ".join(storable(typed).split())

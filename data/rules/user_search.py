@@ -1,8 +1,8 @@
-"""Finding people by the beginning of any word: which words a person has, and what a search looks for.
+"""Finding users by the beginning of any word: which words a user has, and what a search looks for.
 
-A word begins at the start of what stands between spaces, and at each letter or digit after something
-that is neither. Case and accents do not count. A word reaches to the next space, so that a search
-finds `anna.l` as well as `lee` in `anna.lee@clinic.example`.
+A word begins after each space, and at each letter or digit that follows any other character. Case and
+accents do not count. A word reaches to the next space, so that a search finds both `anna.l` and `lee` in
+`anna.lee@clinic.example`.
 """
 
 import re
@@ -14,14 +14,14 @@ from data.rules.user_fields import phone_part, storable
 LONGEST = 64
 """Characters of a word that count."""
 SEARCH_LIMIT = 256
-"""Characters of a search that are looked at."""
+"""Characters of a search that are read."""
 _TERMS = 8
 """Words of a search that are looked for."""
 _BEGINNING = re.compile(r"(?<![^\W_])[^\W_]")
 
 
 def fold(text: str) -> str:
-    """Take away what does not count when words are compared: case, accents, the width of letters."""
+    """Remove what does not count when words are compared: case, accents and the width of letters."""
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
@@ -29,7 +29,7 @@ def fold(text: str) -> str:
 
 
 def words(*texts: str, phone: str | None = None) -> list[str]:
-    """Return the words of a person or a thing; what another of them begins with is left out."""
+    """Return the words of these texts; a word that another one begins with is left out."""
     found = {
         part[start : start + LONGEST]
         for text in texts
@@ -43,7 +43,7 @@ def words(*texts: str, phone: str | None = None) -> list[str]:
 
 
 def terms(search: str) -> list[tuple[str, ...]]:
-    """Return what a search looks for: of each term, one of the beginnings is to be found."""
+    """Return the terms of a search: for each term, one of its beginnings must be found."""
     typed = dict.fromkeys(word[:LONGEST] for word in fold(storable(search[:SEARCH_LIMIT])).split())
     return [
         tuple(dict.fromkeys([word, *(f"+{digits}" for digits in [phone_part(word)] if digits)]))
@@ -52,16 +52,16 @@ def terms(search: str) -> list[tuple[str, ...]]:
 
 
 def word_range(beginning: str) -> tuple[bytes, bytes]:
-    """Return the first key with this beginning, and the first one after all of them.
+    """Return the first key with this beginning, and the first key after all of them.
 
-    Keys are compared byte by byte, on every database; no byte of UTF-8 is the last one of all.
+    Keys are compared byte by byte on every database; UTF-8 never uses the highest byte.
     """
     first = beginning.encode()
     return first, first[:-1] + bytes([first[-1] + 1])
 
 
 def _phone_words(number: str) -> set[str]:
-    """Return the digits of a stored number from the country on, from the area on, and so on."""
+    """Return the digits of a stored number from the country code on, from the area code on, and so on."""
     import phonenumbers  # noqa: PLC0415 - see `names`.
 
     try:

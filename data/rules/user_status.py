@@ -1,7 +1,6 @@
-"""Where a user stands, whatever the mode; the mode turns it into the status that tables show.
+"""A user's standing, whatever the mode; the mode turns it into the status that tables show.
 
-It is stored beside the user, so that a table is filtered by status through an index, whatever the
-account's mode.
+It is stored with the user, so that tables are filtered by status through an index in any mode.
 """
 
 from enum import StrEnum
@@ -10,18 +9,18 @@ from data.rules.domain_types import Mode, Status, UserFacts
 
 
 class Standing(StrEnum):
-    """Where a user stands; the first that applies."""
+    """A user's standing; the first that applies."""
 
     DEACTIVATED = "deactivated"
     LOCKED = "locked"
     ENROLLED = "enrolled"
     OBLIGED = "obliged"
-    """Not enrolled, and must be in any mode but `off`."""
+    """Not enrolled, and must enrol in any mode but `off`."""
     FREE = "free"
 
 
 def standing_of(user: UserFacts) -> Standing:
-    """Say where a user stands."""
+    """Return a user's standing."""
     if not user.active:
         return Standing.DEACTIVATED
     if user.locked:
@@ -32,7 +31,7 @@ def standing_of(user: UserFacts) -> Standing:
 
 
 def status_of(mode: Mode, standing: Standing) -> Status:
-    """Name the status that tables show for someone who stands so."""
+    """Return the status that tables show for a standing."""
     if standing is Standing.DEACTIVATED:
         return Status.DEACTIVATED
     if standing is Standing.LOCKED:
@@ -46,5 +45,5 @@ def status_of(mode: Mode, standing: Standing) -> Status:
 
 
 def standings(mode: Mode, status: Status | None) -> list[Standing]:
-    """Name the standings that are shown as a status; all of them for None."""
+    """Return the standings that are shown as a status; all of them for None."""
     return [standing for standing in Standing if status in {None, status_of(mode, standing)}]

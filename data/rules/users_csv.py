@@ -1,4 +1,4 @@
-"""A list of people as CSV: from bytes to rows that can be imported, or to what is wrong with each."""
+"""A list of users as CSV: from bytes to rows that can be imported, or to what is wrong with each."""
 
 import csv
 import io
@@ -14,26 +14,26 @@ from data.rules.safe_text import encoding_of, plain_cell
 COLUMNS = ("name", "email", "full_name", "phone", "practice", "require_2fa", "public_key")
 NEEDED = ("name", "email")
 MAX_BYTES = 32 * 1024 * 1024
-"""A file of more is refused before it is read; ten thousand people with keys take a tenth of it."""
+"""A larger file is refused before it is read; ten thousand users with keys take a tenth of it."""
 PASTED_LIMIT = 250_000
-"""Characters that are taken as pasted text: a thousand people with keys."""
+"""Characters that are accepted as pasted text: a thousand users with keys."""
 MAX_COLUMNS = 100
-"""Cells of the row of column names that are looked at."""
+"""Cells of the row of column names that are read."""
 MAX_FAULTS = 1_000
-"""Faults after which reading stops: nobody mends more at a time."""
+"""Faults after which reading stops: no one fixes more at a time."""
 ENCODINGS = ("utf-8", "cp1252")
 _YES, _NO = frozenset({"yes", "true", "1", "y"}), frozenset({"no", "false", "0", "n", ""})
 _SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(r""""?sep=([^\w\s"']|\t)"?[,;\t]*(\r\n?|\n|\Z)""", re.IGNORECASE)
-"""A first line that is written for Excel, which does not show it; it counts as a row, as in every editor."""
+"""A first line for Excel, which does not show it; it counts as a row, as in every editor."""
 _END_OF_FILE = "\x1a"
-"""What programs that came from CP/M and DOS write behind a text."""
+"""What programs from CP/M and DOS write after a text."""
 _ROLE_COLUMNS = frozenset({"role", "roles"})
 
 
 @dataclass(frozen=True, slots=True)
 class RowFault:
-    """What is wrong with a cell; an empty column stands for the whole row, row 0 for the whole file."""
+    """What is wrong with a cell; an empty column means the whole row, row 0 the whole file."""
 
     row: int
     column: str
@@ -42,7 +42,7 @@ class RowFault:
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """One person, checked and folded; an empty practice stands for the account's first."""
+    """One user, checked and folded; an empty practice means the account's first."""
 
     row: int
     name: str
@@ -58,9 +58,9 @@ class PersonRow:
 class PeopleFile:
     """What a file holds.
 
-    `rows` are the people to import: none where there are faults. `seen` is everybody as far as they could be
-    read, with an empty name or address where it could not be: only to be compared with who is there already.
-    `extra` names the columns that cannot be imported.
+    `rows` are the users to import: none if there are faults. `seen` is everyone who could be read, with
+    an empty name or address where that could not be read: only for comparing with existing users. `extra`
+    names the columns that cannot be imported.
     """
 
     rows: tuple[PersonRow, ...]
@@ -70,7 +70,7 @@ class PeopleFile:
 
 
 def too_large(size: int) -> str | None:
-    """Say that so many bytes are too many."""
+    """Say that a file of this many bytes is too large."""
     if size <= MAX_BYTES:
         return None
     return f"The file is larger than {MAX_BYTES // 2**20} MB. Import it in parts."
@@ -79,7 +79,7 @@ def too_large(size: int) -> str | None:
 def read_people(raw: bytes, encoding: str = "utf-8", *, ignore_extra: bool = False) -> PeopleFile:
     """Read a whole file; every row is checked on its own and against the other rows.
 
-    With `ignore_extra`, columns that cannot be imported are left out, and are no faults.
+    With `ignore_extra`, columns that cannot be imported are left out instead of being faults.
     """
     if fault := too_large(len(raw)):
         return PeopleFile((), (RowFault(0, "", fault),))
@@ -96,7 +96,7 @@ def read_people(raw: bytes, encoding: str = "utf-8", *, ignore_extra: bool = Fal
 
 
 def _undecoded(raw: bytes, encoding: str) -> Iterator[RowFault]:
-    """Say where the first bytes stand that are not of the encoding."""
+    """Say where the first bytes are that are not in the encoding."""
     try:
         raw.decode(encoding)
     except UnicodeDecodeError as error:
@@ -135,7 +135,7 @@ class _Reader:
             self.faults.append(RowFault(self.row, "", "There is no one below the row of column names."))
 
     def _records(self, text: str) -> Iterator[list[str]]:
-        """Yield the rows that can be taken apart into cells, and note the others."""
+        """Yield the rows that can be split into cells, and note the others."""
         body, end, rest = text.rpartition(_END_OF_FILE)
         if not end or rest.strip():
             body = text
@@ -158,7 +158,7 @@ class _Reader:
                 yield cells
 
     def _is_usable(self, header: list[str]) -> bool:
-        """Note what is wrong with the row of column names; whether the rows below can be read by it."""
+        """Note what is wrong with the column names; return whether the rows below can be read with them."""
         if len(header) > MAX_COLUMNS:
             self._wrong("", f"There are more than {MAX_COLUMNS} column names. {_HEADER_RULE}")
             return False
@@ -180,7 +180,7 @@ class _Reader:
         return set(NEEDED) <= set(header)
 
     def _take(self, header: list[str], cells: list[str]) -> None:
-        """Read a row; cells that are missing at its end are empty."""
+        """Read a row; missing cells at its end are empty."""
         pairs = list(zip_longest(header, cells, fillvalue=""))
         if any(cell.strip() for name, cell in pairs if not name):
             self._wrong("", f"The row has {len(cells)} cells, and one of them has no column name.")
@@ -237,7 +237,7 @@ _HEADER_RULE = f"The first row names the columns: {', '.join(COLUMNS)}; name and
 
 
 def _separator(text: str) -> str:
-    """Find what separates the column names: no name holds any of the candidates."""
+    """Find what separates the column names: no name contains any of the candidates."""
     first = next(_lines(text), "")
     return max(_SEPARATORS, key=first.count)
 

@@ -1,8 +1,8 @@
 """Backups: an installation in one file, whichever database it is served from.
 
-A backup is an embedded database that is marked as one, so that it is served only after it was restored:
-restoring counts as spent what may have been spent since. The master key is not in it, but behind its end
-stands a keyed hash over every byte of it, under a key that follows from the master key.
+A backup is an embedded database that is marked as a backup, so that it is served only after a restore:
+restoring counts as spent whatever may have been spent since. The master key is not in it. After its end
+is a keyed hash over every byte of it, under a key derived from the master key.
 """
 
 import hmac
@@ -32,22 +32,22 @@ from data.storage.vault import UnknownKeyError, Vault
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _CHUNK_BYTES = 2**20
 _SEAL = struct.Struct("16s32s32s")
-"""What stands behind a backup's end: a mark, the master key's check value, the hash over all before it."""
+"""What follows a backup's end: a mark, the master key's check value, the hash over everything before it."""
 _SEAL_MARK = b"twofold backup 1"
 
 
 class BackupRefusedError(Exception):
-    """A file cannot be restored; the message goes on from the file's name, and ends with what to do."""
+    """A file cannot be restored; the message continues after the file's name, and ends with what to do."""
 
 
 def back_up(source: Database, file: Path, vault: Vault, *, now: datetime, told: Told) -> int:
-    """Write all that was committed at one moment to a new file, while others read and write on.
+    """Write everything that was committed at one moment to a new file, while others still read and write.
 
-    The file has its name once it is whole and on the disk. Return how many rows it holds.
+    The file gets its name once it is complete and on the disk. Return how many rows it holds.
 
     Raises:
         FileExistsError: when there is a file already.
-        CopyFailedError: when what arrived is not what was sent.
+        CopyFailedError: when the copy differs from the original.
         OSError: when the file cannot be written.
     """
     if file.exists():
@@ -69,7 +69,7 @@ def back_up(source: Database, file: Path, vault: Vault, *, now: datetime, told: 
 
 
 def put_into_one_file(path: Path) -> None:
-    """Bring an embedded database that nobody uses out of its side files and onto the disk."""
+    """Merge the side files of an embedded database that no one uses into it, and write it to the disk."""
     database = open_sqlite(path)
     with database.connection_context():
         write(database, "PRAGMA journal_mode = DELETE")
@@ -77,7 +77,7 @@ def put_into_one_file(path: Path) -> None:
 
 
 def take_mark_away(file: Path) -> None:
-    """Make a restored backup a database that can be served."""
+    """Turn a restored backup into a database that can be served."""
     database = open_sqlite(file)
     with database.connection_context():
         write(database, "UPDATE installation SET backup_at = {}", None)
@@ -85,13 +85,13 @@ def take_mark_away(file: Path) -> None:
 
 
 def copy_checked(file: Path, target: Path, vault: Vault, *, unverified: bool = False) -> bool:
-    """Copy the database in a backup to a private file; say whether its keyed hash was there and right.
+    """Copy the database in a backup to a private file; return whether it has a valid keyed hash.
 
-    Nothing is written before the file was found to be a backup, and its hash to be right. One without a
-    hash is copied only when that is asked for.
+    Nothing is written before the file is recognised as a backup and its hash is verified. One without a
+    hash is copied only on request.
 
     Raises:
-        BackupRefusedError: when it is no backup, is not whole, was changed, or needs another master key.
+        BackupRefusedError: when it is not a backup, is incomplete, was changed, or needs another master key.
         OSError: when a file cannot be read or written.
     """
     remove(target)
@@ -134,10 +134,10 @@ class _Seal:
 
 
 def check_keys(database: Sqlite, vault: Vault) -> None:
-    """Look whether the master keys are here that the secrets in a backup are sealed under.
+    """Check that the master keys that the secrets in a backup are sealed under are here.
 
     Raises:
-        BackupRefusedError: when one is not; it says which.
+        BackupRefusedError: when one is missing; it says which.
     """
     execute: Callable[[str], Any] = database.execute_sql
     for checks in execute("SELECT key_check, former_key_check FROM installation").fetchall():
@@ -156,7 +156,7 @@ def _other_key(check: str, vault: Vault) -> BackupRefusedError:
 
 
 def _append_seal(path: Path, vault: Vault) -> None:
-    """Write the keyed hash over a finished backup behind its end, and all of it onto the disk."""
+    """Append the keyed hash to a finished backup, and write all of it to the disk."""
     database = open_sqlite(path)
     with database.connection_context():
         execute: Callable[[str], Any] = database.execute_sql
@@ -176,7 +176,7 @@ def _seal_head(check: str) -> bytes:
 
 
 def _measured(file: BinaryIO) -> tuple[int, _Seal | None]:
-    """Look at an open file: how many bytes of it are the database, and the seal behind them."""
+    """Read an open file: how many bytes of it are the database, and the seal after them."""
     length = length_in_header(file.read(HEADER_BYTES))
     if length is None:
         raise BackupRefusedError("is not a backup of Twofold.")
@@ -205,7 +205,7 @@ def _check_seal(file: BinaryIO, length: int, seal: _Seal, vault: Vault) -> None:
 
 
 def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:
-    """Read so many bytes, some at a time."""
+    """Read this many bytes, in chunks."""
     while length:
         chunk = file.read(min(length, _CHUNK_BYTES))
         if not chunk:
@@ -215,15 +215,15 @@ def _chunks(file: BinaryIO, length: int) -> Iterator[bytes]:
 
 
 def remove(path: Path) -> None:
-    """Remove an embedded database with its side files, as far as they are there."""
+    """Remove an embedded database and its side files, if they exist."""
     for suffix in ("", *_SIDE_FILES):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def replace_file(restored: Path, present: Path, kept: Path) -> None:
-    """Put a restored database in the place of the present one, which is kept under another name.
+    """Replace the present database with a restored one; the present one is kept under another name.
 
-    At every moment there is a whole database in that place, the one or the other.
+    At every moment there is a complete database in that place, either the one or the other.
     """
     if present.exists():
         os.link(present, kept)
@@ -236,7 +236,7 @@ def replace_file(restored: Path, present: Path, kept: Path) -> None:
 
 
 def replace_content(restored: Path, present: Postgresql, told: Told) -> int:
-    """Replace all that is in a PostgreSQL database by a restored one, or nothing; return how many rows."""
+    """Replace all content of a PostgreSQL database with a restored one, or nothing; return how many rows."""
     source: Sqlite = open_sqlite(restored)
     with (
         source.connection_context(),

@@ -1,4 +1,4 @@
-"""The database of an installation: opening it, knowing it for ours, and bringing its schema up to date.
+"""The database of an installation: opening it, recognising it, and bringing its schema up to date.
 
 The one seam between the two kinds: SQLite in a file, or PostgreSQL at a URL.
 """
@@ -30,18 +30,18 @@ class SchemaState(Enum):
 
 
 def open_database(place: Place) -> Database:
-    """Make what opens connections to the database at a place, each on first use."""
+    """Return an object that opens connections to the database at a place, each on first use."""
     return open_sqlite(place) if isinstance(place, Path) else open_postgresql(place)
 
 
 def create_database(place: Place) -> Database:
-    """Make the present schema, in a new file or in an empty database.
+    """Create the present schema, in a new file or in an empty database.
 
-    Of several who create in one PostgreSQL database at once, one makes it and the others find it made.
+    If several create it in one PostgreSQL database at once, one does and the others find it there.
 
     Raises:
         FileExistsError: when there is a file already.
-        NotEmptyError: when the PostgreSQL database holds something else, or cannot hold every text.
+        NotEmptyError: when the PostgreSQL database contains something else, or cannot store every text.
     """
     if isinstance(place, Path):
         create_file(place)
@@ -56,7 +56,7 @@ def create_database(place: Place) -> Database:
 
 
 def is_ours(place: Place, database: Database) -> bool:
-    """Whether what is at a place is a database of ours; it is left as it is."""
+    """Whether there is a database of ours at a place, without changing it."""
     if isinstance(place, Path):
         return bears_our_mark(place)
     with database.connection_context():
@@ -73,9 +73,9 @@ def schema_state(database: Database) -> SchemaState:
 
 
 def schema_differences(database: Database) -> tuple[str, ...] | None:
-    """Name what is missing, changed or foreign in a schema, beside the one that our migrations make.
+    """Return what is missing, changed or foreign in a schema, compared with the one from our migrations.
 
-    Nothing of it is changed. None where a PostgreSQL role may not make a schema to compare it with.
+    Nothing is changed. None if a PostgreSQL role may not create a schema to compare it with.
     """
     found = database.objects()
     if isinstance(database, Postgresql):
@@ -98,14 +98,14 @@ def schema_differences(database: Database) -> tuple[str, ...] | None:
 
 
 def migration_names() -> list[str]:
-    """Name all migrations, in their order."""
+    """Return the names of all migrations, in order."""
     return sorted(path.stem for path in _MIGRATIONS.glob("[0-9]*.py"))
 
 
 def migrate(database: Database, last: str | None = None) -> list[str]:
-    """Apply what is pending, all or nothing, while no other process can; return the names.
+    """Apply pending migrations, all or none, while no other process can; return their names.
 
-    With `last`, stop behind the migration of this name.
+    With `last`, stop after the migration of this name.
     """
     if database.in_transaction():
         return _migrate(database, last)

@@ -1,7 +1,7 @@
-"""Moving an installation into another database: all of it or nothing, and the old one takes no write again.
+"""Moving an installation to another database: all of it or nothing, and the old one accepts no more writes.
 
-The copy arrives whole and marked as not in use, then the old database is closed for good, then the mark
-on the copy is taken away. Broken off between two of these steps, one database at most can be served.
+The copy is completed and marked as not in use, then the old database is closed for good, then the mark on
+the copy is removed. If this breaks off between two steps, at most one database can be served.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,23 +20,23 @@ from data.storage.postgresql import NotEmptyError, Postgresql, check_target, is_
 from data.storage.sqlite import create_file, disk_errors_of
 
 Told = Callable[[int], None]
-"""Is told how many more rows have been copied."""
+"""Called with how many more rows have been copied."""
 
 _BATCH = 1_000
-"""Rows that one statement writes: well below the number of values that a database takes."""
+"""Rows that one statement writes: well below the number of values that a database accepts."""
 
 
 class CopyFailedError(Exception):
-    """The copy is not what it was made from; nothing of it was kept."""
+    """The copy differs from its original; it was discarded."""
 
 
 def copy_database(source: Database, target: Place, *, moved_to: str, now: datetime, told: Told) -> int:
-    """Move everything to a place where nothing is yet; return how many rows there were.
+    """Move everything to an empty place; return how many rows there were.
 
     Raises:
         FileExistsError: when there is a file already.
-        NotEmptyError: when there is something in the PostgreSQL database.
-        CopyFailedError: when what arrived is not what was sent.
+        NotEmptyError: when the PostgreSQL database is not empty.
+        CopyFailedError: when the copy differs from the original.
         OSError: when a file cannot be written.
     """
     with source.connection_context(), _closed_to_writers(source):
@@ -49,7 +49,7 @@ def copy_database(source: Database, target: Place, *, moved_to: str, now: dateti
 
 
 def can_finish(target: Place, key_check: str) -> bool:
-    """Whether a copy of this installation waits at a place for the mark to be taken away."""
+    """Whether a copy of this installation at a place is waiting for its mark to be removed."""
     if isinstance(target, Path) and not target.is_file():
         return False
     database = open_database(target)
@@ -61,7 +61,7 @@ def can_finish(target: Place, key_check: str) -> bool:
 
 
 def finish(target: Place) -> None:
-    """Take the mark of a copy that has arrived away."""
+    """Remove the mark of a completed copy."""
     database = open_database(target)
     with database.connection_context():
         write(database, 'UPDATE "installation" SET arriving = {}', False)
@@ -69,7 +69,7 @@ def finish(target: Place) -> None:
 
 @contextmanager
 def _closed_to_writers(source: Database) -> Iterator[None]:
-    """Hold a transaction beside which nobody writes, with all that was committed before it in view."""
+    """Hold a transaction during which no one else writes and which sees everything committed before."""
     with source.exclusively():
         if isinstance(source, Postgresql):
             names = ", ".join(f'"{_name(table)}"' for table in models.TABLES)
@@ -79,7 +79,7 @@ def _closed_to_writers(source: Database) -> Iterator[None]:
 
 @contextmanager
 def new_database(target: Place) -> Iterator[Database]:
-    """Make a database in one transaction, of which nothing stays when it fails.
+    """Create a database in one transaction; if that fails, nothing is left.
 
     Raises:
         OSError: when a file cannot be written.
@@ -113,10 +113,10 @@ def count_rows(source: Database) -> int:
 
 
 def copy_all(source: Database, target: Database, told: Told) -> int:
-    """Copy every row of every table in the transactions that both are in; return how many there were.
+    """Copy every row of every table within the open transactions of both; return how many there were.
 
     Raises:
-        CopyFailedError: when what arrived is not what was sent.
+        CopyFailedError: when the copy differs from the original.
     """
     total = 0
     for table in models.TABLES:
@@ -133,7 +133,7 @@ def copy_all(source: Database, target: Database, told: Told) -> int:
 
 
 def _batches(source: Database, table: type[Model]) -> Iterator[list[tuple[Any, ...]]]:
-    """Read a table by its key, some rows at a time."""
+    """Read a table by its key, in batches."""
     columns, keys = _columns(table), _keys(table)
     key = ", ".join(f'"{name}"' for name in keys)
     at = [columns.index(name) for name in keys]
@@ -153,7 +153,7 @@ def _batches(source: Database, table: type[Model]) -> Iterator[list[tuple[Any, .
 def _insert(target: Database, table: type[Model], rows: list[tuple[Any, ...]]) -> None:
     columns = _columns(table)
     listed, marks = ", ".join(f'"{name}"' for name in columns), ", ".join([target.param] * len(columns))
-    # SQLite has numbers for truth values, and takes texts that PostgreSQL does not.
+    # SQLite stores truth values as numbers, and accepts texts that PostgreSQL does not.
     truths = {columns.index(f.column_name) for f in _fields(table) if isinstance(f, BooleanField)}
     fit = [tuple(_fit(value, truth=index in truths) for index, value in enumerate(row)) for row in rows]
     row_marks = ", ".join([f"({marks})"] * len(fit))
@@ -171,14 +171,14 @@ def _fit(value: Any, *, truth: bool) -> Any:
 
 
 def _count_on(target: Postgresql, name: str) -> None:
-    """Have new rows numbered after those that came."""
+    """Have new rows numbered after the copied ones."""
     last = _rows(target, f'SELECT max(id) FROM "{name}"')[0][0]  # noqa: S608 - a name of ours.
     if last is not None:
         target.ask("SELECT setval(pg_get_serial_sequence(%s, 'id'), %s)", f'"{name}"', last)
 
 
 def _close_for_good(source: Database, moved_to: str, now: datetime) -> None:
-    """Mark a database as moved and have it refuse every write from now on, of running servers too."""
+    """Mark a database as moved and have it refuse every write from now on, even from running servers."""
     write(source, 'UPDATE "installation" SET moved_to = {}, moved_at = {}', moved_to, microseconds(now))
     if isinstance(source, Postgresql):
         source.ask(
@@ -198,7 +198,7 @@ def _refusal(source: Database, table: str, act: str) -> str:
 
 
 def write(database: Database, sql: str, *values: object) -> None:
-    """Run a statement in which each `{}` stands for a value, however the database marks one."""
+    """Run a statement in which each `{}` marks a value, whatever the database's own syntax."""
     execute: Callable[..., Any] = database.execute_sql
     execute(sql.format(*[database.param] * len(values)) if values else sql, values)
 

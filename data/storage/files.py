@@ -1,4 +1,4 @@
-"""Files that others may have put where they are: opened only when they are plain files of a bounded size."""
+"""Files that others may have placed: opened only if they are regular files of a bounded size."""
 
 import errno
 import os
@@ -10,19 +10,19 @@ _LINE_BYTES = 65_536
 
 
 class UnfitFileError(OSError):
-    """What is at a path is no plain file, or is too large; `strerror` says which."""
+    """The path is not a regular file, or is too large; `strerror` says which."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(errno.EINVAL, reason, str(path))
 
 
 def open_plain(path: Path, most: int | None = None) -> BinaryIO:
-    """Open a plain file to be read, without waiting for anybody.
+    """Open a regular file for reading, without ever blocking.
 
-    Opening a FIFO waits for a writer, and a device may never end; both are refused, as directories are.
+    Opening a FIFO waits for a writer, and a device may never end; both are refused, and so are directories.
 
     Raises:
-        UnfitFileError: when it is no plain file, or has more than `most` bytes.
+        UnfitFileError: when it is not a regular file, or has more than `most` bytes.
         OSError: when it cannot be opened.
     """
     try:
@@ -30,7 +30,7 @@ def open_plain(path: Path, most: int | None = None) -> BinaryIO:
     except ValueError:
         raise UnfitFileError(path, "That is not a file path") from None
     except OSError as error:
-        if error.errno == errno.ENXIO:  # A socket, or a device with nothing behind it.
+        if error.errno == errno.ENXIO:  # A socket, or a device without hardware.
             raise UnfitFileError(path, "It is not a regular file") from None
         raise
     found = os.fstat(descriptor)
@@ -45,10 +45,10 @@ def open_plain(path: Path, most: int | None = None) -> BinaryIO:
 
 
 def first_line(path: Path) -> str:
-    """Read the first line of a small text in UTF-8, such as a password, without its end.
+    """Read the first line of a small text in UTF-8, such as a password, without its line end.
 
     Raises:
-        OSError: when it cannot be read, or is no such text.
+        OSError: when it cannot be read, or is not such a text.
     """
     try:
         return read_plain(path, _LINE_BYTES).decode("utf-8").partition("\n")[0]
@@ -57,10 +57,10 @@ def first_line(path: Path) -> str:
 
 
 def read_plain(path: Path, most: int) -> bytes:
-    """Read a plain file of at most so many bytes.
+    """Read a regular file of at most this many bytes.
 
     Raises:
-        UnfitFileError: when it is no plain file, or has more bytes.
+        UnfitFileError: when it is not a regular file, or has more bytes.
         OSError: when it cannot be read.
     """
     with open_plain(path, most) as file:

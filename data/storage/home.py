@@ -1,7 +1,7 @@
 """The home: the directory that holds an installation, and who may read it.
 
-Whoever can read the home is the operator, so its modes are part of the lock: 0700 for the directory,
-0600 for its files, the database's side files too.
+Anyone who can read the home is the operator, so its modes protect everything: 0700 for the directory,
+0600 for its files, including the database's side files.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ _NODE_BYTES = 8
 _KEY_FILE_BYTES = 65_536
 _CHECK_VALUE = re.compile("[0-9a-f]{32}")
 _MOST_KEYS = 2
-"""Master keys that are good at a time: two while they are rotated."""
+"""Master keys that are valid at a time: two during a rotation."""
 
 
 class HomeError(ExplainedError):
@@ -37,7 +37,7 @@ class HomeError(ExplainedError):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The paths of an installation; `key_file` is the master key's where that is kept apart."""
+    """The paths of an installation; `key_file` is the master key's path if that is kept elsewhere."""
 
     path: Path
     key_file: Path | None = None
@@ -64,21 +64,21 @@ class Home:
 
     @property
     def node(self) -> Path:
-        """What names this home among those that serve one database."""
+        """The file with the name of this home among those that serve one database."""
         return self.path / "node.id"
 
     @property
     def initialised(self) -> bool:
-        """Whether there is an installation here, or what is left of one."""
-        # A master key that is kept apart may be there before anything else is.
+        """Whether there is an installation here, or the remains of one."""
+        # A master key that is kept elsewhere may exist before anything else.
         sign = self.host_key if self.key_file else self.master_key
         return any(file.exists() for file in (self.database, sign))
 
     def create(self, settings: str, host_key: bytes) -> None:
-        """Make the directory, the settings file and both keys, or none; what exists already is kept.
+        """Create the directory, the settings file and both keys, or none; existing files are kept.
 
         Raises:
-            HomeError: when the directory cannot be made, or is open to others.
+            HomeError: when the directory cannot be created, or is accessible to others.
         """
         key = secrets.token_bytes(KEY_BYTES).hex().encode() + b"\n"
         files = ((self.settings, settings.encode()), (self.master_key, key), (self.host_key, host_key))
@@ -95,9 +95,9 @@ class Home:
             raise HomeError(f"The home {self.path} cannot be written: {error.strerror}.") from None
 
     def discard(self) -> None:
-        """Remove the files that a failed `init` has made, so that it can be tried again.
+        """Remove the files that a failed `init` has created, so that it can be tried again.
 
-        A master key that is kept apart stays: others may be sealed under it.
+        A master key that is kept elsewhere stays: other databases may be sealed under it.
         """
         key = () if self.key_file else (self.master_key,)
         made = (self.database, self.host_key, self.settings, self.node)
@@ -105,7 +105,7 @@ class Home:
             file.unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Refuse a home that is missing, incomplete or open to others; the database is another question.
+        """Refuse a home that is missing, incomplete or accessible to others; the database has its own check.
 
         Raises:
             HomeError: with what to do.
@@ -136,7 +136,7 @@ class Home:
     def check_owner(self) -> None:
         """Refuse to send from a home that someone else can change: their settings would run programs as us.
 
-        The master key may be someone else's where it is kept apart.
+        The master key may belong to someone else if it is kept elsewhere.
 
         Raises:
             HomeError: with what to do.
@@ -153,12 +153,12 @@ class Home:
 
     @contextmanager
     def serving(self) -> Iterator[str]:
-        """Hold the home for one server and give its name as a node.
+        """Lock the home for one server and yield its node name.
 
         The lock ends with the process, however that ends.
 
         Raises:
-            HomeError: when another server serves this home, or it cannot be named.
+            HomeError: when another server is using this home, or it cannot be named.
         """
         busy = f"A server is using {self.path}. Stop it first."
         with _held(self.path, busy):
@@ -166,17 +166,17 @@ class Home:
 
     @contextmanager
     def rotating(self) -> Iterator[None]:
-        """Hold the master key for whoever rotates it.
+        """Lock the master key for one rotation.
 
         Raises:
-            HomeError: when someone rotates it already.
+            HomeError: when it is already being rotated.
         """
-        # Of the files of a home, this one is never replaced by another of its name.
+        # This file of a home is never replaced by another with its name.
         with _held(self.host_key, f"{self.master_key} is already being rotated. Wait until that is done."):
             yield
 
     def _node_name(self) -> str:
-        """Read the node's name; it is made up at the first time."""
+        """Read the node's name; it is generated the first time."""
         try:
             _write_new(self.node, secrets.token_hex(_NODE_BYTES).encode())
             name = read_plain(self.node, _KEY_FILE_BYTES).decode("ascii").strip()
@@ -194,15 +194,15 @@ class Home:
         """Read the master keys; the vault reads them again when the database is sealed under another.
 
         Raises:
-            HomeError: when they are unreadable or damaged; the message shows nothing of them.
+            HomeError: when they are unreadable or damaged; the message shows no part of them.
         """
         return Vault(*self.read_ring(), reread=self._ring_now)
 
     def read_ring(self) -> Ring:
-        """Read the master keys, oldest first: one, or two while they are rotated.
+        """Read the master keys, oldest first: one, or two during a rotation.
 
         Raises:
-            HomeError: when they are unreadable or damaged; the message shows nothing of them.
+            HomeError: when they are unreadable or damaged; the message shows no part of them.
         """
         try:
             content = read_plain(self.master_key, _KEY_FILE_BYTES)
@@ -216,7 +216,7 @@ class Home:
         return ring
 
     def write_ring(self, ring: Ring) -> None:
-        """Replace the master keys: at every moment the file holds the old ones or the new ones, whole.
+        """Replace the master keys; at every moment the file holds either all old ones or all new ones.
 
         Raises:
             HomeError: when they cannot be written; the old ones stay.
@@ -239,7 +239,7 @@ class Home:
             return ()
 
     def kept_key(self, check: str) -> Path:
-        """Name the file of a master key that was rotated away, by its check value."""
+        """Return the file of a master key that was rotated away, by its check value."""
         return self.master_key.with_name(f"{self.master_key.name}.{check}")
 
     def kept_keys(self) -> dict[str, Path]:
@@ -249,7 +249,7 @@ class Home:
         return {check: path for check, path in sorted(checks.items()) if _CHECK_VALUE.fullmatch(check)}
 
     def keep_key(self, key: bytes) -> Path:
-        """Keep a master key that is rotated away, beside the new one; return its file.
+        """Keep a master key that is rotated away, next to the new one; return its file.
 
         Raises:
             HomeError: when it cannot be written.
@@ -274,7 +274,7 @@ class Home:
             raise HomeError(f"The host key {self.host_key} cannot be read: {error.strerror}.") from None
 
     def command(self, command: str) -> str:
-        """Write a command line for this home, for messages that say what to do next."""
+        """Return a command line for this home, for messages that say what to do next."""
         key = f" --master-key {quote(str(self.key_file))}" if self.key_file else ""
         return f"twofold --home {quote(str(self.path))}{key} {command}"
 
@@ -292,7 +292,7 @@ class Home:
         if self.key_file is None:
             files.append(self.master_key)
         elif self.key_file.exists() and self.key_file.stat().st_mode & _EVERYBODY:
-            # The group's bits of a credential are the mask of an access list that names the service alone.
+            # The group bits of a credential file are the mask of an access list that names only the service.
             key = self.key_file
             raise HomeError(
                 f"The master key {key} is accessible to everyone. Restrict it with: {_chmod(600, key)}"
@@ -321,7 +321,7 @@ def _missing(meaning: str, file: Path) -> HomeError:
 
 @contextmanager
 def _held(path: Path, busy: str) -> Iterator[None]:
-    """Hold a file or directory; the lock ends with the process, however that ends."""
+    """Lock a file or directory; the lock ends with the process, however that ends."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         try:
@@ -334,7 +334,7 @@ def _held(path: Path, busy: str) -> Iterator[None]:
 
 
 def _sync_directory(path: Path) -> None:
-    """Make sure that what was renamed in a directory is on the disk so."""
+    """Make sure that renames in a directory are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -347,7 +347,7 @@ def _is_open(path: Path) -> bool:
 
 
 def _write_new(path: Path, content: bytes) -> bool:
-    """Write a private file, whole and on the disk, or none; say whether. One that exists is kept."""
+    """Write a complete private file to the disk, unless it exists; return whether it was written."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     except FileExistsError:

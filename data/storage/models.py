@@ -21,18 +21,18 @@ from peewee import (
 )
 
 database = DatabaseProxy()
-"""The database that the open store serves; a process has one store open at a time."""
+"""The database of the open store; a process has one store open at a time."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(when: datetime) -> int:
-    """Count the whole microseconds from the Unix epoch to a moment, the form in which it is stored."""
+    """Return a moment as whole microseconds since the Unix epoch, the form in which it is stored."""
     return (when - _EPOCH) // timedelta(microseconds=1)
 
 
 def moment(count: int) -> datetime:
-    """Return the moment that `microseconds` counted."""
+    """Return the moment from `microseconds`."""
     return _EPOCH + timedelta(microseconds=count)
 
 
@@ -49,12 +49,12 @@ class _MomentField(Field):
 
 
 def moment_field() -> "Field[datetime]":
-    """Make a column for a moment."""
+    """Create a column for a moment."""
     return _MomentField()
 
 
 def optional_moment_field() -> "Field[datetime | None]":
-    """Make a column for a moment that may not have come."""
+    """Create a column for a moment that may not be set."""
     return _MomentField(null=True)
 
 
@@ -65,12 +65,12 @@ class _Table(Model):
 
 
 class Installation(_Table):
-    """One row: what marks a database as this product's and binds it to its master key.
+    """One row that marks a database as this product's and binds it to its master key.
 
-    `moved_to` says where an installation was moved to that serves no more; `arriving` marks a copy that
-    is not finished, and `backup_at` one that was taken as a backup.
-    While the key is rotated, `former_key_check` names the one that some values are still sealed under.
-    Once it was rotated, the keys of digests are kept here, so that they outlive the first master key.
+    `moved_to` says where an installation that no longer serves was moved to; `arriving` marks an
+    unfinished copy, and `backup_at` a backup. During a rotation, `former_key_check` names the key that
+    some values are still sealed under. From the first rotation on, the digest keys are kept here, so that
+    they outlive the first master key.
     """
 
     id = AutoField()
@@ -111,22 +111,22 @@ class Practice(_Table):
 
 
 TOMBSTONE = "deleted"
-"""The standing of someone who was deleted: nothing of them is left but the row, which keeps their number."""
+"""The standing of a deleted user: only the row is left, which keeps their number."""
 
 
 class User(_Table):
     """A person who signs in.
 
-    `credential` grows by one with every new password, so that a sign-in begun with an older one
-    is not admitted. `wrong_answers` holds keyed hashes of what was judged wrong lately, each with its moment.
-    `one_time_until` is the end of a one-time password, and null of any other. `password_mailed_at` is when
-    the password, or the one-time password that it replaced, was sent by e-mail; null once nobody who reads
-    the mailbox can have got in by that alone.
-    `standing` follows from the other columns, the roles and the factors: whatever changes them has it
-    written anew. `signin_count` counts the sign-ins of the minute `signin_minute`, and `renewal_count` the
-    sets of recovery codes of the hour `renewal_hour`; minutes and hours are counted from the epoch.
+    `credential` grows by one with every new password, so that a sign-in begun with an older one is not
+    admitted. `wrong_answers` holds keyed hashes of answers recently judged wrong, each with its moment.
+    `one_time_until` is when a one-time password expires, and null for any other. `password_mailed_at` is
+    when the password, or the one-time password that it replaced, was sent by e-mail; null once no reader
+    of the mailbox can have signed in with that alone. `standing` follows from the other columns, the
+    roles and the factors: any change of them updates it. `signin_count` counts the sign-ins of the minute
+    `signin_minute`, and `renewal_count` the sets of recovery codes of the hour `renewal_hour`; minutes
+    and hours are counted from the epoch.
 
-    Tombstones are left out of every `select`. A join of users to another table must leave them out itself.
+    Every `select` leaves out tombstones. A join of another table to users must leave them out itself.
     """
 
     account_id: int
@@ -168,15 +168,15 @@ class User(_Table):
 
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
-        """Select from the users who are there."""
+        """Select from users, without tombstones."""
         return super().select(*fields).where(cls.standing != TOMBSTONE)
 
 
 class LastSignin(_Table):
-    """The users once more, in the order of their last sign-in. Triggers on `User` keep it, and nothing else.
+    """The users in the order of their last sign-in. Only triggers on `User` write it.
 
-    It is apart from them so that a sign-in changes no index that others read: on PostgreSQL those would
-    be set at odds with it. No operation that writes reads it.
+    It is a separate table so that a sign-in changes no index that others read: on PostgreSQL they would
+    conflict with it. No writing operation reads it.
     """
 
     user_id: int
@@ -195,7 +195,7 @@ class LastSignin(_Table):
 
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
-        """Select from the users who are there."""
+        """Select from users, without tombstones."""
         return super().select(*fields).where(cls.standing != TOMBSTONE)
 
 
@@ -232,11 +232,11 @@ class PublicKey(_Table):
 class Factor(_Table):
     """A confirmed second factor, one of a kind per user.
 
-    Of an authenticator app it holds the secret, of a sent method the address or number that was proven.
+    For an authenticator app it holds the secret, for a sent method the proven address or number.
     `last_offset` is by how many time steps the last accepted code was ahead of the time here, and
-    `drift` by how many the phone's clock is taken to be. While an offer to resync stands,
-    `resync_step` is the time step of the first of two codes. `barred_steps` are steps after the last
-    one that were accepted while the clock here was ahead.
+    `drift` by how many the phone's clock is assumed to be. While an offer to resync is open,
+    `resync_step` is the time step of the first of two codes. `barred_steps` are steps after the last one
+    that were accepted while the clock here was ahead.
     """
 
     user_id: int
@@ -274,7 +274,7 @@ class RecoveryCode(_Table):
 
 
 class RememberedAddress(_Table):
-    """Where a user gave a code: from this address with this first factor none is asked until then."""
+    """Where a user gave a code: from this address with this first factor, none is asked for until then."""
 
     user_id: int
 
@@ -290,7 +290,7 @@ class RememberedAddress(_Table):
 
 
 class SentCode(_Table):
-    """A code that was sent to a user, hashed under a key; kept for a day to bound how many are sent.
+    """A code that was sent to a user, as a keyed hash; kept for a day to limit how many are sent.
 
     `account_id` is the user's account, whose codes of the day are counted.
     """
@@ -320,7 +320,7 @@ class SentCode(_Table):
 
 
 class UncountedAnswer(_Table):
-    """How often a user did what costs no attempt, by kind, source and hour; kept for a day."""
+    """How often a user did something that costs no attempt, by kind, source and hour; kept for a day."""
 
     user = ForeignKeyField(User, on_delete="CASCADE", index=False)
     kind = CharField(max_length=16)
@@ -334,10 +334,10 @@ class UncountedAnswer(_Table):
 
 
 class Worker(_Table):
-    """A process that serves sessions, and counts its beats for as long as it does.
+    """A process that serves sessions, and counts heartbeats while it does.
 
-    `node` names the home that it serves. That a worker is dead is told by a count that stands still:
-    the clocks of nodes are never compared.
+    `node` names the home that it serves. A worker whose count stops is presumed dead: the clocks of nodes
+    are never compared.
     """
 
     id = CharField(max_length=16, primary_key=True)
@@ -348,10 +348,10 @@ class Worker(_Table):
 
 
 class Session(_Table):
-    """Someone who is signed in; a restricted one may only do what its step asks for.
+    """A session of a user; a restricted one may only do what its step asks for.
 
-    `fresh_at` is when its user last proved who they are, by whatever was asked of them; `code_at` when
-    they last did so by a code. `worker` is the process that holds it, where one that serves many does.
+    `fresh_at` is when its user last proved who they are, in the way that was asked for; `code_at` when
+    they last did so with a code. `worker` is the process that holds it, if that is one that serves many.
     """
 
     user_id: int
@@ -373,7 +373,7 @@ class Session(_Table):
 
 
 class Lease(_Table):
-    """That a user has something of a kind under way, in this session, which they may have only once."""
+    """Work of a kind that a user has in progress in this session, and may have only once."""
 
     session_id: int
 
@@ -387,10 +387,10 @@ class Lease(_Table):
 
 
 class AwaitedMessage(_Table):
-    """A code that a wizard shows and that its user sends in as a text message, hashed under a key.
+    """A code that a wizard shows and that its user sends in as a text message, as a keyed hash.
 
-    `number` is the sender's, once the message came; `refused` says that one came from a sender that
-    is no phone number.
+    `number` is the sender's, once the message has arrived; `refused` says that one came from a sender
+    that is not a phone number.
     """
 
     user_id: int
@@ -406,10 +406,10 @@ class AwaitedMessage(_Table):
 
 
 class ImportBatch(_Table):
-    """An import of people and by whom: nothing of it is there until it is published, and then all of it soon.
+    """An import of users and who started it: none of them exist until it is published, and then soon all do.
 
-    A published one stays until each of its rows has become a user. A dropped one is never published, and
-    stays until its rows are removed.
+    A published import stays until each of its rows has become a user. A dropped one is never published,
+    and stays until its rows are removed.
     """
 
     account_id: int
@@ -427,7 +427,7 @@ class ImportBatch(_Table):
 class StagedUser(_Table):
     """A row of an import that is not a user yet, with the words and the key that the user will have.
 
-    The words are separated by spaces. There are none where an older version has made the user already.
+    The words are separated by spaces. There are none if an older version has already created the user.
     """
 
     batch_id: int
@@ -452,7 +452,7 @@ class StagedUser(_Table):
 
 
 class DeletedUser(_Table):
-    """A tombstone's name, which nobody else is given for a while."""
+    """A tombstone's name, which is given to no one else for a while."""
 
     user = ForeignKeyField(User, primary_key=True, on_delete="RESTRICT")
     name = CharField(max_length=32, index=True)
@@ -460,10 +460,10 @@ class DeletedUser(_Table):
 
 
 class AuditEntry(_Table):
-    """One act or sign-in outcome. Names are copied, so that a row says the same for ever.
+    """One act or sign-in outcome. Names are copied, so that a row never changes its meaning.
 
-    `chain`, `seq` and `mac` chain the rows (see `data.rules.audit_chain`). Triggers refuse any change of a
-    row, and its removal unless a cut in `AuditCut` covers it.
+    `chain`, `seq` and `mac` chain the rows (see `data.rules.audit_chain`). Triggers refuse any change to
+    a row, and its removal unless a cut in `AuditCut` covers it.
     """
 
     id = AutoField()
@@ -488,7 +488,7 @@ class AuditEntry(_Table):
 
 
 class AuditChain(_Table):
-    """The head of a chain of audit rows. Each process that writes beside others has a chain of its own."""
+    """The head of a chain of audit rows. Each of several writing processes has its own chain."""
 
     name = CharField(max_length=40, primary_key=True)
     seq = BigIntegerField()
@@ -497,7 +497,7 @@ class AuditChain(_Table):
 
 
 class AuditChainKey(_Table):
-    """A chain's key, sealed under the master key: from the row behind `after_seq` until the next epoch."""
+    """A chain's key, sealed under the master key: valid after the row `after_seq` until the next epoch."""
 
     chain = CharField(max_length=40)
     epoch = IntegerField()
@@ -523,10 +523,10 @@ class AuditCut(_Table):
 
 
 class Notice(_Table):
-    """A message that tells a user of an act on their account: what it says, and never a secret.
+    """A message that tells a user about an act on their account; it never holds a secret.
 
-    `next_try_at` is when it may be handed over next, and null once that is settled. A sender claims a
-    row by moving it on and counting the try, so that no two senders hold it at once.
+    `next_try_at` is when its delivery may next be tried, and null once it is settled. A sender claims a
+    row by postponing it and counting the try, so that no two senders hold it at once.
     """
 
     user_id: int
@@ -552,7 +552,7 @@ CARRIER_REASON_LENGTH = 300
 
 
 class CarrierFailure(_Table):
-    """Why the carrier of a method did not take a message last; nothing of the message, no address."""
+    """Why a method's carrier last refused a message; no part of the message and no address."""
 
     method = CharField(max_length=16, primary_key=True)
     at = moment_field()
@@ -562,7 +562,7 @@ class CarrierFailure(_Table):
 class FirstFactorFailures(_Table):
     """How many first factors failed from a source in one minute, per bucket of names.
 
-    `user_id` is 0 where the name was that of no active user. `told` says that the user was told of them.
+    `user_id` is 0 if the name is not an active user's. `told` says that the user was told about them.
     """
 
     source = CharField(max_length=64)
@@ -578,7 +578,7 @@ class FirstFactorFailures(_Table):
 
 
 class UserWord(_Table):
-    """A word that a user is found by, as bytes, so that every database orders it alike."""
+    """A word that a user is found by, as bytes, so that every database orders it the same way."""
 
     user_id: int
 
@@ -637,4 +637,4 @@ TABLES: tuple[type[Any], ...] = (
 )
 
 KEPT_BY_TRIGGERS: tuple[type[Any], ...] = (LastSignin,)
-"""Tables whose rows come by themselves with those of others."""
+"""Tables whose rows are written by triggers."""

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 _LONGEST = 256
-"""Characters that are looked at; a longer secret never verifies."""
+"""Characters that are read; a longer secret never verifies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,15 @@ class HashCost:
 
 
 DIGEST_CHARACTERS = 66
-"""The end of every hash, behind its cost: 22 characters of salt, a dollar sign, 43 of digest."""
+"""The end of every hash, after its cost: 22 characters of salt, a dollar sign, 43 of digest."""
 
 RECOVERY_COST = HashCost(passes=1, memory=8_192)
-"""A recovery code holds 60 random bits, so it needs no stretching beyond this."""
+"""A recovery code holds 60 random bits, so it needs no more stretching than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Whether a password was right; `renewed` is its new hash, where the stored one has another cost."""
+    """Whether a password was right; `renewed` is its new hash if the stored one has another cost."""
 
     right: bool
     renewed: str | None = field(default=None, repr=False)
@@ -45,21 +45,21 @@ class Hasher:
         self._argon2 = PasswordHasher(cost.passes, cost.memory, cost.lanes)
         # In the PHC string format, as argon2 writes it; salt and digest are random, so nothing is computed.
         self.decoy = _decoy(f"$argon2id$v=19$m={cost.memory},t={cost.passes},p={cost.lanes}$")
-        """A hash to verify against where there is none, so that unknown users cost the same."""
+        """A hash to verify against if there is none, so that unknown users cost the same."""
 
     def hash(self, secret: str) -> str:
         """Hash a secret under a new salt."""
         return self._argon2.hash(_encode(secret))
 
     def verify(self, stored: str, secret: str) -> bool:
-        """Compare a secret with a hash, always at the cost of one hash; a damaged hash verifies nothing."""
+        """Compare a secret with a hash, always at the cost of one hash; a damaged hash never verifies."""
         try:
             return self._argon2.verify(stored, _encode(secret[:_LONGEST])) and 0 < len(secret) <= _LONGEST
         except (VerificationError, InvalidHashError):
             return False
 
     def verify_and_renew(self, stored: str, secret: str) -> Verified:
-        """Compare a password with a hash, and hash it again if it is right and the cost is another by now."""
+        """Compare a password with a hash, and hash it again if it is right and the cost has changed."""
         if not self.verify(stored, secret):
             return Verified(right=False)
         return Verified(
@@ -75,11 +75,11 @@ class CostsInUse:
         self._users: tuple[tuple[str, int], ...] = ()
 
     def count(self, users: Iterable[tuple[str, int]], at: datetime) -> None:
-        """Take the number of users for each cost, as it begins a hash, in an order that stays the same."""
+        """Set the number of users for each cost, in a stable order; a cost is the beginning of a hash."""
         self._users, self.counted_at = tuple(users), at
 
     def decoy(self, share: float) -> str | None:
-        """Make a hash that no password verifies, at the cost of the user at this share (0 to 1) of all."""
+        """Return a hash that no password matches, at the cost of the user at this share (0 to 1) of all."""
         left = share * sum(users for _, users in self._users)
         for cost, users in self._users:
             left -= users
@@ -89,7 +89,7 @@ class CostsInUse:
 
 
 def decoy_like(stored: str) -> str:
-    """Make a hash that no password verifies, at the cost of another hash."""
+    """Return a hash that no password matches, at the cost of another hash."""
     return _decoy(stored[:-DIGEST_CHARACTERS])
 
 

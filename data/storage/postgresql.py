@@ -1,6 +1,6 @@
 """PostgreSQL: the database of an installation that several nodes serve.
 
-Everything that could wait without end has a limit: here, at the server, and on the way there.
+Every wait has a limit: here, at the server, and on the network.
 """
 
 import logging
@@ -21,10 +21,10 @@ from data.storage.transaction_failure import TransactionFailure
 _SCHEMES = ("postgresql://", "postgres://")
 _STATEMENT_SECONDS = 15
 _SESSION = {
-    # What was accepted survives a crash of the server, however it is set up for others.
+    # Accepted changes survive a crash of the server, whatever its default setting.
     "synchronous_commit": "on",
     "statement_timeout": f"{_STATEMENT_SECONDS}s",
-    # A small table that is read whole would set every two who write to it at odds.
+    # Reading a small table in full would make any two writers to it conflict.
     "enable_seqscan": "off",
     "jit": "off",
     "lock_timeout": "5s",
@@ -33,7 +33,7 @@ _SESSION = {
 _DEFAULTS: Mapping[str, str] = {
     "application_name": "twofold",
     "connect_timeout": "5",
-    # Of several hosts, and of one that has become a standby, only the one that takes writes will do.
+    # Of several hosts, only the one that accepts writes will do, even after a switchover.
     "target_session_attrs": "read-write",
     "keepalives_idle": "10",
     "keepalives_interval": "3",
@@ -41,7 +41,7 @@ _DEFAULTS: Mapping[str, str] = {
     "tcp_user_timeout": "10000",
 }
 _LOCK = 0x32464F4C
-"""The advisory lock that whoever changes the schema holds."""
+"""The advisory lock that is held while the schema is changed."""
 _CONFLICTS = frozenset({"40001", "40P01"})
 """SQLSTATE: serialization failure, deadlock detected."""
 _UNIQUE_VIOLATION = "23505"
@@ -57,7 +57,7 @@ _REASONS: Mapping[str, str] = {
     "58": "its disk is failing",
     "XX": "it is damaged",
 }
-"""What a SQLSTATE, or the class that it begins with, means to a person."""
+"""What a SQLSTATE, or its class, means in words."""
 
 
 _DROPPED = {
@@ -67,7 +67,7 @@ _DROPPED = {
     "v": "VIEW",
     "m": "MATERIALIZED VIEW",
 }
-"""What is dropped of a schema, by the kind that PostgreSQL gives it."""
+"""What to drop in a schema, by PostgreSQL's kind of relation."""
 _OBJECTS = (
     """
 SELECT 'trigger ' || t.tgname || ' on ' || c.relname,
@@ -108,7 +108,7 @@ FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
 """,
 )
-"""Statements that name what a schema is made of, and say what each is; an extension's own is left out."""
+"""Statements that name and describe the parts of a schema, without those of extensions."""
 _UNREADABLE = (
     "That is not the URL of a PostgreSQL database. Example: postgresql://user@host:5432/name. In a "
     "password, write %40 for @ and %2F for /."
@@ -116,22 +116,22 @@ _UNREADABLE = (
 
 
 class PostgresqlUrlError(ValueError):
-    """The text is no URL of a PostgreSQL database; the message shows nothing of it."""
+    """The text is not the URL of a PostgreSQL database; the message shows no part of it."""
 
 
 class NotEmptyError(Exception):
-    """There is something in the database that a new one was to be made in, or it is unfit."""
+    """The database in which a new one was to be created is not empty, or is unsuitable."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresqlUrl:
-    """Where a database is, and how to get in; shown without the password."""
+    """Where a database is, and how to connect to it; shown without the password."""
 
     parameters: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str, password: str | None = None) -> "PostgresqlUrl":
-        """Read a URL as libpq does; a password given beside it is used instead of its own.
+        """Read a URL as libpq does; a separate password replaces its own.
 
         Raises:
             PostgresqlUrlError: when it is not one.
@@ -142,7 +142,7 @@ class PostgresqlUrl:
             parameters = {key: str(value) for key, value in conninfo_to_dict(text).items()}
         except (psycopg.Error, UnicodeError):
             raise PostgresqlUrlError(_UNREADABLE) from None
-        # What an unescaped @ or / in a password is taken for would be shown.
+        # An unescaped @ or / in a password would make a part of it look like something that is shown.
         elsewhere = parameters.get("host", "") + parameters.get("dbname", "")
         if "@" in elsewhere or not parameters.get("port", "0").replace(",", "").isdigit():
             raise PostgresqlUrlError(_UNREADABLE)
@@ -155,7 +155,7 @@ class PostgresqlUrl:
         return cls(parameters)
 
     def reason(self, error: Exception) -> str:
-        """Say in one line why the database did not do something, without the password."""
+        """Return in one line why the database failed, without the password."""
         text = " ".join(str(error).split())
         password = self.parameters.get("password")
         return text.replace(password, "***") if password else text
@@ -168,12 +168,12 @@ class PostgresqlUrl:
 
 
 class _Connection(psycopg.Connection[Any]):
-    """A connection that is given up when an answer does not come."""
+    """A connection that is given up if an answer does not come."""
 
     deadline: float | None = _STATEMENT_SECONDS + 5
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for the server as psycopg does, but not for ever: a host that hangs sends no word."""
+        """Wait for the server as psycopg does, but not forever: a hanging host never answers."""
         try:
             return super().wait(gen, interval, self.deadline if timeout is None else timeout)
         except _WaitTimeout:
@@ -187,9 +187,9 @@ class _Adapter(Psycopg3Adapter):
 
 
 class Postgresql(PostgresqlDatabase):
-    """A database that many processes write; each thread has a connection of its own.
+    """A database that many processes write to; each thread has its own connection.
 
-    A process writes on one, since all that it does goes to one chain of audit rows: two writers would
+    A process writes on one thread, because everything goes to one chain of audit rows: two writers would
     only undo each other's work.
     """
 
@@ -200,7 +200,7 @@ class Postgresql(PostgresqlDatabase):
     readers = 2
 
     def begin(self, isolation_level: Any = None) -> None:
-        """Begin a transaction; one that only reads may read tables whole, since it meets nobody.
+        """Begin a transaction; one that only reads may read tables in full, because it conflicts with no one.
 
         It is one message to the server, and so never a prepared statement.
         """
@@ -214,7 +214,7 @@ class Postgresql(PostgresqlDatabase):
             raise OperationalError(error) from None
 
     def verdict(self, error: Exception, *, committing: bool) -> TransactionFailure:
-        """Say what becomes of a transaction that failed; a connection that was lost is let go."""
+        """Decide what happens after a failed transaction; a lost connection is dropped."""
         if self.is_closed():
             return TransactionFailure.FAILED
         if not self.is_connection_usable():
@@ -223,11 +223,11 @@ class Postgresql(PostgresqlDatabase):
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state in _CONFLICTS:
             return TransactionFailure.CONFLICT
-        # Two that make the same thing at once: the second finds it there when it looks again.
+        # Two that create the same thing at once: the second finds it there when it looks again.
         return TransactionFailure.ONCE_MORE if state == _UNIQUE_VIOLATION else TransactionFailure.FAILED
 
     def ready(self) -> bool:
-        """Have this thread connected; say whether it is so anew.
+        """Connect this thread; return whether the connection is new.
 
         Raises:
             OperationalError: when the server cannot be reached.
@@ -235,11 +235,11 @@ class Postgresql(PostgresqlDatabase):
         return bool(self.connect(reuse_if_open=True))
 
     def holds(self) -> bool:
-        """Whether what was just committed is in the database: the server has said so."""
+        """Whether what was just committed is in the database: the server has confirmed it."""
         return True
 
     def reason(self, error: Exception) -> str | None:
-        """Say to a person what is wrong with the database, where that is known."""
+        """Return what is wrong with the database in words, if that is known."""
         state = getattr(getattr(error, "orig", None), "sqlstate", None)
         if state is None:
             return "its server does not answer" if isinstance(error, OperationalError) else None
@@ -252,20 +252,20 @@ class Postgresql(PostgresqlDatabase):
         return list(cursor.fetchall()) if cursor.description else []
 
     def faults(self) -> list[str]:
-        """Name the indexes that PostgreSQL itself knows to be unusable."""
+        """Return the indexes that PostgreSQL itself knows to be unusable."""
         rows = self.ask("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
         return [f"the index {name} is invalid" for (name,) in rows]
 
     def objects(self) -> dict[str, str]:
-        """Name all that the schema is made of, each with what it is: columns, or the words that made it."""
+        """Return all parts of the schema, each with its definition: columns, or the SQL that created it."""
         return {str(name): str(made) for sql in _OBJECTS for name, made in self.ask(sql)}
 
     @contextmanager
     def scratch_schema(self) -> Iterator[None]:
-        """Have a new schema stand in the present one's place, of which nothing stays.
+        """Use a new schema in place of the present one, and remove it at the end.
 
         Raises:
-            ProgrammingError: when the role may not make one.
+            ProgrammingError: when the role may not create one.
         """
         with self.atomic() as undone:
             name = f"twofold_scratch_{secrets.token_hex(8)}"
@@ -281,7 +281,7 @@ class Postgresql(PostgresqlDatabase):
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Hold a transaction that waits for, and keeps out, everyone else who changes the schema."""
+        """Hold a transaction that waits for everyone else who changes the schema, and keeps them out."""
         connect: Callable[[], _Connection] = self.connection
         connection = connect()
         connection.deadline = None
@@ -296,7 +296,7 @@ class Postgresql(PostgresqlDatabase):
 
 
 def open_postgresql(url: PostgresqlUrl) -> Postgresql:
-    """Make what opens connections, each on first use; peewee and psycopg log nothing of statements."""
+    """Return an object that opens connections on first use; peewee and psycopg log no statements."""
     for name in ("peewee", "psycopg"):
         logging.getLogger(name).setLevel(logging.WARNING)
     given: dict[str, Any] = {**_DEFAULTS, **url.parameters}
@@ -307,7 +307,7 @@ def open_postgresql(url: PostgresqlUrl) -> Postgresql:
 
 
 def before_migrations(database: Postgresql) -> None:
-    """Make what the schema leans on: letters folded by Unicode's rules, as SQLite's `fold` does here."""
+    """Create what the schema needs: letters folded by Unicode's rules, as SQLite's `fold` does here."""
     database.ask(
         "CREATE OR REPLACE FUNCTION fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE "
         """AS 'SELECT lower($1 COLLATE "und-x-icu")'"""
@@ -328,9 +328,9 @@ def after_migrations(database: Postgresql) -> None:
 
 
 def drop_everything(database: Postgresql) -> None:
-    """Drop all that our schema is made of, and what stands in its place, so that it can be made anew.
+    """Drop everything in our schema, and anything in its place, so that it can be created again.
 
-    An extension's own stays.
+    Objects of extensions stay.
     """
     relations = (
         "SELECT oid, relkind::text FROM pg_class c WHERE relnamespace = current_schema()::regnamespace "
@@ -338,7 +338,7 @@ def drop_everything(database: Postgresql) -> None:
         "AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
     )
     for number, kind in database.ask(relations):
-        # One that hung on another is gone with it.
+        # A dependent object is gone with the one it depends on.
         for (name,) in database.ask("SELECT oid::regclass::text FROM pg_class WHERE oid = %s", number):
             database.ask(f"DROP {_DROPPED[kind]} {name} CASCADE")
     functions = (
@@ -351,17 +351,17 @@ def drop_everything(database: Postgresql) -> None:
 
 
 def is_empty(database: Postgresql) -> bool:
-    """Whether there is nothing yet in the schema that our tables would go to."""
+    """Whether the schema that our tables would go to is empty."""
     return not database.get_tables() and not database.get_views()
 
 
 def is_ours(database: Postgresql) -> bool:
-    """Whether the tables that every version of ours has are there."""
+    """Whether the tables that every version of ours has exist."""
     return {"installation", "schema_migration"} <= set(database.get_tables())
 
 
 def check_target(database: Postgresql) -> None:
-    """Refuse a database that cannot hold every text.
+    """Refuse a database that cannot store every text.
 
     Raises:
         NotEmptyError: with what to do.

@@ -1,6 +1,6 @@
-"""SQL that is written once, or by hand, where peewee's writing of it costs more than running it.
+"""SQL that is generated once, or written by hand, where generating it with peewee costs more than running it.
 
-So it is with what every sign-in reads and writes, and with the many rows of an import.
+That is so for what every sign-in reads and writes, and for the many rows of an import.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,16 @@ _Column = tuple[str, Callable[[Any], Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Placeholder:
-    """Stands in a statement for the value with this number."""
+    """A placeholder in a statement for the value with this number."""
 
     number: int
 
 
 class Prepared(Generic[M]):
-    """A read of a table whose statement stays the same; only the values that it is given change.
+    """A read of a table whose statement stays the same; only its values change.
 
-    `make` writes it from placeholders for `values` values, which go to the database as they are given.
-    Where `parent` names a foreign key, the columns of what it leads to stand behind the table's own.
+    `make` builds it from placeholders for `values` values, which go to the database unchanged. If
+    `parent` names a foreign key, the columns of its target follow the table's own.
     """
 
     def __init__(self, table: type[M], values: int, make: Callable[..., Any], parent: str = "") -> None:
@@ -38,7 +38,7 @@ class Prepared(Generic[M]):
         self._columns: dict[type, list[list[_Column]]] = {}
 
     def all(self, *values: object) -> list[M]:
-        """Return the rows that are found with these values; columns that were not asked for are None."""
+        """Return the rows that match these values; columns that were not selected are None."""
         cursor = self._statement.execute(values)
         found = cursor.fetchall()
         if found and type(database.obj) not in self._columns:
@@ -51,7 +51,7 @@ class Prepared(Generic[M]):
         return next(iter(self.all(*values)), None)
 
     def _told_apart(self, names: list[str]) -> list[list[_Column]]:
-        """Say of each table's columns how they are called in its rows, and how their values are read."""
+        """Return for each table's columns their names in its rows, and how their values are read."""
         own = len(_fields(self._tables[0])) if self._parent else len(names)
         return [
             [(_fields(table)[name].name, _fields(table)[name].python_value) for name in of_table]
@@ -74,37 +74,37 @@ def _fields(table: type[Model]) -> dict[str, Any]:
 
 
 def _filled(table: type[Model], columns: Sequence[_Column], values: Sequence[Any]) -> Model:
-    """Make a row as peewee makes those of its own reads, without its look at each of their columns."""
+    """Build a row as peewee does for its own reads, but without its check of each column."""
     row = table(__no_default__=1)
     row.__data__ = {name: read(value) for (name, read), value in zip(columns, values, strict=False)}
     return row
 
 
 class PreparedWrite:
-    """A change whose statement stays the same; `make` writes it from placeholders for `values` values."""
+    """A change whose statement stays the same; `make` builds it from placeholders for `values` values."""
 
     def __init__(self, values: int, make: Callable[..., Any]) -> None:
         self._statement = _Statement(values, make)
 
     def run(self, *values: object) -> int:
-        """Make the change with these values; return how many rows it was made to."""
+        """Run the change with these values; return how many rows it changed."""
         return int(self._statement.execute(values).rowcount)
 
 
 class PreparedInsert:
-    """A new row, by a statement that stays the same and is made from placeholders for `values` values."""
+    """An insert whose statement stays the same, built from placeholders for `values` values."""
 
     def __init__(self, values: int, make: Callable[..., Any]) -> None:
         self._statement = _Statement(values, make)
 
     def run(self, *values: object) -> int:
-        """Insert the row with these values; return its id."""
+        """Insert the row with these values; return its ID."""
         cursor = self._statement.execute(values)
         return int(cursor.fetchone()[0] if cursor.description else cursor.lastrowid)
 
 
 class _Statement:
-    """Writes a statement once for each kind of database."""
+    """Builds a statement once for each kind of database."""
 
     def __init__(self, values: int, make: Callable[..., Any]) -> None:
         self._values = values
@@ -128,9 +128,9 @@ class _Statement:
 def insert_rows(
     table: type[Model], rows: Sequence[Mapping[str, object]], *, returning: Sequence[str] = ()
 ) -> list[Any]:
-    """Insert rows by one statement; each names the same columns, with values as the database takes them.
+    """Insert rows with one statement; each has the same columns, with values in the database's form.
 
-    Return what the columns `returning` have come to hold, in no order, if any are asked for.
+    Return the resulting values of the columns `returning`, in no particular order, if any are given.
     """
     if not rows:
         return []

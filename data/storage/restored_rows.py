@@ -1,7 +1,7 @@
 """Restoring rows: those of a backup go into a new schema that our own migrations make.
 
-Of the backup's own schema nothing is taken over, so that no trigger, view, table or index comes back with
-it that is not ours. It is read as data from someone else is: nothing in its schema may run.
+The backup's own schema is not restored, so that no foreign trigger, view, table or index comes back with
+it. It is read like any foreign data: nothing in its schema may run.
 """
 
 import sqlite3
@@ -19,7 +19,7 @@ _KEPT_BY_TRIGGERS = {table._meta.table_name for table in models.KEPT_BY_TRIGGERS
 _KINDS = {"INTE": "integer", "VARC": "text", "TEXT": "text", "BLOB": "blob"}
 """How SQLite stores the values of our columns, by the first letters of their types."""
 _SETUP = (
-    # Until it is whole, the new file is of no use to anybody: nothing is to be recovered of a part.
+    # Until it is complete, the new file is useless, so it needs no protection against a crash.
     "PRAGMA main.journal_mode = OFF",
     "PRAGMA main.synchronous = OFF",
     "PRAGMA main.cache_size = -131072",
@@ -29,10 +29,10 @@ _SETUP = (
 
 
 def rebuild(backup: Path, target: Path) -> None:
-    """Make a new database with the schema of a backup's version, and copy the backup's rows into it.
+    """Create a new database with the schema of a backup's version, and copy the backup's rows into it.
 
     Raises:
-        BackupRefusedError: when it is damaged, of a newer version, or has no tables such as ours.
+        BackupRefusedError: when it is damaged, from a newer version, or has no tables like ours.
         OSError: when the new file cannot be written.
     """
     create_file(target)
@@ -62,7 +62,7 @@ def _connect(path: Path, options: str) -> sqlite3.Connection:
 
 
 def _version(backup: sqlite3.Connection) -> str:
-    """Name the last migration of a backup's schema."""
+    """Return the name of the last migration of a backup's schema."""
     backup.execute("PRAGMA trusted_schema = OFF")
     _check_table(backup, "main", _HISTORY)
     names = [name for (name,) in backup.execute(f"SELECT name FROM {_HISTORY} ORDER BY name")]  # noqa: S608
@@ -77,20 +77,20 @@ def _version(backup: sqlite3.Connection) -> str:
 
 
 def _check_table(connection: sqlite3.Connection, schema: str, name: str) -> None:
-    """Refuse what only has a table's name: a view, or a table that a module makes up."""
+    """Refuse anything that only has a table's name: a view, or a virtual table."""
     sql = f"SELECT type, rootpage > 0 FROM {schema}.sqlite_master WHERE name = ?"  # noqa: S608 - our own words.
     if connection.execute(sql, (name,)).fetchall() != [("table", 1)]:
         raise BackupRefusedError(f"is not a backup of Twofold: it has no table {name} like ours.")
 
 
 def _columns(connection: sqlite3.Connection, schema: str, table: str) -> dict[str, bool]:
-    """Name a table's columns, and whether each is stored."""
+    """Return a table's columns, and whether each is stored."""
     rows = connection.execute("SELECT name, hidden = 0 FROM pragma_table_xinfo(?, ?)", (table, schema))
     return {name: bool(stored) for name, stored in rows}
 
 
 def _check_values(connection: sqlite3.Connection, table: str) -> None:
-    """Refuse values of another kind than their column's: SQLite keeps a text in a column of numbers."""
+    """Refuse values of a different kind than their column's: SQLite stores text in a column of numbers."""
     kinds = connection.execute("SELECT name, substr(type, 1, 4) FROM pragma_table_info(?)", (table,))
     strange = " OR ".join(
         f"typeof(\"{name}\") NOT IN ('{_KINDS[declared]}', 'null')" for name, declared in kinds
@@ -110,7 +110,7 @@ def _copy(connection: sqlite3.Connection) -> None:
         if _columns(connection, "backup", table) != columns:
             raise BackupRefusedError(f"is not a backup of Twofold: its table {table} has other columns.")
         listed = ", ".join(f'"{column}"' for column in columns)
-        # No index of the backup is asked: one that leaves rows out would have them forgotten.
+        # The backup's indexes are not used: one that leaves out rows would lose them.
         connection.execute(
             f'INSERT INTO main."{table}" ({listed}) SELECT {listed} FROM backup."{table}" NOT INDEXED'  # noqa: S608
         )

@@ -23,7 +23,7 @@ HEADER_BYTES = 100
 _LARGEST_PAGE = 65_536
 _BUSY_SECONDS = 5
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.001, 0.02
-"""Seconds between two looks whether the turn to write has come."""
+"""Seconds between two checks whether it is this process's turn to write."""
 _PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",
@@ -47,7 +47,7 @@ FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_info(i.n
 WHERE m.type = 'table' AND i.origin = 'c' GROUP BY m.name, i.name
 """,
 )
-"""Statements that name what a schema is made of, and say what each is."""
+"""Statements that name and describe the parts of a schema."""
 _REASONS = {
     "BUSY": "another process has locked it",
     "LOCKED": "another process has locked it",
@@ -59,38 +59,38 @@ _REASONS = {
     "CORRUPT": "its file is damaged",
     "NOTADB": "its file is damaged",
 }
-"""What SQLite's errors mean to a person, by the second word of their names."""
+"""What SQLite's errors mean in words, by the second word of their names."""
 _WRITE_ERRORS = {"FULL": errno.ENOSPC, "IOERR": errno.EIO}
 _STAYS_OPEN = frozenset({"BUSY", "LOCKED", "CONSTRAINT", "INTERRUPT"})
-"""Errors after which a connection is as good as before."""
+"""Errors after which a connection can still be used."""
 _MISSING = "its file is missing"
 _MOVED = "its file was moved, replaced or removed"
 _STRANGE = "its file is not a Twofold database"
 
 
 class _FileError(OperationalError):
-    """Something is wrong with the file that SQLite does not know of; the message says what."""
+    """Something that SQLite does not notice is wrong with the file; the message says what."""
 
 
 _Inode = tuple[int, int]
-"""A file's device and its number there. Files are told apart by it and never by their content: to open one
-that SQLite has open in this process, and to close it again, would drop SQLite's locks."""
+"""A file's device and its number there. Files are told apart by it and never by their content: opening and
+closing one that SQLite has open in this process would drop SQLite's locks."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """Which file is the database, and which the log beside it, if there is one."""
+    """Which file is the database, and which is its log, if there is one."""
 
     database: _Inode
     log: _Inode | None
 
 
 class Sqlite(SqliteDatabase):
-    """A file, written by one thread of a process at a time.
+    """A database file, written by one thread of a process at a time.
 
-    A connection goes on writing to the file that it has open, even when that was moved or removed. So each
-    transaction begins and ends with a look whether it is still the one at the path. Once it is not, this
-    process does nothing more with the database.
+    A connection goes on writing to the file that it has open, even after that was moved or removed. So
+    each transaction begins and ends with a check that it is still the one at the path. Once it is not,
+    this process does nothing more with the database.
     """
 
     writing = "IMMEDIATE"
@@ -99,19 +99,19 @@ class Sqlite(SqliteDatabase):
     readers = 1
 
     def __init__(self, path: Path, **options: Any) -> None:
-        # Never created by being opened: an empty database in place of a lost one would let nobody in.
+        # Opening never creates it: with an empty database in place of a lost one, no one could sign in.
         super().__init__(_uri(path, "rw"), uri=True, **options)
         self._path = path
         self._files: _Files | None = None
-        """What the connections have open: the log stays the same for as long as there is one of them."""
+        """What the connections have open: the log stays the same while any of them is open."""
         self._connections = 0
         self._lost = False
 
     def ready(self) -> bool:
-        """Have this thread connected to the file that is at the path; say whether it is so anew.
+        """Connect this thread to the file at the path; return whether the connection is new.
 
         Raises:
-            OperationalError: when there is none, it cannot be opened, or it is another one than before.
+            OperationalError: when there is none, it cannot be opened, or it is a different file than before.
         """
         if self.is_closed():
             return bool(self.connect())
@@ -126,7 +126,7 @@ class Sqlite(SqliteDatabase):
         return False
 
     def begin(self, lock_type: str | None = None) -> None:
-        """Begin a transaction; for the turn to write, look often while it may be near.
+        """Begin a transaction; while the turn to write may be near, check for it often.
 
         SQLite's own waits grow to a tenth of a second, in which others take the lock again and again.
         """
@@ -157,9 +157,9 @@ class Sqlite(SqliteDatabase):
         connection().execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
 
     def verdict(self, error: Exception, *, committing: bool) -> TransactionFailure:  # noqa: ARG002 - a failed commit was none.
-        """Say what becomes of a transaction that failed: SQLite has waited already.
+        """Decide what happens after a failed transaction: SQLite has already waited.
 
-        A connection that may be the worse for it is let go.
+        A connection that may be damaged by it is dropped.
         """
         cause = _cause_of(error)
         if self._lost or (not isinstance(cause, _FileError) and _kind_of(cause) not in _STAYS_OPEN):
@@ -167,7 +167,7 @@ class Sqlite(SqliteDatabase):
         return TransactionFailure.LOST if self._lost else TransactionFailure.FAILED
 
     def reason(self, error: Exception) -> str | None:
-        """Say to a person what is wrong with the database, where that is known."""
+        """Return what is wrong with the database in words, if that is known."""
         return reason_of(error)
 
     def _look(self) -> _Files | None:
@@ -178,10 +178,10 @@ class Sqlite(SqliteDatabase):
             raise _FileError(_REASONS["CANTOPEN"]) from None
 
     def _at_path(self, *, log: bool) -> _Files:
-        """Return what is at the path; with `log`, the log must be the one that the connections have open.
+        """Return the file at the path; with `log`, the log must be the one that the connections have open.
 
         Raises:
-            OperationalError: when nothing is there, or not what this process had open.
+            OperationalError: when it is missing, or is not what this process had open.
         """
         found, known = self._look(), self._files
         if known is not None:
@@ -207,11 +207,11 @@ class Sqlite(SqliteDatabase):
         return opened
 
     def _close(self, conn: sqlite3.Connection) -> None:
-        """Close a connection; what was accepted goes into its file, wherever that is by now.
+        """Close a connection; accepted changes go into its file, wherever that now is.
 
-        Where another log has taken the log's place, that one belongs to the file and must stay. The last
-        connection to a file removes the log by its name, whichever has that name by then, unless it can only
-        read: so one that can only read is there to be the last.
+        If another log has taken the log's place, that one belongs to the new file and must stay. The last
+        connection to a file removes the log by its name, even if that is now another log, unless it can
+        only read. So a read-only connection is opened to be the last.
         """
         known, found = self._files, None
         with suppress(_FileError):
@@ -222,62 +222,62 @@ class Sqlite(SqliteDatabase):
                     last.execute("SELECT 1 FROM sqlite_master").fetchone()
                 conn.close()
         else:
-            if found != known:  # SQLite itself does not empty the log of a file that was moved.
+            if found != known:  # SQLite itself does not empty the log of a moved file.
                 with suppress(sqlite3.Error):
                     conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             conn.close()
         self._connections -= 1
 
     def _add_conn_hooks(self, conn: sqlite3.Connection) -> None:
-        """Set a connection up; what another program has put there stays as it is."""
+        """Set up a connection; files of another program stay as they are."""
         if conn.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
             raise _FileError(_STRANGE)
         super()._add_conn_hooks(conn)  # type: ignore[misc]
-        conn.execute("SELECT 1 FROM sqlite_master").fetchone()  # From here on the log is there.
+        conn.execute("SELECT 1 FROM sqlite_master").fetchone()  # From here on, the log exists.
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Hold a transaction beside which no other process writes."""
+        """Hold a transaction during which no other process writes."""
         with self.atomic("EXCLUSIVE"):
             yield
 
     def faults(self) -> list[str]:
-        """Read the whole file and name what is damaged in it, if anything is."""
+        """Read the whole file and return what is damaged in it, if anything."""
         execute: Callable[[str], Any] = self.execute_sql
         broken = [row[0] for row in execute("PRAGMA quick_check(5)").fetchall() if row[0] != "ok"]
         strays = execute("PRAGMA foreign_key_check").fetchall()
         return broken + [f"a row of {table} refers to a missing row" for table in {row[0] for row in strays}]
 
     def objects(self) -> dict[str, str]:
-        """Name all that the schema is made of, each with what it is: columns, or the words that made it."""
+        """Return all parts of the schema, each with its definition: columns, or the SQL that created it."""
         execute: Callable[[str], Any] = self.execute_sql
         return {str(name): str(made) for sql in _OBJECTS for name, made in execute(sql).fetchall()}
 
     def clock(self) -> datetime | None:
-        """There is no other clock than the one here."""
+        """There is no other clock than this host's."""
         return None
 
 
 def open_sqlite(path: Path) -> Sqlite:
     """Open the file at `path`; SQLite gives its side files the modes of the file itself.
 
-    peewee would log statements with their values at debug level, hashes and sealed secrets among them.
+    peewee would log statements with their values at debug level, including hashes and sealed secrets.
     """
     logging.getLogger("peewee").setLevel(logging.WARNING)
     database = Sqlite(path, pragmas=_PRAGMAS, timeout=_BUSY_SECONDS)
-    # SQLite's own lower() leaves letters outside of ASCII as they are.
+    # SQLite's own lower() does not change letters outside ASCII.
     database.register_function(_fold, "fold", 1)
     return database
 
 
 def reason_of(error: Exception) -> str | None:
-    """Say to a person what is wrong with a file, where that is known."""
+    """Return what is wrong with a file in words, if that is known."""
     cause = _cause_of(error)
     return str(cause) if isinstance(cause, _FileError) else _REASONS.get(_kind_of(cause))
 
 
 def _cause_of(error: BaseException) -> BaseException:
-    """Return what SQLite itself said first: it may have rolled back already, which is an error then too."""
+    """Return SQLite's first error: it may have rolled back already, and then the rollback fails too."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, _FileError) or _kind_of(seen) in _REASONS.keys() | _STAYS_OPEN:
@@ -308,14 +308,14 @@ def _fold(text: str | None) -> str | None:
 
 
 def create_file(path: Path) -> None:
-    """Make a new file that bears our mark, or none.
+    """Create a new file with our mark, or none.
 
     Raises:
         FileExistsError: when there is a file already.
         OSError: when it cannot be written.
     """
     path.touch(mode=0o600, exist_ok=False)
-    # The mark goes into the file itself, before the write-ahead log stands beside it.
+    # The mark goes into the file itself, before there is a write-ahead log.
     try:
         with disk_errors_of(path), closing(sqlite3.connect(path)) as marking:
             marking.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -327,7 +327,7 @@ def create_file(path: Path) -> None:
 
 @contextmanager
 def disk_errors_of(path: Path) -> Iterator[None]:
-    """Raise what SQLite says of a disk that takes no more as the system would: with the file's name.
+    """Raise SQLite's error about a full or failing disk as the system would, with the file's name.
 
     Raises:
         OSError: when a file could not be written.
@@ -342,13 +342,13 @@ def disk_errors_of(path: Path) -> Iterator[None]:
 
 
 def bears_our_mark(path: Path) -> bool:
-    """Whether a file is ours; it is looked at without opening it, so another's stays as it is."""
+    """Whether a file is ours; SQLite does not open it, so a foreign file is not changed."""
     with path.open("rb") as file:
         return _is_ours(file.read(HEADER_BYTES))
 
 
 def length_in_header(header: bytes) -> int | None:
-    """Read from the first bytes of a file how many belong to a database of ours; None when it is none.
+    """Read the size of our database from the first bytes of a file; None if it is not one.
 
     Source: the SQLite file format, section 1.3: the size of a page at byte 16, their number at byte 28.
     """

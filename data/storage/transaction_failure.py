@@ -1,10 +1,10 @@
-"""What may be done about a transaction that failed."""
+"""What can be done about a failed transaction."""
 
 from enum import Enum
 
 
 class TransactionFailure(Enum):
-    """What is known of a failed transaction, and so what may be done."""
+    """What is known about a failed transaction, and so what can be done."""
 
     FAILED = "nothing was kept, and trying again at once would not help"
     CONFLICT = "nothing was kept because it conflicted with another one: run it again"

@@ -13,24 +13,24 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 _ID_BYTES = 8
 _UNNAMED = b"\x01"
-"""Begins a sealed value that does not name its key: all are written so by the first versions."""
+"""The first byte of a sealed value that does not name its key, as the first versions wrote all of them."""
 _NAMED = b"\x02"
-"""Begins a sealed value that names its key."""
+"""The first byte of a sealed value that names its key."""
 
 _BUCKETS = 4096
 _BACKUP_LABEL = b"twofold backups"
 _DIGEST_LABELS = (b"twofold first-factor buckets", b"twofold sent codes")
 
 Ring = tuple[bytes, ...]
-"""The master keys that are good, oldest first: one, or two while they are being rotated."""
+"""The valid master keys, oldest first: one, or two during a rotation."""
 
 
 class SealBrokenError(Exception):
-    """A sealed value does not open: another master key, another owner, or damage."""
+    """A sealed value cannot be opened: another master key, another owner, or damage."""
 
 
 class UnknownKeyError(SealBrokenError):
-    """A value is sealed, or is to be sealed, under a master key that is not in the ring."""
+    """A value is sealed, or must be sealed, under a master key that is not in the ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class _MasterKey:
 class Vault:
     """Seals and opens secrets; each is bound to its owner and its place by the associated data.
 
-    `reread` fetches the ring anew when a value names a key that is not in it, or nothing when it cannot
-    be read: so a process that runs follows a rotation.
+    `reread` fetches the ring again when a value names a key that is not in it, or returns nothing if it
+    cannot be read: so a running process follows a rotation.
     """
 
     def __init__(self, *ring: bytes, reread: Callable[[], Ring] | None = None) -> None:
@@ -55,11 +55,11 @@ class Vault:
 
     @property
     def check_value(self) -> str:
-        """What the newest key is known by; it gives nothing of the key away."""
+        """The check value of the newest key; it reveals nothing about the key."""
         return self._keys[-1].check
 
     def holds(self, check: str) -> bool:
-        """Whether the key of this check value is in the ring, as it was read or as it is now."""
+        """Whether the key with this check value is in the ring, as it was read or as it is now."""
         try:
             self._key(lambda key: key.check == check)
         except UnknownKeyError:
@@ -67,7 +67,7 @@ class Vault:
         return True
 
     def seal(self, secret: bytes, *, user_id: int, factor_id: int, under: str | None = None) -> bytes:
-        """Encrypt a secret for one factor of one user, under the key of this check value."""
+        """Encrypt a secret for one factor of one user, under the key with this check value."""
         return self.seal_at(_place(user_id, factor_id), secret, under)
 
     def open(self, sealed: bytes, *, user_id: int, factor_id: int) -> bytes:
@@ -89,7 +89,7 @@ class Vault:
         return _NAMED + key.id + nonce + key.cipher.encrypt(nonce, secret, _binding(place))
 
     def open_at(self, place: str, sealed: bytes) -> bytes:
-        """Decrypt what was sealed for a place.
+        """Decrypt a value that was sealed for a place.
 
         Raises:
             UnknownKeyError: when it names a key that is not in the ring.
@@ -109,39 +109,39 @@ class Vault:
         return _opened(self._keys[-1], place, named)
 
     def digest_code(self, code: str, *, user_id: int, purpose: str) -> str:
-        """Hash a sent code under a key: six digits would not withstand a hash without one."""
+        """Hash a sent code with a key: without one, six digits could be guessed from the hash."""
         bound = f"{user_id}:{purpose}:{code}".encode("utf-8", "replace")
         return hmac.digest(self._code_key, bound, sha256).hex()
 
     def digest_authorisation(self, code: str) -> str:
-        """Hash an authorisation code under a key: it is looked up by what is stored of it."""
+        """Hash an authorisation code with a key; the stored hash is used to look it up."""
         return hmac.digest(self._code_key, f"authorisation:{code}".encode(), sha256).hex()
 
     def bucket(self, username: str) -> int:
         """Return one of 4096 buckets for a typed name.
 
-        Failures are counted per bucket, which cannot be read back: people type passwords where a
-        name belongs, so an unknown name is stored nowhere.
+        Failures are counted per bucket, from which the name cannot be recovered: people type passwords
+        where a name belongs, so an unknown name is never stored.
         """
         digest = hmac.digest(self._bucket_key, username.encode("utf-8", "replace"), sha256)
         return int.from_bytes(digest[:2]) % _BUCKETS
 
     def share(self, bucket: int) -> float:
-        """Return how many of all buckets come before one, as a share from 0 to less than 1."""
+        """Return what share of all buckets comes before this one, from 0 to less than 1."""
         return bucket / _BUCKETS
 
     def is_under(self, sealed: bytes, check: str) -> bool:
-        """Whether a value names the key of this check value as the one that it is sealed under."""
+        """Whether a value names the key with this check value as the one that it is sealed under."""
         key = self._key(lambda key: key.check == check)
         return sealed.startswith(_NAMED + key.id)
 
     def digest_keys_of(self, check: str) -> bytes:
-        """Return the keys of digests that an installation has from its first master key."""
+        """Return the digest keys that an installation derives from its first master key."""
         raw = self._key(lambda key: key.check == check).raw
         return b"".join(hmac.digest(raw, label, sha256) for label in _DIGEST_LABELS)
 
     def backup_hash(self, check: str) -> hmac.HMAC:
-        """Begin the keyed hash over a backup, under the key of this check value.
+        """Begin the keyed hash over a backup, under the key with this check value.
 
         Raises:
             UnknownKeyError: when that key is not in the ring.
@@ -150,7 +150,7 @@ class Vault:
         return hmac.new(hmac.digest(raw, _BACKUP_LABEL, sha256), digestmod=sha256)
 
     def use_digest_keys(self, keys: bytes) -> None:
-        """Hash with these from now on: they stay the same whatever the master key is."""
+        """Use these digest keys from now on: they stay the same whatever the master key is."""
         self._bucket_key, self._code_key = keys[:KEY_BYTES], keys[KEY_BYTES:]
 
     def _key(self, wanted: Callable[[_MasterKey], bool]) -> _MasterKey:
@@ -165,7 +165,7 @@ class Vault:
 
 
 def check_value_of(key: bytes) -> str:
-    """What a master key is known by; it gives nothing of the key away."""
+    """Return the check value of a master key; it reveals nothing about the key."""
     return hmac.digest(key, b"twofold key check", sha256)[:16].hex()
 
 

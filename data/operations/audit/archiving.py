@@ -43,7 +43,7 @@ class Batch:
 
 @require_operator(_OPERATOR_ONLY)
 def plan_archive(acting: ActingOperator, before: datetime) -> Plan | Denied:
-    """Say which rows are to go: of each chain those up to the first that is as young as `before`."""
+    """Choose the rows to archive: in each chain, those before the first that is as recent as `before`."""
     chains = models.AuditChain.select().order_by(models.AuditChain.name)
     stretches = [_older(acting.tx, Head(row.name, row.seq, row.mac), before) for row in chains]
     found = tuple(
@@ -54,7 +54,7 @@ def plan_archive(acting: ActingOperator, before: datetime) -> Plan | Denied:
 
 @require_operator(_OPERATOR_ONLY)
 def read_batch(acting: ActingOperator, stretch: Stretch, position: Position) -> Batch | Fault:
-    """Read the next rows to archive; one with which something is wrong is not archived."""
+    """Read the next rows to archive; a faulty row is not archived."""
     rows = next_rows(stretch, position)
     reached = follow(acting.tx, stretch, position, rows)
     return reached if isinstance(reached, Fault) else Batch(rows, reached)
@@ -62,7 +62,7 @@ def read_batch(acting: ActingOperator, stretch: Stretch, position: Position) -> 
 
 @require_operator(_OPERATOR_ONLY)
 def cut(acting: ActingOperator, stretches: Sequence[Stretch], before: datetime) -> Done | Denied:
-    """Seal where each chain is cut and remove the rows up to there, which are safe elsewhere already."""
+    """Seal where each chain is cut, and remove the rows up to there, which are already safe elsewhere."""
     for stretch in stretches:
         if last_cut(acting.tx, stretch.end.chain) != stretch.begin:
             return _CHANGED_MEANWHILE
@@ -81,7 +81,7 @@ def cut(acting: ActingOperator, stretches: Sequence[Stretch], before: datetime) 
 def plan_archive_verification(
     acting: ActingOperator, stretches: Sequence[Stretch], exported: Sequence[Head] = ()
 ) -> Plan:
-    """Compare where an archive says that it begins and ends with the cuts that were sealed."""
+    """Compare where an archive says it begins and ends with the sealed cuts."""
     return Plan(tuple(_judged(acting.tx, stretch, exported) for stretch in stretches), None)
 
 
@@ -89,7 +89,7 @@ def plan_archive_verification(
 def verify_archived(
     acting: ActingOperator, stretch: Stretch, position: Position, rows: Sequence[Row]
 ) -> Position | Fault:
-    """Follow a chain over rows from an archive, as far as they are right."""
+    """Follow a chain over rows from an archive, as far as they are valid."""
     return follow(acting.tx, stretch, position, rows)
 
 

@@ -15,11 +15,11 @@ from data.storage import models
 from data.store import Tx
 
 OLDER = "older"
-"""The chain of the rows that were written before there were chains."""
+"""The chain of rows that were written before chains existed."""
 _AT_ONCE = 100
-"""Rows of one statement."""
+"""Rows written by one statement."""
 
-# Every act and sign-in runs these, so they are not built anew each time.
+# Every act and sign-in runs these, so they are built only once.
 _OPEN = (
     "SELECT c.seq, c.mac, k.epoch, k.after_seq, k.after_mac, k.sealed_key FROM audit_chain c "
     "JOIN audit_chain_key k ON k.chain = c.name AND k.epoch = c.epoch WHERE c.name = ?"
@@ -34,7 +34,7 @@ _LINK = "UPDATE audit_entry SET chain = ?, seq = ?, mac = ? WHERE id = ?"
 
 
 class Columns(NamedTuple):
-    """What a row says, in the order in which the chain covers it; `at` counts microseconds."""
+    """The content of a row, in the order in which the chain covers it; `at` counts microseconds."""
 
     at: int
     account: int | None
@@ -47,7 +47,7 @@ class Columns(NamedTuple):
 
 
 def columns_of(table: type[models.AuditEntry]) -> list[Any]:
-    """Name the columns of `Columns` in the table."""
+    """Return the names of `Columns` in the table."""
     return [getattr(table, name) for name in Columns._fields]
 
 
@@ -62,7 +62,7 @@ def append(tx: Tx, rows: Iterable[Columns]) -> None:
 
 
 def heads(tx: Tx, actor: Actor) -> list[Head] | Refused:
-    """Read where every chain ends now; kept elsewhere, this shows later whether anything was cut off."""
+    """Read where every chain ends now; a copy kept elsewhere later shows whether anything was cut off."""
     if refused := may_not_look(tx, actor):
         return refused
     table = models.AuditChain
@@ -70,7 +70,7 @@ def heads(tx: Tx, actor: Actor) -> list[Head] | Refused:
 
 
 def may_not_look(tx: Tx, actor: Actor) -> Denied | SessionOver | None:
-    """Why someone may not look at the chains, which are of the whole installation; None if they may."""
+    """Return why someone may not read the chains, which cover the whole installation; None if they may."""
     if isinstance(actor, Operator):
         return None
     acting = authorise(tx, actor, Action.SEE_PEOPLE)
@@ -78,7 +78,7 @@ def may_not_look(tx: Tx, actor: Actor) -> Denied | SessionOver | None:
 
 
 def adopt_older(tx: Tx) -> int:
-    """Take the rows that were written before there were chains into one, oldest first; return how many."""
+    """Put the rows that were written before chains existed into one, oldest first; return how many."""
     table = models.AuditEntry
     older = table.mac.is_null()
     if not table.select().where(older).exists():
@@ -96,22 +96,22 @@ def adopt_older(tx: Tx) -> int:
 
 
 def raw(query: Any) -> list[tuple[Any, ...]]:
-    """Run a query and return what the database holds, without making moments of numbers."""
+    """Run a query and return the stored values, without converting numbers to moments."""
     return list(models.database.execute_sql(*query.sql()))
 
 
 def key_place(chain: str, epoch: int, after_seq: int, after_mac: str) -> str:
-    """Name the one place of a chain's key: it is good for this epoch of this chain, from this row on."""
+    """Return the place that a chain's key is bound to: this epoch of this chain, from this row on."""
     return f"audit:{chain}:epoch:{epoch}:after:{after_seq}:{after_mac}"
 
 
 def cut_place(head: Head) -> str:
-    """Name the one place of the seal of a cut behind this row."""
+    """Return the place that the seal of a cut after this row is bound to."""
     return f"audit:{head.chain}:cut:{head.seq}:{head.mac}"
 
 
 def _open_chain(tx: Tx, name: str) -> tuple[Head, bytes]:
-    """Read where a chain ends and open its present key; a chain that is new begins."""
+    """Read where a chain ends and open its current key; start a new chain if there is none."""
     found = list(_execute(tx, _OPEN, (name,)))
     if not found:
         return _begin_chain(tx, name)
@@ -141,11 +141,11 @@ def _linked(key: bytes, head: Head, rows: Iterable[Columns]) -> Iterator[tuple[C
 
 
 def _insert(tx: Tx, rows: Sequence[tuple[str | int | None, ...]]) -> None:
-    """Insert rows by one statement: many are written at once when people are imported."""
+    """Insert rows by one statement: an import of users writes many at once."""
     _execute(tx, _INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
 
 
 def _execute(tx: Tx, statement: str, values: Sequence[str | int | None]) -> Any:
-    """Run a statement of this module; each `?` stands for a value, however the database writes that."""
+    """Run a statement of this module; each `?` marks a value, whatever the database's own syntax."""
     execute: Callable[..., Any] = tx.database.execute_sql
     return execute(statement.replace("?", tx.database.param), values)

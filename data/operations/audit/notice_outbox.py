@@ -1,8 +1,8 @@
-"""The outbox of notices: claimed by a sender, then settled; done by no actor, and of no account.
+"""The outbox of notices: a sender claims them, then settles them; there is no actor and no account.
 
-A claim moves a row on and counts its try, under the condition that nobody else did: of several
-senders one holds it. It lasts for `LEASE`, so that a sender that was killed leaves nothing behind. One
-that was killed between handing over and settling has its message sent again: at least once, not once.
+A claim postpones a row and counts its try, provided that no one else did: only one of several senders
+holds it. It lasts for `LEASE`, so that a killed sender leaves nothing behind. If a sender is killed
+between delivery and settling, its message is sent again: at least once, not exactly once.
 """
 
 import json
@@ -22,18 +22,18 @@ from data.storage.models import CARRIER_REASON_LENGTH
 from data.store import Tx
 
 LEASE = timedelta(minutes=2)
-"""How long a claim holds; many times what handing a batch over can take."""
+"""How long a claim holds; many times what delivering a batch can take."""
 BATCH = 10
 KEPT = timedelta(days=7)
 """How long a settled row is kept."""
 ACTOR = "system:notices"
 LOOKED_UP_AGAIN = frozenset({Event.INVITED, Event.REMINDED})
-"""Messages that are worded when they are handed over, by what is true then."""
+"""Messages that are worded when they are delivered, by what is true then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A notice that this sender alone hands over; `tries` counts this try, and `to` is an e-mail address."""
+    """A notice that only this sender delivers; `tries` counts this try, and `to` is an e-mail address."""
 
     id: int
     tries: int
@@ -45,20 +45,20 @@ class Claimed:
 
     @property
     def envelope(self) -> Envelope:
-        """The notice in words; of an event in `LOOKED_UP_AGAIN`, there are none yet."""
+        """The notice in words; an event in `LOOKED_UP_AGAIN` has none yet."""
         return envelope(self.act, self.to, self.issuer)
 
 
 def is_due(tx: Tx, since: datetime | None = None) -> bool:
-    """Whether there is a notice to hand over; `since` leaves out acts before it."""
+    """Whether there is a notice to deliver; `since` leaves out earlier acts."""
     table = models.Notice
     return table.select().where(_due(tx, since)).exists()
 
 
 def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
-    """Claim notices that are due; what is too old by now, or of a newer version, is given up instead.
+    """Claim notices that are due; one that is too old or from a newer version is given up instead.
 
-    What tells of an act goes before invitations and reminders, of which there may be very many.
+    Notices of acts go before invitations and reminders, because there may be very many of those.
     """
     table = models.Notice
     table.delete().where(table.done_at < tx.now - KEPT).execute()
@@ -74,7 +74,7 @@ def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
 
 
 def settle(tx: Tx, batch: Collection[Claimed], failed: Mapping[int, str]) -> None:
-    """Record which of the claimed notices were not taken, and why; they are tried again later."""
+    """Record which claimed notices were not accepted, and why; they are tried again later."""
     table = models.Notice
     delivered = [claimed.id for claimed in batch if claimed.id not in failed]
     table.update(next_try_at=None, done_at=tx.now).where(table.id.in_(delivered)).execute()
@@ -91,32 +91,32 @@ def is_held(claimed: Claimed) -> bool:
 
 
 def drop(tx: Tx, claimed: Claimed) -> bool:
-    """Settle a claimed row that need not be handed over; say whether it was still this sender's."""
+    """Settle a claimed row that does not need delivery; return whether it was still this sender's."""
     dropped = models.Notice.update(next_try_at=None, done_at=tx.now)
     return bool(dropped.where(_still(claimed.id, claimed.tries)).execute())
 
 
 def is_waiting_invitation(user_id: Any) -> Any:
-    """Write as SQL whether a row is an invitation of this user that is still to be handed over."""
+    """Return, as SQL, whether a row is an undelivered invitation of this user."""
     table = models.Notice
     return (table.user == user_id) & (table.event == Event.INVITED.value) & table.done_at.is_null()
 
 
 def invited_since(user_id: int) -> datetime | None:
-    """Return when the invitation was queued that is still to be handed over to a user, if there is one."""
+    """Return when a user's undelivered invitation was queued, if there is one."""
     table = models.Notice
     row = table.select().where(is_waiting_invitation(user_id)).order_by(table.id.desc()).first()
     return row.at if row else None
 
 
 def take_back_invitations(tx: Tx, user_id: int) -> None:
-    """Settle what waits to be handed over to a user who was given another password."""
+    """Settle the undelivered invitations of a user who was given another password."""
     taken_back = models.Notice.update(next_try_at=None, done_at=tx.now)
     taken_back.where(is_waiting_invitation(user_id)).execute()
 
 
 def count_waiting(_tx: Tx, event: Event, since: datetime) -> int:
-    """Count the messages of a kind, of since then, that are not settled yet."""
+    """Count the messages of a kind since then that are not settled yet."""
     table = models.Notice
     return int(
         table.select()
@@ -126,14 +126,14 @@ def count_waiting(_tx: Tx, event: Event, since: datetime) -> int:
 
 
 def record_carrier_failure(tx: Tx, method: Method, reason: str) -> None:
-    """Keep why a method's carrier did not take a message: the last time only, and nothing of the message."""
+    """Keep why a method's carrier last refused a message, and nothing about the message itself."""
     table = models.CarrierFailure
     row = table.insert(method=method.value, at=tx.now, reason=reason[:CARRIER_REASON_LENGTH])
     row.on_conflict(conflict_target=[table.method], preserve=[table.at, table.reason]).execute()
 
 
 def last_carrier_failure(method: Method) -> models.CarrierFailure | None:
-    """Read the last failure of a method's carrier, whichever account the message was of."""
+    """Read the last failure of a method's carrier, in any account."""
     table = models.CarrierFailure
     found: models.CarrierFailure | None = table.get_or_none(table.method == method.value)
     return found
@@ -146,7 +146,7 @@ def _due(tx: Tx, since: datetime | None) -> Any:
 
 
 def _still(row_id: int, tries: int) -> Any:
-    """Match the row as it was read, unless someone else claimed or settled it since."""
+    """Match the row as it was read, unless someone else has since claimed or settled it."""
     table = models.Notice
     return (table.id == row_id) & (table.tries == tries) & table.done_at.is_null()
 

@@ -1,6 +1,6 @@
-"""Telling users of acts on their account: a row in the outbox, written in the transaction of the act.
+"""Telling users about acts on their account: a row in the outbox, written in the act's transaction.
 
-The rows are handed over afterwards, by whichever process comes to it: no act waits for a mail server.
+Any process can deliver the rows afterwards: no act waits for a mail server.
 """
 
 import json
@@ -25,9 +25,9 @@ def tell_if_due(
     actor: str,
     detail: Mapping[str, object],
 ) -> None:
-    """Tell a user of an act, if it is one that users are told of.
+    """Tell a user about an act, if users are told about this kind.
 
-    Who was created by the same act, in this very moment, is told nothing: nothing of theirs was changed.
+    A user who was just created by the same act is told nothing: nothing of theirs was changed.
     """
     if not is_told(event, detail):
         return
@@ -46,12 +46,12 @@ def tell(
     origin: Origin,
     detail: Mapping[str, object],
 ) -> bool:
-    """Tell a user of an act through these addresses, and say whether anything was written.
+    """Tell a user about an act through these addresses; return whether anything was written.
 
     Nothing is written where no e-mail can be sent.
 
-    Of one kind of act a user, and an address, is told `PER_HOUR` times an hour: who repeats an act, and names
-    an address that is someone else's, does not fill that mailbox.
+    A user, and an address, is told about one kind of act at most `PER_HOUR` times an hour. So no one can
+    fill a stranger's mailbox by repeating an act with their address.
     """
     if Method.EMAIL not in tx.services.sends:
         return False
@@ -75,9 +75,9 @@ def tell(
 
 
 def _still_told(tx: Tx, event: Event, user: models.User, recipients: Sequence[str]) -> list[str]:
-    """Leave out addresses that were told enough of such acts, and all where the user was.
+    """Leave out addresses that were told often enough about such acts, and all if the user was.
 
-    Each address is counted apart: what someone else brought upon a new address silences no old one.
+    Each address is counted separately: notices to a new address never silence an old one.
     """
     table = models.Notice
     same = (table.user == user.id) | table.recipient.in_(recipients)

@@ -1,4 +1,4 @@
-"""The audit log: written inside the transaction of the act it records, read in pages."""
+"""The audit log: written in the transaction of the act it records, read in pages."""
 
 import json
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class Entry:
 
     @property
     def sentence(self) -> str:
-        """The event in words; it still holds foreign strings."""
+        """The event in words; it may hold foreign strings."""
         return sentence(self.event, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which rows to read: of a user (as actor or subject), of an event's kind, since a moment."""
+    """Which rows to read: about a user (as actor or subject), of a kind of event, since a moment."""
 
     user: str | None = None
     event: str | None = None
@@ -48,14 +48,14 @@ class Filter:
 
 
 def record(acting: Acting, event: Event, user: str | None = None, **detail: object) -> None:
-    """Write what someone did."""
+    """Record what someone did."""
     write(
         acting.tx, event, acting.origin, account_id=acting.account_id, actor=acting.name, user=user, **detail
     )
 
 
 def record_everywhere(acting: ActingOperator, event: Event, **detail: object) -> None:
-    """Write what the operator did to the whole installation, for every account to see."""
+    """Record what the operator did to the whole installation, visible to every account."""
     for account in list(models.Account.select().order_by(models.Account.id)):
         record(in_account(acting.tx, acting.operator, account), event, None, **detail)
 
@@ -70,7 +70,7 @@ def write(
     user: str | None,
     **detail: object,
 ) -> None:
-    """Write a row, and tell its user of it where the rules say so.
+    """Write a row, and tell its user about it if the rules say so.
 
     `detail` never holds a secret, a code, a password or a key.
     """
@@ -83,13 +83,13 @@ def write(
 
 
 def write_own(tx: Tx, event: Event, user: models.User, origin: Origin, **detail: object) -> None:
-    """Write what a user did who is signing in, or is signed in (see `write`)."""
+    """Record what a user who is signing in or signed in did (see `write`)."""
     write(tx, event, origin, account_id=user.account_id, actor=user.name, user=user.name, **detail)
 
 
 @require_permission(Action.SEE_PEOPLE)
 def list_entries(acting: Acting, which: Filter, *, before: int | None = None, limit: int = 50) -> list[Entry]:
-    """Read the log from the newest row backwards; `before` is the last row's id of the page above."""
+    """Read the log backwards from the newest row; `before` is the last row's ID on the previous page."""
     return entries(acting.account_id, which, before=before, limit=limit)
 
 
@@ -97,9 +97,9 @@ def list_entries(acting: Acting, which: Filter, *, before: int | None = None, li
 def export_entries(
     acting: Acting, which: Filter, *, after: int = 0, limit: int = 500
 ) -> list[Entry] | Denied:
-    """Read the log from the oldest row forwards; `after` is the last row's id of the page before.
+    """Read the log forwards from the oldest row; `after` is the last row's ID on the previous page.
 
-    It is one export of a user at a time, from the page without `after` to one that is not full.
+    A user has one export at a time, from the page without `after` to one that is not full.
     """
     table = models.AuditEntry
     found = _matching(acting.account_id, which).where(table.id > after)

@@ -1,4 +1,4 @@
-"""Verifying the audit log: every row from the first to the head, in batches beside the other work."""
+"""Verifying the audit log: every row from the first to the head, in batches next to other work."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,9 @@ BATCH = 2_000
 """Rows that one transaction reads."""
 
 Row = tuple[Any, ...]
-"""The id, the number and the code of a row, then its columns as the chain covers them."""
+"""The ID, the number and the code of a row, then its columns as the chain covers them."""
 Told = Callable[[int], None]
-"""Is told how many more rows were looked at."""
+"""Called with how many more rows were checked."""
 
 
 class Wrong(Enum):
@@ -37,7 +37,7 @@ class Wrong(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first row of a chain with which something is wrong; of a row in no chain, `seq` is its id."""
+    """The first faulty row of a chain; for a row in no chain, `seq` is its ID."""
 
     chain: str | None
     seq: int
@@ -45,7 +45,7 @@ class Fault:
 
     @property
     def sentence(self) -> str:
-        """Say which row it is and what is wrong; a chain's name may be foreign."""
+        """The row and what is wrong with it; a chain's name may be a foreign string."""
         if self.chain is None:
             return f"The row with the ID {self.seq} is not in any chain: it {self.wrong.value}."
         return f"Row {self.seq} of chain {self.chain} {self.wrong.value}."
@@ -53,9 +53,9 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The rows of a chain that are to be verified: from behind one head to another.
+    """The rows of a chain to verify: after one head, up to another.
 
-    `named` are heads that were exported and fall within. `before` and `behind` are faults that the rows
+    `named` are exported heads within the stretch. `before` and `behind` are faults that the rows
     themselves do not show.
     """
 
@@ -73,20 +73,20 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be verified, and a row that is in no chain."""
+    """What to verify, and a row that is in no chain."""
 
     stretches: tuple[Stretch, ...]
     stranger: Fault | None
 
     @property
     def rows(self) -> int:
-        """How many rows are to be looked at."""
+        """How many rows to check."""
         return sum(stretch.rows for stretch in self.stretches)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a chain was verified: its head there, and the id of the last row."""
+    """How far a chain was verified: its head there, and the ID of the last row."""
 
     head: Head
     row_id: int = 0
@@ -94,7 +94,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A chain: how many rows were archived and how many verified, its head, and its first fault."""
+    """A verified chain: how many rows were archived and verified, its head, and its first fault."""
 
     head: Head
     archived: int
@@ -104,7 +104,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What verifying found."""
+    """The result of verifying."""
 
     chains: tuple[Checked, ...]
     stranger: Fault | None
@@ -116,13 +116,13 @@ class Verification:
 
     @property
     def faults(self) -> list[Fault]:
-        """The first fault of each chain; none when the log is as it was written."""
+        """The first fault of each chain; none if the log is as it was written."""
         found = [*(chain.fault for chain in self.chains), self.stranger]
         return [fault for fault in found if fault is not None]
 
 
 async def verify(store: Store, actor: Actor, plan: Plan, told: Told) -> Verification | Refused:
-    """Verify what was planned; what is written or archived meanwhile does not disturb it."""
+    """Verify what was planned; rows written or archived in the meantime do not matter."""
     checked: list[Checked] = []
     for stretch in plan.stretches:
         position, fault = Position(stretch.begin), stretch.before
@@ -141,7 +141,7 @@ async def verify(store: Store, actor: Actor, plan: Plan, told: Told) -> Verifica
 
 
 def plan_verification(tx: Tx, actor: Actor, exported: Sequence[Head] = ()) -> Plan | Refused:
-    """Say which rows there are to verify now, against heads that were exported before."""
+    """Plan which rows to verify now, against earlier exported heads."""
     if refused := may_not_look(tx, actor):
         return refused
     chains = models.AuditChain
@@ -159,7 +159,7 @@ def plan_verification(tx: Tx, actor: Actor, exported: Sequence[Head] = ()) -> Pl
 def verify_batch(
     tx: Tx, actor: Actor, stretch: Stretch, position: Position, *, limit: int = BATCH
 ) -> Position | Fault | Refused:
-    """Verify the next rows of a stretch; return how far they are right, or the first fault."""
+    """Verify the next rows of a stretch; return how far they are valid, or the first fault."""
     if refused := may_not_look(tx, actor):
         return refused
     cut = last_cut(tx, stretch.end.chain)
@@ -171,7 +171,7 @@ def verify_batch(
 
 
 def next_rows(stretch: Stretch, position: Position, limit: int = BATCH) -> list[Row]:
-    """Read the rows that come next in a chain, each with its id, number, code and columns."""
+    """Read the next rows of a chain, each with its ID, number, code and columns."""
     table = models.AuditEntry
     mine = table.chain == stretch.end.chain
     return raw(
@@ -183,14 +183,14 @@ def next_rows(stretch: Stretch, position: Position, limit: int = BATCH) -> list[
 
 
 def follow(tx: Tx, stretch: Stretch, position: Position, rows: Sequence[Row]) -> Position | Fault:
-    """Follow a chain over its next rows, wherever they were read, as far as they are right."""
+    """Follow a chain over its next rows, from any source, as far as they are valid."""
     keys = _keys(tx, stretch.end.chain)
     return keys if isinstance(keys, Fault) else _walk(keys, stretch, position, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """The keys of a chain: each with the row behind which it begins, the newest first."""
+    """The keys of a chain, newest first, each with the row after which it begins."""
 
     begins: tuple[tuple[int, bytes], ...] = field(repr=False)
     ends: frozenset[tuple[int, str]]
@@ -236,7 +236,7 @@ def _walk(keys: _Keys, stretch: Stretch, position: Position, rows: Sequence[Row]
 
 
 def _wrong(position: Position, row_id: int, seq: int, mac: str, head: Head) -> Wrong | None:
-    """Say what is wrong with a row that is to come next, if anything is."""
+    """Return what is wrong with the row that comes next, if anything."""
     if seq < head.seq:
         return Wrong.ADDED
     if seq > head.seq:
@@ -272,13 +272,13 @@ def _stretch(tx: Tx, end: Head, exported: Sequence[Head]) -> Stretch:
 
 
 def last_cut(tx: Tx, chain: str) -> Head | Fault:
-    """Return where a chain was cut last: the head that the rows that are left begin behind."""
+    """Return where a chain was last cut: the head after which the remaining rows begin."""
     cuts = sealed_cuts(tx, chain)
     return cuts if isinstance(cuts, Fault) else cuts[-1]
 
 
 def sealed_cuts(tx: Tx, chain: str) -> list[Head] | Fault:
-    """Return where a chain was cut, the start of it first."""
+    """Return where a chain was cut, starting with its beginning."""
     table = models.AuditCut
     cuts = [Head(chain, 0, START)]
     for row in table.select().where(table.chain == chain).order_by(table.seq):

@@ -1,4 +1,4 @@
-"""What the operator does to the installation as a whole, on the host.
+"""What the operator does to the whole installation, on the host.
 
 May import: policy and what it may.
 """

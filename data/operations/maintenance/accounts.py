@@ -1,4 +1,4 @@
-"""The accounts of an installation, which the operator alone sees and makes."""
+"""The accounts of an installation, which only the operator sees and creates."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """All that the operator sees of an account; `people` counts the active users by status."""
+    """Everything the operator sees of an account; `people` counts the active users by status."""
 
     name: str
     mode: Mode
@@ -57,7 +57,7 @@ def add_account(acting: ActingOperator, name: str, practice: str, admin: NewUser
 
 @require_operator(_OPERATOR_ONLY)
 def rename_account(acting: ActingOperator, name: str, new_name: str) -> Done | Denied:
-    """Give an account another name; nothing else of it changes."""
+    """Give an account another name; nothing else changes."""
     account, wanted = find_account(name), user_fields.tidy(new_name)
     if account is None:
         return NO_SUCH_ACCOUNT

@@ -1,8 +1,8 @@
-"""Backups: recording that one is taken, and restoring one so that nothing spent since is good again.
+"""Backups: recording that one is taken, and restoring one without making anything spent since good again.
 
-What the backup does not know is taken for spent: every time step up to the present, every code that was
-sent, every session and remembered address. What the replaced database knows, where there is one that
-can be read, is carried over: which recovery codes were used, who is locked, which accounts are permanent.
+What the backup cannot know counts as spent: every time step up to the present, every sent code, every
+session and remembered address. If the replaced database can be read, its knowledge is carried over: which
+recovery codes were used, who is locked, which accounts are permanent.
 """
 
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ from data.store import Tx
 _RESTORED = "The installation was restored from a backup. Sign in again."
 
 Identity = tuple[str, datetime]
-"""A user's name, and when they were created: a name alone could have been given anew."""
+"""A user's name, and when they were created: a name alone could belong to someone new."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the replaced database knows and a backup of an earlier time does not.
+    """What the replaced database knows and an earlier backup does not.
 
     `steps` are the last and the barred time steps of an app, by its user and when it was confirmed.
     """
@@ -39,7 +39,7 @@ class Carried:
 
 
 def record_backup(tx: Tx, operator: Operator) -> Done:
-    """Record that a backup is about to be taken: it holds all there is, but for the master key."""
+    """Record that a backup is about to be taken: it holds everything except the master key."""
     trail.record_everywhere(ActingOperator(tx, operator), Event.BACKED_UP)
     return Done("Recorded.")
 
@@ -50,7 +50,7 @@ def acts_since(_tx: Tx, moment: datetime) -> int:
 
 
 def carry(_tx: Tx) -> Carried:
-    """Read from the database that is to be replaced what must not be forgotten."""
+    """Read what must not be forgotten from the database that will be replaced."""
     installed = models.Installation.select().first()
     accounts, users, factors = models.Account, models.User, models.Factor
     permanent = accounts.select(accounts.name).where(accounts.mode == Mode.PERMANENT.value)
@@ -70,7 +70,7 @@ def carry(_tx: Tx) -> Carried:
 
 
 def settle(tx: Tx, operator: Operator, carried: Carried, *, taken_at: datetime) -> Done | Denied:
-    """Make a database that comes from a backup fit to be served, or say why it may not replace another."""
+    """Make a database from a backup ready to serve, or return why it may not replace another."""
     if refusal := _leaves_permanence(carried):
         return refusal
     _spend_steps(tx, carried)
@@ -103,7 +103,7 @@ def _leaves_permanence(carried: Carried) -> Denied | None:
 
 
 def _spend_steps(tx: Tx, carried: Carried) -> None:
-    """Count every time step up to the present as spent, and those that are known to be spent ahead of it."""
+    """Count every time step up to the present as spent, and later steps that are known to be spent."""
     factors = models.Factor
     apps = factors.select(factors, models.User).join(models.User).where(factors.kind == Method.APP.value)
     for app in list(apps):
@@ -119,7 +119,7 @@ def _spend_steps(tx: Tx, carried: Carried) -> None:
 
 
 def _void(tx: Tx) -> None:
-    """End all that was under way when the backup was taken; what was to be sent then was sent since."""
+    """End everything that was in progress when the backup was taken; queued messages have since been sent."""
     models.SentCode.update(void=True).execute()
     remove_unpublished()
     sessions = models.Session

@@ -1,8 +1,8 @@
-"""A clock that was ahead: who is stuck behind a time step of the future, and bringing them back.
+"""A clock that was ahead: finding the users whose codes are refused because of it, and helping them.
 
-A code is good once, and only later steps than the last one are. Whoever signed in while the clock here
-and the phone's were both ahead waits until that time really comes, unless the operator says that the
-clock is right now. The steps that were spent ahead of time stay spent.
+A code is good once, and only steps after the last one are good. A user who signed in while the clock here
+and the phone's were both ahead must wait until that time really comes, unless the operator confirms that
+the clock is now right. The steps that were spent ahead of time stay spent.
 """
 
 from dataclasses import dataclass
@@ -28,19 +28,19 @@ class StuckUser:
 
 
 def newest_entry(_tx: Tx) -> datetime | None:
-    """Return the latest moment that anything was recorded at."""
+    """Return the latest moment at which anything was recorded."""
     table = models.AuditEntry
     row = table.select(table.at).order_by(table.id.desc()).first()
     return row.at if row else None
 
 
 def database_clock(tx: Tx) -> datetime | None:
-    """Read the clock of the database's server; None where the database is a file."""
+    """Read the clock of the database server; None if the database is a file."""
     return tx.database.clock()
 
 
 def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Denied:
-    """Name the users of every account, or of the operator's, who are stuck."""
+    """Return the stuck users of every account, or of the one that the operator names."""
     accounts = in_each_account(tx, operator)
     if isinstance(accounts, Denied):
         return accounts
@@ -55,9 +55,9 @@ def list_stuck(tx: Tx, operator: Operator) -> tuple[StuckUser, ...] | Denied:
 
 
 def bring_back(tx: Tx, operator: Operator) -> Done | Denied:
-    """Let stuck users sign in again, from the second next code that their phones show.
+    """Let stuck users sign in again, from the code after their phone's next one.
 
-    The present one and the next may have been taken already: a code is good up to one step early.
+    The present code and the next may already have been accepted: a code is good up to one step early.
     """
     accounts = in_each_account(tx, operator)
     if isinstance(accounts, Denied):
@@ -102,7 +102,7 @@ def _bring_back(acting: Acting, factor: models.Factor) -> None:
     models.Factor.update(last_step=last, barred_steps=clock_jumps.write_steps(barred)).where(
         models.Factor.id == factor.id
     ).execute()
-    # Codes that were sent ahead of time are good no more, and would only count against new ones.
+    # Codes that were sent ahead of time are no longer good, and would only count against new ones.
     sent = models.SentCode
     sent.delete().where((sent.user == user.id) & (sent.sent_at > now)).execute()
     until = clock_jumps.stuck_until(factor.last_step, factor.drift)

@@ -1,4 +1,4 @@
-"""What a database says of people and policies, read whole to be compared with another one."""
+"""What a database says about users and policies, read in full to compare it with another one."""
 
 from collections import defaultdict
 
@@ -8,7 +8,7 @@ from data.store import Tx
 
 
 def describe(_tx: Tx) -> DatabaseFacts:
-    """Read every account's policy, and what lets each person in."""
+    """Read every account's policy, and how each user signs in."""
     users, accounts = models.User, models.Account
     roles, keys, factors = defaultdict(set), defaultdict(set), defaultdict(set)
     for role in models.UserRole.select():

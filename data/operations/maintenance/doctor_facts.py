@@ -1,4 +1,4 @@
-"""A check-up of an installation: what the database knows, gathered for the rules that judge it."""
+"""A check-up of an installation: facts from the database, gathered for the rules that judge them."""
 
 from datetime import timedelta
 
@@ -32,22 +32,22 @@ def check_accounts(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
 
 
 def check_database(tx: Tx) -> Finding:
-    """Have the database look itself over."""
+    """Have the database check itself."""
     return doctor.judge_database(tuple(tx.database.faults()))
 
 
 def check_schema(tx: Tx) -> Finding:
-    """Compare the database's tables, triggers and views with those that belong there."""
+    """Compare the database's tables, triggers and views with the expected ones."""
     return doctor.judge_schema(schema_differences(tx.database))
 
 
 def check_rotation(_tx: Tx) -> Finding | None:
-    """Say whether a rotation of the master key was begun and not ended."""
+    """Report whether a rotation of the master key was started but not finished."""
     return doctor.judge_rotation(begun=models.Installation.get().former_key_check is not None)
 
 
 def check_secrets(tx: Tx) -> Finding:
-    """Open every sealed secret; a broken one is told by its user."""
+    """Open every sealed secret; a broken one is reported by its user."""
     table = models.Factor
     rows = table.select(table, models.User).join(models.User).where(table.kind == Method.APP.value)
     sealed, broken = 0, []
@@ -61,7 +61,7 @@ def check_secrets(tx: Tx) -> Finding:
 
 
 def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
-    """Judge the clock by what is on record."""
+    """Judge the clock by the newest record."""
     stuck = clock_jumps.list_stuck(tx, operator)
     if not isinstance(stuck, tuple):
         return stuck
@@ -72,14 +72,14 @@ def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
 
 
 def check_sending(tx: Tx) -> Finding | None:
-    """Judge how well codes were handed over in the last day."""
+    """Judge how well codes were delivered in the last day."""
     table = models.AuditEntry
     failed = (table.event == Event.CODE_NOT_SENT.value) & (table.at > tx.now - _DAY)
     return doctor.judge_sending(table.select().where(failed).count())
 
 
 def recipient(_tx: Tx) -> str | None:
-    """Return whom a message could be for: the address of an active administrator, or of another user."""
+    """Return an address to try delivery with: an active administrator's, or another user's."""
     table = models.User
     active = table.select(table.email).where(table.active)
     found = active.where(holds(*ADMIN_ROLES)).order_by(table.id).first() or active.order_by(table.id).first()

@@ -1,4 +1,4 @@
-"""Whether a database is an installation in use, and the one that this process may decide by."""
+"""Whether a database is an installation in use, and the right one for this process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from data.store import Tx
 
 @dataclass(frozen=True, slots=True)
 class InstallationState:
-    """Whether a database is in use: it may have been moved, be a backup, or a copy that is not finished."""
+    """Whether a database is in use: it may have been moved, be a backup, or an unfinished copy."""
 
     key_check: str
     moved_to: str | None
@@ -23,12 +23,12 @@ class InstallationState:
 
 
 def installation_state(_tx: Tx) -> InstallationState | None:
-    """Say whether this database is in use; None when nothing was installed in it."""
+    """Return whether this database is in use; None if nothing was installed in it."""
     return _state(models.Installation.select().first())
 
 
 def installation_state_of(database: Database) -> InstallationState | None:
-    """Say the same of a database of any version, which may lack columns of this one's."""
+    """Return the same for a database of any version, which may lack columns of this version."""
     models.database.initialize(database)
     execute: Callable[..., Any] = database.execute_sql
     there = {column[0] for column in execute('SELECT * FROM "installation"').description}
@@ -44,7 +44,7 @@ def _state(row: models.Installation | None) -> InstallationState | None:
 
 
 def fault_of(tx: Tx) -> str | None:
-    """Say why this database is not the one that this process may decide by; None when it is."""
+    """Return why this database is not the right one for this process; None if it is."""
     if schema_state(tx.database) is not SchemaState.CURRENT:
         return "it belongs to another version of Twofold"
     state = installation_state(tx)

@@ -1,4 +1,4 @@
-"""The master key: knowing it for the database's, sealing under it, and rotating it while others serve."""
+"""The master key: recognising the database's, sealing under it, and rotating it while others serve."""
 
 import secrets
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from data.storage import models
 from data.store import Tx
 
 BATCH = 500
-"""Factors that one transaction seals anew."""
+"""Factors that one transaction reseals."""
 _OPERATOR_ONLY = Denied("Only the operator on the host can rotate the master key.")
 _OTHER_KEY = Denied(
     "The database is sealed under a different key than the one this rotation starts from. Copy "
@@ -26,7 +26,7 @@ _DIGEST_KEYS = "installation:digest keys"
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """How far the sealed secrets were gone through, and how many were sealed anew on the way."""
+    """How far the sealed secrets were processed, and how many were resealed on the way."""
 
     after: int
     seen: int
@@ -34,7 +34,7 @@ class Resealed:
 
 
 def fits(tx: Tx) -> bool:
-    """Whether the master keys that are here open all that is sealed in the database; then use them."""
+    """Whether the master keys that are here open everything sealed in the database; if so, use them."""
     row = models.Installation.select().first()
     vault = tx.services.vault
     checks = [check for check in (row.key_check, row.former_key_check) if check] if row else []
@@ -46,9 +46,9 @@ def fits(tx: Tx) -> bool:
 
 @require_operator(_OPERATOR_ONLY)
 def begin_rotation(acting: ActingOperator, former: str, new: str) -> Done | Denied:
-    """Have everything be sealed under a new key from now on; the former one still opens what is older.
+    """Seal everything under a new key from now on; the former one still opens older values.
 
-    Both are named by their check values. To begin what was begun before does nothing.
+    Both are named by their check values. Starting a rotation again does nothing.
     """
     row = models.Installation.get()
     if row.key_check == new:
@@ -64,13 +64,13 @@ def begin_rotation(acting: ActingOperator, former: str, new: str) -> Done | Deni
 
 @require_operator(_OPERATOR_ONLY)
 def count_sealed(_acting: ActingOperator) -> int:
-    """Count what a rotation goes through."""
+    """Count the values that a rotation processes."""
     return models.Factor.select().count()
 
 
 @require_operator(_OPERATOR_ONLY)
 def reseal_batch(acting: ActingOperator, after: int, *, limit: int = BATCH) -> Resealed:
-    """Seal the next factors anew, behind the one with this id; what was sealed anew before stays."""
+    """Reseal the next factors after the one with this ID; already resealed ones stay."""
     table, vault = models.Factor, acting.tx.services.vault
     check = models.Installation.get().key_check
     rows = list(table.select().where(table.id > after).order_by(table.id).limit(limit))
@@ -88,7 +88,7 @@ def reseal_batch(acting: ActingOperator, after: int, *, limit: int = BATCH) -> R
 
 @require_operator(_OPERATOR_ONLY)
 def finish_rotation(acting: ActingOperator, count: int) -> Done:
-    """Have the former key be needed no more, once all was gone through since the rotation began."""
+    """Stop needing the former key, once everything was processed since the rotation began."""
     if models.Installation.get().former_key_check is not None:
         models.Installation.update(former_key_check=None).execute()
         trail.record_everywhere(acting, Event.KEY_ROTATED, count=count)
@@ -96,14 +96,14 @@ def finish_rotation(acting: ActingOperator, count: int) -> Done:
 
 
 def _digest_keys(tx: Tx, row: models.Installation) -> bytes:
-    """Return the keys of digests: kept since the first rotation, before it those of the one master key."""
+    """Return the digest keys: stored since the first rotation, before that those of the one master key."""
     if row.sealed_digest_keys is None:
         return tx.services.vault.digest_keys_of(row.key_check)
     return tx.services.vault.open_at(_DIGEST_KEYS, bytes(row.sealed_digest_keys))
 
 
 def _renew_chains(tx: Tx, new: str) -> None:
-    """Give each audit chain a key that the former master key never sealed; older ones are sealed anew."""
+    """Give each audit chain a key that the former master key never sealed; older keys are resealed."""
     chains, keys, cuts, vault = models.AuditChain, models.AuditChainKey, models.AuditCut, tx.services.vault
     for old in keys.select():
         place = key_place(old.chain, old.epoch, old.after_seq, old.after_mac)

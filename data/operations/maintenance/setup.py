@@ -1,4 +1,4 @@
-"""Setting an installation up, and knowing whether a database is one that is in use."""
+"""Setting up an installation."""
 
 from data.errors import ExplainedError
 from data.operations.actors import Operator, find_account, in_account
@@ -22,7 +22,7 @@ def install(tx: Tx, operator: Operator, account_name: str, admin: NewUser) -> Do
     models.Installation.insert(key_check=tx.services.vault.check_value, created_at=tx.now).execute()
     result = create_account(tx, operator, account_name, admin)
     if not isinstance(result, Done):
-        # Nothing of it is to stay behind without its administrator.
+        # No part of it may stay without its administrator.
         raise InstallRefusedError(result.message)
     return result
 
@@ -32,7 +32,7 @@ def create_account(
 ) -> Done | Denied:
     """Create an account with its first practice and its first administrator.
 
-    A refusal may leave a part of it: the caller rolls that back.
+    A refusal may leave a part of it behind: the caller rolls that back.
     """
     name, practice_name = user_fields.tidy(account_name), user_fields.tidy(practice)
     if not name or not practice_name:

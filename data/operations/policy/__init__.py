@@ -1,4 +1,4 @@
-"""The account's two-factor policy: the mode, the methods, and how far its users are.
+"""The account's two-factor policy: the mode, the methods, and the progress of its users.
 
 May import: users and what it may.
 """

@@ -1,4 +1,4 @@
-"""Delivery, as administrators see it: what each carrier refused last, and test messages."""
+"""Delivery as administrators see it: each carrier's last failure, and test messages."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from data.store import Tx
 
 @dataclass(frozen=True, slots=True)
 class CarrierState:
-    """A method that can be sent, and the last message that its carrier did not take, if there was one."""
+    """A method that can be sent, and its carrier's last failure, if there was one."""
 
     method: Method
     failed_at: datetime | None = None
@@ -27,7 +27,7 @@ class CarrierState:
 
     @property
     def sentence(self) -> str | None:
-        """When it failed last and why, if it ever did; the reason is a foreign string."""
+        """When it last failed and why, if it ever did; the reason is a foreign string."""
         if self.failed_at is None:
             return None
         return f"Last error by {self.method.label}, {self.failed_at:%Y-%m-%d %H:%M} UTC: {self.reason}"
@@ -35,12 +35,12 @@ class CarrierState:
 
 @require_permission(Action.SEE_PEOPLE)
 def show_delivery(acting: Acting) -> tuple[CarrierState, ...]:
-    """Read what each carrier of the settings refused last."""
+    """Read the last failure of each carrier in the settings."""
     return carrier_states(acting.tx)
 
 
 def carrier_states(tx: Tx) -> tuple[CarrierState, ...]:
-    """Read what each carrier of the settings refused last, for whoever may know."""
+    """Read the last failure of each carrier in the settings, for a caller that has checked permission."""
     found = []
     for method in Method:
         if method in tx.services.sends:
@@ -53,7 +53,7 @@ def carrier_states(tx: Tx) -> tuple[CarrierState, ...]:
 
 @require_permission(Action.TEST_DELIVERY)
 def prepare_test(acting: Acting, method: Method, to: str) -> Envelope | Denied:
-    """Word a test message, for the caller to hand over; how many an administrator may send is limited."""
+    """Word a test message for the caller to deliver; an administrator may send a limited number."""
     if method not in acting.tx.services.sends:
         section = "smtp" if method is Method.EMAIL else "sms"
         return Denied(
@@ -73,7 +73,7 @@ def prepare_test(acting: Acting, method: Method, to: str) -> Envelope | Denied:
 
 
 def record_refusal(tx: Tx, method: Method, reason: str) -> None:
-    """Record that a carrier did not take a test message."""
+    """Record that a carrier did not accept a test message."""
     notice_outbox.record_carrier_failure(tx, method, reason)
 
 

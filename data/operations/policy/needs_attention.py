@@ -1,4 +1,4 @@
-"""Who needs attention: the administrators, who protect others, and people who are in danger."""
+"""Who needs attention: administrators, who protect others, and users who are at risk."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from data.storage import models
 
 @dataclass(frozen=True, slots=True)
 class NeedsAttention:
-    """Active people who need attention; the unprotected have no second factor of any kind.
+    """Active users who need attention; the unprotected have no second factor of any kind.
 
     `guessed` are those whose passwords are being guessed now.
     """
@@ -29,7 +29,7 @@ class NeedsAttention:
 
 @require_permission(Action.SEE_PEOPLE)
 def show_needs_attention(acting: Acting) -> NeedsAttention:
-    """Read who needs attention in the account, in whatever mode it is."""
+    """Read who needs attention in the account, in any mode."""
     table = models.User
     active = table.select().where((table.account == acting.account_id) & table.active)
     unprotected = ~has_factor(acting.policy.methods)

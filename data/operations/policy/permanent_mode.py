@@ -1,4 +1,4 @@
-"""The checklist of the mode `permanent`, answered by the database."""
+"""The checklist of the mode `permanent`, answered from the database."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from data.storage import models
 
 @dataclass(frozen=True, slots=True)
 class Checklist:
-    """What must hold before the mode becomes permanent; `account` is the name to type."""
+    """The conditions for making the mode permanent; `account` is the name to type."""
 
     account: str
     mode: Mode
@@ -22,13 +22,13 @@ class Checklist:
 
     @property
     def passes(self) -> bool:
-        """Whether everything holds."""
+        """Whether all conditions are met."""
         return passes(self.items)
 
 
 @require_permission(Action.SEE_PEOPLE)
 def show_checklist(acting: Acting) -> Checklist:
-    """Read the checklist, item by item with who is missing."""
+    """Read the checklist, with who is missing for each item."""
     account = models.Account.get_by_id(acting.account_id)
     return Checklist(account.name, acting.policy.mode, items_of(acting.account_id))
 
@@ -47,10 +47,10 @@ def items_of(account_id: int) -> tuple[Item, ...]:
 
 
 def _can_be_asked(policy: Policy) -> Any:
-    """Write as SQL who is enrolled, or holds the contact data of a method that is on.
+    """Return, as SQL, who is enrolled or has the contact data of a method that is on.
 
-    The authenticator app knows no contact data: of it, only enrolment counts. Everyone has an
-    e-mail address.
+    The authenticator app has no contact data, so only enrolment counts for it. Everyone has an e-mail
+    address.
     """
     askable = has_factor(policy.methods)
     if Method.SMS in policy.methods:

@@ -1,4 +1,4 @@
-"""An account's two-factor policy: showing it, previewing whom a change affects, changing it."""
+"""An account's two-factor policy: showing it, previewing whom a change affects, and changing it."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ NAMED_PEOPLE = 5
 
 @dataclass(frozen=True, slots=True)
 class PolicyView:
-    """The account's policy, how many active users stand in each status, and how many practices it reaches.
+    """The account's policy, how many active users have each status, and how many practices it applies to.
 
     `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
     """
@@ -46,10 +46,10 @@ class PolicyView:
 
 @dataclass(frozen=True, slots=True)
 class ModePreview:
-    """Whom a change of the mode affects, among the active users.
+    """The active users that a change of the mode affects.
 
-    `refusal` says why the asker cannot make the change; `pending_names` are the first of the pending,
-    `released` those whom the mode off would ask for no code any more. The operator sets nothing up.
+    `refusal` says why the actor cannot make the change; `pending_names` are the first of the pending,
+    `released` those who would no longer be asked for a code with the mode off. The operator sets nothing up.
     """
 
     before: Mode
@@ -65,9 +65,9 @@ class ModePreview:
 
 @dataclass(frozen=True, slots=True)
 class MethodsPreview:
-    """Whom a change of the methods leaves without a usable one, among the active users.
+    """The active users that a change of the methods leaves without a usable one.
 
-    `refusal` says why the asker cannot make the change; `without_names` are the first of those left.
+    `refusal` says why the actor cannot make the change; `without_names` are the first of those users.
     """
 
     before: frozenset[Method]
@@ -80,7 +80,7 @@ class MethodsPreview:
 
 @require_permission(Action.SEE_PEOPLE)
 def show_policy(acting: Acting) -> PolicyView:
-    """Read the policy and count the people by status."""
+    """Read the policy and count the users by status."""
     account = models.Account.get_by_id(acting.account_id)
     return PolicyView(
         account.name,
@@ -94,7 +94,7 @@ def show_policy(acting: Acting) -> PolicyView:
 
 @require_permission(Action.SEE_PEOPLE)
 def preview_mode(acting: Acting, mode: Mode) -> ModePreview:
-    """Say whom a change of the mode would affect, before anyone confirms it."""
+    """Return whom a change of the mode would affect, before anyone confirms it."""
     after = replace(acting.policy, mode=mode)
     people = _count(acting, after)
     return ModePreview(
@@ -113,10 +113,10 @@ def preview_mode(acting: Acting, mode: Mode) -> ModePreview:
 def set_mode(
     tx: Tx, actor: Actor, mode: Mode, *, seen: Mode, confirmation: str = ""
 ) -> Done | RefusedOrStale:
-    """Change the account's mode; `seen` is the mode that the actor decided upon.
+    """Change the account's mode; `seen` is the mode that the actor saw when deciding.
 
-    `permanent` takes the account's name as a typed confirmation, and cannot be left again: this is
-    the one operation that writes the mode.
+    `permanent` needs the account's name as a typed confirmation, and cannot be undone: this is the only
+    operation that writes the mode.
     """
     acting = authorise(tx, actor, action_to_enter(mode))
     if not isinstance(acting, Acting):
@@ -142,9 +142,9 @@ def set_mode(
 
 @require_permission(SensitiveAction.SET_POLICY)
 def set_remember_days(acting: Acting, days: int, *, seen: int) -> Done | Denied:
-    """Change for how many days an address is remembered; `seen` is the number decided upon.
+    """Change for how many days an address is remembered; `seen` is the number that the actor saw.
 
-    Fewer days shorten what is remembered already, none forget it; more days lengthen nothing.
+    Fewer days shorten what is already remembered, 0 forgets it; more days do not lengthen it.
     """
     if not 0 <= days <= MAX_DAYS:
         return Denied(f"Addresses are remembered for 0 to {MAX_DAYS} days.")
@@ -162,7 +162,7 @@ def set_remember_days(acting: Acting, days: int, *, seen: int) -> Done | Denied:
 
 @require_permission(Action.SEE_PEOPLE)
 def preview_methods(acting: Acting, methods: frozenset[Method]) -> MethodsPreview:
-    """Say whom a change of the methods would leave without one, before anyone confirms it."""
+    """Return whom a change of the methods would leave without one, before anyone confirms it."""
     table = models.User
     left = table.select(table.name).where(
         (table.account == acting.account_id)
@@ -183,10 +183,10 @@ def preview_methods(acting: Acting, methods: frozenset[Method]) -> MethodsPrevie
 
 @require_permission(SensitiveAction.SET_POLICY)
 def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[Method]) -> Done | Denied:
-    """Switch methods on and off; `seen` are those that were on when the actor decided.
+    """Turn methods on and off; `seen` are those that were on when the actor decided.
 
-    Whoever is left without a usable method must set one up again, and never falls back to the
-    first factor alone; what they had set up rests, and is good again when its method comes back.
+    A user who is left without a usable method must set one up again, and never falls back to the first
+    factor alone; what they had set up works again when its method is turned back on.
     """
     if acting.policy.methods != seen:
         return Denied("Someone else changed the methods in the meantime. Check it, then try again.")
@@ -212,7 +212,7 @@ def _listed(methods: frozenset[Method]) -> str:
 
 
 def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
-    """Why this actor cannot have these methods on."""
+    """Return why this actor cannot turn these methods on, or None."""
     if not acting.is_operator and not permits(SensitiveAction.SET_POLICY, acting.roles):
         return SensitiveAction.SET_POLICY.who_can
     if methods == acting.policy.methods:
@@ -230,7 +230,7 @@ def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
 
 
 def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
-    """Why this actor cannot change to this mode now."""
+    """Return why this actor cannot change to this mode now, or None."""
     action = action_to_enter(mode)
     if not acting.is_operator and not permits(action, acting.roles):
         return action.who_can
@@ -246,7 +246,7 @@ def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
 
 
 def _permanent_refusal(acting: Acting) -> str | None:
-    """Why the mode permanent cannot be entered now."""
+    """Return why the mode cannot be made permanent now, or None."""
     if not may_enter_mode(acting.policy.mode, Mode.PERMANENT):
         return "The mode can become permanent only after required. Change it to required first."
     items = items_of(acting.account_id)
@@ -270,7 +270,7 @@ def _must_set_up(mine: UserFacts, mode: Mode) -> bool:
 
 
 def _released(acting: Acting, mode: Mode) -> People:
-    """Name those who are asked for a code now and would not be with the mode off."""
+    """Return the names of users who are asked for a code now and would not be with the mode off."""
     if mode is not Mode.OFF or acting.policy.mode is Mode.OFF:
         return People(0, ())
     table = models.User
@@ -279,7 +279,7 @@ def _released(acting: Acting, mode: Mode) -> People:
 
 
 def _first_names(acting: Acting, status: Status) -> tuple[str, ...]:
-    """Name the first of those who have a status."""
+    """Return the names of the first users who have a status."""
     found = find_users(acting, UserQuery(status=status, limit=NAMED_PEOPLE))
     table = models.User
     return tuple(row.name for row in table.select().where(table.id.in_(found.ids)).order_by(table.name))

@@ -1,4 +1,4 @@
-"""Signing in: both factors, setting one up, and the sessions that this opens.
+"""Signing in: both factors, enrolling one, and the sessions that this opens.
 
 May import: audit and what it may.
 """

@@ -1,4 +1,4 @@
-"""Admitting: what a proven user must do next, and the session that this opens or carries on."""
+"""Admission: what a proven user must do next, and the session that this opens or continues."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from data.storage.prepared_statements import Prepared, PreparedInsert, PreparedW
 from data.store import Tx
 
 SIGNINS_PER_MINUTE = 60
-"""Sign-ins of a user within one minute of the clock that need no code; with a code, the codes bound them."""
+"""Sign-ins of a user without a code within one minute of the clock; with a code, the codes limit them."""
 TOO_MANY_SIGNINS = "You have signed in too often. Wait a minute, then sign in again."
 CREDENTIAL_CHANGED = "Your key or password was changed in the meantime. Sign in again."
 ONE_TIME_USED_AGAIN = "Your one-time password was used for another sign-in, so this session was ended."
@@ -58,7 +58,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What an application is given: who signed in, and what they must do before anything else.
+    """What an application gets: who signed in, and what they must do before anything else.
 
     `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step.
     """
@@ -83,7 +83,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """The first factor passed, yet there is no way in; `reason` may be shown."""
+    """The first factor passed, but the user cannot sign in; `reason` may be shown."""
 
     reason: str
 
@@ -116,7 +116,7 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
 
 
 def ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
-    """Say why what was proven before counts no more, whatever is proven next."""
+    """Return why the earlier proof no longer counts, whatever is proven next."""
     if attempt.session_id is not None:
         session = models.Session.get_or_none(models.Session.id == attempt.session_id)
         if session is None or session.ended_at is not None:
@@ -125,7 +125,7 @@ def ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
 
 
 def _credential_stands(user: models.User, attempt: Attempt) -> bool:
-    """Whether the key is still held, or the password still the one that was proven."""
+    """Whether the user still has the key, or the password that was proven."""
     if attempt.first_factor is FirstFactor.KEY:
         return holds_key(user.id, attempt.credential)
     return attempt.credential == password_credential(user.credential)
@@ -161,23 +161,23 @@ _KEY_USED = PreparedWrite(
 
 
 def holds_key(user_id: int, fingerprint: str) -> bool:
-    """Whether a user holds the key now."""
+    """Whether a user has the key now."""
     return _KEY.one(user_id, fingerprint) is not None
 
 
 def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
-    """Gather what stands proven without a code."""
+    """Gather what is proven without a code."""
     remembered = is_remembered(tx, user, attempt.origin, attempt.credential)
     return Proof(attempt.first_factor, address_remembered=remembered)
 
 
 def step_of(user: models.User, proof: Proof, facts: UserFacts | None = None) -> Step:
-    """Ask the rules what a user must do next, as everything stands now; `facts`: those of now, if read."""
+    """Ask the rules what a user must do next; `facts` are the present ones, if already read."""
     return next_step(policy_of(user.account), facts or facts_of(user), proof)
 
 
 def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
-    """Record that someone who passed the first factor is not let in; too often in a minute, no more of it."""
+    """Record that a user who passed the first factor was turned away, up to a limit a minute."""
     count = _signins(tx, user)
     if count <= SIGNINS_PER_MINUTE:
         _COUNTED.run(_minute(tx), count + 1, user.id)
@@ -186,7 +186,7 @@ def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> Turne
 
 
 def _signins(tx: Tx, user: models.User) -> int:
-    """Count the sign-ins of this minute; after the last one that is let in, one is turned away and told."""
+    """Count the sign-ins of this minute; the first one over the limit is recorded as turned away."""
     return user.signin_count if user.signin_minute == _minute(tx) else 0
 
 
@@ -197,9 +197,9 @@ def _minute(tx: Tx) -> int:
 def admit(
     tx: Tx, user: models.User, attempt: Attempt, step: Step, proof: Proof, *, method: Right | None = None
 ) -> Admitted | TurnedAway:
-    """Open a session, or carry a restricted one on; what the step still asks for keeps it restricted.
+    """Open a session, or continue a restricted one; it stays restricted while the step asks for something.
 
-    A remembered address is no fresh proof: a sensitive act asks for a code at once.
+    A remembered address is not fresh proof: a sensitive act asks for a code at once.
     """
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
@@ -244,7 +244,7 @@ def admit(
 
 
 def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:
-    """End what the same one-time password has opened before; return what to tell who uses it again."""
+    """End sessions that the same one-time password opened before; return what to tell its user now."""
     table = models.Session
     opened = (table.user == user.id) & (table.credential == attempt.credential)
     last = table.select().where(opened).order_by(table.id.desc()).first()
@@ -260,7 +260,7 @@ def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:
 
 
 def _rests_on_address(user: models.User, proof: Proof) -> bool:
-    """Whether a code would be asked, were the address not remembered."""
+    """Whether a code would be asked for if the address were not remembered."""
     return proof.address_remembered and not proof.code and asks_code(policy_of(user.account), facts_of(user))
 
 
@@ -299,7 +299,7 @@ def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
 
 
 def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str:
-    """Say what an admission rests on."""
+    """Return, in words, what an admission is based on."""
     if by_address:
         return f"{attempt.first_factor.value} from a remembered address"
     return attempt.first_factor.value + (f" and {method.method}" if method else "")

@@ -1,7 +1,7 @@
-"""What an answer to the question for a code leads to, at a sign-in and as a fresh proof.
+"""What an answer to the prompt for a code leads to, at a sign-in and as fresh proof.
 
-Only a guess is judged: an answer with a form that is taken of this user now, which was not judged wrong
-lately. All others are told what to type, and are counted apart from the attempts.
+Only a guess is judged: an answer with a form that this user can now give and that was not recently judged
+wrong. All others are told what to type, and are counted separately from the attempts.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from data.store import Tx
 
 @dataclass(frozen=True, slots=True)
 class NotACode:
-    """The answer has no form that is taken of this user now: it was neither judged nor counted."""
+    """The answer has no form that this user can now give: it was neither judged nor counted."""
 
     message = "That is not a code."
 
@@ -34,16 +34,16 @@ class WrongBefore:
 
 
 AskedAgain = CodeWrong | CodeAlreadyUsed | CodeLapsed | NextCodeWanted | NotACode | WrongBefore
-"""What is followed by the same question; each has a `message` for whoever answered."""
+"""Results after which the same question is asked again; each has a `message` for the user."""
 
 
 def judge_answer(
     tx: Tx, user: models.User, app: models.Factor | None, typed: str, origin: Origin, *, may_resync: bool
 ) -> Right | AskedAgain | LockedNow:
-    """Judge what a user who is not locked typed, by its form.
+    """Judge, by its form, what a user who is not locked typed.
 
-    `app` is their authenticator app, where its codes are taken now; `may_resync` says that an offer to
-    bring back its clock is of use here.
+    `app` is their authenticator app, if its codes are accepted now; `may_resync` says that an offer to
+    resync its clock can be used here.
     """
     offered = app if may_resync and offered_until(tx, app) is not None else None
     answer = code_answers.read(typed)
@@ -64,7 +64,7 @@ def judge_answer(
 
 
 def _is_taken(user: models.User, answer: Answer, *, resync: bool) -> bool:
-    """Whether answers of this form are taken of this user now."""
+    """Whether answers of this form are accepted from this user now."""
     match answer.form:
         case Form.SCRATCH_CODE:
             return code_verification.has_scratch_codes(user.id)

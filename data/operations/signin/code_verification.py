@@ -40,43 +40,43 @@ class CodeWrong:
 
     @property
     def message(self) -> str:
-        """Say so, and what is left."""
+        """The message, with the attempts that are left."""
         return f"Wrong code, {attempts_in_words(self.attempts_left)}"
 
 
 @dataclass(frozen=True, slots=True)
 class CodeAlreadyUsed:
-    """The answer was right once; it was not counted. A next code from the app comes in some seconds."""
+    """The answer was right once, so it was not counted. The app's next code comes in some seconds."""
 
     next_in_seconds: int | None
 
     @property
     def message(self) -> str:
-        """Say so, and when the next code comes."""
+        """The message, with when the next code comes."""
         return clock_jumps.used_code_in_words(self.next_in_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeLapsed:
-    """The answer is a code that was sent and is good no longer; it was not counted."""
+    """The answer is a sent code that is no longer good; it was not counted."""
 
     lapse: Lapse
 
     @property
     def message(self) -> str:
-        """Say why it is good no longer."""
+        """Why it is no longer good."""
         return self.lapse.value
 
 
 @dataclass(frozen=True, slots=True)
 class LockedNow:
-    """The answer was wrong and the last attempt."""
+    """The answer was wrong, and it was the last attempt."""
 
 
 WRONG_FOR = timedelta(minutes=5)
 """How long an answer that was judged wrong is not judged again."""
 _DIGEST_LENGTH = 32
-"""Hexadecimal digits that are kept of the keyed hash of a wrong answer: 128 bits."""
+"""Hexadecimal digits kept of the keyed hash of a wrong answer: 128 bits."""
 
 
 def judge(
@@ -84,7 +84,7 @@ def judge(
 ) -> Right | CodeWrong | CodeAlreadyUsed | CodeLapsed | LockedNow:
     """Judge a code from the app, a sent code or a recovery code of a user who is not locked.
 
-    `app` is their authenticator app, where its codes are taken now.
+    `app` is their authenticator app, if its codes are accepted now.
     """
     verdict = _verdict(tx, user, app, answer)
     if verdict is None:
@@ -120,7 +120,7 @@ def _digest(tx: Tx, user: models.User, answer: Answer) -> str:
 
 
 def _wrong_answers(tx: Tx, user: models.User) -> dict[str, int]:
-    """Read the keyed hashes of the answers that were judged wrong lately, each with its microseconds."""
+    """Read the keyed hashes of answers recently judged wrong, each with its time in microseconds."""
     since, now = models.microseconds(tx.now - WRONG_FOR), models.microseconds(tx.now)
     pairs = (word.partition(":") for word in user.wrong_answers.split())
     return {digest: int(at) for digest, _, at in pairs if since < int(at) <= now}
@@ -194,10 +194,9 @@ _SPEND = PreparedWrite(
 
 
 def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
-    """Accept a time step once: on every node the row takes a later step only.
+    """Accept a time step once: on every node, the row accepts only later steps.
 
-    How far the phone was ahead is kept for whoever wants to know why codes fail. An offer to resync
-    ends with it.
+    How far the phone was ahead is kept to explain failing codes. This ends an offer to resync.
     """
     return bool(_SPEND.run(step, offset, factor_id, step))
 
@@ -215,18 +214,18 @@ def _judge_recovery_code(tx: Tx, user: models.User, symbols: str) -> Right | Cod
 
 
 def scratch_digest(tx: Tx, user_id: int, code: str) -> str:
-    """Hash a scratch code under a key: eight digits would not withstand a hash without one."""
+    """Hash a scratch code with a key: without one, eight digits could be guessed from the hash."""
     return tx.services.vault.digest_code(code, user_id=user_id, purpose="scratch code")
 
 
 def has_scratch_codes(user_id: int) -> bool:
-    """Whether scratch codes were taken over for a user and not replaced since."""
+    """Whether scratch codes were imported for a user and not replaced since."""
     table = models.RecoveryCode
     return table.select().where((table.user == user_id) & table.selector.startswith("#")).exists()
 
 
 def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeAlreadyUsed | None:
-    """Judge a code that was taken over; no typed recovery code reads like its hash or its selector."""
+    """Judge an imported code; no typed recovery code looks like its hash or its selector."""
     table = models.RecoveryCode
     digest = scratch_digest(tx, user.id, digits)
     stored = table.get_or_none((table.user == user.id) & (table.secret_hash == digest))
@@ -237,13 +236,13 @@ def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeA
 
 
 def reset_attempts(user: models.User) -> None:
-    """Give all attempts back after a right answer."""
+    """Restore all attempts after a right answer."""
     if user.attempts_left != ATTEMPTS:
         models.User.update(attempts_left=ATTEMPTS).where(models.User.id == user.id).execute()
 
 
 def count_wrong(tx: Tx, user: models.User, answer: Answer, origin: Origin) -> CodeWrong | LockedNow:
-    """Count a wrong answer, and keep its keyed hash for a while; the last attempt locks."""
+    """Count a wrong answer, and keep its keyed hash for a while; the last attempt locks the user."""
     table = models.User
     left = max(0, user.attempts_left - 1)
     wrong = _wrong_answers(tx, user) | {_digest(tx, user, answer): models.microseconds(tx.now)}

@@ -1,7 +1,7 @@
-"""The dialogue that asks for a second factor, without input or output, the same through every face.
+"""The dialogue that asks for a second factor, without input or output, the same for every face.
 
-A face shows each `Question`, hands what was typed to `answer`, has that sent or checked, and hands the
-result to `take`, which words the next question or gives back what the dialogue ends with.
+A face shows each `Question`, passes what was typed to `answer`, has that sent or checked, and passes the
+result to `take`, which returns the next question or what the dialogue ends with.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from data.rules.domain_types import Method
 from data.rules.policy import warning_of_few
 
 A = TypeVar("A", bound=Attempt | FreshProofNeeded)
-"""Of whom a code is asked: by which methods they can have one, and how often they can be wrong."""
+"""Who is asked for a code: by which methods they can get one, and how often they can be wrong."""
 R = TypeVar("R")
 
 
@@ -33,7 +33,7 @@ class After(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The question for a code; `said` says what came of what it follows."""
+    """The question for a code; `said` reports the result before it."""
 
     methods: tuple[Method, ...]
     warning: str = ""
@@ -42,12 +42,12 @@ class Question:
 
     @property
     def prompt(self) -> str:
-        """What stands before the answer."""
+        """The prompt before the answer."""
         return sent_codes.prompt(self.methods)
 
     @property
     def instruction(self) -> str:
-        """All that is said before the prompt, where there is a line for it and nothing else."""
+        """Everything to say before the prompt, for a face that has only one line for it."""
         hint = sent_codes.what_to_type(self.methods) if self.said else sent_codes.instruction(self.methods)
         return " ".join(words for words in (self.said, hint, self.warning) if words)
 
@@ -69,16 +69,16 @@ class CheckCode(Generic[A]):
 
 
 class CodeDialogue(Generic[A]):
-    """Asks for codes until one is right, or there is no use in asking."""
+    """Asks for codes until one is right or asking is pointless."""
 
     def __init__(self, asked: A) -> None:
-        """Ask the one that `asked` stands for."""
+        """Ask the user that `asked` is about."""
         self.asked = asked
         self._sent_unasked = False
         self._refused = ""
 
     def begin(self) -> Question | SendCode[A]:
-        """Begin, or begin again: where a code can be had in one way only, it is sent unasked, once."""
+        """Begin, or begin again: if sending is the only way to get a code, it is sent unasked, once."""
         method = None if self._sent_unasked else sent_codes.sent_at_once(self.asked.methods)
         if method is None:
             return self._question(self._refused, After.REFUSED if self._refused else After.NOTHING)
@@ -86,12 +86,12 @@ class CodeDialogue(Generic[A]):
         return SendCode(self.asked, method)
 
     def answer(self, typed: str) -> SendCode[A] | CheckCode[A]:
-        """Take an answer, or the letter that stands for having a code sent."""
+        """Take an answer, or the letter that asks for a code to be sent."""
         method = sent_codes.asked_for(typed, self.asked.methods)
         return CheckCode(self.asked, typed) if method is None else SendCode(self.asked, method)
 
     def take(self, result: CodeSent | NotSent | AskedAgain | Denied | R) -> Question | R:
-        """Take what came of sending or checking a code; what ends the dialogue is given back."""
+        """Take the result of sending or checking a code; a result that ends the dialogue is returned."""
         if isinstance(result, CodeSent):
             return self._question(result.message, After.SENT)
         if isinstance(result, NotSent):
@@ -103,6 +103,6 @@ class CodeDialogue(Generic[A]):
         return result
 
     def _question(self, said: str, after: After) -> Question:
-        """Word a question; the warning of few attempts is true until an answer was refused."""
+        """Word a question; the warning about few attempts is true until an answer was refused."""
         warning = "" if self._refused else warning_of_few(self.asked.attempts_left)
         return Question(self.asked.methods, warning, said, after)

@@ -1,7 +1,7 @@
-"""Hashes to verify against where there is none, at the costs that the hashes of users have.
+"""Dummy hashes to verify against if there is no hash, at the costs that users' hashes have.
 
-An unknown name keeps its place among these costs. So its password takes as long each time, and comes to cost
-more, as that of a user whose hash is renewed.
+An unknown name keeps its place among these costs. So its password takes the same time each time, and over
+time comes to cost more, as for a user whose hash is renewed.
 """
 
 from datetime import timedelta
@@ -22,7 +22,7 @@ def decoy_of(tx: Tx, bucket: int) -> str:
 
 
 def count_costs(tx: Tx) -> None:
-    """Count the costs in use, unless they were counted lately; this reads all users."""
+    """Count the costs in use, unless they were counted recently; this reads all users."""
     costs = tx.services.costs
     if costs.counted_at is not None and abs(tx.now - costs.counted_at) < _COUNTED_EVERY:
         return

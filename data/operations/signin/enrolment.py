@@ -34,13 +34,13 @@ WIZARD_LIFE = timedelta(minutes=30)
 _SET_UP_ALREADY = "Two-factor authentication is already set up. Sign in again."
 _RECOVERY_CODE_FIRST = "You must enter a recovery code first. Sign in again."
 WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
-"""Steps at which a restricted session may still be in the wizard: the policy or another session can
-have changed what is asked since it was opened."""
+"""Steps at which a restricted session may still be in the wizard: the policy or another session can have
+changed what is required since it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingApp:
-    """A secret that was shown and is not active. It lives in the wizard and nowhere else."""
+    """A secret that was shown and is not active. It exists only in the wizard."""
 
     session_id: int
     begun_at: datetime
@@ -58,7 +58,7 @@ class PendingApp:
 
 @dataclass(frozen=True, slots=True)
 class PendingDestination:
-    """An address or number that a code is to prove. It lives in the wizard and nowhere else."""
+    """An address or number that a code must prove. It exists only in the wizard."""
 
     session_id: int
     begun_at: datetime
@@ -71,15 +71,15 @@ class PendingDestination:
 
     @property
     def masked(self) -> str:
-        """The destination as its owner knows it."""
+        """The destination in a form that its owner recognises."""
         return masked(self.method, self.destination)
 
 
 @dataclass(frozen=True, slots=True)
 class PendingMessage:
-    """A code that the user is to send to `number` by text message. It lives in the wizard.
+    """A code that the user must send to `number` by text message. It exists only in the wizard.
 
-    Only its keyed hash is stored, so that another process can tell whom a message is from.
+    Only its keyed hash is stored, so that another process can find out who sent a message.
     """
 
     session_id: int
@@ -91,10 +91,9 @@ class PendingMessage:
 
 @dataclass(frozen=True, slots=True)
 class WizardChoice:
-    """The methods that can be set up now, and those of them that the user has already.
+    """The methods that can be set up now, and those that the user already has.
 
-    `sms_number` is where a message can be sent instead of typing one's number; None where that is
-    not set up.
+    `sms_number` is where a message can be sent instead of typing one's number; None if that is not set up.
     """
 
     because: str
@@ -107,7 +106,7 @@ class WizardChoice:
 class Enrolled:
     """The factor is active.
 
-    `recovery_codes` is empty where the user has some that stay good: a second method brings none.
+    `recovery_codes` is empty if the user has some that stay good: a second method brings none.
     `next_code_in_seconds` is set for an app.
     """
 
@@ -118,9 +117,9 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentCodeWrong:
-    """The code does not belong to the secret.
+    """The code does not match the secret.
 
-    `clock_offset_seconds` is set when it would, were the phone's clock right; positive is ahead.
+    `clock_offset_seconds` is set if it would match with the phone's clock set right; positive is ahead.
     """
 
     clock_offset_seconds: int | None
@@ -142,7 +141,7 @@ def wizard_choice(me: ActingUser) -> WizardChoice | Denied:
 
 @require_user(restricted=WIZARD_STEPS)
 def begin_app(me: ActingUser) -> PendingApp | FreshProofNeeded | Denied:
-    """Make a secret to show; nothing is stored until it is confirmed with a code."""
+    """Create a secret to show; nothing is stored until it is confirmed with a code."""
     if refusal := why_not_begin(me, Method.APP):
         return refusal
     secret = totp.encode_secret(me.tx.services.random_bytes(totp.SECRET_BYTES))
@@ -161,7 +160,7 @@ def begin_app(me: ActingUser) -> PendingApp | FreshProofNeeded | Denied:
 def confirm_app(
     me: ActingUser, pending: PendingApp, code: str
 ) -> Enrolled | EnrolmentCodeWrong | NotACode | Denied:
-    """Activate a shown secret by one right code; the step of that code is spent with it.
+    """Activate a shown secret with one right code, which spends the step of that code.
 
     A wizard that was open while another one was confirmed ends here: what it would replace is gone.
     """
@@ -204,7 +203,7 @@ def begin_sms(me: ActingUser, number: str) -> PendingDestination | FreshProofNee
 
 @require_user(restricted=WIZARD_STEPS)
 def send_enrolment_code(me: ActingUser, pending: PendingDestination) -> CodeToSend | NotSent | Denied:
-    """Make a code to be sent to the destination that is being set up."""
+    """Create a code to send to the destination that is being set up."""
     if refusal := why_not_go_on(me, pending.method, pending):
         return refusal
     return sent_codes.make_code(me.tx, me.user, pending.method, pending.destination, Purpose.ENROL, me.origin)
@@ -214,7 +213,7 @@ def send_enrolment_code(me: ActingUser, pending: PendingDestination) -> CodeToSe
 def confirm_sent(
     me: ActingUser, pending: PendingDestination, code: str
 ) -> Enrolled | EnrolmentCodeWrong | NotACode | Denied:
-    """Activate a destination by a code that was sent there."""
+    """Activate a destination with a code that was sent there."""
     if refusal := why_not_go_on(me, pending.method, pending):
         return refusal
     answer = code_answers.read(code)
@@ -227,7 +226,7 @@ def confirm_sent(
 
 @require_user()
 def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
-    """Turn the actor's own two-factor authentication off, where the policy leaves that to them."""
+    """Turn off the actor's own two-factor authentication, if the policy allows it."""
     if not me.facts.enrolled:
         return Denied("Two-factor authentication is not set up.")
     if not may_set_up(me.policy):
@@ -247,9 +246,9 @@ def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
 def remove_factors(user_id: int, *, lost: bool) -> None:
     """Remove every factor, recovery code and remembered address of a user.
 
-    Who is not locked has all attempts again.
+    A user who is not locked gets all attempts back.
 
-    `lost` says that the user must enrol anew; it stays so until they did, or until it is disabled.
+    `lost` says that the user must enrol again; this stays true until they do, or until it is disabled.
     """
     removed = models.Factor.delete().where(models.Factor.user == user_id).execute()
     models.RecoveryCode.delete().where(models.RecoveryCode.user == user_id).execute()
@@ -272,7 +271,7 @@ def is_shared(me: ActingUser, number: str) -> bool:
 
 
 def identity(user_id: int, method: Method) -> int | None:
-    """Return a number that no other factor has: unlike the row's id, which a database may give again."""
+    """Return a number that no other factor ever has, unlike the row's ID, which a database may reuse."""
     factor = factor_of(user_id, method)
     if factor is None:
         return None
@@ -282,7 +281,7 @@ def identity(user_id: int, method: Method) -> int | None:
 
 
 def why_not_begin(me: ActingUser, method: Method) -> FreshProofNeeded | Denied | None:
-    """Say why someone may not begin to set a method up; None when they may.
+    """Return why someone may not begin to set up a method; None if they may.
 
     A restricted session never replaces or adds to a factor that exists.
     """
@@ -294,7 +293,7 @@ def why_not_begin(me: ActingUser, method: Method) -> FreshProofNeeded | Denied |
 def why_not_go_on(
     me: ActingUser, method: Method, pending: PendingApp | PendingDestination | PendingMessage
 ) -> Denied | None:
-    """Say why someone may not go on in the wizard that `pending` was begun in; None when they may."""
+    """Return why someone may not go on in the wizard where `pending` began; None if they may."""
     if refusal := _not_offered(me, method):
         return refusal
     present = identity(me.user.id, method)
@@ -311,7 +310,7 @@ def why_not_go_on(
 
 
 def barred(me: ActingUser) -> Denied | None:
-    """Say why a restricted session may set nothing up: a factor exists, or a code is to be given first."""
+    """Return why a restricted session may set nothing up: a factor exists, or a code must be given first."""
     if me.session.restricted and me.facts.enrolled:
         return Denied(_SET_UP_ALREADY)
     if me.session.restricted and isinstance(me.step, NeedCode):
@@ -330,7 +329,7 @@ def _not_offered(me: ActingUser, method: Method) -> Denied | None:
 
 
 def _password_came_by_email(me: ActingUser) -> bool:
-    """Whether who reads the mailbox would hold both factors, were codes sent there."""
+    """Whether anyone who reads the mailbox would hold both factors if codes were sent there."""
     return me.user.password_mailed_at is not None and not me.facts.enrolled
 
 
@@ -346,7 +345,7 @@ def _pending(me: ActingUser, method: Method, destination: str) -> PendingDestina
 
 
 def activate(me: ActingUser, method: Method, destination: str, message: str = "") -> Enrolled:
-    """Store a proven destination as a factor, in place of the one before."""
+    """Store a proven destination as a factor, replacing the previous one."""
     table = models.Factor
     mine = (table.user == me.user.id) & (table.kind == method.value)
     replaced = bool(table.delete().where(mine).execute())
@@ -371,10 +370,10 @@ def activate(me: ActingUser, method: Method, destination: str, message: str = ""
 
 
 def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, ...]:
-    """Finish an enrolment; return the recovery codes that are new with it.
+    """Finish an enrolment; return its new recovery codes.
 
-    Other sessions end that rest on a factor that was replaced, or that gave no code and would be asked for
-    one now.
+    Other sessions end if they rely on a factor that was replaced, or gave no code and would now be asked
+    for one.
     """
     keeps_codes = me.facts.enrolled or codes_left(me.user.id) > 0
     issued = () if keeps_codes else issue_recovery_codes(me.tx, me.user.id)

@@ -1,4 +1,4 @@
-"""The first factor: who is meant, and their password or key."""
+"""The first factor: which user is meant, and their password or key."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -44,11 +44,10 @@ from data.store import Store, Tx
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A typed name, looked up. Of an unknown or deactivated user it holds no id and no keys.
+    """A typed name, looked up. For an unknown or deactivated user it holds no ID and no keys.
 
-    Where there is no password, or a one-time password that has ended, `password_hash` is a decoy, which no
-    password verifies.
-    The typed name is not shown by `repr`: people type passwords there.
+    If there is no password, or a one-time password that has expired, `password_hash` is a decoy that no
+    password matches. The typed name is not shown by `repr`: people type passwords there.
     """
 
     username: str = field(repr=False)
@@ -63,19 +62,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FirstFactorRejected:
-    """No such user, wrong password, unknown key or deactivated: all the same to the other side."""
+    """Unknown user, wrong password, unknown key or deactivated: the client cannot see which."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeNeeded:
-    """The first factor passed; a code is to be asked."""
+    """The first factor passed; a code must be asked for."""
 
     attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
 class NotJudged:
-    """The password was not looked at and nothing was counted: too many others waited."""
+    """The password was not judged and nothing was counted: too many others were waiting."""
 
     message: ClassVar = "Too many passwords are being checked. Yours was not. Try again."
 
@@ -95,7 +94,7 @@ _KEYS = Prepared(
 
 
 def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
-    """Look a typed name up, with the same statements whether or not there is such a user."""
+    """Look up a typed name, with the same statements whether or not the user exists."""
     folded = fold_username(username) or ""
     user = _USER.one(folded)
     known = user if user is not None and user.active else None
@@ -124,10 +123,11 @@ def _password_hash(tx: Tx, user: models.User | None, bucket: int) -> str:
 async def prove_password(
     store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None = None
 ) -> PasswordResult:
-    """Judge a password after the wait that the source has earned, when its turn has come.
+    """Judge a password when its turn has come, after the delay of its source.
 
-    `gone` is set when the client leaves. A password whose hash has not begun by then is a failure without
-    one, so that a source that hangs up pays in its own failures and not in the time of others.
+    `gone` is set when the client leaves. A password whose hash has not started by then counts as a
+    failure without hashing, so that a source that hangs up pays with its own failures and not with
+    others' time.
     """
     return await store.finish(_prove_password(store, candidate, password, gone))
 
@@ -153,7 +153,7 @@ async def _prove_password(
 async def prove_fresh_password(
     store: Store, candidate: Candidate, password: str
 ) -> FirstFactorRejected | NotJudged | None:
-    """Judge a password again inside a session: as slowly and as surely counted as at a sign-in."""
+    """Judge a password again in a session, with the same delays and counting as at a sign-in."""
     return await store.finish(_prove_fresh_password(store, candidate, password))
 
 
@@ -191,7 +191,7 @@ async def _verify(
 
 
 async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
-    """Wait, but for a client that is gone no longer."""
+    """Wait, unless or until the client is gone."""
     if gone is None:
         await asyncio.sleep(seconds)
         return
@@ -201,7 +201,7 @@ async def _pause(seconds: float, gone: asyncio.Event | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Circumstances:
-    """How long a password waits, whether for others of its name then, and whether many failed before it."""
+    """How long a password waits, whether it then takes turns, and whether many failed before."""
 
     seconds: float
     in_turn: bool
@@ -209,7 +209,7 @@ class _Circumstances:
 
 
 def _circumstances(tx: Tx, candidate: Candidate) -> _Circumstances:
-    """Read what a transaction that admits need not: there it would be at odds with failures of others."""
+    """Read this outside the admitting transaction, where it would conflict with the failures of others."""
     count_costs(tx)
     return _Circumstances(
         first_factor_delay(tx, candidate),
@@ -227,7 +227,7 @@ _FAILURES = Prepared(
         .limit(throttle.ENOUGH)
     ),
 )
-"""A row counts one or more, so that as many rows are enough; a stranger can make thousands."""
+"""A row counts one or more, so reading this many rows is enough; a stranger can create thousands."""
 
 
 def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
@@ -245,8 +245,8 @@ def settle_password(
 ) -> FirstFactorResult:
     """Record a judged password, with its hash if that was renewed, and decide what comes next.
 
-    A right one `after_failures` of that name, many and not told of yet, is told to its user. A one-time
-    password that has ended since it was looked up is as wrong as one that had ended before.
+    If it is right `after_failures` (many, and not reported yet), its user is told. A one-time password
+    that has expired since it was looked up is as wrong as one that had expired before.
     """
     right = right and not passwords.one_time_ended(tx.now, candidate.one_time_until)
     user = _still(candidate) if right else None
@@ -273,14 +273,14 @@ def _source(candidate: Candidate) -> str:
 
 
 def _still(candidate: Candidate) -> models.User | None:
-    """Read the candidate's user again: active, and with the password that was looked at."""
+    """Read the candidate's user again, if still active and with the password that was judged."""
     user = read_user(candidate.user_id or 0)
     stands = user is not None and user.active and user.credential == candidate.credential
     return user if stands else None
 
 
 def _reject(tx: Tx, candidate: Candidate) -> FirstFactorRejected:
-    """Count a failure under its source and minute; of an unknown name only a bucket is kept."""
+    """Count a failure under its source and minute; for an unknown name, only a bucket is kept."""
     table = models.FirstFactorFailures
     minute = int(tx.now.timestamp()) // 60
     if not table.select().where(table.minute == minute).exists():

@@ -1,8 +1,8 @@
-"""Enrolment by a text message that the user sends: a code is shown, and its sender's number is proven.
+"""Enrolment by a text message from the user: a code is shown, and sending it proves the sender's number.
 
-A received message sets nothing up. It is noted beside the code, in the database, where the wizard that
-waits finds it, whichever process or host took it in; the wizard then finishes in its own session, by
-the rules of that moment.
+A received message sets nothing up. It is stored with the code in the database, where the waiting wizard
+finds it, whichever process or host received it. The wizard then finishes in its own session, by the rules
+of that moment.
 """
 
 from enum import Enum
@@ -33,11 +33,11 @@ from data.store import Tx
 NOBODY_WAITS = "No setup is waiting for this message, so it was ignored."
 _NOT_OFFERED = "Text messages cannot be sent to this installation. Type your number instead."
 _GATEWAY = "text message"
-"""Who acts, in the audit log, when a message comes in: no user's name has a space."""
+"""Who acts, in the audit log, when a message arrives: no user name has a space."""
 
 
 class Sighting(Enum):
-    """What a waiting wizard finds of its message."""
+    """What a waiting wizard finds out about its message."""
 
     NOTHING = "nothing"
     SENDER_REFUSED = "sender refused"
@@ -47,7 +47,7 @@ class Sighting(Enum):
 
 @require_user(restricted=WIZARD_STEPS)
 def begin_message(me: ActingUser) -> PendingMessage | FreshProofNeeded | Denied:
-    """Make a code to be sent in by text message; the one that this session showed before is dead."""
+    """Create a code for the user to send by text message; an earlier one of this session is void."""
     if refusal := why_not_begin(me, Method.SMS):
         return refusal
     tx = me.tx
@@ -69,7 +69,7 @@ def begin_message(me: ActingUser) -> PendingMessage | FreshProofNeeded | Denied:
 
 @require_user(restricted=WIZARD_STEPS)
 def look_for_message(me: ActingUser, pending: PendingMessage) -> Sighting | Denied:
-    """Read whether the message has come."""
+    """Read whether the message has arrived."""
     if refusal := barred(me):
         return refusal
     row = _awaited(me, pending)
@@ -99,7 +99,7 @@ def confirm_message(me: ActingUser, pending: PendingMessage) -> Enrolled | Denie
 
 @require_user(restricted=WIZARD_STEPS)
 def stop_awaiting(me: ActingUser, pending: PendingMessage) -> Done | Denied:
-    """Make a code worthless whose wizard was left."""
+    """Void the code of a wizard that was left."""
     if refusal := barred(me):
         return refusal
     row = _awaited(me, pending)
@@ -109,10 +109,10 @@ def stop_awaiting(me: ActingUser, pending: PendingMessage) -> Done | Denied:
 
 
 def receive_message(tx: Tx, sender: str, text: str) -> Done | Denied:
-    """Note a text message beside the code that it holds, if a wizard still waits for that.
+    """Store a text message with the code that it holds, if a wizard is still waiting for that.
 
-    What holds none is neither stored nor logged, and costs one look into an index at most. Of
-    several messages with one code the first counts, and of several that are refused the first is logged.
+    A message without such a code is neither stored nor logged, and costs at most one index lookup. Of
+    several messages with the same code the first counts, and of several that are refused the first is logged.
     """
     code = inbound_sms_codes.code_in(text)
     row = None if code is None else _waiting_for(tx, code)
@@ -134,7 +134,7 @@ def receive_message(tx: Tx, sender: str, text: str) -> Done | Denied:
 
 
 def _new_code(tx: Tx) -> tuple[str, str]:
-    """Make a code that stands for nothing else; return it with its digest."""
+    """Create a code that is not in use; return it with its digest."""
     table = models.AwaitedMessage
     while True:
         code = inbound_sms_codes.code_from_random(tx.services.random_bytes(8))
@@ -144,7 +144,7 @@ def _new_code(tx: Tx) -> tuple[str, str]:
 
 
 def _awaited(me: ActingUser, pending: PendingMessage) -> models.AwaitedMessage | None:
-    """Read the row of what is awaited, which belongs to this session alone."""
+    """Read the row of the awaited message, which belongs to this session alone."""
     table = models.AwaitedMessage
     digest = me.tx.services.vault.digest_authorisation(pending.code)
     found: models.AwaitedMessage | None = table.get_or_none(
@@ -154,7 +154,7 @@ def _awaited(me: ActingUser, pending: PendingMessage) -> models.AwaitedMessage |
 
 
 def _waiting_for(tx: Tx, code: str) -> models.AwaitedMessage | None:
-    """Find what waits for a code, in a session that goes on."""
+    """Find what is waiting for a code, in a session that is still open."""
     digest = tx.services.vault.digest_authorisation(code)
     table = models.AwaitedMessage
     row: models.AwaitedMessage | None = table.get_or_none((table.digest == digest) & table.number.is_null())
@@ -168,7 +168,7 @@ def _is_live(tx: Tx, row: models.AwaitedMessage) -> bool:
 
 
 def _forget_codes(me: ActingUser) -> None:
-    """Make every code of a user worthless, in whichever session it was shown."""
+    """Void every code of a user, in whichever session it was shown."""
     table = models.AwaitedMessage
     table.delete().where(table.user == me.user.id).execute()
 

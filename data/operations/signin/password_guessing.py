@@ -1,6 +1,6 @@
-"""Guesses at the password of one name from many sources: they wait for each other, and the user is told.
+"""Guesses at one user's password from many sources: they wait for each other, and the user is told.
 
-Failures are summed by the bucket that a name falls into, so that an unknown name is treated as a known one.
+Failures are summed by the bucket of a name, so that an unknown name is treated like a known one.
 """
 
 from datetime import timedelta
@@ -18,11 +18,11 @@ from data.store import Tx
 
 _Failures = models.FirstFactorFailures
 _LOOKED_AT = 1_000
-"""Sessions of a user that are looked at for known sources: who signs in without end has millions."""
+"""Sessions of a user that are searched for known sources: a user who signs in constantly has millions."""
 
 
 def _many(condition: Any) -> Any:
-    """Write a sum of failures that stops where it shows that they are many: anybody can add to them.
+    """Return a sum of failures that stops once they are many: anyone can add to them.
 
     Each row counts one or more.
     """
@@ -48,9 +48,9 @@ _UNTOLD = Prepared(
 
 
 def takes_turns(tx: Tx, bucket: int, user_id: int | None, source: str) -> bool:
-    """Say whether passwords for a name from a source are judged one at a time: many were wrong of late.
+    """Return whether passwords for a name from a source are judged one at a time: many were wrong recently.
 
-    A source that the user has signed in from within `throttle.KNOWN_DAYS`, by one of the newest
+    A source that the user has signed in from within `throttle.KNOWN_DAYS`, in one of the newest
     `_LOOKED_AT` sessions, never waits for strangers.
     """
     found = _OF_NAME.one(bucket, _minute(tx) - throttle.WINDOW_MINUTES)
@@ -64,15 +64,15 @@ def takes_turns(tx: Tx, bucket: int, user_id: int | None, source: str) -> bool:
 
 
 def has_many_untold(tx: Tx, bucket: int, user_id: int | None) -> bool:
-    """Say whether a user's name failed many times in the last day and the user was not told of them."""
+    """Return whether a user's name failed many times in the last day without the user having been told."""
     found = _UNTOLD.one(bucket, user_id or 0, _minute(tx) - throttle.KEPT_MINUTES)
     return found is not None and (found.count or 0) >= throttle.MANY_OF_NAME
 
 
 def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> None:
-    """Tell a user whose password was right of the many wrong ones of the last day, once.
+    """Tell a user whose password was right, once, about the many wrong ones of the last day.
 
-    Of these failures, only those of the window are still asked for afterwards.
+    Afterwards, only the failures within the window are still needed.
     """
     theirs = (_Failures.bucket == bucket) & (_Failures.user_id == user.id)
     untold = theirs & ~_Failures.told
@@ -80,21 +80,21 @@ def tell_of_failures(tx: Tx, user: models.User, bucket: int, origin: Origin) -> 
     failures = int(_Failures.select(fn.SUM(_Failures.count)).where(recent).scalar() or 0)
     sources = int(_Failures.select(fn.COUNT(_Failures.source.distinct())).where(recent).scalar())
     if not _Failures.update(told=True).where(untold).execute():
-        return  # Another sign-in has just told of them.
+        return  # Another sign-in has just reported them.
     over = theirs & (_Failures.minute <= _minute(tx) - throttle.WINDOW_MINUTES)
     _Failures.delete().where(over).execute()
     trail.write_own(tx, Event.RIGHT_AFTER_FAILURES, user, origin, failures=failures, sources=sources)
 
 
 def forget_old_failures(minute: int) -> None:
-    """Remove what is of no use any more at this minute; without it, strangers could fill the table."""
+    """Remove failures that are no longer needed; otherwise strangers could fill the table."""
     of_nobody = (_Failures.user_id == 0) | _Failures.told
     _Failures.delete().where(_Failures.minute < minute - throttle.KEPT_MINUTES).execute()
     _Failures.delete().where(of_nobody & (_Failures.minute < minute - throttle.WINDOW_MINUTES)).execute()
 
 
 def guessed_now(tx: Tx) -> Any:
-    """Write as SQL the ids of the users whose name failed many times within the window."""
+    """Return, as SQL, the IDs of users whose name failed many times within the window."""
     recent = _Failures.select(_Failures.user_id).where(
         (_Failures.minute > _minute(tx) - throttle.WINDOW_MINUTES) & (_Failures.user_id > 0)
     )

@@ -1,4 +1,4 @@
-"""Recovery codes: five, shown once; new ones kill the old ones."""
+"""Recovery codes: five, shown once; new ones void the old ones."""
 
 from dataclasses import dataclass, field
 
@@ -35,9 +35,9 @@ def confirm_saved(me: ActingUser) -> Done | Denied:
 
 @require_user()
 def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | None:
-    """Make new recovery codes at sign-in when the last ones were never confirmed as saved.
+    """Create new recovery codes at sign-in if the last ones were never confirmed as saved.
 
-    Only for someone who gave a code: a remembered address is no second factor to hand some out for.
+    Only for a user who gave a code: a remembered address is not a second factor that earns new ones.
     """
     if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
         return None
@@ -48,7 +48,7 @@ def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | None:
 
 @require_user()
 def renew_recovery_codes(me: ActingUser) -> NewRecoveryCodes | Denied | FreshProofNeeded:
-    """Make five new recovery codes, which kills the old ones."""
+    """Create five new recovery codes, which voids the old ones."""
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if not me.facts.enrolled:
@@ -57,7 +57,7 @@ def renew_recovery_codes(me: ActingUser) -> NewRecoveryCodes | Denied | FreshPro
 
 
 def too_many_sets(tx: Tx, user: models.User) -> Denied | None:
-    """Refuse a further set of codes in an hour of the clock: each of them is five hashes."""
+    """Refuse another set of codes within an hour of the clock: each set costs five hashes."""
     if user.renewal_hour != _hour(tx) or user.renewal_count < recovery_codes.SETS_PER_HOUR:
         return None
     return Denied(
@@ -71,7 +71,7 @@ def _hour(tx: Tx) -> int:
 
 
 def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
-    """Give a user five recovery codes, not yet confirmed as saved, in place of all before."""
+    """Give a user five recovery codes, not yet confirmed as saved, that replace all earlier ones."""
     table = models.RecoveryCode
     table.delete().where(table.user == user_id).execute()
     issued: dict[str, str] = {}

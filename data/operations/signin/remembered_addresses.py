@@ -1,4 +1,4 @@
-"""Remembered addresses: where a user gave a code lately and is not asked for one again."""
+"""Remembered addresses: where a user recently gave a code and is not asked for another."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,9 +30,9 @@ class Remembered:
 
 
 def is_remembered(tx: Tx, user: models.User, origin: Origin, credential: str) -> bool:
-    """Whether this user, who signs in, gave a code from this address with this first factor lately.
+    """Whether this user, who is signing in, recently gave a code from this address with this first factor.
 
-    All addresses are forgotten when the clock turns out to have gone back.
+    All addresses are forgotten if the clock turns out to have gone back.
     """
     if may_remember(policy_of(user.account), origin) and went_back(tx.now, user.last_signin_at):
         _forget_after_clock(tx, user, origin)
@@ -41,7 +41,7 @@ def is_remembered(tx: Tx, user: models.User, origin: Origin, credential: str) ->
 
 
 def remember(tx: Tx, user: models.User, origin: Origin, credential: str) -> None:
-    """Remember where a code was just accepted, if the policy does; what is over is forgotten."""
+    """Remember where a code was just accepted, if the policy allows it; expired addresses are forgotten."""
     policy = policy_of(user.account)
     if not may_remember(policy, origin):
         return
@@ -75,7 +75,7 @@ def remembered_of(tx: Tx, user: models.User) -> tuple[Remembered, ...]:
 
 
 def forget(user_id: int, *, which: int | None = None, credential: str | None = None) -> int:
-    """Forget a user's addresses: all, one of them, or those of one first factor; return how many."""
+    """Forget a user's addresses: all, one, or those of one first factor; return how many."""
     table = models.RememberedAddress
     rows = table.delete().where(table.user == user_id)
     if which is not None:
@@ -86,7 +86,7 @@ def forget(user_id: int, *, which: int | None = None, credential: str | None = N
 
 
 def shorten(account_id: int, days: int) -> None:
-    """Let nothing in an account be remembered for longer than these days."""
+    """Limit how long addresses in an account are remembered to this many days."""
     table = models.RememberedAddress
     users = models.User.select(models.User.id).where(models.User.account == account_id)
     rows = table.user.in_(users)

@@ -1,16 +1,16 @@
-"""Bringing back a phone whose clock is off: two consecutive codes, while an offer stands.
+"""Resyncing a phone whose clock is off: two consecutive codes, while an offer is open.
 
-What an offer does to the odds of someone who has the first factor and guesses: the ordinary window
-takes 3 codes of a million, so seven attempts succeed with 21 in a million, offer or not. A pair
-typed in one answer must hit one of 40 pairs among 10^12. Typed in two answers, a first code hits one
-of 41 steps (41 in a million) and is told that it did, but then opens nothing: its one successor is
-hit with one in a million by each answer that is left. Over all seven attempts that adds about two in
-a billion. The first hit of an offer is not counted, or the last attempt could not be used for a pair;
-every other answer counts, so the number of tries stays seven and one.
+How an offer changes the odds of an attacker who has the first factor and guesses: the ordinary window
+accepts 3 codes of a million, so seven attempts succeed with 21 in a million, offer or not. A pair typed
+in one answer must hit one of 40 pairs among 10^12. Typed in two answers, a first code hits one of 41
+steps (41 in a million) and learns that it did, but that opens nothing: its one successor is hit with one
+in a million by each remaining answer. Over all seven attempts that adds about two in a billion. The first
+hit of an offer is not counted, or the last attempt could not be used for a pair; every other answer
+counts, so there are at most eight tries.
 
-What an offer does change is what seen codes are worth: one who has the first factor and saw two
-consecutive unused codes can use them for ten minutes, and not for one. That is why an offer is made
-for one user by an administrator, lasts an hour and ends with the next code that is accepted.
+What an offer does change is how long observed codes are useful: an attacker who has the first factor and
+saw two consecutive unused codes can use them for ten minutes instead of one. That is why an administrator
+makes an offer for one user, and it lasts an hour and ends with the next accepted code.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class NextCodeWanted:
 
 
 def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
-    """Return the end of a standing offer."""
+    """Return when an open offer ends."""
     until = factor.resync_until if factor else None
     return until if until is not None and until - OFFER_LASTS <= tx.now < until else None
 
@@ -57,10 +57,10 @@ def offered_until(tx: Tx, factor: models.Factor | None) -> datetime | None:
 def judge_pair(
     tx: Tx, user: models.User, factor: models.Factor, answer: Answer, origin: Origin
 ) -> Right | NextCodeWanted | LockedNow | None:
-    """Judge an answer as a pair of codes of an app, or as one of its halves, while an offer stands.
+    """Judge an answer as a pair of codes from an app, or as one half of it, while an offer is open.
 
-    None where it is neither, or where the code is one for the ordinary window: then it is judged as
-    any other. A code is good once all the same: both halves are dead afterwards, with all before.
+    None if it is neither, or if the code belongs to the ordinary window: then it is judged as any other.
+    A code is still good only once: both halves are dead afterwards, and so are all earlier codes.
     """
     if answer.form not in (Form.CODE, Form.TWO_CODES):
         return None
@@ -100,7 +100,7 @@ def _accept(
 def _take_first(
     tx: Tx, user: models.User, factor: models.Factor, step: int, answer: Answer, origin: Origin
 ) -> NextCodeWanted | LockedNow:
-    """Keep the first code of a pair; all but the first of an offer count as wrong ones."""
+    """Keep the first code of a pair; all but the first of an offer count as wrong."""
     models.Factor.update(resync_step=step).where(models.Factor.id == factor.id).execute()
     if factor.resync_step is None:
         trail.write_own(tx, Event.RESYNC_BEGUN, user, origin)

@@ -34,7 +34,7 @@ SendResult = CodeSent | NotSent | TurnedAway
 
 
 def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
-    """Judge the answer to the question for a code: count, verify, spend, audit and admit, all or nothing."""
+    """Judge the answer to the prompt for a code: count, verify, spend, audit and admit, all or nothing."""
     user = read_user(attempt.user_id)
     if user is None:
         return TurnedAway(CREDENTIAL_CHANGED)
@@ -52,14 +52,14 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     )
     if isinstance(verdict, Right):
         remember(tx, user, attempt.origin, attempt.credential)
-        # A right answer changes no fact that matters to someone who has given it.
+        # A right answer changes no fact that matters to the user who gave it.
         proof = replace(proof, code=True)
         return admit(tx, user, attempt, step_of(user, proof, facts), proof, method=verdict)
     return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
 
 
 def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent | TurnedAway:
-    """Make a code for someone who has passed the first factor; asking never changes the attempt count."""
+    """Create a code for a user who has passed the first factor; asking never changes the attempt count."""
     user = read_user(attempt.user_id)
     if user is None:
         return TurnedAway(CREDENTIAL_CHANGED)

@@ -1,4 +1,4 @@
-"""Codes that are sent: made and judged here, handed over by the caller, outside of any transaction."""
+"""Sent codes: created and judged here, delivered by the caller outside any transaction."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +16,7 @@ from data.store import Tx
 
 @dataclass(frozen=True, slots=True)
 class CodeToSend:
-    """A code that was made and waits to be handed over to its carrier."""
+    """A code that is ready to be handed to its carrier."""
 
     id: int
     envelope: Envelope
@@ -26,7 +26,7 @@ class CodeToSend:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No code was sent; `reason` says why and what to do instead. It is no attempt."""
+    """No code was sent; `reason` says why and what to do instead. It does not count as an attempt."""
 
     reason: str
 
@@ -40,12 +40,12 @@ class CodeSent:
 
     @property
     def message(self) -> str:
-        """Say so."""
+        """The message."""
         return f"A code was sent by {self.method.label} to {self.masked}. It is good for 15 minutes."
 
 
 class Lapse(Enum):
-    """Why a code that was sent is good no longer, in words."""
+    """Why a sent code is no longer good, in words."""
 
     USED = "Code already used."
     EXPIRED = "That code has expired. Codes are good for 15 minutes."
@@ -55,13 +55,13 @@ class Lapse(Enum):
 def make_code(
     tx: Tx, user: models.User, method: Method, destination: str, purpose: Purpose, origin: Origin
 ) -> CodeToSend | NotSent:
-    """Make a code for a user, within the limits of its purpose; only its keyed hash is stored."""
+    """Create a code for a user within the limits of its purpose; only its keyed hash is stored."""
     table = models.SentCode
     table.delete().where(table.sent_at < tx.now - sent_codes.DAY).execute()
     alike = table.select().where(table.purpose == purpose.value)
     of_account = alike.where(table.account_id == user.account_id)
-    # Many people can prove one number, and a sender's number can be forged: to sign in, no account's codes
-    # count against those of another.
+    # Many people can prove one number, and a sender's number can be forged: the sign-in codes of one
+    # account do not count against those of another.
     there = (alike if purpose is Purpose.ENROL else of_account).where(table.destination == destination)
     lately = table.sent_at > tx.now - sent_codes.HOUR
     reason = sent_codes.refusal(
@@ -92,7 +92,7 @@ def make_code(
 
 
 def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
-    """Record that a code could not be handed over, which leaves the user free to choose another method.
+    """Record that a code could not be delivered, so that the user can choose another method at once.
 
     The code stays good: a slow carrier may still bring it.
     """
@@ -107,7 +107,7 @@ def record_failure(tx: Tx, code: CodeToSend, reason: str) -> None:
 
 
 def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Method | Lapse | None:
-    """Spend an outstanding code; return the method it came by, or why it is good no longer, or None."""
+    """Spend an outstanding code; return the method it was sent by, or why it is no longer good, or None."""
     row = _matching(tx, user.id, Purpose.PROOF, digits)
     if row is None:
         return _lapse_of_enrolment(tx, user.id, digits)
@@ -122,7 +122,7 @@ def spend_proof(tx: Tx, user: models.User, policy: Policy, digits: str) -> Metho
 
 
 def _lapse_of_enrolment(tx: Tx, user_id: int, digits: str) -> Lapse | None:
-    """Say why a code proves nothing that was sent to enrol; a live one is an answer to another question."""
+    """Return why a code that was sent to enrol proves nothing; a live one answers another question."""
     row = _matching(tx, user_id, Purpose.ENROL, digits)
     return None if row is None else _lapse(tx, row)
 
@@ -134,7 +134,7 @@ def _lapse(tx: Tx, row: models.SentCode) -> Lapse | None:
 
 
 def prove_destination(tx: Tx, user_id: int, method: Method, destination: str, digits: str) -> bool:
-    """Whether this is a code that was sent to this destination to enrol it; wrong answers use it up."""
+    """Whether this code was sent to this destination to enrol it; wrong answers use it up."""
     row = _matching(tx, user_id, Purpose.ENROL, digits)
     matches = row is not None and row.method == method.value and row.destination == destination
     if row is not None and matches and _lapse(tx, row) is None:
@@ -155,12 +155,12 @@ _VOID = PreparedWrite(
 
 
 def void_codes(user_id: int) -> None:
-    """Make every outstanding code of a user worthless."""
+    """Void every outstanding code of a user."""
     _VOID.run(user_id)
 
 
 def _matching(tx: Tx, user_id: int, purpose: Purpose, digits: str) -> models.SentCode | None:
-    """Return a code of the last day that these digits stand for, a live one before another."""
+    """Return a code of the last day with these digits, preferably a live one."""
     table = models.SentCode
     digest = tx.services.vault.digest_code(digits, user_id=user_id, purpose=purpose)
     found = (table.user == user_id) & (table.purpose == purpose.value) & (table.digest == digest)
@@ -170,7 +170,7 @@ def _matching(tx: Tx, user_id: int, purpose: Purpose, digits: str) -> models.Sen
 
 
 def _still_proves(row: models.SentCode) -> bool:
-    """Whether the code went to what is still a factor of its user."""
+    """Whether the code was sent to a destination that is still a factor of its user."""
     table = models.Factor
     return (
         table.select()

@@ -1,4 +1,4 @@
-"""Who is signed in, ending that, and telling the servers which of their sessions are over."""
+"""Open sessions: who is signed in, ending sessions, and which sessions a server must close."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from data.store import Tx
 ENDED_BY_ADMIN = "An administrator ended this session."
 _ENDED_BY_ONESELF = "You ended this session from another of your sessions."
 _OWN_LISTED = 20
-"""Sessions of one's own that are listed; who has more can end all others at once."""
+"""How many of one's own sessions are listed; all others can be ended at once."""
 _SOURCES_NAMED = 5
 _ASKED_AT_ONCE = 10_000
-"""Sessions that one statement asks about: well below the number of values that a database takes."""
+"""Sessions that one statement asks about: well below the number of values that a database accepts."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """An open session; a restricted one is still in the steps of signing in."""
+    """An open session; a restricted one is still signing in."""
 
     id: int
     user: str
@@ -52,7 +52,7 @@ class SessionPage:
 
 @require_permission(Action.SEE_PEOPLE)
 def list_sessions(acting: Acting, *, before: int | None = None, limit: int = 50) -> SessionPage:
-    """Read the open sessions from the newest backwards; `before` is the last id of the page above."""
+    """Read the open sessions from the newest backwards; `before` is the last ID of the previous page."""
     table = models.Session
     found = _open_ones(acting)
     total = found.count()
@@ -82,7 +82,7 @@ def end_session_of(acting: Acting, session_id: int) -> Done | Denied:
 
 
 def own_sessions(me: ActingUser) -> SessionPage:
-    """Read the newest open sessions of someone who is signed in, restricted ones too."""
+    """Read the actor's newest open sessions, including restricted ones."""
     table = models.Session
     found = _open_ones(me).where(table.user == me.user.id)
     rows = list(found.order_by(table.id.desc()).limit(_OWN_LISTED))
@@ -111,14 +111,14 @@ def end_my_sessions(me: ActingUser, which: int | None = None) -> Done | Denied:
 
 
 def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:
-    """End all that a user has open, for a reason that they are told."""
+    """End all sessions of a user, with a reason that they are told."""
     _end(tx, models.Session.user == user_id, because)
 
 
 def end_other_sessions(acting: Acting, user_id: int, because: str) -> None:
-    """End what a user has open after what it rests on was changed, for a reason that they are told.
+    """End a user's sessions after what they rely on has changed, with a reason that they are told.
 
-    The session in which they changed it themselves goes on, if the rules still call it signed in.
+    The session in which they made the change themselves goes on, if the rules still call it signed in.
     """
     table = models.Session
     mine = acting.session.id if acting.session else None
@@ -134,11 +134,11 @@ def mark_code_given(me: ActingUser) -> None:
 
 
 def rejudge_sessions(tx: Tx, users: Any) -> None:
-    """End the open sessions of these users that the rules would not call signed in now.
+    """End these users' open sessions that the rules no longer call signed in.
 
-    Whatever changes what the rules look at, for better or worse, has them asked again in its own
-    transaction. `users` is a condition on users. Who is enrolled and gave a code is not looked at: the
-    rules call that signed in.
+    Any operation that changes facts for the rules calls this in its own transaction. `users` is a
+    condition on users. Sessions of enrolled users who gave a code are not checked: the rules call those
+    signed in.
     """
     table, user = models.Session, models.User
     doubtful = (
@@ -159,7 +159,7 @@ def rejudge_sessions(tx: Tx, users: Any) -> None:
 
 
 def ended_among(tx: Tx, session_ids: Iterable[int]) -> dict[int, str]:
-    """Say which of these sessions were ended or last too long, each with the reason to tell its user."""
+    """Return which of these sessions were ended or lasted too long, each with the reason for its user."""
     asked = list(session_ids)
     table = models.Session
     over: dict[int, str] = {}
@@ -213,7 +213,7 @@ _ENDED = PreparedWrite(2, lambda at, key: models.Session.update(ended_at=at).whe
 
 
 def end_session(tx: Tx, session_id: int) -> None:
-    """Record that a session ended; the first to say so counts."""
+    """Record that a session ended; the first record counts."""
     session = _SESSION.one(session_id)
     if session is None or session.ended_at is not None:
         return

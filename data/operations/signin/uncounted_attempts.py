@@ -1,6 +1,6 @@
-"""What a user did that costs no attempt, and so has no end: counted for a day, by kind, source and hour.
+"""What users do without spending an attempt, and so without limit: counted by kind, source and hour.
 
-Of what the audit log tells, it takes a part of each hour only.
+The audit log records only the first ones of each hour.
 """
 
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ from data.storage import models
 from data.store import Tx
 
 AUDITED = 20
-"""Rows that the audit log takes of one kind and source within an hour."""
+"""Rows of one kind and source that the audit log records within an hour."""
 _HOUR = 3600
 _KEPT = timedelta(days=1)
 _SOURCES_TOLD = 5
-"""Sources of one kind that are told of, those that count most."""
+"""Sources of one kind that are reported, those with the highest counts."""
 
 
 class Kind(StrEnum):
@@ -32,13 +32,13 @@ class Kind(StrEnum):
     REPEATED = "repeated"
     LAPSED = "lapsed"
     USED = "used"
-    """An answer that is a code which was used before."""
+    """An answer that is an already used code."""
     MISUSE = "misuse"
-    """A connection that did what is refused to everyone."""
+    """A connection did something that is refused to everyone."""
 
 
 _TOLD = (Kind.NO_CODE, Kind.REPEATED, Kind.LAPSED)
-"""Kinds of which the audit log tells nothing."""
+"""Kinds that the audit log does not record."""
 
 
 def count(tx: Tx, user: models.User, kind: Kind, origin: Origin) -> int:
@@ -65,14 +65,14 @@ def count(tx: Tx, user: models.User, kind: Kind, origin: Origin) -> int:
 
 
 def record_misuse(tx: Tx, user_id: int, origin: Origin, what: Misuse) -> None:
-    """Audit what a client did that is refused to everyone, once it has passed this user's first factor."""
+    """Audit a misuse by a client that has passed this user's first factor."""
     user = models.User.get_or_none(models.User.id == user_id)
     if user is not None and count(tx, user, Kind.MISUSE, origin) <= AUDITED:
         trail.write_own(tx, Event.MISUSED, user, origin, what=what.value)
 
 
 def uncounted_answers(tx: Tx, user_id: int) -> tuple[Uncounted, ...]:
-    """Read how many answers of the last day were not counted, the most of one kind and source first."""
+    """Read how many answers of the last day were not counted, the highest counts first."""
     table = models.UncountedAnswer
     since = int((tx.now - _KEPT).timestamp()) // _HOUR
     total = fn.SUM(table.count)

@@ -1,7 +1,7 @@
-"""Which processes serve, and ending the sessions of one that is gone.
+"""Which processes are serving, and ending the sessions of a process that is gone.
 
-A worker counts its beats here. Whoever is known to be gone (its process ended, its home is held by
-another server) loses its sessions at once; of the rest, one whose count stands still is presumed dead.
+A worker counts its heartbeats here. One that is known to be gone (its process ended, or another server
+holds its home) loses its sessions at once; of the rest, one whose count does not change is presumed dead.
 """
 
 from typing import Any
@@ -10,14 +10,14 @@ from data.storage import models
 from data.store import Tx
 
 APP_NODE = "app"
-"""The node of the apps on hosts, each a worker of its own: starting a server ends none of them."""
+"""The node of apps on hosts, each its own worker: starting a server ends none of them."""
 LOST_TOUCH = "The server could not reach its database for too long. Sign in again."
 
 
 def beat(tx: Tx, worker: str, node: str) -> None:
-    """Count a beat of a worker, the first one too.
+    """Count a heartbeat of a worker, including the first.
 
-    A worker that was presumed dead meanwhile is there again, without the sessions that it had.
+    A worker that was presumed dead is back, without the sessions that it had.
     """
     table = models.Worker
     counted = (
@@ -34,7 +34,7 @@ def beats(_tx: Tx) -> dict[str, int]:
 
 
 def presume_dead(tx: Tx, worker: str, beat: int) -> int:
-    """End the sessions of a worker that still counts no further than `beat`; return how many there were."""
+    """End the sessions of a worker whose count is still no higher than `beat`; return how many there were."""
     table = models.Worker
     if not table.delete().where((table.id == worker) & (table.beat == beat)).execute():
         return 0
@@ -42,16 +42,16 @@ def presume_dead(tx: Tx, worker: str, beat: int) -> int:
 
 
 def leave(tx: Tx, worker: str) -> int:
-    """End what a worker whose process is over has left open; return how many there were."""
+    """End the sessions of a worker whose process has ended; return how many there were."""
     models.Worker.delete().where(models.Worker.id == worker).execute()
     return _end_sessions(tx, models.Session.worker == worker)
 
 
 def take_node(tx: Tx, node: str) -> int:
-    """End what a server of this node that was killed has left open, before another one serves it.
+    """End the sessions that a killed server of this node has left open, before another one serves it.
 
-    So ends what nobody holds, such as what apps left open that did not count beats yet. To be called by the
-    one that holds the node's home. Return how many there were.
+    This also ends sessions that no process holds, such as those of old apps without heartbeats. Only the
+    holder of the node's home may call it. Return how many there were.
     """
     table = models.Worker
     table.delete().where(table.node == node).execute()

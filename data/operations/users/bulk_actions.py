@@ -1,4 +1,4 @@
-"""One act on many users: who cannot be reached by it is named, the others are done.
+"""One act on many users: users it cannot be done to are named, the others are done.
 
 It is one transaction. Invitations and reminders are queued in several, because there may be very many.
 """
@@ -18,7 +18,7 @@ from data.rules.permissions import Action, SensitiveAction
 from data.store import Store, Tx
 
 Told = Callable[[int], None]
-"""Is told how many more users were dealt with."""
+"""Called with how many more users were processed."""
 _PART = 50
 """Users whose messages are queued in one transaction."""
 _NOT_ONESELF = "That is you. Do this separately, or ask another administrator."
@@ -45,7 +45,7 @@ class Bulk(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """To whom it was done, and to whom not, each with the reason."""
+    """Which users it was done to, and which not, each with the reason."""
 
     done: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
@@ -54,7 +54,7 @@ class BulkResult:
 async def carry_out(
     store: Store, actor: Actor, names: Iterable[str], act: Bulk, told: Told = lambda _more: None
 ) -> BulkResult | RefusedOrStale:
-    """Do one act to each of these users, unless the actor has another act on many under way.
+    """Do one act to each of these users, unless the actor has another bulk action in progress.
 
     Messages are queued in parts: a refusal that comes after the first part leaves the parts before it done.
     """

@@ -84,7 +84,7 @@ def password_context(me: ActingUser) -> _PasswordContext | Denied | FreshProofNe
 
 @require_user(restricted=(MustChangePassword,))
 def store_password(me: ActingUser, password_hash: str) -> Done | Denied | FreshProofNeeded:
-    """Store a judged and hashed password; sign-ins begun with the old one are not admitted any more."""
+    """Store a judged and hashed password; sign-ins begun with the old one are no longer admitted."""
     if not me.session.restricted and (refusal := require_fresh_proof(me)):
         return refusal
     credential = set_password(me.user, password_hash, None, mailed_at=me.user.password_mailed_at)
@@ -98,7 +98,7 @@ def store_password(me: ActingUser, password_hash: str) -> Done | Denied | FreshP
 
 
 async def give_one_time_password(store: Store, actor: Actor, name: str) -> OneTimePassword | RefusedOrStale:
-    """Set a random one-time password for a user, whose old password dies."""
+    """Set a random one-time password for a user; their old password stops working."""
     giving = one_at_a_time(store, actor, Work.PASSWORD, lambda: _give_one_time_password(store, actor, name))
     return await store.finish(giving)
 
@@ -114,7 +114,7 @@ async def _give_one_time_password(store: Store, actor: Actor, name: str) -> OneT
 def set_one_time_password(
     found: Target, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
 ) -> Done | Denied:
-    """Store a hashed one-time password for a user, which is good for so many hours."""
+    """Store a hashed one-time password for a user, good for this many hours."""
     if found.is_oneself:
         return Denied("Change your own password on My profile.")
     until = passwords.one_time_end(found.tx.now, hours)
@@ -165,7 +165,7 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
 
 @require_user()
 def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refused:
-    """Take a fresh code from someone who is signed in; it counts like any other attempt."""
+    """Judge a fresh code from a signed-in user; it counts like any other attempt."""
     if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to enter.")
     app = factor_among(usable_factors(me.user.id, me.policy), Method.APP)
@@ -181,7 +181,7 @@ def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refus
 
 @require_user()
 def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
-    """Make a code to be sent to someone who is signed in and is asked for fresh proof."""
+    """Create a code to send to a signed-in user who must give fresh proof."""
     factor = factor_among(usable_factors(me.user.id, me.policy), method)
     if factor is None or factor.destination is None:
         return NotSent(f"No code can be sent to you by {method.label}.")
@@ -189,7 +189,7 @@ def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
 
 
 async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
-    """Take the password of someone without two-factor authentication; failures slow the source down."""
+    """Judge the password of a user without two-factor authentication; failures slow down the source."""
     return await one_at_a_time(
         store, actor, Work.PASSWORD, lambda: _confirm_fresh_password(store, actor, password)
     )
@@ -235,9 +235,10 @@ def set_password(
     *,
     mailed_at: datetime | None = None,
 ) -> int:
-    """Store a password in the place of the one before; return the number that it is known by.
+    """Store a password in place of the previous one; return its credential number.
 
-    `one_time_until` is the end of a one-time password, and `mailed_at` when it was sent by e-mail, if it was.
+    `one_time_until` is when a one-time password expires, and `mailed_at` when it was sent by e-mail, if
+    it was.
     """
     credential = user.credential + 1
     models.User.update(

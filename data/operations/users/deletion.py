@@ -1,4 +1,4 @@
-"""Deleting a user: a row stays that nobody sees, so that nobody else is ever given the number."""
+"""Deleting a user: a hidden row stays, so that the user's number is never given to anyone else."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ from data.rules.policy import Refusal
 from data.storage import models
 
 _KEPT = (models.Session, models.DeletedUser, *models.KEPT_BY_TRIGGERS)
-"""What stays of those who are deleted: their ended sessions, for servers that still hold one open."""
+"""Tables whose rows outlive a user: their ended sessions, for servers that still hold one open."""
 
 
 @require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
 def delete_user(found: Target) -> Done | Denied:
-    """Delete a user and all that is known of them; the audit log keeps their name."""
+    """Delete a user and everything known about them; the audit log keeps their name."""
     user = found.user
     if found.is_oneself:
         return Denied("You cannot delete yourself. Another system administrator can.")
@@ -31,7 +31,7 @@ def delete_user(found: Target) -> Done | Denied:
     end_sessions_of_user(found.tx, user.id, Refusal.DEACTIVATED)
     for table, field in _tables_about_users():
         table.delete().where(field == user.id).execute()
-    # No user name has a tilde.
+    # No user name contains a tilde.
     placeholder = f"~{user.id}"
     models.User.update(
         name=placeholder,
@@ -53,7 +53,7 @@ def delete_user(found: Target) -> Done | Denied:
 
 
 def _tables_about_users() -> list[tuple[type[Any], ForeignKeyField]]:
-    """Name every table that refers to a user, and by which field."""
+    """Return every table that refers to a user, with the field that does."""
     return [
         (table, field)
         for table in models.TABLES

@@ -51,9 +51,9 @@ def disable_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale
 
 
 def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
-    """Remove a user's factors and recovery codes and keep the flag: for a new phone.
+    """Remove a user's factors and recovery codes but keep the flag, for a new phone.
 
-    Who had a factor must set one up again, also where it is not required of them.
+    A user who had a factor must set one up again, even if it is not required of them.
     """
     return _remove_two_factor(tx, actor, name, keep_flag=True)
 
@@ -77,7 +77,7 @@ def unlock(found: Target, reason: str) -> Done | Denied:
 
 @require_target(Action.REQUIRE_TWO_FACTOR)
 def forget_addresses(found: Target, which: int | None = None) -> Done:
-    """Forget a user's remembered addresses, or one of them: a code is asked there again."""
+    """Forget a user's remembered addresses, or one of them, so that a code is asked for there again."""
     count = forget(found.user.id, which=which)
     if not count:
         return Done(NOTHING_REMEMBERED)
@@ -88,7 +88,7 @@ def forget_addresses(found: Target, which: int | None = None) -> Done:
 
 @require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
 def offer_resync(found: Target) -> Done | Denied:
-    """Let a user sign in by two consecutive codes for an hour, though their phone's clock is off."""
+    """Let a user sign in with two consecutive codes for an hour even though their phone's clock is off."""
     user = found.user
     factor = factor_of(user.id, Method.APP)
     if factor is None:

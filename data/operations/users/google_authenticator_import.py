@@ -1,4 +1,4 @@
-"""Taking over second factors that people have set up elsewhere, so that nobody must enrol again."""
+"""Importing second factors that people have set up elsewhere, so that no one has to enrol again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +22,16 @@ _OPERATOR_ONLY = "Only the operator on the host can take over authenticator file
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Nothing was taken over, because of these users: each name with the reason."""
+    """Nothing was imported, because of these users: each name with the reason."""
 
     reasons: tuple[tuple[str, str], ...]
 
 
 def take_over(tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile]]) -> Done | Unfit | Refused:
-    """Give users the secrets and unused scratch codes of their files: all of them or none.
+    """Give users the secrets and unused scratch codes of their files: all users or none.
 
-    Who knows a secret can answer for its owner, so this is left to whoever holds all keys anyway.
+    Anyone who knows a secret can answer for its owner, so only the operator, who holds all keys anyway,
+    may do this.
     """
     found = _owners(tx, actor, files)
     if not isinstance(found, _Owners):
@@ -43,7 +44,7 @@ def take_over(tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile
 def find_unfit(
     tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile]]
 ) -> Done | Unfit | Refused:
-    """Say whose file could not be taken over, and change nothing."""
+    """Say whose file could not be imported, and change nothing."""
     found = _owners(tx, actor, files)
     if not isinstance(found, _Owners):
         return found
@@ -85,7 +86,7 @@ def _users(found: _Owners) -> str:
 
 
 def _left_out(files: Sequence[tuple[str, AuthenticatorFile]]) -> str:
-    """Say how many scratch codes of whom are left out."""
+    """Say how many scratch codes of each user are left out."""
     counts = ", ".join(f"{file.left_out} of {name}" for name, file in files if file.left_out)
     why = "Google's module stops reading at one that begins with 0 or does not have eight digits"
     return f" Scratch codes were left out, because {why}: {counts}." if counts else ""

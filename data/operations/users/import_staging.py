@@ -1,8 +1,7 @@
-"""Rows of imports that are not done with: they become users, or are removed.
+"""Rows of unfinished imports: they become users, or are removed.
 
-They wait in a table of their own, where nobody who looks for users finds them. So that sign-ins go on, what
-is done for many is done in short transactions with pauses between them; what breaks off is taken up again by
-a server, or by the next import.
+They wait in a separate table, where no search for users finds them. The work runs in short transactions
+with pauses between them, so that sign-ins go on. If it breaks off, a server or the next import continues it.
 """
 
 import asyncio
@@ -22,7 +21,7 @@ from data.storage.prepared_statements import insert_rows
 from data.store import Store, StoreUnavailableError, Tx
 
 PART = 50
-"""Rows that one transaction deals with."""
+"""Rows that one transaction processes."""
 _ABANDONED = timedelta(hours=1)
 """The age at which an import that was not published is given up."""
 
@@ -33,7 +32,7 @@ R = TypeVar("R")
 async def in_turns(
     store: Store, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Run one of many operations, and leave the database to others for as long as it took."""
+    """Run one of many operations, then leave the database to others for as long as it took."""
     begun = time.monotonic()
     result = await store.run(operation, *args, **kwargs)
     await asyncio.sleep(time.monotonic() - begun)
@@ -41,20 +40,20 @@ async def in_turns(
 
 
 async def clean_up_all(store: Store) -> None:
-    """Do what is left to do for imports that were published, dropped or given up."""
-    with suppress(StoreUnavailableError):  # It is left to do, then.
+    """Do the remaining work for imports that were published, dropped or given up."""
+    with suppress(StoreUnavailableError):  # It stays to be done later.
         while await store.read(is_something_left):
             await in_turns(store, clean_up)
 
 
 def is_something_left(tx: Tx) -> bool:
-    """Whether there are imports that `tidy` has something to do for."""
+    """Whether there are imports that `clean_up` has work for."""
     table = models.ImportBatch
     return bool(table.select().where(_is_over() | _is_abandoned(tx)).exists())
 
 
 def clean_up(tx: Tx) -> None:
-    """Do a part of what is left: make users of published rows, or remove rows that never will be users."""
+    """Do a part of the remaining work: create users from published rows, or remove other rows."""
     batches, staged = models.ImportBatch, models.StagedUser
     batches.update(dropped=True).where(_is_abandoned(tx)).execute()
     batch = batches.select().where(_is_over()).order_by(batches.id).first()
@@ -72,7 +71,7 @@ def clean_up(tx: Tx) -> None:
 
 
 def remove_unpublished() -> None:
-    """End all imports that are under way, and remove their rows."""
+    """End all imports that are in progress, and remove their rows."""
     batches, staged = models.ImportBatch, models.StagedUser
     unpublished = batches.select(batches.id).where(batches.published_at.is_null())
     staged.delete().where(staged.batch.in_(unpublished)).execute()
@@ -80,7 +79,7 @@ def remove_unpublished() -> None:
 
 
 def _make_users(tx: Tx, account_id: int, rows: Sequence[models.StagedUser]) -> None:
-    """Write users with their words and keys."""
+    """Create users with their words and keys."""
     at = models.microseconds(tx.now)
     given = [_columns(account_id, row, at) for row in rows]
     ids: dict[str, int] = dict(insert_rows(models.User, given, returning=("name", "id")))
@@ -127,7 +126,7 @@ def _is_abandoned(tx: Tx) -> Any:
 
 
 def _rows_about(tx: Tx, batch: models.ImportBatch, staged: models.StagedUser) -> list[Columns]:
-    """Say of one user what the log says of everyone who is created."""
+    """Write the log row of one created user."""
     facts: list[tuple[Event, dict[str, object]]] = [
         (Event.USER_CREATED, {"roles": [], "required": staged.required})
     ]

@@ -1,8 +1,8 @@
-"""Inviting people who have nothing to sign in with yet, and reminding those who must set 2FA up.
+"""Inviting users who have nothing to sign in with yet, and reminding those who must set up 2FA.
 
-An act queues a message. The password of an invitation is made when the message is handed over, and takes
-effect when the mail server has taken it: until then it is nowhere but in the message. Who may be invited is
-looked up again before the message is handed over, and again before the password takes effect.
+An act queues a message. The password of an invitation is created when the message is delivered, and takes
+effect when the mail server has accepted it: until then it exists only in the message. Whether the user
+may be invited is checked again before the delivery, and again before the password takes effect.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -56,18 +56,18 @@ _ONLY_EMAIL = Denied(
 
 
 class Group(Enum):
-    """Of which users the names are asked for."""
+    """Which users' names to read."""
 
     ALL = "all"
     NOT_INVITED = "not invited"
-    """Who can be invited, has no one-time password that is still good, and is not invited already."""
+    """Users who can be invited, have no one-time password that is still good, and are not invited already."""
     MUST_SET_UP = "must set up"
-    """Who must set two-factor authentication up at the next sign-in."""
+    """Users who must set up two-factor authentication at their next sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenPassword:
-    """A one-time password that is handed over on paper, and what its user needs beside it."""
+    """A one-time password that is handed over on paper, and what its user needs with it."""
 
     name: str
     full_name: str
@@ -80,7 +80,7 @@ class WrittenPassword:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What to hand over for a claimed row; with a password, that takes effect once it was handed over."""
+    """What to deliver for a claimed row; a password in it takes effect after the delivery."""
 
     envelope: Envelope
     password_hash: str | None = field(default=None, repr=False)
@@ -104,7 +104,7 @@ def invite(found: Target) -> Done | Denied:
 
 @require_target(Action.REQUIRE_TWO_FACTOR)
 def remind(found: Target) -> Done | Denied:
-    """Queue a reminder for someone who must set two-factor authentication up, and can sign in."""
+    """Queue a reminder for a user who must set up two-factor authentication and can sign in."""
     if refusal := unavailable(found.tx, found.acting.policy, invites=False):
         return refusal
     if reason := _why_not_reminded(found.tx, found.user):
@@ -120,7 +120,7 @@ def remind(found: Target) -> Done | Denied:
 
 
 async def write_password(store: Store, actor: Actor, name: str) -> WrittenPassword | RefusedOrStale:
-    """Set a one-time password for someone who may be invited, to be handed over on paper."""
+    """Set a one-time password, to be handed over on paper, for a user who may be invited."""
     refusal = await store.read(check_written, actor, name)
     if refusal is not None:
         return refusal
@@ -131,7 +131,7 @@ async def write_password(store: Store, actor: Actor, name: str) -> WrittenPasswo
 
 @require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
 def check_written(found: Target) -> Denied | None:
-    """Say why no password can be written down for a user, or None."""
+    """Return why no password can be handed to a user on paper, or None."""
     return _why_not_on_paper(found)
 
 
@@ -153,7 +153,7 @@ def store_written(found: Target, password: str, password_hash: str) -> WrittenPa
 
 
 def unavailable(tx: Tx, policy: Policy, *, invites: bool) -> Denied | None:
-    """Say why nobody at all can be invited, or reminded, by e-mail; None when they can."""
+    """Return why no one at all can be invited or reminded by e-mail; None if they can."""
     if Method.EMAIL not in tx.services.sends:
         return _NO_MAIL
     if invites and _only_email(policy):
@@ -162,7 +162,7 @@ def unavailable(tx: Tx, policy: Policy, *, invites: bool) -> Denied | None:
 
 
 def no_address(tx: Tx) -> Denied | None:
-    """Say why people cannot be told where to sign in, and whom to trust there; None when they can."""
+    """Return why users cannot be told where to sign in and which host key to trust; None if they can."""
     if tx.services.ssh is None:
         return _NO_ADDRESS
     return None if tx.services.ssh.fingerprint else _NO_HOST_KEY
@@ -172,7 +172,7 @@ def no_address(tx: Tx) -> Denied | None:
 def names_of(
     acting: Acting, group: Group, *, practice: str | None = None, after: str = "", limit: int = PAGE
 ) -> tuple[str, ...] | Denied:
-    """Read names of users, in their order, from behind the name `after`."""
+    """Read names of users in order, starting after the name `after`."""
     table = models.User
     wanted = (table.account == acting.account_id) & (table.name > after)
     if practice is not None:
@@ -190,7 +190,7 @@ def names_of(
 
 
 async def prepare(store: Store, claimed: Claimed) -> Prepared | None:
-    """Write what a claimed row says; None where that need not be said any more, which is recorded."""
+    """Word the message of a claimed row; if it is no longer needed, record that and return None."""
     if claimed.act.event not in notice_outbox.LOOKED_UP_AGAIN:
         return Prepared(claimed.envelope)
     letter = await store.run(look_up, claimed)
@@ -205,7 +205,7 @@ async def prepare(store: Store, claimed: Claimed) -> Prepared | None:
 
 
 def look_up(tx: Tx, claimed: Claimed) -> Letter | None:
-    """Look up whom a claimed row is for; where that is pointless by now, settle it and return None."""
+    """Look up the user of a claimed row; if the message is now pointless, settle it and return None."""
     user = read_user(claimed.user_id)
     reason = "the user was deleted" if user is None else _outdated(tx, claimed, user)
     if user is None or reason:
@@ -226,7 +226,7 @@ def look_up(tx: Tx, claimed: Claimed) -> Letter | None:
 
 
 def take_effect(tx: Tx, claimed: Claimed, prepared: Prepared) -> None:
-    """Store the hash of the password in a message that was handed over, unless it was overtaken meanwhile."""
+    """Store the hash of the password in a delivered message, unless it was overtaken in the meantime."""
     user = read_user(claimed.user_id)
     if user is None or prepared.password_hash is None or prepared.until is None:
         return
@@ -245,7 +245,7 @@ def _why_not_on_paper(found: Target) -> Denied | None:
 
 
 def _only_email(policy: Policy) -> bool:
-    """Whether who reads the mailbox of an invited user would hold both factors."""
+    """Whether anyone who reads an invited user's mailbox would hold both factors."""
     return policy.methods == {Method.EMAIL}
 
 
@@ -276,7 +276,7 @@ def _invitee(user: models.User) -> Invitee:
 
 
 def _not_invited(tx: Tx) -> Any:
-    """Write `Group.NOT_INVITED` as SQL: the rule `why_not`, and nothing that is still good or on its way."""
+    """Return `Group.NOT_INVITED` as SQL: the rule `why_not`, and nothing that is still good or on its way."""
     user = models.User
     conditions = (
         user.active,
@@ -302,13 +302,13 @@ def _why_not_reminded(tx: Tx, user: models.User) -> str | None:
 
 
 def _outdated(tx: Tx, claimed: Claimed, user: models.User) -> str | None:
-    """Say why a message is pointless by now, or None."""
+    """Return why a message is now pointless, or None."""
     if user.email != claimed.to:
         return "the e-mail address has changed"
     if claimed.act.event is Event.REMINDED:
         return _why_not_reminded(tx, user)
     table = models.Session
-    # A try that seemed to fail may have brought a password that was used by now.
+    # A try that seemed to fail may have delivered a password that was already used.
     if table.select().where((table.user == user.id) & (table.started_at > claimed.act.at)).exists():
         return "the user has signed in"
     if _only_email(policy_of(user.account)):

@@ -1,4 +1,4 @@
-"""Changing people: creating, editing, deactivating."""
+"""Changing users: creating, editing, deactivating."""
 
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ _RESTS = " Takes effect when 2FA is turned on."
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """What a new user is made from. The password is hashed before, off the transaction.
+    """The fields of a new user. The password is hashed before, outside the transaction.
 
     `hours` is how long the password is good, as a one-time password.
     """
@@ -44,12 +44,12 @@ class NewUser:
     key: PublicKey | None = None
     phone: str = ""
     practice: str | None = None
-    """The name of a practice of the account; None stands for its first."""
+    """The name of a practice of the account; None means its first."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserChanges:
-    """What to change of a user, or what a form showed of them; None leaves a field out.
+    """Changes to a user, or what a form showed of them; None leaves a field out.
 
     An empty phone number removes the number.
     """
@@ -68,8 +68,8 @@ class UserChanges:
 class Edited(Done):
     """A user was changed.
 
-    `offers_clearing` says that they had set up two-factor authentication when their address or number
-    was changed, so that the actor may want to clear it, and can.
+    `offers_clearing` says that they had set up two-factor authentication when their address or number was
+    changed, so that the actor may want to clear it, and can.
     """
 
     offers_clearing: bool = False
@@ -82,7 +82,7 @@ def create_user(acting: Acting, new: NewUser) -> Done | Denied:
 
 
 def add_user(acting: Acting, new: NewUser) -> Done | Denied:
-    """Add a user to the account of someone who may do so."""
+    """Add a user to the account of an actor who may do so."""
     tx = acting.tx
     for role in new.roles:
         if refusal := may_grant(acting, role):
@@ -120,7 +120,7 @@ def add_user(acting: Acting, new: NewUser) -> Done | Denied:
 
 
 def add_key_row(acting: Acting, user_id: int, username: str, key: PublicKey) -> None:
-    """Store a parsed public key for a user who does not hold it yet."""
+    """Store a parsed public key for a user who does not have it yet."""
     models.PublicKey.insert(
         user=user_id,
         algorithm=key.algorithm,
@@ -137,9 +137,9 @@ def edit_user(
 ) -> Edited | RefusedOrStale:
     """Change a user's e-mail address, full name or phone number.
 
-    Where codes went to what is changed, this resets a second factor.
-    `seen` is what the actor's form showed. What someone else changed since, of the fields to be
-    changed, refuses the whole; other fields stay as that someone left them, and the actor is told.
+    If codes went to the old address or number, this resets a second factor.
+    `seen` is what the actor's form showed. If someone else has since changed one of the same fields, the
+    whole change is refused; other fields keep their changes, and the actor is told.
     """
     reached = changes.email is not None or changes.phone is not None
     action = SensitiveAction.EMPOWER_PEOPLE if reached else Action.MANAGE_PEOPLE
@@ -160,9 +160,9 @@ def edit_user(
 def edit_own(
     me: ActingUser, changes: UserChanges, *, seen: UserChanges | None = None
 ) -> Edited | Denied | FreshProofNeeded:
-    """Change one's own full name, e-mail address or phone number; the last two ask for fresh proof.
+    """Change one's own full name, e-mail address or phone number; the last two need fresh proof.
 
-    Codes go to them, and whoever finds a terminal open is not to turn them elsewhere.
+    Codes go to them, and a stranger at an open terminal must not be able to redirect them.
     """
     changed = _changed(me.user, changes, seen)
     if not isinstance(changed, dict):
@@ -218,14 +218,14 @@ _LABELS = {"email": "e-mail address", "full_name": "full name", "phone": "phone 
 
 
 def _columns(fields: dict[str, str]) -> dict[str, str | None]:
-    """Write checked fields as columns: no phone number is null."""
+    """Return checked fields as columns; no phone number is null."""
     return {key: value or None if key == "phone" else value for key, value in fields.items()}
 
 
 def _changed(
     user: models.User, changes: UserChanges, seen: UserChanges | None
 ) -> dict[str, str] | Denied | None:
-    """Return the checked fields that differ from what a user has; None when nothing does."""
+    """Return the checked fields that differ from the user's; None if nothing does."""
     fields = _checked(**changes.given())
     if isinstance(fields, Denied):
         return fields
@@ -238,12 +238,12 @@ def _changed(
 
 
 def _present(user: models.User) -> dict[str, str]:
-    """Return the fields that can be edited, as a form shows them."""
+    """Return the editable fields as a form shows them."""
     return {key: getattr(user, key) or "" for key in _LABELS}
 
 
 def _changed_since(present: dict[str, str], seen: UserChanges | None) -> set[str]:
-    """Name the fields that are no longer as a form showed them."""
+    """Return the fields that have changed since a form showed them."""
     shown = seen.given() if seen else {}
     return {key for key, value in shown.items() if value != present[key]}
 
@@ -269,7 +269,7 @@ def _save(
 
 
 def _tell_both(acting: Acting, user: models.User, changed: dict[str, str], withdrawn: str) -> None:
-    """Tell a user of a new address or number, through the old address and the new one."""
+    """Tell a user about a new address or number, through the old address and the new one."""
     notices.tell(
         acting.tx,
         Event.USER_EDITED,
@@ -282,7 +282,7 @@ def _tell_both(acting: Acting, user: models.User, changed: dict[str, str], withd
 
 
 def _can_clear(found: Target) -> bool:
-    """Whether the user has something to clear, and is another one whom the actor may reset."""
+    """Whether the user has something to clear, and is someone else whom the actor may reset."""
     if outranked_by(found) or found.is_oneself:
         return False
     tables = (models.Factor, models.RecoveryCode)
@@ -294,7 +294,7 @@ _DESTINATIONS = {"email": Method.EMAIL, "phone": Method.SMS}
 
 
 def _factors_at(user_id: int, changed: dict[str, str]) -> list[models.Factor]:
-    """Read the factors whose codes go to what is changed."""
+    """Read the factors whose codes go to the changed fields."""
     kinds = {method.value: changed[key] for key, method in _DESTINATIONS.items() if key in changed}
     table = models.Factor
     rows = table.select().where((table.user == user_id) & table.kind.in_(list(kinds)))
@@ -302,9 +302,10 @@ def _factors_at(user_id: int, changed: dict[str, str]) -> list[models.Factor]:
 
 
 def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str:
-    """Withdraw the factors whose codes went to what was changed; return what to say of it.
+    """Withdraw the factors whose codes went to the changed fields; return what to say about it.
 
-    Whoever loses the last one so must set one up again, and never falls back to the first factor alone.
+    A user who loses the last one this way must set one up again, and never falls back to the first factor
+    alone.
     """
     gone = _factors_at(user.id, changed)
     if not gone:
@@ -325,7 +326,7 @@ def _withdraw(acting: Acting, user: models.User, changed: dict[str, str]) -> str
 
 
 def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
-    """Warn of a number that another user of the account has as well; sharing is allowed."""
+    """Warn about a number that another user of the account also has; sharing is allowed."""
     table = models.User
     other = fields.get("phone") and table.get_or_none(
         (table.account == acting.account_id) & (table.phone == fields["phone"]) & (table.id != user_id)
@@ -334,7 +335,7 @@ def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
 
 
 def _practice_of(acting: Acting, name: str | None) -> int | Denied:
-    """Find the practice that a new user goes to."""
+    """Find the practice that a new user belongs to."""
     if name is not None:
         found = find_practice(acting, name)
         return NO_SUCH_PRACTICE if found is None else found.id

@@ -1,4 +1,4 @@
-"""Practices: the parts of an account, each with its users; one policy reaches all of them."""
+"""Practices: the parts of an account, each with its users; one policy applies to all of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class PracticeRow:
 
 @require_permission(Action.SEE_PEOPLE)
 def list_practices(acting: Acting) -> list[PracticeRow]:
-    """Read the practices of the account by name, with how many users each has."""
+    """Read the practices of the account by name, with the number of users in each."""
     table, user = models.Practice, models.User
     counted = (
         table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
@@ -49,7 +49,7 @@ def list_practices(acting: Acting) -> list[PracticeRow]:
 
 @require_permission(Action.SEE_PEOPLE)
 def practice_names(acting: Acting) -> list[str]:
-    """Read the names of the account's practices, without counting anybody."""
+    """Read the names of the account's practices, without counting users."""
     table = models.Practice
     named = table.select(table.name).where(table.account == acting.account_id).order_by(fn.FOLD(table.name))
     return [row.name for row in named]
@@ -87,7 +87,7 @@ def rename_practice(acting: Acting, name: str, new_name: str) -> Done | Denied:
 
 @require_permission(Action.MANAGE_PRACTICES)
 def remove_practice(acting: Acting, name: str) -> Done | Denied:
-    """Remove a practice that nobody is in; the last one stays, because the last administrator is in it."""
+    """Remove an empty practice; the last one stays, because the last administrator is in it."""
     practice = find_practice(acting, name)
     if practice is None:
         return NO_SUCH_PRACTICE
@@ -98,7 +98,7 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
     if users:
         who = "1 user is" if users == 1 else f"{users} users are"
         return Denied(f"{who} in practice {practice.name}. Move them to another one first.")
-    # Tombstones are in some practice too; there is another one, because somebody is in it.
+    # Tombstones need a practice too; there is another one, because someone is in it.
     other = models.Practice.get(
         (models.Practice.account == acting.account_id) & (models.Practice.id != practice.id)
     )
@@ -111,7 +111,7 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
 
 @require_target(Action.MANAGE_PEOPLE)
 def move_user(found: Target, practice: str, *, seen: str | None = None) -> Done | Denied:
-    """Move a user to another practice of the account; `seen` is the practice that the mover saw them in."""
+    """Move a user to another practice of the account; `seen` is the practice that the actor saw them in."""
     user, wanted = found.user, find_practice(found.acting, practice)
     if wanted is None:
         return NO_SUCH_PRACTICE
@@ -128,7 +128,7 @@ def move_user(found: Target, practice: str, *, seen: str | None = None) -> Done 
 
 
 def find_practice(acting: Acting, name: str) -> models.Practice | None:
-    """Look a practice of the actor's account up by its name, compared without case."""
+    """Look up a practice of the actor's account by name, ignoring case."""
     folded = (user_fields.tidy(name) or "").lower()
     table = models.Practice
     found: models.Practice | None = table.get_or_none(

@@ -1,4 +1,4 @@
-"""Conditions on users in a query: who holds a role or has a factor; and how those it finds are named."""
+"""Conditions on users in a query: who holds a role or has a factor; and how the found users are named."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from data.storage import models
 
 
 def holds(*roles: Role) -> Any:
-    """Write as SQL whether a user holds one of these roles."""
+    """Return, as SQL, whether a user holds one of these roles."""
     table = models.UserRole
     held = (table.user == models.User.id) & table.role.in_([role.value for role in roles])
     return fn.EXISTS(table.select(1).where(held))
 
 
 def has_factor(methods: frozenset[Method]) -> Any:
-    """Write as SQL whether a user has a confirmed factor of one of these methods."""
+    """Return, as SQL, whether a user has a confirmed factor of one of these methods."""
     table = models.Factor
     kinds = [method.value for method in methods]
     return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))

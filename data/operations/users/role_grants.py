@@ -1,4 +1,4 @@
-"""Roles: granting and taking them, and keeping the last administrators."""
+"""Roles: granting and removing them, and keeping the last administrators."""
 
 from collections.abc import Iterable
 
@@ -18,9 +18,9 @@ _LOST_A_ROLE = "An administrator removed one of your roles. Sign in again."
 
 @require_target(SensitiveAction.CHANGE_ROLES)
 def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | None = None) -> Done | Denied:
-    """Give a user exactly these roles, each by someone who may grant or take it.
+    """Give a user exactly these roles; the actor must be allowed to grant or remove each changed one.
 
-    `seen` are the roles that the actor decided upon.
+    `seen` are the roles that the actor saw when deciding.
     """
     if refusal := _roles_refusal(found, roles, seen):
         return refusal
@@ -36,13 +36,13 @@ def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | 
 
 
 def may_grant(acting: Acting, role: Role) -> Denied | None:
-    """Refuse a role that the actor may neither grant nor take."""
+    """Refuse a role that the actor may neither grant nor remove."""
     action = action_to_grant(role)
     return None if acting.is_operator or permits(action, acting.roles) else Denied(action.who_can)
 
 
 def _roles_refusal(found: Target, roles: frozenset[Role], seen: frozenset[Role] | None) -> Denied | None:
-    """Why this actor cannot give exactly these roles now."""
+    """Return why this actor cannot set exactly these roles now, or None."""
     user = found.user
     changed = found.roles ^ roles
     if not changed:

@@ -1,4 +1,4 @@
-"""Why can't they sign in? The facts of one user, gathered for the rules that say them."""
+"""Why can't they sign in? The facts about one user, gathered for the rules that explain them."""
 
 import json
 from collections import Counter
@@ -27,7 +27,7 @@ from data.storage import models
 from data.store import Tx
 
 SUCCESSES = 3
-"""How many of the last sign-ins are told."""
+"""How many of the last sign-ins are shown."""
 _REPLAYS_OF = timedelta(days=1)
 _REPLAYS = 20
 _UNDELIVERED = 50
@@ -35,7 +35,7 @@ _UNDELIVERED = 50
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The answer about one user; its sentences hold foreign strings."""
+    """The answer about one user; its sentences may hold foreign strings."""
 
     name: str
     reasons: tuple[Reason, ...]
@@ -48,7 +48,7 @@ class Explanation:
 
 @require_target(Action.SEE_PEOPLE)
 def explain_user(found: Target) -> Explanation:
-    """Answer why a user can or cannot sign in."""
+    """Explain why a user can or cannot sign in."""
     return Explanation(found.user.name, explain(_known(found.tx, found.user)))
 
 
@@ -92,7 +92,7 @@ def _known(tx: Tx, user: models.User) -> Known:
 
 
 def _refused_until(tx: Tx, app: models.Factor | None) -> datetime | None:
-    """Return until when codes are refused of someone who is stuck behind a time step of the future."""
+    """Return until when a user's codes are refused because of a clock jump, if they are."""
     if app is None or app.last_step <= clock_jumps.last_honest_step(tx.now, app.drift):
         return None
     return clock_jumps.stuck_until(app.last_step, app.drift)
@@ -120,7 +120,7 @@ def _first_factor_failures(tx: Tx, user: models.User) -> int:
 
 
 def _unreachable(tx: Tx, user: models.User) -> frozenset[Method]:
-    """Name the methods by which a code does not reach a user now."""
+    """Return the methods by which a code does not reach a user now."""
     table = models.SentCode
     mine = (table.user == user.id) & (table.purpose == Purpose.PROOF.value) & (table.sent_at > tx.now - DAY)
     found = set()
@@ -134,7 +134,7 @@ def _unreachable(tx: Tx, user: models.User) -> frozenset[Method]:
 
 
 def _undelivered(tx: Tx, user: models.User) -> Iterator[Undelivered]:
-    """Tell which codes and notices of the last day were not delivered."""
+    """Return which codes and notices of the last day were not delivered."""
     rows = [row for row in _entries(user, Event.CODE_NOT_SENT, _UNDELIVERED) if tx.now - row.at <= DAY]
     details = [(row.at, json.loads(row.detail)) for row in rows]
     for label in dict.fromkeys(str(detail.get("method", "?")) for _, detail in details):

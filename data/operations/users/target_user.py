@@ -1,4 +1,4 @@
-"""Finding the user whom an administrator acts on, and whether they may."""
+"""Finding the user whom an administrator acts on, and checking that they may."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from data.storage import models
 from data.store import Tx
 
 OnUser = Callable[Concatenate[Tx, Actor, str, P], R]
-"""An operation as it is called: with the name of the user whom it is done to."""
+"""An operation as it is called: with the name of the target user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Target:
 
     @property
     def tx(self) -> Tx:
-        """The transaction in which this is done."""
+        """The transaction in which the act happens."""
         return self.acting.tx
 
     @property
@@ -75,7 +75,7 @@ def find_target(
 ) -> Target | RefusedOrStale:
     """Find a user of the actor's account, for an action that the actor's roles permit.
 
-    Nobody `resets` someone who holds a role they lack.
+    No one may reset (`resets`) a user who holds a role that they lack.
     """
     acting = authorise(tx, actor, action)
     if not isinstance(acting, Acting):
@@ -88,7 +88,7 @@ def find_target(
 
 
 def find_user(acting: Acting, name: str) -> models.User | Denied:
-    """Look a user of the actor's own account up by name."""
+    """Look up a user of the actor's own account by name."""
     folded = fold_username(name)
     user = models.User.get_or_none(
         (models.User.name == (folded or "")) & (models.User.account == acting.account_id)

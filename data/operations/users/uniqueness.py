@@ -1,7 +1,7 @@
-"""Names and e-mail addresses are unique in the whole installation: what is said where one is used already.
+"""Names and e-mail addresses are unique in the whole installation: what is said if one is already used.
 
-Whoever asks may belong to another account, and is not to learn who is in it. So a name is refused in the
-same words wherever its user is, and of an address its owner is told instead of the one who asks.
+The actor may belong to another account and must not learn who is in this one. So a name is refused in the
+same words wherever its user is, and for an address its owner is told instead of the actor.
 """
 
 from collections.abc import Callable, Collection
@@ -23,25 +23,25 @@ from data.storage import models
 from data.store import Tx
 
 _ONCE = timedelta(days=1)
-"""Within which an owner is told once, however often their address is asked for."""
+"""An owner is told at most once within this time, however often their address is tried."""
 KEPT_AFTER_DELETION = timedelta(days=7)
-"""For how long nobody is given the name of a deleted user: whoever still trusts it can hear of it first."""
+"""How long a deleted user's name is given to no one, so that people who trust it learn of it first."""
 _SOMEBODY = "system:addresses"
 
 
 def name_refused(name: str, offer: str | None) -> str:
-    """Say that a name cannot be used, and which one can."""
+    """Refuse a name, and say which one can be used."""
     return f"The name {name} cannot be used. " + (f"{offer} is free." if offer else "Choose another one.")
 
 
 def email_refused(tx: Tx) -> str:
-    """Say that an e-mail address cannot be used, and who is told why."""
+    """Refuse an e-mail address, and say who is told why."""
     said = "That e-mail address cannot be used. Enter another one."
     return f"{said} A message to that address says why." if Method.EMAIL in tx.services.sends else said
 
 
 def used_names(tx: Tx, asked: Collection[str]) -> dict[str, str | None]:
-    """Return the names that are used, each with a free one in its place where there is one near."""
+    """Return the used names, each with a similar free one if there is one."""
     used = _used(tx, "name", asked)
     near = {name: numbered(name) for name in used}
     kept = _used(tx, "name", [other for others in near.values() for other in others]) | set(asked)
@@ -49,12 +49,12 @@ def used_names(tx: Tx, asked: Collection[str]) -> dict[str, str | None]:
 
 
 def used_emails(tx: Tx, asked: Collection[str]) -> set[str]:
-    """Return the e-mail addresses that are used."""
+    """Return the used e-mail addresses."""
     return _used(tx, "email", asked)
 
 
 def used_since(tx: Tx, batch: int) -> set[tuple[int, str]]:
-    """Return the rows of an import whose name or e-mail address is used by now, each with the column."""
+    """Return the rows of an import whose name or e-mail address is now used, each with the column."""
     staged: Any = models.StagedUser
     found: set[tuple[int, str]] = set()
     for column in ("name", "email"):
@@ -66,7 +66,7 @@ def used_since(tx: Tx, batch: int) -> set[tuple[int, str]]:
 
 
 def refuse_used(tx: Tx, fields: dict[str, str]) -> Denied | None:
-    """Refuse a name or an e-mail address that is used; the address' owner is told."""
+    """Refuse a name or an e-mail address that is used; the owner of the address is told."""
     if (name := fields.get("name")) is not None and (used := used_names(tx, [name])):
         return Denied(name_refused(name, used[name]))
     if (email := fields.get("email")) is not None and used_emails(tx, [email]):
@@ -77,7 +77,7 @@ def refuse_used(tx: Tx, fields: dict[str, str]) -> Denied | None:
 
 @require_permission(Action.MANAGE_PEOPLE)
 def tell_owners(acting: Acting, emails: Collection[str]) -> None:
-    """Tell the owners of e-mail addresses that somebody asked to use them for others."""
+    """Tell the owners of e-mail addresses that someone tried to use them for others."""
     tell(acting.tx, emails)
 
 
@@ -105,9 +105,9 @@ def _used(tx: Tx, column: str, asked: Collection[str]) -> set[str]:
 
 
 def _holders(tx: Tx, column: str, asked: Callable[[Any], Any]) -> list[Any]:
-    """Select the names or e-mail addresses that are used and asked for.
+    """Select which of the wanted names or e-mail addresses are used.
 
-    They are those of users and of rows whose import is published, and the names of users deleted lately.
+    Used are those of users and of rows whose import is published, and the names of recently deleted users.
     """
     users, deleted = models.User, models.DeletedUser
     staged, batch = models.StagedUser.alias(), models.ImportBatch

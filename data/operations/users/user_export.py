@@ -1,4 +1,4 @@
-"""People as records that leave the installation, one page after the other."""
+"""Users as records for export, page by page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """What is known of a user, without any secret."""
+    """What is known about a user, without any secret."""
 
     name: str
     email: str
@@ -35,9 +35,9 @@ class PersonRecord:
 
 @require_permission(Action.SEE_PEOPLE)
 def export_people(acting: Acting, *, after: str = "", limit: int = PAGE) -> tuple[PersonRecord, ...] | Denied:
-    """Read a page of the account's users by name; `after` is the last name of the page before.
+    """Read a page of the account's users by name; `after` is the last name on the previous page.
 
-    It is one export of a user at a time, from the page without `after` to one that is not full.
+    An actor has one export at a time, from the page without `after` to one that is not full.
     """
     table = models.User
     rows = list(

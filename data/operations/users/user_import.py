@@ -1,8 +1,8 @@
-"""Importing people: all rows are put aside first, and become users after that; both in short transactions.
+"""Importing users: all rows are staged first and then become users, both in short transactions.
 
-Between the two stands the publishing of one row, however many they are: from then on the import is done
-whatever happens, and its names and addresses are used. What breaks off is taken up again by a server, or by
-the next import.
+Between the two, the import is published by one row, however many users it has: from then on it will be
+completed whatever happens, and its names and addresses count as used. If the work breaks off, a server or
+the next import continues it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +36,7 @@ _CHECKED = 500
 """Rows that are compared with the database at once."""
 
 Told = Callable[[int], None]
-"""Is told how many more rows were dealt with."""
+"""Called with how many more rows were processed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Faulty:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Rows wait in this batch to be published."""
+    """Rows in this batch wait to be published."""
 
     batch: int
 
@@ -64,10 +64,10 @@ class Newcomer:
 async def check_all(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told, known: Sequence[RowFault] = ()
 ) -> Faulty | Refused | None:
-    """Compare all rows with the database; None when they can be imported.
+    """Compare all rows with the database; None if they can be imported.
 
-    `known` are faults of the file itself, told together with those found here, by row. Nothing is written
-    but notices, to the owners of e-mail addresses that are used.
+    `known` are faults of the file itself, reported with those found here, by row. Nothing is written but
+    notices to the owners of used e-mail addresses.
     """
     faults = list(known)
     for some in _parts(rows, _CHECKED):
@@ -86,7 +86,7 @@ async def check_all(
 async def import_people(
     store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
 ) -> Done | Faulty | RefusedOrStale:
-    """Import all rows or none. What a broken-off import has staged is removed later."""
+    """Import all rows or none. Rows that a broken-off import has staged are removed later."""
     result = await one_at_a_time(store, actor, Work.BULK, lambda: _import(store, actor, rows, told))
     await clean_up_all(store)
     return result
@@ -97,7 +97,7 @@ async def _import(
 ) -> Done | Faulty | RefusedOrStale:
     batch: int | None = None
     for some in _parts(rows, PART):
-        # What needs no database is done before the transaction begins.
+        # Work that needs no database is done before the transaction begins.
         arriving = await store.calculate(newcomers, some)
         staged = await in_turns(store, stage_people, actor, batch, arriving)
         if not isinstance(staged, Staged):
@@ -117,7 +117,7 @@ def newcomers(rows: Sequence[PersonRow]) -> list[Newcomer]:
 
 
 def check_people(tx: Tx, actor: Actor, rows: Sequence[PersonRow]) -> Faulty | Refused:
-    """Compare some rows with the database; the faults may be none."""
+    """Compare some rows with the database; return their faults, if any."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
@@ -127,9 +127,9 @@ def check_people(tx: Tx, actor: Actor, rows: Sequence[PersonRow]) -> Faulty | Re
 def stage_people(
     tx: Tx, actor: Actor, batch: int | None, arriving: Sequence[Newcomer]
 ) -> Staged | Faulty | RefusedOrStale:
-    """Put some rows where they wait to be published; without a batch, begin one.
+    """Stage some rows to be published; without a batch, begin one.
 
-    Fresh proof is asked for where it begins: what was begun with it may take longer than that lasts.
+    Fresh proof is needed only at the beginning: the import may take longer than the proof lasts.
     """
     begins = batch is None
     acting = authorise(tx, actor, SensitiveAction.EMPOWER_PEOPLE if begins else Action.MANAGE_PEOPLE)
@@ -150,7 +150,7 @@ def stage_people(
 
 
 def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
-    """Decide that all rows of a batch become users; or drop it, naming what is used by others meanwhile."""
+    """Decide that all rows of a batch become users, or drop it and name what others have since taken."""
     acting = authorise(tx, actor, Action.MANAGE_PEOPLE)
     if not isinstance(acting, Acting):
         return acting
@@ -215,7 +215,7 @@ def _columns(batch: int, arriving: Newcomer, practices: dict[str, int]) -> dict[
 
 
 def _practices(acting: Acting, rows: Sequence[PersonRow]) -> dict[str, int]:
-    """Return the practices by folded name, as far as rows name any; the empty name is the first one."""
+    """Return the practices that rows name, by folded name; the empty name is the first one."""
     table = models.Practice
     query = table.select(table.name, table.id).where(table.account == acting.account_id).order_by(table.id)
     if not any(row.practice for row in rows):
@@ -225,7 +225,7 @@ def _practices(acting: Acting, rows: Sequence[PersonRow]) -> dict[str, int]:
 
 
 def _faults(tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int]) -> Iterable[RowFault]:
-    """Say what is wrong with rows."""
+    """Return what is wrong with rows."""
     names_used = used_names(tx, [row.name for row in rows])
     emails_used = used_emails(tx, [row.email for row in rows])
     for row in rows:

@@ -1,8 +1,8 @@
-"""Which users a table shows: found through indexes, at a cost that does not grow with the account.
+"""The users that a table shows, found through indexes at a cost that does not grow with the account.
 
-Without a search, the rows of each standing are read in the wanted order from where the page begins.
-A search begins with its rarest word, or with the filter if that is rarer; it looks at so many
-entries of that, keeps so many of those that match the rest, and says so where that is not all.
+Without a search, the rows of each standing are read in the wanted order from the start of the page.
+A search begins with its rarest word, or with the filter if that is rarer. It reads a limited number of
+entries, keeps a limited number of matches, and says if that is not all.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,17 +24,17 @@ from data.storage import models
 PAGE = 50
 """Rows that one page of a table holds."""
 COUNTED = 10_000
-"""Rows of a table that are counted; beyond, it is said that there are more."""
+"""Rows of a table that are counted; beyond this, the table only says that there are more."""
 FOUND = 1_000
-"""Users that a search finds at most."""
+"""The most users that a search finds."""
 _WEIGHED = 10_000
 """Entries of each word that are counted, to begin with the rarest."""
 _LOOKED_UP = 2_000
-"""How often a search looks up whether a user whom its rarest word finds meets another criterion as well."""
+"""How often a search looks up whether a user found by its rarest word also meets another criterion."""
 
 
 class SortKey(StrEnum):
-    """By which column the users table is sorted; the latest sign-in comes first."""
+    """The column that the users table is sorted by; the latest sign-in comes first."""
 
     NAME = "name"
     EMAIL = "e-mail"
@@ -42,15 +42,15 @@ class SortKey(StrEnum):
 
 
 Cursor = tuple[str, int]
-"""The sort key and the id of a row, after which a page begins."""
+"""The sort key and the ID of the row after which a page begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserQuery:
-    """What the users table asks for; `after` is the `cursor` of the last row of the page before.
+    """A query of the users table; `after` is the `cursor` of the last row on the previous page.
 
-    Each word of `search` is the beginning of a word in a name, an address, a phone number or the
-    name of a practice; `practice` is the name of one, in full.
+    Each word of `search` is the beginning of a word in a name, an address, a phone number or the name of
+    a practice; `practice` is a practice's full name.
     """
 
     search: str = ""
@@ -73,7 +73,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A query, its filters looked up."""
+    """A query with its filters resolved."""
 
     query: UserQuery
     account_id: int
@@ -82,7 +82,7 @@ class _Asked:
 
     @property
     def scope(self) -> Any:
-        """Whose users are asked for."""
+        """The account whose users are read."""
         if self.practice_id is not None:
             return models.User.practice == self.practice_id
         return models.User.account == self.account_id
@@ -110,7 +110,7 @@ def find_users(acting: Acting, query: UserQuery) -> Found:
 
 
 def count_standings(account_id: int) -> dict[Standing, int]:
-    """Count all users of an account by where they stand."""
+    """Count all users of an account by standing."""
     table = models.User
     counted = table.select(table.standing, fn.COUNT(table.id)).where(table.account == account_id)
     rows: Iterable[tuple[str, int]] = counted.group_by(table.standing).tuples().iterator()
@@ -118,7 +118,7 @@ def count_standings(account_id: int) -> dict[Standing, int]:
 
 
 def _browse(asked: _Asked) -> Found:
-    """Read a page by the index that holds each standing in the wanted order, and put them together."""
+    """Read a page from the index that holds each standing in the wanted order, and merge them."""
     query, user = asked.query, models.User
     parts = [part for standing in asked.standings for part in _parts(asked, standing)]
     rows = _union(parts).alias("rows")
@@ -134,7 +134,7 @@ def _browse(asked: _Asked) -> Found:
 
 
 def _parts(asked: _Asked, standing: Standing) -> list[Any]:
-    """Select what one standing holds of a page."""
+    """Select the rows of one standing for a page."""
     query = asked.query
     if query.sort is SortKey.LAST_SIGNIN:
         return _parts_by_signin(asked, standing)
@@ -146,7 +146,7 @@ def _parts(asked: _Asked, standing: Standing) -> list[Any]:
 
 
 def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
-    """Select what one standing holds of a page by last sign-in; who never signed in is a part of its own."""
+    """Select the rows of one standing for a page by last sign-in; those without a sign-in come last."""
     query, table = asked.query, models.LastSignin
     if asked.practice_id is not None:
         scope = table.practice_id == asked.practice_id
@@ -168,7 +168,7 @@ def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
 
 
 def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
-    """Find who meets all criteria, beginning with the one that the fewest meet."""
+    """Find the users who meet all criteria, beginning with the criterion that the fewest meet."""
     query, user = asked.query, models.User
     criteria = [_of_term(asked.account_id, term) for term in wanted]
     if query.status is not None or query.practice is not None:
@@ -180,7 +180,7 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
     examined = _LOOKED_UP // max(1, sum(len(criterion.ways) for criterion in rest))
     looked_at = rarest.ids(examined + 1).alias("looked_at")
     conditions = [criterion.holds(looked_at.c.id) for criterion in rest]
-    # A cross join is read from the left on every database: never all users beside a few entries.
+    # A cross join is read from the left on every database: never all users for a few entries.
     hits = (
         _keyed(query.sort)
         .from_(Join(looked_at, user, JOIN.CROSS))
@@ -203,18 +203,18 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class _Criterion:
-    """A part of a search: selects of the ids of those who meet it, and whether the user with an id does."""
+    """A part of a search: selects of the IDs of users who meet it, and whether the user with an ID does."""
 
     ways: list[Any]
     holds: Callable[[Any], Any]
 
     def ids(self, most: int) -> Any:
-        """Select so many of those who meet it, some of them twice."""
+        """Select this many of the users who meet it, some of them twice."""
         return _union([way.limit(most) for way in self.ways])
 
 
 def _of_term(account_id: int, term: tuple[str, ...]) -> _Criterion:
-    """Make the criterion that a user, or the practice of a user, has a word beginning like this."""
+    """Return the criterion that a user, or the user's practice, has a word with this beginning."""
     user, word, of_practice = models.User, models.UserWord, models.PracticeWord
     ranges = [word_range(beginning) for beginning in term]
     ways: list[Any] = [
@@ -223,14 +223,14 @@ def _of_term(account_id: int, term: tuple[str, ...]) -> _Criterion:
     ]
 
     def has_word(user_id: Any) -> Any:
-        # Without the account, which the user has already: the few words of a user are what is to be read.
+        # Without the account, which is known from the user: only the few words of a user must be read.
         own = [word.select(SQL("1")).where((word.user == user_id) & _within(word, keys)) for keys in ranges]
         return reduce(or_, [fn.EXISTS(each) for each in own])
 
     practices = of_practice.select(of_practice.practice).where(
         reduce(or_, [(of_practice.account_id == account_id) & _within(of_practice, keys) for keys in ranges])
     )
-    # Where no practice is called so, what is looked for is told from words alone, and no user is read for it.
+    # If no practice has such a name, words alone decide, and no user is read for it.
     if not practices.exists():
         return _Criterion(ways, has_word)
     within = user.practice.in_(practices)
@@ -247,7 +247,7 @@ def _within(table: Any, keys: tuple[bytes, bytes]) -> Any:
 
 
 def _union(parts: list[Any]) -> Any:
-    """Put limited selects together, each wrapped, since SQLite takes no limit inside of a union."""
+    """Combine limited selects, each wrapped because SQLite allows no limit inside a union."""
     wrapped = [part.select_from(SQL("*")) for part in parts]
     return reduce(lambda left, right: left.union_all(right), wrapped)
 
@@ -257,7 +257,7 @@ def _column(sort: SortKey) -> Any:
 
 
 def _keyed(sort: SortKey) -> Any:
-    """Select users by id, with what they are sorted by as `key`."""
+    """Select users by ID, with their sort key as `key`."""
     user = models.User
     key = fn.COALESCE(user.last_signin_at, 0) if sort is SortKey.LAST_SIGNIN else _column(sort)
     return user.select(user.id, key.alias("key"))
@@ -268,7 +268,7 @@ def _order(sort: SortKey, columns: Any) -> tuple[Any, ...]:
 
 
 def _is_after(query: UserQuery, columns: Any) -> Any:
-    """Say whether a row comes after the cursor."""
+    """Return whether a row comes after the cursor."""
     if query.after is None:
         return Value(1)
     key, row_id = query.after

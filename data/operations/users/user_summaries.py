@@ -1,4 +1,4 @@
-"""Reading people: the users table, one user's detail, one's own profile."""
+"""Reading users: the users table, one user's details, one's own profile."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -44,8 +44,7 @@ class UserRow:
 class UserPage:
     """A page of users; `more` says whether a page follows.
 
-    `total` counts all that match; where `uncounted`, there are more than that. A search shows no more
-    than it counts.
+    `total` counts all matches; if `uncounted`, there are more. A search shows no more than it counts.
     """
 
     rows: tuple[UserRow, ...]
@@ -76,7 +75,7 @@ class FactorRow:
 
 @dataclass(frozen=True, slots=True)
 class UserDetail:
-    """All that an administrator sees of a user. `one_time_until` is the end of a one-time password."""
+    """Everything an administrator sees of a user. `one_time_until` is when a one-time password expires."""
 
     id: int
     name: str
@@ -107,7 +106,7 @@ class UserDetail:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """All that users see of themselves, and what the policy leaves to them."""
+    """Everything users see of themselves, and what the policy allows them to do."""
 
     detail: UserDetail
     may_set_up: bool
@@ -183,7 +182,7 @@ def _row(user: models.User, mode: Mode, roles: frozenset[Role], practice: str, s
 
 
 def roles_by_user(user_ids: Iterable[int]) -> dict[int, frozenset[Role]]:
-    """Read the roles of several users; who holds none is left out."""
+    """Read the roles of several users; users without a role are left out."""
     table = models.UserRole
     held: dict[int, frozenset[Role]] = {}
     for row in table.select().where(table.user.in_(list(user_ids))):
