@@ -118,7 +118,7 @@ _SENTENCES: dict[Event, str] = {
     Event.REQUIRED: "Two-factor authentication required",
     Event.NOT_REQUIRED: "Two-factor authentication no longer required",
     Event.ENROLLED: "Two-factor authentication set up: {method}",
-    Event.TAKEN_OVER: "Authenticator app taken over from a file, with {codes:scratch code}",
+    Event.TAKEN_OVER: "Authenticator app imported from a file, with {codes:scratch code}",
     Event.REPLACED: "Two-factor authentication replaced: {method}",
     Event.TURNED_OFF: "Two-factor authentication turned off by the user",
     Event.DISABLED: "Two-factor authentication disabled",

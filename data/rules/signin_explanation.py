@@ -266,7 +266,7 @@ def _first_factor(known: Known) -> Iterator[Reason]:
     if failures := known.first_factor_failures:
         failed = f"{failures} sign-in{'' if failures == 1 else 's'} failed"
         yield _note(
-            f"In the last 15 minutes, {failed} with this name because of a wrong password or an unknown key. "
+            f"In the last 15 minutes, {failed} for this name, with a wrong password or an unknown key. "
             "The addresses they came from are slowed down."
         )
 

@@ -74,7 +74,7 @@ def test_what_is_denied_is_not_begun(world: World, acts, begun):
     assert world.run(of_user, OPERATOR, "") == Denied("The operator has no profile. Name a user instead.")
     assert world.run(of_operator, helper, "") == NOT_YOU
     assert world.run(of_target, guard, "nobody", "") == Denied("The user was not found.")
-    assert "holds a role that you lack" in world.run(of_target, guard, "boss", "").message
+    assert "holds a role that you do not" in world.run(of_target, guard, "boss", "").message
     world.clock.forward(minutes=6)
     assert isinstance(world.run(of_prover, guard, ""), FreshProofNeeded)
     world.clock.forward(hours=12)

@@ -32,7 +32,7 @@ from data.storage import models
 
 NEW_PASSWORD = "quince fathom lurid"
 TOO_MANY = TurnedAway(TOO_MANY_SIGNINS)
-UNDER_WAY = "is under way, here or in another session"
+UNDER_WAY = "is in progress, here or in another session"
 
 
 # Keys.
@@ -139,7 +139,7 @@ def test_explains_the_busiest_sources(world):
             world.submit(world.attempt("anna", address=f"192.0.2.{number}"), typed)
     world.submit(world.attempt("anna", address="2001:db8::1"), "no code")
     explained = world.run(explain_user, OPERATOR, "anna").reasons
-    told = [finding.sentence for finding in explained if "no codes" in finding.sentence]
+    told = [finding.sentence for finding in explained if "not codes" in finding.sentence]
     assert len(told) == 5
     assert all("3 answers" in sentence for sentence in told)
 

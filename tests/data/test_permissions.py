@@ -408,5 +408,5 @@ def test_resets_need_the_roles_of_the_target(world, mine):
                 within_reach = theirs <= mine | {SUPPORT}
                 assert isinstance(result, Done) == within_reach, (theirs, result)
                 if not within_reach:
-                    assert "holds a role that you lack" in result.message
+                    assert "holds a role that you do not" in result.message
                     assert world.dump() == before

@@ -103,6 +103,6 @@ def test_doctor_says_when_a_server_may_open_few_files(clinic):
     for files, said in ((1024, "note"), (5000, "ok")):
         command = [*allowing(files), PROGRAM, "--home", clinic.home, "doctor"]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-        found = f"{said} files: A server that is started from here may open {files:,} files"
+        found = f"{said} files: A server started from here can open {files:,} files"
         assert found in " ".join(shown.split())
         assert ("LimitNOFILE" in shown) is (said == "note")

@@ -65,6 +65,6 @@ async def test_mailed_password_and_enrolment_by_app(clinic: Clinic):
         assert await clinic.stop() == 0
     told = clinic.twofold("audit", "list", "--user", "ben")
     assert "Invited by e-mail" in told
-    assert "Invitation sent, with a one-time password" in told
+    assert "Invitation sent with a one-time password" in told
     assert not any(secret.encode() in clinic.log for secret in clinic.secrets)
     assert one_time not in told

@@ -95,7 +95,7 @@ async def sign_in_by_password_key_and_recovery_code(clinic: Clinic, phone: Phone
     terminal = await clinic.connect("ben")
     await password_then(terminal, BEN_PASSWORD)
     await code_then(terminal, phone.last_code())
-    await terminal.expect("That code was already used")
+    await terminal.expect("Code already used")
     await terminal.kill()
 
     key = clinic.new_key("ben_key")

@@ -68,7 +68,7 @@ async def test_nodes_share_codes_and_outlive_the_database(
     terminal = await clinic.connect("ben")
     await password_then(terminal, PASSWORD)
     await code_then(terminal, recovery[0])
-    await terminal.expect("That code was already used")
+    await terminal.expect("Code already used")
     await code_then(terminal, "000000")
     await terminal.expect("Wrong code, 6 attempts left")
 
@@ -78,7 +78,7 @@ async def test_nodes_share_codes_and_outlive_the_database(
     terminal = await node.connect("ben")
     await password_then(terminal, PASSWORD)
     await code_then(terminal, "000000")
-    await terminal.expect("That answer was wrong before.")
+    await terminal.expect("You already tried that code.")
     await code_then(terminal, "111111")
     await terminal.expect("Wrong code, 5 attempts left")
     await code_then(terminal, recovery[1])

@@ -66,7 +66,7 @@ async def test_full_disk(clinic):
     clinic.twofold("doctor")
     clinic.twofold("audit", "verify")
     assert b"Traceback" not in clinic.log
-    assert b"The database fails to write: its disk is full, or failing" in clinic.log
+    assert b"The database cannot write: its disk is full, or failing" in clinic.log
 
 
 async def test_unwritable_file(clinic, require_program):

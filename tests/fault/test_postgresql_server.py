@@ -190,7 +190,7 @@ async def test_failover_between_the_factors(followed):
         if await signing_in:
             door.accepted.append(code)
             again = await door.is_turned_away([code])
-            assert again.told[0].startswith("That code was already used")
+            assert again.told[0].startswith("Code already used")
         else:
             assert "Sign-in is not possible right now" in str(client.disconnected_because)
         await door.is_let_in_again()

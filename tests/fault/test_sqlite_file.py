@@ -47,7 +47,7 @@ async def test_locked_database(people, file, caplog):
             assert NO_DATABASE in await door.is_refused()
         await door.signs_in()
         await door.has_lost_nothing()
-    (said,) = [text for text in caplog.messages if text.startswith("The database fails to write")]
+    (said,) = [text for text in caplog.messages if text.startswith("The database cannot write")]
     assert "another process has locked it" in said
     assert "Traceback" not in caplog.text
 
@@ -100,7 +100,7 @@ async def test_moved_file(people, file, away, caplog):
         await door.starts_again()
         await door.signs_in()
         await door.has_lost_nothing()
-    assert len([text for text in caplog.messages if text.startswith("The database fails to write")]) == 1
+    assert len([text for text in caplog.messages if text.startswith("The database cannot write")]) == 1
     assert "Traceback" not in caplog.text
 
 

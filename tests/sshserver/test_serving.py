@@ -95,7 +95,7 @@ async def test_code_is_good_once(people: People):
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
         connection.close()
         client = await denied(running.port, "alice", [people.code()], keys=[key])
-        assert client.told[0].startswith("That code was already used, next one in 4 s.")
+        assert client.told[0].startswith("Code already used. Wait 4 s for the next one.")
         people.clock.forward(30)
         connection, _ = await connect(running.port, "alice", [people.code()], keys=[key])
         connection.close()

@@ -115,7 +115,7 @@ class Door:
         )
         assert admitted == len(self.accepted)
         client = await self.is_turned_away([self.accepted[-1]])
-        assert client.told[0].startswith("That code was already used")
+        assert client.told[0].startswith("Code already used")
 
 
 @asynccontextmanager

@@ -117,7 +117,7 @@ async def test_another_act_is_running(world):
         await person.presses("r")
         await person.sees("Require 2FA of 2 users?")
         await person.presses("y")
-        await person.sees("✗ Another act on many users of yours is under way", "● anna", "● boris")
+        await person.sees("✗ Another bulk action of yours is in progress", "● anna", "● boris")
         world.run(leases.give_back, lease)
         await person.presses("r", "y")
         await person.sees("✓ 2 users required.")

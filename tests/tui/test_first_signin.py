@@ -38,7 +38,7 @@ async def test_administrator_with_one_time_password(world):
     """Password, wizard and codes lead to the console."""
     world.user("head", *BOTH, one_time=True)
     async with opened(world, session=world.restricted("head", MustChangePassword)) as person:
-        await person.sees("Choose a new password", "12 characters or more")
+        await person.sees("Choose a new password", "at least 12 characters")
         await person.types(NEW_PASSWORD)
         await person.presses("enter")
         await person.types(NEW_PASSWORD)
@@ -98,7 +98,9 @@ async def test_one_time_password_used_before(world):
         assert await person.has_left() == ONE_TIME_USED_AGAIN
     assert world.has_hash_of("new", PASSWORD)
     async with opened(world, session=second) as person:
-        await person.sees("This one-time password was used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1")
+        await person.sees(
+            "This one-time password was used before: 2026-03-02 09:00 UTC over SSH from 192.0.2.1"
+        )
 
 
 async def test_leaving_the_wizard(world):
@@ -138,7 +140,7 @@ async def test_overtaken_wizard(world):
         world.wizard("anna", Member(other.id))
         await person.types(totp(setting_up._pending.secret, world.clock.now))
         await person.presses("enter")
-        await person.sees("Another set-up was finished meanwhile")
+        await person.sees("Another setup was finished in the meantime")
         await person.presses("enter")
         await person.sees("Verification code")
         await person.types(world.live_code("anna"))
@@ -240,7 +242,7 @@ class TestOnTheHost:
             await person.sees("Verification code")
             await person.types(spent)
             await person.presses("enter")
-            await person.sees("That code was already used, next one in 30 s.")
+            await person.sees("Code already used. Wait 30 s for the next one.")
             for left in (6, 5, 4, 3, 2, 1):
                 await person.types(world.wrong_code("admin"))
                 await person.presses("enter")

@@ -82,7 +82,7 @@ async def test_refused_switch(world):
         await person.presses("3")
         await person.sees("[ ] E-mail")
         await person.presses("t", "tab", "tab", "space")
-        await person.sees("The operator sets it in twofold.toml under [smtp]", "[ ] E-mail")
+        await person.sees("The operator must set [smtp] in twofold.toml", "[ ] E-mail")
 
 
 @pytest.mark.feature("choose-method", "enrol-email")
@@ -195,7 +195,7 @@ async def test_recovery_code_before_the_wizard(mailed, size):
         await person.fills(name="boris", password=PASSWORD)
         app.screen.query_one("#password").focus()
         await person.presses("enter")
-        await person.sees("Type a recovery code, then set up anew.", "Continue")
+        await person.sees("Type a recovery code, then set up 2FA again.", "Continue")
         await person.types("1234")
         await person.presses("enter")
         await person.sees("That is not a code.")
@@ -204,7 +204,7 @@ async def test_recovery_code_before_the_wizard(mailed, size):
         await person.sees("Wrong code, 6 attempts left.")
         await person.types(mailed.recovery["boris"][0])
         await person.presses("enter")
-        await person.sees("Step 1 of 4", "to be set up again")
+        await person.sees("Step 1 of 4", "required because you lost your last factor")
 
 
 async def test_fresh_proof_can_be_a_code_by_e_mail(mailed):

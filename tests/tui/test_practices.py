@@ -20,7 +20,7 @@ async def test_practices(world):
         await person.sees("New practice")
         await person.types("main")
         await person.presses("enter")
-        await person.sees("✗ There is a practice Main already.")
+        await person.sees("✗ The practice Main already exists.")
         await person.presses("home", *"Re", "enter")
         await person.sees("✓ Practice Remain added.", "2 practices")
         await person.presses("down", "e")

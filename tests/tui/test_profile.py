@@ -114,7 +114,7 @@ async def test_changing_the_password(world):
         for first, second, fault in (
             ("one thing", "another", "The two passwords differ."),
             ("short", "short", "The password must have at least 12 characters."),
-            (PASSWORD, PASSWORD, "That is the present password."),
+            (PASSWORD, PASSWORD, "That is your current password."),
         ):
             if "Change your password" not in person.screen:
                 await person.presses("w")
@@ -243,6 +243,6 @@ async def test_own_sessions(world):
         await person.sees("✓ 2 other sessions of yours ended.")
         await person.sees_no_more("2001:db8::7, since", "2001:db8::8, since", "o End sessions")
         await person.presses("o")
-        await person.sees("✗ You have no such other session open.")
+        await person.sees("✗ That is not one of your other sessions.")
     over = world.run(sessions.ended_among, [member.session_id for member in away])
     assert set(over.values()) == {"You ended this session from another of your sessions."}

@@ -82,7 +82,7 @@ async def test_who_must_set_up_is_reminded(world):
         await person.sees("Remind 2 users by e-mail?")
         await person.presses("y")
         await person.sees(
-            "1 user reminded, 1 refused", "boris: boris need not set two-factor authentication up"
+            "1 user reminded, 1 refused", "boris: boris does not have to set up two-factor authentication"
         )
     assert world.events(user="anna", last=1) == ["user.reminded"]
 

@@ -215,7 +215,7 @@ class TestActions:
             await person.presses("r")
             await person.sees("While the mode is off this rests: turn it on under 3 Security.")
             await person.presses("y")
-            await person.sees("The flag rests while the mode is off.")
+            await person.sees("Takes effect when 2FA is turned on.")
 
     @pytest.mark.feature("unlock-reason")
     async def test_unlocking_takes_a_reason_into_the_activity(self, world):
@@ -274,7 +274,7 @@ class TestActions:
             await person.presses("end", *".au", "enter", "enter", "enter")
             await person.sees(
                 "Clear the 2FA data of anna too?",
-                "Codes by e-mail are withdrawn.",
+                "Codes by e-mail were withdrawn.",
                 "anna then sets all up again.",
             )
             await person.presses("y")
@@ -446,7 +446,7 @@ class TestDenials:
             await person.presses("d")
             await person.sees("Disable 2FA of admin?")
             await person.presses("y")
-            await person.sees("✗ admin holds a role that you lack (security administrator).")
+            await person.sees("✗ admin holds a role that you do not (security administrator).")
 
     @pytest.mark.feature("last-administrators")
     async def test_the_last_administrators_are_kept(self, world):
@@ -554,7 +554,7 @@ async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
         assert world.row("boris").locked_at is not None
         await person.types(world.live_code("admin"))
         await person.presses("enter")
-        await person.sees("✓ User boris is unlocked")
+        await person.sees("✓ User boris unlocked")
         await person.presses("p", "y")
         await person.sees("One-time password of boris")
         await person.presses("enter", "o")

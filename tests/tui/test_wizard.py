@@ -240,7 +240,7 @@ async def test_a_set_up_that_took_too_long_ends_in_words(world):
         world.clock.forward(minutes=31)
         await person.types(totp(screen._pending.secret, world.clock.now))
         await person.presses("enter")
-        await person.sees("✗ This set-up took too long and ended.", "1 My profile")
+        await person.sees("✗ This setup took too long and was cancelled.", "1 My profile")
 
 
 async def test_factor_set_up_meanwhile(world):

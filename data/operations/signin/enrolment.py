@@ -397,7 +397,7 @@ def _because(me: ActingUser) -> str:
     if me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT):
         return f"required by {me.user.account.name}"
     if me.user.lost_factor:
-        return "pending setup after you lost your last factor"
+        return "required because you lost your last factor"
     if me.user.required:
         return "required of you by an administrator"
     return "required of everyone who holds a role" if me.facts.must_use_two_factor else "your choice"

@@ -17,7 +17,7 @@ from data.rules.google_authenticator_file import AuthenticatorFile
 from data.storage import models
 from data.store import Tx
 
-_OPERATOR_ONLY = "Only the operator on the host can take over authenticator files."
+_OPERATOR_ONLY = "Only the operator on the host can import authenticator files."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def take_over(tx: Tx, actor: Actor, files: Sequence[tuple[str, AuthenticatorFile
         return found
     for user_id, file in found.files.items():
         _give(found.acting, models.User.get_by_id(user_id), file)
-    return Done(f"Took over the authenticator app of {_users(found)}.{_left_out(files)}")
+    return Done(f"Imported the authenticator app of {_users(found)}.{_left_out(files)}")
 
 
 def find_unfit(
@@ -48,7 +48,7 @@ def find_unfit(
     found = _owners(tx, actor, files)
     if not isinstance(found, _Owners):
         return found
-    can = f"The authenticator app of {_users(found)} can be taken over."
+    can = f"The authenticator app of {_users(found)} can be imported."
     return Done(f"{can} Nothing was changed.{_left_out(files)}")
 
 

@@ -158,7 +158,7 @@ def test_new_number_with_what_was_withdrawn(world, anna):
     world.run(lifecycle.edit_user, OPERATOR, anna, lifecycle.UserChanges(phone=""))
     ((to, text),) = messages(world)
     assert to == "anna@clinic.example"
-    assert "Your phone number was removed. Codes by text message are withdrawn; two-factor" in text
+    assert "Your phone number was removed. Codes by text message were withdrawn; two-factor" in text
 
 
 def test_another_full_name_is_not_told(world, anna):

@@ -94,7 +94,7 @@ async def test_what_a_rude_mail_server_answers_is_not_logged(caplog):
         with pytest.raises(UndeliveredError):
             await Carriers(smtp(mail.port)).carry(MAIL)
     told = [record.getMessage() for record in caplog.records if record.name == "twofold.delivery"]
-    assert told == [f"A message by e-mail was not taken: {HOST}:{mail.port} answered 554 to DATA"]
+    assert told == [f"A message by e-mail was not accepted: {HOST}:{mail.port} answered 554 to DATA"]
     logged = [record.getMessage() for record in caplog.records if record.name != "mail.log"]
     assert not any(CODE in line for line in logged)
 
@@ -157,7 +157,7 @@ async def test_probe_goes_as_far_as_a_delivery():
     async with mail_server() as mail:
         trial = await Carriers(smtp(mail.port)).probe(Method.EMAIL, IDN)
     assert trial.taken
-    assert trial.sentence == f"{HOST}:{mail.port} would take it: 250 OK"
+    assert trial.sentence == f"{HOST}:{mail.port} would accept it: 250 OK"
     assert mail.commands == [
         "EHLO clinic.example",
         f"MAIL FROM {SENDER}",

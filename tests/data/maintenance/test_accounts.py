@@ -62,9 +62,7 @@ def test_operator_must_name_one_of_several(world):
     """The refusal lists the accounts."""
     add(world)
     denied = world.run(user_summaries.list_users, OPERATOR, UserQuery())
-    assert denied == Denied(
-        "There are several accounts (Clinic, Surgery). Say which one with --account NAME."
-    )
+    assert denied == Denied("There are several accounts (Clinic, Surgery). Choose one with --account NAME.")
     assert world.run(user_summaries.list_users, Operator("root", "Nowhere"), UserQuery()) == NO_SUCH_ACCOUNT
     assert world.run(user_summaries.list_users, Operator("root", ""), UserQuery()) == NO_SUCH_ACCOUNT
     for operator, name in ((CLINIC, "admin"), (SURGERY, "eve")):

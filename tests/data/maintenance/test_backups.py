@@ -375,7 +375,7 @@ def test_foreign_schema(lived_in, file, statements):
     before = lived_in.dump()
     tampered(file, *statements)
     without_hash(file)
-    with pytest.raises(BackupRefusedError, match="carries no keyed hash"):
+    with pytest.raises(BackupRefusedError, match="has no keyed hash"):
         Restored(lived_in, file)
     with Restored(lived_in, file, unverified=True) as restored:
         assert schema_differences(models.database.obj) == ()
@@ -390,7 +390,7 @@ def test_what_has_only_the_name_of_a_table_is_refused(lived_in, file, statements
     take(lived_in, file)
     tampered(file, *statements)
     without_hash(file)
-    with pytest.raises(BackupRefusedError, match=r"is no backup of Twofold|is damaged"):
+    with pytest.raises(BackupRefusedError, match=r"is not a backup of Twofold|is damaged"):
         Restored(lived_in, file, unverified=True)
 
 

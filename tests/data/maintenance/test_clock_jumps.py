@@ -219,9 +219,9 @@ def test_clock_jump_and_passing_time(wall, passed, words):
     ("seconds", "words"),
     [
         (None, "Code already used."),
-        (41, "That code was already used, next one in 41 s."),
-        (3000, "and none is good for 50 min: the server's clock was ahead."),
-        (86_397, "and none is good for 23 h 59 min: the server's clock was ahead."),
+        (41, "Code already used. Wait 41 s for the next one."),
+        (3000, "No code works for 50 min, because the server's clock was ahead."),
+        (86_397, "No code works for 23 h 59 min, because the server's clock was ahead."),
     ],
 )
 def test_implausible_wait(seconds, words):

@@ -124,7 +124,7 @@ def test_process_with_the_old_key_only(world, ring):
     with pytest.raises(OtherKeyError) as refusal:
         world.submit(attempt, world.code("anna"))
     assert isinstance(refusal.value, StoreUnavailableError)
-    assert "copies master.key" in str(refusal.value)
+    assert "must copy master.key" in str(refusal.value)
     with pytest.raises(OtherKeyError):
         world.user("ben")
     assert world.dump() == before

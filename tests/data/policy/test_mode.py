@@ -123,7 +123,7 @@ def test_administrator_without_factor_changes_nothing(world):
     chief = world.person("chief", SECURITY)
     for mode in (OPTIONAL, REQUIRED):
         denied = set_mode(world, chief, mode, seen=OFF)
-        assert "you have set up no second factor" in denied.message
+        assert "you have not set up a second factor" in denied.message
     assert models.Account.get().mode == "off"
 
 

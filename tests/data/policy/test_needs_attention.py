@@ -48,7 +48,7 @@ def test_factors_rest_while_off(world):
     world.run(policy_settings.set_mode, OPERATOR, Mode.OFF, seen=Mode.OPTIONAL)
     new = NewUser("bob", "bob@clinic.example", required=True)
     message = world.run(lifecycle.create_user, OPERATOR, new).message
-    assert message == "User bob created. The flag rests while the mode is off."
+    assert message == "User bob created. Takes effect when 2FA is turned on."
     for name in ("anna", "bob"):
         assert world.run(user_summaries.user_detail, OPERATOR, name).status is Status.NOT_AVAILABLE
     assert [list(table.select().tuples()) for table in (models.Factor, models.RecoveryCode)] == rows

@@ -29,8 +29,8 @@ def test_braces_in_details():
         (
             Event.TAKEN_OVER,
             "codes",
-            "Authenticator app taken over from a file, with 1 scratch code",
-            "Authenticator app taken over from a file, with 2 scratch codes",
+            "Authenticator app imported from a file, with 1 scratch code",
+            "Authenticator app imported from a file, with 2 scratch codes",
         ),
     ],
 )

@@ -158,7 +158,7 @@ async def test_a_user_without_a_password_signs_in_anew(world):
     world.clock.forward(minutes=6)
     denied = world.run(enrolment.begin_app, member)
     assert isinstance(denied, Denied)
-    assert "Sign out and in again" in denied.message
+    assert "Sign out, sign in again" in denied.message
     assert await credentials.confirm_fresh_password(world.store, member, "") == Denied("Wrong password.")
 
 

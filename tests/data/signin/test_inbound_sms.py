@@ -206,7 +206,7 @@ def test_each_of_two_who_wait_gets_their_own_message(world, anna):
     assert isinstance(confirm(world, anna, of_bert), Denied)
     receive(world, of_anna.code)
     assert isinstance(confirm(world, bert, of_bert), Enrolled)
-    assert "Another person uses this number too" in confirm(world, anna, of_anna).message
+    assert "Another user has this number too" in confirm(world, anna, of_anna).message
 
 
 def test_a_number_in_another_account_is_not_told_of(world, anna):
@@ -214,7 +214,7 @@ def test_a_number_in_another_account_is_not_told_of(world, anna):
     world.set("zoe", account=models.Account.create(name="Other", mode="off", created_at=world.clock.now).id)
     pending = begin(world, anna)
     receive(world, pending.code)
-    assert "Another person" not in confirm(world, anna, pending).message
+    assert "Another user" not in confirm(world, anna, pending).message
 
 
 def test_restricted_session_replaces_nothing(world, anna):

@@ -52,7 +52,7 @@ def test_second_use_ends_the_first_session(world):
     assert world.events(user="anna", last=2) == ["password.one_time_reused", "signin.restricted"]
     said = [row.sentence for row in world.run(user_summaries.user_detail, OPERATOR, "anna").recent]
     assert "One-time password used again, 1 open session ended" in said
-    assert "used before: 2026-03-02 09:00 UTC from ssh 192.0.2.1" in second.notices[0]
+    assert "used before: 2026-03-02 09:00 UTC over SSH from 192.0.2.1" in second.notices[0]
 
 
 def test_use_after_the_first_session_ended(world):
@@ -210,7 +210,7 @@ def test_explain_tells_its_end(world):
     world.clock.forward(hours=ONE_TIME_HOURS)
     for name, weight in (("anna", Weight.STOPS), ("keyed", Weight.NOTE)):
         ended = next(found for found in findings(name) if "one-time password" in found.sentence)
-        assert ended.sentence.startswith("The one-time password ended 2026-03-05 09:00 UTC")
+        assert ended.sentence.startswith("The one-time password expired 2026-03-05 09:00 UTC")
         assert ended.weight is weight
         assert not any("only the password signs in" in found.sentence for found in findings(name))
     assert not any("At the next sign-in" in found.sentence for found in findings("anna"))
@@ -224,5 +224,5 @@ async def test_it_is_no_fresh_proof(world):
     ask = (credentials.remove_key, member, KEY.fingerprint)
     assert isinstance(world.run(*ask), Denied)
     refused = await credentials.confirm_fresh_password(world.store, member, PASSWORD)
-    assert "only signs in" in refused.message
+    assert "is only for signing in" in refused.message
     assert isinstance(world.run(*ask), Denied)

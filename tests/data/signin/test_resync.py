@@ -123,7 +123,7 @@ def test_only_the_first_code_is_free(world, offered):
     assert world.submit(attempt, world.code("anna", -12)) == NextCodeWanted(6)
     assert world.submit(attempt, world.code("anna", -12)) == WrongBefore()
     assert world.submit(attempt, world.code("anna", -9)) == NextCodeWanted(5)
-    assert NextCodeWanted(5).message.endswith("and type that. 5 attempts left.")
+    assert NextCodeWanted(5).message.endswith("then type it. 5 attempts left.")
     assert "1 attempt left." in NextCodeWanted(1).message
     for left, steps in zip((4, 3, 2, 1), (6, 8, 10, 12), strict=True):
         assert world.submit(attempt, world.code("anna", steps)) == NextCodeWanted(left)
@@ -182,7 +182,7 @@ def signin_member(result):
 
 def test_a_locked_user_gains_nothing_by_an_offer_alone(world, anna):
     world.lock("anna")
-    assert offer(world).message.endswith("Unlock them too: anna is locked.")
+    assert offer(world).message.endswith("anna is locked; unlock them too.")
     assert isinstance(world.first("anna"), TurnedAway)
 
 
@@ -205,7 +205,10 @@ def test_who_may_offer(world, anna):
     world.clock.forward(minutes=6)
     assert isinstance(offer(world, chief), FreshProofNeeded)
     world.user("ben")
-    assert "no authenticator app" in world.run(factor_administration.offer_resync, OPERATOR, "ben").message
+    assert (
+        "not set up an authenticator app"
+        in world.run(factor_administration.offer_resync, OPERATOR, "ben").message
+    )
 
 
 def test_a_pair_of_a_changed_key_is_not_admitted(world, offered):

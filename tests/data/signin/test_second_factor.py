@@ -299,7 +299,10 @@ def test_unlocking_without_a_reason_changes_nothing(world, reason):
     world.enrol(world.user("anna"))
     world.lock("anna")
     before = world.dump()
-    assert "Say why" in world.run(factor_administration.unlock, OPERATOR, "anna", reason).message
+    assert (
+        "Enter a reason; it is logged"
+        in world.run(factor_administration.unlock, OPERATOR, "anna", reason).message
+    )
     assert world.dump() == before
 
 

@@ -109,7 +109,10 @@ def test_sessions_of_another_account_are_out_of_reach(world):
     ("act", "told"),
     [
         (lambda world: world.run(lifecycle.set_active, OPERATOR, "anna", active=False), "deactivated"),
-        (lambda world: world.run(role_grants.set_roles, OPERATOR, "anna", frozenset()), "took a role"),
+        (
+            lambda world: world.run(role_grants.set_roles, OPERATOR, "anna", frozenset()),
+            "removed one of your roles",
+        ),
         (lambda world: world.run(factor_administration.clear_two_factor, OPERATOR, "anna"), "cleared"),
         (lambda world: world.run(factor_administration.disable_two_factor, OPERATOR, "anna"), "disabled"),
         (lambda world: world.one_time_password("anna"), "reset your password"),
@@ -152,7 +155,7 @@ def test_longest_session(world, longest):
         assert isinstance(world.run(user_summaries.my_profile, member), user_summaries.Profile)
     assert reason(world, member) is None
     world.clock.forward(seconds=5)
-    told = f"Signed out: a session lasts {longest / timedelta(hours=1):g} hours at most. Sign in again."
+    told = f"Signed out: a session lasts at most {longest / timedelta(hours=1):g} hours. Sign in again."
     assert world.run(user_summaries.my_profile, member) == SessionOver(told)
     assert world.run(sessions.list_sessions, member) == SessionOver(told)
     assert reason(world, member) == told
@@ -291,4 +294,4 @@ def test_own_sessions(world):
     assert [reason(world, each) for each in (me, two, three, stranger)] == [None, told, told, None]
     assert isinstance(world.run(sessions.end_my_sessions, me), Denied)
     entry = trail.entries(1, trail.Filter(user="anna"), limit=1)[0]
-    assert entry.sentence == "Ended 2 sessions of their own: from ssh 192.0.2.3"
+    assert entry.sentence == "Ended 2 sessions of their own (ssh 192.0.2.3)"

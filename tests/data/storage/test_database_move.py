@@ -127,7 +127,7 @@ def test_a_copy_that_lacks_a_row_is_refused(busy, target, monkeypatch):
     monkeypatch.setattr(
         database_move, "_insert", lambda to, table, rows: insert(to, table, rows[1:]) if rows[1:] else None
     )
-    with pytest.raises(database_move.CopyFailedError, match="not every row"):
+    with pytest.raises(database_move.CopyFailedError, match="Not every row"):
         move(busy, target)
     assert busy.run(installation_state).moved_to is None
 

@@ -25,7 +25,7 @@ def test_require_names_the_refused(world):
     assert result.done == ("anna",)
     assert [name for name, _ in result.refused] == ["ben", "boss", "nobody"]
     assert "already" in result.refused[0][1]
-    assert "holds a role that you lack" in result.refused[1][1]
+    assert "holds a role that you do not" in result.refused[1][1]
     assert world.row("anna").required
     assert not world.row("boss").required
     assert world.events(user="anna", last=1) == ["two_factor.required"]

@@ -34,7 +34,7 @@ def anna(world: World) -> str:
 
 @pytest.mark.feature("import-google")
 def test_the_phone_goes_on_showing_the_right_codes(world, anna):
-    assert take(world, (anna, file())) == Done("Took over the authenticator app of 1 user.")
+    assert take(world, (anna, file())) == Done("Imported the authenticator app of 1 user.")
     assert world.run(user_summaries.user_detail, OPERATOR, anna).status is Status.ENABLED
     code = totp(SECRET, world.clock.now)
     assert isinstance(world.submit(world.attempt(anna), code), Admitted)

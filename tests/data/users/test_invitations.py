@@ -558,13 +558,13 @@ async def test_explain_follows_an_invitation(people):
 
     assert "invite them" in sentences()
     invite(people)
-    assert "asked for 2026-03-02 09:00 UTC, was not handed over yet" in sentences()
+    assert "requested 2026-03-02 09:00 UTC, has not been sent yet" in sentences()
     async with mail_server() as mail:
         await send_due(people.store, through(mail.port))
         password = password_in(mail)
-    assert "that password was sent by e-mail 2026-03-02 09:00 UTC" in sentences()
+    assert "the password was sent by e-mail 2026-03-02 09:00 UTC" in sentences()
     choose_password(people, begun(people, password))
-    assert "can be any but e-mail" in sentences()
+    assert "cannot be e-mail" in sentences()
 
 
 async def test_undelivered_after_a_day(people):

@@ -161,7 +161,7 @@ def test_flag_rests_while_off(world):
     world.user("anna")
     world.mode(Mode.OFF)
     done = world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
-    assert "rests while the mode is off" in done.message
+    assert "Takes effect when 2FA is turned on" in done.message
     assert world.first("anna").session.step == SignedIn()
     world.mode(Mode.OPTIONAL)
     assert world.first("anna").session.step == MustEnrol()

@@ -37,12 +37,12 @@ CASES = [
     (known(one_time_password=True), NOTE, "The password is a one-time password"),
     (known(), FINE, "A password is set."),
     (known(keys=1), FINE, "1 SSH key is known, not used yet."),
-    (known(keys=2, key_used_at=AT), FINE, "2 SSH keys are known, last used 2026-03-02 09:00 UTC."),
+    (known(keys=2, key_used_at=AT), FINE, "2 SSH keys, last used 2026-03-02 09:00 UTC."),
     (known(), NOTE, "No SSH key is set: only the password signs in."),
     (
         known(first_factor_failures=3),
         NOTE,
-        "3 wrong passwords or unknown keys in the last quarter of an hour",
+        "In the last 15 minutes, 3 sign-ins failed for this name",
     ),
     (known(Mode.OFF), FINE, "The mode is off: no one is asked for a code."),
     (known(), FINE, "The mode is optional."),
@@ -53,12 +53,12 @@ CASES = [
     (
         known(methods=(Method.APP,), enrolled_at=AT, recovery_left=1),
         FINE,
-        "An authenticator app is set up, since 2026-03-02 09:00 UTC; 1 recovery code left.",
+        "An authenticator app is set up since 2026-03-02 09:00 UTC; 1 recovery code left.",
     ),
     (
         known(methods=(Method.APP,), refused_until=AT),
         STOPS,
-        "Codes of their app are refused until 2026-03-02 09:00 UTC: one was accepted while the",
+        "Codes from their app are refused until 2026-03-02 09:00 UTC: one was accepted while the",
     ),
     (known(lost_factor=True), NOTE, "Their last second factor was removed, so they must set one up again."),
     (
@@ -80,32 +80,32 @@ CASES = [
     (
         known(methods=(Method.APP,), attempts_left=4, wrong=Failures((("local", 1), ("ssh", 2)), AT)),
         NOTE,
-        "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, most recently 2026-03-02 09:00 UTC.",
+        "4 of 7 attempts left. Wrong codes: 1 on the host, 2 over SSH, most recently 2026-03-02 09:00 UTC.",
     ),
     (
         known(methods=(Method.APP,), replayed=Failures((("ssh", 2),), AT)),
         NOTE,
-        "Codes that were already used were refused in the last day: 2 in ssh, most recently 2026-03-02",
+        "Codes that were already used were refused in the last day: 2 over SSH, most recently 2026-03-02",
     ),
     (
         known(methods=(Method.APP,), clock_offset=0),
         FINE,
         "The phone's clock was right at the last accepted code.",
     ),
-    (known(methods=(Method.APP,), drift=-4), FINE, "Since a resync it is taken to be about 120 s behind."),
+    (known(methods=(Method.APP,), drift=-4), FINE, "Since a resync, it is assumed to be about 120 s behind."),
     (known(methods=(Method.APP,), resync_until=AT), NOTE, "A resync is offered until 2026-03-02 09:00 UTC"),
     (known(methods=(Method.APP,), clock_offset=1), NOTE, "about 30 s ahead at the last accepted code."),
     (known(methods=(Method.APP,), clock_offset=-1), NOTE, "about 30 s behind at the last accepted code."),
     (
         known(methods=(Method.APP,), remembered=(("192.0.2.1", "password", AT),)),
         FINE,
-        "From 192.0.2.1 with password no code is asked until 2026-03-02 09:00 UTC.",
+        "From 192.0.2.1 with password, no code is asked for until 2026-03-02 09:00 UTC.",
     ),
     (known(), NOTE, "They have not signed in yet."),
     (
         known(successes=(Success(AT, "ssh", "192.0.2.1", "key and code"),)),
         FINE,
-        "Signed in 2026-03-02 09:00 UTC in ssh from 192.0.2.1 with key and code.",
+        "Signed in 2026-03-02 09:00 UTC over SSH from 192.0.2.1 with key and code.",
     ),
 ]
 
@@ -218,7 +218,7 @@ async def test_undelivered_messages(world):
         told[0] == "Yes, bert can sign in now, with a recovery code only: codes by e-mail do not reach them."
     )
     (code,) = [line for line in told if line.startswith("1 code by e-mail could not be delivered")]
-    assert code.endswith("the last one 2026-03-02 11:00 UTC: 127.0.0.1:1 refused the connection.")
+    assert code.endswith("most recently 2026-03-02 11:00 UTC: 127.0.0.1:1 refused the connection.")
     assert "1 notice by e-mail could not be delivered yet; the server will try again." in told
     world.clock.forward(days=2)
     await send_due(world.store, down)
@@ -261,8 +261,9 @@ def test_wrong_codes_by_application(world, anna):
     there = world.attempt(anna, application=Application.LOCAL, address="local")
     for attempt in (here, here, there):
         world.submit(attempt, world.wrong_code(anna))
-    assert "4 of 7 attempts left. Wrong codes: 1 in local, 2 in ssh, most recently 2026-03-02 09:05 UTC." in (
-        answer(world)
+    assert (
+        "4 of 7 attempts left. Wrong codes: 1 on the host, 2 over SSH, most recently 2026-03-02 09:05 UTC."
+        in (answer(world))
     )
     world.submit(here, world.code(anna))
     assert "7 of 7 attempts left." in answer(world)
@@ -273,7 +274,7 @@ def test_replayed_code_and_last_clock(world, anna):
     """It tells of a replayed code and of the clock of the last accepted one."""
     ahead = world.code(anna, 1)
     world.submit(world.attempt(anna), ahead)
-    assert "The clock of the phone was about 30 s ahead at the last accepted code." in answer(world)
+    assert "The phone's clock was about 30 s ahead at the last accepted code." in answer(world)
     world.submit(world.attempt(anna), ahead)
     assert any("already used were refused in the last day: 1 in ssh" in said for said in answer(world))
     world.clock.forward(days=2)
@@ -284,16 +285,16 @@ def test_a_lock_and_the_attempts_behind_it_are_told(world, anna):
     world.lock(anna)
     said = answer(world)
     assert any(line.startswith("Locked after seven wrong codes, 2026-03-02 09:05 UTC.") for line in said)
-    assert any("0 of 7 attempts left. Wrong codes: 7 in ssh" in line for line in said)
+    assert any("0 of 7 attempts left. Wrong codes: 7 over SSH" in line for line in said)
 
 
 def test_recent_wrong_passwords(world, anna):
     """Wrong passwords of the last quarter of an hour are counted."""
     for _ in range(3):
         world.first(anna, "wrong")
-    assert any(line.startswith("3 wrong passwords or unknown keys") for line in answer(world))
+    assert any("3 sign-ins failed for this name" in line for line in answer(world))
     world.clock.forward(minutes=16)
-    assert not any("wrong passwords" in line for line in answer(world))
+    assert not any("failed for this name" in line for line in answer(world))
 
 
 @pytest.mark.feature("explain")
@@ -303,8 +304,8 @@ def test_keys_addresses_and_successes(world, anna):
     world.submit(by_key.attempt, world.code(anna))
     said = answer(world)
     assert "1 SSH key is known, last used 2026-03-02 09:05 UTC." in said
-    assert f"From 192.0.2.1 with {KEY.fingerprint} no code is asked until 2026-03-04 09:05 UTC." in said
-    assert "Signed in 2026-03-02 09:05 UTC in ssh from 192.0.2.1 with key and code." in said
+    assert f"From 192.0.2.1 with {KEY.fingerprint}, no code is asked for until 2026-03-04 09:05 UTC." in said
+    assert "Signed in 2026-03-02 09:05 UTC over SSH from 192.0.2.1 with key and code." in said
 
 
 def test_who_may_ask(world, anna):

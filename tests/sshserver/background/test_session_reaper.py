@@ -61,7 +61,7 @@ ACTS = {
     ),
     "demoted": (
         lambda people, _port: people.store.run(role_grants.set_roles, OPERATOR, "alice", frozenset()),
-        "An administrator took a role from you.",
+        "An administrator removed one of your roles.",
     ),
     "cleared": (
         lambda people, _port: people.store.run(factor_administration.clear_two_factor, OPERATOR, "alice"),
@@ -75,7 +75,7 @@ ACTS = {
         lambda people, _port: people.store.run(credentials.set_one_time_password, OPERATOR, "alice", "hash"),
         "An administrator reset your password.",
     ),
-    "key removed": (remove_key, "An SSH key was removed from your user."),
+    "key removed": (remove_key, "One of your SSH keys was removed."),
     "locked": (lock, "Locked after seven wrong codes."),
 }
 

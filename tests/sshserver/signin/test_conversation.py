@@ -131,7 +131,7 @@ def test_lock_after_mistyped_passwords(talk):
         (NotACode(), "That is not a code."),
         (WrongBefore(), WrongBefore().message),
         (CodeLapsed(Lapse.EXPIRED), Lapse.EXPIRED.value),
-        (CodeAlreadyUsed(17), "That code was already used, next one in 17 s."),
+        (CodeAlreadyUsed(17), "Code already used. Wait 17 s for the next one."),
         (CodeAlreadyUsed(None), "Code already used."),
     ],
 )

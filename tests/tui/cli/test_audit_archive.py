@@ -152,7 +152,7 @@ ALTERATIONS = {
     "ends earlier": (lambda x: [bounded(x, until=x[-2]), *x[1:-1]], NO_CUT),
     "begins later": (lambda x: [bounded(x, after=x[1]), *x[2:]], NO_CUT),
     "repeated": (lambda x: [*x, x[-1]], "was put there by something other"),
-    "of another chain": (lambda x: [*x, again(x[1], chain="x")], "is in no chain"),
+    "of another chain": (lambda x: [*x, again(x[1], chain="x")], "is not in any chain"),
     "swapped": (lambda x: [*x[:2], x[3], x[2], *x[4:]], "Row 2 of chain host was removed"),
     "no row": (lambda x: [*x[:2], "{}", *x[2:]], "Line 3 of the file is not a row"),
     "no header": (lambda x: ["{}", *x[1:]], "is not an archive"),
@@ -212,5 +212,5 @@ def test_failing_database_keeps_rows_and_file(home, clinic, moved_on, file, monk
 def test_nothing_old_enough_is_said(clinic, file):
     outcome = clinic("audit", "archive", "--yes", "--before", "2001-01-01", "--to", str(file))
     assert outcome.status == 1
-    assert "no rows from before then" in outcome.err
+    assert "no rows older than that" in outcome.err
     assert not file.exists()

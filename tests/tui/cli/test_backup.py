@@ -62,7 +62,7 @@ def test_backup_and_restore(anywhere, home, file):
     outcome = run("restore", str(file), "--yes")
     assert outcome.status == 0, outcome.err
     assert people(run) == ["anna"]
-    assert "Brought back from a backup of" in run("audit", "list").out
+    assert "Restored from a backup of" in run("audit", "list").out
     assert run("audit", "verify").status == 0
     assert run("doctor").status == 0
     (kept,) = home.glob("twofold.db.replaced-*")
@@ -106,7 +106,7 @@ def test_nonsense_or_another_key(clinic, home, file, tmp_path):
     before = (home / "twofold.db").read_bytes()
     other = tmp_path / "other"
     other.write_text("no database")
-    assert "is no backup of Twofold" in clinic("restore", str(other), "--yes").err
+    assert "is not a backup of Twofold" in clinic("restore", str(other), "--yes").err
     shutil.copy(home / "twofold.db", other)
     assert "carries no keyed hash" in clinic("restore", str(other), "--yes").err
     outcome = clinic("restore", str(other), "--yes", "--unverified")
@@ -120,7 +120,7 @@ def test_nonsense_or_another_key(clinic, home, file, tmp_path):
         outcome = clinic("restore", *arguments, "--yes")
         assert outcome.status == 1
         assert (
-            f"needs the master key with the check value {there}, and the one here has {here}" in outcome.err
+            f"needs the master key with the check value {there}, but the one here has {here}" in outcome.err
         )
     (home / "master.key").write_bytes(key)
     assert clinic("restore", str(tmp_path / "nothing"), "--yes").status == 2
@@ -150,7 +150,7 @@ def test_permanent_is_not_replaced(anywhere, file):
     change(models.Account.update(mode="permanent", permanent_at=now, permanent_by="anna"))
     outcome = run("restore", str(file), "--yes")
     assert outcome.status == 1
-    assert "permanent for Clinic, and is not in this backup. Nothing was changed" in outcome.err
+    assert "permanent for Clinic, but not in this backup. Nothing was changed" in outcome.err
     assert json.loads(run("policy", "show", "--json").out)["mode"] == "permanent"
 
 

@@ -42,4 +42,4 @@ def test_stuck_user_is_brought_back(clinic):
         "works.\n"
     )
     assert json.loads(clinic("clock", "show", "--json").out)["stuck"] == []
-    assert "were refused: brought back" in clinic("audit", "list").out
+    assert "Clock jump repaired" in clinic("audit", "list").out

@@ -70,8 +70,8 @@ def test_what_is_set_is_used(file):
         ("[sms]\nsend_command = " + "[" * 5_000 + "]" * 5_000, "too deep"),
         ("a" + ".a" * 5_000 + " = 1", "unknown section"),
         ("#" * 2_000_000, "more than 1000000 bytes"),
-        ('database = "postgresql://x/y"\ndatabase_password_file = "a\\u0000b"', "no path of a file"),
-        ('[smtp]\nhost = "x"\nfrom = "a@b.example"\npassword_file = "/dev/zero"', "no plain file"),
+        ('database = "postgresql://x/y"\ndatabase_password_file = "a\\u0000b"', "not a file path"),
+        ('[smtp]\nhost = "x"\nfrom = "a@b.example"\npassword_file = "/dev/zero"', "not a regular file"),
     ],
 )
 def test_a_fault_is_said_by_name(file, text, says):

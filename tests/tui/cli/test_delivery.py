@@ -40,9 +40,9 @@ async def test_a_text_message_goes_through_the_real_gateway(clinic, home, tmp_pa
         (home / "twofold.toml").write_text(f"[sms]\nsend_command = [{command}]\n")
         outcome = await asyncio.to_thread(clinic, "delivery", "test", "--sms", "+49 170 1234711")
         assert (outcome.status, outcome.err) == (0, "")
-        number, words = await gateway.sent(containing="is a test message of")
+        number, words = await gateway.sent(containing="is a test message from")
     assert number == "+491701234711"
-    assert words.startswith("This is a test message of Twofold. It was delivered")
+    assert words.startswith("This is a test message from Twofold. It was delivered")
 
 
 def test_what_cannot_be_tried_says_what_to_do(clinic, home):

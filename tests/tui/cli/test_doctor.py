@@ -65,9 +65,9 @@ async def test_delivery_is_tried_without_sending(clinic, home):
         settings.write_text(smtp.format(mail.port) + '[sms]\nsend_command = ["no-such-program", "{to}"]\n')
         outcome = await asyncio.to_thread(clinic, "doctor")
         assert outcome.status == 1
-        taken = f"ok delivery: Messages by e-mail can be sent: {HOST}:{mail.port} would take it: 250 OK"
+        taken = f"ok delivery: Messages by e-mail can be sent: {HOST}:{mail.port} would accept it: 250 OK"
         assert taken in lines(outcome)
-        assert "by text message cannot be handed over: there is no program no-such-program" in lines(outcome)
+        assert "by text message cannot be sent: the program no-such-program was not found" in lines(outcome)
         assert mail.commands[-3:] == [
             "MAIL FROM door@clinic.example",
             "RCPT TO anna@clinic.example",
@@ -82,7 +82,7 @@ async def test_delivery_is_tried_without_sending(clinic, home):
     settings.write_text(smtp.format(mail.port))
     outcome = await asyncio.to_thread(clinic, "doctor")
     assert outcome.status == 1
-    assert "problem delivery: Messages by e-mail cannot be handed over" in lines(outcome)
+    assert "problem delivery: Messages by e-mail cannot be sent" in lines(outcome)
 
 
 def test_nothing_is_changed_by_looking(clinic, home):

@@ -49,7 +49,7 @@ def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("user", "show", "nobody"), "no such user"),
+        (("user", "show", "nobody"), "user was not found"),
         (("user", "unlock", "anna", "--reason", "a slip"), "not locked"),
         (("user", "deactivate", "--yes", "anna"), "last active"),
         (
@@ -59,7 +59,7 @@ def test_wrong_usage_is_one_line_and_status_2(clinic, arguments, says):
         (("user", "add", "ben", "--email", "ANNA@clinic.example"), "cannot be used"),
         (("user", "add", "ben", "--email", "rubbish"), "e-mail address"),
         (("user", "add", "-", "--email", "b@clinic.example"), "user name"),
-        (("user", "key", "remove", "anna", "SHA256:x"), "no such key"),
+        (("user", "key", "remove", "anna", "SHA256:x"), "key was not found"),
         (("policy", "set", "--mode", "optional", "--yes"), "already"),
         (("init", "--account", "x", "--admin", "y", "--email", "z@z.example"), "already initialised"),
     ],

@@ -341,7 +341,7 @@ def test_home_that_others_can_change(home, clinic, what, command):
     os.chown(path, nobody.pw_uid, nobody.pw_gid)
     outcome = clinic(*command)
     assert outcome.status == 1
-    assert f"{path} belongs to the user nobody, and this runs as root" in outcome.err
+    assert f"{path} belongs to the user nobody, but this runs as root" in outcome.err
     assert clinic("user", "list").status == 0
     os.chown(path, 0, 0)
 
@@ -354,12 +354,12 @@ def test_suggested_command_with_spaces(run, home, tmp_path):
     suggested = made.out.splitlines()[-1].partition("Serve it with: ")[2]
     assert shlex.split(suggested) == ["twofold", "--home", str(spaced), "serve"]
     spaced.chmod(0o755)
-    suggested = run("--home", str(spaced), "user", "list").err.partition("Close it with: ")[2]
+    suggested = run("--home", str(spaced), "user", "list").err.partition("Restrict it with: ")[2]
     assert shlex.split(suggested) == ["chmod", "700", str(spaced)]
     spaced.chmod(0o700)
     for name in ("twofold.db", "master.key"):
         (spaced / name).chmod(0o644)
-    suggested = run("--home", str(spaced), "user", "list").err.partition("Close them with: ")[2]
+    suggested = run("--home", str(spaced), "user", "list").err.partition("Restrict them with: ")[2]
     assert shlex.split(suggested) == ["chmod", "600", str(spaced / "twofold.db"), str(spaced / "master.key")]
 
 

@@ -99,7 +99,7 @@ def test_other_messages_are_ignored(clinic, home, code, text):
 def test_a_sender_without_a_number_is_refused(clinic, home, code):
     outcome = clinic("sms", "received", stdin=f"Clinic\n{code}\n")
     assert outcome.status == 1
-    assert "no phone number with + and the country" in outcome.err
+    assert "not a phone number with + and the country" in outcome.err
     assert arrived(home) is None
 
 

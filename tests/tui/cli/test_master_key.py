@@ -136,7 +136,7 @@ def test_only_one_rotates_at_a_time(home, clinic, enrolled):
     with Home(home).rotating():
         outcome = clinic("key", "rotate", "--yes")
     assert outcome.status == 1
-    assert "Someone rotates" in outcome.err
+    assert "is already being rotated" in outcome.err
     assert keys(home) == before
 
 

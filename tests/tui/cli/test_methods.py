@@ -33,7 +33,7 @@ def test_methods_are_switched_and_shown(clinic, home):
 def test_method_without_a_carrier(clinic):
     outcome = clinic("policy", "set", "--methods", "app,email", "--yes")
     assert outcome.status == 1
-    assert "twofold.toml under [smtp]" in outcome.err
+    assert "must set [smtp] in twofold.toml" in outcome.err
 
 
 @pytest.mark.parametrize("listed", ["", "fax", "app,,fax", ","])

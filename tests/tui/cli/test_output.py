@@ -85,4 +85,4 @@ def test_an_error_is_escaped_too(home, clinic):
     fill(clinic)
     outcome = run(home, {"PYTHONIOENCODING": "ascii"}, "practice", "add", WIDE)
     assert (outcome.returncode, outcome.stdout) == (1, b"")
-    assert b"There is a practice \\u5c71\\u7530\\u592a\\u90ce M\\xfcller already." in outcome.stderr
+    assert b"The practice \\u5c71\\u7530\\u592a\\u90ce M\\xfcller already exists." in outcome.stderr

@@ -42,9 +42,9 @@ def test_practices(clinic):
 def test_refusals_are_one_line_that_says_what_to_do(clinic):
     for arguments, words in (
         (("practice", "add", "MAIN"), "Choose another name."),
-        (("user", "move", "anna", "--practice", "x"), "There is no such practice."),
+        (("user", "move", "anna", "--practice", "x"), "The practice was not found."),
         (("user", "move", "nobody", "--practice", "Main"), "The user was not found."),
-        (("user", "edit", "anna", "--phone", "4711"), "One begins with + and the country"),
+        (("user", "edit", "anna", "--phone", "4711"), "Start with + and the country code"),
         (("user", "role", "anna", "--take", "system_admin"), "the last active system administrator"),
     ):
         outcome = clinic(*arguments)
@@ -94,12 +94,12 @@ def test_account_option(clinic):
         refused = clinic(*arguments)
         assert (refused.status, refused.out) == (1, "")
         assert refused.err == (
-            "twofold: There are several accounts (Clinic, Surgery). Say which one with --account NAME.\n"
+            "twofold: There are several accounts (Clinic, Surgery). Choose one with --account NAME.\n"
         )
         assert clinic(*arguments, "--account", "surgery").status == 0
         assert "--account NAME" in clinic(*arguments[:-1], arguments[-1], "--help").out
-    assert "no such user" in clinic("user", "show", "anna", "--account", "Surgery").err
-    assert "no such account" in clinic("user", "list", "--account", "Nowhere").err
+    assert "user was not found" in clinic("user", "show", "anna", "--account", "Surgery").err
+    assert "account was not found" in clinic("user", "list", "--account", "Nowhere").err
     assert [row["name"] for row in json.loads(clinic("account", "list", "--json").out)] == [
         "Clinic",
         "Surgery",

@@ -25,7 +25,7 @@ def test_the_checklist_names_who_is_missing(clinic):
 def test_permanent_needs_its_conditions(clinic):
     """Required, the checklist and the name."""
     refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
-    assert (refused.status, "from the mode required only" in refused.err) == (1, True)
+    assert (refused.status, "only after required" in refused.err) == (1, True)
     clinic("policy", "set", "--mode", "required", "--yes")
     refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
     assert (refused.status, "missing anna" in refused.err) == (1, True)
@@ -63,7 +63,7 @@ def test_days_of_remembering(clinic):
 def test_forgetting_says_when_there_is_nothing(clinic):
     assert clinic("user", "forget", "anna").out == "No address is remembered.\n"
     assert json.loads(clinic("user", "show", "anna", "--json").out)["remembered"] == []
-    assert clinic("user", "forget", "nobody").err == "twofold: There is no such user.\n"
+    assert clinic("user", "forget", "nobody").err == "twofold: The user was not found.\n"
 
 
 @pytest.mark.feature("explain")
@@ -87,6 +87,6 @@ def test_a_user_is_explained_in_sentences(clinic):
 
 
 def test_a_resync_needs_an_app(clinic):
-    assert "has set up no authenticator app" in clinic("user", "resync", "anna").err
+    assert "has not set up an authenticator app" in clinic("user", "resync", "anna").err
     assert clinic("user", "resync", "nobody").status == 1
     assert json.loads(clinic("user", "show", "anna", "--json").out)["resync_until"] is None

@@ -84,7 +84,7 @@ def test_foreign_database(home, run, postgresql):
     postgresql.execute(name, "CREATE TABLE recipes (title text)")
     outcome = run(*INIT, "--database", postgresql.url(name))
     assert outcome.status == 1
-    assert "tables of something else" in outcome.err
+    assert "contains other tables" in outcome.err
     tables = postgresql.execute(name, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert tables == [("recipes",)]
     assert not (home / "twofold.toml").exists()

@@ -137,7 +137,7 @@ def test_open_master_key(run, apart, mode, status):
     apart.chmod(mode)
     outcome = run("user", "list")
     assert outcome.status == status
-    assert ("open to everybody" in outcome.err) == bool(status)
+    assert ("accessible to everyone" in outcome.err) == bool(status)
 
 
 def test_unreadable_master_key(home, clinic, apart, require_program):

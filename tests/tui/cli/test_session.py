@@ -38,12 +38,12 @@ def test_sessions_are_listed_and_ended(clinic):
     outcome = clinic("session", "end", str(number))
     assert (outcome.status, outcome.out) == (0, "Session of anna from 192.0.2.7 ended.\n")
     assert json.loads(clinic("session", "list", "--json").out) == []
-    assert "Session ended by an administrator: from ssh 192.0.2.7" in clinic("audit", "list").out
+    assert "Session ended by an administrator (ssh 192.0.2.7)" in clinic("audit", "list").out
 
 
 def test_unknown_session_and_wrong_usage(clinic):
     outcome = clinic("session", "end", "4711")
     assert (outcome.status, outcome.out) == (1, "")
-    assert "There is no such open session." in outcome.err
+    assert "The session was not found." in outcome.err
     for number in ("0", "x", str(2**64)):
         assert clinic("session", "end", number).status == 2

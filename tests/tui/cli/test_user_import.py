@@ -33,7 +33,7 @@ def test_a_file_is_tried_and_then_imported(tmp_path, clinic):
     assert names(clinic) == ["anna"]
     outcome = clinic("user", "import", "--yes", path)
     assert outcome.status == 0, outcome.err
-    assert outcome.out.startswith("Imported 2 users. None of them has a password yet")
+    assert outcome.out.startswith("Imported 2 users. No one has a password yet")
     assert names(clinic) == ["anna", "ben", "eve"]
     assert json.loads(clinic("user", "show", "ben", "--json").out)["status"] == "Pending setup on next login"
 
@@ -110,7 +110,7 @@ def test_import_of_an_export(tmp_path, clinic):
     models.database.close()
     outcome = clinic("user", "import", "--yes", path)
     assert outcome.status == 1
-    assert "Roles never come from a file" in outcome.out
+    assert "Roles cannot be imported" in outcome.out
     outcome = clinic("user", "import", "--yes", path, "--ignore-extra")
     assert outcome.status == 0, outcome.out
     assert outcome.out.startswith("Ignored: roles, status, active, created_at, last_signin_at.\n")
@@ -146,9 +146,9 @@ def test_google_authenticator_file(tmp_path, clinic, require_program):
     subprocess.run([*command, "-C", "-Q", "NONE", "-q", "-s", str(path)], check=True, capture_output=True)
     clinic("user", "add", "ben", "--email", "ben@x.example")
     outcome = clinic("user", "import", "--yes", "--google-authenticator", "--dry-run", f"ben={path}")
-    assert outcome.out == "The authenticator app of 1 user can be taken over. Nothing was changed.\n"
+    assert outcome.out == "The authenticator app of 1 user can be imported. Nothing was changed.\n"
     outcome = clinic("user", "import", "--yes", "--google-authenticator", f"ben={path}")
-    assert (outcome.status, outcome.out) == (0, "Took over the authenticator app of 1 user.\n")
+    assert (outcome.status, outcome.out) == (0, "Imported the authenticator app of 1 user.\n")
     shown = json.loads(clinic("user", "show", "ben", "--json").out)
     assert (shown["status"], shown["recovery_codes_left"]) == ("Enabled", 5)
 

@@ -61,7 +61,7 @@ async def test_one_name_and_several(imported, home):
         outcome = await in_thread(imported, "user", "invite", "anna", "eve", "nobody", "--yes")
         assert outcome.status == 0
         assert re.search(r"^anna +anna holds a role", outcome.out, re.MULTILINE)
-        assert re.search(r"^nobody +There is no such user", outcome.out, re.MULTILINE)
+        assert re.search(r"^nobody +The user was not found", outcome.out, re.MULTILINE)
         outcome = await in_thread(imported, "user", "invite", "anna")
         assert outcome.status == 1
         assert "No one was reached" in outcome.err
