@@ -1,4 +1,4 @@
-"""The app: one person's session, in one terminal."""
+"""The app: one session of one user, in one terminal."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,7 +47,7 @@ _TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("sessions", "Sessions", SessionsScreen),
 ]
 _END_WARNING: Final = timedelta(minutes=5)
-"""How long before the end of a session its user is warned, whatever they do."""
+"""How long before a session ends its user is warned, active or not."""
 _AT_ONCE: Final = timedelta(milliseconds=1)
 _THEMES = (
     Theme(
@@ -64,7 +64,7 @@ _THEMES = (
         panel="#2b2f33",
     ),
     Theme(
-        # Each colour is one of the sixteen, so that none turns into a neighbour of its background.
+        # Each colour is one of the sixteen, so none is rounded to one that is close to its background.
         SIXTEEN,
         primary="#00ffff",
         secondary="#c0c0c0",
@@ -98,16 +98,16 @@ _THEMES = (
 class TwofoldApp(ActingApp):
     """The terminal app of Twofold.
 
-    With a `session` it begins at that session's step; without one (on the host) it asks for both
-    factors itself, as coming from `origin`, and ends the session it opened. Its result is a last
-    line for the person, or None.
+    With a `session` it starts at that session's step. Without one (on the host) it asks for both
+    factors itself, as a sign-in from `origin`, and ends the session it opened. Its result is the last
+    line to show, or None.
     """
 
     LOOK_SECONDS: ClassVar[float] = 2.0
-    """How often the app looks whether a session that it opened was ended elsewhere."""
+    """How often the app checks whether a session that it opened was ended elsewhere."""
     TITLE = "Twofold"
     CSS_PATH = "app.tcss"
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 - declared so by Textual.
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 - Textual declares it so.
     COMMANDS: ClassVar[set[type[Provider]]] = {TwofoldCommands}  # type: ignore[assignment]
 
     def __init__(
@@ -139,13 +139,13 @@ class TwofoldApp(ActingApp):
 
     @on(CommandPalette.Opened)
     def limit_palette(self) -> None:
-        """Let the palette's field take no more than the names of commands have."""
+        """Limit what the palette's field accepts."""
         self.screen.query_one(CommandInput).max_length = TEXT_LIMIT
 
     def on_mount(self) -> None:
-        """Begin; a session that was opened here is watched here, one from outside by its server.
+        """Start. The app watches a session that it opened; a server watches its own.
 
-        So it is with the notices: the server sends what its sessions bring about.
+        The same holds for notices: a server sends those that its sessions cause.
         """
         in_background(self, partial(lead_to_main_screens, self, self._origin), "sign-in")
         if self._opens_session:
@@ -160,7 +160,7 @@ class TwofoldApp(ActingApp):
                 )
 
     async def on_event(self, event: Event) -> None:
-        """Note that a person is there; say once that they type no UTF-8: a hidden field does not show it."""
+        """Note activity; warn once about input that is not UTF-8, which a hidden field would not show."""
         if self._idle is not None and idle.is_act(event):
             self._idle.touch()
         if isinstance(event, Key) and self._sends_utf8 and not was_decoded(event.character or ""):
@@ -170,7 +170,7 @@ class TwofoldApp(ActingApp):
 
     @property
     def _worker(self) -> str | None:
-        """What the app is called among those that hold sessions, where it opens its own."""
+        """The worker that this app is, if it opens its own session."""
         return self._origin.worker if self._opens_session and self._origin else None
 
     async def _look(self) -> None:
@@ -183,9 +183,9 @@ class TwofoldApp(ActingApp):
                 self.exit(reason)
 
     def session_began(self, session: Session) -> None:
-        """Warn before the session has lasted too long; one that was opened here ends when nobody is there.
+        """Warn before the session reaches its longest time; end an idle session that was opened here.
 
-        This app or the server, whichever looks which sessions are over, ends it.
+        What checks the sessions, this app or the server, ends one that has lasted too long.
         """
         left = session.started_at + self.store.services.longest_session - self.clock()
         self.set_timer(max(left - _END_WARNING, _AT_ONCE).total_seconds(), partial(self._warn_of_end, left))
@@ -200,7 +200,7 @@ class TwofoldApp(ActingApp):
 
     def _warn_of_end(self, left: timedelta) -> None:
         minutes = counted(ceil(min(left, _END_WARNING) / timedelta(minutes=1)), "minute")
-        words = f"This session ends in {minutes}. To go on without a break, sign out and in again."
+        words = f"This session ends in {minutes}. To avoid an interruption, sign out and sign in again."
         self.notify(words, title="Sign in again soon", severity="warning", timeout=60)
 
     def _warn_idle(self) -> None:
@@ -209,7 +209,7 @@ class TwofoldApp(ActingApp):
         self.notify(words, title=idle.WARNING_TITLE, severity="warning", timeout=seconds)
 
     async def on_unmount(self) -> None:
-        """End the session that was opened here; one that came from outside is ended there."""
+        """End a session that was opened here; a server ends its own."""
         if self._idle is not None:
             self._idle.stop()
         if self._opens_session and self.session is not None:
@@ -218,12 +218,12 @@ class TwofoldApp(ActingApp):
             await self.reach(lambda: self.store.run(worker_sessions.leave, worker))
 
     def tabs(self) -> list[Tab]:
-        """Return the main screens that this person has."""
+        """Return the main screens that this user has."""
         held = _TABS if self.roles else _TABS[:1]
         return [Tab(str(key), name, title) for key, (name, title, _) in enumerate(held, 1)]
 
     def open_tab(self, name: str) -> None:
-        """Go to one of the main screens, from wherever on them the person is."""
+        """Go to one of the main screens from any other."""
         screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _TABS}
         in_background(self, partial(self._switch_to, screens[name]), "tabs", latest_only=True)
 
@@ -239,14 +239,14 @@ class TwofoldApp(ActingApp):
         await self.push_screen(screen())
 
     async def action_quit(self) -> None:
-        """Sign out, or leave where nobody has signed in yet."""
+        """Sign out, or leave if no one has signed in."""
         self.exit(SIGNED_OUT if self.session else None)
 
     def action_help_quit(self) -> None:
-        """Say how to leave to those who try Ctrl+C."""
+        """Say how to leave when Ctrl+C is pressed."""
         takes_q = isinstance(self.screen, MainScreen)
-        self.notify("Press q to sign out, or Ctrl+Q anywhere." if takes_q else "Press Ctrl+Q to leave.")
+        self.notify("Press q to sign out, or Ctrl+Q on any screen." if takes_q else "Press Ctrl+Q to leave.")
 
 
 def _leave_unsaid(_error: BaseException, _what: str) -> None:
-    """Log nothing: that would spoil the screen, which says itself that the database does not answer."""
+    """Log nothing: a log line would spoil the screen, which itself says that the database does not answer."""

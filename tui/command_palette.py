@@ -12,7 +12,7 @@ DARK, LIGHT, SIXTEEN = "twofold-dark", "twofold-light", "twofold-sixteen"
 
 
 class TwofoldCommands(Provider):
-    """Offers what the screen below the palette offers by keys, and the themes."""
+    """Offers the actions of the screen below the palette, and the themes."""
 
     def _commands(self) -> Iterator[tuple[str, str, IgnoreReturnCallbackType]]:
         app, screen = self.app, self.screen

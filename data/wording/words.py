@@ -1,4 +1,4 @@
-"""What sentences are made of: moments, roles, modes, numbers of things; and a question before an act."""
+"""The parts of sentences: times, roles, modes and counts; and the question before an action."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -6,64 +6,63 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from data.rules.domain_types import Mode, Role
-from data.rules.policy import ATTEMPTS
 
 _SHORT_ROLES = {Role.SUPPORT: "support", Role.SYSTEM_ADMIN: "system", Role.SECURITY_ADMIN: "security"}
 
 NAMED = 8
-"""How many users a text about many names; the others are counted."""
+"""How many names a text lists; it counts the others."""
 
 SET_UP_TITLE = "Set up Two-Factor Authentication"
 
 HOW_IT_WORKS = (
-    "Beside your password or SSH key: a code that only your phone shows.",
-    "Asked when you sign in. A code is good once, for about a minute.",
-    f"{ATTEMPTS} wrong codes in a row lock you. A system administrator unlocks.",
-    "Phone lost? Type a recovery code instead, or ask an administrator.",
+    "In addition to your password or SSH key, you enter a code from your phone.",
+    "Each code works once, for about a minute.",
+    "Seven wrong codes in a row lock you out. A system administrator can unlock you.",
+    "Lost your phone? Enter a recovery code, or ask an administrator.",
 )
-"""What everyone should know of two-factor authentication here, one sentence a line."""
+"""What everyone should know about two-factor authentication, one point a line."""
 
 MODE_WORDS = {
-    Mode.OFF: "Off: nobody is asked for a code, enrolled or not.",
-    Mode.OPTIONAL: "Optional: people choose, unless they hold a role or it is required of them.",
+    Mode.OFF: "Off: no one is asked for a code.",
+    Mode.OPTIONAL: "Optional: people choose; required for administrators and selected users.",
     Mode.REQUIRED: "Required: everyone sets it up at their next sign-in.",
-    Mode.PERMANENT: "Permanent: required of everyone, and never to be left again.",
+    Mode.PERMANENT: "Permanent: required for everyone. This cannot be undone.",
 }
 
 
 def moment(at: datetime | None, otherwise: str = "never") -> str:
-    """Write a moment to the minute, in UTC and saying so."""
+    """Return a time to the minute, marked as UTC."""
     return f"{at:%Y-%m-%d %H:%M} UTC" if at else otherwise
 
 
 def day(at: datetime | None, otherwise: str = "never") -> str:
-    """Write the day of a moment in UTC."""
+    """Return the UTC date of a time."""
     return f"{at:%Y-%m-%d}" if at else otherwise
 
 
 def roles_in_short(roles: AbstractSet[Role]) -> str:
-    """Name roles by one word each, in the order of their definition."""
+    """Return one word for each role, in the order of their definition."""
     return " ".join(_SHORT_ROLES[role] for role in Role if role in roles)
 
 
 def roles_in_words(roles: AbstractSet[Role]) -> str:
-    """Name roles in full."""
+    """Return the full names of roles, or "none"."""
     return ", ".join(role.label for role in Role if role in roles) or "none"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Write a number with its noun."""
+    """Return a number with its noun."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def listed(names: Sequence[str]) -> str:
-    """Name the first of many and count the others."""
+    """Return the first names of a list and the number of the others."""
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What will happen, in words, and the word that does it."""
+    """What will happen, and the label of the button that confirms it."""
 
     title: str
     body: str

@@ -25,7 +25,7 @@ async def create_in_the_app(clinic: Clinic, admin: TerminalProgram, name: str) -
     await admin.expect_on_screen("New user")
     # Enter goes on to the next field; the telephone number and the key are optional.
     admin.type(f"{name}\r{name}@clinic.example\r{name.title()} Example\r\r\r")
-    await admin.expect_on_screen("I have noted it")
+    await admin.expect_on_screen("I have saved it")
     password = ONE_TIME.search(admin.text).group()
     clinic.secrets.append(password)
     admin.type("\t")
@@ -36,11 +36,11 @@ async def create_in_the_app(clinic: Clinic, admin: TerminalProgram, name: str) -
 
 
 async def require_in_the_app(admin: TerminalProgram) -> None:
-    """Require 2FA of the second user in the table."""
+    """Require 2FA for the second user in the table."""
     admin.type("\x1b[B")
     await asyncio.sleep(0.3)
     admin.type("r")
-    await admin.expect_on_screen("Require 2FA of ben?")
+    await admin.expect_on_screen("Require 2FA for ben?")
     admin.type("y")
     await admin.expect_on_screen("Pending setup on next login")
 
@@ -48,7 +48,7 @@ async def require_in_the_app(admin: TerminalProgram) -> None:
 async def set_mode_in_the_app(admin: TerminalProgram) -> None:
     """Turn the account's mode to `required`, after the preview and the confirmation."""
     admin.type("3")
-    await admin.expect_on_screen("You need not set anything up.")
+    await admin.expect_on_screen("You have nothing to do.")
     admin.type("r")
     await admin.expect_on_screen("Required: ")
     admin.type("a")

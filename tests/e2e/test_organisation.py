@@ -99,7 +99,7 @@ async def import_people(organisation: Organisation, anna: Terminal, bob_key: str
     anna.type("2")
     await anna.expect_on_screen("by name")
     anna.type("i")
-    await anna.expect_on_screen("Paste CSV text here")
+    await anna.expect_on_screen("Paste CSV text")
     text = "\r\n".join(["name,email,full_name,public_key", *rows])
     anna.type(f"\x1b[200~{text}\x1b[201~")
     await anna.expect_on_screen("cleo@clinic")
@@ -232,7 +232,7 @@ async def make_permanent(clinic: Clinic, anna: Terminal) -> None:
     await anna.expect_on_screen("Not confirmed")
     anna.type("\x15Clinic\r")
     await anna.expect_on_screen("Permanent since ")
-    await anna.expect_on_screen("made so by anna.")
+    await anna.expect_on_screen("Set by anna.")
 
 
 def refused(clinic: Clinic, *arguments: str) -> str:
@@ -250,7 +250,7 @@ async def nothing_changes_the_mode(clinic: Clinic, anna: Terminal) -> None:
     anna.type("2")
     await anna.expect_on_screen("20 users")
     anna.type("3")
-    await anna.expect_on_screen("Nobody can change the mode again.")
+    await anna.expect_on_screen("No one can change the mode again.")
 
 
 def assert_told_without_secrets(organisation: Organisation, *phones: Phone) -> None:

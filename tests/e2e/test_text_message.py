@@ -32,7 +32,7 @@ async def test_gateway_hands_the_message_over(clinic: Clinic, require_program):
         await password_then(terminal, one_time)
         await set_password(clinic, terminal, PASSWORD)
 
-        await terminal.expect_on_screen("An authenticator app")
+        await terminal.expect_on_screen("Authenticator app")
         terminal.type("t")
         await terminal.expect_on_screen("+49 30 1234567")
         terminal.type("s")

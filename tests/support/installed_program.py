@@ -156,7 +156,7 @@ async def scan_and_confirm(clinic: Clinic, terminal: TerminalProgram, phone: Pho
     assert manual_key(terminal) == phone.secret
     clinic.secrets.append(phone.secret)
     terminal.type(phone.wrong_code() + "\r")
-    await terminal.expect_on_screen("That code is wrong")
+    await terminal.expect_on_screen("Wrong code. Wait for the next one")
     terminal.type(await phone.new_code() + "\r")
 
 

@@ -285,7 +285,7 @@ class KilledHome:
         screen.type("n")
         await screen.shows("New user")
         screen.type(f"{name}\r{name}@clinic.example\r\r\r\r")
-        await screen.shows("I have noted it")
+        await screen.shows("I have saved it")
         assert name in screen.text
         self.done.created.append(name)
         screen.type("\t\r")

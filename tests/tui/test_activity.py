@@ -74,16 +74,16 @@ async def test_rows_are_filtered_by_kind_and_by_time(world):
         await person.presses("4")
         await person.sees("Everything", "All time")
         await person.presses("k")
-        await person.sees("Show which events?", "SSH keys")
+        await person.sees("Event type", "SSH keys")
         await person.presses(*["down"] * 4, "enter")
         await person.sees("People · All time", "User created")
         assert "Signed in" not in person.screen
         await person.presses("t")
-        await person.sees("Show since when?")
+        await person.sees("Period")
         await person.presses("down", "down", "enter")
-        await person.sees("People · The last day", "nothing found")
+        await person.sees("Users · Last 24 hours", "nothing found")
         await person.presses("escape")
-        await person.sees("Everything · All time", "Signed in")
+        await person.sees("All events · All time", "Signed in")
 
 
 async def test_a_row_is_shown_in_full(world):

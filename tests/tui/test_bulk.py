@@ -45,7 +45,7 @@ async def test_one_confirmation_for_all(world):
         await person.sees("4 users")
         await marks(person, "anna", "boris")
         await person.presses("r")
-        await person.sees("Require 2FA of 2 users?", "anna, boris.", "Require 2 (y)")
+        await person.sees("Require 2FA for 2 users?", "anna, boris.", "Require 2 (y)")
         assert not world.row("anna").required
         await person.presses("y")
         await person.sees("✓ 2 users required.")
@@ -115,7 +115,7 @@ async def test_another_act_is_running(world):
         await person.sees("4 users")
         await marks(person, "anna", "boris")
         await person.presses("r")
-        await person.sees("Require 2FA of 2 users?")
+        await person.sees("Require 2FA for 2 users?")
         await person.presses("y")
         await person.sees("✗ Another bulk action of yours is in progress", "● anna", "● boris")
         world.run(leases.give_back, lease)

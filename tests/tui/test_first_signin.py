@@ -28,7 +28,7 @@ async def enrols(person: Person, name: str) -> None:
     person.world.secrets[name] = secret
     await person.types(totp(secret, person.world.clock.now))
     await person.presses("enter")
-    await person.sees("Step 4 of 4", "Your next sign-in takes the phone's next code")
+    await person.sees("Step 4 of 4", "for a new code before signing in again")
     await person.presses("s")
     await person.presses("enter")
 
@@ -74,7 +74,7 @@ async def test_unfit_passwords(world):
         await person.presses("enter")
         await person.types("other")
         await person.presses("enter")
-        await person.sees("The two passwords differ")
+        await person.sees("The passwords do not match")
         await person.types("short")
         await person.presses("enter")
         await person.sees("The password must have at least 12 characters.")
@@ -145,7 +145,7 @@ async def test_overtaken_wizard(world):
         await person.sees("Verification code")
         await person.types(world.live_code("anna"))
         await person.presses("enter")
-        await person.sees("New recovery codes", "You never confirmed that the codes before were saved")
+        await person.sees("New recovery codes", "You did not confirm that you saved the previous codes")
 
 
 async def test_unconfirmed_recovery_codes(world):

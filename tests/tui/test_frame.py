@@ -62,11 +62,11 @@ async def test_help_lists_every_key_of_the_screen(world, place):
         await person.sees("2 Users")
         await person.presses(place)
         await person.presses("question_mark")
-        shown = await person.sees("Keys of this screen", "Sign out")
+        shown = await person.sees("Keys on this screen", "Sign out")
         listed = {line.split()[0] for line in shown.split("\n") if line.split()}
         assert {"?", "1"} <= listed
         await person.presses("escape")
-        await person.sees_no_more("Keys of this screen")
+        await person.sees_no_more("Keys on this screen")
 
 
 async def test_keys_of_the_users_table(world):
@@ -80,7 +80,7 @@ async def test_keys_of_the_users_table(world):
             "Unlock",
             "One-time password",
             "Deactivate or activate",
-            "Filter by 2FA, practice",
+            "Filter by 2FA or practice",
             "Next page",
         )
 
@@ -89,7 +89,7 @@ async def test_keys_are_underlined_in_the_help(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await person.presses("question_mark")
-        await person.sees("Keys of this screen")
+        await person.sees("Keys on this screen")
         parts = [part for line in screen_cells(person.app) for part in line if part.style]
         underlined = {part.text.strip() for part in parts if part.style.underline}
         assert {"?", "space", "esc"} <= underlined
@@ -99,13 +99,13 @@ async def test_keys_are_underlined_in_the_help(world):
 async def test_what_is_clicked_in_the_help_is_done(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
-        for words in ("Mark, to act on many", "Import pasted CSV"):
+        for words in ("Mark, to act on several users", "Import pasted CSV"):
             await person.clicks("? Help")
-            await person.sees("Keys of this screen")
+            await person.sees("Keys on this screen")
             await person.clicks(words)
         await person.sees("Import users")
         await person.clicks("Cancel")
-        await person.sees("1 marked: r, c, a, v, t act on them")
+        await person.sees("1 marked: r require, c clear, a deactivate")
         await person.clicks("? Help")
         await person.clicks("Sessions")
         await person.sees("sessions open · newest first")
@@ -142,7 +142,7 @@ class TestFreshProof:
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 x"
         )
         await person.presses("enter")
-        await person.sees("Is it still you?")
+        await person.sees("Confirm it's you")
 
     async def test_wrong_then_right_code(self, world):
         """A wrong code counts, and the right one lets the act go on."""
@@ -171,7 +171,7 @@ class TestFreshProof:
     async def test_the_password_is_asked_of_someone_without_2fa(self, world):
         async with opened(world, "anna") as person:
             await self.adds_a_key(person)
-            await person.sees("Type your password.")
+            await person.sees("enter your password.")
             await person.types("not the password")
             await person.presses("enter")
             await person.sees("✗ Wrong password.")
@@ -257,7 +257,7 @@ class TestDatabaseFailure:
             await person.sees("✗ The database is not available right now.")
             monkeypatch.setattr(person.app.store, "run", run)
             monkeypatch.setattr(person.app.store, "read", read)
-            await person.sees("newest first", "The database is there again.")
+            await person.sees("newest first", "The database is available again.")
 
     async def test_refused_sign_in(self, world, failing):
         async with opened(world) as person:
@@ -281,7 +281,7 @@ class TestDatabaseFailure:
         monkeypatch.setattr(app.store, "read", stumble)
         async with app.run_test(size=(80, 24)) as pilot:
             person = Person(app, pilot, world)
-            await person.sees("Not now", "The database is not available right now.")
+            await person.sees("Unavailable", "The database is not available right now.")
             await person.presses("enter")
             await person.sees("How it works")
 
@@ -333,7 +333,7 @@ async def test_control_c_says_how_to_leave(world):
     async with opened(world, "anna") as person:
         await person.sees("How it works")
         await person.presses("ctrl+c")
-        await person.sees("Press q to sign out, or Ctrl+Q anywhere.")
+        await person.sees("Press q to sign out, or Ctrl+Q on any screen.")
 
 
 async def test_control_c_where_q_is_a_letter(world):
@@ -403,7 +403,7 @@ async def test_tooltip_of_a_key(world):
         shown = await person.sees("4 users")
         (row, line) = next((y, line) for y, line in enumerate(shown.split("\n")) if "f Filter" in line)
         await person.pilot.hover(offset=(line.index("f Filter"), row))
-        assert person.app.screen.query_one(KeyLine).tooltip == "Filter by 2FA, practice"
+        assert person.app.screen.query_one(KeyLine).tooltip == "Filter by 2FA or practice"
         await person.pilot.hover(offset=(line.index("s Sort"), row))
         assert person.app.screen.query_one(KeyLine).tooltip is None
 

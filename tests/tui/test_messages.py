@@ -27,9 +27,9 @@ def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 async def to_the_code(person) -> str:
     """Choose text messages, and to send one; return the code on the screen."""
-    await person.sees("How do you want to get your codes?")
+    await person.sees("How do you want to get codes?")
     await person.presses("t")
-    await person.sees("Step 1 of 3: How do you want to tell your phone's number?", "+49 30 1234567")
+    await person.sees("Step 1 of 3: Choose how to verify your phone number", "+49 30 1234567")
     await person.presses("s")
     screen = await person.sees("Step 2 of 3: Send this code", "+49 30 1234567", "Waiting for your message")
     return code_in(screen)
@@ -77,10 +77,10 @@ async def test_code_too_old(world):
         world.clock.forward(minutes=14, seconds=30)
         await person.sees("1 minute more")
         world.clock.forward(minutes=1)
-        await person.sees("✗ This code is too old. Press n for a new one.", "Not waiting any more.")
+        await person.sees("✗ This code is has expired. Press n for a new one.", "No longer waiting.")
         await person.presses("n")
         another = code_in(await person.sees("15 minutes more"))
-        await person.sees_no_more("too old")
+        await person.sees_no_more("has expired")
         assert another != code
         await world.store.run(inbound_sms.receive_message, NUMBER, another)
         await person.sees("Step 3 of 3")
@@ -99,7 +99,7 @@ async def test_leaving_ends_the_wait(world):
         await person.presses("escape")
         await person.sees("Step 1 of 3")
         await person.presses("escape")
-        await person.sees("How do you want to get your codes?")
+        await person.sees("How do you want to get codes?")
     assert world.row("anna").phone is None
 
 
@@ -119,7 +119,7 @@ async def test_where_no_messages_come_in_the_number_is_typed(world):
     object.__setattr__(world.services, "sms_number", None)
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
-        await person.sees("How do you want to get your codes?")
+        await person.sees("How do you want to get codes?")
         await person.presses("t")
         await person.sees("Your phone number")
 

@@ -43,7 +43,7 @@ async def test_switching_on_and_off(world):
         await person.sees("[x] E-mail", "✓ The methods are now: authenticator app, e-mail.")
         await person.presses("t", "space")
         await person.sees(
-            "1 person has nothing else set up", "A recovery code is asked of them first", "You are among"
+            "1 person has nothing else set up", "They must enter a recovery code first", "You are one of"
         )
         await person.presses("n")
         await person.sees("[x] Authenticator app")
@@ -93,13 +93,13 @@ async def test_wizard_sets_email_up(mailed, size):
         session = mailed.restricted("anna", MustEnrol)
         async with opened(mailed, session=session, size=size) as person:
             person.app.carriers = carriers(mail)
-            await person.sees("How do you want to get your codes?", "Authenticator app (a)", "E-mail (e)")
+            await person.sees("How do you want to get codes?", "Authenticator app (a)", "E-mail (e)")
             assert "Text message (t)" not in person.screen
             await person.presses("e")
             await person.sees("Step 2 of 3", "A code was sent by e-mail to a•••@clinic.example.")
             await person.types("000000" if mail.code != "000000" else "111111")
             await person.presses("enter")
-            await person.sees("That code is wrong, or older than 15 minutes.")
+            await person.sees("Wrong code, or older than 15 minutes.")
             await person.types(mail.code)
             await person.presses("enter")
             await person.sees("Step 3 of 3: Save your recovery codes")
@@ -216,9 +216,9 @@ async def test_fresh_proof_can_be_a_code_by_e_mail(mailed):
             person.app.carriers = carriers(mail)
             await person.sees("1 My profile")
             await person.presses("r")
-            await person.sees("Make new recovery codes?")
+            await person.sees("Create new recovery codes?")
             await person.presses("y")
-            await person.sees("Is it still you?", "A code was sent by e-mail to b•••@clinic.example.")
+            await person.sees("Confirm it's you", "A code was sent by e-mail to b•••@clinic.example.")
             await person.types(mail.code)
             await person.presses("enter")
             await person.sees("New recovery codes")

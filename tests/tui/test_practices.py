@@ -128,7 +128,7 @@ async def test_security_names_all_practices(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("3")
-        await person.sees("One policy for all of Clinic: it reaches 2 practices.")
+        await person.sees("One policy for all of Clinic (2 practices).")
 
 
 @pytest.mark.feature("needs-attention")
@@ -141,7 +141,7 @@ async def test_security_shows_who_stands_out(world):
         await person.presses("w")
         shown = await person.sees(
             "Administrators: admin, boss. ! Administrators without a second factor: boss.",
-            "! 4 of 5 people have no second factor: anna, boris, boss, carla.",
+            "! 4 of 5 users without a second factor: anna, boris, boss, carla.",
         )
         assert "Only one system administrator" not in shown
         await person.presses("escape")
@@ -153,7 +153,7 @@ async def test_security_shows_who_stands_out(world):
         await person.presses("3")
         await person.sees("! Without a second factor: anna, boris, carla (w)")
         await person.presses("w")
-        await person.sees("! Only one system administrator: nobody could unlock them.")
+        await person.sees("! Only one system administrator: no one could unlock this account.")
 
 
 @pytest.mark.feature("off-in-detail")
@@ -163,14 +163,14 @@ async def test_mode_off_in_detail_and_actions(world):
     async with opened(world, "admin", size=(80, 30)) as person:
         await person.sees("2 Users", "anna", "Not available", "2FA is off: turn it on under 3 Security")
         await person.presses("down", "enter")
-        await person.sees("2FA Two-Factor Authentication not available: it is turned on under 3 Security")
-        for key, title in (("d", "Disable 2FA of anna?"), ("c", "Clear the 2FA data of anna?")):
+        await person.sees("2FA Not available: turn on 2FA under 3 Security")
+        for key, title in (("d", "Disable 2FA for anna?"), ("c", "Clear the 2FA data of anna?")):
             await person.presses(key)
-            await person.sees(title, "nothing is asked of them until it is turned on under 3 Security.")
+            await person.sees(title, "no code is asked for until it is turned on under 3 Security.")
             await person.presses("n")
             await person.sees_no_more(title)
         await person.presses("r")
-        await person.sees("While the mode is off this rests: turn it on under 3 Security.")
+        await person.sees("Takes effect when 2FA is turned on under 3 Security.")
 
 
 @pytest.mark.feature("disable-when-required")
@@ -181,7 +181,7 @@ async def test_disabling_while_required(world, mode):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("down", "d")
-        await person.sees("Disable 2FA of anna?", "anna must set it up again at the next sign-in.")
+        await person.sees("Disable 2FA for anna?", "anna must set it up again at the next sign-in.")
         await person.presses("y")
         await person.sees("✓ Two-factor authentication disabled for anna.", "Pending setup on next login")
 
@@ -193,11 +193,11 @@ async def test_clearing_offers_a_password(world):
         await person.sees("2 Users", "anna")
         await person.presses("down", "c", "y")
         await person.sees(
-            "A new one-time password for anna too?",
-            "Whoever knows the present password could set 2FA up before anna does.",
+            "Also create a one-time password for anna?",
+            "Anyone who knows the current password could set up 2FA before anna does.",
         )
         await person.presses("y")
-        shown = await person.sees("One-time password of anna", "It is not shown again.")
+        shown = await person.sees("One-time password for anna", "It is not shown again.")
         password = next(word for word in shown.split() if word.count("-") == 3)
     assert world.row("anna").one_time_until
     assert world.has_hash_of("anna", password)

@@ -16,7 +16,7 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVo
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        (Mode.OFF, "Off: nobody is asked for a code"),
+        (Mode.OFF, "Off: no one is asked for a code"),
         (Mode.OPTIONAL, "Optional: people choose"),
         (Mode.REQUIRED, "Required: everyone sets it up"),
     ],
@@ -25,9 +25,11 @@ async def test_profile_explains_the_policy(world, mode, words):
     world.enrol("anna")
     world.mode(mode)
     async with opened(world, "anna", size=(100, 40)) as person:
-        await person.sees(words, "anna@clinic.example", "How it works", "Asked when you sign in.")
-        await person.sees("7 wrong codes in a row lock you.", "Phone lost? Type a recovery code instead")
-        await person.sees("Recently", "Signed in with password")
+        await person.sees(words, "anna@clinic.example", "How it works", "Each code works once.")
+        await person.sees(
+            "Seven wrong codes in a row lock you out.", "Lost your phone? Enter a recovery code"
+        )
+        await person.sees("Activity", "Signed in with password")
 
 
 async def test_set_up_and_turn_off(world):
@@ -44,7 +46,7 @@ async def test_set_up_and_turn_off(world):
         await person.presses("s", "enter")
         await person.sees("2FA Enabled, since", "5 left", "s Replace the phone", "t Turn off 2FA")
         await person.presses("t")
-        await person.sees("All that you have set up and your recovery codes are removed.")
+        await person.sees("Removes everything you have set up and your recovery codes.")
         await person.presses("y")
         await person.sees("✓ Two-factor authentication is turned off.", "2FA No")
 
@@ -56,17 +58,17 @@ async def test_replacing_the_phone(world):
         await person.sees("s Replace the phone")
         world.clock.forward(minutes=6)
         await person.presses("s")
-        await person.sees("Is it still you?", "a proof from the last five minutes")
+        await person.sees("Confirm it's you", "To make this change")
         await person.types(world.live_code("anna"))
         await person.presses("enter")
-        await person.sees("The phone you have set up works until the new one is confirmed.")
+        await person.sees("Your current phone works until you confirm the new one.")
         await person.presses("enter")
         await person.sees("Step 2 of 4")
         assert isinstance(person.app.screen, SetUpScreen)
         secret = person.app.screen._pending.secret
         await person.types(totp(secret, world.clock.now))
         await person.presses("enter")
-        shown = await person.sees("The new phone is set up", "Your next sign-in takes the phone's next code")
+        shown = await person.sees("The new phone is set up", "for a new code before signing in again")
         assert "saved" not in shown
         await person.presses("enter")
         await person.sees("✓ The new phone is set up; the old one no longer works.", "5 left")
@@ -76,7 +78,7 @@ async def test_turning_off_while_required(world):
     world.enrol("anna")
     world.mode(Mode.REQUIRED)
     async with opened(world, "anna") as person:
-        await person.sees("It is required of you.")
+        await person.sees("It is required for you.")
         assert "Turn off" not in person.screen
         await person.presses("t")
         await person.sees("Turn off two-factor authentication?")
@@ -112,7 +114,7 @@ async def test_changing_the_password(world):
     async with opened(world, "anna") as person:
         await person.sees("w Change password")
         for first, second, fault in (
-            ("one thing", "another", "The two passwords differ."),
+            ("one thing", "another", "The passwords do not match."),
             ("short", "short", "The password must have at least 12 characters."),
             (PASSWORD, PASSWORD, "That is your current password."),
         ):
@@ -157,7 +159,7 @@ async def test_ssh_keys(world):
         await person.presses("x")
         await person.sees("Remove which SSH key?")
         await person.presses("enter")
-        await person.sees("It does not sign you in any more.")
+        await person.sees("It will no longer sign you in.")
         await person.presses("y")
         await person.sees("removed.", "SSH keys none")
         await person.presses("x")
@@ -196,7 +198,7 @@ async def test_remembered_addresses(world):
     async with opened(world, "anna", size=(100, 40)) as person:
         await person.sees("192.0.2.7 with password, until 2026-03-05", "2001:db8::7 with password")
         await person.presses("f")
-        await person.sees("Forget which address?", "All of them")
+        await person.sees("Forget which address?", "All")
         await person.presses("down", "enter")
         await person.sees("✓ Forgotten. You will be asked for a code there again.")
         await person.sees_no_more("192.0.2.7 with")

@@ -33,7 +33,7 @@ async def test_padlock_of_a_permanent_mode(world):
     async with opened(world, "admin", size=(60, 20)) as person:
         await person.sees("2 Users")
         await person.presses("3")
-        await person.sees("┌┴─┴┐", "Permanent since 2026-03-02 09:00 UTC,", "made so by vera.")
+        await person.sees("┌┴─┴┐", "Permanent since 2026-03-02 09:00 UTC,", "Set by vera.")
         await person.presses("o", "p", "r", "m", "a")
         await person.sees_no_more("( )", "Apply")
     assert models.Account.get().mode == "permanent"
@@ -64,7 +64,7 @@ async def test_entering_permanent(world, system_admin):
         await person.presses("escape", "t", "m")
         await person.sees("✓ Every active user has 2FA or can be sent codes.")
         await person.presses("a")
-        await person.sees("Make it permanent?", "nobody can change the mode again", "the account: Clinic")
+        await person.sees("Make it permanent?", "This cannot be undone", "the account: Clinic")
         await person.types("clinic")
         await person.presses("enter")
         await person.sees("✗ Not confirmed: type the name of the account, Clinic.")
@@ -75,8 +75,8 @@ async def test_entering_permanent(world, system_admin):
             "✓ The mode is now permanent.",
             "Two-factor authentication is permanent",
             "Permanent since",
-            "made so by admin.",
-            "Nobody can change the mode again.",
+            "Set by admin.",
+            "No one can change the mode again.",
         )
     assert models.Account.get().mode == "permanent"
 
@@ -105,7 +105,7 @@ async def test_required_is_previewed_confirmed_and_said(world):
         await person.sees(
             "1 person has set it up and will be asked for a code.",
             "3 people must set it up at the next sign-in: anna, boris, carla.",
-            "You need not set anything up.",
+            "You have nothing to do.",
         )
         assert world.events(last=1) == ["signin.admitted"]
         await person.presses("a")
@@ -141,13 +141,13 @@ async def test_turning_off_asks_for_a_fresh_code(world):
         await person.presses("3")
         await person.sees("(•) Optional")
         await person.clicks("( ) Off")
-        affected = "1 person signs in without a code from then on: admin. What they set up is kept."
-        await person.sees("Off: nobody is asked for a code", affected)
+        affected = "1 person will sign in without a code: admin. Their methods are kept."
+        await person.sees("Off: no one is asked for a code", affected)
         world.clock.forward(minutes=6)
         await person.clicks("Apply")
         await person.sees("Change the mode from optional to off?", affected)
         await person.presses("y")
-        await person.sees("Is it still you?")
+        await person.sees("Confirm it's you")
         await person.types(world.live_code("admin"))
         await person.presses("enter")
         await person.sees("✓ The mode is now off.")
@@ -232,9 +232,9 @@ async def test_a_choice_stays_while_the_keys_and_who_stands_out_are_read(world):
         await person.presses("r")
         await person.sees("3 people must")
         await person.presses("question_mark")
-        await person.sees("Keys of this screen")
+        await person.sees("Keys on this screen")
         await person.presses("escape", "w")
-        await person.sees("Who stands out")
+        await person.sees("Needs attention")
         await person.presses("escape", "a")
         await person.sees("Change the mode from optional to required?")
 

@@ -89,7 +89,7 @@ async def to_new_user(person: Person) -> None:
 async def to_security(person: Person) -> None:
     await to_users(person)
     await person.presses("3")
-    await person.sees("(•) Optional", "People: ")
+    await person.sees("(•) Optional", "Users: ")
     await person.presses("r")
     await person.sees("must set it up at the next sign-in")
 
@@ -109,7 +109,7 @@ async def to_sessions(person: Person) -> None:
 async def to_marked(person: Person) -> None:
     await to_users(person)
     await person.presses("down", "space", "space", "r")
-    await person.sees("Require 2FA of 2 users?")
+    await person.sees("Require 2FA for 2 users?")
 
 
 async def to_import(person: Person) -> None:

@@ -36,7 +36,7 @@ async def test_inviting_marked_users(newcomers):
     async with opened(newcomers, "admin") as person:
         await person.sees("6 users")
         await marks(person, "anna", "ben", "eve")
-        await person.sees("3 marked: r, c, a, v, t act on them")
+        await person.sees("3 marked: r require, c clear, a deactivate")
         await person.presses("v")
         await person.sees("Invite 3 users by e-mail?", "anna, ben, eve.", "one-time password", "Invite 3 (y)")
         await person.presses("y")
@@ -100,7 +100,7 @@ async def test_offer_after_an_import(world):
     async with mail_server() as mail, opened(world, "admin", carriers=through(mail.port)) as person:
         await person.sees("2 Users", "by name")
         await person.presses("i")
-        await person.sees("Paste CSV text here")
+        await person.sees("Paste CSV text")
         text = "name,email\nben,ben@x.example\neve,eve@x.example\n"
         person.app.screen.query_one(TextArea).post_message(Paste(text))
         await person.pilot.pause()
@@ -121,5 +121,5 @@ async def test_no_email_after_a_mailed_password(world):
         world.row("anna"), world.services.hasher.hash(PASSWORD), None, mailed_at=world.clock.now
     )
     async with opened(world, session=sign_in(world, "anna")) as person:
-        await person.sees("How do you want to get your codes?", "Text message")
+        await person.sees("How do you want to get codes?", "Text message")
         assert "E-mail" not in person.screen

@@ -111,7 +111,7 @@ class TestTable:
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("f")
-            await person.sees("Show which users?", "2FA: Locked", "2FA: Enabled")
+            await person.sees("Filter users", "2FA: Locked", "2FA: Enabled")
             await person.presses(*["down"] * 5, "enter")
             await person.sees("1 user", "2FA: Pending setup on next login", "anna")
             assert "boris" not in person.screen
@@ -157,8 +157,8 @@ class TestActions:
                 "disabled for anna.",
                 "two_factor.disabled",
             ),
-            ("c", "For a new or a lost phone", "data cleared for anna.", "two_factor.cleared"),
-            ("a", "open sessions of theirs end", "User anna deactivated.", "user.deactivated"),
+            ("c", "For a new or lost phone", "data cleared for anna.", "two_factor.cleared"),
+            ("a", "their open sessions end", "User anna deactivated.", "user.deactivated"),
         ],
     )
     @pytest.mark.parametrize("place", ["table", "detail"])
@@ -176,7 +176,7 @@ class TestActions:
             await person.sees(before)
             await person.presses("y")
             if key == "c":
-                await person.sees("A new one-time password for anna too?")
+                await person.sees("Also create a one-time password for anna?")
                 await person.presses("n")
             await person.sees("✓", after)
         assert event in world.events(user="anna")
@@ -187,7 +187,7 @@ class TestActions:
             await opens(person, "anna")
             await person.sees("r Stop requiring 2FA")
             await person.clicks("Stop requiring 2FA")
-            await person.sees("Stop requiring 2FA of anna?")
+            await person.sees("Stop requiring 2FA for anna?")
             await person.clicks("Stop requiring (y)")
             await person.sees("✓ 2FA no longer required for anna.", "r Require 2FA")
 
@@ -201,7 +201,7 @@ class TestActions:
             await person.sees("anna must set it up again at the next sign-in.")
             await person.presses("y")
             if key == "c":
-                await person.sees("A new one-time password for anna too?")
+                await person.sees("Also create a one-time password for anna?")
                 await person.presses("n")
             await person.sees("✓", "Pending setup on next login")
 
@@ -213,7 +213,7 @@ class TestActions:
             await opens(person, "anna")
             await person.sees("it is turned on under 3 Security")
             await person.presses("r")
-            await person.sees("While the mode is off this rests: turn it on under 3 Security.")
+            await person.sees("Takes effect when 2FA is turned on under 3 Security.")
             await person.presses("y")
             await person.sees("Takes effect when 2FA is turned on.")
 
@@ -225,7 +225,7 @@ class TestActions:
             await opens(person, "anna")
             await person.sees("Locked 2026-03-02")
             await person.presses("u")
-            await person.sees("Unlock anna?", "all 7 attempts", "The reason goes into the activity")
+            await person.sees("Unlock anna?", "all 7 attempts", "The reason is logged")
             await person.presses("enter")
             await person.sees("✗ Say why: the activity keeps the reason.")
             await person.types("forgot")
@@ -237,17 +237,17 @@ class TestActions:
         async with opened(world, "admin") as person:
             await opens(person, "anna")
             await person.presses("p")
-            await person.sees("The present password of anna stops working.")
+            await person.sees("The current password of anna stops working.")
             await person.presses("y")
             shown = await person.sees(
-                "One-time password of anna", "It is not shown again.", "Shift-drag to select"
+                "One-time password for anna", "It is not shown again.", "Shift-drag to select"
             )
             password = next(word for word in shown.split() if word.count("-") == 3)
             await person.presses("escape", "c")
-            await person.sees("✓ Sent to the clipboard.")
+            await person.sees("✓ Copied.")
             assert person.app.clipboard == password
-            await person.clicks("I have noted it")
-            await person.sees("anna has a one-time password", "a one-time password, good until 2026-03-05")
+            await person.clicks("I have saved it")
+            await person.sees("anna has a one-time password", "one-time, expires 2026-03-05")
             assert password not in person.screen
         assert world.has_hash_of("anna", password)
 
@@ -278,7 +278,7 @@ class TestActions:
                 "anna then sets all up again.",
             )
             await person.presses("y")
-            await person.sees("A new one-time password for anna too?")
+            await person.sees("Also create a one-time password for anna?")
             await person.presses("n")
             await person.sees("✓ Two-factor data cleared for anna.", "anna@clinic.example.au")
         assert not models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
@@ -323,7 +323,7 @@ class TestActions:
             await person.presses("x")
             await person.sees("Remove which SSH key?", "anna@laptop")
             await person.presses("enter")
-            await person.sees("It does not sign anna in any more.")
+            await person.sees("It will no longer sign anna in.")
             await person.presses("y")
             await person.sees("removed.", "SSH keys none")
 
@@ -344,17 +344,21 @@ class TestNewUser:
             await person.sees("4 users")
             await person.presses("n")
             await person.sees(
-                "New user", "User name", "2FA", "(•) No ( ) Yes, from the first sign-in", "SSH key"
+                "New user",
+                "User name",
+                "2FA",
+                "(•) Not required ( ) Required from the first sign-in",
+                "SSH key",
             )
             await person.types("Dora")
             await person.presses("enter", *"dora@x.example", "enter", *"Dora D", "tab", "tab")
             assert isinstance(person.app.focused, RadioSet)
             await person.presses("right", "space")
-            await person.sees("( ) No (•) Yes, from the first sign-in")
+            await person.sees("( ) Not required (•) Required from the first sign-in")
             await person.clicks("Create")
             shown = await person.sees("User dora created.", "good for one sign-in, until")
             password = next(word for word in shown.split() if word.count("-") == 3)
-            await person.clicks("I have noted it")
+            await person.clicks("I have saved it")
             await person.sees("5 users", "dora", "Pending setup on next login")
         assert world.row("dora").required
         assert world.row("dora").one_time_until
@@ -444,7 +448,7 @@ class TestDenials:
         async with opened(world, system_admin) as person:
             await person.sees("2 Users", "admin")
             await person.presses("d")
-            await person.sees("Disable 2FA of admin?")
+            await person.sees("Disable 2FA for admin?")
             await person.presses("y")
             await person.sees("✗ admin holds a role that you do not (security administrator).")
 
@@ -525,7 +529,7 @@ async def test_resync(world):
         await opens(person, "anna")
         await person.sees("s Offer a resync")
         await person.presses("s")
-        await person.sees("Offer anna a resync?", "two codes that follow each other", "Make sure that it")
+        await person.sees("Offer anna a resync?", "two consecutive codes", "Make sure the request")
         await person.presses("y")
         await person.sees("✓ For an hour anna can sign in with two codes", "offered until 2026-03-02 10:")
         await person.presses("w")
@@ -534,7 +538,7 @@ async def test_resync(world):
         await person.sees("User name")
         await person.fills(name="anna", password=PASSWORD)
         await person.presses("enter", "enter")
-        await person.sees("Type the code that your authenticator app shows")
+        await person.sees("Enter the code from your authenticator app")
         await person.types(world.code("anna", -12))
         await person.presses("enter")
         await person.sees("That is the first of two codes. Wait until your app shows the next one")
@@ -550,13 +554,13 @@ async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
         await opens(person, "boris")
         world.clock.forward(minutes=6)
         await person.presses("u", *"slip", "enter")
-        await person.sees("Is it still you?")
+        await person.sees("Confirm it's you")
         assert world.row("boris").locked_at is not None
         await person.types(world.live_code("admin"))
         await person.presses("enter")
         await person.sees("✓ User boris unlocked")
         await person.presses("p", "y")
-        await person.sees("One-time password of boris")
+        await person.sees("One-time password for boris")
         await person.presses("enter", "o")
         await person.sees("Roles of boris")
         await person.presses("space")
@@ -567,7 +571,7 @@ async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
         await person.sees("Roles of boris", "[x] Support")
         await person.presses("space")
         await person.clicks("Save")
-        await person.sees("Is it still you?")
+        await person.sees("Confirm it's you")
         await person.presses("escape")
         await person.sees("✗ Not confirmed, so nothing was changed.")
     assert facts_of(world.row("boris")).roles == {Role.SUPPORT}

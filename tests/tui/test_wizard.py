@@ -47,7 +47,7 @@ async def test_qr_code_at_80x24(required, theme):
         person.app.theme = theme
         screen = await sets_up(person)
         assert decoded(person) == [screen._pending.uri]
-        await person.sees("Scan it, or type this key:")
+        await person.sees("Scan the code or type this key:")
         groups = screen._pending.manual_key.split()
         await person.sees(
             " ".join(groups[:4]), " ".join(groups[4:]), "123 456", "Enable 2FA", "Shift-drag to select"
@@ -95,7 +95,7 @@ async def test_shrinking_terminal(required):
         assert screen._pending.manual_key[:19] in shown
         assert decoded(person) == []
         await person.resizes(80, 24)
-        await person.sees("Scan it")
+        await person.sees("Scan the code")
         assert decoded(person) == [screen._pending.uri]
         await person.sees("12")
 
@@ -126,7 +126,7 @@ async def test_clock_that_is_off(required, steps, words):
         screen = await sets_up(person)
         await person.types(totp(screen._pending.secret, required.clock.now, steps))
         await person.presses("enter")
-        await person.sees("Your phone's clock is off", words)
+        await person.sees("Your phone's clock is about", words)
 
 
 async def test_refusal_on_the_smallest_terminal(required):
@@ -147,19 +147,19 @@ async def test_letters_stay_free_for_actions(required):
         await person.presses("1", "x", "2")
         await person.sees("✗ Only the digits of a code")
         await person.presses("c")
-        await person.sees("✓ Sent to the clipboard.")
+        await person.sees("✓ Copied.")
         assert "opied" not in person.screen
         assert person.app.clipboard == screen._pending.secret
         assert screen.query_one("DigitsInput").value == "12"
         await person.presses("question_mark")
-        await person.sees("Keys of this screen", "Send the key to the clipboard")
+        await person.sees("Keys on this screen", "Copy the key")
 
 
 async def test_clicks_beside_the_qr_code(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
-        await person.clicks("c key to clipboard")
-        await person.sees("✓ Sent to the clipboard.")
+        await person.clicks("c copy key")
+        await person.sees("✓ Copied.")
         assert person.app.clipboard == screen._pending.secret
         await person.clicks("Esc back")
         await person.sees("Step 1 of 4")
@@ -175,13 +175,13 @@ async def test_secret_becomes_active_with_the_code(required):
         code = totp(screen._pending.secret, required.clock.now)
         await person.types(code)
         await person.presses("enter")
-        await person.sees("Your next sign-in takes the phone's next code, in 23 s.")
+        await person.sees("Wait 23 s for a new code before signing in again.")
         required.clock.forward(seconds=10)
         person.app.screen.query_one("Countdown").tick()
         await person.sees("in 13 s.")
         required.clock.forward(seconds=13)
         person.app.screen.query_one("Countdown").tick()
-        await person.sees("Your next sign-in takes the code that the phone shows now.")
+        await person.sees("You can sign in again with the code that the phone shows now.")
 
 
 async def test_saving_recovery_codes(required):
@@ -206,7 +206,7 @@ async def test_saving_recovery_codes(required):
         await person.clicks("Esc back")
         await person.sees("Step 4 of 4")
         await person.presses("c")
-        await person.sees("✓ Sent to the clipboard.")
+        await person.sees("✓ Copied.")
         assert person.app.clipboard.split() == codes
         assert not required.row("anna").recovery_saved
         await person.clicks("[ ]")

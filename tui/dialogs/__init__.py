@@ -1,4 +1,4 @@
-"""Modal questions: a dialog returns what was answered, and changes nothing itself.
+"""Modal questions: a dialog returns the answer and changes nothing itself.
 
 May import: widgets, `sshserver` and `data`.
 """

@@ -1,4 +1,4 @@
-"""Asks for one of several choices."""
+"""Asks to choose one item from a list."""
 
 from collections.abc import Iterator, Sequence
 from typing import Generic, TypeVar
@@ -14,7 +14,7 @@ C = TypeVar("C")
 
 
 class ChooseDialog(Dialog[tuple[C]], Generic[C]):
-    """Offers a list; the choice comes wrapped in a tuple, so that None can be one."""
+    """Offers a list. The choice is returned in a tuple, so that None can be a choice."""
 
     AUTO_FOCUS = "OptionList"
 
@@ -28,7 +28,7 @@ class ChooseDialog(Dialog[tuple[C]], Generic[C]):
         yield OptionList(*(Text(safe(words)) for words, _ in self._choices), markup=False, compact=True)
 
     def on_mount(self) -> None:
-        """Begin at the present choice."""
+        """Start at the current choice."""
         values = [value for _, value in self._choices]
         at = values.index(self._present) if self._present in values else 0
         self.query_one(OptionList).highlighted = at

@@ -18,16 +18,16 @@ _BODY_LIMIT = 2_000
 
 
 def paragraph(words: str, classes: str = "") -> Static:
-    """Make a paragraph of words that may hold foreign strings."""
+    """Return a paragraph of words that may contain untrusted strings."""
     lines = "\n".join(safe(line, _BODY_LIMIT) for line in words.split("\n"))
     return Static(Text(lines), markup=False, classes=classes)
 
 
 class Dialog(ModalScreen[T | None]):
-    """A question; leaving it without an answer gives None."""
+    """A question; cancelling it gives None."""
 
     BOX_TAKES_FOCUS: ClassVar[bool] = False
-    """Whether the box scrolls by keys: where there is nothing else to focus."""
+    """Whether the box itself takes the focus, to scroll by keys, because it holds nothing else to focus."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
 
     def __init__(self, title: str, yes: str = "OK", no: str | None = "Cancel") -> None:
@@ -37,11 +37,11 @@ class Dialog(ModalScreen[T | None]):
         self._no = no
 
     def content(self) -> Iterator[Widget]:
-        """Yield what stands between the title and the buttons."""
+        """Yield the widgets between the title and the buttons."""
         yield from ()
 
     def answer(self) -> T | None:
-        """Return what the yes button gives."""
+        """Return the answer that the yes button gives."""
         return None
 
     def compose(self) -> ComposeResult:

@@ -14,7 +14,7 @@ from tui.widgets.fields import TextField
 class Field:
     """A line to fill in with at most `limit` characters.
 
-    A hidden one shows dots, and one with `lines` keeps the line breaks of what is pasted.
+    A hidden field shows dots. A field with `lines` keeps the line breaks of pasted text.
     """
 
     label: str

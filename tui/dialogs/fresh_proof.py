@@ -16,17 +16,17 @@ _PASSWORD: Final = Field("Password", MAX_LENGTH, hidden=True)
 
 
 class FreshProofDialog(FormDialog):
-    """Asks who is at the keyboard: by a code where there is a `question`, else by the password.
+    """Asks for a code if there is a `question`, otherwise for the password.
 
     `note` says where a code was sent.
     """
 
     def __init__(self, question: Question | None = None, fault: str = "", note: str = "") -> None:
         field = Field(question.prompt.removesuffix(": "), LONGEST) if question else _PASSWORD
-        words = f"This change needs a proof from the last five minutes. {_what_to_type(question)}"
+        words = f"To make this change, {_what_to_type(question)}"
         warning = question.warning if question else ""
         super().__init__(
-            "Is it still you?", [field], body=f"{words} {warning}".rstrip(), yes="Continue", fault=fault
+            "Confirm it's you", [field], body=f"{words} {warning}".rstrip(), yes="Continue", fault=fault
         )
         self._note = note
 
@@ -39,8 +39,8 @@ class FreshProofDialog(FormDialog):
 
 def _what_to_type(question: Question | None) -> str:
     if question is None:
-        return "Type your password."
+        return "enter your password."
     if not question.methods:
-        return "Type a recovery code."
+        return "enter a recovery code."
     app = " from your authenticator app" if Method.APP in question.methods else ""
-    return f"Type a fresh code{app}, or a recovery code."
+    return f"enter a new code{app}, or a recovery code."

@@ -1,4 +1,4 @@
-"""Lists the keys of a screen, each to be clicked on as well."""
+"""Lists the keys of a screen; each can also be clicked."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -18,9 +18,9 @@ _KEY = Style(bold=True, underline=True)
 
 
 class HelpDialog(Dialog[str]):
-    """Shows each key with what it does; the answer is the action of the line that was clicked on.
+    """Shows each key with what it does; the answer is the action of the line that was clicked.
 
-    The button's is `open_manual`.
+    The button gives `open_manual`.
     """
 
     AUTO_FOCUS = "#box"
@@ -31,7 +31,7 @@ class HelpDialog(Dialog[str]):
     ]
 
     def __init__(self, commands: Sequence[tuple[str, str, str]]) -> None:
-        super().__init__("Keys of this screen", "Manual (?)", "Close")
+        super().__init__("Keys on this screen", "Manual (?)", "Close")
         self._commands = commands
 
     def content(self) -> Iterator[Widget]:

@@ -1,4 +1,4 @@
-"""Boxes of words: to be confirmed, to be read, or with a secret that is shown once."""
+"""Boxes that ask for confirmation, show a text, or show a secret once."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -46,13 +46,13 @@ class TellDialog(Dialog[bool]):
 
 
 class ShownOnceDialog(Dialog[bool]):
-    """Shows a secret once. Esc does not close it: what is closed is gone."""
+    """Shows a secret once. Esc does not close it, because the secret cannot be shown again."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "send", "Send to the clipboard")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "send", "Copy")]
     AUTO_FOCUS = None
 
     def __init__(self, title: str, body: str, secret: str) -> None:
-        super().__init__(title, "I have noted it", None)
+        super().__init__(title, "I have saved it", None)
         self._body = body
         self._secret = secret
 
@@ -60,16 +60,14 @@ class ShownOnceDialog(Dialog[bool]):
         """Yield the words and the secret."""
         yield paragraph(self._body)
         yield paragraph(self._secret, "secret")
-        yield paragraph(
-            "It is not shown again. Shift-drag to select it, or c sends it to the clipboard.", "hint"
-        )
+        yield paragraph("It is not shown again. Shift-drag to select it, or press c to copy it.", "hint")
         self.note = paragraph("", "hint note")
         yield self.note
 
     def action_cancel(self) -> None:
-        """Stay: only the button closes."""
+        """Stay open: only the button closes the box."""
 
     def action_send(self) -> None:
-        """Send the secret to the terminal's clipboard, which may or may not take it."""
+        """Send the secret to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard(self._secret)
-        self.note.update("✓ Sent to the clipboard.")
+        self.note.update("✓ Copied, if your terminal allows it.")

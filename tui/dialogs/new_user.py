@@ -1,4 +1,4 @@
-"""Asks for what a new user is made from."""
+"""Asks for the details of a new user."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,9 +33,9 @@ class NewUserForm:
 
 
 class NewUserDialog(Dialog[NewUserForm]):
-    """The form of a new user; `form` holds what was typed before, and `fault` what was wrong with it.
+    """The form for a new user. `form` holds what was typed before, and `fault` what was wrong with it.
 
-    Where there are several `practices`, one is chosen.
+    If there are several `practices`, one must be chosen.
     """
 
     AUTO_FOCUS = "Input"
@@ -64,8 +64,8 @@ class NewUserDialog(Dialog[NewUserForm]):
         yield Horizontal(
             Label("2FA"),
             RadioSet(
-                Choice("No", value=not form.required),
-                Choice("Yes, from the first sign-in", value=form.required, id="required"),
+                Choice("Not required", value=not form.required),
+                Choice("Required from the first sign-in", value=form.required, id="required"),
                 compact=True,
             ),
             classes="row",
@@ -77,7 +77,7 @@ class NewUserDialog(Dialog[NewUserForm]):
             classes="row",
         )
         yield paragraph(
-            f"A one-time password, good for {ONE_TIME_HOURS} hours, is shown to you once.", "hint"
+            f"You are shown a one-time password once. It expires in {ONE_TIME_HOURS} hours.", "hint"
         )
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")

@@ -15,9 +15,9 @@ from tui.dialogs.dialog import Dialog, paragraph
 
 
 class PasteArea(TextArea):
-    """Takes pasted text, in which all that a terminal would act on becomes visible.
+    """Takes pasted text and shows control characters as escapes.
 
-    It takes no more than `limit` characters, escapes as they are shown, however they come.
+    It holds at most `limit` characters, with escapes counted as shown.
     """
 
     def __init__(self, text: str, *, limit: int) -> None:
@@ -33,10 +33,10 @@ class PasteArea(TextArea):
 
     def _refuse(self) -> None:
         self.app.clear_notifications()
-        self.notify(f"At most {self._limit:,} characters fit here.", severity="warning", timeout=3)
+        self.notify(f"Too long: at most {self._limit:,} characters.", severity="warning", timeout=3)
 
     def on_paste(self, event: Paste) -> None:
-        """Put the text in."""
+        """Insert the text."""
         event.prevent_default()
         event.stop()
         if len(event.text) > self._limit:
@@ -46,7 +46,7 @@ class PasteArea(TextArea):
 
 
 class PasteDialog(Dialog[str]):
-    """Takes lines of text; `fault` says what was wrong with the last ones."""
+    """Asks for lines of text; `fault` says what was wrong with the last answer."""
 
     AUTO_FOCUS = "TextArea"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "answer", "Check")]
@@ -66,10 +66,10 @@ class PasteDialog(Dialog[str]):
         yield PasteArea(self._text, limit=self._limit)
 
     def answer(self) -> str:
-        """Return the text as it was pasted and typed, without the escapes that the field shows."""
+        """Return the text as it was pasted or typed, without the escapes that the field shows."""
         return edited(self.query_one(TextArea).text)
 
 
 def _editable(text: str) -> str:
-    """Escape all but line breaks and tabs, which separate rows and cells."""
+    """Escape control characters, except for line breaks and tabs, which separate rows and cells."""
     return "".join(part if part in "\n\t" else editable(part) for part in re.split(r"([\n\t])", text))

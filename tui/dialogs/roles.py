@@ -1,4 +1,4 @@
-"""Asks which roles a user should hold."""
+"""Asks which roles a user gets."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -23,7 +23,7 @@ def ticked(boxes: Iterator[Checkbox]) -> frozenset[Role]:
 
 
 class RolesDialog(Dialog[frozenset[Role]]):
-    """Shows the roles held and takes the roles wanted."""
+    """Shows the current roles and asks for the new ones."""
 
     AUTO_FOCUS = "Checkbox"
 
@@ -33,9 +33,9 @@ class RolesDialog(Dialog[frozenset[Role]]):
 
     def content(self) -> Iterator[Widget]:
         """Yield the boxes."""
-        yield paragraph("Administrators count as required to use two-factor authentication.")
+        yield paragraph("2FA is required for everyone who holds a role.")
         yield from role_boxes(self._held)
 
     def answer(self) -> frozenset[Role]:
-        """Return the roles ticked."""
+        """Return the ticked roles."""
         return ticked(iter(self.query(Checkbox)))

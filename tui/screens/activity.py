@@ -26,16 +26,16 @@ PAGE = 50
 _COLUMNS: list[Column[Entry]] = [
     Column("Time (UTC)", 16, lambda row: f"{row.at:%Y-%m-%d %H:%M}"),
     Column("User", 10, lambda row: row.user or ""),
-    Column("What", 22, lambda row: row.sentence, share=3),
+    Column("Event", 22, lambda row: row.sentence, share=3),
     Column("By", 10, lambda row: row.actor, from_width=90, share=1),
-    Column("From", 16, lambda row: source_in_words(row.application, row.address), from_width=100),
+    Column("Source", 16, lambda row: source_in_words(row.application, row.address), from_width=100),
 ]
 _KINDS: list[tuple[str, str | None]] = [
-    ("Everything", None),
+    ("All events", None),
     ("Sign-ins", "signin."),
     ("Wrong codes", "signin.code_wrong"),
-    ("Locks", "signin.locked"),
-    ("People", "user."),
+    ("Lockouts", "signin.locked"),
+    ("Users", "user."),
     ("Two-factor authentication", "two_factor."),
     ("Recovery codes", "recovery."),
     ("Passwords", "password."),
@@ -45,10 +45,10 @@ _KINDS: list[tuple[str, str | None]] = [
 ]
 _SPANS: list[tuple[str, timedelta | None]] = [
     ("All time", None),
-    ("The last hour", timedelta(hours=1)),
-    ("The last day", timedelta(days=1)),
-    ("The last 7 days", timedelta(days=7)),
-    ("The last 30 days", timedelta(days=30)),
+    ("Last hour", timedelta(hours=1)),
+    ("Last 24 hours", timedelta(days=1)),
+    ("Last 7 days", timedelta(days=7)),
+    ("Last 30 days", timedelta(days=30)),
 ]
 
 
@@ -59,12 +59,12 @@ class ActivityScreen(TableScreen[Entry, int]):
     TOPIC = "audit-log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),
-        Binding("slash", "search", "User", key_display="/", tooltip="Rows of one user"),
-        Binding("k", "kind", "Kind"),
-        Binding("t", "since", "Since"),
+        Binding("slash", "search", "User", key_display="/", tooltip="Filter by user"),
+        Binding("k", "kind", "Event type"),
+        Binding("t", "since", "Period"),
         Binding("right_square_bracket", "page(True)", "Older", key_display="]"),
         Binding("left_square_bracket", "page(False)", "Newer", key_display="["),
-        Binding("escape", "all", "All", show=False, tooltip="Leave all filters"),
+        Binding("escape", "all", "All", show=False, tooltip="Clear all filters"),
     ]
 
     criteria: var[Filter] = var(Filter(), init=False, always_update=True)
@@ -79,13 +79,13 @@ class ActivityScreen(TableScreen[Entry, int]):
         yield from super().body()
 
     def watch_criteria(self) -> None:
-        """Begin at the first page of what is asked for now."""
+        """Start at the first page for the new criteria."""
         self.starts = (None,)
 
     watch_span = watch_criteria
 
     async def read(self) -> None:
-        """Read the present page."""
+        """Read the current page."""
         since = self.app.clock() - self.span if self.span else None
         which = replace(self.criteria, since=since)
         rows = await self.app.read(trail.list_entries, which, before=self.starts[-1], limit=PAGE)
@@ -105,13 +105,13 @@ class ActivityScreen(TableScreen[Entry, int]):
         self.criteria = replace(self.criteria, user=event.value.strip().lower() or None)
 
     def action_search(self) -> None:
-        """Show and enter the field for a user's name."""
+        """Show the field for a user name and move to it."""
         field = self.query_one("#search", Input)
         field.remove_class("hidden")
         field.focus()
 
     def action_all(self) -> None:
-        """Leave all filters."""
+        """Clear all filters."""
         field = self.query_one("#search", Input)
         field.add_class("hidden")
         field.value = ""
@@ -121,16 +121,16 @@ class ActivityScreen(TableScreen[Entry, int]):
 
     @working
     async def action_kind(self) -> None:
-        """Choose the kind of rows."""
-        dialog = ChooseDialog("Show which events?", _KINDS, self.criteria.event)
+        """Choose the type of events."""
+        dialog = ChooseDialog("Event type", _KINDS, self.criteria.event)
         chosen = await self.app.push_screen_wait(dialog)
         if chosen is not None:
             self.criteria = replace(self.criteria, event=chosen[0])
 
     @working
     async def action_since(self) -> None:
-        """Choose since when."""
-        chosen = await self.app.push_screen_wait(ChooseDialog("Show since when?", _SPANS, self.span))
+        """Choose the period."""
+        chosen = await self.app.push_screen_wait(ChooseDialog("Period", _SPANS, self.span))
         if chosen is not None:
             self.span = chosen[0]
 
@@ -145,4 +145,4 @@ class ActivityScreen(TableScreen[Entry, int]):
 def _in_full(row: Entry) -> str:
     about = f"User: {row.user}\n" if row.user else ""
     source = source_in_words(row.application, row.address)
-    return f"{row.sentence}\n\n{about}By: {row.actor}\nFrom: {source}\nEvent: {row.event}"
+    return f"{row.sentence}\n\n{about}By: {row.actor}\nSource: {source}\nEvent: {row.event}"

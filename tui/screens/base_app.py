@@ -1,4 +1,4 @@
-"""The app as the screens know it: it runs their operations, and renders the results they have in common."""
+"""The app as the screens see it: it runs their operations and shows the results that all of them share."""
 
 import asyncio
 import inspect
@@ -31,19 +31,19 @@ T = TypeVar("T")
 _Step = Question | SendCode[FreshProofNeeded] | CheckCode[FreshProofNeeded]
 
 Operation: TypeAlias = Callable[Concatenate[Tx, Actor, P], R | Denied | SessionOver | FreshProofNeeded]
-"""A change that is one transaction."""
+"""A change made in one transaction."""
 Compound: TypeAlias = Callable[
     Concatenate[Store, Member, P], Awaitable[R | Denied | SessionOver | FreshProofNeeded]
 ]
-"""A change that takes more than one, such as one that hashes a password or sends a message in between."""
+"""A change made in several transactions, with a password hashed or a message sent between them."""
 
 
 class ActingApp(ContainedApp):
-    """An app in whose session someone acts: every screen reaches the operations through it.
+    """An app with a signed-in user; every screen calls the operations through it.
 
-    An operation is handed to the store in a worker, never on the event loop. What is the same for
-    all of them is rendered here: a refusal, the end of the session, the question for a fresh proof,
-    and a database that does not answer.
+    The store runs an operation in a worker, never on the event loop. Results that any operation can
+    have are handled here: a refusal, the end of the session, the question for a fresh proof, and a
+    database that does not answer.
     """
 
     said: var[Said] = var(Said(), always_update=True)
@@ -61,25 +61,25 @@ class ActingApp(ContainedApp):
         self.heading = Heading()
         self.roles: frozenset[Role] = frozenset()
         self.missed: str | None = None
-        """What was said when the database did not answer, since this was last set to None."""
+        """The message shown when the database did not answer, since this was last set to None."""
 
     def get_default_screen(self) -> BlankScreen:
-        """Begin with nothing to draw: all that is shown are screens of their own."""
+        """Start with an empty screen: every view is a screen of its own."""
         return BlankScreen()
 
     @property
     def actor(self) -> Member:
-        """The person who is signed in: there is one wherever an operation runs."""
+        """The user who is signed in; an operation runs only when there is one."""
         if self.session is None:
             raise RuntimeError("nobody is signed in")
         return Member(self.session.id)
 
     def say(self, words: str, tone: Tone = Tone.NOTE) -> None:
-        """Put words into the status line."""
+        """Show words in the status line."""
         self.said = Said(words, tone)
 
     def session_began(self, session: Session) -> None:
-        """Watch over a session from its first step on."""
+        """Watch a session from its first step."""
         raise NotImplementedError
 
     def open_tab(self, name: str) -> None:
@@ -91,7 +91,7 @@ class ActingApp(ContainedApp):
         raise NotImplementedError
 
     def tabs(self) -> list[Tab]:
-        """Return the main screens that this person has."""
+        """Return the main screens that this user has."""
         raise NotImplementedError
 
     async def read(
@@ -100,7 +100,7 @@ class ActingApp(ContainedApp):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R | None:
-        """Run an operation that only reads; a refusal is said, and gives None."""
+        """Run an operation that only reads; show a refusal and return None."""
         return self.report(
             await self._with_fresh_proof(lambda: self.store.read(operation, self.actor, *args, **kwargs))
         )
@@ -108,15 +108,15 @@ class ActingApp(ContainedApp):
     async def act(
         self, change: Operation[P, R] | Compound[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R | None:
-        """Change something, and say how it went; None when it was not done."""
+        """Change something and show the result; None if it was refused."""
         return self.report(await self.submit(change, *args, **kwargs))
 
     async def submit(
         self, change: Operation[P, R] | Compound[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R | Denied:
-        """Change something, and leave a refusal to the caller, who shows it beside what was typed.
+        """Change something; return a refusal to the caller, who shows it next to what was typed.
 
-        A coroutine function is given the store for its transactions; any other runs in one.
+        A coroutine function receives the store for its transactions; any other function runs in one.
         """
         if inspect.iscoroutinefunction(inspect.unwrap(change)):
             compound = cast("Compound[P, R]", change)
@@ -129,9 +129,9 @@ class ActingApp(ContainedApp):
         form: Callable[[T | None, str], Dialog[T]],
         take: Callable[[T], Awaitable[R | Denied]],
     ) -> R | None:
-        """Show a form until what is typed is taken, which is said, or the form is left: then None.
+        """Show a form until its answer is accepted, and show the result; None if the form is cancelled.
 
-        The form is made from what was typed last, if anything was, and from what was wrong with it.
+        The form is built from the last answer, if there is one, and from what was wrong with it.
         """
         typed, fault = None, ""
         while (typed := await self.push_screen_wait(form(typed, fault))) is not None:
@@ -142,7 +142,7 @@ class ActingApp(ContainedApp):
         return None
 
     async def reach(self, act: Callable[[], Awaitable[R]]) -> R | None:
-        """Do something before anyone has signed in; None when the database does not answer."""
+        """Do something before anyone has signed in; None if the database does not answer."""
         try:
             return await act()
         except StoreUnavailableError as error:
@@ -150,12 +150,12 @@ class ActingApp(ContainedApp):
             return None
 
     def ended(self, words: str | None) -> asyncio.CancelledError:
-        """End the app with these words. The caller must raise what is returned, which ends the worker too."""
+        """End the app with these words. The caller must raise the result, which ends the worker too."""
         self.exit(words)
         return asyncio.CancelledError()
 
     def report(self, result: R | Denied) -> R | None:
-        """Say how an operation went; None when it was refused."""
+        """Show the result of an operation; None if it was refused."""
         if isinstance(result, Denied):
             self.say(result.message, Tone.REFUSED)
             return None
@@ -166,12 +166,12 @@ class ActingApp(ContainedApp):
     async def _with_fresh_proof(
         self, act: Callable[[], Awaitable[R | Denied | SessionOver | FreshProofNeeded]]
     ) -> R | Denied:
-        """Run an act; where it needs a fresh proof, ask for that and run it once more."""
+        """Run an operation; if it needs a fresh proof, ask for one and run it again."""
         try:
             result = await act()
             if isinstance(result, FreshProofNeeded):
                 if not await self._prove_afresh(result):
-                    return Denied("Not confirmed, so nothing was changed.")
+                    return Denied("Not confirmed. Nothing was changed.")
                 result = await act()
         except StoreUnavailableError as error:
             self.missed = str(error)
@@ -183,7 +183,7 @@ class ActingApp(ContainedApp):
         return result
 
     async def _prove_afresh(self, needed: FreshProofNeeded) -> bool:
-        """Ask for a fresh proof until it is given; False when that was left."""
+        """Ask for a fresh proof until it is given; False if that is cancelled."""
         if needed.proof is FreshProof.PASSWORD:
             return await self._prove_by_password()
         return await self._prove_by_code(CodeDialogue(needed))

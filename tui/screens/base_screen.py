@@ -1,4 +1,4 @@
-"""What screens are made from: actions that run one at a time, the main screens' frame, and the page."""
+"""The bases of all screens: actions that run one at a time, the frame of the main screens, and the page."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -33,9 +33,9 @@ S = TypeVar("S", bound="ActingScreen[Any]")
 def in_background(
     node: DOMNode, work: Callable[[], Coroutine[None, None, None]], group: str, *, latest_only: bool = False
 ) -> Worker[None]:
-    """Run `work` in a worker; with `latest_only` it takes the place of what the group still does.
+    """Run `work` in a worker; with `latest_only` it replaces the group's running work.
 
-    A screen that was left meanwhile, or whose app ends, has lost its parts: nothing is left to show.
+    A screen that was left meanwhile, or whose app has ended, has no widgets: its work ends silently.
     """
 
     async def until_left() -> None:
@@ -55,7 +55,7 @@ def working(
 ) -> Callable[Concatenate[S, P], None]:
     """Make a screen's coroutine an action that runs in a worker, one at a time.
 
-    While one runs, further presses do nothing: a second Enter is no second attempt.
+    While one runs, further key presses do nothing: a second Enter is not a second attempt.
     """
 
     @wraps(action)
@@ -80,21 +80,21 @@ class ActingScreen(ContainedScreen[T]):
 
     @property
     def is_acting(self) -> bool:
-        """Whether an action of this screen is still under way."""
+        """Whether an action of this screen is still running."""
         return self._acting is not None and not self._acting.is_finished
 
     async def until_idle(self) -> None:
-        """Wait until the action under way has ended, however it ends."""
+        """Wait until the running action ends, in whatever way."""
         if self._acting is not None and not self._acting.is_finished:
             with suppress(WorkerError):
                 await self._acting.wait()
 
     def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Begin an action; `working` sees to it that there is one at a time."""
+        """Start an action; `working` ensures that only one runs at a time."""
         self._acting = in_background(self, action, "acting")
 
     def action_show_keys(self) -> None:
-        """List what the keys of this screen do; what is clicked there is done here."""
+        """List what the keys of this screen do, and run the one that is clicked."""
         if not self.is_acting:
             self.app.push_screen(HelpDialog(list(self.commands())), self._do)
 
@@ -103,15 +103,15 @@ class ActingScreen(ContainedScreen[T]):
         self.app.push_screen(ManualDialog(self.TOPIC))
 
     def on_digits_input_refused(self) -> None:
-        """Say what belongs in a field for a code."""
-        self.app.say("Only the digits of a code belong here.", Tone.REFUSED)
+        """Say what a field for a code accepts."""
+        self.app.say("Enter only the digits of the code.", Tone.REFUSED)
 
     async def _do(self, action: str | None) -> None:
         if action is not None:
             await self.run_action(action)
 
     def commands(self) -> Iterator[tuple[str, str, str]]:
-        """Yield key, words and action of each of the screen's own bindings."""
+        """Yield the key, words and action of each of the screen's own bindings."""
         seen = set()
         for active in self.active_bindings.values():
             binding = active.binding
@@ -127,7 +127,7 @@ class MainScreen(ActingScreen[None]):
 
     PATIENCE = 0.5
     AGAIN_SECONDS: ClassVar[float] = 2.0
-    """How soon what could not be read is read again."""
+    """How soon a failed read is repeated."""
     TAB: ClassVar[str]
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -141,7 +141,7 @@ class MainScreen(ActingScreen[None]):
     ]
 
     def body(self) -> Iterator[Widget]:
-        """Yield what stands between the top line and the status line."""
+        """Yield the widgets between the top line and the status line."""
         yield from ()
 
     def compose(self) -> ComposeResult:
@@ -152,16 +152,16 @@ class MainScreen(ActingScreen[None]):
         yield KeyLine()
 
     def on_screen_resume(self) -> None:
-        """Show what is true now, each time the screen comes to the front."""
+        """Read again each time the screen comes to the front."""
         self.load()
 
     def load(self) -> None:
-        """Read what the screen shows; after an action under way that is done in any case."""
+        """Read what the screen shows; a running action does so itself when it ends."""
         if not self.is_acting:
             in_background(self, self._read_until_answered, "reading", latest_only=True)
 
     async def _read_until_answered(self) -> None:
-        """Read; where the database did not answer, again every few seconds until it does."""
+        """Read; if the database does not answer, repeat every few seconds until it does."""
         missed: str | None = None
         while True:
             self.app.missed = None
@@ -172,15 +172,15 @@ class MainScreen(ActingScreen[None]):
             missed = self.app.missed
             await asyncio.sleep(self.AGAIN_SECONDS)
         if missed is not None and self.app.said.words == missed:
-            self.app.say("The database is there again.")
+            self.app.say("The database is available again.")
 
     async def read(self) -> None:
         """Read what the screen shows."""
 
     def act_in_background(self, action: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Begin an action, and show what is true when it is done.
+        """Start an action, and read again when it is done.
 
-        What was said of the action before is taken away: it would be taken for what comes of this one.
+        The result of the last action is cleared, so that it is not mistaken for the result of this one.
         """
 
         async def act_and_read() -> None:
@@ -191,15 +191,15 @@ class MainScreen(ActingScreen[None]):
         super().act_in_background(act_and_read)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the keys of those main screens only that this person has."""
+        """Offer only the keys of the main screens that this user has."""
         if action == "go":
             return parameters[0] in [tab.name for tab in self.app.tabs()]
         return super().check_action(action, parameters)
 
     def action_go(self, tab: str) -> None:
-        """Go to another main screen; what was said stays behind on this one.
+        """Go to another main screen and clear the status line.
 
-        One whose key is followed by that of another one is passed by: only the last is drawn.
+        If the key of another main screen already waits, this one is skipped: only the last is drawn.
         """
         if self.app.key_waiting in [tab.key for tab in self.app.tabs()]:
             return
@@ -212,12 +212,12 @@ class MainScreen(ActingScreen[None]):
 
 
 class Page(ActingScreen[T]):
-    """A page that stands alone: a title, a body, the status line, the keys."""
+    """A page without the main frame: a title, a body, the status line, the keys."""
 
     HEADLINE = ""
 
     def body(self) -> Iterator[Widget]:
-        """Yield what stands below the title."""
+        """Yield the widgets below the title."""
         yield from ()
 
     def compose(self) -> ComposeResult:

@@ -1,4 +1,4 @@
-"""The enrolment wizard, "Set up Two-Factor Authentication": the choice of a method, and the way of each."""
+"""The enrolment wizard: the choice of a method, and the steps of each."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -23,9 +23,9 @@ from tui.widgets.status_line import Tone
 
 
 async def enrol(app: ActingApp) -> bool | Denied:
-    """Lead through the wizard; False when it was left, a denial when it was refused.
+    """Run the wizard; False if it was left, a denial if it was refused.
 
-    Where other methods than the app are on, the person chooses first.
+    The user chooses a method first, unless only the app is on.
     """
     while True:
         choice = await app.submit(enrolment.wizard_choice)
@@ -43,7 +43,7 @@ async def enrol(app: ActingApp) -> bool | Denied:
 
 
 async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) -> bool | Denied:
-    """Prove an address or number, and show the recovery codes where there are new ones."""
+    """Verify an address or number, and show the recovery codes if there are new ones."""
     result = await (prove_address(app) if method is Method.EMAIL else prove_number(app, sms_number))
     if result is None or isinstance(result, Denied):
         return result or False
@@ -55,14 +55,14 @@ async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) ->
 
 
 _METHODS = {
-    Method.APP: ("a", "An authenticator app: works without a network, and nothing is sent."),
-    Method.SMS: ("t", "Text messages: codes are sent to your phone number."),
+    Method.APP: ("a", "Authenticator app: works offline; nothing is sent."),
+    Method.SMS: ("t", "Text message: codes are sent to your phone number."),
     Method.EMAIL: ("e", "E-mail: codes are sent to the address on your profile."),
 }
 
 
 class MethodScreen(Page[Method]):
-    """Asks how codes should come: by which of the methods that are on."""
+    """Asks for one of the methods that are on."""
 
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
@@ -81,15 +81,15 @@ class MethodScreen(Page[Method]):
     def body(self) -> Iterator[Widget]:
         """Yield the methods."""
         reason = safe(self._choice.because, REASON_LIMIT)
-        yield paragraph(f"Two-factor authentication is {reason}. How do you want to get your codes?")
+        yield paragraph(f"Two-factor authentication is {reason}. How do you want to get codes?")
         for method in self._choice.methods:
             key, words = _METHODS[method]
-            present = " It is set up; this replaces it." if method in self._choice.present else ""
+            present = " Already set up; this replaces it." if method in self._choice.present else ""
             yield paragraph(f"{words}{present}", "choice")
             yield Button(f"{method.label.capitalize()} ({key})", id=method.value, compact=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the keys of those methods only that are on."""
+        """Offer only the keys of the methods that are on."""
         if action == "choose":
             return parameters[0] in self._choice.methods
         return super().check_action(action, parameters)

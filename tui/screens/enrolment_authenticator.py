@@ -1,4 +1,4 @@
-"""Enrolling an authenticator app: what you need, the QR code, the first code."""
+"""Enrolment of an authenticator app: what you need, the QR code, the first code."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -29,16 +29,16 @@ from tui.widgets.qr import QrCode
 from tui.widgets.status_line import StatusLine, Tone
 
 SIDE_WIDTH = 34
-"""Columns that the words beside the QR code need."""
+"""Columns that the words next to the QR code need."""
 REASON_LIMIT = 140
 BELOW_HEIGHT = 16
 """Rows that the words below the QR code need."""
 
 
 async def enrol_app(app: ActingApp) -> bool | Denied:
-    """Lead through the set-up of an app.
+    """Take the user through the setup of an app; False if it was left.
 
-    Every visit of the QR code begins with a secret of its own: the one before was discarded.
+    Each visit to the QR code starts with a new secret: the previous one was discarded.
     """
     while True:
         pending = await app.submit(enrolment.begin_app)
@@ -59,7 +59,7 @@ async def enrol_app(app: ActingApp) -> bool | Denied:
 
 
 class IntroductionScreen(Page[bool]):
-    """Says why, what is needed and what comes; True to go on."""
+    """Explains why and what is needed; True to continue."""
 
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
@@ -77,10 +77,10 @@ class IntroductionScreen(Page[bool]):
         reason = safe(self._pending.because, REASON_LIMIT)
         yield paragraph(f"Step 1 of 4: What you need. Two-factor authentication is {reason}.")
         if self._pending.replaces:
-            yield paragraph("The phone you have set up works until the new one is confirmed.")
+            yield paragraph("Your current phone works until you confirm the new one.")
         yield paragraph(
-            "You need an authenticator app on your phone: Google Authenticator, Microsoft Authenticator, "
-            "Twilio Authy, or any other that scans such QR codes."
+            "You need an authenticator app on your phone, such as Google Authenticator, Microsoft "
+            "Authenticator or Twilio Authy."
         )
         yield paragraph("\n".join(f"• {line}" for line in HOW_IT_WORKS), "hint")
         yield Button("Next", variant="primary", compact=True)
@@ -95,15 +95,15 @@ class IntroductionScreen(Page[bool]):
 
 
 class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
-    """Shows the secret as a QR code and as a key, and takes the first code; None for leaving.
+    """Shows the secret as a QR code and as a key, and asks for the first code; None if it is left.
 
-    It has neither header nor footer: at 80x24 a QR code needs the room.
+    It has no header or footer: at 80x24 the QR code needs the room.
     """
 
     AUTO_FOCUS = "DigitsInput"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
-        Binding("c", "send_key", "Send the key to the clipboard"),
+        Binding("c", "send_key", "Copy the key"),
     ]
 
     def __init__(self, pending: PendingApp) -> None:
@@ -114,7 +114,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         self._keys = ActionBar()
 
     def compose(self) -> ComposeResult:
-        """Build the code and, beside or below it, the words."""
+        """Build the code and the words next to it or below it."""
         parts = self._pending.manual_key.split()
         half = (len(parts) + 1) // 2
         with Horizontal(id="set-up"):
@@ -123,10 +123,10 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield paragraph(SET_UP_TITLE, "title")
                 yield self._size_words
                 yield paragraph("Step 2 of 4: Add it to your app.", "step")
-                yield paragraph("Scan it, or type this key:", "how scan")
+                yield paragraph("Scan the code or type this key:", "how scan")
                 yield paragraph("Type this key into your app:", "how type")
                 yield paragraph(f"{' '.join(parts[:half])}\n{' '.join(parts[half:])}", "secret")
-                yield paragraph(f"Step 3 of 4: Type its {DIGITS} digits.", "step")
+                yield paragraph(f"Step 3 of 4: Enter its {DIGITS} digits.", "step")
                 yield DigitsInput("123 456")
                 yield Button("Enable 2FA", variant="primary", compact=True)
                 yield StatusLine()
@@ -134,15 +134,15 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield paragraph("Shift-drag to select text", "hint")
 
     def on_mount(self) -> None:
-        """Offer the keys, which no footer shows here."""
-        self._keys.offer([Offer("c", "key to clipboard", "send_key"), Offer("Esc", "back", "leave")])
+        """Offer the keys, because there is no footer to show them."""
+        self._keys.offer([Offer("c", "copy key", "send_key"), Offer("Esc", "back", "leave")])
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show the QR code where there is room for it, else the key at once and the size that is needed."""
+        """Show the QR code if it fits, otherwise the key and the size that the code needs."""
         self.lay_out(event.size)
 
     def lay_out(self, room: Size) -> None:
-        """Lay the screen out for a size."""
+        """Lay out the screen for a size."""
         needs = self._code.needs
         beside = room.height >= needs.height and room.width >= needs.width + SIDE_WIDTH
         below = not beside and room.width >= needs.width and room.height >= needs.height + BELOW_HEIGHT
@@ -162,7 +162,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         needs = self._code.needs
         return (
             f"A QR code needs a terminal of {needs.width + SIDE_WIDTH}x{needs.height}; "
-            f"this one has {room.width}x{room.height}."
+            f"this one is {room.width}x{room.height}."
         )
 
     def on_input_submitted(self) -> None:
@@ -175,7 +175,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
 
     @working
     async def submit(self) -> None:
-        """Have the code judged; it never counts as an attempt, and the right one is never shown."""
+        """Check the code; it never counts as an attempt, and the right one is never shown."""
         field = self.query_one(DigitsInput)
         code, field.value = field.value, ""
         if not code.strip():
@@ -185,16 +185,16 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         )
         match result:
             case NotACode():
-                self.app.say(f"{result.message} Type the six digits.", Tone.REFUSED)
+                self.app.say(f"{result.message} Enter the six digits.", Tone.REFUSED)
             case EnrolmentCodeWrong(offset):
                 self.app.say(_wrong(offset), Tone.REFUSED)
             case _:
                 self.dismiss(result)
 
     def action_send_key(self) -> None:
-        """Send the key to the terminal's clipboard, which may or may not take it."""
+        """Send the key to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard(self._pending.secret)
-        self.app.say("Sent to the clipboard.", Tone.DONE)
+        self.app.say("Copied, if your terminal allows it.", Tone.DONE)
 
     def action_leave(self) -> None:
         """Leave, which discards the secret."""
@@ -204,6 +204,6 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
 
 def _wrong(offset: int | None) -> str:
     if offset is None:
-        return "That code is wrong. Wait for the next one and type it."
+        return "Wrong code. Wait for the next one and enter it."
     way = "ahead" if offset > 0 else "behind"
-    return f"Your phone's clock is off: it is about {abs(offset)} s {way}. Set it to automatic and try again."
+    return f"Your phone's clock is about {abs(offset)} s {way}. Set it to automatic and try again."

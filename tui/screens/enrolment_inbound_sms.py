@@ -1,4 +1,4 @@
-"""The wizard's way to a phone number without typing it: the person sends a code from that phone."""
+"""Verifying a phone number by a code that the user sends from that phone."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ from tui.screens.base_screen import Page, in_background, working
 from tui.widgets.status_line import Tone
 
 _SAYS = {
-    Sighting.SENDER_REFUSED: "A message with this code came from a sender that is no phone number. "
+    Sighting.SENDER_REFUSED: "A message with this code came without a phone number. "
     "Send it from a phone that shows its number.",
-    Sighting.TOO_LATE: "This code is too old. Press n for a new one.",
+    Sighting.TOO_LATE: "This code has expired. Press n for a new one.",
 }
 
 
 async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
-    """Prove a number by a message that comes from it; None when that was left."""
+    """Verify a number by a message that comes from it; None if that was left."""
     pending = await app.submit(inbound_sms.begin_message)
     if isinstance(pending, Denied):
         return pending
@@ -36,7 +36,7 @@ async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
 
 
 class WayScreen(Page[bool]):
-    """Asks how to prove a number: True by a message from it, False by a code to it."""
+    """Asks how to verify a number: True by a message from it, False by a code to it."""
 
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
@@ -52,10 +52,10 @@ class WayScreen(Page[bool]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the two ways."""
-        yield paragraph("Step 1 of 3: How do you want to tell your phone's number?", "step")
-        yield paragraph("Type it here: a code is sent to it, which you type next.", "choice")
+        yield paragraph("Step 1 of 3: Choose how to verify your phone number.", "step")
+        yield paragraph("Type the number, then enter the code that is sent to it.", "choice")
         yield Button("Type the number (t)", id="typed", compact=True)
-        message = f"Or send a text message from it to {self._number}: nothing is typed here."
+        message = f"Or send a text message from your phone to {self._number}."
         yield paragraph(message, "choice")
         yield Button("Send a text message (s)", id="message", compact=True)
 
@@ -73,9 +73,9 @@ class WayScreen(Page[bool]):
 
 
 class MessageScreen(Page[Enrolled | Denied]):
-    """Shows where to send which code, and goes on by itself once the message has come.
+    """Shows which code to send where, and continues once the message has arrived.
 
-    It finds that in the database, wherever the message came in.
+    It finds the message in the database, whichever node received it.
     """
 
     LOOK_SECONDS: ClassVar[float] = 1.0
@@ -98,12 +98,12 @@ class MessageScreen(Page[Enrolled | Denied]):
         """Yield the code and the number."""
         yield paragraph("Step 2 of 3: Send this code as a text message from your phone.", "step")
         yield self._code_line
-        yield paragraph("The number it comes from is put on your profile, and codes go there from now on.")
+        yield paragraph("The number you send it from is added to your profile and receives your codes.")
         yield self._progress_line
         yield Button("New code (n)", compact=True)
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Start looking."""
         self._show()
         in_background(self, self._look_again, "looking")
 
@@ -112,7 +112,7 @@ class MessageScreen(Page[Enrolled | Denied]):
         self.action_renew()
 
     def _show(self) -> None:
-        """Show the code and how long it is awaited; what stands there already is not drawn again."""
+        """Show the code and the time left; draw only what changed."""
         code, number = inbound_sms_codes.grouped(self._pending.code), phone_to_read(self._pending.number)
         words = (f"Code  {code}\nTo    {number}", self._progress())
         if words != self._words:
@@ -122,13 +122,13 @@ class MessageScreen(Page[Enrolled | Denied]):
 
     def _progress(self) -> str:
         if self._found is Sighting.TOO_LATE:
-            return "Not waiting any more."
+            return "No longer waiting."
         left = self._pending.begun_at + inbound_sms_codes.LIFE - self.app.clock()
         minutes = counted(max(0, -(-int(left.total_seconds()) // 60)), "minute")
-        return f"Waiting for your message, {minutes} more. This goes on by itself."
+        return f"Waiting for your message ({minutes} left). Setup continues by itself."
 
     async def _look_again(self) -> None:
-        """Look for the message about once a second, but while a dialog stands in front or a code changes."""
+        """Look for the message about once a second, except behind a dialog or while the code changes."""
         while True:
             await asyncio.sleep(self.LOOK_SECONDS)
             if self.is_current and not self.is_acting:
@@ -149,12 +149,12 @@ class MessageScreen(Page[Enrolled | Denied]):
 
     @working
     async def confirm(self) -> None:
-        """Finish by the message that came."""
+        """Finish with the message that arrived."""
         self.dismiss(await self.app.submit(inbound_sms.confirm_message, self._pending))
 
     @working
     async def action_renew(self) -> None:
-        """Show a new code; the one before is worthless."""
+        """Show a new code; the previous one no longer works."""
         pending = await self.app.submit(inbound_sms.begin_message)
         if isinstance(pending, Denied):
             self.dismiss(pending)
@@ -165,7 +165,7 @@ class MessageScreen(Page[Enrolled | Denied]):
 
     @working
     async def action_leave(self) -> None:
-        """Go back; the code is worthless from now on."""
+        """Go back; the code no longer works."""
         self.app.say("")
         await self.app.act(inbound_sms.stop_awaiting, self._pending)
         self.dismiss(None)

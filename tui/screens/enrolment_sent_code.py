@@ -1,4 +1,4 @@
-"""The wizard's way to codes that are sent: an address or number is proven by a code or by a message."""
+"""Enrolment for sent codes: a code or a message verifies the address or number."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -28,7 +28,7 @@ from tui.widgets.status_line import Tone
 
 
 async def prove_address(app: ActingApp) -> Enrolled | Denied | None:
-    """Prove the address on the profile by a code; None when that was left."""
+    """Verify the address on the profile by a code; None if that was left."""
     pending = await app.submit(enrolment.begin_email)
     if isinstance(pending, Denied):
         return pending
@@ -36,7 +36,7 @@ async def prove_address(app: ActingApp) -> Enrolled | Denied | None:
 
 
 async def prove_number(app: ActingApp, sms_number: str | None) -> Enrolled | Denied | None:
-    """Prove a phone number: by a code to it or, where messages come in, by one from it."""
+    """Verify a phone number by a code sent to it or, if messages can be received, by one sent from it."""
     if sms_number is None:
         return await _prove_typed(app)
     while True:
@@ -49,11 +49,11 @@ async def prove_number(app: ActingApp, sms_number: str | None) -> Enrolled | Den
 
 
 async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
-    """Ask for a phone number, and prove it by a code that is sent there."""
+    """Ask for a phone number and verify it by a code sent to it."""
     typed = fault = ""
     while True:
         field = Field("Phone number", PHONE_LIMIT, typed, "+49 170 1234567")
-        body = "The number that codes are sent to as text messages, with its country."
+        body = "Codes are sent to this number by text message. Include the country code."
         answer = await app.push_screen_wait(
             FormDialog("Your phone number", [field], body=body, yes="Send a code", fault=fault)
         )
@@ -85,9 +85,9 @@ class SentCodeScreen(Page[Enrolled | Denied]):
     def body(self) -> Iterator[Widget]:
         """Yield the field."""
         where = f"by {self._pending.method.label} to {self._pending.masked}"
-        yield paragraph(f"Step 2 of 3: Type the code that is sent {where}.", "step")
+        yield paragraph(f"Step 2 of 3: Enter the code sent {where}.", "step")
         if self._pending.shared:
-            yield paragraph("Another person uses this number too. A number of your own is better.")
+            yield paragraph("Another user has this number too. Prefer a separate number each.")
         yield DigitsInput("123 456")
         yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
         yield Button("Send another (r)", id="resend", compact=True)
@@ -101,7 +101,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         self.submit()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Submit the code, or have another one sent."""
+        """Submit the code, or request another one."""
         if event.button.id == "enable":
             self.submit()
         else:
@@ -109,7 +109,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
 
     @working
     async def action_resend(self) -> None:
-        """Have a code sent."""
+        """Request a code."""
         self.app.say("Sending…")
         match await self.app.submit(_send_code, self.app.carriers, self._pending):
             case CodeSent() as sent:
@@ -121,7 +121,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
 
     @working
     async def submit(self) -> None:
-        """Have the code judged; it never counts as an attempt."""
+        """Check the code; it never counts as an attempt."""
         field = self.query_one(DigitsInput)
         code, field.value = field.value, ""
         if not code.strip():
@@ -131,14 +131,14 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         )
         match result:
             case NotACode():
-                self.app.say(f"{result.message} Type the six digits.", Tone.REFUSED)
+                self.app.say(f"{result.message} Enter the six digits.", Tone.REFUSED)
             case EnrolmentCodeWrong():
-                self.app.say("That code is wrong, or older than 15 minutes.", Tone.REFUSED)
+                self.app.say("Wrong code, or older than 15 minutes.", Tone.REFUSED)
             case _:
                 self.dismiss(result)
 
     def action_leave(self) -> None:
-        """Go back; what was sent proves nothing any more once the wizard is left."""
+        """Go back; a code that was sent is void once the wizard is left."""
         self.app.say("")
         self.dismiss(None)
 

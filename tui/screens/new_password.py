@@ -1,4 +1,4 @@
-"""The new password that replaces a one-time password."""
+"""Asks for the password that replaces a one-time password."""
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -16,9 +16,9 @@ from tui.widgets.status_line import Tone
 
 
 class NewPasswordScreen(Page[bool]):
-    """Asks twice for a new password; gives True once it is set, False for leaving.
+    """Asks twice for a new password; True once it is set, False if the page is left.
 
-    `notices` are sentences about the one-time password that the person must see.
+    `notices` are sentences about the one-time password that the user must see.
     """
 
     HEADLINE = "Choose a new password"
@@ -33,19 +33,19 @@ class NewPasswordScreen(Page[bool]):
     def body(self) -> Iterator[Widget]:
         """Yield the two fields."""
         yield paragraph(
-            "You signed in with a one-time password. Replace it by one that only you know: "
-            f"{MIN_LENGTH} characters or more, several words for example."
+            "You signed in with a one-time password. Replace it with one that only you know: at least "
+            f"{MIN_LENGTH} characters, such as several words."
         )
         for notice in self._notices:
             yield paragraph(f"! {notice}", "fault")
         yield Label("New password")
         yield TextField(limit=MAX_LENGTH, id="first", password=True)
-        yield Label("The same again")
+        yield Label("Repeat password")
         yield TextField(limit=MAX_LENGTH, id="second", password=True)
         yield Button("Set password", variant="primary", compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go on to the second field, and from there to the end."""
+        """Go to the second field, or submit from there."""
         if event.input.id == "first":
             self.query_one("#second").focus()
         else:
@@ -57,11 +57,11 @@ class NewPasswordScreen(Page[bool]):
 
     @working
     async def submit(self) -> None:
-        """Set the password, if both fields agree."""
+        """Set the password, if both fields match."""
         first, second = self.query_one("#first", Input), self.query_one("#second", Input)
         if first.value != second.value:
             second.value = ""
-            self.app.say("The two passwords differ. Type the second one again.", Tone.REFUSED)
+            self.app.say("The passwords do not match. Repeat the password.", Tone.REFUSED)
             return
         self.app.say("Checking…")
         done = await self.app.act(credentials.change_password, first.value)
@@ -72,5 +72,5 @@ class NewPasswordScreen(Page[bool]):
         first.focus()
 
     def action_leave(self) -> None:
-        """Leave with the one-time password as it is."""
+        """Leave without replacing the one-time password."""
         self.dismiss(False)

@@ -32,7 +32,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         Binding("enter", "open", "Users", tooltip="Users of the practice"),
         Binding("n", "new", "New"),
         Binding("e", "rename", "Rename"),
-        Binding("x", "remove", "Remove", show=False, tooltip="Remove a practice that nobody is in"),
+        Binding("x", "remove", "Remove", show=False, tooltip="Remove an empty practice"),
     ]
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         """Read the practices."""
         rows = await self.app.read(practices.list_practices)
         if rows is not None:
-            words = f"{counted(len(rows), 'practice')} · one policy reaches all of them: 3 Security"
+            words = f"{counted(len(rows), 'practice')} · one policy for all: 3 Security"
             self.show(rows, words)
 
     def action_open(self) -> None:
@@ -57,13 +57,13 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
 
     @working
     async def action_rename(self) -> None:
-        """Give the practice under the cursor another name."""
+        """Rename the practice under the cursor."""
         if self.table.selected is not None:
-            await self._ask_name("Rename the practice", self.table.selected.name, "Rename")
+            await self._ask_name("Rename practice", self.table.selected.name, "Rename")
 
     @working
     async def action_remove(self) -> None:
-        """Remove the practice under the cursor, once that is confirmed."""
+        """Remove the practice under the cursor after confirmation."""
         if self.table.selected is None:
             return
         question = consequences.remove_practice(self.table.selected.name)
@@ -71,7 +71,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
             await self.app.act(practices.remove_practice, self.table.selected.name)
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
-        """Ask for a name until it is taken or the form is left."""
+        """Ask for a name until it is accepted or the form is cancelled."""
 
         def form(typed: tuple[str, ...] | None, fault: str) -> FormDialog:
             name = Field("Name", TEXT_LIMIT, typed[0] if typed else before)

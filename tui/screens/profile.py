@@ -35,7 +35,7 @@ from tui.widgets.description_list import (
 
 
 class ProfileScreen(MainScreen):
-    """What users see and do of their own."""
+    """What users see and change about themselves."""
 
     TAB = "profile"
     TOPIC = "signing-in"
@@ -48,7 +48,7 @@ class ProfileScreen(MainScreen):
         Binding("k", "add_key", "Add SSH key", show=False),
         Binding("x", "remove_key", "Remove SSH key", show=False),
         Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
-        Binding("o", "end_sessions", "End sessions", show=False, tooltip="End other sessions of yours"),
+        Binding("o", "end_sessions", "End sessions", show=False, tooltip="End your other sessions"),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -68,25 +68,25 @@ class ProfileScreen(MainScreen):
 
     @working
     async def action_set_up(self) -> None:
-        """Set two-factor authentication up, or replace the phone."""
+        """Set up two-factor authentication, or replace the phone."""
         result = await enrol(self.app)
         if isinstance(result, Denied):
             self.app.report(result)
 
     @working
     async def action_turn_off(self) -> None:
-        """Turn two-factor authentication off, where that is allowed."""
+        """Turn off two-factor authentication, if that is allowed."""
         if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
             await self.app.act(enrolment.turn_off)
 
     @working
     async def action_recovery_codes(self) -> None:
-        """Make new recovery codes and show them."""
+        """Create new recovery codes and show them."""
         profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
         question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
-        # Of who has none, nothing is lost: the operation says what to do first.
+        # A user without 2FA has no codes to lose; the operation says what to do first.
         if profile.detail.enrolled_at and not await self.app.push_screen_wait(ConfirmDialog(question)):
             return
         renewed = await self.app.act(recovery_codes.renew_recovery_codes)
@@ -96,7 +96,7 @@ class ProfileScreen(MainScreen):
     @working
     async def action_password(self) -> None:
         """Change the password."""
-        fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "The same again")]
+        fields = [Field(label, MAX_LENGTH, hidden=True) for label in ("New password", "Repeat password")]
         await self.app.fill_in(
             lambda _, fault: FormDialog("Change your password", fields, yes="Change", fault=fault),
             self._change_password,
@@ -104,7 +104,7 @@ class ProfileScreen(MainScreen):
 
     async def _change_password(self, typed: tuple[str, ...]) -> Done | Denied:
         if typed[0] != typed[1]:
-            return Denied("The two passwords differ.")
+            return Denied("The passwords do not match.")
         return await self.app.submit(credentials.change_password, typed[0])
 
     @working
@@ -134,7 +134,7 @@ class ProfileScreen(MainScreen):
 
     @working
     async def action_forget(self) -> None:
-        """Forget one of the remembered addresses, or all."""
+        """Forget one remembered address, or all of them."""
         profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
@@ -151,7 +151,7 @@ class ProfileScreen(MainScreen):
         choices: list[tuple[str, int | None]] = [("All other sessions", None)]
         choices += [(session_words(row), row.id) for row in profile.sessions.rows if not row.mine]
         chosen: tuple[int | None] | None = (None,)
-        # Who has no other one is told so by the operation.
+        # If there is no other session, the operation says so.
         if len(choices) > 1:
             chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
         if chosen is not None:
@@ -193,7 +193,7 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("Policy", _policy(profile)),
         *([("Recovery codes", f"{mine.recovery_codes_left} left")] if mine.enrolled_at else []),
         ("", ""),
-        ("You", f"{mine.full_name} ({mine.name})" if mine.full_name else mine.name),
+        ("Name", f"{mine.full_name} ({mine.name})" if mine.full_name else mine.name),
         ("E-mail", mine.email),
         *([("Phone", mine.phone)] if mine.phone else []),
         ("Practice", f"{mine.practice}, {mine.account}"),
@@ -206,7 +206,7 @@ def _facts(profile: Profile) -> list[tuple[str, str]]:
         ("", ""),
         ("Sessions", session_lines(profile.sessions)),
         ("", ""),
-        ("Recently", activity_lines(mine.recent)),
+        ("Activity", activity_lines(mine.recent)),
     ]
 
 
@@ -216,4 +216,4 @@ def _policy(profile: Profile) -> str:
         return f"{words} A security administrator can turn it on under Security."
     if profile.may_turn_off or not profile.must_use_two_factor:
         return words
-    return f"{words} It is required of you."
+    return f"{words} It is required for you."

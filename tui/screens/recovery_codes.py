@@ -1,4 +1,4 @@
-"""The last step of the wizard: five recovery codes, to be saved and confirmed as saved."""
+"""The last step of the wizard: five recovery codes, which the user must confirm as saved."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -23,14 +23,14 @@ from tui.widgets.status_line import Tone
 class RecoveryCodesScreen(Page[None]):
     """Shows the codes until they are confirmed as saved.
 
-    `next_code_in_seconds` is given right after an enrolment; without codes (an app was replaced)
-    only that is shown.
+    `next_code_in_seconds` is given right after an enrolment. Without codes (an app was replaced)
+    only the countdown is shown.
     """
 
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "plain", "Plain page"),
-        Binding("c", "send", "To the clipboard"),
+        Binding("c", "send", "Copy"),
         Binding("s", "tick", "Saved"),
         Binding("enter", "go_on", show=False),
     ]
@@ -47,11 +47,11 @@ class RecoveryCodesScreen(Page[None]):
         """Yield the codes and the confirmation."""
         if self._codes:
             yield paragraph(
-                "Each signs you in once without your phone. Keep them apart from it; "
+                "Each code signs you in once without your phone. Keep them apart from it; "
                 "they are not shown again."
             )
             yield paragraph("\n".join(self._codes), "secret")
-            yield paragraph("Shift-drag to select; p is a plain page to copy or print.", "hint")
+            yield paragraph("Shift-drag to select, or press p for a plain page to copy or print.", "hint")
         if self._next is not None:
             yield Countdown(self.app.clock, self._next)
         if self._codes:
@@ -59,7 +59,7 @@ class RecoveryCodesScreen(Page[None]):
         yield Button("Continue", variant="primary", compact=True, disabled=bool(self._codes))
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
-        """Let only those go on who have saved the codes."""
+        """Enable the button only when the codes are confirmed as saved."""
         button = self.query_one(Button)
         button.disabled = not event.value
         if event.value:
@@ -71,12 +71,12 @@ class RecoveryCodesScreen(Page[None]):
 
     @working
     async def confirm(self) -> None:
-        """Record that the codes are saved."""
+        """Record that the codes were saved."""
         if not self._codes or await self.app.act(recovery_codes.confirm_saved) is not None:
             self.dismiss(None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the keys for codes only where there are codes."""
+        """Offer the keys for codes only if there are codes."""
         return (
             bool(self._codes)
             if action in ("plain", "send", "tick")
@@ -84,7 +84,7 @@ class RecoveryCodesScreen(Page[None]):
         )
 
     def action_go_on(self) -> None:
-        """Go on by Enter, also when it is typed before the button has the focus."""
+        """Continue on Enter, even if it is typed before the button has the focus."""
         if not self._codes or self.query_one(Checkbox).value:
             self.confirm()
 
@@ -93,18 +93,18 @@ class RecoveryCodesScreen(Page[None]):
         self.query_one(Checkbox).toggle()
 
     def action_send(self) -> None:
-        """Send the codes to the terminal's clipboard, which may or may not take them."""
+        """Send the codes to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard("\n".join(self._codes))
-        self.app.say("Sent to the clipboard.", Tone.DONE)
+        self.app.say("Copied, if your terminal allows it.", Tone.DONE)
 
     @working
     async def action_plain(self) -> None:
-        """Show nothing but the codes."""
+        """Show only the codes."""
         await self.app.push_screen_wait(PlainPage(["Twofold recovery codes", "", *self._codes, ""]))
 
 
 class Countdown(Static):
-    """Says how long it is until the phone shows a code that a sign-in takes."""
+    """Shows how long until the phone shows a code that a sign-in accepts."""
 
     def __init__(self, clock: Clock, seconds: int) -> None:
         super().__init__(markup=False)
@@ -117,18 +117,18 @@ class Countdown(Static):
         self.set_interval(1, self.tick)
 
     def tick(self) -> None:
-        """Say what is left."""
+        """Show the time left."""
         left = ceil((self._until - self._clock()).total_seconds())
         words = (
-            f"Your next sign-in takes the phone's next code, in {left} s."
+            f"Wait {left} s for a new code before signing in again."
             if left > 0
-            else "Your next sign-in takes the code that the phone shows now."
+            else "You can sign in again with the code that the phone shows now."
         )
         self.update(Text(words))
 
 
 class PlainPage(ActingScreen[None]):
-    """Bare lines, to be copied or printed; below them the way back."""
+    """Plain lines to copy or print, with the key to go back below them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,p", "close", "Back")]
 

@@ -38,7 +38,7 @@ _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
 
 class SecurityScreen(MainScreen):
-    """The mode, whom a change would affect, and how many people stand where."""
+    """The mode, whom a change would affect, and counts by status."""
 
     TAB = "security"
     TOPIC = "policy"
@@ -49,20 +49,20 @@ class SecurityScreen(MainScreen):
         Binding("r", "choose('required')", "Required"),
         Binding("m", "choose('permanent')", "Permanent"),
         Binding("a", "apply", "Apply"),
-        Binding("d", "remember_days", "Days", show=False, tooltip="Days for which addresses are remembered"),
-        Binding("w", "attention", "Who", show=False, tooltip="Who stands out"),
+        Binding("d", "remember_days", "Days", show=False, tooltip="Days to remember addresses"),
+        Binding("w", "attention", "Attention", show=False, tooltip="Needs attention"),
         Binding("e", "test_delivery", "Test", show=False, tooltip="Send a test message"),
-        Binding("t", "methods", "Methods", tooltip="Go to the methods; space switches one"),
-        Binding("escape", "undo", "Undo", show=False, tooltip="Back to the present mode"),
+        Binding("t", "methods", "Methods", tooltip="Go to the methods; Space switches one"),
+        Binding("escape", "undo", "Undo", show=False, tooltip="Back to the current mode"),
     ]
 
     view: var[PolicyView | None] = var(None, init=False, always_update=True, bindings=True)
     chosen: var[Mode | None] = var(None, init=False)
-    """The mode that is chosen, or None for the present one; people choose before that has been read."""
+    """The chosen mode, or None for the current one, which may not have been read yet."""
     _preview: ModePreview | None = None
 
     def body(self) -> Iterator[Widget]:
-        """Yield the parts; what they show is read after the first frame."""
+        """Yield the widgets; their content is read after the first frame."""
         scroll = VerticalScroll(id="detail", can_focus=False)
         for part in (
             Label("Two-factor authentication", id="mode", classes="title"),
@@ -89,7 +89,7 @@ class SecurityScreen(MainScreen):
         yield scroll
 
     async def read(self) -> None:
-        """Read the policy and count the people; a choice stays while nobody changes the mode."""
+        """Read the policy and the counts; keep the chosen mode unless someone else changed the mode."""
         view = await self.app.read(policy_settings.show_policy)
         attention = await self.app.read(needs_attention.show_needs_attention)
         carriers = await self.app.read(delivery_tests.show_delivery)
@@ -108,7 +108,7 @@ class SecurityScreen(MainScreen):
         self.view = view
 
     def watch_view(self, view: PolicyView) -> None:
-        """Show the policy, and the ways that it leaves to change it."""
+        """Show the policy and how it can be changed."""
         mode = view.policy.mode
         self.query_one("#mode", Label).update(f"Two-factor authentication is {mode.value}")
         self._show_padlock(view)
@@ -118,18 +118,18 @@ class SecurityScreen(MainScreen):
         self._show_methods(view.policy.methods)
         counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
         self.query_one("#people", Static).update(
-            f"People: {' · '.join(counts)}\n"
-            f"One policy for all of {view.account}: it reaches {counted(view.practices, 'practice')}."
+            f"Users: {' · '.join(counts)}\n"
+            f"One policy for all of {view.account} ({counted(view.practices, 'practice')})."
         )
         self.watch_chosen()
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:
-        """Choose a mode, unless another one was chosen before the set said so."""
+        """Choose the mode of the pressed button."""
         if event.pressed.value:
             self.chosen = Mode(event.pressed.name or "")
 
     def watch_chosen(self) -> None:
-        """Press the button of the chosen mode and show whom that would affect, once the policy is read."""
+        """Press the button of the chosen mode and show whom it would affect, once the policy is read."""
         if self.view is None:
             return
         mode = self.chosen or self.view.policy.mode
@@ -143,14 +143,14 @@ class SecurityScreen(MainScreen):
         return self._preview is not None and self._preview.after is mode
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
-        """Switch a method, once that is confirmed."""
+        """Switch a method after confirmation."""
         event.stop()
         if self.view is not None:
             wanted = frozenset(Method(box.name) for box in self.query(Checkbox) if box.value and box.name)
             in_background(self, partial(self._switch_when_idle, wanted), "switching", latest_only=True)
 
     async def _switch_when_idle(self, methods: frozenset[Method]) -> None:
-        """Switch once an act under way is done: a box is never left ticked without a question."""
+        """Switch when no action is running, so that a ticked box always leads to a question."""
         await self.until_idle()
         self._switch(methods)
 
@@ -182,7 +182,7 @@ class SecurityScreen(MainScreen):
 
     @working
     async def action_test_delivery(self) -> None:
-        """Send a test message by a method that is chosen, and show how its carrier answered."""
+        """Send a test message by a chosen method and show how its carrier answered."""
         states = await self.app.read(delivery_tests.show_delivery)
         if not states:
             return
@@ -223,13 +223,13 @@ class SecurityScreen(MainScreen):
             lines = [lines[0], *(consequences.checklist_lines(checklist) if checklist else [])]
         if changes and preview.refusal:
             lines.append(f"✗ {preview.refusal}")
-        # What a change would do takes the place of what stands out, which small terminals have no room for.
+        # The preview replaces what needs attention: small terminals have no room for both.
         self.query_one("#attention").display = not changes
         self.query_one("#preview", Static).update(Text("\n".join(safe(line, 400) for line in lines)))
         self.query_one(Button).disabled = not changes or preview.refusal is not None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer a mode's key where it can be chosen: permanent after required, none after permanent."""
+        """Offer the key of a mode that can be chosen: permanent after required, none after permanent."""
         mode = self.view.policy.mode if self.view else None
         if action == "choose" and parameters[0] == Mode.PERMANENT.value:
             return mode is Mode.REQUIRED
@@ -245,9 +245,9 @@ class SecurityScreen(MainScreen):
         padlock.set_class(not is_permanent, "hidden")
         words = (
             "",
-            f"Permanent since {moment(view.permanent_since, 'an unknown day')},",
-            f"made so by {safe(view.permanent_by or 'nobody known')}.",
-            "Nobody can change the mode again.",
+            f"Permanent since {moment(view.permanent_since, 'an unknown date')}.",
+            f"Set by {safe(view.permanent_by or 'unknown')}.",
+            "No one can change the mode again.",
         )
         padlock.update(Text("\n".join(f"{lock}  {said}" for lock, said in zip(_PADLOCK, words, strict=True))))
 
@@ -257,32 +257,32 @@ class SecurityScreen(MainScreen):
 
     @working
     async def action_attention(self) -> None:
-        """Show the administrators, and who has no second factor."""
+        """Show the administrators and what needs attention."""
         seen = await self.app.read(needs_attention.show_needs_attention)
         if seen is not None:
             words = "\n\n".join(consequences.attention(seen))
-            await self.app.push_screen_wait(TellDialog("Who stands out", words))
+            await self.app.push_screen_wait(TellDialog("Needs attention", words))
 
     def action_undo(self) -> None:
-        """Choose the present mode again."""
+        """Choose the current mode again."""
         self.chosen = None
 
     @working
     async def action_remember_days(self) -> None:
-        """Choose for how many days addresses are remembered."""
+        """Choose how many days addresses are remembered."""
         view = await self.app.read(policy_settings.show_policy)
         if view is None:
             return
         seen = view.policy.remember_days
         choices = [(f"{days}: {period_in_short(days)}", days) for days in range(MAX_DAYS + 1)]
-        title = "Remember the same address with the same key or password"
+        title = "Remember an address with its key or password"
         chosen = await self.app.push_screen_wait(ChooseDialog(title, choices, seen))
         if chosen is not None and chosen[0] != seen:
             await self.app.act(policy_settings.set_remember_days, chosen[0], seen=seen)
 
     @working
     async def action_apply(self) -> None:
-        """Change the mode, once it is confirmed."""
+        """Change the mode after confirmation."""
         if self.view is None:
             await self.read()
         if self.view is not None and not self._is_previewed(mode := self.chosen or self.view.policy.mode):
@@ -302,7 +302,7 @@ class SecurityScreen(MainScreen):
             self.chosen = None
 
     async def _make_permanent(self, preview: ModePreview) -> Done | None:
-        """Show the checklist and take the typed name of the account."""
+        """Show the checklist and ask for the account name."""
         checklist = await self.app.read(permanent_mode.show_checklist)
         if checklist is None:
             return None

@@ -1,4 +1,4 @@
-"""Who is signed in now."""
+"""The open sessions."""
 
 from typing import ClassVar
 
@@ -23,10 +23,10 @@ def _state(row: SessionRow) -> str:
 
 _COLUMNS: list[Column[SessionRow]] = [
     Column("User", 12, lambda row: row.user, share=1),
-    Column("From", 15, lambda row: row.address, share=1),
+    Column("Address", 15, lambda row: row.address, share=1),
     Column("Since (UTC)", 16, lambda row: f"{row.started_at:%Y-%m-%d %H:%M}"),
-    Column("By", 20, lambda row: row.methods, from_width=76, share=1),
-    Column("In", 6, lambda row: row.application, from_width=100),
+    Column("Methods", 20, lambda row: row.methods, from_width=76, share=1),
+    Column("Via", 6, lambda row: row.application, from_width=100),
     Column("State", 12, _state, from_width=100),
 ]
 
@@ -48,7 +48,7 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         super().__init__(_COLUMNS, lambda row: str(row.id))
 
     async def read(self) -> None:
-        """Read the present page."""
+        """Read the current page."""
         page = await self.app.read(sessions.list_sessions, before=self.starts[-1], limit=PAGE)
         if page is None:
             return
@@ -58,7 +58,7 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         self.show(page.rows, " · ".join(parts), page.rows[-1].id if page.more and page.rows else None)
 
     def action_refresh(self) -> None:
-        """Read who is on now."""
+        """Read the open sessions again."""
         self.load()
 
     @working
@@ -74,7 +74,7 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         row = self.table.selected
         if row is None:
             return
-        # One's own is not ended so: the operation says how, and there is nothing to ask before.
+        # One's own session cannot be ended here: the operation says how, so no question comes first.
         agreed: bool | None = row.mine
         if not agreed:
             agreed = await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row)))
@@ -85,6 +85,6 @@ class SessionsScreen(TableScreen[SessionRow, int]):
 def _in_full(row: SessionRow) -> str:
     source = source_in_words(row.application, row.address)
     return (
-        f"User: {row.user}\nFrom: {source}\nSince: {moment(row.started_at)}\n"
-        f"By: {row.methods}\nState: {_state(row)}\nNumber: {row.id}"
+        f"User: {row.user}\nSource: {source}\nSince: {moment(row.started_at)}\n"
+        f"Methods: {row.methods}\nState: {_state(row)}\nID: {row.id}"
     )

@@ -32,11 +32,11 @@ _TONES = {
     After.REFUSED: Tone.REFUSED,
 }
 REJECTED = "Wrong user name or password."
-"""Said alike of an unknown user, a wrong password and a deactivated user."""
+"""The same for an unknown user, a wrong password and a deactivated user."""
 
 
 class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
-    """Asks for the first factor; its result is what that led to, or None for leaving."""
+    """Asks for the first factor; its result is the outcome, or None if it is left."""
 
     HEADLINE = "Sign in to Twofold"
     TOPIC = "signing-in"
@@ -68,7 +68,7 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
 
     @working
     async def submit(self) -> None:
-        """Prove the first factor."""
+        """Check the first factor."""
         field = self.query_one("#password", Input)
         self.app.say("Checking…")
         name = self.query_one("#name", TextField).text
@@ -97,7 +97,7 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
 
 
 class CodeScreen(Page[Admitted | TurnedAway | None]):
-    """Asks for the second factor; None for leaving."""
+    """Asks for the second factor; None if it is left."""
 
     HEADLINE = "Verification code"
     TOPIC = "signing-in"
@@ -112,10 +112,8 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
     def body(self) -> Iterator[Widget]:
         """Yield the field."""
         methods = self._attempt.methods
-        app = (
-            "the code that your authenticator app shows" if Method.APP in methods else "the code sent to you"
-        )
-        yield paragraph(f"Type {app}, or one of your recovery codes." if methods else RECOVERY_FIRST)
+        code = "the code from your authenticator app" if Method.APP in methods else "the code sent to you"
+        yield paragraph(f"Enter {code}, or a recovery code." if methods else RECOVERY_FIRST)
         if warning := warning_of_few(self._attempt.attempts_left):
             yield paragraph(warning)
         if any(method.is_sent for method in methods):
@@ -129,7 +127,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
                 yield Button(words, id=f"send-{method.value}", compact=True)
 
     def on_mount(self) -> None:
-        """Send a code at once where that is the only way to have one."""
+        """Send a code at once if the user can only receive codes."""
         step = self._dialogue.begin()
         if isinstance(step, SendCode):
             self.send(step)
@@ -147,7 +145,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
 
     @working
     async def submit(self) -> None:
-        """Submit what was typed; an empty field is no attempt."""
+        """Submit what was typed; an empty field is not an attempt."""
         field = self.query_one(TextField)
         answer, field.value = field.text, ""
         if answer.strip():

@@ -1,4 +1,4 @@
-"""Why can't they sign in?"""
+"""Why a user can or cannot sign in."""
 
 from collections.abc import Iterator
 from typing import ClassVar
@@ -21,7 +21,7 @@ _SENTENCE_LIMIT = 400
 
 
 class ExplanationScreen(MainScreen):
-    """Everything that decides on a user's next sign-in, in sentences; their marks need no colour."""
+    """Everything that decides a user's next sign-in, as sentences; the marks do not depend on colour."""
 
     TAB = "users"
     TOPIC = "troubleshooting"
@@ -33,7 +33,7 @@ class ExplanationScreen(MainScreen):
         self._about = name
 
     def body(self) -> Iterator[Widget]:
-        """Yield the title and the place of the sentences."""
+        """Yield the title and the widget for the sentences."""
         scroll = VerticalScroll(id="detail")
         title = f"Why can't {safe(self._about)} sign in?"
         scroll.compose_add_child(Label(title, classes="title", markup=False))

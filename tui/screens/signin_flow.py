@@ -1,4 +1,4 @@
-"""The steps of a sign-in, from the first one to the main screens."""
+"""The steps of a sign-in, from the first to the main screens."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -24,7 +24,7 @@ SIGNED_OUT = "Signed out."
 
 
 async def lead_to_main_screens(app: ActingApp, origin: Origin | None) -> None:
-    """Lead a person through every step that stands before the main screens, and open those."""
+    """Take the user through every step before the main screens, then open those."""
     if app.session is None and origin is not None and origin.worker is not None:
         await _begin_heartbeat(app, origin.worker)
     while app.session is None:
@@ -36,7 +36,7 @@ async def lead_to_main_screens(app: ActingApp, origin: Origin | None) -> None:
 
 
 async def _begin_heartbeat(app: ActingApp, worker: str) -> None:
-    """Count the app among those that hold sessions, before it opens one: what nobody holds is ended."""
+    """Register the app as a worker before it opens a session: a session without a live worker is ended."""
 
     async def first_beat() -> bool:
         await app.store.run(worker_sessions.beat, worker, worker_sessions.APP_NODE)
@@ -46,7 +46,7 @@ async def _begin_heartbeat(app: ActingApp, worker: str) -> None:
 
 
 async def _take_step(app: ActingApp, session: Session) -> Session:
-    """Do what one step asks for; the rules say what comes next."""
+    """Do what a step asks for; the rules decide what comes next."""
     match session.step:
         case MustChangePassword():
             if not await app.push_screen_wait(NewPasswordScreen(session.notices)):
@@ -59,10 +59,10 @@ async def _take_step(app: ActingApp, session: Session) -> Session:
 
 
 async def _enrol(app: ActingApp) -> None:
-    """Lead through the wizard; leaving it ends the session, a refusal has the rules asked again."""
+    """Run the wizard. Leaving it ends the session; after a refusal the rules decide again."""
     match await enrol(app):
         case Denied(message):
-            await app.push_screen_wait(TellDialog("The set-up ended", message))
+            await app.push_screen_wait(TellDialog("Setup ended", message))
         case False:
             raise app.ended(SIGNED_OUT)
 
@@ -78,12 +78,12 @@ async def _advance(app: ActingApp, session: Session) -> Session:
 
 
 async def _until_answered(app: ActingApp, act: Callable[[], Awaitable[R]]) -> R:
-    """Do what the next step depends on, until the database answers."""
+    """Repeat what the next step depends on until the database answers."""
     while True:
         result = await app.reach(act)
         if result is not None:
             return result
-        await app.push_screen_wait(TellDialog("Not now", app.said.words))
+        await app.push_screen_wait(TellDialog("Unavailable", app.said.words))
 
 
 async def _give_code(app: ActingApp, session: Session) -> Session:
@@ -99,7 +99,7 @@ async def _give_code(app: ActingApp, session: Session) -> Session:
 
 
 async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
-    """Ask for both factors on the host; None to begin again."""
+    """Ask for both factors on the host; None to start again."""
     if origin is None:
         raise RuntimeError("a sign-in needs its origin")
     result = await app.push_screen_wait(SignInScreen(origin))
@@ -120,7 +120,7 @@ async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
 async def _open_main_screens(app: ActingApp, session: Session) -> None:
     unsaved = await app.act(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
-        app.say("You never confirmed that the codes before were saved: these replace them.")
+        app.say("You did not confirm that you saved the previous codes. These replace them.")
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
     match await _until_answered(app, lambda: app.store.read(user_summaries.my_profile, app.actor)):
         case user_summaries.Profile(detail=mine):

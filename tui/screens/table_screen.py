@@ -1,4 +1,4 @@
-"""What the main screens have in common that show a table, page by page."""
+"""The base of the main screens that show a table, page by page."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
@@ -15,11 +15,11 @@ C = TypeVar("C")
 
 
 class TableScreen(MainScreen, Generic[R, C]):
-    """A summary and a page of rows `R`; a page begins after a row's cursor `C`, the first one at None."""
+    """A summary and a page of rows `R`; a page starts after a row's cursor `C`, the first one at None."""
 
     AUTO_FOCUS = "PagedTable"
     starts: var[tuple[C | None, ...]] = var((None,), init=False, always_update=True)
-    """Where the pages up to the present one begin. Setting it reads the last of them."""
+    """Where the pages up to the current one start. Setting it reads the last of them."""
 
     def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], str]) -> None:
         super().__init__()
@@ -33,13 +33,13 @@ class TableScreen(MainScreen, Generic[R, C]):
         yield self.table
 
     def show(self, rows: Sequence[R], summary: str, following: C | None = None) -> None:
-        """Show a page; `following` is where the next one begins, if there is one."""
+        """Show a page; `following` is where the next one starts, if there is one."""
         self.table.fill(rows)
         self._summary_line.update(summary)
         self._following = following
 
     def watch_starts(self) -> None:
-        """Read the page that was turned to."""
+        """Read the new page."""
         self.load()
 
     def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:
@@ -48,7 +48,7 @@ class TableScreen(MainScreen, Generic[R, C]):
         self.action_open()
 
     def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
-        """Turn the page when the cursor goes beyond an end."""
+        """Turn the page when the cursor moves beyond an end."""
         self.action_page(event.forward)
 
     def action_open(self) -> None:

@@ -1,4 +1,4 @@
-"""What administrators do to one user: the same keys on the table and on the detail."""
+"""The actions of administrators on one user, with the same keys in the table and on the detail page."""
 
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
@@ -42,7 +42,7 @@ class UserActionsScreen(MainScreen):
         Binding("u", "unlock", "Unlock", show=False),
         Binding("p", "one_time_password", "One-time password", show=False),
         Binding("v", "invite", "Invite", show=False, tooltip="Invite by e-mail, with a one-time password"),
-        Binding("t", "remind", "Remind", show=False, tooltip="Remind by e-mail to set 2FA up"),
+        Binding("t", "remind", "Remind", show=False, tooltip="Remind by e-mail to set up 2FA"),
         Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
         Binding("e", "edit", "Edit", show=False),
         Binding("m", "move", "Move", show=False, tooltip="Move to a practice"),
@@ -52,18 +52,18 @@ class UserActionsScreen(MainScreen):
     ]
 
     def selected_name(self) -> str | None:
-        """Return the name of the user that the actions are about."""
+        """Return the name of the user to act on."""
         raise NotImplementedError
 
     async def look_up(self) -> UserDetail | None:
-        """Read the selected user as the database has it now."""
+        """Read the selected user from the database."""
         name = self.selected_name()
         return await self.app.read(user_summaries.user_detail, name) if name else None
 
     async def act_if_confirmed(
         self, question: Callable[[UserDetail], Question], act: Callable[[UserDetail], Awaitable[object]]
     ) -> None:
-        """Ask about the selected user as the database has them now; after a yes, act."""
+        """Read the selected user, ask for confirmation and act."""
         user = await self.look_up()
         if user is None:
             return
@@ -82,7 +82,7 @@ class UserActionsScreen(MainScreen):
 
     @working
     async def action_disable(self) -> None:
-        """Remove flag, factors and codes."""
+        """Remove the requirement, all factors and all codes."""
         await self.act_if_confirmed(
             consequences.disable,
             lambda user: self.app.act(factor_administration.disable_two_factor, user.name),
@@ -90,7 +90,7 @@ class UserActionsScreen(MainScreen):
 
     @working
     async def action_clear(self) -> None:
-        """Remove factors and codes, keep the flag."""
+        """Remove factors and codes, but keep the requirement."""
         await self.act_if_confirmed(consequences.clear, self._clear)
 
     @working
@@ -108,7 +108,7 @@ class UserActionsScreen(MainScreen):
         if user is None:
             return
         if user.locked_at is None:
-            # The operation says so, or that it is not for this administrator to do.
+            # The operation says so, or that this administrator may not unlock.
             await self.app.act(factor_administration.unlock, user.name, "")
             return
         title, body = f"Unlock {user.name}?", consequences.unlock(user)
@@ -175,7 +175,7 @@ class UserActionsScreen(MainScreen):
 
     @working
     async def action_roles(self) -> None:
-        """Give and take roles."""
+        """Change the roles."""
         user = await self.look_up()
         if user is None:
             return
@@ -198,7 +198,7 @@ class UserActionsScreen(MainScreen):
             await remove_key(self.app, user.keys, user.name)
 
     async def _clear(self, user: UserDetail) -> None:
-        """Remove factors and codes; beside it, offer a new password to those who can give one."""
+        """Remove factors and codes; then offer a one-time password, if the administrator can create one."""
         if not await self.app.act(factor_administration.clear_two_factor, user.name):
             return
         can_give = Role.SYSTEM_ADMIN in self.app.roles and user.name != self.app.heading.person
@@ -211,17 +211,17 @@ class UserActionsScreen(MainScreen):
         """Make a one-time password and show it once."""
         result = await self.app.act(credentials.give_one_time_password, user.name)
         if result is not None:
-            title = f"One-time password of {user.name}"
+            title = f"One-time password for {user.name}"
             await self.app.push_screen_wait(ShownOnceDialog(title, result.message, result.password))
             self.app.say(result.message, Tone.DONE)
 
 
 async def _reason(typed: tuple[str, ...]) -> str | Denied:
-    return typed[0] if typed[0].strip() else Denied("Say why: the activity keeps the reason.")
+    return typed[0] if typed[0].strip() else Denied("Enter a reason; it is logged.")
 
 
 def offers_for(user: UserDetail) -> list[Offer]:
-    """Name the actions on a user in the words that fit them now."""
+    """Return the actions on a user, worded for their current state."""
     invites = not user.keys and (not user.has_password or user.one_time_until is not None)
     return [
         Offer("r", "Stop requiring 2FA" if user.required else "Require 2FA", "require"),

@@ -18,17 +18,17 @@ from tui.widgets.status_line import Tone
 _SHOWN = 8
 _TITLE = "Import users"
 _BODY = (
-    "Paste CSV text here: a terminal cannot reach files on your computer. Columns: "
-    f"{', '.join(users_csv.COLUMNS)}. Name and email are needed. For a large file, the operator has "
+    "Paste CSV text; a terminal cannot read files on your computer. Columns: "
+    f"{', '.join(users_csv.COLUMNS)}. Name and email are required. For a large file, the operator can run "
     "`twofold user import` on the host."
 )
 
 
 async def create_user(app: ActingApp, practice: str | None = None) -> None:
-    """Ask for a new user until one is created or the form is left; then show the one-time password once.
+    """Ask for a new user until one is created or the form is cancelled; show the one-time password once.
 
-    The form begins with `practice`, or with the practice of the person who fills it in.
-    The password is stored with the user, in one operation: there is no user without it.
+    The form starts with `practice`, or with the practice of the administrator.
+    One operation stores the user and the password, so no user is left without one.
     """
     password = passwords.one_time_from_random(app.store.services.random_bytes(20))
     hashed = await app.store.compute(app.store.services.hasher.hash, password)
@@ -66,7 +66,7 @@ async def _create(app: ActingApp, form: NewUserForm, password_hash: str) -> Done
 
 
 async def import_users(app: ActingApp) -> None:
-    """Ask for CSV text until it can be imported or the dialog is left."""
+    """Ask for CSV text until it is imported or the dialog is cancelled."""
     text, fault = "", ""
     while True:
         answer = await app.push_screen_wait(
@@ -95,7 +95,7 @@ async def import_users(app: ActingApp) -> None:
 
 
 async def _offer_invitations(app: ActingApp, names: list[str]) -> None:
-    """Offer to invite those who came without a key, where e-mail can be sent."""
+    """Offer to invite the users without a key, if e-mail can be sent."""
     if not names or app.carriers.smtp is None:
         return
     question = consequences.act_on_many(names, Bulk.INVITE)
@@ -126,4 +126,4 @@ def _faults(faults: tuple[RowFault, ...]) -> str:
         for fault in faults[:_SHOWN]
     ]
     more = [f"… and {len(faults) - _SHOWN} more."] if len(faults) > _SHOWN else []
-    return "\n".join(["Nobody was imported.", *lines, *more])
+    return "\n".join(["No one was imported.", *lines, *more])

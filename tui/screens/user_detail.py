@@ -27,11 +27,13 @@ from tui.widgets.description_list import (
 
 
 class UserDetailScreen(UserActionsScreen):
-    """All that is known of a user, with what can be done."""
+    """Everything about a user, and the actions on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "explain", "Why?", tooltip="Why can't they sign in?"),
-        Binding("s", "resync", "Resync", show=False, tooltip="Offer a resync: two codes bring a clock back"),
+        Binding(
+            "s", "resync", "Resync", show=False, tooltip="Offer a resync, for a phone with a wrong clock"
+        ),
         Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
         Binding("escape", "back", "Back"),
     ]
@@ -60,19 +62,19 @@ class UserDetailScreen(UserActionsScreen):
         self.query_one(DescriptionList).show(_facts(user), self.size.width)
 
     def action_explain(self) -> None:
-        """Answer why the user can or cannot sign in."""
+        """Explain why the user can or cannot sign in."""
         self.app.push_screen(ExplanationScreen(self._about))
 
     @working
     async def action_resync(self) -> None:
-        """Offer to bring the phone's clock back by two consecutive codes."""
+        """Offer to correct for the phone's clock with two consecutive codes."""
         await self.act_if_confirmed(
             consequences.resync, lambda user: self.app.act(factor_administration.offer_resync, user.name)
         )
 
     @working
     async def action_forget(self) -> None:
-        """Forget one of the remembered addresses, or all."""
+        """Forget one remembered address, or all of them."""
         user = await self.look_up()
         if user is None:
             return
@@ -95,7 +97,7 @@ def _offers(user: UserDetail) -> list[Offer]:
 def _facts(user: UserDetail) -> list[tuple[str, str]]:
     status = user.status.value
     if user.status is Status.NOT_AVAILABLE:
-        status = "Two-Factor Authentication not available: it is turned on under 3 Security"
+        status = "Not available: turn on 2FA under 3 Security"
     return [
         ("Name", user.name),
         ("Full name", user.full_name),
@@ -105,8 +107,8 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
         ("Roles", roles_in_words(user.roles)),
         ("", ""),
         ("2FA", status),
-        ("Required", "yes, by an administrator" if user.required else "not of this user in particular"),
-        ("Set up", factor_lines(user.factors)),
+        ("Required", "individually" if user.required else "not individually"),
+        ("Methods", factor_lines(user.factors)),
         ("Recovery codes", f"{user.recovery_codes_left} left" if user.enrolled_at else "none"),
         ("Attempts left", str(user.attempts_left)),
         *([("Resync", f"offered until {moment(user.resync_until)}")] if user.resync_until else []),
@@ -118,7 +120,7 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
         ("Last sign-in", moment(user.last_signin_at)),
         ("Created", moment(user.created_at)),
         ("", ""),
-        ("Recently", activity_lines(user.recent)),
+        ("Activity", activity_lines(user.recent)),
     ]
 
 
@@ -126,4 +128,4 @@ def _password(user: UserDetail) -> str:
     if not user.has_password:
         return "none"
     until = user.one_time_until
-    return f"a one-time password, good until {moment(until)}" if until else "set"
+    return f"one-time, expires {moment(until)}" if until else "set"

@@ -1,4 +1,4 @@
-"""What is asked for in the same words about oneself and about another user."""
+"""Forms that are the same for one's own profile and for another user."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,9 +18,9 @@ from tui.screens.base_app import ActingApp
 
 
 async def add_key(app: ActingApp, name: str | None) -> None:
-    """Ask for a public key until it is taken; `name` is None for one's own."""
+    """Ask for a public key until it is accepted; `name` is None for one's own."""
     field = Field("Public key", KEY_LIMIT, placeholder="ssh-ed25519 AAAA… comment", lines=True)
-    body = "Paste the one line of the file that ends in .pub."
+    body = "Paste the line in the file that ends in .pub."
     await app.fill_in(
         lambda _, fault: FormDialog("Add an SSH key", [field], body=body, yes="Add", fault=fault),
         lambda typed: app.submit(credentials.add_key, typed[0], name=name),
@@ -28,17 +28,17 @@ async def add_key(app: ActingApp, name: str | None) -> None:
 
 
 async def choose_address(app: ActingApp, rows: tuple[Remembered, ...]) -> tuple[int | None] | None:
-    """Ask which remembered address to forget; None in the tuple stands for all of them."""
+    """Ask which remembered address to forget; None in the tuple means all of them."""
     if not rows:
         app.report(Denied(NOTHING_REMEMBERED))
         return None
-    choices: list[tuple[str, int | None]] = [("All of them", None)]
+    choices: list[tuple[str, int | None]] = [("All", None)]
     choices += [(f"{row.address} with {row.first_factor}, until {moment(row.until)}", row.id) for row in rows]
     return await app.push_screen_wait(ChooseDialog("Forget which address?", choices))
 
 
 async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None) -> None:
-    """Ask which key, and whether; `name` is None for one's own."""
+    """Ask which key to remove, and for confirmation; `name` is None for one's own."""
     if not keys:
         app.report(Denied("There is no SSH key to remove."))
         return
@@ -56,9 +56,10 @@ async def edit_user(
     look_up: Callable[[], Awaitable[UserDetail | None]],
     save: Callable[[UserChanges, UserChanges], Awaitable[Edited | Denied]],
 ) -> Edited | None:
-    """Ask for the fields of a user until they are saved, given what was seen of them, or the form is left.
+    """Ask for the fields of a user until they are saved or the form is cancelled.
 
-    After a refusal the form shows what is true now, but for the fields that were typed in.
+    `save` gets the changes and the values that were shown. After a refusal the form keeps the fields
+    that were changed and shows the current values of the others.
     """
     changes: list[str | None] = [None, None, None]
     fault = ""

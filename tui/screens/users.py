@@ -43,7 +43,7 @@ _COLUMNS: list[Column[UserRow]] = [
 
 
 def _on_marked(act: Bulk, otherwise: Callable[[UserActionsScreen], None]) -> "Callable[[UsersScreen], None]":
-    """Make an action that does `act` to the marked users, or what it does `otherwise` to the selected one."""
+    """Return an action that does `act` to the marked users or, if none are marked, `otherwise`."""
 
     def action(self: "UsersScreen") -> None:
         if self.marked:
@@ -59,21 +59,21 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=False),
-        Binding("space", "mark", "Mark", show=False, tooltip="Mark, to act on many"),
+        Binding("space", "mark", "Mark", show=False, tooltip="Mark, to act on several users"),
         Binding("n", "new", "New"),
         Binding("i", "import", "Import", show=False, tooltip="Import pasted CSV"),
         Binding("slash", "search", "Search", key_display="/"),
-        Binding("f", "filter", "Filter", tooltip="Filter by 2FA, practice"),
+        Binding("f", "filter", "Filter", tooltip="Filter by 2FA or practice"),
         Binding("s", "sort", "Sort"),
         Binding("right_square_bracket", "page(True)", "Next page", key_display="]", show=False),
         Binding("left_square_bracket", "page(False)", "Previous page", key_display="[", show=False),
-        Binding("escape", "all", "All", show=False, tooltip="Leave marks and filters"),
+        Binding("escape", "all", "All", show=False, tooltip="Clear marks and filters"),
     ]
 
     criteria: var[UserQuery] = var(UserQuery(), init=False, always_update=True)
     page: var[UserPage | None] = var(None, init=False, always_update=True)
     marked: var[tuple[str, ...]] = var((), init=False)
-    """The names of the marked users, in the order of marking; they stay over pages and searches."""
+    """The names of the marked users, in the order of marking; pages and searches keep them."""
 
     def __init__(self, practice: str | None = None) -> None:
         name = replace(_COLUMNS[0], value=self._marked_name)
@@ -83,7 +83,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
         yield TextField(
-            placeholder="Beginnings of names, addresses, phones, practices",
+            placeholder="Search name, e-mail, phone, practice",
             limit=SEARCH_LIMIT,
             id="search",
             classes="hidden",
@@ -98,11 +98,11 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         return self.table.selected.name if self.table.selected else None
 
     def watch_criteria(self) -> None:
-        """Begin at the first page of what is asked for now."""
+        """Start at the first page for the new criteria."""
         self.starts = (None,)
 
     async def read(self) -> None:
-        """Read the present page."""
+        """Read the current page."""
         page = await self.app.read(user_summaries.list_users, replace(self.criteria, after=self.starts[-1]))
         if page is not None:
             self.page = page
@@ -125,9 +125,10 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         if page.total > len(page.rows) > 0:
             parts[0] = f"{first}-{first + len(page.rows) - 1} of {total}  ([ ] for more)"
         if self.marked:
-            parts.append(f"{len(self.marked)} marked: r, c, a, v, t act on them")
+            acts = "r require, c clear, a deactivate, v invite, t remind"
+            parts.insert(0, f"{len(self.marked)} marked: {acts}")
         if asked.search:
-            parts.append("type more to find fewer" if page.uncounted else "found by search")
+            parts.append("type more to narrow the search" if page.uncounted else "found by search")
         if asked.status:
             parts.append(f"2FA: {asked.status.value}")
         if asked.practice is not None:
@@ -138,15 +139,15 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         return " · ".join(parts)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Search as it is typed."""
+        """Search while the user types."""
         self.criteria = replace(self.criteria, search=edited(event.value))
 
     def on_input_submitted(self) -> None:
-        """Go to what was found."""
+        """Go to the results."""
         self.table.focus()
 
     def action_mark(self) -> None:
-        """Mark the user under the cursor, or take the mark away, and move on."""
+        """Mark or unmark the user under the cursor, and move on."""
         name = self.selected_name()
         if name is None or self.page is None:
             return
@@ -165,7 +166,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     @working
     async def act_on_marked(self, act: Bulk) -> None:
-        """Ask once, act in one operation, and say whom it did not reach; those stay marked."""
+        """Ask once, act in one operation, and show who was refused; those stay marked."""
         names = list(self.marked)
         if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
             return
@@ -176,7 +177,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         done = f"{counted(len(result.done), 'user')} {act.done}"
         if result.refused:
             done = f"{done}, {len(result.refused)} refused"
-            self.app.say(f"{done}; they stay marked.", Tone.REFUSED)
+            self.app.say(f"{done}. Refused users stay marked.", Tone.REFUSED)
             reasons = "\n".join(f"{name}: {why}" for name, why in result.refused)
             await self.app.push_screen_wait(TellDialog(done, reasons))
         else:
@@ -189,13 +190,13 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             self.app.push_screen(UserDetailScreen(name))
 
     def action_search(self) -> None:
-        """Show and enter the search field."""
+        """Show the search field and move to it."""
         field = self.query_one("#search", Input)
         field.remove_class("hidden")
         field.focus()
 
     def action_all(self) -> None:
-        """Take all marks away; or leave the search field, or search and filter."""
+        """Clear all marks; or leave the search field; or clear search and filter."""
         if self.marked and self.page:
             self.marked = ()
             return
@@ -218,7 +219,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     @working
     async def action_filter(self) -> None:
-        """Choose the status or the practice to see."""
+        """Choose the status or the practice to show."""
         names = await self.app.read(practices.practice_names) or []
         choices: list[tuple[str, tuple[Status | None, str | None]]] = [
             ("All", (None, None)),
@@ -226,7 +227,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             *((f"Practice: {name}", (None, name)) for name in names if len(names) > 1),
         ]
         present = (self.criteria.status, self.criteria.practice)
-        chosen = await self.app.push_screen_wait(ChooseDialog("Show which users?", choices, present))
+        chosen = await self.app.push_screen_wait(ChooseDialog("Filter users", choices, present))
         if chosen is not None:
             status, practice = chosen[0]
             self.criteria = replace(self.criteria, status=status, practice=practice)

@@ -1,4 +1,4 @@
-"""Words to click on: lines of them, and the bar of what can be done here, each with its key."""
+"""Clickable words, and the bar that lists the actions of a screen with their keys."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,21 +13,21 @@ _GAP = 3
 
 
 class ClickableLines(Widget):
-    """Lines that look as they are written, whether or not a part of them can be clicked on."""
+    """Lines whose clickable parts look like the rest."""
 
     @property
     def link_style(self) -> Style:
-        """Nothing is added to what can be clicked on."""
+        """An empty style, so that links keep their own."""
         return Style.null()
 
 
 def clicking(label: Content, action: str) -> Content:
-    """Have a click on the label run an action."""
+    """Return the label with a click that runs an action."""
     return label.stylize(ContentStyle.from_meta({"@click": action}))
 
 
 class Offer(NamedTuple):
-    """One action: its key, its words, and the screen's action it runs."""
+    """One action: its key, its label, and the screen action that it runs."""
 
     key: str
     words: str
@@ -35,20 +35,20 @@ class Offer(NamedTuple):
 
     @property
     def label(self) -> Content:
-        """The offer as it is shown, with its click."""
+        """The key and the words, with their click."""
         shown = Content.assemble((self.key, "bold underline"), f" {self.words}")
         return clicking(shown, f"screen.{self.action}")
 
 
 class ActionBar(Static):
-    """Lines of offers, broken between them and never inside one."""
+    """Lines of offers, which wrap between offers and never inside one."""
 
     def __init__(self) -> None:
         super().__init__()
         self._offers: Sequence[Offer] = ()
 
     def offer(self, offers: Sequence[Offer]) -> None:
-        """Show these offers in place of the last ones."""
+        """Show these offers instead of the last ones."""
         self._offers = offers
         self._lay_out()
 

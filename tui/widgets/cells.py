@@ -1,4 +1,4 @@
-"""Foreign strings in the cells of a terminal."""
+"""Untrusted strings in the cells of a terminal."""
 
 import wcwidth
 from rich.text import Text
@@ -7,7 +7,7 @@ from data.rules.safe_text import safe
 
 
 def cell(foreign: object, width: int) -> Text:
-    """Make a table cell of a foreign string: visible characters only, clipped to its column."""
+    """Return an untrusted string as a table cell: visible characters only, clipped to its column."""
     shown = safe(foreign)
     if wcwidth.width(shown) > width:
         shown = clipped(shown, max(0, width - 1)).rstrip() + "…"
@@ -15,7 +15,7 @@ def cell(foreign: object, width: int) -> Text:
 
 
 def clipped(text: str, width: int) -> str:
-    """Cut a text so that it takes no more cells than `width`; what takes several is never cut in two."""
+    """Cut a text to at most `width` cells; a wide character is never cut in half."""
     while wcwidth.width(text) > width:
         text = text[:-1]
     return text

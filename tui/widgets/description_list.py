@@ -18,10 +18,10 @@ _NARROW = 70
 
 
 class DescriptionList(Static):
-    """Shows facts; their values are foreign strings."""
+    """Shows facts; their values are untrusted strings."""
 
     def show(self, facts: Sequence[tuple[str, str]], width: int = 80) -> None:
-        """Show these facts in place of the last ones."""
+        """Show these facts instead of the last ones."""
         table = Table.grid(padding=(0, 2 if width >= _NARROW else 1), expand=True)
         table.add_column(min_width=14, no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
@@ -31,45 +31,46 @@ class DescriptionList(Static):
 
 
 def key_lines(keys: Sequence[KeyRow]) -> str:
-    """Write SSH keys, one a line."""
+    """Return SSH keys, one a line."""
     lines = [
-        f"{_one_line(key.comment) or key.algorithm}  {key.fingerprint}, used {day(key.last_used_at)}"
+        f"{_one_line(key.comment) or key.algorithm}  {key.fingerprint}, "
+        f"{f'last used {day(key.last_used_at)}' if key.last_used_at else 'never used'}"
         for key in keys
     ]
     return "\n".join(lines) or "none"
 
 
 def address_lines(remembered: Sequence[Remembered]) -> str:
-    """Write remembered addresses, one a line."""
+    """Return remembered addresses, one a line."""
     lines = [f"{row.address} with {row.first_factor}, until {moment(row.until)}" for row in remembered]
-    return "\n".join(lines) or "none, a code is asked every time"
+    return "\n".join(lines) or "none"
 
 
 def session_words(row: SessionRow) -> str:
-    """Write one of one's own sessions."""
+    """Return one of one's own sessions in words."""
     source = source_in_words(row.application, row.address)
-    words = f"{source}, since {moment(row.started_at)}, by {row.methods}"
+    words = f"{source}, since {moment(row.started_at)}, with {row.methods}"
     return f"{words} (this session)" if row.mine else words
 
 
 def session_lines(page: SessionPage) -> str:
-    """Write the open sessions of one's own, one a line."""
+    """Return one's own open sessions, one a line."""
     lines = [session_words(row) for row in page.rows]
     return "\n".join([*lines, f"and {page.total - len(lines)} more"] if page.more else lines)
 
 
 def factor_lines(factors: Sequence[FactorRow]) -> str:
-    """Write second factors, one a line."""
+    """Return second factors, one a line."""
     lines = [
         f"{row.method.label}{f' to {_one_line(row.masked)}' if row.masked else ''}, "
         f"since {moment(row.confirmed_at)}"
         for row in factors
     ]
-    return "\n".join(lines) or "not set up"
+    return "\n".join(lines) or "none"
 
 
 def activity_lines(entries: Sequence[Entry]) -> str:
-    """Write rows of the audit log, one a line."""
+    """Return rows of the audit log, one a line."""
     lines = [
         f"{moment(entry.at)}  {_one_line(entry.sentence)} ({_one_line(entry.actor)})" for entry in entries
     ]
@@ -77,5 +78,5 @@ def activity_lines(entries: Sequence[Entry]) -> str:
 
 
 def _one_line(foreign: str) -> str:
-    """Keep a foreign string from breaking the list it stands in."""
+    """Return an untrusted string as one line, so that it cannot break the list."""
     return safe(foreign, 120)

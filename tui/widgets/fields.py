@@ -1,4 +1,4 @@
-"""What forms are filled in with: lines to type into, boxes to tick, choices of a set."""
+"""The fields of forms: text fields, check boxes, radio buttons."""
 
 from textual import events
 from textual.message import Message
@@ -9,10 +9,10 @@ from data.rules.safe_text import JOINERS, editable, edited
 
 
 class TextField(Input):
-    """A line that takes no more than `limit` characters: the limit of the rule that reads it.
+    """A line of at most `limit` characters, the limit of the rule that reads it.
 
-    What a terminal would act on is shown as escapes, and `text` has the characters that they stand for. Of a
-    paste, the first line that is not blank is taken; with `lines`, all of these are.
+    Control characters are shown as escapes; `text` has the characters themselves. Of a paste, it takes
+    the first line that is not blank or, with `lines`, all of them.
     """
 
     def __init__(
@@ -33,20 +33,20 @@ class TextField(Input):
 
     @property
     def text(self) -> str:
-        """What was given, pasted and typed."""
+        """The text as it was given, pasted or typed."""
         return self._meant(self.value)
 
     def replace(self, text: str, start: int, end: int) -> None:
-        """Put a text in the place of another; an escape counts as the one character that it stands for."""
+        """Replace a part of the text; an escape counts as one character."""
         value = self.value[: min(start, end)] + text + self.value[max(start, end) :]
         self.max_length = self._limit + len(value) - len(self._meant(value))
         super().replace(text, start, end)
 
     def restricted(self) -> None:
-        """Say why a text that is too long was not put in."""
+        """Say why a text that is too long was not inserted."""
         super().restricted()
         self.app.clear_notifications()
-        self.notify(f"At most {self._limit} characters fit here.", severity="warning", timeout=3)
+        self.notify(f"Too long: at most {self._limit} characters.", severity="warning", timeout=3)
 
     def _meant(self, value: str) -> str:
         return value if self.password else edited(value)
@@ -63,7 +63,7 @@ class TextField(Input):
 
     async def _on_key(self, event: events.Key) -> None:
         if event.character and event.character in JOINERS:
-            # Keyboards of some scripts have these; Textual does not count them as printable.
+            # Some keyboards have these characters; Textual does not treat them as printable.
             event.stop()
             event.prevent_default()
             self.replace(event.character, *self.selection)
@@ -72,22 +72,22 @@ class TextField(Input):
 
 
 class DigitsInput(Input):
-    """Takes the digits of a code, typed or pasted, in any spelling; other keys are the screen's."""
+    """Takes the digits of a code, typed or pasted, in any script; other keys go to the screen."""
 
     class Refused(Message):
-        """Something was typed or pasted that is neither part of a code nor a key of the screen."""
+        """What was typed or pasted is neither part of a code nor a key of the screen."""
 
     def __init__(self, placeholder: str = "") -> None:
         super().__init__(placeholder=placeholder, max_length=11)
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Say which keys are typed into the field."""
+        """Return whether a key is typed into the field."""
         del key
         return character is not None and character.isprintable() and _belongs(character)
 
     async def _on_key(self, event: events.Key) -> None:
         if event.is_printable and not self.check_consume_key(event.key, event.character):
-            # Neither the field nor Textual's own handler for it may swallow the key.
+            # Neither the field nor Textual's own handler may swallow the key.
             event.prevent_default()
             if event.key not in self.screen.active_bindings:
                 self.post_message(self.Refused())
@@ -104,28 +104,28 @@ class DigitsInput(Input):
             self.post_message(self.Refused())
 
     def restricted(self) -> None:
-        """Tell of what is too long for the field."""
+        """Report a text that is too long for the field."""
         self.post_message(self.Refused())
 
 
 class TickBox(Checkbox):
-    """A box that holds an x when it is ticked and nothing when it is not: its state needs no colour."""
+    """A check box that shows an x when ticked, so that its state does not depend on colour."""
 
     BUTTON_LEFT, BUTTON_INNER, BUTTON_RIGHT = "", "[ ]", ""
 
     def render(self) -> object:  # type: ignore[override]
-        """Draw the mark that fits the state."""
+        """Draw the mark for the current state."""
         self.BUTTON_INNER = "[x]" if self.value else "[ ]"
         return super().render()
 
 
 class Choice(RadioButton):
-    """A button of a set that holds a dot when it is the chosen one."""
+    """A radio button that shows a dot when chosen."""
 
     BUTTON_LEFT, BUTTON_INNER, BUTTON_RIGHT = "", "( )", ""
 
     def render(self) -> object:  # type: ignore[override]
-        """Draw the mark that fits the state."""
+        """Draw the mark for the current state."""
         self.BUTTON_INNER = "(\N{BULLET})" if self.value else "( )"
         return super().render()
 

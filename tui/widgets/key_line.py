@@ -1,4 +1,4 @@
-"""The keys of a screen, in its last line."""
+"""The keys of a screen, on its last line."""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from tui.widgets.action_bar import ClickableLines, clicking
 
 
 class PressableKey(NamedTuple):
-    """A key that does something now."""
+    """A key that can be pressed now."""
 
     name: str
     display: str
@@ -20,12 +20,12 @@ class PressableKey(NamedTuple):
 
     @property
     def click(self) -> str:
-        """The action that a click on it runs: that of the key itself."""
+        """The action that a click runs: the same as the key's."""
         return f"app.simulate_key('{self.name}')" if self.enabled else "app.bell"
 
     @property
     def label(self) -> Content:
-        """The key as it is shown, with its click."""
+        """The key and the words, with their click."""
         label = Content.assemble(
             (f" {self.display} ", "bold $footer-key-foreground"),
             (f"{self.words} ", "$footer-description-foreground"),
@@ -36,30 +36,30 @@ class PressableKey(NamedTuple):
 
 
 class KeyLine(ClickableLines):
-    """Shows as many keys as fit whole; the help, whose key comes first, lists all of them."""
+    """Shows as many keys as fit; the help, whose key comes first, lists all of them."""
 
     ALLOW_SELECT = False
 
     def __init__(self) -> None:
         super().__init__()
         self.keys: list[PressableKey] | None = None
-        """The keys as they are shown, once they are."""
+        """The keys that are shown, or None before the first time."""
 
     def on_mount(self) -> None:
         """Follow what can be pressed."""
         self.screen.bindings_updated_signal.subscribe(self, self._follow)
 
     def on_unmount(self) -> None:
-        """Follow it no more."""
+        """Stop following."""
         self.screen.bindings_updated_signal.unsubscribe(self)
 
     def _follow(self, _screen: Screen[Any]) -> None:
-        """Show the keys that can be pressed now, unless they are there already."""
+        """Show the keys that can be pressed now, unless they are already shown."""
         if self.keys is None or self.keys != self._pressable():
             self.refresh()
 
     def render(self) -> Content:
-        """Write the keys, each whole or not at all."""
+        """Draw the keys, each complete or not at all."""
         self.keys = self._pressable()
         line, room = [], self.size.width
         for key in self.keys:
@@ -71,7 +71,7 @@ class KeyLine(ClickableLines):
         return Content("").join(line)
 
     def _pressable(self) -> list[PressableKey]:
-        """Return the keys to show; only the first of an action."""
+        """Return the keys to show; only the first key of each action."""
         first: dict[str, PressableKey] = {}
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
             if binding.show and binding.action not in first:

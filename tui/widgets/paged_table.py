@@ -1,4 +1,4 @@
-"""A table that shows one page of rows as wide as the terminal lets it."""
+"""A table that shows one page of rows and fits the width of the terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from tui.widgets.cells import cell, clipped
 
 R = TypeVar("R")
 _PADDING = 2
-"""Columns of a terminal that a cell's padding takes."""
+"""Terminal columns that the padding of a cell takes."""
 _HEADER = 1
 """Lines above the rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[R]):
-    """A column: what it shows of a row, how wide, and from which terminal width on.
+    """A column: what it shows of a row, its width, and the terminal width from which it is shown.
 
-    `share` says how much of the room that is left over it takes.
+    `share` is its part of the spare room.
     """
 
     label: str
@@ -37,7 +37,7 @@ class Column(Generic[R]):
 
 
 def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]:
-    """Choose the columns that a width has room for, and how wide each becomes."""
+    """Return the columns that fit a width, each with its own width."""
     shown = [column for column in columns if column.from_width <= width]
     spare = width - sum(column.width + _PADDING for column in shown)
     shares = sum(column.share for column in shown) or 1
@@ -45,7 +45,7 @@ def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]
 
 
 class PagedTable(ScrollView, Generic[R], can_focus=True):
-    """Shows the rows it is given; going beyond either end asks for another page."""
+    """Shows the rows it is given; moving beyond either end asks for another page."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"table--header", "table--cursor", "table--hover"}
@@ -60,7 +60,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
     ]
 
     class RowSelected(Message):
-        """Enter was pressed on the row under the cursor, or that row was clicked on."""
+        """Enter was pressed on the row under the cursor, or that row was clicked."""
 
     @dataclass
     class PageWanted(Message):
@@ -74,7 +74,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._key = key
         self._page: Sequence[R] = ()
         self._width = 0
-        """The width for which the lines were written."""
+        """The width that the lines were drawn for."""
         self._header = ""
         self._lines: list[str] = []
         self._hovered: int | None = None
@@ -87,7 +87,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         return self._page[self.cursor_row] if 0 <= self.cursor_row < len(self._page) else None
 
     def fill(self, page: Sequence[R]) -> None:
-        """Show these rows; the cursor stays on the row it was on, if that is still there."""
+        """Show these rows; the cursor stays on its row if that is still shown."""
         before = self.selected
         self._page = page
         self._write()
@@ -101,13 +101,13 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._keep_in_sight()
 
     def on_resize(self) -> None:
-        """Lay the columns out again where their room has changed, and keep the cursor in sight."""
+        """Lay out the columns again if their room has changed, and keep the cursor visible."""
         if self._width != self._room:
             self._write()
         self._keep_in_sight()
 
     def move_cursor(self, row: int) -> None:
-        """Put the cursor on a row, or on the nearest there is."""
+        """Move the cursor to a row, or to the nearest one."""
         before, self.cursor_row = self.cursor_row, max(0, min(row, len(self._page) - 1))
         self._redraw(before)
         self._redraw(self.cursor_row)
@@ -115,19 +115,19 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._keep_in_sight()
 
     def action_select(self) -> None:
-        """Say that the row under the cursor was chosen."""
+        """Report that the row under the cursor was chosen."""
         if self.selected is not None:
             self.post_message(self.RowSelected())
 
     def action_cursor_down(self) -> None:
-        """Move down, or on to the next page."""
+        """Move down, or to the next page."""
         if self.cursor_row >= len(self._page) - 1:
             self.post_message(self.PageWanted(forward=True))
         else:
             self.move_cursor(self.cursor_row + 1)
 
     def action_cursor_up(self) -> None:
-        """Move up, or back to the page before."""
+        """Move up, or to the previous page."""
         if self.cursor_row <= 0:
             self._came_from_below = True
             self.post_message(self.PageWanted(forward=False))
@@ -135,11 +135,11 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
             self.move_cursor(self.cursor_row - 1)
 
     def action_page_down(self) -> None:
-        """Move down by as many rows as are in sight."""
+        """Move down by the number of visible rows."""
         self.move_cursor(self.cursor_row + self._in_sight)
 
     def action_page_up(self) -> None:
-        """Move up by as many rows as are in sight."""
+        """Move up by the number of visible rows."""
         self.move_cursor(self.cursor_row - self._in_sight)
 
     def action_first(self) -> None:
@@ -185,7 +185,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         return max(1, self.scrollable_content_region.height - _HEADER)
 
     def _write(self) -> None:
-        """Write all lines as wide as there is room for, and leave room for the bar beside them."""
+        """Compose all lines for the room there is, minus the scroll bar."""
         self._width = self._room
         shape = fit(self._shape, self._width - 1)
         self._header = _line((column.label, width) for column, width in shape)
@@ -194,7 +194,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self.refresh()
 
     def _keep_in_sight(self) -> None:
-        """Scroll as little as brings the row under the cursor into sight."""
+        """Scroll just enough to show the row under the cursor."""
         first = self.cursor_row - self._in_sight + 1
         y = min(self.cursor_row, max(self.scroll_offset.y, first))
         if self.size and y != self.scroll_offset.y:
@@ -219,7 +219,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
             text, style = self._lines[row], self.rich_style
         width = self.size.width
         line = wcwidth.ljust(clipped(text, width), width)
-        # Rich measures some scripts as narrower than terminals draw them: it is told the width.
+        # Rich measures some scripts as narrower than terminals draw them, so the width is passed explicitly.
         return Strip([Segment(line, style)], width)
 
 

@@ -11,10 +11,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 BORDER = 2
-"""Light modules around the code. Less than the standard's four; scanners take it on a screen."""
+"""Light modules around the code: fewer than the standard's four, but enough for scanners on a screen."""
 _DARK, _LIGHT = "#000000", "#ffffff"
 _CELLS = {
-    # A cell that is dark above and below is dark as a whole, so that no font leaves a gap in it.
+    # A cell that is dark above and below is drawn as one block, so that no font leaves a gap in it.
     (1, 1): ("█", Style(color=_DARK, bgcolor=_DARK)),
     (1, 0): ("▀", Style(color=_DARK, bgcolor=_LIGHT)),
     (0, 1): ("▄", Style(color=_DARK, bgcolor=_LIGHT)),
@@ -23,7 +23,7 @@ _CELLS = {
 
 
 class QrCode(Widget):
-    """Shows a text as a QR code, black on white whatever the theme."""
+    """Shows a text as a QR code, black on white in every theme."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class QrCode(Widget):
         self.styles.width, self.styles.height = self.needs
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Keep the code black on white where the rest of the screen is filtered."""
+        """Return no filters, so that the code stays black on white."""
         return ()
 
     def render_line(self, y: int) -> Strip:

@@ -1,4 +1,4 @@
-"""The line that confirms every change in words."""
+"""The line that confirms every change."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ from data.rules.safe_text import safe
 
 
 class Tone(StrEnum):
-    """How a message is meant; each has a mark of its own, so that colour adds nothing but calm."""
+    """The kind of a message; each has its own mark, so that none depends on colour."""
 
     DONE = "done"
     NOTE = "note"
@@ -23,14 +23,14 @@ _MARKS = {Tone.DONE: "✓ ", Tone.NOTE: "", Tone.REFUSED: "✗ "}
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message to the person."""
+    """A message to the user."""
 
     words: str = ""
     tone: Tone = Tone.NOTE
 
 
 class StatusLine(Static):
-    """Shows what the app said last; takes more lines where the words need them."""
+    """Shows the last message of the app, on as many lines as it needs."""
 
     said: var[Said] = var(Said())
 
@@ -38,17 +38,17 @@ class StatusLine(Static):
         super().__init__(markup=False)
 
     def on_mount(self) -> None:
-        """Follow what is said."""
+        """Follow the messages of the app."""
         self.watch(self.app, "said", self._follow)
 
     def _follow(self, said: Said) -> None:
-        """Show what was said; what is said again comes into sight again."""
+        """Show a message, and scroll to it even if it is the same as before."""
         self.said = said
         if said.words:
             self.scroll_visible(animate=False)
 
     def watch_said(self, before: Said, said: Said) -> None:
-        """Write the words, in the look of their tone."""
+        """Show the words in the style of their tone."""
         self.remove_class(f"-{before.tone.value}")
         self.add_class(f"-{said.tone.value}")
         self.update(Text(_MARKS[said.tone] + safe(said.words, 400)) if said.words else Text())

@@ -1,4 +1,4 @@
-"""The top of the main screens: product, account, person, and the way to the other screens."""
+"""The top of the main screens: product, account, user, and the tabs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from tui.widgets.action_bar import ClickableLines, clicking
 from tui.widgets.cells import cell
 
 _IN_SHORT = {"profile": "Me"}
-"""Titles that are shorter where not all of them have room."""
+"""Shorter titles for when not all of them fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Whose console this is."""
+    """The account and the user shown at the top."""
 
     account: str = ""
     person: str = ""
 
 
 class Tab(NamedTuple):
-    """The way to a main screen: its key, its name in actions, and its title."""
+    """A main screen: its key, its name in actions, and its title."""
 
     key: str
     name: str
@@ -31,7 +31,7 @@ class Tab(NamedTuple):
 
 
 class TopLine(ClickableLines):
-    """Two calm lines."""
+    """Two lines: whose session it is, and the tabs."""
 
     def __init__(self, heading: Heading, tabs: Sequence[Tab], present: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class TopLine(ClickableLines):
         self._present = present
 
     def render(self) -> Content:
-        """Write both lines as long as there is room for."""
+        """Draw both lines as wide as the screen allows."""
         width = self.size.width
         return Content("\n").join([self._whose(width - 2), self._labels(width)])
 

@@ -136,4 +136,4 @@ async def test_on_a_terminal_it_asks(ready, home, answer):
 @pytest.mark.feature("off-announced")
 def test_turning_off_names_the_affected(ready):
     told = ready("policy", "set", "--mode", "off").err
-    assert "1 person signs in without a code from then on: ben. What they set up is kept." in told
+    assert "1 person will sign in without a code: ben. Their methods are kept." in told

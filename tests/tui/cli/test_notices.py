@@ -70,7 +70,7 @@ def test_new_number_says_how_to_clear(clinic, home, tmp_path):
     assert clinic("user", "import", "--yes", "--google-authenticator", f"ben={file}").status == 0
     outcome = clinic("user", "edit", "ben", "--phone", "+49 30 12345678")
     assert outcome.out == "User ben saved.\n"
-    assert outcome.err.startswith("Whatever else they have set up stays good")
+    assert outcome.err.startswith("Their other methods and recovery codes still work")
     assert outcome.err.endswith(
         f"twofold --home {home} user clear-2fa ben and then twofold --home {home} user password ben\n"
     )
