@@ -271,7 +271,7 @@ def affected(preview: ModePreview) -> list[str]:
             f"{counted(preview.pending, 'person', 'people')} must set it up at the next sign-in: {names}."
         )
     else:
-        lines.append("No one must set it up at the next sign-in.")
+        lines.append("No one has to set it up at the next sign-in.")
     if preview.not_asked:
         lines.append(f"{counted(preview.not_asked, 'person', 'people')} will not be asked for a code.")
     if preview.you_must_set_up is not None:

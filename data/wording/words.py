@@ -17,7 +17,7 @@ SET_UP_TITLE = "Set up Two-Factor Authentication"
 HOW_IT_WORKS = (
     "In addition to your password or SSH key, you enter a code from your phone.",
     "Each code works once, for about a minute.",
-    "Seven wrong codes in a row lock you out. A system administrator can unlock you.",
+    "Seven wrong codes in a row lock you out; ask a system administrator.",
     "Lost your phone? Enter a recovery code, or ask an administrator.",
 )
 """What everyone should know about two-factor authentication, one point a line."""

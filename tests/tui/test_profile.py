@@ -27,7 +27,7 @@ async def test_profile_explains_the_policy(world, mode, words):
     async with opened(world, "anna", size=(100, 40)) as person:
         await person.sees(words, "anna@clinic.example", "How it works", "Each code works once.")
         await person.sees(
-            "Seven wrong codes in a row lock you out.", "Lost your phone? Enter a recovery code"
+            "Seven wrong codes in a row lock you out;", "Lost your phone? Enter a recovery code"
         )
         await person.sees("Activity", "Signed in with password")
 

@@ -347,14 +347,14 @@ class TestNewUser:
                 "New user",
                 "User name",
                 "2FA",
-                "(•) Not required ( ) Required from the first sign-in",
+                "(•) Not required ( ) Required",
                 "SSH key",
             )
             await person.types("Dora")
             await person.presses("enter", *"dora@x.example", "enter", *"Dora D", "tab", "tab")
             assert isinstance(person.app.focused, RadioSet)
             await person.presses("right", "space")
-            await person.sees("( ) Not required (•) Required from the first sign-in")
+            await person.sees("( ) Not required (•) Required")
             await person.clicks("Create")
             shown = await person.sees("User dora created.", "good for one sign-in, until")
             password = next(word for word in shown.split() if word.count("-") == 3)

@@ -65,7 +65,7 @@ class NewUserDialog(Dialog[NewUserForm]):
             Label("2FA"),
             RadioSet(
                 Choice("Not required", value=not form.required),
-                Choice("Required from the first sign-in", value=form.required, id="required"),
+                Choice("Required", value=form.required, id="required"),
                 compact=True,
             ),
             classes="row",

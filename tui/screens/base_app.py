@@ -71,7 +71,7 @@ class ActingApp(ContainedApp):
     def actor(self) -> Member:
         """The user who is signed in; an operation runs only when there is one."""
         if self.session is None:
-            raise RuntimeError("nobody is signed in")
+            raise RuntimeError("no one is signed in")
         return Member(self.session.id)
 
     def say(self, words: str, tone: Tone = Tone.NOTE) -> None:

@@ -30,6 +30,8 @@ from tui.widgets.paged_table import Column
 from tui.widgets.status_line import Tone
 
 _MARK = "● "
+_WIDE = 70
+"""Terminal columns that all actions on marked users need."""
 _COLUMNS: list[Column[UserRow]] = [
     Column("Name", 14, lambda row: row.name, share=1),
     Column("Full name", 18, lambda row: row.full_name, from_width=76, share=1),
@@ -125,15 +127,16 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         if page.total > len(page.rows) > 0:
             parts[0] = f"{first}-{first + len(page.rows) - 1} of {total}  ([ ] for more)"
         if self.marked:
-            acts = "r require, c clear, a deactivate, v invite, t remind"
-            parts.insert(0, f"{len(self.marked)} marked: {acts}")
+            mail = ", v invite, t remind" if self.size.width >= _WIDE else ""
+            parts.insert(0, f"{len(self.marked)} marked: r require, c clear, a deactivate{mail}")
         if asked.search:
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
         if asked.status:
             parts.append(f"2FA: {asked.status.value}")
         if asked.practice is not None:
             parts.append(safe(asked.practice, 24))
-        parts.append(f"by {asked.sort.value}")
+        if not self.marked:
+            parts.append(f"by {asked.sort.value}")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
