@@ -1,4 +1,7 @@
-"""The manual: its pages lie beside this file, and nothing else is ever read."""
+"""The manual: the pages next to this file. Nothing else is ever read.
+
+May import: nothing else of Twofold.
+"""
 
 import re
 from functools import cache
