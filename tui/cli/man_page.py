@@ -10,9 +10,9 @@ _SIGNS = {ord("\\"): r"\(rs", ord("-"): r"\-", ord("'"): r"\(aq", ord("`"): r"\(
     ord("^"): r"\(ha",
     ord("~"): r"\(ti",
 }
-"""Characters that roff acts on, or prints as others."""
+"""Characters that roff would act on, or replace with others."""
 _NO_FILL = "\b"
-"""What click takes for: the lines that follow stay as they are."""
+"""The line with which click marks a paragraph whose lines stay as they are."""
 _END = (
     ".SH EXIT STATUS",
     *(".TP", "0", "Success."),
@@ -37,10 +37,12 @@ def man_page(context: click.Context) -> str:
 
 
 def _commands(context: click.Context) -> Iterator[str]:
-    """Write a section of each command, and after a group's those of its commands."""
+    """Write a section about each command; those of a group follow it."""
     group = context.command
-    for name in group.list_commands(context) if isinstance(group, click.Group) else ():
-        command = group.get_command(context, name) if isinstance(group, click.Group) else None
+    if not isinstance(group, click.Group):
+        return
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if command is not None and not command.hidden:
             own = click.Context(command, parent=context, info_name=name)
             yield f".SS {_escape(own.command_path)}"
@@ -66,7 +68,7 @@ def _usage(context: click.Context) -> str:
 
 
 def _text(words: str) -> Iterator[str]:
-    """Write paragraphs, of which click leaves some as they are."""
+    """Write paragraphs; those that click does not fill are not filled here either."""
     for block in filter(None, cleandoc(words).split("\n\n")):
         first, *rest = block.splitlines()
         if first == _NO_FILL:
@@ -76,7 +78,7 @@ def _text(words: str) -> Iterator[str]:
 
 
 def _escape(text: str) -> str:
-    """Write text so that roff prints it as it is, in whatever encoding."""
+    """Write text in ASCII so that roff prints it as it is."""
     escaped = text.translate(_SIGNS)
     plain = "".join(sign if sign.isascii() else f"\\[u{ord(sign):04X}]" for sign in escaped)
     return f"\\&{plain}" if plain.startswith(".") else plain
