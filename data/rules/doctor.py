@@ -98,10 +98,10 @@ def _administrators(facts: AccountFacts) -> Iterator[_Parts]:
     if facts.unlockers.count >= UNLOCKERS:
         yield Level.FINE, f"{facts.unlockers.count} system administrators can unlock each other.", ""
     else:
-        who = f"Only {facts.unlockers.listed}" if facts.unlockers.count else "No one"
+        who = f"only {facts.unlockers.listed}" if facts.unlockers.count else "no one"
         yield (
             Level.NOTE,
-            f"{who} of the system administrators can sign in with a second factor and unlock others.",
+            f"Of the system administrators, {who} can sign in with a second factor and unlock others.",
             "Appoint a second one: twofold user role NAME --grant system_admin",
         )
 

@@ -503,7 +503,7 @@ async def test_explain(world, size):
             "✗ No, anna cannot sign in now: they are locked after seven wrong codes.",
             "✓ anna is active.",
             "✗ Locked after seven wrong codes, 2026-03-02 09:00 UTC.",
-            "! No SSH key is known",
+            "! No SSH key is set",
         )
         await person.presses("end")
         await person.sees("! 0 of 7 attempts left. Wrong codes: 7 in ssh")

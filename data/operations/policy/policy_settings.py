@@ -189,7 +189,7 @@ def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[M
     factor alone; what they had set up works again when its method is turned back on.
     """
     if acting.policy.methods != seen:
-        return Denied("Someone else changed the methods in the meantime. Check it, then try again.")
+        return Denied("Someone else changed the methods in the meantime. Check them, then try again.")
     if refusal := _methods_refusal(acting, methods):
         return Denied(refusal)
     models.Account.update(

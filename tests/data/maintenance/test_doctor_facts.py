@@ -57,7 +57,7 @@ def test_a_new_installation_has_notes_and_no_problem(world):
     assert found(world, Level.PROBLEM) == ""
     notes = found(world, Level.NOTE)
     assert "Administrators without a second factor: admin." in notes
-    assert "nobody can sign in with a second factor and unlock others" in notes
+    assert "no one can sign in with a second factor and unlock others" in notes
     assert "Must set up two-factor authentication at their next sign-in: admin." in notes
 
 

@@ -184,7 +184,7 @@ def test_a_method_without_a_carrier_is_not_switched_on(world):
 def test_concurrent_change_is_kept(world):
     """A change that someone else made meanwhile is not undone."""
     refused = world.run(policy_settings.set_methods, OPERATOR, APP_ONLY, seen=APP_ONLY)
-    assert refused == Denied("Someone else changed the methods in the meantime. Check it, then try again.")
+    assert refused == Denied("Someone else changed the methods in the meantime. Check them, then try again.")
 
 
 def test_a_change_asks_for_fresh_proof(world):

@@ -38,8 +38,8 @@ def test_notice():
         "When:    2026-03-02 09:00 UTC\n"
         "By:      anna, over SSH from 192.0.2.1\n"
         "\n"
-        "If it was you, you have nothing to do. If not, tell an\n"
-        "administrator of Clinic at once: someone can sign in as you.\n"
+        "If it was you, you have nothing to do. If not, tell an administrator of\n"
+        "Clinic at once: someone can sign in as you.\n"
     )
 
 

@@ -259,5 +259,5 @@ def test_no_factor_no_acts_on_others_while_off(world):
     me = world.person("me", SYSTEM)
     refused = world.run(role_grants.set_roles, me, "admin", frozenset())
     assert isinstance(refused, Denied)
-    assert "no second factor" in refused.message
+    assert "not set up a second factor" in refused.message
     assert isinstance(world.run(user_summaries.list_users, me, UserQuery()), user_summaries.UserPage)

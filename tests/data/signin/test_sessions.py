@@ -118,9 +118,9 @@ def test_sessions_of_another_account_are_out_of_reach(world):
         (lambda world: world.one_time_password("anna"), "reset your password"),
         (
             lambda world: world.run(credentials.remove_key, OPERATOR, FINGERPRINT, name="anna"),
-            "SSH key was removed",
+            "SSH keys was removed",
         ),
-        (lambda world: edited(world, email="new@clinic.example"), "withdrawn"),
+        (lambda world: edited(world, email="new@clinic.example"), "second factor was removed"),
         (lambda world: world.lock("anna"), "Locked after seven"),
     ],
     ids=["deactivated", "demoted", "cleared", "disabled", "reset", "key removed", "address", "locked"],

@@ -43,7 +43,7 @@ def test_practices_are_listed(world):
         PracticeRow("north wing", 1, 1),
     ]
     done = world.run(practices.rename_practice, OPERATOR, "north wing", "North Wing")
-    assert done == Done("Practice north wing is now North Wing.")
+    assert done == Done("Practice north wing renamed to North Wing.")
     assert shown(world, "anna").practice == "North Wing"
     assert world.events(last=1) == ["practice.renamed"]
 
@@ -172,7 +172,7 @@ def test_second_editor_of_one_field(world):
     form = UserChanges("anna@clinic.example", "", "")
     assert isinstance(edit(world, one, "anna", UserChanges(full_name="Anna Lee"), form), Done)
     denied = edit(world, other, "anna", UserChanges(full_name="Anna Berg", phone=BERLIN), form)
-    assert denied.message.startswith("Someone else changed the full name to Anna Lee meanwhile.")
+    assert denied.message.startswith("Someone else changed the full name to Anna Lee in the meantime.")
     assert (shown(world, "anna").full_name, shown(world, "anna").phone) == ("Anna Lee", None)
 
 
@@ -182,7 +182,7 @@ def test_editors_of_different_fields(world):
     form = UserChanges("anna@clinic.example", "", "")
     edit(world, OPERATOR, "anna", UserChanges(full_name="Anna Lee"), form)
     saved = edit(world, OPERATOR, "anna", UserChanges(phone=BERLIN), form)
-    assert saved.message == "User anna saved. Someone else changed the full name to Anna Lee meanwhile."
+    assert saved.message == "User anna saved. Someone else changed the full name to Anna Lee in the meantime."
     assert (shown(world, "anna").full_name, shown(world, "anna").phone) == ("Anna Lee", BERLIN)
 
 
@@ -195,7 +195,7 @@ def test_second_editor_of_roles(world):
     assert isinstance(world.run(role_grants.set_roles, one, "anna", frozenset({SUPPORT}), seen=nobody), Done)
     denied = world.run(role_grants.set_roles, other, "anna", frozenset({SECURITY}), seen=nobody)
     assert denied == Denied(
-        "Someone else changed the roles of anna to support in the meantime. Check it, then try again."
+        "Someone else changed the roles of anna to support in the meantime. Check them, then try again."
     )
     assert shown(world, "anna").roles == {SUPPORT}
 

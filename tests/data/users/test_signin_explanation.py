@@ -36,7 +36,7 @@ CASES = [
     (known(has_password=False, keys=1), NOTE, "No password is set: only an SSH key signs in."),
     (known(one_time_password=True), NOTE, "The password is a one-time password"),
     (known(), FINE, "A password is set."),
-    (known(keys=1), FINE, "1 SSH key is known, not used yet."),
+    (known(keys=1), FINE, "1 SSH key, not used yet."),
     (known(keys=2, key_used_at=AT), FINE, "2 SSH keys, last used 2026-03-02 09:00 UTC."),
     (known(), NOTE, "No SSH key is set: only the password signs in."),
     (
@@ -276,7 +276,7 @@ def test_replayed_code_and_last_clock(world, anna):
     world.submit(world.attempt(anna), ahead)
     assert "The phone's clock was about 30 s ahead at the last accepted code." in answer(world)
     world.submit(world.attempt(anna), ahead)
-    assert any("already used were refused in the last day: 1 in ssh" in said for said in answer(world))
+    assert any("already used were refused in the last day: 1 over SSH" in said for said in answer(world))
     world.clock.forward(days=2)
     assert not any("already used" in said for said in answer(world))
 
@@ -303,7 +303,7 @@ def test_keys_addresses_and_successes(world, anna):
     by_key = world.first_by_key(anna, KEY.fingerprint)
     world.submit(by_key.attempt, world.code(anna))
     said = answer(world)
-    assert "1 SSH key is known, last used 2026-03-02 09:05 UTC." in said
+    assert "1 SSH key, last used 2026-03-02 09:05 UTC." in said
     assert f"From 192.0.2.1 with {KEY.fingerprint}, no code is asked for until 2026-03-04 09:05 UTC." in said
     assert "Signed in 2026-03-02 09:05 UTC over SSH from 192.0.2.1 with key and code." in said
 

@@ -108,7 +108,7 @@ def test_nonsense_or_another_key(clinic, home, file, tmp_path):
     other.write_text("no database")
     assert "is not a backup of Twofold" in clinic("restore", str(other), "--yes").err
     shutil.copy(home / "twofold.db", other)
-    assert "carries no keyed hash" in clinic("restore", str(other), "--yes").err
+    assert "has no keyed hash" in clinic("restore", str(other), "--yes").err
     outcome = clinic("restore", str(other), "--yes", "--unverified")
     assert "was not made by `twofold backup`" in outcome.err
     key = (home / "master.key").read_bytes()
@@ -189,7 +189,7 @@ def test_changed_or_unhashed_backup(anywhere, home, file):
         assert outcome.status == 1
         assert "its keyed hash does not match" in outcome.err
     file.write_bytes(tampered[:size])
-    assert "carries no keyed hash" in run("restore", str(file), "--yes").err
+    assert "has no keyed hash" in run("restore", str(file), "--yes").err
     run("user", "add", "cora", "--email", "cora@clinic.example")
     refused = run("restore", str(file), "--unverified")
     assert refused.status == 2
