@@ -227,7 +227,7 @@ class TestActions:
             await person.presses("u")
             await person.sees("Unlock anna?", "all 7 attempts", "The reason is logged")
             await person.presses("enter")
-            await person.sees("✗ Say why: the activity keeps the reason.")
+            await person.sees("✗ Enter a reason; it is logged.")
             await person.types("forgot")
             await person.presses("enter")
             await person.sees("✓ User anna unlocked, with 7 attempts again.", "2FA Enabled")
@@ -531,7 +531,9 @@ async def test_resync(world):
         await person.presses("s")
         await person.sees("Offer anna a resync?", "two consecutive codes", "Make sure the request")
         await person.presses("y")
-        await person.sees("✓ For an hour anna can sign in with two codes", "offered until 2026-03-02 10:")
+        await person.sees(
+            "✓ For an hour, anna can sign in with two consecutive codes", "offered until 2026-03-02 10:"
+        )
         await person.presses("w")
         await person.sees("! A resync is offered until 2026-03-02 10:")
     async with opened(world) as person:

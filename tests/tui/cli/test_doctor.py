@@ -54,7 +54,9 @@ def test_a_locked_administrator_is_a_problem(clinic):
     models.database.close()
     outcome = clinic("doctor")
     assert outcome.status == 1
-    assert "problem account Clinic: Administrators are locked: anna. twofold user explain" in lines(outcome)
+    assert "problem account Clinic: Administrators are locked: anna. See why: twofold user explain" in lines(
+        outcome
+    )
 
 
 @pytest.mark.feature("delivery-errors")

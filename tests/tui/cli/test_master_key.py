@@ -59,7 +59,7 @@ def test_rotation(home, clinic, enrolled):
     assert not (home / "master.key.new").exists()
     assert opened(home) == 3
     assert clinic("audit", "verify").status == 0
-    assert "Master key rotated: 3 secrets sealed anew" in clinic("audit", "list").out
+    assert "Master key rotated: 3 secrets resealed" in clinic("audit", "list").out
     (home / "master.key").write_text(old)
     outcome = clinic("user", "list")
     assert outcome.status == 1
