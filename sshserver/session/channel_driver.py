@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("twofold.ssh")
 _ENTER: Final = (
     "\x1b[?1049h"  # the alternate screen
-    "\x1b[?25l"  # no cursor
+    "\x1b[?25l"  # hide the cursor
     "\x1b[?1000h\x1b[?1002h\x1b[?1006h"  # clicks and drags in SGR form; motion alone (1003) floods slow links
     "\x1b[?2004h"  # bracketed paste
     "\x1b[?7l"  # no line wrap
-    "\x1b[?2026$p"  # is synchronized output known?
+    "\x1b[?2026$p"  # asks whether synchronized output is supported
 )
 _LEAVE: Final = "\x1b[?2026l\x1b[?2004l\x1b[?1006l\x1b[?1002l\x1b[?1000l\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 _PASTE_END: Final = "\x1b[201~"

@@ -49,7 +49,7 @@ async def test_connections_per_user(attacked_with, held, workers):
         stayed, told = await admit(attacked, held, 7)
         assert len(stayed) == limits.connections_per_user == 4
         assert len(told) == 3
-        assert all("too many connections" in reason for reason in told)
+        assert all("too many open connections" in reason for reason in told)
         assert sum(len(worker.server.session_ids()) for worker in attacked.workers) == 4
         await attacked.still_serves()
         stayed[0].writer.transport.abort()

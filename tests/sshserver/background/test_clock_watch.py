@@ -55,7 +55,7 @@ async def test_clock_differs_from_the_database(caplog):
 
 def test_clock_behind_the_newest_record(caplog):
     clock_watch.warn_of_newer(NOON + timedelta(hours=1), NOON)
-    assert "1:00:00 later" in caplog.text
+    assert "1:00:00 ahead" in caplog.text
     caplog.clear()
     clock_watch.warn_of_newer(NOON + timedelta(seconds=5), NOON)
     clock_watch.warn_of_newer(NOON - timedelta(days=9), NOON)

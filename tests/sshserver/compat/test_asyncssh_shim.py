@@ -64,7 +64,7 @@ async def test_the_self_test_passes():
 async def test_the_self_test_notices(monkeypatch, sabotage):
     monkeypatch.setattr(signin_check, "_SECONDS", 2.0)
     sabotage(monkeypatch)
-    with pytest.raises(signin_check.SelfTestError, match="does not start"):
+    with pytest.raises(signin_check.SelfTestError, match="did not start"):
         await signin_check.run(server.listen)
 
 
