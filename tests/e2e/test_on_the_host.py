@@ -80,7 +80,7 @@ async def test_first_and_later_starts(home):
 async def test_a_start_on_a_terminal_says_what_it_does_meanwhile(home):
     command = [str(PROGRAM), "--home", str(home), "serve", "--init", "--port", "0", "--workers", "2"]
     terminal = await TerminalProgram.start(command)
-    await terminal.expect("Starting 2 workers. Each first tests")
+    await terminal.expect("Starting 2 workers. Each first verifies")
     await terminal.expect("listening on 127.0.0.1:")
     terminal.type("\x03")
     assert await terminal.end() == 0

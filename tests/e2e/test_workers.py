@@ -144,7 +144,7 @@ async def test_killed_worker(clinic, key):
     assert {event["user"] for event in opened} == {"ben"}
     assert {event["worker"] for event in opened} == {1, 2}
     (died,) = (event for event in events if event["event"] == "worker.ended")
-    assert (died["level"], died["how"]) == ("error", "It was ended by SIGKILL.")
+    assert (died["level"], died["how"]) == ("error", "The worker was ended by SIGKILL.")
 
 
 async def test_hanging_worker(clinic, key):
