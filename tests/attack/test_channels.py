@@ -74,7 +74,7 @@ async def test_a_channel_of_tiny_packets_is_refused_in_words(attacked, inside, p
     inside.open_channel(packet_bytes=packet_bytes)
     refusal = await inside.expect(OPEN_FAILURE)
     assert int.from_bytes(refusal[5:9], "big") == ADMINISTRATIVELY_PROHIBITED
-    assert strings(refusal[9:], 1) == [b"A maximum packet size of 4096 bytes or more is needed."]
+    assert strings(refusal[9:], 1) == [b"The maximum packet size must be at least 4096 bytes."]
     assert attacked.running.server.session_count == 0
     inside.open_channel(packet_bytes=4096)
     await inside.expect(OPEN_CONFIRMATION)
