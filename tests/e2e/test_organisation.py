@@ -117,7 +117,7 @@ async def switch_methods_on(anna: Terminal) -> None:
     """Switch text messages and e-mail on, one after the other."""
     for switch, words in (("\t ", "text message"), ("\t\t ", "e-mail")):
         anna.type(f"t{switch}")
-        await anna.expect_on_screen(f"{words.capitalize()}: on from now on.")
+        await anna.expect_on_screen(f"{words.capitalize()}: on.")
         anna.type("y")
         await anna.expect_on_screen(f"{words}.")
 

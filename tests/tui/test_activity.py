@@ -72,7 +72,7 @@ async def test_rows_are_filtered_by_kind_and_by_time(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("4")
-        await person.sees("Everything", "All time")
+        await person.sees("All events", "All time")
         await person.presses("k")
         await person.sees("Event type", "SSH keys")
         await person.presses(*["down"] * 4, "enter")
@@ -92,6 +92,8 @@ async def test_a_row_is_shown_in_full(world):
         await person.presses("4")
         await person.sees("newest first")
         await person.presses("enter")
-        await person.sees("Signed in with password and code", "From: ssh 192.0.2.1", "Event: signin.admitted")
+        await person.sees(
+            "Signed in with password and code", "Source: ssh 192.0.2.1", "Event: signin.admitted"
+        )
         await person.presses("escape")
-        await person.sees_no_more("From: ssh")
+        await person.sees_no_more("Source: ssh")

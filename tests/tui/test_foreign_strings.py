@@ -197,7 +197,7 @@ async def test_practice_keeps_format_characters(world):
         await person.presses("5")
         await person.sees("1 practice")
         await person.presses("e")
-        await person.sees("Rename the practice")
+        await person.sees("Rename practice")
         await person.presses("enter")
         await person.sees("✓ Nothing changed.")
         await person.presses("e", "end")

@@ -80,7 +80,7 @@ async def test_keys_of_the_users_table(world):
             "Unlock",
             "One-time password",
             "Deactivate or activate",
-            "Filter by 2FA or practice",
+            "Filter users",
             "Next page",
         )
 
@@ -99,7 +99,7 @@ async def test_keys_are_underlined_in_the_help(world):
 async def test_what_is_clicked_in_the_help_is_done(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
-        for words in ("Mark, to act on several users", "Import pasted CSV"):
+        for words in ("Mark several users", "Import pasted CSV"):
             await person.clicks("? Help")
             await person.sees("Keys on this screen")
             await person.clicks(words)
@@ -184,7 +184,7 @@ class TestFreshProof:
         async with opened(world, "anna") as person:
             await self.adds_a_key(person)
             await person.presses("escape")
-            await person.sees("✗ Not confirmed, so nothing was changed.")
+            await person.sees("✗ Not confirmed. Nothing was changed.")
         assert not models.PublicKey.select().exists()
 
     async def test_seventh_wrong_code(self, world):
@@ -403,7 +403,7 @@ async def test_tooltip_of_a_key(world):
         shown = await person.sees("4 users")
         (row, line) = next((y, line) for y, line in enumerate(shown.split("\n")) if "f Filter" in line)
         await person.pilot.hover(offset=(line.index("f Filter"), row))
-        assert person.app.screen.query_one(KeyLine).tooltip == "Filter by 2FA or practice"
+        assert person.app.screen.query_one(KeyLine).tooltip == "Filter users"
         await person.pilot.hover(offset=(line.index("s Sort"), row))
         assert person.app.screen.query_one(KeyLine).tooltip is None
 

@@ -63,7 +63,7 @@ async def test_sender_without_a_number(world):
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
         await world.store.run(inbound_sms.receive_message, "Clinic", code)
-        await person.sees("✗ A message with this code came from a sender that is no phone number.")
+        await person.sees("✗ A message with this code came without a phone number.")
         await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("Step 3 of 3")
 
@@ -73,13 +73,13 @@ async def test_code_too_old(world):
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         code = await to_the_code(person)
-        await person.sees("15 minutes more")
+        await person.sees("15 minutes left")
         world.clock.forward(minutes=14, seconds=30)
         await person.sees("1 minute more")
         world.clock.forward(minutes=1)
         await person.sees("✗ This code is has expired. Press n for a new one.", "No longer waiting.")
         await person.presses("n")
-        another = code_in(await person.sees("15 minutes more"))
+        another = code_in(await person.sees("15 minutes left"))
         await person.sees_no_more("has expired")
         assert another != code
         await world.store.run(inbound_sms.receive_message, NUMBER, another)

@@ -15,7 +15,7 @@ async def test_practices(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "5 Practices")
         await person.presses("5")
-        await person.sees("1 practice · one policy reaches all of them", "Main")
+        await person.sees("1 practice · one policy for all", "Main")
         await person.presses("n")
         await person.sees("New practice")
         await person.types("main")
@@ -24,7 +24,7 @@ async def test_practices(world):
         await person.presses("home", *"Re", "enter")
         await person.sees("✓ Practice Remain added.", "2 practices")
         await person.presses("down", "e")
-        await person.sees("Rename the practice", "Remain")
+        await person.sees("Rename practice", "Remain")
         await person.presses("home", *["delete"] * 2, *"Do", "enter")
         await person.sees("✓ Practice Remain renamed to Domain.")
         world.run(practices.move_user, OPERATOR, "boris", "Domain")
@@ -181,7 +181,7 @@ async def test_disabling_while_required(world, mode):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("down", "d")
-        await person.sees("Disable 2FA for anna?", "anna must set it up again at the next sign-in.")
+        await person.sees("Disable 2FA for anna?", "anna must set it up at the next sign-in.")
         await person.presses("y")
         await person.sees("✓ Two-factor authentication disabled for anna.", "Pending setup on next login")
 
@@ -215,7 +215,7 @@ async def test_password_is_not_offered_without_the_role(world):
         await person.sees("✓ Two-factor data cleared for anna.", "2 Users")
 
 
-@pytest.mark.parametrize(("column", "shown"), [({"active": False}, "2FA Deactivated"), ({}, "not available")])
+@pytest.mark.parametrize(("column", "shown"), [({"active": False}, "2FA Deactivated"), ({}, "Not available")])
 async def test_who_cannot_sign_in_while_off(world, column, shown):
     world.mode(Mode.OFF)
     if column:

@@ -25,7 +25,9 @@ async def test_profile_explains_the_policy(world, mode, words):
     world.enrol("anna")
     world.mode(mode)
     async with opened(world, "anna", size=(100, 40)) as person:
-        await person.sees(words, "anna@clinic.example", "How it works", "Each code works once.")
+        await person.sees(
+            words, "anna@clinic.example", "How it works", "Each code works once, for about a minute."
+        )
         await person.sees(
             "Seven wrong codes in a row lock you out;", "Lost your phone? Enter a recovery code"
         )
@@ -235,7 +237,7 @@ async def test_own_sessions(world):
     """They are listed, and another one is ended."""
     away = [world.session("anna", address=f"2001:db8::{number}") for number in (7, 8, 9)]
     async with opened(world, "anna", size=(100, 40)) as person:
-        await person.sees("Sessions", "2001:db8::7, since 2026-03-02", "by password (this session)")
+        await person.sees("Sessions", "2001:db8::7, since 2026-03-02", "with password (this session)")
         await person.presses("o")
         await person.sees("End which session?", "All other sessions", "2001:db8::9")
         await person.presses("down", "enter")

@@ -23,7 +23,7 @@ async def test_who_where_since_when_and_how(world):
         await person.sees("sessions open", "newest first", "anna 192.0.2.77 2026-03-02 09:", "password")
         await person.sees("password and code", "yours")
         await person.presses("enter")
-        await person.sees("Session of admin", "By: password and code", "State: yours")
+        await person.sees("Session of admin", "Methods: password and code", "State: yours")
 
 
 @pytest.mark.feature("session-end")

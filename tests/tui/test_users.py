@@ -575,5 +575,5 @@ async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
         await person.clicks("Save")
         await person.sees("Confirm it's you")
         await person.presses("escape")
-        await person.sees("✗ Not confirmed, so nothing was changed.")
+        await person.sees("✗ Not confirmed. Nothing was changed.")
     assert facts_of(world.row("boris")).roles == {Role.SUPPORT}

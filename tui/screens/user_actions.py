@@ -41,7 +41,7 @@ class UserActionsScreen(MainScreen):
         Binding("c", "clear", "Clear", show=False, tooltip="Clear 2FA data, for a new phone"),
         Binding("u", "unlock", "Unlock", show=False),
         Binding("p", "one_time_password", "One-time password", show=False),
-        Binding("v", "invite", "Invite", show=False, tooltip="Invite by e-mail, with a one-time password"),
+        Binding("v", "invite", "Invite", show=False, tooltip="Invite by e-mail"),
         Binding("t", "remind", "Remind", show=False, tooltip="Remind by e-mail to set up 2FA"),
         Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
         Binding("e", "edit", "Edit", show=False),

@@ -61,11 +61,11 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open", priority=False),
-        Binding("space", "mark", "Mark", show=False, tooltip="Mark, to act on several users"),
+        Binding("space", "mark", "Mark", show=False, tooltip="Mark several users"),
         Binding("n", "new", "New"),
         Binding("i", "import", "Import", show=False, tooltip="Import pasted CSV"),
         Binding("slash", "search", "Search", key_display="/"),
-        Binding("f", "filter", "Filter", tooltip="Filter by 2FA or practice"),
+        Binding("f", "filter", "Filter", tooltip="Filter users"),
         Binding("s", "sort", "Sort"),
         Binding("right_square_bracket", "page(True)", "Next page", key_display="]", show=False),
         Binding("left_square_bracket", "page(False)", "Previous page", key_display="[", show=False),
