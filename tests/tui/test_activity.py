@@ -76,7 +76,7 @@ async def test_rows_are_filtered_by_kind_and_by_time(world):
         await person.presses("k")
         await person.sees("Event type", "SSH keys")
         await person.presses(*["down"] * 4, "enter")
-        await person.sees("People · All time", "User created")
+        await person.sees("Users · All time", "User created")
         assert "Signed in" not in person.screen
         await person.presses("t")
         await person.sees("Period")
