@@ -43,7 +43,7 @@ async def test_switching_on_and_off(world):
         await person.sees("[x] E-mail", "✓ The methods are now: authenticator app, e-mail.")
         await person.presses("t", "space")
         await person.sees(
-            "1 person has nothing else set up", "They must enter a recovery code first", "You are one of"
+            "1 person has no other method", "They must enter a recovery code first", "You are one of"
         )
         await person.presses("n")
         await person.sees("[x] Authenticator app")

@@ -33,7 +33,7 @@ async def test_padlock_of_a_permanent_mode(world):
     async with opened(world, "admin", size=(60, 20)) as person:
         await person.sees("2 Users")
         await person.presses("3")
-        await person.sees("┌┴─┴┐", "Permanent since 2026-03-02 09:00 UTC,", "Set by vera.")
+        await person.sees("┌┴─┴┐", "Permanent since 2026-03-02 09:00 UTC.", "Set by vera.")
         await person.presses("o", "p", "r", "m", "a")
         await person.sees_no_more("( )", "Apply")
     assert models.Account.get().mode == "permanent"

@@ -198,7 +198,7 @@ class TestActions:
         async with opened(world, "admin") as person:
             await opens(person, "anna")
             await person.presses(key)
-            await person.sees("anna must set it up again at the next sign-in.")
+            await person.sees("anna must set it up at the next sign-in.")
             await person.presses("y")
             if key == "c":
                 await person.sees("Also create a one-time password for anna?")
@@ -275,7 +275,7 @@ class TestActions:
             await person.sees(
                 "Clear the 2FA data of anna too?",
                 "Codes by e-mail were withdrawn.",
-                "anna then sets all up again.",
+                "anna must set everything up again.",
             )
             await person.presses("y")
             await person.sees("Also create a one-time password for anna?")
@@ -517,7 +517,7 @@ async def test_a_resync_is_not_offered_to_who_has_no_app(world):
     world.methods(Method.APP, Method.EMAIL)
     async with opened(world, "admin") as person:
         await opens(person, "anna")
-        await person.sees("Set up e-mail to a•••@clinic.example")
+        await person.sees("Methods e-mail to a•••@clinic.example")
         assert "Offer a resync" not in person.screen
 
 
