@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.authenticator_app import Phone
+from support.forked import run_twofold
 from support.pseudo_terminal import TerminalProgram
 from support.terminal_answers import ANSWERS
 
@@ -49,8 +50,10 @@ async def stop(server: asyncio.subprocess.Process, number: signal.Signals = sign
 
 
 def twofold(home: Path, *arguments: str) -> str:
-    command = [PROGRAM, "--home", home, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    """Run a command that is not the subject."""
+    ended = run_twofold(("--home", home, *arguments))
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 async def test_first_and_later_starts(home):
@@ -86,16 +89,15 @@ async def test_a_start_on_a_terminal_says_what_it_does_meanwhile(home):
     assert await terminal.end() == 0
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize(
-    ("name", "advice"),
+    ("name", "workers", "advice"),
     [
-        ("home", "Choose another with --port."),
-        (".twofold", "Choose another with --port, or with: make run PORT=2300"),
+        ("home", "1", "Choose another with --port."),
+        (".twofold", "2", "Choose another with --port, or with: make run PORT=2300"),
     ],
-    ids=["another home", "the home of make"],
+    ids=["another home, one worker", "the home of make, two workers"],
 )
-def test_a_port_in_use_is_said_in_one_line(tmp_path, name, advice, workers):
+def test_a_port_in_use_is_said_in_one_line(tmp_path, name, workers, advice):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

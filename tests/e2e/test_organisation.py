@@ -6,16 +6,15 @@ through a real mail server and by text message through the real gammu-smsd.
 
 import asyncio
 import re
-import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.asyncssh_terminal import connect
 from support.authenticator_app import Phone
+from support.forked import run_twofold
 from support.in_process_server import serving_ahead
 from support.installed_program import (
-    PROGRAM,
     Clinic,
     code_then,
     enrol,
@@ -237,8 +236,7 @@ async def make_permanent(clinic: Clinic, anna: Terminal) -> None:
 
 def refused(clinic: Clinic, *arguments: str) -> str:
     """Run a command that is refused; return what it says."""
-    command = [PROGRAM, "--home", str(clinic.home), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = run_twofold(("--home", clinic.home, *arguments))
     assert ended.returncode == 1, ended.stdout + ended.stderr
     return ended.stderr
 
