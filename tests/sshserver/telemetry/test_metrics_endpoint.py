@@ -51,6 +51,7 @@ async def test_silent_client_is_cut_off(port, monkeypatch):
         return {}
 
     monkeypatch.setattr(metrics_endpoint, "_content", lambda _texts: LARGE)
+    monkeypatch.setattr(metrics_endpoint, "_ANSWER_SECONDS", 3.0)
     async with metrics_endpoint.exposed(port, read):
         assert len(await asked(port)) > len(LARGE)
         threads = threading.active_count()
