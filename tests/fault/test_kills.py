@@ -17,7 +17,7 @@ from data.storage import models
 from data.storage.home import Home
 from tui.cli.open_installation import installation
 
-KILLS = 5
+KILLS = 3
 MANY_KILLS = 100
 LIVES = 0.2, 1.5
 """The least and the most seconds that a server lives after it has said that it is ready."""
