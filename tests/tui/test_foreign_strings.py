@@ -82,7 +82,16 @@ async def test_no_screen_lets_a_foreign_string_act(poisoned):
         for key in ("1", "4", "6", "2"):
             await person.presses(key)
             await is_clean(person)
-        for _ in range(11):
+        await person.sees("11 users")
+
+
+@pytest.mark.parametrize("above", [0, 6])
+async def test_no_dialog_lets_a_foreign_string_act(poisoned, above):
+    """Those of six users, below so many others."""
+    async with opened(poisoned, "admin", size=(120, 40)) as person:
+        await person.sees("11 users")
+        await person.presses(*["down"] * above)
+        for _ in range(6):
             await person.presses("down", "enter")
             await is_clean(person)
             for action in ("r", "e"):
