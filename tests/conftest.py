@@ -1,5 +1,6 @@
 """What all tests share: the helpers in `support`, and the rule for programs that may be missing."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--features", action="store_true", help="print which tests show each feature, and run none"
     )
+
+
+gc.disable()
+"""What is imported and collected stays: to search it for garbage again and again takes long."""
+
+
+def pytest_collection_finish() -> None:
+    """Have garbage be searched for only among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
