@@ -179,7 +179,7 @@ async def test_change_by_someone_else_first(world):
         await person.presses("a")
         await person.sees("Change the mode")
         await person.presses("y")
-        await person.sees("✗ Someone else changed the mode to off meanwhile.", "(•) Off")
+        await person.sees("✗ Someone else changed the mode to off in the meantime.", "(•) Off")
 
 
 @pytest.mark.feature("who-can")

@@ -506,7 +506,7 @@ async def test_explain(world, size):
             "! No SSH key is set",
         )
         await person.presses("end")
-        await person.sees("! 0 of 7 attempts left. Wrong codes: 7 in ssh")
+        await person.sees("! 0 of 7 attempts left. Wrong codes: 7 over SSH")
         await person.presses("escape")
         await person.sees("anna@clinic.example")
 
