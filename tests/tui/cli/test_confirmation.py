@@ -125,7 +125,7 @@ def test_one_of_several_declined(clinic, home):
 async def test_on_a_terminal_it_asks(ready, home, answer):
     command = [str(PROGRAM), "--home", str(home), "user", "deactivate", "ben"]
     terminal = await TerminalProgram.start(command)
-    await terminal.expect("ben cannot sign in any more")
+    await terminal.expect("ben can no longer sign in")
     await terminal.expect("Deactivate ben")
     terminal.type(f"{answer}\r")
     assert await terminal.end() == (0 if answer == "y" else 1)

@@ -15,7 +15,7 @@ async def test_email(clinic, home):
     async with mail_server() as mail:
         (home / "twofold.toml").write_text(SMTP.format(mail.port))
         outcome = await asyncio.to_thread(clinic, "delivery", "test", "--email", "eva@bücher.example")
-    assert (outcome.status, outcome.out) == (0, f"Sent. {HOST}:{mail.port} took it: taken\n")
+    assert (outcome.status, outcome.out) == (0, f"Sent. {HOST}:{mail.port} accepted it: taken\n")
     assert mail.messages[0]["Subject"] == "Twofold test message"
     assert mail.messages[0]["To"] == "eva@xn--bcher-kva.example"
     log = clinic("audit", "list", "--event", "delivery").out
