@@ -64,7 +64,7 @@ async def test_entering_permanent(world, system_admin):
         await person.presses("escape", "t", "m")
         await person.sees("✓ Every active user has 2FA or can be sent codes.")
         await person.presses("a")
-        await person.sees("Make it permanent?", "This cannot be undone", "the account: Clinic")
+        await person.sees("Make it permanent?", "This cannot be undone", "account name: Clinic")
         await person.types("clinic")
         await person.presses("enter")
         await person.sees("✗ Not confirmed: type the name of the account, Clinic.")
@@ -301,7 +301,7 @@ async def test_guessed_user_stands_first(world):
         await person.presses("3")
         await person.sees("! Passwords are being guessed for: boris (w)")
         await person.presses("w")
-        await person.sees("! Passwords are being guessed for: boris. Nobody is locked by it.")
+        await person.sees("! Passwords are being guessed for: boris. This does not lock them out.")
 
 
 @pytest.mark.feature("delivery-errors")

@@ -54,7 +54,7 @@ async def test_inviting_from_the_detail(newcomers):
         await person.presses("enter")
         await person.sees("ben@clinic.example", "v Invite")
         await person.presses("v")
-        await person.sees("Invite ben by e-mail?", "To ben@clinic.example")
+        await person.sees("Invite ben by e-mail?", "ben@clinic.example receives")
         await person.presses("y")
         await person.sees("✓ ben invited by e-mail.")
 

@@ -153,7 +153,7 @@ class TestActions:
             ("r", "anna must set it up at the next sign-in.", "is required of anna.", "two_factor.required"),
             (
                 "d",
-                "anna signs in with the password or SSH key alone",
+                "anna then signs in with a password or SSH key alone",
                 "disabled for anna.",
                 "two_factor.disabled",
             ),
@@ -211,7 +211,7 @@ class TestActions:
         world.mode(Mode.OFF)
         async with opened(world, "admin") as person:
             await opens(person, "anna")
-            await person.sees("it is turned on under 3 Security")
+            await person.sees("turn on 2FA under 3 Security")
             await person.presses("r")
             await person.sees("Takes effect when 2FA is turned on under 3 Security.")
             await person.presses("y")
@@ -244,7 +244,7 @@ class TestActions:
             )
             password = next(word for word in shown.split() if word.count("-") == 3)
             await person.presses("escape", "c")
-            await person.sees("✓ Copied.")
+            await person.sees("✓ Sent to the clipboard.")
             assert person.app.clipboard == password
             await person.clicks("I have saved it")
             await person.sees("anna has a one-time password", "one-time, expires 2026-03-05")
@@ -273,7 +273,7 @@ class TestActions:
             await person.sees("Edit anna")
             await person.presses("end", *".au", "enter", "enter", "enter")
             await person.sees(
-                "Clear the 2FA data of anna too?",
+                "Also clear the 2FA data of anna?",
                 "Codes by e-mail were withdrawn.",
                 "anna must set everything up again.",
             )
@@ -290,7 +290,7 @@ class TestActions:
             await person.presses("e")
             await person.sees("Edit anna")
             await person.presses("end", *".au", "enter", "enter", "enter")
-            await person.sees("Clear the 2FA data of anna too?", "User anna saved.")
+            await person.sees("Also clear the 2FA data of anna?", "User anna saved.")
             await person.presses("n")
             await person.sees("✓ User anna saved.", "anna@clinic.example.au")
         assert models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()

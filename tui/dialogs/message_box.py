@@ -70,4 +70,4 @@ class ShownOnceDialog(Dialog[bool]):
     def action_send(self) -> None:
         """Send the secret to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard(self._secret)
-        self.note.update("✓ Copied, if your terminal allows it.")
+        self.note.update("✓ Sent to the clipboard.")

@@ -194,7 +194,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
     def action_send_key(self) -> None:
         """Send the key to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard(self._pending.secret)
-        self.app.say("Copied, if your terminal allows it.", Tone.DONE)
+        self.app.say("Sent to the clipboard.", Tone.DONE)
 
     def action_leave(self) -> None:
         """Leave, which discards the secret."""

@@ -95,7 +95,7 @@ class RecoveryCodesScreen(Page[None]):
     def action_send(self) -> None:
         """Send the codes to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard("\n".join(self._codes))
-        self.app.say("Copied, if your terminal allows it.", Tone.DONE)
+        self.app.say("Sent to the clipboard.", Tone.DONE)
 
     @working
     async def action_plain(self) -> None:
