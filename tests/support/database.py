@@ -6,13 +6,15 @@ import itertools
 import re
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import psycopg
 from peewee import SqliteDatabase
+from psycopg.pq import TransactionStatus
 from support.postgresql_server import PostgresqlServer
 
 from data.operations import derived_user_columns
@@ -97,21 +99,21 @@ def services(clock: Callable[[], datetime], master_key: bytes = MASTER_KEY) -> S
     )
 
 
-_free: list[tuple[PostgresqlServer, str]] = []
-"""Databases with our tables that no world uses now."""
+_free: list[tuple[PostgresqlServer, str, psycopg.Connection[Any] | None]] = []
+"""Databases with our tables that no world uses now, and a connection to each: a new one takes longer."""
 _rows: list[str] = []
 """What writes the rows of a world that was just installed into an empty PostgreSQL database, once one was."""
 
 
-def _take_database(server: PostgresqlServer) -> str:
+def _take_database(server: PostgresqlServer) -> tuple[str, psycopg.Connection[Any] | None]:
     """Return a database with the present schema: one that was used before, or a new one."""
     for taken in _free:
         if taken[0] is server:
             _free.remove(taken)
-            return taken[1]
+            return taken[1:]
     name = server.new_database()
     create_database(PostgresqlUrl.parse(server.local_url(name))).close()
-    return name
+    return name, None
 
 
 def _restoring() -> bytes:
@@ -185,10 +187,16 @@ class World:
 
     def _open(self, like: "World | None") -> tuple[Place, Database]:
         if self._server is not None:
-            url, self._name = self._server.local_url, _take_database(self._server)
-            place = PostgresqlUrl.parse(url(self._name))
+            self._name, kept = _take_database(self._server)
+            place = PostgresqlUrl.parse(self._server.local_url(self._name))
             database = open_database(place)
             # By the connection that the test goes on with: each costs the server as much as this.
+            if kept is not None:
+                with suppress(psycopg.OperationalError):  # A test may have cut every connection.
+                    kept.execute(_restoring(), prepare=False)
+                    database._state.set_connection(kept)
+                    database._set_server_version(kept)
+                    return place, database
             database.connection().execute(_restoring(), prepare=False)
             return place, database
         if like is not None or _template:
@@ -217,12 +225,19 @@ class World:
         return str(self.path) if self._server is None else self._server.local_url(self._name)
 
     def close(self) -> None:
+        kept = None
+        if self._server is not None and not self.spoilt and not self.database.is_closed():
+            kept = self.database.connection()
+            if kept.closed or kept.info.transaction_status != TransactionStatus.IDLE:
+                kept = None
+            else:
+                self.database.dispose()
         self.store.close()
         if self._server is not None:
             if self.spoilt:
                 self._server.drop_database(self._name)
             else:
-                _free.append((self._server, self._name))
+                _free.append((self._server, self._name, kept))
 
     def run(self, operation: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return self.store.run_now(operation, *args, **kwargs)
