@@ -152,7 +152,7 @@ async def test_local_app_signs_in(home, require_program):
     await sign_in(terminal, "anna", one_time)
     await terminal.expect_on_screen("Choose a new password")
     terminal.type(f"{PASSWORD}\r{PASSWORD}\r")
-    await terminal.expect_on_screen("Google Authenticator")
+    await terminal.expect_on_screen("You need an authenticator app")
     terminal.type("n")
     await terminal.expect_on_screen("Enable 2FA")
     manual = "".join(re.findall(r"\b[A-Z2-7]{4}\b", terminal.text))
@@ -241,7 +241,7 @@ async def test_late_answers_and_odd_bytes(home):
     terminal.type(in_latin_1 + b"\r")
     await terminal.expect_on_screen("did not arrive as UTF-8")
     terminal.type(f"{PASSWORD}\r{PASSWORD}\r")
-    await terminal.expect_on_screen("Google Authenticator")
+    await terminal.expect_on_screen("You need an authenticator app")
     await terminal.kill()
 
 
