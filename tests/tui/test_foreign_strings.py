@@ -212,7 +212,7 @@ async def test_practice_keeps_format_characters(world):
         await person.presses("e", "end")
         await person.types("x")
         await person.presses("enter")
-        await person.sees("is now")
+        await person.sees("renamed to")
     assert models.Practice.get().name == FORMATTED + "x"
 
 
@@ -225,5 +225,5 @@ async def test_a_keyboard_types_joiners(world):
         for symbol in "\u0645\u200c\u062e":
             person.app.focused.post_message(Key("x", symbol))
         await person.presses("enter")
-        await person.sees("is now")
+        await person.sees("renamed to")
     assert models.Practice.get().name == "Main\u0645\u200c\u062e"
