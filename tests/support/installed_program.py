@@ -146,7 +146,7 @@ async def new_phone(clinic: Clinic, terminal: TerminalProgram, phone: Phone, lab
 async def scan_and_confirm(clinic: Clinic, terminal: TerminalProgram, phone: Phone, label: str) -> None:
     """Scan the QR code off the screen and type a wrong and a right code."""
     await terminal.expect_on_screen("Set up Two-Factor Authentication")
-    await terminal.expect_on_screen("Google Authenticator")
+    await terminal.expect_on_screen("Microsoft Authenticator")
     terminal.type("n")
     await terminal.expect_on_screen("Enable 2FA")
     async with asyncio.timeout(PATIENCE):

@@ -254,8 +254,8 @@ class KilledHome:
 
     async def _enrol(self, name: str) -> None:
         async with self.at_the_screen(name, []) as screen:
-            shown = await screen.shows("Google Authenticator|recovery codes")
-            if shown == "Google Authenticator":
+            shown = await screen.shows("Microsoft Authenticator|recovery codes")
+            if shown == "Microsoft Authenticator":
                 screen.type("n")
                 await screen.shows("Enable 2FA")
                 secret = await screen.shows(r"(?s)\b[A-Z2-7]{4}\b.*\b[A-Z2-7]{4}\b")

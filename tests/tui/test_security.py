@@ -320,7 +320,7 @@ async def test_test_message_and_last_error(world):
         await person.sees("✗ That is not an e-mail address.")
         person.app.focused.value = "eva@bücher.example"
         await person.presses("enter")
-        await person.sees(f"✓ Test message sent. {HOST}:{mail.port} took it: taken")
+        await person.sees(f"✓ Test message sent. {HOST}:{mail.port} accepted it: taken")
         assert mail.messages[0]["To"] == "eva@xn--bcher-kva.example"
         mail.to_recipient = "550 5.7.1 Relaying denied"
         await person.presses("e", "down", "enter")

@@ -150,7 +150,7 @@ class TestActions:
     @pytest.mark.parametrize(
         ("key", "before", "after", "event"),
         [
-            ("r", "anna must set it up at the next sign-in.", "is required of anna.", "two_factor.required"),
+            ("r", "anna must set it up at the next sign-in.", "required for anna.", "two_factor.required"),
             (
                 "d",
                 "anna then signs in with a password or SSH key alone",

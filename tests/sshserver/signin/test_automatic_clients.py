@@ -162,7 +162,7 @@ async def test_such_a_client_is_told_of_by_explain(owner):
     found = await owner.people.store.run(explain_user, OPERATOR, "ben")
     told = " ".join(finding.sentence for finding in found.reasons)
     assert f"Not counted in the last day: 9 answers that were not codes, over SSH from {HOST}." in told
-    assert f"Not counted in the last day: 2 answers that were wrong before, from {HOST}." in told
+    assert f"Not counted in the last day: 2 answers that were wrong before, over SSH from {HOST}." in told
 
 
 async def test_a_letter_that_sends_nothing_is_no_attempt(owner):

@@ -7,7 +7,7 @@ from tui.cli.main import cli
 
 OF_THE_INSTALLATION = {
     *("init", "serve", "hostkey", "upgrade", "account", "sms", "doctor", "key"),
-    *("backup", "restore", "print-unit", "print-containerfile"),
+    *("backup", "restore", "print-unit", "print-containerfile", "help", "completion"),
 }
 """What knows no account, or all of them: a gateway hands over the messages of every account."""
 
