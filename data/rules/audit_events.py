@@ -110,7 +110,7 @@ _SENTENCES: dict[Event, str] = {
     Event.ONE_TIME_PASSWORD_SET: "One-time password set",
     Event.ONE_TIME_PASSWORD_REUSED: "One-time password used again, {ended:open session} ended",
     Event.INVITED: "Invited {how}",
-    Event.INVITATION_SENT: "Invitation sent with a one-time password, good until {until}",
+    Event.INVITATION_SENT: "Invitation sent with a one-time password, valid until {until}",
     Event.INVITATION_DROPPED: "Message not sent: {reason}",
     Event.REMINDED: "Reminded by e-mail to set up two-factor authentication",
     Event.KEY_ADDED: "SSH key added: {fingerprint}",

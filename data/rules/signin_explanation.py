@@ -251,7 +251,7 @@ def _first_factor(known: Known) -> Iterator[Reason]:
         )
     elif known.user.one_time_password:
         yield _note(
-            f"The password is a one-time password, good until {_moment(known.one_time_until)}. They must "
+            f"The password is a one-time password, valid until {_moment(known.one_time_until)}. They must "
             "set a new one when they sign in with it."
         )
     else:

@@ -151,6 +151,7 @@ async def test_threads_leave_no_connection_behind(tmp_path, postgresql):
     await world.store.read(fits)
     mine = f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}' AND application_name = 'twofold'"
     assert postgresql.execute("postgres", mine)
+    world.database.close()
     world.close()
     async with asyncio.timeout(10):
         while postgresql.execute("postgres", mine):

@@ -101,7 +101,7 @@ SETTINGS: tuple[Setting, ...] = (
         "sending",
         "codes_per_day",
         PER_DAY,
-        "Codes that each account may send a day for sign-in, and as many for set-up.",
+        "Codes that each account may send a day for sign-in, and as many for setup.",
     ),
     Setting("passwords", "argon2_passes", _COST.passes, "The cost of a password hash: passes, ...", 1, 100),
     Setting("passwords", "argon2_memory_kib", _COST.memory, "... memory in KiB ...", 8_192, 4_194_304),

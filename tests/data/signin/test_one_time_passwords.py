@@ -206,7 +206,7 @@ def test_explain_tells_its_end(world):
         return world.run(signin_explanation.explain_user, OPERATOR, name).reasons[1:]
 
     good = next(found for found in findings("anna") if "one-time password" in found.sentence)
-    assert (good.weight, "good until 2026-03-05 09:00 UTC" in good.sentence) == (Weight.NOTE, True)
+    assert (good.weight, "valid until 2026-03-05 09:00 UTC" in good.sentence) == (Weight.NOTE, True)
     world.clock.forward(hours=ONE_TIME_HOURS)
     for name, weight in (("anna", Weight.STOPS), ("keyed", Weight.NOTE)):
         ended = next(found for found in findings(name) if "one-time password" in found.sentence)

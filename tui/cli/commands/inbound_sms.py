@@ -27,7 +27,7 @@ def sms() -> None:
 
 
 @sms.command(
-    short_help="Receive a text message that a set-up waits for.",
+    short_help="Receive a text message that a setup is waiting for.",
     epilog="\b\nExamples:\n"
     "  In gammu-smsdrc, under [smsd], if gammu-smsd runs as the owner of the home:\n"
     "    RunOnReceive = /usr/local/bin/twofold --home /var/lib/twofold sms received\n"
@@ -41,11 +41,11 @@ def sms() -> None:
 @changes
 @click.pass_obj
 def received(home: Home, identifiers: tuple[str, ...]) -> None:
-    """Receive a text message with the code of a waiting set-up.
+    """Receive a text message with the code that a waiting setup shows.
 
     The message is read from gammu-smsd's environment variables, or from standard input: the sender's number
     on the first line, then the text. The IDENTIFIERS that gammu-smsd adds are ignored. The exit status is 0
-    if a set-up was waiting for the message, and 1 if the message was ignored.
+    if a setup was waiting for the message, and 1 if the message was ignored.
     """
     del identifiers
     sender, text = _from_gammu(os.environ) or _from_standard_input()
