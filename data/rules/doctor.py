@@ -144,20 +144,20 @@ def _clock(
         yield (
             Level.PROBLEM,
             f"{said}, but the newest record is from {newest:%Y-%m-%d %H:%M:%S} UTC.",
-            "Set the clock, and keep it right with NTP. Then: twofold clock show",
+            "Set the clock, and keep it synchronised with NTP. Then: twofold clock show",
         )
     elif database_now is not None and abs(database_now - now) >= clock_jumps.NOTABLE:
         yield (
             Level.PROBLEM,
             f"{said} here, and {database_now:%H:%M:%S} at the database.",
-            "Keep the clocks of all nodes right with NTP: codes are checked against them.",
+            "Keep the clocks of all nodes synchronised with NTP: codes are checked against them.",
         )
     else:
         yield Level.FINE, f"{said}.", ""
     if stuck:
         yield (
             Level.PROBLEM,
-            f"Codes of {stuck} user{'' if stuck == 1 else 's'} are refused because of a clock jump.",
+            f"Codes from {stuck} user{'' if stuck == 1 else 's'} are refused because of a clock jump.",
             "Once the clock is right: twofold clock repair",
         )
 

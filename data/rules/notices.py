@@ -64,7 +64,7 @@ _WORDS = {
     Event.DISABLED: _Words(
         "two-factor authentication was turned off",
         "Two-factor authentication was turned off. What you had set up and your recovery codes were "
-        "removed. If it is required of everyone, you must set it up again at your next sign-in.",
+        "removed. If it is required for everyone, you must set it up again at your next sign-in.",
     ),
     Event.CLEARED: _Words(
         "your two-factor data was cleared",

@@ -31,7 +31,7 @@ class Action(_Permission):
     SEE_PEOPLE = "see the people and the activity", frozenset({SUPPORT, SYSTEM, SECURITY})
     MANAGE_PEOPLE = "manage people", frozenset({SYSTEM})
     MANAGE_PRACTICES = "manage practices", frozenset({SYSTEM})
-    END_SESSIONS = "end sessions of others", frozenset({SYSTEM})
+    END_SESSIONS = "end other users' sessions", frozenset({SYSTEM})
     REQUIRE_TWO_FACTOR = "require two-factor authentication", frozenset({SYSTEM, SECURITY})
     TEST_DELIVERY = "send test messages", frozenset({SYSTEM, SECURITY})
 
@@ -43,7 +43,7 @@ class SensitiveAction(_Permission):
     or changes what everyone must do.
     """
 
-    EMPOWER_PEOPLE = "add people or change how they sign in and are reached", frozenset({SYSTEM})
+    EMPOWER_PEOPLE = "add people or change their sign-in or contact details", frozenset({SYSTEM})
     CHANGE_ROLES = "grant or take roles", frozenset({SYSTEM, SECURITY})
     GRANT_SYSTEM_ROLES = "grant or take the roles support and system administrator", frozenset({SYSTEM})
     GRANT_SECURITY_ROLE = "grant or take the role security administrator", frozenset({SECURITY})

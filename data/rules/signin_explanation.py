@@ -295,9 +295,9 @@ def _second_factor(known: Known) -> Iterator[Reason]:
     user = known.user
     yield _fine(_MODES[known.policy.mode])
     if user.required:
-        yield _fine("Two-factor authentication is required of them by an administrator.")
+        yield _fine("An administrator requires two-factor authentication for them.")
     elif user.must_use_two_factor:
-        yield _fine("Two-factor authentication is required of them by their role.")
+        yield _fine("Their role requires two-factor authentication.")
     if user.enrolled:
         since = _moment(known.enrolled_at)
         yield _fine(f"{_methods(known)} set up since {since}; {_recovery_left(known)}.")
@@ -305,7 +305,8 @@ def _second_factor(known: Known) -> Iterator[Reason]:
         yield _note("Their last second factor was removed, so they must set one up again.")
         if user.can_prove:
             yield _note(
-                f"{_recovery_left(known)}. One is asked for first. If they are lost, clear the 2FA data."
+                f"{_recovery_left(known)}. They must enter one first. If they have lost them, clear the 2FA "
+                "data."
             )
     else:
         yield _note("No second factor is set up.")

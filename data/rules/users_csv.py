@@ -132,7 +132,7 @@ class _Reader:
         if header is None:
             self.faults.append(RowFault(max(self.row, 1), "", f"The file is empty. {_HEADER_RULE}"))
         elif not self.seen and not self.faults:
-            self.faults.append(RowFault(self.row, "", "There is no one below the row of column names."))
+            self.faults.append(RowFault(self.row, "", "There are no users below the row of column names."))
 
     def _records(self, text: str) -> Iterator[list[str]]:
         """Yield the rows that can be split into cells, and note the others."""

@@ -43,7 +43,7 @@ async def test_administrator_with_one_time_password(world):
         await person.presses("enter")
         await person.types(NEW_PASSWORD)
         await person.presses("enter")
-        await person.sees("required of everyone who holds a role", "Microsoft Authenticator")
+        await person.sees("required for everyone who holds a role", "Microsoft Authenticator")
         await person.sees("Twilio Authy")
         await enrols(person, "head")
         await person.sees("2 Users", "head@clinic.example"[:4], "✓ Recovery codes saved.")

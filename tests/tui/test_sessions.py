@@ -63,7 +63,7 @@ async def test_support_sees_the_sessions_and_ends_none(world, supporter):
         await person.presses("down", "e")
         await person.sees("End the session of anna?")
         await person.presses("y")
-        await person.sees("✗ Only a system administrator can end sessions of others.")
+        await person.sees("✗ Only a system administrator can end other users' sessions.")
     assert models.Session.get_by_id(anna.session_id).ended_at is None
 
 

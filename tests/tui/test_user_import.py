@@ -33,7 +33,7 @@ async def test_faults_are_shown_by_row_and_the_text_stays(world):
     async with opened(world, "admin") as person:
         await pastes(person, "name,email\nanna,new@x.example\nkim,nobody\n")
         await person.presses("ctrl+s")
-        await person.sees("No one was imported.", "Row 3, email: That is not an e-mail address.")
+        await person.sees("Nothing was imported.", "Row 3, email: That is not an e-mail address.")
         assert "kim,nobody" in person.app.screen.query_one(TextArea).text
         person.app.screen.query_one(TextArea).text = "name,email\nanna,new@x.example\n"
         await person.presses("ctrl+s")

@@ -414,7 +414,7 @@ class TestDenials:
             ("r", "y", "✗ Only a system administrator or a security administrator can require"),
             ("d", "y", "✗ Only a system administrator or a security administrator can disable or clear"),
             ("c", "y", "✗ Only a system administrator or a security administrator can disable or clear"),
-            ("p", "y", "✗ Only a system administrator can add people or change how they sign in"),
+            ("p", "y", "✗ Only a system administrator can add people or change their sign-in"),
             ("a", "y", "✗ Only a system administrator can manage people."),
         ],
     )

@@ -60,7 +60,7 @@ SETTINGS: tuple[Setting, ...] = (
         "server",
         "strict_algorithms",
         False,
-        "Offer only post-quantum key exchange: older clients cannot connect then.",
+        "Offer only post-quantum key exchange; older clients cannot connect.",
     ),
     Setting(
         "enrolment",

@@ -76,9 +76,7 @@ class NewUserDialog(Dialog[NewUserForm]):
             TextField(form.key, "optional: the line of the .pub file", limit=KEY_LIMIT, lines=True, id="key"),
             classes="row",
         )
-        yield paragraph(
-            f"You are shown a one-time password once. It expires in {ONE_TIME_HOURS} hours.", "hint"
-        )
+        yield paragraph(f"A one-time password is shown once. It expires in {ONE_TIME_HOURS} hours.", "hint")
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
 

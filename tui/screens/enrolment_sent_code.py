@@ -87,7 +87,7 @@ class SentCodeScreen(Page[Enrolled | Denied]):
         where = f"by {self._pending.method.label} to {self._pending.masked}"
         yield paragraph(f"Step 2 of 3: Enter the code sent {where}.", "step")
         if self._pending.shared:
-            yield paragraph("Another user has this number too. Prefer a separate number each.")
+            yield paragraph("Another user has this number too. Use a separate one if you can.")
         yield DigitsInput("123 456")
         yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
         yield Button("Send another (r)", id="resend", compact=True)

@@ -126,4 +126,4 @@ def _faults(faults: tuple[RowFault, ...]) -> str:
         for fault in faults[:_SHOWN]
     ]
     more = [f"… and {len(faults) - _SHOWN} more."] if len(faults) > _SHOWN else []
-    return "\n".join(["No one was imported.", *lines, *more])
+    return "\n".join(["Nothing was imported.", *lines, *more])

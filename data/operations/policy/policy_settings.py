@@ -241,14 +241,14 @@ def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
     if mode is Mode.PERMANENT:
         return _permanent_refusal(acting)
     if mode is Mode.REQUIRED and acting.facts is not None and not acting.facts.enrolled:
-        return "Set up two-factor authentication for yourself first; then you can require it of everyone."
+        return "Set up two-factor authentication for yourself first; then you can require it for everyone."
     return None
 
 
 def _permanent_refusal(acting: Acting) -> str | None:
     """Return why the mode cannot be made permanent now, or None."""
     if not may_enter_mode(acting.policy.mode, Mode.PERMANENT):
-        return "The mode can become permanent only after required. Change it to required first."
+        return "The mode must be required before it can become permanent. Change it to required first."
     items = items_of(acting.account_id)
     if passes(items):
         return None

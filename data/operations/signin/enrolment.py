@@ -322,7 +322,7 @@ def _not_offered(me: ActingUser, method: Method) -> Denied | None:
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if method not in me.policy.methods:
-        return Denied(f"The method {method.label} is switched off. Choose another one.")
+        return Denied(f"The method {method.label} is turned off. Choose another one.")
     if method is Method.EMAIL and _password_came_by_email(me):
         return Denied(EMAIL_AFTER_ANOTHER)
     return None if me.facts.enrolled else too_many_sets(me.tx, me.user)
@@ -399,8 +399,8 @@ def _because(me: ActingUser) -> str:
     if me.user.lost_factor:
         return "required because you lost your last factor"
     if me.user.required:
-        return "required of you by an administrator"
-    return "required of everyone who holds a role" if me.facts.must_use_two_factor else "your choice"
+        return "required by an administrator"
+    return "required for everyone who holds a role" if me.facts.must_use_two_factor else "your choice"
 
 
 def _store_app(tx: Tx, user_id: int, secret: str, step: int) -> None:

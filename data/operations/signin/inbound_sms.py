@@ -93,8 +93,8 @@ def confirm_message(me: ActingUser, pending: PendingMessage) -> Enrolled | Denie
     _forget_codes(me)
     came = f"Your message came from {masked(Method.SMS, row.number)}."
     shared = is_shared(me, row.number)
-    advice = " Another user has this number too. Prefer a separate number each." if shared else ""
-    return activate(me, Method.SMS, row.number, f"{came} Codes go there from now on.{advice}")
+    advice = " Another user has this number too. Use a separate one if you can." if shared else ""
+    return activate(me, Method.SMS, row.number, f"{came} Codes will be sent there.{advice}")
 
 
 @require_user(restricted=WIZARD_STEPS)

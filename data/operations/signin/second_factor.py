@@ -71,7 +71,7 @@ def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent 
         return turn_away(tx, user, attempt, step.reason)
     factor = factor_among(usable, method)
     if not isinstance(step, NeedCode) or factor is None:
-        return NotSent(f"No code can be sent to you by {method.label} any more. Sign in again.")
+        return NotSent(f"Codes can no longer be sent to you by {method.label}. Sign in again.")
     if factor.destination is None:
         return NotSent("Codes from an authenticator app are not sent. Open the app.")
     return sent_codes.make_code(tx, user, method, factor.destination, Purpose.PROOF, attempt.origin)

@@ -107,7 +107,7 @@ def end_my_sessions(me: ActingUser, which: int | None = None) -> Done | Denied:
     more = ", ..." if len(sources) > _SOURCES_NAMED else ""
     named = ", ".join(sources[:_SOURCES_NAMED]) + more
     trail.record(me, Event.OWN_SESSIONS_ENDED, me.user.name, count=len(ending), sources=named)
-    return Done(f"{len(ending)} other session{'' if len(ending) == 1 else 's'} of yours ended.")
+    return Done(f"Ended {len(ending)} other session{'' if len(ending) == 1 else 's'}.")
 
 
 def end_sessions_of_user(tx: Tx, user_id: int, because: str) -> None:

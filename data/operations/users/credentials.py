@@ -184,7 +184,7 @@ def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
     """Create a code to send to a signed-in user who must give fresh proof."""
     factor = factor_among(usable_factors(me.user.id, me.policy), method)
     if factor is None or factor.destination is None:
-        return NotSent(f"No code can be sent to you by {method.label}.")
+        return NotSent(f"Codes cannot be sent to you by {method.label}.")
     return sent_codes.make_code(me.tx, me.user, method, factor.destination, Purpose.PROOF, me.origin)
 
 

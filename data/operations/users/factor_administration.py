@@ -32,9 +32,8 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
         return refusal
     user = found.user
     if user.required == required:
-        return Denied(
-            f"Two-factor authentication is {'' if required else 'not '}required of {user.name} already."
-        )
+        state = "already required" if required else "not required individually"
+        return Denied(f"Two-factor authentication is {state} for {user.name}.")
     models.User.update(required=required).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id)
     rejudge_sessions(tx, models.User.id == user.id)

@@ -97,7 +97,7 @@ def invite(found: Target) -> Done | Denied:
     if notice_outbox.invited_since(found.user.id) is not None:
         return Denied(f"{found.user.name} is already invited, and the message is on its way.")
     if not _queue(found, Event.INVITED):
-        return Denied(f"{found.user.name} was invited too often within an hour. Try again later.")
+        return Denied(f"{found.user.name} was invited too often in the last hour. Try again later.")
     trail.record(found.acting, Event.INVITED, found.user.name, how="by e-mail")
     return Done(f"{found.user.name} invited by e-mail.")
 
@@ -112,7 +112,7 @@ def remind(found: Target) -> Done | Denied:
     table = models.Notice
     lately = (table.user == found.user.id) & (table.at > found.tx.now - invitations.REMINDED_EVERY)
     if table.select().where(lately & (table.event == Event.REMINDED.value)).exists():
-        return Denied(f"{found.user.name} was reminded in the last day.")
+        return Denied(f"{found.user.name} was already reminded in the last day.")
     if not _queue(found, Event.REMINDED):
         return Denied(f"{found.user.name} was reminded too often. Try again later.")
     trail.record(found.acting, Event.REMINDED, found.user.name)

@@ -331,7 +331,7 @@ def _shared_phone(acting: Acting, user_id: int, fields: dict[str, str]) -> str:
     other = fields.get("phone") and table.get_or_none(
         (table.account == acting.account_id) & (table.phone == fields["phone"]) & (table.id != user_id)
     )
-    return f" {other.name} has the same phone number. Prefer a separate number each." if other else ""
+    return f" {other.name} has the same phone number. Use separate numbers if possible." if other else ""
 
 
 def _practice_of(acting: Acting, name: str | None) -> int | Denied:

@@ -105,7 +105,7 @@ async def _import(
         batch = staged.batch
         told(len(some))
     if batch is None:
-        return Denied("There is no one to import.")
+        return Denied("There are no users to import.")
     return await store.run(publish_people, actor, batch)
 
 

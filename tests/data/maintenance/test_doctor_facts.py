@@ -201,7 +201,7 @@ def test_users_refused_until_later(well):
     well.clock.forward(days=1)
     well.session("second")
     well.clock.forward(days=-1)
-    assert "Codes of 1 user are refused because of a clock jump." in found(well, Level.PROBLEM)
+    assert "Codes from 1 user are refused because of a clock jump." in found(well, Level.PROBLEM)
 
 
 def test_clock_of_the_database(well):

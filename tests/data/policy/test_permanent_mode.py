@@ -73,7 +73,7 @@ def test_who_joins_a_permanent_account_must_set_up(ready):
 def test_permanent_is_entered_from_required_only(ready, mode):
     ready.mode(mode)
     denied = make_permanent(ready, seen=mode)
-    assert "only after required" in denied.message
+    assert "must be required before" in denied.message
     assert ready.run(policy_settings.preview_mode, OPERATOR, Mode.PERMANENT).refusal == denied.message
 
 

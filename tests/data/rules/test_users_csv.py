@@ -159,7 +159,7 @@ def test_duplicates_name_the_first_row():
         ("ben,ben@x.example\n", "column names are missing"),
         ("", "empty"),
         ("\n\n", "empty"),
-        ("name,email\n", "no one below"),
+        ("name,email\n", "no users below"),
         ("name,full_name\nben,Ben\n", "This column is missing"),
         ("name,email,role\nben,b@x.example,support\n", "Roles cannot be imported"),
         ("name,email,Roles\nben,b@x.example,\n", "Roles cannot be imported"),

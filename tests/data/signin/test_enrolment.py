@@ -211,8 +211,8 @@ def test_nobody_sets_up_while_the_mode_is_off(world, anna):
     ("prepare", "because"),
     [
         (lambda world: world.user("anna"), "your choice"),
-        (lambda world: world.user("anna", required=True), "required of you by an administrator"),
-        (lambda world: world.user("anna", *BOTH), "required of everyone who holds a role"),
+        (lambda world: world.user("anna", required=True), "required by an administrator"),
+        (lambda world: world.user("anna", *BOTH), "required for everyone who holds a role"),
         (lambda world: (world.user("anna"), world.mode(Mode.REQUIRED)), "required by Clinic"),
     ],
 )

@@ -287,10 +287,10 @@ def test_own_sessions(world):
     ]
     assert isinstance(world.run(sessions.end_my_sessions, me, me.session_id), Denied)
     assert isinstance(world.run(sessions.end_my_sessions, me, stranger.session_id), Denied)
-    assert world.run(sessions.end_my_sessions, me, one.session_id) == Done("1 other session of yours ended.")
+    assert world.run(sessions.end_my_sessions, me, one.session_id) == Done("Ended 1 other session.")
     told = "You ended this session from another of your sessions."
     assert [reason(world, each) for each in (me, one, two, three)] == [None, told, None, None]
-    assert world.run(sessions.end_my_sessions, me) == Done("2 other sessions of yours ended.")
+    assert world.run(sessions.end_my_sessions, me) == Done("Ended 2 other sessions.")
     assert [reason(world, each) for each in (me, two, three, stranger)] == [None, told, told, None]
     assert isinstance(world.run(sessions.end_my_sessions, me), Denied)
     entry = trail.entries(1, trail.Filter(user="anna"), limit=1)[0]

@@ -522,7 +522,7 @@ async def test_remind(obliged):
 async def test_a_user_is_reminded_once_a_day(obliged):
     assert isinstance(obliged.run(invitations.remind, OPERATOR, "anna"), Done)
     obliged.clock.forward(days=1, microseconds=-1)
-    assert "in the last day" in obliged.run(invitations.remind, OPERATOR, "anna").message
+    assert "already reminded in the last day" in obliged.run(invitations.remind, OPERATOR, "anna").message
     obliged.clock.forward(microseconds=1)
     assert isinstance(obliged.run(invitations.remind, OPERATOR, "anna"), Done)
 

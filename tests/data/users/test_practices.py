@@ -150,7 +150,7 @@ def test_a_phone_number_is_stored_as_e164_or_refused(typed, stored):
 def test_two_users_may_share_a_number_and_are_warned(world):
     world.run(lifecycle.create_user, OPERATOR, NewUser("anna", "anna@clinic.example", phone=BERLIN))
     done = world.run(lifecycle.create_user, OPERATOR, NewUser("bob", "bob@clinic.example", phone=BERLIN))
-    assert done == Done("User bob created. anna has the same phone number. Prefer a separate number each.")
+    assert done == Done("User bob created. anna has the same phone number. Use separate numbers if possible.")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=BERLIN)).message.startswith("User admin saved. ")
     assert edit(world, OPERATOR, "admin", UserChanges(phone=" ")) == Edited("User admin saved.")
     assert shown(world, "admin").phone is None

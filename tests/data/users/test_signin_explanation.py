@@ -48,8 +48,8 @@ CASES = [
     (known(), FINE, "The mode is optional."),
     (known(Mode.REQUIRED), FINE, "The mode is required: everyone must"),
     (known(Mode.PERMANENT), FINE, "The mode is permanent: everyone must"),
-    (known(required=True), FINE, "Two-factor authentication is required of them by an administrator."),
-    (known(roles=frozenset({Role.SYSTEM_ADMIN})), FINE, "is required of them by their role."),
+    (known(required=True), FINE, "An administrator requires two-factor authentication for them."),
+    (known(roles=frozenset({Role.SYSTEM_ADMIN})), FINE, "Their role requires two-factor authentication."),
     (
         known(methods=(Method.APP,), enrolled_at=AT, recovery_left=1),
         FINE,
@@ -64,7 +64,7 @@ CASES = [
     (
         known(lost_factor=True, recovery_codes=True, recovery_left=1),
         NOTE,
-        "1 recovery code left. One is asked for first. If they are lost, clear the 2FA data.",
+        "1 recovery code left. They must enter one first. If they have lost them, clear the 2FA data.",
     ),
     (
         known(

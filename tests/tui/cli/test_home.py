@@ -351,7 +351,7 @@ def test_suggested_command_with_spaces(run, home, tmp_path):
     spaced = tmp_path / "my $home's"
     arguments = ("--account", "Clinic", "--admin", "anna", "--email", "anna@clinic.example")
     made = run("--home", str(spaced), "init", *arguments)
-    suggested = made.out.splitlines()[-1].partition("Serve it with: ")[2]
+    suggested = made.out.splitlines()[-1].partition("Start the server with: ")[2]
     assert shlex.split(suggested) == ["twofold", "--home", str(spaced), "serve"]
     spaced.chmod(0o755)
     suggested = run("--home", str(spaced), "user", "list").err.partition("Restrict it with: ")[2]

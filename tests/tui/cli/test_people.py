@@ -74,7 +74,9 @@ def test_phone_number(clinic):
     """It is set, shared with a warning, and removed."""
     clinic("user", "add", "ben", "--email", "b@b.example", "--phone", "+49 30 12345678")
     outcome = clinic("user", "edit", "anna", "--phone", "+493012345678")
-    assert outcome.out == "User anna saved. ben has the same phone number. Prefer a separate number each.\n"
+    assert (
+        outcome.out == "User anna saved. ben has the same phone number. Use separate numbers if possible.\n"
+    )
     assert clinic("user", "edit", "anna", "--phone", "").status == 0
     assert shown(clinic, "anna")["phone"] is None
 

@@ -25,7 +25,7 @@ def test_the_checklist_names_who_is_missing(clinic):
 def test_permanent_needs_its_conditions(clinic):
     """Required, the checklist and the name."""
     refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
-    assert (refused.status, "only after required" in refused.err) == (1, True)
+    assert (refused.status, "must be required before" in refused.err) == (1, True)
     clinic("policy", "set", "--mode", "required", "--yes")
     refused = clinic("policy", "set", "--mode", "permanent", "--confirm", "Clinic")
     assert (refused.status, "missing anna" in refused.err) == (1, True)

@@ -110,6 +110,6 @@ def test_switching_off_names_the_left(clinic, ben, home):
     (home / "twofold.toml").write_text('[smtp]\nhost = "127.0.0.1"\nfrom = "t@clinic.example"\n')
     assert clinic("policy", "set", "--methods", "email", "--yes").status == 0
     assert shown(clinic)["status"] == "Pending setup on next login"
-    assert "2 recovery codes left. One is asked for first." in clinic("user", "explain", ben).out
+    assert "2 recovery codes left. They must enter one first." in clinic("user", "explain", ben).out
     assert clinic("policy", "set", "--methods", f"{Method.APP.value},email", "--yes").status == 0
     assert shown(clinic)["status"] == "Enabled"

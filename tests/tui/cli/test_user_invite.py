@@ -151,7 +151,7 @@ async def test_those_who_must_set_up_are_reminded_once_a_day(imported, home):
         assert mail.messages[0]["To"] == "anna@clinic.example"
         outcome = await in_thread(imported, "user", "remind", "--pending", "--yes")
         assert outcome.status == 1
-        assert "anna was reminded in the last day." in outcome.out
+        assert "anna was already reminded in the last day." in outcome.out
         assert len(mail.messages) == 1
 
 

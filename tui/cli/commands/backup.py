@@ -87,7 +87,9 @@ def backup(home: Home, file: Path) -> None:
 @click.argument("file", type=PathType(exists=True))
 @click.option("--replace-damaged", is_flag=True, help="Replace a database that cannot be read.")
 @click.option(
-    "--unverified", is_flag=True, help="Accept a backup without a keyed hash, as older versions made."
+    "--unverified",
+    is_flag=True,
+    help="Accept a backup without a keyed hash, such as one from an older version.",
 )
 @asks_first
 @click.pass_obj
@@ -198,7 +200,7 @@ def _present(
             return _Present()
         refuse(
             f"{error} Replacing the database would lose it. To replace it anyway, add --replace-damaged. "
-            "Permanent two-factor authentication in it cannot be carried over then."
+            "Permanent two-factor authentication in it would be lost too."
         )
 
 

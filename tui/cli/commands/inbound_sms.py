@@ -41,7 +41,7 @@ def sms() -> None:
 @changes
 @click.pass_obj
 def received(home: Home, identifiers: tuple[str, ...]) -> None:
-    """Receive a text message with the code that a waiting setup shows.
+    """Receive a text message with the code of a waiting setup.
 
     The message is read from gammu-smsd's environment variables, or from standard input: the sender's number
     on the first line, then the text. The IDENTIFIERS that gammu-smsd adds are ignored. The exit status is 0

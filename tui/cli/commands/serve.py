@@ -55,7 +55,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
         raise click.ClickException("This system cannot share a port between workers. Serve with: --workers 1")
     if sys.stderr.isatty():
         starting = f"Starting {counted(count, 'worker')}."
-        click.echo(f"{starting} Each first verifies that one factor alone opens nothing.", err=True)
+        click.echo(f"{starting} Each first verifies that one factor alone is not enough.", err=True)
     files = open_files.raise_limit()
     with contextlib.ExitStack() as ending:
         # The workers' program loads while this process loads its own and opens the database.

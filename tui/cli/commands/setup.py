@@ -149,7 +149,7 @@ def init(
     changed at first sign-in.
     """
     if home.initialised:
-        refuse(f"{home.path} is already initialised. Serve it with: {home.command('serve')}")
+        refuse(f"{home.path} is already initialised. Start the server with: {home.command('serve')}")
     answers = (account_name, admin, email)
     for question, answer in zip(_QUESTIONS, answers, strict=True):
         if answer:
@@ -165,7 +165,7 @@ def init(
     if first.password is not None:
         click.echo(f"One-time password of {first.name}: {first.password}")
     click.echo(passwords.one_time_terms(first.until))
-    click.echo(f"Serve it with: {home.command('serve')}")
+    click.echo(f"Start the server with: {home.command('serve')}")
 
 
 @click.command(
