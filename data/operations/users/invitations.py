@@ -41,7 +41,7 @@ PAGE = 500
 """Names that are read at once."""
 _NO_MAIL = Denied(
     "No mail server is set in [smtp] of twofold.toml, so nothing can be sent. To hand over passwords on "
-    "paper, the operator can use: twofold user invite --csv FILE"
+    "paper, the operator can use: twofold user invite --pending --csv FILE"
 )
 _NO_ADDRESS = Denied(
     "The address where people sign in is not set. Set public_address in [server] of twofold.toml, such as "
@@ -51,7 +51,7 @@ _NO_HOST_KEY = Denied("The host key cannot be read, so no one could check it. Ru
 _REPLACED = "You were given a new one-time password. Sign in with it."
 _ONLY_EMAIL = Denied(
     "E-mail is the only method that is on, so anyone who reads the mailbox would hold both factors. Turn "
-    "on another method, or hand over passwords on paper: twofold user invite --csv FILE"
+    "on another method, or hand over passwords on paper: twofold user invite --pending --csv FILE"
 )
 
 

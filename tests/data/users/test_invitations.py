@@ -309,7 +309,7 @@ def test_fresh_proof_and_role_come_first(people):
 def test_nobody_without_mail_server_or_address(people):
     services = people.store.services
     for lacking, says in (
-        ({"sends": frozenset()}, "user invite --csv FILE"),
+        ({"sends": frozenset()}, "user invite --pending --csv FILE"),
         ({"ssh": None}, "public_address"),
         ({"ssh": replace(services.ssh, fingerprint="")}, "host key"),
     ):

@@ -148,11 +148,11 @@ def _said(file: Path) -> Iterator[None]:
 class _Present:
     """The database to replace: what must be carried over, how many acts came later, and who is in it.
 
-    `facts` are there only if they will be compared.
+    `since` is None if the acts cannot be counted; `facts` are there only if they will be compared.
     """
 
     carried: Carried = field(default_factory=Carried)
-    since: int = 0
+    since: int | None = 0
     facts: DatabaseFacts | None = None
 
 
@@ -197,7 +197,7 @@ def _present(
             )
     except (HomeError, StoreUnavailableError) as error:
         if replace_damaged:
-            return _Present()
+            return _Present(since=None)
         refuse(
             f"{error} Replacing the database would lose it. To replace it anyway, add --replace-damaged. "
             "Permanent two-factor authentication in it would be lost too."
@@ -230,8 +230,10 @@ def _refuse_while_served(store: Store) -> None:
         )
 
 
-def _question(place: Place, taken_at: datetime, since: int) -> Question:
-    undone = f"{counted(since, 'recorded act')} since then will be undone."
+def _question(place: Place, taken_at: datetime, since: int | None) -> Question:
+    undone = "The database cannot be read, so what will be undone is not known."
+    if since is not None:
+        undone = f"{counted(since, 'recorded act')} since then will be undone."
     return Question(
         "Replace it?", f"{place} will be replaced with the backup of {when(taken_at)}. {undone}", "Replace"
     )
