@@ -299,7 +299,7 @@ def test_method_switched_off(world):
     attempt = world.attempt("anna")
     code = world.sent(attempt)
     world.methods(APP)
-    assert "any more" in world.run(second_factor.send_code, attempt, EMAIL).reason
+    assert "no longer" in world.run(second_factor.send_code, attempt, EMAIL).reason
     assert world.submit(attempt, code) == CodeLapsed(Lapse.REPLACED)
 
 
