@@ -14,7 +14,7 @@ test: $(VENV)/.installed-dev ## Check format, lint, types and import contracts, 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 4 --dist worksteal # Workers share the compiled files.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 5 --dist worksteal # Workers share the compiled files.
 
 features: $(VENV)/.installed-dev ## List what it does, feature by feature, with the tests that show each
 	@$(BIN)/pytest --quiet --features
