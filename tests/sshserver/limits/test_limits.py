@@ -37,7 +37,7 @@ def test_ipv4_mapped_address():
     assert crowd(UnauthenticatedConnections(Limits()), [*mixed, "192.0.2.1"]) == [0]
 
 
-def test_a_full_lobby_drops_the_oldest_of_all():
+def test_full_place_drops_the_oldest_of_all():
     addresses = [f"198.51.{n // 200}.{n % 200}" for n in range(202)]
     assert crowd(UnauthenticatedConnections(Limits()), addresses) == [0, 1]
 
@@ -173,7 +173,7 @@ def test_oldest_of_the_same_user_makes_room():
     assert dropped == [0]
 
 
-def test_an_anteroom_forgets_who_waits_no_more():
+def test_awaiting_a_code_is_forgotten_at_the_end():
     awaiting_code = AwaitingSecondFactor(2)
     place = awaiting_code.enter(1, lambda: None)
     awaiting_code.leave(1, place)
