@@ -18,7 +18,8 @@ from sshserver.session.channel_driver import ChannelDriver
 from sshserver.terminal.capabilities import Colours, Terminal
 
 _SECONDS: Final = 10.0
-_LAST_WORD: Final = "Complete"
+_COMPLETE: Final = "Complete"
+_CHANGED: Final = "Changed"
 _HOOKS: Final = frozenset({"_process_messages", "_handle_exception", "_print_error_renderables"})
 _COLOUR: Final = (b"\x1b[38;", b"\x1b[48;")
 
@@ -33,12 +34,17 @@ class _Wire:
     def __init__(self) -> None:
         self.sent = bytearray()
         self.driver: ChannelDriver | None = None
-        self.shown = asyncio.Event()
+        self._received = asyncio.Event()
 
     def send(self, data: bytes) -> None:
         self.sent += data
-        if _LAST_WORD.encode() in data:
-            self.shown.set()
+        self._received.set()
+
+    async def shows(self, word: str) -> None:
+        """Wait until `word` was drawn."""
+        while word.encode() not in self.sent:
+            self._received.clear()
+            await self._received.wait()
 
     def attach(self, driver: ChannelDriver) -> None:
         self.driver = driver
@@ -96,7 +102,7 @@ class _Witness(ContainedApp):
 
 
 class _AwaitedScreen(ContainedScreen[None]):
-    """Is not drawn until it is complete."""
+    """Is not drawn until it is complete, and then at every change."""
 
     PATIENCE = _SECONDS
 
@@ -111,8 +117,11 @@ class _AwaitedScreen(ContainedScreen[None]):
         self.opened.set()
 
     def finish(self) -> None:
-        self.query_one("#words", Static).update(_LAST_WORD)
+        self.change(_COMPLETE)
         self.complete()
+
+    def change(self, words: str) -> None:
+        self.query_one("#words", Static).update(words)
 
 
 async def run() -> None:
@@ -157,7 +166,9 @@ async def _draws_what_is_complete(app: _Witness, wire: _Wire) -> None:
     app.call_later(app.push_screen, waiting)
     await waiting.opened.wait()
     waiting.call_later(waiting.finish)
-    await wire.shown.wait()
+    await wire.shows(_COMPLETE)
+    waiting.call_later(waiting.change, _CHANGED)
+    await wire.shows(_CHANGED)
     _expect("a screen is not drawn before it is complete", b"Incomplete" not in wire.sent)
 
 
