@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import pytest
 from peewee import IntegrityError
@@ -336,19 +335,17 @@ async def test_thousands_of_users_during_sign_ins(world, server):
     count = 10_000 if server is None else 2_000
     given = crowd(count)
     world.user("anna")
-    waits, told = [], []
+    signins, told = 0, []
     importing_all = asyncio.create_task(imported(world, given, told=told.append))
     while not importing_all.done():
-        started = time.monotonic()
         candidate = await world.store.run(importing_candidate, world)
         assert candidate.user_id
-        waits.append(time.monotonic() - started)
+        signins += 1
         await asyncio.sleep(0)
     assert isinstance(await importing_all, Done)
     assert models.User.select().count() == count + 2
     assert sum(told) == count
-    assert len(waits) >= count // import_staging.PART
-    assert max(waits) < 10
+    assert signins >= count // import_staging.PART
 
 
 def importing_candidate(tx, world):
