@@ -7,6 +7,7 @@ entries, keeps a limited number of matches, and says if that is not all.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from functools import reduce
 from operator import and_, or_
@@ -15,7 +16,7 @@ from typing import Any
 from peewee import JOIN, SQL, Join, Value, fn
 
 from data.operations.actors import Acting
-from data.rules.domain_types import Status
+from data.rules.domain_types import Method, Role, Status
 from data.rules.user_fields import storable
 from data.rules.user_search import terms, word_range
 from data.rules.user_status import Standing, standings
@@ -50,7 +51,12 @@ class UserQuery:
     """A query of the users table; `after` is the `cursor` of the last row on the previous page.
 
     Each word of `search` is the beginning of a word in a name, an address, a phone number or the name of
-    a practice; `practice` is a practice's full name.
+    a practice; `practice` is a practice's full name. Whoever is shown meets all criteria. Only the two
+    about the last sign-in are one: who never signed in, or last did so before `signed_in_before`.
+
+    `method` is one that users have set up, even if it is switched off. `pending_before` asks for those
+    whose status has been pending since before then, and `few_recovery_codes` for those with a second
+    factor who have two recovery codes or fewer.
     """
 
     search: str = ""
@@ -59,6 +65,12 @@ class UserQuery:
     after: Cursor | None = None
     limit: int = PAGE
     practice: str | None = None
+    role: Role | None = None
+    method: Method | None = None
+    never_signed_in: bool = False
+    signed_in_before: datetime | None = None
+    pending_before: datetime | None = None
+    few_recovery_codes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
