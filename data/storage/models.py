@@ -209,6 +209,7 @@ class UserRole(_Table):
 
     class Meta:
         primary_key = CompositeKey("user", "role")
+        indexes = ((("role", "user"), False),)
 
 
 class PublicKey(_Table):
@@ -255,7 +256,8 @@ class Factor(_Table):
     confirmed_at = moment_field()
 
     class Meta:
-        indexes = ((("user", "kind"), True),)
+        # The second is not for reading the rows of one user: on PostgreSQL it would set writers at odds.
+        indexes = ((("user", "kind"), True), (("kind", "id", "user"), False))
 
 
 class RecoveryCode(_Table):

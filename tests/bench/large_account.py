@@ -26,7 +26,10 @@ _WEIGHTS = (700, 200, 89, 10, 1)
 
 
 def make(folder: Path, users: int) -> Path:
-    """Make a database with so many users: `admin`, 500 in each practice, one in ten with a phone number."""
+    """Make a database with so many users: `admin`, 500 in each practice, one in ten with a phone number.
+
+    One in 200 is in support, and one in 50 of those who are enrolled has set up e-mail too.
+    """
     path = folder / f"{users}-users.db"
     if path.exists():
         return path
@@ -68,6 +71,15 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
             "INSERT INTO factor (user_id, kind, sealed_secret, last_step, drift, barred_steps,"
             " confirmed_at) VALUES (?, 'app', x'00', 0, 0, '', 0)",
             [(row[0],) for row in batch if row[-1] == "enrolled"],
+        )
+        connection.executemany(
+            "INSERT INTO factor (user_id, kind, sealed_secret, last_step, drift, barred_steps,"
+            " confirmed_at) VALUES (?, 'email', x'', 0, 0, '', 0)",
+            [(row[0],) for row in batch if row[-1] == "enrolled" and row[0] % 50 == 0],
+        )
+        connection.executemany(
+            "INSERT INTO user_role (user_id, role) VALUES (?, 'support')",
+            [(row[0],) for row in batch if row[0] % 200 == 0],
         )
     connection.commit()
 

@@ -21,7 +21,7 @@ from support.postgresql_server import find_binaries, running_postgresql
 
 from data.operations.users import user_import, user_summaries
 from data.operations.users.user_search import SortKey, UserQuery
-from data.rules.domain_types import Status
+from data.rules.domain_types import Method, Role, Status
 from data.rules.public_keys import PublicKey
 from data.rules.users_csv import PersonRow
 from data.storage.database import open_database
@@ -34,6 +34,9 @@ IMPORT = "Signing in with a key while people are imported"
 _RATE = 10
 """Sign-ins that are begun in a second."""
 _NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+# Last sign-ins are spread over the first 31 years since the epoch.
+_LATELY = datetime(1999, 1, 1, tzinfo=UTC)
+_LONG_AGO = datetime(1970, 1, 15, tzinfo=UTC)
 _QUERIES = {
     "opening": UserQuery(),
     "a later page": UserQuery(after=("hanna", 0)),
@@ -56,6 +59,25 @@ _QUERIES = {
     "search: words that all have": UserQuery("clinic example"),
     "search: three practices": UserQuery("ka mi lo"),
     "search: nobody": UserQuery("zzz"),
+    "search: a first name, support": UserQuery("clara", role=Role.SUPPORT),
+    "filtered: support": UserQuery(role=Role.SUPPORT),
+    "filtered: support, by last sign-in": UserQuery(sort=SortKey.LAST_SIGNIN, role=Role.SUPPORT),
+    "filtered: system administrators": UserQuery(role=Role.SYSTEM_ADMIN),
+    "filtered: app": UserQuery(method=Method.APP),
+    "filtered: e-mail": UserQuery(method=Method.EMAIL),
+    "filtered: text message, which nobody has": UserQuery(method=Method.SMS),
+    "filtered: never signed in": UserQuery(never_signed_in=True),
+    "filtered: never signed in, a later page": UserQuery(after=("hanna", 0), never_signed_in=True),
+    "filtered: not lately, by last sign-in": UserQuery(sort=SortKey.LAST_SIGNIN, signed_in_before=_LATELY),
+    "filtered: long ago": UserQuery(signed_in_before=_LONG_AGO),
+    "filtered: locked, never signed in": UserQuery(status=Status.LOCKED, never_signed_in=True),
+    "filtered: enabled, app, never signed in": UserQuery(
+        status=Status.ENABLED, method=Method.APP, never_signed_in=True
+    ),
+    "filtered: pending with an app, which nobody is": UserQuery(status=Status.PENDING, method=Method.APP),
+    "filtered: support, e-mail, not lately": UserQuery(
+        role=Role.SUPPORT, method=Method.EMAIL, signed_in_before=_LATELY
+    ),
 }
 
 

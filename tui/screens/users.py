@@ -112,8 +112,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     def watch_page(self) -> None:
         """Show the page and its marks."""
         if self.page is not None:
-            more = self.page.more and self.page.rows
-            self.show(self.page.rows, self._summary(self.page), self.page.rows[-1].cursor if more else None)
+            self.show(self.page.rows, self._summary(self.page), self.page.following)
 
     watch_marked = watch_page
 

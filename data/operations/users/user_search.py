@@ -1,24 +1,35 @@
 """The users that a table shows, found through indexes at a cost that does not grow with the account.
 
 Without a search, the rows of each standing are read in the wanted order from the start of the page.
-A search begins with its rarest word, or with the filter if that is rarer. It reads a limited number of
-entries, keeps a limited number of matches, and says if that is not all.
+A search begins with its rarest word, or with a filter if that is rarer. It reads a limited number of
+entries, keeps a limited number of matches, and says if that is not all. Filters alone keep all matches: the
+candidates for a page are those who meet the rarest one or, if that is not rare, all in the wanted order. If
+too many of them would have to be looked up for one page, the page is not full, and the next one goes on.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
-from operator import and_, or_
+from operator import and_
 from typing import Any
 
 from peewee import JOIN, SQL, Join, Value, fn
 
 from data.operations.actors import Acting
+from data.operations.users.user_criteria import (
+    Criterion,
+    Scope,
+    of_last_signin,
+    of_method,
+    of_role,
+    of_term,
+    union,
+)
 from data.rules.domain_types import Method, Role, Status
 from data.rules.user_fields import storable
-from data.rules.user_search import terms, word_range
+from data.rules.user_search import terms
 from data.rules.user_status import Standing, standings
 from data.storage import models
 
@@ -29,9 +40,9 @@ COUNTED = 10_000
 FOUND = 1_000
 """The most users that a search finds."""
 _WEIGHED = 10_000
-"""Entries of each word that are counted, to begin with the rarest."""
+"""Entries of each criterion that are counted, to begin with the rarest."""
 _LOOKED_UP = 2_000
-"""How often a search looks up whether a user found by its rarest word also meets another criterion."""
+"""How often a page looks up whether a user found by the rarest criterion also meets another one."""
 
 
 class SortKey(StrEnum):
@@ -75,10 +86,13 @@ class UserQuery:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The users of one page, in order; `total` counts all, unless `uncounted` says that there are more."""
+    """The users of one page, in order; `following` is where the next page starts, if there is one.
+
+    `total` counts all, unless `uncounted` says that there may be more.
+    """
 
     ids: list[int]
-    more: bool
+    following: Cursor | None
     total: int
     uncounted: bool
 
@@ -88,21 +102,22 @@ class _Asked:
     """A query with its filters resolved."""
 
     query: UserQuery
-    account_id: int
-    practice_id: int | None
-    standings: list[Standing]
+    scope: Scope
 
     @property
-    def scope(self) -> Any:
-        """The account whose users are read."""
-        if self.practice_id is not None:
-            return models.User.practice == self.practice_id
-        return models.User.account == self.account_id
-
-    @property
-    def stand_so(self) -> Any:
-        """The filter by status."""
-        return models.User.standing.in_([standing.value for standing in self.standings])
+    def filters(self) -> list[Criterion]:
+        """The criteria that are no words, without the practice and the status."""
+        query = self.query
+        signed_in = query.never_signed_in or query.signed_in_before is not None
+        return [
+            *([of_role(query.role)] if query.role else []),
+            *([of_method(query.method)] if query.method else []),
+            *(
+                [of_last_signin(self.scope, never=query.never_signed_in, before=query.signed_in_before)]
+                if signed_in
+                else []
+            ),
+        ]
 
 
 def find_users(acting: Acting, query: UserQuery) -> Found:
@@ -114,11 +129,13 @@ def find_users(acting: Acting, query: UserQuery) -> Found:
             (table.account == acting.account_id) & (table.name == storable(query.practice))
         )
         practice_id = named.id if named is not None else 0
-    asked = _Asked(query, acting.account_id, practice_id, standings(acting.policy.mode, query.status))
-    if not asked.standings or practice_id == 0:
-        return Found([], more=False, total=0, uncounted=False)
+    asked = _Asked(query, Scope(acting.account_id, practice_id, standings(acting.policy.mode, query.status)))
+    if not asked.scope.standings or practice_id == 0:
+        return Found([], None, total=0, uncounted=False)
     wanted = terms(query.search)
-    return _search(asked, wanted) if wanted else _browse(asked)
+    if wanted:
+        return _search(asked, wanted)
+    return _filter(asked, asked.filters) if asked.filters else _browse(asked)
 
 
 def count_standings(account_id: int) -> dict[Standing, int]:
@@ -130,66 +147,122 @@ def count_standings(account_id: int) -> dict[Standing, int]:
 
 
 def _browse(asked: _Asked) -> Found:
-    """Read a page from the index that holds each standing in the wanted order, and merge them."""
-    query, user = asked.query, models.User
-    parts = [part for standing in asked.standings for part in _parts(asked, standing)]
-    rows = _union(parts).alias("rows")
-    page = rows.select_from(rows.c.id).order_by(*_order(query.sort, rows.c)).limit(query.limit + 1)
-    ids = [row_id for (row_id,) in page.tuples()]
-    count = user.select(user.id).where(asked.scope & asked.stand_so).limit(COUNTED + 1).count()
-    return Found(
-        ids[: query.limit],
-        more=len(ids) > query.limit,
-        total=min(count, COUNTED),
-        uncounted=count > COUNTED,
-    )
+    """Read a page of all in the wanted order."""
+    limit = asked.query.limit
+    rows = _in_order(asked, limit + 1).alias("rows")
+    page = rows.select_from(rows.c.id, rows.c.key).order_by(*_order(asked.query.sort, rows.c))
+    count = asked.scope.criterion().ids(COUNTED + 1).count()
+    ids, following = _page(list(page.tuples()), limit)
+    return Found(ids, following, total=min(count, COUNTED), uncounted=count > COUNTED)
 
 
-def _parts(asked: _Asked, standing: Standing) -> list[Any]:
+def _in_order(asked: _Asked, most: int) -> Any:
+    """Select so many rows after the cursor from the index that holds each standing in order, merged."""
+    parts = [part for standing in asked.scope.standings for part in _parts(asked, standing, most)]
+    rows = union(parts).alias("merged")
+    return rows.select_from(rows.c.id, rows.c.key).order_by(*_order(asked.query.sort, rows.c)).limit(most)
+
+
+def _parts(asked: _Asked, standing: Standing, most: int) -> list[Any]:
     """Select the rows of one standing for a page."""
     query = asked.query
     if query.sort is SortKey.LAST_SIGNIN:
-        return _parts_by_signin(asked, standing)
+        return _parts_by_signin(asked, standing, most)
     column = _column(query.sort)
-    rows = asked.scope & (models.User.standing == standing.value)
+    rows = asked.scope.of(models.User) & (models.User.standing == standing.value)
     if query.after is not None:
         rows &= column > query.after[0]
-    return [_keyed(query.sort).where(rows).order_by(column).limit(query.limit + 1)]
+    return [_keyed(query.sort).where(rows).order_by(column).limit(most)]
 
 
-def _parts_by_signin(asked: _Asked, standing: Standing) -> list[Any]:
+def _parts_by_signin(asked: _Asked, standing: Standing, most: int) -> list[Any]:
     """Select the rows of one standing for a page by last sign-in; those without a sign-in come last."""
     query, table = asked.query, models.LastSignin
-    if asked.practice_id is not None:
-        scope = table.practice_id == asked.practice_id
-    else:
-        scope = table.account_id == asked.account_id
-    rows = scope & (table.standing == standing.value)
+    rows = asked.scope.of(table) & (table.standing == standing.value)
     keyed = table.select(table.user.alias("id"), fn.COALESCE(table.at, 0).alias("key"))
     signed_in, never = rows & table.at.is_null(False), rows & table.at.is_null()
+    wants_signed_in = query.signed_in_before is not None or not query.never_signed_in
+    wants_never = query.never_signed_in or query.signed_in_before is None
+    if query.signed_in_before is not None:
+        signed_in &= table.at < query.signed_in_before
     if query.after is not None:
         at, row_id = models.moment(int(query.after[0])), query.after[1]
-        if not int(query.after[0]):
-            part = keyed.where(never & (table.user < row_id))
-            return [part.order_by(table.user.desc()).limit(query.limit + 1)]
-        signed_in &= (table.at <= at) & ((table.at < at) | (table.user < row_id))
+        if int(query.after[0]):
+            signed_in &= (table.at <= at) & ((table.at < at) | (table.user < row_id))
+        else:
+            wants_signed_in = False
+            never &= table.user < row_id
     return [
-        keyed.where(signed_in).order_by(table.at.desc(), table.user.desc()).limit(query.limit + 1),
-        keyed.where(never).order_by(table.user.desc()).limit(query.limit + 1),
+        *(
+            [keyed.where(signed_in).order_by(table.at.desc(), table.user.desc()).limit(most)]
+            if wants_signed_in
+            else []
+        ),
+        *([keyed.where(never).order_by(table.user.desc()).limit(most)] if wants_never else []),
     ]
+
+
+def _filter(asked: _Asked, filters: list[Criterion]) -> Found:
+    """Read a page of those who meet all filters, in the wanted order."""
+    query, user, everyone = asked.query, models.User, asked.scope.criterion()
+    sizes = {
+        criterion: criterion.ids(_WEIGHED + 1).limit(_WEIGHED + 1).count()
+        for criterion in (everyone, *filters)
+    }
+    rarest = min(sizes, key=lambda criterion: sizes[criterion])
+    is_rare = sizes[rarest] <= _WEIGHED
+    rest = [criterion for criterion in filters if criterion is not rarest]
+    most = max(query.limit, _LOOKED_UP // max(1, sum(criterion.lookups for criterion in rest)))
+    is_whole = is_rare and sizes[rarest] <= most
+    begun = replace(asked, query=replace(query, after=None)) if is_whole else asked
+    if rarest is everyone or not is_rare:
+        candidates = _in_order(begun, most).alias("candidates")
+    else:
+        candidates = _sorted(begun, rarest, most).alias("candidates")
+    of = candidates.c
+    meets = reduce(and_, [criterion.holds(of.id) for criterion in rest], SQL("1 = 1"))
+    looked_up = (
+        candidates.select_from(of.id, of.key, _is_after(query, of.key, of.id), meets)
+        .from_(Join(candidates, user, JOIN.CROSS))
+        .where(user.id == of.id)
+        .order_by(*_order(query.sort, of))
+    )
+    rows = list(looked_up.tuples())
+    matches = [(row_id, key, after) for row_id, key, after, holds in rows if holds]
+    ids, following = _page([(row_id, key) for row_id, key, after in matches if after], query.limit)
+    if following is None and not is_whole and len(rows) == most:
+        following = _cursor(rows[-1])
+    if is_whole or (query.after is None and following is None):
+        return Found(ids, following, total=len(matches), uncounted=False)
+    if len(filters) == 1 and filters[0].is_exact:
+        size = sizes[filters[0]]
+        return Found(ids, following, total=min(size, _WEIGHED), uncounted=size > _WEIGHED)
+    return Found(ids, following, total=len(ids), uncounted=True)
+
+
+def _sorted(asked: _Asked, criterion: Criterion, most: int) -> Any:
+    """Select so many rows after the cursor in the wanted order from the few who meet a criterion."""
+    query, user = asked.query, models.User
+    few = criterion.ids(_WEIGHED).alias("few")
+    keyed = _keyed(query.sort).from_(Join(few, user, JOIN.CROSS))
+    rows = keyed.where((user.id == few.c.id) & asked.scope.criterion().holds(few.c.id)).alias("rows")
+    after = rows.select_from(rows.c.id, rows.c.key)
+    if query.after is not None:
+        after = after.where(_is_after(query, rows.c.key, rows.c.id))
+    return after.order_by(*_order(query.sort, rows.c)).limit(most)
 
 
 def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
     """Find the users who meet all criteria, beginning with the criterion that the fewest meet."""
-    query, user = asked.query, models.User
-    criteria = [_of_term(asked.account_id, term) for term in wanted]
-    if query.status is not None or query.practice is not None:
-        criteria.append(_of_filter(asked))
+    query, user, filters = asked.query, models.User, asked.filters
+    criteria = [of_term(asked.scope.account_id, term) for term in wanted] + filters
+    if filters or query.status is not None or query.practice is not None:
+        criteria.append(asked.scope.criterion())
     weighed = _WEIGHED if len(criteria) > 1 else _LOOKED_UP + 1
     sizes = [criterion.ids(weighed).limit(weighed).count() for criterion in criteria]
     rarest = criteria[sizes.index(min(sizes))]
     rest = [criterion for criterion in criteria if criterion is not rarest]
-    examined = _LOOKED_UP // max(1, sum(len(criterion.ways) for criterion in rest))
+    examined = _LOOKED_UP // max(1, sum(criterion.lookups for criterion in rest))
     looked_at = rarest.ids(examined + 1).alias("looked_at")
     conditions = [criterion.holds(looked_at.c.id) for criterion in rest]
     # A cross join is read from the left on every database: never all users for a few entries.
@@ -201,67 +274,28 @@ def _search(asked: _Asked, wanted: list[tuple[str, ...]]) -> Found:
         .limit(FOUND + 1)
         .alias("hits")
     )
+    of = hits.c
     rows = list(
-        hits.select_from(hits.c.id, _is_after(query, hits.c)).order_by(*_order(query.sort, hits.c)).tuples()
+        hits.select_from(of.id, of.key, _is_after(query, of.key, of.id))
+        .order_by(*_order(query.sort, of))
+        .tuples()
     )
-    ids = [row_id for row_id, after in rows[:FOUND] if after]
+    ids, following = _page([(row_id, key) for row_id, key, after in rows[:FOUND] if after], query.limit)
     return Found(
-        ids[: query.limit],
-        more=len(ids) > query.limit,
+        ids,
+        following,
         total=min(len(rows), FOUND),
         uncounted=len(rows) > FOUND or min(sizes) > examined,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Criterion:
-    """A part of a search: selects of the IDs of users who meet it, and whether the user with an ID does."""
-
-    ways: list[Any]
-    holds: Callable[[Any], Any]
-
-    def ids(self, most: int) -> Any:
-        """Select this many of the users who meet it, some of them twice."""
-        return _union([way.limit(most) for way in self.ways])
+def _page(rows: list[tuple[int, str | int]], limit: int) -> tuple[list[int], Cursor | None]:
+    """Return the IDs of a page and where the next one starts, from the rows that begin with it."""
+    return [row_id for row_id, _ in rows[:limit]], _cursor(rows[limit - 1]) if len(rows) > limit else None
 
 
-def _of_term(account_id: int, term: tuple[str, ...]) -> _Criterion:
-    """Return the criterion that a user, or the user's practice, has a word with this beginning."""
-    user, word, of_practice = models.User, models.UserWord, models.PracticeWord
-    ranges = [word_range(beginning) for beginning in term]
-    ways: list[Any] = [
-        word.select(word.user.alias("id")).where((word.account_id == account_id) & _within(word, keys))
-        for keys in ranges
-    ]
-
-    def has_word(user_id: Any) -> Any:
-        # Without the account, which is known from the user: only the few words of a user must be read.
-        own = [word.select(SQL("1")).where((word.user == user_id) & _within(word, keys)) for keys in ranges]
-        return reduce(or_, [fn.EXISTS(each) for each in own])
-
-    practices = of_practice.select(of_practice.practice).where(
-        reduce(or_, [(of_practice.account_id == account_id) & _within(of_practice, keys) for keys in ranges])
-    )
-    # If no practice has such a name, words alone decide, and no user is read for it.
-    if not practices.exists():
-        return _Criterion(ways, has_word)
-    within = user.practice.in_(practices)
-    return _Criterion([*ways, user.select(user.id).where(within)], lambda user_id: has_word(user_id) | within)
-
-
-def _of_filter(asked: _Asked) -> _Criterion:
-    user, holds = models.User, asked.scope & asked.stand_so
-    return _Criterion([user.select(user.id).where(holds)], lambda _user_id: holds)
-
-
-def _within(table: Any, keys: tuple[bytes, bytes]) -> Any:
-    return (table.word >= keys[0]) & (table.word < keys[1])
-
-
-def _union(parts: list[Any]) -> Any:
-    """Combine limited selects, each wrapped because SQLite allows no limit inside a union."""
-    wrapped = [part.select_from(SQL("*")) for part in parts]
-    return reduce(lambda left, right: left.union_all(right), wrapped)
+def _cursor(row: tuple[int, str | int, *tuple[object, ...]]) -> Cursor:
+    return str(row[1]), row[0]
 
 
 def _column(sort: SortKey) -> Any:
@@ -279,11 +313,11 @@ def _order(sort: SortKey, columns: Any) -> tuple[Any, ...]:
     return (columns.key.desc(), columns.id.desc()) if sort is SortKey.LAST_SIGNIN else (columns.key,)
 
 
-def _is_after(query: UserQuery, columns: Any) -> Any:
+def _is_after(query: UserQuery, key: Any, row_id: Any) -> Any:
     """Return whether a row comes after the cursor."""
     if query.after is None:
         return Value(1)
-    key, row_id = query.after
+    last, last_id = query.after
     if query.sort is SortKey.LAST_SIGNIN:
-        return (columns.key < int(key)) | ((columns.key == int(key)) & (columns.id < row_id))
-    return columns.key > key
+        return (key < int(last)) | ((key == int(last)) & (row_id < last_id))
+    return key > last

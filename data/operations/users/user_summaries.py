@@ -12,7 +12,7 @@ from data.operations.signin.remembered_addresses import Remembered, remembered_o
 from data.operations.signin.resync import offered_until
 from data.operations.signin.sessions import SessionPage, own_sessions
 from data.operations.users.target_user import Target, require_target
-from data.operations.users.user_search import SortKey, UserQuery, find_users
+from data.operations.users.user_search import Cursor, SortKey, UserQuery, find_users
 from data.rules.domain_types import Method, Mode, Role, Status
 from data.rules.permissions import Action
 from data.rules.policy import may_set_up, may_turn_off, status
@@ -42,15 +42,21 @@ class UserRow:
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """A page of users; `more` says whether a page follows.
+    """A page of users; `following` is where the next one starts, if there is one.
 
-    `total` counts all matches; if `uncounted`, there are more. A search shows no more than it counts.
+    `total` counts all matches; if `uncounted`, there may be more. A search shows no more than it counts;
+    with filters alone, following pages show all, and each may hold few rows, or none.
     """
 
     rows: tuple[UserRow, ...]
     total: int
-    more: bool
+    following: Cursor | None
     uncounted: bool
+
+    @property
+    def more(self) -> bool:
+        """Whether a page follows."""
+        return self.following is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,7 @@ def list_users(acting: Acting, query: UserQuery) -> UserPage:
             for row in shown
         ),
         found.total,
-        found.more,
+        found.following,
         found.uncounted,
     )
 
