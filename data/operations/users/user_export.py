@@ -7,6 +7,7 @@ from data.operations.actors import Acting
 from data.operations.guards import require_permission
 from data.operations.leases import hold_for_page
 from data.operations.results import Denied
+from data.operations.users.user_search import Cursor, UserQuery, find_users
 from data.operations.users.user_summaries import roles_by_user
 from data.rules.domain_types import Role, Status
 from data.rules.permissions import Action
@@ -14,6 +15,7 @@ from data.rules.user_status import Standing, status_of
 from data.storage import models
 
 PAGE = 500
+EVERYONE = UserQuery(limit=PAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +35,35 @@ class PersonRecord:
     last_signin_at: datetime | None
 
 
-@require_permission(Action.SEE_PEOPLE)
-def export_people(acting: Acting, *, after: str = "", limit: int = PAGE) -> tuple[PersonRecord, ...] | Denied:
-    """Read a page of the account's users by name; `after` is the last name on the previous page.
+@dataclass(frozen=True, slots=True)
+class ExportPage:
+    """A page of an export; `following` is where the next one starts, if there is one.
 
-    An actor has one export at a time, from the page without `after` to one that is not full.
+    `uncounted` says that a search found more users than it returns.
     """
-    table = models.User
-    rows = list(
-        table.select(table, models.Practice)
-        .join(models.Practice)
-        .where((table.account == acting.account_id) & (table.name > after))
-        .order_by(table.name)
-        .limit(limit)
-    )
-    if refusal := hold_for_page(acting, first=not after, last=len(rows) < limit):
+
+    records: tuple[PersonRecord, ...]
+    following: Cursor | None
+    uncounted: bool
+
+
+@require_permission(Action.SEE_PEOPLE)
+def export_people(acting: Acting, query: UserQuery = EVERYONE) -> ExportPage | Denied:
+    """Read a page of the users that a query finds.
+
+    An actor has one export at a time, from the page without `after` to one that none follows.
+    """
+    found = find_users(acting, query)
+    if refusal := hold_for_page(acting, first=query.after is None, last=found.following is None):
         return refusal
+    table = models.User
+    users = {
+        row.id: row
+        for row in table.select(table, models.Practice).join(models.Practice).where(table.id.in_(found.ids))
+    }
+    rows = [users[user_id] for user_id in found.ids]
     roles = roles_by_user(row.id for row in rows)
-    return tuple(
+    records = tuple(
         PersonRecord(
             name=row.name,
             email=row.email,
@@ -66,3 +79,4 @@ def export_people(acting: Acting, *, after: str = "", limit: int = PAGE) -> tupl
         )
         for row in rows
     )
+    return ExportPage(records, found.following, bool(query.search) and found.uncounted)

@@ -152,7 +152,7 @@ def seen(world: World) -> dict[str, object]:
     return {
         "read": read,
         "detail": world.run(user_summaries.user_detail, OPERATOR, "user00001"),
-        "exported": len(world.run(user_export.export_people, OPERATOR)),
+        "exported": len(world.run(user_export.export_people, OPERATOR).records),
         "practices": [(row.users, row.active) for row in world.run(practices.list_practices, OPERATOR)],
         "people": sum(world.run(policy_settings.show_policy, OPERATOR).people.values()),
         "active": world.run(needs_attention.show_needs_attention, OPERATOR).active,

@@ -87,15 +87,15 @@ def test_pages_without_gaps(home, clinic, monkeypatch):
     asked = []
     original = user_export.export_people
 
-    def watched(tx, actor, *, after=""):
-        page = original(tx, actor, after=after)
-        asked.append(len(page))
+    def watched(tx, actor, query):
+        page = original(tx, actor, query)
+        asked.append(len(page.records))
         return page
 
     monkeypatch.setattr(user_export, "export_people", watched)
     names = [row["name"] for row in records(clinic("user", "export").out)]
     assert names == ["anna", *(f"user{number:04}" for number in range(1203))]
-    assert asked == [500, 500, 204, 0]
+    assert asked == [500, 500, 204]
     assert PAGE <= user_export.PAGE
 
 

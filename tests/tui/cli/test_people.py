@@ -177,3 +177,32 @@ def test_rename_and_remove(clinic):
     assert "1 user is in practice Main" in clinic("practice", "remove", "Main").err
     assert clinic("account", "rename", "Clinic", "Ward").out == "Account Clinic renamed to Ward.\n"
     assert clinic("account", "list").out.splitlines()[1].startswith("Ward ")
+
+
+@pytest.mark.feature("filters")
+def test_filters_combine(clinic, home):
+    """Lists and exports show whoever meets all of them; the two about the last sign-in are one."""
+    for name, role in (("ben", "support"), ("eve", "support"), ("joe", None)):
+        given = ("--role", role) if role else ()
+        assert clinic("user", "add", name, "--email", f"{name}@b.example", *given).status == 0
+    assert clinic("practice", "add", "North").status == 0
+    assert clinic("user", "move", "eve", "--practice", "North").status == 0
+
+    def found(*filters: str) -> list[str]:
+        listed = [row["name"] for row in json.loads(clinic("user", "list", "--json", *filters).out)]
+        exported = clinic("user", "export", "--format", "jsonl", *filters).out.splitlines()
+        assert [json.loads(line)["name"] for line in exported] == listed
+        return listed
+
+    assert found("--role", "support") == ["ben", "eve"]
+    assert found("--role", "support", "--practice", "North", "--never-signed-in") == ["eve"]
+    assert found("--role", "support", "--method", "app") == []
+    assert found("--status", "no", "--search", "b.example") == ["joe"]
+    assert found("--last-signin-before", "30d") == []
+    assert found("--last-signin-before", "2026-01-31", "--never-signed-in", "--status", "no") == ["joe"]
+    assert set(json.loads(clinic("user", "list", "--json").out)[0]) == {
+        *("name", "full_name", "email", "phone", "practice", "roles", "status", "last_signin_at")
+    }
+    wrong = clinic("user", "list", "--last-signin-before", "lately")
+    assert wrong.status == 2
+    assert "--last-signin-before must be 30d, or a date such as 2026-01-31." in wrong.err

@@ -1,8 +1,7 @@
 """`twofold audit`: the log of every change and sign-in."""
 
-import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from data.operations.audit import trail as log
 from data.operations.audit.trail import Entry, Filter
 from data.rules.audit_events import Event
+from data.rules.past_moments import past_moment
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import fold_username
 from data.storage.home import Home
@@ -21,8 +21,6 @@ from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 _PAGE = 500
-_AGO = re.compile(r"(\d{1,6})([mhd])\Z")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _known(_context: click.Context, _parameter: click.Parameter, kind: str | None) -> str | None:
@@ -164,12 +162,9 @@ def _folded(name: str | None) -> str | None:
 def _moment(since: str | None, now: datetime) -> datetime | None:
     if since is None:
         return None
-    try:
-        if ago := _AGO.match(since):
-            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        parsed = datetime.fromisoformat(since)
-    except (ValueError, OverflowError):
+    found = past_moment(since, now)
+    if found is None:
         raise click.UsageError(
             "--since must be 30m, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T08:00."
-        ) from None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        )
+    return found

@@ -1,14 +1,17 @@
 """`twofold user list` and `show`."""
 
+from dataclasses import replace
+from typing import Any
+
 import click
 
 from data.operations.users import user_summaries
 from data.operations.users.user_search import UserQuery
 from data.operations.users.user_summaries import UserRow
-from data.rules.domain_types import Status
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from tui.cli.command_groups import examples
+from tui.cli.commands.user_filters import filter_options, query_of, say_incomplete
 from tui.cli.commands.user_rendering import detail_json, detail_lines, row_json
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.text_tables import echo_json, echo_table, when
@@ -16,24 +19,21 @@ from tui.cli.text_tables import echo_json, echo_table, when
 _PAGE = 500
 
 
-@click.command("list", epilog=examples("twofold user list --search clinic", "twofold user list --json"))
-@click.option(
-    "--search",
-    default="",
-    help="Only users whose name, full name, e-mail, phone or practice has words that start with these.",
+@click.command(
+    "list",
+    epilog=examples(
+        "twofold user list --search clinic",
+        "twofold user list --status enabled --role support --json",
+        "twofold user list --last-signin-before 90d --never-signed-in",
+    ),
 )
-@click.option("--practice", help="Only users in this practice.")
-@click.option(
-    "--status",
-    type=click.Choice([status.value for status in Status], case_sensitive=False),
-    help="Only users with this status.",
-)
+@filter_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def list_users(home: Home, search: str, practice: str | None, status: str | None, as_json: bool) -> None:
-    """List the users."""
+def list_users(home: Home, /, as_json: bool, **filters: Any) -> None:
+    """List the users: all, or those whom all filters fit."""
     with installation(home) as here:
-        rows = _all_users(here, search, Status(status) if status else None, practice)
+        rows = _all_users(here, query_of(here, limit=_PAGE, **filters))
     if as_json:
         echo_json([row_json(row) for row in rows])
         return
@@ -73,16 +73,15 @@ def show(home: Home, name: str, as_json: bool) -> None:
         click.echo(f"  {when(entry.at)}  {safe(entry.actor)}: {safe(entry.sentence)}")
 
 
-def _all_users(here: Installation, search: str, status: Status | None, practice: str | None) -> list[UserRow]:
+def _all_users(here: Installation, query: UserQuery) -> list[UserRow]:
     """Read all pages; if a search finds more than it returns, say so on stderr."""
     rows: list[UserRow] = []
     while True:
-        after = rows[-1].cursor if rows else None
-        query = UserQuery(search, status, after=after, limit=_PAGE, practice=practice)
         page = confirmed(here.run(user_summaries.list_users, query))
         rows.extend(page.rows)
-        if not page.more:
+        if page.following is None:
             break
-    if search and page.uncounted:
-        click.echo(f"More than {len(rows)} users match. Search for longer or more words.", err=True)
+        query = replace(query, after=page.following)
+    if query.search and page.uncounted:
+        say_incomplete(len(rows))
     return rows

@@ -1,15 +1,19 @@
 """`twofold user explain` and `export`: reports about one user, and about all."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from data.operations.users import signin_explanation, user_export
-from data.operations.users.user_export import PersonRecord
+from data.operations.users.user_export import PAGE, PersonRecord
+from data.operations.users.user_search import UserQuery
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from tui.cli.command_groups import examples
+from tui.cli.commands.user_filters import filter_options, query_of, say_incomplete
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, iso
@@ -50,27 +54,37 @@ _EXPORTED = (
 
 
 @click.command(
-    short_help="Write all users as CSV or JSON Lines.",
+    short_help="Write users as CSV or JSON Lines.",
     epilog=examples(
-        "twofold user export > people.csv", "twofold user export --format jsonl --output people.jsonl"
+        "twofold user export > people.csv",
+        "twofold user export --format jsonl --output people.jsonl",
+        "twofold user export --last-signin-before 90d --never-signed-in > stale.csv",
     ),
 )
+@filter_options
 @export_options
 @click.pass_obj
-def export(home: Home, form: str, output: Path | None) -> None:
-    """Write all users as CSV or JSON Lines, sorted by name, without secrets.
+def export(home: Home, /, form: str, output: Path | None, **filters: Any) -> None:
+    """Write users as CSV or JSON Lines, sorted by name, without secrets: all, or those whom all filters fit.
 
     In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
     with installation(home) as here:
-        write_records(map(_record_json, _all_people(here)), _EXPORTED, form, output)
+        query = query_of(here, limit=PAGE, **filters)
+        write_records(map(_record_json, _people(here, query)), _EXPORTED, form, output)
 
 
-def _all_people(here: Installation) -> Iterator[PersonRecord]:
-    after = ""
-    while page := confirmed(here.run(user_export.export_people, after=after)):
-        yield from page
-        after = page[-1].name
+def _people(here: Installation, query: UserQuery) -> Iterator[PersonRecord]:
+    count = 0
+    while True:
+        page = confirmed(here.run(user_export.export_people, query))
+        yield from page.records
+        count += len(page.records)
+        if page.following is None:
+            break
+        query = replace(query, after=page.following)
+    if page.uncounted:
+        say_incomplete(count)
 
 
 def _record_json(person: PersonRecord) -> dict[str, object]:

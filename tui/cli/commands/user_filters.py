@@ -1,0 +1,89 @@
+"""The options that choose users by what they are, for every command that lists or exports users."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+import click
+
+from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import Method, Role, Status
+from data.rules.past_moments import past_moment
+from tui.cli.open_installation import Installation
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_OPTIONS = (
+    click.option(
+        "--search",
+        default="",
+        help="Only users whose name, full name, e-mail, phone or practice has words that start with these.",
+    ),
+    click.option("--practice", help="Only users in this practice."),
+    click.option(
+        "--status",
+        type=click.Choice([status.value for status in Status], case_sensitive=False),
+        help="Only users with this status.",
+    ),
+    click.option(
+        "--role", type=click.Choice([role.value for role in Role]), help="Only users with this role."
+    ),
+    click.option(
+        "--method",
+        type=click.Choice([method.value for method in Method]),
+        help="Only users who have set up this method, even if it is switched off.",
+    ),
+    click.option("--never-signed-in", is_flag=True, help="Only users who never signed in."),
+    click.option(
+        "--last-signin-before",
+        metavar="DATE|30d",
+        help="Only users whose last sign-in was before this date, or longer ago than this. With "
+        "--never-signed-in, also those who never signed in.",
+    ),
+)
+
+
+def filter_options(command: F) -> F:
+    """Add the options; the command is given them by the names that `query_of` takes."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def query_of(
+    here: Installation,
+    *,
+    limit: int,
+    search: str,
+    practice: str | None,
+    status: str | None,
+    role: str | None,
+    method: str | None,
+    never_signed_in: bool,
+    last_signin_before: str | None,
+) -> UserQuery:
+    """Return the query that the options ask for, page by page."""
+    return UserQuery(
+        search=search,
+        status=Status(status) if status else None,
+        limit=limit,
+        practice=practice,
+        role=Role(role) if role else None,
+        method=Method(method) if method else None,
+        never_signed_in=never_signed_in,
+        signed_in_before=_moment(here, last_signin_before),
+    )
+
+
+def say_incomplete(count: int) -> None:
+    """Say on stderr that a search found more users than it returns."""
+    click.echo(f"More than {count} users match. Search for longer or more words.", err=True)
+
+
+def _moment(here: Installation, typed: str | None) -> datetime | None:
+    if typed is None:
+        return None
+    found = past_moment(typed, here.store.services.clock())
+    if found is None:
+        raise click.UsageError("--last-signin-before must be 30d, or a date such as 2026-01-31.")
+    return found
