@@ -14,6 +14,7 @@ from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
+from data.operations.audit.changes import ChangeFeed
 from data.operations.signin import sessions, worker_sessions
 from data.operations.signin.admission import Session
 from data.rules.safe_text import was_decoded
@@ -99,8 +100,8 @@ class TwofoldApp(ActingApp):
     """The terminal app of Twofold.
 
     With a `session` it starts at that session's step. Without one (on the host) it asks for both
-    factors itself, as a sign-in from `origin`, and ends the session it opened. Its result is the last
-    line to show, or None.
+    factors itself, as a sign-in from `origin`, and ends the session it opened. The apps of one process
+    share one feed of `changes`. Its result is the last line to show, or None.
     """
 
     LOOK_SECONDS: ClassVar[float] = 2.0
@@ -120,6 +121,7 @@ class TwofoldApp(ActingApp):
         terminal: Terminal | None = None,
         carriers: Carriers | None = None,
         limits: Limits | None = None,
+        changes: ChangeFeed | None = None,
     ) -> None:
         super().__init__(
             store,
@@ -127,6 +129,7 @@ class TwofoldApp(ActingApp):
             clock=clock,
             terminal=terminal or Terminal(),
             carriers=carriers or Carriers(),
+            changes=changes or ChangeFeed(store),
         )
         self._origin = origin
         self._opens_session = session is None

@@ -13,6 +13,7 @@ import phonenumbers  # noqa: F401
 import zxcvbn  # noqa: F401
 
 from data.delivery.notices import sending
+from data.operations.audit.changes import ChangeFeed
 from data.operations.signin.admission import Session
 from sshserver.algorithms import STRICT, Algorithms, AlgorithmsError
 from sshserver.compat.asyncssh_shim import ShimError
@@ -102,6 +103,8 @@ async def _start(
 
 
 def _app_factory(here: Installation) -> AppFactory:
+    changes = ChangeFeed(here.store)
+
     def make_app(session: Session, terminal: Terminal) -> TwofoldApp:
         return TwofoldApp(
             here.store,
@@ -109,6 +112,7 @@ def _app_factory(here: Installation) -> AppFactory:
             clock=system_clock,
             terminal=terminal,
             carriers=here.settings.carriers,
+            changes=changes,
         )
 
     return make_app

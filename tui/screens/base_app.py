@@ -10,6 +10,7 @@ from textual.reactive import var
 from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
 from data.operations.actors import Actor, Member
+from data.operations.audit.changes import ChangeFeed
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signin.admission import Session
 from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
@@ -50,15 +51,24 @@ class ActingApp(ContainedApp):
     """What the status line of every screen shows."""
 
     def __init__(
-        self, store: Store, *, session: Session | None, clock: Clock, terminal: Terminal, carriers: Carriers
+        self,
+        store: Store,
+        *,
+        session: Session | None,
+        clock: Clock,
+        terminal: Terminal,
+        carriers: Carriers,
+        changes: ChangeFeed,
     ) -> None:
         super().__init__()
         self.store = store
+        self.changes = changes
         self.session = session
         self.clock = clock
         self.terminal = terminal
         self.carriers = carriers
         self.heading = Heading()
+        self.account_id: int | None = None
         self.roles: frozenset[Role] = frozenset()
         self.missed: str | None = None
         """The message shown when the database did not answer, since this was last set to None."""

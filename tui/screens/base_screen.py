@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker, WorkerError
 
+from data.operations.audit.changes import Change
 from sshserver.compat.textual_screen import ContainedScreen
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.help import HelpDialog
@@ -128,7 +129,12 @@ class MainScreen(ActingScreen[None]):
     PATIENCE = 0.5
     AGAIN_SECONDS: ClassVar[float] = 2.0
     """How soon a failed read is repeated."""
+    FOLLOW_SECONDS: ClassVar[float] = 1.5
+    """How often a screen in front looks for changes, which the feed tells within its own period."""
     TAB: ClassVar[str]
+    _reading: Worker[None] | None = None
+    _mark = 0
+    """Which changes what is shown holds."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "go('profile')", "My profile", show=False),
@@ -151,6 +157,10 @@ class MainScreen(ActingScreen[None]):
         yield StatusLine()
         yield KeyLine()
 
+    def on_mount(self) -> None:
+        """Follow what happens elsewhere."""
+        in_background(self, self._follow, "following")
+
     def on_screen_resume(self) -> None:
         """Read again each time the screen comes to the front."""
         self.load()
@@ -158,7 +168,27 @@ class MainScreen(ActingScreen[None]):
     def load(self) -> None:
         """Read what the screen shows; a running action does so itself when it ends."""
         if not self.is_acting:
-            in_background(self, self._read_until_answered, "reading", latest_only=True)
+            self._mark = self.app.changes.mark
+            self._reading = in_background(self, self._read_until_answered, "reading", latest_only=True)
+
+    async def _follow(self) -> None:
+        """Read again when something that the screen shows has changed elsewhere.
+
+        A screen that is hidden, acting or being read looks for nothing: it is read when that ends.
+        """
+        while True:
+            await asyncio.sleep(self.FOLLOW_SECONDS)
+            is_read = self._reading is None or self._reading.is_finished
+            if self.app.screen is not self or self.is_acting or not is_read:
+                continue
+            mark, changes = await self.app.changes.since(self._mark)
+            if changes is None or any(map(self.concerns, changes)):
+                self.load()
+            self._mark = mark
+
+    def concerns(self, change: Change) -> bool:
+        """Return whether what the screen shows can differ after a change."""
+        return change.account == self.app.account_id
 
     async def _read_until_answered(self) -> None:
         """Read; if the database does not answer, repeat every few seconds until it does."""

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
 from data.operations.users import practices
 from data.operations.users.practices import PracticeRow
@@ -37,6 +38,10 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
 
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda row: row.name)
+
+    def concerns(self, change: Change) -> bool:
+        """Return whether a change is one of practices or of who is in them: all users are counted for it."""
+        return super().concerns(change) and change.event.startswith(("practice.", "user.", "people."))
 
     async def read(self) -> None:
         """Read the practices."""

@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
+from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
 from data.operations.users import credentials, lifecycle, user_summaries
@@ -65,6 +66,10 @@ class ProfileScreen(MainScreen):
             return
         self.query_one(ActionBar).offer(_offers(profile))
         self.query_one(DescriptionList).show(_facts(profile), self.size.width)
+
+    def concerns(self, change: Change) -> bool:
+        """Return whether a change can show in one's own profile."""
+        return super().concerns(change) and change.is_about(self.app.heading.person)
 
     @working
     async def action_set_up(self) -> None:

@@ -125,7 +125,7 @@ async def _open_main_screens(app: ActingApp, session: Session) -> None:
     match await _until_answered(app, lambda: app.store.read(user_summaries.my_profile, app.actor)):
         case user_summaries.Profile(detail=mine):
             app.heading = Heading(mine.account, mine.name)
-            app.roles = mine.roles
+            app.account_id, app.roles = mine.account_id, mine.roles
         case Denied(message) | SessionOver(message):
             raise app.ended(message)
     if session.notices:

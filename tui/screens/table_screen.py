@@ -26,6 +26,7 @@ class TableScreen(MainScreen, Generic[R, C]):
         self.table = PagedTable(columns, key)
         self._summary_line = Static("", id="summary", markup=False)
         self._following: C | None = None
+        self._turned = True
 
     def body(self) -> Iterator[Widget]:
         """Yield the summary and the table."""
@@ -34,12 +35,15 @@ class TableScreen(MainScreen, Generic[R, C]):
 
     def show(self, rows: Sequence[R], summary: str, following: C | None = None) -> None:
         """Show a page; `following` is where the next one starts, if there is one."""
-        self.table.fill(rows)
-        self._summary_line.update(summary)
+        self.table.fill(rows, turned=self._turned)
+        if summary != self._summary_line.content:
+            self._summary_line.update(summary)
         self._following = following
+        self._turned = False
 
     def watch_starts(self) -> None:
         """Read the new page."""
+        self._turned = True
         self.load()
 
     def on_paged_table_row_selected(self, event: PagedTable.RowSelected) -> None:

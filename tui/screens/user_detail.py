@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
+from data.operations.audit.changes import Change
 from data.operations.users import factor_administration
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Method, Status
@@ -60,6 +61,10 @@ class UserDetailScreen(UserActionsScreen):
             return
         self.query_one(ActionBar).offer(_offers(user))
         self.query_one(DescriptionList).show(_facts(user), self.size.width)
+
+    def concerns(self, change: Change) -> bool:
+        """Return whether a change can show in the user's detail."""
+        return super().concerns(change) and change.is_about(self._about)
 
     def action_explain(self) -> None:
         """Explain why the user can or cannot sign in."""

@@ -86,19 +86,31 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         """The row under the cursor."""
         return self._page[self.cursor_row] if 0 <= self.cursor_row < len(self._page) else None
 
-    def fill(self, page: Sequence[R]) -> None:
-        """Show these rows; the cursor stays on its row if that is still shown."""
-        before = self.selected
+    def fill(self, page: Sequence[R], *, turned: bool = True) -> None:
+        """Show these rows; the cursor stays on its row if that is still shown.
+
+        Without it, the cursor goes to an end of a page that was `turned` to, and otherwise keeps its place.
+        Below the first rows, a row that others push down or up stays where it is on the screen.
+        """
+        before, place = self.selected, self.cursor_row
+        was_in_sight = 0 <= place - self.scroll_offset.y < self._in_sight
         self._page = page
         self._write()
         keys = [self._key(row) for row in page]
+        last = max(0, len(keys) - 1)
         if before is not None and self._key(before) in keys:
             self.cursor_row = keys.index(self._key(before))
+            if self.scroll_offset.y:
+                self._scroll(self.scroll_offset.y + self.cursor_row - place)
+        elif turned:
+            self.cursor_row = last if self._came_from_below else 0
         else:
-            self.cursor_row = max(0, len(keys) - 1) if self._came_from_below else 0
+            self.cursor_row = min(place, last)
+        if self.cursor_row != place:
+            self.refresh()
         self._came_from_below = False
-        self._hovered = None
-        self._keep_in_sight()
+        if turned or was_in_sight:
+            self._keep_in_sight()
 
     def on_resize(self) -> None:
         """Lay out the columns again if their room has changed, and keep the cursor visible."""
@@ -187,16 +199,20 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
     def _write(self) -> None:
         """Compose all lines for the room there is, minus the scroll bar."""
         self._width = self._room
+        before = self._header, self._lines
         shape = fit(self._shape, self._width - 1)
         self._header = _line((column.label, width) for column, width in shape)
         self._lines = [_line((column.value(row), width) for column, width in shape) for row in self._page]
         self.virtual_size = Size(wcwidth.width(self._header), _HEADER + len(self._lines))
-        self.refresh()
+        if before != (self._header, self._lines):
+            self.refresh()
 
     def _keep_in_sight(self) -> None:
         """Scroll just enough to show the row under the cursor."""
         first = self.cursor_row - self._in_sight + 1
-        y = min(self.cursor_row, max(self.scroll_offset.y, first))
+        self._scroll(min(self.cursor_row, max(self.scroll_offset.y, first)))
+
+    def _scroll(self, y: int) -> None:
         if self.size and y != self.scroll_offset.y:
             self.scroll_to(y=y, animate=False)
 

@@ -90,6 +90,7 @@ class UserDetail:
     phone: str | None
     practice: str
     account: str
+    account_id: int
     mode: Mode
     roles: frozenset[Role]
     status: Status
@@ -224,6 +225,7 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         phone=user.phone,
         practice=user.practice.name,
         account=account.name,
+        account_id=account.id,
         mode=policy.mode,
         roles=facts.roles,
         status=status(policy, facts),
