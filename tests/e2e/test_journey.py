@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 from support.authenticator_app import Phone
-from support.installed_program import Clinic, code_then, enrol, password_then, set_password, sign_out
+from support.installed_program import (
+    Clinic,
+    code_then,
+    enrol,
+    manual_key,
+    password_then,
+    qr_code,
+    set_password,
+    sign_out,
+)
 from support.pseudo_terminal import TerminalProgram
 
 ADMIN_PASSWORD = "a walrus hums in july"
@@ -85,6 +94,27 @@ async def first_signin_of_a_user(clinic: Clinic, phone: Phone, one_time: str) ->
     return codes
 
 
+async def scan_on_a_small_terminal(clinic: Clinic, one_time: str) -> None:
+    """The QR code is read from a terminal that has room for nothing else, before and after a resize."""
+    terminal = await clinic.connect("carol", size=(60, 30))
+    await password_then(terminal, one_time)
+    await set_password(clinic, terminal, "copper lantern on the sill")
+    await terminal.expect_on_screen("required by Clinic.")
+    terminal.type("n")
+    await terminal.expect_on_screen("Press q for the QR code")
+    secret = manual_key(terminal)
+    for columns, rows in ((60, 30), (45, 22)):
+        terminal.resize(columns, rows)
+        terminal.type("q")
+        uri = await qr_code(terminal)
+        phone = Phone(clinic.oathtool)
+        assert (phone.scan(uri), phone.secret) == ("Twofold:carol", secret)
+        terminal.type("x")
+        await terminal.expect_on_screen("Press q for the QR code")
+    clinic.secrets.append(secret)
+    await terminal.kill()
+
+
 async def sign_in_by_password_key_and_recovery_code(clinic: Clinic, phone: Phone, recovery: str) -> Path:
     """Return the key that signs in from now on. The code that was used before is refused."""
     terminal = await clinic.connect("ben")
@@ -144,11 +174,7 @@ async def test_from_an_empty_directory_to_a_new_phone(clinic):
     await sign_out(admin)
     carol = clinic.one_time_password("user", "add", "carol", "--email", "carol@clinic.example")
     assert clinic.status("carol") == "Pending setup on next login"
-    terminal = await clinic.connect("carol")
-    await password_then(terminal, carol)
-    await set_password(clinic, terminal, "copper lantern on the sill")
-    await terminal.expect_on_screen("is required by")
-    await terminal.kill()
+    await scan_on_a_small_terminal(clinic, carol)
 
     key = await sign_in_by_password_key_and_recovery_code(clinic, ben, recovery[0])
     await lock(clinic, ben, key)

@@ -149,15 +149,20 @@ async def scan_and_confirm(clinic: Clinic, terminal: TerminalProgram, phone: Pho
     await terminal.expect_on_screen("Microsoft Authenticator")
     terminal.type("n")
     await terminal.expect_on_screen("Enable 2FA")
-    async with asyncio.timeout(PATIENCE):
-        while (uri := read_qr(terminal.screen)) is None:
-            await asyncio.sleep(0.1)
-    assert phone.scan(uri) == label
+    assert phone.scan(await qr_code(terminal)) == label
     assert manual_key(terminal) == phone.secret
     clinic.secrets.append(phone.secret)
     terminal.type(phone.wrong_code() + "\r")
     await terminal.expect_on_screen("Wrong code. Wait for the next one")
     terminal.type(await phone.new_code() + "\r")
+
+
+async def qr_code(terminal: TerminalProgram) -> str:
+    """Scan the QR code off the screen."""
+    async with asyncio.timeout(PATIENCE):
+        while (uri := read_qr(terminal.screen)) is None:
+            await asyncio.sleep(0.1)
+    return uri
 
 
 def manual_key(terminal: Terminal) -> str:

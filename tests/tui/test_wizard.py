@@ -84,20 +84,76 @@ async def test_no_colour_shows_the_key(required):
         assert decoded(person) == []
 
 
+@pytest.mark.feature("qr-alone")
+@pytest.mark.parametrize("size", [(60, 30), (45, 22), (41, 20)])
+@pytest.mark.parametrize("theme", ["twofold-dark", "twofold-light", "twofold-sixteen"])
+async def test_qr_code_alone(required, theme, size):
+    """Any key brings the key and what was typed back."""
+    async with opened(required, session=required.restricted("anna", MustEnrol), size=size) as person:
+        person.app.theme = theme
+        screen = await sets_up(person)
+        await person.sees("Press q for the QR code, or type this key:", screen._pending.manual_key[:19])
+        assert decoded(person) == []
+        await person.presses("1", "2", "q")
+        await person.sees_no_more("Step 2 of 4")
+        assert decoded(person) == [screen._pending.uri]
+        await person.presses("question_mark")
+        await person.sees("Step 2 of 4", "12")
+        await person.clicks("q QR code")
+        await person.sees_no_more("Step 2 of 4")
+        await person.pilot.click(offset=(9, 9))
+        await person.sees("Step 2 of 4", "12")
+
+
+@pytest.mark.feature("qr-alone")
+async def test_qr_code_alone_of_the_longest_name(required):
+    required.user(LONGEST)
+    async with opened(required, session=required.restricted(LONGEST, MustEnrol), size=(45, 22)) as person:
+        screen = await sets_up(person)
+        await person.presses("q")
+        assert decoded(person) == [screen._pending.uri]
+
+
+@pytest.mark.feature("qr-alone")
+async def test_qr_code_alone_where_colours_are_filtered(required):
+    app = make_app(required, required.restricted("anna", MustEnrol))
+    app._filters.append(Monochrome())
+    async with app.run_test(size=(60, 30)) as pilot:
+        person = Person(app, pilot, required)
+        screen = await sets_up(person)
+        await person.presses("q")
+        await person.sees("Press any key to go back.")
+        assert decoded(person) == [screen._pending.uri]
+
+
+@pytest.mark.feature("qr-alone")
 async def test_shrinking_terminal(required):
-    """It falls back to the key and comes back."""
+    """The QR code is offered alone, then not at all, and comes back."""
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:
         screen = await sets_up(person)
         await person.types("12")
         await person.resizes(60, 20)
-        needed = f"A QR code needs a terminal of {screen.query_one(QrCode).needs.width + 34}x"
-        shown = await person.sees(needed, "this one is 60x20", "Type this key into your app:", "Enable 2FA")
-        assert screen._pending.manual_key[:19] in shown
-        assert decoded(person) == []
-        await person.resizes(80, 24)
-        await person.sees("Scan the code")
+        await person.sees("Press q for the QR code, or type this key:", "Enable 2FA")
+        await person.presses("q")
         assert decoded(person) == [screen._pending.uri]
-        await person.sees("12")
+        await person.resizes(60, 19)
+        shown = await person.sees(
+            "A QR code needs a terminal of 41x20; this one is 60x19.", "Type this key into your app:"
+        )
+        assert screen._pending.manual_key[:19] in shown
+        assert "q QR code" not in shown
+        assert decoded(person) == []
+        await person.presses("q")
+        await person.sees("✗ Enter only the digits of the code.")
+        await person.presses("c")
+        await person.sees("✓ Sent to the clipboard.")
+        assert person.app.clipboard == screen._pending.secret
+        await person.resizes(60, 20)
+        await person.presses("q")
+        await person.resizes(80, 24)
+        await person.presses("q")
+        await person.sees("Scan the code or type this key:", "12")
+        assert decoded(person) == [screen._pending.uri]
 
 
 async def test_high_and_narrow_terminal(required):

@@ -1,6 +1,6 @@
 """Enrolment of an authenticator app: what you need, the QR code, the first code."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import ClassVar
 
 from textual import events
@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.geometry import Size
+from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button
 
@@ -18,6 +19,7 @@ from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, Pendi
 from data.rules.safe_text import safe
 from data.rules.totp import DIGITS
 from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
+from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.terminal.capabilities import Colours
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
@@ -104,13 +106,18 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
         Binding("c", "send_key", "Copy the key"),
+        Binding("q", "show_code", "QR code", tooltip="Show the QR code alone"),
     ]
+
+    code_alone: var[bool] = var(False, bindings=True)
+    """Whether the QR code fits on the screen only without the words."""
 
     def __init__(self, pending: PendingApp) -> None:
         super().__init__()
         self._pending = pending
         self._code = QrCode(pending.uri)
         self._size_words = paragraph("", "hint size")
+        self._how = paragraph("")
         self._keys = ActionBar()
 
     def compose(self) -> ComposeResult:
@@ -123,8 +130,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield paragraph(SET_UP_TITLE, "title")
                 yield self._size_words
                 yield paragraph("Step 2 of 4: Add it to your app.", "step")
-                yield paragraph("Scan the code or type this key:", "how scan")
-                yield paragraph("Type this key into your app:", "how type")
+                yield self._how
                 yield paragraph(f"{' '.join(parts[:half])}\n{' '.join(parts[half:])}", "secret")
                 yield paragraph(f"Step 3 of 4: Enter its {DIGITS} digits.", "step")
                 yield DigitsInput("123 456")
@@ -133,24 +139,26 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
                 yield self._keys
                 yield paragraph("Shift-drag to select text", "hint")
 
-    def on_mount(self) -> None:
-        """Offer the keys, because there is no footer to show them."""
-        self._keys.offer([Offer("c", "copy key", "send_key"), Offer("Esc", "back", "leave")])
-
     def on_resize(self, event: events.Resize) -> None:
-        """Show the QR code if it fits, otherwise the key and the size that the code needs."""
+        """Show the QR code if it fits, otherwise the key and how to see the code."""
         self.lay_out(event.size)
 
     def lay_out(self, room: Size) -> None:
         """Lay out the screen for a size."""
         needs = self._code.needs
-        beside = room.height >= needs.height and room.width >= needs.width + SIDE_WIDTH
-        below = not beside and room.width >= needs.width and room.height >= needs.height + BELOW_HEIGHT
-        shown = self._has_colour and (beside or below)
-        self.set_class(beside and shown, "-beside")
-        self.set_class(below and shown, "-below")
-        self.set_class(not shown, "-key-only")
-        self._size_words.update(self._why_no_code(room) if not shown else "")
+        fits = self._has_colour and self._code.fits(room)
+        beside = fits and room.height >= needs.height and room.width >= needs.width + SIDE_WIDTH
+        below = fits and not beside and room.height >= needs.height + BELOW_HEIGHT
+        self.code_alone = fits and not beside and not below
+        self.set_class(beside, "-beside")
+        self.set_class(below, "-below")
+        self.set_class(not (beside or below), "-key-only")
+        self._size_words.display = not fits
+        self._size_words.update(self._why_no_code(room))
+        self._how.update(_how_to_add(shown=beside or below, alone=self.code_alone))
+        # There is no footer to show the keys.
+        alone = [Offer("q", "QR code", "show_code")] if self.code_alone else []
+        self._keys.offer([*alone, Offer("c", "copy key", "send_key"), Offer("Esc", "back", "leave")])
 
     @property
     def _has_colour(self) -> bool:
@@ -159,11 +167,19 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
     def _why_no_code(self, room: Size) -> str:
         if not self._has_colour:
             return "A terminal without colour cannot show a QR code."
-        needs = self._code.needs
+        least = self._code.least
         return (
-            f"A QR code needs a terminal of {needs.width + SIDE_WIDTH}x{needs.height}; "
+            f"A QR code needs a terminal of {least.width}x{least.height}; "
             f"this one is {room.width}x{room.height}."
         )
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the QR code alone only where it fits and is not shown."""
+        return self.code_alone if action == "show_code" else super().check_action(action, parameters)
+
+    def action_show_code(self) -> None:
+        """Show the QR code alone, which keeps what is typed."""
+        self.app.push_screen(QrCodeScreen(self._pending.uri))
 
     def on_input_submitted(self) -> None:
         """Submit the code."""
@@ -175,21 +191,10 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
 
     @working
     async def submit(self) -> None:
-        """Check the code; it never counts as an attempt, and the right one is never shown."""
-        field = self.query_one(DigitsInput)
-        code, field.value = field.value, ""
-        if not code.strip():
-            return
-        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.submit(
-            enrolment.confirm_app, self._pending, code
+        """Check the code; the right one is never shown."""
+        await confirm_code(
+            self, lambda code: self.app.submit(enrolment.confirm_app, self._pending, code), _wrong
         )
-        match result:
-            case NotACode():
-                self.app.say(f"{result.message} Enter the six digits.", Tone.REFUSED)
-            case EnrolmentCodeWrong(offset):
-                self.app.say(_wrong(offset), Tone.REFUSED)
-            case _:
-                self.dismiss(result)
 
     def action_send_key(self) -> None:
         """Send the key to the terminal's clipboard, which the terminal may not allow."""
@@ -202,7 +207,68 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         self.dismiss(None)
 
 
-def _wrong(offset: int | None) -> str:
+async def confirm_code(
+    screen: ActingScreen[Enrolled | Denied | None],
+    confirm: Callable[[str], Awaitable[Enrolled | EnrolmentCodeWrong | NotACode | Denied]],
+    wrong: Callable[[EnrolmentCodeWrong], str],
+) -> None:
+    """Check the code in the screen's field, which never counts as an attempt, and leave if it is right."""
+    field = screen.query_one(DigitsInput)
+    code, field.value = field.value, ""
+    if not code.strip():
+        return
+    match await confirm(code):
+        case NotACode() as unread:
+            screen.app.say(f"{unread.message} Enter the six digits.", Tone.REFUSED)
+        case EnrolmentCodeWrong() as result:
+            screen.app.say(wrong(result), Tone.REFUSED)
+        case enrolled_or_denied:
+            screen.dismiss(enrolled_or_denied)
+
+
+class QrCodeScreen(ContainedScreen[None]):
+    """Shows the QR code alone; any key or click closes it, and so does a terminal that becomes too small."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__()
+        self._code = QrCode(uri)
+        self._hint = paragraph("Press any key to go back.", "hint")
+
+    def compose(self) -> ComposeResult:
+        """Build the code and what closes it."""
+        yield self._code
+        yield self._hint
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Close where the code no longer fits; leave the hint out where only the code does."""
+        if not self._code.fits(event.size):
+            self.close()
+        self._code.styles.height = min(event.size.height, self._code.needs.height)
+        self._hint.display = event.size.height > self._code.needs.height
+
+    def on_key(self, event: events.Key) -> None:
+        """Close, whatever the key means elsewhere."""
+        event.stop()
+        self.close()
+
+    def on_click(self) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Go back, once."""
+        if self.is_current:
+            self.dismiss(None)
+
+
+def _how_to_add(*, shown: bool, alone: bool) -> str:
+    if shown:
+        return "Scan the code or type this key:"
+    return "Press q for the QR code, or type this key:" if alone else "Type this key into your app:"
+
+
+def _wrong(result: EnrolmentCodeWrong) -> str:
+    offset = result.clock_offset_seconds
     if offset is None:
         return "Wrong code. Wait for the next one and enter it."
     way = "ahead" if offset > 0 else "behind"

@@ -12,8 +12,7 @@ from data.delivery.carriers import Carriers
 from data.operations.actors import Member
 from data.operations.results import Denied, RefusedOrStale
 from data.operations.signin import enrolment
-from data.operations.signin.attempts import NotACode
-from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingDestination
+from data.operations.signin.enrolment import Enrolled, PendingDestination
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.user_fields import PHONE_LIMIT, fold_phone
 from data.store import Store
@@ -22,6 +21,7 @@ from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import Page, working
+from tui.screens.enrolment_authenticator import confirm_code
 from tui.screens.enrolment_inbound_sms import WayScreen, prove_by_message
 from tui.widgets.fields import DigitsInput
 from tui.widgets.status_line import Tone
@@ -68,7 +68,7 @@ async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
         fault = pending.message
 
 
-class SentCodeScreen(Page[Enrolled | Denied]):
+class SentCodeScreen(Page[Enrolled | Denied | None]):
     """Sends a code to an address or number and asks for it."""
 
     HEADLINE = SET_UP_TITLE
@@ -121,21 +121,12 @@ class SentCodeScreen(Page[Enrolled | Denied]):
 
     @working
     async def submit(self) -> None:
-        """Check the code; it never counts as an attempt."""
-        field = self.query_one(DigitsInput)
-        code, field.value = field.value, ""
-        if not code.strip():
-            return
-        result: Enrolled | EnrolmentCodeWrong | NotACode | Denied = await self.app.submit(
-            enrolment.confirm_sent, self._pending, code
+        """Check the code."""
+        await confirm_code(
+            self,
+            lambda code: self.app.submit(enrolment.confirm_sent, self._pending, code),
+            lambda _: "Wrong code, or older than 15 minutes.",
         )
-        match result:
-            case NotACode():
-                self.app.say(f"{result.message} Enter the six digits.", Tone.REFUSED)
-            case EnrolmentCodeWrong():
-                self.app.say("Wrong code, or older than 15 minutes.", Tone.REFUSED)
-            case _:
-                self.dismiss(result)
 
     def action_leave(self) -> None:
         """Go back; a code that was sent is void once the wizard is left."""

@@ -29,7 +29,13 @@ class QrCode(Widget):
         super().__init__()
         self._strips = _draw(text)
         self.needs = Size(self._strips[0].cell_length, len(self._strips))
+        self.least = self.needs - Size(0, 1)
+        """What it needs alone: the last row is all border, and one light module stays above it."""
         self.styles.width, self.styles.height = self.needs
+
+    def fits(self, room: Size) -> bool:
+        """Whether the code can be scanned when nothing else is shown."""
+        return room.width >= self.least.width and room.height >= self.least.height
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Return no filters, so that the code stays black on white."""
