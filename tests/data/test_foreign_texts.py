@@ -7,7 +7,7 @@ from support.database import OPERATOR, SECURITY, SYSTEM, World
 
 from data.operations.audit import trail
 from data.operations.maintenance import accounts
-from data.operations.policy import policy_settings
+from data.operations.policy import auditor_report, policy_settings
 from data.operations.signin import enrolment, first_factor, second_factor, sessions
 from data.operations.users import (
     credentials,
@@ -61,6 +61,9 @@ def everything(world: World, me, text: str):
         (factor_administration.set_required, me, text),
         (sessions.list_sessions, me),
         (user_export.export_people, me),
+        (auditor_report.summarise, me, text),
+        (auditor_report.list_unprotected, me, text),
+        (auditor_report.list_exceptions, me, text),
         (first_factor.find_candidate, text, world.origin()),
         (second_factor.submit_code, world.attempt("boss"), text),
     ]

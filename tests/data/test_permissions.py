@@ -10,7 +10,13 @@ from support.database import MASTER_KEY, OPERATOR, SECURITY, SUPPORT, SYSTEM, Wo
 from data.operations.actors import Actor, Member
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
-from data.operations.policy import delivery_tests, needs_attention, permanent_mode, policy_settings
+from data.operations.policy import (
+    auditor_report,
+    delivery_tests,
+    needs_attention,
+    permanent_mode,
+    policy_settings,
+)
 from data.operations.results import Denied, Done, SessionOver
 from data.operations.signin import sessions
 from data.operations.users import (
@@ -103,6 +109,18 @@ ACTS = {
     "export the users": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(user_export.export_people, me),
+    ),
+    "report adoption": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(auditor_report.summarise, me),
+    ),
+    "report who has no second factor": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(auditor_report.list_unprotected, me),
+    ),
+    "report exceptions": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(auditor_report.list_exceptions, me),
     ),
     "export the log": (
         {SUPPORT, SYSTEM, SECURITY},

@@ -43,22 +43,26 @@ class LazyGroup(click.Group):
         return super().get_command(ctx, cmd_name)
 
 
+def in_account(command: click.Command) -> click.Command:
+    """Give a command the option `--account`."""
+    command.params.append(
+        click.Option(
+            ["--account"],
+            metavar="NAME",
+            expose_value=False,
+            callback=_remember_account,
+            help="The account to act in, if there are several.",
+        )
+    )
+    return command
+
+
 class InAccount(click.Group):
     """A group whose commands act in one account: each takes `--account`, required if there are several."""
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Add a command and give it the option `--account`."""
-        if not isinstance(cmd, click.Group):
-            cmd.params.append(
-                click.Option(
-                    ["--account"],
-                    metavar="NAME",
-                    expose_value=False,
-                    callback=_remember_account,
-                    help="The account to act in, if there are several.",
-                )
-            )
-        super().add_command(cmd, name)
+        super().add_command(cmd if isinstance(cmd, click.Group) else in_account(cmd), name)
 
 
 class LazyInAccount(LazyGroup, InAccount):

@@ -40,6 +40,7 @@ COMMANDS = {
     "practice": ("tui.cli.commands.practice:practice", "Manage practices, such as sites or departments."),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
     "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
+    "report": ("tui.cli.commands.report:report", "Write a report for an auditor."),
     "key": ("tui.cli.commands.master_key:key", "Rotate the master key that seals all secrets."),
     "session": ("tui.cli.commands.session:session", "List and end sessions."),
     "clock": ("tui.cli.commands.clock:clock", "Help users who are locked out by a clock jump."),

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -28,7 +28,7 @@ _format = click.option(
     show_default=True,
     help="CSV with a header row, or one JSON object per line.",
 )
-_output = click.option(
+output_option = click.option(
     "--output",
     type=PathType(dir_okay=False),
     help="Write to this new file instead of standard output.",
@@ -37,7 +37,7 @@ _output = click.option(
 
 def export_options(command: F) -> F:
     """Add the options that all exports share."""
-    return _format(_output(command))
+    return _format(output_option(command))
 
 
 def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:
@@ -47,12 +47,17 @@ def write_records(records: Iterator[Record], columns: Sequence[str], form: str, 
             for record in records:
                 file.write(json.dumps({name: record[name] for name in columns}) + "\n")
             return
-        # Files and other programs get all characters as they are; a terminal would act on some.
-        shown = _visible if file.isatty() else str
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for record in records:
-            writer.writerow([shown(_cell(record[name])) for name in columns])
+        write_csv(records, columns, file)
+
+
+def write_csv(records: Iterable[Record], columns: Sequence[str], file: IO[str]) -> None:
+    """Write records as CSV under the names of the columns; what a record does not hold is empty."""
+    # Files and other programs get all characters as they are; a terminal would act on some.
+    shown = _visible if file.isatty() else str
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for record in records:
+        writer.writerow([shown(_cell(record.get(name))) for name in columns])
 
 
 def _visible(cell: str) -> str:

@@ -12,8 +12,8 @@ from data import operations
 from data.operations.actors import Member, Operator
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
+from data.operations.policy import auditor_report, needs_attention, permanent_mode, policy_settings
 from data.operations.policy import delivery_tests as policy_delivery
-from data.operations.policy import needs_attention, permanent_mode, policy_settings
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signin import (
     admission,
@@ -172,6 +172,9 @@ OPERATIONS = {
     "rename_account": lambda world, me: world.run(accounts.rename_account, me, "Clinic", "Ward"),
     "list_accounts": lambda world, me: world.run(accounts.list_accounts, me),
     "show_account": lambda world, me: world.run(accounts.show_account, me, "Clinic"),
+    "summarise": lambda world, me: world.run(auditor_report.summarise, me),
+    "list_unprotected": lambda world, me: world.run(auditor_report.list_unprotected, me),
+    "list_exceptions": lambda world, me: world.run(auditor_report.list_exceptions, me),
     "show_needs_attention": lambda world, me: world.run(needs_attention.show_needs_attention, me),
     "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
@@ -453,6 +456,9 @@ WITHOUT_PROOF = {
     "list_sessions",
     "my_profile",
     "show_needs_attention",
+    "summarise",
+    "list_unprotected",
+    "list_exceptions",
     "practice_names",
     "list_practices",
     "explain_user",

@@ -1,7 +1,6 @@
 """`twofold audit`: the log of every change and sign-in."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -9,13 +8,13 @@ import click
 from data.operations.audit import trail as log
 from data.operations.audit.trail import Entry, Filter
 from data.rules.audit_events import Event
-from data.rules.past_moments import past_moment
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import fold_username
 from data.storage.home import Home
 from tui.cli.command_groups import InAccount
 from tui.cli.commands.audit_archive import archive
 from tui.cli.commands.audit_chain import head, verify
+from tui.cli.moment_options import moment_of
 from tui.cli.open_installation import Installation, confirmed, installation
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, echo_table, iso, when
@@ -67,7 +66,7 @@ def list_entries(
 ) -> None:
     """List the newest rows in chronological order."""
     with installation(home) as here:
-        which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
+        which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
         found = _newest(here, which, limit)
     if as_json:
         echo_json([_as_json(entry) for entry in found])
@@ -108,7 +107,7 @@ def export(
     In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
     with installation(home) as here:
-        which = Filter(_folded(name), event, _moment(since, here.store.services.clock()))
+        which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
         write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
 
 
@@ -157,14 +156,3 @@ def _folded(name: str | None) -> str | None:
     if folded is None:
         raise click.UsageError("--user must be a user name.")
     return folded
-
-
-def _moment(since: str | None, now: datetime) -> datetime | None:
-    if since is None:
-        return None
-    found = past_moment(since, now)
-    if found is None:
-        raise click.UsageError(
-            "--since must be 30m, 2h, 7d, or a date such as 2026-01-31 or 2026-01-31T08:00."
-        )
-    return found

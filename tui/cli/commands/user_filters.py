@@ -1,14 +1,13 @@
 """The options that choose users by what they are, for every command that lists or exports users."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import TypeVar
 
 import click
 
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Role, Status
-from data.rules.past_moments import past_moment
+from tui.cli.moment_options import moment_of
 from tui.cli.open_installation import Installation
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -71,19 +70,10 @@ def query_of(
         role=Role(role) if role else None,
         method=Method(method) if method else None,
         never_signed_in=never_signed_in,
-        signed_in_before=_moment(here, last_signin_before),
+        signed_in_before=moment_of("--last-signin-before", last_signin_before, here.store.services.clock()),
     )
 
 
 def say_incomplete(count: int) -> None:
     """Say on stderr that a search found more users than it returns."""
     click.echo(f"More than {count} users match. Search for longer or more words.", err=True)
-
-
-def _moment(here: Installation, typed: str | None) -> datetime | None:
-    if typed is None:
-        return None
-    found = past_moment(typed, here.store.services.clock())
-    if found is None:
-        raise click.UsageError("--last-signin-before must be 30d, or a date such as 2026-01-31.")
-    return found

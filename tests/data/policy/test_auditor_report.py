@@ -1,0 +1,164 @@
+"""What an auditor is told: adoption, who has no second factor, and exceptions since when and by whom."""
+
+from datetime import timedelta
+
+import pytest
+from support.database import OPERATOR, SECURITY, SYSTEM
+
+from data.operations.maintenance import accounts
+from data.operations.policy import auditor_report, policy_settings
+from data.operations.policy.auditor_report import Exempt
+from data.operations.results import Denied
+from data.operations.signin import enrolment
+from data.operations.users import deletion, factor_administration, practices
+from data.operations.users.lifecycle import NewUser
+from data.rules.domain_types import Mode, Status
+
+
+def furnish(world):
+    """Put people of every kind into two practices."""
+    world.run(practices.add_practice, OPERATOR, "North")
+    admin = world.enrol("admin")
+    for name in ("anna", "ben", "carl", "dora", "emil", "gone"):
+        world.user(name)
+    world.user("chief", SYSTEM, SECURITY)
+    for name in ("ben", "carl"):
+        world.enrol(name)
+        world.run(practices.move_user, OPERATOR, name, "North")
+    world.set("dora", required=True)
+    world.set("gone", active=False)
+    world.lock("carl")
+    return admin
+
+
+def people(adoption):
+    return {status: count for status, count in adoption.people.items() if count}
+
+
+@pytest.mark.feature("report")
+def test_adoption_by_practice_and_role(world):
+    admin = furnish(world)
+    seen = world.run(auditor_report.summarise, admin)
+    assert seen.account == "Clinic"
+    everyone = {Status.ENABLED: 2, Status.LOCKED: 1, Status.NO: 2, Status.PENDING: 2}
+    assert people(seen.everyone) == everyone
+    assert [(each.group, people(each)) for each in seen.practices] == [
+        ("Main", {Status.ENABLED: 1, Status.NO: 2, Status.PENDING: 2}),
+        ("North", {Status.ENABLED: 1, Status.LOCKED: 1}),
+    ]
+    administrators = {Status.ENABLED: 1, Status.PENDING: 1}
+    assert [(each.group, people(each)) for each in seen.roles] == [
+        ("support", {}),
+        ("system administrator", administrators),
+        ("security administrator", administrators),
+        ("no role", {Status.ENABLED: 1, Status.LOCKED: 1, Status.NO: 2, Status.PENDING: 1}),
+    ]
+    world.mode(Mode.OFF)
+    assert people(world.run(auditor_report.summarise, OPERATOR).everyone) == everyone
+    world.mode(Mode.REQUIRED)
+    pending = people(world.run(auditor_report.summarise, OPERATOR).everyone)
+    assert pending == {Status.ENABLED: 2, Status.LOCKED: 1, Status.PENDING: 4}
+
+
+@pytest.mark.feature("report")
+def test_one_practice(world):
+    admin = furnish(world)
+    north = world.run(auditor_report.summarise, admin, "north")
+    assert [each.group for each in north.practices] == ["North"]
+    assert people(north.everyone) == {Status.ENABLED: 1, Status.LOCKED: 1}
+    assert people(north.roles[-1]) == people(north.everyone)
+    assert world.run(auditor_report.list_unprotected, admin, "North") == ()
+    for ask in (auditor_report.summarise, auditor_report.list_unprotected, auditor_report.list_exceptions):
+        assert isinstance(world.run(ask, admin, "South"), Denied)
+
+
+def test_settings_say_since_when_and_by_whom(world):
+    began = world.clock.now
+    admin = world.enrol("admin")
+    world.clock.forward(minutes=3)
+    world.run(policy_settings.set_mode, admin, Mode.REQUIRED, seen=Mode.OPTIONAL)
+    mode, methods, _ = world.run(auditor_report.summarise, OPERATOR).settings
+    assert (mode.value, mode.since, mode.by) == ("required", world.clock.now, "admin")
+    assert (methods.value, methods.since, methods.by) == ("authenticator app", began, "operator:root")
+
+
+@pytest.mark.feature("report")
+def test_who_has_no_second_factor(world):
+    """Page by page by name, whatever the mode; who is deactivated or of another account is not there."""
+    admin = furnish(world)
+    eve = NewUser("eve", "eve@other.example", password_hash="hash")
+    world.run(accounts.add_account, OPERATOR, "Other", "Main", eve)
+    found, after = [], ""
+    while page := world.run(auditor_report.list_unprotected, admin, after=after, limit=2):
+        assert len(page) <= 2
+        found += [(row.name, row.practice, row.status, len(row.roles)) for row in page]
+        after = page[-1].name
+    assert found == [
+        ("anna", "Main", Status.NO, 0),
+        ("chief", "Main", Status.PENDING, 2),
+        ("dora", "Main", Status.PENDING, 0),
+        ("emil", "Main", Status.NO, 0),
+    ]
+
+
+def exceptions(world, **options):
+    found, after = [], ""
+    while after is not None:
+        page = world.run(auditor_report.list_exceptions, OPERATOR, after=after, **options)
+        found += [(row.name, row.exempt, row.since, row.by) for row in page.rows]
+        after = page.following
+    return found
+
+
+@pytest.mark.feature("report")
+def test_exceptions_since_when_and_by_whom(world):
+    """Of several events the newest one counts; who has set 2FA up again is no exception."""
+    admin = world.enrol("admin")
+    for name in ("anna", "ben", "carl", "dora", "emil", "fritz"):
+        world.enrol(world.user(name))
+    world.clock.forward(minutes=1)
+    began = world.clock.now
+    world.run(factor_administration.set_required, admin, "anna", required=True)
+    world.clock.forward(minutes=1)
+    world.run(factor_administration.clear_two_factor, OPERATOR, "ben")
+    world.run(factor_administration.clear_two_factor, OPERATOR, "fritz")
+    world.clock.forward(minutes=1)
+    world.run(factor_administration.disable_two_factor, OPERATOR, "ben")
+    world.run(enrolment.turn_off, world.session("carl"))
+    turned_off = world.clock.now
+    world.run(factor_administration.disable_two_factor, OPERATOR, "dora")
+    world.session("fritz")  # Sets it up again on the way.
+    world.user("gus", required=True)
+    expected = [
+        ("anna", Exempt.REQUIRED, began, "admin"),
+        ("ben", Exempt.DISABLED, began + timedelta(minutes=2), "operator:root"),
+        ("carl", Exempt.TURNED_OFF, turned_off, "carl"),
+        ("dora", Exempt.DISABLED, turned_off, "operator:root"),
+        ("gus", Exempt.REQUIRED, world.clock.now, "operator:root"),
+    ]
+    assert exceptions(world) == exceptions(world, limit=2) == expected
+    world.mode(Mode.REQUIRED)
+    assert [row[0] for row in exceptions(world)] == ["ben", "carl", "dora"]
+
+
+def test_an_earlier_user_of_the_same_name_tells_nothing(world):
+    world.enrol(world.user("anna"))
+    world.run(factor_administration.disable_two_factor, OPERATOR, "anna")
+    assert len(exceptions(world)) == 1
+    world.run(deletion.delete_user, OPERATOR, "anna")
+    world.clock.forward(days=8)
+    world.user("anna")
+    assert exceptions(world) == []
+
+
+@pytest.mark.feature("report")
+def test_one_report_of_a_user_at_a_time(world):
+    """The pages of a user's report are an export."""
+    admin = furnish(world)
+    first = world.run(auditor_report.list_unprotected, admin, limit=1)
+    refused = world.run(auditor_report.list_exceptions, admin, limit=1)
+    assert isinstance(refused, Denied)
+    assert "Another export of yours" in refused.message
+    while first:
+        first = world.run(auditor_report.list_unprotected, admin, after=first[-1].name, limit=1)
+    assert not isinstance(world.run(auditor_report.list_exceptions, admin), Denied)
