@@ -16,6 +16,7 @@ from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Barrier
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -23,6 +24,7 @@ from peewee import DatabaseError, InterfaceError
 
 from data.errors import ExplainedError
 from data.fair_queue import FairQueue, Unserved
+from data.rules.doctor import Finding
 from data.rules.domain_types import Method
 from data.rules.invitations import SshAddress
 from data.rules.policy import LONGEST_SESSION
@@ -84,14 +86,21 @@ class OutcomeUnknownError(StoreUnavailableError):
         )
 
 
+@dataclass(slots=True)
+class CheckUp:
+    """What the last check-up in this process found; it is repeated so often that screens only read it."""
+
+    findings: tuple[Finding, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What operations need besides the database; made once, in the composition root.
 
     `sends` names the methods that have a carrier in the settings, and `sms_number` is the number that
     receives text messages for this installation, if it has one. `ssh` is where people sign in, if the
-    settings say. `chain` is the chain of audit rows that this process writes: each process has its own,
-    so that processes do not wait for each other.
+    settings say. `home` is the folder that holds the state. `chain` is the chain of audit rows that this
+    process writes: each process has its own, so that processes do not wait for each other.
     """
 
     clock: Clock
@@ -105,7 +114,9 @@ class Services:
     longest_session: timedelta = LONGEST_SESSION
     chain: str = "main"
     random_bytes: RandomBytes = secrets.token_bytes
+    home: Path | None = None
     costs: CostsInUse = field(default_factory=CostsInUse)
+    check_up: CheckUp = field(default_factory=CheckUp)
     recovery_hasher: Hasher = field(default_factory=lambda: Hasher(RECOVERY_COST))
 
 

@@ -1,24 +1,33 @@
-"""Columns derived from other rows, so that the users table reads indexes only: standings and search words.
+"""Columns derived from other rows, so that tables and counts read indexes only: standings and search words.
 
 Any operation that changes the source of these columns updates them in the same transaction.
 """
 
+from datetime import datetime
 from typing import Any
 
 from peewee import Case, fn
 
 from data.rules.domain_types import Method
+from data.rules.recovery_codes import FEW_LEFT
 from data.rules.user_search import words
 from data.rules.user_status import Standing
 from data.storage import models
 
 
-def refresh_standing(which: Any) -> None:
+def refresh_standing(which: Any, at: datetime) -> None:
     """Update users' standings after their columns, roles, factors or their account's methods changed.
 
-    `which` is a condition on users.
+    `which` is a condition on users. Those whose standing is another one now have it since `at`.
     """
-    models.User.update(standing=standing_column()).where(which).execute()
+    user, standing = models.User, standing_column()
+    user.update(standing=standing, standing_since=at).where(which & (user.standing != standing)).execute()
+
+
+def refresh_few_codes(user_id: int) -> None:
+    """Update whether a user has few recovery codes left, after their factors or codes changed."""
+    user, few = models.User, few_codes_column()
+    user.update(few_codes=few).where((user.id == user_id) & (user.few_codes != few)).execute()
 
 
 def standing_column() -> Any:
@@ -35,6 +44,13 @@ def standing_column() -> Any:
         ],
         Standing.FREE.value,
     )
+
+
+def few_codes_column() -> Any:
+    """Return as SQL whether a user has a factor, and `FEW_LEFT` unused recovery codes or fewer."""
+    code, factor = models.RecoveryCode, models.Factor
+    unused = code.select(fn.COUNT(code.id)).where((code.user == models.User.id) & code.used_at.is_null())
+    return fn.EXISTS(factor.select(1).where(factor.user == models.User.id)) & (unused <= FEW_LEFT)
 
 
 def reindex_user(user_id: int) -> None:

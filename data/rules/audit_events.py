@@ -77,6 +77,16 @@ class Event(StrEnum):
     MESSAGE_REFUSED = "message.refused"
 
 
+REFUSED_FACTORS = (Event.CODE_WRONG, Event.CODE_REPLAYED)
+"""A second factor was refused."""
+FAILED_DELIVERIES = (Event.CODE_NOT_SENT, Event.NOTICE_ABANDONED)
+"""A message could not be delivered."""
+COUNTED = (Event.SIGNED_IN, *REFUSED_FACTORS, *FAILED_DELIVERIES)
+"""The events that are counted for each day, as the trigger on the audit log does."""
+COUNTED_DAYS = 400
+"""Days that are counted, the last one of which is today in UTC."""
+
+
 _SENTENCES: dict[Event, str] = {
     Event.ACCOUNT_CREATED: "Account {name} created",
     Event.ACCOUNT_RENAMED: "Account {before} renamed to {after}",

@@ -59,22 +59,31 @@ def all_is_well(findings: Iterable[Finding]) -> bool:
 
 def judge_account(facts: AccountFacts) -> tuple[Finding, ...]:
     """Judge an account's mode, administrators and users."""
-    topic = f"account {facts.name}"
-    return tuple(
-        Finding(topic, *parts) for part in (_mode, _administrators, _people) for parts in part(facts)
+    rest = (
+        Finding(_topic(facts.name), *parts) for part in (_administrators, _people) for parts in part(facts)
     )
+    return (*judge_policy(facts.name, facts.mode, facts.unsendable), *rest)
+
+
+def judge_policy(account: str, mode: Mode, unsendable: tuple[Method, ...]) -> tuple[Finding, ...]:
+    """Judge an account's mode and methods; `unsendable` as in `AccountFacts`."""
+    return tuple(Finding(_topic(account), *parts) for parts in _policy(mode, unsendable))
+
+
+def _topic(account: str) -> str:
+    return f"account {account}"
 
 
 _Parts = tuple[Level, str, str]
 
 
-def _mode(facts: AccountFacts) -> Iterator[_Parts]:
-    said = f"The mode is {facts.mode.value}."
-    if facts.mode is Mode.OFF:
+def _policy(mode: Mode, unsendable: tuple[Method, ...]) -> Iterator[_Parts]:
+    said = f"The mode is {mode.value}."
+    if mode is Mode.OFF:
         yield Level.NOTE, f"{said} A key or password alone signs in.", "twofold policy set --mode optional"
     else:
         yield Level.FINE, said, ""
-    for method in facts.unsendable:
+    for method in unsendable:
         yield (
             Level.PROBLEM,
             f"Codes by {method.label} are on, but nothing is set up to send them.",

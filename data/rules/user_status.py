@@ -3,6 +3,7 @@
 It is stored with the user, so that tables are filtered by status through an index in any mode.
 """
 
+from datetime import datetime
 from enum import StrEnum
 
 from data.rules.domain_types import Mode, Status, UserFacts
@@ -47,3 +48,16 @@ def status_of(mode: Mode, standing: Standing) -> Status:
 def standings(mode: Mode, status: Status | None) -> list[Standing]:
     """Return the standings that are shown as a status; all of them for None."""
     return [standing for standing in Standing if status in {None, status_of(mode, standing)}]
+
+
+def pending_since_before(
+    when: datetime, mode: Mode, *, on_since: datetime | None, required_since: datetime | None
+) -> list[Standing]:
+    """Return the standings with which users have been pending since before a moment, if they had them then.
+
+    `on_since` is when the mode last left `off`, and `required_since` when it last began to require two-factor
+    authentication of everyone; None is long ago.
+    """
+    asked_since = {Standing.OBLIGED: on_since, Standing.FREE: required_since}
+    pending = [standing for standing in standings(mode, Status.PENDING) if standing in asked_since]
+    return [standing for standing in pending if (asked_since[standing] or when) <= when]

@@ -1,6 +1,6 @@
 """The tables. Only operations write them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 
 from peewee import (
@@ -24,6 +24,7 @@ database = DatabaseProxy()
 """The database of the open store; a process has one store open at a time."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECONDS_OF_DAY = 86_400_000_000
 
 
 def microseconds(when: datetime) -> int:
@@ -34,6 +35,16 @@ def microseconds(when: datetime) -> int:
 def moment(count: int) -> datetime:
     """Return the moment from `microseconds`."""
     return _EPOCH + timedelta(microseconds=count)
+
+
+def day_number(when: datetime) -> int:
+    """Return a moment's day in UTC, counted from the Unix epoch."""
+    return microseconds(when) // MICROSECONDS_OF_DAY
+
+
+def day_date(number: int) -> date:
+    """Return the day from `day_number`."""
+    return _EPOCH.date() + timedelta(days=number)
 
 
 class _MomentField(Field):
@@ -85,7 +96,11 @@ class Installation(_Table):
 
 
 class Account(_Table):
-    """An organisation and its policy."""
+    """An organisation and its policy.
+
+    `on_since` is when the mode last left `off`, and `required_since` when it last became `required` or
+    stricter; null if it never did, or nobody remembers.
+    """
 
     id = AutoField()
     name = CharField(max_length=120, unique=True)
@@ -97,6 +112,8 @@ class Account(_Table):
     sms_on = BooleanField(default=False)
     email_on = BooleanField(default=False)
     created_at = moment_field()
+    on_since = optional_moment_field()
+    required_since = optional_moment_field()
 
 
 class Practice(_Table):
@@ -122,9 +139,10 @@ class User(_Table):
     `one_time_until` is when a one-time password expires, and null for any other. `password_mailed_at` is
     when the password, or the one-time password that it replaced, was sent by e-mail; null once no reader
     of the mailbox can have signed in with that alone. `standing` follows from the other columns, the
-    roles and the factors: any change of them updates it. `signin_count` counts the sign-ins of the minute
-    `signin_minute`, and `renewal_count` the sets of recovery codes of the hour `renewal_hour`; minutes
-    and hours are counted from the epoch.
+    roles and the factors: any change of them updates it, and `standing_since` with it. `few_codes` says
+    that someone who has set up a second factor has few unused recovery codes left. `signin_count` counts
+    the sign-ins of the minute `signin_minute`, and `renewal_count` the sets of recovery codes of the hour
+    `renewal_hour`; minutes and hours are counted from the epoch.
 
     Every `select` leaves out tombstones. A join of another table to users must leave them out itself.
     """
@@ -157,6 +175,8 @@ class User(_Table):
     renewal_hour = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     renewal_count = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     standing = CharField(max_length=12, default="free", constraints=[SQL("DEFAULT 'free'")])
+    standing_since = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
+    few_codes = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
 
     class Meta:
         indexes = (
@@ -164,12 +184,16 @@ class User(_Table):
             (("account", "standing", "email"), False),
             (("practice", "standing", "name"), False),
             (("practice", "standing", "email"), False),
+            (("account", "standing", "standing_since"), False),
         )
 
     @classmethod
     def select(cls, *fields: Any) -> "ModelSelect[Self]":
         """Select from users, without tombstones."""
         return super().select(*fields).where(cls.standing != TOMBSTONE)
+
+
+User.add_index(User.index(User.account, User.standing, User.name, where=User.few_codes))
 
 
 class LastSignin(_Table):
@@ -489,6 +513,46 @@ class AuditEntry(_Table):
         )
 
 
+class UserCount(_Table):
+    """How many users of an account have each standing. Only triggers on `User` and `UserRole` write it.
+
+    A row counts the users of a practice, or with `practice_id` 0 all of the account or, if `role` is set,
+    those who hold it. `people` are all but the deactivated, and `few_codes` those of the enrolled.
+    """
+
+    account_id = IntegerField()
+    practice_id = IntegerField()
+    role = CharField(max_length=20)
+    enrolled = IntegerField()
+    obliged = IntegerField()
+    free = IntegerField()
+    locked = IntegerField()
+    deactivated = IntegerField()
+    people = IntegerField()
+    few_codes = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account_id", "practice_id", "role")
+        indexes = ((("account_id", "role", "people"), False),)
+
+
+class EventCount(_Table):
+    """How often an event of `COUNTED` was recorded in an account on a day, counted from the epoch in UTC.
+
+    Only a trigger on `AuditEntry` writes it, and the log may since have been archived. Each chain, and so
+    each writing process, has rows of its own, which it need not wait for.
+    """
+
+    account_id = IntegerField()
+    day = IntegerField()
+    event = CharField(max_length=40)
+    chain = CharField(max_length=40)
+    count = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("account_id", "day", "event", "chain")
+
+
 class AuditChain(_Table):
     """The head of a chain of audit rows. Each of several writing processes has its own chain."""
 
@@ -628,6 +692,8 @@ TABLES: tuple[type[Any], ...] = (
     StagedUser,
     DeletedUser,
     AuditEntry,
+    UserCount,
+    EventCount,
     Notice,
     CarrierFailure,
     AuditChain,
@@ -638,5 +704,5 @@ TABLES: tuple[type[Any], ...] = (
     PracticeWord,
 )
 
-KEPT_BY_TRIGGERS: tuple[type[Any], ...] = (LastSignin,)
-"""Tables whose rows are written by triggers."""
+KEPT_BY_TRIGGERS: tuple[type[Any], ...] = (LastSignin, UserCount)
+"""Tables whose rows triggers make from those of other tables."""

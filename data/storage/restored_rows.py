@@ -110,6 +110,8 @@ def _copy(connection: sqlite3.Connection) -> None:
         if _columns(connection, "backup", table) != columns:
             raise BackupRefusedError(f"is not a backup of Twofold: its table {table} has other columns.")
         listed = ", ".join(f'"{column}"' for column in columns)
+        # Triggers may have counted the rows of other tables in it.
+        connection.execute(f'DELETE FROM main."{table}"')  # noqa: S608 - a name of ours.
         # The backup's indexes are not used: one that leaves out rows would lose them.
         connection.execute(
             f'INSERT INTO main."{table}" ({listed}) SELECT {listed} FROM backup."{table}" NOT INDEXED'  # noqa: S608

@@ -5,6 +5,7 @@ import hmac
 import itertools
 import re
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -454,11 +455,26 @@ class PassingWorld(World):
 
 def catch_up() -> None:
     """Bring what is kept for the users table up to what a test wrote past the operations."""
-    derived_user_columns.refresh_standing(models.User.id > 0)
+    derived_user_columns.refresh_standing(models.User.id > 0, START)
     for user in models.User.select():
+        derived_user_columns.refresh_few_codes(user.id)
         derived_user_columns.reindex_user(user.id)
     for practice in models.Practice.select():
         derived_user_columns.reindex_practice(practice.id, practice.account_id, practice.name)
+
+
+def counted_users() -> set[tuple[object, ...]]:
+    """Count the users of every account, practice and role from their rows, as `UserCount` has it."""
+    groups: dict[tuple[int, int, str], Counter[str]] = {}
+    for user in models.User.select():
+        roles = models.UserRole.select().where(models.UserRole.user == user.id)
+        for group in [(0, ""), (user.practice_id, ""), *((0, row.role) for row in roles)]:
+            counts = groups.setdefault((user.account_id, *group), Counter())
+            counts[user.standing] += 1
+            counts["people"] += user.standing != "deactivated"
+            counts["few codes"] += user.few_codes and user.standing == "enrolled"
+    order = ("enrolled", "obliged", "free", "locked", "deactivated", "people", "few codes")
+    return {(*group, *(counts[name] for name in order)) for group, counts in groups.items()}
 
 
 def lags() -> list[object]:
@@ -471,6 +487,9 @@ def lags() -> list[object]:
         (row.id, row.account_id, row.practice_id, row.standing, row.last_signin_at) for row in models.User
     }
     wrong += orders ^ set(models.LastSignin.select().tuples())
+    few = derived_user_columns.few_codes_column()
+    wrong += models.User.select(models.User.name, few).where(models.User.few_codes != few).tuples()
+    wrong += counted_users() ^ {row for row in models.UserCount.select().tuples() if any(row[3:])}
     of_user = lambda row: words(row.name, row.email, row.full_name, phone=row.phone)  # noqa: E731
     of_practice = lambda row: words(row.name)  # noqa: E731 - as above, one line each.
     for table, found, kept in (

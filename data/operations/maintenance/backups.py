@@ -10,6 +10,7 @@ from datetime import datetime
 
 from data.operations.actors import ActingOperator, Operator
 from data.operations.audit import trail
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing
 from data.operations.results import Denied, Done
 from data.operations.users.import_staging import remove_unpublished
 from data.rules import clock_jumps
@@ -138,8 +139,10 @@ def _keep_what_was_used(tx: Tx, carried: Carried) -> None:
     for code in list(codes.select().where(codes.used_at.is_null())):
         if code.secret_hash in carried.used_codes:
             codes.update(used_at=tx.now).where(codes.id == code.id).execute()
+            refresh_few_codes(code.user_id)
     for user in list(users.select()):
         left, locked_at = carried.attempts.get(_identity(user), (user.attempts_left, None))
         left, locked_at = min(left, user.attempts_left), user.locked_at or locked_at
         if (left, locked_at) != (user.attempts_left, user.locked_at):
             users.update(attempts_left=left, locked_at=locked_at).where(users.id == user.id).execute()
+            refresh_standing(users.id == user.id, tx.now)

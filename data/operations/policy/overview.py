@@ -1,8 +1,8 @@
 """How far an account is: its users by status, its sign-ins by day, and what needs attention."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -10,12 +10,19 @@ from peewee import fn
 
 from data.operations.actors import Acting
 from data.operations.guards import require_permission
-from data.operations.users.user_search import count_standings
-from data.rules.audit_events import Event
-from data.rules.doctor import Finding
-from data.rules.domain_types import ADMIN_ROLES, Mode, Role
+from data.operations.users.queries import pending_since_before
+from data.operations.users.user_counts import (
+    AccountCounts,
+    Counts,
+    count_in_largest_practices,
+    count_users,
+)
+from data.operations.users.user_search import COUNTED
+from data.rules.audit_events import FAILED_DELIVERIES, REFUSED_FACTORS, Event
+from data.rules.doctor import Finding, Level, judge_policy
+from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Role, Status
 from data.rules.permissions import Action
-from data.rules.user_status import Standing
+from data.rules.user_status import Standing, standings
 from data.storage import models
 
 DAYS = 30
@@ -119,91 +126,99 @@ class Overview:
 @require_permission(Action.SEE_PEOPLE)
 def show_overview(acting: Acting) -> Overview:
     """Read how far the actor's account is; this costs the same however many users there are."""
-    mode, practice = acting.policy.mode, models.Practice
-    roles = _by_role(acting)
-    counts = _counts(mode, count_standings(acting.account_id))
+    account, mode = models.Account.get_by_id(acting.account_id), acting.policy.mode
+    kept = count_users(acting.account_id)
+    practices = count_in_largest_practices(acting.account_id, PRACTICES)
+    roles = {role: _by_status(mode, counts) for role, counts in kept.roles.items()}
+    events = _count_events(acting)
     return Overview(
         mode=mode,
-        counts=counts,
-        practices=tuple(_practices(acting)),
-        practice_count=practice.select().where(practice.account == acting.account_id).count(),
+        counts=_by_status(mode, kept.users),
+        practices=tuple(
+            Group(name, _by_status(mode, counts))
+            for name, counts in sorted(practices, key=lambda each: each[0].lower())
+        ),
+        practice_count=models.Practice.select().where(models.Practice.account == account.id).count(),
         roles=tuple(Group(role.label, counts) for role, counts in roles.items() if counts.total),
-        days=_days(acting),
-        attention=tuple(_attention(counts, roles)),
+        days=tuple(_days(acting, events)),
+        attention=(
+            *_about_people(acting, account, kept, roles),
+            *_about_deliveries(acting, events),
+            *(Attention(Concern.DOCTOR, 1, finding=finding) for finding in _findings(acting, account)),
+        ),
     )
 
 
-def _counts(mode: Mode, standings: Mapping[Standing, int]) -> StatusCounts:
+def _by_status(mode: Mode, counts: Counts) -> StatusCounts:
     """Count people by the status that each standing is shown as."""
-    obliged, free = standings.get(Standing.OBLIGED, 0), standings.get(Standing.FREE, 0)
-    pending = {Mode.OFF: 0, Mode.OPTIONAL: obliged}.get(mode, obliged + free)
+    pending = sum(counts[standing] for standing in standings(mode, Status.PENDING))
     return StatusCounts(
-        enabled=standings.get(Standing.ENROLLED, 0),
+        enabled=counts[Standing.ENROLLED],
         pending=pending,
-        no=obliged + free - pending,
-        locked=standings.get(Standing.LOCKED, 0),
+        no=counts[Standing.OBLIGED] + counts[Standing.FREE] - pending,
+        locked=counts[Standing.LOCKED],
     )
 
 
-def _practices(acting: Acting) -> Iterator[Group]:
-    user, practice = models.User, models.Practice
-    counted = (
-        user.select(practice.name, user.standing, fn.COUNT(user.id))
-        .join(practice)
-        .where((user.account == acting.account_id) & (user.standing != Standing.DEACTIVATED.value))
-        .group_by(practice.name, user.standing)
+def _count_events(acting: Acting) -> dict[tuple[date, str], int]:
+    """Read how often each counted event was recorded on each of the days that are shown."""
+    table = models.EventCount
+    since = models.day_number(acting.tx.now) - DAYS + 1
+    counted: Any = (
+        table.select(table.day, table.event, fn.SUM(table.count))
+        .where((table.account_id == acting.account_id) & (table.day >= since))
+        .group_by(table.day, table.event)
     )
-    found = _by_group(acting.policy.mode, counted)
-    largest = sorted(found, key=lambda name: (-found[name].total, name))[:PRACTICES]
-    for name in sorted(largest, key=str.lower):
-        yield Group(name, found[name])
+    return {(models.day_date(day), event): int(count) for day, event, count in counted.tuples()}
 
 
-def _by_role(acting: Acting) -> dict[Role, StatusCounts]:
-    user, held = models.User, models.UserRole
-    counted = (
-        user.select(held.role, user.standing, fn.COUNT(user.id))
-        .join(held)
-        .where((user.account == acting.account_id) & (user.standing != Standing.DEACTIVATED.value))
-        .group_by(held.role, user.standing)
-    )
-    found = _by_group(acting.policy.mode, counted)
-    return {role: found.get(role.value, StatusCounts()) for role in Role}
+def _days(acting: Acting, events: Mapping[tuple[date, str], int]) -> Iterator[Day]:
+    today = models.day_number(acting.tx.now)
+    for number in range(today - DAYS + 1, today + 1):
+        day = models.day_date(number)
+        refused = sum(events.get((day, event), 0) for event in REFUSED_FACTORS)
+        yield Day(day, events.get((day, Event.SIGNED_IN), 0), refused)
 
 
-def _by_group(mode: Mode, counted: Any) -> dict[str, StatusCounts]:
-    rows: Iterable[tuple[str, str, int]] = counted.tuples().iterator()
-    groups: dict[str, dict[Standing, int]] = {}
-    for name, standing, count in rows:
-        groups.setdefault(name, {})[Standing(standing)] = count
-    return {name: _counts(mode, standings) for name, standings in groups.items()}
-
-
-def _days(acting: Acting) -> tuple[Day, ...]:
-    today = acting.tx.now.date()
-    first = today - timedelta(days=DAYS - 1)
-    table = models.AuditEntry
-    since = datetime.combine(first, datetime.min.time(), UTC)
-    refused = (Event.CODE_WRONG.value, Event.CODE_REPLAYED.value)
-    successful: dict[date, int] = {}
-    failed: dict[date, int] = {}
-    wanted = (table.account == acting.account_id) & (table.at >= since)
-    for row in table.select(table.at, table.event).where(
-        wanted & table.event.in_((Event.SIGNED_IN.value, *refused))
-    ):
-        counted = failed if row.event in refused else successful
-        counted[row.at.date()] = counted.get(row.at.date(), 0) + 1
-    dates = [first + timedelta(days=number) for number in range(DAYS)]
-    return tuple(Day(day, successful.get(day, 0), failed.get(day, 0)) for day in dates)
-
-
-def _attention(counts: StatusCounts, roles: Mapping[Role, StatusCounts]) -> Iterator[Attention]:
-    if counts.locked:
-        yield Attention(Concern.LOCKED, counts.locked)
+def _about_people(
+    acting: Acting, account: models.Account, kept: AccountCounts, roles: Mapping[Role, StatusCounts]
+) -> Iterator[Attention]:
+    if locked := kept.users[Standing.LOCKED]:
+        yield Attention(Concern.LOCKED, locked)
+    before = acting.tx.now - PENDING_FOR
+    if pending := _count_pending(account, before):
+        more = pending > COUNTED
+        yield Attention(Concern.PENDING_LONG, min(pending, COUNTED), more, pending_before=before)
     for role in sorted(ADMIN_ROLES):
-        without = roles[role].pending + roles[role].no
-        if without:
+        if without := roles[role].pending + roles[role].no:
             yield Attention(Concern.ADMIN_WITHOUT_FACTOR, without, role=role)
     for role in sorted(ADMIN_ROLES):
         if roles[role].total == 1:
             yield Attention(Concern.ALONE_IN_ROLE, 1, role=role)
+    if kept.few_codes:
+        yield Attention(Concern.FEW_RECOVERY_CODES, kept.few_codes)
+
+
+def _count_pending(account: models.Account, before: datetime) -> int:
+    """Count the people who have been pending since before a moment, and no more than it takes to say so."""
+    table = models.User
+    found = table.select(table.id).where(pending_since_before(account, before))
+    return int(found.limit(COUNTED + 1).count())
+
+
+def _about_deliveries(acting: Acting, events: Mapping[tuple[date, str], int]) -> Iterator[Attention]:
+    today = models.day_number(acting.tx.now)
+    days = [models.day_date(today - number) for number in range(DELIVERY_DAYS)]
+    for event in FAILED_DELIVERIES:
+        if failed := sum(events.get((day, event), 0) for day in days):
+            yield Attention(Concern.FAILED_DELIVERIES, failed, event=event)
+
+
+def _findings(acting: Acting, account: models.Account) -> Iterator[Finding]:
+    """Return what a check-up finds wanting at the account and, as of its last round, at the installation."""
+    unsendable = acting.policy.methods - {Method.APP} - acting.tx.services.sends
+    listed = tuple(method for method in Method if method in unsendable)
+    of_policy = judge_policy(account.name, acting.policy.mode, listed)
+    for finding in (*of_policy, *acting.tx.services.check_up.findings):
+        if finding.level is not Level.FINE:
+            yield finding

@@ -134,6 +134,10 @@ def set_mode(
         if user_fields.tidy(confirmation) != name:
             return Denied(f"Not confirmed: type the name of the account, {name}.")
         changes |= {"permanent_at": tx.now, "permanent_by": acting.name}
+    if seen is Mode.OFF:
+        changes["on_since"] = tx.now
+    if seen.strictness < Mode.REQUIRED.strictness <= mode.strictness:
+        changes["required_since"] = tx.now
     models.Account.update(changes).where(models.Account.id == acting.account_id).execute()
     rejudge_sessions(tx, models.User.account == acting.account_id)
     trail.record(acting, Event.MODE_CHANGED, before=seen.value, after=mode.value)
@@ -201,7 +205,7 @@ def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[M
         ours & has_factor(frozenset(Method)) & ~has_factor(methods)
     ).execute()
     table.update(lost_factor=False).where(ours & has_factor(methods)).execute()
-    refresh_standing(ours)
+    refresh_standing(ours, acting.tx.now)
     rejudge_sessions(acting.tx, ours)
     trail.record(acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
     return Done(f"The methods are now: {_listed(methods)}.")

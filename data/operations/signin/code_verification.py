@@ -6,7 +6,7 @@ from typing import Literal
 
 from data.operations.actors import policy_of
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_standing
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing
 from data.operations.secret_sealing import open_factor
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import Lapse, spend_proof, void_codes
@@ -209,8 +209,15 @@ def _judge_recovery_code(tx: Tx, user: models.User, symbols: str) -> Right | Cod
     stored = table.get_or_none((table.user == user.id) & (table.selector == typed.selector))
     if stored is None or not tx.services.recovery_hasher.verify(stored.secret_hash, typed.secret):
         return None
-    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
-    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+    return _spend_code(tx, stored)
+
+
+def _spend_code(tx: Tx, code: models.RecoveryCode) -> Right | CodeAlreadyUsed:
+    table = models.RecoveryCode
+    if not table.update(used_at=tx.now).where((table.id == code.id) & table.used_at.is_null()).execute():
+        return CodeAlreadyUsed(None)
+    refresh_few_codes(code.user_id)
+    return Right("recovery code", codes_left(code.user_id))
 
 
 def scratch_digest(tx: Tx, user_id: int, code: str) -> str:
@@ -231,8 +238,7 @@ def _judge_scratch_code(tx: Tx, user: models.User, digits: str) -> Right | CodeA
     stored = table.get_or_none((table.user == user.id) & (table.secret_hash == digest))
     if stored is None:
         return None
-    spent = table.update(used_at=tx.now).where((table.id == stored.id) & table.used_at.is_null()).execute()
-    return Right("recovery code", codes_left(user.id)) if spent else CodeAlreadyUsed(None)
+    return _spend_code(tx, stored)
 
 
 def reset_attempts(user: models.User) -> None:
@@ -252,7 +258,7 @@ def count_wrong(tx: Tx, user: models.User, answer: Answer, origin: Origin) -> Co
     if left:
         return CodeWrong(left)
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
-    refresh_standing(table.id == user.id)
+    refresh_standing(table.id == user.id, tx.now)
     forget(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)
     trail.write_own(tx, Event.LOCKED, user, origin)

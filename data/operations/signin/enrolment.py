@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from data.operations.actors import ActingUser, factor_of
 from data.operations.audit import trail
-from data.operations.derived_user_columns import refresh_standing, reindex_user
+from data.operations.derived_user_columns import refresh_few_codes, refresh_standing, reindex_user
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.secret_sealing import seal_factor
@@ -237,13 +237,13 @@ def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
         )
     if refusal := require_fresh_proof(me):
         return refusal
-    remove_factors(me.user.id, lost=False)
+    remove_factors(me.tx, me.user.id, lost=False)
     end_other_sessions(me, me.user.id, "You turned two-factor authentication off. Sign in again.")
     trail.record(me, Event.TURNED_OFF, me.user.name)
     return Done("Two-factor authentication is turned off.")
 
 
-def remove_factors(user_id: int, *, lost: bool) -> None:
+def remove_factors(tx: Tx, user_id: int, *, lost: bool) -> None:
     """Remove every factor, recovery code and remembered address of a user.
 
     A user who is not locked gets all attempts back.
@@ -258,7 +258,8 @@ def remove_factors(user_id: int, *, lost: bool) -> None:
     models.SentCode.update(void=True).where(models.SentCode.user == user_id).execute()
     if removed or not lost:
         table.update(lost_factor=lost).where(table.id == user_id).execute()
-        refresh_standing(table.id == user_id)
+        refresh_standing(table.id == user_id, tx.now)
+    refresh_few_codes(user_id)
     table.update(attempts_left=ATTEMPTS).where((table.id == user_id) & table.locked_at.is_null()).execute()
     models.Session.update(code_at=None).where(models.Session.user == user_id).execute()
 
@@ -381,7 +382,8 @@ def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, .
     if method is not Method.EMAIL:
         changes["password_mailed_at"] = None
     models.User.update(changes).where(models.User.id == me.user.id).execute()
-    refresh_standing(models.User.id == me.user.id)
+    refresh_standing(models.User.id == me.user.id, me.tx.now)
+    refresh_few_codes(me.user.id)
     mark_code_given(me)
     if replaced:
         because = f"Your {method.label} was replaced by a new one. Sign in again."

@@ -6,6 +6,7 @@ from peewee import Case
 
 from data.operations.actors import ActingUser
 from data.operations.audit import trail
+from data.operations.derived_user_columns import refresh_few_codes
 from data.operations.guards import require_fresh_proof, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.rules import recovery_codes
@@ -94,5 +95,6 @@ def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
 
 def _renew(me: ActingUser) -> NewRecoveryCodes:
     issued = issue_recovery_codes(me.tx, me.user.id)
+    refresh_few_codes(me.user.id)
     trail.record(me, Event.RECOVERY_RENEWED, me.user.name)
     return NewRecoveryCodes(issued)

@@ -47,6 +47,8 @@ def delete_user(found: Target) -> Done | Denied:
         last_signin_at=None,
         password_mailed_at=None,
         standing=models.TOMBSTONE,
+        standing_since=found.tx.now,
+        few_codes=False,
     ).where(models.User.id == user.id).execute()
     models.DeletedUser.insert(user=user.id, name=user.name, at=found.tx.now).execute()
     return Done(f"User {user.name} deleted. The name is free again in {KEPT_AFTER_DELETION.days} days.")

@@ -35,7 +35,7 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
         state = "already required" if required else "not required individually"
         return Denied(f"Two-factor authentication is {state} for {user.name}.")
     models.User.update(required=required).where(models.User.id == user.id).execute()
-    refresh_standing(models.User.id == user.id)
+    refresh_standing(models.User.id == user.id, tx.now)
     rejudge_sessions(tx, models.User.id == user.id)
     trail.record(found.acting, Event.REQUIRED if required else Event.NOT_REQUIRED, user.name)
     if not required:
@@ -69,7 +69,7 @@ def unlock(found: Target, reason: str) -> Done | Denied:
     models.User.update(locked_at=None, attempts_left=ATTEMPTS, wrong_answers="").where(
         models.User.id == user.id
     ).execute()
-    refresh_standing(models.User.id == user.id)
+    refresh_standing(models.User.id == user.id, found.tx.now)
     trail.record(found.acting, Event.USER_UNLOCKED, user.name, reason=because)
     return Done(f"User {user.name} unlocked, with {ATTEMPTS} attempts again.")
 
@@ -103,10 +103,10 @@ def offer_resync(found: Target) -> Done | Denied:
 
 @require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
 def _remove_two_factor(found: Target, *, keep_flag: bool) -> Done:
-    remove_factors(found.user.id, lost=keep_flag)
+    remove_factors(found.tx, found.user.id, lost=keep_flag)
     if not keep_flag:
         models.User.update(required=False).where(models.User.id == found.user.id).execute()
-        refresh_standing(models.User.id == found.user.id)
+        refresh_standing(models.User.id == found.user.id, found.tx.now)
     end_other_sessions(found.acting, found.user.id, _DATA_CLEARED if keep_flag else _DISABLED)
     trail.record(found.acting, Event.CLEARED if keep_flag else Event.DISABLED, found.user.name)
     done = "data cleared" if keep_flag else "authentication disabled"

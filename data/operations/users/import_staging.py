@@ -111,6 +111,7 @@ def _columns(account_id: int, row: models.StagedUser, at: int) -> dict[str, obje
         "standing": (Standing.OBLIGED if row.required else Standing.FREE).value,
         "attempts_left": ATTEMPTS,
         "created_at": at,
+        "standing_since": at,
         **{column: getattr(row, column) for column in copied},
     }
 

@@ -1,10 +1,12 @@
 """Conditions on users in a query: who holds a role or has a factor; and how the found users are named."""
 
+from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
-from data.rules.domain_types import Method, Role
+from data.rules import user_status
+from data.rules.domain_types import Method, Mode, Role
 from data.rules.permanent_mode import NAMED, People
 from data.storage import models
 
@@ -21,6 +23,19 @@ def has_factor(methods: frozenset[Method]) -> Any:
     table = models.Factor
     kinds = [method.value for method in methods]
     return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
+
+
+def pending_since_before(account: models.Account, when: datetime) -> Any:
+    """Return, as SQL, whether a user of an account has been pending since before a moment.
+
+    An index on the standing and since when a user has it finds them.
+    """
+    user = models.User
+    found = user_status.pending_since_before(
+        when, Mode(account.mode), on_since=account.on_since, required_since=account.required_since
+    )
+    stand_so = user.standing.in_([standing.value for standing in found])
+    return (user.account == account.id) & stand_so & (user.standing_since < when)
 
 
 def people_in(query: Any) -> People:

@@ -27,7 +27,7 @@ def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | 
     models.UserRole.delete().where(models.UserRole.user == found.user.id).execute()
     for role in roles:
         models.UserRole.insert(user=found.user.id, role=role.value).execute()
-    refresh_standing(models.User.id == found.user.id)
+    refresh_standing(models.User.id == found.user.id, found.tx.now)
     if found.roles - roles:
         end_sessions_of_user(found.tx, found.user.id, _LOST_A_ROLE)
     rejudge_sessions(found.tx, models.User.id == found.user.id)

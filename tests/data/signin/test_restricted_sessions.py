@@ -12,7 +12,7 @@ from data import operations
 from data.operations.actors import Member, Operator
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
-from data.operations.policy import auditor_report, needs_attention, permanent_mode, policy_settings
+from data.operations.policy import auditor_report, needs_attention, overview, permanent_mode, policy_settings
 from data.operations.policy import delivery_tests as policy_delivery
 from data.operations.results import Denied, Done, FreshProofNeeded
 from data.operations.signin import (
@@ -176,6 +176,7 @@ OPERATIONS = {
     "list_unprotected": lambda world, me: world.run(auditor_report.list_unprotected, me),
     "list_exceptions": lambda world, me: world.run(auditor_report.list_exceptions, me),
     "show_needs_attention": lambda world, me: world.run(needs_attention.show_needs_attention, me),
+    "show_overview": lambda world, me: world.run(overview.show_overview, me),
     "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
     "add_practice": lambda world, me: world.run(practices.add_practice, me, "North"),
@@ -459,6 +460,7 @@ WITHOUT_PROOF = {
     "summarise",
     "list_unprotected",
     "list_exceptions",
+    "show_overview",
     "practice_names",
     "list_practices",
     "explain_user",

@@ -1,8 +1,11 @@
 """What migrations fill in of what was there before them, on both databases."""
 
+import json
 import shutil
 import time
 from pathlib import Path
+
+from support.database import counted_users
 
 from data.operations.users import import_staging
 from data.rules.audit_chain import KEY_BYTES
@@ -14,6 +17,9 @@ from data.store import Store, open_services
 
 FIRST = "0015_one_time_passwords"
 APART = "0029_rows_of_imports"
+COUNTED = "0031_kept_counts"
+DAY = 86_400_000_000
+TODAY = int(time.time()) * 1_000_000 // DAY
 
 
 def older_than(first: str, tmp_path: Path, monkeypatch, server) -> Database:
@@ -112,3 +118,74 @@ async def test_imports_under_way(tmp_path, monkeypatch, server):
     ]
     assert models.StagedUser.select().count() == models.ImportBatch.select().count() == 0
     store.close()
+
+
+def add_counted(made) -> None:
+    """Put two accounts into the tables of before, with users of each standing, and a log of what they did."""
+    run = made.execute_sql
+    for name, mode in (("Clinic", "required"), ("Surgery", "optional")):
+        run(
+            "INSERT INTO account (name, mode, remember_days, app_on, sms_on, email_on, created_at)"
+            f" VALUES ('{name}', '{mode}', 0, true, false, false, 0)"
+        )
+    run("INSERT INTO practice (account_id, name) VALUES (1, 'Main'), (1, 'North'), (2, 'Main')")
+    people = [
+        ("anna", 1, 1, "enrolled"),
+        ("ben", 1, 2, "obliged"),
+        ("cleo", 1, 2, "locked"),
+        ("dora", 1, 2, "deactivated"),
+        ("emil", 2, 3, "free"),
+        ("~6", 2, 3, "deleted"),
+    ]
+    for number, (name, account, practice, standing) in enumerate(people, 1):
+        run(
+            'INSERT INTO "user" (account_id, practice_id, name, email, full_name, active, locked_at,'
+            " required, lost_factor, credential, attempts_left, recovery_saved, created_at, standing)"
+            f" VALUES ({account}, {practice}, '{name}', '{name}', '', true,"
+            f" {30 if standing == 'locked' else 'null'}, false, false, 0, 7, true, {number}, '{standing}')"
+        )
+    run("INSERT INTO user_role (user_id, role) VALUES (1, 'support'), (2, 'support'), (2, 'system_admin')")
+    run(
+        "INSERT INTO factor (user_id, kind, sealed_secret, last_step, drift, confirmed_at, barred_steps)"
+        " VALUES (1, 'app', '', 0, 0, 20, '')"
+    )
+    for selector, used in (("A", "null"), ("B", "null"), ("C", "40")):
+        run(
+            "INSERT INTO recovery_code (user_id, selector, secret_hash, used_at)"
+            f" VALUES (1, '{selector}', '', {used})"
+        )
+    told = [
+        (50, "two_factor.required", "ben", {}),
+        (60, "policy.mode_changed", None, {"before": "off", "after": "optional"}),
+        (70, "policy.mode_changed", None, {"before": "optional", "after": "required"}),
+        (80, "policy.mode_changed", None, {"before": "required", "after": "permanent"}),
+        (TODAY * DAY + 5, "signin.admitted", "anna", {}),
+        (TODAY * DAY + 6, "signin.admitted", "anna", {}),
+        (TODAY * DAY - 1, "signin.code_wrong", "anna", {}),
+        ((TODAY - 500) * DAY, "signin.admitted", "anna", {}),
+    ]
+    for at, event, user, detail in told:
+        subject = f"'{user}'" if user else "null"
+        run(
+            'INSERT INTO audit_entry (at, account_id, event, actor, "user", application, address, detail)'
+            f" VALUES ({at}, 1, '{event}', '', {subject}, '', '',"
+            f" '{json.dumps(detail)}')"
+        )
+
+
+def test_counts_of_what_was_there(tmp_path, monkeypatch, server):
+    older = older_than(COUNTED, tmp_path, monkeypatch, server)
+    with older.connection_context():
+        add_counted(older)
+        assert migrate(older)[0] == COUNTED
+        models.database.initialize(older)
+        assert counted_users() == set(models.UserCount.select().tuples())
+        since = {row.name: models.microseconds(row.standing_since) for row in models.User.select()}
+        assert since == {"anna": 20, "ben": 50, "cleo": 30, "dora": 4, "emil": 5}
+        assert [row.name for row in models.User.select().where(models.User.few_codes)] == ["anna"]
+        accounts = {row.name: (row.on_since, row.required_since) for row in models.Account.select()}
+        assert accounts == {"Clinic": (models.moment(60), models.moment(70)), "Surgery": (None, None)}
+        assert set(models.EventCount.select().tuples()) == {
+            (1, TODAY, "signin.admitted", "", 2),
+            (1, TODAY - 1, "signin.code_wrong", "", 1),
+        }
