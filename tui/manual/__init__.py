@@ -4,6 +4,7 @@ May import: nothing else of Twofold.
 """
 
 import re
+import textwrap
 from functools import cache
 from importlib.resources import files
 
@@ -17,6 +18,10 @@ _SUFFIX = ".md"
 _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"[*`]")
 _SECTION = re.compile(r"^(?=## )", re.MULTILINE)
+_FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_MARK = r"(?:[-*] |\d+\. |\| ?)"
+_BLOCK = re.compile(rf"^({_MARK})?.+(?:\n(?!{_MARK}|#).+)*", re.MULTILINE)
+"""A paragraph, a heading, an item of a list or a row of a table, with its mark."""
 _END_OF_SENTENCE = re.compile(r"(?<=[.?!])\s")
 
 
@@ -37,6 +42,29 @@ def page(topic: str) -> str:
     if topic not in topics():
         raise KeyError(topic)
     return files(__name__).joinpath(topic + _SUFFIX).read_text("utf-8")
+
+
+def wrapped(topic: str, width: int) -> str:
+    """Return a page with its lines broken at `width` columns; fenced blocks stay as they are written."""
+
+    def fill(block: re.Match[str]) -> str:
+        return textwrap.fill(
+            " ".join(block[0].split()),
+            width,
+            subsequent_indent=" " * len(block[1] or ""),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+    parts = _FENCED.split(page(topic))
+    return "".join(part if part.startswith("```") else _BLOCK.sub(fill, part) for part in parts)
+
+
+def find(name: str) -> str | None:
+    """Return the page of this name, file name or title, in capitals or not; None if there is none."""
+    folded = " ".join(name.casefold().split())
+    names = ((topic, (topic, topic + _SUFFIX, title(topic).casefold())) for topic in topics())
+    return next((topic for topic, its in names if folded in its), None)
 
 
 def title(topic: str) -> str:

@@ -1,5 +1,6 @@
 """`twofold help` and `completion`: pages, the help of commands, the man page, and what a shell completes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,44 @@ def test_page_is_printed_as_it_is_written(run):
     for topic in manual.topics():
         outcome = run("help", topic)
         assert (outcome.status, outcome.out, outcome.err) == (0, (PAGES / f"{topic}.md").read_text(), "")
+
+
+@pytest.mark.parametrize(
+    ("words", "topic"),
+    [
+        ("policy.md", "policy"),
+        ("Policy", "policy"),
+        ("POLICY.MD", "policy"),
+        ("backup and restore", "backup-and-restore"),
+        ("Backup  and Restore", "backup-and-restore"),
+        ("Administering people", "administering-people"),
+    ],
+)
+def test_page_is_found_by_its_file_and_title(run, words, topic):
+    assert run("help", *words.split()).out == manual.page(topic)
+    assert run("help", words).out == manual.page(topic)
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+async def test_page_on_a_terminal_is_broken_to_fit(columns):
+    """Words stay whole and in order, items hang below their mark, and what is fenced stays as it is."""
+    command = [str(PROGRAM), "help", "commands"]
+    size, pager = (columns, 24), {"PAGER": "cat"}
+    terminal = await TerminalProgram.start(command, size=size, environment=pager)
+    assert await terminal.end() == 0
+    shown = terminal.output.decode().replace("\r\n", "\n")
+    page = manual.page("commands")
+    assert shown.split() == page.split()
+    assert not re.search(r"\S  ", shown)
+    fences = re.findall(r"^```.*?^```$", page, re.MULTILINE | re.DOTALL)
+    assert fences
+    assert all(fence in shown for fence in fences)
+    for line in re.sub(r"^```.*?^```$", "", shown, flags=re.MULTILINE | re.DOTALL).splitlines():
+        assert len(line) <= columns or " " not in line.strip()
+    assert "\n|---|---|\n" in shown
+    item = shown[shown.index("- Every command that") :].splitlines()
+    assert item[1].startswith("  ")
+    assert not item[1].startswith("   ")
 
 
 async def test_page_on_a_terminal_goes_through_the_pager():

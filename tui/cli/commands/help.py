@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from shutil import get_terminal_size
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -13,6 +14,8 @@ from tui.cli.command_groups import examples
 from tui.cli.man_page import man_page
 
 _PROGRAM = "twofold"
+_WIDEST = 100
+"""Columns beyond which lines are hard to read."""
 
 
 def _complete(context: click.Context, _argument: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -39,25 +42,27 @@ def _complete(context: click.Context, _argument: click.Parameter, typed: str) ->
 def help_(context: click.Context, words: tuple[str, ...], man: bool) -> None:
     """Read a page of the manual, or the help of a command.
 
-    Without an argument, the pages are listed. If a page and a command share a name, the page is shown;
-    `twofold COMMAND --help` shows the help of the command.
+    Without an argument, the pages are listed. A page is named as in the list, by its file (policy.md) or by
+    its title, in capitals or not. If a page and a command share a name, the page is shown; `twofold COMMAND
+    --help` shows the help of the command.
     """
     if man:
         click.echo(man_page(_context_of(context, ())), nl=False)
     elif not words:
         click.echo(_list_of_pages(context))
-    elif words[0] in manual.topics() and len(words) == 1:
-        _show(manual.page(words[0]))
+    elif topic := manual.find(" ".join(words)):
+        _show(topic)
     else:
         click.echo(_context_of(context, words).get_help())
 
 
-def _show(page: str) -> None:
-    """Print a page, through the pager on a terminal."""
+def _show(topic: str) -> None:
+    """Print a page as it is written; on a terminal through the pager, with its lines broken to fit."""
     if sys.stdout.isatty():
-        click.echo_via_pager(page)
+        width = min(get_terminal_size().columns, _WIDEST)
+        click.echo_via_pager(manual.wrapped(topic, width))
     else:
-        click.echo(page, nl=False)
+        click.echo(manual.page(topic), nl=False)
 
 
 def _list_of_pages(context: click.Context) -> str:
