@@ -50,6 +50,24 @@ async def test_switching_on_and_off(world):
     assert world.events(last=1) == ["policy.methods_changed"]
 
 
+async def test_arrow_keys_move_among_the_switches(world):
+    """They stay among them, from the last to the first and back."""
+    async with opened(world, "admin", size=(60, 20)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        for keys, switched in (
+            (["t", "down"], "Text message: on."),
+            (["t", "right", "right"], "E-mail: on."),
+            (["t", "up"], "E-mail: on."),
+            (["t", "left", "left"], "Text message: on."),
+        ):
+            await person.presses(*keys, "space")
+            await person.sees("Change the methods?", switched)
+            await person.presses("n")
+            await person.sees_no_more("Change the methods?")
+
+
 async def test_switch_pressed_while_a_change_ends(world, monkeypatch):
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
@@ -106,6 +124,15 @@ async def test_wizard_sets_email_up(mailed, size):
             await person.presses("s", "enter")
             await person.sees("1 My profile", "e-mail to a•••@clinic.example")
     assert mailed.row("anna").attempts_left == 7
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12)])
+async def test_arrow_keys_move_among_the_methods(mailed, size):
+    mailed.mode(Mode.REQUIRED)
+    async with opened(mailed, session=mailed.restricted("anna", MustEnrol), size=size) as person:
+        await person.sees("How do you want to get codes?")
+        await person.presses("down", "up", "up", "enter")
+        await person.sees("Step 2 of 3: Enter the code")
 
 
 @pytest.mark.feature("choose-method")

@@ -1,5 +1,7 @@
 """My profile: what users see and do of their own."""
 
+from unittest.mock import ANY
+
 import pytest
 from support.app_driver import opened
 from support.database import OPERATOR, PASSWORD, totp
@@ -8,6 +10,7 @@ from data.operations.policy import policy_settings
 from data.operations.signin import recovery_codes, sessions
 from data.rules.domain_types import Mode
 from data.storage import models
+from data.wording.words import HOW_IT_WORKS
 from tui.screens.enrolment_authenticator import SetUpScreen
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2Gt0Y9mkCtLMUxOJjTkzyqRuvqgSGfjATVoLEbMXX1 anna@laptop"
@@ -250,3 +253,35 @@ async def test_own_sessions(world):
         await person.sees("✗ That is not one of your other sessions.")
     over = world.run(sessions.ended_among, [member.session_id for member in away])
     assert set(over.values()) == {"You ended this session from another of your sessions."}
+
+
+async def test_points_hang_below_their_label(world):
+    """Each begins below the one before it and goes on two columns further in, at any width."""
+    async with opened(world, "anna", size=(60, 60)) as person:
+        await person.sees("How it works")
+        for width in (60, 80, 120, 200, 60):
+            await person.resizes(width, 60)
+            await person.sees("How it works")
+            for label, points in (
+                ("How it works", list(HOW_IT_WORKS)),
+                ("Activity", ["2026-03-02 09:00 UTC  Signed in with password (anna)", ANY]),
+            ):
+                assert said_beside(label, person.screen) == points
+
+
+def said_beside(label: str, screen: str) -> list[str]:
+    """Return the points of a value, each on one line, however its lines are broken."""
+    lines = screen.split("\n")
+    first = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{label} "))
+    column = lines[first].index(label) + len(label)
+    column += len(lines[first][column:]) - len(lines[first][column:].lstrip())
+    points: list[str] = []
+    for line in lines[first:]:
+        value = line[column:].rstrip(" \u2585\u2584\u2583")
+        if not value:
+            break
+        if value.startswith("  "):
+            points[-1] += f" {value[2:]}"
+        else:
+            points.append(value)
+    return points

@@ -81,6 +81,31 @@ async def test_entering_permanent(world, system_admin):
     assert models.Account.get().mode == "permanent"
 
 
+@pytest.mark.feature("permanent-confirmed")
+async def test_name_typed_for_permanent_outlives_a_cancelled_proof(world, system_admin):
+    world.mode(Mode.REQUIRED)
+    for name in ("anna", "boris", "carla"):
+        world.set(name, active=False)
+    async with opened(world, "admin") as person:
+        await person.sees("2 Users")
+        world.clock.forward(minutes=6)
+        await person.presses("3", "m")
+        await person.sees("✓ Every active user has 2FA or can be sent codes.")
+        await person.presses("a")
+        await person.sees("Make it permanent?")
+        await person.types("Clinic")
+        await person.presses("enter")
+        await person.sees("Confirm it's you")
+        await person.presses("escape")
+        await person.sees("Make it permanent?", "Account name Clinic ✗ Not confirmed. Nothing was changed.")
+        await person.presses("enter")
+        await person.sees("Confirm it's you")
+        await person.types(world.live_code("admin"))
+        await person.presses("enter")
+        await person.sees("✓ The mode is now permanent.")
+    assert models.Account.get().mode == "permanent"
+
+
 async def test_the_confirmation_of_permanent_can_be_left(world, system_admin):
     world.mode(Mode.REQUIRED)
     for name in ("anna", "boris", "carla"):

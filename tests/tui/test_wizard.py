@@ -272,6 +272,22 @@ async def test_saving_recovery_codes(required):
         assert required.row("anna").recovery_saved
 
 
+@pytest.mark.parametrize("size", [(80, 24), (60, 20), (45, 22)])
+async def test_recovery_codes_are_saved_by_keys(required, size):
+    """Ticking moves to the button, which stands out and which Enter presses."""
+    async with opened(required, session=required.restricted("anna", MustEnrol), size=size) as person:
+        screen = await sets_up(person)
+        await person.types(totp(screen._pending.secret, required.clock.now))
+        await person.presses("enter")
+        await person.sees("Save your recovery codes")
+        await person.presses("tab", "space")
+        await person.sees("[x] I have saved", "Continue")
+        assert person.app.focused is person.app.screen.query_one("Button")
+        await person.presses("enter")
+        await person.sees("1 My profile")
+    assert required.row("anna").recovery_saved
+
+
 @pytest.mark.feature("enrol-key")
 async def test_shown_key_is_the_stored_secret(required):
     async with opened(required, session=required.restricted("anna", MustEnrol)) as person:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import partial, wraps
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -29,6 +29,12 @@ from tui.widgets.top_line import TopLine
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound="ActingScreen[Any]")
+
+ARROWS: Final = (
+    Binding("up,left", "app.focus_previous", show=False, priority=True),
+    Binding("down,right", "app.focus_next", show=False, priority=True),
+)
+"""Keys of a page of buttons, which move among them even where the page could scroll."""
 
 
 def in_background(

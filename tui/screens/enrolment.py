@@ -15,7 +15,7 @@ from data.rules.safe_text import safe
 from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
-from tui.screens.base_screen import Page
+from tui.screens.base_screen import ARROWS, Page
 from tui.screens.enrolment_authenticator import REASON_LIMIT, enrol_app
 from tui.screens.enrolment_sent_code import prove_address, prove_number
 from tui.screens.recovery_codes import RecoveryCodesScreen
@@ -71,6 +71,7 @@ class MethodScreen(Page[Method]):
             Binding(key, f"choose('{method.value}')", method.label.capitalize())
             for method, (key, _) in _METHODS.items()
         ),
+        *ARROWS,
         Binding("escape", "leave", "Leave"),
     ]
 

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.geometry import Size
 from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Button
+from textual.widgets import Button, Static
 
 from data.operations.results import Denied
 from data.operations.signin import enrolment
@@ -27,6 +27,7 @@ from tui.screens.base_screen import ActingScreen, Page, working
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import DigitsInput
+from tui.widgets.hanging_lines import HangingLines
 from tui.widgets.qr import QrCode
 from tui.widgets.status_line import StatusLine, Tone
 
@@ -84,7 +85,8 @@ class IntroductionScreen(Page[bool]):
             "You need an authenticator app on your phone, such as Google Authenticator, Microsoft "
             "Authenticator or Twilio Authy."
         )
-        yield paragraph("\n".join(f"• {line}" for line in HOW_IT_WORKS), "hint")
+        how = HangingLines("\n".join(f"• {line}" for line in HOW_IT_WORKS))
+        yield Static(how, markup=False, classes="hint")
         yield Button("Next", variant="primary", compact=True)
 
     def on_button_pressed(self) -> None:

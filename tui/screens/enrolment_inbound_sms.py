@@ -17,7 +17,7 @@ from data.rules.user_fields import phone_to_read
 from data.wording.words import SET_UP_TITLE, counted
 from tui.dialogs.dialog import paragraph
 from tui.screens.base_app import ActingApp
-from tui.screens.base_screen import Page, in_background, working
+from tui.screens.base_screen import ARROWS, Page, in_background, working
 from tui.widgets.status_line import Tone
 
 _SAYS = {
@@ -43,6 +43,7 @@ class WayScreen(Page[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "choose(False)", "Type the number"),
         Binding("s", "choose(True)", "Send a message"),
+        *ARROWS,
         Binding("escape", "leave", "Back"),
     ]
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
@@ -27,7 +27,8 @@ from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer
-from tui.widgets.fields import Choice, TickBox
+from tui.widgets.fields import Choice, Switches, TickBox
+from tui.widgets.hanging_lines import HangingLines
 from tui.widgets.status_line import Tone
 
 _DESTINATIONS = {
@@ -73,7 +74,7 @@ class SecurityScreen(MainScreen):
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
             Label("Methods (t)", classes="title methods"),
-            Horizontal(
+            Switches(
                 *(
                     TickBox(method.label.capitalize(), name=method.value, classes="method", compact=True)
                     for method in Method
@@ -95,7 +96,9 @@ class SecurityScreen(MainScreen):
         carriers = await self.app.read(delivery_tests.show_delivery)
         if view is None or attention is None or carriers is None:
             return
-        self.query_one("#attention", Static).update(consequences.needs_attention_most(attention))
+        self.query_one("#attention", Static).update(
+            HangingLines(consequences.needs_attention_most(attention))
+        )
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
         test = [Offer("e", "Send a test message", "test_delivery")] if carriers else []
         self.query_one(ActionBar).offer([Offer("d", asked, "remember_days"), *test])
@@ -178,7 +181,7 @@ class SecurityScreen(MainScreen):
         shown = self.query_one("#delivery", Static)
         errors = [safe(state.sentence, 400) for state in states if state.sentence]
         shown.set_class(not errors, "hidden")
-        shown.update(Text("\n".join(errors)))
+        shown.update(HangingLines("\n".join(errors)))
 
     @working
     async def action_test_delivery(self) -> None:
@@ -225,7 +228,8 @@ class SecurityScreen(MainScreen):
             lines.append(f"✗ {preview.refusal}")
         # The preview replaces what needs attention: small terminals have no room for both.
         self.query_one("#attention").display = not changes
-        self.query_one("#preview", Static).update(Text("\n".join(safe(line, 400) for line in lines)))
+        shown = HangingLines("\n".join(safe(line, 400) for line in lines))
+        self.query_one("#preview", Static).update(shown)
         self.query_one(Button).disabled = not changes or preview.refusal is not None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -307,11 +311,13 @@ class SecurityScreen(MainScreen):
         if checklist is None:
             return None
         body = consequences.make_permanent(checklist)
-        field = Field("Account name", TEXT_LIMIT)
+
+        def form(typed: tuple[str, ...] | None, fault: str) -> FormDialog:
+            field = Field("Account name", TEXT_LIMIT, typed[0] if typed else "")
+            return FormDialog("Make it permanent?", [field], body=body, yes="Make permanent", fault=fault)
+
         return await self.app.fill_in(
-            lambda _, fault: FormDialog(
-                "Make it permanent?", [field], body=body, yes="Make permanent", fault=fault
-            ),
+            form,
             lambda typed: self.app.submit(
                 policy_settings.set_mode, Mode.PERMANENT, seen=preview.before, confirmation=typed[0]
             ),

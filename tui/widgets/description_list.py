@@ -13,6 +13,7 @@ from data.operations.users.user_summaries import FactorRow, KeyRow
 from data.rules.safe_text import safe
 from data.rules.source_addresses import source_in_words
 from data.wording.words import day, moment
+from tui.widgets.hanging_lines import HangingLines
 
 _NARROW = 70
 
@@ -26,7 +27,8 @@ class DescriptionList(Static):
         table.add_column(min_width=14, no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
         for label, value in facts:
-            table.add_row(Text(label, "bold"), Text("\n".join(safe(line) for line in value.split("\n"))))
+            lines = "\n".join(safe(line) for line in value.split("\n"))
+            table.add_row(Text(label, "bold"), HangingLines(lines))
         self.update(table)
 
 

@@ -1,6 +1,10 @@
 """The fields of forms: text fields, check boxes, radio buttons."""
 
+from typing import ClassVar
+
 from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Checkbox, Input, RadioButton
 
@@ -117,6 +121,23 @@ class TickBox(Checkbox):
         """Draw the mark for the current state."""
         self.BUTTON_INNER = "[x]" if self.value else "[ ]"
         return super().render()
+
+
+class Switches(Horizontal):
+    """Check boxes side by side, the only ones of their screen: the arrow keys move among them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,left", "previous", show=False),
+        Binding("down,right", "next", show=False),
+    ]
+
+    def action_previous(self) -> None:
+        """Move to the box before, and from the first to the last."""
+        self.screen.focus_previous(TickBox)
+
+    def action_next(self) -> None:
+        """Move to the next box, and from the last to the first."""
+        self.screen.focus_next(TickBox)
 
 
 class Choice(RadioButton):
