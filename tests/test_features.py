@@ -12,6 +12,7 @@ NOT_ON_THE_COMMAND_LINE = {
     "Sent codes": "commands ask for no code",
     "Recovery codes": "only their owner makes them",
     "Many at once": "a shell repeats commands",
+    "Colours": "commands write words alone",
     "Journeys": "they go through everything",
 }
 

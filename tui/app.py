@@ -10,7 +10,6 @@ from typing import ClassVar, Final
 from textual import on
 from textual.command import CommandInput, CommandPalette, Provider
 from textual.events import Event, Key
-from textual.theme import Theme
 
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
@@ -27,7 +26,7 @@ from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
 from sshserver.terminal.capabilities import Colours, Terminal
 from sshserver.workers.heartbeat import WorkerIdentity, keep_present
-from tui.command_palette import DARK, LIGHT, SIXTEEN, TwofoldCommands
+from tui.command_palette import TwofoldCommands
 from tui.screens.activity import ActivityScreen
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import MainScreen, in_background
@@ -37,6 +36,7 @@ from tui.screens.security_policy import SecurityScreen
 from tui.screens.sessions import SessionsScreen
 from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
 from tui.screens.users import UsersScreen
+from tui.themes import DARK, SIXTEEN, THEMES
 from tui.widgets.top_line import Tab
 
 _TABS: list[tuple[str, str, type[MainScreen]]] = [
@@ -50,50 +50,6 @@ _TABS: list[tuple[str, str, type[MainScreen]]] = [
 _END_WARNING: Final = timedelta(minutes=5)
 """How long before a session ends its user is warned, active or not."""
 _AT_ONCE: Final = timedelta(milliseconds=1)
-_THEMES = (
-    Theme(
-        DARK,
-        primary="#6ea8d8",
-        secondary="#8a9bb0",
-        accent="#d8b36e",
-        warning="#d8b36e",
-        error="#e08080",
-        success="#8cc38c",
-        foreground="#d6dbe1",
-        background="#17191c",
-        surface="#1f2225",
-        panel="#2b2f33",
-    ),
-    Theme(
-        # Each colour is one of the sixteen, so none is rounded to one that is close to its background.
-        SIXTEEN,
-        primary="#00ffff",
-        secondary="#c0c0c0",
-        accent="#ffff00",
-        warning="#ffff00",
-        error="#ff0000",
-        success="#00ff00",
-        foreground="#ffffff",
-        background="#000000",
-        surface="#000000",
-        panel="#000080",
-        variables={"text-muted": "#c0c0c0", "text-disabled": "#808080"},
-    ),
-    Theme(
-        LIGHT,
-        dark=False,
-        primary="#1f5f99",
-        secondary="#55677a",
-        accent="#8a5a00",
-        warning="#8a5a00",
-        error="#a02828",
-        success="#256b32",
-        foreground="#20262d",
-        background="#f8f9fa",
-        surface="#ffffff",
-        panel="#e7e9eb",
-    ),
-)
 
 
 class TwofoldApp(ActingApp):
@@ -136,7 +92,7 @@ class TwofoldApp(ActingApp):
         self._sends_utf8 = True
         self._limits = limits or Limits()
         self._idle: IdleWatch | None = None
-        for theme in _THEMES:
+        for theme in THEMES:
             self.register_theme(theme)
         self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
 

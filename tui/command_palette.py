@@ -7,8 +7,7 @@ from textual.types import IgnoreReturnCallbackType
 
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ActingScreen
-
-DARK, LIGHT, SIXTEEN = "twofold-dark", "twofold-light", "twofold-sixteen"
+from tui.themes import DARK, LIGHT, SIXTEEN
 
 
 class TwofoldCommands(Provider):

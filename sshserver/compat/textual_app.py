@@ -14,7 +14,7 @@ from textual.app import App, SystemCommand
 from textual.cache import LRUCache
 from textual.command import CommandPalette
 from textual.driver import Driver
-from textual.filter import LineFilter, Monochrome, NoColor
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -79,7 +79,8 @@ class ContainedApp(TypeAheadApp):
         self.devtools = None
         self.no_color = terminal.no_color or terminal.colours is Colours.NONE
         self._filters = [known for known in self._filters if not isinstance(known, Monochrome | NoColor)]
-        self._filters += _colour_filters(terminal)
+        if self.no_color:
+            self._filters.append(NoColor())
         self.console = Console(
             color_system=_COLOUR_SYSTEMS[terminal.colours],
             file=cast("TextIO", self.console.file),
@@ -159,9 +160,3 @@ class ContainedApp(TypeAheadApp):
 
     def _log(self, *args: Any, **kwargs: Any) -> None:
         """Keep Textual's own log silent: it would hold typed keys."""
-
-
-def _colour_filters(terminal: Terminal) -> list[LineFilter]:
-    if terminal.colours is Colours.NONE:
-        return [NoColor()]
-    return [Monochrome()] if terminal.no_color else []

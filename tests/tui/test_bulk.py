@@ -23,19 +23,19 @@ async def test_marks(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await marks(person, "anna", "carla")
-        await person.sees("● anna", "● carla", "2 marked")
-        assert "● boris" not in person.screen
+        await person.sees("✓ anna", "✓ carla", "2 marked")
+        assert "✓ boris" not in person.screen
         await marks(person, "anna")
         await person.sees("1 marked")
         await person.presses("escape")
-        await person.sees_no_more("●", "marked")
+        await person.sees_no_more("✓", "marked")
 
 
 async def test_space_marks_and_moves_on(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await person.presses("down", "space", "space", "space", "space")
-        await person.sees("2 marked", "● anna", "● boris")
+        await person.sees("2 marked", "✓ anna", "✓ boris")
 
 
 @pytest.mark.feature("bulk")
@@ -49,7 +49,7 @@ async def test_one_confirmation_for_all(world):
         assert not world.row("anna").required
         await person.presses("y")
         await person.sees("✓ 2 users required.")
-        assert "●" not in person.screen
+        assert "✓ anna" not in person.screen
     assert world.row("anna").required
     assert world.row("boris").required
     assert not world.row("carla").required
@@ -71,7 +71,7 @@ async def test_refused_users_stay_marked(world):
             "boris: User boris is already deactivated.",
         )
         await person.presses("escape")
-        await person.sees("● admin", "● boris", "2 marked")
+        await person.sees("✓ admin", "✓ boris", "2 marked")
     assert not world.row("anna").active
 
 
@@ -102,7 +102,7 @@ async def test_no_means_nothing_happens_and_the_marks_stay(world):
         await person.presses("a")
         await person.sees("Deactivate 1 user?")
         await person.presses("n")
-        await person.sees("● anna")
+        await person.sees("✓ anna")
     assert world.row("anna").active
 
 
@@ -117,7 +117,7 @@ async def test_another_act_is_running(world):
         await person.presses("r")
         await person.sees("Require 2FA for 2 users?")
         await person.presses("y")
-        await person.sees("✗ Another bulk action of yours is in progress", "● anna", "● boris")
+        await person.sees("✗ Another bulk action of yours is in progress", "✓ anna", "✓ boris")
         world.run(leases.give_back, lease)
         await person.presses("r", "y")
         await person.sees("✓ 2 users required.")

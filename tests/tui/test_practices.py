@@ -163,7 +163,7 @@ async def test_mode_off_in_detail_and_actions(world):
     async with opened(world, "admin", size=(80, 30)) as person:
         await person.sees("2 Users", "anna", "Not available", "2FA is off: turn it on under 3 Security")
         await person.presses("down", "enter")
-        await person.sees("2FA Not available: turn on 2FA under 3 Security")
+        await person.sees("2FA - Not available: turn on 2FA under 3 Security")
         for key, title in (("d", "Disable 2FA for anna?"), ("c", "Clear the 2FA data of anna?")):
             await person.presses(key)
             await person.sees(title, "no code is asked for until it is turned on under 3 Security.")
@@ -215,7 +215,9 @@ async def test_password_is_not_offered_without_the_role(world):
         await person.sees("✓ Two-factor data cleared for anna.", "2 Users")
 
 
-@pytest.mark.parametrize(("column", "shown"), [({"active": False}, "2FA Deactivated"), ({}, "Not available")])
+@pytest.mark.parametrize(
+    ("column", "shown"), [({"active": False}, "2FA - Deactivated"), ({}, "Not available")]
+)
 async def test_who_cannot_sign_in_while_off(world, column, shown):
     world.mode(Mode.OFF)
     if column:
@@ -242,7 +244,7 @@ async def test_finding_and_disabling_a_user(world, search):
         await person.presses("enter", "enter")
         await person.sees("+493012345678", "North Wing, Clinic", "Attempts left")
         await person.presses("d", "y")
-        await person.sees("✓ Two-factor authentication disabled for anna.", "2FA No")
+        await person.sees("✓ Two-factor authentication disabled for anna.", "2FA ○ No")
 
 
 async def test_support_reads_practices(world, supporter):

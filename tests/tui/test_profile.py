@@ -39,7 +39,7 @@ async def test_profile_explains_the_policy(world, mode, words):
 
 async def test_set_up_and_turn_off(world):
     async with opened(world, "anna") as person:
-        await person.sees("s Set up 2FA", "2FA No")
+        await person.sees("s Set up 2FA", "2FA ○ No")
         await person.presses("s")
         await person.sees("Two-factor authentication is your choice.")
         await person.presses("enter")
@@ -49,11 +49,11 @@ async def test_set_up_and_turn_off(world):
         await person.presses("enter")
         await person.sees("Step 4 of 4")
         await person.presses("s", "enter")
-        await person.sees("2FA Enabled, since", "5 left", "s Replace the phone", "t Turn off 2FA")
+        await person.sees("2FA ● Enabled, since", "5 left", "s Replace the phone", "t Turn off 2FA")
         await person.presses("t")
         await person.sees("Removes everything you have set up and your recovery codes.")
         await person.presses("y")
-        await person.sees("✓ Two-factor authentication is turned off.", "2FA No")
+        await person.sees("✓ Two-factor authentication is turned off.", "2FA ○ No")
 
 
 async def test_replacing_the_phone(world):
@@ -94,7 +94,7 @@ async def test_turning_off_while_required(world):
 async def test_setting_up_while_off(world):
     world.mode(Mode.OFF)
     async with opened(world, "anna") as person:
-        await person.sees("2FA Not available", "A security administrator can turn it on")
+        await person.sees("2FA - Not available", "A security administrator can turn it on")
         assert "Set up 2FA" not in person.screen.split("\n")[3]
         await person.presses("s")
         await person.sees("✗ Two-factor authentication is not available")

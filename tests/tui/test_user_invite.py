@@ -42,7 +42,7 @@ async def test_inviting_marked_users(newcomers):
         await person.presses("y")
         await person.sees("2 users invited, 1 refused", "anna: anna has a password of their own.")
         await person.presses("escape")
-        await person.sees("● anna", "1 marked")
+        await person.sees("✓ anna", "1 marked")
     for name in ("ben", "eve"):
         assert newcomers.events(user=name, last=1) == ["user.invited"]
 

@@ -230,7 +230,7 @@ class TestActions:
             await person.sees("✗ Enter a reason; it is logged.")
             await person.types("forgot")
             await person.presses("enter")
-            await person.sees("✓ User anna unlocked, with 7 attempts again.", "2FA Enabled")
+            await person.sees("✓ User anna unlocked, with 7 attempts again.", "2FA ● Enabled")
         assert "forgot" in models.AuditEntry.get(models.AuditEntry.event == "user.unlocked").detail
 
     async def test_a_one_time_password_is_shown_once_and_works(self, world):
@@ -546,7 +546,7 @@ async def test_resync(world):
         await person.sees("That is the first of two codes. Wait until your app shows the next one")
         await person.types(world.code("anna", -11))
         await person.presses("enter")
-        await person.sees("2FA Enabled")
+        await person.sees("2FA ● Enabled")
 
 
 @pytest.mark.feature("fresh-code")

@@ -26,6 +26,7 @@ from tui.screens.user_forms import add_key, choose_address, edit_user, remove_ke
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.description_list import (
     DescriptionList,
+    Fact,
     activity_lines,
     address_lines,
     factor_lines,
@@ -33,6 +34,7 @@ from tui.widgets.description_list import (
     session_lines,
     session_words,
 )
+from tui.widgets.status_marks import marked
 
 
 class ProfileScreen(MainScreen):
@@ -189,11 +191,11 @@ def _set_up_words(profile: Profile) -> str:
     return "Replace the phone" if profile.methods == {Method.APP} else "Add or replace a method"
 
 
-def _facts(profile: Profile) -> list[tuple[str, str]]:
+def _facts(profile: Profile) -> list[Fact]:
     mine = profile.detail
     since = f", since {moment(mine.enrolled_at)}" if mine.enrolled_at else ""
     return [
-        ("2FA", f"{mine.status.value}{since}"),
+        ("2FA", marked(mine.status, f"{mine.status.value}{since}")),
         *([("Methods", factor_lines(mine.factors))] if mine.factors else []),
         ("Policy", _policy(profile)),
         *([("Recovery codes", f"{mine.recovery_codes_left} left")] if mine.enrolled_at else []),

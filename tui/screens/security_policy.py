@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
@@ -30,6 +31,7 @@ from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import Choice, Switches, TickBox
 from tui.widgets.hanging_lines import HangingLines
 from tui.widgets.status_line import Tone
+from tui.widgets.status_marks import marked
 
 _DESTINATIONS = {
     Method.EMAIL: ("E-mail address", EMAIL_LIMIT),
@@ -119,10 +121,17 @@ class SecurityScreen(MainScreen):
             button.display = button.name != Mode.PERMANENT.value or mode is Mode.REQUIRED
         self.query_one(RadioSet).display = self.query_one(Button).display = mode is not Mode.PERMANENT
         self._show_methods(view.policy.methods)
-        counts = [f"{status.value} {view.people[status]}" for status in Status if view.people.get(status)]
+        counts = [
+            marked(status, f"{status.value} {view.people[status]}")
+            for status in Status
+            if view.people.get(status)
+        ]
         self.query_one("#people", Static).update(
-            f"Users: {' · '.join(counts)}\n"
-            f"One policy for all of {view.account} ({counted(view.practices, 'practice')})."
+            Content.assemble(
+                "Users: ",
+                Content("  ").join(counts),
+                f"\nOne policy for all of {safe(view.account)} ({counted(view.practices, 'practice')}).",
+            )
         )
         self.watch_chosen()
 

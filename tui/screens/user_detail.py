@@ -20,11 +20,13 @@ from tui.screens.user_forms import choose_address
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.description_list import (
     DescriptionList,
+    Fact,
     activity_lines,
     address_lines,
     factor_lines,
     key_lines,
 )
+from tui.widgets.status_marks import marked
 
 
 class UserDetailScreen(UserActionsScreen):
@@ -99,10 +101,8 @@ def _offers(user: UserDetail) -> list[Offer]:
     return [*offers_for(user), *resync, Offer("w", "Why can't they sign in?", "explain"), *forget]
 
 
-def _facts(user: UserDetail) -> list[tuple[str, str]]:
-    status = user.status.value
-    if user.status is Status.NOT_AVAILABLE:
-        status = "Not available: turn on 2FA under 3 Security"
+def _facts(user: UserDetail) -> list[Fact]:
+    off = "Not available: turn on 2FA under 3 Security" if user.status is Status.NOT_AVAILABLE else ""
     return [
         ("Name", user.name),
         ("Full name", user.full_name),
@@ -111,7 +111,7 @@ def _facts(user: UserDetail) -> list[tuple[str, str]]:
         ("Practice", f"{user.practice}, {user.account}"),
         ("Roles", roles_in_words(user.roles)),
         ("", ""),
-        ("2FA", status),
+        ("2FA", marked(user.status, off)),
         ("Required", "individually" if user.required else "not individually"),
         ("Methods", factor_lines(user.factors)),
         ("Recovery codes", f"{user.recovery_codes_left} left" if user.enrolled_at else "none"),

@@ -28,8 +28,9 @@ from tui.screens.user_detail import UserDetailScreen
 from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column
 from tui.widgets.status_line import Tone
+from tui.widgets.status_marks import tint, with_mark
 
-_MARK = "● "
+_MARK = "✓ "
 _WIDE = 70
 """Terminal columns that all actions on marked users need."""
 _COLUMNS: list[Column[UserRow]] = [
@@ -38,7 +39,7 @@ _COLUMNS: list[Column[UserRow]] = [
     Column("E-mail", 20, lambda row: row.email, from_width=100, share=2),
     Column("Practice", 12, lambda row: row.practice, from_width=132, share=1),
     Column("Phone", 16, lambda row: row.phone or "", from_width=150),
-    Column("2FA", 27, lambda row: row.status.value),
+    Column("2FA", 29, lambda row: with_mark(row.status), tint=lambda row: tint(row.status)),
     Column("Roles", 15, lambda row: roles_in_short(row.roles), from_width=118),
     Column("Sign-in", 10, lambda row: day(row.last_signin_at)),
 ]

@@ -1,10 +1,13 @@
 """A list of facts: labels on the left, values that wrap on the right."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
-from textual.widgets import Static
+from textual.content import Content
+from textual.widget import Widget
 
 from data.operations.audit.trail import Entry
 from data.operations.signin.remembered_addresses import Remembered
@@ -16,20 +19,34 @@ from data.wording.words import day, moment
 from tui.widgets.hanging_lines import HangingLines
 
 _NARROW = 70
+Fact = tuple[str, str | Content]
+"""A label and a value: an untrusted string, or words of this program with their colour."""
 
 
-class DescriptionList(Static):
-    """Shows facts; their values are untrusted strings."""
+class DescriptionList(Widget):
+    """Shows facts."""
 
-    def show(self, facts: Sequence[tuple[str, str]], width: int = 80) -> None:
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"facts--label"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts: Sequence[Fact] = ()
+        self._gap = 2
+
+    def show(self, facts: Sequence[Fact], width: int = 80) -> None:
         """Show these facts instead of the last ones."""
-        table = Table.grid(padding=(0, 2 if width >= _NARROW else 1), expand=True)
-        table.add_column(min_width=14, no_wrap=True)
+        self._facts = facts
+        self._gap = 2 if width >= _NARROW else 1
+        self.refresh(layout=True)
+
+    def render(self) -> Table:
+        """Draw the facts in the colours of the present theme."""
+        table = Table.grid(padding=(0, self._gap), expand=True)
+        table.add_column(min_width=14, no_wrap=True, style=self.get_component_rich_style("facts--label"))
         table.add_column(ratio=1, overflow="fold")
-        for label, value in facts:
-            lines = "\n".join(safe(line) for line in value.split("\n"))
-            table.add_row(Text(label, "bold"), HangingLines(lines))
-        self.update(table)
+        for label, value in self._facts:
+            table.add_row(label, HangingLines(Text.assemble(*_parts(value))))
+        return table
 
 
 def key_lines(keys: Sequence[KeyRow]) -> str:
@@ -77,6 +94,12 @@ def activity_lines(entries: Sequence[Entry]) -> str:
         f"{moment(entry.at)}  {_one_line(entry.sentence)} ({_one_line(entry.actor)})" for entry in entries
     ]
     return "\n".join(lines) or "nothing yet"
+
+
+def _parts(value: str | Content) -> list[tuple[str, Style]]:
+    if isinstance(value, Content):
+        return [(part.text, part.style or Style.null()) for part in value.render_segments()]
+    return [("\n".join(safe(line) for line in value.split("\n")), Style.null())]
 
 
 def _one_line(foreign: str) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import wcwidth
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click, MouseMove
 from textual.geometry import Region, Size
@@ -16,6 +17,8 @@ from textual.strip import Strip
 from tui.widgets.cells import cell, clipped
 
 R = TypeVar("R")
+Line = list[tuple[str, str]]
+"""The parts of a line, each with a variable of the theme for its colour, or with "" for the row's colour."""
 _PADDING = 2
 """Terminal columns that the padding of a cell takes."""
 _HEADER = 1
@@ -26,7 +29,7 @@ _HEADER = 1
 class Column(Generic[R]):
     """A column: what it shows of a row, its width, and the terminal width from which it is shown.
 
-    `share` is its part of the spare room.
+    `share` is its part of the spare room. `tint` is the colour of a row's value, as a variable of the theme.
     """
 
     label: str
@@ -34,6 +37,7 @@ class Column(Generic[R]):
     value: Callable[[R], str]
     from_width: int = 0
     share: int = 0
+    tint: Callable[[R], str] | None = None
 
 
 def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]:
@@ -75,8 +79,8 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._page: Sequence[R] = ()
         self._width = 0
         """The width that the lines were drawn for."""
-        self._header = ""
-        self._lines: list[str] = []
+        self._header: Line = []
+        self._lines: list[Line] = []
         self._hovered: int | None = None
         self._came_from_below = False
         self.cursor_row = 0
@@ -201,9 +205,14 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._width = self._room
         before = self._header, self._lines
         shape = fit(self._shape, self._width - 1)
-        self._header = _line((column.label, width) for column, width in shape)
-        self._lines = [_line((column.value(row), width) for column, width in shape) for row in self._page]
-        self.virtual_size = Size(wcwidth.width(self._header), _HEADER + len(self._lines))
+        self._header = _line((column.label, width, "") for column, width in shape)
+        self._lines = [
+            _line(
+                (column.value(row), width, column.tint(row) if column.tint else "") for column, width in shape
+            )
+            for row in self._page
+        ]
+        self.virtual_size = Size(sum(width + _PADDING for _, width in shape), _HEADER + len(self._lines))
         if before != (self._header, self._lines):
             self.refresh()
 
@@ -224,20 +233,38 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         """Draw the header, or one row."""
         row = y - _HEADER + self.scroll_offset.y
         if y < _HEADER:
-            text, style = self._header, self.get_component_rich_style("table--header")
-        elif row >= len(self._lines):
-            text, style = "", self.rich_style
-        elif row == self.cursor_row:
-            text, style = self._lines[row], self.get_component_rich_style("table--cursor")
-        elif row == self._hovered:
-            text, style = self._lines[row], self.get_component_rich_style("table--hover")
+            return self._draw(self._header, self.get_component_rich_style("table--header"))
+        if row >= len(self._lines):
+            return self._draw([], self.rich_style)
+        if row == self.cursor_row:
+            # The cursor's colour is close to those of some values, which keep their marks.
+            one_colour = [(text, "") for text, _ in self._lines[row]]
+            return self._draw(one_colour, self.get_component_rich_style("table--cursor"))
+        if row == self._hovered:
+            return self._draw(self._lines[row], self.get_component_rich_style("table--hover"))
+        return self._draw(self._lines[row], self.rich_style)
+
+    def _draw(self, line: Line, style: Style) -> Strip:
+        """Draw a line as wide as the table.
+
+        Rich measures some scripts as narrower than terminals draw them, so the width is passed explicitly.
+        """
+        width = room = self.size.width
+        segments = []
+        for text, tint in line:
+            shown = clipped(text, room)
+            room -= wcwidth.width(shown)
+            own = self.app.stylesheet.parse_style(tint).rich_style if tint else Style.null()
+            segments.append(Segment(shown, style + own))
+        return Strip([*segments, Segment(" " * room, style)], width)
+
+
+def _line(cells: Iterable[tuple[str, int, str]]) -> Line:
+    line: Line = []
+    for value, width, tint in cells:
+        text = f" {wcwidth.ljust(cell(value, width).plain, width)} "
+        if line and line[-1][1] == tint:
+            line[-1] = (line[-1][0] + text, tint)
         else:
-            text, style = self._lines[row], self.rich_style
-        width = self.size.width
-        line = wcwidth.ljust(clipped(text, width), width)
-        # Rich measures some scripts as narrower than terminals draw them, so the width is passed explicitly.
-        return Strip([Segment(line, style)], width)
-
-
-def _line(cells: Iterable[tuple[str, int]]) -> str:
-    return "".join(f" {wcwidth.ljust(cell(value, width).plain, width)} " for value, width in cells)
+            line.append((text, tint))
+    return line

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.content import Content
+from textual.style import Style
 
 from data.rules.safe_text import safe
 from tui.widgets.action_bar import ClickableLines, clicking
@@ -33,6 +34,8 @@ class Tab(NamedTuple):
 class TopLine(ClickableLines):
     """Two lines: whose session it is, and the tabs."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"tab--present"}
+
     def __init__(self, heading: Heading, tabs: Sequence[Tab], present: str) -> None:
         super().__init__()
         self._heading = heading
@@ -60,5 +63,6 @@ class TopLine(ClickableLines):
 
     def _label(self, tab: Tab, pad: str = " ") -> Content:
         label = Content.assemble((f"{pad}{tab.key} ", "bold"), f"{safe(tab.title)} ")
-        label = label.stylize("bold reverse $primary" if tab.name == self._present else "$foreground")
+        present = Style.from_rich_style(self.get_component_rich_style("tab--present"))
+        label = label.stylize(present if tab.name == self._present else "$foreground")
         return clicking(label, f"screen.go('{tab.name}')")

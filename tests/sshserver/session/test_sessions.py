@@ -344,7 +344,7 @@ async def test_shared_loop_keeps_its_task_factory(monkeypatch):
         ("xterm-256color", {}, Colours.INDEXED, [], "48;5;"),
         ("xterm-256color", {"COLORTERM": "truecolor"}, Colours.TRUE, [], "48;2;"),
         ("xterm", {}, Colours.SIXTEEN, [], "\x1b[97;40m"),
-        ("xterm-256color", {"NO_COLOR": "1"}, Colours.INDEXED, [Monochrome], "48;5;"),
+        ("xterm-256color", {"NO_COLOR": "1"}, Colours.INDEXED, [NoColor], "39;49"),
         ("vt100", {}, Colours.NONE, [NoColor], "39;49"),
     ],
 )
