@@ -442,6 +442,44 @@ async def test_message_stays_behind(world):
         await person.sees_no_more("Choose another mode first.")
 
 
+async def test_refusal_stays_behind(world):
+    """It is gone from the next screen, however that is reached, and from the one that is returned to."""
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        world.clock.forward(minutes=6)
+
+        async def is_refused() -> None:
+            await person.presses("d")
+            await person.sees("Disable 2FA for")
+            await person.presses("y")
+            await person.sees("Confirm it's you")
+            await person.presses("escape")
+            await person.sees("✗ Not confirmed. Nothing was changed.")
+
+        for keys, words in (
+            (["enter"], "Attempts left"),
+            (["escape"], "4 users"),
+            (["enter"], "Attempts left"),
+            (["w"], "Why can't admin sign in?"),
+        ):
+            await is_refused()
+            await person.presses(*keys)
+            await person.sees(words)
+            assert "Not confirmed" not in person.screen
+        await person.presses("escape")
+        await person.sees("Attempts left")
+        await is_refused()
+        await person.presses("question_mark")
+        await person.sees("Keys on this screen")
+        await person.presses("escape", "ctrl+p")
+        await person.types("Security")
+        while "Go to Security" not in person.screen or "Go to Users" in person.screen:
+            await person.pilot.pause(0.01)
+        await person.presses("enter")
+        await person.sees("(•) Optional")
+        assert "Not confirmed" not in person.screen
+
+
 @pytest.mark.parametrize("key", "123456")
 async def test_place_left_while_reading(world, key):
     async with opened(world, "admin") as person:

@@ -3,9 +3,10 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, TypeAlias, TypeVar, assert_never, cast
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, assert_never, cast
 
 from textual.reactive import var
+from textual.screen import Screen
 
 from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
@@ -72,6 +73,18 @@ class ActingApp(ContainedApp):
         self.roles: frozenset[Role] = frozenset()
         self.missed: str | None = None
         """The message shown when the database did not answer, since this was last set to None."""
+        self._front: Screen[Any] | None = None
+
+    def on_mount(self) -> None:
+        """Note which screen is in front."""
+        self.screen_change_signal.subscribe(self, self._leave_refusal_behind, immediate=True)
+
+    def _leave_refusal_behind(self, _front: Screen[Any]) -> None:
+        """Forget a refusal when another screen comes to the front; a dialog leaves its screen there."""
+        front = next(screen for screen in reversed(self.screen_stack) if not screen.is_modal)
+        if front is not self._front and self.said.tone is Tone.REFUSED:
+            self.say("")
+        self._front = front
 
     def get_default_screen(self) -> BlankScreen:
         """Start with an empty screen: every view is a screen of its own."""
