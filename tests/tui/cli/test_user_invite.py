@@ -105,6 +105,22 @@ def test_without_smtp_or_an_address_it_says_what_to_do(imported, home):
     assert not (home.parent / "out.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("invite", "--pending"), "[smtp]"),
+        (("remind", "--practice", "Main"), "[smtp]"),
+        (("invite", "--pending", "--csv", "/nonexistent/out.csv"), "public_address"),
+    ],
+)
+def test_what_is_not_set_up_is_said_before_anything_is_asked(imported, home, command, said):
+    (home / "twofold.toml").write_text("")
+    outcome = imported("user", *command)
+    assert outcome.status == 1
+    assert said in outcome.err
+    assert "--yes" not in outcome.err
+
+
 @pytest.mark.feature("invite-on-paper")
 def test_passwords_for_paper_go_to_a_new_private_file(imported, home, tmp_path, monkeypatch):
     settings(home)

@@ -74,6 +74,10 @@ def invite(
     """
     _check_whom(names, practice, pending=pending)
     with installation(home) as here:
+        if file is not None:
+            confirmed(here.store.run_now(invitations.no_address))
+        else:
+            _check_sending(here, Bulk.INVITE)
         chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
         if not chosen:
             click.echo("There is no one to invite.")
@@ -83,7 +87,6 @@ def invite(
             will = _named(chosen, does, exactly=pending)
             confirm(Question("Continue?", f"{will}. Their old one-time passwords stop working.", "Invite"))
         if file is not None:
-            confirmed(here.store.run_now(invitations.no_address))
             _report(_write_passwords(here, chosen, file), f"written to {file}")
             return
         _send(here, chosen, Bulk.INVITE, Event.INVITED)
@@ -104,6 +107,7 @@ def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | No
     """
     _check_whom(names, practice, pending=pending)
     with installation(home) as here:
+        _check_sending(here, Bulk.REMIND)
         chosen = _chosen(here, names, practice, Group.MUST_SET_UP if pending else Group.ALL)
         if not chosen:
             click.echo("There is no one to remind.")
@@ -116,6 +120,11 @@ def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | No
 def _check_whom(names: tuple[str, ...], practice: str | None, *, pending: bool) -> None:
     if bool(names) == (pending or practice is not None):
         raise click.UsageError("Choose users: give names, or --pending, --practice or both.")
+
+
+def _check_sending(here: Installation, act: Bulk) -> None:
+    """Refuse, before anything is asked, if no one at all can be written to: the act is tried on nobody."""
+    confirmed(here.run(bulk_actions.act_on_many, (), act))
 
 
 def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, group: Group) -> list[str]:
