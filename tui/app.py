@@ -16,6 +16,7 @@ from data.delivery.notices import keep_sending
 from data.operations.audit.changes import ChangeFeed
 from data.operations.signin import sessions, worker_sessions
 from data.operations.signin.admission import Session
+from data.operations.users.user_search import UserQuery
 from data.rules.safe_text import was_decoded
 from data.rules.source_addresses import Origin
 from data.rules.user_fields import TEXT_LIMIT
@@ -186,11 +187,9 @@ class TwofoldApp(ActingApp):
         screens: dict[str, type[MainScreen]] = {name: screen for name, _, screen in _TABS}
         in_background(self, partial(self._switch_to, screens[name]), "tabs", latest_only=True)
 
-    def open_users_of(self, practice: str) -> None:
-        """Go to the users of one practice."""
-        in_background(
-            self, partial(self._switch_to, partial(UsersScreen, practice)), "tabs", latest_only=True
-        )
+    def open_users(self, query: UserQuery) -> None:
+        """Go to the users whom a query finds."""
+        in_background(self, partial(self._switch_to, partial(UsersScreen, query)), "tabs", latest_only=True)
 
     async def _switch_to(self, screen: Callable[[], MainScreen]) -> None:
         while isinstance(self.screen, MainScreen):

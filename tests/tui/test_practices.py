@@ -86,9 +86,9 @@ async def test_practice_of_a_new_user(world):
         await person.sees("New user")
         assert person.app.screen.query_one(Select).value == "North"
         await person.presses("escape", "f")
-        await person.sees("Practice: Aardvark")
-        await person.presses("end", "up", "up", "enter")
-        await person.sees("0 users · Aardvark")
+        await person.sees("Filter users", "Practice")
+        await person.presses("tab", "enter", "down", "enter", "ctrl+s")
+        await person.sees("Filter: practice Aardvark", "0 users")
         await person.presses("n")
         await person.sees("New user")
         assert person.app.screen.query_one(Select).value == "Aardvark"

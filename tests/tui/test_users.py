@@ -6,7 +6,8 @@ from support.database import PASSWORD, SECURITY, SUPPORT
 from textual.widgets import RadioSet
 
 from data.operations.actors import facts_of
-from data.operations.users.user_search import PAGE
+from data.operations.users import user_search
+from data.operations.users.user_search import PAGE, UserQuery
 from data.rules.domain_types import Method, Mode, Role
 from data.storage import models
 from tui.widgets.paged_table import PagedTable
@@ -106,15 +107,60 @@ class TestTable:
             await person.presses("escape")
             await person.sees("4 users", "boris")
 
-    async def test_filtering_by_status_shows_those_alone(self, world):
-        world.set("anna", required=True)
+    @pytest.mark.feature("filters")
+    async def test_filters_are_chosen_at_once_and_said_in_words(self, world):
+        """Whoever meets all of them is shown; the dialog shows them again, and Escape clears them."""
+        world.session("anna")
+        world.clock.forward(hours=1)
+        for name in ("anna", "boris"):
+            world.set(name, required=True)
         async with opened(world, "admin") as person:
             await person.sees("4 users")
             await person.presses("f")
-            await person.sees("Filter users", "2FA: Locked", "2FA: Enabled")
-            await person.presses(*["down"] * 5, "enter")
-            await person.sees("1 user", "2FA: Pending setup on next login", "anna")
+            await person.sees("Filter users", "2FA", "Role", "Method", "Last sign-in", "any", "30 days")
+            await person.presses("enter", *["down"] * 5, "enter", "ctrl+s")
+            await person.sees("Filter: 2FA: Pending setup on next login (Esc clears)", "2 users", "boris")
+            await person.presses("f", "tab", "tab", "tab", "space", "ctrl+s")
+            await person.sees("Filter: 2FA: Pending setup on next login · never signed in", "1 user", "boris")
+            assert "anna" not in person.screen
+            await person.presses("f")
+            await person.sees("[x] never", "Pending setup on next login")
+            await person.presses("tab", "tab", "tab", "space", "tab")
+            await person.types("soon")
+            await person.presses("enter")
+            await person.sees("✗ Enter a date such as 2026-01-31, or how long ago, such as 30 days.", "soon")
+            await person.presses(*["tab"] * 4, *["backspace"] * 4)
+            await person.types("30 minutes")
+            await person.presses("enter")
+            await person.sees("2FA: Pending setup on next login · last sign-in before 2026-03-02 ", "anna")
             assert "boris" not in person.screen
+            await person.presses("slash")
+            await person.types("boris")
+            await person.sees("0 users")
+            await person.presses("enter", "escape")
+            await person.sees("4 users")
+            assert "Filter:" not in person.screen
+
+    @pytest.mark.feature("filters")
+    async def test_pages_of_filters_that_many_meet(self, world, monkeypatch):
+        """A page may look up only so many; the next one goes on, and the table says that it is not all."""
+        monkeypatch.setattr(user_search, "_WEIGHED", 50)
+        monkeypatch.setattr(user_search, "_LOOKED_UP", 60)
+        crowd(world, 200)
+        seen = (models.User.name >= "user010") & (models.User.name < "user140")
+        models.User.update(last_signin_at=world.clock.now).where(seen).execute()
+        async with opened(world, "admin") as person:
+            await person.sees("2 Users")
+            person.app.open_users(UserQuery(never_signed_in=True, practice="Main"))
+            await person.sees(
+                "Filter: practice Main · never signed in", "1-13 of more than 50 users", "user009"
+            )
+            await person.presses("right_square_bracket")
+            await person.sees("No one yet, but not all were looked at")
+            await person.presses("right_square_bracket")
+            await person.sees("14-49 of more than 50 users", "user140")
+            await person.presses("right_square_bracket")
+            await person.sees("50-73 of 73 users", "user176")
 
     async def test_sorting_by_last_sign_in_puts_the_latest_first(self, world):
         world.clock.forward(minutes=5)

@@ -17,6 +17,7 @@ from data.operations.signin.admission import Session
 from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.operations.users import credentials
+from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Role
 from data.store import Clock, Store, StoreUnavailableError, Tx
 from sshserver.compat.textual_app import ContainedApp
@@ -109,8 +110,8 @@ class ActingApp(ContainedApp):
         """Go to one of the main screens."""
         raise NotImplementedError
 
-    def open_users_of(self, practice: str) -> None:
-        """Go to the users of one practice."""
+    def open_users(self, query: UserQuery) -> None:
+        """Go to the users whom a query finds."""
         raise NotImplementedError
 
     def tabs(self) -> list[Tab]:

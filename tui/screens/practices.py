@@ -8,6 +8,7 @@ from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
 from data.operations.users import practices
 from data.operations.users.practices import PracticeRow
+from data.operations.users.user_search import UserQuery
 from data.rules.user_fields import TEXT_LIMIT
 from data.wording import consequences
 from data.wording.words import counted
@@ -53,7 +54,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
     def action_open(self) -> None:
         """Show the users of the practice under the cursor."""
         if self.table.selected is not None:
-            self.app.open_users_of(self.table.selected.name)
+            self.app.open_users(UserQuery(practice=self.table.selected.name))
 
     @working
     async def action_new(self) -> None:

@@ -2,24 +2,29 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
+from data.operations.results import Denied
 from data.operations.users import bulk_actions, practices, user_summaries
 from data.operations.users.bulk_actions import Bulk
-from data.operations.users.user_search import PAGE, SortKey, UserQuery
+from data.operations.users.user_search import Cursor, SortKey, UserQuery
 from data.operations.users.user_summaries import UserPage, UserRow
 from data.rules.domain_types import Status
-from data.rules.safe_text import edited, safe
+from data.rules.past_moments import past_moment
+from data.rules.safe_text import edited
 from data.rules.user_search import SEARCH_LIMIT
 from data.wording import consequences
+from data.wording.user_filters import filters_in_words, moment_in_words
 from data.wording.words import counted, day, roles_in_short
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
+from tui.dialogs.user_filter import FilterForm, UserFilterDialog
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.screens.user_actions import UserActionsScreen
@@ -78,19 +83,23 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     marked: var[tuple[str, ...]] = var((), init=False)
     """The names of the marked users, in the order of marking; pages and searches keep them."""
 
-    def __init__(self, practice: str | None = None) -> None:
+    def __init__(self, query: UserQuery | None = None) -> None:
         name = replace(_COLUMNS[0], value=self._marked_name)
         super().__init__([name, *_COLUMNS[1:]], lambda row: row.name)
-        self.set_reactive(UsersScreen.criteria, UserQuery(practice=practice))
+        self.set_reactive(UsersScreen.criteria, query or UserQuery())
+        self._filter_line = Static(classes="hidden", id="filters", markup=False)
+        self._before: dict[Cursor | None, int] = {}
+        """How many rows the pages before the one that starts there show."""
 
     def body(self) -> Iterator[Widget]:
-        """Yield the search field, the summary and the table."""
+        """Yield the search field, the filters in words, the summary and the table."""
         yield TextField(
             placeholder="Search name, e-mail, phone, practice",
             limit=SEARCH_LIMIT,
             id="search",
             classes="hidden",
         )
+        yield self._filter_line
         yield from super().body()
 
     def _marked_name(self, row: UserRow) -> str:
@@ -111,35 +120,42 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             self.page = page
 
     def watch_page(self) -> None:
-        """Show the page and its marks."""
-        if self.page is not None:
-            self.show(self.page.rows, self._summary(self.page), self.page.following)
+        """Show the page and its marks, and which filters are set."""
+        if self.page is None:
+            return
+        filters = filters_in_words(self.criteria)
+        self._filter_line.set_class(not filters, "hidden")
+        self._filter_line.update(f"Filter: {' · '.join(filters)}  (Esc clears)")
+        if self.page.following is not None:
+            self._before[self.page.following] = self._before.get(self.starts[-1], 0) + len(self.page.rows)
+        self.show(self.page.rows, self._summary(self.page), self.page.following)
 
     watch_marked = watch_page
 
     def _summary(self, page: UserPage) -> str:
         asked = self.criteria
-        first = PAGE * (len(self.starts) - 1) + 1
-        total = counted(page.total, "user")
-        if page.uncounted:
-            total = f"more than {total}"
-        parts = [total]
-        if page.total > len(page.rows) > 0:
-            parts[0] = f"{first}-{first + len(page.rows) - 1} of {total}  ([ ] for more)"
+        parts = [self._place(page)]
         if self.marked:
             mail = ", v invite, t remind" if self.size.width >= _WIDE else ""
             parts.insert(0, f"{len(self.marked)} marked: r require, c clear, a deactivate{mail}")
         if asked.search:
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
-        if asked.status:
-            parts.append(f"2FA: {asked.status.value}")
-        if asked.practice is not None:
-            parts.append(safe(asked.practice, 24))
         if not self.marked:
             parts.append(f"by {asked.sort.value}")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
+
+    def _place(self, page: UserPage) -> str:
+        """Say which users a page shows, of how many."""
+        first = self._before.get(self.starts[-1], 0) + 1
+        last = first - 1 + len(page.rows)
+        if page.following is not None and not page.rows:
+            return "No one yet, but not all were looked at  (] looks at more)"
+        total = max(page.total, last)
+        more = page.uncounted and (bool(self.criteria.search) or page.following is not None)
+        of = f"{'more than ' if more else ''}{counted(total, 'user')}"
+        return of if first == 1 and last == total and not more else f"{first}-{last} of {of}  ([ ] for more)"
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search while the user types."""
@@ -222,18 +238,18 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     @working
     async def action_filter(self) -> None:
-        """Choose the status or the practice to show."""
+        """Choose which users to show, by all filters at once."""
         names = await self.app.read(practices.practice_names) or []
-        choices: list[tuple[str, tuple[Status | None, str | None]]] = [
-            ("All", (None, None)),
-            *((f"2FA: {status.value}", (status, None)) for status in Status),
-            *((f"Practice: {name}", (None, name)) for name in names if len(names) > 1),
-        ]
-        present = (self.criteria.status, self.criteria.practice)
-        chosen = await self.app.push_screen_wait(ChooseDialog("Filter users", choices, present))
-        if chosen is not None:
-            status, practice = chosen[0]
-            self.criteria = replace(self.criteria, status=status, practice=practice)
+        present = _form_of(self.criteria)
+        await self.app.fill_in(
+            lambda chosen, fault: UserFilterDialog(chosen or present, names, fault), self._set_filters
+        )
+
+    async def _set_filters(self, form: FilterForm) -> UserQuery | Denied:
+        query = _with_filters(self.criteria, form, self.app.clock())
+        if isinstance(query, UserQuery):
+            self.criteria = query
+        return query
 
     @working
     async def action_import(self) -> None:
@@ -244,3 +260,32 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     async def action_new(self) -> None:
         """Create a user and show the one-time password."""
         await create_user(self.app, self.criteria.practice)
+
+
+def _form_of(query: UserQuery) -> FilterForm:
+    """Return the filters of a query as the dialog shows them."""
+    before = query.signed_in_before
+    return FilterForm(
+        status=query.status,
+        practice=query.practice,
+        role=query.role,
+        method=query.method,
+        never_signed_in=query.never_signed_in,
+        signed_in_before=moment_in_words(before) if before else "",
+    )
+
+
+def _with_filters(query: UserQuery, form: FilterForm, now: datetime) -> UserQuery | Denied:
+    """Return a query with the chosen filters in place of its own."""
+    before = past_moment(form.signed_in_before, now) if form.signed_in_before.strip() else None
+    if before is None and form.signed_in_before.strip():
+        return Denied("Enter a date such as 2026-01-31, or how long ago, such as 30 days.")
+    return replace(
+        query,
+        status=form.status,
+        practice=form.practice,
+        role=form.role,
+        method=form.method,
+        never_signed_in=form.never_signed_in,
+        signed_in_before=before,
+    )

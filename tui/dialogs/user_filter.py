@@ -1,0 +1,89 @@
+"""Asks which users the table shows, by all filters at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Checkbox, Label, Select
+
+from data.rules.domain_types import Method, Role, Status
+from data.rules.safe_text import safe
+from tui.dialogs.dialog import Dialog, paragraph
+from tui.widgets.fields import TextField, TickBox
+
+_ANY = ""
+MOMENT_LIMIT = 32
+"""Characters of a date, or of how long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterForm:
+    """What was chosen; None is any. `signed_in_before` is what was typed, unchecked."""
+
+    status: Status | None = None
+    practice: str | None = None
+    role: Role | None = None
+    method: Method | None = None
+    never_signed_in: bool = False
+    signed_in_before: str = ""
+
+
+class UserFilterDialog(Dialog[FilterForm]):
+    """The filters that are set, to be changed. `fault` is what was wrong with the last answer.
+
+    A practice is asked for only where there are several.
+    """
+
+    AUTO_FOCUS = "Select"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "answer", "Show")]
+
+    def __init__(self, form: FilterForm, practices: Sequence[str], fault: str = "") -> None:
+        super().__init__("Filter users", "Show (Ctrl+S)")
+        self._form = form
+        self._practices = practices
+        self._fault = fault
+
+    def content(self) -> Iterator[Widget]:
+        """Yield a row for each filter."""
+        form = self._form
+        yield _choice("2FA", "status", [(status.value, status.value) for status in Status], form.status)
+        if len(self._practices) > 1 or form.practice is not None:
+            names = [(name, name) for name in self._practices]
+            yield _choice("Practice", "practice", names, form.practice)
+        yield _choice("Role", "role", [(role.label, role.value) for role in Role], form.role)
+        yield _choice("Method", "method", [(method.label, method.value) for method in Method], form.method)
+        never = TickBox("never", form.never_signed_in, id="never", compact=True)
+        yield Horizontal(Label("Last sign-in"), never, classes="row")
+        before = TextField(
+            form.signed_in_before, "30 days, or 2026-01-31", limit=MOMENT_LIMIT, id="signed-in-before"
+        )
+        yield Horizontal(Label("  or before"), before, classes="row")
+        if self._fault:
+            yield paragraph(f"✗ {self._fault}", "fault")
+
+    def answer(self) -> FilterForm:
+        """Return what was chosen."""
+        chosen = {select.id: str(select.value) for select in self.query(Select)}
+        status, role, method = (chosen.get(name, _ANY) for name in ("status", "role", "method"))
+        return FilterForm(
+            status=Status(status) if status else None,
+            practice=chosen.get("practice", _ANY) or None,
+            role=Role(role) if role else None,
+            method=Method(method) if method else None,
+            never_signed_in=self.query_one("#never", Checkbox).value,
+            signed_in_before=self.query_one("#signed-in-before", TextField).text,
+        )
+
+
+def _choice(label: str, name: str, choices: Sequence[tuple[str, str]], present: str | None) -> Widget:
+    """Return a row with a list to choose from, beginning with any."""
+    options = [(Text("any"), _ANY), *((Text(safe(words)), value) for words, value in choices)]
+    values = [value for _, value in options]
+    value = present if present in values else _ANY
+    return Horizontal(
+        Label(label), Select(options, value=value, allow_blank=False, compact=True, id=name), classes="row"
+    )
