@@ -95,8 +95,8 @@ async def first_signin_of_a_user(clinic: Clinic, phone: Phone, one_time: str) ->
 
 
 async def scan_on_a_small_terminal(clinic: Clinic, one_time: str) -> None:
-    """The QR code is read from a terminal that has room for nothing else, before and after a resize."""
-    terminal = await clinic.connect("carol", size=(60, 30))
+    """The QR code is read in sixteen colours from a screen that it fills, before and after a resize."""
+    terminal = await clinic.connect("carol", size=(60, 30), term="xterm")
     await password_then(terminal, one_time)
     await set_password(clinic, terminal, "copper lantern on the sill")
     await terminal.expect_on_screen("required by Clinic.")

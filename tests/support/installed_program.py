@@ -70,7 +70,12 @@ class Clinic:
         return status
 
     async def connect(
-        self, name: str, *, key: Path | None = None, size: tuple[int, int] = (80, 24)
+        self,
+        name: str,
+        *,
+        key: Path | None = None,
+        size: tuple[int, int] = (80, 24),
+        term: str = "xterm-256color",
     ) -> TerminalProgram:
         """Start `ssh` in a terminal."""
         options = [
@@ -79,7 +84,7 @@ class Clinic:
             "-o", "IdentitiesOnly=yes", "-o", f"IdentityFile={key or '/nonexistent'}",
         ]  # fmt: skip
         command = [self.ssh, *options, "-p", str(self.port), f"{name}@127.0.0.1"]
-        terminal = await TerminalProgram.start(command, size=size)
+        terminal = await TerminalProgram.start(command, size=size, term=term)
         self.open.append(terminal)
         return terminal
 

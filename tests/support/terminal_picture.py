@@ -5,7 +5,26 @@ import zxingcpp
 from PIL import Image, ImageDraw
 
 _CELL = (8, 16)
-_NAMED = {"black": "000000", "white": "ffffff", "default": None}
+_NAMED = {
+    "default": None,
+    "black": "000000",
+    "red": "cd0000",
+    "green": "00cd00",
+    "brown": "cdcd00",
+    "blue": "0000ee",
+    "magenta": "cd00cd",
+    "cyan": "00cdcd",
+    "white": "e5e5e5",
+    "brightblack": "7f7f7f",
+    "brightred": "ff0000",
+    "brightgreen": "00ff00",
+    "brightbrown": "ffff00",
+    "brightblue": "5c5cff",
+    "brightmagenta": "ff00ff",
+    "brightcyan": "00ffff",
+    "brightwhite": "ffffff",
+}
+"""The sixteen colours as xterm shows them, by pyte's names."""
 _BLOCKS = {" ": (0.0, 0.0), "▀": (0.0, 0.5), "▄": (0.5, 1.0), "█": (0.0, 1.0)}
 
 
