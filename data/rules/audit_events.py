@@ -72,6 +72,7 @@ class Event(StrEnum):
     KEY_ROTATION_BEGUN = "master_key.rotation_begun"
     KEY_ROTATED = "master_key.rotated"
     NOTICE_ABANDONED = "notice.abandoned"
+    COUNTS_REPAIRED = "counts.repaired"
     MISUSED = "connection.misused"
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_REFUSED = "message.refused"
@@ -153,6 +154,7 @@ _SENTENCES: dict[Event, str] = {
     Event.KEY_ROTATED: "Master key rotated: {count:secret} resealed",
     Event.LOG_ARCHIVED: "Audit log before {before} archived: {count:row}",
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
+    Event.COUNTS_REPAIRED: "Kept counts corrected: {count}",
     Event.MISUSED: "Refused: {what}",
     Event.MESSAGE_RECEIVED: "Authorisation code received by text message from {sender}",
     Event.MESSAGE_REFUSED: "Authorisation code received from a sender that is not a phone number",

@@ -218,6 +218,14 @@ def judge_schema(differences: tuple[str, ...] | None) -> Finding:
     return Finding("schema", Level.FINE, "The database's tables, triggers and views match this version.")
 
 
+def judge_counts(wrong: int) -> Finding:
+    """Judge how many of the kept counts differ from the rows that they count."""
+    if wrong:
+        said = f"{wrong} kept {'count differs' if wrong == 1 else 'counts differ'} from the users or the log."
+        return Finding("counts", Level.PROBLEM, said, "Count again: twofold doctor --repair-counts")
+    return Finding("counts", Level.FINE, "The kept counts match the users and the log.")
+
+
 def judge_rotation(*, begun: bool) -> Finding | None:
     """Judge whether the master key is being rotated."""
     if not begun:

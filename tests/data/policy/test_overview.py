@@ -31,6 +31,7 @@ def mixed(world: World) -> World:
     return world
 
 
+@pytest.mark.feature("overview")
 def test_people_by_status(mixed):
     assert look(mixed).counts == StatusCounts(enabled=1, pending=1, no=1, locked=1)
     assert look(mixed).counts.share_enabled == 0.25
@@ -40,6 +41,7 @@ def test_people_by_status(mixed):
     assert look(mixed).counts == StatusCounts(enabled=1, pending=0, no=2, locked=1)
 
 
+@pytest.mark.feature("overview")
 def test_people_by_practice_and_role(mixed):
     mixed.run(practices.add_practice, OPERATOR, "North Wing")
     mixed.run(practices.move_user, OPERATOR, "anna", "North Wing")
@@ -57,6 +59,7 @@ def test_people_by_practice_and_role(mixed):
     )
 
 
+@pytest.mark.feature("overview")
 def test_signins_by_day(world):
     world.user("anna")
     world.enrol("anna")
@@ -70,6 +73,7 @@ def test_signins_by_day(world):
     assert [(day.successful, day.refused) for day in days[-4:]] == [(0, 0), (1, 0), (1, 1), (0, 0)]
 
 
+@pytest.mark.feature("attention-list")
 def test_what_needs_attention(mixed):
     assert look(mixed).attention[:4] == (
         Attention(Concern.LOCKED, 1),
@@ -79,6 +83,7 @@ def test_what_needs_attention(mixed):
     )
 
 
+@pytest.mark.feature("overview")
 def test_only_role_holders_may_look(world):
     assert isinstance(world.run(overview.show_overview, world.person("anna")), Denied)
     for role in (SUPPORT, SYSTEM, SECURITY):

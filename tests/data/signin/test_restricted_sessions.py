@@ -11,7 +11,7 @@ from support.database import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTE
 from data import operations
 from data.operations.actors import Member, Operator
 from data.operations.audit import archiving, chain, trail, verification
-from data.operations.maintenance import accounts, master_key
+from data.operations.maintenance import accounts, kept_counts, master_key
 from data.operations.policy import auditor_report, needs_attention, overview, permanent_mode, policy_settings
 from data.operations.policy import delivery_tests as policy_delivery
 from data.operations.results import Denied, Done, FreshProofNeeded
@@ -176,6 +176,7 @@ OPERATIONS = {
     "list_unprotected": lambda world, me: world.run(auditor_report.list_unprotected, me),
     "list_exceptions": lambda world, me: world.run(auditor_report.list_exceptions, me),
     "show_needs_attention": lambda world, me: world.run(needs_attention.show_needs_attention, me),
+    "repair_counts": lambda world, me: world.run(kept_counts.repair_counts, me),
     "show_overview": lambda world, me: world.run(overview.show_overview, me),
     "practice_names": lambda world, me: world.run(practices.practice_names, me),
     "list_practices": lambda world, me: world.run(practices.list_practices, me),
@@ -492,6 +493,7 @@ WITHOUT_PROOF = {
 }
 """What someone who is signed in may do with proof that is five minutes old."""
 OF_THE_OPERATOR = {
+    "repair_counts",
     "plan_archive",
     "read_batch",
     "cut",

@@ -48,6 +48,22 @@ def test_problems_say_what_to_do(clinic, home):
         key.chmod(0o600)
 
 
+@pytest.mark.feature("repair-counts")
+def test_wrong_counts_are_a_problem_until_repaired(clinic):
+    models.database.connect(reuse_if_open=True)
+    models.UserCount.update(people=7).execute()
+    models.database.close()
+    outcome = clinic("doctor")
+    assert outcome.status == 1
+    assert "differ from the users or the log. Count again: twofold doctor --repair-counts" in lines(outcome)
+    assert "counts corrected." in clinic("doctor", "--repair-counts").out
+    assert "All counts are right." in clinic("doctor", "--repair-counts").out
+    outcome = clinic("doctor")
+    assert outcome.status == 0, outcome.out
+    assert "ok counts: The kept counts match the users and the log." in lines(outcome)
+    assert clinic("doctor", "--repair-counts", "--json").status == 2
+
+
 def test_a_locked_administrator_is_a_problem(clinic):
     models.database.connect(reuse_if_open=True)
     models.User.update(locked_at=models.User.created_at).execute()

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import click
 
 from data.delivery.carriers import Carriers
-from data.operations.maintenance import doctor_facts
+from data.operations.maintenance import doctor_facts, kept_counts
 from data.rules.doctor import Finding, Level, all_is_well, judge_carrier, judge_disk, judge_files
 from data.rules.safe_text import safe
 from data.storage.home import Home, HomeError
 from sshserver.limits import open_files
 from tui.cli.commands.setup import load_host_key
-from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.open_installation import Installation, confirmed, installation, say
 from tui.cli.text_tables import echo_json
 
 _TIMEDATECTL_SECONDS = 3
@@ -22,16 +22,25 @@ _TIMEDATECTL_SECONDS = 3
 
 @click.command(
     short_help="Check the installation and suggest fixes.",
-    epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n",
+    epilog="\b\nExamples:\n  twofold doctor\n  twofold doctor --json\n  twofold doctor --repair-counts\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--repair-counts", is_flag=True, help="Only count all users and events again, and correct what was kept."
+)
 @click.pass_obj
-def doctor(home: Home, as_json: bool) -> None:
+def doctor(home: Home, as_json: bool, repair_counts: bool) -> None:
     """Check the installation: keys, database, clock, disk, files, delivery, users and policy.
 
     Each line says what was found and, if you should act, what to do. The exit status is 0 if there is no
-    problem; notes are not problems. Nothing is changed and nothing is sent.
+    problem; notes are not problems. Without --repair-counts nothing is changed, and nothing is ever sent.
     """
+    if repair_counts:
+        if as_json:
+            raise click.UsageError("--repair-counts prints no findings. Leave out --json.")
+        with installation(home) as here:
+            say(here.run(kept_counts.repair_counts))
+        return
     findings: list[Finding] = []
     for finding in _look(home):
         findings.append(finding)
@@ -74,6 +83,7 @@ def _in_the_database(here: Installation) -> Iterator[Finding]:
         yield rotation
     yield run(doctor_facts.check_database)
     yield run(doctor_facts.check_schema)
+    yield run(kept_counts.check_counts)
     yield run(doctor_facts.check_secrets)
     yield from confirmed(run(doctor_facts.check_clock, operator))
     yield from confirmed(run(doctor_facts.check_accounts, operator))
