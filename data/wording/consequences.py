@@ -163,13 +163,35 @@ def invite(user: UserDetail) -> Question:
     return Question(f"Invite {user.name} by e-mail?", f"{user.email} receives {_INVITED}", "Invite")
 
 
-def act_on_many(names: Sequence[str], act: Bulk) -> Question:
-    """Describe an action on many users."""
+def act_on_many(names: Sequence[str], act: Bulk, detail: str = "") -> Question:
+    """Describe an action on many users; `detail` is the practice of a move."""
     people = counted(len(names), "user")
     match act:
         case Bulk.REQUIRE:
             title, yes = f"Require 2FA for {people}?", "Require"
             then = "Anyone who has not set it up must do so at the next sign-in."
+        case Bulk.DISABLE:
+            title, yes = f"Disable 2FA for {people}?", "Disable"
+            then = (
+                "Removes everything they have set up, their recovery codes and the individual requirement, "
+                "and ends their open sessions. Unless the account or a role requires 2FA, they then sign in "
+                "with a password or SSH key alone."
+            )
+        case Bulk.UNLOCK:
+            title, yes = f"Unlock {people}?", "Unlock"
+            then = (
+                f"They can sign in again and have all {ATTEMPTS} attempts. First make sure the wrong codes "
+                "came from them: someone else may know their passwords. The reason is logged for each."
+            )
+        case Bulk.PASSWORD:
+            title, yes = f"New one-time passwords for {people}?", "Create"
+            then = (
+                "Their current passwords stop working. The new ones are shown once, and each works for one "
+                f"sign-in within {ONE_TIME_HOURS} hours. They must change it at first sign-in."
+            )
+        case Bulk.MOVE:
+            title, yes = f"Move {people} to {detail}?", "Move"
+            then = "The same policy applies there."
         case Bulk.CLEAR:
             title, yes = f"Clear the 2FA data of {people}?", "Clear"
             then = (

@@ -153,6 +153,26 @@ ACTS = {
         {SYSTEM, SECURITY},
         lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.CLEAR),
     ),
+    "disable many": (
+        {SYSTEM, SECURITY},
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.DISABLE),
+    ),
+    "unlock many": (
+        {SYSTEM},
+        lambda world, me: world.run(
+            bulk_actions.act_on_many, me, ["locked"], bulk_actions.Bulk.UNLOCK, "on the phone"
+        ),
+    ),
+    "give one-time passwords to many": (
+        {SYSTEM},
+        lambda world, me: world.run(
+            bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.PASSWORD, hashes={"anna": "hash"}
+        ),
+    ),
+    "move many": (
+        {SYSTEM},
+        lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.MOVE, "North"),
+    ),
     "deactivate many": (
         {SYSTEM},
         lambda world, me: world.run(bulk_actions.act_on_many, me, ["anna"], bulk_actions.Bulk.DEACTIVATE),

@@ -1,35 +1,55 @@
 """One act on many users: users it cannot be done to are named, the others are done.
 
-It is one transaction. Invitations and reminders are queued in several, because there may be very many.
+Each is judged by the rules for doing it to one. Because there may be very many, it is done in parts, each
+of them one transaction.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 
 from data.operations.actors import Acting, Actor
 from data.operations.guards import authorise
 from data.operations.leases import Work, one_at_a_time
-from data.operations.results import Denied, Done, RefusedOrStale
-from data.operations.users.factor_administration import clear_two_factor, set_required
+from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
+from data.operations.users.credentials import set_one_time_password
+from data.operations.users.factor_administration import (
+    clear_two_factor,
+    disable_two_factor,
+    set_required,
+    unlock,
+)
 from data.operations.users.invitations import invite, remind, unavailable
 from data.operations.users.lifecycle import set_active
+from data.operations.users.practices import move_user
+from data.rules import passwords
 from data.rules.permissions import Action, SensitiveAction
 from data.store import Store, Tx
 
 Told = Callable[[int], None]
 """Called with how many more users were processed."""
-_PART = 50
-"""Users whose messages are queued in one transaction."""
+PART = 50
+"""Users of one transaction."""
+_HASHED = 10
+"""Users of one transaction that needs a password hashed for each."""
+MOST_PASSWORDS = 200
+"""Users who are given one-time passwords at once: someone must hand these over."""
 _NOT_ONESELF = "That is you. Do this separately, or ask another administrator."
+_TOO_MANY = Denied(f"One-time passwords are set for at most {MOST_PASSWORDS} users at once. Mark fewer.")
+_CODE_NEEDED = "A fresh code is needed to go on."
 
 
 class Bulk(Enum):
     """An act that can be done to many users at once, with who may do it."""
 
     REQUIRE = Action.REQUIRE_TWO_FACTOR, "required"
+    DISABLE = SensitiveAction.RESET_TWO_FACTOR, "had their 2FA disabled"
     CLEAR = SensitiveAction.RESET_TWO_FACTOR, "cleared"
+    UNLOCK = SensitiveAction.UNLOCK, "unlocked"
+    PASSWORD = SensitiveAction.EMPOWER_PEOPLE, "given a one-time password"
     DEACTIVATE = Action.MANAGE_PEOPLE, "deactivated"
+    MOVE = Action.MANAGE_PEOPLE, "moved"
     INVITE = SensitiveAction.EMPOWER_PEOPLE, "invited"
     REMIND = Action.REQUIRE_TWO_FACTOR, "reminded"
 
@@ -45,42 +65,102 @@ class Bulk(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """Which users it was done to, and which not, each with the reason."""
+    """Which users it was done to, and which not, each with the reason.
+
+    `left` are those whose turn did not come, because the actor stopped it or `stopped` says why.
+    `passwords` are the one-time passwords that were set, each with its user's name; they exist only here.
+    """
 
     done: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
+    left: tuple[str, ...] = ()
+    stopped: str = ""
+    passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 async def carry_out(
-    store: Store, actor: Actor, names: Iterable[str], act: Bulk, told: Told = lambda _more: None
+    store: Store,
+    actor: Actor,
+    names: Iterable[str],
+    act: Bulk,
+    told: Told = lambda _more: None,
+    *,
+    detail: str = "",
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> BulkResult | RefusedOrStale:
-    """Do one act to each of these users, unless the actor has another bulk action in progress.
+    """Do one act to each of these users in parts, unless the actor has another bulk action in progress.
 
-    Messages are queued in parts: a refusal that comes after the first part leaves the parts before it done.
+    `detail` is the reason of an unlock or the practice of a move. `goes_on` is asked between parts. A
+    refusal that comes after the first part leaves the parts before it done.
     """
+    work = _Work(store, actor, act, detail)
     return await store.finish(
-        one_at_a_time(store, actor, Work.BULK, lambda: _in_parts(store, actor, names, act, told))
+        one_at_a_time(store, actor, Work.BULK, lambda: _in_parts(work, names, told, goes_on))
     )
 
 
-async def _in_parts(
-    store: Store, actor: Actor, names: Iterable[str], act: Bulk, told: Told
-) -> BulkResult | RefusedOrStale:
-    wanted = list(dict.fromkeys(names))
-    size = _PART if act.is_sent else max(1, len(wanted))
-    result = BulkResult((), ())
-    for start in range(0, max(1, len(wanted)), size):
-        some = wanted[start : start + size]
-        part = await store.run(act_on_many, actor, some, act)
+@dataclass(frozen=True, slots=True)
+class _Work:
+    store: Store
+    actor: Actor
+    act: Bulk
+    detail: str
+
+    async def on(self, names: Sequence[str]) -> BulkResult | RefusedOrStale:
+        """Do the act to the users of one part, in one transaction."""
+        if self.act is not Bulk.PASSWORD:
+            return await self.store.run(act_on_many, self.actor, names, self.act, self.detail)
+        refusal = await self.store.run(act_on_many, self.actor, (), self.act)
+        if not isinstance(refusal, BulkResult):
+            return refusal
+        services = self.store.services
+        made = {name: passwords.one_time_from_random(services.random_bytes(20)) for name in names}
+        hashes = {name: await self.store.compute(services.hasher.hash, made[name]) for name in names}
+        part = await self.store.run(act_on_many, self.actor, names, self.act, hashes=hashes)
         if not isinstance(part, BulkResult):
             return part
-        result = BulkResult(result.done + part.done, result.refused + part.refused)
+        return replace(part, passwords=tuple((name, made[name]) for name in part.done))
+
+
+async def _in_parts(
+    work: _Work, names: Iterable[str], told: Told, goes_on: Callable[[], bool]
+) -> BulkResult | RefusedOrStale:
+    wanted = tuple(dict.fromkeys(names))
+    if work.act is Bulk.PASSWORD and len(wanted) > MOST_PASSWORDS:
+        return _TOO_MANY
+    size = _HASHED if work.act is Bulk.PASSWORD else PART
+    result = BulkResult((), ())
+    for start in range(0, max(1, len(wanted)), size):
+        if start and not goes_on():
+            return replace(result, left=wanted[start:])
+        some = wanted[start : start + size]
+        part = await work.on(some)
+        if not isinstance(part, BulkResult):
+            if not start:
+                return part
+            why = _CODE_NEEDED if isinstance(part, FreshProofNeeded) else part.message
+            return replace(result, left=wanted[start:], stopped=why)
+        result = BulkResult(
+            result.done + part.done,
+            result.refused + part.refused,
+            passwords=result.passwords + part.passwords,
+        )
         told(len(some))
     return result
 
 
-def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkResult | RefusedOrStale:
-    """Do one act to each of these users, under the rules for doing it to one."""
+def act_on_many(
+    tx: Tx,
+    actor: Actor,
+    names: Iterable[str],
+    act: Bulk,
+    detail: str = "",
+    hashes: Mapping[str, str] = MappingProxyType({}),
+) -> BulkResult | RefusedOrStale:
+    """Do one act to each of these users, under the rules for doing it to one.
+
+    `hashes` are those of the users' one-time passwords, by name.
+    """
     acting = authorise(tx, actor, act.action)
     if not isinstance(acting, Acting):
         return acting
@@ -89,10 +169,10 @@ def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkRe
     done: list[str] = []
     refused: list[tuple[str, str]] = []
     for name in dict.fromkeys(names):
-        if act is Bulk.CLEAR and acting.user is not None and acting.user.name == name:
+        if act in {Bulk.CLEAR, Bulk.DISABLE} and acting.user is not None and acting.user.name == name:
             refused.append((name, _NOT_ONESELF))
             continue
-        match _act(tx, actor, name, act):
+        match _ACTS[act](tx, actor, name, hashes[name] if act is Bulk.PASSWORD else detail):
             case Done():
                 done.append(name)
             case Denied(message):
@@ -102,15 +182,14 @@ def act_on_many(tx: Tx, actor: Actor, names: Iterable[str], act: Bulk) -> BulkRe
     return BulkResult(tuple(done), tuple(refused))
 
 
-def _act(tx: Tx, actor: Actor, name: str, act: Bulk) -> Done | RefusedOrStale:
-    match act:
-        case Bulk.REQUIRE:
-            return set_required(tx, actor, name, required=True)
-        case Bulk.CLEAR:
-            return clear_two_factor(tx, actor, name)
-        case Bulk.DEACTIVATE:
-            return set_active(tx, actor, name, active=False)
-        case Bulk.INVITE:
-            return invite(tx, actor, name)
-        case Bulk.REMIND:
-            return remind(tx, actor, name)
+_ACTS: dict[Bulk, Callable[[Tx, Actor, str, str], Done | RefusedOrStale]] = {
+    Bulk.REQUIRE: lambda tx, actor, name, _: set_required(tx, actor, name, required=True),
+    Bulk.DISABLE: lambda tx, actor, name, _: disable_two_factor(tx, actor, name),
+    Bulk.CLEAR: lambda tx, actor, name, _: clear_two_factor(tx, actor, name),
+    Bulk.UNLOCK: unlock,
+    Bulk.PASSWORD: set_one_time_password,
+    Bulk.DEACTIVATE: lambda tx, actor, name, _: set_active(tx, actor, name, active=False),
+    Bulk.MOVE: move_user,
+    Bulk.INVITE: lambda tx, actor, name, _: invite(tx, actor, name),
+    Bulk.REMIND: lambda tx, actor, name, _: remind(tx, actor, name),
+}
