@@ -155,12 +155,12 @@ class TestWhatStays:
             await person.sees("20 users")
             await person.presses(*["down"] * 12, "space", "up", "up")
             await person.sees("1 marked")
-            chosen, before = table(person).selected.name, line_of(person, "● ")
+            chosen, before = table(person).selected.name, line_of(person, "✓ m")
             world.user("bert")
             await until(lambda: person.app.screen.page.total == 21)
             await person.pilot.pause()
             assert table(person).selected.name == chosen
-            assert line_of(person, "● ") == before
+            assert line_of(person, "✓ m") == before
             assert "1 marked" in person.screen
 
     async def test_new_rows_are_seen_from_the_first_row(self, world):

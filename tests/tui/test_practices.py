@@ -271,3 +271,17 @@ async def test_removing_a_practice(world):
         await person.sees("✓ Practice Aardvark removed.")
         await person.presses("x", "y")
         await person.sees("✗ 4 users are in practice Main. Move them to another one first.")
+
+
+@pytest.mark.feature("click-sorts")
+async def test_practices_are_sorted_by_a_click(world):
+    for name in ("Annex", "Zoo"):
+        world.run(practices.add_practice, OPERATOR, name)
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("5")
+        await person.sees("Practice ▲", "Annex 0 0 Main 4 4 Zoo 0 0")
+        await person.clicks("Users     ")
+        await person.sees("Users ▼", "Main 4 4 Annex 0 0 Zoo 0 0")
+        await person.clicks("Practice     ")
+        await person.sees("Practice ▲", "Annex 0 0 Main 4 4 Zoo 0 0")

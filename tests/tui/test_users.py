@@ -2,11 +2,11 @@
 
 import pytest
 from support.app_driver import Person, opened
-from support.database import PASSWORD, SECURITY, SUPPORT
+from support.database import OPERATOR, PASSWORD, SECURITY, SUPPORT
 from textual.widgets import RadioSet
 
 from data.operations.actors import facts_of
-from data.operations.users import user_search
+from data.operations.users import practices, user_search
 from data.operations.users.user_search import PAGE, UserQuery
 from data.rules.domain_types import Method, Mode, Role
 from data.storage import models
@@ -60,11 +60,36 @@ class TestTable:
             ] == columns
             assert all(len(line) == size[0] for line in shown.split("\n"))
 
+    @pytest.mark.feature("columns-by-use")
+    async def test_no_column_is_empty_while_addresses_are_cut(self, world):
+        models.UserRole.delete().where(models.UserRole.user != world.row("admin")).execute()
+        for number in range(PAGE):
+            world.user(f"aaa{number:02}-north-eastern-clinic")
+        async with opened(world, "admin", size=(120, 40)) as person:
+            shown = await person.sees("aaa00-north-eastern-clinic@clinic.example")
+            assert "Roles" not in shown
+            assert "Phone" not in shown
+            await person.presses("right_square_bracket")
+            await person.sees("admin@clinic.example", "system security")
+
+    @pytest.mark.feature("columns-by-use")
+    async def test_practice_is_shown_where_there_are_several(self, world):
+        async with opened(world, "admin", size=(120, 40)) as person:
+            shown = await person.sees("4 users", "anna")
+            assert "Practice" not in shown.split("\n", 2)[2]
+            world.run(practices.add_practice, OPERATOR, "Annex")
+            await person.presses("2")
+            await person.sees("anna", "Full name E-mail Practice 2FA", "Main")
+            await person.presses("5")
+            await person.sees("2 practices")
+            await person.presses("end", "enter")
+            await person.sees("4 users", "practice Main", "Full name E-mail 2FA")
+
     async def test_columns_follow_the_terminal(self, world):
         async with opened(world, "admin") as person:
-            await person.sees("Anna Berg")
+            await person.sees("Anna Berg", "anna@clinic.example")
             await person.resizes(60, 20)
-            await person.sees_no_more("Anna Berg")
+            await person.sees_no_more("anna@")
             await person.resizes(120, 40)
             await person.sees("anna@clinic.example", "system security")
 
@@ -174,6 +199,24 @@ class TestTable:
             await person.sees("by last sign-in")
             rows = [row.name for row in person.app.screen.query_one(PagedTable)._page]
             assert rows[:2] == ["admin", "carla"]
+
+    @pytest.mark.feature("click-sorts")
+    async def test_a_click_on_a_label_sorts(self, world):
+        world.set("boris", email="aaa@clinic.example")
+        world.clock.forward(minutes=5)
+        world.session("carla")
+        async with opened(world, "admin", size=(120, 40)) as person:
+            await person.sees("by name", "Name ▲")
+            await person.clicks("E-mail")
+            await person.sees("by e-mail", "E-mail ▲")
+            rows = [row.name for row in person.app.screen.query_one(PagedTable)._page]
+            assert rows == ["boris", "admin", "anna", "carla"]
+            await person.clicks("Sign-in")
+            await person.sees("by last sign-in", "Sign-in ▼")
+            assert "▲" not in person.screen
+            await person.clicks("Full name")
+            await person.presses("s", "home", "enter")
+            await person.sees("by name", "Name ▲")
 
     async def test_a_click_on_a_row_opens_it(self, world):
         async with opened(world, "admin") as person:

@@ -25,10 +25,10 @@ from tui.widgets.paged_table import Column
 PAGE = 50
 _COLUMNS: list[Column[Entry]] = [
     Column("Time (UTC)", 16, lambda row: f"{row.at:%Y-%m-%d %H:%M}"),
-    Column("User", 10, lambda row: row.user or ""),
-    Column("Event", 22, lambda row: row.sentence, share=3),
-    Column("By", 10, lambda row: row.actor, from_width=90, share=1),
-    Column("Source", 16, lambda row: source_in_words(row.application, row.address), from_width=100),
+    Column("User", 16, lambda row: row.user or "", rank=2, free_text=True),
+    Column("Event", 30, lambda row: row.sentence, rank=1, free_text=True),
+    Column("By", 16, lambda row: row.actor, rank=3, free_text=True),
+    Column("Source", 24, lambda row: source_in_words(row.application, row.address), rank=4, free_text=True),
 ]
 _KINDS: list[tuple[str, str | None]] = [
     ("All events", None),

@@ -18,10 +18,11 @@ from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
 
+_BY_NAME = "name"
 _COLUMNS: list[Column[PracticeRow]] = [
-    Column("Practice", 24, lambda row: row.name, share=1),
-    Column("Users", 8, lambda row: str(row.users)),
-    Column("Active", 8, lambda row: str(row.active)),
+    Column("Practice", 40, lambda row: row.name, free_text=True, sort=_BY_NAME),
+    Column("Users", 8, lambda row: str(row.users), rank=1, sort="users", descends=True),
+    Column("Active", 8, lambda row: str(row.active), rank=2, sort="active", descends=True),
 ]
 
 
@@ -39,17 +40,25 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
 
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda row: row.name)
+        self.order = _BY_NAME
 
     def concerns(self, change: Change) -> bool:
         """Return whether a change is one of practices or of who is in them: all users are counted for it."""
         return super().concerns(change) and change.event.startswith(("practice.", "user.", "people."))
 
     async def read(self) -> None:
-        """Read the practices."""
+        """Read the practices, which come by name, and sort them."""
         rows = await self.app.read(practices.list_practices)
         if rows is not None:
             words = f"{counted(len(rows), 'practice')} · one policy for all: 3 Security"
-            self.show(rows, words)
+            if self.order != _BY_NAME:
+                rows.sort(key=lambda row: -getattr(row, self.order))
+            self.show(rows, words, sorted_by=self.order)
+
+    def sort_by(self, sort: object) -> None:
+        """Sort by a column."""
+        self.order = str(sort)
+        self.load()
 
     def action_open(self) -> None:
         """Show the users of the practice under the cursor."""

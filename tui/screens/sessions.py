@@ -22,12 +22,12 @@ def _state(row: SessionRow) -> str:
 
 
 _COLUMNS: list[Column[SessionRow]] = [
-    Column("User", 12, lambda row: row.user, share=1),
-    Column("Address", 15, lambda row: row.address, share=1),
-    Column("Since (UTC)", 16, lambda row: f"{row.started_at:%Y-%m-%d %H:%M}"),
-    Column("Methods", 20, lambda row: row.methods, from_width=76, share=1),
-    Column("Via", 6, lambda row: row.application, from_width=100),
-    Column("State", 12, _state, from_width=100),
+    Column("User", 24, lambda row: row.user, free_text=True),
+    Column("Address", 24, lambda row: row.address, rank=1, free_text=True),
+    Column("Since (UTC)", 16, lambda row: f"{row.started_at:%Y-%m-%d %H:%M}", rank=2),
+    Column("Methods", 30, lambda row: row.methods, rank=3, free_text=True),
+    Column("Via", 6, lambda row: row.application, rank=5),
+    Column("State", 12, _state, rank=4),
 ]
 
 

@@ -33,8 +33,14 @@ class TableScreen(MainScreen, Generic[R, C]):
         yield self._summary_line
         yield self.table
 
-    def show(self, rows: Sequence[R], summary: str, following: C | None = None) -> None:
-        """Show a page; `following` is where the next one starts, if there is one."""
+    def show(
+        self, rows: Sequence[R], summary: str, following: C | None = None, *, sorted_by: object = None
+    ) -> None:
+        """Show a page; `following` is where the next one starts, if there is one.
+
+        `sorted_by` is the `sort` of the column that says so.
+        """
+        self.table.sorted_by = sorted_by
         self.table.fill(rows, turned=self._turned)
         if summary != self._summary_line.content:
             self._summary_line.update(summary)
@@ -54,6 +60,14 @@ class TableScreen(MainScreen, Generic[R, C]):
     def on_paged_table_page_wanted(self, event: PagedTable.PageWanted) -> None:
         """Turn the page when the cursor moves beyond an end."""
         self.action_page(event.forward)
+
+    def on_paged_table_sort_wanted(self, event: PagedTable.SortWanted) -> None:
+        """Sort by the column whose label was clicked."""
+        self.sort_by(event.sort)
+
+    def sort_by(self, sort: object) -> None:
+        """Sort by the `sort` of a column."""
+        raise NotImplementedError
 
     def action_open(self) -> None:
         """Open the row under the cursor."""

@@ -39,14 +39,16 @@ _MARK = "✓ "
 _WIDE = 70
 """Terminal columns that all actions on marked users need."""
 _COLUMNS: list[Column[UserRow]] = [
-    Column("Name", 14, lambda row: row.name, share=1),
-    Column("Full name", 18, lambda row: row.full_name, from_width=76, share=1),
-    Column("E-mail", 20, lambda row: row.email, from_width=100, share=2),
-    Column("Practice", 12, lambda row: row.practice, from_width=132, share=1),
-    Column("Phone", 16, lambda row: row.phone or "", from_width=150),
-    Column("2FA", 29, lambda row: with_mark(row.status), tint=lambda row: tint(row.status)),
-    Column("Roles", 15, lambda row: roles_in_short(row.roles), from_width=118),
-    Column("Sign-in", 10, lambda row: day(row.last_signin_at)),
+    Column("Name", 24, lambda row: row.name, free_text=True, slack=len(_MARK), sort=SortKey.NAME),
+    Column("Full name", 24, lambda row: row.full_name, rank=3, free_text=True),
+    Column("E-mail", 32, lambda row: row.email, rank=4, free_text=True, sort=SortKey.EMAIL),
+    Column("Practice", 20, lambda row: row.practice, rank=5, free_text=True),
+    Column("Phone", 16, lambda row: row.phone or "", rank=7),
+    Column("2FA", 29, lambda row: with_mark(row.status), rank=1, tint=lambda row: tint(row.status)),
+    Column("Roles", 24, lambda row: roles_in_short(row.roles), rank=6),
+    Column(
+        "Sign-in", 10, lambda row: day(row.last_signin_at), rank=2, sort=SortKey.LAST_SIGNIN, descends=True
+    ),
 ]
 
 
@@ -84,8 +86,9 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     """The names of the marked users, in the order of marking; pages and searches keep them."""
 
     def __init__(self, query: UserQuery | None = None) -> None:
-        name = replace(_COLUMNS[0], value=self._marked_name)
-        super().__init__([name, *_COLUMNS[1:]], lambda row: row.name)
+        own = {"Name": self._marked_name, "Practice": self._practice}
+        columns = [replace(each, value=own.get(each.label, each.value)) for each in _COLUMNS]
+        super().__init__(columns, lambda row: row.name)
         self.set_reactive(UsersScreen.criteria, query or UserQuery())
         self._filter_line = Static(classes="hidden", id="filters", markup=False)
         self._before: dict[Cursor | None, int] = {}
@@ -104,6 +107,12 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     def _marked_name(self, row: UserRow) -> str:
         return f"{_MARK}{row.name}" if row.name in self.marked else row.name
+
+    def _practice(self, row: UserRow) -> str:
+        """Return the practice where it tells users apart."""
+        return (
+            row.practice if self.page and self.page.several_practices and not self.criteria.practice else ""
+        )
 
     def selected_name(self) -> str | None:
         """Return the name under the cursor."""
@@ -128,7 +137,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         self._filter_line.update(f"Filter: {' · '.join(filters)}  (Esc clears)")
         if self.page.following is not None:
             self._before[self.page.following] = self._before.get(self.starts[-1], 0) + len(self.page.rows)
-        self.show(self.page.rows, self._summary(self.page), self.page.following)
+        self.show(self.page.rows, self._summary(self.page), self.page.following, sorted_by=self.criteria.sort)
 
     watch_marked = watch_page
 
@@ -228,13 +237,17 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         self.table.focus()
         self.criteria = UserQuery(sort=self.criteria.sort)
 
+    def sort_by(self, sort: object) -> None:
+        """Sort by a column."""
+        self.criteria = replace(self.criteria, sort=SortKey(str(sort)))
+
     @working
     async def action_sort(self) -> None:
         """Choose the order."""
         choices = [(f"By {key.value}", key) for key in SortKey]
         chosen = await self.app.push_screen_wait(ChooseDialog("Sort users", choices, self.criteria.sort))
         if chosen is not None:
-            self.criteria = replace(self.criteria, sort=chosen[0])
+            self.sort_by(chosen[0])
 
     @working
     async def action_filter(self) -> None:

@@ -10,7 +10,8 @@ def cell(foreign: object, width: int) -> Text:
     """Return an untrusted string as a table cell: visible characters only, clipped to its column."""
     shown = safe(foreign)
     if wcwidth.width(shown) > width:
-        shown = clipped(shown, max(0, width - 1)).rstrip() + "…"
+        # A mark of some scripts joins the dots and makes them wider.
+        shown = clipped(clipped(shown, max(0, width - 1)).rstrip() + "…", width)
     return Text(shown, no_wrap=True, end="")
 
 

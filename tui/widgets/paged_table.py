@@ -1,6 +1,6 @@
 """A table that shows one page of rows and fits the width of the terminal."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
@@ -11,41 +11,81 @@ from textual.binding import Binding, BindingType
 from textual.events import Click, MouseMove
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from data.rules.safe_text import safe
 from tui.widgets.cells import cell, clipped
 
 R = TypeVar("R")
 Line = list[tuple[str, str]]
-"""The parts of a line, each with a variable of the theme for its colour, or with "" for the row's colour."""
+"""The parts of a line, each with a style of the theme of its own, or with "" for the row's style."""
+Need = tuple[int, int, int]
+"""The least room for a column, what it gets first, and what all its cells need."""
+_FEW = 5
+"""One of so many free texts may be longer than what its column gets first."""
 _PADDING = 2
 """Terminal columns that the padding of a cell takes."""
+_SPREAD = 4
+"""Terminal columns that a cell has beside these where there is room for all."""
 _HEADER = 1
 """Lines above the rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[R]):
-    """A column: what it shows of a row, its width, and the terminal width from which it is shown.
+    """A column: what it shows of a row, and when it gets its room.
 
-    `share` is its part of the spare room. `tint` is the colour of a row's value, as a variable of the theme.
+    Columns get room in the order of `rank`: each as much as its cells need, up to `width`, or as most of them
+    need if it is `free_text`; then what is left over for longer cells. One with empty cells alone is left
+    out. So is one, but not the first, that would get less; a free text may lack a fifth.
+
+    `slack` is room beside the cells, so that a mark moves nothing. `tint` is the colour of a row's value, as
+    a variable of the theme. `sort` is what a click on the label sorts by, if it does; then the greatest comes
+    first if it `descends`.
     """
 
     label: str
     width: int
     value: Callable[[R], str]
-    from_width: int = 0
-    share: int = 0
+    rank: int = 0
+    free_text: bool = False
+    slack: int = 0
     tint: Callable[[R], str] | None = None
+    sort: object = None
+    descends: bool = False
+
+    def need(self, page: Sequence[R]) -> Need:
+        """Return how much room its cells need, which is none if there are rows but nothing in them."""
+        cells = sorted(wcwidth.width(safe(self.value(row))) for row in page) or [0]
+        if page and not cells[-1]:
+            return 0, 0, 0
+        label = wcwidth.width(self.label) + (_PADDING if self.sort is not None else 0)
+        longer = len(cells) // _FEW if self.free_text else 0
+        first = max(label, min(self.width, cells[-1 - longer] + self.slack))
+        return (
+            max(label, first * 4 // 5) if self.free_text else first,
+            first,
+            max(first, cells[-1] + self.slack),
+        )
 
 
-def fit(columns: Sequence[Column[R]], width: int) -> list[tuple[Column[R], int]]:
-    """Return the columns that fit a width, each with its own width."""
-    shown = [column for column in columns if column.from_width <= width]
-    spare = width - sum(column.width + _PADDING for column in shown)
-    shares = sum(column.share for column in shown) or 1
-    return [(column, max(4, column.width + spare * column.share // shares)) for column in shown]
+def fit(needs: Sequence[Need], ranks: Sequence[int], room: int) -> dict[int, int]:
+    """Return which columns are shown, in their order, and how wide each is without its padding."""
+    widths: dict[int, int] = {}
+    ranked = sorted(range(len(needs)), key=ranks.__getitem__)
+    for index in ranked:
+        (least, first, _), free = needs[index], room - _PADDING
+        if least and (not widths or free >= least):
+            widths[index] = max(1, min(first, free))
+            room -= widths[index] + _PADDING
+    for index in (index for index in ranked if index in widths):
+        more = max(0, min(needs[index][2] - widths[index], room))
+        widths[index] += more
+        room -= more
+    spread = max(0, min(_SPREAD, room // max(1, len(widths))))
+    return {index: widths[index] + spread for index in sorted(widths)}
 
 
 class PagedTable(ScrollView, Generic[R], can_focus=True):
@@ -72,16 +112,27 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
 
         forward: bool
 
+    @dataclass
+    class SortWanted(Message):
+        """The label of a column was clicked that the table is not sorted by."""
+
+        sort: object
+
+    sorted_by: var[object] = var(None, init=False)
+    """The `sort` of the column whose label says so."""
+
     def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], str]) -> None:
         super().__init__()
-        self._shape = columns
+        self._columns = columns
+        self._needs = [column.need(()) for column in columns]
         self._key = key
         self._page: Sequence[R] = ()
         self._width = 0
         """The width that the lines were drawn for."""
-        self._header: Line = []
+        self._fitted: dict[int, int] = {}
         self._lines: list[Line] = []
         self._hovered: int | None = None
+        self._hovered_label: int | None = None
         self._came_from_below = False
         self.cursor_row = 0
 
@@ -99,6 +150,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         before, place = self.selected, self.cursor_row
         was_in_sight = 0 <= place - self.scroll_offset.y < self._in_sight
         self._page = page
+        self._measure(page, anew=turned)
         self._write()
         keys = [self._key(row) for row in page]
         last = max(0, len(keys) - 1)
@@ -115,6 +167,16 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._came_from_below = False
         if turned or was_in_sight:
             self._keep_in_sight()
+
+    def _measure(self, page: Sequence[R], *, anew: bool) -> None:
+        """Measure the columns; on a page that is read again they only grow, so that they do not waver."""
+        before = self._needs
+        self._needs = [column.need(page) for column in self._columns]
+        if not anew:
+            self._needs = [
+                (max(old[0], new[0]), max(old[1], new[1]), max(old[2], new[2]))
+                for old, new in zip(before, self._needs, strict=True)
+            ]
 
     def on_resize(self) -> None:
         """Lay out the columns again if their room has changed, and keep the cursor visible."""
@@ -167,30 +229,49 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self.move_cursor(len(self._page) - 1)
 
     def on_click(self, event: Click) -> None:
-        """Move to the row under the mouse; a click on the row under the cursor chooses it."""
-        row = self._row_at(event.y)
+        """Sort by the label under the mouse, or move to the row; a click on the cursor's row chooses it."""
+        row, label = self._row_at(event.y), self._label_at(event.x, event.y)
+        if label is not None and self._columns[label].sort != self.sorted_by:
+            self.post_message(self.SortWanted(self._columns[label].sort))
         if row is not None and row == self.cursor_row:
             self.action_select()
         elif row is not None:
             self.move_cursor(row)
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Mark the row under the mouse."""
-        self._hover(self._row_at(event.y))
+        """Mark the row under the mouse, or the label if the table can be sorted by it."""
+        self._hover(self._row_at(event.y), self._label_at(event.x, event.y))
 
     def on_leave(self) -> None:
-        """Mark no row."""
+        """Mark nothing."""
         self._hover(None)
 
-    def _hover(self, row: int | None) -> None:
+    def watch_sorted_by(self) -> None:
+        """Draw the header again."""
+        self._redraw_header()
+
+    def _hover(self, row: int | None, label: int | None = None) -> None:
         if row != self._hovered:
             before, self._hovered = self._hovered, row
             self._redraw(before)
             self._redraw(row)
+        if label != self._hovered_label:
+            self._hovered_label = label
+            self._redraw_header()
 
     def _row_at(self, y: int) -> int | None:
         row = y - _HEADER + self.scroll_offset.y
         return row if y >= _HEADER and row < len(self._page) else None
+
+    def _label_at(self, x: int, y: int) -> int | None:
+        """Return which column's label is at a place, if the table can be sorted by it."""
+        if y >= _HEADER:
+            return None
+        for index, width in self._fitted.items():
+            if x < width + _PADDING:
+                return index if self._columns[index].sort is not None else None
+            x -= width + _PADDING
+        return None
 
     @property
     def _room(self) -> int:
@@ -203,17 +284,19 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
     def _write(self) -> None:
         """Compose all lines for the room there is, minus the scroll bar."""
         self._width = self._room
-        before = self._header, self._lines
-        shape = fit(self._shape, self._width - 1)
-        self._header = _line((column.label, width, "") for column, width in shape)
+        before = self._fitted, self._lines
+        self._fitted = fit(self._needs, [column.rank for column in self._columns], self._width - 1)
+        fitted = [(self._columns[index], width) for index, width in self._fitted.items()]
         self._lines = [
             _line(
-                (column.value(row), width, column.tint(row) if column.tint else "") for column, width in shape
+                (column.value(row), width, column.tint(row) if column.tint else "")
+                for column, width in fitted
             )
             for row in self._page
         ]
-        self.virtual_size = Size(sum(width + _PADDING for _, width in shape), _HEADER + len(self._lines))
-        if before != (self._header, self._lines):
+        drawn = sum(width + _PADDING for width in self._fitted.values())
+        self.virtual_size = Size(drawn, _HEADER + len(self._lines))
+        if before != (self._fitted, self._lines):
             self.refresh()
 
     def _keep_in_sight(self) -> None:
@@ -229,11 +312,14 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         if row is not None:
             self.refresh(Region(0, _HEADER + row - self.scroll_offset.y, self.size.width, 1))
 
+    def _redraw_header(self) -> None:
+        self.refresh(Region(0, 0, self.size.width, _HEADER))
+
     def render_line(self, y: int) -> Strip:
         """Draw the header, or one row."""
         row = y - _HEADER + self.scroll_offset.y
         if y < _HEADER:
-            return self._draw(self._header, self.get_component_rich_style("table--header"))
+            return self._draw(list(self._header()), self.get_component_rich_style("table--header"))
         if row >= len(self._lines):
             return self._draw([], self.rich_style)
         if row == self.cursor_row:
@@ -244,6 +330,18 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
             return self._draw(self._lines[row], self.get_component_rich_style("table--hover"))
         return self._draw(self._lines[row], self.rich_style)
 
+    def _header(self) -> Iterator[tuple[str, str]]:
+        """Yield the labels, marked where the table is sorted, underlined where the mouse would sort it."""
+        for index, width in self._fitted.items():
+            column = self._columns[index]
+            is_sorted = column.sort is not None and column.sort == self.sorted_by
+            mark = (" ▼" if column.descends else " ▲") if is_sorted else ""
+            label = cell(column.label + mark, width).plain
+            style = "$primary" if is_sorted else "underline" if index == self._hovered_label else ""
+            yield " ", ""
+            yield label, style
+            yield " " * (width - wcwidth.width(label) + 1), ""
+
     def _draw(self, line: Line, style: Style) -> Strip:
         """Draw a line as wide as the table.
 
@@ -251,11 +349,11 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         """
         width = room = self.size.width
         segments = []
-        for text, tint in line:
+        for text, own in line:
             shown = clipped(text, room)
             room -= wcwidth.width(shown)
-            own = self.app.stylesheet.parse_style(tint).rich_style if tint else Style.null()
-            segments.append(Segment(shown, style + own))
+            added = self.app.stylesheet.parse_style(own).rich_style if own else Style.null()
+            segments.append(Segment(shown, style + added))
         return Strip([*segments, Segment(" " * room, style)], width)
 
 

@@ -46,12 +46,14 @@ class UserPage:
 
     `total` counts all matches; if `uncounted`, there may be more. A search shows no more than it counts;
     with filters alone, following pages show all, and each may hold few rows, or none.
+    `several_practices` says whether the account has more than one.
     """
 
     rows: tuple[UserRow, ...]
     total: int
     following: Cursor | None
     uncounted: bool
+    several_practices: bool
 
     @property
     def more(self) -> bool:
@@ -140,6 +142,7 @@ def list_users(acting: Acting, query: UserQuery) -> UserPage:
         found.total,
         found.following,
         found.uncounted,
+        _has_several_practices(acting.account_id),
     )
 
 
@@ -165,6 +168,11 @@ def my_profile(me: ActingUser) -> Profile:
 def _practice_names(ids: set[int]) -> dict[int, str]:
     table = models.Practice
     return {row.id: row.name for row in table.select().where(table.id.in_(list(ids)))}
+
+
+def _has_several_practices(account_id: int) -> bool:
+    table = models.Practice
+    return bool(table.select(table.id).where(table.account == account_id).limit(2).count() > 1)
 
 
 def _row(user: models.User, mode: Mode, roles: frozenset[Role], practice: str, sort: SortKey) -> UserRow:
