@@ -11,7 +11,7 @@ import asyncssh
 from asyncssh.public_key import SSHKey
 
 from data.delivery.carriers import Carriers
-from data.operations.maintenance import clock_jumps
+from data.operations.maintenance import clock_jumps, kept_counts
 from data.operations.signin import dummy_hashes, worker_sessions
 from data.operations.users import import_staging
 from data.periodic import periodically
@@ -20,6 +20,7 @@ from data.store import Store
 from sshserver.algorithms import Algorithms
 from sshserver.auth_backend import AuthBackend, StoreBackend
 from sshserver.background import clock_watch
+from sshserver.background.check_up import CHECK_UP_SECONDS, check_up
 from sshserver.background.session_reaper import EVERY_SECONDS, end_ended_sessions
 from sshserver.compat import asyncssh_shim
 from sshserver.limits.limit_values import Limits
@@ -38,6 +39,8 @@ _USUAL: Final = Algorithms()
 _RECEIVE_WINDOW: Final = 65536
 _CLEANUP_SECONDS: Final = 60.0
 """How often interrupted imports are looked for."""
+_FORGETTING_SECONDS: Final = 86_400.0
+"""How often the counts of days that are over for long are removed."""
 _LEAVING_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 1.0
 """How long an app may take to end when its session was ended. Together with the database query before it and
@@ -88,12 +91,16 @@ class Server:
         return {known.session_id for known in self._context.connections if known.session_id is not None}
 
     def follow(self, store: Store, every: float) -> None:
-        """End sessions that are over in `store`, finish imports and watch the clock, again and again."""
+        """End sessions that are over in `store`, finish imports and check up, again and again."""
         now = store.services.clock
         there = partial(store.read, clock_jumps.database_clock)
         jumps = clock_watch.ClockWatch(now)
         self._repeat(partial(end_ended_sessions, self, store, set()), every, "Looking for ended sessions")
         self._repeat(partial(import_staging.clean_up_all, store), _CLEANUP_SECONDS, "Finishing imports")
+        self._repeat(partial(check_up, store), CHECK_UP_SECONDS, "Checking up")
+        self._repeat(
+            partial(store.run, kept_counts.forget_old_days), _FORGETTING_SECONDS, "Removing old counts"
+        )
         self._repeat(jumps.look, clock_watch.WATCH_SECONDS, "Watching the clock")
         self._repeat(
             partial(clock_watch.compare, now, there), clock_watch.COMPARE_SECONDS, "Comparing clocks"

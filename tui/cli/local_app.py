@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from data.operations.maintenance import doctor_facts
 from data.rules.domain_types import Application
 from data.rules.source_addresses import Origin
 from data.storage.home import Home
@@ -34,6 +35,7 @@ def run_local_app(home: Home) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("The app needs a terminal.")
     with installation(home) as here:
+        here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
         app = TwofoldApp(
             here.store,
             session=None,

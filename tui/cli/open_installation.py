@@ -237,6 +237,7 @@ def services(home: Home, settings: Settings, chain: str = _CHAIN) -> Services:
         vault=home.open_vault(),
         hasher=Hasher(settings.cost),
         issuer=settings.issuer,
+        home=home.path,
         sends=settings.carriers.methods,
         sms_number=settings.sms_number,
         ssh=_ssh_address(home, settings),

@@ -1,5 +1,6 @@
 """A check-up of an installation: facts from the database, gathered for the rules that judge them."""
 
+import shutil
 from datetime import timedelta
 
 from peewee import fn
@@ -12,7 +13,7 @@ from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import has_factor, holds, people_in
 from data.rules import doctor
 from data.rules.audit_events import Event
-from data.rules.doctor import AccountFacts, Finding
+from data.rules.doctor import AccountFacts, Finding, Level
 from data.rules.domain_types import ADMIN_ROLES, Method, Role, Status
 from data.rules.user_status import standings
 from data.storage import models
@@ -69,6 +70,16 @@ def check_clock(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
     newest = table.select(fn.MAX(table.at)).scalar()
     there = clock_jumps.database_clock(tx)
     return doctor.judge_clock(tx.now, newest=newest, stuck=len(stuck), database_now=there)
+
+
+def check_quickly(tx: Tx) -> tuple[Finding, ...]:
+    """Return what is wrong among what costs little to check, so that it can be checked again and again."""
+    newest, there = clock_jumps.newest_entry(tx), clock_jumps.database_clock(tx)
+    findings = [check_rotation(tx), *doctor.judge_clock(tx.now, newest=newest, stuck=0, database_now=there)]
+    if tx.services.home is not None:
+        usage = shutil.disk_usage(tx.services.home)
+        findings.append(doctor.judge_disk(usage.free, usage.total, str(tx.services.home)))
+    return tuple(finding for finding in findings if finding and finding.level is not Level.FINE)
 
 
 def check_sending(tx: Tx) -> Finding | None:
