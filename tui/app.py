@@ -8,6 +8,7 @@ from math import ceil
 from typing import ClassVar, Final
 
 from textual import on
+from textual.binding import BindingType
 from textual.command import CommandInput, CommandPalette, Provider
 from textual.events import Event, Key
 
@@ -28,6 +29,7 @@ from sshserver.session.idle import IdleWatch
 from sshserver.terminal.capabilities import Colours, Terminal
 from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 from tui.command_palette import TwofoldCommands
+from tui.keys import Act
 from tui.screens.activity import ActivityScreen
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import MainScreen, in_background
@@ -66,6 +68,10 @@ class TwofoldApp(ActingApp):
     TITLE = "Twofold"
     CSS_PATH = "app.tcss"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 - Textual declares it so.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Act.COMMANDS.binding("command_palette", tooltip="Find a command", priority=True),
+        Act.QUIT.binding(tooltip="Leave, from any screen", show=False, priority=True),
+    ]
     COMMANDS: ClassVar[set[type[Provider]]] = {TwofoldCommands}  # type: ignore[assignment]
 
     def __init__(
@@ -203,7 +209,8 @@ class TwofoldApp(ActingApp):
     def action_help_quit(self) -> None:
         """Say how to leave when Ctrl+C is pressed."""
         takes_q = isinstance(self.screen, MainScreen)
-        self.notify("Press q to sign out, or Ctrl+Q on any screen." if takes_q else "Press Ctrl+Q to leave.")
+        leave = f"Press {Act.SIGN_OUT.shown} to sign out, or {Act.QUIT.shown} on any screen."
+        self.notify(leave if takes_q else f"Press {Act.QUIT.shown} to leave.")
 
 
 def _leave_unsaid(_error: BaseException, _what: str) -> None:

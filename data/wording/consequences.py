@@ -333,7 +333,7 @@ def attention(seen: NeedsAttention) -> list[str]:
 
 
 def needs_attention_most(seen: NeedsAttention) -> str:
-    """Return the most important line of `attention`; key w shows all."""
+    """Return the most important line of `attention`."""
     if seen.guessed.count:
         lacking = f"! Passwords are being guessed for: {seen.guessed.listed}"
     elif seen.unprotected_admins.count:
@@ -343,8 +343,8 @@ def needs_attention_most(seen: NeedsAttention) -> str:
     elif seen.system_admins == 1:
         lacking = "! Only one system administrator: no one could unlock this account"
     else:
-        return f"Administrators: {seen.admins.listed} (w)"
-    return f"{lacking} (w)"
+        return f"Administrators: {seen.admins.listed}"
+    return lacking
 
 
 def change_mode(preview: ModePreview) -> Question:

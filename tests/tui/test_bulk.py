@@ -83,7 +83,7 @@ async def test_clearing_many_asks_for_a_fresh_code_once(world, system_admin):
         await person.sees("5 users")
         world.clock.forward(hours=1)
         await marks(person, "anna", "boris")
-        await person.presses("c")
+        await person.presses("l")
         await person.sees("Clear the 2FA data of 2 users?")
         await person.presses("y")
         await person.sees("code")

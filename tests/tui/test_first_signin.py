@@ -29,7 +29,7 @@ async def enrols(person: Person, name: str) -> None:
     await person.types(totp(secret, person.world.clock.now))
     await person.presses("enter")
     await person.sees("Step 4 of 4", "for a new code before signing in again")
-    await person.presses("s")
+    await person.presses("y")
     await person.presses("enter")
 
 
@@ -117,7 +117,7 @@ async def test_each_qr_code_has_its_own_secret(world):
         seen = []
         for _ in range(2):
             await person.sees("Step 1 of 4")
-            await person.presses("n")
+            await person.presses("enter")
             await person.sees("Step 2 of 4")
             assert isinstance(person.app.screen, SetUpScreen)
             seen.append(person.app.screen._pending.secret)
@@ -155,7 +155,7 @@ async def test_unconfirmed_recovery_codes(world):
         assert not any(code in shown for code in world.recovery["anna"])
         await person.presses("enter")
         await person.sees("New recovery codes")
-        await person.presses("s", "enter")
+        await person.presses("y", "enter")
         await person.sees("1 My profile")
     assert world.row("anna").recovery_saved
 

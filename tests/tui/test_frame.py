@@ -56,27 +56,12 @@ async def test_a_place_is_reached_from_a_detail_too(world):
         assert len(person.app.screen_stack) == 2
 
 
-@pytest.mark.parametrize("place", ["1", "2", "3", "4"])
-async def test_help_lists_every_key_of_the_screen(world, place):
-    async with opened(world, "admin") as person:
-        await person.sees("2 Users")
-        await person.presses(place)
-        await person.presses("question_mark")
-        shown = await person.sees("Keys on this screen", "Sign out")
-        listed = {line.split()[0] for line in shown.split("\n") if line.split()}
-        assert {"?", "1"} <= listed
-        await person.presses("escape")
-        await person.sees_no_more("Keys on this screen")
-
-
 async def test_keys_of_the_users_table(world):
-    async with opened(world, "admin") as person:
+    async with opened(world, "admin", size=(100, 40)) as person:
         await person.sees("4 users")
         await person.presses("question_mark")
         await person.sees(
-            "Require 2FA, or stop requiring it",
             "Disable 2FA",
-            "Clear 2FA data, for a new phone",
             "Unlock",
             "One-time password",
             "Deactivate or activate",
@@ -86,18 +71,18 @@ async def test_keys_of_the_users_table(world):
 
 
 async def test_keys_are_underlined_in_the_help(world):
-    async with opened(world, "admin") as person:
+    async with opened(world, "admin", size=(100, 40)) as person:
         await person.sees("4 users")
         await person.presses("question_mark")
         await person.sees("Keys on this screen")
         parts = [part for line in screen_cells(person.app) for part in line if part.style]
         underlined = {part.text.strip() for part in parts if part.style.underline}
-        assert {"?", "space", "esc"} <= underlined
+        assert {"?", "Space", "Esc", "Enter", "Ctrl+P", "↓"} <= underlined
         assert not any("Move to a practice" in text for text in underlined)
 
 
 async def test_what_is_clicked_in_the_help_is_done(world):
-    async with opened(world, "admin") as person:
+    async with opened(world, "admin", size=(100, 40)) as person:
         await person.sees("4 users")
         for words in ("Mark several users", "Import pasted CSV"):
             await person.clicks("? Help")
@@ -105,10 +90,10 @@ async def test_what_is_clicked_in_the_help_is_done(world):
             await person.clicks(words)
         await person.sees("Import users")
         await person.clicks("Cancel")
-        await person.sees("1 marked: r require, c clear, a deactivate")
+        await person.sees("1 marked: r require, l clear, a deactivate")
         await person.clicks("? Help")
-        await person.clicks("Sessions")
-        await person.sees("sessions open · newest first")
+        await person.clicks("Roles")
+        await person.sees("Roles of anna")
 
 
 async def test_palette(world):
@@ -364,18 +349,31 @@ async def test_every_screen_stands_any_size(world: World, size):
         await person.sees("admin")
 
 
-async def test_whole_keys_that_fit(world):
-    world.mode(Mode.REQUIRED)
-    async with opened(world, "admin", size=(80, 24)) as person:
-        await person.sees("2 Users")
-        await person.presses("3")
-        await person.sees("m Permanent a Apply")
-        assert person.screen.rstrip().endswith("a Apply")
-        await person.pilot.resize_terminal(60, 20)
-        await person.sees_no_more("a Apply")
-        assert person.screen.rstrip().endswith("r Required")
-        await person.pilot.resize_terminal(120, 24)
-        await person.sees("a Apply t Methods")
+@pytest.mark.feature("key-line")
+async def test_the_line_of_keys_is_filled_in_the_order_of_use(world):
+    """Each key is whole, and the help is always there."""
+    async with opened(world, "admin", size=(60, 20)) as person:
+        await person.sees("4 users")
+        more, commands = "  s Sort  Space Mark", "  Ctrl+P Commands"
+        for width, left, right in (
+            (60, "Enter Open  / Search  f Filter  n New", "? Help  q Sign out"),
+            (40, "Enter Open", "? Help  q Sign out"),
+            (20, "Enter Open", "? Help"),
+            (80, "Enter Open  / Search  f Filter  n New", f"? Help  q Sign out{commands}"),
+            (
+                120,
+                f"Enter Open  / Search  f Filter  n New{more}  Esc All  r Require",
+                f"? Help  q Sign out{commands}",
+            ),
+        ):
+            await person.pilot.resize_terminal(width, 24)
+            await person.sees(" ".join(right.split()))
+            keys = person.screen.rstrip("\n").split("\n")[-1]
+            assert keys.startswith(f" {left} ")
+            assert keys.endswith(f" {right} ")
+            assert len(keys) == width
+        await person.pilot.resize_terminal(200, 24)
+        await person.sees("Esc All r Require l Clear u Unlock e Edit p One-time password w Why?")
 
 
 async def test_keys_change_only_when_needed(world):
@@ -394,8 +392,8 @@ async def test_keys_change_only_when_needed(world):
 async def test_a_key_of_the_last_line_is_pressed_by_a_click(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
-        await person.clicks("s Sort")
-        await person.sees("Sort users")
+        await person.clicks("f Filter")
+        await person.sees("Filter users")
 
 
 async def test_tooltip_of_a_key(world):
@@ -404,7 +402,7 @@ async def test_tooltip_of_a_key(world):
         (row, line) = next((y, line) for y, line in enumerate(shown.split("\n")) if "f Filter" in line)
         await person.pilot.hover(offset=(line.index("f Filter"), row))
         assert person.app.screen.query_one(KeyLine).tooltip == "Filter users"
-        await person.pilot.hover(offset=(line.index("s Sort"), row))
+        await person.pilot.hover(offset=(line.index("n New"), row))
         assert person.app.screen.query_one(KeyLine).tooltip is None
 
 
@@ -435,7 +433,9 @@ async def test_message_ends_with_the_next_act(world):
 async def test_message_stays_behind(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
-        await person.presses("3", "a")
+        await person.presses("3")
+        await person.sees("(•) Optional")
+        await person.presses("enter")
         await person.sees("Choose another mode first.")
         await person.presses("4")
         await person.sees("newest first")

@@ -20,7 +20,7 @@ def all_screens(base: type = ActingScreen) -> set[type[ActingScreen]]:
 
 async def opens_manual(person: Person) -> ManualDialog:
     await person.presses("question_mark", "question_mark")
-    await person.sees("Topics (t)")
+    await person.sees("Topics (/)")
     assert isinstance(person.app.screen, ManualDialog)
     return person.app.screen
 
@@ -46,7 +46,7 @@ async def test_page_of_the_screen(world, size):
             shown = await person.sees(manual.title(topic), manual.first_sentence(topic)[:40])
             assert max(len(line) for line in shown.split("\n")) <= size[0]
             await person.presses("escape")
-            await person.sees_no_more("Topics (t)")
+            await person.sees_no_more("Topics (/)")
         await person.sees("newest first")
 
 
@@ -57,7 +57,7 @@ async def test_button_of_the_help(world):
         await person.clicks("Manual (?)")
         await person.sees(manual.title("signing-in"))
         await person.clicks("Close")
-        await person.sees_no_more("Topics (t)")
+        await person.sees_no_more("Topics (/)")
 
 
 async def test_page_while_enrolling(world):
@@ -73,11 +73,11 @@ async def test_topics_lead_to_the_pages(world):
         await person.sees("How it works")
         await opens_manual(person)
         for topic in ("commands", manual.topics()[0], manual.topics()[-1]):
-            await person.presses("t")
+            await person.presses("slash")
             await person.sees("Choose")
             await person.presses("home", *["down"] * manual.topics().index(topic), "enter")
             await person.sees(manual.first_sentence(topic))
-        await person.presses("t", "escape")
+        await person.presses("slash", "escape")
         await person.sees(manual.first_sentence(topic))
 
 

@@ -28,9 +28,9 @@ def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 async def to_the_code(person) -> str:
     """Choose text messages, and to send one; return the code on the screen."""
     await person.sees("How do you want to get codes?")
-    await person.presses("t")
+    await person.presses("down", "enter")
     await person.sees("Step 1 of 3: Choose how to verify your phone number", "+49 30 1234567")
-    await person.presses("s")
+    await person.presses("down", "enter")
     screen = await person.sees("Step 2 of 3: Send this code", "+49 30 1234567", "Waiting for your message")
     return code_in(screen)
 
@@ -43,7 +43,7 @@ async def test_wizard_goes_on_after_the_message(world, size):
         code = await to_the_code(person)
         await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("Step 3 of 3: Save your recovery codes", "Your message came from •••• 4711.")
-        await person.presses("s", "enter")
+        await person.presses("y", "enter")
         await person.sees("1 My profile", "text message to •••• 4711", NUMBER)
 
 
@@ -51,7 +51,7 @@ async def test_a_second_method_is_added_from_the_profile(world):
     world.enrol("boris")
     async with opened(world, "boris") as person:
         await person.sees("Add or replace a method")
-        await person.presses("s")
+        await person.presses("t")
         code = await to_the_code(person)
         await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("1 My profile", "text message to •••• 4711", "✓ Your message came from •••• 4711.")
@@ -94,7 +94,7 @@ async def test_leaving_ends_the_wait(world):
         await person.sees("Step 1 of 3")
         assert not models.AwaitedMessage.select().exists()
         await world.store.run(inbound_sms.receive_message, NUMBER, code)
-        await person.presses("t")
+        await person.presses("enter")
         await person.sees("Your phone number")
         await person.presses("escape")
         await person.sees("Step 1 of 3")
@@ -120,7 +120,7 @@ async def test_where_no_messages_come_in_the_number_is_typed(world):
     world.mode(Mode.REQUIRED)
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         await person.sees("How do you want to get codes?")
-        await person.presses("t")
+        await person.presses("down", "enter")
         await person.sees("Your phone number")
 
 

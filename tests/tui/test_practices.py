@@ -137,22 +137,22 @@ async def test_security_shows_who_stands_out(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("3")
-        await person.sees("! Administrators without a second factor: boss (w)")
-        await person.presses("w")
+        await person.sees("! Administrators without a second factor: boss (!)")
+        await person.presses("exclamation_mark")
         shown = await person.sees(
             "Administrators: admin, boss. ! Administrators without a second factor: boss.",
             "! 4 of 5 users without a second factor: anna, boris, boss, carla.",
         )
         assert "Only one system administrator" not in shown
         await person.presses("escape")
-        await person.presses("r")
+        await person.presses("down")
         await person.sees_no_more("Administrators without a second factor")
     world.set("boss", active=False)
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("3")
-        await person.sees("! Without a second factor: anna, boris, carla (w)")
-        await person.presses("w")
+        await person.sees("! Without a second factor: anna, boris, carla (!)")
+        await person.presses("exclamation_mark")
         await person.sees("! Only one system administrator: no one could unlock this account.")
 
 
@@ -164,7 +164,7 @@ async def test_mode_off_in_detail_and_actions(world):
         await person.sees("2 Users", "anna", "Not available", "2FA is off: turn it on under 3 Security")
         await person.presses("down", "enter")
         await person.sees("2FA - Not available: turn on 2FA under 3 Security")
-        for key, title in (("d", "Disable 2FA for anna?"), ("c", "Clear the 2FA data of anna?")):
+        for key, title in (("d", "Disable 2FA for anna?"), ("l", "Clear the 2FA data of anna?")):
             await person.presses(key)
             await person.sees(title, "no code is asked for until it is turned on under 3 Security.")
             await person.presses("n")
@@ -191,7 +191,7 @@ async def test_clearing_offers_a_password(world):
     world.enrol("anna")
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
-        await person.presses("down", "c", "y")
+        await person.presses("down", "l", "y")
         await person.sees(
             "Also create a one-time password for anna?",
             "Anyone who knows the current password could set up 2FA before anna does.",
@@ -211,7 +211,7 @@ async def test_password_is_not_offered_without_the_role(world):
     world.clock.forward(minutes=1)
     async with opened(world, "chief") as person:
         await person.sees("2 Users", "anna")
-        await person.presses("down", "c", "y")
+        await person.presses("down", "l", "y")
         await person.sees("✓ Two-factor data cleared for anna.", "2 Users")
 
 

@@ -39,8 +39,8 @@ async def test_profile_explains_the_policy(world, mode, words):
 
 async def test_set_up_and_turn_off(world):
     async with opened(world, "anna") as person:
-        await person.sees("s Set up 2FA", "2FA ○ No")
-        await person.presses("s")
+        await person.sees("t Set up 2FA", "2FA ○ No")
+        await person.presses("t")
         await person.sees("Two-factor authentication is your choice.")
         await person.presses("enter")
         await person.sees("Step 2 of 4")
@@ -48,9 +48,9 @@ async def test_set_up_and_turn_off(world):
         await person.types(totp(person.app.screen._pending.secret, world.clock.now))
         await person.presses("enter")
         await person.sees("Step 4 of 4")
-        await person.presses("s", "enter")
-        await person.sees("2FA ● Enabled, since", "5 left", "s Replace the phone", "t Turn off 2FA")
-        await person.presses("t")
+        await person.presses("y", "enter")
+        await person.sees("2FA ● Enabled, since", "5 left", "t Replace the phone", "d Turn off 2FA")
+        await person.presses("d")
         await person.sees("Removes everything you have set up and your recovery codes.")
         await person.presses("y")
         await person.sees("✓ Two-factor authentication is turned off.", "2FA ○ No")
@@ -60,9 +60,9 @@ async def test_replacing_the_phone(world):
     """It asks for a fresh code and shows no new recovery codes."""
     world.enrol("anna")
     async with opened(world, "anna") as person:
-        await person.sees("s Replace the phone")
+        await person.sees("t Replace the phone")
         world.clock.forward(minutes=6)
-        await person.presses("s")
+        await person.presses("t")
         await person.sees("Confirm it's you", "To make this change")
         await person.types(world.live_code("anna"))
         await person.presses("enter")
@@ -85,7 +85,7 @@ async def test_turning_off_while_required(world):
     async with opened(world, "anna") as person:
         await person.sees("It is required for you.")
         assert "Turn off" not in person.screen
-        await person.presses("t")
+        await person.presses("d")
         await person.sees("Turn off two-factor authentication?")
         await person.presses("y")
         await person.sees("✗ Two-factor authentication is required by Clinic, so it cannot be turned off.")
@@ -96,7 +96,7 @@ async def test_setting_up_while_off(world):
     async with opened(world, "anna") as person:
         await person.sees("2FA - Not available", "A security administrator can turn it on")
         assert "Set up 2FA" not in person.screen.split("\n")[3]
-        await person.presses("s")
+        await person.presses("t")
         await person.sees("✗ Two-factor authentication is not available")
 
 
@@ -104,27 +104,27 @@ async def test_setting_up_while_off(world):
 async def test_new_recovery_codes_replace_the_old_ones(world):
     world.enrol("anna")
     async with opened(world, "anna") as person:
-        await person.sees("r New recovery codes")
-        await person.presses("r")
+        await person.sees("b New recovery codes")
+        await person.presses("b")
         await person.sees("The old ones (5 left) stop working.")
         await person.presses("y")
         shown = await person.sees("New recovery codes", "they are not shown again")
         assert not any(code in shown for code in world.recovery["anna"])
-        await person.presses("s", "enter")
+        await person.presses("y", "enter")
         await person.sees("✓ Recovery codes saved.")
     assert "recovery.renewed" in world.events(user="anna")
 
 
 async def test_changing_the_password(world):
     async with opened(world, "anna") as person:
-        await person.sees("w Change password")
+        await person.sees("p Change password")
         for first, second, fault in (
             ("one thing", "another", "The passwords do not match."),
             ("short", "short", "The password must have at least 12 characters."),
             (PASSWORD, PASSWORD, "That is your current password."),
         ):
             if "Change your password" not in person.screen:
-                await person.presses("w")
+                await person.presses("p")
             await person.sees("Change your password")
             await person.types(first)
             await person.presses("enter")
@@ -174,7 +174,7 @@ async def test_ssh_keys(world):
 
 async def test_offers_can_be_clicked(world):
     async with opened(world, "anna") as person:
-        await person.sees("w Change password")
+        await person.sees("p Change password")
         await person.clicks("Change password")
         await person.sees("Change your password")
         await person.clicks("Cancel")
@@ -184,9 +184,9 @@ async def test_offers_can_be_clicked(world):
 async def test_confirmation_not_given(world):
     world.enrol("anna")
     async with opened(world, "anna") as person:
-        await person.sees("t Turn off 2FA")
+        await person.sees("d Turn off 2FA")
         for no in ("n", "escape", "enter"):
-            await person.presses("t")
+            await person.presses("d")
             await person.sees("Turn off two-factor authentication?")
             await person.presses(no)
             await person.sees_no_more("Turn off two-factor authentication?")
@@ -202,14 +202,14 @@ async def test_remembered_addresses(world):
         world.submit(world.attempt("anna", address=address), world.live_code("anna"))
     async with opened(world, "anna", size=(100, 40)) as person:
         await person.sees("192.0.2.7 with password, until 2026-03-05", "2001:db8::7 with password")
-        await person.presses("f")
+        await person.presses("g")
         await person.sees("Forget which address?", "All")
         await person.presses("down", "enter")
         await person.sees("✓ Forgotten. You will be asked for a code there again.")
         await person.sees_no_more("192.0.2.7 with")
-        await person.presses("f", "enter")
-        await person.sees_no_more("2001:db8::7 with", "f Forget addresses")
-        await person.presses("f")
+        await person.presses("g", "enter")
+        await person.sees_no_more("2001:db8::7 with", "g Forget addresses")
+        await person.presses("g")
         await person.sees("✗ No address is remembered.")
 
 
@@ -217,7 +217,7 @@ async def test_not_set_up(world):
     """The user is told so without being asked about recovery codes."""
     async with opened(world, "anna") as person:
         await person.sees("How it works")
-        await person.presses("r")
+        await person.presses("b")
         await person.sees("✗ Set up two-factor authentication first; recovery codes come with it.")
 
 
@@ -228,8 +228,8 @@ async def test_renewing_recovery_codes_too_often(world):
         world.run(recovery_codes.renew_recovery_codes, anna)
     world.run(recovery_codes.confirm_saved, anna)
     async with opened(world, "anna") as person:
-        await person.sees("r New recovery codes")
-        await person.presses("r")
+        await person.sees("b New recovery codes")
+        await person.presses("b")
         await person.sees("The old ones (5 left) stop working.")
         await person.presses("y")
         await person.sees("✗ You were given 10 sets of recovery codes within an hour.")
@@ -241,15 +241,15 @@ async def test_own_sessions(world):
     away = [world.session("anna", address=f"2001:db8::{number}") for number in (7, 8, 9)]
     async with opened(world, "anna", size=(100, 40)) as person:
         await person.sees("Sessions", "2001:db8::7, since 2026-03-02", "with password (this session)")
-        await person.presses("o")
+        await person.presses("h")
         await person.sees("End which session?", "All other sessions", "2001:db8::9")
         await person.presses("down", "enter")
         await person.sees("✓ Ended 1 other session.")
         await person.sees_no_more("2001:db8::9, since")
-        await person.presses("o", "enter")
+        await person.presses("h", "enter")
         await person.sees("✓ Ended 2 other sessions.")
-        await person.sees_no_more("2001:db8::7, since", "2001:db8::8, since", "o End sessions")
-        await person.presses("o")
+        await person.sees_no_more("2001:db8::7, since", "2001:db8::8, since", "h End sessions")
+        await person.presses("h")
         await person.sees("✗ That is not one of your other sessions.")
     over = world.run(sessions.ended_among, [member.session_id for member in away])
     assert set(over.values()) == {"You ended this session from another of your sessions."}

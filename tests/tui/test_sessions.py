@@ -34,11 +34,11 @@ async def test_a_session_is_ended_after_a_confirmation(world):
         await person.sees("2 Users")
         await person.presses("6")
         await person.sees("2 sessions open", "192.0.2.77")
-        await person.presses("down", "e")
+        await person.presses("down", "h")
         await person.sees("End the session of anna?", "closes within five seconds")
         await person.presses("n")
         assert models.Session.get_by_id(anna.session_id).ended_at is None
-        await person.presses("e")
+        await person.presses("h")
         await person.sees("End the session of anna?")
         await person.presses("y")
         await person.sees("✓ Session of anna from 192.0.2.77 ended.", "1 session open")
@@ -50,7 +50,7 @@ async def test_ones_own_session_is_not_ended_so(world):
         await person.sees("2 Users")
         await person.presses("6")
         await person.sees("sessions open")
-        await person.presses("e")
+        await person.presses("h")
         await person.sees("✗ That is the session you are in. Sign out to end it.")
 
 
@@ -60,7 +60,7 @@ async def test_support_sees_the_sessions_and_ends_none(world, supporter):
         await person.sees("2 Users")
         await person.presses("6")
         await person.sees("sessions open", "anna")
-        await person.presses("down", "e")
+        await person.presses("down", "h")
         await person.sees("End the session of anna?")
         await person.presses("y")
         await person.sees("✗ Only a system administrator can end other users' sessions.")

@@ -76,7 +76,7 @@ async def to_detail(person: Person) -> None:
 
 async def to_confirmation(person: Person) -> None:
     await to_detail(person)
-    await person.presses("c")
+    await person.presses("l")
     await person.sees("Clear the 2FA data of boris?")
 
 
@@ -90,7 +90,7 @@ async def to_security(person: Person) -> None:
     await to_users(person)
     await person.presses("3")
     await person.sees("(•) Optional", "Users: ")
-    await person.presses("r")
+    await person.presses("down")
     await person.sees("must set it up at the next sign-in")
 
 

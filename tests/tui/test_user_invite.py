@@ -36,7 +36,7 @@ async def test_inviting_marked_users(newcomers):
     async with opened(newcomers, "admin") as person:
         await person.sees("6 users")
         await marks(person, "anna", "ben", "eve")
-        await person.sees("3 marked: r require, c clear, a deactivate")
+        await person.sees("3 marked: r require, l clear, a deactivate")
         await person.presses("v")
         await person.sees("Invite 3 users by e-mail?", "anna, ben, eve.", "one-time password", "Invite 3 (y)")
         await person.presses("y")
@@ -78,7 +78,7 @@ async def test_who_must_set_up_is_reminded(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         await marks(person, "anna", "boris")
-        await person.presses("t")
+        await person.presses("z")
         await person.sees("Remind 2 users by e-mail?")
         await person.presses("y")
         await person.sees(

@@ -252,7 +252,7 @@ async def test_saving_recovery_codes(required):
         codes = [word for word in shown.split() if word.count("-") == 3]
         assert len(codes) == 5
         await person.presses("enter", "escape")
-        await person.presses("p")
+        await person.presses("b")
         plain = await person.sees(*codes, "Esc back")
         assert [line.strip() for line in plain.split("\n") if line.strip()] == [
             "Twofold recovery codes",
@@ -307,7 +307,7 @@ async def test_shown_key_is_the_stored_secret(required):
 async def test_a_set_up_that_took_too_long_ends_in_words(world):
     async with opened(world, "anna") as person:
         await person.sees("1 My profile")
-        await person.presses("s")
+        await person.presses("t")
         screen = await sets_up(person)
         world.clock.forward(minutes=31)
         await person.types(totp(screen._pending.secret, world.clock.now))
@@ -319,7 +319,7 @@ async def test_factor_set_up_meanwhile(world):
     """It ends the wizard and the session without a code."""
     async with opened(world, "anna") as person:
         await person.sees("1 My profile")
-        await person.presses("s")
+        await person.presses("t")
         screen = await sets_up(person)
         world.wizard("anna", Member(world.session("anna").session_id))
         await person.types(totp(screen._pending.secret, world.clock.now))

@@ -5,13 +5,14 @@ from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from data.rules.safe_text import safe
+from tui.keys import Act
 
 T = TypeVar("T")
 _BODY_LIMIT = 2_000
@@ -28,7 +29,7 @@ class Dialog(ModalScreen[T | None]):
 
     BOX_TAKES_FOCUS: ClassVar[bool] = False
     """Whether the box itself takes the focus, to scroll by keys, because it holds nothing else to focus."""
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.BACK.binding("cancel", "Cancel")]
 
     def __init__(self, title: str, yes: str = "OK", no: str | None = "Cancel") -> None:
         super().__init__()

@@ -7,11 +7,12 @@ from typing import ClassVar
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.dialogs.dialog import Dialog
+from tui.dialogs.dialog import Dialog, paragraph
+from tui.keys import Act
 
 _TWO_COLUMNS_FROM = 78
 _KEY = Style(bold=True, underline=True)
@@ -26,8 +27,8 @@ class HelpDialog(Dialog[str]):
     AUTO_FOCUS = "#box"
     BOX_TAKES_FOCUS = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "answer", "Manual"),
-        Binding("enter", "cancel", "Close"),
+        Act.HELP.binding("answer", "Manual"),
+        Act.OPEN.binding("cancel", "Close"),
     ]
 
     def __init__(self, commands: Sequence[tuple[str, str, str]]) -> None:
@@ -46,6 +47,9 @@ class HelpDialog(Dialog[str]):
         for row in zip_longest(*(cells[start : start + length] for start in range(0, len(cells), length))):
             table.add_row(*(part for pair in row if pair for part in pair))
         yield Static(table)
+        yield paragraph(
+            "Tab moves to the next field or button. A click on a key does what the key does.", "hint"
+        )
 
     def answer(self) -> str:
         """Return the action that opens the manual."""

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Markdown
 
@@ -14,6 +14,7 @@ from sshserver.compat.textual_turns import DrawnInTurn
 from tui import manual
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.dialog import Dialog
+from tui.keys import Act
 
 
 class ManualDialog(DrawnInTurn, Dialog[None]):
@@ -21,12 +22,12 @@ class ManualDialog(DrawnInTurn, Dialog[None]):
 
     AUTO_FOCUS = "#manual"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "answer", "Topics"),
-        Binding("enter", "cancel", "Close"),
+        Act.SEARCH.binding("answer", "Topics"),
+        Act.OPEN.binding("cancel", "Close"),
     ]
 
     def __init__(self, topic: str) -> None:
-        super().__init__("", "Topics (t)", "Close")
+        super().__init__("", f"Topics ({Act.SEARCH.shown})", "Close")
         self._topic = topic
 
     def compose(self) -> ComposeResult:

@@ -3,21 +3,22 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 
 from data.wording.words import Question
 from tui.dialogs.dialog import Dialog, paragraph
+from tui.keys import Act
 
 
 class ConfirmDialog(Dialog[bool]):
     """Says what will happen and asks for a yes."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "answer", "Yes"), Binding("n", "cancel", "No")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.YES.binding("answer"), Act.NO.binding("cancel")]
     AUTO_FOCUS = "#no"
 
     def __init__(self, question: Question) -> None:
-        super().__init__(question.title, f"{question.yes} (y)", "Cancel (n)")
+        super().__init__(question.title, f"{question.yes} ({Act.YES.shown})", f"Cancel ({Act.NO.shown})")
         self._body = question.body
 
     def content(self) -> Iterator[Widget]:
@@ -34,7 +35,7 @@ class TellDialog(Dialog[bool]):
 
     AUTO_FOCUS = "#box"
     BOX_TAKES_FOCUS = True
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "cancel", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.OPEN.binding("cancel", "Close")]
 
     def __init__(self, title: str, body: str) -> None:
         super().__init__(title, "Close", None)
@@ -48,7 +49,7 @@ class TellDialog(Dialog[bool]):
 class ShownOnceDialog(Dialog[bool]):
     """Shows a secret once. Esc does not close it, because the secret cannot be shown again."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "send", "Copy")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.COPY.binding("send")]
     AUTO_FOCUS = None
 
     def __init__(self, title: str, body: str, secret: str) -> None:
@@ -60,7 +61,9 @@ class ShownOnceDialog(Dialog[bool]):
         """Yield the words and the secret."""
         yield paragraph(self._body)
         yield paragraph(self._secret, "secret")
-        yield paragraph("It is not shown again. Shift-drag to select it, or press c to copy it.", "hint")
+        yield paragraph(
+            f"It is not shown again. Shift-drag to select it, or press {Act.COPY.shown} to copy it.", "hint"
+        )
         self.note = paragraph("", "hint note")
         yield self.note
 

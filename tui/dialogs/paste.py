@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Paste
 from textual.widget import Widget
 from textual.widgets import TextArea
@@ -12,6 +12,7 @@ from textual.widgets.text_area import Edit, EditResult
 
 from data.rules.safe_text import editable, edited
 from tui.dialogs.dialog import Dialog, paragraph
+from tui.keys import Act
 
 
 class PasteArea(TextArea):
@@ -49,10 +50,10 @@ class PasteDialog(Dialog[str]):
     """Asks for lines of text; `fault` says what was wrong with the last answer."""
 
     AUTO_FOCUS = "TextArea"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "answer", "Check")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.CHECK.binding("answer")]
 
     def __init__(self, title: str, body: str, text: str = "", fault: str = "", *, limit: int) -> None:
-        super().__init__(title, "Check (Ctrl+S)")
+        super().__init__(title, f"Check ({Act.CHECK.shown})")
         self._limit = limit
         self._body = body
         self._text = text

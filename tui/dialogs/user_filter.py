@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Checkbox, Label, Select
@@ -13,6 +13,7 @@ from textual.widgets import Checkbox, Label, Select
 from data.rules.domain_types import Method, Role, Status
 from data.rules.safe_text import safe
 from tui.dialogs.dialog import Dialog, paragraph
+from tui.keys import Act
 from tui.widgets.fields import TextField, TickBox
 
 _ANY = ""
@@ -39,10 +40,10 @@ class UserFilterDialog(Dialog[FilterForm]):
     """
 
     AUTO_FOCUS = "Select"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "answer", "Show")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.CHECK.binding("answer", "Show")]
 
     def __init__(self, form: FilterForm, practices: Sequence[str], fault: str = "") -> None:
-        super().__init__("Filter users", "Show (Ctrl+S)")
+        super().__init__("Filter users", f"Show ({Act.CHECK.shown})")
         self._form = form
         self._practices = practices
         self._fault = fault

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Input
@@ -17,6 +17,7 @@ from data.rules.user_fields import USERNAME_LIMIT
 from data.wording.words import moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.message_box import TellDialog
+from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.fields import TextField
@@ -58,13 +59,11 @@ class ActivityScreen(TableScreen[Entry, int]):
     TAB = "activity"
     TOPIC = "audit-log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
-        Binding("slash", "search", "User", key_display="/", tooltip="Filter by user"),
-        Binding("k", "kind", "Event type"),
-        Binding("t", "since", "Period"),
-        Binding("right_square_bracket", "page(True)", "Older", key_display="]"),
-        Binding("left_square_bracket", "page(False)", "Newer", key_display="["),
-        Binding("escape", "all", "All", show=False, tooltip="Clear all filters"),
+        Act.SEARCH.binding(label="User", tooltip="Filter by user"),
+        Act.FILTER.binding(tooltip="Filter by event type or period"),
+        Act.NEXT_PAGE.binding("page(True)", "Older"),
+        Act.PREVIOUS_PAGE.binding("page(False)", "Newer"),
+        Act.BACK.binding("all", "All", tooltip="Clear all filters"),
     ]
 
     criteria: var[Filter] = var(Filter(), init=False, always_update=True)
@@ -120,19 +119,15 @@ class ActivityScreen(TableScreen[Entry, int]):
         self.criteria = Filter()
 
     @working
-    async def action_kind(self) -> None:
-        """Choose the type of events."""
-        dialog = ChooseDialog("Event type", _KINDS, self.criteria.event)
-        chosen = await self.app.push_screen_wait(dialog)
+    async def action_filter(self) -> None:
+        """Choose the type of events or the period; the other one stays."""
+        event, span = present = (self.criteria.event, self.span)
+        choices = [(words, (kind, span)) for words, kind in _KINDS]
+        choices += [(words, (event, period)) for words, period in _SPANS]
+        chosen = await self.app.push_screen_wait(ChooseDialog("Filter activity", choices, present))
         if chosen is not None:
-            self.criteria = replace(self.criteria, event=chosen[0])
-
-    @working
-    async def action_since(self) -> None:
-        """Choose the period."""
-        chosen = await self.app.push_screen_wait(ChooseDialog("Period", _SPANS, self.span))
-        if chosen is not None:
-            self.span = chosen[0]
+            event, self.span = chosen[0]
+            self.criteria = replace(self.criteria, event=event)
 
     @working
     async def action_open(self) -> None:

@@ -7,13 +7,14 @@ from functools import partial, wraps
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, BindingType
 from textual.containers import VerticalScroll
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.getters import app as app_of
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Button
 from textual.worker import Worker, WorkerError
 
 from data.operations.audit.changes import Change
@@ -21,8 +22,9 @@ from sshserver.compat.textual_screen import ContainedScreen
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.help import HelpDialog
 from tui.dialogs.manual import ManualDialog
+from tui.keys import Act
 from tui.screens.base_app import ActingApp
-from tui.widgets.key_line import KeyLine
+from tui.widgets.key_line import KeyLine, acts_now
 from tui.widgets.status_line import StatusLine, Tone
 from tui.widgets.top_line import TopLine
 
@@ -31,8 +33,8 @@ T = TypeVar("T")
 S = TypeVar("S", bound="ActingScreen[Any]")
 
 ARROWS: Final = (
-    Binding("up,left", "app.focus_previous", show=False, priority=True),
-    Binding("down,right", "app.focus_next", show=False, priority=True),
+    Act.UP.binding("app.focus_previous", "Previous choice", also="left", show=False, priority=True),
+    Act.DOWN.binding("app.focus_next", "Next choice", also="right", show=False, priority=True),
 )
 """Keys of a page of buttons, which move among them even where the page could scroll."""
 
@@ -81,7 +83,7 @@ class ActingScreen(ContainedScreen[T]):
     """The page of the manual about it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark", "show_keys", "Help", key_display="?"),
+        Act.HELP.binding("show_keys"),
     ]
     _acting: Worker[None] | None = None
 
@@ -101,9 +103,10 @@ class ActingScreen(ContainedScreen[T]):
         self._acting = in_background(self, action, "acting")
 
     def action_show_keys(self) -> None:
-        """List what the keys of this screen do, and run the one that is clicked."""
+        """List what the keys do here, the footer's first, and run the one that is clicked."""
         if not self.is_acting:
-            self.app.push_screen(HelpDialog(list(self.commands())), self._do)
+            acts = sorted(acts_now(self), key=lambda active: not active.binding.show)
+            self.app.push_screen(HelpDialog([self._described(active) for active in acts]), self._do)
 
     def action_open_manual(self) -> None:
         """Show the page of the manual about this screen."""
@@ -118,15 +121,15 @@ class ActingScreen(ContainedScreen[T]):
             await self.run_action(action)
 
     def commands(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the key, words and action of each of the screen's own bindings."""
-        seen = set()
-        for active in self.active_bindings.values():
-            binding = active.binding
-            inherited = binding.action.startswith(("app.", "screen."))
-            if active.node is not self or inherited or not active.enabled or binding.action in seen:
-                continue
-            seen.add(binding.action)
-            yield self.app.get_key_display(binding), binding.tooltip or binding.description, binding.action
+        """Yield the key, words and action of each of the screen's own acts."""
+        return (self._described(active) for active in acts_now(self) if active.node is self)
+
+    def _described(self, active: ActiveBinding) -> tuple[str, str, str]:
+        binding = active.binding
+        action = binding.action
+        if active.node is not self and "." not in action:
+            action = f"{'app' if active.node is self.app else 'focused'}.{action}"
+        return self.app.get_key_display(binding), binding.tooltip or binding.description, action
 
 
 class MainScreen(ActingScreen[None]):
@@ -143,13 +146,13 @@ class MainScreen(ActingScreen[None]):
     """Which changes what is shown holds."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("1", "go('profile')", "My profile", show=False),
-        Binding("2", "go('users')", "Users", show=False),
-        Binding("3", "go('security')", "Security", show=False),
-        Binding("4", "go('activity')", "Activity", show=False),
-        Binding("5", "go('practices')", "Practices", show=False),
-        Binding("6", "go('sessions')", "Sessions", show=False),
-        Binding("q", "sign_out", "Sign out"),
+        Act.PROFILE.binding("go('profile')", show=False),
+        Act.USERS.binding("go('users')", show=False),
+        Act.SECURITY.binding("go('security')", show=False),
+        Act.ACTIVITY.binding("go('activity')", show=False),
+        Act.PRACTICES.binding("go('practices')", show=False),
+        Act.SESSIONS.binding("go('sessions')", show=False),
+        Act.SIGN_OUT.binding(),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -251,6 +254,9 @@ class Page(ActingScreen[T]):
     """A page without the main frame: a title, a body, the status line, the keys."""
 
     HEADLINE = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Act.OPEN.binding("go_on", "Continue"),
+    ]
 
     def body(self) -> Iterator[Widget]:
         """Yield the widgets below the title."""
@@ -263,3 +269,8 @@ class Page(ActingScreen[T]):
             yield from self.body()
             yield StatusLine()
         yield KeyLine()
+
+    def action_go_on(self) -> None:
+        """Press the main button, wherever the focus is."""
+        for button in self.query("Button.-primary").results(Button):
+            button.press()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Button
 
@@ -14,6 +14,7 @@ from data.rules.domain_types import Method
 from data.rules.safe_text import safe
 from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
+from tui.keys import Act
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ARROWS, Page
 from tui.screens.enrolment_authenticator import REASON_LIMIT, enrol_app
@@ -55,9 +56,9 @@ async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) ->
 
 
 _METHODS = {
-    Method.APP: ("a", "Authenticator app: works offline; nothing is sent."),
-    Method.SMS: ("t", "Text message: codes are sent to your phone number."),
-    Method.EMAIL: ("e", "E-mail: codes are sent to the address on your profile."),
+    Method.APP: "Authenticator app: works offline; nothing is sent.",
+    Method.SMS: "Text message: codes are sent to your phone number.",
+    Method.EMAIL: "E-mail: codes are sent to the address on your profile.",
 }
 
 
@@ -66,14 +67,7 @@ class MethodScreen(Page[Method]):
 
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(key, f"choose('{method.value}')", method.label.capitalize())
-            for method, (key, _) in _METHODS.items()
-        ),
-        *ARROWS,
-        Binding("escape", "leave", "Leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*ARROWS, Act.BACK.binding("leave", "Leave")]
 
     def __init__(self, choice: WizardChoice) -> None:
         super().__init__()
@@ -84,24 +78,13 @@ class MethodScreen(Page[Method]):
         reason = safe(self._choice.because, REASON_LIMIT)
         yield paragraph(f"Two-factor authentication is {reason}. How do you want to get codes?")
         for method in self._choice.methods:
-            key, words = _METHODS[method]
             present = " Already set up; this replaces it." if method in self._choice.present else ""
-            yield paragraph(f"{words}{present}", "choice")
-            yield Button(f"{method.label.capitalize()} ({key})", id=method.value, compact=True)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only the keys of the methods that are on."""
-        if action == "choose":
-            return parameters[0] in self._choice.methods
-        return super().check_action(action, parameters)
+            yield paragraph(f"{_METHODS[method]}{present}", "choice")
+            yield Button(method.label.capitalize(), id=method.value, compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Go on with the chosen method."""
         self.dismiss(Method(event.button.id or ""))
-
-    def action_choose(self, method: str) -> None:
-        """Choose by key."""
-        self.dismiss(Method(method))
 
     def action_leave(self) -> None:
         """Leave the wizard."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.geometry import Size
 from textual.reactive import var
@@ -22,6 +22,7 @@ from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
 from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.terminal.capabilities import Colours
 from tui.dialogs.dialog import paragraph
+from tui.keys import Act
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ActingScreen, Page, working
 from tui.screens.recovery_codes import RecoveryCodesScreen
@@ -67,8 +68,7 @@ class IntroductionScreen(Page[bool]):
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "answer(True)", "Next"),
-        Binding("escape", "answer(False)", "Leave"),
+        Act.BACK.binding("leave", "Leave"),
     ]
 
     def __init__(self, pending: PendingApp) -> None:
@@ -93,9 +93,9 @@ class IntroductionScreen(Page[bool]):
         """Go on."""
         self.dismiss(True)
 
-    def action_answer(self, answer: bool) -> None:
-        """Go on or leave."""
-        self.dismiss(answer)
+    def action_leave(self) -> None:
+        """Leave the wizard."""
+        self.dismiss(False)
 
 
 class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
@@ -106,9 +106,9 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
 
     AUTO_FOCUS = "DigitsInput"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Back"),
-        Binding("c", "send_key", "Copy the key"),
-        Binding("q", "show_code", "QR code", tooltip="Show the QR code alone"),
+        Act.COPY.binding("send_key", "Copy the key"),
+        Act.QR_CODE.binding("show_code", tooltip="Show the QR code alone"),
+        Act.BACK.binding("leave"),
     ]
 
     code_alone: var[bool] = var(False, bindings=True)
@@ -159,8 +159,8 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
         self._size_words.update(self._why_no_code(room))
         self._how.update(_how_to_add(shown=beside or below, alone=self.code_alone))
         # There is no footer to show the keys.
-        alone = [Offer("q", "QR code", "show_code")] if self.code_alone else []
-        self._keys.offer([*alone, Offer("c", "copy key", "send_key"), Offer("Esc", "back", "leave")])
+        alone = [Offer(Act.QR_CODE, "QR code", "show_code")] if self.code_alone else []
+        self._keys.offer([*alone, Offer(Act.COPY, "copy key", "send_key"), Offer(Act.BACK, "back", "leave")])
 
     @property
     def _has_colour(self) -> bool:

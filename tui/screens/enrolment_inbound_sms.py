@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
@@ -16,6 +16,7 @@ from data.rules import inbound_sms_codes
 from data.rules.user_fields import phone_to_read
 from data.wording.words import SET_UP_TITLE, counted
 from tui.dialogs.dialog import paragraph
+from tui.keys import Act
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ARROWS, Page, in_background, working
 from tui.widgets.status_line import Tone
@@ -23,7 +24,7 @@ from tui.widgets.status_line import Tone
 _SAYS = {
     Sighting.SENDER_REFUSED: "A message with this code came without a phone number. "
     "Send it from a phone that shows its number.",
-    Sighting.TOO_LATE: "This code has expired. Press n for a new one.",
+    Sighting.TOO_LATE: f"This code has expired. Press {Act.NEW.shown} for a new one.",
 }
 
 
@@ -41,10 +42,8 @@ class WayScreen(Page[bool]):
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "choose(False)", "Type the number"),
-        Binding("s", "choose(True)", "Send a message"),
         *ARROWS,
-        Binding("escape", "leave", "Back"),
+        Act.BACK.binding("leave"),
     ]
 
     def __init__(self, number: str) -> None:
@@ -55,18 +54,14 @@ class WayScreen(Page[bool]):
         """Yield the two ways."""
         yield paragraph("Step 1 of 3: Choose how to verify your phone number.", "step")
         yield paragraph("Type the number, then enter the code that is sent to it.", "choice")
-        yield Button("Type the number (t)", id="typed", compact=True)
+        yield Button("Type the number", id="typed", compact=True)
         message = f"Or send a text message from your phone to {self._number}."
         yield paragraph(message, "choice")
-        yield Button("Send a text message (s)", id="message", compact=True)
+        yield Button("Send a text message", id="message", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Go on in the chosen way."""
         self.dismiss(event.button.id == "message")
-
-    def action_choose(self, by_message: bool) -> None:
-        """Choose by key."""
-        self.dismiss(by_message)
 
     def action_leave(self) -> None:
         """Go back to the methods."""
@@ -83,8 +78,8 @@ class MessageScreen(Page[Enrolled | Denied]):
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "renew", "New code"),
-        Binding("escape", "leave", "Back"),
+        Act.NEW.binding("renew", "New code"),
+        Act.BACK.binding("leave"),
     ]
 
     def __init__(self, pending: PendingMessage) -> None:
@@ -101,7 +96,7 @@ class MessageScreen(Page[Enrolled | Denied]):
         yield self._code_line
         yield paragraph("The number you send it from is added to your profile and receives your codes.")
         yield self._progress_line
-        yield Button("New code (n)", compact=True)
+        yield Button(f"New code ({Act.NEW.shown})", compact=True)
 
     def on_mount(self) -> None:
         """Start looking."""

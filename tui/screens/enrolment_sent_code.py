@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Button
 
@@ -19,6 +19,7 @@ from data.store import Store
 from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
+from tui.keys import Act
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import Page, working
 from tui.screens.enrolment_authenticator import confirm_code
@@ -74,8 +75,8 @@ class SentCodeScreen(Page[Enrolled | Denied | None]):
     HEADLINE = SET_UP_TITLE
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "resend", "Send another"),
-        Binding("escape", "leave", "Back"),
+        Act.NEW.binding("resend", "New code", tooltip="Send a new code"),
+        Act.BACK.binding("leave"),
     ]
 
     def __init__(self, pending: PendingDestination) -> None:
@@ -90,7 +91,7 @@ class SentCodeScreen(Page[Enrolled | Denied | None]):
             yield paragraph("Another user has this number too. Use a separate one if you can.")
         yield DigitsInput("123 456")
         yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
-        yield Button("Send another (r)", id="resend", compact=True)
+        yield Button(f"Send a new code ({Act.NEW.shown})", id="resend", compact=True)
 
     def on_mount(self) -> None:
         """Send the first code."""

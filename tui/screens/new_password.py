@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
 from data.operations.users import credentials
 from data.rules.passwords import MAX_LENGTH, MIN_LENGTH
 from tui.dialogs.dialog import paragraph
+from tui.keys import Act
 from tui.screens.base_screen import Page, working
 from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
@@ -24,7 +25,7 @@ class NewPasswordScreen(Page[bool]):
     HEADLINE = "Choose a new password"
     TOPIC = "signing-in"
     AUTO_FOCUS = "#first"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Sign out")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.BACK.binding("leave", "Leave")]
 
     def __init__(self, notices: Sequence[str] = ()) -> None:
         super().__init__()

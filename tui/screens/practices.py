@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
@@ -14,6 +14,7 @@ from data.wording import consequences
 from data.wording.words import counted
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
+from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
@@ -32,10 +33,9 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
     TAB = "practices"
     TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Users", tooltip="Users of the practice"),
-        Binding("n", "new", "New"),
-        Binding("e", "rename", "Rename"),
-        Binding("x", "remove", "Remove", show=False, tooltip="Remove an empty practice"),
+        Act.NEW.binding(),
+        Act.EDIT.binding("rename", "Rename"),
+        Act.REMOVE.binding(tooltip="Remove an empty practice"),
     ]
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
@@ -19,6 +19,7 @@ from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
+from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
 from tui.screens.enrolment import enrol
 from tui.screens.recovery_codes import RecoveryCodesScreen
@@ -43,15 +44,15 @@ class ProfileScreen(MainScreen):
     TAB = "profile"
     TOPIC = "signing-in"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "set_up", "Set up 2FA", tooltip="Set up 2FA, or replace the phone"),
-        Binding("t", "turn_off", "Turn off 2FA", show=False),
-        Binding("r", "recovery_codes", "Recovery codes", show=False, tooltip="New recovery codes"),
-        Binding("w", "password", "Password", tooltip="Change the password"),
-        Binding("e", "edit", "Edit", tooltip="Edit name, address and phone number"),
-        Binding("k", "add_key", "Add SSH key", show=False),
-        Binding("x", "remove_key", "Remove SSH key", show=False),
-        Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
-        Binding("o", "end_sessions", "End sessions", show=False, tooltip="End your other sessions"),
+        Act.SET_UP.binding(tooltip="Set up 2FA, or replace the phone"),
+        Act.RECOVERY_CODES.binding(tooltip="New recovery codes"),
+        Act.PASSWORD.binding(tooltip="Change the password"),
+        Act.EDIT.binding(tooltip="Edit name, address and phone number"),
+        Act.ADD_KEY.binding(),
+        Act.REMOVE.binding("remove_key", "Remove SSH key"),
+        Act.END_SESSION.binding("end_sessions", "End sessions", tooltip="End your other sessions"),
+        Act.FORGET.binding(tooltip="Forget remembered addresses"),
+        Act.DISABLE.binding("turn_off", "Turn off 2FA"),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -169,19 +170,19 @@ def _offers(profile: Profile) -> list[Offer]:
     enrolled = profile.detail.enrolled_at is not None
     offers = []
     if profile.may_set_up:
-        offers.append(Offer("s", _set_up_words(profile), "set_up"))
+        offers.append(Offer(Act.SET_UP, _set_up_words(profile), "set_up"))
     if profile.may_turn_off:
-        offers.append(Offer("t", "Turn off 2FA", "turn_off"))
+        offers.append(Offer(Act.DISABLE, "Turn off 2FA", "turn_off"))
     if enrolled:
-        offers.append(Offer("r", "New recovery codes", "recovery_codes"))
+        offers.append(Offer(Act.RECOVERY_CODES, "New recovery codes", "recovery_codes"))
     return [
         *offers,
-        Offer("w", "Change password", "password"),
-        Offer("e", "Edit", "edit"),
-        Offer("k", "Add SSH key", "add_key"),
-        Offer("x", "Remove SSH key", "remove_key"),
-        *([Offer("f", "Forget addresses", "forget")] if profile.detail.remembered else []),
-        *([Offer("o", "End sessions", "end_sessions")] if profile.sessions.total > 1 else []),
+        Offer(Act.PASSWORD, "Change password", "password"),
+        Offer(Act.EDIT, "Edit", "edit"),
+        Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
+        Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
+        *([Offer(Act.FORGET, "Forget addresses", "forget")] if profile.detail.remembered else []),
+        *([Offer(Act.END_SESSION, "End sessions", "end_sessions")] if profile.sessions.total > 1 else []),
     ]
 
 

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Static
 
 from data.operations.signin import recovery_codes
 from data.store import Clock
 from tui.dialogs.dialog import paragraph
+from tui.keys import Act
 from tui.screens.base_screen import ActingScreen, Page, working
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import TickBox
@@ -29,10 +30,9 @@ class RecoveryCodesScreen(Page[None]):
 
     AUTO_FOCUS = "Button"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("p", "plain", "Plain page"),
-        Binding("c", "send", "Copy"),
-        Binding("s", "tick", "Saved"),
-        Binding("enter", "go_on", show=False),
+        Act.YES.binding("tick", "Saved"),
+        Act.COPY.binding("send"),
+        Act.RECOVERY_CODES.binding("plain", tooltip="Show the codes alone, to copy or print"),
     ]
 
     def __init__(
@@ -51,11 +51,14 @@ class RecoveryCodesScreen(Page[None]):
                 "they are not shown again."
             )
             yield paragraph("\n".join(self._codes), "secret")
-            yield paragraph("Shift-drag to select, or press p for a plain page to copy or print.", "hint")
+            yield paragraph(
+                f"Shift-drag to select, or press {Act.RECOVERY_CODES.shown} to see only the codes.",
+                "hint",
+            )
         if self._next is not None:
             yield Countdown(self.app.clock, self._next)
         if self._codes:
-            yield TickBox("I have saved these codes (s)", compact=True)
+            yield TickBox(f"I have saved these codes ({Act.YES.shown})", compact=True)
         yield Button("Continue", variant="primary", compact=True, disabled=bool(self._codes))
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
@@ -130,7 +133,7 @@ class Countdown(Static):
 class PlainPage(ActingScreen[None]):
     """Plain lines to copy or print, with the key to go back below them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,p", "close", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.BACK.binding("close"), Act.OPEN.binding("close", "Close")]
 
     def __init__(self, lines: Sequence[str]) -> None:
         super().__init__()
@@ -144,7 +147,7 @@ class PlainPage(ActingScreen[None]):
 
     def on_mount(self) -> None:
         """Offer the way back."""
-        self._keys.offer([Offer("Esc", "back", "close")])
+        self._keys.offer([Offer(Act.BACK, "back", "close")])
 
     def action_close(self) -> None:
         """Go back."""

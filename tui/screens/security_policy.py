@@ -5,7 +5,7 @@ from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.reactive import var
@@ -26,6 +26,7 @@ from data.wording.words import counted, moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
+from tui.keys import Act
 from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.fields import Choice, Switches, TickBox
@@ -40,6 +41,15 @@ _DESTINATIONS = {
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
 
+class _Modes(RadioSet, inherit_bindings=False):
+    """Of the modes an arrow key chooses one at once; Enter is left to the screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Act.UP.binding("screen.choose(-1)", "Previous choice", show=False),
+        Act.DOWN.binding("screen.choose(1)", "Next choice", show=False),
+    ]
+
+
 class SecurityScreen(MainScreen):
     """The mode, whom a change would affect, and counts by status."""
 
@@ -47,16 +57,12 @@ class SecurityScreen(MainScreen):
     TOPIC = "policy"
     AUTO_FOCUS = "RadioSet"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "choose('off')", "Off"),
-        Binding("p", "choose('optional')", "Optional"),
-        Binding("r", "choose('required')", "Required"),
-        Binding("m", "choose('permanent')", "Permanent"),
-        Binding("a", "apply", "Apply"),
-        Binding("d", "remember_days", "Days", show=False, tooltip="Days to remember addresses"),
-        Binding("w", "attention", "Attention", show=False, tooltip="Needs attention"),
-        Binding("e", "test_delivery", "Test", show=False, tooltip="Send a test message"),
-        Binding("t", "methods", "Methods", tooltip="Go to the methods; Space switches one"),
-        Binding("escape", "undo", "Undo", show=False, tooltip="Back to the current mode"),
+        Act.OPEN.binding("apply", "Apply", tooltip="Apply the chosen mode"),
+        Act.SET_UP.binding("methods", "Methods", tooltip="Go to the methods; Space switches one"),
+        Act.EDIT.binding("remember_days", "Days", tooltip="Days to remember addresses"),
+        Act.ATTENTION.binding(tooltip="Needs attention"),
+        Act.TEST.binding("test_delivery", tooltip="Send a test message"),
+        Act.BACK.binding("undo", "Undo", tooltip="Back to the current mode"),
     ]
 
     view: var[PolicyView | None] = var(None, init=False, always_update=True, bindings=True)
@@ -72,10 +78,10 @@ class SecurityScreen(MainScreen):
             Static("", id="padlock", classes="hidden", markup=False),
             Static("", id="people", markup=False),
             Static("", id="attention", markup=False),
-            RadioSet(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
+            _Modes(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
-            Label("Methods (t)", classes="title methods"),
+            Label(f"Methods ({Act.SET_UP.shown})", classes="title methods"),
             Switches(
                 *(
                     TickBox(method.label.capitalize(), name=method.value, classes="method", compact=True)
@@ -98,12 +104,11 @@ class SecurityScreen(MainScreen):
         carriers = await self.app.read(delivery_tests.show_delivery)
         if view is None or attention is None or carriers is None:
             return
-        self.query_one("#attention", Static).update(
-            HangingLines(consequences.needs_attention_most(attention))
-        )
+        most = consequences.needs_attention_most(attention)
+        self.query_one("#attention", Static).update(HangingLines(f"{most} ({Act.ATTENTION.shown})"))
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
-        test = [Offer("e", "Send a test message", "test_delivery")] if carriers else []
-        self.query_one(ActionBar).offer([Offer("d", asked, "remember_days"), *test])
+        test = [Offer(Act.TEST, "Send a test message", "test_delivery")] if carriers else []
+        self.query_one(ActionBar).offer([Offer(Act.EDIT, asked, "remember_days"), *test])
         self._show_delivery(carriers)
         is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
         chosen = None if is_changed else self.chosen
@@ -242,12 +247,9 @@ class SecurityScreen(MainScreen):
         self.query_one(Button).disabled = not changes or preview.refusal is not None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer the key of a mode that can be chosen: permanent after required, none after permanent."""
-        mode = self.view.policy.mode if self.view else None
-        if action == "choose" and parameters[0] == Mode.PERMANENT.value:
-            return mode is Mode.REQUIRED
+        """Offer to change the mode unless it is permanent."""
         if action in ("choose", "apply", "undo"):
-            return mode is not Mode.PERMANENT
+            return self.view is None or self.view.policy.mode is not Mode.PERMANENT
         return super().check_action(action, parameters)
 
     def _show_padlock(self, view: PolicyView) -> None:
@@ -264,9 +266,14 @@ class SecurityScreen(MainScreen):
         )
         padlock.update(Text("\n".join(f"{lock}  {said}" for lock, said in zip(_PADLOCK, words, strict=True))))
 
-    def action_choose(self, mode: str) -> None:
-        """Choose a mode by its key."""
-        self.chosen = Mode(mode)
+    def action_choose(self, step: int) -> None:
+        """Choose the next mode of those shown, or with a step of -1 the previous one."""
+        if self.view is None:
+            return
+        shown = [mode for mode, button in zip(Mode, self.query(RadioButton), strict=True) if button.display]
+        place = shown.index(self.chosen or self.view.policy.mode) + step
+        if 0 <= place < len(shown):
+            self.chosen = shown[place]
 
     @working
     async def action_attention(self) -> None:

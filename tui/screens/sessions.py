@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
@@ -10,6 +10,7 @@ from data.rules.source_addresses import source_in_words
 from data.wording import consequences
 from data.wording.words import counted, moment
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
+from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.widgets.paged_table import Column
@@ -37,11 +38,9 @@ class SessionsScreen(TableScreen[SessionRow, int]):
     TAB = "sessions"
     TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
-        Binding("e", "end", "End", tooltip="End the session"),
-        Binding("r", "refresh", "Refresh"),
-        Binding("right_square_bracket", "page(True)", "Older", key_display="]"),
-        Binding("left_square_bracket", "page(False)", "Newer", key_display="["),
+        Act.END_SESSION.binding("end", tooltip="End the session"),
+        Act.NEXT_PAGE.binding("page(True)", "Older"),
+        Act.PREVIOUS_PAGE.binding("page(False)", "Newer"),
     ]
 
     def __init__(self) -> None:
@@ -56,10 +55,6 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         if len(self.starts) > 1 or page.more:
             parts.append(f"page {len(self.starts)}  ([ ] for more)")
         self.show(page.rows, " · ".join(parts), page.rows[-1].id if page.more and page.rows else None)
-
-    def action_refresh(self) -> None:
-        """Read the open sessions again."""
-        self.load()
 
     @working
     async def action_open(self) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
@@ -21,6 +21,7 @@ from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, prompt
 from data.rules.source_addresses import Origin
 from data.rules.user_fields import USERNAME_LIMIT
 from tui.dialogs.dialog import paragraph
+from tui.keys import Act
 from tui.screens.base_screen import Page, working
 from tui.widgets.fields import TextField
 from tui.widgets.status_line import Tone
@@ -41,7 +42,7 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
     HEADLINE = "Sign in to Twofold"
     TOPIC = "signing-in"
     AUTO_FOCUS = "#name"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.BACK.binding("leave", "Leave")]
 
     def __init__(self, origin: Origin) -> None:
         super().__init__()
@@ -102,7 +103,7 @@ class CodeScreen(Page[Admitted | TurnedAway | None]):
     HEADLINE = "Verification code"
     TOPIC = "signing-in"
     AUTO_FOCUS = "Input"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.BACK.binding("leave", "Cancel")]
 
     def __init__(self, attempt: Attempt) -> None:
         super().__init__()

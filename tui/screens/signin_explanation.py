@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from rich.table import Table
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Label, Static
@@ -14,6 +14,7 @@ from data.operations.users import signin_explanation
 from data.operations.users.signin_explanation import Explanation
 from data.rules.safe_text import safe
 from data.rules.signin_explanation import Weight
+from tui.keys import Act
 from tui.screens.base_screen import MainScreen
 
 _MARKS = {Weight.STOPS: "✗", Weight.NOTE: "!", Weight.FINE: "✓"}
@@ -26,7 +27,7 @@ class ExplanationScreen(MainScreen):
     TAB = "users"
     TOPIC = "troubleshooting"
     AUTO_FOCUS = "#detail"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Act.BACK.binding()]
 
     def __init__(self, name: str) -> None:
         super().__init__()

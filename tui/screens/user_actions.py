@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from data.operations.results import Denied
 from data.operations.users import (
@@ -24,8 +24,10 @@ from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog
 from tui.dialogs.roles import RolesDialog
+from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
-from tui.screens.user_forms import add_key, edit_user, remove_key
+from tui.screens.signin_explanation import ExplanationScreen
+from tui.screens.user_forms import add_key, choose_address, edit_user, remove_key
 from tui.widgets.action_bar import Offer
 from tui.widgets.status_line import Tone
 
@@ -36,19 +38,22 @@ class UserActionsScreen(MainScreen):
     TAB = "users"
     TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "require", "Require", tooltip="Require 2FA, or stop requiring it"),
-        Binding("d", "disable", "Disable", show=False, tooltip="Disable 2FA"),
-        Binding("c", "clear", "Clear", show=False, tooltip="Clear 2FA data, for a new phone"),
-        Binding("u", "unlock", "Unlock", show=False),
-        Binding("p", "one_time_password", "One-time password", show=False),
-        Binding("v", "invite", "Invite", show=False, tooltip="Invite by e-mail"),
-        Binding("t", "remind", "Remind", show=False, tooltip="Remind by e-mail to set up 2FA"),
-        Binding("a", "activate", "Activate", show=False, tooltip="Deactivate or activate"),
-        Binding("e", "edit", "Edit", show=False),
-        Binding("m", "move", "Move", show=False, tooltip="Move to a practice"),
-        Binding("o", "roles", "Roles", show=False),
-        Binding("k", "add_key", "Add SSH key", show=False),
-        Binding("x", "remove_key", "Remove SSH key", show=False),
+        Act.REQUIRE.binding(tooltip="Require 2FA, or stop requiring it"),
+        Act.CLEAR.binding(tooltip="Clear 2FA data, for a new phone"),
+        Act.UNLOCK.binding(),
+        Act.EDIT.binding(),
+        Act.PASSWORD.binding("one_time_password", "One-time password"),
+        Act.EXPLAIN.binding(tooltip="Why can't they sign in?"),
+        Act.INVITE.binding(tooltip="Invite by e-mail"),
+        Act.REMIND.binding(tooltip="Remind by e-mail to set up 2FA"),
+        Act.ACTIVATE.binding(tooltip="Deactivate or activate"),
+        Act.DISABLE.binding(tooltip="Disable 2FA"),
+        Act.MOVE.binding(tooltip="Move to a practice"),
+        Act.ROLES.binding(),
+        Act.ADD_KEY.binding(),
+        Act.REMOVE.binding("remove_key", "Remove SSH key"),
+        Act.RESYNC.binding(tooltip="Offer a resync, for a phone with a wrong clock"),
+        Act.FORGET.binding(tooltip="Forget remembered addresses"),
     ]
 
     def selected_name(self) -> str | None:
@@ -197,6 +202,29 @@ class UserActionsScreen(MainScreen):
         if user is not None:
             await remove_key(self.app, user.keys, user.name)
 
+    def action_explain(self) -> None:
+        """Explain why the user can or cannot sign in."""
+        name = self.selected_name()
+        if name is not None:
+            self.app.push_screen(ExplanationScreen(name))
+
+    @working
+    async def action_resync(self) -> None:
+        """Offer to correct for the phone's clock with two consecutive codes."""
+        await self.act_if_confirmed(
+            consequences.resync, lambda user: self.app.act(factor_administration.offer_resync, user.name)
+        )
+
+    @working
+    async def action_forget(self) -> None:
+        """Forget one remembered address, or all of them."""
+        user = await self.look_up()
+        if user is None:
+            return
+        chosen = await choose_address(self.app, user.remembered)
+        if chosen is not None:
+            await self.app.act(factor_administration.forget_addresses, user.name, chosen[0])
+
     async def _clear(self, user: UserDetail) -> None:
         """Remove factors and codes; then offer a one-time password, if the administrator can create one."""
         if not await self.app.act(factor_administration.clear_two_factor, user.name):
@@ -224,17 +252,17 @@ def offers_for(user: UserDetail) -> list[Offer]:
     """Return the actions on a user, worded for their current state."""
     invites = not user.keys and (not user.has_password or user.one_time_until is not None)
     return [
-        Offer("r", "Stop requiring 2FA" if user.required else "Require 2FA", "require"),
-        Offer("d", "Disable 2FA", "disable"),
-        Offer("c", "Clear 2FA data", "clear"),
-        Offer("u", "Unlock", "unlock"),
-        Offer("p", "One-time password", "one_time_password"),
-        *([Offer("v", "Invite", "invite")] if invites else []),
-        *([Offer("t", "Remind", "remind")] if user.status is Status.PENDING else []),
-        Offer("a", "Deactivate" if user.active else "Activate", "activate"),
-        Offer("e", "Edit", "edit"),
-        Offer("m", "Move", "move"),
-        Offer("o", "Roles", "roles"),
-        Offer("k", "Add SSH key", "add_key"),
-        Offer("x", "Remove SSH key", "remove_key"),
+        Offer(Act.REQUIRE, "Stop requiring 2FA" if user.required else "Require 2FA", "require"),
+        Offer(Act.DISABLE, "Disable 2FA", "disable"),
+        Offer(Act.CLEAR, "Clear 2FA data", "clear"),
+        Offer(Act.UNLOCK, "Unlock", "unlock"),
+        Offer(Act.PASSWORD, "One-time password", "one_time_password"),
+        *([Offer(Act.INVITE, "Invite", "invite")] if invites else []),
+        *([Offer(Act.REMIND, "Remind", "remind")] if user.status is Status.PENDING else []),
+        Offer(Act.ACTIVATE, "Deactivate" if user.active else "Activate", "activate"),
+        Offer(Act.EDIT, "Edit", "edit"),
+        Offer(Act.MOVE, "Move", "move"),
+        Offer(Act.ROLES, "Roles", "roles"),
+        Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
+        Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
     ]

@@ -3,20 +3,16 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 
 from data.operations.audit.changes import Change
-from data.operations.users import factor_administration
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Method, Status
-from data.wording import consequences
 from data.wording.words import moment, roles_in_words
-from tui.screens.base_screen import working
-from tui.screens.signin_explanation import ExplanationScreen
+from tui.keys import Act
 from tui.screens.user_actions import UserActionsScreen, offers_for
-from tui.screens.user_forms import choose_address
 from tui.widgets.action_bar import ActionBar, Offer
 from tui.widgets.description_list import (
     DescriptionList,
@@ -33,12 +29,7 @@ class UserDetailScreen(UserActionsScreen):
     """Everything about a user, and the actions on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("w", "explain", "Why?", tooltip="Why can't they sign in?"),
-        Binding(
-            "s", "resync", "Resync", show=False, tooltip="Offer a resync, for a phone with a wrong clock"
-        ),
-        Binding("f", "forget", "Forget addresses", show=False, tooltip="Forget remembered addresses"),
-        Binding("escape", "back", "Back"),
+        Act.BACK.binding(),
     ]
 
     def __init__(self, name: str) -> None:
@@ -68,37 +59,16 @@ class UserDetailScreen(UserActionsScreen):
         """Return whether a change can show in the user's detail."""
         return super().concerns(change) and change.is_about(self._about)
 
-    def action_explain(self) -> None:
-        """Explain why the user can or cannot sign in."""
-        self.app.push_screen(ExplanationScreen(self._about))
-
-    @working
-    async def action_resync(self) -> None:
-        """Offer to correct for the phone's clock with two consecutive codes."""
-        await self.act_if_confirmed(
-            consequences.resync, lambda user: self.app.act(factor_administration.offer_resync, user.name)
-        )
-
-    @working
-    async def action_forget(self) -> None:
-        """Forget one remembered address, or all of them."""
-        user = await self.look_up()
-        if user is None:
-            return
-        chosen = await choose_address(self.app, user.remembered)
-        if chosen is not None:
-            await self.app.act(factor_administration.forget_addresses, user.name, chosen[0])
-
     def action_back(self) -> None:
         """Go back to the table."""
         self.dismiss(None)
 
 
 def _offers(user: UserDetail) -> list[Offer]:
-    forget = [Offer("f", "Forget addresses", "forget")] if user.remembered else []
+    forget = [Offer(Act.FORGET, "Forget addresses", "forget")] if user.remembered else []
     has_app = any(factor.method is Method.APP for factor in user.factors)
-    resync = [Offer("s", "Offer a resync", "resync")] if has_app else []
-    return [*offers_for(user), *resync, Offer("w", "Why can't they sign in?", "explain"), *forget]
+    resync = [Offer(Act.RESYNC, "Offer a resync", "resync")] if has_app else []
+    return [*offers_for(user), *resync, Offer(Act.EXPLAIN, "Why can't they sign in?", "explain"), *forget]
 
 
 def _facts(user: UserDetail) -> list[Fact]:

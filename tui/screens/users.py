@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -25,6 +25,7 @@ from data.wording.words import counted, day, roles_in_short
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.dialogs.user_filter import FilterForm, UserFilterDialog
+from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
 from tui.screens.user_actions import UserActionsScreen
@@ -68,16 +69,16 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     """Pages of users, searched, sorted and filtered by the database."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", priority=False),
-        Binding("space", "mark", "Mark", show=False, tooltip="Mark several users"),
-        Binding("n", "new", "New"),
-        Binding("i", "import", "Import", show=False, tooltip="Import pasted CSV"),
-        Binding("slash", "search", "Search", key_display="/"),
-        Binding("f", "filter", "Filter", tooltip="Filter users"),
-        Binding("s", "sort", "Sort"),
-        Binding("right_square_bracket", "page(True)", "Next page", key_display="]", show=False),
-        Binding("left_square_bracket", "page(False)", "Previous page", key_display="[", show=False),
-        Binding("escape", "all", "All", show=False, tooltip="Clear marks and filters"),
+        Act.SEARCH.binding(),
+        Act.FILTER.binding(tooltip="Filter users"),
+        Act.NEW.binding(),
+        Act.SORT.binding(),
+        Act.MARK.binding(tooltip="Mark several users"),
+        Act.BACK.binding("all", "All", tooltip="Clear marks and filters"),
+        *UserActionsScreen.BINDINGS,
+        Act.NEXT_PAGE.binding("page(True)"),
+        Act.PREVIOUS_PAGE.binding("page(False)"),
+        Act.IMPORT.binding(tooltip="Import pasted CSV"),
     ]
 
     criteria: var[UserQuery] = var(UserQuery(), init=False, always_update=True)
@@ -145,8 +146,10 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         asked = self.criteria
         parts = [self._place(page)]
         if self.marked:
-            mail = ", v invite, t remind" if self.size.width >= _WIDE else ""
-            parts.insert(0, f"{len(self.marked)} marked: r require, c clear, a deactivate{mail}")
+            acts = f"{Act.REQUIRE.shown} require, {Act.CLEAR.shown} clear, {Act.ACTIVATE.shown} deactivate"
+            if self.size.width >= _WIDE:
+                acts += f", {Act.INVITE.shown} invite, {Act.REMIND.shown} remind"
+            parts.insert(0, f"{len(self.marked)} marked: {acts}")
         if asked.search:
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
         if not self.marked:

@@ -9,6 +9,8 @@ from textual.style import Style as ContentStyle
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui.keys import Act
+
 _GAP = 3
 
 
@@ -27,16 +29,16 @@ def clicking(label: Content, action: str) -> Content:
 
 
 class Offer(NamedTuple):
-    """One action: its key, its label, and the screen action that it runs."""
+    """One action: the act that its key does, its label, and the screen action that it runs."""
 
-    key: str
+    act: Act
     words: str
     action: str
 
     @property
     def label(self) -> Content:
         """The key and the words, with their click."""
-        shown = Content.assemble((self.key, "bold underline"), f" {self.words}")
+        shown = Content.assemble((self.act.shown, "bold underline"), f" {self.words}")
         return clicking(shown, f"screen.{self.action}")
 
 

@@ -3,13 +3,14 @@
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Checkbox, Input, RadioButton
 
 from data.rules.code_answers import LONGEST, fold
 from data.rules.safe_text import JOINERS, editable, edited
+from tui.keys import Act
 
 
 class TextField(Input):
@@ -127,8 +128,8 @@ class Switches(Horizontal):
     """Check boxes side by side, the only ones of their screen: the arrow keys move among them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,left", "previous", show=False),
-        Binding("down,right", "next", show=False),
+        Act.UP.binding("previous", "Previous choice", also="left", show=False),
+        Act.DOWN.binding("next", "Next choice", also="right", show=False),
     ]
 
     def action_previous(self) -> None:

@@ -1,17 +1,54 @@
 """The keys of a screen, on its last line."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from textual.binding import ActiveBinding, Binding
 from textual.content import Content
 from textual.events import MouseMove
 from textual.screen import Screen
 
+from tui.keys import Act
 from tui.widgets.action_bar import ClickableLines, clicking
+
+_ALWAYS = [Act.HELP.name, Act.SIGN_OUT.name, Act.COMMANDS.name]
+"""The acts that stand at the right of every line, the most important first."""
+_SUBMITTING = ("submit", "press")
+"""The actions of fields and buttons on Enter, which do what the screen says of that key."""
+
+
+def acts_now(screen: Screen[Any]) -> list[ActiveBinding]:
+    """Return what the map's keys do now, in the order of use.
+
+    Enter comes first, then the screen's acts in the order of its `BINDINGS`, its own before those of its
+    bases, then the app's and those of what has the focus.
+    """
+    declared: dict[str | None, Binding] = {}
+    for kind in type(screen).__mro__:
+        for binding in vars(kind).get("BINDINGS", ()):
+            if isinstance(binding, Binding):
+                declared.setdefault(binding.id, binding)
+    places = {name: place for place, name in enumerate(declared)}
+    found: dict[str | None, ActiveBinding] = {}
+    for active in screen.active_bindings.values():
+        if active.binding.key == Act.OPEN.key and active.binding.action in _SUBMITTING:
+            if own := declared.get(Act.OPEN.name):
+                found[own.id] = ActiveBinding(screen, own, True, own.tooltip)
+        elif active.binding.id is not None:
+            found.setdefault(active.binding.id, active)
+
+    def place(active: ActiveBinding) -> int:
+        if active.binding.id == Act.OPEN.name:
+            return -1
+        return places[active.binding.id] if active.node is screen else len(places)
+
+    return sorted(found.values(), key=place)
 
 
 class PressableKey(NamedTuple):
-    """A key that can be pressed now."""
+    """A key that can be pressed now; `act` is its name in the map."""
 
+    act: str
     name: str
     display: str
     words: str
@@ -36,14 +73,14 @@ class PressableKey(NamedTuple):
 
 
 class KeyLine(ClickableLines):
-    """Shows as many keys as fit; the help, whose key comes first, lists all of them."""
+    """Shows as many keys as fit, in the order of use; the help, which is always shown, lists all of them."""
 
     ALLOW_SELECT = False
 
     def __init__(self) -> None:
         super().__init__()
         self.keys: list[PressableKey] | None = None
-        """The keys that are shown, or None before the first time."""
+        """The keys that can be pressed, or None before the first time."""
 
     def on_mount(self) -> None:
         """Follow what can be pressed."""
@@ -59,28 +96,40 @@ class KeyLine(ClickableLines):
             self.refresh()
 
     def render(self) -> Content:
-        """Draw the keys, each complete or not at all."""
+        """Draw the screen's keys from the left, and those of every screen at the right."""
         self.keys = self._pressable()
-        line, room = [], self.size.width
-        for key in self.keys:
-            label = key.label
-            room -= label.cell_length
-            if room < 0:
-                break
-            line.append(label)
-        return Content("").join(line)
+        width = self.size.width
+        always = {key.act: key for key in self.keys if key.act in _ALWAYS}
+        right = _fitting((always[act] for act in _ALWAYS if act in always), width // 2)
+        left = _fitting((key for key in self.keys if key.act not in _ALWAYS), width - right.cell_length)
+        return Content("").join([left, Content(" " * (width - left.cell_length - right.cell_length)), right])
 
     def _pressable(self) -> list[PressableKey]:
-        """Return the keys to show; only the first key of each action."""
-        first: dict[str, PressableKey] = {}
-        for _, binding, enabled, tooltip in self.screen.active_bindings.values():
-            if binding.show and binding.action not in first:
-                display = self.app.get_key_display(binding)
-                key = PressableKey(binding.key, display, binding.description, enabled, tooltip)
-                first[binding.action] = key
-        return list(first.values())
+        """Return the keys to show."""
+        return [
+            PressableKey(
+                binding.id or "",
+                binding.key,
+                self.app.get_key_display(binding),
+                binding.description,
+                enabled,
+                tooltip,
+            )
+            for _, binding, enabled, tooltip in acts_now(self.screen)
+            if binding.show
+        ]
 
     def on_mouse_move(self, event: MouseMove) -> None:
         """Explain the key under the mouse."""
         click = event.style.meta.get("@click")
         self.tooltip = next((key.tooltip for key in self.keys or () if key.click == click), None) or None
+
+
+def _fitting(keys: Iterable[PressableKey], width: int) -> Content:
+    """Return the keys that fit, each complete or not at all; one too long leaves its room to the next."""
+    line: list[Content] = []
+    for key in keys:
+        if key.label.cell_length <= width:
+            width -= key.label.cell_length
+            line.append(key.label)
+    return Content("").join(line)

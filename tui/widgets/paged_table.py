@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 import wcwidth
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, MouseMove
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from data.rules.safe_text import safe
+from tui.keys import Act
 from tui.widgets.cells import cell, clipped
 
 R = TypeVar("R")
@@ -94,13 +95,13 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"table--header", "table--cursor", "table--hover"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "select", "Select", show=False),
-        Binding("up", "cursor_up", "Row up", show=False),
-        Binding("down", "cursor_down", "Row down", show=False),
-        Binding("pageup", "page_up", "Screen up", show=False),
-        Binding("pagedown", "page_down", "Screen down", show=False),
-        Binding("home,ctrl+home", "first", "First row", show=False),
-        Binding("end,ctrl+end", "last", "Last row", show=False),
+        Act.OPEN.binding("select"),
+        Act.UP.binding("cursor_up", show=False),
+        Act.DOWN.binding("cursor_down", show=False),
+        Act.SCREEN_UP.binding("page_up", show=False),
+        Act.SCREEN_DOWN.binding("page_down", show=False),
+        Act.FIRST_ROW.binding("first", show=False),
+        Act.LAST_ROW.binding("last", show=False),
     ]
 
     class RowSelected(Message):
