@@ -67,6 +67,7 @@ class TwofoldApp(ActingApp):
     """How often the app checks whether a session that it opened was ended elsewhere."""
     TITLE = "Twofold"
     CSS_PATH = "app.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as below.
     VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall")]  # noqa: RUF012 - Textual declares it so.
     BINDINGS: ClassVar[list[BindingType]] = [
         Act.COMMANDS.binding("command_palette", tooltip="Find a command", priority=True),

@@ -1,6 +1,9 @@
 """The audit log."""
 
-from support.app_driver import opened
+import json
+
+import pytest
+from support.app_driver import opened, sign_in
 
 from data.storage import models
 from tui.widgets.paged_table import PagedTable
@@ -25,7 +28,7 @@ def fill(world, count: int) -> None:
 
 async def test_newest_first_in_utc(world):
     world.clock.forward(minutes=90)
-    async with opened(world, "admin", size=(120, 40)) as person:
+    async with opened(world, "admin", size=(200, 60)) as person:
         await person.sees("2 Users")
         await person.presses("4")
         await person.sees(
@@ -97,3 +100,83 @@ async def test_a_row_is_shown_in_full(world):
         )
         await person.presses("escape")
         await person.sees_no_more("Source: ssh")
+
+
+REASON = " ".join(f"word{number}" for number in range(60))
+
+
+@pytest.mark.feature("whole-entries")
+class TestEntryInFull:
+    """The row under the cursor is shown whole, with all that is known of it."""
+
+    @pytest.fixture
+    def told(self, world):
+        models.AuditEntry.insert(
+            at=world.clock.now,
+            account=models.Account.get().id,
+            event="user.unlocked",
+            actor="sysop",
+            user="anna",
+            application="ssh",
+            address="2001:db8::77",
+            detail=json.dumps({"reason": REASON, "because": "phone lost"}),
+        ).execute()
+
+    @pytest.mark.parametrize("size", [(60, 30), (80, 24), (120, 40), (200, 60)])
+    async def test_beside_or_below_the_table(self, world, told, size):
+        session = sign_in(world, "admin")
+        async with opened(world, session=session, size=size) as person:
+            await person.sees("2 Users")
+            await person.presses("4")
+            await person.sees("Signed in with password and code", "Time 2026-03-02 09:00:30 UTC")
+            await person.presses("down")
+            assert whole(person) == " ".join(
+                f"""Unlocked: {REASON} Time 2026-03-02 09:00:00 UTC User anna By sysop
+                Source ssh 2001:db8::77 Event user.unlocked Because phone lost""".split()
+            )
+            assert person.app.screen.query_one("#entry").max_scroll_y == 0
+            assert table_rows(person) >= 5
+
+    async def test_opened_where_there_is_no_room(self, world, told):
+        session = sign_in(world, "admin")
+        async with opened(world, session=session, size=(60, 20)) as person:
+            await person.sees("2 Users")
+            await person.presses("4")
+            await person.sees("newest first")
+            assert table_rows(person) >= 13
+            assert "By admin" not in person.screen
+            await person.presses("down", "enter")
+            await person.sees(f"Unlocked: {REASON}", "Time: 2026-03-02 09:00:00 UTC")
+            await person.presses("end")
+            await person.sees("By: sysop", "Source: ssh 2001:db8::77", "Because: phone lost")
+
+    async def test_what_is_shown_follows_filters_and_sizes(self, world, told):
+        session = sign_in(world, "admin")
+        async with opened(world, session=session) as person:
+            await person.sees("2 Users")
+            await person.presses("4")
+            await person.sees("Event signin.admitted")
+            await person.presses("slash")
+            await person.types("anna")
+            await person.presses("enter")
+            await person.sees("Event user.unlocked")
+            await person.resizes(60, 20)
+            await person.sees_no_more("Event user.unlocked")
+            await person.resizes(120, 40)
+            await person.sees("Event user.unlocked")
+            await person.presses("slash")
+            await person.types("nobody")
+            await person.presses("enter")
+            await person.sees("nothing found")
+            assert "user.unlocked" not in person.screen
+
+
+def whole(person) -> str:
+    """What the pane shows, however its lines are broken."""
+    region = person.app.screen.query_one("#entry").content_region
+    lines = person.screen.split("\n")[region.y : region.bottom]
+    return " ".join(" ".join(line[region.x : region.right] for line in lines).split())
+
+
+def table_rows(person) -> int:
+    return person.app.screen.query_one(PagedTable).size.height - 1

@@ -5,29 +5,34 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
+from rich.text import Text
 from textual.binding import BindingType
+from textual.containers import Container, VerticalScroll
 from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from data.operations.audit import trail
 from data.operations.audit.trail import Entry, Filter
+from data.rules.safe_text import safe
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import USERNAME_LIMIT
-from data.wording.words import moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.message_box import TellDialog
 from tui.keys import Act
 from tui.screens.base_screen import working
 from tui.screens.table_screen import TableScreen
+from tui.widgets.description_list import DescriptionList
 from tui.widgets.fields import TextField
 from tui.widgets.paged_table import Column
 
 PAGE = 50
+_LONGEST = 2_000
+"""Characters of a sentence that are shown in full."""
 _COLUMNS: list[Column[Entry]] = [
     Column("Time (UTC)", 16, lambda row: f"{row.at:%Y-%m-%d %H:%M}"),
     Column("User", 16, lambda row: row.user or "", rank=2, free_text=True),
-    Column("Event", 30, lambda row: row.sentence, rank=1, free_text=True),
+    Column("Event", 48, lambda row: row.sentence, rank=1, free_text=True),
     Column("By", 16, lambda row: row.actor, rank=3, free_text=True),
     Column("Source", 24, lambda row: source_in_words(row.application, row.address), rank=4, free_text=True),
 ]
@@ -68,14 +73,20 @@ class ActivityScreen(TableScreen[Entry, int]):
 
     criteria: var[Filter] = var(Filter(), init=False, always_update=True)
     span: var[timedelta | None] = var(None, init=False)
+    entry: var[Entry | None] = var(None, init=False)
 
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda row: str(row.id))
+        self._sentence = Static("", id="sentence", markup=False)
+        self._facts = DescriptionList()
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
         yield TextField(placeholder="User name", limit=USERNAME_LIMIT, id="search", classes="hidden")
-        yield from super().body()
+        summary, table = super().body()
+        yield summary
+        entry = VerticalScroll(self._sentence, self._facts, id="entry", can_focus=False)
+        yield Container(table, entry, id="log")
 
     def watch_criteria(self) -> None:
         """Start at the first page for the new criteria."""
@@ -90,6 +101,17 @@ class ActivityScreen(TableScreen[Entry, int]):
         rows = await self.app.read(trail.list_entries, which, before=self.starts[-1], limit=PAGE)
         if rows is not None:
             self.show(rows, self._summary(found=bool(rows)), rows[-1].id if len(rows) == PAGE else None)
+            self.on_paged_table_row_highlighted()
+
+    def on_paged_table_row_highlighted(self) -> None:
+        """Follow the cursor."""
+        self.entry = self.table.selected
+
+    def watch_entry(self, entry: Entry | None) -> None:
+        """Show the row under the cursor in full."""
+        self._sentence.update(Text(safe(entry.sentence, _LONGEST)) if entry else "")
+        self._facts.show(_facts(entry) if entry else [])
+        self.query_one("#entry").scroll_home(animate=False)
 
     def _summary(self, *, found: bool) -> str:
         kind = next(words for words, event in _KINDS if event == self.criteria.event)
@@ -134,10 +156,21 @@ class ActivityScreen(TableScreen[Entry, int]):
         """Show a row in full."""
         row = self.table.selected
         if row is not None:
-            await self.app.push_screen_wait(TellDialog(moment(row.at), _in_full(row)))
+            await self.app.push_screen_wait(TellDialog("Activity", _in_full(row)))
+
+
+def _facts(row: Entry) -> list[tuple[str, str]]:
+    """Return all that a row says besides its sentence."""
+    said = row.sentence
+    return [
+        ("Time", f"{row.at:%Y-%m-%d %H:%M:%S} UTC"),
+        *([("User", row.user)] if row.user else []),
+        ("By", row.actor),
+        ("Source", source_in_words(row.application, row.address)),
+        ("Event", row.event),
+        *((name.capitalize(), str(value)) for name, value in row.detail.items() if str(value) not in said),
+    ]
 
 
 def _in_full(row: Entry) -> str:
-    about = f"User: {row.user}\n" if row.user else ""
-    source = source_in_words(row.application, row.address)
-    return f"{row.sentence}\n\n{about}By: {row.actor}\nSource: {source}\nEvent: {row.event}"
+    return "\n".join([row.sentence, "", *(f"{label}: {value}" for label, value in _facts(row))])

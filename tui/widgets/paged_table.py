@@ -107,6 +107,9 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
     class RowSelected(Message):
         """Enter was pressed on the row under the cursor, or that row was clicked."""
 
+    class RowHighlighted(Message):
+        """Another row is under the cursor, or what it shows has changed."""
+
     @dataclass
     class PageWanted(Message):
         """The cursor was moved beyond an end of the page."""
@@ -168,6 +171,8 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._came_from_below = False
         if turned or was_in_sight:
             self._keep_in_sight()
+        if self.selected != before:
+            self.post_message(self.RowHighlighted())
 
     def _measure(self, page: Sequence[R], *, anew: bool) -> None:
         """Measure the columns; on a page that is read again they only grow, so that they do not waver."""
@@ -192,6 +197,8 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._redraw(self.cursor_row)
         self._hover(None)
         self._keep_in_sight()
+        if self.cursor_row != before:
+            self.post_message(self.RowHighlighted())
 
     def action_select(self) -> None:
         """Report that the row under the cursor was chosen."""
