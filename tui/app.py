@@ -28,7 +28,7 @@ from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
 from sshserver.terminal.capabilities import Colours, Terminal
 from sshserver.workers.heartbeat import WorkerIdentity, keep_present
-from tui.command_palette import TwofoldCommands
+from tui.command_palette import TwofoldCommands, UsersByName
 from tui.keys import Act
 from tui.screens.activity import ActivityScreen
 from tui.screens.base_app import ActingApp
@@ -73,7 +73,7 @@ class TwofoldApp(ActingApp):
         Act.COMMANDS.binding("command_palette", tooltip="Find a command", priority=True),
         Act.QUIT.binding(tooltip="Leave, from any screen", show=False, priority=True),
     ]
-    COMMANDS: ClassVar[set[type[Provider]]] = {TwofoldCommands}  # type: ignore[assignment]
+    COMMANDS: ClassVar[set[type[Provider]]] = {TwofoldCommands, UsersByName}  # type: ignore[assignment]
 
     def __init__(
         self,

@@ -1,0 +1,103 @@
+"""The command palette goes to a user whose name is typed."""
+
+import asyncio
+
+import pytest
+from support.app_driver import Person, opened
+
+from tui.command_palette import UsersByName
+
+pytestmark = pytest.mark.feature("jump-to-user")
+
+
+@pytest.fixture
+def searches(world, monkeypatch):
+    """What users were searched for."""
+    seen = []
+    read = world.store.read
+
+    def recorded(operation, *args, **kwargs):
+        if operation.__name__ == "list_users" and args[1].search:
+            seen.append(args[1].search)
+        return read(operation, *args, **kwargs)
+
+    monkeypatch.setattr(world.store, "read", recorded)
+    return seen
+
+
+async def opens_palette(person: Person, *words: str) -> None:
+    await person.sees(*words)
+    await person.presses("ctrl+p")
+
+
+async def shows(person: Person, *words: str) -> None:
+    """Wait for words of the palette, whose box is not a dialog's."""
+    async with asyncio.timeout(10):
+        while not all(word in person.screen for word in words):
+            await person.pilot.pause(0.01)
+
+
+async def test_choosing_opens_the_detail(world):
+    async with opened(world, "admin") as person:
+        await opens_palette(person, "4 users")
+        await person.presses(*"carl")
+        await shows(person, "carla  Carla Díaz", "○ No  carla@clinic.example")
+        await person.presses("enter")
+        await person.sees("carla@clinic.example", "Attempts left")
+        await person.presses("escape")
+        await person.sees("4 users")
+
+
+async def test_from_another_screen_and_by_another_word(world):
+    """The search is that of the table: any word of a name, an address or a number begins so."""
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("4")
+        await opens_palette(person, "newest first")
+        await person.presses(*"iwan")
+        await shows(person, "boris  Boris Iwanow")
+        await person.presses("enter")
+        await person.sees("boris@clinic.example", "Attempts left")
+        await person.presses("escape")
+        await person.sees("newest first")
+
+
+async def test_only_the_last_of_what_is_typed_is_looked_for(world, searches):
+    async with opened(world, "admin") as person:
+        await opens_palette(person, "4 users")
+        await person.pilot.press(*"anna")
+        await shows(person, "anna  Anna Berg")
+        assert searches[-1] == "anna"
+        assert len(searches) < 3
+        searches.clear()
+        await person.presses("backspace", "backspace", "backspace", "backspace", "b")
+        await asyncio.sleep(0.3)
+        assert searches == []
+
+
+async def test_foreign_strings_are_shown_as_they_are(world):
+    world.set("anna", full_name="[bold]Anna[/] \x1b[31m", email="[red]anna@clinic.example")
+    async with opened(world, "admin", size=(120, 40)) as person:
+        await opens_palette(person, "4 users")
+        await person.presses(*"anna")
+        await shows(person, "anna  [bold]Anna[/] \\x1b[31m", "[red]anna@clinic.example")
+
+
+async def test_users_find_no_users(world, searches):
+    async with opened(world, "anna") as person:
+        await opens_palette(person, "How it works")
+        await person.presses(*"boris")
+        await shows(person, "No matches found")
+        assert searches == []
+
+
+async def test_commands_do_not_wait_for_a_database_that_does_not_answer(world, monkeypatch):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        monkeypatch.setattr(UsersByName, "PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr(world.store, "read", lambda *_args, **_kwargs: asyncio.sleep(1000))
+        await person.presses("ctrl+p", *"light")
+        await shows(person, "Light theme")
+        await person.presses("enter")
+        await person.sees("4 users")
+        assert person.app.theme == "twofold-light"
