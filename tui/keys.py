@@ -45,6 +45,7 @@ class Act(Enum):
     NEW = "n", "n", "New", "New code"
     IMPORT = "i", "i", "Import"
     MARK = "space", "Space", "Mark"
+    MARK_ALL = "asterisk", "*", "Mark all"
     EDIT = "e", "e", "Edit", "Rename", "Days"
     REMOVE = "x", "x", "Remove", "Remove SSH key"
     NEXT_PAGE = "right_square_bracket", "]", "Next page", "Older"

@@ -50,7 +50,8 @@ class ShownOnceDialog(Dialog[bool]):
     """Shows a secret once. Esc does not close it, because the secret cannot be shown again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Act.COPY.binding("send")]
-    AUTO_FOCUS = None
+    AUTO_FOCUS: ClassVar[str | None] = None
+    HINT = f"It is not shown again. Shift-drag to select it, or press {Act.COPY.shown} to copy it."
 
     def __init__(self, title: str, body: str, secret: str) -> None:
         super().__init__(title, "I have saved it", None)
@@ -61,9 +62,7 @@ class ShownOnceDialog(Dialog[bool]):
         """Yield the words and the secret."""
         yield paragraph(self._body)
         yield paragraph(self._secret, "secret")
-        yield paragraph(
-            f"It is not shown again. Shift-drag to select it, or press {Act.COPY.shown} to copy it.", "hint"
-        )
+        yield paragraph(self.HINT, "hint")
         self.note = paragraph("", "hint note")
         yield self.note
 
@@ -74,3 +73,11 @@ class ShownOnceDialog(Dialog[bool]):
         """Send the secret to the terminal's clipboard, which the terminal may not allow."""
         self.app.copy_to_clipboard(self._secret)
         self.note.update("✓ Sent to the clipboard.")
+
+
+class ManyShownOnceDialog(ShownOnceDialog):
+    """Shows secrets of many users, a line for each, on a plain page that can be selected and scrolled."""
+
+    AUTO_FOCUS = "#box"
+    BOX_TAKES_FOCUS = True
+    HINT = "They are not shown again. Shift-drag to select them, or press c to copy all."

@@ -75,6 +75,28 @@ class UserActionsScreen(MainScreen):
         if await self.app.push_screen_wait(ConfirmDialog(question(user))):
             await act(user)
 
+    async def ask_reason(self, title: str, body: str, yes: str) -> str | None:
+        """Ask for the reason of an unlock until there is one; None if that is cancelled."""
+        return await self.app.fill_in(
+            lambda _, fault: FormDialog(
+                title, [Field("Reason", TEXT_LIMIT)], body=body, yes=yes, fault=fault
+            ),
+            _reason,
+        )
+
+    async def choose_practice(self, title: str, present: str | None = None) -> str | None:
+        """Ask for a practice; None if there is only one, or if that is cancelled."""
+        names = await self.app.read(practices.practice_names)
+        if names is None:
+            return None
+        if len(names) == 1:
+            self.app.say(f"{names[0]} is the only practice. Add another one under 5 Practices.")
+            return None
+        chosen = await self.app.push_screen_wait(
+            ChooseDialog(title, [(name, name) for name in names], present)
+        )
+        return chosen[0] if chosen is not None else None
+
     @working
     async def action_require(self) -> None:
         """Require two-factor authentication, or stop requiring it."""
@@ -116,13 +138,7 @@ class UserActionsScreen(MainScreen):
             # The operation says so, or that this administrator may not unlock.
             await self.app.act(factor_administration.unlock, user.name, "")
             return
-        title, body = f"Unlock {user.name}?", consequences.unlock(user)
-        reason = await self.app.fill_in(
-            lambda _, fault: FormDialog(
-                title, [Field("Reason", TEXT_LIMIT)], body=body, yes="Unlock", fault=fault
-            ),
-            _reason,
-        )
+        reason = await self.ask_reason(f"Unlock {user.name}?", consequences.unlock(user), "Unlock")
         if reason is not None:
             await self.app.act(factor_administration.unlock, user.name, reason)
 
@@ -164,19 +180,11 @@ class UserActionsScreen(MainScreen):
     async def action_move(self) -> None:
         """Move to another practice."""
         user = await self.look_up()
-        names = await self.app.read(practices.practice_names) if user else None
-        if user is None or names is None:
+        if user is None:
             return
-        if len(names) == 1:
-            self.app.say(f"{names[0]} is the only practice. Add another one under 5 Practices.")
-            return
-        chosen = await self.app.push_screen_wait(
-            ChooseDialog(
-                f"Move {user.name} to which practice?", [(name, name) for name in names], user.practice
-            )
-        )
+        chosen = await self.choose_practice(f"Move {user.name} to which practice?", user.practice)
         if chosen is not None:
-            await self.app.act(practices.move_user, user.name, chosen[0], seen=user.practice)
+            await self.app.act(practices.move_user, user.name, chosen, seen=user.practice)
 
     @working
     async def action_roles(self) -> None:

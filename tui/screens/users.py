@@ -1,6 +1,6 @@
 """The users table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
@@ -12,18 +12,21 @@ from textual.widgets import Input, Static
 
 from data.operations.results import Denied
 from data.operations.users import bulk_actions, practices, user_summaries
-from data.operations.users.bulk_actions import Bulk
+from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.operations.users.user_search import Cursor, SortKey, UserQuery
 from data.operations.users.user_summaries import UserPage, UserRow
 from data.rules.domain_types import Status
+from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.past_moments import past_moment
 from data.rules.safe_text import edited
 from data.rules.user_search import SEARCH_LIMIT
 from data.wording import consequences
+from data.wording.bulk_results import reasons, summary
 from data.wording.user_filters import filters_in_words, moment_in_words
 from data.wording.words import counted, day, roles_in_short
 from tui.dialogs.choose_one import ChooseDialog
-from tui.dialogs.message_box import ConfirmDialog, TellDialog
+from tui.dialogs.message_box import ConfirmDialog, ManyShownOnceDialog, TellDialog
+from tui.dialogs.progress import ProgressDialog
 from tui.dialogs.user_filter import FilterForm, UserFilterDialog
 from tui.keys import Act
 from tui.screens.base_screen import working
@@ -37,8 +40,25 @@ from tui.widgets.status_line import Tone
 from tui.widgets.status_marks import tint, with_mark
 
 _MARK = "✓ "
-_WIDE = 70
-"""Terminal columns that all actions on marked users need."""
+_MOST_MARKED = 10_000
+"""Users who are marked at most."""
+_READ = 500
+"""Users who are read at once to mark all."""
+_ACTS = [
+    f"{act.shown} {words}"
+    for act, words in (
+        (Act.REQUIRE, "require"),
+        (Act.CLEAR, "clear"),
+        (Act.ACTIVATE, "deactivate"),
+        (Act.UNLOCK, "unlock"),
+        (Act.MOVE, "move"),
+        (Act.PASSWORD, "password"),
+        (Act.INVITE, "invite"),
+        (Act.REMIND, "remind"),
+        (Act.DISABLE, "disable"),
+    )
+]
+"""What can be done to marked users, in the order of use; a narrow terminal shows the first ones."""
 _COLUMNS: list[Column[UserRow]] = [
     Column("Name", 24, lambda row: row.name, free_text=True, slack=len(_MARK), sort=SortKey.NAME),
     Column("Full name", 24, lambda row: row.full_name, rank=3, free_text=True),
@@ -74,6 +94,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         Act.NEW.binding(),
         Act.SORT.binding(),
         Act.MARK.binding(tooltip="Mark several users"),
+        Act.MARK_ALL.binding(tooltip="Mark all who match"),
         Act.BACK.binding("all", "All", tooltip="Clear marks and filters"),
         *UserActionsScreen.BINDINGS,
         Act.NEXT_PAGE.binding("page(True)"),
@@ -83,7 +104,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     criteria: var[UserQuery] = var(UserQuery(), init=False, always_update=True)
     page: var[UserPage | None] = var(None, init=False, always_update=True)
-    marked: var[tuple[str, ...]] = var((), init=False)
+    marked: var[dict[str, None]] = var(dict, init=False)
     """The names of the marked users, in the order of marking; pages and searches keep them."""
 
     def __init__(self, query: UserQuery | None = None) -> None:
@@ -92,6 +113,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         super().__init__(columns, lambda row: row.name)
         self.set_reactive(UsersScreen.criteria, query or UserQuery())
         self._filter_line = Static(classes="hidden", id="filters", markup=False)
+        self._stopped = False
         self._before: dict[Cursor | None, int] = {}
         """How many rows the pages before the one that starts there show."""
 
@@ -144,19 +166,25 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     def _summary(self, page: UserPage) -> str:
         asked = self.criteria
-        parts = [self._place(page)]
         if self.marked:
-            acts = f"{Act.REQUIRE.shown} require, {Act.CLEAR.shown} clear, {Act.ACTIVATE.shown} deactivate"
-            if self.size.width >= _WIDE:
-                acts += f", {Act.INVITE.shown} invite, {Act.REMIND.shown} remind"
-            parts.insert(0, f"{len(self.marked)} marked: {acts}")
+            return self._acts_on_marked()
+        parts = [self._place(page)]
         if asked.search:
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
-        if not self.marked:
-            parts.append(f"by {asked.sort.value}")
+        parts.append(f"by {asked.sort.value}")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
+
+    def _acts_on_marked(self) -> str:
+        """Say how many are marked, and what can be done to them, as far as there is room."""
+        words = f"{len(self.marked)} marked: {_ACTS[0]}"
+        for act in _ACTS[1:]:
+            longer = f"{words}, {act}"
+            if len(longer) > self.size.width - 4:
+                return f"{words} …"
+            words = longer
+        return words
 
     def _place(self, page: UserPage) -> str:
         """Say which users a page shows, of how many."""
@@ -183,36 +211,104 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         if name is None or self.page is None:
             return
         if name in self.marked:
-            self.marked = tuple(other for other in self.marked if other != name)
+            self.marked = {other: None for other in self.marked if other != name}
         else:
-            self.marked = (*self.marked, name)
+            self.marked = {**self.marked, name: None}
         if self.table.cursor_row < len(self.page.rows) - 1:
             self.table.action_cursor_down()
 
+    @working
+    async def action_mark_all(self) -> None:
+        """Mark all who match now, on all pages; who matches later is not acted on."""
+        names = dict(self.marked)
+        query = replace(self.criteria, after=None, limit=_READ)
+        self._stopped = False
+        while True:
+            page = await self.app.read(user_summaries.list_users, query)
+            if page is None or self._stopped:
+                return
+            names.update(dict.fromkeys(row.name for row in page.rows))
+            if page.following is None or len(names) >= _MOST_MARKED:
+                break
+            self.app.say(f"Marking: {len(names)} so far  (Esc stops)")
+            query = replace(query, after=page.following)
+        all_of_them = page.following is None and not page.uncounted and len(names) <= _MOST_MARKED
+        self.marked = dict.fromkeys(list(names)[:_MOST_MARKED])
+        count = counted(len(self.marked), "user")
+        more = "" if all_of_them else " More match: narrow the search or the filters."
+        self.app.say(f"{count} marked.{more}", Tone.NOTE if all_of_them else Tone.REFUSED)
+
     action_require = _on_marked(Bulk.REQUIRE, UserActionsScreen.action_require)
+    action_disable = _on_marked(Bulk.DISABLE, UserActionsScreen.action_disable)
     action_clear = _on_marked(Bulk.CLEAR, UserActionsScreen.action_clear)
+    action_unlock = _on_marked(Bulk.UNLOCK, UserActionsScreen.action_unlock)
+    action_one_time_password = _on_marked(Bulk.PASSWORD, UserActionsScreen.action_one_time_password)
+    action_move = _on_marked(Bulk.MOVE, UserActionsScreen.action_move)
     action_activate = _on_marked(Bulk.DEACTIVATE, UserActionsScreen.action_activate)
     action_invite = _on_marked(Bulk.INVITE, UserActionsScreen.action_invite)
     action_remind = _on_marked(Bulk.REMIND, UserActionsScreen.action_remind)
 
     @working
     async def act_on_marked(self, act: Bulk) -> None:
-        """Ask once, act in one operation, and show who was refused; those stay marked."""
+        """Ask once, act in parts, and show who was refused; those and whoever is left stay marked."""
         names = list(self.marked)
-        if not await self.app.push_screen_wait(ConfirmDialog(consequences.act_on_many(names, act))):
+        detail = await self._confirmed(names, act)
+        if detail is None:
             return
-        result = await self.app.act(bulk_actions.carry_out, names, act)
+        result = await self._carry_out(names, act, detail)
         if result is None:
             return
-        self.marked = tuple(name for name, _ in result.refused)
-        done = f"{counted(len(result.done), 'user')} {act.done}"
-        if result.refused:
-            done = f"{done}, {len(result.refused)} refused"
+        self.marked = dict.fromkeys([*(name for name, _ in result.refused), *result.left])
+        done = summary(result, act)
+        if result.passwords:
+            await self._show_passwords(result)
+        if self.marked:
             self.app.say(f"{done}. Refused users stay marked.", Tone.REFUSED)
-            reasons = "\n".join(f"{name}: {why}" for name, why in result.refused)
-            await self.app.push_screen_wait(TellDialog(done, reasons))
+            await self.app.push_screen_wait(TellDialog(done, reasons(result)))
         else:
             self.app.say(f"{done}.", Tone.DONE)
+
+    async def _confirmed(self, names: Sequence[str], act: Bulk) -> str | None:
+        """Ask for what the act needs and for confirmation; return the reason or the practice, or None."""
+        if act is Bulk.UNLOCK:
+            question = consequences.act_on_many(names, act)
+            return await self.ask_reason(question.title, question.body, question.yes)
+        practice = ""
+        if act is Bulk.MOVE:
+            chosen = await self.choose_practice(f"Move {counted(len(names), 'user')} to which practice?")
+            if chosen is None:
+                return None
+            practice = chosen
+        question = consequences.act_on_many(names, act, practice)
+        return practice if await self.app.push_screen_wait(ConfirmDialog(question)) else None
+
+    async def _carry_out(self, names: Sequence[str], act: Bulk, detail: str) -> BulkResult | None:
+        """Act, and show how far it is if that takes several parts."""
+        progress = ProgressDialog(consequences.act_on_many(names, act, detail).title.rstrip("?"), len(names))
+        if len(names) > bulk_actions.size_of_part(act):
+            await self.app.push_screen(progress)
+        try:
+            return await self.app.act(
+                bulk_actions.carry_out,
+                names,
+                act,
+                progress.told,
+                detail=detail,
+                goes_on=lambda: progress.goes_on,
+            )
+        finally:
+            # Nobody would see the passwords that later parts set.
+            progress.goes_on = progress.goes_on and act is not Bulk.PASSWORD
+            if progress.is_current:
+                progress.dismiss()
+
+    async def _show_passwords(self, result: BulkResult) -> None:
+        """Show the one-time passwords once, a line for each user."""
+        width = max(len(name) for name, _ in result.passwords)
+        lines = "\n".join(f"{name:<{width}}  {password}" for name, password in result.passwords)
+        title = f"One-time passwords for {counted(len(result.passwords), 'user')}"
+        body = f"Each works for one sign-in within {ONE_TIME_HOURS} hours."
+        await self.app.push_screen_wait(ManyShownOnceDialog(title, body, lines))
 
     def action_open(self) -> None:
         """Show the user under the cursor."""
@@ -227,9 +323,13 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         field.focus()
 
     def action_all(self) -> None:
-        """Clear all marks; or leave the search field; or clear search and filter."""
+        """Stop marking; or clear all marks; or leave the search field; or clear search and filter."""
+        if self.is_acting:
+            self._stopped = True
+            self.app.say("Stopped. No one was marked.")
+            return
         if self.marked and self.page:
-            self.marked = ()
+            self.marked = {}
             return
         field = self.query_one("#search", Input)
         if field.has_focus and field.value:

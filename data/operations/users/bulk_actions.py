@@ -78,6 +78,11 @@ class BulkResult:
     passwords: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
+def size_of_part(act: Bulk) -> int:
+    """Return how many users one transaction acts on."""
+    return _HASHED if act is Bulk.PASSWORD else PART
+
+
 async def carry_out(
     store: Store,
     actor: Actor,
@@ -128,7 +133,7 @@ async def _in_parts(
     wanted = tuple(dict.fromkeys(names))
     if work.act is Bulk.PASSWORD and len(wanted) > MOST_PASSWORDS:
         return _TOO_MANY
-    size = _HASHED if work.act is Bulk.PASSWORD else PART
+    size = size_of_part(work.act)
     result = BulkResult((), ())
     for start in range(0, max(1, len(wanted)), size):
         if start and not goes_on():
