@@ -58,9 +58,9 @@ async def set_mode_in_the_app(admin: TerminalProgram) -> None:
     """Turn the account's mode to `required`, after the preview and the confirmation."""
     admin.type("3")
     await admin.expect_on_screen("You have nothing to do.")
-    admin.type("r")
+    admin.type("\x1b[B")
     await admin.expect_on_screen("Required: ")
-    admin.type("a")
+    admin.type("\r")
     await admin.expect_on_screen("(y)")
     admin.type("y")
     await admin.expect_on_screen("The mode is now required.")
@@ -100,7 +100,7 @@ async def scan_on_a_small_terminal(clinic: Clinic, one_time: str) -> None:
     await password_then(terminal, one_time)
     await set_password(clinic, terminal, "copper lantern on the sill")
     await terminal.expect_on_screen("required by Clinic.")
-    terminal.type("n")
+    terminal.type("\r")
     await terminal.expect_on_screen("Press q for the QR code")
     secret = manual_key(terminal)
     for columns, rows in ((60, 30), (45, 22)):

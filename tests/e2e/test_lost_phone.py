@@ -40,7 +40,7 @@ async def test_lost_phone(clinic: Clinic):
     await password_then(terminal, PASSWORD)
     await code_then(terminal, recovery[0])
     await terminal.expect_on_screen("Replace the phone")
-    terminal.type("s")
+    terminal.type("t")
     await new_phone(clinic, terminal, new, "Twofold:ben")
     await terminal.expect_on_screen("1 My profile")
     await sign_out(terminal)

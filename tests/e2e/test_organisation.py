@@ -44,6 +44,7 @@ from support.twenty_users import (
 ANNA_PASSWORD = "a walrus hums in july"
 CLEO_PASSWORD = "seven quiet marble stairs"
 ONE_WORKER = ("--workers", "1")
+UP, DOWN = "\x1b[A", "\x1b[B"
 NIGHT = timedelta(hours=16)
 
 
@@ -71,13 +72,13 @@ async def found(organisation: Organisation, phone: Phone) -> TerminalProgram:
     return anna
 
 
-async def change_mode(anna: Terminal, key: str, mode: str, *preview: str) -> None:
+async def change_mode(anna: Terminal, keys: str, mode: str, *preview: str) -> None:
     """Choose a mode on the Security screen, read whom it affects, and confirm it."""
     anna.type("3")
     await anna.expect_on_screen("Two-factor authentication is ")
-    anna.type(key)
+    anna.type(keys)
     await anna.expect_on_screen(f"(•) {mode.capitalize()}")
-    anna.type("a")
+    anna.type("\r")
     await anna.expect_on_screen("Change the mode from ")
     for words in preview:
         await anna.expect_on_screen(words)
@@ -131,7 +132,7 @@ async def come_in_without_a_code(organisation: Organisation, member: Member) -> 
 async def enrol_member(organisation: Organisation, member: Member) -> None:
     """Sign in by the key alone, into the wizard, and set up a method of one's own."""
     terminal = await organisation.open(member)
-    await terminal.expect_on_screen("Authenticator app (a)")
+    await terminal.expect_on_screen("Authenticator app")
     assert terminal.asked == []
     await set_up(organisation, member, terminal)
     await sign_out(terminal)
@@ -140,17 +141,17 @@ async def enrol_member(organisation: Organisation, member: Member) -> None:
 async def set_up(organisation: Organisation, member: Member, terminal: Terminal) -> None:
     """Go through the wizard from the choice of a method on."""
     if member.name in BY_APP:
-        terminal.type("a")
+        terminal.type("\r")
         await terminal.expect_on_screen("Step 1 of 4")
-        terminal.type("n")
+        terminal.type("\r")
         await terminal.expect_on_screen("Enable 2FA")
         member.phone.type_in(manual_key(terminal))
     elif member.name in BY_EMAIL:
-        terminal.type("e")
+        terminal.type(f"{DOWN}{DOWN}\r")
         await until_sent(terminal, "e-mail")
     else:
-        terminal.type("t")
-        await terminal.expect_on_screen("Type the number (t)")
+        terminal.type(f"{DOWN}\r")
+        await terminal.expect_on_screen("Type the number")
     if member.name in BY_SENDING:
         await send_a_message(organisation, member, terminal)
     else:
@@ -162,7 +163,7 @@ async def set_up(organisation: Organisation, member: Member, terminal: Terminal)
 
 
 async def type_number(terminal: Terminal, number: str) -> None:
-    terminal.type("t")
+    terminal.type("\r")
     await terminal.expect_on_screen("Your phone number")
     terminal.type(f"{number}\r")
     await until_sent(terminal, "text message")
@@ -172,13 +173,13 @@ async def until_sent(terminal: Terminal, way: str) -> None:
     """Wait until a code was sent, asking for another one where the first was not."""
     sent = f"A code was sent by {way}"
     while await terminal.expect_either(sent, NOT_SENT) != sent:
-        terminal.type("r")
+        terminal.type("n")
         await terminal.expect_either("Sending", sent)
 
 
 async def send_a_message(organisation: Organisation, member: Member, terminal: Terminal) -> None:
     """Send the code that the screen shows from one's own phone: by the gateway's hook, or by the command."""
-    terminal.type("s")
+    terminal.type(f"{DOWN}\r")
     await terminal.expect_on_screen("Waiting for your message")
     shown = re.search(r"Code +([0-9 ]+[0-9])", terminal.text).group(1)
     if member.name == BY_SENDING[0]:
@@ -192,8 +193,8 @@ async def enrol_bob(organisation: Organisation, phone: Phone) -> None:
     """A system administrator, by real ssh with a key: an app, from the QR code."""
     clinic = organisation.clinic
     bob = await clinic.connect("bob", key=clinic.folder / "bob_key")
-    await bob.expect_on_screen("Authenticator app (a)")
-    bob.type("a")
+    await bob.expect_on_screen("Authenticator app")
+    bob.type("\r")
     await enrol(clinic, bob, phone, "Twofold:bob")
     await bob.expect_on_screen("1 My profile")
     await sign_out(bob)
@@ -206,9 +207,9 @@ async def enrol_cleo(organisation: Organisation) -> None:
     cleo = await clinic.connect("cleo")
     await password_then(cleo, one_time)
     await set_password(clinic, cleo, CLEO_PASSWORD)
-    await cleo.expect_on_screen("Authenticator app (a)")
-    cleo.type("t")
-    await cleo.expect_on_screen("Type the number (t)")
+    await cleo.expect_on_screen("Authenticator app")
+    cleo.type(f"{DOWN}\r")
+    await cleo.expect_on_screen("Type the number")
     await type_number(cleo, organisation.cleo.number)
     cleo.type(await organisation.code_of(organisation.cleo) + "\r")
     await save_recovery_codes(clinic, cleo)
@@ -222,10 +223,10 @@ async def make_permanent(clinic: Clinic, anna: Terminal) -> None:
     await anna.expect_on_screen("How it works")
     anna.type("3")
     await anna.expect_on_screen("(•) Required")
-    anna.type("m")
+    anna.type(DOWN)
     await anna.expect_on_screen("(•) Permanent")
     await anna.expect_on_screen("✓ ")
-    anna.type("a")
+    anna.type("\r")
     await anna.expect_on_screen("Make it permanent?")
     anna.type("Clinique\r")
     await anna.expect_on_screen("Not confirmed")
@@ -243,7 +244,7 @@ def refused(clinic: Clinic, *arguments: str) -> str:
 
 async def nothing_changes_the_mode(clinic: Clinic, anna: Terminal) -> None:
     assert "permanent" in refused(clinic, "policy", "set", "--mode", "optional", "--yes")
-    for key in "oprma":
+    for key in (UP, DOWN, "\r"):
         anna.type(key)
     anna.type("2")
     await anna.expect_on_screen("20 users")
@@ -304,20 +305,20 @@ async def test_twenty_people_go_from_off_to_permanent(organisation):
     anna = await found(organisation, anna_phone)
 
     # Off: the people are imported, and nobody is asked for a code.
-    await change_mode(anna, "o", "off")
+    await change_mode(anna, UP, "off")
     bob_key = clinic.new_key("bob_key").with_suffix(".pub").read_text()
     await import_people(organisation, anna, bob_key)
     await organisation.each(lambda who: come_in_without_a_code(organisation, who), members[:2])
     assert await statuses(clinic) == dict.fromkeys(everyone, "Not available")
 
     # Optional: whoever wants to sets it up; a second administrator must.
-    await change_mode(anna, "p", "optional")
+    await change_mode(anna, DOWN, "optional")
     await switch_methods_on(anna)
     clinic.twofold("user", "role", "bob", "--grant", "system_admin")
     volunteer = organisation.members[BY_APP[0]]
     terminal = await organisation.open(volunteer)
     await terminal.expect_on_screen("1 My profile")
-    terminal.type("s")
+    terminal.type("t")
     await terminal.expect_on_screen("is your choice")
     await set_up(organisation, volunteer, terminal)
     await sign_out(terminal)
@@ -325,13 +326,13 @@ async def test_twenty_people_go_from_off_to_permanent(organisation):
     assert await statuses(clinic) == dict.fromkeys(everyone, "No") | {"bob": PENDING} | enabled
 
     # Required: everyone sets it up at their next sign-in, and the checklist says who is missing.
-    await change_mode(anna, "r", "required", "18 people must set it up at the next sign-in")
+    await change_mode(anna, DOWN, "required", "18 people must set it up at the next sign-in")
     assert await statuses(clinic) == dict.fromkeys(everyone, PENDING) | enabled
     async with asyncio.TaskGroup() as group:
         group.create_task(enrol_cleo(organisation))
         group.create_task(organisation.each(lambda who: enrol_member(organisation, who), members[:0:-1]))
     assert "bob" in refused(clinic, "policy", "set", "--mode", "permanent", "--confirm", "Clinic")
-    anna.type("m")
+    anna.type(DOWN)
     await anna.expect_on_screen("✗ ")
     await anna.expect_on_screen("bob")
     assert re.search(r"^NO .*bob", clinic.twofold("policy", "checklist"), re.MULTILINE)

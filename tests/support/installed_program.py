@@ -135,7 +135,7 @@ async def save_recovery_codes(clinic: Clinic, terminal: Terminal) -> list[str]:
         while len(codes := RECOVERY.findall(terminal.text)) < 5:
             await asyncio.sleep(0.05)
     clinic.secrets += codes
-    terminal.type("s")
+    terminal.type("y")
     await terminal.expect_on_screen("[x] I have saved")
     terminal.type("\r")
     return codes
@@ -152,7 +152,7 @@ async def scan_and_confirm(clinic: Clinic, terminal: TerminalProgram, phone: Pho
     """Scan the QR code off the screen and type a wrong and a right code."""
     await terminal.expect_on_screen("Set up Two-Factor Authentication")
     await terminal.expect_on_screen("Microsoft Authenticator")
-    terminal.type("n")
+    terminal.type("\r")
     await terminal.expect_on_screen("Enable 2FA")
     assert phone.scan(await qr_code(terminal)) == label
     assert manual_key(terminal) == phone.secret

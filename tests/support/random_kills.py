@@ -256,7 +256,7 @@ class KilledHome:
         async with self.at_the_screen(name, []) as screen:
             shown = await screen.shows("Microsoft Authenticator|recovery codes")
             if shown == "Microsoft Authenticator":
-                screen.type("n")
+                screen.type("\r")
                 await screen.shows("Enable 2FA")
                 secret = await screen.shows(r"(?s)\b[A-Z2-7]{4}\b.*\b[A-Z2-7]{4}\b")
                 secret = "".join(re.findall(r"\b[A-Z2-7]{4}\b", secret))

@@ -127,7 +127,7 @@ async def test_every_text_can_be_read(clinic):
         for tone, mark in ((Tone.REFUSED, "✗"), (Tone.DONE, "✓")):
             person.app.say("A message.", tone)
             await goes(sees=f"{mark} A message.")
-        await goes("c", sees="Clear the 2FA data")
+        await goes("l", sees="Clear the 2FA data")
         await goes("tab", sees="Clear the 2FA data")
         await goes("escape", "1", sees="How it works")
         for key, words in (
@@ -137,7 +137,7 @@ async def test_every_text_can_be_read(clinic):
             ("3", "Methods"),
         ):
             await goes(key, sees=words)
-        await goes("r", sees="must set it up")
+        await goes("down", sees="must set it up")
         await person.pilot.hover("Button")
         await goes("tab", sees="Methods")
         for severity in ("information", "warning", "error"):

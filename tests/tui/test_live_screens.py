@@ -142,7 +142,9 @@ class TestOtherScreens:
     async def test_security_keeps_what_was_chosen(self, world):
         async with opened(world, "admin") as person:
             await person.sees("4 users")
-            await person.presses("3", "r")
+            await person.presses("3")
+            await person.sees("(•) Optional")
+            await person.presses("down")
             await person.sees("3 people must set it up")
             world.user("dora")
             await person.sees("4 people must set it up", "(•) Required")
@@ -198,7 +200,7 @@ class TestWhatStays:
             await person.sees("4 users")
             await person.presses("4")
             await person.sees("newest first")
-            await person.presses("t", *["down"] * 4, "enter", "slash")
+            await person.presses("f", "end", "enter", "slash")
             await person.types("anna")
             await person.presses("enter")
             await person.sees("user anna")

@@ -137,7 +137,7 @@ async def test_security_shows_who_stands_out(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("3")
-        await person.sees("! Administrators without a second factor: boss (!)")
+        await person.sees("! Administrators without a second factor: boss (! shows all)")
         await person.presses("exclamation_mark")
         shown = await person.sees(
             "Administrators: admin, boss. ! Administrators without a second factor: boss.",
@@ -151,7 +151,7 @@ async def test_security_shows_who_stands_out(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "anna")
         await person.presses("3")
-        await person.sees("! Without a second factor: anna, boris, carla (!)")
+        await person.sees("! Without a second factor: anna, boris, carla (! shows all)")
         await person.presses("exclamation_mark")
         await person.sees("! Only one system administrator: no one could unlock this account.")
 

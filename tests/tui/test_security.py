@@ -90,9 +90,11 @@ async def test_name_typed_for_permanent_outlives_a_cancelled_proof(world, system
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         world.clock.forward(minutes=6)
-        await person.presses("3", "m")
+        await person.presses("3")
+        await person.sees("(•) Required")
+        await person.presses("down")
         await person.sees("✓ Every active user has 2FA or can be sent codes.")
-        await person.presses("a")
+        await person.presses("enter")
         await person.sees("Make it permanent?")
         await person.types("Clinic")
         await person.presses("enter")
@@ -329,7 +331,7 @@ async def test_guessed_user_stands_first(world):
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")
-        await person.sees("! Passwords are being guessed for: boris (!)")
+        await person.sees("! Passwords are being guessed for: boris (! shows all)")
         await person.presses("exclamation_mark")
         await person.sees("! Passwords are being guessed for: boris. This does not lock them out.")
 

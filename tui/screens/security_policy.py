@@ -105,7 +105,7 @@ class SecurityScreen(MainScreen):
         if view is None or attention is None or carriers is None:
             return
         most = consequences.needs_attention_most(attention)
-        self.query_one("#attention", Static).update(HangingLines(f"{most} ({Act.ATTENTION.shown})"))
+        self.query_one("#attention", Static).update(HangingLines(f"{most} ({Act.ATTENTION.shown} shows all)"))
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
         test = [Offer(Act.TEST, "Send a test message", "test_delivery")] if carriers else []
         self.query_one(ActionBar).offer([Offer(Act.EDIT, asked, "remember_days"), *test])
