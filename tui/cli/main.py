@@ -40,6 +40,10 @@ COMMANDS = {
     "practice": ("tui.cli.commands.practice:practice", "Manage practices, such as sites or departments."),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
     "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
+    "overview": (
+        "tui.cli.commands.overview:overview",
+        "Show how far the account is with two-factor authentication.",
+    ),
     "report": ("tui.cli.commands.report:report", "Write a report for an auditor."),
     "key": ("tui.cli.commands.master_key:key", "Rotate the master key that seals all secrets."),
     "session": ("tui.cli.commands.session:session", "List and end sessions."),

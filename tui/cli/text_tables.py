@@ -14,14 +14,14 @@ from data.rules.safe_text import safe
 
 def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
     """Print rows under headings, in columns as wide as needed in terminal cells."""
-    shown = [list(headings), *([_encodable(safe(cell, limit)) for cell in row] for row in rows)]
+    shown = [list(headings), *([encodable(safe(cell, limit)) for cell in row] for row in rows)]
     widths = [max(wcwidth.width(row[column]) for row in shown) for column in range(len(headings))]
     for row in shown:
         cells = (wcwidth.ljust(cell, width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Escape what standard output will write as an escape, because an escape is wider."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -110,7 +110,7 @@ class Attention:
 class Overview:
     """How far an account is.
 
-    `practices` are the largest ones by name, of `practice_count`; `roles` are those that someone holds.
+    `practices` are the largest of `practice_count`, the largest first; `roles` are those that someone holds.
     `days` are the last `DAYS`, oldest first; `attention` has the most urgent first.
     """
 
@@ -128,16 +128,16 @@ def show_overview(acting: Acting) -> Overview:
     """Read how far the actor's account is; this costs the same however many users there are."""
     account, mode = models.Account.get_by_id(acting.account_id), acting.policy.mode
     kept = count_users(acting.account_id)
-    practices = count_in_largest_practices(acting.account_id, PRACTICES)
+    practices = [
+        Group(name, _by_status(mode, counts))
+        for name, counts in count_in_largest_practices(acting.account_id, PRACTICES)
+    ]
     roles = {role: _by_status(mode, counts) for role, counts in kept.roles.items()}
     events = _count_events(acting)
     return Overview(
         mode=mode,
         counts=_by_status(mode, kept.users),
-        practices=tuple(
-            Group(name, _by_status(mode, counts))
-            for name, counts in sorted(practices, key=lambda each: each[0].lower())
-        ),
+        practices=tuple(sorted(practices, key=lambda group: (-group.counts.total, group.name.lower()))),
         practice_count=models.Practice.select().where(models.Practice.account == account.id).count(),
         roles=tuple(Group(role.label, counts) for role, counts in roles.items() if counts.total),
         days=tuple(_days(acting, events)),

@@ -1,0 +1,179 @@
+"""`twofold overview`: how far the account is, at one look."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+
+import click
+import wcwidth
+
+from data.operations.maintenance import doctor_facts
+from data.operations.policy.overview import Attention, Day, Group, Overview, StatusCounts, show_overview
+from data.rules.domain_types import Role
+from data.rules.safe_text import safe
+from data.storage.home import Home
+from data.wording.overview import attention
+from tui.cli.command_groups import examples, in_account
+from tui.cli.open_installation import confirmed, installation
+from tui.cli.text_tables import echo_json, encodable, iso
+
+_FILLS, _ASCII_FILLS = "█▒░✗", "#+.x"
+"""What enabled, pending, no and locked are drawn with."""
+_HEIGHTS, _ASCII_HEIGHTS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
+_NARROWEST, _WIDEST = 40, 120
+_WIDE = 72
+"""Columns from which on the numbers have words above them."""
+_LONGEST_NAME, _NUMBERS = 28, 28
+_STATUSES = ("enabled", "pending", "no", "locked")
+"""The statuses as JSON names them."""
+_ROLES = {role.label: role.value for role in Role}
+
+
+@in_account
+@click.command(
+    short_help="Show how far the account is with two-factor authentication.",
+    epilog=examples("twofold overview", "twofold overview --json", "twofold overview --account Surgery"),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def overview(home: Home, as_json: bool) -> None:
+    """Show how far the account is with two-factor authentication.
+
+    Active people by status, also of the largest practices and of each role; sign-ins and refused second
+    factors of the last 30 days (UTC); and what needs attention, most urgent first. With the mode off,
+    "enabled" are those who have set up a second factor.
+    """
+    with installation(home) as here:
+        here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
+        seen = confirmed(here.run(show_overview))
+    if as_json:
+        echo_json(_as_json(seen))
+        return
+    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    for line in _lines(seen, width):
+        click.echo(line)
+
+
+def _lines(seen: Overview, width: int) -> Iterator[str]:
+    counts = seen.counts
+    share = f"{_percent(counts)} of people ({counts.enabled:,} of {counts.total:,})"
+    yield f"Two-factor authentication: {share}"
+    yield ""
+    yield from _groups(seen, width)
+    yield ""
+    yield f"LAST {len(seen.days)} DAYS"
+    yield _sparkline("Sign-ins", [day.successful for day in seen.days])
+    yield _sparkline("Refused second factors", [day.refused for day in seen.days])
+    yield ""
+    yield "NEEDS ATTENTION" if seen.attention else "Nothing needs attention."
+    for found in seen.attention:
+        yield f"- {_shown(attention(found), 1_000)}"
+        if found.finding and found.finding.advice:
+            yield f"  {_shown(found.finding.advice, 1_000)}"
+
+
+def _percent(counts: StatusCounts) -> str:
+    """Return the share in whole percent; all and nothing are said of all and nothing alone."""
+    percent = round(100 * counts.share_enabled)
+    if 0 < counts.enabled < counts.total:
+        percent = min(max(percent, 1), 99)
+    return f"{percent}%"
+
+
+def _groups(seen: Overview, width: int) -> Iterator[str]:
+    """Return the table of all groups: a bar for each, as wide as there is room, and the numbers."""
+    fills = _drawable(_FILLS, _ASCII_FILLS)
+    others = seen.practice_count - len(seen.practices)
+    parts: list[tuple[str, Sequence[Group]]] = [
+        ("EVERYONE", (Group("All", seen.counts),)),
+        ("PRACTICES", seen.practices),
+        ("ROLES", seen.roles),
+    ]
+    groups = [group for _, part in parts for group in part]
+    names = [_shown(group.name, min(_LONGEST_NAME, width - _NUMBERS)) for group in groups]
+    first = max(map(wcwidth.width, (*names, "PRACTICES")))
+    words = [f"{fill} {word}" for fill, word in zip(fills, _STATUSES, strict=True)]
+    headings = words if width >= _WIDE else list(fills)
+    if width < _WIDE:
+        yield "  ".join(words)
+    numbers = [[f"{count:,}" for count in _by_status(group.counts)] for group in groups]
+    columns = [max(map(len, column)) for column in zip(headings, *numbers, strict=True)]
+    bar = max(0, width - first - 2 - sum(columns) - 2 * len(columns))
+    rows = iter(zip(groups, names, numbers, strict=True))
+    for title, part in parts:
+        if not part:
+            continue
+        words = headings if title == "EVERYONE" else [""] * len(headings)
+        yield _row(title, "", first, bar, words, columns)
+        for group, name, row in (next(rows) for _ in part):
+            yield _row(name, _bar(group.counts, bar, fills), first, bar, row, columns)
+        if title == "PRACTICES" and others > 0:
+            yield f"and {others:,} more"
+
+
+def _row(name: str, bar: str, first: int, width: int, cells: Sequence[str], columns: Sequence[int]) -> str:
+    numbers = "".join(f"  {cell:>{size}}" for cell, size in zip(cells, columns, strict=True))
+    return f"{wcwidth.ljust(name, first)}  {bar:<{width}}{numbers}".rstrip()
+
+
+def _by_status(counts: StatusCounts) -> tuple[int, int, int, int]:
+    return counts.enabled, counts.pending, counts.no, counts.locked
+
+
+def _bar(counts: StatusCounts, width: int, fills: str) -> str:
+    """Draw the shares of a group; whatever there is has at least one cell."""
+    parts = _by_status(counts)
+    if not counts.total or width < len(parts):
+        return ""
+    cells = [max(1, round(width * part / counts.total)) if part else 0 for part in parts]
+    cells[cells.index(max(cells))] += width - sum(cells)
+    return "".join(fill * size for fill, size in zip(fills, cells, strict=True))
+
+
+def _sparkline(name: str, counts: Sequence[int]) -> str:
+    """Draw a column for each day, the highest for the most on one day; days of nothing stay empty."""
+    heights = _drawable(_HEIGHTS, _ASCII_HEIGHTS)
+    most = max(counts)
+    drawn = "".join(heights[(count * len(heights) - 1) // most] if count else " " for count in counts)
+    return f"{name:<22}  |{drawn}|  {sum(counts):,}"
+
+
+def _drawable(symbols: str, otherwise: str) -> str:
+    """Return symbols, or other ones if standard output would write them as escapes."""
+    return symbols if encodable(symbols) == symbols else otherwise
+
+
+def _shown(text: str, limit: int) -> str:
+    return encodable(safe(text, limit))
+
+
+def _as_json(seen: Overview) -> dict[str, object]:
+    return {
+        "mode": seen.mode.value,
+        **_counts_json(seen.counts),
+        "practices": [{"name": group.name, **_counts_json(group.counts)} for group in seen.practices],
+        "practice_count": seen.practice_count,
+        "roles": [{"name": _ROLES[group.name], **_counts_json(group.counts)} for group in seen.roles],
+        "days": [_day_json(day) for day in seen.days],
+        "attention": [_attention_json(found) for found in seen.attention],
+    }
+
+
+def _counts_json(counts: StatusCounts) -> dict[str, int]:
+    return dict(zip(_STATUSES, _by_status(counts), strict=True))
+
+
+def _day_json(day: Day) -> dict[str, object]:
+    return {"date": day.date.isoformat(), "successful": day.successful, "refused": day.refused}
+
+
+def _attention_json(found: Attention) -> dict[str, object]:
+    return {
+        "concern": found.concern.value,
+        "count": found.count,
+        "more": found.more,
+        "sentence": attention(found),
+        "advice": found.finding.advice if found.finding else "",
+        "role": found.role.value if found.role else None,
+        "pending_before": iso(found.pending_before),
+        "event": found.event.value if found.event else None,
+    }
