@@ -164,6 +164,8 @@ async def to_wizard(pilot: Pilot[Any]) -> None:
 
 async def to_users(pilot: Pilot[Any]) -> None:
     """Walk to the users table."""
+    await shows(pilot, "AdoptionTable")
+    await pilot.press("2")
     await shows(pilot, "PagedTable")
     await pilot.press("down", "down")
     await pilot.pause(0.2)

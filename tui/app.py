@@ -15,6 +15,7 @@ from textual.events import Event, Key
 from data.delivery.carriers import Carriers
 from data.delivery.notices import keep_sending
 from data.operations.audit.changes import ChangeFeed
+from data.operations.audit.trail import Filter
 from data.operations.signin import sessions, worker_sessions
 from data.operations.signin.admission import Session
 from data.operations.users.user_search import UserQuery
@@ -33,6 +34,7 @@ from tui.keys import Act
 from tui.screens.activity import ActivityScreen
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import MainScreen, in_background
+from tui.screens.overview import OverviewScreen
 from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen
 from tui.screens.security_policy import SecurityScreen
@@ -43,6 +45,7 @@ from tui.themes import DARK, SIXTEEN, THEMES
 from tui.widgets.top_line import Tab
 
 _TABS: list[tuple[str, str, type[MainScreen]]] = [
+    ("overview", "Overview", OverviewScreen),
     ("profile", "My profile", ProfileScreen),
     ("users", "Users", UsersScreen),
     ("security", "Security", SecurityScreen),
@@ -186,8 +189,8 @@ class TwofoldApp(ActingApp):
 
     def tabs(self) -> list[Tab]:
         """Return the main screens that this user has."""
-        held = _TABS if self.roles else _TABS[:1]
-        return [Tab(str(key), name, title) for key, (name, title, _) in enumerate(held, 1)]
+        tabs = [Tab(str(key), name, title) for key, (name, title, _) in enumerate(_TABS)]
+        return tabs if self.roles else [tab for tab in tabs if tab.name == ProfileScreen.TAB]
 
     def open_tab(self, name: str) -> None:
         """Go to one of the main screens from any other."""
@@ -197,6 +200,11 @@ class TwofoldApp(ActingApp):
     def open_users(self, query: UserQuery) -> None:
         """Go to the users whom a query finds."""
         in_background(self, partial(self._switch_to, partial(UsersScreen, query)), "tabs", latest_only=True)
+
+    def open_activity(self, which: Filter) -> None:
+        """Go to the rows of the audit log that a filter lets through."""
+        opened = partial(ActivityScreen, which)
+        in_background(self, partial(self._switch_to, opened), "tabs", latest_only=True)
 
     async def _switch_to(self, screen: Callable[[], MainScreen]) -> None:
         while isinstance(self.screen, MainScreen):

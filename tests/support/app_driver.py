@@ -17,9 +17,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from data.delivery.carriers import Carriers
+from data.operations.actors import roles_of
 from data.operations.signin import admission, first_factor
 from data.operations.signin.admission import Session
 from data.rules.domain_types import Application
+from data.rules.policy import SignedIn
 from data.rules.source_addresses import Origin
 from sshserver.terminal.capabilities import Terminal
 from tui.app import TwofoldApp
@@ -154,12 +156,20 @@ async def opened(
     size: tuple[int, int] = (80, 24),
     terminal: Terminal | None = None,
     carriers: Carriers | None = None,
+    first: str = "2",
 ) -> AsyncIterator[Person]:
-    """Run the app for a user who signs in by password and code, or for a session, or from the sign-in."""
+    """Run the app for a user who signs in by password and code, or for a session, or from the sign-in.
+
+    Who holds a role goes from the overview to the main screen with the key `first`; an empty one stays.
+    """
     given = session or (sign_in(world, name) if name else None)
     app = make_app(world, given, terminal, carriers)
     async with app.run_test(size=size, notifications=True) as pilot:
-        yield Person(app, pilot, world)
+        person = Person(app, pilot, world)
+        if first and name and given and isinstance(given.step, SignedIn) and roles_of(world.row(name)):
+            await person.sees("0 Overview")
+            await person.presses(first)
+        yield person
     assert app.crash_message is None
 
 

@@ -29,6 +29,7 @@ async def test_places_are_reached_by_keys_and_by_clicks(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")
         for key, words in (
+            ("0", "Sign-ins, 30 days"),
             ("1", "How it works"),
             ("3", "(•) Optional"),
             ("4", "newest first"),
@@ -187,7 +188,7 @@ class TestEnd:
     async def test_session_ended_elsewhere(self, world):
         session = sign_in(world, "admin")
         async with opened(world, session=session) as person:
-            await person.sees("4 users")
+            await person.sees("0 Overview")
             models.Session.update(ended_at=world.clock.now).where(models.Session.id == session.id).execute()
             await person.presses("3")
             assert await person.has_left() == "This session is over. Sign in again."
@@ -278,8 +279,8 @@ async def test_without_colour(world):
     app._filters.append(NoColor())
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(app, pilot, world)
-        await person.sees("4 users")
-        for key in ("1", "3", "4", "2"):
+        await person.sees("0 Overview")
+        for key in ("0", "1", "3", "4", "2"):
             await person.presses(key)
             await person.sees("1 My profile")
             for line in screen_cells(app):

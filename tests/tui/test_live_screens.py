@@ -231,7 +231,7 @@ class TestCost:
             for _ in range(10):
                 app = TwofoldApp(world.store, session=session, clock=world.clock, origin=LOCAL, changes=feed)
                 person = Person(app, await stack.enter_async_context(app.run_test()), world)
-                await person.sees("4 users")
+                await person.sees("0 Overview")
             await until(lambda: len(answers) >= 50)
             asked.clear(), answers.clear()
             await until(lambda: len(answers) >= 100)

@@ -64,7 +64,13 @@ async def to_profile(person: Person) -> None:
     await person.sees("How it works")
 
 
+async def to_overview(person: Person) -> None:
+    await person.sees("0 Overview", "Needs attention")
+
+
 async def to_users(person: Person) -> None:
+    await to_overview(person)
+    await person.presses("2")
     await person.sees("6 users", "anna")
 
 
@@ -152,6 +158,7 @@ def on_the_host(world: World) -> TwofoldApp:
         (to_enrol, to_introduction),
         (to_enrol, to_qr_code),
         (to_enrol, to_recovery_codes),
+        (as_admin, to_overview),
         (as_admin, to_profile),
         (as_admin, to_users),
         (as_admin, to_detail),

@@ -9,9 +9,9 @@ from functools import cache
 from importlib.resources import files
 
 ORDER = (
-    *("signing-in", "enrolling", "lost-phone", "administering-people", "policy", "roles", "keys", "commands"),
-    *("delivery", "several-nodes", "backup-and-restore", "cryptographic-keys", "audit-log", "operating"),
-    *("security", "troubleshooting", "performance", "architecture"),
+    *("signing-in", "enrolling", "lost-phone", "overview", "administering-people", "policy", "roles", "keys"),
+    *("commands", "delivery", "several-nodes", "backup-and-restore", "cryptographic-keys", "audit-log"),
+    *("operating", "security", "troubleshooting", "performance", "architecture"),
 )
 """The pages, as one would read them."""
 _SUFFIX = ".md"

@@ -48,6 +48,8 @@ _KINDS: list[tuple[str, str | None]] = [
     ("SSH keys", "key."),
     ("Policy", "policy."),
     ("Sessions ended", "session."),
+    ("Codes not sent", "code.not_sent"),
+    ("Notices not delivered", "notice.abandoned"),
 ]
 _SPANS: list[tuple[str, timedelta | None]] = [
     ("All time", None),
@@ -75,10 +77,11 @@ class ActivityScreen(TableScreen[Entry, int]):
     span: var[timedelta | None] = var(None, init=False)
     entry: var[Entry | None] = var(None, init=False)
 
-    def __init__(self) -> None:
+    def __init__(self, which: Filter | None = None) -> None:
         super().__init__(_COLUMNS, lambda row: str(row.id))
         self._sentence = Static("", id="sentence", markup=False)
         self._facts = DescriptionList()
+        self.set_reactive(ActivityScreen.criteria, which or Filter())
 
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""

@@ -12,6 +12,7 @@ from data.delivery import sent_codes as delivery
 from data.delivery.carriers import Carriers
 from data.operations.actors import Actor, Member
 from data.operations.audit.changes import ChangeFeed
+from data.operations.audit.trail import Filter
 from data.operations.results import Denied, Done, FreshProof, FreshProofNeeded, SessionOver
 from data.operations.signin.admission import Session
 from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Question, SendCode
@@ -112,6 +113,10 @@ class ActingApp(ContainedApp):
 
     def open_users(self, query: UserQuery) -> None:
         """Go to the users whom a query finds."""
+        raise NotImplementedError
+
+    def open_activity(self, which: Filter) -> None:
+        """Go to the rows of the audit log that a filter lets through."""
         raise NotImplementedError
 
     def tabs(self) -> list[Tab]:

@@ -146,6 +146,7 @@ class MainScreen(ActingScreen[None]):
     """Which changes what is shown holds."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Act.OVERVIEW.binding("go('overview')", show=False),
         Act.PROFILE.binding("go('profile')", show=False),
         Act.USERS.binding("go('users')", show=False),
         Act.SECURITY.binding("go('security')", show=False),

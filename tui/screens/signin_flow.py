@@ -130,4 +130,4 @@ async def _open_main_screens(app: ActingApp, session: Session) -> None:
             raise app.ended(message)
     if session.notices:
         app.say(" ".join(session.notices))
-    app.open_tab("users" if app.roles else "profile")
+    app.open_tab("overview" if app.roles else "profile")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, NamedTuple
 
 from textual.content import Content
@@ -13,6 +14,8 @@ from tui.widgets.cells import cell
 
 _IN_SHORT = {"profile": "Me"}
 """Shorter titles for when not all of them fit."""
+_LONGEST = 9
+"""Letters of the longest title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,23 @@ class TopLine(ClickableLines):
         return Content.assemble(" ", left.truncate(max(0, room - right.cell_length), pad=True), right)
 
     def _labels(self, room: int) -> Content:
-        labels = [self._label(tab) for tab in self._tabs]
-        if sum(label.cell_length for label in labels) > room:
-            short = [tab._replace(title=_IN_SHORT.get(tab.name, tab.title)) for tab in self._tabs]
-            labels = [self._label(tab, pad="") for tab in short]
-        return Content("").join(labels)
+        short = [tab._replace(title=_IN_SHORT.get(tab.name, tab.title)) for tab in self._tabs]
+        cut = ((self._cut(short, length), "") for length in range(_LONGEST, 1, -1))
+        line = Content()
+        for tabs, pad in chain([(self._tabs, " "), (self._tabs, ""), (short, "")], cut):
+            line = Content("").join(self._label(tab, pad) for tab in tabs)
+            if line.cell_length <= room + 1:  # The last cell is a space.
+                break
+        return line
+
+    def _cut(self, tabs: Sequence[Tab], length: int) -> list[Tab]:
+        """Cut the titles to a length, except that of the present tab."""
+        return [
+            tab
+            if tab.name == self._present or len(tab.title) <= length
+            else tab._replace(title=f"{tab.title[: length - 1]}…")
+            for tab in tabs
+        ]
 
     def _label(self, tab: Tab, pad: str = " ") -> Content:
         label = Content.assemble((f"{pad}{tab.key} ", "bold"), f"{safe(tab.title)} ")
