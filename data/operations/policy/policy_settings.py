@@ -13,7 +13,8 @@ from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.remembered_addresses import shorten
 from data.operations.signin.sessions import rejudge_sessions
 from data.operations.users.queries import has_factor, people_in
-from data.operations.users.user_search import UserQuery, count_standings, find_users
+from data.operations.users.user_counts import count_users
+from data.operations.users.user_search import UserQuery, find_users
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
@@ -262,10 +263,10 @@ def _permanent_refusal(acting: Acting) -> str | None:
 def _count(acting: Acting, policy: Policy) -> dict[Status, int]:
     """Count active users by the status they have, or would have, under a policy."""
     people: Counter[Status] = Counter()
-    for where, count in count_standings(acting.account_id).items():
+    for where, count in count_users(acting.account_id).users.items():
         people[status_of(policy.mode, where)] += count
     del people[Status.DEACTIVATED]
-    return people
+    return +people
 
 
 def _must_set_up(mine: UserFacts, mode: Mode) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from peewee import JOIN, Case, fn
+from peewee import JOIN, fn
 
 from data.operations.actors import Acting
 from data.operations.audit import trail
@@ -31,16 +31,13 @@ class PracticeRow:
 @require_permission(Action.SEE_PEOPLE)
 def list_practices(acting: Acting) -> list[PracticeRow]:
     """Read the practices of the account by name, with the number of users in each."""
-    table, user = models.Practice, models.User
+    table, kept = models.Practice, models.UserCount
+    active = fn.COALESCE(kept.people, 0)
+    same = (kept.account_id == table.account) & (kept.practice_id == table.id) & (kept.role == "")
     counted = (
-        table.select(table.name, fn.COUNT(user.id), fn.COALESCE(fn.SUM(Case(user.active, [(True, 1)], 0)), 0))
-        .join(
-            user,
-            JOIN.LEFT_OUTER,
-            on=(user.practice == table.id) & (user.standing != models.TOMBSTONE),
-        )
+        table.select(table.name, active + fn.COALESCE(kept.deactivated, 0), active)
+        .join(kept, JOIN.LEFT_OUTER, on=same)
         .where(table.account == acting.account_id)
-        .group_by(table.id)
         .order_by(fn.FOLD(table.name))
     )
     rows: Iterable[tuple[str, int, int]] = counted.tuples().iterator()

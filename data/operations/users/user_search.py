@@ -7,7 +7,6 @@ candidates for a page are those who meet the rarest one or, if that is not rare,
 too many of them would have to be looked up for one page, the page is not full, and the next one goes on.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -136,14 +135,6 @@ def find_users(acting: Acting, query: UserQuery) -> Found:
     if wanted:
         return _search(asked, wanted)
     return _filter(asked, asked.filters) if asked.filters else _browse(asked)
-
-
-def count_standings(account_id: int) -> dict[Standing, int]:
-    """Count all users of an account by standing."""
-    table = models.User
-    counted = table.select(table.standing, fn.COUNT(table.id)).where(table.account == account_id)
-    rows: Iterable[tuple[str, int]] = counted.group_by(table.standing).tuples().iterator()
-    return {Standing(standing): count for standing, count in rows}
 
 
 def _browse(asked: _Asked) -> Found:
