@@ -12,13 +12,18 @@ from support.database import services
 from data.operations.actors import Operator
 from data.operations.maintenance import setup
 from data.operations.users import lifecycle
+from data.rules.audit_events import COUNTED, COUNTED_DAYS
 from data.rules.domain_types import Role
 from data.rules.user_search import words
+from data.storage import models
 from data.storage.database import create_database
 from data.store import Store
 
 OPERATOR = Operator("bench")
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 _BATCH = 5_000
+_CHAINS = 8
+"""Workers that write the log."""
 _SYLLABLES = ("ka", "lo", "mi", "ne", "ra", "su", "ti", "vo", "ber", "dan", "fel", "gro", "hol", "jan", "wes")
 _FIRST = ("Anna", "Boris", "Clara", "David", "Emil", "Fatima", "Georg", "Hanna", "Ivan", "Julia", "Kemal")
 _STANDINGS = ("enrolled", "free", "obliged", "deactivated", "locked")
@@ -28,13 +33,14 @@ _WEIGHTS = (700, 200, 89, 10, 1)
 def make(folder: Path, users: int) -> Path:
     """Make a database with so many users: `admin`, 500 in each practice, one in ten with a phone number.
 
-    One in 200 is in support, and one in 50 of those who are enrolled has set up e-mail too.
+    One in 200 is in support. Of those who are enrolled, one in 50 has set up e-mail too, and one in 100 has
+    few recovery codes left.
     """
     path = folder / f"{users}-users.db"
     if path.exists():
         return path
     database = create_database(path)
-    store = Store(database, services(lambda: datetime(2026, 3, 2, 9, tzinfo=UTC)))
+    store = Store(database, services(lambda: NOW))
     admin = lifecycle.NewUser(
         "admin", "admin@clinic.example", roles=frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
     )
@@ -59,8 +65,8 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
         connection.executemany(
             "INSERT INTO user (id, account_id, practice_id, name, email, full_name, phone, active, required,"
             " lost_factor, credential, attempts_left, locked_at, recovery_saved,"
-            " created_at, last_signin_at, standing)"
-            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0, 7, ?, 1, 0, ?, ?)",
+            " created_at, last_signin_at, few_codes, standing)"
+            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0, 7, ?, 1, 0, ?, ?, ?)",
             batch,
         )
         found = [
@@ -81,6 +87,16 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
             "INSERT INTO user_role (user_id, role) VALUES (?, 'support')",
             [(row[0],) for row in batch if row[0] % 200 == 0],
         )
+    today = models.day_number(NOW)
+    connection.executemany(
+        "INSERT INTO event_count (account_id, day, event, chain, count) VALUES (1, ?, ?, ?, ?)",
+        [
+            (today - day, event.value, f"worker-{chain}", chance.randint(1, users))
+            for day in range(COUNTED_DAYS)
+            for event in COUNTED
+            for chain in range(_CHAINS)
+        ],
+    )
     connection.commit()
 
 
@@ -108,5 +124,6 @@ def _people(chance: random.Random, users: int, practices: int) -> Iterator[tuple
             standing == "obliged",
             1 if standing == "locked" else None,
             chance.randint(1, 10**15) if chance.random() < 0.8 else None,
+            standing == "enrolled" and user_id % 100 == 0,
             standing,
         )

@@ -19,17 +19,20 @@ from bench.report import Result, Row, Skipped, median, percentile
 from support.database import services
 from support.postgresql_server import find_binaries, running_postgresql
 
+from data.operations.policy import overview
 from data.operations.users import user_import, user_summaries
 from data.operations.users.user_search import SortKey, UserQuery
 from data.rules.domain_types import Method, Role, Status
 from data.rules.public_keys import PublicKey
 from data.rules.users_csv import PersonRow
+from data.storage import models
 from data.storage.database import open_database
 from data.storage.home import Home
 from data.store import Store
 from tui.cli.open_installation import installation
 
 TABLE = "The users table: CPU of one page"
+OVERVIEW = "The overview: CPU of one look"
 IMPORT = "Signing in with a key while people are imported"
 _RATE = 10
 """Sign-ins that are begun in a second."""
@@ -91,6 +94,7 @@ def measure(folder: Path, *, quick: bool) -> Iterator[Result]:
         for what, cpu in found.items():
             growth = f"{cpu / smallest[what]:.1f} times the smallest; goal 3" if found is not smallest else ""
             yield Row(TABLE, what, f"{size:,} users", 1000 * cpu, "ms", growth, "100")
+    yield from _overviews(folder, sizes[0], sizes[-1], rounds=5 if quick else 60)
     yield from _during_import(build(folder, 320), "SQLite", rows=40, quiet=20) if quick else _imports(folder)
 
 
@@ -106,6 +110,28 @@ def _pages(folder: Path, size: int, *, rounds: int) -> dict[str, float]:
         found[what] = median(taken[1:])
     store.close()
     return found
+
+
+def _overviews(folder: Path, *sizes: int, rounds: int) -> Iterator[Row]:
+    """Look at a small and a large account in turns, so that whatever else the machine does falls on both."""
+    stores = {
+        size: Store(open_database(large_account.make(folder, size)), services(lambda: _NOW)) for size in sizes
+    }
+    taken: dict[int, list[float]] = {size: [] for size in sizes}
+    for turn in range(rounds + 1):
+        for size, store in stores.items():
+            models.database.initialize(store._database)
+            begun = time.process_time()
+            seen = store.run_now(overview.show_overview, large_account.OPERATOR)
+            if turn:
+                taken[size].append(time.process_time() - begun)
+            assert isinstance(seen, overview.Overview), seen
+    for store in stores.values():
+        store.close()
+    small, large = (median(taken[size]) for size in sizes)
+    for size, cpu, goal in zip(sizes, (small, large), ("", "15"), strict=True):
+        yield Row(OVERVIEW, "server CPU", f"{size:,} users", 1000 * cpu, "ms", goal=goal)
+    yield Row(OVERVIEW, "growth", f"{sizes[-1]:,} users", large / small, "times", goal="2")
 
 
 def _imports(folder: Path) -> Iterator[Result]:
