@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -243,3 +244,25 @@ def test_old_days_are_forgotten(busy):
     busy.run(kept_counts.forget_old_days)
     assert {models.day_number(busy.clock.now) - day for _, day, _ in kept_events()} == set(range(397, 400))
     assert busy.run(kept_counts.check_counts).level is Level.FINE
+
+
+@pytest.mark.feature("kept-counts")
+def test_signins_do_not_wait_for_each_other(world, server):
+    """Nor do they fail: each process has counts of its own, and only PostgreSQL has several that write."""
+    if server is None:
+        pytest.skip("on SQLite, everybody who writes waits for everybody else")
+    world.user("anna")
+    world.enrol("anna")
+    before = kept_events().total()
+    at = models.microseconds(world.clock.now)
+    with psycopg.connect(world.where) as elsewhere:
+        elsewhere.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+        elsewhere.execute(
+            "INSERT INTO audit_entry"
+            " (at, account_id, event, actor, application, address, detail, chain, seq, mac)"
+            f" VALUES ({at}, 1, 'signin.admitted', 'ben', 'ssh', '', '{{}}', 'elsewhere', 9999, '')"
+        )
+        models.database.execute_sql("SET lock_timeout = '1ms'")
+        assert sign_in(world, "anna") is not None
+        models.database.execute_sql("RESET lock_timeout")
+    assert kept_events().total() == before + 2
