@@ -4,7 +4,6 @@ import pytest
 from support.features import PARTS, TESTS, shown_by
 
 NOT_IN_THE_APP = {
-    "Overview": "its screen is to come",
     "Export": "files are written on the host",
     "Notices by e-mail": "nothing of them is shown",
     "Journeys": "they go through everything",
