@@ -48,7 +48,7 @@ class HelpDialog(Dialog[str]):
             table.add_row(*(part for pair in row if pair for part in pair))
         yield Static(table)
         yield paragraph(
-            "Tab moves to the next field or button. A click on a key does what the key does.", "hint"
+            "\nTab moves to the next field or button. A click on a key does what the key does.", "hint"
         )
 
     def answer(self) -> str:
