@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from data.operations.users.user_search import UserQuery
+from data.rules.recovery_codes import FEW_LEFT
 from data.rules.safe_text import safe
 
 _LONGEST = 40
@@ -20,12 +21,15 @@ def moment_in_words(at: datetime) -> str:
 
 
 def _words(query: UserQuery) -> tuple[str, ...]:
+    pending = query.pending_before
     return (
         f"2FA: {query.status.value}" if query.status else "",
         f"practice {safe(query.practice, _LONGEST)}" if query.practice is not None else "",
         query.role.label if query.role else "",
         f"has set up {query.method.label}" if query.method else "",
         _last_signin(query),
+        f"pending since before {moment_in_words(pending)}" if pending is not None else "",
+        f"{FEW_LEFT} recovery codes or fewer" if query.few_recovery_codes else "",
     )
 
 

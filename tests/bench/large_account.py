@@ -65,8 +65,8 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
         connection.executemany(
             "INSERT INTO user (id, account_id, practice_id, name, email, full_name, phone, active, required,"
             " lost_factor, credential, attempts_left, locked_at, recovery_saved,"
-            " created_at, last_signin_at, few_codes, standing)"
-            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0, 7, ?, 1, 0, ?, ?, ?)",
+            " created_at, last_signin_at, standing_since, few_codes, standing)"
+            " VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, 0, 0, 7, ?, 1, 0, ?, ?, ?, ?)",
             batch,
         )
         found = [
@@ -124,6 +124,7 @@ def _people(chance: random.Random, users: int, practices: int) -> Iterator[tuple
             standing == "obliged",
             1 if standing == "locked" else None,
             chance.randint(1, 10**15) if chance.random() < 0.8 else None,
+            chance.randint(1, 10**15),
             standing == "enrolled" and user_id % 100 == 0,
             standing,
         )

@@ -81,6 +81,9 @@ _QUERIES = {
     "filtered: support, e-mail, not lately": UserQuery(
         role=Role.SUPPORT, method=Method.EMAIL, signed_in_before=_LATELY
     ),
+    "filtered: pending for long": UserQuery(status=Status.PENDING, pending_before=_LATELY),
+    "filtered: few recovery codes": UserQuery(few_recovery_codes=True),
+    "filtered: few recovery codes, support": UserQuery(few_recovery_codes=True, role=Role.SUPPORT),
 }
 
 

@@ -1,5 +1,7 @@
 """The users table and one user's detail."""
 
+from datetime import timedelta
+
 import pytest
 from support.app_driver import Person, opened
 from support.database import OPERATOR, PASSWORD, SECURITY, SUPPORT
@@ -145,20 +147,33 @@ class TestTable:
             await person.sees("Filter users", "2FA", "Role", "Method", "Last sign-in", "any", "30 days")
             await person.presses("enter", *["down"] * 5, "enter", "ctrl+s")
             await person.sees("Filter: 2FA: Pending setup on next login (Esc clears)", "2 users", "boris")
-            await person.presses("f", "tab", "tab", "tab", "space", "ctrl+s")
+            await person.presses("f")
+            await person.sees("Filter users")
+            await person.presses("tab", "tab", "tab", "space", "ctrl+s")
             await person.sees("Filter: 2FA: Pending setup on next login · never signed in", "1 user", "boris")
             assert "anna" not in person.screen
             await person.presses("f")
             await person.sees("[x] never", "Pending setup on next login")
             await person.presses("tab", "tab", "tab", "space", "tab")
             await person.types("soon")
-            await person.presses("enter")
+            await person.presses("ctrl+s")
             await person.sees("✗ Enter a date such as 2026-01-31, or how long ago, such as 30 days.", "soon")
             await person.presses(*["tab"] * 4, *["backspace"] * 4)
             await person.types("30 minutes")
-            await person.presses("enter")
+            await person.presses("ctrl+s")
             await person.sees("2FA: Pending setup on next login · last sign-in before 2026-03-02 ", "anna")
             assert "boris" not in person.screen
+            world.set("anna", standing_since=world.clock.now - timedelta(days=15))
+            await person.presses("f")
+            await person.sees("Filter users")
+            await person.presses(*["tab"] * 5)
+            await person.types("14 days")
+            await person.presses("ctrl+s")
+            await person.sees("last sign-in before 2026-03-02 ", "· pending since before 2026-02-16 ", "anna")
+            await person.presses("f")
+            await person.sees("Filter users")
+            await person.presses(*["tab"] * 6, "space", "ctrl+s")
+            await person.sees("· 2 recovery codes or fewer (Esc clears)", "0 users")
             await person.presses("slash")
             await person.types("boris")
             await person.sees("0 users")

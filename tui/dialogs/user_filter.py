@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Label, Select
 
 from data.rules.domain_types import Method, Role, Status
+from data.rules.recovery_codes import FEW_LEFT
 from data.rules.safe_text import safe
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.keys import Act
@@ -23,7 +24,7 @@ MOMENT_LIMIT = 32
 
 @dataclass(frozen=True, slots=True)
 class FilterForm:
-    """What was chosen; None is any. `signed_in_before` is what was typed, unchecked."""
+    """What was chosen; None is any. The two moments are what was typed, unchecked."""
 
     status: Status | None = None
     practice: str | None = None
@@ -31,6 +32,8 @@ class FilterForm:
     method: Method | None = None
     never_signed_in: bool = False
     signed_in_before: str = ""
+    pending_before: str = ""
+    few_recovery_codes: bool = False
 
 
 class UserFilterDialog(Dialog[FilterForm]):
@@ -59,10 +62,10 @@ class UserFilterDialog(Dialog[FilterForm]):
         yield _choice("Method", "method", [(method.label, method.value) for method in Method], form.method)
         never = TickBox("never", form.never_signed_in, id="never", compact=True)
         yield Horizontal(Label("Last sign-in"), never, classes="row")
-        before = TextField(
-            form.signed_in_before, "30 days, or 2026-01-31", limit=MOMENT_LIMIT, id="signed-in-before"
-        )
-        yield Horizontal(Label("  or before"), before, classes="row")
+        yield _moment("  or before", "signed-in-before", form.signed_in_before)
+        yield _moment("Pending before", "pending-before", form.pending_before)
+        few = TickBox(f"{FEW_LEFT} or fewer", form.few_recovery_codes, id="few-codes", compact=True)
+        yield Horizontal(Label("Recovery codes"), few, classes="row")
         if self._fault:
             yield paragraph(f"✗ {self._fault}", "fault")
 
@@ -77,7 +80,15 @@ class UserFilterDialog(Dialog[FilterForm]):
             method=Method(method) if method else None,
             never_signed_in=self.query_one("#never", Checkbox).value,
             signed_in_before=self.query_one("#signed-in-before", TextField).text,
+            pending_before=self.query_one("#pending-before", TextField).text,
+            few_recovery_codes=self.query_one("#few-codes", Checkbox).value,
         )
+
+
+def _moment(label: str, name: str, typed: str) -> Widget:
+    """Return a row for a date, or how long ago."""
+    field = TextField(typed, "30 days, or 2026-01-31", limit=MOMENT_LIMIT, id=name)
+    return Horizontal(Label(label), field, classes="row")
 
 
 def _choice(label: str, name: str, choices: Sequence[tuple[str, str]], present: str | None) -> Widget:

@@ -380,7 +380,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
 def _form_of(query: UserQuery) -> FilterForm:
     """Return the filters of a query as the dialog shows them."""
-    before = query.signed_in_before
+    before, pending = query.signed_in_before, query.pending_before
     return FilterForm(
         status=query.status,
         practice=query.practice,
@@ -388,13 +388,16 @@ def _form_of(query: UserQuery) -> FilterForm:
         method=query.method,
         never_signed_in=query.never_signed_in,
         signed_in_before=moment_in_words(before) if before else "",
+        pending_before=moment_in_words(pending) if pending else "",
+        few_recovery_codes=query.few_recovery_codes,
     )
 
 
 def _with_filters(query: UserQuery, form: FilterForm, now: datetime) -> UserQuery | Denied:
     """Return a query with the chosen filters in place of its own."""
-    before = past_moment(form.signed_in_before, now) if form.signed_in_before.strip() else None
-    if before is None and form.signed_in_before.strip():
+    typed = (form.signed_in_before, form.pending_before)
+    before, pending = (past_moment(text, now) for text in typed)
+    if any(text.strip() and past_moment(text, now) is None for text in typed):
         return Denied("Enter a date such as 2026-01-31, or how long ago, such as 30 days.")
     return replace(
         query,
@@ -404,4 +407,6 @@ def _with_filters(query: UserQuery, form: FilterForm, now: datetime) -> UserQuer
         method=form.method,
         never_signed_in=form.never_signed_in,
         signed_in_before=before,
+        pending_before=pending,
+        few_recovery_codes=form.few_recovery_codes,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from peewee import SQL, fn
 
+from data.operations.users.queries import pending_since_before
 from data.rules.domain_types import Method, Role
 from data.rules.user_search import word_range
 from data.rules.user_status import Standing
@@ -104,6 +105,19 @@ def of_last_signin(scope: Scope, *, never: bool, before: datetime | None) -> Cri
     ]
     holds = reduce(or_, _signed_in(models.User.last_signin_at, never=never, before=before))
     return Criterion(ways, lambda _user_id: holds, is_exact=True)
+
+
+def of_time_pending(account_id: int, before: datetime) -> Criterion:
+    """Return the criterion that a user has been pending since before a moment."""
+    user, holds = models.User, pending_since_before(models.Account.get_by_id(account_id), before)
+    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds)
+
+
+def of_few_codes(account_id: int) -> Criterion:
+    """Return the criterion that a user with a second factor has few recovery codes left."""
+    user = models.User
+    holds = (user.account == account_id) & (user.standing == Standing.ENROLLED.value) & user.few_codes
+    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds)
 
 
 def union(parts: list[Any]) -> Any:

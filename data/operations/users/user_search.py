@@ -7,6 +7,7 @@ candidates for a page are those who meet the rarest one or, if that is not rare,
 too many of them would have to be looked up for one page, the page is not full, and the next one goes on.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -20,10 +21,12 @@ from data.operations.actors import Acting
 from data.operations.users.user_criteria import (
     Criterion,
     Scope,
+    of_few_codes,
     of_last_signin,
     of_method,
     of_role,
     of_term,
+    of_time_pending,
     union,
 )
 from data.rules.domain_types import Method, Role, Status
@@ -106,17 +109,21 @@ class _Asked:
     @property
     def filters(self) -> list[Criterion]:
         """The criteria that are no words, without the practice and the status."""
-        query = self.query
-        signed_in = query.never_signed_in or query.signed_in_before is not None
-        return [
-            *([of_role(query.role)] if query.role else []),
-            *([of_method(query.method)] if query.method else []),
-            *(
-                [of_last_signin(self.scope, never=query.never_signed_in, before=query.signed_in_before)]
-                if signed_in
-                else []
-            ),
-        ]
+        return list(self._filters())
+
+    def _filters(self) -> Iterator[Criterion]:
+        query, account_id = self.query, self.scope.account_id
+        if query.role is not None:
+            yield of_role(query.role)
+        if query.method is not None:
+            yield of_method(query.method)
+        never, before = query.never_signed_in, query.signed_in_before
+        if never or before is not None:
+            yield of_last_signin(self.scope, never=never, before=before)
+        if query.pending_before is not None:
+            yield of_time_pending(account_id, query.pending_before)
+        if query.few_recovery_codes:
+            yield of_few_codes(account_id)
 
 
 def find_users(acting: Acting, query: UserQuery) -> Found:

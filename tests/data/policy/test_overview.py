@@ -10,11 +10,11 @@ from data.operations.policy import overview, policy_settings
 from data.operations.policy.overview import Attention, Concern, Group, Overview, StatusCounts
 from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, sent_codes
-from data.operations.users import factor_administration, lifecycle, practices
-from data.operations.users.queries import pending_since_before
+from data.operations.users import factor_administration, lifecycle, practices, user_summaries
+from data.operations.users.user_search import UserQuery
 from data.rules.audit_events import Event
 from data.rules.doctor import Finding, Level
-from data.rules.domain_types import Method, Mode
+from data.rules.domain_types import Method, Mode, Status
 from data.storage import models
 from data.wording import overview as wording
 
@@ -145,10 +145,9 @@ def test_pending_counts_from_the_standing_and_the_mode(world):
     world.clock.forward(days=1, seconds=1)
     assert pending() == 2
     found = concerns(world, Concern.PENDING_LONG)[0]
-    behind = models.User.select().where(
-        pending_since_before(models.Account.get(), found.pending_before or START)
-    )
-    assert {row.name for row in behind} == {"admin", "ben"}
+    query = UserQuery(status=Status.PENDING, pending_before=found.pending_before)
+    behind = world.run(user_summaries.list_users, OPERATOR, query).rows
+    assert [row.name for row in behind] == ["admin", "ben"]
     world.run(factor_administration.set_required, OPERATOR, "ben", required=False)
     world.run(factor_administration.set_required, OPERATOR, "ben", required=True)
     assert pending() == 1
@@ -175,7 +174,8 @@ def test_few_recovery_codes(world):
         assert few() == 0, left
         world.submit(world.attempt("anna"), code)
     assert few() == 1
-    assert [row.name for row in models.User.select().where(models.User.few_codes)] == ["anna"]
+    behind = world.run(user_summaries.list_users, OPERATOR, UserQuery(few_recovery_codes=True)).rows
+    assert [row.name for row in behind] == ["anna"]
     world.submit(world.attempt("anna"), world.live_code("anna"))
     member = world.session("anna")
     world.run(recovery_codes.renew_recovery_codes, member)

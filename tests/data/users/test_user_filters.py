@@ -22,10 +22,13 @@ people = st.lists(
             "signed_in": st.none() | st.integers(0, 3),
             "active": st.booleans(),
             "practice": st.sampled_from(["Main", "North"]),
+            "since": st.integers(0, 3),
+            "few_codes": st.booleans(),
         }
     ),
     max_size=9,
 )
+moments = st.integers(0, 4).map(lambda minutes: START + timedelta(minutes=minutes))
 queries = st.builds(
     UserQuery,
     search=st.sampled_from(["", "", "", "clinic", "u1"]),
@@ -36,7 +39,9 @@ queries = st.builds(
     role=st.none() | st.sampled_from(Role),
     method=st.none() | st.sampled_from(Method),
     never_signed_in=st.booleans(),
-    signed_in_before=st.none() | st.integers(0, 4).map(lambda minutes: START + timedelta(minutes=minutes)),
+    signed_in_before=st.none() | moments,
+    pending_before=st.none() | st.none() | moments,
+    few_recovery_codes=st.sampled_from([False, False, True]),
 )
 
 
@@ -72,12 +77,16 @@ def meets(number, person, query):
         *([seen is None] if query.never_signed_in else []),
         *([seen is not None and START + timedelta(minutes=seen) < before] if before else []),
     ]
+    pending = person["active"] and person["role"] and Method.APP not in person["methods"]
+    since = START + timedelta(minutes=person["since"])
     return (
         query.status in {None, status}
         and query.practice in {None, person["practice"]}
         and query.role in {None, person["role"]}
         and (query.method is None or query.method in person["methods"])
         and (not stale or any(stale))
+        and (query.pending_before is None or (pending and since < query.pending_before))
+        and (not query.few_recovery_codes or (status is Status.ENABLED and person["few_codes"]))
         and (query.search in {"", "clinic"} or query.search == f"u{number}")
     )
 
@@ -120,6 +129,12 @@ def test_filters_equal_a_plain_model(passing_world, crowd, query, bounds):
         for number, person in enumerate(crowd):
             insert(number, person)
         world.catch_up()
+        for number, person in enumerate(crowd):
+            since = START + timedelta(minutes=person["since"])
+            few = person["few_codes"] and bool(person["methods"])
+            models.User.update(standing_since=since, few_codes=few).where(
+                models.User.name == f"u{number}"
+            ).execute()
         if bounds and not query.search:
             with patch.multiple(user_search, _WEIGHED=bounds[0], _LOOKED_UP=bounds[1]):
                 names, pages = read_all(world, query)
