@@ -107,17 +107,17 @@ def of_last_signin(scope: Scope, *, never: bool, before: datetime | None) -> Cri
     return Criterion(ways, lambda _user_id: holds, is_exact=True)
 
 
-def of_time_pending(account_id: int, before: datetime) -> Criterion:
+def of_time_pending(account_id: int, before: datetime, *, is_exact: bool) -> Criterion:
     """Return the criterion that a user has been pending since before a moment."""
     user, holds = models.User, pending_since_before(models.Account.get_by_id(account_id), before)
-    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds)
+    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds, is_exact=is_exact)
 
 
-def of_few_codes(account_id: int) -> Criterion:
+def of_few_codes(account_id: int, *, is_exact: bool) -> Criterion:
     """Return the criterion that a user with a second factor has few recovery codes left."""
     user = models.User
     holds = (user.account == account_id) & (user.standing == Standing.ENROLLED.value) & user.few_codes
-    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds)
+    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds, is_exact=is_exact)
 
 
 def union(parts: list[Any]) -> Any:

@@ -121,9 +121,11 @@ class _Asked:
         if never or before is not None:
             yield of_last_signin(self.scope, never=never, before=before)
         if query.pending_before is not None:
-            yield of_time_pending(account_id, query.pending_before)
+            whole = self.scope.practice_id is None and query.status in {None, Status.PENDING}
+            yield of_time_pending(account_id, query.pending_before, is_exact=whole)
         if query.few_recovery_codes:
-            yield of_few_codes(account_id)
+            whole = self.scope.practice_id is None and query.status in {None, Status.ENABLED}
+            yield of_few_codes(account_id, is_exact=whole)
 
 
 def find_users(acting: Acting, query: UserQuery) -> Found:
@@ -212,6 +214,8 @@ def _filter(asked: _Asked, filters: list[Criterion]) -> Found:
     rest = [criterion for criterion in filters if criterion is not rarest]
     most = max(query.limit, _LOOKED_UP // max(1, sum(criterion.lookups for criterion in rest)))
     is_whole = is_rare and sizes[rarest] <= most
+    if not rest and not is_whole:
+        most = query.limit + 1
     begun = replace(asked, query=replace(query, after=None)) if is_whole else asked
     if rarest is everyone or not is_rare:
         candidates = _in_order(begun, most).alias("candidates")
