@@ -4,7 +4,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from math import ceil
+from math import ceil, inf
+from time import monotonic
 from typing import ClassVar, Final
 
 from textual import on
@@ -18,12 +19,16 @@ from data.operations.audit.changes import ChangeFeed
 from data.operations.audit.trail import Filter
 from data.operations.signin import sessions, worker_sessions
 from data.operations.signin.admission import Session
+from data.operations.users import lifecycle
 from data.operations.users.user_search import UserQuery
+from data.rules.domain_types import ThemeChoice
+from data.rules.policy import SignedIn
 from data.rules.safe_text import was_decoded
 from data.rules.source_addresses import Origin
 from data.rules.user_fields import TEXT_LIMIT
 from data.store import Clock, Store, StoreUnavailableError
 from data.wording.words import counted
+from sshserver.compat.textual_parser import BackgroundTold
 from sshserver.limits.limit_values import Limits
 from sshserver.session import idle
 from sshserver.session.idle import IdleWatch
@@ -41,7 +46,8 @@ from tui.screens.security_policy import SecurityScreen
 from tui.screens.sessions import SessionsScreen
 from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
 from tui.screens.users import UsersScreen
-from tui.themes import DARK, SIXTEEN, THEMES
+from tui.themes import THEMES, is_choosable, theme_for
+from tui.widgets.status_line import Tone
 from tui.widgets.top_line import Tab
 
 _TABS: list[tuple[str, str, type[MainScreen]]] = [
@@ -68,6 +74,8 @@ class TwofoldApp(ActingApp):
 
     LOOK_SECONDS: ClassVar[float] = 2.0
     """How often the app checks whether a session that it opened was ended elsewhere."""
+    ANSWER_SECONDS: ClassVar[float] = 3.0
+    """How long the terminal may take to tell its background; after that the theme stays dark."""
     TITLE = "Twofold"
     CSS_PATH = "app.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012 - as below.
@@ -94,7 +102,7 @@ class TwofoldApp(ActingApp):
             store,
             session=session,
             clock=clock,
-            terminal=terminal or Terminal(),
+            terminal=terminal or Terminal(colours=Colours.TRUE),
             carriers=carriers or Carriers(),
             changes=changes or ChangeFeed(store),
         )
@@ -103,9 +111,13 @@ class TwofoldApp(ActingApp):
         self._sends_utf8 = True
         self._limits = limits or Limits()
         self._idle: IdleWatch | None = None
+        self._answer_by: float | None = None
+        """Until when the terminal may tell its background; None before it was asked."""
+        self._is_light = False
+        self.show_colours(self.terminal)
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = SIXTEEN if terminal and terminal.colours is Colours.SIXTEEN else DARK
+        self._wear(self.theme_choice)
 
     @on(CommandPalette.Opened)
     def limit_palette(self) -> None:
@@ -117,6 +129,7 @@ class TwofoldApp(ActingApp):
 
         The same holds for notices: a server sends those that its sessions cause.
         """
+        self._wear(self.theme_choice)
         in_background(self, partial(lead_to_main_screens, self, self._origin), "sign-in")
         if self._opens_session:
             self.set_interval(
@@ -152,11 +165,35 @@ class TwofoldApp(ActingApp):
             if reason := over.get(self.session.id):
                 self.exit(reason)
 
+    def _wear(self, choice: ThemeChoice) -> None:
+        """Show a theme; the terminal is asked the first time that it may say, and dark until it answers."""
+        self.theme_choice = choice
+        self.theme = theme_for(choice, self.terminal, is_light=self._is_light)
+        is_asked = self._answer_by is not None or not self.is_running or not is_choosable(self.terminal)
+        if choice is ThemeChoice.TERMINAL and not is_asked:
+            self._answer_by = monotonic() + self.ANSWER_SECONDS
+            self.ask_background()
+
+    def on_background_told(self, answer: BackgroundTold) -> None:
+        """Follow the terminal's background, once: a client may send answers that nobody asked for."""
+        if self._answer_by is not None and monotonic() <= self._answer_by:
+            self._answer_by, self._is_light = -inf, answer.is_light
+            self._wear(self.theme_choice)
+
+    async def choose_theme(self, choice: ThemeChoice) -> None:
+        """Show a theme, and remember it for who has signed in."""
+        self._wear(choice)
+        if self.session is None or not isinstance(self.session.step, SignedIn):
+            self.say(f"Theme: {choice.label}, until you sign out.")
+        elif await self.act(lifecycle.choose_theme, choice) and not is_choosable(self.terminal):
+            self.say(f"Theme: {choice.label}. This terminal has too few colours to show it.", Tone.DONE)
+
     def session_began(self, session: Session) -> None:
         """Warn before the session reaches its longest time; end an idle session that was opened here.
 
         What checks the sessions, this app or the server, ends one that has lasted too long.
         """
+        self._wear(session.theme)
         left = session.started_at + self.store.services.longest_session - self.clock()
         self.set_timer(max(left - _END_WARNING, _AT_ONCE).total_seconds(), partial(self._warn_of_end, left))
         if self._opens_session:

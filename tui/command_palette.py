@@ -13,12 +13,12 @@ from textual.types import IgnoreReturnCallbackType
 from data.operations.users import user_summaries
 from data.operations.users.user_search import UserQuery
 from data.operations.users.user_summaries import UserPage
+from data.rules.domain_types import ThemeChoice
 from data.rules.safe_text import safe
 from data.store import StoreUnavailableError
 from tui.screens.base_app import ActingApp
-from tui.screens.base_screen import ActingScreen, MainScreen
+from tui.screens.base_screen import ActingScreen, MainScreen, in_background
 from tui.screens.user_detail import UserDetailScreen
-from tui.themes import DARK, LIGHT, SIXTEEN
 from tui.widgets.status_marks import with_mark
 
 _LETTERS = 2
@@ -39,8 +39,9 @@ class TwofoldCommands(Provider):
             yield f"Go to {tab.title}", f"Key {tab.key}", lambda name=tab.name: app.open_tab(name)
         for key, words, action in screen.commands():
             yield words, f"Key {key}", lambda action=action: screen.run_action(action)
-        for words, theme in (("Dark theme", DARK), ("Light theme", LIGHT), ("Sixteen colours", SIXTEEN)):
-            yield words, "Until you sign out", lambda theme=theme: setattr(app, "theme", theme)
+        for theme in ThemeChoice:
+            choose = partial(app.choose_theme, theme)
+            yield f"Theme: {theme.label}", "Remembered", partial(in_background, app, choose, "theme")
 
     async def discover(self) -> Hits:
         """Yield all commands before anything is typed."""

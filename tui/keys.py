@@ -75,6 +75,7 @@ class Act(Enum):
     SET_UP = "t", "t", "Set up 2FA", "Methods"
     RECOVERY_CODES = "b", "b", "Recovery codes"
     END_SESSION = "h", "h", "End", "End sessions"
+    THEME = "comma", ",", "Theme"
     ATTENTION = "exclamation_mark", "!", "Attention"
     TEST = "at", "@", "Test"
     QR_CODE = "q", "q", "QR code"

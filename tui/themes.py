@@ -9,6 +9,9 @@ from typing import Final
 
 from textual.theme import Theme
 
+from data.rules.domain_types import ThemeChoice
+from sshserver.terminal.capabilities import Colours, Terminal
+
 DARK: Final = "twofold-dark"
 LIGHT: Final = "twofold-light"
 HIGH_CONTRAST: Final = "twofold-high-contrast"
@@ -131,3 +134,20 @@ THEMES: Final = (
         selected="#0000aa",
     ),
 )
+_CHOSEN: Final = {
+    ThemeChoice.DARK: DARK,
+    ThemeChoice.LIGHT: LIGHT,
+    ThemeChoice.HIGH_CONTRAST: HIGH_CONTRAST,
+}
+
+
+def is_choosable(terminal: Terminal) -> bool:
+    """Return whether the terminal has enough colours for a theme to choose."""
+    return terminal.colours in (Colours.INDEXED, Colours.TRUE) and not terminal.no_color
+
+
+def theme_for(choice: ThemeChoice, terminal: Terminal, *, is_light: bool) -> str:
+    """Return the name of the theme to show; `is_light` is what the terminal told of its background."""
+    if terminal.colours is Colours.SIXTEEN:
+        return SIXTEEN
+    return _CHOSEN.get(choice, LIGHT if is_light else DARK)

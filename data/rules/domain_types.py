@@ -79,6 +79,20 @@ class Status(StrEnum):
     ENABLED = "Enabled"
 
 
+class ThemeChoice(StrEnum):
+    """The colours that a user wants on terminals with more than sixteen."""
+
+    TERMINAL = "terminal"
+    DARK = "dark"
+    LIGHT = "light"
+    HIGH_CONTRAST = "high-contrast"
+
+    @property
+    def label(self) -> str:
+        """The choice in words, as screens show it."""
+        return "as the terminal says" if self is ThemeChoice.TERMINAL else self.value.replace("-", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The account's two-factor policy."""

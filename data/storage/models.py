@@ -174,6 +174,7 @@ class User(_Table):
     signin_count = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     renewal_hour = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
     renewal_count = IntegerField(default=0, constraints=[SQL("DEFAULT 0")])
+    theme = CharField(max_length=16, null=True)
     standing = CharField(max_length=12, default="free", constraints=[SQL("DEFAULT 'free'")])
     standing_since = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
     few_codes = BooleanField(default=False, constraints=[SQL("DEFAULT false")])

@@ -22,7 +22,7 @@ from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.compat.textual_stylesheet import SharedStylesheet
 from sshserver.compat.textual_turns import ContainedPalette, Turns
 from sshserver.telemetry import crash_reports
-from sshserver.terminal.capabilities import Colours, Terminal
+from sshserver.terminal.capabilities import ASK_BACKGROUND, Colours, Terminal
 from sshserver.terminal.typeahead import TypeAheadApp
 
 _COLOUR_SYSTEMS: dict[Colours, Literal["standard", "256", "truecolor"]] = {
@@ -77,10 +77,7 @@ class ContainedApp(TypeAheadApp):
         self.driver_class = cast("type[Driver]", driver)
         self.features = frozenset()
         self.devtools = None
-        self.no_color = terminal.no_color or terminal.colours is Colours.NONE
-        self._filters = [known for known in self._filters if not isinstance(known, Monochrome | NoColor)]
-        if self.no_color:
-            self._filters.append(NoColor())
+        self.show_colours(terminal)
         self.console = Console(
             color_system=_COLOUR_SYSTEMS[terminal.colours],
             file=cast("TextIO", self.console.file),
@@ -95,6 +92,18 @@ class ContainedApp(TypeAheadApp):
             soft_wrap=False,
             _environ={},
         )
+
+    def show_colours(self, terminal: Terminal) -> None:
+        """Send the terminal colours, unless it has none or its user wants none."""
+        self.no_color = terminal.no_color or terminal.colours is Colours.NONE
+        self._filters = [known for known in self._filters if not isinstance(known, Monochrome | NoColor)]
+        if self.no_color:
+            self._filters.append(NoColor())
+
+    def ask_background(self) -> None:
+        """Ask for the background's colour; the terminal answers with `BackgroundTold`, late or never."""
+        if self._driver is not None:
+            self._driver.write(ASK_BACKGROUND)
 
     async def run_hosted(self, terminal: Terminal) -> str | None:
         """Run the app to its end in a client's terminal and return its result."""

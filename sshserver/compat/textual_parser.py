@@ -7,11 +7,20 @@ from textual._parser import ParseTimeout
 from textual._xterm_parser import BRACKETED_PASTE_END, BRACKETED_PASTE_START, XTermParser
 from textual.message import Message
 
-from sshserver.terminal.sequences import ALT_LENGTH, ESC, SequenceReader
+from sshserver.terminal.capabilities import is_light
+from sshserver.terminal.sequences import ALT_LENGTH, BACKGROUND, ESC, SequenceReader
 
 _OTHER_KEY = re.compile(r"\x1b\[27;(\d+);(\d+)~")
 _SHIFT = 2
 """xterm's number for Shift alone; greater numbers include other modifiers."""
+
+
+class BackgroundTold(Message):
+    """The terminal told the colour of its background."""
+
+    def __init__(self, *, is_light: bool) -> None:
+        super().__init__()
+        self.is_light = is_light
 
 
 class InputParser(XTermParser):
@@ -63,6 +72,10 @@ class InputParser(XTermParser):
         if self.is_pasting and sequence != BRACKETED_PASTE_END:
             return
         self.is_pasting = sequence == BRACKETED_PASTE_START
+        if sequence.startswith(BACKGROUND):
+            if (told := is_light(sequence)) is not None:
+                yield BackgroundTold(is_light=told)
+            return
         try:
             yield from super().feed(_in_kitty_form(sequence))
             if self._timeout_time is None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from sshserver.limits.limit_values import Limits
 
@@ -13,6 +14,11 @@ _WANTED = re.compile(r"LANG|LC_[A-Z]{1,20}|COLORTERM|NO_COLOR")
 _TRUE_COLOUR_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm", "contour")
 _MONOCHROME = re.compile(r"vt[0-9]+.*|.*-(mono|m)")
 _USABLE_FALLBACK = (80, 24)
+ASK_BACKGROUND: Final = "\x1b]11;?\x1b\\"
+"""Asks for the background's colour (xterm's ctlseqs, OSC 11)."""
+_BACKGROUND = re.compile(r"\x1b\]11;rgba?:([0-9a-f]{1,4})/([0-9a-f]{1,4})/([0-9a-f]{1,4})\b.*", re.IGNORECASE)
+_BRIGHTNESS = (0.299, 0.587, 0.114)
+"""How much red, green and blue add to it (ITU-R BT.601)."""
 
 
 class Colours(Enum):
@@ -73,6 +79,19 @@ def colours_of(term: str, colorterm: str = "") -> Colours:
     if "256color" in term:
         return Colours.INDEXED
     return Colours.NONE if _MONOCHROME.fullmatch(term) else Colours.SIXTEEN
+
+
+def is_light(answer: str) -> bool | None:
+    """Return whether the background is light, from the answer to `ASK_BACKGROUND`; None for anything else.
+
+    A colour has one to four hexadecimal digits for each of red, green and blue (XParseColor).
+    """
+    found = _BACKGROUND.match(answer)
+    if found is None:
+        return None
+    parts = (int(part, 16) / (16 ** len(part) - 1) for part in found.groups())
+    brightness: float = sum(part * weight for part, weight in zip(parts, _BRIGHTNESS, strict=True))
+    return brightness > 0.5  # noqa: PLR2004 - between black and white.
 
 
 def clamp(size: tuple[int, int], limits: Limits) -> tuple[int, int]:

@@ -20,6 +20,8 @@ _SEQUENCE_SECONDS: Final = 2.0
 """Time without input after which an unfinished sequence is given up."""
 _STRING_PATTERN: Final = r"(?:P[ -?]|\][0-9lL]|_G)[^\x00-\x1f\x7f]*"
 """An answer as DCS, OSC or APC, without its end. Text after Alt with P, ] or _ is not an answer."""
+BACKGROUND: Final = f"{ESC}]11;"
+"""How the answer begins that tells the background's colour: the only string that is passed on."""
 _STRING: Final = re.compile(rf"\x1b{_STRING_PATTERN}")
 _WHOLE: Final = re.compile(
     r"\x1b(?:"
@@ -59,7 +61,7 @@ class SequenceReader:
     def feed(self, text: str) -> Iterator[str]:
         """Yield text without ESC, whole sequences, and ESC alone for the key.
 
-        Sequences that no key sends are dropped: strings, sequences that are too long, and those that a
+        Dropped are strings other than the background's colour, sequences that are too long, and those that a
         control character or another sequence interrupts.
         """
         self._since = self._now()
@@ -71,7 +73,8 @@ class SequenceReader:
                 yield plain
                 place += len(plain)
             elif whole := _WHOLE.match(stream, place):
-                if len(whole.group()) <= LONGEST and not _STRING.match(stream, place):
+                is_known = not _STRING.match(stream, place) or whole.group().startswith(BACKGROUND)
+                if len(whole.group()) <= LONGEST and is_known:
                     yield whole.group()
                 place = whole.end()
             else:
@@ -91,11 +94,9 @@ class SequenceReader:
         return ESC if is_key else ""
 
     def _hold(self, begun: str) -> None:
-        """Hold what determines how a sequence ends, without a string's content."""
-        if _STRING.match(begun):
-            self._held = begun[:3] + (ESC if begun.endswith(ESC) else "")
-        else:
-            self._held = begun[: LONGEST + 1]
+        """Hold what determines how a sequence ends, and no more than shows that it is too long."""
+        ends = ESC if _STRING.match(begun) and begun.endswith(ESC) else ""
+        self._held = begun.removesuffix(ends)[: LONGEST + 1] + ends
 
 
 def without_sequences(text: str) -> str:

@@ -121,7 +121,7 @@ async def test_a_method_that_textual_has_no_more_is_noticed(monkeypatch, refused
 
 
 async def test_unfiltered_colours(monkeypatch, refused):
-    monkeypatch.setattr("sshserver.compat.textual_app._colour_filters", lambda terminal: [])
+    monkeypatch.setattr("sshserver.compat.textual_app.ContainedApp.show_colours", lambda app, terminal: None)
     monkeypatch.setattr(
         "sshserver.compat.textual_app._COLOUR_SYSTEMS", dict.fromkeys(app_check.Colours, "truecolor")
     )

@@ -111,7 +111,7 @@ async def test_palette(world):
         await person.types("light")
         for _ in range(50):
             await person.pilot.pause(0.01)
-            if "Light theme" in person.screen and "Go to" not in person.screen:
+            if "Theme: light" in person.screen and "Go to" not in person.screen:
                 break
         await person.presses("enter")
         await person.sees("4 users")

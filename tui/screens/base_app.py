@@ -19,7 +19,7 @@ from data.operations.signin.dialogue import After, CheckCode, CodeDialogue, Ques
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.operations.users import credentials
 from data.operations.users.user_search import UserQuery
-from data.rules.domain_types import Method, Role
+from data.rules.domain_types import Method, Role, ThemeChoice
 from data.store import Clock, Store, StoreUnavailableError, Tx
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_screen import BlankScreen
@@ -73,6 +73,7 @@ class ActingApp(ContainedApp):
         self.heading = Heading()
         self.account_id: int | None = None
         self.roles: frozenset[Role] = frozenset()
+        self.theme_choice = session.theme if session else ThemeChoice.TERMINAL
         self.missed: str | None = None
         """The message shown when the database did not answer, since this was last set to None."""
         self._front: Screen[Any] | None = None
@@ -105,6 +106,10 @@ class ActingApp(ContainedApp):
 
     def session_began(self, session: Session) -> None:
         """Watch a session from its first step."""
+        raise NotImplementedError
+
+    async def choose_theme(self, choice: ThemeChoice) -> None:
+        """Show a theme, and remember it for who has signed in."""
         raise NotImplementedError
 
     def open_tab(self, name: str) -> None:

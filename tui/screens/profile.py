@@ -12,7 +12,7 @@ from data.operations.results import Denied, Done
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
 from data.operations.users import credentials, lifecycle, user_summaries
 from data.operations.users.user_summaries import Profile, UserDetail
-from data.rules.domain_types import Method, Mode
+from data.rules.domain_types import Method, Mode, ThemeChoice
 from data.rules.passwords import MAX_LENGTH
 from data.wording import consequences
 from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
@@ -53,6 +53,7 @@ class ProfileScreen(MainScreen):
         Act.END_SESSION.binding("end_sessions", "End sessions", tooltip="End your other sessions"),
         Act.FORGET.binding(tooltip="Forget remembered addresses"),
         Act.DISABLE.binding("turn_off", "Turn off 2FA"),
+        Act.THEME.binding(tooltip="Choose the colours"),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -68,7 +69,7 @@ class ProfileScreen(MainScreen):
         if profile is None:
             return
         self.query_one(ActionBar).offer(_offers(profile))
-        self.query_one(DescriptionList).show(_facts(profile), self.size.width)
+        self.query_one(DescriptionList).show(_facts(profile, self.app.theme_choice), self.size.width)
 
     def concerns(self, change: Change) -> bool:
         """Return whether a change can show in one's own profile."""
@@ -151,6 +152,14 @@ class ProfileScreen(MainScreen):
             await self.app.act(remembered_addresses.forget_my_addresses, chosen[0])
 
     @working
+    async def action_theme(self) -> None:
+        """Choose the colours of the app."""
+        choices = [(theme.label.capitalize(), theme) for theme in ThemeChoice]
+        chosen = await self.app.push_screen_wait(ChooseDialog("Theme", choices, self.app.theme_choice))
+        if chosen is not None:
+            await self.app.choose_theme(chosen[0])
+
+    @working
     async def action_end_sessions(self) -> None:
         """End one of the other sessions, or all others."""
         profile = await self.app.read(user_summaries.my_profile)
@@ -181,6 +190,7 @@ def _offers(profile: Profile) -> list[Offer]:
         Offer(Act.EDIT, "Edit", "edit"),
         Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
         Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
+        Offer(Act.THEME, "Theme", "theme"),
         *([Offer(Act.FORGET, "Forget addresses", "forget")] if profile.detail.remembered else []),
         *([Offer(Act.END_SESSION, "End sessions", "end_sessions")] if profile.sessions.total > 1 else []),
     ]
@@ -192,7 +202,7 @@ def _set_up_words(profile: Profile) -> str:
     return "Replace the phone" if profile.methods == {Method.APP} else "Add or replace a method"
 
 
-def _facts(profile: Profile) -> list[Fact]:
+def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
     mine = profile.detail
     since = f", since {moment(mine.enrolled_at)}" if mine.enrolled_at else ""
     return [
@@ -206,6 +216,7 @@ def _facts(profile: Profile) -> list[Fact]:
         *([("Phone", mine.phone)] if mine.phone else []),
         ("Practice", f"{mine.practice}, {mine.account}"),
         ("Roles", roles_in_words(mine.roles)),
+        ("Theme", theme.label),
         ("SSH keys", key_lines(mine.keys)),
         *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),

@@ -10,7 +10,7 @@ from data.operations.signin.code_verification import Right
 from data.operations.signin.remembered_addresses import is_remembered
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, FirstFactor, Method, Proof, UserFacts
+from data.rules.domain_types import Application, FirstFactor, Method, Proof, ThemeChoice, UserFacts
 from data.rules.policy import (
     ATTEMPTS,
     MustChangePassword,
@@ -72,6 +72,7 @@ class Session:
     step: RestrictedOrFull
     notices: tuple[str, ...] = ()
     attempt: Attempt | None = None
+    theme: ThemeChoice = ThemeChoice.TERMINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +240,7 @@ def admit(
             step=step,
             notices=notices,
             attempt=waiting,
+            theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
         )
     )
 

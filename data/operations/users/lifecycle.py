@@ -15,7 +15,7 @@ from data.operations.users.target_user import Target, find_target, outranked_by
 from data.operations.users.uniqueness import refuse_used
 from data.rules import passwords, user_fields
 from data.rules.audit_events import Event
-from data.rules.domain_types import Method, Mode, Role
+from data.rules.domain_types import Method, Mode, Role, ThemeChoice
 from data.rules.notices import contact_changes
 from data.rules.permissions import Action, SensitiveAction
 from data.rules.policy import ATTEMPTS, Refusal
@@ -171,6 +171,14 @@ def edit_own(
     if changed.keys() != {"full_name"} and (refusal := require_fresh_proof(me)):
         return refusal
     return _save(me, me.user, changed, seen)
+
+
+@require_user()
+def choose_theme(me: ActingUser, theme: ThemeChoice) -> Done:
+    """Remember the theme of the actor's app. It says nothing about access, so it is not recorded."""
+    me.user.theme = theme.value
+    me.user.save(only=["theme"])
+    return Done(f"Theme: {theme.label}.")
 
 
 def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | RefusedOrStale:
