@@ -73,7 +73,7 @@ class Act(Enum):
     EXPLAIN = "w", "w", "Why?"
 
     SET_UP = "t", "t", "Set up 2FA", "Methods"
-    RECOVERY_CODES = "b", "b", "Recovery codes"
+    RECOVERY_CODES = "b", "b", "Recovery codes", "Temporary code"
     END_SESSION = "h", "h", "End", "End sessions"
     THEME = "comma", ",", "Theme"
     ATTENTION = "exclamation_mark", "!", "Attention"

@@ -151,7 +151,7 @@ def factor_among(factors: Sequence[models.Factor], method: Method) -> models.Fac
     return next((row for row in factors if row.kind == method.value), None)
 
 
-def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -> UserFacts:
+def facts_of(tx: Tx, user: models.User, usable: Sequence[models.Factor] | None = None) -> UserFacts:
     """Gather the facts about a user for the rules; `usable` are their usable factors, if already read."""
     if usable is None:
         usable = usable_factors(user.id, policy_of(user.account))
@@ -163,13 +163,15 @@ def facts_of(user: models.User, usable: Sequence[models.Factor] | None = None) -
         lost_factor=user.lost_factor,
         methods=tuple(Method(row.kind) for row in usable),
         roles=roles_of(user),
-        recovery_codes=user.lost_factor and _has_recovery_codes(user.id),
+        recovery_codes=user.lost_factor and _has_recovery_codes(tx, user.id),
     )
 
 
-def _has_recovery_codes(user_id: int) -> bool:
+def _has_recovery_codes(tx: Tx, user_id: int) -> bool:
+    """Whether a user has an unused recovery code, or a temporary code that has not expired."""
     table = models.RecoveryCode
-    return bool(table.select().where((table.user == user_id) & table.used_at.is_null()).exists())
+    good = table.used_at.is_null() & (table.expires_at.is_null() | (table.expires_at > tx.now))
+    return bool(table.select().where((table.user == user_id) & good).exists())
 
 
 def origin_of(session: models.Session) -> Origin:
@@ -272,7 +274,7 @@ def resolve(tx: Tx, actor: Actor) -> Acting | Refused:
     if session is None or (over := why_ended(tx, session)) is not None:
         return SessionOver(over) if session and over else SessionOver()
     user = session.user
-    facts = facts_of(user)
+    facts = facts_of(tx, user)
     step = step_of_session(tx, session, facts)
     if over := why_over(step, restricted=session.restricted):
         return SessionOver(over)

@@ -49,7 +49,8 @@ def standing_column() -> Any:
 def few_codes_column() -> Any:
     """Return as SQL whether a user has a factor, and `FEW_LEFT` unused recovery codes or fewer."""
     code, factor = models.RecoveryCode, models.Factor
-    unused = code.select(fn.COUNT(code.id)).where((code.user == models.User.id) & code.used_at.is_null())
+    mine = (code.user == models.User.id) & code.used_at.is_null() & code.expires_at.is_null()
+    unused = code.select(fn.COUNT(code.id)).where(mine)
     return fn.EXISTS(factor.select(1).where(factor.user == models.User.id)) & (unused <= FEW_LEFT)
 
 

@@ -118,19 +118,25 @@ def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting 
     return acting
 
 
-def require_fresh_proof(me: ActingUser) -> FreshProofNeeded | Denied | None:
+def require_fresh_proof(me: ActingUser, *, replaces_phone: bool = False) -> FreshProofNeeded | Denied | None:
     """Return what a sensitive act on one's own data still needs; None if proof was given recently.
 
-    If no code is asked of a user, the password or the sign-in itself is proof.
+    If no code is asked of a user, the password or the sign-in itself is proof. A temporary code is proof
+    for replacing the phone alone.
     """
-    return _needed_proof(me, on_others=False)
+    return _needed_proof(me, on_others=False, replaces_phone=replaces_phone)
 
 
-def _needed_proof(acting: ActingUser, *, on_others: bool) -> FreshProofNeeded | Denied | None:
+def _needed_proof(
+    acting: ActingUser, *, on_others: bool, replaces_phone: bool = False
+) -> FreshProofNeeded | Denied | None:
     user, session = acting.user, acting.session
     if asks_code(acting.policy, acting.facts, on_others=on_others):
-        fresh = _is_fresh(acting.tx, session.code_at)
-        return None if fresh else FreshProofNeeded(FreshProof.CODE, acting.facts.methods, user.attempts_left)
+        if _is_fresh(acting.tx, session.code_at) and (replaces_phone or not session.temporary_code):
+            return None
+        return FreshProofNeeded(
+            FreshProof.CODE, acting.facts.methods, user.attempts_left, replaces_phone=replaces_phone
+        )
     if on_others:
         return _NO_CODE_TO_GIVE
     if _is_fresh(acting.tx, session.fresh_at):

@@ -40,11 +40,13 @@ class FreshProofNeeded:
     """The act needs a fresh code, or the password of a user without two-factor authentication.
 
     `methods` are those by which the user can get a code, and `attempts_left` how often they can be wrong.
+    `replaces_phone` says that a temporary code is proof too.
     """
 
     proof: FreshProof
     methods: tuple[Method, ...] = (Method.APP,)
     attempts_left: int = ATTEMPTS
+    replaces_phone: bool = False
 
 
 Refused = Denied | SessionOver

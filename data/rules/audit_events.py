@@ -59,6 +59,8 @@ class Event(StrEnum):
     RECOVERY_RENEWED = "recovery.renewed"
     RECOVERY_SAVED = "recovery.saved"
     RECOVERY_USED = "recovery.used"
+    TEMPORARY_CODE_MADE = "temporary_code.made"
+    TEMPORARY_CODE_USED = "temporary_code.used"
     MODE_CHANGED = "policy.mode_changed"
     REMEMBER_DAYS_CHANGED = "policy.remember_days_changed"
     ADDRESS_REMEMBERED = "address.remembered"
@@ -141,6 +143,8 @@ _SENTENCES: dict[Event, str] = {
     Event.RECOVERY_RENEWED: "New recovery codes made",
     Event.RECOVERY_SAVED: "Recovery codes confirmed as saved",
     Event.RECOVERY_USED: "Recovery code used, {left} left",
+    Event.TEMPORARY_CODE_MADE: "Temporary code made, valid until {until}",
+    Event.TEMPORARY_CODE_USED: "Temporary code used",
     Event.MODE_CHANGED: "Mode changed from {before} to {after}",
     Event.REMEMBER_DAYS_CHANGED: "Addresses remembered for {after:day}, previously {before}",
     Event.ADDRESS_REMEMBERED: "Address remembered until {until}",

@@ -79,6 +79,15 @@ _WORDS = {
         "few recovery codes left",
         "A recovery code was used; {left} left. You can make new ones on My profile.",
     ),
+    Event.TEMPORARY_CODE_MADE: _Words(
+        "a temporary code was made for you",
+        "A temporary code was made for you. It is good once in place of a code, until {until}. The person "
+        "who made it gives it to you. What you have set up stays.",
+    ),
+    Event.TEMPORARY_CODE_USED: _Words(
+        "your temporary code was used",
+        "The temporary code that an administrator made for you was used. It no longer works.",
+    ),
     Event.LOCKED: _Words(
         "your account is locked",
         "Your account was locked after seven wrong codes. A system administrator can unlock it.",

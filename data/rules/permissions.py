@@ -49,6 +49,7 @@ class SensitiveAction(_Permission):
     GRANT_SECURITY_ROLE = "grant or take the role security administrator", frozenset({SECURITY})
     RESET_TWO_FACTOR = "disable or clear two-factor authentication", frozenset({SYSTEM, SECURITY})
     UNLOCK = "unlock people", frozenset({SYSTEM})
+    MAKE_TEMPORARY_CODE = "make temporary codes", frozenset({SYSTEM})
     SET_POLICY = "turn two-factor authentication on or change its mode", frozenset({SECURITY})
     TURN_OFF = "turn two-factor authentication off", frozenset({SYSTEM, SECURITY})
 

@@ -9,7 +9,8 @@ The first matching row wins. It is evaluated again in the transaction that admit
 | one-time password, signed in with it | restricted: new password, then below  | as below                    |
 | mode `off`                           | signed in, even if enrolled           | Not available               |
 | enrolled                             | a code, unless address is remembered  | Enabled                     |
-| lost factor, recovery codes left     | a recovery code, then the next row    | Pending setup on next login |
+| last factor lost, recovery or        | such a code first, then the next row  | Pending setup on next login |
+| temporary codes left                 |                                       |                             |
 | flag, role or lost factor, or mode   | restricted: the enrolment wizard, and | Pending setup on next login |
 | `required` or `permanent`            | nothing else                          |                             |
 | else                                 | signed in                             | No                          |
@@ -51,9 +52,9 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class NeedCode:
-    """A second factor is needed: a code by one of these methods, or a recovery code.
+    """A second factor is needed: a code by one of these methods, or a recovery or temporary code.
 
-    Without any method, only a recovery code is left.
+    Without any method, only such a code is left.
     """
 
     methods: tuple[Method, ...]

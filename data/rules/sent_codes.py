@@ -35,10 +35,10 @@ TRIES = 7
 LETTERS = {Method.SMS: "s", Method.EMAIL: "e"}
 """The letter that is typed instead of a code to have one sent."""
 RECOVERY_FIRST = (
-    "Your second factor can no longer be used. Type a recovery code, then set up 2FA again. No codes "
-    "left? Ask an administrator."
+    "Your second factor can no longer be used. Type a recovery or temporary code, then set up 2FA again. "
+    "No codes left? Ask an administrator."
 )
-"""Shown to a user who lost the last method and still has recovery codes."""
+"""Shown to a user who lost the last method and still has such codes."""
 _SHOWN_DIGITS = 4
 
 

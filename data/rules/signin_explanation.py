@@ -137,6 +137,7 @@ class Known:
     locked_at: datetime | None = None
     enrolled_at: datetime | None = None
     recovery_left: int = 0
+    temporary_until: datetime | None = None
     attempts_left: int = ATTEMPTS
     wrong: Failures = Failures()
     replayed: Failures = Failures()
@@ -173,7 +174,7 @@ def _verdict(known: Known) -> Reason:
         case Refused(reason):
             return _no(known, _REFUSED[reason])
         case NeedCode(()):
-            how = "with a recovery code, and must then set up 2FA again."
+            how = f"with a {_spare_codes(known)} code, and must then set up 2FA again."
         case NeedCode(methods):
             return _with_code(known, methods)
         case MustChangePassword():
@@ -211,9 +212,15 @@ def _with_code(known: Known, methods: tuple[Method, ...]) -> Reason:
         if sent
         else f"codes from their app are refused until {_moment(known.refused_until)}"
     )
-    if known.recovery_left:
-        return _yes(known, f"with a recovery code only: {why}.", _note)
+    if spare := _spare_codes(known):
+        return _yes(known, f"with a {spare} code only: {why}.", _note)
     return _no(known, f"{why}, and they have no recovery codes left.")
+
+
+def _spare_codes(known: Known) -> str:
+    """Name the kinds of code that are left beside the factors."""
+    kinds = (("recovery", known.recovery_left > 0), ("temporary", known.temporary_until is not None))
+    return " or ".join(kind for kind, left in kinds if left)
 
 
 def _yes(known: Known, how: str, weigh: Callable[[str], Reason]) -> Reason:
@@ -310,6 +317,10 @@ def _second_factor(known: Known) -> Iterator[Reason]:
             )
     else:
         yield _note("No second factor is set up.")
+    if known.temporary_until:
+        yield _note(
+            f"They have a temporary code, good for one sign-in until {_moment(known.temporary_until)}."
+        )
 
 
 def _recovery_left(known: Known) -> str:

@@ -286,7 +286,7 @@ class Factor(_Table):
 
 
 class RecoveryCode(_Table):
-    """A recovery code: its selector in the clear, its secret hashed."""
+    """A recovery code: its selector in the clear, its secret hashed. A temporary code has `expires_at`."""
 
     user_id: int
 
@@ -295,6 +295,7 @@ class RecoveryCode(_Table):
     selector = CharField(max_length=4)
     secret_hash = CharField(max_length=200)
     used_at = optional_moment_field()
+    expires_at = optional_moment_field()
 
     class Meta:
         indexes = ((("user", "selector"), True),)
@@ -378,7 +379,8 @@ class Session(_Table):
     """A session of a user; a restricted one may only do what its step asks for.
 
     `fresh_at` is when its user last proved who they are, in the way that was asked for; `code_at` when
-    they last did so with a code. `worker` is the process that holds it, if that is one that serves many.
+    they last did so with a code, and `temporary_code` whether that was a temporary code. `worker` is the
+    process that holds it, if that is one that serves many.
     """
 
     user_id: int
@@ -394,6 +396,7 @@ class Session(_Table):
     started_at = moment_field()
     fresh_at = optional_moment_field()
     code_at = optional_moment_field()
+    temporary_code = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
     ended_at = optional_moment_field()
     ended_because = CharField(max_length=120, default="")
     worker = CharField(max_length=16, null=True, index=True)

@@ -12,6 +12,7 @@ from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
 from data.rules.invitations import HOURS as INVITATION_HOURS
 from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.policy import ATTEMPTS, status
+from data.rules.recovery_codes import TEMPORARY_HOURS
 from data.rules.source_addresses import source_in_words
 from data.rules.users_csv import PersonRow
 from data.wording.words import MODE_WORDS, NAMED, Question, counted, listed, moment
@@ -113,6 +114,28 @@ def one_time_password(user: UserDetail) -> Question:
         f"The current password of {user.name} stops working. The new one is shown once and works for one "
         f"sign-in within {ONE_TIME_HOURS} hours. They must change it at first sign-in.",
         "Create",
+    )
+
+
+def temporary_code(user: UserDetail, hours: int = TEMPORARY_HOURS) -> Question:
+    """Describe a new temporary code."""
+    return Question(
+        f"Temporary code for {user.name}?",
+        f"For a phone that is lost or not at hand. The code is shown once and works for one sign-in within "
+        f"{counted(hours, 'hour')}. An earlier temporary code stops working; what {user.name} has set up "
+        f"stays. Make sure that the request comes from {user.name}.",
+        "Create",
+    )
+
+
+def replace_phone() -> Question:
+    """Offer to replace the phone after a sign-in with a temporary code."""
+    return Question(
+        "Replace the phone?",
+        "You signed in with a temporary code. If your phone is lost, set up another one now: for five "
+        "minutes, this needs no other code. The old phone stops working. If you have it elsewhere, press "
+        "Cancel.",
+        "Replace",
     )
 
 

@@ -30,12 +30,14 @@ from data.operations.users import (
     practices,
     role_grants,
     signin_explanation,
+    temporary_codes,
     user_export,
     user_import,
     user_summaries,
 )
 from data.operations.users.bulk_actions import BulkResult
 from data.operations.users.invitations import WrittenPassword
+from data.operations.users.temporary_codes import TemporaryCode
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Mode, Role
 from data.rules.google_authenticator_file import AuthenticatorFile
@@ -298,6 +300,10 @@ ACTS = {
         lambda world, me: world.run(factor_administration.clear_two_factor, me, "anna"),
     ),
     "unlock": ({SYSTEM}, lambda world, me: world.run(factor_administration.unlock, me, "locked", "a slip")),
+    "make a temporary code": (
+        {SYSTEM},
+        lambda world, me: world.run(temporary_codes.make_temporary_code, me, "anna"),
+    ),
     "set the mode": (
         {SECURITY},
         lambda world, me: world.run(policy_settings.set_mode, me, Mode.REQUIRED, seen=Mode.OPTIONAL),
@@ -378,7 +384,7 @@ def test_every_act_by_every_role(people_there, who):
             result = perform(world, me)
             if who == "operator" or who & allowed_roles:
                 assert not isinstance(result, Denied | SessionOver), (act, result)
-                wrote = isinstance(result, Done | BulkResult | WrittenPassword | Envelope)
+                wrote = isinstance(result, Done | BulkResult | WrittenPassword | TemporaryCode | Envelope)
                 assert wrote == (world.dump() != before), act
             else:
                 assert isinstance(result, Denied), act

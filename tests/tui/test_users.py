@@ -7,7 +7,7 @@ from support.app_driver import Person, opened
 from support.database import OPERATOR, PASSWORD, SECURITY, SUPPORT
 from textual.widgets import RadioSet
 
-from data.operations.actors import facts_of
+from data.operations.actors import roles_of
 from data.operations.users import practices, user_search
 from data.operations.users.user_search import PAGE, UserQuery
 from data.rules.domain_types import Method, Mode, Role
@@ -680,4 +680,4 @@ async def test_one_fresh_code_serves_a_run_of_acts_on_others(world):
         await person.sees("Confirm it's you")
         await person.presses("escape")
         await person.sees("✗ Not confirmed. Nothing was changed.")
-    assert facts_of(world.row("boris")).roles == {Role.SUPPORT}
+    assert roles_of(world.row("boris")) == {Role.SUPPORT}

@@ -249,10 +249,14 @@ class ActingApp(ContainedApp):
                 case SendCode(_, method):
                     note = ""
                     step = dialogue.take(await self._send_afresh(method))
-                case CheckCode(_, typed):
-                    step = dialogue.take(
-                        await self.store.run(credentials.confirm_fresh_code, self.actor, typed)
+                case CheckCode(needed, typed):
+                    checked = await self.store.run(
+                        credentials.confirm_fresh_code,
+                        self.actor,
+                        typed,
+                        replaces_phone=needed.replaces_phone,
                     )
+                    step = dialogue.take(checked)
                 case SessionOver(message):
                     raise self.ended(message)
                 case Done():

@@ -11,7 +11,8 @@ from data.operations.signin.recovery_codes import NewRecoveryCodes
 from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.source_addresses import Origin
-from tui.dialogs.message_box import TellDialog
+from data.wording import consequences
+from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_app import ActingApp
 from tui.screens.enrolment import enrol
 from tui.screens.new_password import NewPasswordScreen
@@ -130,4 +131,14 @@ async def _open_main_screens(app: ActingApp, session: Session) -> None:
             raise app.ended(message)
     if session.notices:
         app.say(" ".join(session.notices))
+    if session.temporary_code and any(factor.method.is_on_phone for factor in mine.factors):
+        await _offer_new_phone(app)
     app.open_tab("overview" if app.roles else "profile")
+
+
+async def _offer_new_phone(app: ActingApp) -> None:
+    """Offer to replace the phone: what a temporary code is fresh proof for is best done at once."""
+    if await app.push_screen_wait(ConfirmDialog(consequences.replace_phone())):
+        refused = await enrol(app)
+        if isinstance(refused, Denied):
+            app.report(refused)

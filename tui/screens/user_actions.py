@@ -13,6 +13,7 @@ from data.operations.users import (
     lifecycle,
     practices,
     role_grants,
+    temporary_codes,
     user_summaries,
 )
 from data.operations.users.user_summaries import UserDetail
@@ -52,6 +53,9 @@ class UserActionsScreen(MainScreen):
         Act.ROLES.binding(),
         Act.ADD_KEY.binding(),
         Act.REMOVE.binding("remove_key", "Remove SSH key"),
+        Act.RECOVERY_CODES.binding(
+            "temporary_code", "Temporary code", "A code for one sign-in without the phone"
+        ),
         Act.RESYNC.binding(tooltip="Offer a resync, for a phone with a wrong clock"),
         Act.FORGET.binding(tooltip="Forget remembered addresses"),
     ]
@@ -146,6 +150,11 @@ class UserActionsScreen(MainScreen):
     async def action_one_time_password(self) -> None:
         """Make a one-time password and show it once."""
         await self.act_if_confirmed(consequences.one_time_password, self._give_one_time_password)
+
+    @working
+    async def action_temporary_code(self) -> None:
+        """Make a temporary code and show it once."""
+        await self.act_if_confirmed(consequences.temporary_code, self._give_temporary_code)
 
     @working
     async def action_invite(self) -> None:
@@ -248,8 +257,17 @@ class UserActionsScreen(MainScreen):
         result = await self.app.act(credentials.give_one_time_password, user.name)
         if result is not None:
             title = f"One-time password for {user.name}"
-            await self.app.push_screen_wait(ShownOnceDialog(title, result.message, result.password))
-            self.app.say(result.message, Tone.DONE)
+            await self._show_once(title, result.message, result.password)
+
+    async def _give_temporary_code(self, user: UserDetail) -> None:
+        """Make a temporary code and show it once."""
+        result = await self.app.act(temporary_codes.make_temporary_code, user.name)
+        if result is not None:
+            await self._show_once(f"Temporary code for {user.name}", result.message, result.code)
+
+    async def _show_once(self, title: str, message: str, secret: str) -> None:
+        await self.app.push_screen_wait(ShownOnceDialog(title, message, secret))
+        self.app.say(message, Tone.DONE)
 
 
 async def _reason(typed: tuple[str, ...]) -> str | Denied:
@@ -265,6 +283,7 @@ def offers_for(user: UserDetail) -> list[Offer]:
         Offer(Act.CLEAR, "Clear 2FA data", "clear"),
         Offer(Act.UNLOCK, "Unlock", "unlock"),
         Offer(Act.PASSWORD, "One-time password", "one_time_password"),
+        *([Offer(Act.RECOVERY_CODES, "Temporary code", "temporary_code")] if user.enrolled_at else []),
         *([Offer(Act.INVITE, "Invite", "invite")] if invites else []),
         *([Offer(Act.REMIND, "Remind", "remind")] if user.status is Status.PENDING else []),
         Offer(Act.ACTIVATE, "Deactivate" if user.active else "Activate", "activate"),

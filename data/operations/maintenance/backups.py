@@ -122,6 +122,7 @@ def _spend_steps(tx: Tx, carried: Carried) -> None:
 def _void(tx: Tx) -> None:
     """End everything that was in progress when the backup was taken; queued messages have since been sent."""
     models.SentCode.update(void=True).execute()
+    models.RecoveryCode.delete().where(models.RecoveryCode.expires_at.is_null(False)).execute()
     remove_unpublished()
     sessions = models.Session
     sessions.update(ended_at=tx.now, ended_because=_RESTORED).where(sessions.ended_at.is_null()).execute()

@@ -60,7 +60,9 @@ class Attempt:
 class Session:
     """What an application gets: who signed in, and what they must do before anything else.
 
-    `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step.
+    `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step;
+    `temporary_code` says that its user signed in with a temporary code, so that the phone should be
+    replaced.
     """
 
     id: int
@@ -73,6 +75,7 @@ class Session:
     notices: tuple[str, ...] = ()
     attempt: Attempt | None = None
     theme: ThemeChoice = ThemeChoice.TERMINAL
+    temporary_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
     proof = replace(proof_of(tx, user, attempt), code=session.code_at is not None)
-    step = step_of(user, proof)
+    step = step_of(tx, user, proof)
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
     return admit(tx, user, attempt, step, proof)
@@ -172,9 +175,9 @@ def proof_of(tx: Tx, user: models.User, attempt: Attempt) -> Proof:
     return Proof(attempt.first_factor, address_remembered=remembered)
 
 
-def step_of(user: models.User, proof: Proof, facts: UserFacts | None = None) -> Step:
+def step_of(tx: Tx, user: models.User, proof: Proof, facts: UserFacts | None = None) -> Step:
     """Ask the rules what a user must do next; `facts` are the present ones, if already read."""
-    return next_step(policy_of(user.account), facts or facts_of(user), proof)
+    return next_step(policy_of(user.account), facts or facts_of(tx, user), proof)
 
 
 def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> TurnedAway:
@@ -200,7 +203,8 @@ def admit(
 ) -> Admitted | TurnedAway:
     """Open a session, or continue a restricted one; it stays restricted while the step asks for something.
 
-    A remembered address is not fresh proof: a sensitive act asks for a code at once.
+    A remembered address is not fresh proof: a sensitive act asks for a code at once. So it is with a
+    temporary code, except for replacing the phone.
     """
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
@@ -208,9 +212,10 @@ def admit(
         return turn_away(tx, user, attempt, TOO_MANY_SIGNINS)
     restricted = not isinstance(step, SignedIn)
     changes: dict[str, object] = {"restricted": restricted, "credential": attempt.credential}
+    temporary = method is not None and method.is_temporary
     if method is not None:
-        changes |= {"fresh_at": tx.now, "code_at": tx.now}
-    by_address = isinstance(step, SignedIn) and _rests_on_address(user, proof)
+        changes |= {"fresh_at": tx.now, "code_at": tx.now, "temporary_code": temporary}
+    by_address = isinstance(step, SignedIn) and _rests_on_address(tx, user, proof)
     if by_address:
         changes["fresh_at"] = None
     methods = _methods(attempt, method, by_address=by_address)
@@ -241,6 +246,7 @@ def admit(
             notices=notices,
             attempt=waiting,
             theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
+            temporary_code=temporary,
         )
     )
 
@@ -261,9 +267,11 @@ def _supersede(tx: Tx, user: models.User, attempt: Attempt) -> tuple[str, ...]:
     return (f"This one-time password was used before: {before}. If that was not you, tell an administrator.",)
 
 
-def _rests_on_address(user: models.User, proof: Proof) -> bool:
+def _rests_on_address(tx: Tx, user: models.User, proof: Proof) -> bool:
     """Whether a code would be asked for if the address were not remembered."""
-    return proof.address_remembered and not proof.code and asks_code(policy_of(user.account), facts_of(user))
+    if proof.code or not proof.address_remembered:
+        return False
+    return asks_code(policy_of(user.account), facts_of(tx, user))
 
 
 _COLUMNS = (
@@ -275,6 +283,7 @@ _COLUMNS = (
     "started_at",
     "fresh_at",
     "code_at",
+    "temporary_code",
     "restricted",
     "credential",
     "methods",
@@ -294,6 +303,7 @@ def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
         "started_at": tx.now,
         "fresh_at": tx.now,
         "code_at": None,
+        "temporary_code": False,
         **changes,
     }
     stored = (columns[name] for name in _COLUMNS)

@@ -11,6 +11,7 @@ from data.operations.secret_sealing import open_factor
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import Lapse, spend_proof, void_codes
 from data.operations.signin.sessions import end_sessions_of_user
+from data.operations.signin.temporary_codes import void_temporary_code
 from data.rules import clock_jumps, recovery_codes, totp
 from data.rules.audit_events import Event
 from data.rules.code_answers import Answer, Form
@@ -21,7 +22,7 @@ from data.storage import models
 from data.storage.prepared_statements import Prepared, PreparedWrite
 from data.store import Tx
 
-Method = Literal["code", "recovery code", "text message code", "e-mail code"]
+Method = Literal["code", "recovery code", "temporary code", "text message code", "e-mail code"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Right:
 
     method: Method
     recovery_left: int | None = None
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it was a temporary code, which proves less than others."""
+        return self.method == "temporary code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class CodeAlreadyUsed:
 
 @dataclass(frozen=True, slots=True)
 class CodeLapsed:
-    """The answer is a sent code that is no longer good; it was not counted."""
+    """The answer is a sent or temporary code that is no longer good; it was not counted."""
 
     lapse: Lapse
 
@@ -82,7 +88,7 @@ _DIGEST_LENGTH = 32
 def judge(
     tx: Tx, user: models.User, app: models.Factor | None, answer: Answer, origin: Origin
 ) -> Right | CodeWrong | CodeAlreadyUsed | CodeLapsed | LockedNow:
-    """Judge a code from the app, a sent code or a recovery code of a user who is not locked.
+    """Judge a code from the app, a sent, recovery or temporary code of a user who is not locked.
 
     `app` is their authenticator app, if its codes are accepted now.
     """
@@ -94,6 +100,8 @@ def judge(
         void_codes(user.id)
         if verdict.recovery_left is not None:
             trail.write_own(tx, Event.RECOVERY_USED, user, origin, left=verdict.recovery_left)
+        if verdict.is_temporary:
+            trail.write_own(tx, Event.TEMPORARY_CODE_USED, user, origin)
     return verdict
 
 
@@ -130,7 +138,9 @@ _UNUSED = Prepared(
     models.RecoveryCode,
     1,
     lambda user_id: models.RecoveryCode.select(models.RecoveryCode.id).where(
-        (models.RecoveryCode.user == user_id) & models.RecoveryCode.used_at.is_null()
+        (models.RecoveryCode.user == user_id)
+        & models.RecoveryCode.used_at.is_null()
+        & models.RecoveryCode.expires_at.is_null()
     ),
 )
 
@@ -201,7 +211,9 @@ def spend_step(factor_id: int, step: int, *, offset: int) -> bool:
     return bool(_SPEND.run(step, offset, factor_id, step))
 
 
-def _judge_recovery_code(tx: Tx, user: models.User, symbols: str) -> Right | CodeAlreadyUsed | None:
+def _judge_recovery_code(
+    tx: Tx, user: models.User, symbols: str
+) -> Right | CodeAlreadyUsed | CodeLapsed | None:
     typed = recovery_codes.parse(symbols)
     if typed is None:
         return None
@@ -209,6 +221,8 @@ def _judge_recovery_code(tx: Tx, user: models.User, symbols: str) -> Right | Cod
     stored = table.get_or_none((table.user == user.id) & (table.selector == typed.selector))
     if stored is None or not tx.services.recovery_hasher.verify(stored.secret_hash, typed.secret):
         return None
+    if stored.used_at is None and stored.expires_at is not None and stored.expires_at <= tx.now:
+        return CodeLapsed(Lapse.TEMPORARY_EXPIRED)
     return _spend_code(tx, stored)
 
 
@@ -216,6 +230,8 @@ def _spend_code(tx: Tx, code: models.RecoveryCode) -> Right | CodeAlreadyUsed:
     table = models.RecoveryCode
     if not table.update(used_at=tx.now).where((table.id == code.id) & table.used_at.is_null()).execute():
         return CodeAlreadyUsed(None)
+    if code.expires_at is not None:
+        return Right("temporary code")
     refresh_few_codes(code.user_id)
     return Right("recovery code", codes_left(code.user_id))
 
@@ -260,6 +276,7 @@ def count_wrong(tx: Tx, user: models.User, answer: Answer, origin: Origin) -> Co
     table.update(locked_at=tx.now).where(table.id == user.id).execute()
     refresh_standing(table.id == user.id, tx.now)
     forget(user.id)
+    void_temporary_code(user.id)
     end_sessions_of_user(tx, user.id, Refusal.LOCKED)
     trail.write_own(tx, Event.LOCKED, user, origin)
     return LockedNow()

@@ -17,6 +17,7 @@ from data.operations.signin.recovery_codes import issue_recovery_codes, too_many
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import CodeToSend, NotSent
 from data.operations.signin.sessions import end_other_sessions, mark_code_given, rejudge_sessions
+from data.operations.signin.temporary_codes import void_temporary_code
 from data.rules import code_answers, totp
 from data.rules.audit_events import Event
 from data.rules.code_answers import Form
@@ -32,7 +33,7 @@ WIZARD_LIFE = timedelta(minutes=30)
 """How long a secret that was shown can still be confirmed."""
 
 _SET_UP_ALREADY = "Two-factor authentication is already set up. Sign in again."
-_RECOVERY_CODE_FIRST = "You must enter a recovery code first. Sign in again."
+_RECOVERY_CODE_FIRST = "You must enter a recovery code or a temporary code first. Sign in again."
 WIZARD_STEPS = (MustEnrol, NeedCode, SignedIn)
 """Steps at which a restricted session may still be in the wizard: the policy or another session can have
 changed what is required since it was opened."""
@@ -244,7 +245,7 @@ def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
 
 
 def remove_factors(tx: Tx, user_id: int, *, lost: bool) -> None:
-    """Remove every factor, recovery code and remembered address of a user.
+    """Remove every factor, recovery code, temporary code and remembered address of a user.
 
     A user who is not locked gets all attempts back.
 
@@ -288,7 +289,10 @@ def why_not_begin(me: ActingUser, method: Method) -> FreshProofNeeded | Denied |
     """
     if refusal := _not_offered(me, method):
         return refusal
-    return barred(me) if me.session.restricted else require_fresh_proof(me)
+    if me.session.restricted:
+        return barred(me)
+    replaces_phone = method.is_on_phone and factor_of(me.user.id, method) is not None
+    return require_fresh_proof(me, replaces_phone=replaces_phone)
 
 
 def why_not_go_on(
@@ -384,6 +388,7 @@ def _complete(me: ActingUser, method: Method, *, replaced: bool) -> tuple[str, .
     models.User.update(changes).where(models.User.id == me.user.id).execute()
     refresh_standing(models.User.id == me.user.id, me.tx.now)
     refresh_few_codes(me.user.id)
+    void_temporary_code(me.user.id)
     mark_code_given(me)
     if replaced:
         because = f"Your {method.label} was replaced by a new one. Sign in again."

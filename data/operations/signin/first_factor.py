@@ -310,7 +310,7 @@ def _after_first_factor(
         attempts_left=user.attempts_left,
     )
     proof = proof_of(tx, user, attempt)
-    match step_of(user, proof):
+    match step_of(tx, user, proof):
         case Refused(Refusal.DEACTIVATED):
             return _reject(tx, candidate)
         case Refused(reason):

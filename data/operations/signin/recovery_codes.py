@@ -1,6 +1,7 @@
 """Recovery codes: five, shown once; new ones void the old ones."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from peewee import Case
 
@@ -38,11 +39,11 @@ def confirm_saved(me: ActingUser) -> Done | Denied:
 def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | None:
     """Create new recovery codes at sign-in if the last ones were never confirmed as saved.
 
-    Only for a user who gave a code: a remembered address is not a second factor that earns new ones.
+    Only for a user who gave a code: neither a remembered address nor a temporary code earns new ones.
     """
     if me.user.recovery_saved or not me.facts.enrolled or me.policy.mode is Mode.OFF:
         return None
-    if me.session.code_at is None or too_many_sets(me.tx, me.user):
+    if me.session.code_at is None or me.session.temporary_code or too_many_sets(me.tx, me.user):
         return None
     return _renew(me)
 
@@ -74,23 +75,35 @@ def _hour(tx: Tx) -> int:
 def issue_recovery_codes(tx: Tx, user_id: int) -> tuple[str, ...]:
     """Give a user five recovery codes, not yet confirmed as saved, that replace all earlier ones."""
     table = models.RecoveryCode
-    table.delete().where(table.user == user_id).execute()
-    issued: dict[str, str] = {}
-    while len(issued) < recovery_codes.CODES:
-        code = recovery_codes.from_random(tx.services.random_bytes(recovery_codes.LENGTH))
-        parts = recovery_codes.parse(code)
-        if parts is None or parts.selector in issued:
-            continue
-        issued[parts.selector] = code
-        table.insert(
-            user=user_id, selector=parts.selector, secret_hash=tx.services.recovery_hasher.hash(parts.secret)
-        ).execute()
+    table.delete().where((table.user == user_id) & table.expires_at.is_null()).execute()
+    issued = issue_codes(tx, user_id, recovery_codes.CODES)
     user, hour = models.User, _hour(tx)
     count = Case(None, [(user.renewal_hour == hour, user.renewal_count + 1)], 1)
     user.update(recovery_saved=False, renewal_hour=hour, renewal_count=count).where(
         user.id == user_id
     ).execute()
-    return tuple(issued.values())
+    return issued
+
+
+def issue_codes(tx: Tx, user_id: int, count: int, *, expires_at: datetime | None = None) -> tuple[str, ...]:
+    """Give a user this many more codes, found by selectors that none of their other codes has."""
+    table = models.RecoveryCode
+    taken = {row.selector for row in table.select().where(table.user == user_id)}
+    issued: list[str] = []
+    while len(issued) < count:
+        code = recovery_codes.from_random(tx.services.random_bytes(recovery_codes.LENGTH))
+        parts = recovery_codes.parse(code)
+        if parts is None or parts.selector in taken:
+            continue
+        taken.add(parts.selector)
+        issued.append(code)
+        table.insert(
+            user=user_id,
+            selector=parts.selector,
+            secret_hash=tx.services.recovery_hasher.hash(parts.secret),
+            expires_at=expires_at,
+        ).execute()
+    return tuple(issued)
 
 
 def _renew(me: ActingUser) -> NewRecoveryCodes:

@@ -41,8 +41,8 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
     usable = usable_factors(user.id, policy_of(user.account))
-    proof, facts = proof_of(tx, user, attempt), facts_of(user, usable)
-    step = step_of(user, proof, facts)
+    proof, facts = proof_of(tx, user, attempt), facts_of(tx, user, usable)
+    step = step_of(tx, user, proof, facts)
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
     if not isinstance(step, NeedCode):
@@ -51,10 +51,11 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         tx, user, factor_among(usable, Method.APP), answer, attempt.origin, may_resync=True
     )
     if isinstance(verdict, Right):
-        remember(tx, user, attempt.origin, attempt.credential)
+        if not verdict.is_temporary:
+            remember(tx, user, attempt.origin, attempt.credential)
         # A right answer changes no fact that matters to the user who gave it.
         proof = replace(proof, code=True)
-        return admit(tx, user, attempt, step_of(user, proof, facts), proof, method=verdict)
+        return admit(tx, user, attempt, step_of(tx, user, proof, facts), proof, method=verdict)
     return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
 
 
@@ -66,7 +67,7 @@ def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent 
     if reason := ended_meanwhile(user, attempt):
         return turn_away(tx, user, attempt, reason)
     usable = usable_factors(user.id, policy_of(user.account))
-    step = step_of(user, proof_of(tx, user, attempt), facts_of(user, usable))
+    step = step_of(tx, user, proof_of(tx, user, attempt), facts_of(tx, user, usable))
     if isinstance(step, Refused):
         return turn_away(tx, user, attempt, step.reason)
     factor = factor_among(usable, method)

@@ -45,10 +45,11 @@ class CodeSent:
 
 
 class Lapse(Enum):
-    """Why a sent code is no longer good, in words."""
+    """Why a sent or temporary code is no longer good, in words."""
 
     USED = "Code already used."
     EXPIRED = "That code has expired. Codes are good for 15 minutes."
+    TEMPORARY_EXPIRED = "That temporary code has expired. Ask a system administrator for another one."
     REPLACED = "That code was replaced by a newer one. Type that, or have a new one sent."
 
 

@@ -127,10 +127,12 @@ def end_other_sessions(acting: Acting, user_id: int, because: str) -> None:
     rejudge_sessions(tx, models.User.id == user_id)
 
 
-def mark_code_given(me: ActingUser) -> None:
-    """Record that a user has just given a code in the session that they act in."""
+def mark_code_given(me: ActingUser, *, temporary: bool = False) -> None:
+    """Record that a user has just given a code, possibly a temporary one, in the session they act in."""
     table, now = models.Session, me.tx.now
-    table.update(fresh_at=now, code_at=now).where(table.id == me.session.id).execute()
+    table.update(fresh_at=now, code_at=now, temporary_code=temporary).where(
+        table.id == me.session.id
+    ).execute()
 
 
 def rejudge_sessions(tx: Tx, users: Any) -> None:
@@ -153,7 +155,7 @@ def rejudge_sessions(tx: Tx, users: Any) -> None:
         .where(users, table.ended_at.is_null(), ~table.restricted, doubtful)
     )
     for session in list(asked):
-        step = step_of_session(tx, session, facts_of(session.user))
+        step = step_of_session(tx, session, facts_of(tx, session.user))
         if because := why_over(step, restricted=False):
             _end(tx, table.id == session.id, because)
 

@@ -20,6 +20,7 @@ from data.operations.signin.first_factor import (
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sent_codes import CodeToSend, NotSent
 from data.operations.signin.sessions import end_other_sessions, mark_code_given
+from data.operations.signin.temporary_codes import is_temporary_code
 from data.operations.users.lifecycle import add_key_row
 from data.operations.users.target_user import Target, find_target, require_target
 from data.rules import passwords, public_keys
@@ -37,6 +38,10 @@ from data.store import Store, Tx
 _CODE_IS_ASKED = "You must enter a fresh code, not your password."
 _ONLY_SIGNS_IN = (
     "A one-time password is only for signing in. Sign out, sign in with it and choose a password."
+)
+_ONLY_REPLACES = (
+    "A temporary code only signs you in and replaces the phone. Enter a code of your own. The temporary "
+    "code is still good."
 )
 
 
@@ -164,17 +169,24 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
 
 
 @require_user()
-def confirm_fresh_code(me: ActingUser, answer: str) -> Done | AskedAgain | Refused:
-    """Judge a fresh code from a signed-in user; it counts like any other attempt."""
+def confirm_fresh_code(
+    me: ActingUser, answer: str, *, replaces_phone: bool = False
+) -> Done | AskedAgain | Refused:
+    """Judge a fresh code from a signed-in user; it counts like any other attempt.
+
+    A temporary code is taken only to replace the phone; elsewhere it is refused and stays good.
+    """
     if not me.facts.can_prove:
         return Denied("Two-factor authentication is not set up, so there is no code to enter.")
+    if not replaces_phone and is_temporary_code(me.tx, me.user.id, answer):
+        return Denied(_ONLY_REPLACES)
     app = factor_among(usable_factors(me.user.id, me.policy), Method.APP)
     verdict = judge_answer(me.tx, me.user, app, answer, me.origin, may_resync=False)
     if isinstance(verdict, LockedNow):
         return SessionOver(Refusal.LOCKED.value)
     if not isinstance(verdict, Right):
         return verdict
-    mark_code_given(me)
+    mark_code_given(me, temporary=verdict.is_temporary)
     trail.record(me, Event.CODE_FRESH, me.user.name, method=verdict.method)
     return Done("Confirmed.")
 

@@ -212,7 +212,7 @@ def look_up(tx: Tx, claimed: Claimed) -> Letter | None:
         if notice_outbox.drop(tx, claimed):
             _write(tx, claimed, Event.INVITATION_DROPPED, reason=reason)
         return None
-    policy, facts = policy_of(user.account), facts_of(user)
+    policy, facts = policy_of(user.account), facts_of(tx, user)
     must = policy.mode in (Mode.REQUIRED, Mode.PERMANENT) or facts.must_set_up
     return Letter(
         to=claimed.to,
@@ -293,7 +293,7 @@ def _not_invited(tx: Tx) -> Any:
 
 
 def _why_not_reminded(tx: Tx, user: models.User) -> str | None:
-    if status(policy_of(user.account), facts_of(user)) is not Status.PENDING:
+    if status(policy_of(user.account), facts_of(tx, user)) is not Status.PENDING:
         return f"{user.name} does not have to set up two-factor authentication now."
     good = user.password_hash is not None and not passwords.one_time_ended(tx.now, user.one_time_until)
     if good or models.PublicKey.select().where(models.PublicKey.user == user.id).exists():

@@ -9,6 +9,7 @@ from data.operations.guards import require_fresh_proof, require_permission, requ
 from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
 from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sessions import end_other_sessions, end_sessions_of_user
+from data.operations.signin.temporary_codes import void_temporary_code
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.role_grants import keeps_last_admins, may_grant
 from data.operations.users.target_user import Target, find_target, outranked_by
@@ -198,6 +199,7 @@ def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | Refus
             return refusal
         end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
         forget(user.id)
+        void_temporary_code(user.id)
     models.User.update(active=active).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id, tx.now)
     trail.record(found.acting, Event.USER_ACTIVATED if active else Event.USER_DEACTIVATED, user.name)

@@ -13,6 +13,7 @@ from data.operations.audit import notice_outbox
 from data.operations.signin import code_verification
 from data.operations.signin.remembered_addresses import remembered_of
 from data.operations.signin.resync import offered_until
+from data.operations.signin.temporary_codes import temporary_code_until
 from data.operations.signin.uncounted_attempts import uncounted_answers
 from data.operations.users.target_user import Target, require_target
 from data.operations.users.user_summaries import key_rows
@@ -61,7 +62,7 @@ def _known(tx: Tx, user: models.User) -> Known:
     return Known(
         name=user.name,
         policy=policy,
-        user=facts_of(user, factors),
+        user=facts_of(tx, user, factors),
         has_password=user.password_hash is not None,
         one_time_until=user.one_time_until,
         mailed_at=user.password_mailed_at,
@@ -72,6 +73,7 @@ def _known(tx: Tx, user: models.User) -> Known:
         locked_at=user.locked_at,
         enrolled_at=min((factor.confirmed_at for factor in factors), default=None),
         recovery_left=code_verification.codes_left(user.id),
+        temporary_until=temporary_code_until(tx, user.id),
         attempts_left=user.attempts_left,
         wrong=_failures(_entries(user, Event.CODE_WRONG, ATTEMPTS - user.attempts_left)),
         replayed=_failures(

@@ -216,7 +216,7 @@ def key_rows(user_id: int) -> tuple[KeyRow, ...]:
 
 def _detail(tx: Tx, user: models.User) -> UserDetail:
     account = user.account
-    policy, facts = policy_of(account), facts_of(user)
+    policy, facts = policy_of(account), facts_of(tx, user)
     factors = tuple(
         FactorRow(
             Method(row.kind),

@@ -19,8 +19,9 @@ from data.operations.maintenance.installation_state import installation_state
 from data.operations.results import Denied, Done
 from data.operations.signin import second_factor
 from data.operations.signin.admission import Admitted
-from data.operations.signin.code_verification import CodeAlreadyUsed
+from data.operations.signin.code_verification import CodeAlreadyUsed, CodeWrong
 from data.operations.users import import_staging, user_import
+from data.operations.users.temporary_codes import make_temporary_code
 from data.rules import users_csv
 from data.rules.domain_types import Method, Mode
 from data.storage import database_move, models
@@ -214,6 +215,16 @@ def test_restore_keeps_what_is_spent(lived_in, file):
         assert isinstance(answer, CodeAlreadyUsed)
         assert restored.row("boss").locked_at is not None
         assert restored.row("boss").attempts_left == 0
+
+
+@pytest.mark.feature("temporary-code-void")
+def test_restore_voids_temporary_codes(lived_in, file):
+    """The backup does not know which of them were voided since."""
+    made = lived_in.run(make_temporary_code, OPERATOR, "anna")
+    take(lived_in, file)
+    with Restored(lived_in, file) as restored:
+        settle(restored, lived_in.run(backups.carry))
+        assert restored.submit(restored.attempt("anna"), made.code) == CodeWrong(6)
 
 
 def test_restore_of_another_installation(lived_in, file):

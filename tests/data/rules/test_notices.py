@@ -76,6 +76,7 @@ def test_every_notice_is_whole_sentences_and_plain(event):
             failures=20,
             sources=9,
             terms="It is good.",
+            until="2026-03-02 12:00 UTC",
         ),
         "a@b.example",
         "Twofold",

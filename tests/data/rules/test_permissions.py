@@ -28,6 +28,7 @@ TABLE = {
     SensitiveAction.GRANT_SECURITY_ROLE: {SECURITY},
     SensitiveAction.RESET_TWO_FACTOR: {SYSTEM, SECURITY},
     SensitiveAction.UNLOCK: {SYSTEM},
+    SensitiveAction.MAKE_TEMPORARY_CODE: {SYSTEM},
     SensitiveAction.SET_POLICY: {SECURITY},
     SensitiveAction.TURN_OFF: {SYSTEM, SECURITY},
 }

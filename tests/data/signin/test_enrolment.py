@@ -176,7 +176,8 @@ def test_replacing_the_app(world, anna):
     world.wizard("anna", anna)
     old = world.secrets["anna"]
     world.clock.forward(minutes=6)
-    assert world.run(enrolment.begin_app, anna) == FreshProofNeeded(FreshProof.CODE)
+    asked = FreshProofNeeded(FreshProof.CODE, replaces_phone=True)
+    assert world.run(enrolment.begin_app, anna) == asked
     world.run(credentials.confirm_fresh_code, anna, world.code("anna"))
     pending = begin(world, anna)
     assert totp(old, world.clock.now, 1) != shown(world, pending, 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 from support.database import BOTH, OPERATOR, SECURITY, SUPPORT, SYSTEM, PassingWorld, undone
 
-from data.operations.actors import Member, facts_of, policy_of
+from data.operations.actors import Member, facts_of, policy_of, roles_of
 from data.operations.audit import trail
 from data.operations.guards import FRESH_FOR
 from data.operations.policy import policy_settings
@@ -114,7 +114,7 @@ class SessionMachine(RuleBasedStateMachine):
             & (models.RememberedAddress.credential == row.credential)
         )
         proof = Proof(FirstFactor(row.first_factor), session_id in self.code_at, addresses.exists())
-        return next_step(policy_of(user.account), facts_of(user), proof) == SignedIn()
+        return next_step(policy_of(user.account), self.world.run(facts_of, user), proof) == SignedIn()
 
     def is_fresh(self, session_id: int) -> bool:
         """Whether a code was given in a session in the last five minutes."""
@@ -187,7 +187,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(session=opened, other=names, act=st.sampled_from(sorted({**READING, **PLAIN, **SENSITIVE})))
     def act_on_others(self, session, other, act):
         name, session_id = session
-        roles = facts_of(self.world.row(name)).roles
+        roles = roles_of(self.world.row(name))
         self.was_signed_in = self.is_signed_in(session_id)
         perform = {**READING, **PLAIN, **SENSITIVE}[act]
         result = perform(self.world, Member(session_id), other)
@@ -196,7 +196,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(session=opened, other=names, roles=st.sampled_from(ROLES))
     def grant(self, session, other, roles):
         name, session_id = session
-        held = facts_of(self.world.row(name)).roles
+        held = roles_of(self.world.row(name))
         self.was_signed_in = self.is_signed_in(session_id)
         result = self.world.run(role_grants.set_roles, Member(session_id), other, roles)
         self.note(session_id, "grant", result, roles=held, proven=True)
@@ -204,7 +204,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(session=opened, mode=st.sampled_from([Mode.OFF, Mode.OPTIONAL, Mode.REQUIRED]))
     def change_the_mode(self, session, mode):
         name, session_id = session
-        held = facts_of(self.world.row(name)).roles
+        held = roles_of(self.world.row(name))
         self.was_signed_in = self.is_signed_in(session_id)
         seen = Mode(models.Account.get().mode)
         result = self.world.run(policy_settings.set_mode, Member(session_id), mode, seen=seen)
@@ -261,7 +261,7 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def the_newest_sessions_act_on_others_just_as_they_may(self):
         for row in models.Session.select().order_by(models.Session.id.desc()).limit(3):
-            roles = facts_of(models.User.get_by_id(row.user_id)).roles
+            roles = roles_of(models.User.get_by_id(row.user_id))
             full = row.ended_at is None and not row.restricted and self.is_signed_in(row.id)
             with undone(self.world):
                 seen = READING["list users"](self.world, Member(row.id), "anna")

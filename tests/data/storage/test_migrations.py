@@ -18,6 +18,7 @@ from data.store import Store, open_services
 FIRST = "0015_one_time_passwords"
 APART = "0029_rows_of_imports"
 COUNTED = "0031_kept_counts"
+EXPIRING = "0036_temporary_codes"
 DAY = 86_400_000_000
 TODAY = int(time.time()) * 1_000_000 // DAY
 
@@ -189,3 +190,17 @@ def test_counts_of_what_was_there(tmp_path, monkeypatch, server):
             (1, TODAY, "signin.admitted", "", 2),
             (1, TODAY - 1, "signin.code_wrong", "", 1),
         }
+
+
+def test_codes_and_sessions_of_before_are_not_temporary(tmp_path, monkeypatch, server):
+    older = older_than(EXPIRING, tmp_path, monkeypatch, server)
+    with older.connection_context():
+        add_counted(older)
+        older.execute_sql(
+            "INSERT INTO session (user_id, application, address, first_factor, methods, credential,"
+            " restricted, started_at, ended_because) VALUES (1, 'ssh', '', 'key', '', '', false, 1, '')"
+        )
+        assert migrate(older)[0] == EXPIRING
+        models.database.initialize(older)
+        assert {code.expires_at for code in models.RecoveryCode.select()} == {None}
+        assert [session.temporary_code for session in models.Session.select()] == [False]

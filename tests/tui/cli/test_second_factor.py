@@ -113,3 +113,33 @@ def test_switching_off_names_the_left(clinic, ben, home):
     assert "2 recovery codes left. They must enter one first." in clinic("user", "explain", ben).out
     assert clinic("policy", "set", "--methods", f"{Method.APP.value},email", "--yes").status == 0
     assert shown(clinic)["status"] == "Enabled"
+
+
+@pytest.mark.feature(
+    "temporary-code", "temporary-code-void", "temporary-code-refused", "temporary-code-explained"
+)
+def test_temporary_code(clinic, ben):
+    """It is printed once, after a confirmation, and explained and logged."""
+    unconfirmed = clinic("user", "temporary-code", ben)
+    assert unconfirmed.status == 2
+    assert "within 24 hours" in unconfirmed.err
+    made = clinic("user", "temporary-code", ben, "--hours", "3", "--yes")
+    assert made.status == 0
+    assert re.fullmatch(
+        r"ben has a temporary code\. It is good for one sign-in, until [-0-9]{10} [:0-9]{5} UTC\.\n"
+        r"Temporary code: ([0-9A-Z]{4}-){3}[0-9A-Z]{4}\n",
+        made.out,
+    )
+    code = made.out.split()[-1]
+    assert "They have a temporary code, good for one sign-in until" in clinic("user", "explain", ben).out
+    assert shown(clinic)["recovery_codes_left"] == 2
+    logged = clinic("audit", "list", "--user", ben).out
+    assert "Temporary code made, valid until" in logged
+    assert code not in logged
+    for hours in ("0", "73"):
+        assert clinic("user", "temporary-code", ben, "--hours", hours, "--yes").status == 2
+    assert clinic("user", "disable-2fa", "--yes", ben).status == 0
+    assert "temporary" not in clinic("user", "explain", ben).out
+    refused = clinic("user", "temporary-code", ben, "--yes")
+    assert (refused.status, refused.out) == (1, "")
+    assert "ben has not set up a second factor" in refused.err

@@ -26,6 +26,7 @@ _COMMANDS = {
     "resync": "tui.cli.commands.user_changes:resync",
     "role": "tui.cli.commands.user_changes:role",
     "show": "tui.cli.commands.user_list:show",
+    "temporary-code": "tui.cli.commands.user_changes:temporary_code",
     "unlock": "tui.cli.commands.user_changes:unlock",
 }
 

@@ -12,11 +12,13 @@ from data.operations.users import (
     lifecycle,
     practices,
     role_grants,
+    temporary_codes,
     user_summaries,
 )
 from data.operations.users.user_summaries import UserDetail
 from data.rules import passwords
 from data.rules.domain_types import Role
+from data.rules.recovery_codes import MAX_TEMPORARY_HOURS, TEMPORARY_HOURS
 from data.wording import consequences
 from tui.cli.command_groups import examples
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
@@ -289,6 +291,32 @@ def password(here: Installation, name: str, password_stdin: bool, hours: int) ->
     say(here.run(credentials.set_one_time_password, name, hashed, hours))
     if not given:
         click.echo(f"One-time password: {chosen}")
+
+
+@click.command(
+    "temporary-code",
+    short_help="Make a code for one sign-in without the phone.",
+    epilog=examples("twofold user temporary-code ben", "twofold user temporary-code ben --hours 2 --yes"),
+)
+@click.argument("name")
+@click.option(
+    "--hours",
+    type=click.IntRange(1, MAX_TEMPORARY_HOURS),
+    default=TEMPORARY_HOURS,
+    show_default=True,
+    help="Hours for which the code is valid.",
+)
+@asks_first
+@act
+def temporary_code(here: Installation, name: str, hours: int) -> None:
+    """Make a temporary code for a user whose phone is lost or not at hand; print it once.
+
+    It works once, where a code is asked for. The user's factors stay. A new code voids the earlier one.
+    """
+    confirm(consequences.temporary_code(_detail(here, name), hours))
+    made = confirmed(here.run(temporary_codes.make_temporary_code, name, hours))
+    click.echo(made.message)
+    click.echo(f"Temporary code: {made.code}")
 
 
 def _detail(here: Installation, name: str) -> UserDetail:
