@@ -7,7 +7,7 @@ candidates for a page are those who meet the rarest one or, if that is not rare,
 too many of them would have to be looked up for one page, the page is not full, and the next one goes on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
