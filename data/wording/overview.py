@@ -21,7 +21,7 @@ def attention(found: Attention) -> str:  # noqa: PLR0911 - one concern, one sent
         case Concern.ALONE_IN_ROLE:
             return f"There is only one {role}. Appoint a second one."
         case Concern.FEW_RECOVERY_CODES:
-            return f"{people} {have} {FEW_LEFT} recovery codes or fewer."
+            return f"{people} {have} {FEW_LEFT} or fewer recovery codes."
         case Concern.FAILED_DELIVERIES:
             what = "notice" if found.event is Event.NOTICE_ABANDONED else "code"
             return f"{count} {what}{'' if one else 's'} could not be delivered since yesterday."
