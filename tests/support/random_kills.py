@@ -275,6 +275,7 @@ class KilledHome:
             with self.trying(name, step := self.next_step(name) or 0):
                 async with self.at_the_screen(name, [totp.code_at(SECRET, step)]) as screen:
                     self.take(name, step)
+                    await screen.shows("Sign-ins, 30 days")
                     screen.type("2")
                     await screen.shows("by name")
                     while not self.over:
