@@ -39,6 +39,12 @@ class Picture:
         """Draw what arrives until these words stand on the screen."""
         await self.draws(lambda: all(word in "\n".join(self.screen.display) for word in words))
 
+    async def goes_to_the_users(self, *words: str) -> None:
+        """Go from the overview to the users, until these words stand on the screen too."""
+        await self.sees("0 Overview")
+        self.types("2")
+        await self.sees("1 My profile", "by name", *words)
+
     async def draws(self, holds: Callable[[], bool]) -> None:
         """Draw what arrives until the screen is as wanted."""
         while not holds():

@@ -10,7 +10,7 @@ COLOURLESS = ("vt100", "NO_COLOR", "NO_COLOR of 16")
 @pytest.mark.parametrize("terminal", TERMINALS)
 async def test_the_selected_row_and_tab_stand_out(world, terminal):
     async with seen_by(world, "admin", terminal) as person:
-        await person.sees("4 users", "carla")
+        await person.goes_to_the_users("carla")
         row, tab = person.looks_of("admin           "), person.looks_of("2 Users")
         other_row, other_tab = person.looks_of("boris"), person.looks_of("3 Security")
         assert len(row) == len(tab) == 1
@@ -32,7 +32,7 @@ async def test_statuses_have_marks_on_every_terminal_and_colours_where_there_are
     world.enrol("boris")
     world.lock("boris")
     async with seen_by(world, "admin", terminal) as person:
-        await person.sees("5 users", "dmitri")
+        await person.goes_to_the_users("dmitri")
         selected = person.looks_of("admin           ")
         person.types("\x1b[F")
         await person.draws(lambda: person.looks_of("dmitri          ") == selected)

@@ -30,7 +30,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_theme_follows_what_the_terminal_says(world, answer, shown):
     """The answer is typed nowhere: the field that has the focus takes the keys around it alone."""
     async with seen_by(world, "admin") as person:
-        await person.sees("4 users")
+        await person.goes_to_the_users()
         assert person.background == DARK
         person.types("/", "an", *answer, "na")
         await person.sees("▌ anna ", "1 user ")
@@ -40,7 +40,7 @@ async def test_the_theme_follows_what_the_terminal_says(world, answer, shown):
 
 async def test_a_silent_terminal_gets_the_dark_theme_and_waits_for_nothing(world):
     async with seen_by(world, "admin") as person:
-        await person.sees("4 users")
+        await person.goes_to_the_users()
         assert QUESTION in person.output
         assert person.background == DARK
 
@@ -49,7 +49,7 @@ async def test_a_silent_terminal_gets_the_dark_theme_and_waits_for_nothing(world
 async def test_an_answer_that_is_not_expected_changes_nothing(world, monkeypatch, seconds):
     monkeypatch.setattr(TwofoldApp, "ANSWER_SECONDS", seconds)
     async with seen_by(world, "admin") as person:
-        await person.sees("4 users")
+        await person.goes_to_the_users()
         person.types(*([BLACK] if seconds > 0 else []), WHITE, "/anna")
         await person.sees("▌ anna ", "1 user ")
         assert person.background == DARK
@@ -58,7 +58,7 @@ async def test_an_answer_that_is_not_expected_changes_nothing(world, monkeypatch
 @pytest.mark.parametrize("terminal", ["vt100", "NO_COLOR", "16"])
 async def test_a_terminal_that_could_not_show_the_theme_is_not_asked(world, terminal):
     async with seen_by(world, "admin", terminal) as person:
-        await person.sees("4 users")
+        await person.goes_to_the_users()
         assert QUESTION not in person.output
 
 
@@ -66,7 +66,7 @@ async def test_a_terminal_that_could_not_show_the_theme_is_not_asked(world, term
 async def test_the_theme_is_remembered_and_shown_at_once(world):
     """It is chosen in the palette, and the next session asks the terminal nothing."""
     async with seen_by(world, "admin") as person:
-        await person.sees("4 users")
+        await person.goes_to_the_users()
         person.types("\x10")
         await person.sees("Go to Security")
         person.types("theme light")
@@ -77,7 +77,7 @@ async def test_the_theme_is_remembered_and_shown_at_once(world):
     async with seen_by(world, "admin") as person:
         await person.draws(lambda: person.background != "default")
         assert person.background == LIGHT
-        await person.sees("4 users")
+        await person.goes_to_the_users()
         assert QUESTION not in person.output
 
 
