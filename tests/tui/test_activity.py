@@ -82,9 +82,11 @@ async def test_rows_are_filtered_by_kind_and_by_time(world):
         await person.sees("Users · All time", "User created")
         assert "Signed in" not in person.screen
         await person.presses("f")
-        await person.sees("Last hour")
-        await person.presses("end", "up", "up", "enter")
-        await person.sees("Users · Last 24 hours", "nothing found")
+        await person.sees("Filter activity")
+        await person.presses("end")
+        await person.sees("Last 24 hours", "Last 30 days")
+        await person.presses("up", "up", "enter")
+        await person.sees("Users · Last 24 hours", "Nothing found")
         await person.presses("escape")
         await person.sees("All events · All time", "Signed in")
 
@@ -164,10 +166,14 @@ class TestEntryInFull:
             await person.sees_no_more("Event user.unlocked")
             await person.resizes(120, 40)
             await person.sees("Event user.unlocked")
+            assert label_gap(person, "Time") == 16
+            await person.resizes(60, 30)
+            await person.sees("Event user.unlocked")
+            assert label_gap(person, "Time") == 15
             await person.presses("slash")
             await person.types("nobody")
             await person.presses("enter")
-            await person.sees("nothing found")
+            await person.sees("Nothing found")
             assert "user.unlocked" not in person.screen
 
 
@@ -176,6 +182,12 @@ def whole(person) -> str:
     region = person.app.screen.query_one("#entry").content_region
     lines = person.screen.split("\n")[region.y : region.bottom]
     return " ".join(" ".join(line[region.x : region.right] for line in lines).split())
+
+
+def label_gap(person, label: str) -> int:
+    """How far a value begins from its label."""
+    line = next(line for line in person.screen.split("\n") if f"{label}  " in line)
+    return line.index("2026", line.index(label)) - line.index(label)
 
 
 def table_rows(person) -> int:

@@ -13,6 +13,7 @@ from data.operations.maintenance import accounts
 from data.operations.signin import sessions, worker_sessions
 from data.operations.users import factor_administration, practices
 from data.operations.users.lifecycle import NewUser
+from data.operations.users.user_search import PAGE
 from data.storage import models
 from sshserver.limits.limit_values import Limits
 from tui.app import TwofoldApp
@@ -196,20 +197,17 @@ class TestWhatStays:
             assert person.app.focused.value == "carla"
 
     async def test_a_change_that_shows_nowhere_draws_nothing(self, world, reads, monkeypatch):
+        """The second sign-in of a day is read, and looks like the first."""
+        world.session("anna")
         async with opened(world, "admin") as person:
             await person.sees("4 users")
-            await person.presses("4")
-            await person.sees("newest first")
-            await person.presses("f", "end", "enter", "slash")
-            await person.types("anna")
-            await person.presses("enter")
-            await person.sees("user anna")
+            await until(lambda: reads[-2:] == ["changes_since"] * 2)
             drawn = []
             monkeypatch.setattr(person.app, "_display", lambda *args: drawn.append(args))
             reads.clear()
-            world.user("dora")
-            await until(lambda: reads.count("list_entries") == 1)
-            await until(lambda: reads[-1] == "changes_since")
+            world.session("anna")
+            await until(lambda: "list_users" in reads)
+            await until(lambda: reads[-2:] == ["changes_since"] * 2)
             assert drawn == []
 
 
@@ -239,6 +237,34 @@ class TestCost:
             feed._read_at = -1000
             await until(lambda: len(answers) >= 200)
             assert len(asked) == 1
+
+    async def test_sign_ins_of_people_on_another_page(self, world, reads):
+        """They have the page read again only where it can show them."""
+        crowd(world, *(f"b{number:02}" for number in range(PAGE)))
+        async with opened(world, "admin") as person:
+            await person.sees("54 users")
+            await until(lambda: reads[-2:] == ["changes_since"] * 2)
+            reads.clear()
+            world.session("carla")
+            await until(lambda: reads.count("changes_since") > 3)
+            assert "list_users" not in reads
+            world.session("anna")
+            await until(lambda: "list_users" in reads)
+
+    async def test_what_adds_no_row_to_a_page_of_activity(self, world, reads):
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("4", "slash")
+            await person.types("anna")
+            await person.presses("enter")
+            await person.sees("user anna")
+            await until(lambda: reads[-2:] == ["changes_since"] * 2)
+            reads.clear()
+            world.session("carla")
+            await until(lambda: reads.count("changes_since") > 3)
+            assert "list_entries" not in reads
+            world.session("anna")
+            await person.sees("Signed in with password")
 
     async def test_a_change_in_another_account_has_no_page_read(self, world, reads):
         async with opened(world, "admin") as person:

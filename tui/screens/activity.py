@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from data.operations.audit import trail
+from data.operations.audit.changes import Change
 from data.operations.audit.trail import Entry, Filter
 from data.rules.safe_text import safe
 from data.rules.source_addresses import source_in_words
@@ -97,6 +98,16 @@ class ActivityScreen(TableScreen[Entry, int]):
 
     watch_span = watch_criteria
 
+    def concerns(self, change: Change) -> bool:
+        """Return whether a change adds a row to the page: only the first one changes."""
+        user, event = self.criteria.user, self.criteria.event
+        return (
+            super().concerns(change)
+            and len(self.starts) == 1
+            and change.event.startswith(event or "")
+            and (user is None or user in (change.user, change.actor))
+        )
+
     async def read(self) -> None:
         """Read the current page."""
         since = self.app.clock() - self.span if self.span else None
@@ -113,7 +124,7 @@ class ActivityScreen(TableScreen[Entry, int]):
     def watch_entry(self, entry: Entry | None) -> None:
         """Show the row under the cursor in full."""
         self._sentence.update(Text(safe(entry.sentence, _LONGEST)) if entry else "")
-        self._facts.show(_facts(entry) if entry else [])
+        self._facts.facts = _facts(entry) if entry else []
         self.query_one("#entry").scroll_home(animate=False)
 
     def _summary(self, *, found: bool) -> str:
@@ -121,7 +132,7 @@ class ActivityScreen(TableScreen[Entry, int]):
         span = next(words for words, span in _SPANS if span == self.span)
         user = [f"user {self.criteria.user}"] if self.criteria.user else []
         page = f"page {len(self.starts)}" if len(self.starts) > 1 else "newest first"
-        return " · ".join([kind, span, *user, page, *([] if found else ["nothing found"])])
+        return " · ".join([*([] if found else ["Nothing found"]), kind, span, *user, page])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Show the rows of one user."""

@@ -69,7 +69,7 @@ class ProfileScreen(MainScreen):
         if profile is None:
             return
         self.query_one(ActionBar).offer(_offers(profile))
-        self.query_one(DescriptionList).show(_facts(profile, self.app.theme_choice), self.size.width)
+        self.query_one(DescriptionList).facts = _facts(profile, self.app.theme_choice)
 
     def concerns(self, change: Change) -> bool:
         """Return whether a change can show in one's own profile."""

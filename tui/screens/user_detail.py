@@ -53,7 +53,7 @@ class UserDetailScreen(UserActionsScreen):
         if user is None:
             return
         self.query_one(ActionBar).offer(_offers(user))
-        self.query_one(DescriptionList).show(_facts(user), self.size.width)
+        self.query_one(DescriptionList).facts = _facts(user)
 
     def concerns(self, change: Change) -> bool:
         """Return whether a change can show in the user's detail."""

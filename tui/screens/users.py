@@ -10,6 +10,7 @@ from textual.reactive import var
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from data.operations.audit.changes import Change
 from data.operations.results import Denied
 from data.operations.users import bulk_actions, practices, user_summaries
 from data.operations.users.bulk_actions import Bulk, BulkResult
@@ -145,6 +146,12 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         """Start at the first page for the new criteria."""
         self.starts = (None,)
 
+    def concerns(self, change: Change) -> bool:
+        """Return whether a change can show on the page, where sign-ins of others show only in their order."""
+        if not change.is_quiet_signin or self.criteria.sort is SortKey.LAST_SIGNIN or self.page is None:
+            return super().concerns(change)
+        return any(row.name == change.user for row in self.page.rows)
+
     async def read(self) -> None:
         """Read the current page."""
         page = await self.app.read(user_summaries.list_users, replace(self.criteria, after=self.starts[-1]))
@@ -157,7 +164,9 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             return
         filters = filters_in_words(self.criteria)
         self._filter_line.set_class(not filters, "hidden")
-        self._filter_line.update(f"Filter: {' · '.join(filters)}  (Esc clears)")
+        words = f"Filter: {' · '.join(filters)}  (Esc clears)"
+        if words != self._filter_line.content:
+            self._filter_line.update(words)
         if self.page.following is not None:
             self._before[self.page.following] = self._before.get(self.starts[-1], 0) + len(self.page.rows)
         self.show(self.page.rows, self._summary(self.page), self.page.following, sorted_by=self.criteria.sort)

@@ -7,6 +7,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.content import Content
+from textual.reactive import reactive
 from textual.widget import Widget
 
 from data.operations.audit.trail import Entry
@@ -28,23 +29,15 @@ class DescriptionList(Widget):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"facts--label"}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._facts: Sequence[Fact] = ()
-        self._gap = 2
-
-    def show(self, facts: Sequence[Fact], width: int = 80) -> None:
-        """Show these facts instead of the last ones."""
-        self._facts = facts
-        self._gap = 2 if width >= _NARROW else 1
-        self.refresh(layout=True)
+    facts: reactive[Sequence[Fact]] = reactive((), layout=True)
 
     def render(self) -> Table:
-        """Draw the facts in the colours of the present theme."""
-        table = Table.grid(padding=(0, self._gap), expand=True)
+        """Draw the facts in the colours of the present theme and for the present width of the terminal."""
+        gap = 2 if self.app.size.width >= _NARROW else 1
+        table = Table.grid(padding=(0, gap), expand=True)
         table.add_column(min_width=14, no_wrap=True, style=self.get_component_rich_style("facts--label"))
         table.add_column(ratio=1, overflow="fold")
-        for label, value in self._facts:
+        for label, value in self.facts:
             table.add_row(label, HangingLines(Text.assemble(*_parts(value))))
         return table
 

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple
 
 from data.operations.audit.chain import raw
+from data.rules.audit_events import Event
 from data.storage import models
 from data.store import Store, StoreUnavailableError, Tx
 
@@ -32,6 +33,11 @@ class Change(NamedTuple):
     def is_about(self, name: str) -> bool:
         """Return whether it is about this user, by this user, or about everyone."""
         return self.user is None or name in (self.user, self.actor)
+
+    @property
+    def is_quiet_signin(self) -> bool:
+        """Whether it is part of a sign-in, and changes nothing of its user but when they last signed in."""
+        return self.event.startswith("signin.") and self.event != Event.LOCKED
 
 
 Heads = dict[str, int]
