@@ -33,6 +33,7 @@ async def node(clinic: Clinic, tmp_path: Path) -> AsyncIterator[Clinic]:
         await found.server.wait()
 
 
+@pytest.mark.feature("live-screens")
 async def test_nodes_share_codes_and_outlive_the_database(
     clinic: Clinic, node: Clinic, postgresql: PostgresqlServer
 ):
@@ -84,7 +85,9 @@ async def test_nodes_share_codes_and_outlive_the_database(
     await code_then(terminal, recovery[1])
     await terminal.expect_on_screen("1 My profile")
 
-    # What is changed on one node takes effect on the other.
+    # What is changed on one node is seen on the other without a key, and takes effect there.
+    clinic.twofold("user", "edit", "ben", "--name", "Benjamin Example")
+    await terminal.expect_on_screen("Benjamin Example")
     clinic.twofold("user", "deactivate", "--yes", "ben")
     await terminal.expect("deactivated")
     assert DATABASE_PASSWORD.encode() not in clinic.log + node.log

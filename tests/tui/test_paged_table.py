@@ -223,10 +223,10 @@ class TestColumns:
             assert app.lines[0].split() == ["Number", "Empty", "Words"]
 
     async def test_room_goes_by_rank_and_use(self, app):
-        """The last in rank is the first to go, and is not cut before it goes but for a fifth."""
+        """The last in rank is the first to go, and is not cut before it goes but for what it can lack."""
         columns = [
             wide("A", ["a" * 10] * 3),
-            wide("B", ["b" * 10] * 3, rank=2, free_text=True),
+            wide("B", ["b" * 10] * 3, rank=2, least=8),
             wide("C", ["c" * 10] * 3, rank=1),
         ]
         for width, labels in ((37, "ABC"), (35, "ABC"), (34, "AC"), (25, "AC"), (19, "A")):
@@ -236,7 +236,7 @@ class TestColumns:
 
     def test_one_long_text_takes_no_room_from_others(self):
         """It is cut where others would have to give way, and whole where there is room for all."""
-        names = wide("Name", ["ann", "ben", "eve", "joe", "x" * 40], free_text=True)
+        names = wide("Name", ["ann", "ben", "eve", "joe", "x" * 40], least=3)
         status = wide("2FA", ["on", "on", "on", "on", "pending setup"], rank=1)
         needs = [names.need(range(5)), status.need(range(5))]
         assert fit(needs, [0, 1], 22) == {0: 5, 1: 13}

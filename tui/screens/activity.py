@@ -32,10 +32,10 @@ _LONGEST = 2_000
 """Characters of a sentence that are shown in full."""
 _COLUMNS: list[Column[Entry]] = [
     Column("Time (UTC)", 16, lambda row: f"{row.at:%Y-%m-%d %H:%M}"),
-    Column("User", 16, lambda row: row.user or "", rank=2, free_text=True),
-    Column("Event", 48, lambda row: row.sentence, rank=1, free_text=True),
-    Column("By", 16, lambda row: row.actor, rank=3, free_text=True),
-    Column("Source", 24, lambda row: source_in_words(row.application, row.address), rank=4, free_text=True),
+    Column("User", 16, lambda row: row.user or "", rank=1, least=6),
+    Column("Event", 48, lambda row: row.sentence, rank=2, least=20),
+    Column("By", 16, lambda row: row.actor, rank=3, least=10),
+    Column("Source", 24, lambda row: source_in_words(row.application, row.address), rank=4, least=12),
 ]
 _KINDS: list[tuple[str, str | None]] = [
     ("All events", None),
@@ -175,15 +175,25 @@ class ActivityScreen(TableScreen[Entry, int]):
 
 def _facts(row: Entry) -> list[tuple[str, str]]:
     """Return all that a row says besides its sentence."""
-    said = row.sentence
+    said, more = row.sentence, {name: _in_words(value) for name, value in row.detail.items()}
     return [
         ("Time", f"{row.at:%Y-%m-%d %H:%M:%S} UTC"),
         *([("User", row.user)] if row.user else []),
         ("By", row.actor),
         ("Source", source_in_words(row.application, row.address)),
         ("Event", row.event),
-        *((name.capitalize(), str(value)) for name, value in row.detail.items() if str(value) not in said),
+        *(
+            (name.replace("_", " ").capitalize(), words)
+            for name, words in more.items()
+            if words and words not in said
+        ),
     ]
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _in_full(row: Entry) -> str:

@@ -21,7 +21,7 @@ from tui.widgets.paged_table import Column
 
 _BY_NAME = "name"
 _COLUMNS: list[Column[PracticeRow]] = [
-    Column("Practice", 40, lambda row: row.name, free_text=True, sort=_BY_NAME),
+    Column("Practice", 40, lambda row: row.name, least=10, sort=_BY_NAME),
     Column("Users", 8, lambda row: str(row.users), rank=1, sort="users", descends=True),
     Column("Active", 8, lambda row: str(row.active), rank=2, sort="active", descends=True),
 ]

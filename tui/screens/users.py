@@ -61,10 +61,10 @@ _ACTS = [
 ]
 """What can be done to marked users, in the order of use; a narrow terminal shows the first ones."""
 _COLUMNS: list[Column[UserRow]] = [
-    Column("Name", 24, lambda row: row.name, free_text=True, slack=len(_MARK), sort=SortKey.NAME),
-    Column("Full name", 24, lambda row: row.full_name, rank=3, free_text=True),
-    Column("E-mail", 32, lambda row: row.email, rank=4, free_text=True, sort=SortKey.EMAIL),
-    Column("Practice", 20, lambda row: row.practice, rank=5, free_text=True),
+    Column("Name", 24, lambda row: row.name, least=8, slack=len(_MARK), sort=SortKey.NAME),
+    Column("Full name", 24, lambda row: row.full_name, rank=3, least=14),
+    Column("E-mail", 32, lambda row: row.email, rank=4, least=20, sort=SortKey.EMAIL),
+    Column("Practice", 20, lambda row: row.practice, rank=5, least=10),
     Column("Phone", 16, lambda row: row.phone or "", rank=7),
     Column("2FA", 29, lambda row: with_mark(row.status), rank=1, tint=lambda row: tint(row.status)),
     Column("Roles", 24, lambda row: roles_in_short(row.roles), rank=6),

@@ -25,7 +25,7 @@ Line = list[tuple[str, str]]
 Need = tuple[int, int, int]
 """The least room for a column, what it gets first, and what all its cells need."""
 _FEW = 5
-"""One of so many free texts may be longer than what its column gets first."""
+"""One of so many cells that can be cut is longer than what its column gets first."""
 _PADDING = 2
 """Terminal columns that the padding of a cell takes."""
 _SPREAD = 4
@@ -38,9 +38,10 @@ _HEADER = 1
 class Column(Generic[R]):
     """A column: what it shows of a row, and when it gets its room.
 
-    Columns get room in the order of `rank`: each as much as its cells need, up to `width`, or as most of them
-    need if it is `free_text`; then what is left over for longer cells. One with empty cells alone is left
-    out. So is one, but not the first, that would get less; a free text may lack a fifth.
+    Columns get room in the order of `rank`: each as much as its cells need, up to `width`; then what is left
+    over for longer cells. One with empty cells alone is left out, and so is one that would get less, but for
+    the first. Cells are cut only where `least` says to how much: then that is enough, and a few long ones
+    count for nothing until there is room left over.
 
     `slack` is room beside the cells, so that a mark moves nothing. `tint` is the colour of a row's value, as
     a variable of the theme. `sort` is what a click on the label sorts by, if it does; then the greatest comes
@@ -51,7 +52,7 @@ class Column(Generic[R]):
     width: int
     value: Callable[[R], str]
     rank: int = 0
-    free_text: bool = False
+    least: int | None = None
     slack: int = 0
     tint: Callable[[R], str] | None = None
     sort: object = None
@@ -63,13 +64,10 @@ class Column(Generic[R]):
         if page and not cells[-1]:
             return 0, 0, 0
         label = wcwidth.width(self.label) + (_PADDING if self.sort is not None else 0)
-        longer = len(cells) // _FEW if self.free_text else 0
+        longer = 0 if self.least is None else len(cells) // _FEW
         first = max(label, min(self.width, cells[-1 - longer] + self.slack))
-        return (
-            max(label, first * 4 // 5) if self.free_text else first,
-            first,
-            max(first, cells[-1] + self.slack),
-        )
+        least = first if self.least is None else max(label, min(first, self.least))
+        return least, first, max(first, cells[-1] + self.slack)
 
 
 def fit(needs: Sequence[Need], ranks: Sequence[int], room: int) -> dict[int, int]:
