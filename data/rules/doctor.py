@@ -124,17 +124,26 @@ def _people(facts: AccountFacts) -> Iterator[_Parts]:
             f"Locked: {facts.locked.listed}.",
             "twofold user unlock NAME --reason WHY, once you know that it was them.",
         )
-    if facts.guessed.count:
-        yield (
-            Level.NOTE,
-            f"Passwords are being guessed for: {facts.guessed.listed}.",
-            "This locks no one. See who signs in: twofold audit list --user NAME",
-        )
+    yield from _guessed(facts.guessed)
     if facts.pending.count:
         yield (
             Level.NOTE,
             f"Must set up two-factor authentication at their next sign-in: {facts.pending.listed}.",
             "",
+        )
+
+
+def judge_guessed(account: str, guessed: People) -> tuple[Finding, ...]:
+    """Judge whether passwords of users of an account are being guessed."""
+    return tuple(Finding(f"account {account}", *parts) for parts in _guessed(guessed))
+
+
+def _guessed(guessed: People) -> Iterator[_Parts]:
+    if guessed.count:
+        yield (
+            Level.NOTE,
+            f"Passwords are being guessed for: {guessed.listed}.",
+            "This locks no one. See who signs in: twofold audit list --user NAME",
         )
 
 

@@ -355,21 +355,6 @@ def attention(seen: NeedsAttention) -> list[str]:
     return lines
 
 
-def needs_attention_most(seen: NeedsAttention) -> str:
-    """Return the most important line of `attention`."""
-    if seen.guessed.count:
-        lacking = f"! Passwords are being guessed for: {seen.guessed.listed}"
-    elif seen.unprotected_admins.count:
-        lacking = f"! Administrators without a second factor: {seen.unprotected_admins.listed}"
-    elif seen.unprotected.count:
-        lacking = f"! Without a second factor: {seen.unprotected.listed}"
-    elif seen.system_admins == 1:
-        lacking = "! Only one system administrator: no one could unlock this account"
-    else:
-        return f"Administrators: {seen.admins.listed}"
-    return lacking
-
-
 def change_mode(preview: ModePreview) -> Question:
     """Describe a change of mode."""
     return Question(

@@ -23,6 +23,7 @@ from data.operations.signin.admission import Session
 from data.rules.domain_types import Application
 from data.rules.policy import SignedIn
 from data.rules.source_addresses import Origin
+from data.storage import models
 from sshserver.terminal.capabilities import Terminal
 from tui.app import TwofoldApp
 
@@ -166,11 +167,15 @@ async def opened(
     app = make_app(world, given, terminal, carriers)
     async with app.run_test(size=size, notifications=True) as pilot:
         person = Person(app, pilot, world)
-        if first and name and given and isinstance(given.step, SignedIn) and roles_of(world.row(name)):
+        if first and given and isinstance(given.step, SignedIn) and roles_of(_whose(given)):
             await person.sees("0 Overview")
             await person.presses(first)
         yield person
     assert app.crash_message is None
+
+
+def _whose(session: Session) -> models.User:
+    return models.Session.get_by_id(session.id).user
 
 
 def screen_cells(app: TwofoldApp) -> list[list[Segment]]:

@@ -188,7 +188,7 @@ class TestEnd:
     async def test_session_ended_elsewhere(self, world):
         session = sign_in(world, "admin")
         async with opened(world, session=session) as person:
-            await person.sees("0 Overview")
+            await person.sees("4 users")
             models.Session.update(ended_at=world.clock.now).where(models.Session.id == session.id).execute()
             await person.presses("3")
             assert await person.has_left() == "This session is over. Sign in again."

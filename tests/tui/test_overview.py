@@ -11,7 +11,9 @@ from textual.widgets import OptionList
 from data.operations.audit import trail
 from data.operations.policy import policy_settings
 from data.operations.policy.overview import StatusCounts
+from data.operations.signin.admission import Admitted
 from data.operations.users import factor_administration, practices
+from data.rules import throttle
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode
 from data.rules.source_addresses import ON_HOST
@@ -54,8 +56,8 @@ async def test_account_at_one_look(clinic, size):
             "Refused second factors",
             "Needs attention",
             "✗ 1 person is locked.",
-            "! 1 system administrator without a second factor.",
-            "! Only one security administrator.",
+            "! 1 system administrator has no second factor.",
+            "! There is only one security administrator.",
         )
         flat = [" ".join(line.split()) for line in shown.split("\n")]
         assert any(line.startswith("Main") and " 1 1 1 1" in line for line in flat)
@@ -97,10 +99,30 @@ async def test_lines_lead_to_the_lists_behind_them(clinic):
         await person.presses("down", "enter")
         await person.sees("1 user", "boss", "Pending setup")
         await person.presses("0")
-        await person.clicks("Only one security administrator")
+        await person.clicks("only one security administrator")
         await person.sees("1 user", "admin", "Enabled")
         await person.presses("escape")
         await person.sees("5 users")
+
+
+@pytest.mark.feature("overview-jumps")
+async def test_who_waits_too_long_or_has_few_codes(world):
+    world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
+    world.enrol("boris")
+    for code in world.recovery["boris"][:3]:
+        assert isinstance(world.submit(world.attempt("boris"), code), Admitted)
+    world.clock.forward(days=15)
+    world.run(factor_administration.set_required, OPERATOR, "carla", required=True)
+    async with on_overview(world) as person:
+        await person.sees("! 1 person has been pending for more than 14 days.")
+        await person.clicks("1 person has been pending")
+        await person.sees("1 user", "anna")
+        assert not {"boris", "carla"} & set(person.screen.split())
+        await person.presses("0")
+        await person.sees("! 1 person has 2 recovery codes or fewer.")
+        await person.clicks("2 recovery codes or fewer")
+        await person.sees("1 user", "boris")
+        assert not {"anna", "carla"} & set(person.screen.split())
 
 
 @pytest.mark.feature("overview-jumps")
@@ -116,8 +138,8 @@ async def test_failed_deliveries_lead_to_the_log(world):
 
     world.run(fail)
     async with on_overview(world) as person:
-        await person.sees("! 2 codes could not be sent since yesterday.")
-        await person.clicks("2 codes could not be sent")
+        await person.sees("! 2 codes could not be delivered since yesterday.")
+        await person.clicks("2 codes could not be")
         await person.sees("Codes not sent · All time · newest first", "anna", "carla")
         assert "Signed in" not in person.screen
 
@@ -131,6 +153,16 @@ async def test_what_doctor_found_is_said_with_what_to_do(world):
         await person.sees("Found by twofold doctor", "twofold policy set --mode optional")
         await person.presses("escape")
         await person.sees("Needs attention")
+
+
+@pytest.mark.feature("needs-attention")
+async def test_user_whose_password_is_guessed(world):
+    for number in range(throttle.MANY_OF_NAME):
+        world.first("boris", "wrong", address=f"198.51.100.{number}")
+    async with on_overview(world) as person:
+        await person.sees("! Passwords are being guessed for: boris.")
+        await person.clicks("Passwords are being guessed")
+        await person.sees("Passwords are being guessed for: boris. This locks no one.")
 
 
 @pytest.mark.feature("overview")
@@ -223,7 +255,7 @@ async def test_without_colour(clinic):
     async with app.run_test(size=(80, 24)) as pilot:
         await Person(app, pilot, clinic).sees("Needs attention", "✗ 1 person is locked.")
         lines = screen_cells(app)
-        for words, stands_out in (("Overview", True), ("is locked", True), ("Only one", False)):
+        for words, stands_out in (("Overview", True), ("is locked", True), ("only one", False)):
             part = next(part for line in lines for part in line if words in part.text)
             assert part.style is not None
             assert bool(part.style.reverse or part.style.underline) == stands_out

@@ -9,7 +9,6 @@ from textual.widgets import RadioButton
 
 from data.delivery.carriers import Carriers, Smtp
 from data.operations.policy import delivery_tests
-from data.rules import throttle
 from data.rules.domain_types import Method, Mode
 from data.storage import models
 
@@ -256,7 +255,7 @@ async def test_of_modes_chosen_at_once_the_last_stays_and_is_previewed(world):
         await person.sees("Change the mode from optional to required?")
 
 
-async def test_a_choice_stays_while_the_keys_and_who_stands_out_are_read(world):
+async def test_a_choice_stays_while_the_keys_are_read(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users")
         await person.presses("3")
@@ -265,8 +264,6 @@ async def test_a_choice_stays_while_the_keys_and_who_stands_out_are_read(world):
         await person.sees("3 people must")
         await person.presses("question_mark")
         await person.sees("Keys on this screen")
-        await person.presses("escape", "exclamation_mark")
-        await person.sees("Needs attention")
         await person.presses("escape", "enter")
         await person.sees("Change the mode from optional to required?")
 
@@ -322,18 +319,6 @@ async def test_support_cannot_change_the_days(world, supporter):
         await person.presses("down", "enter")
         await person.sees("✗ Only a security administrator can")
     assert models.Account.get().remember_days == 0
-
-
-@pytest.mark.feature("needs-attention")
-async def test_guessed_user_stands_first(world):
-    for number in range(throttle.MANY_OF_NAME):
-        world.first("boris", "wrong", address=f"198.51.100.{number}")
-    async with opened(world, "admin", size=(80, 40)) as person:
-        await person.sees("2 Users")
-        await person.presses("3")
-        await person.sees("! Passwords are being guessed for: boris (! shows all)")
-        await person.presses("exclamation_mark")
-        await person.sees("! Passwords are being guessed for: boris. This does not lock them out.")
 
 
 @pytest.mark.feature("delivery-errors")

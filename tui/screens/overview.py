@@ -125,10 +125,12 @@ class OverviewScreen(MainScreen):
         )
 
     def _show_groups(self, view: Overview) -> None:
-        wanted = 1 + max(len(view.roles), min(view.practice_count, len(view.practices) + 1))
+        # Practices without people are told only where not even all others were read.
+        count = view.practice_count if len(view.practices) == overview.PRACTICES else len(view.practices)
+        wanted = 1 + max(len(view.roles), min(count, len(view.practices) + 1))
         largest = sorted(view.practices, key=lambda group: (-group.counts.total, group.name))
         rows = max(_LEAST_GROUPS, min(wanted, self._room - _LEAST_SPARK))
-        self.query_one("#practices", AdoptionTable).show(largest, rows, view.practice_count)
+        self.query_one("#practices", AdoptionTable).show(largest, rows, count)
         self.query_one("#roles", AdoptionTable).show(view.roles, rows)
         are_shown = view.counts.total > 1
         self.query_one("#groups").display = are_shown

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
 
 from data.delivery.trial_messages import send_test
-from data.operations.policy import delivery_tests, needs_attention, permanent_mode, policy_settings
+from data.operations.policy import delivery_tests, overview, permanent_mode, policy_settings
 from data.operations.policy.delivery_tests import CarrierState
 from data.operations.policy.policy_settings import ModePreview, PolicyView
 from data.operations.results import Denied, Done
@@ -22,10 +22,11 @@ from data.rules.remembered_addresses import MAX_DAYS, period_in_short
 from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
 from data.wording import consequences
+from data.wording import overview as wording
 from data.wording.words import counted, moment
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
-from tui.dialogs.message_box import ConfirmDialog, TellDialog
+from tui.dialogs.message_box import ConfirmDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer
@@ -60,7 +61,7 @@ class SecurityScreen(MainScreen):
         Act.OPEN.binding("apply", "Apply", tooltip="Apply the chosen mode"),
         Act.SET_UP.binding("methods", "Methods", tooltip="Go to the methods; Space switches one"),
         Act.EDIT.binding("remember_days", "Days", tooltip="Days to remember addresses"),
-        Act.ATTENTION.binding(tooltip="Needs attention"),
+        Act.ATTENTION.binding(tooltip="Go to what needs attention"),
         Act.TEST.binding("test_delivery", tooltip="Send a test message"),
         Act.BACK.binding("undo", "Undo", tooltip="Back to the current mode"),
     ]
@@ -100,12 +101,14 @@ class SecurityScreen(MainScreen):
     async def read(self) -> None:
         """Read the policy and the counts; keep the chosen mode unless someone else changed the mode."""
         view = await self.app.read(policy_settings.show_policy)
-        attention = await self.app.read(needs_attention.show_needs_attention)
+        seen = await self.app.read(overview.show_overview)
         carriers = await self.app.read(delivery_tests.show_delivery)
-        if view is None or attention is None or carriers is None:
+        if view is None or seen is None or carriers is None:
             return
-        most = consequences.needs_attention_most(attention)
-        self.query_one("#attention", Static).update(HangingLines(f"{most} ({Act.ATTENTION.shown} shows all)"))
+        most = [
+            f"! {wording.attention(found)} ({Act.ATTENTION.shown} shows all)" for found in seen.attention[:1]
+        ]
+        self.query_one("#attention", Static).update(HangingLines("".join(most)))
         asked = f"Change: now {period_in_short(view.policy.remember_days)}"
         test = [Offer(Act.TEST, "Send a test message", "test_delivery")] if carriers else []
         self.query_one(ActionBar).offer([Offer(Act.EDIT, asked, "remember_days"), *test])
@@ -275,13 +278,9 @@ class SecurityScreen(MainScreen):
         if 0 <= place < len(shown):
             self.chosen = shown[place]
 
-    @working
-    async def action_attention(self) -> None:
-        """Show the administrators and what needs attention."""
-        seen = await self.app.read(needs_attention.show_needs_attention)
-        if seen is not None:
-            words = "\n\n".join(consequences.attention(seen))
-            await self.app.push_screen_wait(TellDialog("Needs attention", words))
+    def action_attention(self) -> None:
+        """Go to everything that needs attention."""
+        self.app.open_tab("overview")
 
     def action_undo(self) -> None:
         """Choose the current mode again."""

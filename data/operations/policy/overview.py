@@ -10,7 +10,8 @@ from peewee import fn
 
 from data.operations.actors import Acting
 from data.operations.guards import require_permission
-from data.operations.users.queries import pending_since_before
+from data.operations.signin.password_guessing import guessed_now
+from data.operations.users.queries import pending_since_before, people_in
 from data.operations.users.user_counts import (
     AccountCounts,
     Counts,
@@ -19,7 +20,7 @@ from data.operations.users.user_counts import (
 )
 from data.operations.users.user_search import COUNTED
 from data.rules.audit_events import FAILED_DELIVERIES, REFUSED_FACTORS, Event
-from data.rules.doctor import Finding, Level, judge_policy
+from data.rules.doctor import Finding, Level, judge_guessed, judge_policy
 from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Role, Status
 from data.rules.permissions import Action
 from data.rules.user_status import Standing, standings
@@ -215,10 +216,17 @@ def _about_deliveries(acting: Acting, events: Mapping[tuple[date, str], int]) ->
 
 
 def _findings(acting: Acting, account: models.Account) -> Iterator[Finding]:
-    """Return what a check-up finds wanting at the account and, as of its last round, at the installation."""
+    """Return what a check-up finds wanting at the account and, as of its last round, at the installation.
+
+    The rest of what it finds at an account are concerns of their own.
+    """
     unsendable = acting.policy.methods - {Method.APP} - acting.tx.services.sends
     listed = tuple(method for method in Method if method in unsendable)
     of_policy = judge_policy(account.name, acting.policy.mode, listed)
-    for finding in (*of_policy, *acting.tx.services.check_up.findings):
+    user = models.User
+    here = (user.account == account.id) & user.active
+    guessed = people_in(user.select().where(here & user.id.in_(guessed_now(acting.tx))))
+    of_people = judge_guessed(account.name, guessed)
+    for finding in (*of_people, *of_policy, *acting.tx.services.check_up.findings):
         if finding.level is not Level.FINE:
             yield finding
