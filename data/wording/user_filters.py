@@ -25,7 +25,7 @@ def _words(query: UserQuery) -> tuple[str, ...]:
     return (
         f"2FA: {query.status.value}" if query.status else "",
         f"practice {safe(query.practice, _LONGEST)}" if query.practice is not None else "",
-        query.role.label if query.role else "",
+        f"role {query.role.label}" if query.role else "",
         f"has set up {query.method.label}" if query.method else "",
         _last_signin(query),
         f"pending since before {moment_in_words(pending)}" if pending is not None else "",

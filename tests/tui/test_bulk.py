@@ -5,7 +5,7 @@ from support.app_driver import opened
 from support.database import OPERATOR, SUPPORT, SYSTEM
 
 from data.operations import leases
-from data.operations.users import bulk_actions, practices
+from data.operations.users import bulk_actions, practices, user_summaries
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Role
@@ -155,6 +155,25 @@ async def test_more_match_than_can_be_marked(world, monkeypatch):
         await person.sees("4 users")
         await person.presses("asterisk")
         await person.sees("3 users marked. More match: narrow the search or the filters.", "3 marked")
+
+
+@pytest.mark.feature("bulk-all")
+async def test_marking_can_be_stopped(world, monkeypatch):
+    """Escape stops it between the parts that are read, and then no one is marked."""
+    monkeypatch.setattr("tui.screens.users._READ", 1)
+    original = user_summaries.list_users
+
+    def stopped_at_third(tx, actor, query):
+        if query.limit == 1 and query.after and query.after[0] == "anna":
+            person.app.call_from_thread(person.app.screen.action_all)
+        return original(tx, actor, query)
+
+    monkeypatch.setattr(user_summaries, "list_users", stopped_at_third)
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await person.presses("asterisk")
+        await person.sees("Stopped. No one was marked.", "4 users")
+        assert "✓ a" not in person.screen
 
 
 @pytest.mark.feature("bulk-more")

@@ -201,6 +201,9 @@ class TestTable:
             await person.sees("14-49 of more than 50 users", "user140")
             await person.presses("right_square_bracket")
             await person.sees("50-73 of 73 users", "user176")
+            await person.presses("asterisk")
+            await person.sees("73 users marked.", "73 marked")
+            assert "More match" not in person.screen
 
     async def test_sorting_by_last_sign_in_puts_the_latest_first(self, world):
         world.clock.forward(minutes=5)

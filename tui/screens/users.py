@@ -114,7 +114,8 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         super().__init__(columns, lambda row: row.name)
         self.set_reactive(UsersScreen.criteria, query or UserQuery())
         self._filter_line = Static(classes="hidden", id="filters", markup=False)
-        self._stopped = False
+        self._marking = False
+        """Whether all who match are being marked; Escape unsets it."""
         self._before: dict[Cursor | None, int] = {}
         """How many rows the pages before the one that starts there show."""
 
@@ -231,17 +232,19 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         """Mark all who match now, on all pages; who matches later is not acted on."""
         names = dict(self.marked)
         query = replace(self.criteria, after=None, limit=_READ)
-        self._stopped = False
+        self._marking = True
         while True:
             page = await self.app.read(user_summaries.list_users, query)
-            if page is None or self._stopped:
+            if page is None or not self._marking:
                 return
             names.update(dict.fromkeys(row.name for row in page.rows))
             if page.following is None or len(names) >= _MOST_MARKED:
                 break
             self.app.say(f"Marking: {len(names)} so far  (Esc stops)")
             query = replace(query, after=page.following)
-        all_of_them = page.following is None and not page.uncounted and len(names) <= _MOST_MARKED
+        self._marking = False
+        is_cut = bool(query.search) and page.uncounted
+        all_of_them = page.following is None and not is_cut and len(names) <= _MOST_MARKED
         self.marked = dict.fromkeys(list(names)[:_MOST_MARKED])
         count = counted(len(self.marked), "user")
         more = "" if all_of_them else " More match: narrow the search or the filters."
@@ -272,7 +275,10 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         if result.passwords:
             await self._show_passwords(result)
         if self.marked:
-            self.app.say(f"{done}. Refused users stay marked.", Tone.REFUSED)
+            stay = " and ".join(
+                [*(["refused"] if result.refused else []), *(["left"] if result.left else [])]
+            )
+            self.app.say(f"{done}. Users who were {stay} stay marked.", Tone.REFUSED)
             await self.app.push_screen_wait(TellDialog(done, reasons(result)))
         else:
             self.app.say(f"{done}.", Tone.DONE)
@@ -333,8 +339,8 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     def action_all(self) -> None:
         """Stop marking; or clear all marks; or leave the search field; or clear search and filter."""
-        if self.is_acting:
-            self._stopped = True
+        if self._marking:
+            self._marking = False
             self.app.say("Stopped. No one was marked.")
             return
         if self.marked and self.page:

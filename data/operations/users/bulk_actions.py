@@ -29,8 +29,8 @@ from data.store import Store, Tx
 
 Told = Callable[[int], None]
 """Called with how many more users were processed."""
-PART = 50
-"""Users of one transaction."""
+PART = 25
+"""Users of one transaction: others who write wait for it."""
 _HASHED = 10
 """Users of one transaction that needs a password hashed for each."""
 MOST_PASSWORDS = 200
