@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar, overload
 
 from data.operations.actors import Acting, ActingOperator, ActingUser, Actor, Operator, resolve
 from data.operations.results import Denied, FreshProof, FreshProofNeeded, Refused, RefusedOrStale
-from data.rules.permissions import Action, SensitiveAction, permits
+from data.rules.permissions import Action, Permission, SensitiveAction, permits
 from data.rules.policy import Step, asks_code
 from data.store import Tx
 
@@ -31,8 +31,8 @@ KEPT = ("__module__", "__name__", "__qualname__", "__doc__")
 _NO_PROFILE = Denied("The operator has no profile. Name a user instead.")
 _UNFINISHED = Denied("Finish signing in first.")
 _NO_CODE_TO_GIVE = Denied(
-    "This needs a fresh code, but you have not set up a second factor. Someone who has one can do it, "
-    "and so can the operator on the host."
+    "Changes need a fresh code, but you have not set up a second factor. Someone who has one can make "
+    "them, and so can the operator on the host."
 )
 
 
@@ -109,13 +109,29 @@ def authorise(tx: Tx, actor: Actor, action: Action | SensitiveAction) -> Acting 
     acting = resolve(tx, actor)
     if not isinstance(acting, Acting) or acting.is_operator:
         return acting
-    if not isinstance(acting, ActingUser) or acting.session.restricted:
+    if refusal := why_not(acting, action):
+        return refusal
+    if isinstance(acting, ActingUser) and isinstance(action, SensitiveAction):
+        return _needed_proof(acting, on_others=True) or acting
+    return acting
+
+
+def why_not(acting: Acting, action: Permission) -> Denied | None:
+    """Return why this actor may not do an act on others, even with fresh proof; None if they may."""
+    if acting.is_operator:
+        return None
+    if acting.session is None or acting.facts is None or acting.session.restricted:
         return _UNFINISHED
     if not permits(action, acting.roles):
         return Denied(action.who_can)
-    if isinstance(action, SensitiveAction) and (refusal := _needed_proof(acting, on_others=True)):
-        return refusal
-    return acting
+    proves = not isinstance(action, SensitiveAction) or asks_code(acting.policy, acting.facts, on_others=True)
+    return None if proves else _NO_CODE_TO_GIVE
+
+
+def first_hindrance(acting: Acting, *actions: Permission) -> str:
+    """Return why this actor may not do the first of these acts that they may not; empty if there is none."""
+    refusals = (why_not(acting, action) for action in actions)
+    return next((refusal.message for refusal in refusals if refusal), "")
 
 
 def require_fresh_proof(me: ActingUser, *, replaces_phone: bool = False) -> FreshProofNeeded | Denied | None:
@@ -137,8 +153,6 @@ def _needed_proof(
         return FreshProofNeeded(
             FreshProof.CODE, acting.facts.methods, user.attempts_left, replaces_phone=replaces_phone
         )
-    if on_others:
-        return _NO_CODE_TO_GIVE
     if _is_fresh(acting.tx, session.fresh_at):
         return None
     if user.password_hash is not None and not acting.facts.one_time_password:

@@ -54,7 +54,102 @@ class SensitiveAction(_Permission):
     TURN_OFF = "turn two-factor authentication off", frozenset({SYSTEM, SECURITY})
 
 
-def permits(action: Action | SensitiveAction, roles: AbstractSet[Role]) -> bool:
+Permission = Action | SensitiveAction
+
+
+class UserAct(Enum):
+    """An act of an administrator on one user; the value is the name that screens give it."""
+
+    REQUIRE = "require"
+    STOP_REQUIRING = "stop_requiring"
+    DISABLE = "disable"
+    CLEAR = "clear"
+    UNLOCK = "unlock"
+    ONE_TIME_PASSWORD = "one_time_password"  # noqa: S105 - the name of an act, not a password.
+    TEMPORARY_CODE = "temporary_code"
+    INVITE = "invite"
+    INVITE_ON_PAPER = "invite_on_paper"
+    REMIND = "remind"
+    ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
+    EDIT = "edit"
+    CHANGE_CONTACT = "change_contact"
+    MOVE = "move"
+    ROLES = "roles"
+    ADD_KEY = "add_key"
+    REMOVE_KEY = "remove_key"
+    RESYNC = "resync"
+    FORGET = "forget"
+    DELETE = "delete"
+
+    @property
+    def permission(self) -> Permission:
+        """The permission that it needs."""
+        return _NEEDS[self]
+
+    @property
+    def resets(self) -> bool:
+        """Whether it changes a user's password, keys or second factor, or that they must have one.
+
+        Nobody does so to someone who holds a role that they lack.
+        """
+        return self in _RESETS
+
+
+_NEEDS: dict[UserAct, Permission] = {
+    UserAct.REQUIRE: Action.REQUIRE_TWO_FACTOR,
+    UserAct.STOP_REQUIRING: SensitiveAction.RESET_TWO_FACTOR,
+    UserAct.DISABLE: SensitiveAction.RESET_TWO_FACTOR,
+    UserAct.CLEAR: SensitiveAction.RESET_TWO_FACTOR,
+    UserAct.UNLOCK: SensitiveAction.UNLOCK,
+    UserAct.ONE_TIME_PASSWORD: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.TEMPORARY_CODE: SensitiveAction.MAKE_TEMPORARY_CODE,
+    UserAct.INVITE: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.INVITE_ON_PAPER: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.REMIND: Action.REQUIRE_TWO_FACTOR,
+    UserAct.ACTIVATE: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.DEACTIVATE: Action.MANAGE_PEOPLE,
+    UserAct.EDIT: Action.MANAGE_PEOPLE,
+    UserAct.CHANGE_CONTACT: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.MOVE: Action.MANAGE_PEOPLE,
+    UserAct.ROLES: SensitiveAction.CHANGE_ROLES,
+    UserAct.ADD_KEY: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.REMOVE_KEY: SensitiveAction.EMPOWER_PEOPLE,
+    UserAct.RESYNC: SensitiveAction.RESET_TWO_FACTOR,
+    UserAct.FORGET: Action.REQUIRE_TWO_FACTOR,
+    UserAct.DELETE: SensitiveAction.EMPOWER_PEOPLE,
+}
+_RESETS = frozenset(
+    {
+        UserAct.REQUIRE,
+        UserAct.STOP_REQUIRING,
+        UserAct.DISABLE,
+        UserAct.CLEAR,
+        UserAct.ONE_TIME_PASSWORD,
+        UserAct.TEMPORARY_CODE,
+        UserAct.INVITE,
+        UserAct.INVITE_ON_PAPER,
+        UserAct.ADD_KEY,
+        UserAct.REMOVE_KEY,
+        UserAct.RESYNC,
+        UserAct.DELETE,
+    }
+)
+
+
+class OwnAct(Enum):
+    """An act of users on their own things that depends on their state; the value is as in `UserAct`."""
+
+    SET_UP = "set_up"
+    TURN_OFF = "turn_off"
+    RECOVERY_CODES = "recovery_codes"
+    ADD_KEY = "add_key"
+    REMOVE_KEY = "remove_key"
+    FORGET = "forget"
+    END_SESSIONS = "end_sessions"
+
+
+def permits(action: Permission, roles: AbstractSet[Role]) -> bool:
     """Whether someone with these roles may do this."""
     return bool(action.roles & roles)
 

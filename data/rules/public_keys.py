@@ -111,6 +111,13 @@ _OTHER_FORMS = {
 _CERTIFICATE = "-cert-v01@openssh.com"
 
 
+def too_many(held: int) -> str | None:
+    """Return why a user who has this many keys cannot have another one, or None."""
+    if held < MOST_KEYS:
+        return None
+    return f"A user can have at most {MOST_KEYS} keys. Remove an unused one first."
+
+
 def _raw(blob: str) -> bytes:
     """Decode base64; anything else becomes empty."""
     try:

@@ -1,6 +1,7 @@
 """What each action will do, in words, for the question before it."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from data.operations.policy.needs_attention import NeedsAttention
 from data.operations.policy.permanent_mode import Checklist
@@ -377,6 +378,17 @@ def make_permanent(checklist: Checklist) -> str:
     )
     question = f"To confirm, type the account name: {checklist.account}"
     return "\n".join((warning, *checklist_lines(checklist), question))
+
+
+def unsendable(methods: AbstractSet[Method]) -> str:
+    """Return what must be set up before codes can be sent by these methods; empty if there are none."""
+    sections = {Method.SMS: "[sms]", Method.EMAIL: "[smtp]"}
+    named = [method for method in Method if method in methods]
+    if not named:
+        return ""
+    listed_sections = " and ".join(sections[method] for method in named)
+    labels = ", ".join(method.label for method in named).capitalize()
+    return f"{labels}: the operator must set {listed_sections} in twofold.toml."
 
 
 def change_methods(preview: MethodsPreview) -> Question:

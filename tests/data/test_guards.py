@@ -8,8 +8,9 @@ from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World
 from data.operations.actors import Acting, ActingOperator, ActingUser, Member
 from data.operations.guards import require_operator, require_permission, require_user
 from data.operations.results import Denied, Done, FreshProofNeeded, SessionOver
-from data.operations.users.target_user import Target, require_target
-from data.rules.permissions import Action, SensitiveAction
+from data.operations.users.target_user import Target
+from data.operations.users.user_acts import require_target
+from data.rules.permissions import Action, SensitiveAction, UserAct
 from data.rules.policy import MustEnrol
 
 NOT_YOU = Denied("Only the operator.")
@@ -44,7 +45,7 @@ def acts(begun):
         begun.append(acting)
         return Done(f"{word} by {acting.operator.login}")
 
-    @require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
+    @require_target(UserAct.REQUIRE)
     def of_target(found: Target, word: str) -> Done:
         begun.append(found)
         return Done(f"{word} on {found.user.name}")

@@ -63,9 +63,8 @@ async def test_keys_of_the_users_table(world):
         await person.presses("question_mark")
         await person.sees(
             "Disable 2FA",
-            "Unlock",
-            "One-time password",
-            "Deactivate or activate",
+            "Edit",
+            "Add SSH key",
             "Filter users",
             "Next page",
         )
@@ -274,6 +273,7 @@ class TestDatabaseFailure:
 
 async def test_without_colour(world):
     """No colour is sent, and marks say what colour would."""
+    world.set("anna", required=True)
     app = make_app(world, sign_in(world, "admin"), Terminal(colours=Colours.NONE))
     app.no_color = True
     app._filters.append(NoColor())
@@ -374,7 +374,7 @@ async def test_the_line_of_keys_is_filled_in_the_order_of_use(world):
             assert keys.endswith(f" {right} ")
             assert len(keys) == width
         await person.pilot.resize_terminal(200, 24)
-        await person.sees("Esc All r Require l Clear u Unlock e Edit p One-time password w Why?")
+        await person.sees("Esc All r Require l Clear e Edit w Can sign in?")
 
 
 async def test_keys_change_only_when_needed(world):
@@ -422,25 +422,25 @@ async def test_last_of_several_places(world):
 async def test_message_ends_with_the_next_act(world):
     async with opened(world, "admin") as person:
         await person.sees("2 Users", "4 users")
-        await person.presses("x")
-        await person.sees("✗ There is no SSH key to remove.")
+        world.set("admin", required=True)
+        await person.presses("r")
+        await person.sees("✗ Two-factor authentication is already required for admin.")
         await person.presses("s")
         await person.sees("Sort users")
         await person.presses("escape")
         await person.sees("4 users")
-        assert "There is no SSH key" not in person.screen
+        assert "already required" not in person.screen
 
 
 async def test_message_stays_behind(world):
     async with opened(world, "admin") as person:
-        await person.sees("2 Users")
-        await person.presses("3")
-        await person.sees("(•) Optional")
-        await person.presses("enter")
-        await person.sees("Choose another mode first.")
+        await person.sees("2 Users", "4 users")
+        world.set("admin", required=True)
+        await person.presses("r")
+        await person.sees("✗ Two-factor authentication is already required for admin.")
         await person.presses("4")
         await person.sees("newest first")
-        await person.sees_no_more("Choose another mode first.")
+        await person.sees_no_more("already required")
 
 
 async def test_refusal_stays_behind(world):
@@ -461,7 +461,7 @@ async def test_refusal_stays_behind(world):
             (["enter"], "Attempts left"),
             (["escape"], "4 users"),
             (["enter"], "Attempts left"),
-            (["w"], "Why can't admin sign in?"),
+            (["w"], "Can admin sign in?"),
         ):
             await is_refused()
             await person.presses(*keys)

@@ -129,7 +129,7 @@ async def test_the_help_lists_every_key_of_every_main_screen(world: World):
             ("1", "How it works"),
             ("2", "4 users"),
             ("enter", "Attempts left"),
-            ("w", "Why can't admin sign in?"),
+            ("w", "Can admin sign in?"),
             ("3", "(•) Optional"),
             ("4", "newest first"),
             ("5", "1 practice"),
@@ -176,7 +176,7 @@ async def test_what_works_on_a_user_works_in_the_table(world: World):
             ("a", "Deactivate anna?"),
             ("k", "Add an SSH key"),
             ("j", "Offer anna a resync?"),
-            ("w", "Why can't anna sign in?"),
+            ("w", "Can anna sign in?"),
         ):
             await person.presses(key)
             await person.sees(words)

@@ -37,7 +37,7 @@ async def test_switching_on_and_off(world):
         await person.sees("2 Users")
         await person.presses("3")
         await person.sees("[x] Authenticator app", "[ ] Text message", "[ ] E-mail")
-        await person.presses("t", "tab", "tab", "space")
+        await person.presses("t", "tab", "space")
         await person.sees("Change the methods?", "E-mail: on.")
         await person.presses("y")
         await person.sees("[x] E-mail", "✓ The methods are now: authenticator app, e-mail.")
@@ -85,22 +85,23 @@ async def test_switch_pressed_while_a_change_ends(world, monkeypatch):
         await person.sees("Change the mode from optional to off?")
         await person.presses("y")
         await person.sees("✓ The mode is now off.")
-        await person.presses("t", "tab", "space")
+        await person.presses("t", "space")
         await person.sees("[x] Text message")
         may_read.set()
         await person.sees("Change the methods?", "Text message: on.")
 
 
 @pytest.mark.feature("method-settings")
-async def test_refused_switch(world):
-    """It says what to do and goes back."""
+async def test_methods_for_which_nothing_is_set_up(world):
+    """They cannot be switched on, and a line says what to do."""
     object.__setattr__(world.services, "sends", frozenset())
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")
-        await person.sees("[ ] E-mail")
-        await person.presses("t", "tab", "tab", "space")
-        await person.sees("The operator must set [smtp] in twofold.toml", "[ ] E-mail")
+        await person.sees(
+            "[ ] E-mail", "Text message, e-mail: the operator must set [sms] and [smtp] in twofold.toml."
+        )
+        assert not [box.name for box in person.app.screen.query("TickBox") if not box.disabled]
 
 
 @pytest.mark.feature("choose-method", "enrol-email")

@@ -57,10 +57,3 @@ async def test_pasted_control_characters_become_visible(world):
         await pastes(person, "name,email\n\x1b]0;taken over\x07,x\n")
         assert "\x1b" not in person.app.screen.query_one(TextArea).text
         await person.sees("\\x1b]0;taken over\\x07")
-
-
-async def test_support_imports_nobody(world, supporter):
-    async with opened(world, supporter) as person:
-        await pastes(person, "name,email\nben,ben@x.example\n")
-        await person.presses("ctrl+s")
-        await person.sees("✗ Only a system administrator can manage people.")

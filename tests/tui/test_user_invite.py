@@ -87,14 +87,6 @@ async def test_who_must_set_up_is_reminded(world):
     assert world.events(user="anna", last=1) == ["user.reminded"]
 
 
-async def test_support_invites_nobody(newcomers, supporter):
-    async with opened(newcomers, supporter) as person:
-        await person.sees("7 users")
-        await marks(person, "ben")
-        await person.presses("v", "y")
-        await person.sees("✗ Only a system administrator can add people")
-
-
 @pytest.mark.feature("invite")
 async def test_offer_after_an_import(world):
     async with mail_server() as mail, opened(world, "admin", carriers=through(mail.port)) as person:

@@ -1,6 +1,7 @@
 """Asks for the details of a new user."""
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -35,15 +36,18 @@ class NewUserForm:
 class NewUserDialog(Dialog[NewUserForm]):
     """The form for a new user. `form` holds what was typed before, and `fault` what was wrong with it.
 
-    If there are several `practices`, one must be chosen.
+    If there are several `practices`, one must be chosen. `grantable` are the roles that can be given.
     """
 
     AUTO_FOCUS = "Input"
 
-    def __init__(self, form: NewUserForm, practices: Sequence[str], fault: str = "") -> None:
+    def __init__(
+        self, form: NewUserForm, practices: Sequence[str], grantable: AbstractSet[Role], fault: str = ""
+    ) -> None:
         super().__init__("New user", "Create")
         self._form = form
         self._practices = practices
+        self._grantable = grantable
         self._fault = fault
 
     def content(self) -> Iterator[Widget]:
@@ -70,7 +74,8 @@ class NewUserDialog(Dialog[NewUserForm]):
             ),
             classes="row",
         )
-        yield Horizontal(Label("Roles"), Vertical(*role_boxes(form.roles)), classes="row roles")
+        boxes = Vertical(*role_boxes(form.roles, self._grantable))
+        yield Horizontal(Label("Roles"), boxes, classes="row roles")
         yield Horizontal(
             Label("SSH key"),
             TextField(form.key, "optional: the line of the .pub file", limit=KEY_LIMIT, lines=True, id="key"),

@@ -87,8 +87,8 @@ class ActivityScreen(TableScreen[Entry, int]):
     def body(self) -> Iterator[Widget]:
         """Yield the search field, the summary and the table."""
         yield TextField(placeholder="User name", limit=USERNAME_LIMIT, id="search", classes="hidden")
-        summary, table = super().body()
-        yield summary
+        *above, table = super().body()
+        yield from above
         entry = VerticalScroll(self._sentence, self._facts, id="entry", can_focus=False)
         yield Container(table, entry, id="log")
 

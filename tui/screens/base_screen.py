@@ -144,6 +144,7 @@ class MainScreen(ActingScreen[None]):
     _reading: Worker[None] | None = None
     _mark = 0
     """Which changes what is shown holds."""
+    _is_listing = False
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Act.OVERVIEW.binding("go('overview')", show=False),
@@ -206,6 +207,7 @@ class MainScreen(ActingScreen[None]):
         while True:
             self.app.missed = None
             await self.read()
+            self.refresh_bindings()
             self.complete()
             if self.app.missed is None:
                 break
@@ -226,15 +228,28 @@ class MainScreen(ActingScreen[None]):
         async def act_and_read() -> None:
             await action()
             await self.read()
+            self.refresh_bindings()
 
         self.app.say("")
         super().act_in_background(act_and_read)
 
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Return whether the user may do what an action does, as last read; None before the first read."""
+        return action != "go" or parameters[0] in [tab.name for tab in self.app.tabs()]
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only the keys of the main screens that this user has."""
-        if action == "go":
-            return parameters[0] in [tab.name for tab in self.app.tabs()]
-        return super().check_action(action, parameters)
+        """Offer only what the user may do; what is typed ahead of the first read is left to the operation."""
+        offered = self.offers(action, parameters)
+        return not self._is_listing if offered is None else offered
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """What can be pressed, as the footer, the help and the palette list it."""
+        self._is_listing = True
+        try:
+            return super().active_bindings
+        finally:
+            self._is_listing = False
 
     def action_go(self, tab: str) -> None:
         """Go to another main screen and clear the status line.

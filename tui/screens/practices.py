@@ -7,7 +7,7 @@ from textual.binding import BindingType
 from data.operations.audit.changes import Change
 from data.operations.results import Denied, Done
 from data.operations.users import practices
-from data.operations.users.practices import PracticeRow
+from data.operations.users.practices import PracticeRow, PracticesView
 from data.operations.users.user_search import UserQuery
 from data.rules.user_fields import TEXT_LIMIT
 from data.wording import consequences
@@ -38,6 +38,8 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         Act.REMOVE.binding(tooltip="Remove an empty practice"),
     ]
 
+    view: PracticesView | None = None
+
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda row: row.name)
         self.order = _BY_NAME
@@ -48,17 +50,32 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
 
     async def read(self) -> None:
         """Read the practices, which come by name, and sort them."""
-        rows = await self.app.read(practices.list_practices)
-        if rows is not None:
-            words = f"{counted(len(rows), 'practice')} · one policy for all: 3 Security"
-            if self.order != _BY_NAME:
-                rows.sort(key=lambda row: -getattr(row, self.order))
-            self.show(rows, words, sorted_by=self.order)
+        self.view = await self.app.read(practices.show_practices) or self.view
+        if self.view is None:
+            return
+        rows = list(self.view.rows)
+        words = f"{counted(len(rows), 'practice')} · one policy for all: 3 Security"
+        if self.order != _BY_NAME:
+            rows.sort(key=lambda row: -getattr(row, self.order))
+        self.show(rows, words, sorted_by=self.order, who_can=self.view.who_can)
 
     def sort_by(self, sort: object) -> None:
         """Sort by a column."""
         self.order = str(sort)
         self.load()
+
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to manage practices to those who may, and to remove one if it is empty."""
+        if action not in ("new", "rename", "remove"):
+            return super().offers(action, parameters)
+        if self.view is None:
+            return None
+        row = self.table.selected
+        return (
+            self.view.may_manage
+            if action != "remove"
+            else row is not None and row.name in self.view.removable
+        )
 
     def action_open(self) -> None:
         """Show the users of the practice under the cursor."""

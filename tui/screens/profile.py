@@ -14,6 +14,7 @@ from data.operations.users import credentials, lifecycle, user_summaries
 from data.operations.users.user_summaries import Profile, UserDetail
 from data.rules.domain_types import Method, Mode, ThemeChoice
 from data.rules.passwords import MAX_LENGTH
+from data.rules.permissions import OwnAct
 from data.wording import consequences
 from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
@@ -44,7 +45,9 @@ class ProfileScreen(MainScreen):
     TAB = "profile"
     TOPIC = "signing-in"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Act.SET_UP.binding(tooltip="Set up 2FA, or replace the phone"),
+        Act.SET_UP.binding(),
+        Act.SET_UP.binding("replace_phone", "Replace the phone"),
+        Act.SET_UP.binding("change_methods", "Methods", tooltip="Add or replace a method"),
         Act.RECOVERY_CODES.binding(tooltip="New recovery codes"),
         Act.PASSWORD.binding(tooltip="Change the password"),
         Act.EDIT.binding(tooltip="Edit name, address and phone number"),
@@ -63,12 +66,24 @@ class ProfileScreen(MainScreen):
         scroll.compose_add_child(DescriptionList())
         yield scroll
 
+    profile: Profile | None = None
+
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what users may do to their own things now; an action is called as its act."""
+        if action not in _NAMES:
+            return super().offers(action, parameters)
+        if self.profile is None:
+            return None if action not in _SETTING_UP[1:] else False
+        act = OwnAct.SET_UP if action in _SETTING_UP else OwnAct(action)
+        return act in self.profile.acts and (act is not OwnAct.SET_UP or action == _setting_up(self.profile))
+
     async def read(self) -> None:
         """Read the profile."""
         profile = await self.app.read(user_summaries.my_profile)
         if profile is None:
             return
-        self.query_one(ActionBar).offer(_offers(profile))
+        self.profile = profile
+        self.query_one(ActionBar).offer([offer for offer in _OFFERS if self.offers(offer.action, ())])
         self.query_one(DescriptionList).facts = _facts(profile, self.app.theme_choice)
 
     def concerns(self, change: Change) -> bool:
@@ -82,25 +97,33 @@ class ProfileScreen(MainScreen):
         if isinstance(result, Denied):
             self.app.report(result)
 
+    action_replace_phone = action_change_methods = action_set_up
+
     @working
     async def action_turn_off(self) -> None:
         """Turn off two-factor authentication, if that is allowed."""
+        if not await self._may(OwnAct.TURN_OFF):
+            return
         if await self.app.push_screen_wait(ConfirmDialog(consequences.turn_off())):
             await self.app.act(enrolment.turn_off)
 
     @working
     async def action_recovery_codes(self) -> None:
         """Create new recovery codes and show them."""
-        profile = await self.app.read(user_summaries.my_profile)
+        profile = await self._may(OwnAct.RECOVERY_CODES)
         if profile is None:
             return
         question = consequences.new_recovery_codes(profile.detail.recovery_codes_left)
-        # A user without 2FA has no codes to lose; the operation says what to do first.
-        if profile.detail.enrolled_at and not await self.app.push_screen_wait(ConfirmDialog(question)):
+        if not await self.app.push_screen_wait(ConfirmDialog(question)):
             return
         renewed = await self.app.act(recovery_codes.renew_recovery_codes)
         if renewed is not None:
             await self.app.push_screen_wait(RecoveryCodesScreen(renewed.recovery_codes))
+
+    async def _may(self, act: OwnAct) -> Profile | None:
+        """Read the profile for an act; None if it cannot be done by now."""
+        profile = await self.app.read(user_summaries.my_profile)
+        return profile if profile is not None and act in profile.acts else None
 
     @working
     async def action_password(self) -> None:
@@ -137,14 +160,14 @@ class ProfileScreen(MainScreen):
     @working
     async def action_remove_key(self) -> None:
         """Remove one of the keys."""
-        profile = await self.app.read(user_summaries.my_profile)
+        profile = await self._may(OwnAct.REMOVE_KEY)
         if profile is not None:
             await remove_key(self.app, profile.detail.keys, None)
 
     @working
     async def action_forget(self) -> None:
         """Forget one remembered address, or all of them."""
-        profile = await self.app.read(user_summaries.my_profile)
+        profile = await self._may(OwnAct.FORGET)
         if profile is None:
             return
         chosen = await choose_address(self.app, profile.detail.remembered)
@@ -162,44 +185,39 @@ class ProfileScreen(MainScreen):
     @working
     async def action_end_sessions(self) -> None:
         """End one of the other sessions, or all others."""
-        profile = await self.app.read(user_summaries.my_profile)
+        profile = await self._may(OwnAct.END_SESSIONS)
         if profile is None:
             return
         choices: list[tuple[str, int | None]] = [("All other sessions", None)]
         choices += [(session_words(row), row.id) for row in profile.sessions.rows if not row.mine]
-        chosen: tuple[int | None] | None = (None,)
-        # If there is no other session, the operation says so.
-        if len(choices) > 1:
-            chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
+        chosen = await self.app.push_screen_wait(ChooseDialog("End which session?", choices))
         if chosen is not None:
             await self.app.act(sessions.end_my_sessions, chosen[0])
 
 
-def _offers(profile: Profile) -> list[Offer]:
-    enrolled = profile.detail.enrolled_at is not None
-    offers = []
-    if profile.may_set_up:
-        offers.append(Offer(Act.SET_UP, _set_up_words(profile), "set_up"))
-    if profile.may_turn_off:
-        offers.append(Offer(Act.DISABLE, "Turn off 2FA", "turn_off"))
-    if enrolled:
-        offers.append(Offer(Act.RECOVERY_CODES, "New recovery codes", "recovery_codes"))
-    return [
-        *offers,
-        Offer(Act.PASSWORD, "Change password", "password"),
-        Offer(Act.EDIT, "Edit", "edit"),
-        Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
-        Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
-        Offer(Act.THEME, "Theme", "theme"),
-        *([Offer(Act.FORGET, "Forget addresses", "forget")] if profile.detail.remembered else []),
-        *([Offer(Act.END_SESSION, "End sessions", "end_sessions")] if profile.sessions.total > 1 else []),
-    ]
+_SETTING_UP = ("set_up", "replace_phone", "change_methods")
+"""What the act of setting up is called, by what is already set up."""
+_NAMES = frozenset({*_SETTING_UP, *(act.value for act in OwnAct)})
+_OFFERS = (
+    Offer(Act.SET_UP, "Set up 2FA", "set_up"),
+    Offer(Act.SET_UP, "Replace the phone", "replace_phone"),
+    Offer(Act.SET_UP, "Add or replace a method", "change_methods"),
+    Offer(Act.DISABLE, "Turn off 2FA", "turn_off"),
+    Offer(Act.RECOVERY_CODES, "New recovery codes", "recovery_codes"),
+    Offer(Act.PASSWORD, "Change password", "password"),
+    Offer(Act.EDIT, "Edit", "edit"),
+    Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
+    Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
+    Offer(Act.THEME, "Theme", "theme"),
+    Offer(Act.FORGET, "Forget addresses", "forget"),
+    Offer(Act.END_SESSION, "End sessions", "end_sessions"),
+)
 
 
-def _set_up_words(profile: Profile) -> str:
+def _setting_up(profile: Profile) -> str:
     if profile.detail.enrolled_at is None:
-        return "Set up 2FA"
-    return "Replace the phone" if profile.methods == {Method.APP} else "Add or replace a method"
+        return "set_up"
+    return "replace_phone" if profile.methods == {Method.APP} else "change_methods"
 
 
 def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
@@ -233,6 +251,6 @@ def _policy(profile: Profile) -> str:
     words = MODE_WORDS[profile.detail.mode]
     if profile.detail.mode is Mode.OFF:
         return f"{words} A security administrator can turn it on under Security."
-    if profile.may_turn_off or not profile.must_use_two_factor:
+    if not profile.must_use_two_factor:
         return words
-    return f"{words} It is required for you."
+    return f"{words} It is required for you: you cannot turn it off."

@@ -29,7 +29,7 @@ from tui.dialogs.form import Field, FormDialog
 from tui.dialogs.message_box import ConfirmDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, in_background, working
-from tui.widgets.action_bar import ActionBar, Offer
+from tui.widgets.action_bar import ActionBar, Offer, WhoCan
 from tui.widgets.fields import Choice, Switches, TickBox
 from tui.widgets.hanging_lines import HangingLines
 from tui.widgets.status_line import Tone
@@ -39,6 +39,9 @@ _DESTINATIONS = {
     Method.EMAIL: ("E-mail address", EMAIL_LIMIT),
     Method.SMS: ("Phone number", PHONE_LIMIT),
 }
+_TEST = Offer(Act.TEST, "Send a test message", "test_delivery")
+_CHANGES = ("choose", "apply", "undo", "methods", "remember_days", "test_delivery")
+"""Actions that are offered to those who may make the change."""
 _PADLOCK = (" ╭─╮ ", "┌┴─┴┐", "│ • │", "└───┘")
 
 
@@ -67,7 +70,7 @@ class SecurityScreen(MainScreen):
     ]
 
     view: var[PolicyView | None] = var(None, init=False, always_update=True, bindings=True)
-    chosen: var[Mode | None] = var(None, init=False)
+    chosen: var[Mode | None] = var(None, init=False, bindings=True)
     """The chosen mode, or None for the current one, which may not have been read yet."""
     _preview: ModePreview | None = None
 
@@ -79,10 +82,11 @@ class SecurityScreen(MainScreen):
             Static("", id="padlock", classes="hidden", markup=False),
             Static("", id="people", markup=False),
             Static("", id="attention", markup=False),
+            WhoCan(),
             _Modes(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
-            Label(f"Methods ({Act.SET_UP.shown})", classes="title methods"),
+            Label("Methods", id="methods-title", classes="title methods"),
             Switches(
                 *(
                     TickBox(method.label.capitalize(), name=method.value, classes="method", compact=True)
@@ -91,8 +95,9 @@ class SecurityScreen(MainScreen):
                 id="methods",
                 classes="unread",
             ),
+            Static("", id="unsendable", classes="hint hidden", markup=False),
             Static("", id="delivery", classes="hidden", markup=False),
-            Label("Remembered addresses", classes="title methods"),
+            Label("Remembered addresses", id="days-title", classes="title methods"),
             ActionBar(),
         ):
             scroll.compose_add_child(part)
@@ -109,14 +114,11 @@ class SecurityScreen(MainScreen):
             f"! {wording.attention(found)} ({Act.ATTENTION.shown} shows all)" for found in seen.attention[:1]
         ]
         self.query_one("#attention", Static).update(HangingLines("".join(most)))
-        asked = f"Change: now {period_in_short(view.policy.remember_days)}"
-        test = [Offer(Act.TEST, "Send a test message", "test_delivery")] if carriers else []
-        self.query_one(ActionBar).offer([Offer(Act.EDIT, asked, "remember_days"), *test])
         self._show_delivery(carriers)
         is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
-        chosen = None if is_changed else self.chosen
+        chosen = self.chosen if not is_changed and self.chosen in view.modes else None
         await self._show_preview(chosen or view.policy.mode)
-        if is_changed:
+        if chosen is None:
             self.set_reactive(SecurityScreen.chosen, None)
         self.view = view
 
@@ -126,9 +128,11 @@ class SecurityScreen(MainScreen):
         self.query_one("#mode", Label).update(f"Two-factor authentication is {mode.value}")
         self._show_padlock(view)
         for button in self.query(RadioButton):
-            button.display = button.name != Mode.PERMANENT.value or mode is Mode.REQUIRED
-        self.query_one(RadioSet).display = self.query_one(Button).display = mode is not Mode.PERMANENT
-        self._show_methods(view.policy.methods)
+            button.display = button.name in view.modes | {mode}
+        self.query_one(RadioSet).display = self.query_one(Button).display = bool(view.modes)
+        self.query_one(WhoCan).say(view.who_can if mode is not Mode.PERMANENT else "")
+        self._show_methods(view)
+        self._show_days(view)
         counts = [
             marked(status, f"{status.value} {view.people[status]}")
             for status in Status
@@ -176,7 +180,8 @@ class SecurityScreen(MainScreen):
 
     def action_methods(self) -> None:
         """Go to the switches of the methods."""
-        self.query(Checkbox).first().focus()
+        for box in [box for box in self.query(Checkbox) if not box.disabled][:1]:
+            box.focus()
 
     @working
     async def _switch(self, methods: frozenset[Method]) -> None:
@@ -188,11 +193,26 @@ class SecurityScreen(MainScreen):
         elif await self.app.push_screen_wait(ConfirmDialog(consequences.change_methods(preview))):
             await self.app.act(policy_settings.set_methods, methods, seen=preview.before)
 
-    def _show_methods(self, methods: frozenset[Method]) -> None:
+    def _show_methods(self, view: PolicyView) -> None:
         with self.prevent(Checkbox.Changed):
             for box in self.query(Checkbox):
-                box.value = box.name in methods
+                box.value = box.name in view.policy.methods
+                box.disabled = box.name not in view.switchable
+        self.query_one("#methods-title", Label).update(
+            f"Methods ({Act.SET_UP.shown})" if view.switchable else "Methods"
+        )
         self.query_one("#methods").remove_class("unread")
+        missing = consequences.unsendable(view.unsendable) if view.may_set_days else ""
+        shown = self.query_one("#unsendable", Static)
+        shown.set_class(not missing, "hidden")
+        shown.update(missing)
+
+    def _show_days(self, view: PolicyView) -> None:
+        now = period_in_short(view.policy.remember_days)
+        title = "Remembered addresses" if view.may_set_days else f"Remembered addresses: {now}"
+        self.query_one("#days-title", Label).update(title)
+        offers = [Offer(Act.EDIT, f"Change: now {now}", "remember_days"), _TEST]
+        self.query_one(ActionBar).offer([offer for offer in offers if self.offers(offer.action, ())])
 
     def _show_delivery(self, states: Sequence[CarrierState]) -> None:
         shown = self.query_one("#delivery", Static)
@@ -248,12 +268,28 @@ class SecurityScreen(MainScreen):
         shown = HangingLines("\n".join(safe(line, 400) for line in lines))
         self.query_one("#preview", Static).update(shown)
         self.query_one(Button).disabled = not changes or preview.refusal is not None
+        self.refresh_bindings()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer to change the mode unless it is permanent."""
-        if action in ("choose", "apply", "undo"):
-            return self.view is None or self.view.policy.mode is not Mode.PERMANENT
-        return super().check_action(action, parameters)
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the modes that the user may change to, and what else they may change."""
+        view = self.view
+        if action not in _CHANGES:
+            return super().offers(action, parameters)
+        if view is None:
+            return None
+        present, chosen = view.policy.mode, self.chosen or view.policy.mode
+        return {
+            "choose": bool(view.modes),
+            "apply": chosen is not present and not self._refused(chosen),
+            "undo": chosen is not present,
+            "methods": bool(view.switchable),
+            "remember_days": view.may_set_days,
+            "test_delivery": view.may_test,
+        }[action]
+
+    def _refused(self, mode: Mode) -> bool:
+        """Whether the preview of a mode is known and says why the change cannot be made."""
+        return self._preview is not None and self._preview.after is mode and bool(self._preview.refusal)
 
     def _show_padlock(self, view: PolicyView) -> None:
         padlock = self.query_one("#padlock", Static)

@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from data.operations.signin import sessions
-from data.operations.signin.sessions import SessionRow
+from data.operations.signin.sessions import SessionPage, SessionRow
 from data.rules.source_addresses import source_in_words
 from data.wording import consequences
 from data.wording.words import counted, moment
@@ -43,6 +43,8 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         Act.PREVIOUS_PAGE.binding("page(False)", "Newer"),
     ]
 
+    page: SessionPage | None = None
+
     def __init__(self) -> None:
         super().__init__(_COLUMNS, lambda row: str(row.id))
 
@@ -54,7 +56,16 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         parts = [f"{counted(page.total, 'session')} open", "newest first"]
         if len(self.starts) > 1 or page.more:
             parts.append(f"page {len(self.starts)}  ([ ] for more)")
-        self.show(page.rows, " · ".join(parts), page.rows[-1].id if page.more and page.rows else None)
+        self.page = page
+        following = page.rows[-1].id if page.more and page.rows else None
+        self.show(page.rows, " · ".join(parts), following, who_can=page.who_can)
+
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to end a session that the user may end."""
+        if action != "end":
+            return super().offers(action, parameters)
+        row = self.table.selected
+        return None if self.page is None else row is not None and row.id in self.page.endable
 
     @working
     async def action_open(self) -> None:
@@ -69,11 +80,7 @@ class SessionsScreen(TableScreen[SessionRow, int]):
         row = self.table.selected
         if row is None:
             return
-        # One's own session cannot be ended here: the operation says how, so no question comes first.
-        agreed: bool | None = row.mine
-        if not agreed:
-            agreed = await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row)))
-        if agreed:
+        if await self.app.push_screen_wait(ConfirmDialog(consequences.end_session(row))):
             await self.app.act(sessions.end_session_of, row.id)
 
 

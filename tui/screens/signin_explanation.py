@@ -36,7 +36,7 @@ class ExplanationScreen(MainScreen):
     def body(self) -> Iterator[Widget]:
         """Yield the title and the widget for the sentences."""
         scroll = VerticalScroll(id="detail")
-        title = f"Why can't {safe(self._about)} sign in?"
+        title = f"Can {safe(self._about)} sign in?"
         scroll.compose_add_child(Label(title, classes="title", markup=False))
         scroll.compose_add_child(Static("", id="findings", markup=False))
         yield scroll

@@ -8,6 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.screens.base_screen import MainScreen
+from tui.widgets.action_bar import WhoCan
 from tui.widgets.paged_table import Column, PagedTable
 
 R = TypeVar("R")
@@ -25,25 +26,34 @@ class TableScreen(MainScreen, Generic[R, C]):
         super().__init__()
         self.table = PagedTable(columns, key)
         self._summary_line = Static("", id="summary", markup=False)
+        self._who_can = WhoCan()
         self._following: C | None = None
         self._turned = True
 
     def body(self) -> Iterator[Widget]:
         """Yield the summary and the table."""
         yield self._summary_line
+        yield self._who_can
         yield self.table
 
     def show(
-        self, rows: Sequence[R], summary: str, following: C | None = None, *, sorted_by: object = None
+        self,
+        rows: Sequence[R],
+        summary: str,
+        following: C | None = None,
+        *,
+        sorted_by: object = None,
+        who_can: str = "",
     ) -> None:
         """Show a page; `following` is where the next one starts, if there is one.
 
-        `sorted_by` is the `sort` of the column that says so.
+        `sorted_by` is the `sort` of the column that says so; `who_can` says who can do what is not offered.
         """
         self.table.sorted_by = sorted_by
         self.table.fill(rows, turned=self._turned)
         if summary != self._summary_line.content:
             self._summary_line.update(summary)
+        self._who_can.say(who_can)
         self._following = following
         self._turned = False
 

@@ -1,6 +1,7 @@
 """The actions of administrators on one user, with the same keys in the table and on the detail page."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -17,7 +18,7 @@ from data.operations.users import (
     user_summaries,
 )
 from data.operations.users.user_summaries import UserDetail
-from data.rules.domain_types import Role, Status
+from data.rules.permissions import UserAct
 from data.rules.user_fields import TEXT_LIMIT
 from data.wording import consequences
 from data.wording.words import Question
@@ -32,6 +33,8 @@ from tui.screens.user_forms import add_key, choose_address, edit_user, remove_ke
 from tui.widgets.action_bar import Offer
 from tui.widgets.status_line import Tone
 
+_NAMES = frozenset(act.value for act in UserAct)
+
 
 class UserActionsScreen(MainScreen):
     """A main screen on which a user is selected."""
@@ -39,15 +42,17 @@ class UserActionsScreen(MainScreen):
     TAB = "users"
     TOPIC = "administering-people"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Act.REQUIRE.binding(tooltip="Require 2FA, or stop requiring it"),
+        Act.REQUIRE.binding(tooltip="Require 2FA"),
+        Act.REQUIRE.binding("stop_requiring", "Stop requiring", tooltip="Stop requiring 2FA"),
         Act.CLEAR.binding(tooltip="Clear 2FA data, for a new phone"),
         Act.UNLOCK.binding(),
         Act.EDIT.binding(),
         Act.PASSWORD.binding("one_time_password", "One-time password"),
-        Act.EXPLAIN.binding(tooltip="Why can't they sign in?"),
+        Act.EXPLAIN.binding(tooltip="Can they sign in, and why"),
         Act.INVITE.binding(tooltip="Invite by e-mail"),
         Act.REMIND.binding(tooltip="Remind by e-mail to set up 2FA"),
-        Act.ACTIVATE.binding(tooltip="Deactivate or activate"),
+        Act.ACTIVATE.binding("deactivate", "Deactivate"),
+        Act.ACTIVATE.binding(),
         Act.DISABLE.binding(tooltip="Disable 2FA"),
         Act.MOVE.binding(tooltip="Move to a practice"),
         Act.ROLES.binding(),
@@ -64,20 +69,34 @@ class UserActionsScreen(MainScreen):
         """Return the name of the user to act on."""
         raise NotImplementedError
 
-    async def look_up(self) -> UserDetail | None:
-        """Read the selected user from the database."""
+    def acts(self) -> frozenset[UserAct] | None:
+        """Return what may be done to the selected user, as last read; None before the first read."""
+        raise NotImplementedError
+
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the acts that the actor may do to the selected user; an action is called as its act."""
+        if action not in _NAMES:
+            return super().offers(action, parameters)
+        acts = self.acts()
+        return None if acts is None else UserAct(action) in acts
+
+    async def look_up(self, act: UserAct | None = None) -> UserDetail | None:
+        """Read the selected user; with an `act`, for that, or show why it cannot be done by now."""
         name = self.selected_name()
-        return await self.app.read(user_summaries.user_detail, name) if name else None
+        return await self.app.read(user_summaries.user_detail, name, act) if name else None
 
     async def act_if_confirmed(
-        self, question: Callable[[UserDetail], Question], act: Callable[[UserDetail], Awaitable[object]]
+        self,
+        act: UserAct,
+        question: Callable[[UserDetail], Question],
+        perform: Callable[[UserDetail], Awaitable[object]],
     ) -> None:
-        """Read the selected user, ask for confirmation and act."""
-        user = await self.look_up()
+        """Read the selected user for an act, ask for confirmation and perform it."""
+        user = await self.look_up(act)
         if user is None:
             return
         if await self.app.push_screen_wait(ConfirmDialog(question(user))):
-            await act(user)
+            await perform(user)
 
     async def ask_reason(self, title: str, body: str, yes: str) -> str | None:
         """Ask for the reason of an unlock until there is one; None if that is cancelled."""
@@ -103,18 +122,27 @@ class UserActionsScreen(MainScreen):
 
     @working
     async def action_require(self) -> None:
-        """Require two-factor authentication, or stop requiring it."""
+        """Require two-factor authentication."""
         await self.act_if_confirmed(
+            UserAct.REQUIRE,
             consequences.require,
-            lambda user: self.app.act(
-                factor_administration.set_required, user.name, required=not user.required
-            ),
+            lambda user: self.app.act(factor_administration.set_required, user.name, required=True),
+        )
+
+    @working
+    async def action_stop_requiring(self) -> None:
+        """Leave it to the policy whether two-factor authentication is required."""
+        await self.act_if_confirmed(
+            UserAct.STOP_REQUIRING,
+            consequences.require,
+            lambda user: self.app.act(factor_administration.set_required, user.name, required=False),
         )
 
     @working
     async def action_disable(self) -> None:
         """Remove the requirement, all factors and all codes."""
         await self.act_if_confirmed(
+            UserAct.DISABLE,
             consequences.disable,
             lambda user: self.app.act(factor_administration.disable_two_factor, user.name),
         )
@@ -122,25 +150,31 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_clear(self) -> None:
         """Remove factors and codes, but keep the requirement."""
-        await self.act_if_confirmed(consequences.clear, self._clear)
+        await self.act_if_confirmed(UserAct.CLEAR, consequences.clear, self._clear)
+
+    @working
+    async def action_deactivate(self) -> None:
+        """Deactivate."""
+        await self.act_if_confirmed(
+            UserAct.DEACTIVATE,
+            consequences.activate,
+            lambda user: self.app.act(lifecycle.set_active, user.name, active=False),
+        )
 
     @working
     async def action_activate(self) -> None:
-        """Deactivate, or activate again."""
+        """Activate again."""
         await self.act_if_confirmed(
+            UserAct.ACTIVATE,
             consequences.activate,
-            lambda user: self.app.act(lifecycle.set_active, user.name, active=not user.active),
+            lambda user: self.app.act(lifecycle.set_active, user.name, active=True),
         )
 
     @working
     async def action_unlock(self) -> None:
         """Unlock, with a reason for the log."""
-        user = await self.look_up()
+        user = await self.look_up(UserAct.UNLOCK)
         if user is None:
-            return
-        if user.locked_at is None:
-            # The operation says so, or that this administrator may not unlock.
-            await self.app.act(factor_administration.unlock, user.name, "")
             return
         reason = await self.ask_reason(f"Unlock {user.name}?", consequences.unlock(user), "Unlock")
         if reason is not None:
@@ -149,18 +183,22 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_one_time_password(self) -> None:
         """Make a one-time password and show it once."""
-        await self.act_if_confirmed(consequences.one_time_password, self._give_one_time_password)
+        await self.act_if_confirmed(
+            UserAct.ONE_TIME_PASSWORD, consequences.one_time_password, self._give_one_time_password
+        )
 
     @working
     async def action_temporary_code(self) -> None:
         """Make a temporary code and show it once."""
-        await self.act_if_confirmed(consequences.temporary_code, self._give_temporary_code)
+        await self.act_if_confirmed(
+            UserAct.TEMPORARY_CODE, consequences.temporary_code, self._give_temporary_code
+        )
 
     @working
     async def action_invite(self) -> None:
         """Send an invitation by e-mail."""
         await self.act_if_confirmed(
-            consequences.invite, lambda user: self.app.act(invitations.invite, user.name)
+            UserAct.INVITE, consequences.invite, lambda user: self.app.act(invitations.invite, user.name)
         )
 
     @working
@@ -178,17 +216,20 @@ class UserActionsScreen(MainScreen):
             return
         saved = await edit_user(
             self.app,
-            self.look_up,
+            partial(self.look_up, UserAct.EDIT),
             lambda changes, seen: self.app.submit(lifecycle.edit_user, name, changes, seen=seen),
+            contact=UserAct.CHANGE_CONTACT in (self.acts() or UserAct),
         )
         if saved is not None and saved.offers_clearing:
             await self.read()
-            await self.act_if_confirmed(lambda user: consequences.clear_too(user, saved.message), self._clear)
+            await self.act_if_confirmed(
+                UserAct.CLEAR, lambda user: consequences.clear_too(user, saved.message), self._clear
+            )
 
     @working
     async def action_move(self) -> None:
         """Move to another practice."""
-        user = await self.look_up()
+        user = await self.look_up(UserAct.MOVE)
         if user is None:
             return
         chosen = await self.choose_practice(f"Move {user.name} to which practice?", user.practice)
@@ -198,24 +239,24 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_roles(self) -> None:
         """Change the roles."""
-        user = await self.look_up()
+        user = await self.look_up(UserAct.ROLES)
         if user is None:
             return
-        wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles))
+        wanted = await self.app.push_screen_wait(RolesDialog(user.name, user.roles, user.grantable))
         if wanted is not None:
             await self.app.act(role_grants.set_roles, user.name, wanted, seen=user.roles)
 
     @working
     async def action_add_key(self) -> None:
         """Add a pasted public key."""
-        user = await self.look_up()
+        user = await self.look_up(UserAct.ADD_KEY)
         if user is not None:
             await add_key(self.app, user.name)
 
     @working
     async def action_remove_key(self) -> None:
         """Remove one of the keys."""
-        user = await self.look_up()
+        user = await self.look_up(UserAct.REMOVE_KEY)
         if user is not None:
             await remove_key(self.app, user.keys, user.name)
 
@@ -229,13 +270,15 @@ class UserActionsScreen(MainScreen):
     async def action_resync(self) -> None:
         """Offer to correct for the phone's clock with two consecutive codes."""
         await self.act_if_confirmed(
-            consequences.resync, lambda user: self.app.act(factor_administration.offer_resync, user.name)
+            UserAct.RESYNC,
+            consequences.resync,
+            lambda user: self.app.act(factor_administration.offer_resync, user.name),
         )
 
     @working
     async def action_forget(self) -> None:
         """Forget one remembered address, or all of them."""
-        user = await self.look_up()
+        user = await self.look_up(UserAct.FORGET)
         if user is None:
             return
         chosen = await choose_address(self.app, user.remembered)
@@ -246,8 +289,7 @@ class UserActionsScreen(MainScreen):
         """Remove factors and codes; then offer a one-time password, if the administrator can create one."""
         if not await self.app.act(factor_administration.clear_two_factor, user.name):
             return
-        can_give = Role.SYSTEM_ADMIN in self.app.roles and user.name != self.app.heading.person
-        if can_give and user.has_password:
+        if UserAct.ONE_TIME_PASSWORD in user.acts and user.has_password:
             question = consequences.one_time_password_too(user)
             if await self.app.push_screen_wait(ConfirmDialog(question)):
                 await self._give_one_time_password(user)
@@ -275,21 +317,27 @@ async def _reason(typed: tuple[str, ...]) -> str | Denied:
 
 
 def offers_for(user: UserDetail) -> list[Offer]:
-    """Return the actions on a user, worded for their current state."""
-    invites = not user.keys and (not user.has_password or user.one_time_until is not None)
-    return [
-        Offer(Act.REQUIRE, "Stop requiring 2FA" if user.required else "Require 2FA", "require"),
-        Offer(Act.DISABLE, "Disable 2FA", "disable"),
-        Offer(Act.CLEAR, "Clear 2FA data", "clear"),
-        Offer(Act.UNLOCK, "Unlock", "unlock"),
-        Offer(Act.PASSWORD, "One-time password", "one_time_password"),
-        *([Offer(Act.RECOVERY_CODES, "Temporary code", "temporary_code")] if user.enrolled_at else []),
-        *([Offer(Act.INVITE, "Invite", "invite")] if invites else []),
-        *([Offer(Act.REMIND, "Remind", "remind")] if user.status is Status.PENDING else []),
-        Offer(Act.ACTIVATE, "Deactivate" if user.active else "Activate", "activate"),
-        Offer(Act.EDIT, "Edit", "edit"),
-        Offer(Act.MOVE, "Move", "move"),
-        Offer(Act.ROLES, "Roles", "roles"),
-        Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
-        Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
-    ]
+    """Return the actions on a user that the actor may do now."""
+    return [offer for offer in _OFFERS if UserAct(offer.action) in user.acts]
+
+
+_OFFERS = (
+    Offer(Act.REQUIRE, "Require 2FA", "require"),
+    Offer(Act.REQUIRE, "Stop requiring 2FA", "stop_requiring"),
+    Offer(Act.DISABLE, "Disable 2FA", "disable"),
+    Offer(Act.CLEAR, "Clear 2FA data", "clear"),
+    Offer(Act.UNLOCK, "Unlock", "unlock"),
+    Offer(Act.PASSWORD, "One-time password", "one_time_password"),
+    Offer(Act.RECOVERY_CODES, "Temporary code", "temporary_code"),
+    Offer(Act.INVITE, "Invite", "invite"),
+    Offer(Act.REMIND, "Remind", "remind"),
+    Offer(Act.ACTIVATE, "Deactivate", "deactivate"),
+    Offer(Act.ACTIVATE, "Activate", "activate"),
+    Offer(Act.EDIT, "Edit", "edit"),
+    Offer(Act.MOVE, "Move", "move"),
+    Offer(Act.ROLES, "Roles", "roles"),
+    Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
+    Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
+    Offer(Act.RESYNC, "Offer a resync", "resync"),
+    Offer(Act.FORGET, "Forget addresses", "forget"),
+)

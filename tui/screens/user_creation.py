@@ -6,6 +6,7 @@ from data.operations.users.bulk_actions import Bulk
 from data.operations.users.lifecycle import NewUser
 from data.operations.users.user_import import Faulty
 from data.rules import passwords, public_keys, users_csv
+from data.rules.domain_types import Role
 from data.rules.users_csv import RowFault
 from data.wording import consequences
 from data.wording.words import counted
@@ -24,9 +25,10 @@ _BODY = (
 )
 
 
-async def create_user(app: ActingApp, practice: str | None = None) -> None:
+async def create_user(app: ActingApp, grantable: frozenset[Role], practice: str | None = None) -> None:
     """Ask for a new user until one is created or the form is cancelled; show the one-time password once.
 
+    `grantable` are the roles that the administrator may grant.
     The form starts with `practice`, or with the practice of the administrator.
     One operation stores the user and the password, so no user is left without one.
     """
@@ -35,7 +37,7 @@ async def create_user(app: ActingApp, practice: str | None = None) -> None:
     choices = await app.read(practices.practice_names) or []
     blank = NewUserForm(practice=practice or await _own_practice(app))
     done = await app.fill_in(
-        lambda typed, fault: NewUserDialog(typed or blank, choices, fault),
+        lambda typed, fault: NewUserDialog(typed or blank, choices, grantable, fault),
         lambda form: _create(app, form, hashed),
     )
     if done is not None:
@@ -65,8 +67,11 @@ async def _create(app: ActingApp, form: NewUserForm, password_hash: str) -> Done
     return await app.submit(lifecycle.create_user, new)
 
 
-async def import_users(app: ActingApp) -> None:
-    """Ask for CSV text until it is imported or the dialog is cancelled."""
+async def import_users(app: ActingApp, *, invites: bool) -> None:
+    """Ask for CSV text until it is imported or the dialog is cancelled.
+
+    With `invites`, those without a key can be invited afterwards.
+    """
     text, fault = "", ""
     while True:
         answer = await app.push_screen_wait(
@@ -89,7 +94,8 @@ async def import_users(app: ActingApp) -> None:
         result: Done | Faulty | Denied = await app.submit(user_import.import_people, found.rows, telling)
         if isinstance(result, Done):
             app.report(result)
-            await _offer_invitations(app, [row.name for row in found.rows if row.key is None])
+            if invites:
+                await _offer_invitations(app, [row.name for row in found.rows if row.key is None])
             return
         fault = _faults(result.faults) if isinstance(result, Faulty) else result.message
 

@@ -9,11 +9,12 @@ from textual.widget import Widget
 
 from data.operations.audit.changes import Change
 from data.operations.users.user_summaries import UserDetail
-from data.rules.domain_types import Method, Status
+from data.rules.domain_types import Status
+from data.rules.permissions import UserAct
 from data.wording.words import moment, roles_in_words
 from tui.keys import Act
 from tui.screens.user_actions import UserActionsScreen, offers_for
-from tui.widgets.action_bar import ActionBar, Offer
+from tui.widgets.action_bar import ActionBar, Offer, WhoCan
 from tui.widgets.description_list import (
     DescriptionList,
     Fact,
@@ -32,14 +33,20 @@ class UserDetailScreen(UserActionsScreen):
         Act.BACK.binding(),
     ]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, acts: frozenset[UserAct] | None = None) -> None:
         super().__init__()
         self._about = name
+        self._acts = acts
+
+    def acts(self) -> frozenset[UserAct] | None:
+        """Return what may be done to the user shown."""
+        return self._acts
 
     def body(self) -> Iterator[Widget]:
         """Yield the facts and the actions."""
         with_focus = VerticalScroll(id="detail")
         with_focus.compose_add_child(ActionBar())
+        with_focus.compose_add_child(WhoCan())
         with_focus.compose_add_child(DescriptionList())
         yield with_focus
 
@@ -52,7 +59,11 @@ class UserDetailScreen(UserActionsScreen):
         user = await self.look_up()
         if user is None:
             return
-        self.query_one(ActionBar).offer(_offers(user))
+        self._acts = user.acts
+        self.query_one(ActionBar).offer(
+            [*offers_for(user), Offer(Act.EXPLAIN, f"Can {user.name} sign in?", "explain")]
+        )
+        self.query_one(WhoCan).say(user.who_can)
         self.query_one(DescriptionList).facts = _facts(user)
 
     def concerns(self, change: Change) -> bool:
@@ -62,13 +73,6 @@ class UserDetailScreen(UserActionsScreen):
     def action_back(self) -> None:
         """Go back to the table."""
         self.dismiss(None)
-
-
-def _offers(user: UserDetail) -> list[Offer]:
-    forget = [Offer(Act.FORGET, "Forget addresses", "forget")] if user.remembered else []
-    has_app = any(factor.method is Method.APP for factor in user.factors)
-    resync = [Offer(Act.RESYNC, "Offer a resync", "resync")] if has_app else []
-    return [*offers_for(user), *resync, Offer(Act.EXPLAIN, "Why can't they sign in?", "explain"), *forget]
 
 
 def _facts(user: UserDetail) -> list[Fact]:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from data.operations.results import Denied
-from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, Remembered
+from data.operations.signin.remembered_addresses import Remembered
 from data.operations.users import credentials
 from data.operations.users.lifecycle import Edited, UserChanges
 from data.operations.users.user_summaries import KeyRow, UserDetail
@@ -29,9 +29,6 @@ async def add_key(app: ActingApp, name: str | None) -> None:
 
 async def choose_address(app: ActingApp, rows: tuple[Remembered, ...]) -> tuple[int | None] | None:
     """Ask which remembered address to forget; None in the tuple means all of them."""
-    if not rows:
-        app.report(Denied(NOTHING_REMEMBERED))
-        return None
     choices: list[tuple[str, int | None]] = [("All", None)]
     choices += [(f"{row.address} with {row.first_factor}, until {moment(row.until)}", row.id) for row in rows]
     return await app.push_screen_wait(ChooseDialog("Forget which address?", choices))
@@ -39,9 +36,6 @@ async def choose_address(app: ActingApp, rows: tuple[Remembered, ...]) -> tuple[
 
 async def remove_key(app: ActingApp, keys: tuple[KeyRow, ...], name: str | None) -> None:
     """Ask which key to remove, and for confirmation; `name` is None for one's own."""
-    if not keys:
-        app.report(Denied("There is no SSH key to remove."))
-        return
     choices = [(f"{key.fingerprint} {key.comment}", key.fingerprint) for key in keys]
     chosen = await app.push_screen_wait(ChooseDialog("Remove which SSH key?", choices))
     if chosen is None:
@@ -55,9 +49,12 @@ async def edit_user(
     app: ActingApp,
     look_up: Callable[[], Awaitable[UserDetail | None]],
     save: Callable[[UserChanges, UserChanges], Awaitable[Edited | Denied]],
+    *,
+    contact: bool = True,
 ) -> Edited | None:
     """Ask for the fields of a user until they are saved or the form is cancelled.
 
+    Without `contact` only the full name can be changed.
     `save` gets the changes and the values that were shown. After a refusal the form keeps the fields
     that were changed and shows the current values of the others.
     """
@@ -71,9 +68,12 @@ async def edit_user(
             Field("Full name", TEXT_LIMIT, typed[1]),
             Field("Phone", PHONE_LIMIT, typed[2], "+49 30 1234567"),
         ]
-        answer = await app.push_screen_wait(FormDialog(f"Edit {user.name}", fields, yes="Save", fault=fault))
+        asked = fields if contact else fields[1:2]
+        answer = await app.push_screen_wait(FormDialog(f"Edit {user.name}", asked, yes="Save", fault=fault))
         if answer is None:
             break
+        if not contact:
+            answer = (shown[0], *answer, shown[2])
         changes = [new if new != old else None for new, old in zip(answer, shown, strict=True)]
         result = await save(UserChanges(*changes), UserChanges(*shown))
         if not isinstance(result, Denied):

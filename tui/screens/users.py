@@ -19,6 +19,7 @@ from data.operations.users.user_summaries import UserPage, UserRow
 from data.rules.domain_types import Status
 from data.rules.passwords import ONE_TIME_HOURS
 from data.rules.past_moments import past_moment
+from data.rules.permissions import UserAct
 from data.rules.safe_text import edited
 from data.rules.user_search import SEARCH_LIMIT
 from data.wording import consequences
@@ -45,21 +46,36 @@ _MOST_MARKED = 10_000
 """Users who are marked at most."""
 _READ = 500
 """Users who are read at once to mark all."""
-_ACTS = [
-    f"{act.shown} {words}"
-    for act, words in (
-        (Act.REQUIRE, "require"),
-        (Act.CLEAR, "clear"),
-        (Act.ACTIVATE, "deactivate"),
-        (Act.UNLOCK, "unlock"),
-        (Act.MOVE, "move"),
-        (Act.PASSWORD, "password"),
-        (Act.INVITE, "invite"),
-        (Act.REMIND, "remind"),
-        (Act.DISABLE, "disable"),
+_ON_MARKED: dict[str, Bulk | None] = {
+    "require": Bulk.REQUIRE,
+    "stop_requiring": None,
+    "disable": Bulk.DISABLE,
+    "clear": Bulk.CLEAR,
+    "unlock": Bulk.UNLOCK,
+    "one_time_password": Bulk.PASSWORD,
+    "deactivate": Bulk.DEACTIVATE,
+    "activate": None,
+    "move": Bulk.MOVE,
+    "invite": Bulk.INVITE,
+    "remind": Bulk.REMIND,
+}
+"""What the keys of a user do to marked users."""
+_ACTS = {
+    act: f"{key.shown} {words}"
+    for act, key, words in (
+        (Bulk.REQUIRE, Act.REQUIRE, "require"),
+        (Bulk.CLEAR, Act.CLEAR, "clear"),
+        (Bulk.DEACTIVATE, Act.ACTIVATE, "deactivate"),
+        (Bulk.UNLOCK, Act.UNLOCK, "unlock"),
+        (Bulk.MOVE, Act.MOVE, "move"),
+        (Bulk.PASSWORD, Act.PASSWORD, "password"),
+        (Bulk.INVITE, Act.INVITE, "invite"),
+        (Bulk.REMIND, Act.REMIND, "remind"),
+        (Bulk.DISABLE, Act.DISABLE, "disable"),
     )
-]
+}
 """What can be done to marked users, in the order of use; a narrow terminal shows the first ones."""
+_ON_PAGE = ("new", "import", "mark", "mark_all")
 _COLUMNS: list[Column[UserRow]] = [
     Column("Name", 24, lambda row: row.name, least=8, slack=len(_MARK), sort=SortKey.NAME),
     Column("Full name", 24, lambda row: row.full_name, rank=3, least=14),
@@ -143,6 +159,23 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         """Return the name under the cursor."""
         return self.table.selected.name if self.table.selected else None
 
+    def acts(self) -> frozenset[UserAct] | None:
+        """Return what may be done to the user under the cursor."""
+        row = self.table.selected
+        return None if self.page is None else row.acts if row else frozenset()
+
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what may be done to the marked users or, if none are marked, to the one under the cursor."""
+        if self.page is None and action in _ON_PAGE:
+            return None
+        if self.page is not None and action in ("new", "import"):
+            return self.page.may_add
+        if self.page is not None and action in ("mark", "mark_all"):
+            return bool(self.page.bulk)
+        if self.page is not None and self.marked and action in _ON_MARKED:
+            return _ON_MARKED[action] in self.page.bulk
+        return super().offers(action, parameters)
+
     def watch_criteria(self) -> None:
         """Start at the first page for the new criteria."""
         self.starts = (None,)
@@ -170,14 +203,21 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             self._filter_line.update(words)
         if self.page.following is not None:
             self._before[self.page.following] = self._before.get(self.starts[-1], 0) + len(self.page.rows)
-        self.show(self.page.rows, self._summary(self.page), self.page.following, sorted_by=self.criteria.sort)
+        self.show(
+            self.page.rows,
+            self._summary(self.page),
+            self.page.following,
+            sorted_by=self.criteria.sort,
+            who_can=self.page.who_can,
+        )
+        self.refresh_bindings()
 
     watch_marked = watch_page
 
     def _summary(self, page: UserPage) -> str:
         asked = self.criteria
         if self.marked:
-            return self._acts_on_marked()
+            return self._acts_on_marked(page)
         parts = [self._place(page)]
         if asked.search:
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
@@ -186,11 +226,11 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             parts.append("2FA is off: turn it on under 3 Security")
         return " · ".join(parts)
 
-    def _acts_on_marked(self) -> str:
-        """Say how many are marked, and what can be done to them, as far as there is room."""
-        words = f"{len(self.marked)} marked: {_ACTS[0]}"
-        for act in _ACTS[1:]:
-            longer = f"{words}, {act}"
+    def _acts_on_marked(self, page: UserPage) -> str:
+        """Say how many are marked, and what may be done to them, as far as there is room."""
+        words = f"{len(self.marked)} marked"
+        for act in (words for act, words in _ACTS.items() if act in page.bulk):
+            longer = f"{words}{', ' if ':' in words else ': '}{act}"
             if len(longer) > self.size.width - 4:
                 return f"{words} …"
             words = longer
@@ -256,7 +296,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     action_unlock = _on_marked(Bulk.UNLOCK, UserActionsScreen.action_unlock)
     action_one_time_password = _on_marked(Bulk.PASSWORD, UserActionsScreen.action_one_time_password)
     action_move = _on_marked(Bulk.MOVE, UserActionsScreen.action_move)
-    action_activate = _on_marked(Bulk.DEACTIVATE, UserActionsScreen.action_activate)
+    action_deactivate = _on_marked(Bulk.DEACTIVATE, UserActionsScreen.action_deactivate)
     action_invite = _on_marked(Bulk.INVITE, UserActionsScreen.action_invite)
     action_remind = _on_marked(Bulk.REMIND, UserActionsScreen.action_remind)
 
@@ -327,9 +367,9 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     def action_open(self) -> None:
         """Show the user under the cursor."""
-        name = self.selected_name()
-        if name:
-            self.app.push_screen(UserDetailScreen(name))
+        row = self.table.selected
+        if row is not None:
+            self.app.push_screen(UserDetailScreen(row.name, row.acts))
 
     def action_search(self) -> None:
         """Show the search field and move to it."""
@@ -385,12 +425,23 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     @working
     async def action_import(self) -> None:
         """Create many users from pasted text."""
-        await import_users(self.app)
+        if (page := await self._page_to_add_to()) is not None:
+            await import_users(self.app, invites=Bulk.INVITE in page.bulk)
 
     @working
     async def action_new(self) -> None:
         """Create a user and show the one-time password."""
-        await create_user(self.app, self.criteria.practice)
+        if (page := await self._page_to_add_to()) is not None:
+            await create_user(self.app, page.grantable, self.criteria.practice)
+
+    async def _page_to_add_to(self) -> UserPage | None:
+        """Read the page if that was not done yet; None, and words, if the actor may not add users."""
+        if self.page is None:
+            await self.read()
+        if self.page is not None and not self.page.may_add:
+            self.app.report(Denied(self.page.who_can))
+            return None
+        return self.page
 
 
 def _form_of(query: UserQuery) -> FilterForm:

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.style import Style
+from rich.text import Text
 from textual.content import Content
 from textual.style import Style as ContentStyle
 from textual.widget import Widget
 from textual.widgets import Static
 
+from data.rules.safe_text import safe
 from tui.keys import Act
 
 _GAP = 3
@@ -26,6 +28,18 @@ class ClickableLines(Widget):
 def clicking(label: Content, action: str) -> Content:
     """Return the label with a click that runs an action."""
     return label.stylize(ContentStyle.from_meta({"@click": action}))
+
+
+class WhoCan(Static):
+    """Says who can do what is not offered; hidden while there is nothing to say."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="hidden", markup=False)
+
+    def say(self, words: str) -> None:
+        """Show these words, which may hold a foreign string, instead of the last ones."""
+        self.update(Text(safe(words, 400)))
+        self.set_class(not words, "hidden")
 
 
 class Offer(NamedTuple):

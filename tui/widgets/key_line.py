@@ -32,7 +32,7 @@ def acts_now(screen: Screen[Any]) -> list[ActiveBinding]:
     found: dict[str | None, ActiveBinding] = {}
     for active in screen.active_bindings.values():
         if active.binding.key == Act.OPEN.key and active.binding.action in _SUBMITTING:
-            if own := declared.get(Act.OPEN.name):
+            if (own := declared.get(Act.OPEN.name)) and screen.check_action(own.action, ()):
                 found[own.id] = ActiveBinding(screen, own, True, own.tooltip)
         elif active.binding.id is not None:
             found.setdefault(active.binding.id, active)

@@ -102,6 +102,9 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         Act.LAST_ROW.binding("last", show=False),
     ]
 
+    cursor_row: var[int] = var(0, bindings=True)
+    """The row under the cursor, which decides what can be done."""
+
     class RowSelected(Message):
         """Enter was pressed on the row under the cursor, or that row was clicked."""
 
@@ -136,7 +139,6 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         self._hovered: int | None = None
         self._hovered_label: int | None = None
         self._came_from_below = False
-        self.cursor_row = 0
 
     @property
     def selected(self) -> R | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from data.operations.actors import Acting, Actor
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
-from data.operations.guards import authorise, require_permission
+from data.operations.guards import authorise, require_permission, why_not
 from data.operations.policy.permanent_mode import items_of
 from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin.remembered_addresses import shorten
@@ -19,7 +19,7 @@ from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
 from data.rules.permanent_mode import People, passes
-from data.rules.permissions import Action, SensitiveAction, action_to_enter, permits
+from data.rules.permissions import Action, SensitiveAction, action_to_enter
 from data.rules.policy import may_enter_mode
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.user_status import status_of
@@ -35,6 +35,10 @@ class PolicyView:
     """The account's policy, how many active users have each status, and how many practices it applies to.
 
     `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
+
+    The rest is what the actor may do: change to which other modes (`permanent` once its checklist passes),
+    switch which methods, set the days, and send test messages; and who can do what they may not.
+    `unsendable` are the methods for which nothing is set up.
     """
 
     account: str
@@ -43,6 +47,12 @@ class PolicyView:
     practices: int
     permanent_since: datetime | None = None
     permanent_by: str | None = None
+    modes: frozenset[Mode] = frozenset()
+    switchable: frozenset[Method] = frozenset()
+    unsendable: frozenset[Method] = frozenset()
+    may_set_days: bool = False
+    may_test: bool = False
+    who_can: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,8 @@ class MethodsPreview:
 def show_policy(acting: Acting) -> PolicyView:
     """Read the policy and count the users by status."""
     account = models.Account.get_by_id(acting.account_id)
+    policy, services = acting.policy, acting.tx.services
+    refusal = why_not(acting, SensitiveAction.SET_POLICY)
     return PolicyView(
         account.name,
         acting.policy,
@@ -90,6 +102,14 @@ def show_policy(acting: Acting) -> PolicyView:
         models.Practice.select().where(models.Practice.account == acting.account_id).count(),
         account.permanent_at,
         account.permanent_by,
+        modes=frozenset(mode for mode in Mode if _out_of_reach(acting, mode) is None),
+        switchable=frozenset(
+            method for method in Method if _methods_refusal(acting, policy.methods ^ {method}) is None
+        ),
+        unsendable=frozenset(method for method in Method if method.is_sent and method not in services.sends),
+        may_set_days=refusal is None,
+        may_test=bool(services.sends) and why_not(acting, Action.TEST_DELIVERY) is None,
+        who_can=refusal.message if refusal else "",
     )
 
 
@@ -218,8 +238,8 @@ def _listed(methods: frozenset[Method]) -> str:
 
 def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
     """Return why this actor cannot turn these methods on, or None."""
-    if not acting.is_operator and not permits(SensitiveAction.SET_POLICY, acting.roles):
-        return SensitiveAction.SET_POLICY.who_can
+    if refusal := why_not(acting, SensitiveAction.SET_POLICY):
+        return refusal.message
     if methods == acting.policy.methods:
         return "Those methods are already on."
     if not methods:
@@ -236,15 +256,20 @@ def _methods_refusal(acting: Acting, methods: frozenset[Method]) -> str | None:
 
 def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
     """Return why this actor cannot change to this mode now, or None."""
-    action = action_to_enter(mode)
-    if not acting.is_operator and not permits(action, acting.roles):
-        return action.who_can
+    refusal = _out_of_reach(acting, mode)
+    return _permanent_refusal(acting) if refusal is None and mode is Mode.PERMANENT else refusal
+
+
+def _out_of_reach(acting: Acting, mode: Mode) -> str | None:
+    """Return why this actor cannot change to this mode, whatever the checklist says, or None."""
+    if refusal := why_not(acting, action_to_enter(mode)):
+        return refusal.message
     if acting.policy.mode is mode:
         return f"The mode is already {mode.value}."
     if acting.policy.mode is Mode.PERMANENT:
         return "The mode is permanent and cannot be changed again."
-    if mode is Mode.PERMANENT:
-        return _permanent_refusal(acting)
+    if not may_enter_mode(acting.policy.mode, mode):
+        return "The mode must be required before it can become permanent. Change it to required first."
     if mode is Mode.REQUIRED and acting.facts is not None and not acting.facts.enrolled:
         return "Set up two-factor authentication for yourself first; then you can require it for everyone."
     return None
@@ -252,8 +277,6 @@ def _mode_refusal(acting: Acting, mode: Mode) -> str | None:
 
 def _permanent_refusal(acting: Acting) -> str | None:
     """Return why the mode cannot be made permanent now, or None."""
-    if not may_enter_mode(acting.policy.mode, Mode.PERMANENT):
-        return "The mode must be required before it can become permanent. Change it to required first."
     items = items_of(acting.account_id)
     if passes(items):
         return None

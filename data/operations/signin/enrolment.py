@@ -129,15 +129,22 @@ class EnrolmentCodeWrong:
 @require_user(restricted=WIZARD_STEPS)
 def wizard_choice(me: ActingUser) -> WizardChoice | Denied:
     """Read which methods the wizard can offer; e-mail is offered to the address on the profile."""
+    if refusal := why_not_set_up(me):
+        return refusal
+    return WizardChoice(_because(me), _offered(me), me.facts.methods, me.tx.services.sms_number)
+
+
+def why_not_set_up(me: ActingUser) -> Denied | None:
+    """Return why someone cannot set up any method now, or None."""
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
-    if refusal := barred(me):
-        return refusal
+    return barred(me) or (None if _offered(me) else Denied(EMAIL_AFTER_ANOTHER))
+
+
+def _offered(me: ActingUser) -> tuple[Method, ...]:
+    """Return the methods that someone can set up, in their order."""
     offered = me.policy.methods - ({Method.EMAIL} if _password_came_by_email(me) else set())
-    on = tuple(method for method in Method if method in offered)
-    if not on:
-        return Denied(EMAIL_AFTER_ANOTHER)
-    return WizardChoice(_because(me), on, me.facts.methods, me.tx.services.sms_number)
+    return tuple(method for method in Method if method in offered)
 
 
 @require_user(restricted=WIZARD_STEPS)
@@ -228,20 +235,25 @@ def confirm_sent(
 @require_user()
 def turn_off(me: ActingUser) -> Done | Denied | FreshProofNeeded:
     """Turn off the actor's own two-factor authentication, if the policy allows it."""
-    if not me.facts.enrolled:
-        return Denied("Two-factor authentication is not set up.")
-    if not may_set_up(me.policy):
-        return Denied(NOT_AVAILABLE)
-    if not may_turn_off(me.policy, me.facts):
-        return Denied(
-            f"Two-factor authentication is {_because(me)}, so it cannot be turned off. Ask an administrator."
-        )
-    if refusal := require_fresh_proof(me):
+    if refusal := why_not_turn_off(me) or require_fresh_proof(me):
         return refusal
     remove_factors(me.tx, me.user.id, lost=False)
     end_other_sessions(me, me.user.id, "You turned two-factor authentication off. Sign in again.")
     trail.record(me, Event.TURNED_OFF, me.user.name)
     return Done("Two-factor authentication is turned off.")
+
+
+def why_not_turn_off(me: ActingUser) -> Denied | None:
+    """Return why someone cannot turn off their own two-factor authentication, or None."""
+    if not me.facts.enrolled:
+        return Denied("Two-factor authentication is not set up.")
+    if not may_set_up(me.policy):
+        return Denied(NOT_AVAILABLE)
+    if may_turn_off(me.policy, me.facts):
+        return None
+    return Denied(
+        f"Two-factor authentication is {_because(me)}, so it cannot be turned off. Ask an administrator."
+    )
 
 
 def remove_factors(tx: Tx, user_id: int, *, lost: bool) -> None:

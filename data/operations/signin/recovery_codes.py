@@ -51,11 +51,16 @@ def replace_unsaved_codes(me: ActingUser) -> NewRecoveryCodes | None:
 @require_user()
 def renew_recovery_codes(me: ActingUser) -> NewRecoveryCodes | Denied | FreshProofNeeded:
     """Create five new recovery codes, which voids the old ones."""
+    return why_not_renew(me) or require_fresh_proof(me) or too_many_sets(me.tx, me.user) or _renew(me)
+
+
+def why_not_renew(me: ActingUser) -> Denied | None:
+    """Return why someone cannot have recovery codes, or None."""
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if not me.facts.enrolled:
         return Denied("Set up two-factor authentication first; recovery codes come with it.")
-    return require_fresh_proof(me) or too_many_sets(me.tx, me.user) or _renew(me)
+    return None
 
 
 def too_many_sets(tx: Tx, user: models.User) -> Denied | None:

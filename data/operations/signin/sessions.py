@@ -7,7 +7,7 @@ from typing import Any
 
 from data.operations.actors import Acting, ActingUser, facts_of, origin_of, step_of_session, why_ended
 from data.operations.audit import trail
-from data.operations.guards import require_permission, require_user
+from data.operations.guards import require_permission, require_user, why_not
 from data.operations.results import Denied, Done
 from data.rules.audit_events import Event
 from data.rules.permissions import Action
@@ -43,11 +43,16 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
-    """A page of open sessions; `total` counts all of them, `more` says whether a page follows."""
+    """A page of open sessions; `total` counts all of them, `more` says whether a page follows.
+
+    `endable` are the IDs of those that the actor may end; `who_can` says who can end the others.
+    """
 
     rows: tuple[SessionRow, ...]
     total: int
     more: bool
+    endable: frozenset[int] = frozenset()
+    who_can: str = ""
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -60,7 +65,14 @@ def list_sessions(acting: Acting, *, before: int | None = None, limit: int = 50)
         found = found.where(table.id < before)
     rows = list(found.order_by(table.id.desc()).limit(limit + 1))
     mine = acting.session.id if acting.session else None
-    return SessionPage(tuple(_row(row, mine) for row in rows[:limit]), total, len(rows) > limit)
+    refusal = why_not(acting, Action.END_SESSIONS)
+    return SessionPage(
+        tuple(_row(row, mine) for row in rows[:limit]),
+        total,
+        len(rows) > limit,
+        frozenset() if refusal else frozenset(row.id for row in rows if row.id != mine),
+        refusal.message if refusal else "",
+    )
 
 
 @require_permission(Action.END_SESSIONS)

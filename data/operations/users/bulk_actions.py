@@ -10,7 +10,7 @@ from enum import Enum
 from types import MappingProxyType
 
 from data.operations.actors import Acting, Actor
-from data.operations.guards import authorise
+from data.operations.guards import authorise, why_not
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, FreshProofNeeded, RefusedOrStale
 from data.operations.users.credentials import set_one_time_password
@@ -20,9 +20,11 @@ from data.operations.users.factor_administration import (
     set_required,
     unlock,
 )
-from data.operations.users.invitations import invite, remind, unavailable
+from data.operations.users.invitation_conditions import unavailable
+from data.operations.users.invitations import invite, remind
 from data.operations.users.lifecycle import set_active
 from data.operations.users.practices import move_user
+from data.operations.users.target_user import ActContext
 from data.rules import passwords
 from data.rules.permissions import Action, SensitiveAction
 from data.store import Store, Tx
@@ -169,7 +171,7 @@ def act_on_many(
     acting = authorise(tx, actor, act.action)
     if not isinstance(acting, Acting):
         return acting
-    if act.is_sent and (nobody := unavailable(tx, acting.policy, invites=act is Bulk.INVITE)):
+    if nobody := _unavailable(acting, act):
         return nobody
     done: list[str] = []
     refused: list[tuple[str, str]] = []
@@ -185,6 +187,19 @@ def act_on_many(
             case over_or_stale:
                 return over_or_stale
     return BulkResult(tuple(done), tuple(refused))
+
+
+def bulk_acts(context: ActContext) -> frozenset[Bulk]:
+    """Return what the actor may do to many users at once; a fresh proof may be asked for."""
+    acting = context.acting
+    possible = [act for act in Bulk if act is not Bulk.MOVE or context.has_several_practices]
+    return frozenset(
+        act for act in possible if (why_not(acting, act.action) or _unavailable(acting, act)) is None
+    )
+
+
+def _unavailable(acting: Acting, act: Bulk) -> Denied | None:
+    return unavailable(acting.tx, acting.policy, invites=act is Bulk.INVITE) if act.is_sent else None
 
 
 _ACTS: dict[Bulk, Callable[[Tx, Actor, str, str], Done | RefusedOrStale]] = {

@@ -22,11 +22,12 @@ from data.operations.signin.sent_codes import CodeToSend, NotSent
 from data.operations.signin.sessions import end_other_sessions, mark_code_given
 from data.operations.signin.temporary_codes import is_temporary_code
 from data.operations.users.lifecycle import add_key_row
-from data.operations.users.target_user import Target, find_target, require_target
+from data.operations.users.target_user import ActContext, Target
+from data.operations.users.user_acts import find_target, require_target
 from data.rules import passwords, public_keys
 from data.rules.audit_events import Event
 from data.rules.domain_types import FirstFactor, Method
-from data.rules.permissions import SensitiveAction
+from data.rules.permissions import UserAct
 from data.rules.policy import MustChangePassword, Refusal, asks_code
 from data.rules.remembered_addresses import password_credential
 from data.rules.sent_codes import Purpose
@@ -115,13 +116,9 @@ async def _give_one_time_password(store: Store, actor: Actor, name: str) -> OneT
     return OneTimePassword(password, result.message) if isinstance(result, Done) else result
 
 
-@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
-def set_one_time_password(
-    found: Target, password_hash: str, hours: int = passwords.ONE_TIME_HOURS
-) -> Done | Denied:
+@require_target(UserAct.ONE_TIME_PASSWORD)
+def set_one_time_password(found: Target, password_hash: str, hours: int = passwords.ONE_TIME_HOURS) -> Done:
     """Store a hashed one-time password for a user, good for this many hours."""
-    if found.is_oneself:
-        return Denied("Change your own password on My profile.")
     until = passwords.one_time_end(found.tx.now, hours)
     set_password(found.user, password_hash, until)
     notice_outbox.take_back_invitations(found.tx, found.user.id)
@@ -133,7 +130,7 @@ def set_one_time_password(
 
 def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Done | RefusedOrStale:
     """Add a pasted public key to the actor, or to the user called `name`."""
-    owner = _key_owner(tx, actor, name)
+    owner = _key_owner(tx, actor, name, UserAct.ADD_KEY)
     if not isinstance(owner, Target):
         return owner
     key = public_keys.parse(pasted)
@@ -142,15 +139,15 @@ def add_key(tx: Tx, actor: Actor, pasted: str, *, name: str | None = None) -> Do
     table = models.PublicKey
     if table.select().where((table.user == owner.user.id) & (table.fingerprint == key.fingerprint)).exists():
         return Denied("That key was already added.")
-    if table.select().where(table.user == owner.user.id).count() >= public_keys.MOST_KEYS:
-        return Denied(f"A user can have at most {public_keys.MOST_KEYS} keys. Remove an unused one first.")
+    if refusal := why_no_key_more(owner.holdings.keys):
+        return refusal
     add_key_row(owner.acting, owner.user.id, owner.user.name, key)
     return Done(f"Key {key.fingerprint} added.")
 
 
 def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = None) -> Done | RefusedOrStale:
     """Remove a key of the actor, or of the user called `name`."""
-    owner = _key_owner(tx, actor, name)
+    owner = _key_owner(tx, actor, name, UserAct.REMOVE_KEY)
     if not isinstance(owner, Target):
         return owner
     table = models.PublicKey
@@ -158,8 +155,9 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     mine = table.user == owner.user.id
     if not table.select().where(mine & (table.fingerprint == fingerprint)).exists():
         return Denied("The key was not found. List the keys to see their fingerprints.")
-    if name is None and owner.user.password_hash is None and table.select().where(mine).count() == 1:
-        return Denied("That is your only way to sign in. Add another key or set a password first.")
+    has_password = owner.user.password_hash is not None
+    if name is None and (refusal := why_no_key_less(owner.holdings.keys, has_password=has_password)):
+        return refusal
     table.delete().where(mine & (table.fingerprint == fingerprint)).execute()
     forget(owner.user.id, credential=fingerprint)
     because = "One of your SSH keys was removed. Sign in again."
@@ -263,12 +261,27 @@ def set_password(
     return credential
 
 
-def _key_owner(tx: Tx, actor: Actor, name: str | None) -> Target | RefusedOrStale:
+def why_no_key_more(held: int) -> Denied | None:
+    """Return why someone who has this many keys cannot have another one, or None."""
+    reason = public_keys.too_many(held)
+    return Denied(reason) if reason else None
+
+
+def why_no_key_less(held: int, *, has_password: bool) -> Denied | None:
+    """Return why users who have this many keys cannot remove one of their own, or None."""
+    if not held:
+        return Denied("You have no SSH key.")
+    if held > 1 or has_password:
+        return None
+    return Denied("That is your only way to sign in. Add another key or set a password first.")
+
+
+def _key_owner(tx: Tx, actor: Actor, name: str | None, act: UserAct) -> Target | RefusedOrStale:
     if name is not None:
-        return find_target(tx, actor, name, SensitiveAction.EMPOWER_PEOPLE, resets=True)
+        return find_target(tx, actor, name, act)
     return _myself(tx, actor)
 
 
 @require_user()
 def _myself(me: ActingUser) -> Target | Denied | FreshProofNeeded:
-    return require_fresh_proof(me) or Target(me, me.user, me.facts.roles)
+    return require_fresh_proof(me) or Target(me, me.user, me.facts.roles, ActContext(me))

@@ -5,13 +5,13 @@ from typing import Any
 from peewee import ForeignKeyField
 
 from data.operations.audit import trail
-from data.operations.results import Denied, Done
+from data.operations.results import Done
 from data.operations.signin.sessions import end_sessions_of_user
-from data.operations.users.role_grants import keeps_last_admins
-from data.operations.users.target_user import Target, require_target
+from data.operations.users.target_user import Target
 from data.operations.users.uniqueness import KEPT_AFTER_DELETION
+from data.operations.users.user_acts import require_target
 from data.rules.audit_events import Event
-from data.rules.permissions import SensitiveAction
+from data.rules.permissions import UserAct
 from data.rules.policy import Refusal
 from data.storage import models
 
@@ -19,14 +19,10 @@ _KEPT = (models.Session, models.DeletedUser, *models.KEPT_BY_TRIGGERS)
 """Tables whose rows outlive a user: their ended sessions, for servers that still hold one open."""
 
 
-@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
-def delete_user(found: Target) -> Done | Denied:
+@require_target(UserAct.DELETE)
+def delete_user(found: Target) -> Done:
     """Delete a user and everything known about them; the audit log keeps their name."""
     user = found.user
-    if found.is_oneself:
-        return Denied("You cannot delete yourself. Another system administrator can.")
-    if refusal := keeps_last_admins(found, found.roles):
-        return refusal
     trail.record(found.acting, Event.USER_DELETED, user.name)
     end_sessions_of_user(found.tx, user.id, Refusal.DEACTIVATED)
     for table, field in _tables_about_users():

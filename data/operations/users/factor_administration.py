@@ -1,6 +1,6 @@
 """Another user's two-factor authentication: requiring, disabling, clearing, unlocking, resync."""
 
-from data.operations.actors import Actor, factor_of
+from data.operations.actors import Actor
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.results import Denied, Done, RefusedOrStale
@@ -8,11 +8,12 @@ from data.operations.signin.enrolment import remove_factors
 from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, forget
 from data.operations.signin.resync import OFFER_LASTS
 from data.operations.signin.sessions import end_other_sessions, rejudge_sessions
-from data.operations.users.target_user import Target, find_target, outranked_by, require_target
+from data.operations.users.target_user import Target
+from data.operations.users.user_acts import find_target, require_target
 from data.rules import user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode
-from data.rules.permissions import Action, SensitiveAction
+from data.rules.permissions import UserAct
 from data.rules.policy import ATTEMPTS
 from data.storage import models
 from data.store import Tx
@@ -24,16 +25,10 @@ _RESTS = " Takes effect when 2FA is turned on."
 
 def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | RefusedOrStale:
     """Require two-factor authentication of a user, or leave it to the policy again."""
-    action = Action.REQUIRE_TWO_FACTOR if required else SensitiveAction.RESET_TWO_FACTOR
-    found = find_target(tx, actor, name, action)
+    found = find_target(tx, actor, name, UserAct.REQUIRE if required else UserAct.STOP_REQUIRING)
     if not isinstance(found, Target):
         return found
-    if refusal := outranked_by(found):
-        return refusal
     user = found.user
-    if user.required == required:
-        state = "already required" if required else "not required individually"
-        return Denied(f"Two-factor authentication is {state} for {user.name}.")
     models.User.update(required=required).where(models.User.id == user.id).execute()
     refresh_standing(models.User.id == user.id, tx.now)
     rejudge_sessions(tx, models.User.id == user.id)
@@ -46,7 +41,8 @@ def set_required(tx: Tx, actor: Actor, name: str, *, required: bool) -> Done | R
 
 def disable_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
     """Remove a user's flag, factors and recovery codes."""
-    return _remove_two_factor(tx, actor, name, keep_flag=False)
+    found = find_target(tx, actor, name, UserAct.DISABLE)
+    return _remove_two_factor(found, keep_flag=False) if isinstance(found, Target) else found
 
 
 def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
@@ -54,15 +50,14 @@ def clear_two_factor(tx: Tx, actor: Actor, name: str) -> Done | RefusedOrStale:
 
     A user who had a factor must set one up again, even if it is not required of them.
     """
-    return _remove_two_factor(tx, actor, name, keep_flag=True)
+    found = find_target(tx, actor, name, UserAct.CLEAR)
+    return _remove_two_factor(found, keep_flag=True) if isinstance(found, Target) else found
 
 
-@require_target(SensitiveAction.UNLOCK)
+@require_target(UserAct.UNLOCK)
 def unlock(found: Target, reason: str) -> Done | Denied:
     """Let a locked user sign in again, with all seven attempts; the audit log keeps the reason."""
     user = found.user
-    if user.locked_at is None:
-        return Denied(f"User {user.name} is not locked.")
     because = user_fields.tidy(reason)
     if not because:
         return Denied(f"Enter a reason; it is logged. At most {user_fields.TEXT_LIMIT} characters.")
@@ -74,7 +69,7 @@ def unlock(found: Target, reason: str) -> Done | Denied:
     return Done(f"User {user.name} unlocked, with {ATTEMPTS} attempts again.")
 
 
-@require_target(Action.REQUIRE_TWO_FACTOR)
+@require_target(UserAct.FORGET)
 def forget_addresses(found: Target, which: int | None = None) -> Done:
     """Forget a user's remembered addresses, or one of them, so that a code is asked for there again."""
     count = forget(found.user.id, which=which)
@@ -85,23 +80,20 @@ def forget_addresses(found: Target, which: int | None = None) -> Done:
     return Done(f"Forgotten. {found.user.name} will be asked for a code there again.")
 
 
-@require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
-def offer_resync(found: Target) -> Done | Denied:
+@require_target(UserAct.RESYNC)
+def offer_resync(found: Target) -> Done:
     """Let a user sign in with two consecutive codes for an hour even though their phone's clock is off."""
     user = found.user
-    factor = factor_of(user.id, Method.APP)
-    if factor is None:
-        return Denied(f"{user.name} has not set up an authenticator app, so there is nothing to resync.")
     until = found.tx.now + OFFER_LASTS
     table = models.Factor
-    table.update(resync_until=until, resync_step=None).where(table.id == factor.id).execute()
+    app = (table.user == user.id) & (table.kind == Method.APP.value)
+    table.update(resync_until=until, resync_step=None).where(app).execute()
     models.User.update(wrong_answers="").where(models.User.id == user.id).execute()
     trail.record(found.acting, Event.RESYNC_OFFERED, user.name, until=f"{until:%Y-%m-%d %H:%M} UTC")
     locked = f" {user.name} is locked; unlock them too." if user.locked_at else ""
     return Done(f"For an hour, {user.name} can sign in with two consecutive codes.{locked}")
 
 
-@require_target(SensitiveAction.RESET_TWO_FACTOR, resets=True)
 def _remove_two_factor(found: Target, *, keep_flag: bool) -> Done:
     remove_factors(found.tx, found.user.id, lost=keep_flag)
     if not keep_flag:

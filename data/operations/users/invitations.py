@@ -19,17 +19,18 @@ from data.operations.audit import notice_outbox, notices, trail
 from data.operations.audit.notice_outbox import Claimed
 from data.operations.guards import require_permission
 from data.operations.results import Denied, Done, RefusedOrStale
-from data.operations.signin.code_verification import codes_left
 from data.operations.signin.sessions import end_sessions_of_user
 from data.operations.users.credentials import set_password
+from data.operations.users.invitation_conditions import NO_ADDRESS, only_email
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
-from data.operations.users.target_user import Target, require_target
+from data.operations.users.target_user import Target, invitee_of, read_holdings, why_not_reminded
+from data.operations.users.user_acts import require_target
 from data.rules import invitations, passwords
 from data.rules.audit_events import Event
-from data.rules.domain_types import Method, Mode, Policy, Status
-from data.rules.invitations import Invitee, Letter, SshAddress
+from data.rules.domain_types import Mode, Status
+from data.rules.invitations import Letter, SshAddress
 from data.rules.notices import by_whom
-from data.rules.permissions import Action, SensitiveAction
+from data.rules.permissions import Action, UserAct
 from data.rules.policy import status
 from data.rules.sent_codes import Envelope
 from data.rules.source_addresses import ON_HOST
@@ -39,20 +40,7 @@ from data.store import Store, Tx
 
 PAGE = 500
 """Names that are read at once."""
-_NO_MAIL = Denied(
-    "No mail server is set in [smtp] of twofold.toml, so nothing can be sent. To hand over passwords on "
-    "paper, the operator can use: twofold user invite --pending --csv FILE"
-)
-_NO_ADDRESS = Denied(
-    "The address where people sign in is not set. Set public_address in [server] of twofold.toml, such as "
-    '"ssh.clinic.example:2222", and restart the server.'
-)
-_NO_HOST_KEY = Denied("The host key cannot be read, so no one could check it. Run: twofold doctor")
 _REPLACED = "You were given a new one-time password. Sign in with it."
-_ONLY_EMAIL = Denied(
-    "E-mail is the only method that is on, so anyone who reads the mailbox would hold both factors. Turn "
-    "on another method, or hand over passwords on paper: twofold user invite --pending --csv FILE"
-)
 
 
 class Group(Enum):
@@ -87,32 +75,18 @@ class Prepared:
     until: datetime | None = None
 
 
-@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
+@require_target(UserAct.INVITE)
 def invite(found: Target) -> Done | Denied:
     """Queue an invitation by e-mail."""
-    if refusal := unavailable(found.tx, found.acting.policy, invites=True):
-        return refusal
-    if reason := invitations.why_not(_invitee(found.user)):
-        return Denied(reason)
-    if notice_outbox.invited_since(found.user.id) is not None:
-        return Denied(f"{found.user.name} is already invited, and the message is on its way.")
     if not _queue(found, Event.INVITED):
         return Denied(f"{found.user.name} was invited too often in the last hour. Try again later.")
     trail.record(found.acting, Event.INVITED, found.user.name, how="by e-mail")
     return Done(f"{found.user.name} invited by e-mail.")
 
 
-@require_target(Action.REQUIRE_TWO_FACTOR)
+@require_target(UserAct.REMIND)
 def remind(found: Target) -> Done | Denied:
     """Queue a reminder for a user who must set up two-factor authentication and can sign in."""
-    if refusal := unavailable(found.tx, found.acting.policy, invites=False):
-        return refusal
-    if reason := _why_not_reminded(found.tx, found.user):
-        return Denied(reason)
-    table = models.Notice
-    lately = (table.user == found.user.id) & (table.at > found.tx.now - invitations.REMINDED_EVERY)
-    if table.select().where(lately & (table.event == Event.REMINDED.value)).exists():
-        return Denied(f"{found.user.name} was already reminded in the last day.")
     if not _queue(found, Event.REMINDED):
         return Denied(f"{found.user.name} was reminded too often. Try again later.")
     trail.record(found.acting, Event.REMINDED, found.user.name)
@@ -129,20 +103,17 @@ async def write_password(store: Store, actor: Actor, name: str) -> WrittenPasswo
     return await store.run(store_written, actor, name, password, hashed)
 
 
-@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
-def check_written(found: Target) -> Denied | None:
+@require_target(UserAct.INVITE_ON_PAPER)
+def check_written(_found: Target) -> None:
     """Return why no password can be handed to a user on paper, or None."""
-    return _why_not_on_paper(found)
 
 
-@require_target(SensitiveAction.EMPOWER_PEOPLE, resets=True)
+@require_target(UserAct.INVITE_ON_PAPER)
 def store_written(found: Target, password: str, password_hash: str) -> WrittenPassword | Denied:
     """Store the hash of a password that is handed over on paper, and return what its user needs."""
-    if refusal := _why_not_on_paper(found):
-        return refusal
     tx, ssh = found.tx, found.tx.services.ssh
     if ssh is None:
-        return _NO_ADDRESS
+        return NO_ADDRESS
     until = passwords.one_time_end(tx.now, invitations.HOURS)
     set_password(found.user, password_hash, until)
     end_sessions_of_user(tx, found.user.id, _REPLACED)
@@ -150,22 +121,6 @@ def store_written(found: Target, password: str, password_hash: str) -> WrittenPa
     trail.record(found.acting, Event.INVITED, found.user.name, how="on paper")
     user = found.user
     return WrittenPassword(user.name, user.full_name, user.email, user.practice.name, ssh, until, password)
-
-
-def unavailable(tx: Tx, policy: Policy, *, invites: bool) -> Denied | None:
-    """Return why no one at all can be invited or reminded by e-mail; None if they can."""
-    if Method.EMAIL not in tx.services.sends:
-        return _NO_MAIL
-    if invites and _only_email(policy):
-        return _ONLY_EMAIL
-    return no_address(tx)
-
-
-def no_address(tx: Tx) -> Denied | None:
-    """Return why users cannot be told where to sign in and which host key to trust; None if they can."""
-    if tx.services.ssh is None:
-        return _NO_ADDRESS
-    return None if tx.services.ssh.fingerprint else _NO_HOST_KEY
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -237,18 +192,6 @@ def take_effect(tx: Tx, claimed: Claimed, prepared: Prepared) -> None:
     _write(tx, claimed, Event.INVITATION_SENT, until=f"{prepared.until:%Y-%m-%d %H:%M} UTC")
 
 
-def _why_not_on_paper(found: Target) -> Denied | None:
-    if refusal := no_address(found.tx):
-        return refusal
-    reason = invitations.why_not(_invitee(found.user))
-    return Denied(reason) if reason else None
-
-
-def _only_email(policy: Policy) -> bool:
-    """Whether anyone who reads an invited user's mailbox would hold both factors."""
-    return policy.methods == {Method.EMAIL}
-
-
 def _queue(found: Target, event: Event) -> bool:
     ssh = found.tx.services.ssh
     return ssh is not None and notices.tell(
@@ -259,19 +202,6 @@ def _queue(found: Target, event: Event) -> bool:
         actor=found.acting.name,
         origin=found.acting.origin,
         detail=asdict(ssh),
-    )
-
-
-def _invitee(user: models.User) -> Invitee:
-    has_factor = models.Factor.select().where(models.Factor.user == user.id).exists()
-    return Invitee(
-        name=user.name,
-        active=user.active,
-        locked=user.locked_at is not None,
-        has_role=bool(roles_of(user)),
-        has_own_password=user.password_hash is not None and user.one_time_until is None,
-        has_key=models.PublicKey.select().where(models.PublicKey.user == user.id).exists(),
-        has_factor=has_factor or user.lost_factor or codes_left(user.id) > 0,
     )
 
 
@@ -292,28 +222,20 @@ def _not_invited(tx: Tx) -> Any:
     return reduce(and_, conditions)
 
 
-def _why_not_reminded(tx: Tx, user: models.User) -> str | None:
-    if status(policy_of(user.account), facts_of(tx, user)) is not Status.PENDING:
-        return f"{user.name} does not have to set up two-factor authentication now."
-    good = user.password_hash is not None and not passwords.one_time_ended(tx.now, user.one_time_until)
-    if good or models.PublicKey.select().where(models.PublicKey.user == user.id).exists():
-        return None
-    return f"{user.name} has nothing to sign in with. Send an invitation instead."
-
-
 def _outdated(tx: Tx, claimed: Claimed, user: models.User) -> str | None:
     """Return why a message is now pointless, or None."""
     if user.email != claimed.to:
         return "the e-mail address has changed"
+    holdings = read_holdings(tx, [user.id])[user.id]
     if claimed.act.event is Event.REMINDED:
-        return _why_not_reminded(tx, user)
+        return why_not_reminded(tx, user, status(policy_of(user.account), facts_of(tx, user)), holdings)
     table = models.Session
     # A try that seemed to fail may have delivered a password that was already used.
     if table.select().where((table.user == user.id) & (table.started_at > claimed.act.at)).exists():
         return "the user has signed in"
-    if _only_email(policy_of(user.account)):
+    if only_email(policy_of(user.account)):
         return "e-mail is now the only method that is on"
-    return invitations.why_not(_invitee(user))
+    return invitations.why_not(invitee_of(user, roles_of(user), holdings))
 
 
 def _write(tx: Tx, claimed: Claimed, event: Event, **detail: object) -> None:

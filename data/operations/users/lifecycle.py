@@ -11,14 +11,14 @@ from data.operations.signin.remembered_addresses import forget
 from data.operations.signin.sessions import end_other_sessions, end_sessions_of_user
 from data.operations.signin.temporary_codes import void_temporary_code
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
-from data.operations.users.role_grants import keeps_last_admins, may_grant
-from data.operations.users.target_user import Target, find_target, outranked_by
+from data.operations.users.target_user import Target, outranked_by
 from data.operations.users.uniqueness import refuse_used
+from data.operations.users.user_acts import find_target, may_grant, why_not_to
 from data.rules import passwords, user_fields
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode, Role, ThemeChoice
 from data.rules.notices import contact_changes
-from data.rules.permissions import Action, SensitiveAction
+from data.rules.permissions import SensitiveAction, UserAct
 from data.rules.policy import ATTEMPTS, Refusal
 from data.rules.public_keys import PublicKey
 from data.storage import models
@@ -144,8 +144,7 @@ def edit_user(
     whole change is refused; other fields keep their changes, and the actor is told.
     """
     reached = changes.email is not None or changes.phone is not None
-    action = SensitiveAction.EMPOWER_PEOPLE if reached else Action.MANAGE_PEOPLE
-    found = find_target(tx, actor, name, action)
+    found = find_target(tx, actor, name, UserAct.CHANGE_CONTACT if reached else UserAct.EDIT)
     if not isinstance(found, Target):
         return found
     changed = _changed(found.user, changes, seen)
@@ -184,19 +183,11 @@ def choose_theme(me: ActingUser, theme: ThemeChoice) -> Done:
 
 def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | RefusedOrStale:
     """Deactivate a user, or activate one again; the last administrators are kept."""
-    action = SensitiveAction.EMPOWER_PEOPLE if active else Action.MANAGE_PEOPLE
-    found = find_target(tx, actor, name, action)
+    found = find_target(tx, actor, name, UserAct.ACTIVATE if active else UserAct.DEACTIVATE)
     if not isinstance(found, Target):
         return found
     user = found.user
-    words = "active" if active else "deactivated"
-    if user.active == active:
-        return Denied(f"User {user.name} is already {words}.")
     if not active:
-        if found.is_oneself:
-            return Denied("You cannot deactivate yourself. Another system administrator can.")
-        if refusal := keeps_last_admins(found, found.roles):
-            return refusal
         end_sessions_of_user(tx, user.id, Refusal.DEACTIVATED)
         forget(user.id)
         void_temporary_code(user.id)
@@ -294,10 +285,9 @@ def _tell_both(acting: Acting, user: models.User, changed: dict[str, str], withd
 
 def _can_clear(found: Target) -> bool:
     """Whether the user has something to clear, and is someone else whom the actor may reset."""
-    if outranked_by(found) or found.is_oneself:
-        return False
-    tables = (models.Factor, models.RecoveryCode)
-    return any(table.select().where(table.user == found.user.id).exists() for table in tables)
+    has = found.holdings
+    is_set_up = has.has_factor or has.recovery_codes
+    return is_set_up and not found.is_oneself and why_not_to(UserAct.CLEAR, found) is None
 
 
 _DESTINATIONS = {"email": Method.EMAIL, "phone": Method.SMS}

@@ -8,14 +8,17 @@ from peewee import JOIN, fn
 from data.operations.actors import Acting
 from data.operations.audit import trail
 from data.operations.derived_user_columns import reindex_practice
-from data.operations.guards import require_permission
+from data.operations.guards import require_permission, why_not
 from data.operations.results import Denied, Done
-from data.operations.users.target_user import Target, require_target
+from data.operations.users.target_user import Target
+from data.operations.users.user_acts import require_target
 from data.rules import user_fields
 from data.rules.audit_events import Event
-from data.rules.permissions import Action
+from data.rules.permissions import Action, UserAct
 from data.storage import models
 
+_INSIDE = (models.User, models.StagedUser)
+"""The tables of those who are in a practice; one that has any cannot be removed."""
 NO_SUCH_PRACTICE = Denied("The practice was not found. List practices to see their names.")
 
 
@@ -28,9 +31,47 @@ class PracticeRow:
     active: int
 
 
+@dataclass(frozen=True, slots=True)
+class PracticesView:
+    """The practices, and what the actor may do: manage them, and remove those of these names.
+
+    `who_can` says who can, if they may not.
+    """
+
+    rows: tuple[PracticeRow, ...]
+    may_manage: bool
+    removable: frozenset[str]
+    who_can: str
+
+
+@require_permission(Action.SEE_PEOPLE)
+def show_practices(acting: Acting) -> PracticesView:
+    """Read the practices of the account by name, and what the actor may do with them."""
+    refusal = why_not(acting, Action.MANAGE_PRACTICES)
+    return PracticesView(
+        rows=tuple(_rows(acting)),
+        may_manage=refusal is None,
+        removable=frozenset() if refusal else frozenset(_empty_ones(acting)),
+        who_can=refusal.message if refusal else "",
+    )
+
+
 @require_permission(Action.SEE_PEOPLE)
 def list_practices(acting: Acting) -> list[PracticeRow]:
     """Read the practices of the account by name, with the number of users in each."""
+    return _rows(acting)
+
+
+def _empty_ones(acting: Acting) -> Iterable[str]:
+    """Yield the names of the practices that can be removed."""
+    table = models.Practice
+    empty = table.select(table.name).where(table.account == acting.account_id)
+    for users in _INSIDE:
+        empty = empty.where(~fn.EXISTS(users.select(1).where(users.practice == table.id)))
+    return (row.name for row in empty)
+
+
+def _rows(acting: Acting) -> list[PracticeRow]:
     table, kept = models.Practice, models.UserCount
     active = fn.COALESCE(kept.people, 0)
     same = (kept.account_id == table.account) & (kept.practice_id == table.id) & (kept.role == "")
@@ -88,10 +129,7 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
     practice = find_practice(acting, name)
     if practice is None:
         return NO_SUCH_PRACTICE
-    users = sum(
-        table.select().where(table.practice == practice.id).count()
-        for table in (models.User, models.StagedUser)
-    )
+    users = sum(table.select().where(table.practice == practice.id).count() for table in _INSIDE)
     if users:
         who = "1 user is" if users == 1 else f"{users} users are"
         return Denied(f"{who} in practice {practice.name}. Move them to another one first.")
@@ -106,7 +144,7 @@ def remove_practice(acting: Acting, name: str) -> Done | Denied:
     return Done(f"Practice {practice.name} removed.")
 
 
-@require_target(Action.MANAGE_PEOPLE)
+@require_target(UserAct.MOVE)
 def move_user(found: Target, practice: str, *, seen: str | None = None) -> Done | Denied:
     """Move a user to another practice of the account; `seen` is the practice that the actor saw them in."""
     user, wanted = found.user, find_practice(found.acting, practice)

@@ -1,22 +1,20 @@
-"""Roles: granting and removing them, and keeping the last administrators."""
+"""Roles: granting and removing them."""
 
-from collections.abc import Iterable
-
-from data.operations.actors import Acting
 from data.operations.audit import trail
 from data.operations.derived_user_columns import refresh_standing
 from data.operations.results import Denied, Done
 from data.operations.signin.sessions import end_sessions_of_user, rejudge_sessions
-from data.operations.users.target_user import Target, require_target
+from data.operations.users.target_user import Target
+from data.operations.users.user_acts import keeps_last_admins, may_grant, require_target
 from data.rules.audit_events import Event
-from data.rules.domain_types import ADMIN_ROLES, Role
-from data.rules.permissions import SensitiveAction, action_to_grant, permits
+from data.rules.domain_types import Role
+from data.rules.permissions import UserAct
 from data.storage import models
 
 _LOST_A_ROLE = "An administrator removed one of your roles. Sign in again."
 
 
-@require_target(SensitiveAction.CHANGE_ROLES)
+@require_target(UserAct.ROLES)
 def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | None = None) -> Done | Denied:
     """Give a user exactly these roles; the actor must be allowed to grant or remove each changed one.
 
@@ -35,12 +33,6 @@ def set_roles(found: Target, roles: frozenset[Role], *, seen: frozenset[Role] | 
     return Done(f"Roles of {found.user.name} saved.")
 
 
-def may_grant(acting: Acting, role: Role) -> Denied | None:
-    """Refuse a role that the actor may neither grant nor remove."""
-    action = action_to_grant(role)
-    return None if acting.is_operator or permits(action, acting.roles) else Denied(action.who_can)
-
-
 def _roles_refusal(found: Target, roles: frozenset[Role], seen: frozenset[Role] | None) -> Denied | None:
     """Return why this actor cannot set exactly these roles now, or None."""
     user = found.user
@@ -53,27 +45,5 @@ def _roles_refusal(found: Target, roles: frozenset[Role], seen: frozenset[Role] 
             f"Someone else changed the roles of {user.name} to {held} in the meantime. Check them, then "
             "try again."
         )
-    if found.is_oneself:
-        return Denied("You cannot change your own roles. Ask another administrator.")
     refusals = (may_grant(found.acting, role) for role in sorted(changed))
     return next(filter(None, refusals), None) or keeps_last_admins(found, found.roles - roles)
-
-
-def keeps_last_admins(found: Target, lost: Iterable[Role]) -> Denied | None:
-    """Refuse to lose the last active holder of an admin role."""
-    if not found.user.active:
-        return None
-    for role in sorted(ADMIN_ROLES & frozenset(lost)):
-        others = (
-            models.UserRole.select()
-            .join(models.User)
-            .where(
-                (models.UserRole.role == role.value)
-                & (models.User.account == found.acting.account_id)
-                & models.User.active
-                & (models.User.id != found.user.id)
-            )
-        )
-        if not others.exists():
-            return Denied(f"{found.user.name} is the last active {role.label}. Appoint another one first.")
-    return None

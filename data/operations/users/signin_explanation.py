@@ -15,7 +15,8 @@ from data.operations.signin.remembered_addresses import remembered_of
 from data.operations.signin.resync import offered_until
 from data.operations.signin.temporary_codes import temporary_code_until
 from data.operations.signin.uncounted_attempts import uncounted_answers
-from data.operations.users.target_user import Target, require_target
+from data.operations.users.target_user import Target
+from data.operations.users.user_acts import require_target
 from data.operations.users.user_summaries import key_rows
 from data.rules import clock_jumps, passwords, throttle
 from data.rules.audit_events import Event

@@ -1,30 +1,89 @@
-"""Finding the user whom an administrator acts on, and checking that they may."""
+"""The user whom an administrator acts on, and what acts on them depend on."""
 
-from collections.abc import Callable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from functools import wraps
-from typing import Concatenate, overload
+from functools import cached_property
 
-from data.operations.actors import Acting, Actor, roles_of
-from data.operations.guards import KEPT, Body, P, R, authorise
-from data.operations.results import Denied, Refused, RefusedOrStale
-from data.rules.domain_types import Role
-from data.rules.permissions import Action, SensitiveAction, outranks
+from peewee import fn
+
+from data.operations.actors import Acting
+from data.operations.audit.notice_outbox import is_waiting_invitation
+from data.operations.guards import why_not
+from data.operations.results import Denied
+from data.rules import invitations, passwords
+from data.rules.audit_events import Event
+from data.rules.domain_types import ADMIN_ROLES, Method, Role, Status
+from data.rules.invitations import Invitee
+from data.rules.permissions import UserAct, outranks
 from data.rules.user_fields import fold_username
+from data.rules.user_status import Standing, status_of
 from data.storage import models
 from data.store import Tx
 
-OnUser = Callable[Concatenate[Tx, Actor, str, P], R]
-"""An operation as it is called: with the name of the target user."""
-
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a user has, as far as acts on them depend on it; it is read for many users in one statement.
+
+    `reminded` says that they were reminded lately, `invited` that an invitation is on its way.
+    """
+
+    keys: int
+    has_factor: bool
+    has_app: bool
+    recovery_codes: bool
+    remembered: bool
+    invited: bool
+    reminded: bool
+
+
+@dataclass(frozen=True)
+class ActContext:
+    """What acts on a user depend on besides that user; it is read once for all users of a page."""
+
+    acting: Acting
+
+    @cached_property
+    def permitted(self) -> frozenset[UserAct]:
+        """The acts that the actor may do to some user; a fresh proof may be asked for."""
+        needed = {act.permission for act in UserAct}
+        held = {permission for permission in needed if why_not(self.acting, permission) is None}
+        return frozenset(act for act in UserAct if act.permission in held)
+
+    @cached_property
+    def holders(self) -> dict[Role, int]:
+        """How many active users hold each admin role."""
+        table = models.UserRole
+        counted = (
+            table.select(table.role, fn.COUNT(table.user))
+            .join(models.User)
+            .where(
+                table.role.in_([role.value for role in ADMIN_ROLES])
+                & (models.User.account == self.acting.account_id)
+                & models.User.active
+            )
+            .group_by(table.role)
+        )
+        rows: Iterable[tuple[str, int]] = counted.tuples().iterator()
+        return {Role(role): count for role, count in rows}
+
+    @cached_property
+    def has_several_practices(self) -> bool:
+        """Whether there is a practice to move a user to."""
+        table = models.Practice
+        return len(table.select(table.id).where(table.account == self.acting.account_id).limit(2)) > 1
+
+
+@dataclass(frozen=True)
 class Target:
     """An administrator and the user they act on."""
 
     acting: Acting
     user: models.User
     roles: frozenset[Role]
+    context: ActContext
+    seen: Holdings | None = None
+    """What the user has, if it was already read."""
 
     @property
     def tx(self) -> Tx:
@@ -36,55 +95,20 @@ class Target:
         """Whether the administrator is that user."""
         return self.acting.user is not None and self.acting.user.id == self.user.id
 
+    @cached_property
+    def holdings(self) -> Holdings:
+        """What the user has now."""
+        return self.seen or read_holdings(self.tx, [self.user.id])[self.user.id]
 
-@overload
-def require_target(action: Action) -> Callable[[Body[Target, P, R]], OnUser[P, R | Refused]]: ...
-@overload
-def require_target(
-    action: SensitiveAction, *, resets: bool = False
-) -> Callable[[Body[Target, P, R]], OnUser[P, R | RefusedOrStale]]: ...
-def require_target(
-    action: Action | SensitiveAction, *, resets: bool = False
-) -> Callable[[Body[Target, P, R]], OnUser[P, R | RefusedOrStale]]:
-    """Guard what an administrator does to a user of the account (see `find_target`).
+    @property
+    def status(self) -> Status:
+        """The status that tables show."""
+        return status_of(self.acting.policy.mode, Standing(self.user.standing))
 
-    `resets` says that the user's password, keys or factors are changed.
-    """
-
-    def guard(body: Body[Target, P, R]) -> OnUser[P, R | RefusedOrStale]:
-        @wraps(body, KEPT)
-        def guarded(
-            tx: Tx, actor: Actor, name: str, /, *args: P.args, **kwargs: P.kwargs
-        ) -> R | RefusedOrStale:
-            found = find_target(tx, actor, name, action, resets=resets)
-            return body(found, *args, **kwargs) if isinstance(found, Target) else found
-
-        return guarded
-
-    return guard
-
-
-@overload
-def find_target(tx: Tx, actor: Actor, name: str, action: Action) -> Target | Refused: ...
-@overload
-def find_target(
-    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction, *, resets: bool = False
-) -> Target | RefusedOrStale: ...
-def find_target(
-    tx: Tx, actor: Actor, name: str, action: Action | SensitiveAction, *, resets: bool = False
-) -> Target | RefusedOrStale:
-    """Find a user of the actor's account, for an action that the actor's roles permit.
-
-    No one may reset (`resets`) a user who holds a role that they lack.
-    """
-    acting = authorise(tx, actor, action)
-    if not isinstance(acting, Acting):
-        return acting
-    user = find_user(acting, name)
-    if isinstance(user, Denied):
-        return user
-    found = Target(acting, user, roles_of(user))
-    return (outranked_by(found) if resets else None) or found
+    @property
+    def invitee(self) -> Invitee:
+        """What an invitation of the user depends on."""
+        return invitee_of(self.user, self.roles, self.holdings)
 
 
 def find_user(acting: Acting, name: str) -> models.User | Denied:
@@ -102,5 +126,54 @@ def outranked_by(found: Target) -> Denied | None:
         return None
     lacking = ", ".join(role.label for role in sorted(found.roles - found.acting.roles))
     return Denied(
-        f"{found.user.name} holds a role that you do not ({lacking}). Someone who holds it can do this."
+        f"{found.user.name} holds a role that you do not ({lacking}). Only someone who holds it can change "
+        "their password, keys or 2FA."
     )
+
+
+def read_holdings(tx: Tx, user_ids: Collection[int]) -> dict[int, Holdings]:
+    """Read what these users have, in one statement."""
+    user, key, factor, notice = models.User, models.PublicKey, models.Factor, models.Notice
+    code, address = models.RecoveryCode, models.RememberedAddress
+    reminded = (
+        (notice.user == user.id)
+        & (notice.event == Event.REMINDED.value)
+        & (notice.at > tx.now - invitations.REMINDED_EVERY)
+    )
+    asked = user.select(
+        user.id,
+        key.select(fn.COUNT(key.id)).where(key.user == user.id),
+        fn.EXISTS(factor.select(1).where(factor.user == user.id)),
+        fn.EXISTS(factor.select(1).where((factor.user == user.id) & (factor.kind == Method.APP.value))),
+        fn.EXISTS(
+            code.select(1).where((code.user == user.id) & code.used_at.is_null() & code.expires_at.is_null())
+        ),
+        fn.EXISTS(address.select(1).where((address.user == user.id) & (address.until > tx.now))),
+        fn.EXISTS(notice.select(1).where(is_waiting_invitation(user.id))),
+        fn.EXISTS(notice.select(1).where(reminded)),
+    ).where(user.id.in_(list(user_ids)))
+    rows: Iterable[tuple[int, ...]] = asked.tuples().iterator()
+    return {user_id: Holdings(keys, *(bool(has) for has in rest)) for user_id, keys, *rest in rows}
+
+
+def invitee_of(user: models.User, roles: Collection[Role], holdings: Holdings) -> Invitee:
+    """Return what an invitation of a user depends on."""
+    return Invitee(
+        name=user.name,
+        active=user.active,
+        locked=user.locked_at is not None,
+        has_role=bool(roles),
+        has_own_password=user.password_hash is not None and user.one_time_until is None,
+        has_key=holdings.keys > 0,
+        has_factor=holdings.has_factor or user.lost_factor or holdings.recovery_codes,
+    )
+
+
+def why_not_reminded(tx: Tx, user: models.User, status: Status, holdings: Holdings) -> str | None:
+    """Return why a reminder to set up two-factor authentication makes no sense for a user, or None."""
+    if status is not Status.PENDING:
+        return f"{user.name} does not have to set up two-factor authentication now."
+    good = user.password_hash is not None and not passwords.one_time_ended(tx.now, user.one_time_until)
+    if good or holdings.keys:
+        return None
+    return f"{user.name} has nothing to sign in with. Send an invitation instead."

@@ -1,21 +1,27 @@
 """Reading users: the users table, one user's details, one's own profile."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from data.operations.actors import Acting, ActingUser, factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import trail
-from data.operations.guards import require_permission, require_user
+from data.operations.guards import first_hindrance, require_permission, require_user, why_not
+from data.operations.results import Denied
 from data.operations.signin import code_verification
+from data.operations.signin.enrolment import why_not_set_up, why_not_turn_off
+from data.operations.signin.recovery_codes import why_not_renew
 from data.operations.signin.remembered_addresses import Remembered, remembered_of
 from data.operations.signin.resync import offered_until
 from data.operations.signin.sessions import SessionPage, own_sessions
-from data.operations.users.target_user import Target, require_target
+from data.operations.users.bulk_actions import Bulk, bulk_acts
+from data.operations.users.credentials import why_no_key_less, why_no_key_more
+from data.operations.users.target_user import ActContext, Target, read_holdings
+from data.operations.users.user_acts import acts_on, grantable, require_target, who_can, why_not_offered
 from data.operations.users.user_search import Cursor, SortKey, UserQuery, find_users
 from data.rules.domain_types import Method, Mode, Role, Status
-from data.rules.permissions import Action
-from data.rules.policy import may_set_up, may_turn_off, status
+from data.rules.permissions import Action, OwnAct, SensitiveAction, UserAct
+from data.rules.policy import status
 from data.rules.sent_codes import masked
 from data.rules.user_status import Standing, status_of
 from data.storage import models
@@ -38,6 +44,7 @@ class UserRow:
     status: Status
     last_signin_at: datetime | None
     cursor: tuple[str, int]
+    acts: frozenset[UserAct] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,9 @@ class UserPage:
     `total` counts all matches; if `uncounted`, there may be more. A search shows no more than it counts;
     with filters alone, following pages show all, and each may hold few rows, or none.
     `several_practices` says whether the account has more than one.
+    `total` counts all matches; if `uncounted`, there are more. A search shows no more than it counts.
+    The rest is what the actor may do: to several users at once, whether to add some, and with which roles;
+    and who can do what the actor may not.
     """
 
     rows: tuple[UserRow, ...]
@@ -54,6 +64,10 @@ class UserPage:
     following: Cursor | None
     uncounted: bool
     several_practices: bool
+    bulk: frozenset[Bulk] = frozenset()
+    may_add: bool = False
+    grantable: frozenset[Role] = frozenset()
+    who_can: str = ""
 
     @property
     def more(self) -> bool:
@@ -83,7 +97,11 @@ class FactorRow:
 
 @dataclass(frozen=True, slots=True)
 class UserDetail:
-    """Everything an administrator sees of a user. `one_time_until` is when a one-time password expires."""
+    """Everything an administrator sees of a user. `one_time_until` is when a one-time password expires.
+
+    `acts` are those that the actor may do to the user now, `grantable` the roles that they may change, and
+    `who_can` says who can do the rest. Of oneself, see `Profile`.
+    """
 
     id: int
     name: str
@@ -111,15 +129,17 @@ class UserDetail:
     created_at: datetime
     last_signin_at: datetime | None
     recent: tuple[trail.Entry, ...]
+    acts: frozenset[UserAct] = frozenset()
+    grantable: frozenset[Role] = frozenset()
+    who_can: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Everything users see of themselves, and what the policy allows them to do."""
+    """Everything users see of themselves, and what they may do now."""
 
     detail: UserDetail
-    may_set_up: bool
-    may_turn_off: bool
+    acts: frozenset[OwnAct]
     must_use_two_factor: bool
     methods: frozenset[Method]
     sessions: SessionPage
@@ -134,35 +154,83 @@ def list_users(acting: Acting, query: UserQuery) -> UserPage:
     roles = roles_by_user(found.ids)
     practices = _practice_names({row.practice_id for row in shown})
     mode = acting.policy.mode
+    context = ActContext(acting)
+    acts = {} if acting.is_operator else _acts_on_each(context, shown, roles)
     return UserPage(
         tuple(
-            _row(row, mode, roles.get(row.id, frozenset()), practices[row.practice_id], query.sort)
+            _row(
+                row,
+                mode,
+                roles.get(row.id, frozenset()),
+                practices[row.practice_id],
+                query.sort,
+                acts.get(row.id, frozenset()),
+            )
             for row in shown
         ),
         found.total,
         found.following,
         found.uncounted,
-        _has_several_practices(acting.account_id),
+        context.has_several_practices,
+        bulk_acts(context),
+        why_not(acting, SensitiveAction.EMPOWER_PEOPLE) is None,
+        grantable(acting),
+        first_hindrance(acting, Action.MANAGE_PEOPLE, SensitiveAction.EMPOWER_PEOPLE),
     )
 
 
+def _acts_on_each(
+    context: ActContext, users: Sequence[models.User], roles: Mapping[int, frozenset[Role]]
+) -> dict[int, frozenset[UserAct]]:
+    if not context.permitted:
+        return {}
+    acting = context.acting
+    held = read_holdings(acting.tx, [user.id for user in users])
+    return {
+        user.id: acts_on(Target(acting, user, roles.get(user.id, frozenset()), context, held[user.id]))
+        for user in users
+    }
+
+
 @require_target(Action.SEE_PEOPLE)
-def user_detail(found: Target) -> UserDetail:
-    """Read everything about one user."""
-    return _detail(found.tx, found.user)
+def user_detail(found: Target, act: UserAct | None = None) -> UserDetail | Denied:
+    """Read everything about one user; with an `act`, for that, if the actor may do it to them now."""
+    if act is not None and (refusal := why_not(found.acting, act.permission) or why_not_offered(act, found)):
+        return refusal
+    return replace(
+        _detail(found.tx, found.user),
+        acts=acts_on(found),
+        grantable=grantable(found.acting),
+        who_can=who_can(found),
+    )
 
 
 @require_user()
 def my_profile(me: ActingUser) -> Profile:
     """Read the actor's own profile."""
+    detail, open_ones = _detail(me.tx, me.user), own_sessions(me)
     return Profile(
-        _detail(me.tx, me.user),
-        may_set_up=may_set_up(me.policy),
-        may_turn_off=me.facts.enrolled and may_turn_off(me.policy, me.facts),
+        detail,
+        acts=_own_acts(me, detail, open_ones),
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),
         methods=me.policy.methods,
-        sessions=own_sessions(me),
+        sessions=open_ones,
     )
+
+
+def _own_acts(me: ActingUser, mine: UserDetail, open_ones: SessionPage) -> frozenset[OwnAct]:
+    """Return what users may do to their own things now, from what was already read of them."""
+    keys = len(mine.keys)
+    hindered = {
+        OwnAct.SET_UP: why_not_set_up(me),
+        OwnAct.TURN_OFF: why_not_turn_off(me),
+        OwnAct.RECOVERY_CODES: why_not_renew(me),
+        OwnAct.ADD_KEY: why_no_key_more(keys),
+        OwnAct.REMOVE_KEY: why_no_key_less(keys, has_password=mine.has_password),
+        OwnAct.FORGET: not mine.remembered,
+        OwnAct.END_SESSIONS: open_ones.total <= 1,
+    }
+    return frozenset(act for act, hindrance in hindered.items() if not hindrance)
 
 
 def _practice_names(ids: set[int]) -> dict[int, str]:
@@ -170,12 +238,14 @@ def _practice_names(ids: set[int]) -> dict[int, str]:
     return {row.id: row.name for row in table.select().where(table.id.in_(list(ids)))}
 
 
-def _has_several_practices(account_id: int) -> bool:
-    table = models.Practice
-    return bool(table.select(table.id).where(table.account == account_id).limit(2).count() > 1)
-
-
-def _row(user: models.User, mode: Mode, roles: frozenset[Role], practice: str, sort: SortKey) -> UserRow:
+def _row(
+    user: models.User,
+    mode: Mode,
+    roles: frozenset[Role],
+    practice: str,
+    sort: SortKey,
+    acts: frozenset[UserAct],
+) -> UserRow:
     seen = user.last_signin_at
     key = {
         SortKey.NAME: user.name,
@@ -193,6 +263,7 @@ def _row(user: models.User, mode: Mode, roles: frozenset[Role], practice: str, s
         status=status_of(mode, Standing(user.standing)),
         last_signin_at=user.last_signin_at,
         cursor=(key[sort], user.id),
+        acts=acts,
     )
 
 

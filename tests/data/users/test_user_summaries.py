@@ -13,6 +13,7 @@ from data.operations.users import factor_administration, lifecycle, practices, u
 from data.operations.users.user_search import SortKey, UserQuery
 from data.rules import public_keys
 from data.rules.domain_types import Mode, Role, Status
+from data.rules.permissions import OwnAct
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
@@ -276,12 +277,15 @@ def test_unknown_name_is_not_repeated(world):
 def test_own_profile(world):
     anna = world.enrol(world.user("anna"))
     profile = world.run(user_summaries.my_profile, anna)
-    assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, True, False)
+    assert profile.acts >= {OwnAct.SET_UP, OwnAct.TURN_OFF}
+    assert not profile.must_use_two_factor
     world.run(factor_administration.set_required, OPERATOR, "anna", required=True)
     profile = world.run(user_summaries.my_profile, anna)
-    assert (profile.may_set_up, profile.may_turn_off, profile.must_use_two_factor) == (True, False, True)
+    assert OwnAct.SET_UP in profile.acts
+    assert OwnAct.TURN_OFF not in profile.acts
+    assert profile.must_use_two_factor
     world.mode(Mode.OFF)
-    assert not world.run(user_summaries.my_profile, anna).may_set_up
+    assert OwnAct.SET_UP not in world.run(user_summaries.my_profile, anna).acts
 
 
 def test_the_operator_has_no_profile(world):

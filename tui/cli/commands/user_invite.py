@@ -14,7 +14,7 @@ import click
 from data.delivery.notices import send_all_own
 from data.operations.audit import notice_outbox
 from data.operations.results import Denied
-from data.operations.users import bulk_actions, invitations
+from data.operations.users import bulk_actions, invitation_conditions, invitations
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.operations.users.invitations import Group, WrittenPassword
 from data.rules.audit_events import Event
@@ -75,7 +75,7 @@ def invite(
     _check_whom(names, practice, pending=pending)
     with installation(home) as here:
         if file is not None:
-            confirmed(here.store.run_now(invitations.no_address))
+            confirmed(here.store.run_now(invitation_conditions.no_address))
         else:
             _check_sending(here, Bulk.INVITE)
         chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
