@@ -23,8 +23,8 @@ def _state(row: SessionRow) -> str:
 
 
 _COLUMNS: list[Column[SessionRow]] = [
-    Column("User", 24, lambda row: row.user, least=8),
-    Column("Address", 24, lambda row: row.address, rank=1, least=12),
+    Column("User", 16, lambda row: row.user, least=8),
+    Column("Address", 16, lambda row: row.address, rank=1, least=12),
     Column("Since (UTC)", 16, lambda row: f"{row.started_at:%Y-%m-%d %H:%M}", rank=2),
     Column("Methods", 30, lambda row: row.methods, rank=3, least=12),
     Column("Via", 6, lambda row: row.application, rank=5),
