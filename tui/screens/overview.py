@@ -128,9 +128,8 @@ class OverviewScreen(MainScreen):
         # Practices without people are told only where not even all others were read.
         count = view.practice_count if len(view.practices) == overview.PRACTICES else len(view.practices)
         wanted = 1 + max(len(view.roles), min(count, len(view.practices) + 1))
-        largest = sorted(view.practices, key=lambda group: (-group.counts.total, group.name))
         rows = max(_LEAST_GROUPS, min(wanted, self._room - _LEAST_SPARK))
-        self.query_one("#practices", AdoptionTable).show(largest, rows, count)
+        self.query_one("#practices", AdoptionTable).show(view.practices, rows, count)
         self.query_one("#roles", AdoptionTable).show(view.roles, rows)
         are_shown = view.counts.total > 1
         self.query_one("#groups").display = are_shown

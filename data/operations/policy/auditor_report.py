@@ -14,9 +14,11 @@ from peewee import fn
 from data.operations.actors import Acting
 from data.operations.guards import require_permission
 from data.operations.leases import hold_for_page
+from data.operations.policy.overview import Group, StatusCounts, by_status
 from data.operations.results import Denied
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.queries import has_factor
+from data.operations.users.user_counts import Counts
 from data.operations.users.user_summaries import roles_by_user
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method, Mode, Role, Status
@@ -65,17 +67,6 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
-    """How many active users of a group have each status.
-
-    While the mode is `off`, the statuses are those that `optional` would show.
-    """
-
-    group: str
-    people: Mapping[Status, int]
-
-
-@dataclass(frozen=True, slots=True)
 class ReportSummary:
     """The account, its policy, and its adoption by practice and by role.
 
@@ -85,9 +76,9 @@ class ReportSummary:
     account: str
     at: datetime
     settings: tuple[Setting, ...]
-    everyone: Adoption
-    practices: tuple[Adoption, ...]
-    roles: tuple[Adoption, ...]
+    everyone: StatusCounts
+    practices: tuple[Group, ...]
+    roles: tuple[Group, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,24 +122,26 @@ def summarise(acting: Acting, practice: str | None = None) -> ReportSummary | De
         return scope
     user, table, held = models.User, models.Practice, models.UserRole
     active = scope & user.active
-    by_practice = _tally(acting, user.practice, user.select().where(active))
-    by_role = _tally(acting, held.role, user.select().join(held).where(active))
+    by_practice = _tally(user.practice, user.select().where(active))
+    by_role = _tally(held.role, user.select().join(held).where(active))
     without = user.select().where(active & ~fn.EXISTS(held.select(1).where(held.user == user.id)))
-    whole: dict[Status, int] = {}
-    for people in by_practice.values():
-        for status, count in people.items():
-            whole[status] = whole.get(status, 0) + count
+    no_role = _tally(user.account, without).get(acting.account_id)
+    everyone = {standing: sum(found[standing] for found in by_practice.values()) for standing in Standing}
     named = table.select().where(table.account == acting.account_id).order_by(fn.FOLD(table.name))
     one = find_practice(acting, practice) if practice is not None else None
+
+    def group(name: str, counts: Counts | None) -> Group:
+        return Group(name, by_status(acting.policy.mode, counts or dict.fromkeys(Standing, 0)))
+
     return ReportSummary(
         account=models.Account.get_by_id(acting.account_id).name,
         at=acting.tx.now,
         settings=tuple(_settings(acting)),
-        everyone=Adoption("everyone", whole),
-        practices=tuple(Adoption(row.name, by_practice.get(row.id, {})) for row in ([one] if one else named)),
+        everyone=by_status(acting.policy.mode, everyone),
+        practices=tuple(group(row.name, by_practice.get(row.id)) for row in ([one] if one else named)),
         roles=(
-            *(Adoption(role.label, by_role.get(role.value, {})) for role in Role),
-            Adoption("no role", _tally(acting, user.account, without).get(acting.account_id, {})),
+            *(group(role.label, by_role.get(role.value)) for role in Role),
+            group("no role", no_role),
         ),
     )
 
@@ -211,16 +204,14 @@ def _scope(acting: Acting, practice: str | None) -> Any:
     return NO_SUCH_PRACTICE if found is None else models.User.practice == found.id
 
 
-def _tally(acting: Acting, group: Any, people: Any) -> dict[Any, dict[Status, int]]:
-    """Count users by group and status."""
-    mode = Mode.OPTIONAL if acting.policy.mode is Mode.OFF else acting.policy.mode
+def _tally(group: Any, people: Any) -> dict[Any, Counts]:
+    """Count users by group and standing."""
     standing = models.User.standing
     counted = people.select(group, standing, fn.COUNT(models.User.id)).group_by(group, standing)
-    found: dict[Any, dict[Status, int]] = {}
+    found: dict[Any, dict[Standing, int]] = {}
     for key, value, count in counted.tuples().iterator():
-        people_of, status = found.setdefault(key, {}), status_of(mode, Standing(value))
-        people_of[status] = people_of.get(status, 0) + count
-    return found
+        found.setdefault(key, dict.fromkeys(Standing, 0))[Standing(value)] = count
+    return dict(found)
 
 
 def _page(

@@ -130,14 +130,14 @@ def show_overview(acting: Acting) -> Overview:
     account, mode = models.Account.get_by_id(acting.account_id), acting.policy.mode
     kept = count_users(acting.account_id)
     practices = [
-        Group(name, _by_status(mode, counts))
+        Group(name, by_status(mode, counts))
         for name, counts in count_in_largest_practices(acting.account_id, PRACTICES)
     ]
-    roles = {role: _by_status(mode, counts) for role, counts in kept.roles.items()}
+    roles = {role: by_status(mode, counts) for role, counts in kept.roles.items()}
     events = _count_events(acting)
     return Overview(
         mode=mode,
-        counts=_by_status(mode, kept.users),
+        counts=by_status(mode, kept.users),
         practices=tuple(sorted(practices, key=lambda group: (-group.counts.total, group.name.lower()))),
         practice_count=models.Practice.select().where(models.Practice.account == account.id).count(),
         roles=tuple(Group(role.label, counts) for role, counts in roles.items() if counts.total),
@@ -150,7 +150,7 @@ def show_overview(acting: Acting) -> Overview:
     )
 
 
-def _by_status(mode: Mode, counts: Counts) -> StatusCounts:
+def by_status(mode: Mode, counts: Counts) -> StatusCounts:
     """Count people by the status that each standing is shown as."""
     pending = sum(counts[standing] for standing in standings(mode, Status.PENDING))
     return StatusCounts(

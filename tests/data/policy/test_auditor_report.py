@@ -6,8 +6,9 @@ import pytest
 from support.database import OPERATOR, SECURITY, SYSTEM
 
 from data.operations.maintenance import accounts
-from data.operations.policy import auditor_report, policy_settings
+from data.operations.policy import auditor_report, overview, policy_settings
 from data.operations.policy.auditor_report import Exempt
+from data.operations.policy.overview import Group, StatusCounts
 from data.operations.results import Denied
 from data.operations.signin import enrolment
 from data.operations.users import deletion, factor_administration, practices
@@ -31,42 +32,39 @@ def furnish(world):
     return admin
 
 
-def people(adoption):
-    return {status: count for status, count in adoption.people.items() if count}
-
-
 @pytest.mark.feature("report")
 def test_adoption_by_practice_and_role(world):
+    """It is counted from the rows, and agrees with what the overview was told."""
     admin = furnish(world)
     seen = world.run(auditor_report.summarise, admin)
     assert seen.account == "Clinic"
-    everyone = {Status.ENABLED: 2, Status.LOCKED: 1, Status.NO: 2, Status.PENDING: 2}
-    assert people(seen.everyone) == everyone
-    assert [(each.group, people(each)) for each in seen.practices] == [
-        ("Main", {Status.ENABLED: 1, Status.NO: 2, Status.PENDING: 2}),
-        ("North", {Status.ENABLED: 1, Status.LOCKED: 1}),
-    ]
-    administrators = {Status.ENABLED: 1, Status.PENDING: 1}
-    assert [(each.group, people(each)) for each in seen.roles] == [
-        ("support", {}),
-        ("system administrator", administrators),
-        ("security administrator", administrators),
-        ("no role", {Status.ENABLED: 1, Status.LOCKED: 1, Status.NO: 2, Status.PENDING: 1}),
-    ]
-    world.mode(Mode.OFF)
-    assert people(world.run(auditor_report.summarise, OPERATOR).everyone) == everyone
-    world.mode(Mode.REQUIRED)
-    pending = people(world.run(auditor_report.summarise, OPERATOR).everyone)
-    assert pending == {Status.ENABLED: 2, Status.LOCKED: 1, Status.PENDING: 4}
+    assert seen.everyone == StatusCounts(enabled=2, pending=2, no=2, locked=1)
+    assert seen.practices == (
+        Group("Main", StatusCounts(enabled=1, pending=2, no=2)),
+        Group("North", StatusCounts(enabled=1, locked=1)),
+    )
+    administrators = StatusCounts(enabled=1, pending=1)
+    assert seen.roles == (
+        Group("support", StatusCounts()),
+        Group("system administrator", administrators),
+        Group("security administrator", administrators),
+        Group("no role", StatusCounts(enabled=1, pending=1, no=2, locked=1)),
+    )
+    for mode in Mode:
+        world.mode(mode)
+        told, shown = (
+            world.run(operation, OPERATOR) for operation in (auditor_report.summarise, overview.show_overview)
+        )
+        assert told.everyone == shown.counts
+        assert sorted(told.practices, key=str) == sorted(shown.practices, key=str)
 
 
 @pytest.mark.feature("report")
 def test_one_practice(world):
     admin = furnish(world)
     north = world.run(auditor_report.summarise, admin, "north")
-    assert [each.group for each in north.practices] == ["North"]
-    assert people(north.everyone) == {Status.ENABLED: 1, Status.LOCKED: 1}
-    assert people(north.roles[-1]) == people(north.everyone)
+    assert north.practices == (Group("North", StatusCounts(enabled=1, locked=1)),)
+    assert north.everyone == north.roles[-1].counts == north.practices[0].counts
     assert world.run(auditor_report.list_unprotected, admin, "North") == ()
     for ask in (auditor_report.summarise, auditor_report.list_unprotected, auditor_report.list_exceptions):
         assert isinstance(world.run(ask, admin, "South"), Denied)

@@ -9,8 +9,8 @@ import click
 from data.operations.audit import chain, trail
 from data.operations.audit.trail import Entry, Filter
 from data.operations.policy import auditor_report
-from data.operations.policy.auditor_report import Adoption, Exemption, Setting, Unprotected
-from data.rules.domain_types import Status
+from data.operations.policy.auditor_report import Exemption, Setting, Unprotected
+from data.operations.policy.overview import StatusCounts
 from data.storage.home import Home
 from tui.cli.command_groups import examples, in_account
 from tui.cli.moment_options import moment_of
@@ -85,13 +85,13 @@ def _report(here: Installation, practice: str | None, since: datetime | None) ->
             "adoption_by_practice",
             "Adoption by practice",
             {"practice": "Practice", **_COUNTED},
-            ({"practice": each.group, **_counted(each)} for each in seen.practices),
+            ({"practice": each.name, **_counted(each.counts)} for each in seen.practices),
         ),
         Section(
             "adoption_by_role",
             "Adoption by role",
             {"role": "Role", **_COUNTED},
-            ({"role": each.group, **_counted(each)} for each in seen.roles),
+            ({"role": each.name, **_counted(each.counts)} for each in seen.roles),
         ),
         Section(
             "without_second_factor",
@@ -170,16 +170,14 @@ def _setting(setting: Setting) -> Record:
     return {"setting": setting.name, "value": setting.value, "since": setting.since, "by": setting.by}
 
 
-def _counted(adoption: Adoption) -> Record:
-    people = adoption.people
-    total, enabled = sum(people.values()), people.get(Status.ENABLED, 0)
+def _counted(counts: StatusCounts) -> Record:
     return {
-        "people": total,
-        "enabled": enabled,
-        "pending": people.get(Status.PENDING, 0),
-        "no": people.get(Status.NO, 0),
-        "locked": people.get(Status.LOCKED, 0),
-        "share_enabled": round(enabled / total, 3) if total else 0.0,
+        "people": counts.total,
+        "enabled": counts.enabled,
+        "pending": counts.pending,
+        "no": counts.no,
+        "locked": counts.locked,
+        "share_enabled": round(counts.share_enabled, 3),
     }
 
 
