@@ -75,7 +75,7 @@ async def test_first_screen_of_who_holds_a_role(clinic):
     async with on_overview(clinic, "sue") as person:
         await person.sees("Needs attention", "✗ 1 person is locked.")
         await person.presses("1")
-        await person.sees("How it works")
+        await person.sees("Recovery codes 5 left")
         await person.presses("0")
         await person.sees("Needs attention")
         await person.clicks("2 Users")
@@ -119,8 +119,8 @@ async def test_who_waits_too_long_or_has_few_codes(world):
         await person.sees("1 user", "anna")
         assert not {"boris", "carla"} & set(person.screen.split())
         await person.presses("0")
-        await person.sees("! 1 person has 2 recovery codes or fewer.")
-        await person.clicks("2 recovery codes or fewer")
+        await person.sees("! 1 person has 2 or fewer recovery codes.")
+        await person.clicks("2 or fewer recovery codes")
         await person.sees("1 user", "boris")
         assert not {"anna", "carla"} & set(person.screen.split())
 
@@ -184,12 +184,18 @@ async def test_account_with_one_person(world):
         )
         await person.presses("enter")
         await person.sees("4 users")
+    models.UserRole.delete().where(models.UserRole.role == SYSTEM).execute()
+    async with on_overview(world) as person:
+        await person.sees("1 of 1 person has 2FA", "There is only one security administrator.")
+        assert "Add people" not in person.screen
 
 
 @pytest.mark.feature("overview")
 async def test_account_in_which_nobody_else_has_begun(world):
     async with on_overview(world) as person:
-        await person.sees("1 of 4 people have 2FA", "→ Invite people, or remind them by e-mail: 2 Users")
+        await person.sees(
+            "1 of 4 people have 2FA", "→ No one else has set up 2FA yet. See who they are: 2 Users"
+        )
 
 
 async def test_nothing_needs_attention(world):

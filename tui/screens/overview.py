@@ -174,12 +174,12 @@ class OverviewScreen(MainScreen):
     def _first_steps(self, view: Overview) -> list[Line]:
         """Return what to do in an account in which nearly nothing has happened."""
         if view.counts.total <= 1:
-            words = "Add people, one at a time or from a list: 2 Users"
+            words = "Add people, one at a time or from a list: 2 Users" if view.may_add else ""
         elif view.counts.enabled <= 1 and view.mode is not Mode.OFF:
-            words = "Invite people, or remind them by e-mail: 2 Users"
+            words = "No one else has set up 2FA yet. See who they are: 2 Users"
         else:
-            return []
-        return [Line("first", "→", words, partial(self.app.open_tab, "users"))]
+            words = ""
+        return [Line("first", "→", words, partial(self.app.open_tab, "users"))] if words else []
 
     def _line(self, found: Attention) -> Line:
         name = ".".join(str(part) for part in (found.concern.value, found.role, found.event) if part)

@@ -9,7 +9,7 @@ from typing import Any
 from peewee import fn
 
 from data.operations.actors import Acting
-from data.operations.guards import require_permission
+from data.operations.guards import require_permission, why_not
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import pending_since_before, people_in
 from data.operations.users.user_counts import (
@@ -22,7 +22,7 @@ from data.operations.users.user_search import COUNTED
 from data.rules.audit_events import FAILED_DELIVERIES, REFUSED_FACTORS, Event
 from data.rules.doctor import Finding, Level, judge_guessed, judge_policy
 from data.rules.domain_types import ADMIN_ROLES, Method, Mode, Role, Status
-from data.rules.permissions import Action
+from data.rules.permissions import Action, SensitiveAction
 from data.rules.user_status import Standing, standings
 from data.storage import models
 
@@ -112,7 +112,8 @@ class Overview:
     """How far an account is.
 
     `practices` are the largest of `practice_count`, the largest first; `roles` are those that someone holds.
-    `days` are the last `DAYS`, oldest first; `attention` has the most urgent first.
+    `days` are the last `DAYS`, oldest first; `attention` has the most urgent first. `may_add` says whether
+    the actor may add people.
     """
 
     mode: Mode
@@ -122,6 +123,7 @@ class Overview:
     roles: tuple[Group, ...]
     days: tuple[Day, ...]
     attention: tuple[Attention, ...]
+    may_add: bool
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -147,6 +149,7 @@ def show_overview(acting: Acting) -> Overview:
             *_about_deliveries(acting, events),
             *(Attention(Concern.DOCTOR, 1, finding=finding) for finding in _findings(acting, account)),
         ),
+        may_add=why_not(acting, SensitiveAction.EMPOWER_PEOPLE) is None,
     )
 
 
