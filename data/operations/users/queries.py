@@ -8,6 +8,7 @@ from peewee import fn
 from data.rules import user_status
 from data.rules.domain_types import Method, Mode, Role
 from data.rules.permanent_mode import NAMED, People
+from data.rules.user_status import Standing
 from data.storage import models
 
 
@@ -25,15 +26,19 @@ def has_factor(methods: frozenset[Method]) -> Any:
     return fn.EXISTS(table.select(1).where((table.user == models.User.id) & table.kind.in_(kinds)))
 
 
+def standings_pending_since(account: models.Account, when: datetime) -> list[Standing]:
+    """Return the standings with which users of an account have been pending since before a moment."""
+    return user_status.pending_since_before(
+        when, Mode(account.mode), on_since=account.on_since, required_since=account.required_since
+    )
+
+
 def pending_since_before(account: models.Account, when: datetime) -> Any:
     """Return, as SQL, whether a user of an account has been pending since before a moment.
 
     An index on the standing and since when a user has it finds them.
     """
-    user = models.User
-    found = user_status.pending_since_before(
-        when, Mode(account.mode), on_since=account.on_since, required_since=account.required_since
-    )
+    user, found = models.User, standings_pending_since(account, when)
     stand_so = user.standing.in_([standing.value for standing in found])
     return (user.account == account.id) & stand_so & (user.standing_since < when)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from peewee import SQL, fn
 
-from data.operations.users.queries import pending_since_before
+from data.operations.users.queries import pending_since_before, standings_pending_since
 from data.rules.domain_types import Method, Role
 from data.rules.user_search import word_range
 from data.rules.user_status import Standing
@@ -109,8 +109,15 @@ def of_last_signin(scope: Scope, *, never: bool, before: datetime | None) -> Cri
 
 def of_time_pending(account_id: int, before: datetime, *, is_exact: bool) -> Criterion:
     """Return the criterion that a user has been pending since before a moment."""
-    user, holds = models.User, pending_since_before(models.Account.get_by_id(account_id), before)
-    return Criterion([user.select(user.id).where(holds)], lambda _user_id: holds, is_exact=is_exact)
+    user, account = models.User, models.Account.get_by_id(account_id)
+    holds = pending_since_before(account, before)
+    # In the order of an index that ends with the moment: PostgreSQL then reads no more than is asked for.
+    ways = [
+        user.select(user.id).where(holds & (user.standing == standing.value)).order_by(user.standing_since)
+        for standing in standings_pending_since(account, before)
+    ]
+    nobody = user.select(user.id).where(holds)
+    return Criterion(ways or [nobody], lambda _user_id: holds, is_exact=is_exact)
 
 
 def of_few_codes(account_id: int, *, is_exact: bool) -> Criterion:
