@@ -206,3 +206,26 @@ def test_filters_combine(clinic, home):
     wrong = clinic("user", "list", "--last-signin-before", "lately")
     assert wrong.status == 2
     assert "--last-signin-before must be 30m, 2h, 7d, or a date" in wrong.err
+
+
+@pytest.mark.feature("bulk-more")
+def test_several_names(clinic):
+    """Several users are moved, unlocked, deactivated and given passwords; who is refused is listed."""
+    for name in ("ben", "eve"):
+        assert clinic("user", "add", name, "--email", f"{name}@b.example").status == 0
+    assert clinic("practice", "add", "North").status == 0
+    moved = clinic("user", "move", "ben", "eve", "nobody", "--practice", "North")
+    assert moved.out.startswith("2 users moved.\n")
+    assert moved.out.splitlines()[-1].split(maxsplit=1) == ["nobody", "The user was not found."]
+    assert [shown(clinic, name)["practice"] for name in ("ben", "eve")] == ["North", "North"]
+    made = clinic("user", "password", "ben", "eve").out.splitlines()
+    assert [line.split("  ")[0] for line in made[:2]] == ["ben", "eve"]
+    assert made[2] == "2 users given a one-time password."
+    assert shown(clinic, "eve")["one_time_password"] is True
+    assert clinic("user", "password", "ben", "eve", "--password-stdin", stdin="x").status == 2
+    refused = clinic("user", "unlock", "ben", "eve", "--reason", "phones")
+    assert (refused.status, "User ben is not locked." in refused.out) == (1, True)
+    assert clinic("user", "deactivate", "ben", "eve").status == 2
+    assert clinic("user", "deactivate", "ben", "eve", "--yes").out == "2 users deactivated.\n"
+    assert shown(clinic, "ben")["active"] is False
+    assert clinic("user", "disable-2fa", "ben", "eve", "--yes").out == "2 users had their 2FA disabled.\n"

@@ -15,12 +15,14 @@ from data.operations.users import (
     temporary_codes,
     user_summaries,
 )
+from data.operations.users.bulk_actions import Bulk
 from data.operations.users.user_summaries import UserDetail
 from data.rules import passwords
 from data.rules.domain_types import Role
 from data.rules.recovery_codes import MAX_TEMPORARY_HOURS, TEMPORARY_HOURS
 from data.wording import consequences
 from tui.cli.command_groups import examples
+from tui.cli.commands.user_bulk import act_on_many, names_argument
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
 from tui.cli.open_installation import (
@@ -129,14 +131,17 @@ def edit(here: Installation, name: str, email: str | None, full_name: str | None
         click.echo(f"{consequences.OTHER_HANDS}: {clear} and then {password}", err=True)
 
 
-@click.command(epilog=examples('twofold user move ben --practice "Clinic North"'))
-@click.argument("name")
+@click.command(epilog=examples('twofold user move ben eve --practice "Clinic North"'))
+@names_argument
 @click.option("--practice", required=True, help="The new practice.")
 @changes
 @act
-def move(here: Installation, name: str, practice: str) -> _Result:
-    """Move a user to another practice of the account."""
-    return here.run(practices.move_user, name, practice)
+def move(here: Installation, names: tuple[str, ...], practice: str) -> _Result | None:
+    """Move users to another practice of the account."""
+    if len(names) > 1:
+        act_on_many(here, names, Bulk.MOVE, practice)
+        return None
+    return here.run(practices.move_user, names[0], practice)
 
 
 _ROLE = click.Choice([role.value for role in Role])
@@ -179,15 +184,18 @@ def require(here: Installation, name: str, release: bool) -> _Result:
 @click.command(
     "disable-2fa",
     short_help="Remove a user's 2FA requirement, factors and recovery codes.",
-    epilog=examples("twofold user disable-2fa ben"),
+    epilog=examples("twofold user disable-2fa ben", "twofold user disable-2fa ben eve --yes"),
 )
-@click.argument("name")
+@names_argument
 @asks_first
 @act
-def disable_two_factor(here: Installation, name: str) -> _Result:
-    """Remove a user's 2FA requirement, all factors and recovery codes."""
-    confirm(consequences.disable(_detail(here, name)))
-    return here.run(factor_administration.disable_two_factor, name)
+def disable_two_factor(here: Installation, names: tuple[str, ...]) -> _Result | None:
+    """Remove users' 2FA requirement, all factors and recovery codes."""
+    if len(names) > 1:
+        act_on_many(here, names, Bulk.DISABLE, asks=True)
+        return None
+    confirm(consequences.disable(_detail(here, names[0])))
+    return here.run(factor_administration.disable_two_factor, names[0])
 
 
 @click.command(
@@ -212,17 +220,20 @@ def clear_two_factor(here: Installation, name: str) -> None:
 
 
 @click.command(epilog=examples('twofold user unlock ben --reason "typed the old phone\'s codes"'))
-@click.argument("name")
+@names_argument
 @click.option("--reason", help="A reason, which is logged; asked for on a terminal if missing.")
 @changes
 @act
-def unlock(here: Installation, name: str, reason: str | None) -> _Result:
-    """Let a locked user sign in again."""
+def unlock(here: Installation, names: tuple[str, ...], reason: str | None) -> _Result | None:
+    """Let locked users sign in again."""
     if reason is None:
         if not on_a_terminal():
             raise click.UsageError("Enter a reason with --reason; it is logged.")
         reason = str(click.prompt("Reason (it is logged)", err=True))
-    return here.run(factor_administration.unlock, name, reason)
+    if len(names) > 1:
+        act_on_many(here, names, Bulk.UNLOCK, reason)
+        return None
+    return here.run(factor_administration.unlock, names[0], reason)
 
 
 @click.command(
@@ -246,14 +257,17 @@ def forget(here: Installation, name: str) -> _Result:
     return here.run(factor_administration.forget_addresses, name)
 
 
-@click.command(epilog=examples("twofold user deactivate ben"))
-@click.argument("name")
+@click.command(epilog=examples("twofold user deactivate ben", "twofold user deactivate ben eve --yes"))
+@names_argument
 @asks_first
 @act
-def deactivate(here: Installation, name: str) -> _Result:
-    """Prevent a user from signing in, without deleting anything."""
-    confirm(consequences.deactivate(_detail(here, name)))
-    return here.run(lifecycle.set_active, name, active=False)
+def deactivate(here: Installation, names: tuple[str, ...]) -> _Result | None:
+    """Prevent users from signing in, without deleting anything."""
+    if len(names) > 1:
+        act_on_many(here, names, Bulk.DEACTIVATE, asks=True)
+        return None
+    confirm(consequences.deactivate(_detail(here, names[0])))
+    return here.run(lifecycle.set_active, names[0], active=False)
 
 
 @click.command(epilog=examples("twofold user delete ben"))
@@ -276,13 +290,19 @@ def activate(here: Installation, name: str) -> _Result:
 
 
 @click.command(short_help="Set a new one-time password.", epilog=examples("twofold user password ben"))
-@click.argument("name")
+@names_argument
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
 @hours_option()
 @changes
 @act
-def password(here: Installation, name: str, password_stdin: bool, hours: int) -> None:
-    """Set a new one-time password; print it once, unless you gave it."""
+def password(here: Installation, names: tuple[str, ...], password_stdin: bool, hours: int) -> None:
+    """Set new one-time passwords; print each once, unless you gave it."""
+    if len(names) > 1:
+        if password_stdin or hours != passwords.ONE_TIME_HOURS:
+            raise click.UsageError("--password-stdin and --hours are for one user.")
+        act_on_many(here, names, Bulk.PASSWORD)
+        return
+    name = names[0]
     given = read_password_line() if password_stdin else None
     if given and (fault := passwords.fault(given, about=(name,))):
         refuse(fault)

@@ -21,10 +21,11 @@ from data.rules.audit_events import Event
 from data.rules.safe_text import neutralised
 from data.storage.home import Home
 from data.wording.words import Question, counted, listed
+from tui.cli.commands.user_bulk import report
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse, without_log_of_deliveries
 from tui.cli.path_arguments import PathType
-from tui.cli.text_tables import echo_table, progress, when
+from tui.cli.text_tables import progress, when
 
 F = TypeVar("F", bound=Callable[..., object])
 _COLUMNS = ("name", "full_name", "email", "practice", "ssh", "host_key", "one_time_password", "good_until")
@@ -87,7 +88,7 @@ def invite(
             will = _named(chosen, does, exactly=pending)
             confirm(Question("Continue?", f"{will}. Their old one-time passwords stop working.", "Invite"))
         if file is not None:
-            _report(_write_passwords(here, chosen, file), f"written to {file}")
+            report(_write_passwords(here, chosen, file), f"written to {file}")
             return
         _send(here, chosen, Bulk.INVITE, Event.INVITED)
 
@@ -143,7 +144,7 @@ def _send(here: Installation, names: list[str], act: Bulk, event: Event) -> None
     since = here.store.services.clock()
     result = asyncio.run(_queue_and_send(here, names, act, since))
     waiting = here.store.run_now(notice_outbox.count_waiting, event, since)
-    _report(result, f"{act.done} by e-mail")
+    report(result, f"{act.done} by e-mail")
     if waiting:
         click.echo(
             f"{counted(waiting, 'message')} could not be sent yet. The server retries for a day.", err=True
@@ -207,16 +208,6 @@ def _cells(written: WrittenPassword) -> list[str]:
         when(written.until),
     )
     return [neutralised(cell) for cell in cells]
-
-
-def _report(result: BulkResult, done: str) -> None:
-    """Print how many were reached, and list the others with the reason; fail if no one was reached."""
-    if result.done:
-        click.echo(f"{counted(len(result.done), 'user')} {done}.")
-    if result.refused:
-        echo_table(("NOT REACHED", "REASON"), result.refused, limit=160)
-    if not result.done:
-        refuse("No one was reached. The reasons are listed above.")
 
 
 def _named(names: list[str], what: str, *, exactly: bool = False) -> str:

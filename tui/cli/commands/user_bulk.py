@@ -1,0 +1,41 @@
+"""One act on the users whom a command names, and the report on it."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from data.operations.users import bulk_actions
+from data.operations.users.bulk_actions import Bulk, BulkResult
+from data.wording import consequences
+from data.wording.words import counted
+from tui.cli.confirmation import confirm
+from tui.cli.open_installation import Installation, confirmed, refuse
+from tui.cli.text_tables import echo_table, progress
+
+names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+
+
+def act_on_many(
+    here: Installation, names: Sequence[str], act: Bulk, detail: str = "", *, asks: bool = False
+) -> None:
+    """Do one act to each of several users, print one-time passwords that were set, and report."""
+    if asks:
+        confirm(consequences.act_on_many(names, act, detail))
+    with progress(len(names), "Progress ") as told:
+        result = confirmed(
+            asyncio.run(bulk_actions.carry_out(here.store, here.operator, names, act, told, detail=detail))
+        )
+    for name, password in result.passwords:
+        click.echo(f"{name}  {password}")
+    report(result, act.done)
+
+
+def report(result: BulkResult, done: str) -> None:
+    """Print how many were reached, and list the others with the reason; fail if no one was reached."""
+    if result.done:
+        click.echo(f"{counted(len(result.done), 'user')} {done}.")
+    if result.refused:
+        echo_table(("NOT REACHED", "REASON"), result.refused, limit=160)
+    if not result.done:
+        refuse("No one was reached. The reasons are listed above.")
