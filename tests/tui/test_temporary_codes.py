@@ -103,7 +103,7 @@ async def test_in_an_open_session(world, anna):
         await person.sees("t Replace the phone")
         world.clock.forward(minutes=6)
         await person.presses("t")
-        await person.sees("Confirm it's you")
+        await person.sees("Confirm it's you", "or a recovery or temporary code.")
         await person.types(made(world, anna))
         await person.presses("enter")
         await person.sees("Your current phone works until you confirm the new one.")

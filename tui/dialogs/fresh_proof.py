@@ -18,12 +18,14 @@ _PASSWORD: Final = Field("Password", MAX_LENGTH, hidden=True)
 class FreshProofDialog(FormDialog):
     """Asks for a code if there is a `question`, otherwise for the password.
 
-    `note` says where a code was sent.
+    `note` says where a code was sent, and `temporary` that a temporary code is taken too.
     """
 
-    def __init__(self, question: Question | None = None, fault: str = "", note: str = "") -> None:
+    def __init__(
+        self, question: Question | None = None, fault: str = "", note: str = "", *, temporary: bool = False
+    ) -> None:
         field = Field(question.prompt.removesuffix(": "), LONGEST) if question else _PASSWORD
-        words = f"To make this change, {_what_to_type(question)}"
+        words = f"To make this change, {_what_to_type(question, temporary=temporary)}"
         warning = question.warning if question else ""
         super().__init__(
             "Confirm it's you", [field], body=f"{words} {warning}".rstrip(), yes="Continue", fault=fault
@@ -37,10 +39,11 @@ class FreshProofDialog(FormDialog):
             yield paragraph(self._note, "hint")
 
 
-def _what_to_type(question: Question | None) -> str:
+def _what_to_type(question: Question | None, *, temporary: bool) -> str:
     if question is None:
         return "enter your password."
     if not question.methods:
         return "enter a recovery code."
     app = " from your authenticator app" if Method.APP in question.methods else ""
-    return f"enter a new code{app}, or a recovery code."
+    spare = "a recovery or temporary code" if temporary else "a recovery code"
+    return f"enter a new code{app}, or {spare}."

@@ -242,7 +242,10 @@ class ActingApp(ContainedApp):
                 case Question():
                     fault = step.said if step.after is After.REFUSED else ""
                     note = step.said if step.after is After.SENT else note
-                    answer = await self.push_screen_wait(FreshProofDialog(step, fault, note))
+                    temporary = dialogue.asked.replaces_phone
+                    answer = await self.push_screen_wait(
+                        FreshProofDialog(step, fault, note, temporary=temporary)
+                    )
                     if answer is None:
                         return False
                     step = dialogue.answer(answer[0])

@@ -17,7 +17,8 @@ def describe(_tx: Tx) -> DatabaseFacts:
         keys[key.user_id].add(key.fingerprint)
     for factor in models.Factor.select():
         factors[factor.user_id].add((factor.kind, factor.destination or "", bytes(factor.sealed_secret)))
-    for code in models.RecoveryCode.select():
+    # No temporary code outlives a restore.
+    for code in models.RecoveryCode.select().where(models.RecoveryCode.expires_at.is_null()):
         factors[code.user_id].add(("recovery code", code.selector, code.secret_hash.encode()))
     names = {account.id: account.name for account in accounts.select()}
     return DatabaseFacts(

@@ -41,8 +41,7 @@ _ONLY_SIGNS_IN = (
     "A one-time password is only for signing in. Sign out, sign in with it and choose a password."
 )
 _ONLY_REPLACES = (
-    "A temporary code only signs you in and replaces the phone. Enter a code of your own. The temporary "
-    "code is still good."
+    "A temporary code only signs you in and replaces the phone. It was not used. Enter a code of your own."
 )
 
 

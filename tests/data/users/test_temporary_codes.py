@@ -194,7 +194,7 @@ def test_in_an_open_session(world, anna):
     code = make(world)
     refused = world.run(credentials.confirm_fresh_code, anna, code)
     assert isinstance(refused, Denied)
-    assert "still good" in refused.message
+    assert "It was not used." in refused.message
     assert world.row("anna").attempts_left == 7
     assert world.run(credentials.confirm_fresh_code, anna, code, replaces_phone=True) == Done("Confirmed.")
     assert isinstance(world.run(credentials.add_key, anna, KEY), FreshProofNeeded)
