@@ -48,7 +48,7 @@ async def at_home(clinic: Clinic, old: Phone) -> None:
     await terminal.expect_on_screen("Replace the phone?")
     terminal.type("n")
     await terminal.expect_on_screen("New recovery codes")
-    terminal.type("r")
+    terminal.type("b")
     await terminal.expect_on_screen("stop working")
     terminal.type("y")
     await terminal.expect_on_screen("Confirm it's you")
