@@ -33,6 +33,7 @@ def _theme(
     panel: str,
     raised: str,
     selected: str,
+    rule: str,
     dark: bool = True,
 ) -> Theme:
     """Return a theme; `dim` is for what is switched off, `raised` for what the mouse is over.
@@ -66,6 +67,7 @@ def _theme(
             "scrollbar": selected,
             "scrollbar-background": background,
             "border-blurred": dim,
+            "rule": rule,
         },
     )
 
@@ -85,6 +87,7 @@ THEMES: Final = (
         panel="#24262b",
         raised="#2e3036",
         selected="#2c2f63",
+        rule="#4d5060",
     ),
     _theme(
         LIGHT,
@@ -101,6 +104,7 @@ THEMES: Final = (
         panel="#ebecef",
         raised="#e1e2e7",
         selected="#cdd5f7",
+        rule="#b4b8c6",
     ),
     _theme(
         HIGH_CONTRAST,
@@ -116,6 +120,7 @@ THEMES: Final = (
         panel="#1c1c1c",
         raised="#303030",
         selected="#00005f",
+        rule="#a0a0a0",
     ),
     _theme(
         # Each is one of the sixteen as Rich has them, so none is rounded to one close to its background.
@@ -132,6 +137,7 @@ THEMES: Final = (
         panel="#000000",
         raised="#000000",
         selected="#0000aa",
+        rule="#aaaaaa",
     ),
 )
 _CHOSEN: Final = {

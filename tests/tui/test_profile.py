@@ -242,7 +242,7 @@ async def test_own_sessions(world):
     assert set(over.values()) == {"You ended this session from another of your sessions."}
 
 
-async def test_points_hang_below_their_label(world):
+async def test_points_hang_below_their_title(world):
     """Each begins below the one before it and goes on two columns further in, at any width."""
     async with opened(world, "anna", size=(60, 60)) as person:
         await person.sees("How it works")
@@ -253,17 +253,16 @@ async def test_points_hang_below_their_label(world):
                 ("How it works", list(HOW_IT_WORKS)),
                 ("Activity", ["2026-03-02 09:00 UTC  Signed in with password (anna)", ANY]),
             ):
-                assert said_beside(label, person.screen) == points
+                assert said_below(label, person.screen) == points
 
 
-def said_beside(label: str, screen: str) -> list[str]:
-    """Return the points of a value, each on one line, however its lines are broken."""
+def said_below(title: str, screen: str) -> list[str]:
+    """Return the points below a title, each on one line, however its lines are broken."""
     lines = screen.split("\n")
-    first = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{label} "))
-    column = lines[first].index(label) + len(label)
-    column += len(lines[first][column:]) - len(lines[first][column:].lstrip())
+    first = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{title} ─"))
+    column = lines[first].index(title)
     points: list[str] = []
-    for line in lines[first:]:
+    for line in lines[first + 1 :]:
         value = line[column:].rstrip(" \u2585\u2584\u2583")
         if not value:
             break

@@ -40,7 +40,10 @@ async def test_a_status_looks_the_same_on_every_screen(world):
             await person.sees("Attempts left")
             await looks(status)
             await person.presses("escape", "up")
-        await person.presses("1")
+        await person.presses("question_mark", "end")
+        for status in Status:
+            await looks(status)
+        await person.presses("escape", "1")
         await looks(Status.ENABLED, "Enabled, since 2026-03-02 09:00 UTC")
         await person.presses("3")
         for status, count in ((Status.ENABLED, 1), (Status.PENDING, 1), (Status.NO, 1), (Status.LOCKED, 1)):

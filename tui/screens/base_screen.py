@@ -106,7 +106,9 @@ class ActingScreen(ContainedScreen[T]):
         """List what the keys do here, the footer's first, and run the one that is clicked."""
         if not self.is_acting:
             acts = sorted(acts_now(self), key=lambda active: not active.binding.show)
-            self.app.push_screen(HelpDialog([self._described(active) for active in acts]), self._do)
+            commands = [self._described(active) for active in acts]
+            has_statuses = isinstance(self, MainScreen)
+            self.app.push_screen(HelpDialog(commands, with_statuses=has_statuses), self._do)
 
     def action_open_manual(self) -> None:
         """Show the page of the manual about this screen."""

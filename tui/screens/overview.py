@@ -23,7 +23,8 @@ from data.wording.words import counted
 from tui.dialogs.message_box import TellDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
-from tui.widgets.adoption import AdoptionTable, legend, rule, stacked
+from tui.widgets.adoption import AdoptionTable, legend, stacked
+from tui.widgets.section_title import rule
 
 _ROOMY = 30
 """Lines of a terminal from which parts stand apart and sparklines are high."""

@@ -228,7 +228,7 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
         *([("Methods", factor_lines(mine.factors))] if mine.factors else []),
         ("Policy", _policy(profile)),
         *([("Recovery codes", f"{mine.recovery_codes_left} left")] if mine.enrolled_at else []),
-        ("", ""),
+        ("You", None),
         ("Name", f"{mine.full_name} ({mine.name})" if mine.full_name else mine.name),
         ("E-mail", mine.email),
         *([("Phone", mine.phone)] if mine.phone else []),
@@ -238,12 +238,12 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
         ("SSH keys", key_lines(mine.keys)),
         *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),
-        ("", ""),
-        ("How it works", "\n".join(HOW_IT_WORKS)),
-        ("", ""),
-        ("Sessions", session_lines(profile.sessions)),
-        ("", ""),
-        ("Activity", activity_lines(mine.recent)),
+        ("How it works", None),
+        ("", "\n".join(HOW_IT_WORKS)),
+        ("Sessions", None),
+        ("", session_lines(profile.sessions)),
+        ("Activity", None),
+        ("", activity_lines(mine.recent)),
     ]
 
 

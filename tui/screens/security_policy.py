@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.reactive import var
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Label, RadioButton, RadioSet, Static
+from textual.widgets import Button, Checkbox, RadioButton, RadioSet, Static
 
 from data.delivery.trial_messages import send_test
 from data.operations.policy import delivery_tests, overview, permanent_mode, policy_settings
@@ -32,6 +32,7 @@ from tui.screens.base_screen import MainScreen, in_background, working
 from tui.widgets.action_bar import ActionBar, Offer, WhoCan
 from tui.widgets.fields import Choice, Switches, TickBox
 from tui.widgets.hanging_lines import HangingLines
+from tui.widgets.section_title import SectionTitle
 from tui.widgets.status_line import Tone
 from tui.widgets.status_marks import marked
 
@@ -78,7 +79,7 @@ class SecurityScreen(MainScreen):
         """Yield the widgets; their content is read after the first frame."""
         scroll = VerticalScroll(id="detail", can_focus=False)
         for part in (
-            Label("Two-factor authentication", id="mode", classes="title"),
+            SectionTitle("Two-factor authentication", id="mode", classes="title"),
             Static("", id="padlock", classes="hidden", markup=False),
             Static("", id="people", markup=False),
             Static("", id="attention", markup=False),
@@ -86,7 +87,7 @@ class SecurityScreen(MainScreen):
             _Modes(*(Choice(mode.value.capitalize(), name=mode.value) for mode in Mode), compact=True),
             Static("", id="preview", markup=False),
             Button("Apply", variant="primary", compact=True, disabled=True),
-            Label("Methods", id="methods-title", classes="title methods"),
+            SectionTitle("Methods", id="methods-title", classes="title methods"),
             Switches(
                 *(
                     TickBox(method.label.capitalize(), name=method.value, classes="method", compact=True)
@@ -97,7 +98,7 @@ class SecurityScreen(MainScreen):
             ),
             Static("", id="unsendable", classes="hint hidden", markup=False),
             Static("", id="delivery", classes="hidden", markup=False),
-            Label("Remembered addresses", id="days-title", classes="title methods"),
+            SectionTitle("Remembered addresses", id="days-title", classes="title methods"),
             ActionBar(),
         ):
             scroll.compose_add_child(part)
@@ -125,7 +126,7 @@ class SecurityScreen(MainScreen):
     def watch_view(self, view: PolicyView) -> None:
         """Show the policy and how it can be changed."""
         mode = view.policy.mode
-        self.query_one("#mode", Label).update(f"Two-factor authentication is {mode.value}")
+        self.query_one("#mode", SectionTitle).words = f"Two-factor authentication is {mode.value}"
         self._show_padlock(view)
         for button in self.query(RadioButton):
             button.display = button.name in view.modes | {mode}
@@ -198,9 +199,8 @@ class SecurityScreen(MainScreen):
             for box in self.query(Checkbox):
                 box.value = box.name in view.policy.methods
                 box.disabled = box.name not in view.switchable
-        self.query_one("#methods-title", Label).update(
-            f"Methods ({Act.SET_UP.shown})" if view.switchable else "Methods"
-        )
+        words = f"Methods ({Act.SET_UP.shown})" if view.switchable else "Methods"
+        self.query_one("#methods-title", SectionTitle).words = words
         self.query_one("#methods").remove_class("unread")
         missing = consequences.unsendable(view.unsendable) if view.may_set_days else ""
         shown = self.query_one("#unsendable", Static)
@@ -210,7 +210,7 @@ class SecurityScreen(MainScreen):
     def _show_days(self, view: PolicyView) -> None:
         now = period_in_short(view.policy.remember_days)
         title = "Remembered addresses" if view.may_set_days else f"Remembered addresses: {now}"
-        self.query_one("#days-title", Label).update(title)
+        self.query_one("#days-title", SectionTitle).words = title
         offers = [Offer(Act.EDIT, f"Change: now {now}", "remember_days"), _TEST]
         self.query_one(ActionBar).offer([offer for offer in offers if self.offers(offer.action, ())])
 

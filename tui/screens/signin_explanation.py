@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widget import Widget
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
 from data.operations.users import signin_explanation
 from data.operations.users.signin_explanation import Explanation
@@ -16,6 +16,7 @@ from data.rules.safe_text import safe
 from data.rules.signin_explanation import Weight
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen
+from tui.widgets.section_title import SectionTitle
 
 _MARKS = {Weight.STOPS: "✗", Weight.NOTE: "!", Weight.FINE: "✓"}
 _SENTENCE_LIMIT = 400
@@ -37,7 +38,7 @@ class ExplanationScreen(MainScreen):
         """Yield the title and the widget for the sentences."""
         scroll = VerticalScroll(id="detail")
         title = f"Can {safe(self._about)} sign in?"
-        scroll.compose_add_child(Label(title, classes="title", markup=False))
+        scroll.compose_add_child(SectionTitle(title))
         scroll.compose_add_child(Static("", id="findings", markup=False))
         yield scroll
 

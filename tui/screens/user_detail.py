@@ -84,7 +84,7 @@ def _facts(user: UserDetail) -> list[Fact]:
         *([("Phone", user.phone)] if user.phone else []),
         ("Practice", f"{user.practice}, {user.account}"),
         ("Roles", roles_in_words(user.roles)),
-        ("", ""),
+        ("Two-factor authentication", None),
         ("2FA", marked(user.status, off)),
         ("Required", "individually" if user.required else "not individually"),
         ("Methods", factor_lines(user.factors)),
@@ -92,14 +92,14 @@ def _facts(user: UserDetail) -> list[Fact]:
         ("Attempts left", str(user.attempts_left)),
         *([("Resync", f"offered until {moment(user.resync_until)}")] if user.resync_until else []),
         *([("Locked", moment(user.locked_at))] if user.locked_at else []),
-        ("", ""),
+        ("Signing in", None),
         ("Password", _password(user)),
         ("SSH keys", key_lines(user.keys)),
         *([("Remembered", address_lines(user.remembered))] if user.remembered else []),
         ("Last sign-in", moment(user.last_signin_at)),
         ("Created", moment(user.created_at)),
-        ("", ""),
-        ("Activity", activity_lines(user.recent)),
+        ("Activity", None),
+        ("", activity_lines(user.recent)),
     ]
 
 

@@ -9,6 +9,7 @@ from data.operations.policy.overview import Group, StatusCounts
 from data.rules.domain_types import Status
 from data.rules.safe_text import safe
 from tui.widgets.cells import cell
+from tui.widgets.section_title import rule
 from tui.widgets.status_marks import tint, with_mark
 
 _SHOWN = (Status.ENABLED, Status.PENDING, Status.NO, Status.LOCKED)
@@ -64,14 +65,6 @@ def legend(counts: StatusCounts, width: int, names: dict[Status, str] | None = N
         if line.cell_length <= width:
             break
     return line
-
-
-def rule(title: str, width: int, right: Content | str = "") -> Content:
-    """Return the line above a part of a screen: its title, a line, and what stands at its end."""
-    right = Content(right) if isinstance(right, str) else right
-    room = width - len(title) - right.cell_length - (2 if right else 1)
-    parts: list[Content | tuple[str, str]] = [(title, "bold $primary"), (f" {'─' * room}", "$text-disabled")]
-    return Content.assemble(*parts, *([Content(" "), right] if right else []))
 
 
 class AdoptionTable(Static):

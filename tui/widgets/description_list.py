@@ -1,8 +1,10 @@
 """A list of facts: labels on the left, values that wrap on the right."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
+from rich.console import Group
+from rich.rule import Rule
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -20,25 +22,47 @@ from data.wording.words import day, moment
 from tui.widgets.hanging_lines import HangingLines
 
 _NARROW = 70
-Fact = tuple[str, str | Content]
-"""A label and a value: an untrusted string, or words of this program with their colour."""
+_LABEL = 14
+_ROOMY = 30
+"""The height of a terminal from which titles have an empty line above them."""
+Fact = tuple[str, str | Content | None]
+"""A label and a value: an untrusted string, or words of this program with their colour.
+
+The label of None is the title of what follows. A value without a label takes the whole width.
+"""
 
 
 class DescriptionList(Widget):
     """Shows facts."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"facts--label"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"facts--title", "facts--rule", "facts--label"}
 
     facts: reactive[Sequence[Fact]] = reactive((), layout=True)
 
-    def render(self) -> Table:
-        """Draw the facts in the colours of the present theme and for the present width of the terminal."""
+    def render(self) -> Group:
+        """Draw the facts in the colours of the present theme; those below each title are a table."""
+        parts: list[Rule | Table | HangingLines] = []
+        for label, value in self.facts:
+            if value is None:
+                if parts and self.app.size.height >= _ROOMY:
+                    parts.append(HangingLines(""))
+                title = Text(label, self.get_component_rich_style("facts--title"))
+                parts.append(Rule(title, align="left", style=self.get_component_rich_style("facts--rule")))
+                continue
+            lines = HangingLines(Text.assemble(*_parts(value)))
+            if not label:
+                parts.append(lines)
+                continue
+            if not parts or not isinstance(parts[-1], Table):
+                parts.append(self._table())
+            cast("Table", parts[-1]).add_row(label, lines)
+        return Group(*parts)
+
+    def _table(self) -> Table:
         gap = 2 if self.app.size.width >= _NARROW else 1
         table = Table.grid(padding=(0, gap), expand=True)
-        table.add_column(min_width=14, no_wrap=True, style=self.get_component_rich_style("facts--label"))
+        table.add_column(width=_LABEL, no_wrap=True, style=self.get_component_rich_style("facts--label"))
         table.add_column(ratio=1, overflow="fold")
-        for label, value in self.facts:
-            table.add_row(label, HangingLines(Text.assemble(*_parts(value))))
         return table
 
 
