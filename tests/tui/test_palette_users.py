@@ -97,7 +97,7 @@ async def test_commands_do_not_wait_for_a_database_that_does_not_answer(world, m
         monkeypatch.setattr(UsersByName, "PATIENCE_SECONDS", 0.05)
         monkeypatch.setattr(world.store, "read", lambda *_args, **_kwargs: asyncio.sleep(1000))
         await person.presses("ctrl+p", *"light")
-        await shows(person, "Light theme")
+        await shows(person, "Theme: light")
         await person.presses("enter")
         await person.sees("4 users")
         assert person.app.theme == "twofold-light"

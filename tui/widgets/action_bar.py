@@ -38,7 +38,9 @@ class WhoCan(Static):
 
     def say(self, words: str) -> None:
         """Show these words, which may hold a foreign string, instead of the last ones."""
-        self.update(Text(safe(words, 400)))
+        shown = Text(safe(words, 400))
+        if shown != self.content:
+            self.update(shown)
         self.set_class(not words, "hidden")
 
 
@@ -65,8 +67,9 @@ class ActionBar(Static):
 
     def offer(self, offers: Sequence[Offer]) -> None:
         """Show these offers instead of the last ones."""
-        self._offers = offers
-        self._lay_out()
+        if offers != self._offers:
+            self._offers = offers
+            self._lay_out()
 
     def on_resize(self) -> None:
         """Break the lines again."""
