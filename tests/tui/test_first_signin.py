@@ -224,7 +224,7 @@ class TestOnTheHost:
             await person.sees("Verification code")
             await person.types(code[:3] + " " + code[3:])
             await person.presses("enter")
-            await person.sees("2 Users", "1 of 4 people have 2FA")
+            await person.sees("2 Users", "1 of 4 people with 2FA")
             await person.presses("q")
             assert await person.has_left() == "Signed out."
         assert world.events(user="admin", last=2) == ["signin.admitted", "signin.ended"]

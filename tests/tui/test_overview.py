@@ -45,7 +45,7 @@ async def test_account_at_one_look(clinic, size):
     async with on_overview(clinic, size=size) as person:
         shown = await person.sees(
             "0 Overview",
-            "2 of 5 people have 2FA mode optional",
+            "2 of 5 people with 2FA mode optional",
             "● Enabled 2",
             "◐ Pending 1",
             "○ No 1",
@@ -180,13 +180,13 @@ async def test_account_with_one_person(world):
         world.set(name, active=False)
     async with on_overview(world) as person:
         await person.sees(
-            "1 of 1 person has 2FA", "First steps", "→ Add people, one at a time or from a list"
+            "1 of 1 person with 2FA", "First steps", "→ Add people, one at a time or from a list"
         )
         await person.presses("enter")
         await person.sees("4 users")
     models.UserRole.delete().where(models.UserRole.role == SYSTEM).execute()
     async with on_overview(world) as person:
-        await person.sees("1 of 1 person has 2FA", "There is only one security administrator.")
+        await person.sees("1 of 1 person with 2FA", "There is only one security administrator.")
         assert "Add people" not in person.screen
 
 
@@ -194,7 +194,7 @@ async def test_account_with_one_person(world):
 async def test_account_in_which_nobody_else_has_begun(world):
     async with on_overview(world) as person:
         await person.sees(
-            "1 of 4 people have 2FA", "→ No one else has set up 2FA yet. See who they are: 2 Users"
+            "1 of 4 people with 2FA", "→ No one else has set up 2FA yet. See who they are: 2 Users"
         )
 
 
@@ -217,7 +217,7 @@ async def test_change_by_someone_else(clinic):
         assert "system administrator" in str(chosen.highlighted_option.prompt)
         clinic.run(factor_administration.unlock, OPERATOR, "boris", "a slip")
         await person.sees_no_more("is locked")
-        await person.sees("3 of 5 people have 2FA")
+        await person.sees("3 of 5 people with 2FA")
         assert "system administrator" in str(chosen.highlighted_option.prompt)
         clinic.run(policy_settings.set_mode, OPERATOR, Mode.REQUIRED, seen=Mode.OPTIONAL)
         await person.sees("mode required", "◐ Pending 2")

@@ -19,7 +19,6 @@ from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Mode, Status
 from data.rules.safe_text import safe
 from data.wording import overview as wording
-from data.wording.words import counted
 from tui.dialogs.message_box import TellDialog
 from tui.keys import Act
 from tui.screens.base_screen import MainScreen, working
@@ -108,7 +107,6 @@ class OverviewScreen(MainScreen):
         digits = self.query_one("#share", Digits)
         digits.update(f"{int(counts.share_enabled * 100)}%")
         width = self.size.width - 2 * _PADDING - digits.get_content_width(self.size, self.size) - _GAP
-        who = f"{counts.enabled:,} of {counted(counts.total, 'person', 'people')}"
         if is_off:
             first = Content.styled(
                 "2FA is off. No one is asked for a code: turn it on under 3 Security.", "bold $warning"
@@ -116,10 +114,9 @@ class OverviewScreen(MainScreen):
             if first.cell_length > width:
                 first = Content.styled("2FA is off: turn it on under 3 Security.", "bold $warning")
         else:
-            has = "has" if counts.total == 1 else "have"
-            first = Content.assemble(
-                (f"{who} {has} 2FA", "bold"), (f"  mode {view.mode.value}", "$text-muted")
-            )
+            people = f"{counts.total:,} {'person' if counts.total == 1 else 'people'}"
+            share = f"{counts.enabled:,} of {people} with 2FA"
+            first = Content.assemble((share, "bold"), (f"  mode {view.mode.value}", "$text-muted"))
         names = {Status.ENABLED: "Set up"} if is_off else None
         self.query_one("#headline", Static).update(
             Content("\n").join([first, stacked(counts, width), legend(counts, width, names)])
@@ -156,11 +153,13 @@ class OverviewScreen(MainScreen):
             self.query_one(kind[1], Sparkline).data = [0, *values]
 
     def _show_list(self, view: Overview) -> None:
-        title = "First steps" if view.counts.total <= 1 else "Needs attention"
+        is_new = view.counts.total <= 1
+        title = "First steps" if is_new else "Needs attention"
         self.query_one("#list-title", Static).update(rule(title, self.size.width - 2 * _PADDING))
         shown = self.query_one("#lines", OptionList)
         before = shown.highlighted_option.id if shown.highlighted_option else None
-        self._lines = [*self._first_steps(view), *map(self._line, view.attention)]
+        lines, steps = [*map(self._line, view.attention)], self._first_steps(view)
+        self._lines = steps + lines if is_new else lines + steps
         if not self._lines:
             nothing = Content.styled("✓ Nothing needs attention.", "$success")
             shown.set_options([Option(nothing, disabled=True)])
