@@ -199,13 +199,10 @@ async def test_unlocking_many_asks_for_a_reason(world, system_admin):
 @pytest.mark.feature("bulk-more")
 async def test_moving_many(world):
     """It says where to, before and after."""
+    world.run(practices.add_practice, OPERATOR, "North")
     async with opened(world, "admin") as person:
         await person.sees("4 users")
-        await marks(person, "anna")
-        await person.presses("m")
-        await person.sees("Main is the only practice.")
-        world.run(practices.add_practice, OPERATOR, "North")
-        await marks(person, "boris")
+        await marks(person, "anna", "boris")
         await person.presses("m")
         await person.sees("Move 2 users to which practice?", "North")
         await person.presses("end", "enter")

@@ -270,25 +270,34 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     @working
     async def action_mark_all(self) -> None:
         """Mark all who match now, on all pages; who matches later is not acted on."""
+        self._marking = True
+        try:
+            found = await self._all_who_match()
+        finally:
+            self._marking = False
+        if found is None:
+            return
+        names, are_all = found
+        self.marked = dict.fromkeys(names[:_MOST_MARKED])
+        count = counted(len(self.marked), "user")
+        if are_all and len(names) <= _MOST_MARKED:
+            self.app.say(f"{count} marked.")
+        else:
+            self.app.say(f"{count} marked. More match: narrow the search or the filters.", Tone.REFUSED)
+
+    async def _all_who_match(self) -> tuple[list[str], bool] | None:
+        """Read the names of the marked and of all who match, and whether these are all; None if stopped."""
         names = dict(self.marked)
         query = replace(self.criteria, after=None, limit=_READ)
-        self._marking = True
         while True:
             page = await self.app.read(user_summaries.list_users, query)
             if page is None or not self._marking:
-                return
+                return None
             names.update(dict.fromkeys(row.name for row in page.rows))
-            if page.following is None or len(names) >= _MOST_MARKED:
-                break
+            if page.following is None or len(names) > _MOST_MARKED:
+                return list(names), page.following is None and not (query.search and page.uncounted)
             self.app.say(f"Marking: {len(names)} so far  (Esc stops)")
             query = replace(query, after=page.following)
-        self._marking = False
-        is_cut = bool(query.search) and page.uncounted
-        all_of_them = page.following is None and not is_cut and len(names) <= _MOST_MARKED
-        self.marked = dict.fromkeys(list(names)[:_MOST_MARKED])
-        count = counted(len(self.marked), "user")
-        more = "" if all_of_them else " More match: narrow the search or the filters."
-        self.app.say(f"{count} marked.{more}", Tone.NOTE if all_of_them else Tone.REFUSED)
 
     action_require = _on_marked(Bulk.REQUIRE, UserActionsScreen.action_require)
     action_disable = _on_marked(Bulk.DISABLE, UserActionsScreen.action_disable)

@@ -27,7 +27,7 @@ from data.operations.users.practices import move_user
 from data.operations.users.target_user import ActContext
 from data.rules import passwords
 from data.rules.permissions import Action, SensitiveAction
-from data.store import Store, Tx
+from data.store import Store, StoreUnavailableError, Tx
 
 Told = Callable[[int], None]
 """Called with how many more users were processed."""
@@ -141,7 +141,14 @@ async def _in_parts(
         if start and not goes_on():
             return replace(result, left=wanted[start:])
         some = wanted[start : start + size]
-        part = await work.on(some)
+        part: BulkResult | RefusedOrStale
+        try:
+            part = await work.on(some)
+        except StoreUnavailableError as error:
+            # What the parts before it did is told all the same: nothing else knows the passwords.
+            if not start:
+                raise
+            part = Denied(str(error))
         if not isinstance(part, BulkResult):
             if not start:
                 return part

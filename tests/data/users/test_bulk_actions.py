@@ -10,6 +10,7 @@ from data.operations.results import Denied, FreshProofNeeded
 from data.operations.users import bulk_actions, practices, user_summaries
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.storage import models
+from data.store import StoreUnavailableError
 
 
 def act(world: World, actor, names, what: Bulk):
@@ -213,3 +214,23 @@ async def test_a_proof_that_ends_between_parts(world, monkeypatch):
     assert (result.done, result.left) == (("anna",), ("ben",))
     assert result.stopped == "A fresh code is needed to go on."
     assert world.events(user="ben", last=1) != ["two_factor.cleared"]
+
+
+@pytest.mark.feature("bulk-parts")
+async def test_a_database_that_fails_between_parts(world, monkeypatch):
+    """The passwords of the parts before it are not lost."""
+    monkeypatch.setattr(bulk_actions, "_HASHED", 1)
+    me = world.person("me", SYSTEM)
+    for name in ("anna", "ben"):
+        world.user(name)
+    original = bulk_actions.act_on_many
+
+    def failing(tx, actor, names, *args, **keywords):
+        if tuple(names) == ("ben",):
+            raise StoreUnavailableError("disk full")
+        return original(tx, actor, names, *args, **keywords)
+
+    monkeypatch.setattr(bulk_actions, "act_on_many", failing)
+    result = await bulk_actions.carry_out(world.store, me, ["anna", "ben"], Bulk.PASSWORD)
+    assert (result.done, result.left, len(result.passwords)) == (("anna",), ("ben",), 1)
+    assert "disk full" in result.stopped
