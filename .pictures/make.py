@@ -190,7 +190,8 @@ def _tighten(found: "re.Match[str]") -> str:
     text = html.unescape(content).replace("\N{NO-BREAK SPACE}", " ")
     bare = text.strip()
     if bare and not set(bare) - set("█▀▄ "):
-        return _blocks(text, float(left), float(middle.split('"')[2]), float(length) / len(text))
+        colour = head.split('"')[1]
+        return _blocks(text, colour, float(left), float(middle.split('"')[2]), float(length) / len(text))
     if not bare:
         return ""
     cell = float(length) / len(text)
@@ -199,12 +200,12 @@ def _tighten(found: "re.Match[str]") -> str:
     return f"{head}{start:.1f}{middle}{cell * len(bare):.1f}{tail}{shown}</text>"
 
 
-def _blocks(text: str, left: float, baseline: float, cell: float) -> str:
-    """Draw block characters as rectangles: a font may leave gaps between them."""
+def _blocks(text: str, colour: str, left: float, baseline: float, cell: float) -> str:
+    """Draw block characters as rectangles of a class's colour: a font may leave gaps between them."""
     top, half = baseline - _ABOVE_BASELINE, _LINE / 2
     drawn = {"█": (top, _LINE), "▀": (top, half), "▄": (top + half, half)}
     return "".join(
-        f'<rect x="{left + at * cell:.1f}" y="{drawn[block][0]:.1f}" width="{cell:.1f}" '
+        f'<rect class="{colour}" x="{left + at * cell:.1f}" y="{drawn[block][0]:.1f}" width="{cell:.1f}" '
         f'height="{drawn[block][1]:.1f}" shape-rendering="crispEdges"/>'
         for at, block in enumerate(text)
         if block in drawn
