@@ -1,7 +1,7 @@
 """The map of keys: every act of the app, and the one key that does it on all screens.
 
 Screens, dialogs and widgets take their bindings from here, so that an act has the same key wherever it
-is offered. Whoever adds an act adds a line here and to the page `keys` of the manual.
+is offered. To add an act, add a line here and one to the manual's page `keys`.
 
 May import: nothing else of Twofold.
 """
@@ -15,8 +15,8 @@ class Act(Enum):
     """What a key does: Textual's name of the key, how the key is shown, and what the act is called.
 
     An act may be called differently on several screens, but it means the same on all of them.
-    Two letters mean two things, neither pair on one screen: `n` answers a question, where nothing can be
-    created, and `q` shows the QR code in the wizard, which has no sign-out.
+    Only two letters have two meanings, and no screen has both: `n` also answers a question, where nothing
+    can be created, and `q` also shows the QR code in the wizard, where there is no sign-out.
     """
 
     HELP = "question_mark", "?", "Help", "Manual"

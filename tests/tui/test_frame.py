@@ -386,7 +386,7 @@ async def test_keys_change_only_when_needed(world):
         await person.pilot.pause()
         assert line.keys is written
         await person.presses("slash")
-        await person.sees_no_more("n New")
+        await person.sees_no_more("n New", "/ Search")
         assert line.keys != written
 
 

@@ -74,6 +74,8 @@ class SecurityScreen(MainScreen):
     chosen: var[Mode | None] = var(None, init=False, bindings=True)
     """The chosen mode, or None for the current one, which may not have been read yet."""
     _preview: ModePreview | None = None
+    _steps_ahead = 0
+    """The arrow keys pressed before the mode was read: down minus up."""
 
     def body(self) -> Iterator[Widget]:
         """Yield the widgets; their content is read after the first frame."""
@@ -146,6 +148,9 @@ class SecurityScreen(MainScreen):
                 f"\nOne policy for all of {safe(view.account)} ({counted(view.practices, 'practice')}).",
             )
         )
+        if self._steps_ahead and mode is not Mode.PERMANENT:
+            self.action_choose(self._steps_ahead)
+        self._steps_ahead = 0
         self.watch_chosen()
 
     def on_radio_set_changed(self, event: RadioSet.Changed) -> None:
@@ -306,13 +311,13 @@ class SecurityScreen(MainScreen):
         padlock.update(Text("\n".join(f"{lock}  {said}" for lock, said in zip(_PADLOCK, words, strict=True))))
 
     def action_choose(self, step: int) -> None:
-        """Choose the next mode of those shown, or with a step of -1 the previous one."""
+        """Choose the mode so many steps below the chosen one; before the mode is read, once it is."""
         if self.view is None:
+            self._steps_ahead += step
             return
         shown = [mode for mode, button in zip(Mode, self.query(RadioButton), strict=True) if button.display]
         place = shown.index(self.chosen or self.view.policy.mode) + step
-        if 0 <= place < len(shown):
-            self.chosen = shown[place]
+        self.chosen = shown[max(0, min(place, len(shown) - 1))]
 
     def action_attention(self) -> None:
         """Go to everything that needs attention."""

@@ -1,6 +1,7 @@
 """The keys of a screen, on its last line."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
 from textual.binding import ActiveBinding, Binding
@@ -23,26 +24,43 @@ def acts_now(screen: Screen[Any]) -> list[ActiveBinding]:
     Enter comes first, then the screen's acts in the order of its `BINDINGS`, its own before those of its
     bases, then the app's and those of what has the focus.
     """
-    declared: dict[str | None, Binding] = {}
-    for kind in type(screen).__mro__:
-        for binding in vars(kind).get("BINDINGS", ()):
-            if isinstance(binding, Binding):
-                declared.setdefault(binding.id, binding)
+    declared = _declared(type(screen))
     places = {name: place for place, name in enumerate(declared)}
-    found: dict[str | None, ActiveBinding] = {}
+    found: dict[str, ActiveBinding] = {}
     for active in screen.active_bindings.values():
-        if active.binding.key == Act.OPEN.key and active.binding.action in _SUBMITTING:
+        binding = active.binding
+        if binding.key == Act.OPEN.key and binding.action in _SUBMITTING:
             if (own := declared.get(Act.OPEN.name)) and screen.check_action(own.action, ()):
-                found[own.id] = ActiveBinding(screen, own, True, own.tooltip)
-        elif active.binding.id is not None:
-            found.setdefault(active.binding.id, active)
+                found[Act.OPEN.name] = ActiveBinding(screen, own, True, own.tooltip)
+        elif binding.id is not None and not _is_typed(screen, binding):
+            found.setdefault(binding.id, active)
 
-    def place(active: ActiveBinding) -> int:
-        if active.binding.id == Act.OPEN.name:
+    def place(name: str) -> int:
+        if name == Act.OPEN.name:
             return -1
-        return places[active.binding.id] if active.node is screen else len(places)
+        return places[name] if found[name].node is screen else len(places)
 
-    return sorted(found.values(), key=place)
+    return [found[name] for name in sorted(found, key=place)]
+
+
+@cache
+def _declared(kind: type) -> dict[str, Binding]:
+    """Return the bindings of a class and its bases by the acts' names, in the order of use."""
+    found: dict[str, Binding] = {}
+    for base in kind.__mro__:
+        for binding in vars(base).get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.id:
+                found.setdefault(binding.id, binding)
+    return found
+
+
+def _is_typed(screen: Screen[Any], binding: Binding) -> bool:
+    """Return whether the field that has the focus takes the key as a character."""
+    shown = binding.key_display or ""
+    is_character = len(shown) == 1 and shown.isascii()
+    return (
+        is_character and screen.focused is not None and screen.focused.check_consume_key(binding.key, shown)
+    )
 
 
 class PressableKey(NamedTuple):
