@@ -89,9 +89,6 @@ ON_USER = {
     "roles": any_role,
     "add_key": lambda world, me, name: world.run(credentials.add_key, me, OTHER_KEY, name=name),
     "remove_key": lambda world, me, name: world.run(credentials.remove_key, me, FINGERPRINT, name=name),
-}
-ON_DETAIL = {
-    **ON_USER,
     "resync": lambda world, me, name: world.run(factor_administration.offer_resync, me, name),
     "forget": lambda world, me, name: world.run(factor_administration.forget_addresses, me, name),
 }
@@ -152,7 +149,7 @@ def offered(person: Person) -> set[str]:
     screen = person.app.screen
     listed = {words: action for _, words, action in screen.commands()}
     footer = {binding.action for _, binding, _, _ in screen.active_bindings.values() if binding.show}
-    assert footer & {action.split("(")[0] for action in ON_DETAIL} <= set(listed.values())
+    assert footer & {action.split("(")[0] for action in ON_USER} <= set(listed.values())
     shown = {key.words for key in screen.query_one(KeyLine)._pressable()}
     assert shown == {
         binding.description for _, binding, _, _ in screen.active_bindings.values() if binding.show
@@ -255,13 +252,13 @@ async def test_administrators_are_offered_what_they_can_do(peopled, who):
         me = Member(person.app.session.id)
         for mode in modes_of(who):
             world.mode(mode)
-            truth = {name: possible_on(world, me, name, ON_DETAIL) for name in (*USERS, who)}
+            truth = {name: possible_on(world, me, name, ON_USER) for name in (*USERS, who)}
             await walks_users(person, me, who, truth)
             await walks_details(person, me, who, truth, mode)
             await walks_security(person, me, mode)
             await walks_sessions_and_practices(person, me)
             await goes_to(person, "activity")
-            assert offered(person) & set(ON_DETAIL) == set()
+            assert offered(person) & set(ON_USER) == set()
 
 
 async def walks_users(person: Person, me: Member, who: str, truth: dict[str, set[str]]) -> None:
@@ -318,7 +315,7 @@ async def walks_details(person: Person, me: Member, who: str, truth: dict[str, s
         await person.app.push_screen(UserDetailScreen(name))
         await settles(person)
         found = offered(person)
-        assert found & set(ON_DETAIL) == can, (who, name, mode)
+        assert found & set(ON_USER) == can, (who, name, mode)
         assert "explain" in found
         bar = {offer.action for offer in person.app.screen.query_one(ActionBar)._offers}
         assert bar == can | {"explain"}

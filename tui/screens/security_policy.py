@@ -121,7 +121,7 @@ class SecurityScreen(MainScreen):
         is_changed = self.view is not None and self.view.policy.mode is not view.policy.mode
         chosen = self.chosen if not is_changed and self.chosen in view.modes else None
         await self._show_preview(chosen or view.policy.mode)
-        if chosen is None:
+        if is_changed or self.chosen not in view.modes:
             self.set_reactive(SecurityScreen.chosen, None)
         self.view = view
 
