@@ -83,7 +83,7 @@ async def test_turning_off_while_required(world):
     world.enrol("anna")
     world.mode(Mode.REQUIRED)
     async with opened(world, "anna") as person:
-        await person.sees("It is required for you: you cannot turn it off.", "t Replace the phone")
+        await person.sees("It is required for you.", "t Replace the phone")
         assert "Turn off" not in person.screen
         screen = person.app.screen
         await person.presses("d")

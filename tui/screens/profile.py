@@ -253,4 +253,4 @@ def _policy(profile: Profile) -> str:
         return f"{words} A security administrator can turn it on under Security."
     if not profile.must_use_two_factor:
         return words
-    return f"{words} It is required for you: you cannot turn it off."
+    return f"{words} It is required for you."
