@@ -41,7 +41,7 @@ from data.operations.users import (
     user_summaries,
 )
 from data.operations.users.user_search import UserQuery
-from data.rules.domain_types import Method, Mode
+from data.rules.domain_types import Method, Mode, ThemeChoice
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.users_csv import PersonRow
 from data.storage import models
@@ -162,6 +162,7 @@ OPERATIONS = {
     "store_written": lambda world, me: world.run(invitations.store_written, me, "bob", "secret", "hash"),
     "list_sessions": lambda world, me: world.run(sessions.list_sessions, me),
     "end_session_of": lambda world, me: world.run(sessions.end_session_of, me, 1),
+    "choose_theme": lambda world, me: world.run(lifecycle.choose_theme, me, ThemeChoice.DARK),
     "end_my_sessions": lambda world, me: world.run(sessions.end_my_sessions, me),
     "my_profile": lambda world, me: world.run(user_summaries.my_profile, me),
     "create_user": lambda world, me: world.run(lifecycle.create_user, me, NEW),
@@ -487,6 +488,7 @@ WITHOUT_PROOF = {
     "move_user",
     "end_session_of",
     "end_my_sessions",
+    "choose_theme",
     "forget_addresses",
     "forget_my_addresses",
     "confirm_saved",

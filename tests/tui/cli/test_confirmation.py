@@ -11,6 +11,7 @@ import pytest
 from support.command_tree import commands
 from support.pseudo_terminal import TerminalProgram
 
+from data.operations.derived_user_columns import refresh_standing
 from data.storage import models
 from data.storage.home import Home
 from tui.cli.confirmation import YesOption
@@ -23,6 +24,7 @@ READING = {
     *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
+    *(("overview",), ("report",)),
     *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
 SERVING = {("serve",)}
@@ -33,6 +35,7 @@ ASKING = {
     ("user", "disable-2fa"): ("ben",),
     ("user", "clear-2fa"): ("ben",),
     ("user", "deactivate"): ("ben",),
+    ("user", "temporary-code"): ("ben",),
     ("user", "delete"): ("ben",),
     ("user", "import"): ("{home}/../people.csv",),
     ("user", "invite"): ("--practice", "Main", "--csv", NEW_FILE),
@@ -81,6 +84,7 @@ def ready(clinic, home):
         user=models.User.get(models.User.name == "ben"), kind="app", sealed_secret=b"",
         last_step=int((now + timedelta(days=2)).timestamp()) // 30, confirmed_at=now,
     )  # fmt: skip
+    refresh_standing(models.User.name == "ben", now)
     models.database.close()
     return clinic
 
