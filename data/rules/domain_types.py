@@ -76,12 +76,12 @@ class FirstFactor(StrEnum):
 class Status(StrEnum):
     """A user's two-factor status, in the words that every table shows."""
 
-    DEACTIVATED = "Deactivated"
-    LOCKED = "Locked"
-    NOT_AVAILABLE = "Not available"
-    NO = "No"
-    PENDING = "Pending setup on next login"
     ENABLED = "Enabled"
+    PENDING = "Pending setup on next login"
+    NO = "No"
+    LOCKED = "Locked"
+    DEACTIVATED = "Deactivated"
+    NOT_AVAILABLE = "Not available"
 
 
 class ThemeChoice(StrEnum):

@@ -60,7 +60,7 @@ class OverviewScreen(MainScreen):
     TOPIC = "overview"
     AUTO_FOCUS = "#lines"
 
-    view: var[Overview | None] = var(None, init=False, always_update=True)
+    view: var[Overview | None] = var(None, init=False)
     _lines: Sequence[Line] = ()
 
     def body(self) -> Iterator[Widget]:
