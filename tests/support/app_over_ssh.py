@@ -61,8 +61,8 @@ class Picture:
 
     @property
     def background(self) -> str:
-        """The colour behind the screen's middle."""
-        return self.screen.buffer[self.screen.lines // 2][self.screen.columns - 2].bg
+        """The colour behind the last line, which every screen has."""
+        return self.screen.buffer[self.screen.lines - 1][self.screen.columns // 2].bg
 
     def looks_of(self, words: str) -> set[tuple[str, str, bool]]:
         """Return the colours in front and behind of these words where they stand first, and if swapped."""

@@ -10,7 +10,8 @@ from sshserver.compat.textual_parser import BackgroundTold, InputParser
 from sshserver.terminal.capabilities import Colours, Terminal, is_light
 from tui.app import TwofoldApp
 
-DARK, LIGHT, HIGH_CONTRAST = "141518", "fafafa", "000000"
+DARK, LIGHT = "24262b", "ebecef"
+"""What is behind the last line."""
 WHITE = "\x1b]11;rgb:ffff/ffff/ffff\x1b\\"
 BLACK = "\x1b]11;rgb:0000/0000/0000\x1b\\"
 
@@ -31,7 +32,7 @@ async def test_the_theme_follows_what_the_terminal_says(world, answer, shown):
     """The answer is typed nowhere: the field that has the focus takes the keys around it alone."""
     async with seen_by(world, "admin") as person:
         await person.goes_to_the_users()
-        assert person.background == DARK
+        await person.draws(lambda: person.background == DARK)
         person.types("/", "an", *answer, "na")
         await person.sees("▌ anna ", "1 user ")
         await person.draws(lambda: person.background == shown)
@@ -42,7 +43,7 @@ async def test_a_silent_terminal_gets_the_dark_theme_and_waits_for_nothing(world
     async with seen_by(world, "admin") as person:
         await person.goes_to_the_users()
         assert QUESTION in person.output
-        assert person.background == DARK
+        await person.draws(lambda: person.background == DARK)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, 60.0], ids=["too late", "a second time"])
@@ -52,7 +53,7 @@ async def test_an_answer_that_is_not_expected_changes_nothing(world, monkeypatch
         await person.goes_to_the_users()
         person.types(*([BLACK] if seconds > 0 else []), WHITE, "/anna")
         await person.sees("▌ anna ", "1 user ")
-        assert person.background == DARK
+        await person.draws(lambda: person.background == DARK)
 
 
 @pytest.mark.parametrize("terminal", ["vt100", "NO_COLOR", "16"])
@@ -73,7 +74,7 @@ async def test_the_theme_is_remembered_and_shown_at_once(world):
         await person.sees("Theme: light")
         person.types("\r")
         await person.sees("✓ Theme: light.")
-        assert person.background == LIGHT
+        await person.draws(lambda: person.background == LIGHT)
     async with seen_by(world, "admin") as person:
         await person.draws(lambda: person.background != "default")
         assert person.background == LIGHT
