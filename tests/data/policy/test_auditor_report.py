@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from support.database import OPERATOR, SECURITY, SYSTEM
+from peewee import SqliteDatabase
+from support.database import OPERATOR, SECURITY, SYSTEM, statements
 
 from data.operations.maintenance import accounts
 from data.operations.policy import auditor_report, overview, policy_settings
@@ -160,3 +161,17 @@ def test_one_report_of_a_user_at_a_time(world):
     while first:
         first = world.run(auditor_report.list_unprotected, admin, after=first[-1].name, limit=1)
     assert not isinstance(world.run(auditor_report.list_exceptions, admin), Denied)
+
+
+@pytest.mark.feature("report")
+def test_page_is_read_in_the_order_of_names(world):
+    """Otherwise each page would read and sort all users."""
+    if not isinstance(world.database, SqliteDatabase):
+        pytest.skip("PostgreSQL chooses by the number of rows")
+    admin = world.enrol("admin")
+    for ask in (auditor_report.list_unprotected, auditor_report.list_exceptions):
+        with statements(world) as seen:
+            world.run(ask, admin)
+        (page,) = [statement for statement in seen if '"full_name"' in statement and "LIMIT" in statement]
+        plan = world.database.execute_sql(f"EXPLAIN QUERY PLAN {page}", [None] * page.count("?"))
+        assert not any("TEMP B-TREE" in step[3] for step in plan)
