@@ -223,7 +223,7 @@ async def test_recovery_code_before_the_wizard(mailed, size):
         await person.fills(name="boris", password=PASSWORD)
         app.screen.query_one("#password").focus()
         await person.presses("enter")
-        await person.sees("Type a recovery code, then set up 2FA again.", "Continue")
+        await person.sees("Type a recovery or temporary code, then set up 2FA again.", "Continue")
         await person.types("1234")
         await person.presses("enter")
         await person.sees("That is not a code.")
