@@ -9,6 +9,7 @@ import hashlib
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -25,10 +26,11 @@ from data.operations.signin import admission, enrolment, first_factor, recovery_
 from data.operations.signin.admission import Admitted, Origin, Session
 from data.operations.signin.enrolment import PendingApp
 from data.operations.signin.first_factor import CodeNeeded
-from data.operations.users import lifecycle
+from data.operations.users import lifecycle, practices
 from data.operations.users.lifecycle import NewUser
 from data.rules import totp
 from data.rules.domain_types import ADMIN_ROLES, Application, Mode, Role
+from data.rules.policy import ATTEMPTS
 from data.storage.database import create_database
 from data.storage.password_hashing import HashCost, Hasher
 from data.storage.vault import Vault
@@ -39,6 +41,8 @@ HERE = Path(__file__).parent
 OPERATOR = Operator("host")
 _LINE, _ABOVE_BASELINE = 24.4, 18.5
 """The height of a line in a picture, and how far above its text's baseline it begins."""
+_BLOCKS = {"▀": (0, 4)} | {chr(0x2580 + height): (8 - height, height) for height in range(1, 9)}
+"""Where each block character begins in its cell and how high it is, in eighths of the cell."""
 PASSWORD = "seven quiet herons"  # noqa: S105 - it opens nothing.
 PEOPLE: tuple[tuple[str, str, frozenset[Role], bool], ...] = (
     ("anna", "Anna Berg", frozenset({Role.SUPPORT}), False),
@@ -51,7 +55,17 @@ PEOPLE: tuple[tuple[str, str, frozenset[Role], bool], ...] = (
     ("hiro", "Hiro Tanaka", frozenset(), False),
     ("ines", "Inês Duarte", frozenset(), False),
     ("jonas", "Jonas Lind", frozenset(), False),
+    ("kaito", "Kaito Mori", frozenset(), False),
+    ("lena", "Lena Vogel", frozenset(), False),
+    ("milo", "Milo Rossi", frozenset({Role.SUPPORT}), True),
+    ("nadia", "Nadia Haddou", frozenset(), False),
+    ("oskar", "Oskar Nyman", frozenset(), False),
+    ("paula", "Paula Reis", frozenset(), True),
 )
+PRACTICES = ("North Street", "Harbour", "Hill Road")
+ENROLLED = ("admin", "anna", "dmitri", "emma", "hiro", "ines", "jonas", "kaito", "milo", "oskar")
+DAYS = 29
+"""Days on which people have signed in."""
 
 
 class Clinic:
@@ -72,12 +86,21 @@ class Clinic:
         self.store = Store(create_database(folder / "twofold.db"), services)
         self._hash = hasher.hash(PASSWORD)
         self._do(setup.install, OPERATOR, "Clinic", self._new("admin", "Maria Keller", ADMIN_ROLES))
-        for name, full_name, roles, required in PEOPLE:
-            self._do(lifecycle.create_user, OPERATOR, self._new(name, full_name, roles, required=required))
-        for name in ("admin", "anna", "dmitri", "emma", "hiro"):
-            self.now += timedelta(days=3, hours=1)
-            self._enrol(name)
-        self._lock("hiro")
+        for practice in PRACTICES:
+            self._do(practices.add_practice, OPERATOR, practice)
+        for number, (name, full_name, roles, required) in enumerate(PEOPLE):
+            new = self._new(name, full_name, roles, required=required)
+            practice = ("Main", *PRACTICES)[number % (len(PRACTICES) + 1)]
+            self._do(lifecycle.create_user, OPERATOR, replace(new, practice=practice))
+        for day in range(DAYS):
+            self.now += timedelta(days=1)
+            if not day % 3:
+                self._enrol(ENROLLED[day // 3])
+            for name in ENROLLED[: day // 3 + 1][: 1 + 3 * day % 7]:
+                self.session(name)
+            if not day % 5:
+                self._type_wrong(ENROLLED[0], 1 + day % 3)
+        self._type_wrong("hiro", ATTEMPTS)
         self._do(lifecycle.set_active, OPERATOR, "grace", active=False)
         self.now += timedelta(days=1)
 
@@ -127,11 +150,11 @@ class Clinic:
         self._do(admission.advance, actor.session_id)
         self._secrets[name] = pending.secret
 
-    def _lock(self, name: str) -> None:
+    def _type_wrong(self, name: str, times: int) -> None:
         self.now += timedelta(minutes=1)
         needed = self._first_factor(name)
         if isinstance(needed, CodeNeeded):
-            for number in range(7):
+            for number in range(times):
                 self._do(second_factor.submit_code, needed.attempt, f"{number:06}")
 
 
@@ -162,9 +185,23 @@ async def to_wizard(pilot: Pilot[Any]) -> None:
     await shows(pilot, "QrCode")
 
 
+async def to_overview(pilot: Pilot[Any]) -> None:
+    """Stay where an administrator begins."""
+    await shows(pilot, "AdoptionTable")
+
+
+async def to_security(pilot: Pilot[Any]) -> None:
+    """Walk to the preview of a stricter mode."""
+    await to_overview(pilot)
+    await pilot.press("3")
+    await shows(pilot, "RadioSet")
+    await pilot.press("down")
+    await pilot.pause(0.4)
+
+
 async def to_users(pilot: Pilot[Any]) -> None:
     """Walk to the users table."""
-    await shows(pilot, "AdoptionTable")
+    await to_overview(pilot)
     await pilot.press("2")
     await shows(pilot, "PagedTable")
     await pilot.press("down", "down")
@@ -189,7 +226,7 @@ def _tighten(found: "re.Match[str]") -> str:
     head, left, middle, length, tail, content = found.groups()
     text = html.unescape(content).replace("\N{NO-BREAK SPACE}", " ")
     bare = text.strip()
-    if bare and not set(bare) - set("█▀▄ "):
+    if bare and not set(bare) - {*_BLOCKS, " "}:
         colour = head.split('"')[1]
         return _blocks(text, colour, float(left), float(middle.split('"')[2]), float(length) / len(text))
     if not bare:
@@ -202,21 +239,22 @@ def _tighten(found: "re.Match[str]") -> str:
 
 def _blocks(text: str, colour: str, left: float, baseline: float, cell: float) -> str:
     """Draw block characters as rectangles of a class's colour: a font may leave gaps between them."""
-    top, half = baseline - _ABOVE_BASELINE, _LINE / 2
-    drawn = {"█": (top, _LINE), "▀": (top, half), "▄": (top + half, half)}
+    line = baseline - _ABOVE_BASELINE
     return "".join(
-        f'<rect class="{colour}" x="{left + at * cell:.1f}" y="{drawn[block][0]:.1f}" width="{cell:.1f}" '
-        f'height="{drawn[block][1]:.1f}" shape-rendering="crispEdges"/>'
+        f'<rect class="{colour}" x="{left + at * cell:.1f}" y="{line + _LINE * _BLOCKS[block][0] / 8:.1f}" '
+        f'width="{cell:.1f}" height="{_LINE * _BLOCKS[block][1] / 8:.1f}" shape-rendering="crispEdges"/>'
         for at, block in enumerate(text)
-        if block in drawn
+        if block in _BLOCKS
     )
 
 
 async def main() -> None:
-    """Draw both pictures."""
+    """Draw all pictures."""
     with TemporaryDirectory() as folder:
         clinic = Clinic(Path(folder))
-        await draw(clinic, "admin", (104, 22), to_users, "users.svg")
+        await draw(clinic, "admin", (104, 26), to_overview, "overview.svg")
+        await draw(clinic, "admin", (104, 24), to_users, "users.svg")
+        await draw(clinic, "admin", (104, 26), to_security, "security.svg")
         clinic.require_of_everyone()
         await draw(clinic, "boris", (84, 24), to_wizard, "wizard.svg")
         clinic.store.close()
