@@ -169,9 +169,9 @@ async def test_user_whose_password_is_guessed(world):
 async def test_mode_off(clinic):
     clinic.mode(Mode.OFF)
     async with on_overview(clinic) as person:
-        await person.sees("2FA is off. No one is asked for a code: turn it on under 3 Security.", "Set up 2")
+        await person.sees("2FA is off. No one is asked for a code. See 3 Security.", "Set up 2")
         await person.resizes(60, 20)
-        await person.sees("2FA is off: turn it on under 3 Security.", "Set up 2")
+        await person.sees("2FA is off. See 3 Security.", "Set up 2")
 
 
 @pytest.mark.feature("overview")

@@ -155,7 +155,7 @@ async def test_mode_off_in_detail_and_actions(world):
     world.enrol("anna")
     world.mode(Mode.OFF)
     async with opened(world, "admin", size=(80, 30)) as person:
-        await person.sees("2 Users", "anna", "Not available", "2FA is off: turn it on under 3 Security")
+        await person.sees("2 Users", "anna", "Not available", "2FA is off (see 3 Security)")
         await person.presses("down", "enter")
         await person.sees("2FA - Not available: turn on 2FA under 3 Security")
         for key, title in (("d", "Disable 2FA for anna?"), ("l", "Clear the 2FA data of anna?")):

@@ -247,7 +247,7 @@ class TestTable:
     async def test_table_while_off(self, world):
         world.mode(Mode.OFF)
         async with opened(world, "admin") as person:
-            await person.sees("Not available", "2FA is off: turn it on under 3 Security")
+            await person.sees("Not available", "2FA is off (see 3 Security)")
 
 
 class TestActions:

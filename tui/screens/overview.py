@@ -109,10 +109,10 @@ class OverviewScreen(MainScreen):
         width = self.size.width - 2 * _PADDING - digits.get_content_width(self.size, self.size) - _GAP
         if is_off:
             first = Content.styled(
-                "2FA is off. No one is asked for a code: turn it on under 3 Security.", "bold $warning"
+                "2FA is off. No one is asked for a code. See 3 Security.", "bold $warning"
             )
             if first.cell_length > width:
-                first = Content.styled("2FA is off: turn it on under 3 Security.", "bold $warning")
+                first = Content.styled("2FA is off. See 3 Security.", "bold $warning")
         else:
             people = f"{counts.total:,} {'person' if counts.total == 1 else 'people'}"
             share = f"{counts.enabled:,} of {people} with 2FA"

@@ -223,7 +223,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
         parts.append(f"by {asked.sort.value}")
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
-            parts.append("2FA is off: turn it on under 3 Security")
+            parts.append("2FA is off (see 3 Security)")
         return " · ".join(parts)
 
     def _acts_on_marked(self, page: UserPage) -> str:
