@@ -66,7 +66,6 @@ async def test_keys_of_the_users_table(world):
             "Edit",
             "Add SSH key",
             "Filter users",
-            "Next page",
         )
 
 

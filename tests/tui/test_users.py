@@ -109,6 +109,18 @@ class TestTable:
             await person.presses("left_square_bracket")
             await person.sees("51-100 of 124 users")
 
+    @pytest.mark.feature("key-line")
+    async def test_a_page_that_is_not_there_is_not_offered(self, world):
+        crowd(world, 120)
+        async with opened(world, "admin", size=(280, 40)) as person:
+            shown = await person.sees("1-50 of 124 users", "] Next page")
+            assert "[ Previous page" not in shown
+            await person.presses("right_square_bracket")
+            await person.sees("51-100 of 124 users", "] Next page", "[ Previous page")
+            await person.presses("right_square_bracket")
+            await person.sees("101-124 of 124 users", "[ Previous page")
+            await person.sees_no_more("] Next page")
+
     async def test_moving_beyond_the_ends_turns_the_page(self, world):
         crowd(world, 60)
         async with opened(world, "admin") as person:

@@ -83,6 +83,12 @@ class TableScreen(MainScreen, Generic[R, C]):
         """Open the row under the cursor."""
         raise NotImplementedError
 
+    def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to turn the page only where there is another one."""
+        if action == "page":
+            return self._following is not None if parameters[0] else len(self.starts) > 1
+        return super().offers(action, parameters)
+
     def action_page(self, forward: bool) -> None:
         """Turn the page."""
         if forward and self._following is not None:
