@@ -7,7 +7,17 @@ from functools import lru_cache
 from peewee import fn
 
 from data.operations.results import Denied, Refused, SessionOver
-from data.rules.domain_types import Application, FirstFactor, Method, Mode, Policy, Proof, Role, UserFacts
+from data.rules.domain_types import (
+    Application,
+    FirstFactor,
+    Method,
+    Mode,
+    Policy,
+    PolicyNotice,
+    Proof,
+    Role,
+    UserFacts,
+)
 from data.rules.policy import NeedCode, Step, next_step, outlived, why_over
 from data.rules.remembered_addresses import may_remember, still_holds
 from data.rules.source_addresses import ON_HOST, Origin
@@ -104,14 +114,18 @@ def policy_of(account: models.Account) -> Policy:
         app_on=account.app_on,
         sms_on=account.sms_on,
         email_on=account.email_on,
+        notify_new_places=account.notify_new_places,
     )
 
 
 @lru_cache
-def _policy(mode: str, remember_days: int, *, app_on: bool, sms_on: bool, email_on: bool) -> Policy:
+def _policy(
+    mode: str, remember_days: int, *, app_on: bool, sms_on: bool, email_on: bool, notify_new_places: bool
+) -> Policy:
     switches = {Method.APP: app_on, Method.SMS: sms_on, Method.EMAIL: email_on}
     methods = frozenset(method for method, on in switches.items() if on)
-    return Policy(Mode(mode), remember_days, methods)
+    notices = {PolicyNotice.NEW_PLACES: notify_new_places}
+    return Policy(Mode(mode), remember_days, methods, frozenset(each for each, on in notices.items() if on))
 
 
 def roles_of(user: models.User) -> frozenset[Role]:

@@ -25,6 +25,7 @@ class Event(StrEnum):
     LOCKED = "signin.locked"
     TURNED_AWAY = "signin.turned_away"
     RIGHT_AFTER_FAILURES = "signin.right_after_failures"
+    NEW_PLACE = "signin.new_place"
     USER_CREATED = "user.created"
     PEOPLE_IMPORTED = "people.imported"
     USER_EDITED = "user.edited"
@@ -67,6 +68,7 @@ class Event(StrEnum):
     ADDRESSES_FORGOTTEN = "address.forgotten"
     WITHDRAWN = "two_factor.withdrawn"
     METHODS_CHANGED = "policy.methods_changed"
+    NOTICES_CHANGED = "policy.notices_changed"
     CODE_SENT = "code.sent"
     CODE_NOT_SENT = "code.not_sent"
     DELIVERY_TESTED = "delivery.tested"
@@ -109,6 +111,7 @@ _SENTENCES: dict[Event, str] = {
     Event.LOCKED: "Locked after seven wrong codes",
     Event.TURNED_AWAY: "Turned away: {reason}",
     Event.RIGHT_AFTER_FAILURES: "Correct password after {failures:failure} from {sources:source}",
+    Event.NEW_PLACE: "Signed in {places}",
     Event.USER_CREATED: "User created",
     Event.PEOPLE_IMPORTED: "{count:user} imported",
     Event.USER_EDITED: "Edited: {fields}",
@@ -151,6 +154,7 @@ _SENTENCES: dict[Event, str] = {
     Event.ADDRESSES_FORGOTTEN: "Remembered addresses forgotten: {count}",
     Event.WITHDRAWN: "Codes by {method} withdrawn: the destination was changed",
     Event.METHODS_CHANGED: "Methods changed from {before} to {after}",
+    Event.NOTICES_CHANGED: "E-mail about {what}: {after}",
     Event.CODE_SENT: "Code sent by {method} to {to}",
     Event.CODE_NOT_SENT: "A code could not be sent by {method}",
     Event.DELIVERY_TESTED: "Test message by {method} to {to}",

@@ -98,6 +98,17 @@ class ThemeChoice(StrEnum):
         return "as the terminal says" if self is ThemeChoice.TERMINAL else self.value.replace("-", " ")
 
 
+class PolicyNotice(StrEnum):
+    """What the policy says whether it is told by e-mail; the value is the end of the option's name."""
+
+    NEW_PLACES = "new-places"
+
+    @property
+    def label(self) -> str:
+        """What is told, in words, as screens show it."""
+        return "sign-ins from new places"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The account's two-factor policy."""
@@ -105,6 +116,7 @@ class Policy:
     mode: Mode
     remember_days: int = 0
     methods: frozenset[Method] = frozenset({Method.APP})
+    notices: frozenset[PolicyNotice] = frozenset({PolicyNotice.NEW_PLACES})
 
 
 @dataclass(frozen=True, slots=True)

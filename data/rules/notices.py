@@ -97,6 +97,7 @@ _WORDS = {
         "Your password was entered. In the day before, there were {failures:failed sign-in} with your name, "
         "from {sources:source}. If the password can be guessed, change it.",
     ),
+    Event.NEW_PLACE: _Words("a sign-in from a new place", "You signed in {places}."),
     Event.PASSWORD_CHANGED: _Words("your password was changed", "Your password was changed."),
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
@@ -122,13 +123,13 @@ _DETAIL_LIMIT = 1_000
 def is_told(event: Event, detail: Mapping[str, object]) -> bool:
     """Whether the audit row of an act brings its user a notice.
 
-    An edit is told too, but to more addresses than the one that the user then has. So is an attempt to
-    use an address, which has no row.
+    An edit is told too, but to more addresses than the one that the user then has. So are an attempt to
+    use an address and a sign-in from a new place, which have no row of their own.
     """
     if event is Event.RECOVERY_USED:
         left = detail.get("left")
         return isinstance(left, int) and left <= FEW_LEFT
-    return event in _WORDS and event not in (Event.USER_EDITED, Event.EMAIL_ASKED_FOR)
+    return event in _WORDS and event not in (Event.USER_EDITED, Event.EMAIL_ASKED_FOR, Event.NEW_PLACE)
 
 
 def envelope(act: Act, to: str, issuer: str) -> Envelope:
@@ -206,7 +207,13 @@ def _advice(act: Act, account: str) -> str:
             "If it was you, ask a system administrator to unlock you. If not, tell them: someone has your "
             "password or SSH key."
         )
-    return (
+    if_not = (
         f"If it was you, you have nothing to do. If not, tell an administrator of {account} at once: "
         "someone can sign in as you."
     )
+    if act.event is Event.NEW_PLACE:
+        return (
+            f"{if_not} On My profile, change your password, remove SSH keys that you do not know, and end "
+            "your other sessions."
+        )
+    return if_not

@@ -10,6 +10,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 _LONGEST_ZONE = 15
 """Characters of an interface's name on Linux."""
 
+_IPV4 = 4
 _LIMIT = 64
 """Characters of an address that are read; an IPv6 address with its zone has fewer."""
 
@@ -66,6 +67,17 @@ def source_of(address: str) -> str:
         return str(IPv4Address(int(parsed) & 0xFFFF_FFFF))
     network = str(ip_network((parsed, 64), strict=False))
     return f"{network}%{zone}" if zone else network
+
+
+def network_of(address: str) -> str | None:
+    """Return the network that counts as one place: the IPv4 /24 or the IPv6 /48; None without an address."""
+    source, _, zone = source_of(address).partition("%")
+    try:
+        exact = ip_network(source)
+    except ValueError:
+        return None
+    network = exact.supernet(new_prefix=24 if exact.version == _IPV4 else 48)
+    return f"{network}%{zone}" if zone else str(network)
 
 
 def place_in_words(application: str, address: str) -> str:

@@ -98,6 +98,7 @@ class Installation(_Table):
 class Account(_Table):
     """An organisation and its policy.
 
+    `notify_new_places` says that users are told of sign-ins from places that are not known.
     `on_since` is when the mode last left `off`, and `required_since` when it last became `required` or
     stricter; null if it never did, or nobody remembers.
     """
@@ -114,6 +115,7 @@ class Account(_Table):
     created_at = moment_field()
     on_since = optional_moment_field()
     required_since = optional_moment_field()
+    notify_new_places = BooleanField(default=True, constraints=[SQL("DEFAULT true")])
 
 
 class Practice(_Table):
@@ -142,7 +144,8 @@ class User(_Table):
     roles and the factors: any change of them updates it, and `standing_since` with it. `few_codes` says
     that someone who has set up a second factor has few unused recovery codes left. `signin_count` counts
     the sign-ins of the minute `signin_minute`, and `renewal_count` the sets of recovery codes of the hour
-    `renewal_hour`; minutes and hours are counted from the epoch.
+    `renewal_hour`; minutes and hours are counted from the epoch. `known_places` holds networks and keys
+    of lately, each with its last day; null until the first sign-in that is noted there.
 
     Every `select` leaves out tombstones. A join of another table to users must leave them out itself.
     """
@@ -178,6 +181,7 @@ class User(_Table):
     standing = CharField(max_length=12, default="free", constraints=[SQL("DEFAULT 'free'")])
     standing_since = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
     few_codes = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
+    known_places = TextField(null=True)
 
     class Meta:
         indexes = (

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.installed_program import Clinic
+from support.installed_program import Clinic, password_then, set_password, sign_out
 from support.mail_server import HOST, MailServer, mail_server
 from support.pseudo_terminal import TerminalProgram
 
@@ -51,6 +51,36 @@ async def test_the_server_sends_what_a_command_could_not(clinic):
         assert await clinic.stop() == 0
     assert clinic.log == b""
     assert len(mail.messages) == 1
+
+
+@pytest.mark.feature("notice-places")
+async def test_a_sign_in_with_a_new_key(clinic):
+    """It is told once; the first sign-in, by a password, is not."""
+    key = clinic.new_key("ben_key")
+    one_time = clinic.one_time_password("user", "password", "ben")
+    clinic.twofold("user", "key", "add", "ben", str(key.with_suffix(".pub")))
+    async with mail_server() as mail:
+        send_through(clinic, mail.port)
+        await clinic.serve()
+        clinic.known_hosts()
+        terminal = await clinic.connect("ben")
+        await password_then(terminal, one_time)
+        await set_password(clinic, terminal, PASSWORD)
+        await terminal.expect_on_screen("1 My profile")
+        await sign_out(terminal)
+        for _ in range(2):
+            terminal = await clinic.connect("ben", key=key)
+            await terminal.expect_on_screen("1 My profile")
+            await sign_out(terminal)
+        await arrives(mail, "Twofold: a sign-in from a new place")
+        words = " ".join(mail.words.split())
+        assert "You signed in with an SSH key that you have not used in the last 90 days" in words
+        assert "By: ben, over SSH from 127.0.0.1" in words
+        await asyncio.to_thread(clinic.twofold, "user", "password", "ben")
+        await arrives(mail, "Twofold: a one-time password was set")
+        assert await clinic.stop() == 0
+    subjects = [message["Subject"] for message in mail.messages]
+    assert subjects.count("Twofold: a sign-in from a new place") == 1
 
 
 async def test_the_local_app_sends_while_it_is_open(clinic):

@@ -27,7 +27,7 @@ from data.operations.users import (
 )
 from data.operations.users.bulk_actions import Bulk
 from data.rules import public_keys
-from data.rules.domain_types import Method, Mode, Role
+from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.storage import models
 from tui.command_palette import TwofoldCommands
 from tui.screens.user_detail import UserDetailScreen
@@ -367,7 +367,11 @@ async def walks_security(person: Person, me: Member, mode: Mode) -> None:
     assert person.app.screen.query_one("RadioSet").display == bool(modes)
     assert "apply" not in found
     switched = {method.value for method in Method if possible(world, set_methods, on ^ {method})}
-    assert ticks(person) == switched
+    told = possible(
+        world,
+        lambda world: world.run(policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False),
+    )
+    assert ticks(person) == switched | ({notice.value for notice in PolicyNotice} if told else set())
     assert ("methods" in found) == bool(switched)
     days = possible(world, lambda world: world.run(policy_settings.set_remember_days, me, 5, seen=3))
     assert ("remember_days" in found) == days

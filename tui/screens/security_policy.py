@@ -17,7 +17,7 @@ from data.operations.policy import delivery_tests, overview, permanent_mode, pol
 from data.operations.policy.delivery_tests import CarrierState
 from data.operations.policy.policy_settings import ModePreview, PolicyView
 from data.operations.results import Denied, Done
-from data.rules.domain_types import Method, Mode, Status
+from data.rules.domain_types import Method, Mode, PolicyNotice, Status
 from data.rules.remembered_addresses import MAX_DAYS, period_in_short
 from data.rules.safe_text import safe
 from data.rules.user_fields import EMAIL_LIMIT, PHONE_LIMIT, TEXT_LIMIT
@@ -100,6 +100,15 @@ class SecurityScreen(MainScreen):
             ),
             Static("", id="unsendable", classes="hint hidden", markup=False),
             Static("", id="delivery", classes="hidden", markup=False),
+            SectionTitle("Notices by e-mail", classes="title methods"),
+            Switches(
+                *(
+                    TickBox(notice.label.capitalize(), name=notice.value, classes="method", compact=True)
+                    for notice in PolicyNotice
+                ),
+                id="notices",
+                classes="unread",
+            ),
             SectionTitle("Remembered addresses", id="days-title", classes="title methods"),
             ActionBar(),
         ):
@@ -173,16 +182,22 @@ class SecurityScreen(MainScreen):
         return self._preview is not None and self._preview.after is mode
 
     def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
-        """Switch a method after confirmation."""
+        """Switch notices, and methods after confirmation."""
         event.stop()
         if self.view is not None:
-            wanted = frozenset(Method(box.name) for box in self.query(Checkbox) if box.value and box.name)
-            in_background(self, partial(self._switch_when_idle, wanted), "switching", latest_only=True)
+            methods = frozenset(Method(name) for name in self._ticked("#methods"))
+            notices = frozenset(PolicyNotice(name) for name in self._ticked("#notices"))
+            switch = partial(self._switch_when_idle, methods, notices)
+            in_background(self, switch, "switching", latest_only=True)
 
-    async def _switch_when_idle(self, methods: frozenset[Method]) -> None:
+    def _ticked(self, switches: str) -> list[str]:
+        boxes = self.query_one(switches).query(Checkbox)
+        return [box.name for box in boxes if box.value and box.name]
+
+    async def _switch_when_idle(self, methods: frozenset[Method], notices: frozenset[PolicyNotice]) -> None:
         """Switch when no action is running, so that a ticked box always leads to a question."""
         await self.until_idle()
-        self._switch(methods)
+        self._switch(methods, notices)
 
     def action_methods(self) -> None:
         """Go to the switches of the methods."""
@@ -190,7 +205,10 @@ class SecurityScreen(MainScreen):
             box.focus()
 
     @working
-    async def _switch(self, methods: frozenset[Method]) -> None:
+    async def _switch(self, methods: frozenset[Method], notices: frozenset[PolicyNotice]) -> None:
+        if self.view is not None:
+            for notice in notices ^ self.view.policy.notices:
+                await self.app.act(policy_settings.set_notice, notice, on=notice in notices)
         preview = await self.app.read(policy_settings.preview_methods, methods)
         if preview is None or preview.before == methods:
             return
@@ -201,12 +219,15 @@ class SecurityScreen(MainScreen):
 
     def _show_methods(self, view: PolicyView) -> None:
         with self.prevent(Checkbox.Changed):
-            for box in self.query(Checkbox):
+            for box in self.query_one("#methods").query(Checkbox):
                 box.value = box.name in view.policy.methods
                 box.disabled = box.name not in view.switchable
+            for box in self.query_one("#notices").query(Checkbox):
+                box.value = box.name in view.policy.notices
+                box.disabled = not view.may_set_days
         words = f"Methods ({Act.SET_UP.shown})" if view.switchable else "Methods"
         self.query_one("#methods-title", SectionTitle).words = words
-        self.query_one("#methods").remove_class("unread")
+        self.query("Switches").remove_class("unread")
         missing = consequences.unsendable(view.unsendable) if view.may_set_days else ""
         shown = self.query_one("#unsendable", Static)
         shown.set_class(not missing, "hidden")

@@ -125,7 +125,7 @@ class TickBox(Checkbox):
 
 
 class Switches(Horizontal):
-    """Check boxes side by side, the only ones of their screen: the arrow keys move among them."""
+    """Check boxes side by side: the arrow keys move among all of the screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Act.UP.binding("previous", "Previous choice", also="left", show=False),

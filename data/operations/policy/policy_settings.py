@@ -17,7 +17,7 @@ from data.operations.users.user_counts import count_users
 from data.operations.users.user_search import UserQuery, find_users
 from data.rules import user_fields
 from data.rules.audit_events import Event
-from data.rules.domain_types import Method, Mode, Policy, Status, UserFacts
+from data.rules.domain_types import Method, Mode, Policy, PolicyNotice, Status, UserFacts
 from data.rules.permanent_mode import People, passes
 from data.rules.permissions import Action, SensitiveAction, action_to_enter
 from data.rules.policy import may_enter_mode
@@ -26,6 +26,7 @@ from data.rules.user_status import status_of
 from data.storage import models
 from data.store import Tx
 
+_COLUMNS = {PolicyNotice.NEW_PLACES: models.Account.notify_new_places}
 NAMED_PEOPLE = 5
 """How many people a preview names; the others are counted."""
 
@@ -37,7 +38,8 @@ class PolicyView:
     `permanent_since` and `permanent_by` say when and by whom the mode was made permanent.
 
     The rest is what the actor may do: change to which other modes (`permanent` once its checklist passes),
-    switch which methods, set the days, and send test messages; and who can do what they may not.
+    switch which methods, set the days and the notices, and send test messages; and who can do what they
+    may not.
     `unsendable` are the methods for which nothing is set up.
     """
 
@@ -230,6 +232,18 @@ def set_methods(acting: Acting, methods: frozenset[Method], *, seen: frozenset[M
     rejudge_sessions(acting.tx, ours)
     trail.record(acting, Event.METHODS_CHANGED, before=_listed(seen), after=_listed(methods))
     return Done(f"The methods are now: {_listed(methods)}.")
+
+
+@require_permission(SensitiveAction.SET_POLICY)
+def set_notice(acting: Acting, notice: PolicyNotice, *, on: bool) -> Done | Denied:
+    """Turn an account's messages of a kind on or off."""
+    after = "on" if on else "off"
+    if (notice in acting.policy.notices) is on:
+        return Denied(f"E-mail about {notice.label} is already {after}.")
+    column = _COLUMNS[notice]
+    models.Account.update({column: on}).where(models.Account.id == acting.account_id).execute()
+    trail.record(acting, Event.NOTICES_CHANGED, what=notice.label, after=after)
+    return Done(f"E-mail about {notice.label} is now {after}.")
 
 
 def _listed(methods: frozenset[Method]) -> str:

@@ -7,6 +7,7 @@ from data.operations.actors import facts_of, origin_of, policy_of
 from data.operations.audit import trail
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import Right
+from data.operations.signin.known_places import note_place
 from data.operations.signin.remembered_addresses import is_remembered
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
@@ -145,9 +146,9 @@ _KEY = Prepared(
 
 
 _SIGNED_IN = PreparedWrite(
-    4,
-    lambda at, minute, count, user_id: models.User.update(
-        last_signin_at=at, signin_minute=minute, signin_count=count
+    5,
+    lambda at, minute, count, places, user_id: models.User.update(
+        last_signin_at=at, signin_minute=minute, signin_count=count, known_places=places
     ).where(models.User.id == user_id),
 )
 _COUNTED = PreparedWrite(
@@ -222,6 +223,7 @@ def admit(
     if method is not None or by_address or attempt.session_id is None:
         changes["methods"] = methods
     notices = () if restricted else _notices(user, method)
+    places = _note_place(tx, user, attempt) if isinstance(step, SignedIn) else None
     if attempt.session_id is None:
         if isinstance(step, MustChangePassword):
             notices = _supersede(tx, user, attempt)
@@ -230,7 +232,7 @@ def admit(
         session_id = attempt.session_id
         started_at = models.Session.get_by_id(session_id).started_at
         models.Session.update(changes).where(models.Session.id == session_id).execute()
-    _record_admission(tx, user, attempt, step, methods)
+    _record_admission(tx, user, attempt, step, methods, places)
     waiting = None
     if isinstance(step, NeedCode):
         waiting = replace(attempt, session_id=session_id, methods=step.methods)
@@ -317,7 +319,13 @@ def _methods(attempt: Attempt, method: Right | None, *, by_address: bool) -> str
     return attempt.first_factor.value + (f" and {method.method}" if method else "")
 
 
-def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, methods: str) -> None:
+def _note_place(tx: Tx, user: models.User, attempt: Attempt) -> str:
+    return note_place(tx, user, attempt.origin, attempt.first_factor, attempt.credential)
+
+
+def _record_admission(
+    tx: Tx, user: models.User, attempt: Attempt, step: Step, methods: str, places: str | None
+) -> None:
     minute, count = _minute(tx), _signins(tx, user) + 1
     if not isinstance(step, SignedIn):
         _COUNTED.run(minute, count, user.id)
@@ -330,7 +338,7 @@ def _record_admission(tx: Tx, user: models.User, attempt: Attempt, step: Step, m
             _audit(tx, Event.RESTRICTED, user, attempt, methods=methods, reason="code required")
         case _:
             _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
-            _SIGNED_IN.run(models.microseconds(tx.now), minute, count, user.id)
+            _SIGNED_IN.run(models.microseconds(tx.now), minute, count, places, user.id)
     if attempt.first_factor is FirstFactor.KEY:
         _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
 

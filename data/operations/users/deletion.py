@@ -45,6 +45,7 @@ def delete_user(found: Target) -> Done:
         standing=models.TOMBSTONE,
         standing_since=found.tx.now,
         few_codes=False,
+        known_places=None,
     ).where(models.User.id == user.id).execute()
     models.DeletedUser.insert(user=user.id, name=user.name, at=found.tx.now).execute()
     return Done(f"User {user.name} deleted. The name is free again in {KEPT_AFTER_DELETION.days} days.")

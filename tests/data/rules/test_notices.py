@@ -77,6 +77,7 @@ def test_every_notice_is_whole_sentences_and_plain(event):
             sources=9,
             terms="It is good.",
             until="2026-03-02 12:00 UTC",
+            places="from an address",
         ),
         "a@b.example",
         "Twofold",

@@ -19,6 +19,7 @@ FIRST = "0015_one_time_passwords"
 APART = "0029_rows_of_imports"
 COUNTED = "0031_kept_counts"
 EXPIRING = "0036_temporary_codes"
+PLACES = "0037_known_places"
 DAY = 86_400_000_000
 TODAY = int(time.time()) * 1_000_000 // DAY
 
@@ -204,3 +205,13 @@ def test_codes_and_sessions_of_before_are_not_temporary(tmp_path, monkeypatch, s
         models.database.initialize(older)
         assert {code.expires_at for code in models.RecoveryCode.select()} == {None}
         assert [session.temporary_code for session in models.Session.select()] == [False]
+
+
+def test_accounts_of_before_tell_of_new_places(tmp_path, monkeypatch, server):
+    older = older_than(PLACES, tmp_path, monkeypatch, server)
+    with older.connection_context():
+        add_counted(older)
+        assert migrate(older)[0] == PLACES
+        models.database.initialize(older)
+        assert {account.notify_new_places for account in models.Account.select()} == {True}
+        assert {user.known_places for user in models.User.select()} == {None}

@@ -60,6 +60,19 @@ def test_days_of_remembering(clinic):
     assert "Nothing to change" in clinic("policy", "set").err
 
 
+@pytest.mark.feature("notice-places")
+def test_notices_of_new_places(clinic):
+    assert "Notices  sign-ins from new places\n" in clinic("policy", "show").out
+    assert json.loads(clinic("policy", "show", "--json").out)["notify_new_places"] is True
+    done = clinic("policy", "set", "--notify-new-places", "off")
+    assert (done.status, done.out) == (0, "E-mail about sign-ins from new places is now off.\n")
+    assert "Notices  none\n" in clinic("policy", "show").out
+    assert json.loads(clinic("policy", "show", "--json").out)["notify_new_places"] is False
+    assert clinic("policy", "set", "--notify-new-places", "off").status == 1
+    assert clinic("policy", "set", "--notify-new-places", "perhaps").status == 2
+    assert "policy.notices_changed" in clinic("audit", "list", "--json").out
+
+
 def test_forgetting_says_when_there_is_nothing(clinic):
     assert clinic("user", "forget", "anna").out == "No address is remembered.\n"
     assert json.loads(clinic("user", "show", "anna", "--json").out)["remembered"] == []

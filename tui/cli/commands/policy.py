@@ -9,7 +9,7 @@ from data.operations.policy import needs_attention, permanent_mode, policy_setti
 from data.operations.policy.permanent_mode import Checklist
 from data.operations.policy.policy_settings import PolicyView
 from data.operations.results import Done, RefusedOrStale
-from data.rules.domain_types import Method, Mode
+from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
 from data.storage.home import Home
@@ -45,6 +45,7 @@ def show(home: Home, as_json: bool) -> None:
                 "account": view.account,
                 "mode": view.policy.mode.value,
                 "remember_days": view.policy.remember_days,
+                **{f"notify_{notice.name.lower()}": notice in view.policy.notices for notice in PolicyNotice},
                 "permanent_since": iso(view.permanent_since),
                 "permanent_by": view.permanent_by,
                 "methods": _names(view.policy.methods),
@@ -58,6 +59,8 @@ def show(home: Home, as_json: bool) -> None:
     click.echo(f"Mode     {_mode_line(view)}")
     click.echo(f"Sign-in  {period_in_words(view.policy.remember_days)}")
     click.echo(f"Methods  {', '.join(_names(view.policy.methods))}")
+    told = [notice.label for notice in PolicyNotice if notice in view.policy.notices]
+    click.echo(f"Notices  {', '.join(told) or 'none'}")
     for status, count in sorted(view.people.items()):
         click.echo(f"{count:7}  {status.value}")
     for line in consequences.attention(seen):
@@ -83,13 +86,14 @@ def show_checklist(home: Home, as_json: bool) -> None:
 
 @policy.command(
     "set",
-    short_help="Change the mode, the methods or how long addresses are remembered.",
+    short_help="Change the mode, methods, notices or how long addresses are remembered.",
     epilog="\b\nExamples:\n"
     "  twofold policy set --mode required\n"
     "  twofold policy set --mode off --yes\n"
     "  twofold policy set --methods app,sms,email\n"
     "  twofold policy set --mode permanent --confirm Clinic\n"
-    "  twofold policy set --remember-days 3\n",
+    "  twofold policy set --remember-days 3\n"
+    "  twofold policy set --notify-new-places off\n",
 )
 @click.option(
     "--mode",
@@ -106,6 +110,12 @@ def show_checklist(home: Home, as_json: bool) -> None:
     type=click.IntRange(0, MAX_DAYS),
     help="Days without asking for a code again for the same address and first factor; 0 always asks.",
 )
+@click.option(
+    "--notify-new-places",
+    "new_places",
+    type=click.Choice(["on", "off"]),
+    help="Whether users are told by e-mail of sign-ins from addresses and with keys new to them.",
+)
 @asks_first
 @click.pass_obj
 def set_policy(
@@ -114,13 +124,15 @@ def set_policy(
     listed: str | None,
     confirmation: str | None,
     remember_days: int | None,
+    new_places: str | None,
 ) -> None:
-    """Change the mode, the methods or how long addresses are remembered.
+    """Change the mode, methods, notices or how long addresses are remembered.
 
     Shows who is affected before it changes the mode or the methods.
     """
-    if wanted is None and listed is None and remember_days is None:
-        raise click.UsageError("Nothing to change. Give --mode, --methods or --remember-days.")
+    notices = {PolicyNotice.NEW_PLACES: new_places}
+    if wanted is None and listed is None and remember_days is None and not any(notices.values()):
+        raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
     methods = _parsed(listed) if listed is not None else None
     with installation(home) as here:
         acts = []
@@ -139,6 +151,7 @@ def set_policy(
                     seen=seen,
                 )
             )
+        acts += [_notice_act(here, notice, on=said == "on") for notice, said in notices.items() if said]
         # Nothing is done until all questions are answered.
         for act in acts:
             say(act())
@@ -212,6 +225,10 @@ def _methods_act(here: Installation, methods: frozenset[Method]) -> _Act:
     return partial(
         here.store.run_now, policy_settings.set_methods, here.operator, methods, seen=preview.before
     )
+
+
+def _notice_act(here: Installation, notice: PolicyNotice, *, on: bool) -> _Act:
+    return partial(here.store.run_now, policy_settings.set_notice, here.operator, notice, on=on)
 
 
 def _parsed(listed: str) -> frozenset[Method]:

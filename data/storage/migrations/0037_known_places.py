@@ -1,0 +1,15 @@
+"""A user's known places are kept, and an account says whether sign-ins from others are told."""
+
+from typing import Any
+
+from peewee import Database, SqliteDatabase, TextField
+from playhouse.migrate import SchemaMigrator
+
+
+def up(migrator: SchemaMigrator, db: Database) -> None:
+    """Add the columns: they are told, and the known places are read from the sessions at the next sign-in."""
+    # Not by the migrator, which would make the table anew while others refer to it.
+    run: Any = db.execute_sql
+    boolean = "INTEGER" if isinstance(db, SqliteDatabase) else "BOOLEAN"
+    run(f"ALTER TABLE account ADD COLUMN notify_new_places {boolean} NOT NULL DEFAULT true")
+    migrator.migrate(migrator.add_column("user", "known_places", TextField(null=True)))
