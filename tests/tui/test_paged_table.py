@@ -12,6 +12,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 import tui.app
+from tui.themes import THEMES
 from tui.widgets.cells import cell
 from tui.widgets.paged_table import Column, PagedTable, fit
 
@@ -28,6 +29,8 @@ class TableApp(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.heard: list[object] = []
+        self.register_theme(THEMES[0])
+        self.theme = THEMES[0].name
 
     def compose(self) -> ComposeResult:
         yield PagedTable(COLUMNS, str)
