@@ -115,16 +115,24 @@ def policy_of(account: models.Account) -> Policy:
         sms_on=account.sms_on,
         email_on=account.email_on,
         notify_new_places=account.notify_new_places,
+        notify_locks=account.notify_locks,
     )
 
 
 @lru_cache
 def _policy(
-    mode: str, remember_days: int, *, app_on: bool, sms_on: bool, email_on: bool, notify_new_places: bool
+    mode: str,
+    remember_days: int,
+    *,
+    app_on: bool,
+    sms_on: bool,
+    email_on: bool,
+    notify_new_places: bool,
+    notify_locks: bool,
 ) -> Policy:
     switches = {Method.APP: app_on, Method.SMS: sms_on, Method.EMAIL: email_on}
     methods = frozenset(method for method, on in switches.items() if on)
-    notices = {PolicyNotice.NEW_PLACES: notify_new_places}
+    notices = {PolicyNotice.NEW_PLACES: notify_new_places, PolicyNotice.LOCKS: notify_locks}
     return Policy(Mode(mode), remember_days, methods, frozenset(each for each, on in notices.items() if on))
 
 

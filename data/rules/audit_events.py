@@ -26,6 +26,7 @@ class Event(StrEnum):
     TURNED_AWAY = "signin.turned_away"
     RIGHT_AFTER_FAILURES = "signin.right_after_failures"
     NEW_PLACE = "signin.new_place"
+    PEOPLE_LOCKED = "signin.people_locked"
     USER_CREATED = "user.created"
     PEOPLE_IMPORTED = "people.imported"
     USER_EDITED = "user.edited"
@@ -112,6 +113,7 @@ _SENTENCES: dict[Event, str] = {
     Event.TURNED_AWAY: "Turned away: {reason}",
     Event.RIGHT_AFTER_FAILURES: "Correct password after {failures:failure} from {sources:source}",
     Event.NEW_PLACE: "Signed in {places}",
+    Event.PEOPLE_LOCKED: "{count:user} locked",
     Event.USER_CREATED: "User created",
     Event.PEOPLE_IMPORTED: "{count:user} imported",
     Event.USER_EDITED: "Edited: {fields}",

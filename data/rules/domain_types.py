@@ -102,11 +102,12 @@ class PolicyNotice(StrEnum):
     """What the policy says whether it is told by e-mail; the value is the end of the option's name."""
 
     NEW_PLACES = "new-places"
+    LOCKS = "locks"
 
     @property
     def label(self) -> str:
         """What is told, in words, as screens show it."""
-        return "sign-ins from new places"
+        return "sign-ins from new places" if self is PolicyNotice.NEW_PLACES else "locked people"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from textwrap import fill
+from typing import Any
 
 from data.rules.audit_events import Event, filled
 from data.rules.domain_types import Application, Method
@@ -18,6 +19,8 @@ GIVEN_UP_AFTER = timedelta(days=1)
 """How long delivery of a notice is tried, counted from the act."""
 PER_HOUR = 6
 """Notices of one kind of act sent to one user, and to one address, within an hour; the log has all acts."""
+NAMED_LOCKS = 12
+"""Locks that a message to an administrator names; the others are counted."""
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 _OPERATOR = "operator:"
 _COLUMNS = 72
@@ -98,6 +101,7 @@ _WORDS = {
         "from {sources:source}. If the password can be guessed, change it.",
     ),
     Event.NEW_PLACE: _Words("a sign-in from a new place", "You signed in {places}."),
+    Event.PEOPLE_LOCKED: _Words("{count:user} locked", "{count:user} locked after seven wrong codes:"),
     Event.PASSWORD_CHANGED: _Words("your password was changed", "Your password was changed."),
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
@@ -117,6 +121,7 @@ _WORDS = {
 
 TOLD = frozenset(_WORDS)
 """The events that have words."""
+_TOLD_APART = (Event.USER_EDITED, Event.EMAIL_ASKED_FOR, Event.NEW_PLACE, Event.PEOPLE_LOCKED)
 _DETAIL_LIMIT = 1_000
 
 
@@ -124,12 +129,12 @@ def is_told(event: Event, detail: Mapping[str, object]) -> bool:
     """Whether the audit row of an act brings its user a notice.
 
     An edit is told too, but to more addresses than the one that the user then has. So are an attempt to
-    use an address and a sign-in from a new place, which have no row of their own.
+    use an address, a sign-in from a new place and, to administrators, locks, which have no row of their own.
     """
     if event is Event.RECOVERY_USED:
         left = detail.get("left")
         return isinstance(left, int) and left <= FEW_LEFT
-    return event in _WORDS and event not in (Event.USER_EDITED, Event.EMAIL_ASKED_FOR, Event.NEW_PLACE)
+    return event in _WORDS and event not in _TOLD_APART
 
 
 def envelope(act: Act, to: str, issuer: str) -> Envelope:
@@ -137,18 +142,33 @@ def envelope(act: Act, to: str, issuer: str) -> Envelope:
     words = _WORDS[act.event]
     detail = {key: safe(value, _DETAIL_LIMIT) for key, value in act.detail.items()}
     account = safe(act.account)
+    listed, facts = "", f"When:    {act.at:%Y-%m-%d %H:%M} UTC\nBy:      {by_whom(act)}\n"
+    if act.event is Event.PEOPLE_LOCKED:
+        listed, facts = _locks(act.detail), ""
     text = (
         f"Hello {act.user},\n"
         f"\n"
         f"{_wrapped(filled(words.happened, detail))}\n"
+        f"{listed}"
         f"\n"
         f"Account: {account}\n"
-        f"When:    {act.at:%Y-%m-%d %H:%M} UTC\n"
-        f"By:      {by_whom(act)}\n"
+        f"{facts}"
         f"\n"
         f"{_wrapped(_advice(act, account))}\n"
     )
     return Envelope(Method.EMAIL, to, f"{issuer}: {filled(words.subject, detail)}", text)
+
+
+def with_lock(locks: Mapping[str, Any], lock: str) -> dict[str, object]:
+    """Return the details of a message about locks with one more, which is named if few are."""
+    return {"count": locks.get("count", 0) + 1, "locks": [*locks.get("locks", ()), lock][:NAMED_LOCKS]}
+
+
+def _locks(told: Mapping[str, Any]) -> str:
+    """List who was locked, when and from where."""
+    named, count = told["locks"], told["count"]
+    more = [f"and {count - len(named)} more"] if count > len(named) else []
+    return "\n" + "".join(f"- {safe(line)}\n" for line in [*named, *more])
 
 
 def contact_changes(changed: Mapping[str, str], withdrawn: str) -> str:
@@ -196,6 +216,12 @@ def _advice(act: Act, account: str) -> str:
         return (
             f"If it was you, use another address there, or ask an administrator of {account} to change "
             "the one here. If not, you have nothing to do."
+        )
+    if act.event is Event.PEOPLE_LOCKED:
+        return (
+            "Ask them first: if they did not type the codes themselves, someone has their password or SSH "
+            "key. To unlock a user, press u on their page in the app, or run this on the host: twofold user "
+            "unlock NAME --reason REASON"
         )
     if act.actor != act.user:
         return (

@@ -98,7 +98,8 @@ class Installation(_Table):
 class Account(_Table):
     """An organisation and its policy.
 
-    `notify_new_places` says that users are told of sign-ins from places that are not known.
+    `notify_new_places` says that users are told of sign-ins from places that are not known, and
+    `notify_locks` that system administrators are told whose accounts were locked.
     `on_since` is when the mode last left `off`, and `required_since` when it last became `required` or
     stricter; null if it never did, or nobody remembers.
     """
@@ -116,6 +117,7 @@ class Account(_Table):
     on_since = optional_moment_field()
     required_since = optional_moment_field()
     notify_new_places = BooleanField(default=True, constraints=[SQL("DEFAULT true")])
+    notify_locks = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
 
 
 class Practice(_Table):

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.installed_program import Clinic, password_then, set_password, sign_out
+from support.authenticator_app import Phone
+from support.installed_program import Clinic, code_then, enrol, password_then, set_password, sign_out
 from support.mail_server import HOST, MailServer, mail_server
 from support.pseudo_terminal import TerminalProgram
 
@@ -81,6 +82,35 @@ async def test_a_sign_in_with_a_new_key(clinic):
         assert await clinic.stop() == 0
     subjects = [message["Subject"] for message in mail.messages]
     assert subjects.count("Twofold: a sign-in from a new place") == 1
+
+
+@pytest.mark.feature("notice-locks")
+async def test_a_lock_is_told_to_the_administrator(clinic):
+    clinic.twofold("policy", "set", "--notify-locks", "on")
+    one_time = clinic.one_time_password("user", "password", "ben")
+    phone = Phone(clinic.oathtool)
+    clinic.twofold("user", "require", "ben")
+    async with mail_server() as mail:
+        send_through(clinic, mail.port)
+        await clinic.serve()
+        clinic.known_hosts()
+        terminal = await clinic.connect("ben")
+        await password_then(terminal, one_time)
+        await set_password(clinic, terminal, PASSWORD)
+        await enrol(clinic, terminal, phone, "Twofold:ben")
+        await terminal.expect_on_screen("1 My profile")
+        await sign_out(terminal)
+        terminal = await clinic.connect("ben")
+        await password_then(terminal, PASSWORD)
+        for left in range(6, -1, -1):
+            await code_then(terminal, phone.wrong_code())
+            await terminal.expect(f"Wrong code, {left} attempt" if left else "Locked after seven wrong codes")
+        await arrives(mail, "Twofold: 1 user locked")
+        message = next(one for one in mail.messages if one["Subject"] == "Twofold: 1 user locked")
+        assert message["To"] == "anna@clinic.example"
+        assert re.search(r"^- ben, .* UTC, over SSH from 127\.0\.0\.1", message.get_content(), re.MULTILINE)
+        assert "twofold user unlock NAME" in " ".join(message.get_content().split())
+        assert await clinic.stop() == 0
 
 
 async def test_the_local_app_sends_while_it_is_open(clinic):

@@ -361,17 +361,18 @@ async def walks_security(person: Person, me: Member, mode: Mode) -> None:
     def set_methods(world: World, wanted: frozenset[Method]):
         return world.run(policy_settings.set_methods, me, wanted, seen=on)
 
+    def set_notice(world: World, notice: PolicyNotice):
+        on = notice is PolicyNotice.LOCKS
+        return world.run(policy_settings.set_notice, me, notice, on=on)
+
     modes = {wanted.value for wanted in Mode if possible(world, unless_checked, wanted)}
     buttons = {button.name for button in person.app.screen.query(RadioButton) if button.display}
     assert buttons == (modes | {mode.value}) or not modes
     assert person.app.screen.query_one("RadioSet").display == bool(modes)
     assert "apply" not in found
     switched = {method.value for method in Method if possible(world, set_methods, on ^ {method})}
-    told = possible(
-        world,
-        lambda world: world.run(policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False),
-    )
-    assert ticks(person) == switched | ({notice.value for notice in PolicyNotice} if told else set())
+    switched |= {notice.value for notice in PolicyNotice if possible(world, set_notice, notice)}
+    assert ticks(person) == switched
     assert ("methods" in found) == bool(switched)
     days = possible(world, lambda world: world.run(policy_settings.set_remember_days, me, 5, seen=3))
     assert ("remember_days" in found) == days

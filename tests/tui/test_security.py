@@ -297,14 +297,14 @@ async def test_the_days_of_remembering_are_chosen_and_said(world):
     assert world.events(last=2) == ["policy.remember_days_changed"] * 2
 
 
-@pytest.mark.feature("notice-places")
+@pytest.mark.feature("notice-places", "notice-locks")
 async def test_notices_are_switched(world):
     """By Space, reached from the methods by the arrow keys, and by the mouse; not without proof."""
     async with opened(world, "admin", size=(80, 40)) as person:
         await person.sees("2 Users")
         await person.presses("3")
         await person.sees("Notices by e-mail", "[x] Sign-ins from new places")
-        await person.presses("t", "up", "space")
+        await person.presses("t", "up", "up", "space")
         await person.sees(
             "✓ E-mail about sign-ins from new places is now off.", "[ ] Sign-ins from new places"
         )
@@ -318,7 +318,14 @@ async def test_notices_are_switched(world):
         await person.sees("Confirm it's you")
         await person.presses("escape")
         await person.sees("Not confirmed. Nothing was changed.", "[x] Sign-ins from new places")
-    assert models.Account.get().notify_new_places
+        await person.presses("down", "space")
+        await person.sees("Confirm it's you")
+        await person.types(world.live_code("admin"))
+        await person.presses("enter")
+        await person.sees("✓ E-mail about locked people is now on.", "[x] Locked people")
+    account = models.Account.get()
+    assert account.notify_new_places
+    assert account.notify_locks
 
 
 @pytest.mark.feature("delivery-errors")

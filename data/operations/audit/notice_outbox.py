@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from data.operations.audit import trail
+from data.operations.audit import lock_notices, trail
 from data.rules.audit_events import Event
 from data.rules.domain_types import Application, Method
 from data.rules.notices import GIVEN_UP_AFTER, TOLD, Act, envelope, wait_after
@@ -68,7 +68,7 @@ def claim(tx: Tx, since: datetime | None = None) -> tuple[Claimed, ...]:
     for row in list(due):
         if tx.now - row.at >= GIVEN_UP_AFTER or row.event not in TOLD | LOOKED_UP_AGAIN:
             _abandon(tx, row)
-        elif _take(tx, row):
+        elif not lock_notices.is_held_back(tx, row) and _take(tx, row):
             claimed.append(_claimed(tx, row))
     return tuple(claimed)
 

@@ -26,7 +26,10 @@ from data.rules.user_status import status_of
 from data.storage import models
 from data.store import Tx
 
-_COLUMNS = {PolicyNotice.NEW_PLACES: models.Account.notify_new_places}
+_COLUMNS = {
+    PolicyNotice.NEW_PLACES: models.Account.notify_new_places,
+    PolicyNotice.LOCKS: models.Account.notify_locks,
+}
 NAMED_PEOPLE = 5
 """How many people a preview names; the others are counted."""
 

@@ -207,11 +207,12 @@ def test_codes_and_sessions_of_before_are_not_temporary(tmp_path, monkeypatch, s
         assert [session.temporary_code for session in models.Session.select()] == [False]
 
 
-def test_accounts_of_before_tell_of_new_places(tmp_path, monkeypatch, server):
+def test_accounts_of_before_tell_of_new_places_but_not_of_locks(tmp_path, monkeypatch, server):
     older = older_than(PLACES, tmp_path, monkeypatch, server)
     with older.connection_context():
         add_counted(older)
         assert migrate(older)[0] == PLACES
         models.database.initialize(older)
-        assert {account.notify_new_places for account in models.Account.select()} == {True}
+        told = {(account.notify_new_places, account.notify_locks) for account in models.Account.select()}
+        assert told == {(True, False)}
         assert {user.known_places for user in models.User.select()} == {None}

@@ -73,6 +73,15 @@ def test_notices_of_new_places(clinic):
     assert "policy.notices_changed" in clinic("audit", "list", "--json").out
 
 
+@pytest.mark.feature("notice-locks")
+def test_notices_of_locks(clinic):
+    assert json.loads(clinic("policy", "show", "--json").out)["notify_locks"] is False
+    done = clinic("policy", "set", "--notify-locks", "on")
+    assert (done.status, done.out) == (0, "E-mail about locked people is now on.\n")
+    assert "Notices  sign-ins from new places, locked people\n" in clinic("policy", "show").out
+    assert json.loads(clinic("policy", "show", "--json").out)["notify_locks"] is True
+
+
 def test_forgetting_says_when_there_is_nothing(clinic):
     assert clinic("user", "forget", "anna").out == "No address is remembered.\n"
     assert json.loads(clinic("user", "show", "anna", "--json").out)["remembered"] == []

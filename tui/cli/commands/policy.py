@@ -116,6 +116,12 @@ def show_checklist(home: Home, as_json: bool) -> None:
     type=click.Choice(["on", "off"]),
     help="Whether users are told by e-mail of sign-ins from addresses and with keys new to them.",
 )
+@click.option(
+    "--notify-locks",
+    "locks",
+    type=click.Choice(["on", "off"]),
+    help="Whether system administrators are told by e-mail which people were locked.",
+)
 @asks_first
 @click.pass_obj
 def set_policy(
@@ -125,12 +131,13 @@ def set_policy(
     confirmation: str | None,
     remember_days: int | None,
     new_places: str | None,
+    locks: str | None,
 ) -> None:
     """Change the mode, methods, notices or how long addresses are remembered.
 
     Shows who is affected before it changes the mode or the methods.
     """
-    notices = {PolicyNotice.NEW_PLACES: new_places}
+    notices = {PolicyNotice.NEW_PLACES: new_places, PolicyNotice.LOCKS: locks}
     if wanted is None and listed is None and remember_days is None and not any(notices.values()):
         raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
     methods = _parsed(listed) if listed is not None else None
