@@ -39,7 +39,7 @@ from data.operations.users.bulk_actions import BulkResult
 from data.operations.users.invitations import WrittenPassword
 from data.operations.users.temporary_codes import TemporaryCode
 from data.operations.users.user_search import UserQuery
-from data.rules.domain_types import Method, Mode, Role
+from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.rules.google_authenticator_file import AuthenticatorFile
 from data.rules.sent_codes import Envelope
 from data.storage import models
@@ -311,6 +311,10 @@ ACTS = {
     "remember addresses": (
         {SECURITY},
         lambda world, me: world.run(policy_settings.set_remember_days, me, 2, seen=0),
+    ),
+    "switch notices": (
+        {SECURITY},
+        lambda world, me: world.run(policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False),
     ),
     "offer a resync": (
         {SYSTEM, SECURITY},

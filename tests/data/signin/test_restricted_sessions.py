@@ -41,7 +41,7 @@ from data.operations.users import (
     user_summaries,
 )
 from data.operations.users.user_search import UserQuery
-from data.rules.domain_types import Method, Mode, ThemeChoice
+from data.rules.domain_types import Method, Mode, PolicyNotice, ThemeChoice
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.users_csv import PersonRow
 from data.storage import models
@@ -194,6 +194,9 @@ OPERATIONS = {
     "disable_two_factor": lambda world, me: world.run(factor_administration.disable_two_factor, me, "bob"),
     "clear_two_factor": lambda world, me: world.run(factor_administration.clear_two_factor, me, "bob"),
     "set_remember_days": lambda world, me: world.run(policy_settings.set_remember_days, me, 2, seen=0),
+    "set_notice": lambda world, me: world.run(
+        policy_settings.set_notice, me, PolicyNotice.NEW_PLACES, on=False
+    ),
     "forget_addresses": lambda world, me: world.run(factor_administration.forget_addresses, me, "bob"),
     "forget_my_addresses": lambda world, me: world.run(remembered_addresses.forget_my_addresses, me),
     "explain_user": lambda world, me: world.run(signin_explanation.explain_user, me, "bob"),
