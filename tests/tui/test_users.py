@@ -402,6 +402,20 @@ class TestActions:
             await person.sees("✓ Two-factor data cleared for anna.", "anna@clinic.example.au")
         assert not models.Factor.select().where(models.Factor.user == world.row("anna").id).exists()
 
+    async def test_the_offer_to_clear_is_about_who_was_edited(self, world):
+        """Also where the new address takes them off the page, so that another user is selected."""
+        world.enrol("anna")
+        world.enrol("boris")
+        async with opened(world, "admin") as person:
+            await person.sees("4 users")
+            await person.presses("slash", *"clinic", "enter")
+            await person.sees("4 users", "found by search")
+            await person.presses("home", "down")
+            await person.presses("e")
+            await person.sees("Edit anna")
+            await person.presses("ctrl+u", *"anna@other.org", "enter", "enter", "enter")
+            await person.sees("Also clear the 2FA data of anna?")
+
     async def test_the_offer_to_clear_can_be_declined(self, world):
         world.enrol("anna")
         async with opened(world, "admin") as person:

@@ -45,7 +45,7 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
         self.order = _BY_NAME
 
     def concerns(self, change: Change) -> bool:
-        """Return whether a change is one of practices or of who is in them: all users are counted for it."""
+        """Return whether a change is one of practices or of who is in them."""
         return super().concerns(change) and change.event.startswith(("practice.", "user.", "people."))
 
     async def read(self) -> None:
@@ -96,11 +96,11 @@ class PracticesScreen(TableScreen[PracticeRow, str]):
     @working
     async def action_remove(self) -> None:
         """Remove the practice under the cursor after confirmation."""
-        if self.table.selected is None:
+        row = self.table.selected
+        if row is None:
             return
-        question = consequences.remove_practice(self.table.selected.name)
-        if await self.app.push_screen_wait(ConfirmDialog(question)):
-            await self.app.act(practices.remove_practice, self.table.selected.name)
+        if await self.app.push_screen_wait(ConfirmDialog(consequences.remove_practice(row.name))):
+            await self.app.act(practices.remove_practice, row.name)
 
     async def _ask_name(self, title: str, before: str, yes: str) -> None:
         """Ask for a name until it is accepted or the form is cancelled."""

@@ -80,9 +80,9 @@ class UserActionsScreen(MainScreen):
         acts = self.acts()
         return None if acts is None else UserAct(action) in acts
 
-    async def look_up(self, act: UserAct | None = None) -> UserDetail | None:
-        """Read the selected user; with an `act`, for that, or show why it cannot be done by now."""
-        name = self.selected_name()
+    async def look_up(self, act: UserAct | None = None, name: str | None = None) -> UserDetail | None:
+        """Read a user, by default the selected one; for an `act`, or show why it cannot be done by now."""
+        name = name or self.selected_name()
         return await self.app.read(user_summaries.user_detail, name, act) if name else None
 
     async def act_if_confirmed(
@@ -90,9 +90,10 @@ class UserActionsScreen(MainScreen):
         act: UserAct,
         question: Callable[[UserDetail], Question],
         perform: Callable[[UserDetail], Awaitable[object]],
+        name: str | None = None,
     ) -> None:
-        """Read the selected user for an act, ask for confirmation and perform it."""
-        user = await self.look_up(act)
+        """Read a user, by default the selected one, for an act, ask for confirmation and perform it."""
+        user = await self.look_up(act, name)
         if user is None:
             return
         if await self.app.push_screen_wait(ConfirmDialog(question(user))):
@@ -211,19 +212,20 @@ class UserActionsScreen(MainScreen):
     @working
     async def action_edit(self) -> None:
         """Change name, address and phone number."""
-        name = self.selected_name()
+        name, acts = self.selected_name(), self.acts()
         if name is None:
             return
         saved = await edit_user(
             self.app,
-            partial(self.look_up, UserAct.EDIT),
+            partial(self.look_up, UserAct.EDIT, name),
             lambda changes, seen: self.app.submit(lifecycle.edit_user, name, changes, seen=seen),
-            contact=UserAct.CHANGE_CONTACT in (self.acts() or UserAct),
+            contact=acts is None or UserAct.CHANGE_CONTACT in acts,
         )
         if saved is not None and saved.offers_clearing:
+            # Another user may be selected by now: a new address can take this one off the page.
             await self.read()
             await self.act_if_confirmed(
-                UserAct.CLEAR, lambda user: consequences.clear_too(user, saved.message), self._clear
+                UserAct.CLEAR, lambda user: consequences.clear_too(user, saved.message), self._clear, name
             )
 
     @working
