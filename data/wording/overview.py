@@ -1,6 +1,6 @@
-"""What needs attention, in words."""
+"""How far an account is: what needs attention in words, and how long the parts of a bar are."""
 
-from data.operations.policy.overview import PENDING_FOR, Attention, Concern
+from data.operations.policy.overview import PENDING_FOR, Attention, Concern, StatusCounts
 from data.rules.audit_events import Event
 from data.rules.recovery_codes import FEW_LEFT
 
@@ -27,3 +27,20 @@ def attention(found: Attention) -> str:  # noqa: PLR0911 - one concern, one sent
             return f"{count} {what}{'' if one else 's'} could not be delivered since yesterday."
         case Concern.DOCTOR:
             return found.finding.sentence if found.finding else ""
+
+
+def bar_parts(counts: StatusCounts, width: int) -> list[int]:
+    """Return how many of a bar's cells each status gets; whatever there is has at least one, if they suffice.
+
+    An empty group has no bar.
+    """
+    parts = counts.by_status
+    if not counts.total:
+        return [0] * len(parts)
+    cells = [max(1, width * part // counts.total) if part else 0 for part in parts]
+    while sum(cells) > width:
+        cells[cells.index(max(cells))] -= 1
+    while sum(cells) < width:
+        missing = [width * part - cell * counts.total for part, cell in zip(parts, cells, strict=True)]
+        cells[missing.index(max(missing))] += 1
+    return cells

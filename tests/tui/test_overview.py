@@ -20,7 +20,7 @@ from data.rules.source_addresses import ON_HOST
 from data.storage import models
 from sshserver.terminal.capabilities import Colours, Terminal
 from tui.themes import DARK, HIGH_CONTRAST, LIGHT, SIXTEEN
-from tui.widgets.adoption import by_status, in_short, stacked
+from tui.widgets.adoption import in_short, stacked
 
 
 @pytest.fixture
@@ -276,7 +276,7 @@ def test_bar_is_as_wide_as_its_room(counted, width):
     bar = stacked(counted, width).plain
     assert len(bar) == width
     if counted.total:
-        assert [fill in bar for fill in "▆▄▁✗"] == [part > 0 for part in by_status(counted)]
+        assert [fill in bar for fill in "▆▄▁✗"] == [part > 0 for part in counted.by_status]
 
 
 @given(st.integers(0, 999 * 10**9))

@@ -105,7 +105,7 @@ class OverviewScreen(MainScreen):
     def _show_adoption(self, view: Overview) -> None:
         counts, is_off = view.counts, view.mode is Mode.OFF
         digits = self.query_one("#share", Digits)
-        digits.update(f"{int(counts.share_enabled * 100)}%")
+        digits.update(f"{counts.percent_enabled}%")
         width = self.size.width - 2 * _PADDING - digits.get_content_width(self.size, self.size) - _GAP
         if is_off:
             first = Content.styled(

@@ -8,6 +8,7 @@ from textual.widgets import Static
 from data.operations.policy.overview import Group, StatusCounts
 from data.rules.domain_types import Status
 from data.rules.safe_text import safe
+from data.wording.overview import bar_parts
 from tui.widgets.cells import cell
 from tui.widgets.section_title import rule
 from tui.widgets.status_marks import tint, with_mark
@@ -32,25 +33,12 @@ def in_short(count: int) -> str:
     return f"{count / size:.{int(count < _ONE_DIGIT * size)}f}{unit}"
 
 
-def by_status(counts: StatusCounts) -> tuple[int, int, int, int]:
-    """Return the counts in the order in which they are shown."""
-    return counts.enabled, counts.pending, counts.no, counts.locked
-
-
 def stacked(counts: StatusCounts, width: int) -> Content:
     """Return a bar of so many cells; whatever there is has at least one."""
-    parts = by_status(counts)
     if not counts.total:
         return Content.styled("·" * width, "$text-disabled")
-    cells = [max(1, width * part // counts.total) if part else 0 for part in parts]
-    while sum(cells) > width:
-        cells[cells.index(max(cells))] -= 1
-    while sum(cells) < width:
-        missing = [width * part - cell * counts.total for part, cell in zip(parts, cells, strict=True)]
-        cells[missing.index(max(missing))] += 1
-    return Content.assemble(
-        *((fill * cell, tint(status)) for fill, cell, status in zip(_FILLS, cells, _SHOWN, strict=True))
-    )
+    parts = zip(_FILLS, bar_parts(counts, width), _SHOWN, strict=True)
+    return Content.assemble(*((fill * size, tint(status)) for fill, size, status in parts))
 
 
 def legend(counts: StatusCounts, width: int, names: dict[Status, str] | None = None) -> Content:
@@ -58,7 +46,7 @@ def legend(counts: StatusCounts, width: int, names: dict[Status, str] | None = N
     names = _SHORT | (names or {})
     parts = [
         Content.styled(with_mark(status, f"{names.get(status, status.value)} {count:,}"), tint(status))
-        for status, count in zip(_SHOWN, by_status(counts), strict=True)
+        for status, count in zip(_SHOWN, counts.by_status, strict=True)
     ]
     for gap in ("   ", "  ", " "):
         line = Content(gap).join(parts)
@@ -93,7 +81,7 @@ class AdoptionTable(Static):
         width = self.content_size.width
         if not width:
             return
-        numbers = [[in_short(part) for part in by_status(group.counts)] for group in self._groups]
+        numbers = [[in_short(part) for part in group.counts.by_status] for group in self._groups]
         size = max((len(number) for row in numbers for number in row), default=1)
         numeric = (size + 1) * len(_SHOWN)
         longest = max((len(safe(group.name)) for group in self._groups), default=0)

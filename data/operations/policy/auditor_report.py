@@ -14,7 +14,7 @@ from peewee import fn
 from data.operations.actors import Acting
 from data.operations.guards import require_permission
 from data.operations.leases import hold_for_page
-from data.operations.policy.overview import Group, StatusCounts, by_status
+from data.operations.policy.overview import Group, StatusCounts, count_statuses
 from data.operations.results import Denied
 from data.operations.users.practices import NO_SUCH_PRACTICE, find_practice
 from data.operations.users.queries import has_factor
@@ -131,13 +131,13 @@ def summarise(acting: Acting, practice: str | None = None) -> ReportSummary | De
     one = find_practice(acting, practice) if practice is not None else None
 
     def group(name: str, counts: Counts | None) -> Group:
-        return Group(name, by_status(acting.policy.mode, counts or dict.fromkeys(Standing, 0)))
+        return Group(name, count_statuses(acting.policy.mode, counts or dict.fromkeys(Standing, 0)))
 
     return ReportSummary(
         account=models.Account.get_by_id(acting.account_id).name,
         at=acting.tx.now,
         settings=tuple(_settings(acting)),
-        everyone=by_status(acting.policy.mode, everyone),
+        everyone=count_statuses(acting.policy.mode, everyone),
         practices=tuple(group(row.name, by_practice.get(row.id)) for row in ([one] if one else named)),
         roles=(
             *(group(role.label, by_role.get(role.value)) for role in Role),

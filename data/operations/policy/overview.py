@@ -58,6 +58,16 @@ class StatusCounts:
         """The share of people with two-factor authentication, from 0 to 1; 0 if there is nobody."""
         return self.enabled / self.total if self.total else 0.0
 
+    @property
+    def percent_enabled(self) -> int:
+        """The same in percent, rounded down, and at least 1 unless it is nobody; 100 is all."""
+        return max(100 * self.enabled // self.total, 1) if self.enabled else 0
+
+    @property
+    def by_status(self) -> tuple[int, int, int, int]:
+        """The counts in the order in which they are shown."""
+        return self.enabled, self.pending, self.no, self.locked
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -132,14 +142,14 @@ def show_overview(acting: Acting) -> Overview:
     account, mode = models.Account.get_by_id(acting.account_id), acting.policy.mode
     kept = count_users(acting.account_id)
     practices = [
-        Group(name, by_status(mode, counts))
+        Group(name, count_statuses(mode, counts))
         for name, counts in count_in_largest_practices(acting.account_id, PRACTICES)
     ]
-    roles = {role: by_status(mode, counts) for role, counts in kept.roles.items()}
+    roles = {role: count_statuses(mode, counts) for role, counts in kept.roles.items()}
     events = _count_events(acting)
     return Overview(
         mode=mode,
-        counts=by_status(mode, kept.users),
+        counts=count_statuses(mode, kept.users),
         practices=tuple(sorted(practices, key=lambda group: (-group.counts.total, group.name.lower()))),
         practice_count=models.Practice.select().where(models.Practice.account == account.id).count(),
         roles=tuple(Group(role.label, counts) for role, counts in roles.items() if counts.total),
@@ -153,7 +163,7 @@ def show_overview(acting: Acting) -> Overview:
     )
 
 
-def by_status(mode: Mode, counts: Counts) -> StatusCounts:
+def count_statuses(mode: Mode, counts: Counts) -> StatusCounts:
     """Count people by the status that each standing is shown as."""
     pending = sum(counts[standing] for standing in standings(mode, Status.PENDING))
     return StatusCounts(

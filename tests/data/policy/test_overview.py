@@ -38,6 +38,15 @@ def mixed(world: World) -> World:
     return world
 
 
+@pytest.mark.parametrize(
+    ("enabled", "others", "percent"),
+    [(0, 0, 0), (0, 5, 0), (1, 999, 1), (29, 71, 29), (2, 1, 66), (999, 1, 99), (7, 0, 100)],
+)
+def test_percent(enabled, others, percent):
+    """None and all are said of none and all alone, and every face says the same."""
+    assert StatusCounts(enabled=enabled, no=others).percent_enabled == percent
+
+
 @pytest.mark.feature("overview")
 def test_people_by_status(mixed):
     assert look(mixed).counts == StatusCounts(enabled=1, pending=1, no=1, locked=1)

@@ -11,7 +11,7 @@ from data.operations.policy.overview import Attention, Day, Group, Overview, Sta
 from data.rules.domain_types import Role
 from data.rules.safe_text import safe
 from data.storage.home import Home
-from data.wording.overview import attention
+from data.wording.overview import attention, bar_parts
 from tui.cli.command_groups import examples, in_account
 from tui.cli.open_installation import confirmed, installation
 from tui.cli.text_tables import echo_json, encodable, iso
@@ -55,7 +55,7 @@ def overview(home: Home, as_json: bool) -> None:
 
 def _lines(seen: Overview, width: int) -> Iterator[str]:
     counts = seen.counts
-    share = f"{_percent(counts)} of people ({counts.enabled:,} of {counts.total:,})"
+    share = f"{counts.percent_enabled}% of people ({counts.enabled:,} of {counts.total:,})"
     yield f"Two-factor authentication: {share}"
     yield ""
     yield from _groups(seen, width)
@@ -69,14 +69,6 @@ def _lines(seen: Overview, width: int) -> Iterator[str]:
         yield f"- {_shown(attention(found), 1_000)}"
         if found.finding and found.finding.advice:
             yield f"  {_shown(found.finding.advice, 1_000)}"
-
-
-def _percent(counts: StatusCounts) -> str:
-    """Return the share in whole percent; all and nothing are said of all and nothing alone."""
-    percent = round(100 * counts.share_enabled)
-    if 0 < counts.enabled < counts.total:
-        percent = min(max(percent, 1), 99)
-    return f"{percent}%"
 
 
 def _groups(seen: Overview, width: int) -> Iterator[str]:
@@ -95,7 +87,7 @@ def _groups(seen: Overview, width: int) -> Iterator[str]:
     headings = words if width >= _WIDE else list(fills)
     if width < _WIDE:
         yield "  ".join(words)
-    numbers = [[f"{count:,}" for count in _by_status(group.counts)] for group in groups]
+    numbers = [[f"{count:,}" for count in group.counts.by_status] for group in groups]
     columns = [max(map(len, column)) for column in zip(headings, *numbers, strict=True)]
     bar = max(0, width - first - 2 - sum(columns) - 2 * len(columns))
     rows = iter(zip(groups, names, numbers, strict=True))
@@ -115,18 +107,11 @@ def _row(name: str, bar: str, first: int, width: int, cells: Sequence[str], colu
     return f"{wcwidth.ljust(name, first)}  {bar:<{width}}{numbers}".rstrip()
 
 
-def _by_status(counts: StatusCounts) -> tuple[int, int, int, int]:
-    return counts.enabled, counts.pending, counts.no, counts.locked
-
-
 def _bar(counts: StatusCounts, width: int, fills: str) -> str:
-    """Draw the shares of a group; whatever there is has at least one cell."""
-    parts = _by_status(counts)
-    if not counts.total or width < len(parts):
+    """Draw the shares of a group, unless there is too little room for each."""
+    if width < len(fills):
         return ""
-    cells = [max(1, round(width * part / counts.total)) if part else 0 for part in parts]
-    cells[cells.index(max(cells))] += width - sum(cells)
-    return "".join(fill * size for fill, size in zip(fills, cells, strict=True))
+    return "".join(fill * size for fill, size in zip(fills, bar_parts(counts, width), strict=True))
 
 
 def _sparkline(name: str, counts: Sequence[int]) -> str:
@@ -159,7 +144,7 @@ def _as_json(seen: Overview) -> dict[str, object]:
 
 
 def _counts_json(counts: StatusCounts) -> dict[str, int]:
-    return dict(zip(_STATUSES, _by_status(counts), strict=True))
+    return dict(zip(_STATUSES, counts.by_status, strict=True))
 
 
 def _day_json(day: Day) -> dict[str, object]:
