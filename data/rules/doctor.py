@@ -135,7 +135,7 @@ def _people(facts: AccountFacts) -> Iterator[_Parts]:
 
 def judge_guessed(account: str, guessed: People) -> tuple[Finding, ...]:
     """Judge whether passwords of users of an account are being guessed."""
-    return tuple(Finding(f"account {account}", *parts) for parts in _guessed(guessed))
+    return tuple(Finding(_topic(account), *parts) for parts in _guessed(guessed))
 
 
 def _guessed(guessed: People) -> Iterator[_Parts]:

@@ -18,7 +18,7 @@ from data.operations.users.bulk_actions import Bulk, bulk_acts
 from data.operations.users.credentials import why_no_key_less, why_no_key_more
 from data.operations.users.target_user import ActContext, Target, read_holdings
 from data.operations.users.user_acts import acts_on, grantable, require_target, who_can, why_not_offered
-from data.operations.users.user_search import Cursor, SortKey, UserQuery, find_users
+from data.operations.users.user_search import Cursor, UserQuery, find_users
 from data.rules.domain_types import Method, Mode, Role, Status
 from data.rules.permissions import Action, OwnAct, SensitiveAction, UserAct
 from data.rules.policy import status
@@ -43,7 +43,6 @@ class UserRow:
     roles: frozenset[Role]
     status: Status
     last_signin_at: datetime | None
-    cursor: tuple[str, int]
     acts: frozenset[UserAct] = frozenset()
 
 
@@ -53,10 +52,8 @@ class UserPage:
 
     `total` counts all matches; if `uncounted`, there may be more. A search shows no more than it counts;
     with filters alone, following pages show all, and each may hold few rows, or none.
-    `several_practices` says whether the account has more than one.
-    `total` counts all matches; if `uncounted`, there are more. A search shows no more than it counts.
-    The rest is what the actor may do: to several users at once, whether to add some, and with which roles;
-    and who can do what the actor may not.
+    `several_practices` says whether the account has more than one. The rest is what the actor may do: to
+    several users at once, whether to add some, and with which roles; and who can do what the actor may not.
     """
 
     rows: tuple[UserRow, ...]
@@ -68,11 +65,6 @@ class UserPage:
     may_add: bool = False
     grantable: frozenset[Role] = frozenset()
     who_can: str = ""
-
-    @property
-    def more(self) -> bool:
-        """Whether a page follows."""
-        return self.following is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +155,6 @@ def list_users(acting: Acting, query: UserQuery) -> UserPage:
                 mode,
                 roles.get(row.id, frozenset()),
                 practices[row.practice_id],
-                query.sort,
                 acts.get(row.id, frozenset()),
             )
             for row in shown
@@ -243,15 +234,8 @@ def _row(
     mode: Mode,
     roles: frozenset[Role],
     practice: str,
-    sort: SortKey,
     acts: frozenset[UserAct],
 ) -> UserRow:
-    seen = user.last_signin_at
-    key = {
-        SortKey.NAME: user.name,
-        SortKey.EMAIL: user.email,
-        SortKey.LAST_SIGNIN: str(models.microseconds(seen) if seen else 0),
-    }
     return UserRow(
         id=user.id,
         name=user.name,
@@ -262,7 +246,6 @@ def _row(
         roles=roles,
         status=status_of(mode, Standing(user.standing)),
         last_signin_at=user.last_signin_at,
-        cursor=(key[sort], user.id),
         acts=acts,
     )
 
