@@ -1,8 +1,9 @@
 """Asks which users the table shows, by all filters at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import ClassVar, Self
 
 from rich.text import Text
 from textual.binding import BindingType
@@ -10,9 +11,13 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Checkbox, Label, Select
 
+from data.operations.results import Denied
+from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Role, Status
+from data.rules.past_moments import past_moment
 from data.rules.recovery_codes import FEW_LEFT
 from data.rules.safe_text import safe
+from data.wording.user_filters import moment_in_words
 from tui.dialogs.dialog import Dialog, paragraph
 from tui.keys import Act
 from tui.widgets.fields import TextField, TickBox
@@ -34,6 +39,39 @@ class FilterForm:
     signed_in_before: str = ""
     pending_before: str = ""
     few_recovery_codes: bool = False
+
+    @classmethod
+    def of(cls, query: UserQuery) -> Self:
+        """Return the filters of a query as the dialog shows them."""
+        before, pending = query.signed_in_before, query.pending_before
+        return cls(
+            status=query.status,
+            practice=query.practice,
+            role=query.role,
+            method=query.method,
+            never_signed_in=query.never_signed_in,
+            signed_in_before=moment_in_words(before) if before else "",
+            pending_before=moment_in_words(pending) if pending else "",
+            few_recovery_codes=query.few_recovery_codes,
+        )
+
+    def applied_to(self, query: UserQuery, now: datetime) -> UserQuery | Denied:
+        """Return a query with these filters in place of its own."""
+        typed = (self.signed_in_before, self.pending_before)
+        before, pending = found = [past_moment(text, now) for text in typed]
+        if any(text.strip() and at is None for text, at in zip(typed, found, strict=True)):
+            return Denied("Enter a date such as 2026-01-31, or how long ago, such as 30 days.")
+        return replace(
+            query,
+            status=self.status,
+            practice=self.practice,
+            role=self.role,
+            method=self.method,
+            never_signed_in=self.never_signed_in,
+            signed_in_before=before,
+            pending_before=pending,
+            few_recovery_codes=self.few_recovery_codes,
+        )
 
 
 class UserFilterDialog(Dialog[FilterForm]):

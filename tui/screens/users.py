@@ -1,8 +1,7 @@
 """The users table."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -12,28 +11,22 @@ from textual.widgets import Input, Static
 
 from data.operations.audit.changes import Change
 from data.operations.results import Denied
-from data.operations.users import bulk_actions, practices, user_summaries
-from data.operations.users.bulk_actions import Bulk, BulkResult
+from data.operations.users import practices, user_summaries
+from data.operations.users.bulk_actions import Bulk
 from data.operations.users.user_search import Cursor, SortKey, UserQuery
 from data.operations.users.user_summaries import UserPage, UserRow
 from data.rules.domain_types import Status
-from data.rules.passwords import ONE_TIME_HOURS
-from data.rules.past_moments import past_moment
 from data.rules.permissions import UserAct
 from data.rules.safe_text import edited
 from data.rules.user_search import SEARCH_LIMIT
-from data.wording import consequences
-from data.wording.bulk_results import reasons, summary
-from data.wording.user_filters import filters_in_words, moment_in_words
+from data.wording.user_filters import filters_in_words
 from data.wording.words import counted, day, roles_in_short
 from tui.dialogs.choose_one import ChooseDialog
-from tui.dialogs.message_box import ConfirmDialog, ManyShownOnceDialog, TellDialog
-from tui.dialogs.progress import ProgressDialog
 from tui.dialogs.user_filter import FilterForm, UserFilterDialog
 from tui.keys import Act
 from tui.screens.base_screen import working
+from tui.screens.marked_users import MarkedUsersScreen
 from tui.screens.table_screen import TableScreen
-from tui.screens.user_actions import UserActionsScreen
 from tui.screens.user_creation import create_user, import_users
 from tui.screens.user_detail import UserDetailScreen
 from tui.widgets.fields import TextField
@@ -46,35 +39,6 @@ _MOST_MARKED = 10_000
 """Users who are marked at most."""
 _READ = 500
 """Users who are read at once to mark all."""
-_ON_MARKED: dict[str, Bulk | None] = {
-    "require": Bulk.REQUIRE,
-    "stop_requiring": None,
-    "disable": Bulk.DISABLE,
-    "clear": Bulk.CLEAR,
-    "unlock": Bulk.UNLOCK,
-    "one_time_password": Bulk.PASSWORD,
-    "deactivate": Bulk.DEACTIVATE,
-    "activate": None,
-    "move": Bulk.MOVE,
-    "invite": Bulk.INVITE,
-    "remind": Bulk.REMIND,
-}
-"""What the keys of a user do to marked users."""
-_ACTS = {
-    act: f"{key.shown} {words}"
-    for act, key, words in (
-        (Bulk.REQUIRE, Act.REQUIRE, "require"),
-        (Bulk.CLEAR, Act.CLEAR, "clear"),
-        (Bulk.DEACTIVATE, Act.ACTIVATE, "deactivate"),
-        (Bulk.UNLOCK, Act.UNLOCK, "unlock"),
-        (Bulk.MOVE, Act.MOVE, "move"),
-        (Bulk.PASSWORD, Act.PASSWORD, "password"),
-        (Bulk.INVITE, Act.INVITE, "invite"),
-        (Bulk.REMIND, Act.REMIND, "remind"),
-        (Bulk.DISABLE, Act.DISABLE, "disable"),
-    )
-}
-"""What can be done to marked users, in the order of use; a narrow terminal shows the first ones."""
 _ON_PAGE = ("new", "import", "mark", "mark_all")
 _COLUMNS: list[Column[UserRow]] = [
     Column("Name", 24, lambda row: row.name, least=8, slack=len(_MARK), sort=SortKey.NAME),
@@ -90,19 +54,7 @@ _COLUMNS: list[Column[UserRow]] = [
 ]
 
 
-def _on_marked(act: Bulk, otherwise: Callable[[UserActionsScreen], None]) -> "Callable[[UsersScreen], None]":
-    """Return an action that does `act` to the marked users or, if none are marked, `otherwise`."""
-
-    def action(self: "UsersScreen") -> None:
-        if self.marked:
-            self.act_on_marked(act)
-        else:
-            otherwise(self)
-
-    return action
-
-
-class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
+class UsersScreen(TableScreen[UserRow, Cursor], MarkedUsersScreen):
     """Pages of users, searched, sorted and filtered by the database."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,7 +64,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         Act.SORT.binding(),
         Act.MARK.binding(tooltip="Mark several users"),
         Act.BACK.binding("all", "All", tooltip="Clear marks and filters"),
-        *UserActionsScreen.BINDINGS,
+        *MarkedUsersScreen.BINDINGS,
         Act.MARK_ALL.binding(tooltip="Mark all who match"),
         Act.NEXT_PAGE.binding("page(True)"),
         Act.PREVIOUS_PAGE.binding("page(False)"),
@@ -121,8 +73,6 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
 
     criteria: var[UserQuery] = var(UserQuery(), init=False, always_update=True)
     page: var[UserPage | None] = var(None, init=False, always_update=True)
-    marked: var[dict[str, None]] = var(dict, init=False)
-    """The names of the marked users, in the order of marking; pages and searches keep them."""
 
     def __init__(self, query: UserQuery | None = None) -> None:
         own = {"Name": self._marked_name, "Practice": self._practice}
@@ -164,16 +114,18 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         row = self.table.selected
         return None if self.page is None else row.acts if row else frozenset()
 
+    def bulk(self) -> frozenset[Bulk] | None:
+        """Return what may be done to several users at once."""
+        return self.page.bulk if self.page else None
+
     def offers(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what may be done to the marked users or, if none are marked, to the one under the cursor."""
+        """Offer also to add users and to mark them, to those who may act on several."""
         if self.page is None and action in _ON_PAGE:
             return None
         if self.page is not None and action in ("new", "import"):
             return self.page.may_add
         if self.page is not None and action in ("mark", "mark_all"):
             return bool(self.page.bulk)
-        if self.page is not None and self.marked and action in _ON_MARKED:
-            return _ON_MARKED[action] in self.page.bulk
         return super().offers(action, parameters)
 
     def watch_criteria(self) -> None:
@@ -217,7 +169,7 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     def _summary(self, page: UserPage) -> str:
         asked = self.criteria
         if self.marked:
-            return self._acts_on_marked(page)
+            return self.acts_on_marked()
         parts = [self._place(page)]
         if asked.search:
             parts.append("type more to narrow the search" if page.uncounted else "found by search")
@@ -225,16 +177,6 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
         if any(row.status is Status.NOT_AVAILABLE for row in page.rows):
             parts.append("2FA is off (see 3 Security)")
         return " · ".join(parts)
-
-    def _acts_on_marked(self, page: UserPage) -> str:
-        """Say how many are marked, and what may be done to them, as far as there is room."""
-        words = f"{len(self.marked)} marked"
-        for act in (words for act, words in _ACTS.items() if act in page.bulk):
-            longer = f"{words}{', ' if ':' in words else ': '}{act}"
-            if len(longer) > self.size.width - 4:
-                return f"{words} …"
-            words = longer
-        return words
 
     def _place(self, page: UserPage) -> str:
         """Say which users a page shows, of how many."""
@@ -299,81 +241,6 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             self.app.say(f"Marking: {len(names)} so far  (Esc stops)")
             query = replace(query, after=page.following)
 
-    action_require = _on_marked(Bulk.REQUIRE, UserActionsScreen.action_require)
-    action_disable = _on_marked(Bulk.DISABLE, UserActionsScreen.action_disable)
-    action_clear = _on_marked(Bulk.CLEAR, UserActionsScreen.action_clear)
-    action_unlock = _on_marked(Bulk.UNLOCK, UserActionsScreen.action_unlock)
-    action_one_time_password = _on_marked(Bulk.PASSWORD, UserActionsScreen.action_one_time_password)
-    action_move = _on_marked(Bulk.MOVE, UserActionsScreen.action_move)
-    action_deactivate = _on_marked(Bulk.DEACTIVATE, UserActionsScreen.action_deactivate)
-    action_invite = _on_marked(Bulk.INVITE, UserActionsScreen.action_invite)
-    action_remind = _on_marked(Bulk.REMIND, UserActionsScreen.action_remind)
-
-    @working
-    async def act_on_marked(self, act: Bulk) -> None:
-        """Ask once, act in parts, and show who was refused; those and whoever is left stay marked."""
-        names = list(self.marked)
-        detail = await self._confirmed(names, act)
-        if detail is None:
-            return
-        result = await self._carry_out(names, act, detail)
-        if result is None:
-            return
-        self.marked = dict.fromkeys([*(name for name, _ in result.refused), *result.left])
-        done = summary(result, act)
-        if result.passwords:
-            await self._show_passwords(result)
-        if self.marked:
-            stay = " and ".join(
-                [*(["refused"] if result.refused else []), *(["left"] if result.left else [])]
-            )
-            self.app.say(f"{done}. Users who were {stay} stay marked.", Tone.REFUSED)
-            await self.app.push_screen_wait(TellDialog(done, reasons(result)))
-        else:
-            self.app.say(f"{done}.", Tone.DONE)
-
-    async def _confirmed(self, names: Sequence[str], act: Bulk) -> str | None:
-        """Ask for what the act needs and for confirmation; return the reason or the practice, or None."""
-        if act is Bulk.UNLOCK:
-            question = consequences.act_on_many(names, act)
-            return await self.ask_reason(question.title, question.body, question.yes)
-        practice = ""
-        if act is Bulk.MOVE:
-            chosen = await self.choose_practice(f"Move {counted(len(names), 'user')} to which practice?")
-            if chosen is None:
-                return None
-            practice = chosen
-        question = consequences.act_on_many(names, act, practice)
-        return practice if await self.app.push_screen_wait(ConfirmDialog(question)) else None
-
-    async def _carry_out(self, names: Sequence[str], act: Bulk, detail: str) -> BulkResult | None:
-        """Act, and show how far it is if that takes several parts."""
-        progress = ProgressDialog(consequences.act_on_many(names, act, detail).title.rstrip("?"), len(names))
-        if len(names) > bulk_actions.size_of_part(act):
-            await self.app.push_screen(progress)
-        try:
-            return await self.app.act(
-                bulk_actions.carry_out,
-                names,
-                act,
-                progress.told,
-                detail=detail,
-                goes_on=lambda: progress.goes_on,
-            )
-        finally:
-            # Nobody would see the passwords that later parts set.
-            progress.goes_on = progress.goes_on and act is not Bulk.PASSWORD
-            if progress.is_current:
-                progress.dismiss()
-
-    async def _show_passwords(self, result: BulkResult) -> None:
-        """Show the one-time passwords once, a line for each user."""
-        width = max(len(name) for name, _ in result.passwords)
-        lines = "\n".join(f"{name:<{width}}  {password}" for name, password in result.passwords)
-        title = f"One-time passwords for {counted(len(result.passwords), 'user')}"
-        body = f"Each works for one sign-in within {ONE_TIME_HOURS} hours."
-        await self.app.push_screen_wait(ManyShownOnceDialog(title, body, lines))
-
     def action_open(self) -> None:
         """Show the user under the cursor."""
         row = self.table.selected
@@ -420,13 +287,13 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
     async def action_filter(self) -> None:
         """Choose which users to show, by all filters at once."""
         names = await self.app.read(practices.practice_names) or []
-        present = _form_of(self.criteria)
+        present = FilterForm.of(self.criteria)
         await self.app.fill_in(
             lambda chosen, fault: UserFilterDialog(chosen or present, names, fault), self._set_filters
         )
 
     async def _set_filters(self, form: FilterForm) -> UserQuery | Denied:
-        query = _with_filters(self.criteria, form, self.app.clock())
+        query = form.applied_to(self.criteria, self.app.clock())
         if isinstance(query, UserQuery):
             self.criteria = query
         return query
@@ -451,37 +318,3 @@ class UsersScreen(TableScreen[UserRow, tuple[str, int]], UserActionsScreen):
             self.app.report(Denied(self.page.who_can))
             return None
         return self.page
-
-
-def _form_of(query: UserQuery) -> FilterForm:
-    """Return the filters of a query as the dialog shows them."""
-    before, pending = query.signed_in_before, query.pending_before
-    return FilterForm(
-        status=query.status,
-        practice=query.practice,
-        role=query.role,
-        method=query.method,
-        never_signed_in=query.never_signed_in,
-        signed_in_before=moment_in_words(before) if before else "",
-        pending_before=moment_in_words(pending) if pending else "",
-        few_recovery_codes=query.few_recovery_codes,
-    )
-
-
-def _with_filters(query: UserQuery, form: FilterForm, now: datetime) -> UserQuery | Denied:
-    """Return a query with the chosen filters in place of its own."""
-    typed = (form.signed_in_before, form.pending_before)
-    before, pending = (past_moment(text, now) for text in typed)
-    if any(text.strip() and past_moment(text, now) is None for text in typed):
-        return Denied("Enter a date such as 2026-01-31, or how long ago, such as 30 days.")
-    return replace(
-        query,
-        status=form.status,
-        practice=form.practice,
-        role=form.role,
-        method=form.method,
-        never_signed_in=form.never_signed_in,
-        signed_in_before=before,
-        pending_before=pending,
-        few_recovery_codes=form.few_recovery_codes,
-    )

@@ -26,7 +26,7 @@ from data.operations.users.lifecycle import set_active
 from data.operations.users.practices import move_user
 from data.operations.users.target_user import ActContext
 from data.rules import passwords
-from data.rules.permissions import Action, SensitiveAction
+from data.rules.permissions import UserAct
 from data.store import Store, StoreUnavailableError, Tx
 
 Told = Callable[[int], None]
@@ -43,20 +43,20 @@ _CODE_NEEDED = "A fresh code is needed to go on."
 
 
 class Bulk(Enum):
-    """An act that can be done to many users at once, with who may do it."""
+    """An act that can be done to many users at once: what it does to each, and what they then were."""
 
-    REQUIRE = Action.REQUIRE_TWO_FACTOR, "required"
-    DISABLE = SensitiveAction.RESET_TWO_FACTOR, "had their 2FA disabled"
-    CLEAR = SensitiveAction.RESET_TWO_FACTOR, "cleared"
-    UNLOCK = SensitiveAction.UNLOCK, "unlocked"
-    PASSWORD = SensitiveAction.EMPOWER_PEOPLE, "given a one-time password"
-    DEACTIVATE = Action.MANAGE_PEOPLE, "deactivated"
-    MOVE = Action.MANAGE_PEOPLE, "moved"
-    INVITE = SensitiveAction.EMPOWER_PEOPLE, "invited"
-    REMIND = Action.REQUIRE_TWO_FACTOR, "reminded"
+    REQUIRE = UserAct.REQUIRE, "required"
+    DISABLE = UserAct.DISABLE, "had their 2FA disabled"
+    CLEAR = UserAct.CLEAR, "cleared"
+    UNLOCK = UserAct.UNLOCK, "unlocked"
+    PASSWORD = UserAct.ONE_TIME_PASSWORD, "given a one-time password"
+    DEACTIVATE = UserAct.DEACTIVATE, "deactivated"
+    MOVE = UserAct.MOVE, "moved"
+    INVITE = UserAct.INVITE, "invited"
+    REMIND = UserAct.REMIND, "reminded"
 
-    def __init__(self, action: Action | SensitiveAction, done: str) -> None:
-        self.action = action
+    def __init__(self, on_each: UserAct, done: str) -> None:
+        self.on_each = on_each
         self.done = done
 
     @property
@@ -175,7 +175,7 @@ def act_on_many(
 
     `hashes` are those of the users' one-time passwords, by name.
     """
-    acting = authorise(tx, actor, act.action)
+    acting = authorise(tx, actor, act.on_each.permission)
     if not isinstance(acting, Acting):
         return acting
     if nobody := _unavailable(acting, act):
@@ -201,7 +201,9 @@ def bulk_acts(context: ActContext) -> frozenset[Bulk]:
     acting = context.acting
     possible = [act for act in Bulk if act is not Bulk.MOVE or context.has_several_practices]
     return frozenset(
-        act for act in possible if (why_not(acting, act.action) or _unavailable(acting, act)) is None
+        act
+        for act in possible
+        if (why_not(acting, act.on_each.permission) or _unavailable(acting, act)) is None
     )
 
 
