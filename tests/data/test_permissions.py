@@ -31,6 +31,7 @@ from data.operations.users import (
     role_grants,
     signin_explanation,
     temporary_codes,
+    user_acts,
     user_export,
     user_import,
     user_summaries,
@@ -41,6 +42,7 @@ from data.operations.users.temporary_codes import TemporaryCode
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.rules.google_authenticator_file import AuthenticatorFile
+from data.rules.permissions import UserAct
 from data.rules.sent_codes import Envelope
 from data.storage import models
 from data.storage.vault import Vault, check_value_of
@@ -458,3 +460,25 @@ def test_resets_need_the_roles_of_the_target(world, mine):
                 if not within_reach:
                     assert "holds a role that you do not" in result.message
                     assert world.dump() == before
+
+
+def test_every_act_that_resets(world):
+    """Whatever the state of a user leaves to do, the roles of the target come first."""
+    me = world.person("me", SYSTEM)
+    world.user("chief", SECURITY)
+    acts = [act for act in UserAct if act.permission.roles & {SYSTEM}]
+    found = {act: world.run(user_acts.find_target, me, "chief", act) for act in acts}
+    assert {act.value for act, result in found.items() if "role that you do not" in str(result)} == {
+        "require",
+        "stop_requiring",
+        "disable",
+        "clear",
+        "one_time_password",
+        "temporary_code",
+        "invite",
+        "invite_on_paper",
+        "add_key",
+        "remove_key",
+        "resync",
+        "delete",
+    }

@@ -108,9 +108,7 @@ class OverviewScreen(MainScreen):
         digits.update(f"{counts.percent_enabled}%")
         width = self.size.width - 2 * _PADDING - digits.get_content_width(self.size, self.size) - _GAP
         if is_off:
-            first = Content.styled(
-                "2FA is off. No one is asked for a code. See 3 Security.", "bold $warning"
-            )
+            first = Content.styled("2FA is off. No one is asked for a code. See 3 Security.", "bold $warning")
             if first.cell_length > width:
                 first = Content.styled("2FA is off. See 3 Security.", "bold $warning")
         else:
