@@ -19,7 +19,7 @@ async def test_mode_and_counts(world):
         await person.sees("2 Users")
         await person.presses("3")
         await person.sees("(•) Optional", "( ) Off", "( ) Required")
-        await person.sees("○ No 2 ◐ Pending setup on next login 1 ● Enabled 1")
+        await person.sees("● Enabled 1 ◐ Pending setup on next login 1 ○ No 2")
         assert "Permanent" not in person.screen
         await person.presses("down", "down", "down")
         await person.sees("(•) Required")
