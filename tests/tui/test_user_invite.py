@@ -101,7 +101,7 @@ async def test_offer_after_an_import(world):
         await person.presses("y")
         await person.sees("Invite 2 users by e-mail?")
         await person.presses("y")
-        await person.sees("✓ 2 users invited by e-mail.")
+        await person.sees("✓ 2 users invited.")
     assert world.events(user="ben", last=1) == ["user.invited"]
 
 

@@ -9,7 +9,7 @@ from data.rules import passwords, public_keys, users_csv
 from data.rules.domain_types import Role
 from data.rules.users_csv import RowFault
 from data.wording import consequences
-from data.wording.words import counted
+from data.wording.bulk_results import summary
 from tui.dialogs.message_box import ConfirmDialog, ShownOnceDialog
 from tui.dialogs.new_user import NewUserDialog, NewUserForm
 from tui.dialogs.paste import PasteDialog
@@ -109,8 +109,8 @@ async def _offer_invitations(app: ActingApp, names: list[str]) -> None:
         return
     result = await app.act(bulk_actions.carry_out, names, Bulk.INVITE)
     if result is not None:
-        refused = f", {len(result.refused)} refused" if result.refused else ""
-        app.say(f"{counted(len(result.done), 'user')} invited by e-mail{refused}.", Tone.DONE)
+        words = f"{summary(result, Bulk.INVITE)}. {result.stopped}".rstrip()
+        app.say(words, Tone.REFUSED if result.left else Tone.DONE)
 
 
 def _telling(app: ActingApp, count: int) -> user_import.Told:

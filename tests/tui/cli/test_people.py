@@ -6,6 +6,10 @@ import json
 import struct
 
 import pytest
+from click import ClickException
+
+from data.operations.users.bulk_actions import BulkResult
+from tui.cli.commands import user_bulk
 
 
 def shown(clinic, name: str) -> dict[str, object]:
@@ -229,3 +233,18 @@ def test_several_names(clinic):
     assert clinic("user", "deactivate", "ben", "eve", "--yes").out == "2 users deactivated.\n"
     assert shown(clinic, "ben")["active"] is False
     assert clinic("user", "disable-2fa", "ben", "eve", "--yes").out == "2 users had their 2FA disabled.\n"
+
+
+@pytest.mark.feature("bulk-parts")
+def test_who_was_left_is_named(capsys):
+    """A database that fails between two parts leaves people: the command names them, and fails."""
+    result = BulkResult(("ann",), (("bob", "User bob is not locked."),), ("cleo", "dan"), "It went away.")
+    with pytest.raises(ClickException, match="Stopped before 2 users"):
+        user_bulk.report(result, "unlocked")
+    lines = [line.split(None, 1) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["1", "user unlocked."]
+    assert lines[2:] == [
+        ["bob", "User bob is not locked."],
+        ["cleo", "It went away."],
+        ["dan", "It went away."],
+    ]

@@ -32,10 +32,12 @@ def act_on_many(
 
 
 def report(result: BulkResult, done: str) -> None:
-    """Print how many were reached, and list the others with the reason; fail if no one was reached."""
+    """Print how many were reached, and name the others and why; fail if any are left, or none reached."""
     if result.done:
         click.echo(f"{counted(len(result.done), 'user')} {done}.")
-    if result.refused:
-        echo_table(("NOT REACHED", "REASON"), result.refused, limit=160)
+    if others := [*result.refused, *((name, result.stopped) for name in result.left)]:
+        echo_table(("NOT REACHED", "REASON"), others, limit=160)
     if not result.done:
         refuse("No one was reached. The reasons are listed above.")
+    if result.left:
+        refuse(f"Stopped before {counted(len(result.left), 'user')}. Run the command again for them.")

@@ -144,11 +144,11 @@ def _send(here: Installation, names: list[str], act: Bulk, event: Event) -> None
     since = here.store.services.clock()
     result = asyncio.run(_queue_and_send(here, names, act, since))
     waiting = here.store.run_now(notice_outbox.count_waiting, event, since)
-    report(result, f"{act.done} by e-mail")
     if waiting:
         click.echo(
             f"{counted(waiting, 'message')} could not be sent yet. The server retries for a day.", err=True
         )
+    report(result, f"{act.done} by e-mail")
 
 
 async def _queue_and_send(here: Installation, names: list[str], act: Bulk, since: datetime) -> BulkResult:
