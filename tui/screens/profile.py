@@ -121,9 +121,8 @@ class ProfileScreen(MainScreen):
             await self.app.push_screen_wait(RecoveryCodesScreen(renewed.recovery_codes))
 
     async def _may(self, act: OwnAct) -> Profile | None:
-        """Read the profile for an act; None if it cannot be done by now."""
-        profile = await self.app.read(user_summaries.my_profile)
-        return profile if profile is not None and act in profile.acts else None
+        """Read the profile for an act, or show why it cannot be done by now."""
+        return await self.app.read(user_summaries.my_profile, act)
 
     @working
     async def action_password(self) -> None:

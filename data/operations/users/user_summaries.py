@@ -11,7 +11,7 @@ from data.operations.results import Denied
 from data.operations.signin import code_verification
 from data.operations.signin.enrolment import why_not_set_up, why_not_turn_off
 from data.operations.signin.recovery_codes import why_not_renew
-from data.operations.signin.remembered_addresses import Remembered, remembered_of
+from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED, Remembered, remembered_of
 from data.operations.signin.resync import offered_until
 from data.operations.signin.sessions import SessionPage, own_sessions
 from data.operations.users.bulk_actions import Bulk, bulk_acts
@@ -28,6 +28,7 @@ from data.storage import models
 from data.store import Tx
 
 RECENT = 8
+_NO_OTHER_SESSION = Denied("You have no other open session.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,31 +198,33 @@ def user_detail(found: Target, act: UserAct | None = None) -> UserDetail | Denie
 
 
 @require_user()
-def my_profile(me: ActingUser) -> Profile:
-    """Read the actor's own profile."""
+def my_profile(me: ActingUser, act: OwnAct | None = None) -> Profile | Denied:
+    """Read the actor's own profile; for an `act`, if the actor may do it now."""
     detail, open_ones = _detail(me.tx, me.user), own_sessions(me)
+    hindered = _hindered(me, detail, open_ones)
+    if act is not None and (refusal := hindered[act]):
+        return refusal
     return Profile(
         detail,
-        acts=_own_acts(me, detail, open_ones),
+        acts=frozenset(act for act, refusal in hindered.items() if refusal is None),
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),
         methods=me.policy.methods,
         sessions=open_ones,
     )
 
 
-def _own_acts(me: ActingUser, mine: UserDetail, open_ones: SessionPage) -> frozenset[OwnAct]:
-    """Return what users may do to their own things now, from what was already read of them."""
+def _hindered(me: ActingUser, mine: UserDetail, open_ones: SessionPage) -> dict[OwnAct, Denied | None]:
+    """Return why users may not do each act to their own things now, from what was already read of them."""
     keys = len(mine.keys)
-    hindered = {
+    return {
         OwnAct.SET_UP: why_not_set_up(me),
         OwnAct.TURN_OFF: why_not_turn_off(me),
         OwnAct.RECOVERY_CODES: why_not_renew(me),
         OwnAct.ADD_KEY: why_no_key_more(keys),
         OwnAct.REMOVE_KEY: why_no_key_less(keys, has_password=mine.has_password),
-        OwnAct.FORGET: not mine.remembered,
-        OwnAct.END_SESSIONS: open_ones.total <= 1,
+        OwnAct.FORGET: None if mine.remembered else Denied(NOTHING_REMEMBERED),
+        OwnAct.END_SESSIONS: None if open_ones.total > 1 else _NO_OTHER_SESSION,
     }
-    return frozenset(act for act, hindrance in hindered.items() if not hindrance)
 
 
 def _practice_names(ids: set[int]) -> dict[int, str]:

@@ -301,3 +301,14 @@ def test_no_result_shows_a_password_hash(world):
     )
     assert "argon2" not in shown
     assert PASSWORD not in shown
+
+
+@pytest.mark.feature("offered-acts")
+def test_profile_for_an_act(world):
+    """What is not offered is refused with a reason, as a key pressed ahead of the first read needs it."""
+    me = world.enrol(world.user("anna", required=True))
+    acts = world.run(user_summaries.my_profile, me).acts
+    assert OwnAct.TURN_OFF not in acts
+    for act in OwnAct:
+        result = world.run(user_summaries.my_profile, me, act)
+        assert isinstance(result, Denied if act not in acts else user_summaries.Profile), (act, result)
