@@ -111,7 +111,7 @@ def _marked_down(value: object) -> str:
         case datetime():
             return moment(value)
         case float():
-            return f"{value:.0%}"
+            return f"{value:.1%}"
         case list():
             return ", ".join(map(_marked_down, value))
         case _:

@@ -55,12 +55,12 @@ class StatusCounts:
 
     @property
     def share_enabled(self) -> float:
-        """The share of people with two-factor authentication, from 0 to 1; 0 if there is nobody."""
-        return self.enabled / self.total if self.total else 0.0
+        """The share of people with two-factor authentication, in thousandths rounded down: 1 is all."""
+        return 1_000 * self.enabled // self.total / 1_000 if self.total else 0.0
 
     @property
     def percent_enabled(self) -> int:
-        """The same in percent, rounded down, and at least 1 unless it is nobody; 100 is all."""
+        """The same in percent, and at least 1 unless it is nobody."""
         return max(100 * self.enabled // self.total, 1) if self.enabled else 0
 
     @property

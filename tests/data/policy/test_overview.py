@@ -40,11 +40,13 @@ def mixed(world: World) -> World:
 
 @pytest.mark.parametrize(
     ("enabled", "others", "percent"),
-    [(0, 0, 0), (0, 5, 0), (1, 999, 1), (29, 71, 29), (2, 1, 66), (999, 1, 99), (7, 0, 100)],
+    [(0, 0, 0), (0, 5, 0), (1, 999, 1), (29, 71, 29), (2, 1, 66), (999, 1, 99), (99_999, 1, 99), (7, 0, 100)],
 )
 def test_percent(enabled, others, percent):
     """None and all are said of none and all alone, and every face says the same."""
-    assert StatusCounts(enabled=enabled, no=others).percent_enabled == percent
+    counts = StatusCounts(enabled=enabled, no=others)
+    assert counts.percent_enabled == percent
+    assert (counts.share_enabled == 1) == (percent == 100)
 
 
 @pytest.mark.feature("overview")

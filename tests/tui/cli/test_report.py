@@ -41,8 +41,8 @@ def test_report_to_read(clinic):
         "Changes of policy",
         "Head of the audit log",
     ]
-    assert "| Main | 2 | 0 | 2 | 0 | 0 | 0% |" in lines
-    assert "| North | 1 | 0 | 0 | 1 | 0 | 0% |" in lines
+    assert "| Main | 2 | 0 | 2 | 0 | 0 | 0.0% |" in lines
+    assert "| North | 1 | 0 | 0 | 1 | 0 | 0.0% |" in lines
     (ben,) = [line for line in lines if line.startswith("| ben |")]
     assert r"| =1+1 \| \*Ben\* \`x\` \<b\> \[a\](b) \\ \\x1b\[31m | North |" in ben
     (cleo,) = [line for line in lines if line.startswith("| cleo_x |") and "individually" in line]

@@ -177,7 +177,7 @@ def _counted(counts: StatusCounts) -> Record:
         "pending": counts.pending,
         "no": counts.no,
         "locked": counts.locked,
-        "share_enabled": round(counts.share_enabled, 3),
+        "share_enabled": counts.share_enabled,
     }
 
 
