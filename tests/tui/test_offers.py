@@ -381,7 +381,10 @@ async def walks_security(person: Person, me: Member, mode: Mode) -> None:
     assert ("test_delivery" in found) == test
     assert bool(says(person)) == (not days and mode is not Mode.PERMANENT)
     for wanted in modes:
-        person.app.screen.chosen = Mode(wanted)
+        screen = person.app.screen
+        screen.chosen = Mode(wanted)
+        while not screen._is_previewed(screen.chosen):
+            await person.pilot.pause(0.02)
         await settles(person)
         assert ("apply" in offered(person)) == possible(world, set_mode, Mode(wanted))
 

@@ -123,7 +123,8 @@ class SecurityScreen(MainScreen):
         if view is None or seen is None or carriers is None:
             return
         most = [
-            f"! {wording.attention(found)} ({Act.ATTENTION.shown} shows all)" for found in seen.attention[:1]
+            f"! {safe(wording.attention(found), 400)} ({Act.ATTENTION.shown} shows all)"
+            for found in seen.attention[:1]
         ]
         self.query_one("#attention", Static).update(HangingLines("".join(most)))
         self._show_delivery(carriers)
