@@ -1,4 +1,4 @@
-"""The overview: how far the account is at one look, and a jump to what is behind each line."""
+"""The overview: the account at a glance, and a jump to what is behind each line."""
 
 import pytest
 from hypothesis import given
@@ -193,9 +193,7 @@ async def test_account_with_one_person(world):
 @pytest.mark.feature("overview")
 async def test_account_in_which_nobody_else_has_begun(world):
     async with on_overview(world) as person:
-        await person.sees(
-            "1 of 4 people with 2FA", "→ No one else has set up 2FA yet. See who they are: 2 Users"
-        )
+        await person.sees("1 of 4 people with 2FA", "→ No one else has set up 2FA yet. See everyone: 2 Users")
 
 
 async def test_nothing_needs_attention(world):

@@ -42,7 +42,7 @@ COMMANDS = {
     "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
     "overview": (
         "tui.cli.commands.overview:overview",
-        "Show how far the account is with two-factor authentication.",
+        "Show how many people have two-factor authentication.",
     ),
     "report": ("tui.cli.commands.report:report", "Write a report for an auditor."),
     "key": ("tui.cli.commands.master_key:key", "Rotate the master key that seals all secrets."),

@@ -1,4 +1,4 @@
-"""The overview: how far the account is, and what needs attention."""
+"""The overview: who has two-factor authentication, and what needs attention."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -54,7 +54,7 @@ class _Lines(OptionList):
 
 
 class OverviewScreen(MainScreen):
-    """The account at one look."""
+    """The account at a glance."""
 
     TAB = "overview"
     TOPIC = "overview"
@@ -173,8 +173,8 @@ class OverviewScreen(MainScreen):
         """Return what to do in an account in which nearly nothing has happened."""
         if view.counts.total <= 1:
             words = "Add people, one at a time or from a list: 2 Users" if view.may_add else ""
-        elif view.counts.enabled <= 1 and view.mode is not Mode.OFF:
-            words = "No one else has set up 2FA yet. See who they are: 2 Users"
+        elif view.counts.enabled + view.counts.locked <= 1 and view.mode is not Mode.OFF:
+            words = "No one else has set up 2FA yet. See everyone: 2 Users"
         else:
             words = ""
         return [Line("first", "→", words, partial(self.app.open_tab, "users"))] if words else []

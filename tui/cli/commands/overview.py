@@ -1,4 +1,4 @@
-"""`twofold overview`: how far the account is, at one look."""
+"""`twofold overview`: the account at a glance."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -30,13 +30,13 @@ _ROLES = {role.label: role.value for role in Role}
 
 @in_account
 @click.command(
-    short_help="Show how far the account is with two-factor authentication.",
+    short_help="Show how many people have two-factor authentication.",
     epilog=examples("twofold overview", "twofold overview --json", "twofold overview --account Surgery"),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def overview(home: Home, as_json: bool) -> None:
-    """Show how far the account is with two-factor authentication.
+    """Show how many people have two-factor authentication.
 
     Active people by status, also of the largest practices and of each role; sign-ins and refused second
     factors of the last 30 days (UTC); and what needs attention, most urgent first. With the mode off,
