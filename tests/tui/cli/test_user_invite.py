@@ -64,7 +64,7 @@ async def test_one_name_and_several(imported, home):
         assert re.search(r"^nobody +The user was not found", outcome.out, re.MULTILINE)
         outcome = await in_thread(imported, "user", "invite", "anna")
         assert outcome.status == 1
-        assert "No one was reached" in outcome.err
+        assert "Nothing was done" in outcome.err
 
 
 @pytest.mark.parametrize("command", [("invite", "--pending"), ("remind", "--practice", "Main")])

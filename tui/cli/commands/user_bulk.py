@@ -32,12 +32,12 @@ def act_on_many(
 
 
 def report(result: BulkResult, done: str) -> None:
-    """Print how many were reached, and name the others and why; fail if any are left, or none reached."""
+    """Print how many users it was done for, the others and why; fail if any are left, or all are others."""
     if result.done:
         click.echo(f"{counted(len(result.done), 'user')} {done}.")
     if others := [*result.refused, *((name, result.stopped) for name in result.left)]:
-        echo_table(("NOT REACHED", "REASON"), others, limit=160)
+        echo_table(("NOT DONE", "REASON"), others, limit=160)
     if not result.done:
-        refuse("No one was reached. The reasons are listed above.")
+        refuse("Nothing was done. The reasons are listed above.")
     if result.left:
         refuse(f"Stopped before {counted(len(result.left), 'user')}. Run the command again for them.")
