@@ -45,6 +45,7 @@ _KINDS: list[tuple[str, str | None]] = [
     ("Users", "user."),
     ("Two-factor authentication", "two_factor."),
     ("Recovery codes", "recovery."),
+    ("Temporary codes", "temporary_code."),
     ("Passwords", "password."),
     ("SSH keys", "key."),
     ("Policy", "policy."),
