@@ -95,7 +95,7 @@ class ThemeChoice(StrEnum):
     @property
     def label(self) -> str:
         """The choice in words, as screens show it."""
-        return "as the terminal says" if self is ThemeChoice.TERMINAL else self.value.replace("-", " ")
+        return "follow the terminal" if self is ThemeChoice.TERMINAL else self.value.replace("-", " ")
 
 
 class PolicyNotice(StrEnum):

@@ -1,4 +1,4 @@
-"""The theme of a user: as the terminal says, dark, light or high contrast."""
+"""The theme of a user: following the terminal, dark, light or high contrast."""
 
 import pytest
 from support.app_driver import opened, sign_in
@@ -84,7 +84,7 @@ async def test_the_theme_is_remembered_and_shown_at_once(world):
 
 async def test_the_profile_shows_the_theme_and_changes_it(world):
     async with opened(world, "anna") as person:
-        await person.sees("Theme as the terminal says")
+        await person.sees("Theme follow the terminal")
         await person.presses("comma", "end", "enter")
         await person.sees("✓ Theme: high contrast.", "Theme high contrast")
         assert person.app.theme == "twofold-high-contrast"
@@ -93,7 +93,7 @@ async def test_the_profile_shows_the_theme_and_changes_it(world):
     async with opened(world, "anna") as person:
         await person.sees("Theme high contrast")
         await person.presses("comma", "home", "enter")
-        await person.sees("✓ Theme: as the terminal says.")
+        await person.sees("✓ Theme: follow the terminal.")
     assert sign_in(world, "anna").theme is ThemeChoice.TERMINAL
 
 
@@ -110,7 +110,7 @@ async def test_the_app_on_the_host_takes_the_theme_after_the_sign_in(world):
 
 async def test_sixteen_colours_stay_what_they_are(world):
     async with opened(world, "anna", terminal=Terminal(colours=Colours.SIXTEEN)) as person:
-        await person.sees("Theme as the terminal says")
+        await person.sees("Theme follow the terminal")
         await person.presses("comma", "down", "down", "enter")
         await person.sees("✓ Theme: light. This terminal has too few colours to show it.")
         assert person.app.theme == "twofold-sixteen"
