@@ -113,7 +113,7 @@ def one_time_password(user: UserDetail) -> Question:
     return Question(
         f"New one-time password for {user.name}?",
         f"The current password of {user.name} stops working. The new one is shown once and works for one "
-        f"sign-in within {ONE_TIME_HOURS} hours. They must change it at first sign-in.",
+        f"sign-in within {ONE_TIME_HOURS} hours. They must then choose a password of their own.",
         "Create",
     )
 
@@ -134,8 +134,8 @@ def replace_phone() -> Question:
     return Question(
         "Replace the phone?",
         "You signed in with a temporary code. If your phone is lost, set up another one now: for five "
-        "minutes, this needs no other code. The old phone stops working. If you have it elsewhere, press "
-        "Cancel.",
+        "minutes, this needs no other code. The old phone then stops working. If you only left it somewhere, "
+        "press Cancel.",
         "Replace",
     )
 
@@ -211,7 +211,7 @@ def act_on_many(names: Sequence[str], act: Bulk, detail: str = "") -> Question:
             title, yes = f"New one-time passwords for {people}?", "Create"
             then = (
                 "Their current passwords stop working. The new ones are shown once, and each works for one "
-                f"sign-in within {ONE_TIME_HOURS} hours. They must change it at first sign-in."
+                f"sign-in within {ONE_TIME_HOURS} hours. They must then choose a password of their own."
             )
         case Bulk.MOVE:
             title, yes = f"Move {people} to {detail}?", "Move"

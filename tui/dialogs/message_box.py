@@ -51,10 +51,11 @@ class ShownOnceDialog(Dialog[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Act.COPY.binding("send")]
     AUTO_FOCUS: ClassVar[str | None] = None
+    CLOSE = "I have saved it"
     HINT = f"It is not shown again. Shift-drag to select it, or press {Act.COPY.shown} to copy it."
 
     def __init__(self, title: str, body: str, secret: str) -> None:
-        super().__init__(title, "I have saved it", None)
+        super().__init__(title, self.CLOSE, None)
         self._body = body
         self._secret = secret
 
@@ -80,4 +81,8 @@ class ManyShownOnceDialog(ShownOnceDialog):
 
     AUTO_FOCUS = "#box"
     BOX_TAKES_FOCUS = True
-    HINT = "They are not shown again. Shift-drag to select them, or press c to copy all."
+    CLOSE = "I have saved them"
+    HINT = (
+        f"They are not shown again. Shift-drag to select them, or press {Act.COPY.shown} to copy all. "
+        "Tab and Enter close this page."
+    )

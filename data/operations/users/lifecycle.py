@@ -117,7 +117,7 @@ def add_user(acting: Acting, new: NewUser) -> Done | Denied:
     if new.key is not None:
         add_key_row(acting, user_id, fields["name"], new.key)
     rests = _RESTS if new.required and acting.policy.mode is Mode.OFF else ""
-    terms = f" The password is a one-time password. {passwords.one_time_terms(until)}" if until else ""
+    terms = f" They have a one-time password. {passwords.one_time_terms(until)}" if until else ""
     return Done(f"User {fields['name']} created.{rests}{_shared_phone(acting, user_id, fields)}{terms}")
 
 
