@@ -41,7 +41,7 @@ class TwofoldCommands(Provider):
             yield words, f"Key {key}", lambda action=action: screen.run_action(action)
         for theme in ThemeChoice:
             choose = partial(app.choose_theme, theme)
-            yield f"Theme: {theme.label}", "Remembered", partial(in_background, app, choose, "theme")
+            yield f"Theme: {theme.label}", "Remembered for you", partial(in_background, app, choose, "theme")
 
     async def discover(self) -> Hits:
         """Yield all commands before anything is typed."""

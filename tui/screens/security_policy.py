@@ -238,7 +238,7 @@ class SecurityScreen(MainScreen):
         now = period_in_short(view.policy.remember_days)
         title = "Remembered addresses" if view.may_set_days else f"Remembered addresses: {now}"
         self.query_one("#days-title", SectionTitle).words = title
-        offers = [Offer(Act.EDIT, f"Change: now {now}", "remember_days"), _TEST]
+        offers = [Offer(Act.EDIT, f"Change (now: {now})", "remember_days"), _TEST]
         self.query_one(ActionBar).offer([offer for offer in offers if self.offers(offer.action, ())])
 
     def _show_delivery(self, states: Sequence[CarrierState]) -> None:
