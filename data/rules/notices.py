@@ -85,7 +85,7 @@ _WORDS = {
     Event.TEMPORARY_CODE_MADE: _Words(
         "a temporary code was made for you",
         "A temporary code was made for you. It is good once in place of a code, until {until}. The person "
-        "who made it gives it to you. What you have set up stays.",
+        "who made it will give it to you. What you have set up stays.",
     ),
     Event.TEMPORARY_CODE_USED: _Words(
         "your temporary code was used",
@@ -97,8 +97,8 @@ _WORDS = {
     ),
     Event.RIGHT_AFTER_FAILURES: _Words(
         "your password was entered after many wrong ones",
-        "Your password was entered. In the day before, there were {failures:failed sign-in} with your name, "
-        "from {sources:source}. If the password can be guessed, change it.",
+        "Your password was entered. In the 24 hours before, there were {failures:failed sign-in} with your "
+        "name, from {sources:source}. If the password can be guessed, change it.",
     ),
     Event.NEW_PLACE: _Words("a sign-in from a new place", "You signed in {places}."),
     Event.PEOPLE_LOCKED: _Words("{count:user} locked", "{count:user} locked after seven wrong codes:"),
@@ -106,7 +106,7 @@ _WORDS = {
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
         "A one-time password was set for you. Your old password no longer works. The person who set it "
-        "gives you the new one, and you must change it at your next sign-in. {terms}",
+        "will give you the new one, and you must change it at your next sign-in. {terms}",
     ),
     Event.KEY_ADDED: _Words("an SSH key was added", "An SSH key can now sign you in: {fingerprint}"),
     Event.KEY_REMOVED: _Words("an SSH key was removed", "An SSH key no longer signs you in: {fingerprint}"),
