@@ -29,7 +29,7 @@ class _AskingYesOption(YesOption):
 
 def changes(command: C) -> C:
     """Give a command `--yes`, for scripts that pass it everywhere; the command never asks."""
-    return _option(YesOption, "Accepted for uniformity; this command never asks.")(command)
+    return _option(YesOption, "Accepted for consistency; this command never asks.")(command)
 
 
 def asks_first(command: C) -> C:

@@ -3,6 +3,7 @@
 import base64
 import codecs
 import json
+import sqlite3
 import struct
 
 import pytest
@@ -202,6 +203,13 @@ def test_filters_combine(clinic, home):
     assert found("--role", "support", "--practice", "North", "--never-signed-in") == ["eve"]
     assert found("--role", "support", "--method", "app") == []
     assert found("--status", "no", "--search", "b.example") == ["joe"]
+    assert found("--status", "pending", "--search", "b.example") == ["ben", "eve"]
+    assert found("--status", "Pending setup on next login", "--search", "ben") == ["ben"]
+    assert found("--status", "pending", "--pending-before", "30d") == []
+    with sqlite3.connect(home / "twofold.db") as database:
+        database.execute("UPDATE user SET standing_since = 0 WHERE name IN ('ben', 'joe')")
+    assert found("--pending-before", "2026-01-31") == ["ben"]
+    assert found("--few-recovery-codes") == []
     assert found("--last-signin-before", "30d") == []
     assert found("--last-signin-before", "2026-01-31", "--never-signed-in", "--status", "no") == ["joe"]
     assert set(json.loads(clinic("user", "list", "--json").out)[0]) == {

@@ -1,16 +1,27 @@
 """The options that choose users by what they are, for every command that lists or exports users."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Role, Status
+from data.rules.recovery_codes import FEW_LEFT
 from tui.cli.moment_options import moment_of
 from tui.cli.open_installation import Installation
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+class _StatusChoice(click.Choice[str]):
+    """A status, or the beginning of one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the only status that begins with these words, or the one that has this name."""
+        found = [name for name in self.choices if name.lower().startswith(str(value).lower())]
+        return super().convert(found[0] if len(found) == 1 else value, param, ctx)
+
 
 _OPTIONS = (
     click.option(
@@ -21,8 +32,8 @@ _OPTIONS = (
     click.option("--practice", help="Only users in this practice."),
     click.option(
         "--status",
-        type=click.Choice([status.value for status in Status], case_sensitive=False),
-        help="Only users with this status.",
+        type=_StatusChoice([status.value for status in Status], case_sensitive=False),
+        help="Only users with this status; its beginning is enough, such as pending.",
     ),
     click.option(
         "--role", type=click.Choice([role.value for role in Role]), help="Only users with this role."
@@ -38,6 +49,14 @@ _OPTIONS = (
         metavar="DATE|30d",
         help="Only users whose last sign-in was before this date, or longer ago than this. With "
         "--never-signed-in, also those who never signed in.",
+    ),
+    click.option(
+        "--pending-before",
+        metavar="DATE|30d",
+        help="Only users who have been pending since before this date, or for longer than this.",
+    ),
+    click.option(
+        "--few-recovery-codes", is_flag=True, help=f"Only users with {FEW_LEFT} recovery codes or fewer."
     ),
 )
 
@@ -60,8 +79,11 @@ def query_of(
     method: str | None,
     never_signed_in: bool,
     last_signin_before: str | None,
+    pending_before: str | None,
+    few_recovery_codes: bool,
 ) -> UserQuery:
     """Return the query that the options ask for, page by page."""
+    now = here.store.services.clock()
     return UserQuery(
         search=search,
         status=Status(status) if status else None,
@@ -70,7 +92,9 @@ def query_of(
         role=Role(role) if role else None,
         method=Method(method) if method else None,
         never_signed_in=never_signed_in,
-        signed_in_before=moment_of("--last-signin-before", last_signin_before, here.store.services.clock()),
+        signed_in_before=moment_of("--last-signin-before", last_signin_before, now),
+        pending_before=moment_of("--pending-before", pending_before, now),
+        few_recovery_codes=few_recovery_codes,
     )
 
 

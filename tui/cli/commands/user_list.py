@@ -31,7 +31,7 @@ _PAGE = 500
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_users(home: Home, /, as_json: bool, **filters: Any) -> None:
-    """List the users: all, or those whom all filters fit."""
+    """List the users: all, or those who match all filters."""
     with installation(home) as here:
         rows = _all_users(here, query_of(here, limit=_PAGE, **filters))
     if as_json:

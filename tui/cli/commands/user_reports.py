@@ -65,7 +65,7 @@ _EXPORTED = (
 @export_options
 @click.pass_obj
 def export(home: Home, /, form: str, output: Path | None, **filters: Any) -> None:
-    """Write users as CSV or JSON Lines, sorted by name, without secrets: all, or those whom all filters fit.
+    """Write users as CSV or JSON Lines, sorted by name, without secrets: all, or those who match all filters.
 
     In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
