@@ -66,7 +66,7 @@ async def edit_user(
         fields = [
             Field("E-mail", EMAIL_LIMIT, typed[0]),
             Field("Full name", TEXT_LIMIT, typed[1]),
-            Field("Phone", PHONE_LIMIT, typed[2], "+49 30 1234567"),
+            Field("Phone", PHONE_LIMIT, typed[2], "optional: +49 30 1234567"),
         ]
         asked = fields if contact else fields[1:2]
         answer = await app.push_screen_wait(FormDialog(f"Edit {user.name}", asked, yes="Save", fault=fault))
