@@ -1,5 +1,7 @@
 """The account's policy."""
 
+from dataclasses import replace
+
 import pytest
 from support.app_driver import opened
 from support.database import SECURITY
@@ -326,6 +328,16 @@ async def test_notices_are_switched(world):
     account = models.Account.get()
     assert account.notify_new_places
     assert account.notify_locks
+
+
+async def test_notices_are_reached_where_no_method_can_be_switched(world):
+    world.services = replace(world.services, sends=frozenset())
+    async with opened(world, "admin", size=(80, 40)) as person:
+        await person.sees("2 Users")
+        await person.presses("3")
+        await person.sees("Methods ─", "Notices by e-mail (t)")
+        await person.presses("t", "space")
+        await person.sees("✓ E-mail about sign-ins from new places is now off.")
 
 
 @pytest.mark.feature("delivery-errors")

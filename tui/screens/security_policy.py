@@ -63,7 +63,7 @@ class SecurityScreen(MainScreen):
     AUTO_FOCUS = "RadioSet"
     BINDINGS: ClassVar[list[BindingType]] = [
         Act.OPEN.binding("apply", "Apply", tooltip="Apply the chosen mode"),
-        Act.SET_UP.binding("methods", "Methods", tooltip="Go to the methods; Space switches one"),
+        Act.SET_UP.binding("methods", "Methods", tooltip="Go to the methods and notices; Space switches one"),
         Act.EDIT.binding("remember_days", "Days", tooltip="Days to remember addresses"),
         Act.ATTENTION.binding(tooltip="Go to what needs attention"),
         Act.TEST.binding("test_delivery", tooltip="Send a test message"),
@@ -100,7 +100,7 @@ class SecurityScreen(MainScreen):
             ),
             Static("", id="unsendable", classes="hint hidden", markup=False),
             Static("", id="delivery", classes="hidden", markup=False),
-            SectionTitle("Notices by e-mail", classes="title methods"),
+            SectionTitle("Notices by e-mail", id="notices-title", classes="title methods"),
             Switches(
                 *(
                     TickBox(notice.label.capitalize(), name=notice.value, classes="method", compact=True)
@@ -201,7 +201,7 @@ class SecurityScreen(MainScreen):
         self._switch(methods, notices)
 
     def action_methods(self) -> None:
-        """Go to the switches of the methods."""
+        """Go to the switches of the methods and the notices."""
         for box in [box for box in self.query(Checkbox) if not box.disabled][:1]:
             box.focus()
 
@@ -228,6 +228,9 @@ class SecurityScreen(MainScreen):
                 box.disabled = not view.may_set_days
         words = f"Methods ({Act.SET_UP.shown})" if view.switchable else "Methods"
         self.query_one("#methods-title", SectionTitle).words = words
+        is_first = view.may_set_days and not view.switchable
+        words = f"Notices by e-mail ({Act.SET_UP.shown})" if is_first else "Notices by e-mail"
+        self.query_one("#notices-title", SectionTitle).words = words
         self.query("Switches").remove_class("unread")
         missing = consequences.unsendable(view.unsendable) if view.may_set_days else ""
         shown = self.query_one("#unsendable", Static)
@@ -309,7 +312,7 @@ class SecurityScreen(MainScreen):
             "choose": bool(view.modes),
             "apply": chosen is not present and not self._refused(chosen),
             "undo": chosen is not present,
-            "methods": bool(view.switchable),
+            "methods": bool(view.switchable) or view.may_set_days,
             "remember_days": view.may_set_days,
             "test_delivery": view.may_test,
         }[action]
