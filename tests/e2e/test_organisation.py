@@ -112,8 +112,8 @@ async def import_people(organisation: Organisation, anna: Terminal, bob_key: str
 
 
 async def switch_methods_on(anna: Terminal) -> None:
-    """Switch text messages and e-mail on, one after the other."""
-    for switch, words in ((" ", "text message"), ("\t\t ", "e-mail")):
+    """Switch text messages and e-mail on; upwards from the first switch, e-mail is the third."""
+    for switch, words in ((" ", "text message"), (f"{UP * 3} ", "e-mail")):
         anna.type(f"t{switch}")
         await anna.expect_on_screen(f"{words.capitalize()}: on.")
         anna.type("y")
