@@ -121,8 +121,10 @@ class TwofoldApp(ActingApp):
 
     @on(CommandPalette.Opened)
     def limit_palette(self) -> None:
-        """Limit what the palette's field accepts."""
-        self.screen.query_one(CommandInput).max_length = TEXT_LIMIT
+        """Limit what the palette's field accepts, if the palette was not closed again meanwhile."""
+        for screen in self.screen_stack:
+            for field in screen.query(CommandInput):
+                field.max_length = TEXT_LIMIT
 
     def on_mount(self) -> None:
         """Start. The app watches a session that it opened; a server watches its own.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.app_driver import opened
+from textual.command import CommandPalette
 from textual.events import Paste
 from textual.widgets import Input, TextArea
 
@@ -106,3 +107,12 @@ async def test_palette_limit(world):
         assert field.max_length == TEXT_LIMIT
         await person.types("security")
         assert field.value == "security"
+
+
+async def test_palette_that_was_closed_at_once(world):
+    """What says that it was opened may come after it."""
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        person.app.post_message(CommandPalette.Opened())
+        await person.presses("slash")
+        await person.sees("4 users")
