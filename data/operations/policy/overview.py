@@ -177,10 +177,10 @@ def count_statuses(mode: Mode, counts: Counts) -> StatusCounts:
 def _count_events(acting: Acting) -> dict[tuple[date, str], int]:
     """Read how often each counted event was recorded on each of the days that are shown."""
     table = models.EventCount
-    since = models.day_number(acting.tx.now) - DAYS + 1
+    today = models.day_number(acting.tx.now)
     counted: Any = (
         table.select(table.day, table.event, fn.SUM(table.count))
-        .where((table.account_id == acting.account_id) & (table.day >= since))
+        .where((table.account_id == acting.account_id) & table.day.between(today - DAYS + 1, today))
         .group_by(table.day, table.event)
     )
     return {(models.day_date(day), event): int(count) for day, event, count in counted.tuples()}

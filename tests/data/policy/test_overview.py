@@ -91,6 +91,15 @@ def test_signins_by_day(world):
     assert [(day.successful, day.refused) for day in days[-4:]] == [(0, 0), (1, 0), (1, 1), (0, 0)]
 
 
+def test_counts_of_days_to_come_are_left_out(world):
+    """A clock that was wrong, or a hand in the database, does not end the overview."""
+    for day in (models.day_number(world.clock.now) + 1, 99_999_999):
+        models.EventCount.insert(
+            account_id=1, day=day, event=Event.SIGNED_IN.value, chain="", count=7
+        ).execute()
+    assert sum(day.successful for day in look(world).days) == 0
+
+
 def concerns(world: World, concern: Concern) -> list[Attention]:
     return [found for found in look(world).attention if found.concern is concern]
 
