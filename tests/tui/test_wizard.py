@@ -106,6 +106,17 @@ async def test_qr_code_alone(required, theme, size):
 
 
 @pytest.mark.feature("qr-alone")
+async def test_digit_that_closes_the_qr_code(required):
+    """It begins the code: no digit is lost to who types at once what the phone shows."""
+    async with opened(required, session=required.restricted("anna", MustEnrol), size=(60, 20)) as person:
+        await sets_up(person)
+        await person.presses("q")
+        await person.sees_no_more("Step 2 of 4")
+        await person.presses("1", "2", "3")
+        await person.sees("Step 2 of 4", "123")
+
+
+@pytest.mark.feature("qr-alone")
 async def test_qr_code_alone_of_the_longest_name(required):
     required.user(LONGEST)
     async with opened(required, session=required.restricted(LONGEST, MustEnrol), size=(45, 22)) as person:

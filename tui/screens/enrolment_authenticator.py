@@ -181,7 +181,12 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
 
     def action_show_code(self) -> None:
         """Show the QR code alone, which keeps what is typed."""
-        self.app.push_screen(QrCodeScreen(self._pending.uri))
+        self.app.push_screen(QrCodeScreen(self._pending.uri), self._type)
+
+    def _type(self, digit: str | None) -> None:
+        """Type a digit that closed the QR code: it begins the code that was read from the phone."""
+        if digit:
+            self.query_one(DigitsInput).insert_text_at_cursor(digit)
 
     def on_input_submitted(self) -> None:
         """Submit the code."""
@@ -228,8 +233,11 @@ async def confirm_code(
             screen.dismiss(enrolled_or_denied)
 
 
-class QrCodeScreen(ContainedScreen[None]):
-    """Shows the QR code alone; any key or click closes it, and so does a terminal that becomes too small."""
+class QrCodeScreen(ContainedScreen[str]):
+    """Shows the QR code alone; any key or click closes it, and so does a terminal that becomes too small.
+
+    Its result is the digit that closed it, if it was one.
+    """
 
     def __init__(self, uri: str) -> None:
         super().__init__()
@@ -251,16 +259,16 @@ class QrCodeScreen(ContainedScreen[None]):
     def on_key(self, event: events.Key) -> None:
         """Close, whatever the key means elsewhere."""
         event.stop()
-        self.close()
+        self.close(event.character if event.character and event.character.isdecimal() else "")
 
     def on_click(self) -> None:
         """Close."""
         self.close()
 
-    def close(self) -> None:
+    def close(self, digit: str = "") -> None:
         """Go back, once."""
         if self.is_current:
-            self.dismiss(None)
+            self.dismiss(digit)
 
 
 def _how_to_add(*, shown: bool, alone: bool) -> str:
