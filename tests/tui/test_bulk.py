@@ -36,6 +36,21 @@ async def test_marks(world):
         await person.sees_no_more("✓", "marked")
 
 
+async def test_leaving_the_search_keeps_the_marks(world):
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        await marks(person, "anna", "carla")
+        await person.presses("slash")
+        await person.types("bor")
+        await person.presses("escape")
+        await person.sees("2 marked", "boris")
+        await person.presses("slash", "ctrl+u", "escape")
+        await person.sees("2 marked", "✓ anna", "✓ carla")
+        await person.presses("escape")
+        await person.sees("4 users")
+        assert "✓" not in person.screen
+
+
 async def test_space_marks_and_moves_on(world):
     async with opened(world, "admin") as person:
         await person.sees("4 users")

@@ -254,17 +254,18 @@ class UsersScreen(TableScreen[UserRow, Cursor], MarkedUsersScreen):
         field.focus()
 
     def action_all(self) -> None:
-        """Stop marking; or clear all marks; or leave the search field; or clear search and filter."""
+        """Stop marking; or leave the search field; or clear all marks; or clear search and filter."""
         if self._marking:
             self._marking = False
             self.app.say("Stopped. No one was marked.")
             return
+        field = self.query_one("#search", Input)
+        if field.has_focus and (field.value or self.marked):
+            self.table.focus()
+            field.set_class(not field.value, "hidden")
+            return
         if self.marked and self.page:
             self.marked = {}
-            return
-        field = self.query_one("#search", Input)
-        if field.has_focus and field.value:
-            self.table.focus()
             return
         field.add_class("hidden")
         field.value = ""
