@@ -93,6 +93,13 @@ def practice_names(acting: Acting) -> list[str]:
     return [row.name for row in named]
 
 
+@require_permission(Action.SEE_PEOPLE)
+def practice_named(acting: Acting, name: str) -> str | Denied:
+    """Return a practice's name as it is written, looked up ignoring case."""
+    found = find_practice(acting, name)
+    return NO_SUCH_PRACTICE if found is None else str(found.name)
+
+
 @require_permission(Action.MANAGE_PRACTICES)
 def add_practice(acting: Acting, name: str) -> Done | Denied:
     """Add a practice to the account."""

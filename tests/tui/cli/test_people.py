@@ -40,6 +40,7 @@ def test_practices(clinic):
         "active": 2,
     }
     assert "ben" in clinic("user", "list", "--practice", "South", "--search", "030").out
+    assert "ben" in clinic("user", "list", "--practice", "south").out
     assert "ben" not in clinic("user", "list", "--practice", "North").out
 
 
@@ -49,6 +50,8 @@ def test_refusals_are_one_line_that_says_what_to_do(clinic):
         (("practice", "add", "MAIN"), "Choose another name."),
         (("user", "move", "anna", "--practice", "x"), "The practice was not found."),
         (("user", "move", "nobody", "--practice", "Main"), "The user was not found."),
+        (("user", "list", "--practice", "x"), "The practice was not found."),
+        (("user", "export", "--practice", "x"), "The practice was not found."),
         (("user", "edit", "anna", "--phone", "4711"), "Start with + and the country code"),
         (("user", "role", "anna", "--take", "system_admin"), "the last active system administrator"),
     ):

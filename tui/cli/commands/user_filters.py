@@ -5,11 +5,12 @@ from typing import Any, TypeVar
 
 import click
 
+from data.operations.users import practices
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Role, Status
 from data.rules.recovery_codes import FEW_LEFT
 from tui.cli.moment_options import moment_of
-from tui.cli.open_installation import Installation
+from tui.cli.open_installation import Installation, confirmed
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -82,7 +83,9 @@ def query_of(
     pending_before: str | None,
     few_recovery_codes: bool,
 ) -> UserQuery:
-    """Return the query that the options ask for, page by page."""
+    """Return the query that the options ask for, page by page; a practice is found whatever its case."""
+    if practice is not None:
+        practice = confirmed(here.run(practices.practice_named, practice))
     now = here.store.services.clock()
     return UserQuery(
         search=search,
