@@ -3,8 +3,11 @@
 import base64
 import codecs
 import json
+import os
+import signal
 import sqlite3
 import struct
+from contextlib import contextmanager
 
 import pytest
 from click import ClickException
@@ -224,6 +227,29 @@ def test_filters_combine(clinic, home):
 
 
 @pytest.mark.feature("bulk-more")
+def test_an_interrupt_loses_no_password(clinic, monkeypatch):
+    """Ctrl+C stops it after the part that is being done; who is left is named."""
+    names = [f"user{number:02}" for number in range(25)]
+    for name in names:
+        assert clinic("user", "add", name, "--email", f"{name}@b.example").status == 0
+
+    @contextmanager
+    def interrupted(_count, _label):
+        yield lambda _more: os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(user_bulk, "progress", interrupted)
+    outcome = clinic("user", "password", *names)
+    lines = [line.split("  ") for line in outcome.out.splitlines()]
+    assert [name for name, *_ in lines[:20]] == names[:20]
+    assert lines[20] == ["20 users given a one-time password."]
+    assert [(name, why.strip()) for name, why in lines[-5:]] == [
+        (name, "You stopped it.") for name in names[20:]
+    ]
+    assert outcome.status == 1
+    assert "Stopped before 5 users." in outcome.err
+
+
+@pytest.mark.feature("bulk-more")
 def test_several_names(clinic):
     """Several users are moved, unlocked, deactivated and given passwords; who is refused is listed."""
     for name in ("ben", "eve"):
@@ -237,6 +263,7 @@ def test_several_names(clinic):
     assert [line.split("  ")[0] for line in made[:2]] == ["ben", "eve"]
     assert made[2] == "2 users given a one-time password."
     assert shown(clinic, "eve")["one_time_password"] is True
+    assert len(clinic("user", "password", "ben", "BEN", "eve").out.splitlines()) == 3
     assert clinic("user", "password", "ben", "eve", "--password-stdin", stdin="x").status == 2
     refused = clinic("user", "unlock", "ben", "eve", "--reason", "phones")
     assert (refused.status, "User ben is not locked." in refused.out) == (1, True)

@@ -1,12 +1,15 @@
 """One act on the users whom a command names, and the report on it."""
 
 import asyncio
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 
 import click
 
+from data.operations.results import RefusedOrStale
 from data.operations.users import bulk_actions
 from data.operations.users.bulk_actions import Bulk, BulkResult
+from data.rules.user_fields import fold_username
 from data.wording import consequences
 from data.wording.words import counted
 from tui.cli.confirmation import confirm
@@ -20,22 +23,41 @@ def act_on_many(
     here: Installation, names: Sequence[str], act: Bulk, detail: str = "", *, asks: bool = False
 ) -> None:
     """Do one act to each of several users, print one-time passwords that were set, and report."""
+    names = list(dict.fromkeys(fold_username(name) or name for name in names))
     if asks:
         confirm(consequences.act_on_many(names, act, detail))
     with progress(len(names), "Progress ") as told:
-        result = confirmed(
-            asyncio.run(bulk_actions.carry_out(here.store, here.operator, names, act, told, detail=detail))
-        )
+        result = confirmed(asyncio.run(_until_interrupted(here, names, act, detail, told)))
     for name, password in result.passwords:
         click.echo(f"{name}  {password}")
     report(result, act.done)
+
+
+async def _until_interrupted(
+    here: Installation, names: Sequence[str], act: Bulk, detail: str, told: Callable[[int], None]
+) -> BulkResult | RefusedOrStale:
+    """Act in parts until Ctrl+C, which stops it after a part: no password that was set is lost."""
+    interrupted, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    try:
+        return await bulk_actions.carry_out(
+            here.store,
+            here.operator,
+            names,
+            act,
+            told,
+            detail=detail,
+            goes_on=lambda: not interrupted.is_set(),
+        )
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def report(result: BulkResult, done: str) -> None:
     """Print how many users it was done for, the others and why; fail if any are left, or all are others."""
     if result.done:
         click.echo(f"{counted(len(result.done), 'user')} {done}.")
-    if others := [*result.refused, *((name, result.stopped) for name in result.left)]:
+    if others := [*result.refused, *((name, result.stopped or "You stopped it.") for name in result.left)]:
         echo_table(("NOT DONE", "REASON"), others, limit=160)
     if not result.done:
         refuse("Nothing was done. The reasons are listed above.")
