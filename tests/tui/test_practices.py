@@ -7,6 +7,7 @@ from textual.widgets import Select
 
 from data.operations.users import practices
 from data.rules.domain_types import Mode
+from tui.widgets.paged_table import PagedTable
 
 
 @pytest.mark.feature("practices")
@@ -265,6 +266,20 @@ async def test_removing_a_practice(world):
         screen = person.app.screen
         await person.presses("x")
         assert person.app.screen is screen
+
+
+async def test_the_practice_that_was_confirmed_is_removed(world):
+    """The table below the question may have moved on to another one."""
+    for name in ("Aardvark", "Zoo"):
+        world.run(practices.add_practice, OPERATOR, name)
+    async with opened(world, "admin", first="5") as person:
+        await person.sees("Aardvark", "Zoo")
+        table = person.app.screen.query_one(PagedTable)
+        await person.presses("home", "x")
+        await person.sees("Remove practice Aardvark?")
+        table.move_cursor(2)
+        await person.presses("y")
+        await person.sees("✓ Practice Aardvark removed.", "Zoo")
 
 
 @pytest.mark.feature("click-sorts")
