@@ -152,11 +152,11 @@ class OverviewScreen(MainScreen):
 
     def _show_list(self, view: Overview) -> None:
         is_new = view.counts.total <= 1
-        title = "First steps" if is_new else "Needs attention"
+        lines, steps = [*map(self._line, view.attention)], self._first_steps(view)
+        title = "First steps" if is_new and steps else "Needs attention"
         self.query_one("#list-title", Static).update(rule(title, self.size.width - 2 * _PADDING))
         shown = self.query_one("#lines", OptionList)
         before = shown.highlighted_option.id if shown.highlighted_option else None
-        lines, steps = [*map(self._line, view.attention)], self._first_steps(view)
         self._lines = steps + lines if is_new else lines + steps
         if not self._lines:
             nothing = Content.styled("✓ Nothing needs attention.", "$success")
@@ -205,7 +205,9 @@ class OverviewScreen(MainScreen):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go where the line leads."""
         event.stop()
-        self._lines[event.option_index].go()
+        # By its ID: the lines may have changed since it was chosen.
+        for line in [line for line in self._lines if line.id == event.option_id]:
+            line.go()
 
 
 def _query(found: Attention, view: Overview | None) -> UserQuery:
