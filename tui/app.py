@@ -246,6 +246,8 @@ class TwofoldApp(ActingApp):
         in_background(self, partial(self._switch_to, opened), "tabs", latest_only=True)
 
     async def _switch_to(self, screen: Callable[[], MainScreen]) -> None:
+        if self.screen.is_modal:
+            return  # It was opened meanwhile, and what a dialog shows may not be shown again.
         while isinstance(self.screen, MainScreen):
             await self.pop_screen()
         await self.push_screen(screen())

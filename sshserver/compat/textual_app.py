@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, TextIO, cast
 
 from rich.console import Console, RenderableType
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.cache import LRUCache
 from textual.command import CommandPalette
 from textual.driver import Driver
@@ -115,9 +115,12 @@ class ContainedApp(TypeAheadApp):
         return ContainedScreen()
 
     def action_command_palette(self) -> None:
-        """Show the palette, which is drawn in turn like all screens."""
-        if self.use_command_palette and not CommandPalette.is_open(cast("App[object]", self)):
-            self.push_screen(ContainedPalette(id="--command-palette"))
+        """Show the palette, which is drawn in turn like all screens.
+
+        It has no ID: one that was closed may not have been removed yet when the next one is opened.
+        """
+        if self.use_command_palette and not isinstance(self.screen, CommandPalette):
+            self.push_screen(ContainedPalette())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield the palette's commands except those that would write files on the server."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
+from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
 from textual.events import Resize
 from textual.screen import Screen
@@ -46,4 +47,8 @@ class DrawnInTurn(_Screen):
 
 
 class ContainedPalette(DrawnInTurn, CommandPalette):
-    """Textual's command palette, drawn in turn."""
+    """Textual's command palette, drawn in turn and left once."""
+
+    def dismiss(self, result: Any = None) -> AwaitComplete:
+        """Leave; of two clicks beside it that arrive together, the second would remove the screen below."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()

@@ -3,6 +3,7 @@
 import pytest
 from support.app_driver import Person, make_app, opened, screen_cells, sign_in
 from support.database import PASSWORD, World
+from textual.command import CommandPalette
 from textual.events import Key
 from textual.filter import NoColor
 
@@ -11,6 +12,7 @@ from data.rules.domain_types import Mode
 from data.storage import models
 from data.store import StoreUnavailableError
 from sshserver.terminal.capabilities import Colours, Terminal
+from tui.dialogs.message_box import TellDialog
 from tui.screens.base_screen import MainScreen, in_background
 from tui.widgets.key_line import KeyLine
 
@@ -93,6 +95,42 @@ async def test_what_is_clicked_in_the_help_is_done(world):
         await person.clicks("? Help")
         await person.clicks("Roles")
         await person.sees("Roles of anna")
+
+
+async def test_palette_is_left_once(world):
+    """Two clicks beside it leave the screen below, and it can be opened again before it is gone."""
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        below = person.app.screen
+        await person.presses("ctrl+p")
+        palette = person.app.screen
+        assert isinstance(palette, CommandPalette)
+        palette.dismiss()
+        palette.dismiss()
+        assert person.app.screen is below
+        person.app.action_command_palette()
+        person.app.action_command_palette()
+        assert len([one for one in person.app.screen_stack if isinstance(one, CommandPalette)]) == 1
+        await person.presses("escape")
+        await person.sees("4 users")
+
+
+async def test_what_was_opened_before_the_switch_stays(world):
+    """A palette or a dialog is not buried below another screen."""
+    async with opened(world, "admin") as person:
+        await person.sees("4 users")
+        person.app.open_tab("activity")
+        await person.presses("ctrl+p")
+        await person.presses("escape")
+        await person.presses("2")
+        await person.sees("4 users")
+        shown = TellDialog("Once", "only here")
+        person.app.open_tab("activity")
+        person.app.push_screen(shown)
+        await person.sees("only here")
+        assert person.app.screen is shown
+        await person.presses("enter")
+        await person.sees("4 users")
 
 
 async def test_palette(world):
