@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from textual.await_complete import AwaitComplete
 from textual.command import CommandPalette
 from textual.events import Resize
+from textual.geometry import Offset
 from textual.screen import Screen
+from textual.widget import Widget
 
 Turns = Callable[[], AbstractAsyncContextManager[None]]
 """Returns a context that is entered when it is a screen's turn, and left when the screen is drawn."""
@@ -39,6 +41,11 @@ class DrawnInTurn(_Screen):
             event.prevent_default()  # Textual calls the method of every base class.
             async with self._turns():
                 await super()._on_resize(event)
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """Return what text is selected from; nothing where a widget is drawn that was removed since."""
+        widget, offset = super().get_widget_and_offset_at(x, y)
+        return (widget, offset) if widget is self or (widget and widget.is_attached) else (None, None)
 
     @property
     def _turns(self) -> Turns | None:

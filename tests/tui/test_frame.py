@@ -4,7 +4,7 @@ import pytest
 from support.app_driver import Person, make_app, opened, screen_cells, sign_in
 from support.database import PASSWORD, World
 from textual.command import CommandPalette
-from textual.events import Key
+from textual.events import Key, MouseDown
 from textual.filter import NoColor
 
 from data.operations.users import credentials
@@ -14,6 +14,7 @@ from data.store import StoreUnavailableError
 from sshserver.terminal.capabilities import Colours, Terminal
 from tui.dialogs.message_box import TellDialog
 from tui.screens.base_screen import MainScreen, in_background
+from tui.widgets.description_list import DescriptionList
 from tui.widgets.key_line import KeyLine
 
 
@@ -95,6 +96,20 @@ async def test_what_is_clicked_in_the_help_is_done(world):
         await person.clicks("? Help")
         await person.clicks("Roles")
         await person.sees("Roles of anna")
+
+
+async def test_click_on_what_was_removed_since(world):
+    """It is still drawn where the mouse goes down."""
+    async with opened(world, "admin", first="1") as person:
+        await person.sees("How it works")
+        facts = person.app.screen.query_one(DescriptionList)
+        x, y = facts.region.x + 2, facts.region.y + 1
+        parent = facts.parent
+        facts._parent = None
+        try:
+            person.app.screen._forward_event(MouseDown(None, x, y, 0, 0, 1, False, False, False, x, y))
+        finally:
+            facts._parent = parent
 
 
 async def test_palette_is_left_once(world):
