@@ -1,7 +1,7 @@
 """Screens that wait for their turn to be drawn among those of other sessions."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from textual.await_complete import AwaitComplete
@@ -59,3 +59,8 @@ class ContainedPalette(DrawnInTurn, CommandPalette):
     def dismiss(self, result: Any = None) -> AwaitComplete:
         """Leave; of two clicks beside it that arrive together, the second would remove the screen below."""
         return super().dismiss(result) if self.is_current else AwaitComplete()
+
+    def _action_command_list(self, action: str) -> None:
+        """Pass an action on to the list, which has no pages until what was found has been laid out."""
+        with suppress(KeyError):
+            super()._action_command_list(action)
