@@ -5,14 +5,13 @@ from support.features import PARTS, TESTS, shown_by
 
 NOT_IN_THE_APP = {
     "Export": "files are written on the host",
-    "Notices by e-mail": "nothing of them is shown",
     "Journeys": "they go through everything",
 }
 NOT_ON_THE_COMMAND_LINE = {
     "Sent codes": "commands ask for no code",
     "Recovery codes": "only their owner makes them",
-    "Many at once": "a shell repeats commands",
     "Colours": "commands write words alone",
+    "Keys": "commands have none",
     "Journeys": "they go through everything",
 }
 
