@@ -75,8 +75,8 @@ def shown_pairs(person: Person) -> Iterator[tuple[str, Pair]]:
 
 
 async def look(person: Person, seen: Seen) -> None:
-    """Add what the screen shows in each theme."""
-    for theme in _LEAST:
+    """Add what the screen shows in each theme, the present one first."""
+    for theme in sorted(_LEAST, key=lambda theme: theme != person.app.theme):
         person.app.theme = theme
         await person.pilot.pause()
         for text, pair in shown_pairs(person):

@@ -309,9 +309,11 @@ def ticks(person: Person) -> set[str]:
 
 
 async def walks_details(person: Person, me: Member, who: str, truth: dict[str, set[str]], mode: Mode) -> None:
-    """Open each user and, of some, the dialog about their roles."""
+    """Open each user once, in every mode some of them, and of some the dialog about their roles."""
     world = person.world
     for name, can in truth.items():
+        if mode is not Mode.OPTIONAL and who != "bare" and name not in ("none", "locked", who):
+            continue
         await person.app.push_screen(UserDetailScreen(name))
         await settles(person)
         found = offered(person)

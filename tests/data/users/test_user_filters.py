@@ -114,7 +114,7 @@ def read_all(world, query, operator=OPERATOR):
 
 
 @pytest.mark.feature("filters")
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(
     crowd=people,
     query=queries,
