@@ -5,8 +5,10 @@ May import: nothing else of Twofold.
 
 import re
 import textwrap
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import zip_longest
 
 ORDER = (
     *("signing-in", "enrolling", "lost-phone", "overview", "administering-people", "policy", "roles", "keys"),
@@ -19,9 +21,14 @@ _LINK = re.compile(r"\[([^]]*)\]\([^)]*\)")
 _MARKS = re.compile(r"[*`]")
 _SECTION = re.compile(r"^(?=## )", re.MULTILINE)
 _FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
-_MARK = r"(?:[-*] |\d+\. |\| ?)"
+_TABLE = re.compile(r"((?:^\|.*\|$\n?)+)", re.MULTILINE)
+_BETWEEN_CELLS = re.compile(r"(?<!\\)\|")
+_MARK = r"(?:[-*] |\d+\. )"
 _BLOCK = re.compile(rf"^({_MARK})?.+(?:\n(?!{_MARK}|#).+)*", re.MULTILINE)
-"""A paragraph, a heading, an item of a list or a row of a table, with its mark."""
+"""A paragraph, a heading or an item of a list, with its mark."""
+_GAP = 2
+_LEAST_COLUMN = 12
+"""The least width at which a column's words are broken."""
 _END_OF_SENTENCE = re.compile(r"(?<=[.?!])\s")
 
 
@@ -46,18 +53,46 @@ def page(topic: str) -> str:
 
 def wrapped(topic: str, width: int) -> str:
     """Return a page with its lines broken at `width` columns; fenced blocks stay as they are written."""
-
-    def fill(block: re.Match[str]) -> str:
-        return textwrap.fill(
-            " ".join(block[0].split()),
-            width,
-            subsequent_indent=" " * len(block[1] or ""),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-
     parts = _FENCED.split(page(topic))
-    return "".join(part if part.startswith("```") else _BLOCK.sub(fill, part) for part in parts)
+    return "".join(part if part.startswith("```") else _wrapped_part(part, width) for part in parts)
+
+
+def _wrapped_part(part: str, width: int) -> str:
+    pieces = _TABLE.split(part)
+    return "".join(
+        _table(piece, width)
+        if piece.startswith("|")
+        else _BLOCK.sub(lambda block: _filled(" ".join(block[0].split()), width, len(block[1] or "")), piece)
+        for piece in pieces
+    )
+
+
+def _filled(words: str, width: int, indent: int) -> str:
+    return textwrap.fill(
+        words, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _table(text: str, width: int) -> str:
+    """Return a table in columns, the widest ones broken to fit; its first rows are the labels and a line."""
+    rows = [_cells(line) for line in text.splitlines()]
+    del rows[1]
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    while sum(sizes) + _GAP * (len(sizes) - 1) > width and max(sizes) > _LEAST_COLUMN:
+        sizes[sizes.index(max(sizes))] -= 1
+    rows.insert(1, ["-" * size for size in sizes])
+    return "".join(f"{line.rstrip()}\n" for row in rows for line in _row(row, sizes))
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().replace("\\|", "|") for cell in _BETWEEN_CELLS.split(line)[1:-1]]
+
+
+def _row(cells: list[str], sizes: list[int]) -> Iterator[str]:
+    """Yield the lines of a row, each cell broken within its column."""
+    broken = [_filled(cell, size, 0).splitlines() for cell, size in zip(cells, sizes, strict=True)]
+    for parts in zip_longest(*broken, fillvalue=""):
+        yield (" " * _GAP).join(part.ljust(size) for part, size in zip(parts, sizes, strict=True))
 
 
 def find(name: str) -> str | None:

@@ -281,6 +281,10 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
             x -= width + _PADDING
         return None
 
+    def _rank(self, column: Column[R]) -> int:
+        """Return the column's rank; what the rows are sorted by is always shown."""
+        return 0 if column.sort is not None and column.sort == self.sorted_by else column.rank
+
     @property
     def _room(self) -> int:
         return self.size.width or self.app.size.width
@@ -293,7 +297,7 @@ class PagedTable(ScrollView, Generic[R], can_focus=True):
         """Compose all lines for the room there is, minus the scroll bar."""
         self._width = self._room
         before = self._fitted, self._lines
-        self._fitted = fit(self._needs, [column.rank for column in self._columns], self._width - 1)
+        self._fitted = fit(self._needs, [self._rank(column) for column in self._columns], self._width - 1)
         fitted = [(self._columns[index], width) for index, width in self._fitted.items()]
         self._lines = [
             _line(

@@ -234,7 +234,7 @@ def _faults(tx: Tx, rows: Sequence[PersonRow], practices: dict[str, int]) -> Ite
         if row.email in emails_used:
             yield RowFault(row.row, "email", email_refused(tx))
         if row.practice.lower() not in practices:
-            yield RowFault(row.row, "practice", "The practice was not found. Add it first.")
+            yield RowFault(row.row, "practice", f"The practice {row.practice} was not found. Add it first.")
 
 
 def _emails_at(faults: Iterable[RowFault], rows: Sequence[PersonRow]) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -47,23 +48,28 @@ def test_page_is_found_by_its_file_and_title(run, words, topic):
     assert run("help", words).out == manual.page(topic)
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words without the lines of tables; rows of cells are read line by line, so not in order."""
+    return sorted(word for word in text.split() if set(word) - {"-"})
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80])
 async def test_page_on_a_terminal_is_broken_to_fit(columns):
-    """Words stay whole and in order, items hang below their mark, and what is fenced stays as it is."""
+    """Words stay whole, items hang below their mark, cells stand in columns, and what is fenced stays."""
     command = [str(PROGRAM), "help", "commands"]
     size, pager = (columns, 24), {"PAGER": "cat"}
     terminal = await TerminalProgram.start(command, size=size, environment=pager)
     assert await terminal.end() == 0
     shown = terminal.output.decode().replace("\r\n", "\n")
     page = manual.page("commands")
-    assert shown.split() == page.split()
-    assert not re.search(r"\S  ", shown)
+    assert words_of(shown) == words_of(re.sub(r"(?<!\\)\|", " ", page).replace("\\|", "|"))
     fences = re.findall(r"^```.*?^```$", page, re.MULTILINE | re.DOTALL)
     assert fences
     assert all(fence in shown for fence in fences)
     for line in re.sub(r"^```.*?^```$", "", shown, flags=re.MULTILINE | re.DOTALL).splitlines():
         assert len(line) <= columns or " " not in line.strip()
-    assert "\n|---|---|\n" in shown
+    labels, line = next(pair for pair in pairwise(shown.splitlines()) if pair[1].startswith("---"))
+    assert labels.index("holds") == line.rindex(" ") + 1
     item = shown[shown.index("- Every command that") :].splitlines()
     assert item[1].startswith("  ")
     assert not item[1].startswith("   ")
