@@ -27,8 +27,6 @@ _MARK = r"(?:[-*] |\d+\. )"
 _BLOCK = re.compile(rf"^({_MARK})?.+(?:\n(?!{_MARK}|#).+)*", re.MULTILINE)
 """A paragraph, a heading or an item of a list, with its mark."""
 _GAP = 2
-_LEAST_COLUMN = 12
-"""The least width at which a column's words are broken."""
 _END_OF_SENTENCE = re.compile(r"(?<=[.?!])\s")
 
 
@@ -77,9 +75,12 @@ def _table(text: str, width: int) -> str:
     """Return a table in columns, the widest ones broken to fit; its first rows are the labels and a line."""
     rows = [_cells(line) for line in text.splitlines()]
     del rows[1]
-    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    while sum(sizes) + _GAP * (len(sizes) - 1) > width and max(sizes) > _LEAST_COLUMN:
-        sizes[sizes.index(max(sizes))] -= 1
+    columns = list(zip(*rows, strict=True))
+    sizes = [max(map(len, column)) for column in columns]
+    words = [max(map(len, " ".join(column).split())) for column in columns]
+    while sum(sizes) + _GAP * (len(sizes) - 1) > width and sizes != words:
+        wide = [index for index, size in enumerate(sizes) if size > words[index]]
+        sizes[max(wide, key=sizes.__getitem__)] -= 1
     rows.insert(1, ["-" * size for size in sizes])
     return "".join(f"{line.rstrip()}\n" for row in rows for line in _row(row, sizes))
 
