@@ -238,7 +238,9 @@ def says(person: Person) -> str:
 
 
 def modes_of(who: str) -> list[Mode]:
-    return [Mode.OFF] if who == "bare" else list(Mode)
+    """Return the modes in which what someone may do differs from what others see in them."""
+    few = {"bare": [Mode.OFF], "both": [Mode.OPTIONAL], "system": [Mode.OFF, Mode.OPTIONAL, Mode.PERMANENT]}
+    return few.get(who, list(Mode))
 
 
 @pytest.mark.feature("offered-acts")
