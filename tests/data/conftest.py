@@ -12,12 +12,16 @@ KINDS = ("sqlite", "postgresql")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run whatever needs a database on both kinds, but for files that have a `server` of their own."""
+    """Run whatever needs a database on both kinds, or on the one that it is about.
+
+    Files that have a `server` of their own are left out.
+    """
     asked = {"world", "passing_world"} & set(metafunc.fixturenames)
     if not asked and "server" not in inspect.signature(metafunc.function).parameters:
         return
     if not hasattr(metafunc.module, "server"):
-        metafunc.parametrize("server", KINDS, indirect=True, scope="session")
+        mark = metafunc.definition.get_closest_marker("only_on")
+        metafunc.parametrize("server", mark.args if mark else KINDS, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from peewee import SqliteDatabase
 from support.database import OPERATOR, SECURITY, SYSTEM, statements
 
 from data.operations.maintenance import accounts
@@ -164,10 +163,9 @@ def test_one_report_of_a_user_at_a_time(world):
 
 
 @pytest.mark.feature("report")
+@pytest.mark.only_on("sqlite")
 def test_page_is_read_in_the_order_of_names(world):
-    """Otherwise each page would read and sort all users."""
-    if not isinstance(world.database, SqliteDatabase):
-        pytest.skip("PostgreSQL chooses by the number of rows")
+    """Otherwise each page would read and sort all users. PostgreSQL chooses by the number of rows."""
     admin = world.enrol("admin")
     for ask in (auditor_report.list_unprotected, auditor_report.list_exceptions):
         with statements(world) as seen:
