@@ -17,8 +17,8 @@ _ESCAPE = re.compile(r"\\[xuU]((?<=x)[0-9a-f]{2}|(?<=u)[0-9a-f]{4}|(?<=U)00(?:0[
 SHOWN_LIMIT = 256
 _UNDECODED = re.compile("[\ufffd\ud800-\udfff]")
 """How a byte that is not UTF-8 is represented: U+FFFD, or a lone surrogate (PEP 383)."""
-_FORMULA_STARTS = frozenset("=+-@\t\r\n")
-"""First characters of a cell that spreadsheets take for a formula, or skip before one."""
+_FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")  # noqa: RUF001 - some take the full-width ones too.
+"""First characters of a cell that spreadsheets take for a formula, or skip before one (OWASP)."""
 _TEXT_MARK = "'"
 
 

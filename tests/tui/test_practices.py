@@ -42,12 +42,13 @@ async def test_a_user_is_moved_and_the_second_mover_is_told(world):
         await person.sees("2 Users", "anna")
         await person.presses("down", "m")
         await person.sees("Move anna to which practice?", "North")
+        assert "Main" not in person.front
         world.run(practices.move_user, OPERATOR, "anna", "South")
-        await person.presses("down", "enter")
+        await person.presses("home", "enter")
         await person.sees("✗ Someone else moved anna to South in the meantime.")
         await person.presses("m")
         await person.sees("Move anna")
-        await person.presses("up", "enter")
+        await person.presses("end", "enter")
         await person.sees("✓ User anna moved to practice North.")
 
 

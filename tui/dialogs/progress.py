@@ -9,7 +9,7 @@ from tui.dialogs.dialog import Dialog, paragraph
 
 
 class ProgressDialog(Dialog[None]):
-    """Counts what is done of `total`. It only asks the work to stop; whoever opened it closes it."""
+    """Counts what is done of `total`. It only asks the work to stop; its opener closes it."""
 
     AUTO_FOCUS = "#yes"
 

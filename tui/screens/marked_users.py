@@ -94,7 +94,7 @@ class MarkedUsersScreen(UserActionsScreen):
 
     @working
     async def act_on_marked(self, act: Bulk) -> None:
-        """Ask once, act in parts, and show who was refused; those and whoever is left stay marked."""
+        """Ask once, act in parts, and show who was refused; those and all who are left stay marked."""
         names = list(self.marked)
         detail = await self._confirmed(names, act)
         if detail is None:

@@ -109,7 +109,7 @@ class UserActionsScreen(MainScreen):
         )
 
     async def choose_practice(self, title: str, present: str | None = None) -> str | None:
-        """Ask for a practice; None if there is only one, or if that is cancelled."""
+        """Ask for another practice than the present one; None if there is none, or if that is cancelled."""
         names = await self.app.read(practices.practice_names)
         if names is None:
             return None
@@ -117,7 +117,7 @@ class UserActionsScreen(MainScreen):
             self.app.say(f"{names[0]} is the only practice. Add another one under 5 Practices.")
             return None
         chosen = await self.app.push_screen_wait(
-            ChooseDialog(title, [(name, name) for name in names], present)
+            ChooseDialog(title, [(name, name) for name in names if name != present])
         )
         return chosen[0] if chosen is not None else None
 

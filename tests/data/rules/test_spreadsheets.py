@@ -8,7 +8,7 @@ from data.rules.safe_text import neutralised, plain_cell
 
 
 @pytest.mark.feature("export-formulas")
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\t=", "  @"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\t=", "  @", *"＝＋－＠"])  # noqa: RUF001
 def test_what_begins_like_a_formula_gets_an_apostrophe(start):
     assert neutralised(f"{start}SUM(A1)") == f"'{start}SUM(A1)"
 
@@ -24,5 +24,5 @@ def test_other_cells_stay_as_they_are(cell):
 def test_neutralised_cells_can_be_restored(cell):
     """No cell begins like a formula, and every cell can be taken back."""
     made = neutralised(cell)
-    assert made[:1] not in set("=+-@\t\r\n")
+    assert made[:1] not in set("=+-@＝＋－＠\t\r\n")  # noqa: RUF001
     assert plain_cell(made) == cell
