@@ -85,7 +85,7 @@ def _add(
             one_time_password=False,
             key=key,
         )
-        made = create_user(tx, here.operator, new)
+        made = create_user(tx, here.actor, new)
         assert isinstance(made, Done), made
         enrol(tx, name)
 

@@ -201,7 +201,7 @@ def _import(home: Path, rows: int) -> float:
     wanted = [_newcomer(n) for n in range(rows)]
     begun = time.perf_counter()
     with installation(Home(home), "bench-import") as here:
-        asyncio.run(user_import.import_people(here.store, here.operator, wanted, lambda _more: None))
+        asyncio.run(user_import.import_people(here.store, here.actor, wanted, lambda _more: None))
     return time.perf_counter() - begun
 
 

@@ -112,7 +112,7 @@ class KilledHome:
                     new = NewUser(
                         name, f"{name}@clinic.example", roles=roles, key=key, required=kind == "newcomer"
                     )
-                    made = here.store.run_now(create_user, here.operator, new)
+                    made = here.store.run_now(create_user, here.actor, new)
                     assert isinstance(made, Done), made
                     if kind != "newcomer":
                         here.store.run_now(enrol_with_app, name)

@@ -1,6 +1,7 @@
 """`--yes`: every command that changes something takes it; those with consequences ask without it."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -10,7 +11,9 @@ from data.operations.results import Done, RefusedOrStale
 from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording.words import Question
-from tui.cli.open_installation import Installation, installation, on_a_terminal, say
+from tui.cli.caller import Caller
+from tui.cli.open_installation import installation, say
+from tui.cli.streams import ask_yes, can_ask, echo
 
 P = ParamSpec("P")
 C = TypeVar("C", bound=Callable[..., Any])
@@ -38,14 +41,14 @@ def asks_first(command: C) -> C:
 
 
 def act(
-    command: Callable[Concatenate[Installation, P], Done | RefusedOrStale | None],
+    command: Callable[Concatenate[Caller, P], Done | RefusedOrStale | None],
 ) -> Callable[P, None]:
-    """Pass a command the open installation, and print the result that it returns, if any."""
+    """Pass a command its caller, and print the result that it returns, if any."""
 
     @click.pass_obj
     @wraps(command)
-    def run(home: Home, /, *arguments: P.args, **options: P.kwargs) -> None:
-        with installation(home) as here:
+    def run(given: Home | Caller, /, *arguments: P.args, **options: P.kwargs) -> None:
+        with nullcontext(given) if isinstance(given, Caller) else installation(given) as here:
             result = command(here, *arguments, **options)
             if result is not None:
                 say(result)
@@ -63,12 +66,13 @@ def confirm(question: Question) -> None:
     if click.get_current_context().meta[_YES]:
         return
     for line in question.body.splitlines():
-        click.echo(safe(line, 1_000), err=True)
-    if not on_a_terminal():
+        echo(safe(line, 1_000), err=True)
+    if not can_ask():
         raise click.UsageError(
             "Nothing was done: there is no terminal for the confirmation. Add --yes to confirm."
         )
-    click.confirm(safe(question.title, 1_000), abort=True, err=True)
+    if not ask_yes(question.title):
+        raise click.Abort
 
 
 def _option(cls: type[YesOption], words: str) -> Callable[[C], C]:

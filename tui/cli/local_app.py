@@ -22,6 +22,7 @@ from tui.cli.open_installation import (
     system_clock,
     without_log_of_deliveries,
 )
+from tui.cli.streams import echo
 
 
 def _this_terminal(here: Installation) -> Terminal:
@@ -53,4 +54,4 @@ def run_local_app(home: Home) -> None:
     if app.return_code:
         refuse(app.crash_message or "The app ended early.")
     if farewell:
-        click.echo(farewell)
+        echo(farewell)

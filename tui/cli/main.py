@@ -16,6 +16,7 @@ from sshserver.telemetry.crash_reports import place_of
 from tui.cli import logging_setup
 from tui.cli.command_groups import LazyGroup, load
 from tui.cli.path_arguments import PathType, default_home
+from tui.cli.streams import echo
 
 _EXAMPLES = """\b
 Examples:
@@ -232,4 +233,4 @@ def _words_for_file(error: OSError) -> str:
 
 def _complain(message: str) -> None:
     line = " ".join(message.split())
-    click.echo(f"twofold: {safe(line, 1_000)}", err=True)
+    echo(f"twofold: {safe(line, 1_000)}", err=True)

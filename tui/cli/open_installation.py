@@ -4,16 +4,14 @@ import asyncio
 import getpass
 import logging
 import os
-import sys
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 from peewee import DatabaseError, InterfaceError, OperationalError
@@ -33,8 +31,10 @@ from data.storage.password_hashing import Hasher
 from data.storage.postgresql import PostgresqlUrl
 from data.storage.sqlite import reason_of
 from data.store import Services, Store, StoreUnavailableError, Tx
+from tui.cli.caller import Caller
 from tui.cli.command_groups import named_account
 from tui.cli.config_file import Settings, load
+from tui.cli.streams import echo, streams
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,23 +63,31 @@ class WrongKeyError(HomeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class Installation(Caller):
     """An open home: its settings, its store, and the operator who opened it."""
 
     home: Home
     settings: Settings
     store: Store
-    operator: Operator
+    actor: Operator
 
     def run(
         self, operation: Callable[Concatenate[Tx, Operator, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run an operation as the operator.
+        """Run an operation as the operator."""
+        return self.store.run_now(operation, self.actor, *args, **kwargs)
 
-        Raises:
-            StoreUnavailableError: when the database fails.
-        """
-        return self.store.run_now(operation, self.operator, *args, **kwargs)
+    def wait(self, work: Coroutine[Any, Any, R]) -> R:
+        """Run a coroutine on a loop of its own."""
+        return asyncio.run(work)
+
+    def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function here: nothing else waits."""
+        return function(*args, **kwargs)
+
+    def command(self, words: str) -> str:
+        """Return the command line for this home."""
+        return self.home.command(words)
 
 
 def operator() -> Operator:
@@ -177,7 +185,7 @@ def _telling_users(store: Store, carriers: Carriers) -> Iterator[None]:
         yield
     finally:
         if carriers.smtp is not None and not _told(store, carriers, begun):
-            click.echo(
+            echo(
                 "twofold: A notice by e-mail could not be sent. The server retries for a day.",
                 err=True,
             )
@@ -326,19 +334,12 @@ def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
 
 def say(result: Done | Denied | SessionOver | FreshProofNeeded) -> None:
     """Print what was done, or end the command with the denial."""
-    click.echo(safe(confirmed(result).message))
-
-
-def on_a_terminal() -> bool:
-    """Return whether someone can be asked on a terminal."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    echo(safe(confirmed(result).message))
 
 
 def read_password_line() -> str:
     """Read a password from the first line of standard input."""
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
-    password = sys.stdin.readline(_LONGEST_LINE).rstrip("\r\n")
+    password = streams().stdin.readline(_LONGEST_LINE).decode("utf-8", "replace").rstrip("\r\n")
     if not password:
         raise click.UsageError("Standard input holds no password.")
     if len(password) == _LONGEST_LINE:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from data.rules.safe_text import neutralised, safe
 from tui.cli.open_installation import refuse
 from tui.cli.path_arguments import PathType
+from tui.cli.streams import streams
 
 F = TypeVar("F", bound=Callable[..., Any])
 Record = Mapping[str, object]
@@ -83,9 +83,10 @@ def _cell(value: object) -> str:
 def opened(output: Path | None) -> Iterator[IO[str]]:
     """Open a new file, or standard output if none is named; anything but a terminal gets UTF-8."""
     if output is None:
-        if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")
-        yield sys.stdout
+        out = streams().stdout
+        if isinstance(out, io.TextIOWrapper) and not out.isatty():
+            out.reconfigure(encoding="utf-8")
+        yield out
         return
     try:
         file = output.open("x", encoding="utf-8", newline="")

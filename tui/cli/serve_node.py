@@ -29,6 +29,7 @@ from tui.cli import logging_setup
 from tui.cli.command_groups import load
 from tui.cli.commands.setup import FirstAdmin, initialise, load_host_key
 from tui.cli.open_installation import Installation, installation, refuse_lost
+from tui.cli.streams import echo
 
 _log = logging.getLogger("twofold.serve")
 _FIRST_ACCOUNT: Final = "Twofold"
@@ -78,8 +79,8 @@ def _first_password_said(first: FirstAdmin | None) -> Iterator[None]:
         yield
     except (click.ClickException, ExplainedError):
         if first is not None:
-            click.echo(f"One-time password of {first.name}: {first.password}")
-            click.echo(passwords.one_time_terms(first.until))
+            echo(f"One-time password of {first.name}: {first.password}")
+            echo(passwords.one_time_terms(first.until))
         raise
 
 
@@ -95,7 +96,7 @@ class _Welcome:
     def say(self, port: int) -> None:
         shown = _LOCALHOST if self._host in ("", "0.0.0.0", "::") else self._host  # noqa: S104 - not listened on.
         if self._first is not None:
-            click.echo(
+            echo(
                 f"Created a new installation. This is shown only once:\n"
                 f"\n"
                 f"  administrator      {self._first.name}\n"
@@ -110,9 +111,9 @@ class _Welcome:
                 f"  ssh-keygen -R '[{shown}]:{port}'\n"
             )
         elif self._name is not None:
-            click.echo(f"  ssh -p {port} {self._name}@{shown}\n")
+            echo(f"  ssh -p {port} {self._name}@{shown}\n")
         listening = f"[{self._host}]" if ":" in self._host else self._host
-        click.echo(f"listening on {listening}:{port}")
+        echo(f"listening on {listening}:{port}")
 
 
 def _administrator(here: Installation) -> str:

@@ -1,7 +1,6 @@
 """Plain tables and JSON for the command line."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,6 +9,7 @@ import click
 import wcwidth
 
 from data.rules.safe_text import safe
+from tui.cli.streams import echo, streams
 
 
 def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
@@ -18,27 +18,28 @@ def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit:
     widths = [max(wcwidth.width(row[column]) for row in shown) for column in range(len(headings))]
     for row in shown:
         cells = (wcwidth.ljust(cell, width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        echo("  ".join(cells).rstrip())
 
 
 def encodable(text: str) -> str:
     """Escape what standard output will write as an escape, because an escape is wider."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    encoding = getattr(streams().stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def echo_json(value: object) -> None:
     """Print a value as JSON, with characters beyond ASCII escaped so that no terminal acts on them."""
-    click.echo(json.dumps(value, indent=2))
+    echo(json.dumps(value, indent=2))
 
 
 @contextmanager
 def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on a terminal; call what is yielded with how many more of `count` are done."""
-    if not sys.stderr.isatty():
+    out = streams().stderr
+    if not out.isatty():
         yield lambda _more: None
         return
-    with click.progressbar(length=count, label=label, file=sys.stderr) as bar:
+    with click.progressbar(length=count, label=label, file=out) as bar:
         yield bar.update
 
 

@@ -9,9 +9,9 @@ from data.operations.users.lifecycle import NewUser
 from data.rules import passwords
 from data.rules.safe_text import safe
 from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.confirmation import act, changes
 from tui.cli.open_installation import (
-    Installation,
     confirmed,
     hours_option,
     installation,
@@ -19,6 +19,7 @@ from tui.cli.open_installation import (
     refuse,
     say,
 )
+from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 
@@ -64,7 +65,7 @@ def add(
         new = NewUser(name=admin, email=email, password_hash=hashed, hours=hours)
         say(here.run(accounts.add_account, name, practice, new))
     if not given:
-        click.echo(f"One-time password of {safe(admin.strip().lower())}: {password}")
+        echo(f"One-time password of {safe(admin.strip().lower())}: {password}")
 
 
 @account.command(epilog="\b\nExample:\n  twofold account rename Surgery Theatre\n")
@@ -72,7 +73,7 @@ def add(
 @click.argument("new_name")
 @changes
 @act
-def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStale:
+def rename(here: Caller, name: str, new_name: str) -> Done | RefusedOrStale:
     """Rename an account; nothing else changes."""
     return here.run(accounts.rename_account, name, new_name)
 
@@ -127,4 +128,4 @@ def show(home: Home, name: str, as_json: bool) -> None:
         ("Practices", ", ".join(f"{row.name} ({row.users})" for row in view.practices)),
         ("People", people or "-"),
     ):
-        click.echo(f"{label:<16}{safe(value)}")
+        echo(f"{label:<16}{safe(value)}")

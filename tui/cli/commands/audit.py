@@ -10,12 +10,13 @@ from data.operations.audit.trail import Entry, Filter
 from data.rules.audit_events import Event
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import fold_username
-from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount
 from tui.cli.commands.audit_archive import archive
 from tui.cli.commands.audit_chain import head, verify
+from tui.cli.confirmation import act
 from tui.cli.moment_options import moment_of
-from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.open_installation import confirmed
 from tui.cli.output_formats import export_options, write_records
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
@@ -60,14 +61,13 @@ def audit() -> None:
     show_default=True,
     help="How many of the newest rows; 0 for all.",
 )
-@click.pass_obj
+@act
 def list_entries(
-    home: Home, as_json: bool, name: str | None, event: str | None, since: str | None, limit: int
+    here: Caller, as_json: bool, name: str | None, event: str | None, since: str | None, limit: int
 ) -> None:
     """List the newest rows in chronological order."""
-    with installation(home) as here:
-        which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
-        found = _newest(here, which, limit)
+    which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
+    found = _newest(here, which, limit)
     if as_json:
         echo_json([_as_json(entry) for entry in found])
         return
@@ -98,17 +98,16 @@ _COLUMNS = ("id", "at", "event", "sentence", "actor", "user", "application", "ad
 @_event_option
 @click.option("--since", help="Only rows since then: 30m, 2h, 7d, or a date such as 2026-01-31T08:00 (UTC).")
 @export_options
-@click.pass_obj
+@act
 def export(
-    home: Home, name: str | None, event: str | None, since: str | None, form: str, output: Path | None
+    here: Caller, name: str | None, event: str | None, since: str | None, form: str, output: Path | None
 ) -> None:
     """Write the log as CSV or JSON Lines, oldest rows first.
 
     In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
-    with installation(home) as here:
-        which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
-        write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
+    which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
+    write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
 
 
 # The chains belong to the whole installation, so these commands take no account.
@@ -116,14 +115,14 @@ for _command in (head, verify, archive):
     click.Group.add_command(audit, _command)
 
 
-def _oldest_first(here: Installation, which: Filter) -> Iterator[Entry]:
+def _oldest_first(here: Caller, which: Filter) -> Iterator[Entry]:
     after = 0
     while page := confirmed(here.run(log.export_entries, which, after=after, limit=_PAGE)):
         yield from page
         after = page[-1].id
 
 
-def _newest(here: Installation, which: Filter, limit: int) -> list[Entry]:
+def _newest(here: Caller, which: Filter, limit: int) -> list[Entry]:
     found: list[Entry] = []
     while not limit or len(found) < limit:
         size = min(_PAGE, limit - len(found)) if limit else _PAGE

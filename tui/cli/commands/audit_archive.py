@@ -28,6 +28,7 @@ from tui.cli.commands import audit_archive_file
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.path_arguments import PathType
+from tui.cli.streams import echo
 from tui.cli.text_tables import progress, when
 
 
@@ -80,7 +81,7 @@ def archive(home: Home, before: datetime, target: Path) -> None:
             refuse(f"{error} The rows are in {target}, and may still be in the log.")
         if isinstance(done, Denied):
             target.unlink()
-        click.echo(confirmed(done).message)
+        echo(confirmed(done).message)
 
 
 def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> Verification:

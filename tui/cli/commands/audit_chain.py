@@ -17,6 +17,7 @@ from tui.cli.commands.audit_archive import verify_file
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
 from tui.cli.output_formats import opened
 from tui.cli.path_arguments import PathType, TextFile
+from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, echo_table, progress
 
 _LONGEST_LINE = 1_000
@@ -88,13 +89,13 @@ def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_js
     if not as_json:
         what = "audit log" if archive is None else "archive"
         rows, chains = counted(found.rows, "row"), counted(len(found.chains), "chain")
-        click.echo(f"The {what} is intact: {rows} in {chains}.")
+        echo(f"The {what} is intact: {rows} in {chains}.")
 
 
 def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
     plan = confirmed(here.run(verification.plan_verification, exported))
     with progress(plan.rows, "Verifying") as told:
-        return confirmed(asyncio.run(verification.verify(here.store, here.operator, plan, told)))
+        return confirmed(asyncio.run(verification.verify(here.store, here.actor, plan, told)))
 
 
 def _heads_of(file: IO[str]) -> list[Head]:

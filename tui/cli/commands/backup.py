@@ -43,6 +43,7 @@ from tui.cli.open_installation import (
     system_clock,
 )
 from tui.cli.path_arguments import PathType
+from tui.cli.streams import echo
 from tui.cli.text_tables import progress, when
 
 _WAITED_SECONDS = BEAT_SECONDS + 1
@@ -75,8 +76,8 @@ def backup(home: Home, file: Path) -> None:
                 here.database, file, here.store.services.vault, now=system_clock(), told=told
             )
     written, key = safe(file, 1_000), safe(home.master_key, 1_000)
-    click.echo(f"Wrote {counted(rows, 'row')} to {written}. Restoring it needs {key}:")
-    click.echo("keep a copy of that key, of twofold.toml and of the host key elsewhere.")
+    echo(f"Wrote {counted(rows, 'row')} to {written}. Restoring it needs {key}:")
+    echo("keep a copy of that key, of twofold.toml and of the host key elsewhere.")
 
 
 @click.command(
@@ -125,10 +126,10 @@ def restore(home: Home, file: Path, replace_damaged: bool, unverified: bool) -> 
         finally:
             storage.remove(copied)
             storage.remove(working)
-    click.echo(f"Restored the backup of {when(taken_at)}.")
+    echo(f"Restored the backup of {when(taken_at)}.")
     if kept is not None:
-        click.echo(f"The replaced database is kept in {safe(kept, 1_000)}.")
-    click.echo("Review users and keys before serving: the backup may bring back some that were removed.")
+        echo(f"The replaced database is kept in {safe(kept, 1_000)}.")
+    echo("Review users and keys before serving: the backup may bring back some that were removed.")
 
 
 @contextlib.contextmanager
@@ -217,7 +218,7 @@ def _refuse_while_served(store: Store) -> None:
     before = store.run_now(worker_sessions.beats)
     if not before:
         return
-    click.echo("Checking whether another node serves this database ...", err=True)
+    echo("Checking whether another node serves this database ...", err=True)
     time.sleep(_WAITED_SECONDS)
     after = store.run_now(worker_sessions.beats)
     if (

@@ -10,6 +10,7 @@ from data.wording.words import Question
 from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import confirmed, installation, say, system_clock
+from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 _SHOWN = 20
@@ -47,11 +48,11 @@ def show(home: Home, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"Clock             {when(system_clock())}")
-    click.echo(f"Latest on record  {when(newest)}")
+    echo(f"Clock             {when(system_clock())}")
+    echo(f"Latest on record  {when(newest)}")
     _show(stuck)
     if stuck:
-        click.echo(f"Once the clock is right, let them sign in again with: {home.command('clock repair')}")
+        echo(f"Once the clock is right, let them sign in again with: {home.command('clock repair')}")
 
 
 @clock.command(
@@ -84,11 +85,11 @@ def repair(home: Home) -> None:
 
 def _show(stuck: tuple[StuckUser, ...]) -> None:
     if not stuck:
-        click.echo("No users are affected by a clock jump.")
+        echo("No users are affected by a clock jump.")
         return
     echo_table(
         ("USER", "ACCOUNT", "CODES REFUSED UNTIL"),
         [(user.name, user.account, when(user.until)) for user in stuck[:_SHOWN]],
     )
     if len(stuck) > _SHOWN:
-        click.echo(safe(f"and {len(stuck) - _SHOWN} more"))
+        echo(safe(f"and {len(stuck) - _SHOWN} more"))

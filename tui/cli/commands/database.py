@@ -15,6 +15,7 @@ from data.wording.words import Question, counted
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Opened, check_in_use, opened, refuse, said_in_words, system_clock
 from tui.cli.path_arguments import PathType
+from tui.cli.streams import echo
 from tui.cli.text_tables import progress
 
 _SCHEME = "postgresql://"
@@ -55,7 +56,7 @@ def copy(home: Home, where: str, password_file: Path | None) -> None:
     with opened(home) as here, home.serving():
         state = here.store.run_now(installation_state)
         if state is not None and state.moved_to == _named(target) and _finished(target, state):
-            click.echo(f"Finished the copy in {_named(target)}.")
+            echo(f"Finished the copy in {_named(target)}.")
         else:
             check_in_use(here)
             confirm(
@@ -67,8 +68,8 @@ def copy(home: Home, where: str, password_file: Path | None) -> None:
                 )
             )
             rows = _copied(here, target)
-            click.echo(f"Copied {counted(rows, 'row')} to {_named(target)}. {here.place} is no longer used.")
-    click.echo(_next(home, target))
+            echo(f"Copied {counted(rows, 'row')} to {_named(target)}. {here.place} is no longer used.")
+    echo(_next(home, target))
 
 
 def _target(where: str, password_file: Path | None) -> Place:

@@ -11,6 +11,7 @@ from data.storage.home import Home
 from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import changes
 from tui.cli.open_installation import confirmed, installation, refuse
+from tui.cli.streams import echo
 
 
 @click.group(
@@ -40,8 +41,8 @@ def test(home: Home, email: str | None, sms: str | None) -> None:
         raise click.UsageError("Give either --email ADDRESS or --sms NUMBER.")
     method = Method.EMAIL if email is not None else Method.SMS
     with installation(home) as here:
-        work = send_test(here.store, here.operator, here.settings.carriers, method, email or sms or "")
+        work = send_test(here.store, here.actor, here.settings.carriers, method, email or sms or "")
         trial = confirmed(asyncio.run(work))
     if not trial.taken:
         refuse(f"Not sent. {trial.sentence}")
-    click.echo(safe(f"Sent. {trial.sentence}", 1_000))
+    echo(safe(f"Sent. {trial.sentence}", 1_000))

@@ -15,6 +15,7 @@ from data.storage.home import Home, HomeError
 from sshserver.limits import open_files
 from tui.cli.commands.setup import load_host_key
 from tui.cli.open_installation import Installation, confirmed, installation, say
+from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json
 
 _TIMEDATECTL_SECONDS = 3
@@ -78,7 +79,7 @@ def _host_key(home: Home) -> Iterator[Finding]:
 
 
 def _in_the_database(here: Installation) -> Iterator[Finding]:
-    run, operator = here.store.run_now, here.operator
+    run, operator = here.store.run_now, here.actor
     if (rotation := run(doctor_facts.check_rotation)) is not None:
         yield rotation
     yield run(doctor_facts.check_database)
@@ -123,9 +124,9 @@ async def _delivery(carriers: Carriers, to: str | None) -> list[Finding]:
 
 
 def _show(finding: Finding) -> None:
-    click.echo(safe(f"{finding.level.value:8}{finding.topic}: {finding.sentence}", 1_000))
+    echo(safe(f"{finding.level.value:8}{finding.topic}: {finding.sentence}", 1_000))
     if finding.advice:
-        click.echo(safe(f"        {finding.advice}", 1_000))
+        echo(safe(f"        {finding.advice}", 1_000))
 
 
 def _as_json(finding: Finding) -> dict[str, str]:

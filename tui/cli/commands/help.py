@@ -12,6 +12,7 @@ from data.rules.safe_text import safe
 from tui import manual
 from tui.cli.command_groups import examples
 from tui.cli.man_page import man_page
+from tui.cli.streams import echo
 
 _PROGRAM = "twofold"
 _WIDEST = 100
@@ -47,13 +48,13 @@ def help_(context: click.Context, words: tuple[str, ...], man: bool) -> None:
     --help` shows the help of the command.
     """
     if man:
-        click.echo(man_page(_context_of(context, ())), nl=False)
+        echo(man_page(_context_of(context, ())), nl=False)
     elif not words:
-        click.echo(_list_of_pages(context))
+        echo(_list_of_pages(context))
     elif topic := manual.find(" ".join(words)):
         _show(topic)
     else:
-        click.echo(_context_of(context, words).get_help())
+        echo(_context_of(context, words).get_help())
 
 
 def _show(topic: str) -> None:
@@ -62,7 +63,7 @@ def _show(topic: str) -> None:
         width = min(get_terminal_size().columns, _WIDEST)
         click.echo_via_pager(manual.wrapped(topic, width))
     else:
-        click.echo(manual.page(topic), nl=False)
+        echo(manual.page(topic), nl=False)
 
 
 def _list_of_pages(context: click.Context) -> str:
@@ -131,4 +132,4 @@ def completion(context: click.Context, shell: str) -> None:
     assert cls is not None  # noqa: S101 - click has one for each choice.
     script = cls(context.find_root().command, {}, _PROGRAM, f"_{_PROGRAM.upper()}_COMPLETE")
     # `script.source()` would run whatever bash is here to see its version.
-    click.echo(script.source_template % script.source_vars())
+    echo(script.source_template % script.source_vars())

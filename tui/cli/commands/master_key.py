@@ -11,6 +11,7 @@ from data.storage.vault import KEY_BYTES, Ring, check_value_of
 from data.wording.words import Question
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
+from tui.cli.streams import echo
 
 
 @click.group(
@@ -50,17 +51,17 @@ def rotate(home: Home, prepare: bool) -> None:
         if len(ring) == 1:
             ring = (*ring, secrets.token_bytes(KEY_BYTES))
             home.write_ring(ring)
-            click.echo(f"Added a new key to {home.master_key}, next to the old one. Back up that file.")
+            echo(f"Added a new key to {home.master_key}, next to the old one. Back up that file.")
         if prepare:
-            click.echo("Copy it to every other node, then continue with: " + home.command("key rotate"))
+            echo("Copy it to every other node, then continue with: " + home.command("key rotate"))
             return
         _rotate(here, ring)
         kept = home.keep_key(ring[0])
         home.write_ring(ring[1:])
         check = check_value_of(ring[0])
-        click.echo(f"{home.master_key} now holds only the new key.")
-        click.echo(f"The old key is kept in {kept}. Earlier backups need it; its check value is {check}.")
-        click.echo(f"When you no longer need those backups: {home.command(f'key forget {check}')}")
+        echo(f"{home.master_key} now holds only the new key.")
+        echo(f"The old key is kept in {kept}. Earlier backups need it; its check value is {check}.")
+        echo(f"When you no longer need those backups: {home.command(f'key forget {check}')}")
 
 
 @key.command(epilog="\b\nExample:\n  twofold key forget 0123456789abcdef0123456789abcdef\n")
@@ -82,7 +83,7 @@ def forget(home: Home, check: str) -> None:
         )
     )
     kept[check].unlink()
-    click.echo(f"Removed {kept[check]}.")
+    echo(f"Removed {kept[check]}.")
 
 
 def _question(*, prepare: bool, begun: bool) -> Question:
@@ -100,16 +101,16 @@ def _rotate(here: Installation, ring: Ring) -> None:
     """Reseal everything with the newest key, continuing an interrupted rotation where it stopped."""
     former, new = (check_value_of(each) for each in ring)
     run = here.store.run_now
-    confirmed(run(master_key.begin_rotation, here.operator, former, new))
-    total = confirmed(run(master_key.count_sealed, here.operator))
+    confirmed(run(master_key.begin_rotation, here.actor, former, new))
+    total = confirmed(run(master_key.count_sealed, here.actor))
     done, after = 0, 0
     with click.progressbar(
         length=total, label="Resealing", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         while True:
-            batch = confirmed(run(master_key.reseal_batch, here.operator, after))
+            batch = confirmed(run(master_key.reseal_batch, here.actor, after))
             bar.update(batch.seen)
             done, after = done + batch.count, batch.after
             if not batch.seen:
                 break
-    click.echo(confirmed(run(master_key.finish_rotation, here.operator, done)).message)
+    echo(confirmed(run(master_key.finish_rotation, here.actor, done)).message)

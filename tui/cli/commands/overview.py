@@ -1,6 +1,5 @@
 """`twofold overview`: the account at a glance."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 
 import click
@@ -10,16 +9,18 @@ from data.operations.maintenance import doctor_facts
 from data.operations.policy.overview import Attention, Day, Group, Overview, StatusCounts, show_overview
 from data.rules.domain_types import Role
 from data.rules.safe_text import safe
-from data.storage.home import Home
 from data.wording.overview import attention, bar_parts
+from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, in_account
-from tui.cli.open_installation import confirmed, installation
+from tui.cli.confirmation import act
+from tui.cli.open_installation import confirmed
+from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_json, encodable, iso
 
 _FILLS, _ASCII_FILLS = "█▒░✗", "#+.x"
 """What enabled, pending, no and locked are drawn with."""
 _HEIGHTS, _ASCII_HEIGHTS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
-_NARROWEST, _WIDEST = 40, 120
+_NARROWEST, _USUAL, _WIDEST = 40, 80, 120
 _WIDE = 72
 """Columns from which on the numbers have words above them."""
 _LONGEST_NAME, _NUMBERS = 28, 28
@@ -34,23 +35,22 @@ _ROLES = {role.label: role.value for role in Role}
     epilog=examples("twofold overview", "twofold overview --json", "twofold overview --account Surgery"),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def overview(home: Home, as_json: bool) -> None:
+@act
+def overview(here: Caller, as_json: bool) -> None:
     """Show how many people have two-factor authentication.
 
     Active people by status, also of the largest practices and of each role; sign-ins and refused second
     factors of the last 30 days (UTC); and what needs attention, most urgent first. With the mode off,
     "enabled" are those who have set up a second factor.
     """
-    with installation(home) as here:
-        here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
-        seen = confirmed(here.run(show_overview))
+    here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
+    seen = confirmed(here.run(show_overview))
     if as_json:
         echo_json(_as_json(seen))
         return
-    width = min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    width = min(max(streams().columns or _USUAL, _NARROWEST), _WIDEST)
     for line in _lines(seen, width):
-        click.echo(line)
+        echo(line)
 
 
 def _lines(seen: Overview, width: int) -> Iterator[str]:

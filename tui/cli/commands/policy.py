@@ -12,11 +12,12 @@ from data.operations.results import Done, RefusedOrStale
 from data.rules.domain_types import Method, Mode, PolicyNotice
 from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
-from data.storage.home import Home
 from data.wording import consequences
+from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount
-from tui.cli.confirmation import asks_first, confirm
-from tui.cli.open_installation import Installation, confirmed, installation, on_a_terminal, refuse, say
+from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.open_installation import confirmed, refuse, say
+from tui.cli.streams import ask, can_ask, echo
 from tui.cli.text_tables import echo_json, iso, when
 
 _Act = Callable[[], Done | RefusedOrStale]
@@ -33,12 +34,11 @@ def policy() -> None:
 
 @policy.command(epilog="\b\nExample:\n  twofold policy show --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def show(home: Home, as_json: bool) -> None:
+@act
+def show(here: Caller, as_json: bool) -> None:
     """Show the mode, the methods and counts by status."""
-    with installation(home) as here:
-        view = confirmed(here.run(policy_settings.show_policy))
-        seen = confirmed(here.run(needs_attention.show_needs_attention))
+    view = confirmed(here.run(policy_settings.show_policy))
+    seen = confirmed(here.run(needs_attention.show_needs_attention))
     if as_json:
         echo_json(
             {
@@ -55,16 +55,16 @@ def show(home: Home, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"Account  {safe(view.account)}")
-    click.echo(f"Mode     {_mode_line(view)}")
-    click.echo(f"Sign-in  {period_in_words(view.policy.remember_days)}")
-    click.echo(f"Methods  {', '.join(_names(view.policy.methods))}")
+    echo(f"Account  {safe(view.account)}")
+    echo(f"Mode     {_mode_line(view)}")
+    echo(f"Sign-in  {period_in_words(view.policy.remember_days)}")
+    echo(f"Methods  {', '.join(_names(view.policy.methods))}")
     told = [notice.label for notice in PolicyNotice if notice in view.policy.notices]
-    click.echo(f"Notices  {', '.join(told) or 'none'}")
+    echo(f"Notices  {', '.join(told) or 'none'}")
     for status, count in sorted(view.people.items()):
-        click.echo(f"{count:7}  {status.value}")
+        echo(f"{count:7}  {status.value}")
     for line in consequences.attention(seen):
-        click.echo(safe(line))
+        echo(safe(line))
 
 
 @policy.command(
@@ -73,11 +73,10 @@ def show(home: Home, as_json: bool) -> None:
     epilog="\b\nExamples:\n  twofold policy checklist\n  twofold policy checklist --json\n",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def show_checklist(home: Home, as_json: bool) -> None:
+@act
+def show_checklist(here: Caller, as_json: bool) -> None:
     """Show what must hold before the mode can be permanent, and who does not meet it."""
-    with installation(home) as here:
-        checklist = confirmed(here.run(permanent_mode.show_checklist))
+    checklist = confirmed(here.run(permanent_mode.show_checklist))
     if as_json:
         echo_json(_checklist_json(checklist))
         return
@@ -123,9 +122,9 @@ def show_checklist(home: Home, as_json: bool) -> None:
     help="Whether system administrators are told by e-mail which people were locked.",
 )
 @asks_first
-@click.pass_obj
+@act
 def set_policy(
-    home: Home,
+    here: Caller,
     wanted: str | None,
     listed: str | None,
     confirmation: str | None,
@@ -141,30 +140,28 @@ def set_policy(
     if wanted is None and listed is None and remember_days is None and not any(notices.values()):
         raise click.UsageError("Nothing to change. Give an option, such as --mode or --methods.")
     methods = _parsed(listed) if listed is not None else None
-    with installation(home) as here:
-        acts = []
-        if methods is not None:
-            acts.append(_methods_act(here, methods))
-        if wanted is not None:
-            acts.append(_mode_act(here, Mode(wanted), confirmation))
-        if remember_days is not None:
-            seen = confirmed(here.run(policy_settings.show_policy)).policy.remember_days
-            acts.append(
-                partial(
-                    here.store.run_now,
-                    policy_settings.set_remember_days,
-                    here.operator,
-                    remember_days,
-                    seen=seen,
-                )
+    changes = []
+    if methods is not None:
+        changes.append(_methods_act(here, methods))
+    if wanted is not None:
+        changes.append(_mode_act(here, Mode(wanted), confirmation))
+    if remember_days is not None:
+        seen = confirmed(here.run(policy_settings.show_policy)).policy.remember_days
+        changes.append(
+            partial(
+                here.run,
+                policy_settings.set_remember_days,
+                remember_days,
+                seen=seen,
             )
-        acts += [_notice_act(here, notice, on=said == "on") for notice, said in notices.items() if said]
-        # Nothing is done until all questions are answered.
-        for act in acts:
-            say(act())
+        )
+    changes += [_notice_act(here, notice, on=said == "on") for notice, said in notices.items() if said]
+    # Nothing is done until all questions are answered.
+    for change in changes:
+        say(change())
 
 
-def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
+def _mode_act(here: Caller, mode: Mode, confirmation: str | None) -> _Act:
     """Confirm a change of the mode, and return the act that makes it."""
     preview = confirmed(here.run(policy_settings.preview_mode, mode))
     if preview.refusal:
@@ -174,23 +171,22 @@ def _mode_act(here: Installation, mode: Mode, confirmation: str | None) -> _Act:
     else:
         confirm(consequences.change_mode(preview))
     return partial(
-        here.store.run_now,
+        here.run,
         policy_settings.set_mode,
-        here.operator,
         mode,
         seen=preview.before,
         confirmation=confirmation or "",
     )
 
 
-def _ask_for_name(here: Installation) -> str:
-    if not on_a_terminal():
+def _ask_for_name(here: Caller) -> str:
+    if not can_ask():
         raise click.UsageError(
             "There is no terminal for the confirmation. Add --confirm with the account's name."
         )
     _echo_checklist(confirmed(here.run(permanent_mode.show_checklist)), err=True)
-    click.echo("This cannot be undone, not even by an administrator or operator.", err=True)
-    return str(click.prompt("Type the name of the account to confirm", err=True))
+    echo("This cannot be undone, not even by an administrator or operator.", err=True)
+    return ask("Type the name of the account to confirm: ")
 
 
 def _mode_line(view: PolicyView) -> str:
@@ -220,22 +216,20 @@ def _checklist_json(checklist: Checklist) -> dict[str, object]:
 
 def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
     for item in checklist.items:
-        click.echo(f"{'yes' if item.met else 'NO ':<4} {safe(item.sentence, 400)}", err=err)
+        echo(f"{'yes' if item.met else 'NO ':<4} {safe(item.sentence, 400)}", err=err)
 
 
-def _methods_act(here: Installation, methods: frozenset[Method]) -> _Act:
+def _methods_act(here: Caller, methods: frozenset[Method]) -> _Act:
     """Confirm a change of the methods, and return the act that makes it."""
     preview = confirmed(here.run(policy_settings.preview_methods, methods))
     if preview.refusal:
         refuse(preview.refusal)
     confirm(consequences.change_methods(preview))
-    return partial(
-        here.store.run_now, policy_settings.set_methods, here.operator, methods, seen=preview.before
-    )
+    return partial(here.run, policy_settings.set_methods, methods, seen=preview.before)
 
 
-def _notice_act(here: Installation, notice: PolicyNotice, *, on: bool) -> _Act:
-    return partial(here.store.run_now, policy_settings.set_notice, here.operator, notice, on=on)
+def _notice_act(here: Caller, notice: PolicyNotice, *, on: bool) -> _Act:
+    return partial(here.run, policy_settings.set_notice, notice, on=on)
 
 
 def _parsed(listed: str) -> frozenset[Method]:

@@ -4,10 +4,10 @@ import click
 
 from data.operations.results import Done, RefusedOrStale
 from data.operations.users import practices
-from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import act, changes
-from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json, echo_table
 
 
@@ -27,7 +27,7 @@ def practice() -> None:
 @click.argument("name")
 @changes
 @act
-def add(here: Installation, name: str) -> Done | RefusedOrStale:
+def add(here: Caller, name: str) -> Done | RefusedOrStale:
     """Add a practice."""
     return here.run(practices.add_practice, name)
 
@@ -37,7 +37,7 @@ def add(here: Installation, name: str) -> Done | RefusedOrStale:
 @click.argument("new_name")
 @changes
 @act
-def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStale:
+def rename(here: Caller, name: str, new_name: str) -> Done | RefusedOrStale:
     """Rename a practice; its users stay in it."""
     return here.run(practices.rename_practice, name, new_name)
 
@@ -46,18 +46,17 @@ def rename(here: Installation, name: str, new_name: str) -> Done | RefusedOrStal
 @click.argument("name")
 @changes
 @act
-def remove(here: Installation, name: str) -> Done | RefusedOrStale:
+def remove(here: Caller, name: str) -> Done | RefusedOrStale:
     """Remove a practice that has no users."""
     return here.run(practices.remove_practice, name)
 
 
 @practice.command("list", epilog="\b\nExamples:\n  twofold practice list\n  twofold practice list --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def list_practices(home: Home, as_json: bool) -> None:
+@act
+def list_practices(here: Caller, as_json: bool) -> None:
     """List the practices with their numbers of users."""
-    with installation(home) as here:
-        rows = confirmed(here.run(practices.list_practices))
+    rows = confirmed(here.run(practices.list_practices))
     if as_json:
         echo_json([{"name": row.name, "users": row.users, "active": row.active} for row in rows])
         return

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from tui.cli.streams import echo
+
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
@@ -24,7 +26,7 @@ def print_unit() -> None:
     in_a_home = any(program.is_relative_to(home) for home in _HOMES)
     text = _text("twofold.service").replace("@PROTECT_HOME@", "read-only" if in_a_home else "yes")
     text = text.replace("@SHELL_PROGRAM@", shlex.quote(str(program)))
-    click.echo(text.replace("@PROGRAM@", _as_unit_word(program)), nl=False)
+    echo(text.replace("@PROGRAM@", _as_unit_word(program)), nl=False)
 
 
 @click.command(
@@ -33,7 +35,7 @@ def print_unit() -> None:
 )
 def print_containerfile() -> None:
     """Print a Containerfile; the comment at its top explains how to build and run it."""
-    click.echo(_text("Containerfile"), nl=False)
+    echo(_text("Containerfile"), nl=False)
 
 
 def _as_unit_word(path: Path) -> str:

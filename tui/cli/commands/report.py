@@ -11,10 +11,11 @@ from data.operations.audit.trail import Entry, Filter
 from data.operations.policy import auditor_report
 from data.operations.policy.auditor_report import Exemption, Setting, Unprotected
 from data.operations.policy.overview import StatusCounts
-from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, in_account
+from tui.cli.confirmation import act
 from tui.cli.moment_options import moment_of
-from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.open_installation import confirmed
 from tui.cli.output_formats import Record, output_option
 from tui.cli.report_formats import Report, Section, write_report
 
@@ -53,8 +54,8 @@ _COUNTED = {
     help="Only changes of policy since then: a date such as 2026-01-31 (UTC), or 90d. All by default.",
 )
 @output_option
-@click.pass_obj
-def report(home: Home, form: str, practice: str | None, since: str | None, output: Path | None) -> None:
+@act
+def report(here: Caller, form: str, practice: str | None, since: str | None, output: Path | None) -> None:
     """Write a report for an auditor.
 
     It says what the policy is and since when, how many people have two-factor authentication, by practice
@@ -63,12 +64,11 @@ def report(home: Home, form: str, practice: str | None, since: str | None, outpu
 
     The last section is what `twofold audit head` prints: it shows later that the log was not cut off.
     """
-    with installation(home) as here:
-        begin = moment_of("--since", since, here.store.services.clock())
-        write_report(_report(here, practice, begin), form, output)
+    begin = moment_of("--since", since, here.store.services.clock())
+    write_report(_report(here, practice, begin), form, output)
 
 
-def _report(here: Installation, practice: str | None, since: datetime | None) -> Report:
+def _report(here: Caller, practice: str | None, since: datetime | None) -> Report:
     """Read what is small; the rest is read while it is written."""
     seen = confirmed(here.run(auditor_report.summarise, practice))
     changed = Filter(event="policy.", since=since)
@@ -138,14 +138,14 @@ def _report(here: Installation, practice: str | None, since: datetime | None) ->
     return Report(title, {name: fact for name, fact in facts.items() if fact is not None}, sections)
 
 
-def _all_unprotected(here: Installation, practice: str | None) -> Iterator[Unprotected]:
+def _all_unprotected(here: Caller, practice: str | None) -> Iterator[Unprotected]:
     after = ""
     while page := confirmed(here.run(auditor_report.list_unprotected, practice, after=after)):
         yield from page
         after = page[-1].name
 
 
-def _all_exceptions(here: Installation, practice: str | None) -> Iterator[Exemption]:
+def _all_exceptions(here: Caller, practice: str | None) -> Iterator[Exemption]:
     after: str | None = ""
     while after is not None:
         page = confirmed(here.run(auditor_report.list_exceptions, practice, after=after))
@@ -153,14 +153,14 @@ def _all_exceptions(here: Installation, practice: str | None) -> Iterator[Exempt
         after = page.following
 
 
-def _all_changes(here: Installation, which: Filter) -> Iterator[Entry]:
+def _all_changes(here: Caller, which: Filter) -> Iterator[Entry]:
     after = 0
     while page := confirmed(here.run(trail.export_entries, which, after=after, limit=_PAGE)):
         yield from page
         after = page[-1].id
 
 
-def _heads(here: Installation) -> Iterator[Record]:
+def _heads(here: Caller) -> Iterator[Record]:
     """Read the heads when they are written: after everything else."""
     for head in confirmed(here.run(chain.heads)):
         yield {"chain": head.chain, "seq": head.seq, "mac": head.mac}

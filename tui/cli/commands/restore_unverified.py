@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-import click
-
 from data.rules.database_comparison import DatabaseFacts, differences, role_holders
 from data.rules.safe_text import safe
+from tui.cli.streams import echo
 
 _LINE = 5_000
 """Longest line, in characters: it holds all keys of a user."""
@@ -15,7 +14,7 @@ _LINE = 5_000
 
 def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | None) -> None:
     """Warn that a backup has no keyed hash, and list who could sign in after it is restored."""
-    click.echo(
+    echo(
         f"{safe(file, 500)} has no keyed hash: anyone who could write to it may have changed passwords,\n"
         "roles, keys, policies and the audit log in it. Review each of these before you continue."
     )
@@ -28,7 +27,7 @@ def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | 
         ),
     )
     if present is None:
-        click.echo("There is no current database to compare it with.")
+        echo("There is no current database to compare it with.")
         return
     _list(
         "Differences from the current database:",
@@ -38,6 +37,6 @@ def show_unverified(file: Path, backup: DatabaseFacts, present: DatabaseFacts | 
 
 def _list(heading: str, lines: Iterator[str]) -> None:
     """Print all lines: in a shortened list, an attacker could hide a change behind harmless ones."""
-    click.echo(heading)
+    echo(heading)
     for line in chain([next(lines, "nothing")], lines):
-        click.echo(f"  {safe(line, _LINE)}")
+        echo(f"  {safe(line, _LINE)}")

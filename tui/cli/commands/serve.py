@@ -16,6 +16,7 @@ from sshserver.workers.fork_server import ForkServer
 from sshserver.workers.port import PortError
 from tui.cli import config_file
 from tui.cli.command_groups import load
+from tui.cli.streams import echo
 
 _WORKERS: Final = (sys.executable, "-P", "-m", "tui.cli.serve_fork_server")
 """-P: the operator's current folder must not be searched for modules."""
@@ -55,7 +56,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
         raise click.ClickException("This system cannot share a port between workers. Serve with: --workers 1")
     if sys.stderr.isatty():
         starting = f"Starting {counted(count, 'worker')}."
-        click.echo(f"{starting} Each first verifies that one factor alone is not enough.", err=True)
+        echo(f"{starting} Each first verifies that one factor alone is not enough.", err=True)
     files = open_files.raise_limit()
     with contextlib.ExitStack() as ending:
         # The workers' program loads while this process loads its own and opens the database.

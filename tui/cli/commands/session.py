@@ -6,10 +6,10 @@ from data.operations.results import Done, RefusedOrStale
 from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
-from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount
 from tui.cli.confirmation import act, changes
-from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
 _PAGE = 500
@@ -22,11 +22,10 @@ def session() -> None:
 
 @session.command("list", epilog="\b\nExamples:\n  twofold session list\n  twofold session list --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def list_sessions(home: Home, as_json: bool) -> None:
+@act
+def list_sessions(here: Caller, as_json: bool) -> None:
     """List the open sessions, newest first."""
-    with installation(home) as here:
-        rows = _all_sessions(here)
+    rows = _all_sessions(here)
     if as_json:
         echo_json([_as_json(row) for row in rows])
         return
@@ -50,12 +49,12 @@ def list_sessions(home: Home, as_json: bool) -> None:
 @click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="ID")
 @changes
 @act
-def end(here: Installation, number: int) -> Done | RefusedOrStale:
+def end(here: Caller, number: int) -> Done | RefusedOrStale:
     """End an open session; a running server closes it within five seconds."""
     return here.run(sessions.end_session_of, number)
 
 
-def _all_sessions(here: Installation) -> list[SessionRow]:
+def _all_sessions(here: Caller) -> list[SessionRow]:
     rows: list[SessionRow] = []
     while True:
         before = rows[-1].id if rows else None

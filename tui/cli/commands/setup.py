@@ -40,7 +40,6 @@ from tui.cli.confirmation import changes
 from tui.cli.open_installation import (
     WrongKeyError,
     hours_option,
-    on_a_terminal,
     operator,
     place_of,
     read_password_line,
@@ -51,6 +50,7 @@ from tui.cli.open_installation import (
     state_of,
     system_clock,
 )
+from tui.cli.streams import can_ask, echo
 
 _DEFAULT_ACCOUNT = "Twofold"
 _DEFAULT_ADMIN = "admin"
@@ -161,11 +161,11 @@ def init(
     first = initialise(
         home, account_name, admin, email, given, hours, _database_settings(url, database_password_file)
     )
-    click.echo(f"Created {safe(account_name)} in {home.path}.")
+    echo(f"Created {safe(account_name)} in {home.path}.")
     if first.password is not None:
-        click.echo(f"One-time password of {first.name}: {first.password}")
-    click.echo(passwords.one_time_terms(first.until))
-    click.echo(f"Start the server with: {home.command('serve')}")
+        echo(f"One-time password of {first.name}: {first.password}")
+    echo(passwords.one_time_terms(first.until))
+    echo(f"Start the server with: {home.command('serve')}")
 
 
 @click.command(
@@ -182,8 +182,8 @@ def hostkey(home: Home, host: str, port: int | None) -> None:
     home.check()
     settings = settings_file.load(home.settings)
     key = load_host_key(home)
-    click.echo(host_keys.fingerprint(key), err=True)
-    click.echo(host_keys.known_hosts_line(key, host, port or settings.port or _STANDARD_PORT))
+    echo(host_keys.fingerprint(key), err=True)
+    echo(host_keys.known_hosts_line(key, host, port or settings.port or _STANDARD_PORT))
 
 
 @click.command(
@@ -204,7 +204,7 @@ def upgrade(home: Home) -> None:
     with said_in_words(place), database.connection_context():
         refuse_unused(home, place, installation_state_of(database))
     if state is SchemaState.CURRENT:
-        click.echo("The database is up to date.")
+        echo("The database is up to date.")
         return
     if state is SchemaState.NEWER:
         refuse("The database is from a newer version of Twofold. Install that version to use it.")
@@ -214,7 +214,7 @@ def upgrade(home: Home) -> None:
         with database.exclusively():
             applied = migrate_with_key(home, place, database)
     what = f"Applied {', '.join(applied)}." if applied else "Another node has just upgraded it."
-    click.echo(f"{what} The database is up to date.")
+    echo(f"{what} The database is up to date.")
 
 
 def _copy_file(path: Path) -> None:
@@ -230,7 +230,7 @@ def _copy_file(path: Path) -> None:
     except BaseException:
         backup.unlink()
         raise
-    click.echo(f"Copied the database to {backup}.")
+    echo(f"Copied the database to {backup}.")
 
 
 def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
@@ -251,7 +251,7 @@ def migrate_with_key(home: Home, place: Place, database: Database) -> list[str]:
 
 def _asked(question: _Question) -> str:
     """Ask until the answer is valid."""
-    if not on_a_terminal():
+    if not can_ask():
         raise click.UsageError(f"{question.option} is required when there is no terminal to ask on.")
 
     def taken(typed: str) -> str:

@@ -12,29 +12,31 @@ from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.rules.user_fields import fold_username
 from data.wording import consequences
 from data.wording.words import counted
+from tui.cli.caller import Caller
 from tui.cli.confirmation import confirm
-from tui.cli.open_installation import Installation, confirmed, refuse
+from tui.cli.open_installation import confirmed, refuse
+from tui.cli.streams import echo
 from tui.cli.text_tables import echo_table, progress
 
 names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 
 
 def act_on_many(
-    here: Installation, names: Sequence[str], act: Bulk, detail: str = "", *, asks: bool = False
+    here: Caller, names: Sequence[str], act: Bulk, detail: str = "", *, asks: bool = False
 ) -> None:
     """Do one act to each of several users, print one-time passwords that were set, and report."""
     names = list(dict.fromkeys(fold_username(name) or name for name in names))
     if asks:
         confirm(consequences.act_on_many(names, act, detail))
     with progress(len(names), "Progress ") as told:
-        result = confirmed(asyncio.run(_until_interrupted(here, names, act, detail, told)))
+        result = confirmed(here.wait(_until_interrupted(here, names, act, detail, told)))
     for name, password in result.passwords:
-        click.echo(f"{name}  {password}")
+        echo(f"{name}  {password}")
     report(result, act.done)
 
 
 async def _until_interrupted(
-    here: Installation, names: Sequence[str], act: Bulk, detail: str, told: Callable[[int], None]
+    here: Caller, names: Sequence[str], act: Bulk, detail: str, told: Callable[[int], None]
 ) -> BulkResult | RefusedOrStale:
     """Act in parts until Ctrl+C, which stops it after a part: no password that was set is lost."""
     interrupted, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -42,7 +44,7 @@ async def _until_interrupted(
     try:
         return await bulk_actions.carry_out(
             here.store,
-            here.operator,
+            here.actor,
             names,
             act,
             told,
@@ -56,7 +58,7 @@ async def _until_interrupted(
 def report(result: BulkResult, done: str) -> None:
     """Print how many users it was done for, the others and why; fail if any are left, or all are others."""
     if result.done:
-        click.echo(f"{counted(len(result.done), 'user')} {done}.")
+        echo(f"{counted(len(result.done), 'user')} {done}.")
     if others := [*result.refused, *((name, result.stopped or "You stopped it.") for name in result.left)]:
         echo_table(("NOT DONE", "REASON"), others, limit=160)
     if not result.done:

@@ -21,19 +21,19 @@ from data.rules import passwords
 from data.rules.domain_types import Role
 from data.rules.recovery_codes import MAX_TEMPORARY_HOURS, TEMPORARY_HOURS
 from data.wording import consequences
+from tui.cli.caller import Caller
 from tui.cli.command_groups import examples
 from tui.cli.commands.user_bulk import act_on_many, names_argument
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
 from tui.cli.open_installation import (
-    Installation,
     confirmed,
     hours_option,
-    on_a_terminal,
     read_password_line,
     refuse,
     say,
 )
+from tui.cli.streams import ask, can_ask, echo
 
 _Result = Done | RefusedOrStale
 
@@ -64,7 +64,7 @@ _Result = Done | RefusedOrStale
 @changes
 @act
 def add(
-    here: Installation,
+    here: Caller,
     name: str,
     email: str,
     full_name: str,
@@ -95,7 +95,7 @@ def add(
         full_name=full_name,
         roles=frozenset(Role(role) for role in roles),
         required=require_2fa,
-        password_hash=here.store.services.hasher.hash(password) if password else None,
+        password_hash=here.compute(here.store.services.hasher.hash, password) if password else None,
         hours=hours,
         key=key,
         phone=phone,
@@ -103,7 +103,7 @@ def add(
     )
     say(here.run(lifecycle.create_user, new))
     if made:
-        click.echo(f"One-time password: {made}")
+        echo(f"One-time password: {made}")
 
 
 @click.command(
@@ -117,7 +117,7 @@ def add(
 @click.option("--phone", help="The new phone number, with + and the country code; empty for none.")
 @changes
 @act
-def edit(here: Installation, name: str, email: str | None, full_name: str | None, phone: str | None) -> None:
+def edit(here: Caller, name: str, email: str | None, full_name: str | None, phone: str | None) -> None:
     """Change a user's e-mail address, full name or phone number."""
     changes = lifecycle.UserChanges(email=email, full_name=full_name, phone=phone)
     if not changes.given():
@@ -125,10 +125,8 @@ def edit(here: Installation, name: str, email: str | None, full_name: str | None
     saved = confirmed(here.run(lifecycle.edit_user, name, changes))
     say(saved)
     if saved.offers_clearing:
-        clear, password = (
-            here.home.command(f"user {command} {name}") for command in ("clear-2fa", "password")
-        )
-        click.echo(f"{consequences.OTHER_HANDS}: {clear} and then {password}", err=True)
+        clear, password = (here.command(f"user {command} {name}") for command in ("clear-2fa", "password"))
+        echo(f"{consequences.OTHER_HANDS}: {clear} and then {password}", err=True)
 
 
 @click.command(epilog=examples('twofold user move ben eve --practice "Clinic North"'))
@@ -136,7 +134,7 @@ def edit(here: Installation, name: str, email: str | None, full_name: str | None
 @click.option("--practice", required=True, help="The new practice.")
 @changes
 @act
-def move(here: Installation, names: tuple[str, ...], practice: str) -> _Result | None:
+def move(here: Caller, names: tuple[str, ...], practice: str) -> _Result | None:
     """Move users to another practice of the account."""
     if len(names) > 1:
         act_on_many(here, names, Bulk.MOVE, practice)
@@ -157,7 +155,7 @@ _ROLE = click.Choice([role.value for role in Role])
 @click.option("--take", type=_ROLE, multiple=True, help="A role to take away; can be repeated.")
 @changes
 @act
-def role(here: Installation, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -> _Result:
+def role(here: Caller, name: str, grant: tuple[str, ...], take: tuple[str, ...]) -> _Result:
     """Grant and take away roles; the last administrators keep theirs."""
     given, taken = frozenset(map(Role, grant)), frozenset(map(Role, take))
     if not given | taken:
@@ -176,7 +174,7 @@ def role(here: Installation, name: str, grant: tuple[str, ...], take: tuple[str,
 )
 @changes
 @act
-def require(here: Installation, name: str, release: bool) -> _Result:
+def require(here: Caller, name: str, release: bool) -> _Result:
     """Require a user to use two-factor authentication."""
     return here.run(factor_administration.set_required, name, required=not release)
 
@@ -189,7 +187,7 @@ def require(here: Installation, name: str, release: bool) -> _Result:
 @names_argument
 @asks_first
 @act
-def disable_two_factor(here: Installation, names: tuple[str, ...]) -> _Result | None:
+def disable_two_factor(here: Caller, names: tuple[str, ...]) -> _Result | None:
     """Remove users' 2FA requirement, all factors and recovery codes."""
     if len(names) > 1:
         act_on_many(here, names, Bulk.DISABLE, asks=True)
@@ -206,15 +204,15 @@ def disable_two_factor(here: Installation, names: tuple[str, ...]) -> _Result | 
 @click.argument("name")
 @asks_first
 @act
-def clear_two_factor(here: Installation, name: str) -> None:
+def clear_two_factor(here: Caller, name: str) -> None:
     """Remove a user's factors and recovery codes but keep the 2FA requirement, for a new phone."""
     detail = _detail(here, name)
     confirm(consequences.clear(detail))
     say(here.run(factor_administration.clear_two_factor, name))
     if detail.has_password:
-        click.echo(
+        echo(
             "Anyone who knows this user's password could set up 2FA first. To prevent that, set a one-time "
-            f"password: {here.home.command(f'user password {name}')}",
+            f"password: {here.command(f'user password {name}')}",
             err=True,
         )
 
@@ -224,12 +222,12 @@ def clear_two_factor(here: Installation, name: str) -> None:
 @click.option("--reason", help="A reason, which is logged; asked for on a terminal if missing.")
 @changes
 @act
-def unlock(here: Installation, names: tuple[str, ...], reason: str | None) -> _Result | None:
+def unlock(here: Caller, names: tuple[str, ...], reason: str | None) -> _Result | None:
     """Let locked users sign in again."""
     if reason is None:
-        if not on_a_terminal():
+        if not can_ask():
             raise click.UsageError("Enter a reason with --reason; it is logged.")
-        reason = str(click.prompt("Reason (it is logged)", err=True))
+        reason = ask("Reason (it is logged): ")
     if len(names) > 1:
         act_on_many(here, names, Bulk.UNLOCK, reason)
         return None
@@ -243,7 +241,7 @@ def unlock(here: Installation, names: tuple[str, ...], reason: str | None) -> _R
 @click.argument("name")
 @changes
 @act
-def resync(here: Installation, name: str) -> _Result:
+def resync(here: Caller, name: str) -> _Result:
     """For one hour, let two consecutive codes resynchronise a phone that is up to ten minutes off."""
     return here.run(factor_administration.offer_resync, name)
 
@@ -252,7 +250,7 @@ def resync(here: Installation, name: str) -> _Result:
 @click.argument("name")
 @changes
 @act
-def forget(here: Installation, name: str) -> _Result:
+def forget(here: Caller, name: str) -> _Result:
     """Forget a user's remembered addresses, so that a code is asked for again."""
     return here.run(factor_administration.forget_addresses, name)
 
@@ -261,7 +259,7 @@ def forget(here: Installation, name: str) -> _Result:
 @names_argument
 @asks_first
 @act
-def deactivate(here: Installation, names: tuple[str, ...]) -> _Result | None:
+def deactivate(here: Caller, names: tuple[str, ...]) -> _Result | None:
     """Prevent users from signing in, without deleting anything."""
     if len(names) > 1:
         act_on_many(here, names, Bulk.DEACTIVATE, asks=True)
@@ -274,7 +272,7 @@ def deactivate(here: Installation, names: tuple[str, ...]) -> _Result | None:
 @click.argument("name")
 @asks_first
 @act
-def delete(here: Installation, name: str) -> _Result:
+def delete(here: Caller, name: str) -> _Result:
     """Delete a user and all their data; the audit log keeps the name."""
     confirm(consequences.delete(_detail(here, name)))
     return here.run(deletion.delete_user, name)
@@ -284,7 +282,7 @@ def delete(here: Installation, name: str) -> _Result:
 @click.argument("name")
 @changes
 @act
-def activate(here: Installation, name: str) -> _Result:
+def activate(here: Caller, name: str) -> _Result:
     """Let a deactivated user sign in again."""
     return here.run(lifecycle.set_active, name, active=True)
 
@@ -295,7 +293,7 @@ def activate(here: Installation, name: str) -> _Result:
 @hours_option()
 @changes
 @act
-def password(here: Installation, names: tuple[str, ...], password_stdin: bool, hours: int) -> None:
+def password(here: Caller, names: tuple[str, ...], password_stdin: bool, hours: int) -> None:
     """Set new one-time passwords; print each once, unless you gave it."""
     if len(names) > 1:
         if password_stdin or hours != passwords.ONE_TIME_HOURS:
@@ -307,10 +305,10 @@ def password(here: Installation, names: tuple[str, ...], password_stdin: bool, h
     if given and (fault := passwords.fault(given, about=(name,))):
         refuse(fault)
     chosen = given or passwords.one_time_from_random(here.store.services.random_bytes(20))
-    hashed = here.store.services.hasher.hash(chosen)
+    hashed = here.compute(here.store.services.hasher.hash, chosen)
     say(here.run(credentials.set_one_time_password, name, hashed, hours))
     if not given:
-        click.echo(f"One-time password: {chosen}")
+        echo(f"One-time password: {chosen}")
 
 
 @click.command(
@@ -328,16 +326,16 @@ def password(here: Installation, names: tuple[str, ...], password_stdin: bool, h
 )
 @asks_first
 @act
-def temporary_code(here: Installation, name: str, hours: int) -> None:
+def temporary_code(here: Caller, name: str, hours: int) -> None:
     """Make a temporary code for a user whose phone is lost or not at hand; print it once.
 
     It works once, where a code is asked for. The user's factors stay. A new code voids the earlier one.
     """
     confirm(consequences.temporary_code(_detail(here, name), hours))
     made = confirmed(here.run(temporary_codes.make_temporary_code, name, hours))
-    click.echo(made.message)
-    click.echo(f"Temporary code: {made.code}")
+    echo(made.message)
+    echo(f"Temporary code: {made.code}")
 
 
-def _detail(here: Installation, name: str) -> UserDetail:
+def _detail(here: Caller, name: str) -> UserDetail:
     return confirmed(here.run(user_summaries.user_detail, name))

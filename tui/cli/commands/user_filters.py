@@ -9,8 +9,10 @@ from data.operations.users import practices
 from data.operations.users.user_search import UserQuery
 from data.rules.domain_types import Method, Role, Status
 from data.rules.recovery_codes import FEW_LEFT
+from tui.cli.caller import Caller
 from tui.cli.moment_options import moment_of
-from tui.cli.open_installation import Installation, confirmed
+from tui.cli.open_installation import confirmed
+from tui.cli.streams import echo
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -70,7 +72,7 @@ def filter_options(command: F) -> F:
 
 
 def query_of(
-    here: Installation,
+    here: Caller,
     *,
     limit: int,
     search: str,
@@ -103,4 +105,4 @@ def query_of(
 
 def say_incomplete(count: int) -> None:
     """Say on stderr that a search found more users than it returns."""
-    click.echo(f"More than {count} users match. Search for longer or more words.", err=True)
+    echo(f"More than {count} users match. Search for longer or more words.", err=True)

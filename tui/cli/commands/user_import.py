@@ -1,7 +1,5 @@
 """`twofold user import`: creating many users from CSV."""
 
-import asyncio
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,11 +13,12 @@ from data.rules.google_authenticator_file import AuthenticatorFile, FileFault
 from data.rules.safe_text import safe
 from data.rules.users_csv import RowFault
 from data.storage.files import open_plain
-from data.storage.home import Home
 from data.wording import consequences
 from data.wording.words import counted
-from tui.cli.confirmation import asks_first, confirm
-from tui.cli.open_installation import confirmed, installation, refuse, say
+from tui.cli.caller import Caller
+from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.open_installation import confirmed, refuse, say
+from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_table, progress
 
 _SHOWN_FAULTS = 100
@@ -60,9 +59,9 @@ _SHOWN_FAULTS = 100
     help="Ignore columns that cannot be imported, such as those from `user export`.",
 )
 @asks_first
-@click.pass_obj
+@act
 def import_people(
-    home: Home,
+    here: Caller,
     sources: tuple[str, ...],
     dry_run: bool,
     takes_over: bool,
@@ -79,7 +78,7 @@ def import_people(
     codes are read from each user's file of Google's PAM module.
     """
     if takes_over:
-        _take_over(home, [_named_file(source) for source in sources], dry_run=dry_run)
+        _take_over(here, [_named_file(source) for source in sources], dry_run=dry_run)
         return
     if len(sources) > 1:
         raise click.UsageError("Import one CSV file at a time.")
@@ -87,25 +86,22 @@ def import_people(
     if str(file) != "-" and not file.is_file():
         raise click.UsageError(f"{file} was not found.")
     found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
-    with installation(home) as here:
-        with progress(len(found.seen), "Checking ") as told:
-            checked = asyncio.run(
-                user_import.check_all(here.store, here.operator, found.seen, told, found.faults)
-            )
-        if isinstance(checked, Faulty) and found.extra and not ignore_extra:
-            _refuse_faults(checked.faults, f" --ignore-extra ignores: {', '.join(found.extra)}.")
-        _settled(checked)
-        if found.extra:
-            click.echo(safe(f"Ignored: {', '.join(found.extra)}.", 400))
-        if dry_run:
-            click.echo(f"{counted(len(found.rows), 'user')} can be imported. Nothing was changed.")
-            return
-        confirm(consequences.import_people(found.rows))
-        with progress(len(found.rows), "Importing") as told:
-            result = asyncio.run(user_import.import_people(here.store, here.operator, found.rows, told))
-        say(_settled(result) or Denied("Nothing was imported."))
+    with progress(len(found.seen), "Checking ") as told:
+        checked = here.wait(user_import.check_all(here.store, here.actor, found.seen, told, found.faults))
+    if isinstance(checked, Faulty) and found.extra and not ignore_extra:
+        _refuse_faults(checked.faults, f" --ignore-extra ignores: {', '.join(found.extra)}.")
+    _settled(checked)
+    if found.extra:
+        echo(safe(f"Ignored: {', '.join(found.extra)}.", 400))
+    if dry_run:
+        echo(f"{counted(len(found.rows), 'user')} can be imported. Nothing was changed.")
+        return
+    confirm(consequences.import_people(found.rows))
+    with progress(len(found.rows), "Importing") as told:
+        result = here.wait(user_import.import_people(here.store, here.actor, found.rows, told))
+    say(_settled(result) or Denied("Nothing was imported."))
     if any(row.key is None for row in found.rows):
-        click.echo(f"Invite users without a key with: {home.command('user invite --pending')}", err=True)
+        echo(f"Invite users without a key with: {here.command('user invite --pending')}", err=True)
 
 
 def _named_file(source: str) -> tuple[str, Path]:
@@ -115,7 +111,7 @@ def _named_file(source: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> None:
+def _take_over(here: Caller, named: list[tuple[str, Path]], *, dry_run: bool) -> None:
     """Import all files or none; name the settings that cannot be kept, but never a file's content."""
     taken: list[tuple[str, AuthenticatorFile]] = []
     unfit: list[tuple[str, str]] = []
@@ -125,14 +121,13 @@ def _take_over(home: Home, named: list[tuple[str, Path]], *, dry_run: bool) -> N
             unfit.append((name, file.wrong))
         else:
             taken.append((name, file))
-    with installation(home) as here:
-        if not unfit and dry_run:
-            result = here.run(google_authenticator_import.find_unfit, taken)
-        elif not unfit:
-            confirm(consequences.take_over([name for name, _ in taken]))
-            result = here.run(google_authenticator_import.take_over, taken)
-        else:
-            result = google_authenticator_import.Unfit(tuple(unfit))
+    if not unfit and dry_run:
+        result = here.run(google_authenticator_import.find_unfit, taken)
+    elif not unfit:
+        confirm(consequences.take_over([name for name, _ in taken]))
+        result = here.run(google_authenticator_import.take_over, taken)
+    else:
+        result = google_authenticator_import.Unfit(tuple(unfit))
     if isinstance(result, google_authenticator_import.Unfit):
         echo_table(("USER", "PROBLEM"), result.reasons, limit=160)
         refuse("Nothing was imported. Fix the problems above or leave out those users, then try again.")
@@ -150,8 +145,7 @@ def _authenticator_file(path: Path) -> AuthenticatorFile | FileFault:
 def _contents(path: Path) -> bytes:
     """Read a file after checking its size; never read more than the limit."""
     if str(path) == "-":
-        raw = getattr(sys.stdin, "buffer", sys.stdin).read(users_csv.MAX_BYTES + 1)
-        return raw if isinstance(raw, bytes) else raw.encode()
+        return streams().stdin.read(users_csv.MAX_BYTES + 1)
     if fault := users_csv.too_large(path.stat().st_size):
         refuse(fault)
     with open_plain(path) as file:
@@ -173,5 +167,5 @@ def _refuse_faults(faults: tuple[RowFault, ...], advice: str = "") -> NoReturn:
     )
     more = len(faults) - _SHOWN_FAULTS
     if more > 0:
-        click.echo(f"... and {more} more.")
+        echo(f"... and {more} more.")
     refuse(f"Nothing was imported. Fix the problems above, then import the file again.{advice}")

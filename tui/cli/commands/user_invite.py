@@ -1,6 +1,5 @@
 """`twofold user invite` and `remind`: messages about the first sign-in and setting up 2FA."""
 
-import asyncio
 import csv
 import os
 from collections.abc import Callable, Iterator
@@ -19,12 +18,13 @@ from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.operations.users.invitations import Group, WrittenPassword
 from data.rules.audit_events import Event
 from data.rules.safe_text import neutralised
-from data.storage.home import Home
 from data.wording.words import Question, counted, listed
+from tui.cli.caller import Caller
 from tui.cli.commands.user_bulk import report
-from tui.cli.confirmation import asks_first, confirm
-from tui.cli.open_installation import Installation, confirmed, installation, refuse, without_log_of_deliveries
+from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.open_installation import Installation, confirmed, refuse, without_log_of_deliveries
 from tui.cli.path_arguments import PathType
+from tui.cli.streams import echo
 from tui.cli.text_tables import progress, when
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -63,9 +63,9 @@ def _whom(pending: str) -> Callable[[F], F]:
     type=PathType(dir_okay=False),
     help="Send nothing; write the passwords to this new file instead, to hand out on paper.",
 )
-@click.pass_obj
+@act
 def invite(
-    home: Home, names: tuple[str, ...], pending: bool, practice: str | None, file: Path | None
+    here: Caller, names: tuple[str, ...], pending: bool, practice: str | None, file: Path | None
 ) -> None:
     """Invite users who have nothing to sign in with yet.
 
@@ -74,23 +74,22 @@ def invite(
     own, a second factor or a role are not invited, but listed.
     """
     _check_whom(names, practice, pending=pending)
-    with installation(home) as here:
-        if file is not None:
-            confirmed(here.store.run_now(invitation_conditions.no_address))
-        else:
-            _check_sending(here, Bulk.INVITE)
-        chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
-        if not chosen:
-            click.echo("There is no one to invite.")
-            return
-        if len(names) != 1:
-            does = "sent a one-time password by e-mail" if file is None else "given a one-time password"
-            will = _named(chosen, does, exactly=pending)
-            confirm(Question("Continue?", f"{will}. Their old one-time passwords stop working.", "Invite"))
-        if file is not None:
-            report(_write_passwords(here, chosen, file), f"written to {file}")
-            return
-        _send(here, chosen, Bulk.INVITE, Event.INVITED)
+    if file is not None:
+        confirmed(here.store.run_now(invitation_conditions.no_address))
+    else:
+        _check_sending(here, Bulk.INVITE)
+    chosen = _chosen(here, names, practice, Group.NOT_INVITED if pending else Group.ALL)
+    if not chosen:
+        echo("There is no one to invite.")
+        return
+    if len(names) != 1:
+        does = "sent a one-time password by e-mail" if file is None else "given a one-time password"
+        will = _named(chosen, does, exactly=pending)
+        confirm(Question("Continue?", f"{will}. Their old one-time passwords stop working.", "Invite"))
+    if file is not None:
+        report(_write_passwords(here, chosen, file), f"written to {file}")
+        return
+    _send(here, chosen, Bulk.INVITE, Event.INVITED)
 
 
 @click.command(
@@ -100,22 +99,21 @@ def invite(
     '  twofold user remind --pending --practice "Clinic North" --yes\n',
 )
 @_whom("All users who must set up 2FA at next sign-in.")
-@click.pass_obj
-def remind(home: Home, names: tuple[str, ...], pending: bool, practice: str | None) -> None:
+@act
+def remind(here: Caller, names: tuple[str, ...], pending: bool, practice: str | None) -> None:
     """Remind users who must set up two-factor authentication, at most once a day.
 
     Users who need not set it up, or have nothing to sign in with yet, are listed with the reason.
     """
     _check_whom(names, practice, pending=pending)
-    with installation(home) as here:
-        _check_sending(here, Bulk.REMIND)
-        chosen = _chosen(here, names, practice, Group.MUST_SET_UP if pending else Group.ALL)
-        if not chosen:
-            click.echo("There is no one to remind.")
-            return
-        if len(names) != 1:
-            confirm(Question("Continue?", f"{_named(chosen, 'reminded by e-mail')}.", "Remind"))
-        _send(here, chosen, Bulk.REMIND, Event.REMINDED)
+    _check_sending(here, Bulk.REMIND)
+    chosen = _chosen(here, names, practice, Group.MUST_SET_UP if pending else Group.ALL)
+    if not chosen:
+        echo("There is no one to remind.")
+        return
+    if len(names) != 1:
+        confirm(Question("Continue?", f"{_named(chosen, 'reminded by e-mail')}.", "Remind"))
+    _send(here, chosen, Bulk.REMIND, Event.REMINDED)
 
 
 def _check_whom(names: tuple[str, ...], practice: str | None, *, pending: bool) -> None:
@@ -123,12 +121,12 @@ def _check_whom(names: tuple[str, ...], practice: str | None, *, pending: bool) 
         raise click.UsageError("Choose users: give names, or --pending, --practice or both.")
 
 
-def _check_sending(here: Installation, act: Bulk) -> None:
+def _check_sending(here: Caller, act: Bulk) -> None:
     """Refuse, before anything is asked, if no one at all can be written to: the act is tried on nobody."""
     confirmed(here.run(bulk_actions.act_on_many, (), act))
 
 
-def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, group: Group) -> list[str]:
+def _chosen(here: Caller, names: tuple[str, ...], practice: str | None, group: Group) -> list[str]:
     chosen = list(dict.fromkeys(names))
     while not names:
         after = chosen[-1] if chosen else ""
@@ -139,27 +137,27 @@ def _chosen(here: Installation, names: tuple[str, ...], practice: str | None, gr
     return chosen
 
 
-def _send(here: Installation, names: list[str], act: Bulk, event: Event) -> None:
+def _send(here: Caller, names: list[str], act: Bulk, event: Event) -> None:
     """Queue the messages, send what the mail server accepts now, and report the result."""
     since = here.store.services.clock()
-    result = asyncio.run(_queue_and_send(here, names, act, since))
-    waiting = here.store.run_now(notice_outbox.count_waiting, event, since)
-    if waiting:
-        click.echo(
-            f"{counted(waiting, 'message')} could not be sent yet. The server retries for a day.", err=True
-        )
+    result = here.wait(_queue_and_send(here, names, act, since))
+    if isinstance(here, Installation) and (
+        waiting := here.store.run_now(notice_outbox.count_waiting, event, since)
+    ):
+        echo(f"{counted(waiting, 'message')} could not be sent yet. The server retries for a day.", err=True)
     report(result, f"{act.done} by e-mail")
 
 
-async def _queue_and_send(here: Installation, names: list[str], act: Bulk, since: datetime) -> BulkResult:
+async def _queue_and_send(here: Caller, names: list[str], act: Bulk, since: datetime) -> BulkResult:
     with progress(len(names), "Preparing") as told:
-        result = confirmed(await bulk_actions.carry_out(here.store, here.operator, names, act, told))
-    with progress(len(result.done), "Sending  ") as told, without_log_of_deliveries():
-        await send_all_own(here.store, here.settings.carriers, since, told)
+        result = confirmed(await bulk_actions.carry_out(here.store, here.actor, names, act, told))
+    if isinstance(here, Installation):  # For members, the server that they are at sends.
+        with progress(len(result.done), "Sending  ") as told, without_log_of_deliveries():
+            await send_all_own(here.store, here.settings.carriers, since, told)
     return result
 
 
-def _write_passwords(here: Installation, names: list[str], file: Path) -> BulkResult:
+def _write_passwords(here: Caller, names: list[str], file: Path) -> BulkResult:
     """Set a one-time password for each of these users, and write each to the file as it is set."""
     done: list[str] = []
     refused: list[tuple[str, str]] = []
@@ -167,7 +165,7 @@ def _write_passwords(here: Installation, names: list[str], file: Path) -> BulkRe
         writer = csv.writer(rows, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for name in names:
-            match asyncio.run(invitations.write_password(here.store, here.operator, name)):
+            match here.wait(invitations.write_password(here.store, here.actor, name)):
                 case WrittenPassword() as written:
                     writer.writerow(_cells(written))
                     rows.flush()

@@ -1,6 +1,5 @@
 """`twofold user key`: a user's SSH public keys."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -11,12 +10,13 @@ from data.rules import public_keys
 from data.rules.public_keys import PublicKey
 from data.rules.safe_text import encoding_of
 from data.storage.files import open_plain
-from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.command_groups import InAccount
 from tui.cli.commands.user_rendering import key_json
 from tui.cli.confirmation import act, changes
-from tui.cli.open_installation import Installation, confirmed, installation, refuse
+from tui.cli.open_installation import confirmed, refuse
 from tui.cli.path_arguments import PathType
+from tui.cli.streams import streams
 from tui.cli.text_tables import echo_json, echo_table, when
 
 KEY_FILE = PathType(dir_okay=False, exists=True, readable=True, allow_dash=True)
@@ -35,7 +35,7 @@ def key() -> None:
 @click.argument("key_file", type=KEY_FILE)
 @changes
 @act
-def add_key(here: Installation, name: str, key_file: Path) -> Done | RefusedOrStale:
+def add_key(here: Caller, name: str, key_file: Path) -> Done | RefusedOrStale:
     """Add a public key from a file (- for standard input)."""
     text = key_text(key_file)
     return here.run(credentials.add_key, text, name=name)
@@ -44,11 +44,10 @@ def add_key(here: Installation, name: str, key_file: Path) -> Done | RefusedOrSt
 @key.command("list", epilog="\b\nExample:\n  twofold user key list ben --json\n")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def list_keys(home: Home, name: str, as_json: bool) -> None:
+@act
+def list_keys(here: Caller, name: str, as_json: bool) -> None:
     """List a user's public keys."""
-    with installation(home) as here:
-        keys = confirmed(here.run(user_summaries.user_detail, name)).keys
+    keys = confirmed(here.run(user_summaries.user_detail, name)).keys
     if as_json:
         echo_json([key_json(row) for row in keys])
         return
@@ -66,7 +65,7 @@ def list_keys(home: Home, name: str, as_json: bool) -> None:
 @click.argument("fingerprint")
 @changes
 @act
-def remove_key(here: Installation, name: str, fingerprint: str) -> Done | RefusedOrStale:
+def remove_key(here: Caller, name: str, fingerprint: str) -> Done | RefusedOrStale:
     """Remove a public key by its fingerprint."""
     return here.run(credentials.remove_key, fingerprint, name=name)
 
@@ -74,7 +73,7 @@ def remove_key(here: Installation, name: str, fingerprint: str) -> Done | Refuse
 def key_text(path: Path) -> str:
     """Read a key file in UTF-8, or UTF-16 with a byte order mark; cut off what is too long for a key."""
     if str(path) == "-":
-        raw = sys.stdin.buffer.read(_KEY_FILE_LIMIT)
+        raw = streams().stdin.read(_KEY_FILE_LIMIT)
     else:
         with open_plain(path) as file:
             raw = file.read(_KEY_FILE_LIMIT)

@@ -11,31 +11,32 @@ from data.operations.users import signin_explanation, user_export
 from data.operations.users.user_export import PAGE, PersonRecord
 from data.operations.users.user_search import UserQuery
 from data.rules.safe_text import safe
-from data.storage.home import Home
+from tui.cli.caller import Caller
 from tui.cli.command_groups import examples
 from tui.cli.commands.user_filters import filter_options, query_of, say_incomplete
-from tui.cli.open_installation import Installation, confirmed, installation
+from tui.cli.confirmation import act
+from tui.cli.open_installation import confirmed
 from tui.cli.output_formats import export_options, write_records
+from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, iso
 
 
 @click.command(epilog=examples("twofold user explain ben", "twofold user explain ben --json"))
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def explain(home: Home, name: str, as_json: bool) -> None:
+@act
+def explain(here: Caller, name: str, as_json: bool) -> None:
     """Show whether a user can sign in now, and why.
 
     Then list the facts behind the answer, such as recent deliveries.
     """
-    with installation(home) as here:
-        answer = confirmed(here.run(signin_explanation.explain_user, name))
+    answer = confirmed(here.run(signin_explanation.explain_user, name))
     if as_json:
         findings = [{"weight": reason.weight.value, "sentence": reason.sentence} for reason in answer.reasons]
         echo_json({"name": answer.name, "can_sign_in": answer.can_sign_in, "findings": findings})
         return
     for reason in answer.reasons:
-        click.echo(f"{reason.weight.value:<6} {safe(reason.sentence, 400)}")
+        echo(f"{reason.weight.value:<6} {safe(reason.sentence, 400)}")
 
 
 _EXPORTED = (
@@ -63,18 +64,17 @@ _EXPORTED = (
 )
 @filter_options
 @export_options
-@click.pass_obj
-def export(home: Home, /, form: str, output: Path | None, **filters: Any) -> None:
+@act
+def export(here: Caller, /, form: str, output: Path | None, **filters: Any) -> None:
     """Write users as CSV or JSON Lines, sorted by name, without secrets: all, or those who match all filters.
 
     In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
-    with installation(home) as here:
-        query = query_of(here, limit=PAGE, **filters)
-        write_records(map(_record_json, _people(here, query)), _EXPORTED, form, output)
+    query = query_of(here, limit=PAGE, **filters)
+    write_records(map(_record_json, _people(here, query)), _EXPORTED, form, output)
 
 
-def _people(here: Installation, query: UserQuery) -> Iterator[PersonRecord]:
+def _people(here: Caller, query: UserQuery) -> Iterator[PersonRecord]:
     count = 0
     while True:
         page = confirmed(here.run(user_export.export_people, query))

@@ -1,0 +1,101 @@
+"""The streams of the present command: those of this process, or of a channel where a member runs it.
+
+Commands of several members run at the same time, each in a thread, so no command uses the streams of the
+process by itself, as click's own functions do.
+"""
+
+import io
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import BinaryIO
+
+import click
+
+from data.rules.safe_text import safe
+from sshserver.session.streams import Streams
+
+_present: ContextVar[Streams | None] = ContextVar("streams", default=None)
+
+
+@contextmanager
+def using(given: Streams) -> Iterator[None]:
+    """Let commands in this thread use these streams instead of those of the process."""
+    token = _present.set(given)
+    try:
+        yield
+    finally:
+        _present.reset(token)
+
+
+def streams() -> Streams:
+    """Return the streams of the present command."""
+    return _present.get() or _of_process()
+
+
+def _of_process() -> Streams:
+    asks = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return Streams(
+        _binary_input(),
+        sys.stdout,
+        sys.stderr,
+        _ask_on_terminal if asks else None,
+        shutil.get_terminal_size((0, 0)).columns or None,
+    )
+
+
+def _binary_input() -> BinaryIO:
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        binary: BinaryIO = sys.stdin.buffer
+        return binary
+    return io.BytesIO()
+
+
+def _ask_on_terminal(prompt: str, hidden: bool) -> str:
+    try:
+        return str(
+            click.prompt(
+                prompt, prompt_suffix="", default="", show_default=False, hide_input=hidden, err=True
+            )
+        )
+    except click.Abort:
+        raise KeyboardInterrupt from None
+
+
+def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Write a line to standard output or standard error."""
+    there = streams()
+    click.echo(text, file=there.stderr if err else there.stdout, nl=nl)
+
+
+def can_ask() -> bool:
+    """Return whether someone can be asked."""
+    return streams().ask is not None
+
+
+def ask(prompt: str, *, hidden: bool = False) -> str:
+    """Show a prompt and return what was typed.
+
+    Raises:
+        click.Abort: at Ctrl+C, at the end of the input, and where nobody can be asked.
+    """
+    question = streams().ask
+    if question is None:
+        raise click.Abort
+    try:
+        return question(prompt, hidden)
+    except (EOFError, KeyboardInterrupt):
+        raise click.Abort from None
+
+
+def ask_yes(question: str) -> bool:
+    """Ask for a yes or no, until one is given; no is the default."""
+    while True:
+        answer = ask(f"{safe(question, 1_000)} [y/N]: ").strip().lower()
+        if answer in ("", "n", "no"):
+            return False
+        if answer in ("y", "yes"):
+            return True
+        echo("Answer y or n.", err=True)
