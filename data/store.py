@@ -214,11 +214,18 @@ class Store:
         Raises:
             StoreUnavailableError: when the database fails.
         """
-        result = self._reader.submit(self._reading(operation, *args, **kwargs))
-        while True:
-            await asyncio.sleep(MARK_SECONDS)
-            if result.done():
-                return result.result()
+        return await _at_a_mark(self._reader.submit(self._reading(operation, *args, **kwargs)))
+
+    async def run_until_mark(
+        self, operation: Callable[Concatenate[Tx, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that may write, and return as `read_until_mark` does.
+
+        Raises:
+            StoreUnavailableError: when the database fails; the operation had no effect.
+        """
+        work = self._reported("write", lambda: self.run_now(operation, *args, **kwargs))
+        return await _at_a_mark(self._writer.submit(self._measured("write", work)))
 
     def _reading(
         self, operation: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs
@@ -379,6 +386,13 @@ class Store:
                 tell(kind, began - handed_over, time.monotonic() - began)
 
         return measured
+
+
+async def _at_a_mark(result: Future[R]) -> R:
+    while True:
+        await asyncio.sleep(MARK_SECONDS)
+        if result.done():
+            return result.result()
 
 
 async def _to_its_end(executor: ThreadPoolExecutor, work: Callable[[], R]) -> R:

@@ -8,7 +8,6 @@ from peewee import fn
 
 from data.operations.results import Denied, Refused, SessionOver
 from data.rules.domain_types import (
-    Application,
     FirstFactor,
     Method,
     Mode,
@@ -198,7 +197,7 @@ def _has_recovery_codes(tx: Tx, user_id: int) -> bool:
 
 def origin_of(session: models.Session) -> Origin:
     """Return where a session was opened from."""
-    return Origin(Application(session.application), session.address)
+    return Origin(session.application, session.address)
 
 
 def step_of_session(tx: Tx, session: models.Session, facts: UserFacts) -> Step:

@@ -79,6 +79,12 @@ class Event(StrEnum):
     NOTICE_ABANDONED = "notice.abandoned"
     COUNTS_REPAIRED = "counts.repaired"
     MISUSED = "connection.misused"
+    APPLICATION_ADDED = "application.added"
+    APPLICATION_ROTATED = "application.rotated"
+    APPLICATION_ENABLED = "application.enabled"
+    APPLICATION_DISABLED = "application.disabled"
+    APPLICATION_REMOVED = "application.removed"
+    APPLICATION_SUSPENDED = "application.suspended"
     MESSAGE_RECEIVED = "message.received"
     MESSAGE_REFUSED = "message.refused"
 
@@ -166,6 +172,12 @@ _SENTENCES: dict[Event, str] = {
     Event.NOTICE_ABANDONED: "A notice by e-mail could not be delivered within a day: {about}",
     Event.COUNTS_REPAIRED: "Kept counts corrected: {count}",
     Event.MISUSED: "Refused: {what}",
+    Event.APPLICATION_ADDED: "Application {name} added: {protocol}, from {networks}, asks {asks}",
+    Event.APPLICATION_ROTATED: "New secret made for application {name}",
+    Event.APPLICATION_ENABLED: "Application {name} enabled, previously {before}",
+    Event.APPLICATION_DISABLED: "Application {name} disabled",
+    Event.APPLICATION_REMOVED: "Application {name} removed",
+    Event.APPLICATION_SUSPENDED: "Application {name} suspended: wrong codes of {users:user} in ten minutes",
     Event.MESSAGE_RECEIVED: "Authorisation code received by text message from {sender}",
     Event.MESSAGE_REFUSED: "Authorisation code received from a sender that is not a phone number",
 }

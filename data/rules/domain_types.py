@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Mode(StrEnum):
@@ -35,12 +36,12 @@ ADMIN_ROLES = frozenset({Role.SYSTEM_ADMIN, Role.SECURITY_ADMIN})
 """The roles that must always have an active holder in an account."""
 
 
-class Application(StrEnum):
-    """Where a sign-in or an act happens."""
+class Application:
+    """The names of the applications that are part of the product; no registered one has these."""
 
-    SSH = "ssh"
-    LOCAL = "local"
-    HOST = "host"
+    SSH: Final = "ssh"
+    LOCAL: Final = "local"
+    HOST: Final = "host"
 
 
 class Method(StrEnum):

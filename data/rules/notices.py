@@ -35,7 +35,7 @@ class Act:
     user: str
     account: str
     actor: str
-    application: Application
+    application: str
     address: str
     detail: Mapping[str, object] = field(default_factory=dict)
 
@@ -204,8 +204,8 @@ def by_whom(act: Act) -> str:
         return f"the operator on the host ({safe(act.actor.removeprefix(_OPERATOR))})"
     if act.actor != act.user:
         return f"the administrator {safe(act.actor)}"
-    where = "in the app on the host" if act.application is Application.LOCAL else "over SSH"
-    source = "" if act.application is Application.LOCAL else f" from {safe(act.address)}"
+    where = "in the app on the host" if act.application == Application.LOCAL else "over SSH"
+    source = "" if act.application == Application.LOCAL else f" from {safe(act.address)}"
     if act.event in (Event.LOCKED, Event.RIGHT_AFTER_FAILURES):
         return f"someone with your password or SSH key, {where}{source}"
     return f"{act.user}, {where}{source}"

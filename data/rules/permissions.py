@@ -33,6 +33,7 @@ class Action(_Permission):
     MANAGE_PRACTICES = "manage practices", frozenset({SYSTEM})
     END_SESSIONS = "end other users' sessions", frozenset({SYSTEM})
     REQUIRE_TWO_FACTOR = "require two-factor authentication", frozenset({SYSTEM, SECURITY})
+    SEE_APPLICATIONS = "see the applications", frozenset({SUPPORT, SYSTEM, SECURITY})
     TEST_DELIVERY = "send test messages", frozenset({SYSTEM, SECURITY})
 
 
@@ -51,6 +52,7 @@ class SensitiveAction(_Permission):
     UNLOCK = "unlock people", frozenset({SYSTEM})
     MAKE_TEMPORARY_CODE = "make temporary codes", frozenset({SYSTEM})
     SET_POLICY = "turn two-factor authentication on or change its mode", frozenset({SECURITY})
+    MANAGE_APPLICATIONS = "manage applications", frozenset({SECURITY})
     TURN_OFF = "turn two-factor authentication off", frozenset({SYSTEM, SECURITY})
 
 

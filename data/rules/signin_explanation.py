@@ -49,7 +49,7 @@ class Failures:
         return f"{listed}, most recently {_moment(self.last_at)}"
 
 
-_THROUGH = {Application.SSH.value: "over SSH", Application.LOCAL.value: "on the host"}
+_THROUGH = {Application.SSH: "over SSH", Application.LOCAL: "on the host"}
 _UNCOUNTED = {
     "no code": ("was not a code", "were not codes"),
     "repeated": ("was wrong before", "were wrong before"),

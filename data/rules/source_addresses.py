@@ -19,10 +19,11 @@ _LIMIT = 64
 class Origin:
     """Where a sign-in or an act comes from: the application, and the source address (or `local`).
 
-    `worker` is the process that it came to, if that is one that serves many.
+    `application` is one of `Application`, or the name of a registered one. `worker` is the process that it
+    came to, if that is one that serves many.
     """
 
-    application: Application
+    application: str
     address: str
     worker: str | None = None
 
@@ -82,7 +83,7 @@ def network_of(address: str) -> str | None:
 
 def place_in_words(application: str, address: str) -> str:
     """Say in a sentence where something came from, such as `over SSH from 192.0.2.1`."""
-    if application == Application.SSH.value:
+    if application == Application.SSH:
         return f"over SSH from {address}"
     return "on the host" if application == address else f"in {application} from {address}"
 

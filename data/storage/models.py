@@ -653,6 +653,87 @@ class FirstFactorFailures(_Table):
         indexes = ((("minute",), False), (("bucket", "minute"), False))
 
 
+class Application(_Table):
+    """An application of an account that asks whether its users may sign in.
+
+    `token_hash` identifies it over HTTP; `sealed_secret` is what RADIUS shares with it. `networks` are those
+    that it asks from, separated by spaces. `all_practices` says that it serves the whole account, otherwise
+    it serves those in `ApplicationPractice`. `suspended_at` is when it was found guessing codes.
+    """
+
+    account_id: int
+
+    id = AutoField()
+    account = ForeignKeyField(Account, on_delete="RESTRICT")
+    name = CharField(max_length=16, unique=True)
+    protocol = CharField(max_length=8)
+    asks = CharField(max_length=24)
+    networks = TextField()
+    all_practices = BooleanField()
+    accept_without_2fa = BooleanField()
+    may_send = BooleanField()
+    lenient = BooleanField()
+    enabled = BooleanField()
+    token_hash = CharField(max_length=64, unique=True, null=True)
+    sealed_secret = BlobField(null=True)
+    created_at = moment_field()
+    rotated_at = moment_field()
+    suspended_at = optional_moment_field()
+
+
+class ApplicationPractice(_Table):
+    """A practice whose users an application serves."""
+
+    application_id: int
+    practice_id: int
+
+    application = ForeignKeyField(Application, on_delete="CASCADE", index=False)
+    practice = ForeignKeyField(Practice, on_delete="CASCADE")
+
+    class Meta:
+        primary_key = CompositeKey("application", "practice")
+
+
+class ApplicationChallenge(_Table):
+    """A question for a code that waits for its answer, after a password was right; kept for minutes.
+
+    `digest` is the hash of its transaction ID, and `credential` names the password.
+    """
+
+    application_id: int
+    user_id: int
+
+    digest = CharField(max_length=64, primary_key=True)
+    application = ForeignKeyField(Application, on_delete="CASCADE")
+    user = ForeignKeyField(User, on_delete="CASCADE")
+    credential = CharField(max_length=80)
+    at = moment_field()
+
+    class Meta:
+        indexes = ((("at",), False),)
+
+
+class ApplicationRejects(_Table):
+    """How many answers through an application that checks passwords itself were rejected in one minute.
+
+    `source` is where its user came from, if it said so, and `bucket` that of the name. `user_id` is the user
+    whose code was wrong, and 0 if none was judged.
+    """
+
+    application_id: int
+
+    application = ForeignKeyField(Application, on_delete="CASCADE", index=False)
+    source = CharField(max_length=64)
+    bucket = IntegerField()
+    user_id = IntegerField()
+    minute = BigIntegerField()
+    count = IntegerField()
+
+    class Meta:
+        primary_key = CompositeKey("source", "bucket", "user_id", "minute", "application")
+        indexes = ((("application", "minute"), False), (("minute",), False))
+
+
 class UserWord(_Table):
     """A word that a user is found by, as bytes, so that every database orders it the same way."""
 
@@ -710,6 +791,10 @@ TABLES: tuple[type[Any], ...] = (
     AuditChainKey,
     AuditCut,
     FirstFactorFailures,
+    Application,
+    ApplicationPractice,
+    ApplicationChallenge,
+    ApplicationRejects,
     UserWord,
     PracticeWord,
 )

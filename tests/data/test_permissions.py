@@ -8,6 +8,8 @@ import pytest
 from support.database import MASTER_KEY, OPERATOR, SECURITY, SUPPORT, SYSTEM, World, undone
 
 from data.operations.actors import Actor, Member
+from data.operations.applications import registry
+from data.operations.applications.registry import NewSecret
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, master_key
 from data.operations.policy import (
@@ -40,6 +42,7 @@ from data.operations.users.bulk_actions import BulkResult
 from data.operations.users.invitations import WrittenPassword
 from data.operations.users.temporary_codes import TemporaryCode
 from data.operations.users.user_search import UserQuery
+from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.rules.google_authenticator_file import AuthenticatorFile
 from data.rules.permissions import UserAct
@@ -48,6 +51,8 @@ from data.storage import models
 from data.storage.vault import Vault, check_value_of
 
 AUTHENTICATOR = AuthenticatorFile(bytes(20), (), -1)
+VPN = NewApplication("vpn", Protocol.RADIUS, Asks.CODE)
+PORTAL = NewApplication("portal", Protocol.HTTP, Asks.PASSWORD_THEN_CODE)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna"
 FINGERPRINT = credentials.public_keys.parse(KEY).fingerprint
@@ -117,6 +122,28 @@ ACTS = {
     "report adoption": (
         {SUPPORT, SYSTEM, SECURITY},
         lambda world, me: world.run(auditor_report.summarise, me),
+    ),
+    "see the applications": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(registry.list_applications, me),
+    ),
+    "see an application": (
+        {SUPPORT, SYSTEM, SECURITY},
+        lambda world, me: world.run(registry.show_application, me, "vpn"),
+    ),
+    "add an application": ({SECURITY}, lambda world, me: world.run(registry.add_application, me, PORTAL)),
+    "rotate a secret": ({SECURITY}, lambda world, me: world.run(registry.rotate_secret, me, "vpn")),
+    "enable an application": (
+        {SECURITY},
+        lambda world, me: world.run(registry.enable_application, me, "suspended"),
+    ),
+    "disable an application": (
+        {SECURITY},
+        lambda world, me: world.run(registry.disable_application, me, "vpn"),
+    ),
+    "remove an application": (
+        {SECURITY},
+        lambda world, me: world.run(registry.remove_application, me, "vpn"),
     ),
     "report who has no second factor": (
         {SUPPORT, SYSTEM, SECURITY},
@@ -366,6 +393,11 @@ def people_there(world: World) -> World:
         accepted_at=world.clock.now,
         until=world.clock.now,
     )
+    world.run(registry.add_application, OPERATOR, VPN)
+    world.run(registry.add_application, OPERATOR, replace(VPN, name="suspended"))
+    models.Application.update(suspended_at=world.clock.now).where(
+        models.Application.name == "suspended"
+    ).execute()
     world.user("helper", SUPPORT)
     world.user("system", SYSTEM)
     world.user("security", SECURITY)
@@ -390,7 +422,8 @@ def test_every_act_by_every_role(people_there, who):
             result = perform(world, me)
             if who == "operator" or who & allowed_roles:
                 assert not isinstance(result, Denied | SessionOver), (act, result)
-                wrote = isinstance(result, Done | BulkResult | WrittenPassword | TemporaryCode | Envelope)
+                writes = Done | BulkResult | WrittenPassword | TemporaryCode | Envelope | NewSecret
+                wrote = isinstance(result, writes)
                 assert wrote == (world.dump() != before), act
             else:
                 assert isinstance(result, Denied), act

@@ -26,7 +26,7 @@ def tell_of_lock(tx: Tx, user: models.User, origin: Origin) -> None:
     """Tell the system administrators of a user's account, but not the user, that the user is now locked."""
     if PolicyNotice.LOCKS not in policy_of(user.account).notices or Method.EMAIL not in tx.services.sends:
         return
-    where = place_in_words(origin.application.value, origin.address)
+    where = place_in_words(origin.application, origin.address)
     lock = f"{user.name}, {tx.now:%Y-%m-%d %H:%M} UTC, {where}"
     admins = models.User.select().where(
         (models.User.account == user.account_id) & (models.User.id != user.id) & _can_unlock()
@@ -38,7 +38,7 @@ def tell_of_lock(tx: Tx, user: models.User, origin: Origin) -> None:
                 recipient=admin.email,
                 event=Event.PEOPLE_LOCKED.value,
                 actor=user.name,
-                application=origin.application.value,
+                application=origin.application,
                 address=origin.address,
                 detail=json.dumps(with_lock({}, lock)),
                 at=tx.now,

@@ -13,7 +13,7 @@ from typing import Any
 
 from data.operations.audit import lock_notices, trail
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, Method
+from data.rules.domain_types import Method
 from data.rules.notices import GIVEN_UP_AFTER, TOLD, Act, envelope, wait_after
 from data.rules.sent_codes import Envelope
 from data.rules.source_addresses import ON_HOST
@@ -178,7 +178,7 @@ def _claimed(tx: Tx, row: models.Notice) -> Claimed:
         user=row.user.name,
         account=row.user.account.name,
         actor=row.actor,
-        application=Application(row.application),
+        application=row.application,
         address=row.address,
         detail=json.loads(row.detail),
     )

@@ -61,7 +61,7 @@ def tell(
             "recipient": recipient,
             "event": event.value,
             "actor": actor,
-            "application": origin.application.value,
+            "application": origin.application,
             "address": origin.address,
             "detail": json.dumps(detail, default=str),
             "at": tx.now,

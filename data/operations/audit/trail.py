@@ -76,7 +76,7 @@ def write(
     """
     at = models.microseconds(tx.now)
     text = json.dumps(detail, default=str)
-    application, address = origin.application.value, origin.address
+    application, address = origin.application, origin.address
     append(tx, [Columns(at, account_id, event.value, actor, user, application, address, text)])
     if user is not None:
         notices.tell_if_due(tx, event, origin, user=user, actor=actor, detail=detail)

@@ -11,7 +11,7 @@ from data.operations.signin.known_places import note_place
 from data.operations.signin.remembered_addresses import is_remembered
 from data.rules import recovery_codes
 from data.rules.audit_events import Event
-from data.rules.domain_types import Application, FirstFactor, Method, Proof, ThemeChoice, UserFacts
+from data.rules.domain_types import FirstFactor, Method, Proof, ThemeChoice, UserFacts
 from data.rules.policy import (
     ATTEMPTS,
     MustChangePassword,
@@ -69,7 +69,7 @@ class Session:
     id: int
     user_id: int
     username: str
-    application: Application
+    application: str
     address: str
     started_at: datetime
     step: RestrictedOrFull
@@ -222,11 +222,11 @@ def admit(
     methods = _methods(attempt, method, by_address=by_address)
     if method is not None or by_address or attempt.session_id is None:
         changes["methods"] = methods
-    notices = () if restricted else _notices(user, method)
+    told = () if restricted else notices(user, method)
     places = _note_place(tx, user, attempt) if isinstance(step, SignedIn) else None
     if attempt.session_id is None:
         if isinstance(step, MustChangePassword):
-            notices = _supersede(tx, user, attempt)
+            told = _supersede(tx, user, attempt)
         session_id, started_at = _open_session(tx, attempt, changes), tx.now
     else:
         session_id = attempt.session_id
@@ -245,7 +245,7 @@ def admit(
             address=attempt.origin.address,
             started_at=started_at,
             step=step,
-            notices=notices,
+            notices=told,
             attempt=waiting,
             theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
             temporary_code=temporary,
@@ -298,7 +298,7 @@ _OPENED = PreparedInsert(
 def _open_session(tx: Tx, attempt: Attempt, changes: dict[str, object]) -> int:
     columns: dict[str, object] = {
         "user": attempt.user_id,
-        "application": attempt.origin.application.value,
+        "application": attempt.origin.application,
         "address": attempt.origin.address,
         "first_factor": attempt.first_factor.value,
         "worker": attempt.origin.worker,
@@ -343,7 +343,20 @@ def _record_admission(
         _KEY_USED.run(models.microseconds(tx.now), user.id, attempt.credential)
 
 
-def _notices(user: models.User, method: Right | None) -> tuple[str, ...]:
+def accept(
+    tx: Tx, user: models.User, attempt: Attempt, methods: str, *, by_code: bool = True
+) -> TurnedAway | None:
+    """Record a sign-in to an application that opens its own session; None unless there were too many."""
+    count = _signins(tx, user)
+    if not by_code and count >= SIGNINS_PER_MINUTE:
+        return turn_away(tx, user, attempt, TOO_MANY_SIGNINS)
+    _audit(tx, Event.SIGNED_IN, user, attempt, methods=methods)
+    _SIGNED_IN.run(models.microseconds(tx.now), _minute(tx), count + 1, user.known_places, user.id)
+    return None
+
+
+def notices(user: models.User, method: Right | None) -> tuple[str, ...]:
+    """Say to a user who signs in what is left of their recovery codes, if that is little."""
     left = method.recovery_left if method else None
     if left is None:
         if not user.recovery_saved or method is None:

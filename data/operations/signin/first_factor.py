@@ -1,11 +1,11 @@
 """The first factor: which user is meant, and their password or key."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Protocol, TypeVar
 
 from data.fair_queue import Unserved
 from data.operations.actors import read_user
@@ -83,6 +83,9 @@ FirstFactorResult = FirstFactorRejected | CodeNeeded | Admitted | TurnedAway
 PasswordResult = FirstFactorResult | NotJudged
 
 
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
 _USER = Prepared(models.User, 1, lambda name: models.User.select().where(models.User.name == name))
 _KEYS = Prepared(
     models.PublicKey,
@@ -93,10 +96,17 @@ _KEYS = Prepared(
 )
 
 
-def find_candidate(tx: Tx, username: str, origin: Origin) -> Candidate:
-    """Look up a typed name, with the same statements whether or not the user exists."""
+def find_candidate(
+    tx: Tx, username: str, origin: Origin, serves: Callable[[models.User], bool] | None = None
+) -> Candidate:
+    """Look up a typed name, with the same statements whether or not the user exists.
+
+    A user whom the application does not serve is like an unknown one.
+    """
     folded = fold_username(username) or ""
     user = _USER.one(folded)
+    if user is not None and serves is not None and not serves(user):
+        user = None
     known = user if user is not None and user.active else None
     user_id = known.id if known else None
     fingerprints = frozenset(key.fingerprint for key in _KEYS.all(user_id or 0))
@@ -129,12 +139,37 @@ async def prove_password(
     failure without hashing, so that a source that hangs up pays with its own failures and not with
     others' time.
     """
-    return await store.finish(_prove_password(store, candidate, password, gone))
+    return await judge_password(store, candidate, password, settle_password, gone)
 
 
-async def _prove_password(
-    store: Store, candidate: Candidate, password: str, gone: asyncio.Event | None
-) -> PasswordResult:
+class Settle(Protocol[R_co]):
+    """An operation that records a judged password and decides what comes next, as `settle_password` does."""
+
+    def __call__(
+        self, tx: Tx, candidate: Candidate, /, *, right: bool, renewed: str | None, after_failures: bool
+    ) -> R_co:
+        """Record it; see `record_password`."""
+        ...
+
+
+async def judge_password(
+    store: Store,
+    candidate: Candidate,
+    password: str,
+    settle: Settle[R],
+    gone: asyncio.Event | None = None,
+) -> R | FirstFactorRejected | NotJudged:
+    """Judge a password as `prove_password` does, and return what `settle` says of it."""
+    return await store.finish(_judge_password(store, candidate, password, settle, gone))
+
+
+async def _judge_password(
+    store: Store,
+    candidate: Candidate,
+    password: str,
+    settle: Settle[R],
+    gone: asyncio.Event | None,
+) -> R | FirstFactorRejected | NotJudged:
     circumstances = await store.read(_circumstances, candidate)
     verified = await _verify(store, candidate, password, gone, circumstances)
     if verified is Unserved.BUSY:
@@ -142,7 +177,7 @@ async def _prove_password(
     if verified is Unserved.GONE:
         return await store.run(_reject, candidate)
     return await store.run(
-        settle_password,
+        settle,
         candidate,
         right=verified.right,
         renewed=verified.renewed,
@@ -243,7 +278,18 @@ def first_factor_delay(tx: Tx, candidate: Candidate) -> float:
 def settle_password(
     tx: Tx, candidate: Candidate, *, right: bool, renewed: str | None = None, after_failures: bool = False
 ) -> FirstFactorResult:
-    """Record a judged password, with its hash if that was renewed, and decide what comes next.
+    """Record a judged password (see `record_password`), and decide what comes next."""
+    user = record_password(tx, candidate, right=right, renewed=renewed, after_failures=after_failures)
+    if isinstance(user, FirstFactorRejected):
+        return user
+    credential = password_credential(user.credential)
+    return _after_first_factor(tx, user, candidate, FirstFactor.PASSWORD, credential)
+
+
+def record_password(
+    tx: Tx, candidate: Candidate, *, right: bool, renewed: str | None, after_failures: bool
+) -> models.User | FirstFactorRejected:
+    """Record a judged password, with its hash if that was renewed; return whose it is.
 
     If it is right `after_failures` (many, and not reported yet), its user is told. A one-time password
     that has expired since it was looked up is as wrong as one that had expired before.
@@ -256,8 +302,7 @@ def settle_password(
         tell_of_failures(tx, user, candidate.bucket, candidate.origin)
     if renewed is not None:
         models.User.update(password_hash=renewed).where(models.User.id == user.id).execute()
-    credential = password_credential(user.credential)
-    return _after_first_factor(tx, user, candidate, FirstFactor.PASSWORD, credential)
+    return user
 
 
 def prove_key(tx: Tx, candidate: Candidate, fingerprint: str) -> FirstFactorResult:

@@ -51,7 +51,7 @@ def count(tx: Tx, user: models.User, kind: Kind, origin: Origin) -> int:
     row = {
         "user": user.id,
         "kind": kind.value,
-        "application": origin.application.value,
+        "application": origin.application,
         "address": source_of(origin.address),
         "hour": hour,
     }

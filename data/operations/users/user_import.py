@@ -178,7 +178,7 @@ def _begin(tx: Tx, acting: Acting) -> int:
             account=acting.account_id,
             begun_at=tx.now,
             actor=acting.name,
-            application=acting.origin.application.value,
+            application=acting.origin.application,
             address=acting.origin.address,
         ).execute()
     )

@@ -121,7 +121,7 @@ def test_many_locks_are_counted(people):
         recipient=boss.email,
         event=Event.PEOPLE_LOCKED.value,
         actor="anna",
-        application=ON_HOST.application.value,
+        application=ON_HOST.application,
         address=ON_HOST.address,
         detail=json.dumps({"count": NAMED_LOCKS, "locks": [f"user{i}" for i in range(NAMED_LOCKS)]}),
         at=people.clock.now,

@@ -21,6 +21,7 @@ TABLE = {
     Action.MANAGE_PRACTICES: {SYSTEM},
     Action.END_SESSIONS: {SYSTEM},
     Action.REQUIRE_TWO_FACTOR: {SYSTEM, SECURITY},
+    Action.SEE_APPLICATIONS: {SUPPORT, SYSTEM, SECURITY},
     Action.TEST_DELIVERY: {SYSTEM, SECURITY},
     SensitiveAction.EMPOWER_PEOPLE: {SYSTEM},
     SensitiveAction.CHANGE_ROLES: {SYSTEM, SECURITY},
@@ -30,6 +31,7 @@ TABLE = {
     SensitiveAction.UNLOCK: {SYSTEM},
     SensitiveAction.MAKE_TEMPORARY_CODE: {SYSTEM},
     SensitiveAction.SET_POLICY: {SECURITY},
+    SensitiveAction.MANAGE_APPLICATIONS: {SECURITY},
     SensitiveAction.TURN_OFF: {SYSTEM, SECURITY},
 }
 ROLE_SETS = [frozenset(chosen) for size in range(4) for chosen in combinations(Role, size)]

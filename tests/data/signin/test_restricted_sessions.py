@@ -10,6 +10,7 @@ from support.database import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTE
 
 from data import operations
 from data.operations.actors import Member, Operator
+from data.operations.applications import registry
 from data.operations.audit import archiving, chain, trail, verification
 from data.operations.maintenance import accounts, kept_counts, master_key
 from data.operations.policy import auditor_report, needs_attention, overview, permanent_mode, policy_settings
@@ -41,6 +42,7 @@ from data.operations.users import (
     user_summaries,
 )
 from data.operations.users.user_search import UserQuery
+from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, ThemeChoice
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.users_csv import PersonRow
@@ -51,6 +53,7 @@ PREFIX = f"{operations.__name__}."
 ONE_MORE = PersonRow(2, "more", "more@clinic.example", "", None, "", required=False, key=None)
 NEW_PASSWORD = "a wholly new password"
 BOTH_METHODS = frozenset({Method.APP, Method.EMAIL})
+VPN = NewApplication("vpn", Protocol.RADIUS, Asks.CODE)
 NEW = lifecycle.NewUser("new", "new@clinic.example")
 
 
@@ -88,6 +91,13 @@ def stretch_and_start(world: World):
 
 
 OPERATIONS = {
+    "list_applications": lambda world, me: world.run(registry.list_applications, me),
+    "show_application": lambda world, me: world.run(registry.show_application, me, "vpn"),
+    "add_application": lambda world, me: world.run(registry.add_application, me, VPN),
+    "rotate_secret": lambda world, me: world.run(registry.rotate_secret, me, "vpn"),
+    "enable_application": lambda world, me: world.run(registry.enable_application, me, "vpn"),
+    "disable_application": lambda world, me: world.run(registry.disable_application, me, "vpn"),
+    "remove_application": lambda world, me: world.run(registry.remove_application, me, "vpn"),
     "begin_message": lambda world, me: world.run(inbound_sms.begin_message, me),
     "look_for_message": lambda world, me: world.run(inbound_sms.look_for_message, me, awaited(me)),
     "confirm_message": lambda world, me: world.run(inbound_sms.confirm_message, me, awaited(me)),
@@ -456,6 +466,8 @@ WITHOUT_PROOF = {
     "preview_mode",
     "show_checklist",
     "list_entries",
+    "list_applications",
+    "show_application",
     "list_users",
     "user_detail",
     "export_people",
