@@ -16,6 +16,7 @@ from data.rules.domain_types import Method, Mode, ThemeChoice
 from data.rules.passwords import MAX_LENGTH
 from data.rules.permissions import OwnAct
 from data.wording import consequences
+from data.wording.user_lines import address_lines, factor_lines, key_lines, session_lines, session_words
 from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
@@ -30,11 +31,6 @@ from tui.widgets.description_list import (
     DescriptionList,
     Fact,
     activity_lines,
-    address_lines,
-    factor_lines,
-    key_lines,
-    session_lines,
-    session_words,
 )
 from tui.widgets.status_marks import marked
 

@@ -11,6 +11,7 @@ from data.operations.audit.changes import Change
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Status
 from data.rules.permissions import UserAct
+from data.wording.user_lines import address_lines, factor_lines, key_lines
 from data.wording.words import moment, roles_in_words
 from tui.keys import Act
 from tui.screens.user_actions import UserActionsScreen, offers_for
@@ -19,9 +20,6 @@ from tui.widgets.description_list import (
     DescriptionList,
     Fact,
     activity_lines,
-    address_lines,
-    factor_lines,
-    key_lines,
 )
 from tui.widgets.status_marks import marked
 

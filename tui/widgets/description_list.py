@@ -13,12 +13,8 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from data.operations.audit.trail import Entry
-from data.operations.signin.remembered_addresses import Remembered
-from data.operations.signin.sessions import SessionPage, SessionRow
-from data.operations.users.user_summaries import FactorRow, KeyRow
 from data.rules.safe_text import safe
-from data.rules.source_addresses import source_in_words
-from data.wording.words import day, moment
+from data.wording.words import moment
 from tui.widgets.hanging_lines import HangingLines
 
 _NARROW = 70
@@ -64,45 +60,6 @@ class DescriptionList(Widget):
         table.add_column(width=_LABEL, no_wrap=True, style=self.get_component_rich_style("facts--label"))
         table.add_column(ratio=1, overflow="fold")
         return table
-
-
-def key_lines(keys: Sequence[KeyRow]) -> str:
-    """Return SSH keys, one a line."""
-    lines = [
-        f"{_one_line(key.comment) or key.algorithm}  {key.fingerprint}, "
-        f"{f'last used {day(key.last_used_at)}' if key.last_used_at else 'never used'}"
-        for key in keys
-    ]
-    return "\n".join(lines) or "none"
-
-
-def address_lines(remembered: Sequence[Remembered]) -> str:
-    """Return remembered addresses, one a line."""
-    lines = [f"{row.address} with {row.first_factor}, until {moment(row.until)}" for row in remembered]
-    return "\n".join(lines) or "none"
-
-
-def session_words(row: SessionRow) -> str:
-    """Return one of one's own sessions in words."""
-    source = source_in_words(row.application, row.address)
-    words = f"{source}, since {moment(row.started_at)}, with {row.methods}"
-    return f"{words} (this session)" if row.mine else words
-
-
-def session_lines(page: SessionPage) -> str:
-    """Return one's own open sessions, one a line."""
-    lines = [session_words(row) for row in page.rows]
-    return "\n".join([*lines, f"and {page.total - len(lines)} more"] if page.more else lines)
-
-
-def factor_lines(factors: Sequence[FactorRow]) -> str:
-    """Return second factors, one a line."""
-    lines = [
-        f"{row.method.label}{f' to {_one_line(row.masked)}' if row.masked else ''}, "
-        f"since {moment(row.confirmed_at)}"
-        for row in factors
-    ]
-    return "\n".join(lines) or "none"
 
 
 def activity_lines(entries: Sequence[Entry]) -> str:
