@@ -146,16 +146,20 @@ def require_fresh_proof(me: ActingUser, *, replaces_phone: bool = False) -> Fres
 def _needed_proof(
     acting: ActingUser, *, on_others: bool, replaces_phone: bool = False
 ) -> FreshProofNeeded | Denied | None:
-    user, session = acting.user, acting.session
-    if asks_code(acting.policy, acting.facts, on_others=on_others):
-        if _is_fresh(acting.tx, session.code_at) and (replaces_phone or not session.temporary_code):
-            return None
-        return FreshProofNeeded(
-            FreshProof.CODE, acting.facts.methods, user.attempts_left, replaces_phone=replaces_phone
-        )
-    if _is_fresh(acting.tx, session.fresh_at):
-        return None
-    if user.password_hash is not None and not acting.facts.one_time_password:
+    session, code = acting.session, asks_code(acting.policy, acting.facts, on_others=on_others)
+    if code:
+        is_given = _is_fresh(acting.tx, session.code_at) and (replaces_phone or not session.temporary_code)
+    else:
+        is_given = _is_fresh(acting.tx, session.fresh_at)
+    return None if is_given else which_proof(acting, code=code, replaces_phone=replaces_phone)
+
+
+def which_proof(acting: ActingUser, *, code: bool, replaces_phone: bool = False) -> FreshProofNeeded | Denied:
+    """Return the fresh proof that a user can give: a code if one is asked for, otherwise their password."""
+    if code:
+        left = acting.user.attempts_left
+        return FreshProofNeeded(FreshProof.CODE, acting.facts.methods, left, replaces_phone=replaces_phone)
+    if acting.user.password_hash is not None and not acting.facts.one_time_password:
         return FreshProofNeeded(FreshProof.PASSWORD)
     return Denied("Sign out, sign in again, and do this within five minutes.")
 

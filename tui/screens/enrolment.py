@@ -11,13 +11,13 @@ from data.operations.results import Denied
 from data.operations.signin import enrolment
 from data.operations.signin.enrolment import WizardChoice
 from data.rules.domain_types import Method
-from data.rules.safe_text import safe
+from data.wording import enrolment as wording
 from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
 from tui.keys import Act
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ARROWS, Page
-from tui.screens.enrolment_authenticator import REASON_LIMIT, enrol_app
+from tui.screens.enrolment_authenticator import enrol_app
 from tui.screens.enrolment_sent_code import prove_address, prove_number
 from tui.screens.recovery_codes import RecoveryCodesScreen
 from tui.widgets.status_line import Tone
@@ -50,16 +50,9 @@ async def _enrol_sent(app: ActingApp, method: Method, sms_number: str | None) ->
         return result or False
     app.say(result.message, Tone.DONE)
     if result.recovery_codes:
-        headline = "Step 3 of 3: Save your recovery codes"
+        headline = f"Step 3 of 3: {wording.SAVE_RECOVERY_CODES}"
         await app.push_screen_wait(RecoveryCodesScreen(result.recovery_codes, headline=headline))
     return True
-
-
-_METHODS = {
-    Method.APP: "Authenticator app: works offline; nothing is sent.",
-    Method.SMS: "Text message: codes are sent to your phone number.",
-    Method.EMAIL: "E-mail: codes are sent to the address on your profile.",
-}
 
 
 class MethodScreen(Page[Method]):
@@ -75,11 +68,10 @@ class MethodScreen(Page[Method]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the methods."""
-        reason = safe(self._choice.because, REASON_LIMIT)
-        yield paragraph(f"Two-factor authentication is {reason}. How do you want to get codes?")
+        yield paragraph(wording.how_to_get_codes(self._choice.because))
         for method in self._choice.methods:
-            present = " Already set up; this replaces it." if method in self._choice.present else ""
-            yield paragraph(f"{_METHODS[method]}{present}", "choice")
+            present = f" {wording.REPLACES}" if method in self._choice.present else ""
+            yield paragraph(f"{wording.METHODS[method]}{present}", "choice")
             yield Button(method.label.capitalize(), id=method.value, compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

@@ -16,8 +16,8 @@ from data.operations.results import Denied
 from data.operations.signin import enrolment
 from data.operations.signin.attempts import NotACode
 from data.operations.signin.enrolment import Enrolled, EnrolmentCodeWrong, PendingApp
-from data.rules.safe_text import safe
 from data.rules.totp import DIGITS
+from data.wording import enrolment as wording
 from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
 from sshserver.compat.textual_screen import ContainedScreen
 from sshserver.terminal.capabilities import Colours
@@ -34,7 +34,6 @@ from tui.widgets.status_line import StatusLine, Tone
 
 SIDE_WIDTH = 34
 """Columns that the words next to the QR code need."""
-REASON_LIMIT = 140
 BELOW_HEIGHT = 16
 """Rows that the words below the QR code need."""
 
@@ -77,14 +76,10 @@ class IntroductionScreen(Page[bool]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the words."""
-        reason = safe(self._pending.because, REASON_LIMIT)
-        yield paragraph(f"Step 1 of 4: What you need. Two-factor authentication is {reason}.")
+        yield paragraph(f"Step 1 of 4: What you need. {wording.because(self._pending.because)}")
         if self._pending.replaces:
-            yield paragraph("Your current phone works until you confirm the new one.")
-        yield paragraph(
-            "You need an authenticator app on your phone, such as Google Authenticator, Microsoft "
-            "Authenticator or Twilio Authy."
-        )
+            yield paragraph(wording.OLD_PHONE_WORKS)
+        yield paragraph(wording.YOU_NEED_AN_APP)
         how = HangingLines("\n".join(f"• {line}" for line in HOW_IT_WORKS))
         yield Static(how, markup=False, classes="hint")
         yield Button("Next", variant="primary", compact=True)
@@ -200,7 +195,7 @@ class SetUpScreen(ActingScreen[Enrolled | Denied | None]):
     async def submit(self) -> None:
         """Check the code; the right one is never shown."""
         await confirm_code(
-            self, lambda code: self.app.submit(enrolment.confirm_app, self._pending, code), _wrong
+            self, lambda code: self.app.submit(enrolment.confirm_app, self._pending, code), wording.wrong_code
         )
 
     def action_send_key(self) -> None:
@@ -226,7 +221,7 @@ async def confirm_code(
         return
     match await confirm(code):
         case NotACode() as unread:
-            screen.app.say(f"{unread.message} Enter the six digits.", Tone.REFUSED)
+            screen.app.say(wording.not_a_code(unread), Tone.REFUSED)
         case EnrolmentCodeWrong() as result:
             screen.app.say(wrong(result), Tone.REFUSED)
         case enrolled_or_denied:
@@ -275,11 +270,3 @@ def _how_to_add(*, shown: bool, alone: bool) -> str:
     if shown:
         return "Scan the code or type this key:"
     return "Press q for the QR code, or type this key:" if alone else "Type this key into your app:"
-
-
-def _wrong(result: EnrolmentCodeWrong) -> str:
-    offset = result.clock_offset_seconds
-    if offset is None:
-        return "Wrong code. Wait for the next one and enter it."
-    way = "ahead" if offset > 0 else "behind"
-    return f"Your phone's clock is about {abs(offset)} s {way}. Set it to automatic and try again."

@@ -14,6 +14,7 @@ from data.operations.signin.enrolment import Enrolled, PendingMessage
 from data.operations.signin.inbound_sms import Sighting
 from data.rules import inbound_sms_codes
 from data.rules.user_fields import phone_to_read
+from data.wording import enrolment as wording
 from data.wording.words import SET_UP_TITLE, counted
 from tui.dialogs.dialog import paragraph
 from tui.keys import Act
@@ -21,11 +22,7 @@ from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import ARROWS, Page, in_background, working
 from tui.widgets.status_line import Tone
 
-_SAYS = {
-    Sighting.SENDER_REFUSED: "A message with this code came without a phone number. "
-    "Send it from a phone that shows its number.",
-    Sighting.TOO_LATE: f"This code has expired. Press {Act.NEW.shown} for a new one.",
-}
+_NEW = f"Press {Act.NEW.shown} for a new one."
 
 
 async def prove_by_message(app: ActingApp) -> Enrolled | Denied | None:
@@ -53,10 +50,9 @@ class WayScreen(Page[bool]):
     def body(self) -> Iterator[Widget]:
         """Yield the two ways."""
         yield paragraph("Step 1 of 3: Choose how to verify your phone number.", "step")
-        yield paragraph("Type the number, then enter the code that is sent to it.", "choice")
+        yield paragraph(wording.TYPE_NUMBER, "choice")
         yield Button("Type the number", id="typed", compact=True)
-        message = f"Or send a text message from your phone to {self._number}."
-        yield paragraph(message, "choice")
+        yield paragraph(wording.send_to(self._number), "choice")
         yield Button("Send a text message", id="message", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -92,9 +88,9 @@ class MessageScreen(Page[Enrolled | Denied]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the code and the number."""
-        yield paragraph("Step 2 of 3: Send this code as a text message from your phone.", "step")
+        yield paragraph(f"Step 2 of 3: {wording.SEND_THIS_CODE}", "step")
         yield self._code_line
-        yield paragraph("The number you send it from is added to your profile and receives your codes.")
+        yield paragraph(wording.SENDER_IS_ADDED)
         yield self._progress_line
         yield Button(f"New code ({Act.NEW.shown})", compact=True)
 
@@ -140,7 +136,7 @@ class MessageScreen(Page[Enrolled | Denied]):
         elif found is not self._found:
             self._found = found
             if found is not None:
-                self.app.say(_SAYS.get(found, ""), Tone.REFUSED)
+                self.app.say(wording.sighting(found, _NEW), Tone.REFUSED)
         self._show()
 
     @working

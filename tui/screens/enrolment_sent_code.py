@@ -16,6 +16,7 @@ from data.operations.signin.enrolment import Enrolled, PendingDestination
 from data.operations.signin.sent_codes import CodeSent, NotSent
 from data.rules.user_fields import PHONE_LIMIT, fold_phone
 from data.store import Store
+from data.wording import enrolment as wording
 from data.wording.words import SET_UP_TITLE
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.form import Field, FormDialog
@@ -53,8 +54,8 @@ async def _prove_typed(app: ActingApp) -> Enrolled | Denied | None:
     """Ask for a phone number and verify it by a code sent to it."""
     typed = fault = ""
     while True:
-        field = Field("Phone number", PHONE_LIMIT, typed, "+49 170 1234567")
-        body = "Codes are sent to this number by text message. Include the country code."
+        field = Field("Phone number", PHONE_LIMIT, typed, wording.A_NUMBER)
+        body = wording.YOUR_NUMBER
         answer = await app.push_screen_wait(
             FormDialog("Your phone number", [field], body=body, yes="Send a code", fault=fault)
         )
@@ -85,10 +86,9 @@ class SentCodeScreen(Page[Enrolled | Denied | None]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the field."""
-        where = f"by {self._pending.method.label} to {self._pending.masked}"
-        yield paragraph(f"Step 2 of 3: Enter the code sent {where}.", "step")
+        yield paragraph(f"Step 2 of 3: {wording.enter_sent_code(self._pending)}", "step")
         if self._pending.shared:
-            yield paragraph("Another user has this number too. Use a separate one if you can.")
+            yield paragraph(wording.SHARED_NUMBER)
         yield DigitsInput("123 456")
         yield Button("Enable 2FA", id="enable", variant="primary", compact=True)
         yield Button(f"Send a new code ({Act.NEW.shown})", id="resend", compact=True)
@@ -126,7 +126,7 @@ class SentCodeScreen(Page[Enrolled | Denied | None]):
         await confirm_code(
             self,
             lambda code: self.app.submit(enrolment.confirm_sent, self._pending, code),
-            lambda _: "Wrong code, or older than 15 minutes.",
+            lambda _: wording.WRONG_SENT_CODE,
         )
 
     def action_leave(self) -> None:

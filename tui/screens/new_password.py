@@ -8,7 +8,8 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Label
 
 from data.operations.users import credentials
-from data.rules.passwords import MAX_LENGTH, MIN_LENGTH
+from data.rules.passwords import MAX_LENGTH
+from data.wording import enrolment as wording
 from tui.dialogs.dialog import paragraph
 from tui.keys import Act
 from tui.screens.base_screen import Page, working
@@ -33,10 +34,7 @@ class NewPasswordScreen(Page[bool]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the two fields."""
-        yield paragraph(
-            "You signed in with a one-time password. Replace it with one that only you know: at least "
-            f"{MIN_LENGTH} characters, such as several words."
-        )
+        yield paragraph(wording.REPLACE_ONE_TIME_PASSWORD)
         for notice in self._notices:
             yield paragraph(f"! {notice}", "fault")
         yield Label("New password")
@@ -62,7 +60,7 @@ class NewPasswordScreen(Page[bool]):
         first, second = self.query_one("#first", Input), self.query_one("#second", Input)
         if first.value != second.value:
             second.value = ""
-            self.app.say("The passwords do not match. Repeat the password.", Tone.REFUSED)
+            self.app.say(wording.PASSWORDS_DIFFER, Tone.REFUSED)
             return
         self.app.say("Checking…")
         done = await self.app.act(credentials.change_password, first.value)

@@ -13,6 +13,7 @@ from textual.widgets import Button, Checkbox, Static
 
 from data.operations.signin import recovery_codes
 from data.store import Clock
+from data.wording import enrolment as wording
 from tui.dialogs.dialog import paragraph
 from tui.keys import Act
 from tui.screens.base_screen import ActingScreen, Page, working
@@ -46,10 +47,7 @@ class RecoveryCodesScreen(Page[None]):
     def body(self) -> Iterator[Widget]:
         """Yield the codes and the confirmation."""
         if self._codes:
-            yield paragraph(
-                "Each code signs you in once without your phone. Keep them apart from it; "
-                "they are not shown again."
-            )
+            yield paragraph(wording.KEEP_RECOVERY_CODES)
             yield paragraph("\n".join(self._codes), "secret")
             yield paragraph(
                 f"Shift-drag to select, or press {Act.RECOVERY_CODES.shown} to see only the codes.",
@@ -122,12 +120,7 @@ class Countdown(Static):
     def tick(self) -> None:
         """Show the time left."""
         left = ceil((self._until - self._clock()).total_seconds())
-        words = (
-            f"Wait {left} s for a new code before signing in again."
-            if left > 0
-            else "You can sign in again with the code that the phone shows now."
-        )
-        self.update(Text(words))
+        self.update(Text(wording.next_code_in(left)))
 
 
 class PlainPage(ActingScreen[None]):
@@ -157,4 +150,6 @@ class PlainPage(ActingScreen[None]):
 def _headline(codes: Sequence[str], next_code_in_seconds: int | None) -> str:
     if not codes:
         return "The new phone is set up"
-    return "New recovery codes" if next_code_in_seconds is None else "Step 4 of 4: Save your recovery codes"
+    if next_code_in_seconds is None:
+        return wording.NEW_RECOVERY_CODES
+    return f"Step 4 of 4: {wording.SAVE_RECOVERY_CODES}"

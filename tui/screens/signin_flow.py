@@ -12,6 +12,7 @@ from data.operations.users import user_summaries
 from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.source_addresses import Origin
 from data.wording import consequences
+from data.wording import enrolment as wording
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_app import ActingApp
 from tui.screens.enrolment import enrol
@@ -121,7 +122,7 @@ async def _sign_in(app: ActingApp, origin: Origin | None) -> Session | None:
 async def _open_main_screens(app: ActingApp, session: Session) -> None:
     unsaved = await app.act(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
-        app.say("You did not confirm that you saved the previous codes. These replace them.")
+        app.say(wording.REPLACES_UNSAVED_CODES)
         await app.push_screen_wait(RecoveryCodesScreen(unsaved.recovery_codes))
     match await _until_answered(app, lambda: app.store.read(user_summaries.my_profile, app.actor)):
         case user_summaries.Profile(detail=mine):

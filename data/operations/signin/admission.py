@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from data.operations.actors import facts_of, origin_of, policy_of
+from data.operations.actors import ActingUser, facts_of, origin_of, policy_of
 from data.operations.audit import trail
+from data.operations.guards import require_user
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import Right
 from data.operations.signin.known_places import note_place
@@ -93,6 +94,20 @@ class TurnedAway:
     reason: str
 
 
+@require_user(restricted=(SignedIn, MustChangePassword, MustEnrol, NeedCode))
+def unfinished_session(me: ActingUser) -> Session | None:
+    """Read what the actor's session must do before anything else; None if it is restricted no more.
+
+    The step `SignedIn` says that `advance` finishes it.
+    """
+    step = me.step
+    if not me.session.restricted or isinstance(step, Refused):
+        return None
+    attempt = _attempt_in(me.session, me.user)
+    waiting = replace(attempt, methods=step.methods) if isinstance(step, NeedCode) else None
+    return _session(me.user, attempt, step, me.session.id, me.session.started_at, attempt=waiting)
+
+
 def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
     """Ask the rules again after a restricted session has done what it was opened for.
 
@@ -102,7 +117,19 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
     if session is None or session.ended_at is not None:
         return TurnedAway((session.ended_because if session else "") or _SESSION_OVER)
     user = session.user
-    attempt = Attempt(
+    attempt = _attempt_in(session, user)
+    if reason := ended_meanwhile(user, attempt):
+        return turn_away(tx, user, attempt, reason)
+    proof = replace(proof_of(tx, user, attempt), code=session.code_at is not None)
+    step = step_of(tx, user, proof)
+    if isinstance(step, Refused):
+        return turn_away(tx, user, attempt, step.reason)
+    return admit(tx, user, attempt, step, proof)
+
+
+def _attempt_in(session: models.Session, user: models.User) -> Attempt:
+    """Return the first factor that a session was opened with."""
+    return Attempt(
         user.id,
         user.name,
         origin_of(session),
@@ -111,13 +138,6 @@ def advance(tx: Tx, session_id: int) -> Admitted | TurnedAway:
         session.id,
         attempts_left=user.attempts_left,
     )
-    if reason := ended_meanwhile(user, attempt):
-        return turn_away(tx, user, attempt, reason)
-    proof = replace(proof_of(tx, user, attempt), code=session.code_at is not None)
-    step = step_of(tx, user, proof)
-    if isinstance(step, Refused):
-        return turn_away(tx, user, attempt, step.reason)
-    return admit(tx, user, attempt, step, proof)
 
 
 def ended_meanwhile(user: models.User, attempt: Attempt) -> str | None:
@@ -236,20 +256,29 @@ def admit(
     waiting = None
     if isinstance(step, NeedCode):
         waiting = replace(attempt, session_id=session_id, methods=step.methods)
-    return Admitted(
-        Session(
-            id=session_id,
-            user_id=user.id,
-            username=user.name,
-            application=attempt.origin.application,
-            address=attempt.origin.address,
-            started_at=started_at,
-            step=step,
-            notices=told,
-            attempt=waiting,
-            theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
-            temporary_code=temporary,
-        )
+    opened = _session(user, attempt, step, session_id, started_at, attempt=waiting)
+    return Admitted(replace(opened, notices=told, temporary_code=temporary))
+
+
+def _session(
+    user: models.User,
+    proven: Attempt,
+    step: RestrictedOrFull,
+    session_id: int,
+    started_at: datetime,
+    *,
+    attempt: Attempt | None,
+) -> Session:
+    return Session(
+        id=session_id,
+        user_id=user.id,
+        username=user.name,
+        application=proven.origin.application,
+        address=proven.origin.address,
+        started_at=started_at,
+        step=step,
+        attempt=attempt,
+        theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
     )
 
 

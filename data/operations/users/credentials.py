@@ -5,7 +5,7 @@ from datetime import datetime
 
 from data.operations.actors import ActingUser, Actor, Member, factor_among, usable_factors
 from data.operations.audit import notice_outbox, trail
-from data.operations.guards import require_fresh_proof, require_user
+from data.operations.guards import require_fresh_proof, require_user, which_proof
 from data.operations.leases import Work, one_at_a_time
 from data.operations.results import Denied, Done, FreshProofNeeded, Refused, RefusedOrStale, SessionOver
 from data.operations.signin import sent_codes
@@ -163,6 +163,12 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
     end_other_sessions(owner.acting, owner.user.id, because)
     trail.record(owner.acting, Event.KEY_REMOVED, owner.user.name, fingerprint=fingerprint)
     return Done(f"Key {fingerprint} removed.")
+
+
+@require_user()
+def proof_to_give(me: ActingUser) -> FreshProofNeeded | Denied:
+    """Read which fresh proof the actor can give now, whether or not one was given recently."""
+    return which_proof(me, code=me.facts.can_prove)
 
 
 @require_user()

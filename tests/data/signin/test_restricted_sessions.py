@@ -219,6 +219,8 @@ OPERATIONS = {
     "add_key of someone": lambda world, me: world.run(credentials.add_key, me, KEY, name="bob"),
     "remove_key": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x"),
     "remove_key of someone": lambda world, me: world.run(credentials.remove_key, me, "SHA256:x", name="bob"),
+    "unfinished_session": lambda world, me: world.run(admission.unfinished_session, me),
+    "proof_to_give": lambda world, me: world.run(credentials.proof_to_give, me),
     "confirm_fresh_code": lambda world, me: world.run(credentials.confirm_fresh_code, me, "000000"),
     "confirm_fresh_password": lambda world, me: credentials.confirm_fresh_password(world.store, me, PASSWORD),
     "give_one_time_password": lambda world, me: credentials.give_one_time_password(world.store, me, "bob"),
@@ -305,23 +307,24 @@ def must_change_password_enrolled(world: World) -> Member:
 
 
 @pytest.mark.parametrize(
-    ("restrict", "allowed"),
+    ("restrict", "step", "allowed"),
     [
-        (must_enrol, WIZARD),
-        (must_enrol_by_key, WIZARD),
-        (must_change_password, PASSWORD_CHANGE),
-        (must_change_password_enrolled, PASSWORD_CHANGE),
-        (must_give_code, set()),
-        (must_give_recovery_code, set()),
+        (must_enrol, MustEnrol(), WIZARD),
+        (must_enrol_by_key, MustEnrol(), WIZARD),
+        (must_change_password, MustChangePassword(), PASSWORD_CHANGE),
+        (must_change_password_enrolled, MustChangePassword(), PASSWORD_CHANGE),
+        (must_give_code, NeedCode((Method.APP,)), set()),
+        (must_give_recovery_code, NeedCode(()), set()),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-async def test_nothing_but_its_purpose(world, restrict, allowed):
-    """A restricted session can do nothing but what it is for."""
+async def test_nothing_but_its_purpose(world, restrict, step, allowed):
+    """A restricted session can do nothing but what it is for, and can read what that is."""
     world.user("bob")
     me = restrict(world)
     before = world.dump()
-    for name in OPERATIONS.keys() - allowed:
+    assert world.run(admission.unfinished_session, me).step == step
+    for name in OPERATIONS.keys() - allowed - {"unfinished_session"}:
         result = OPERATIONS[name](world, me)
         if hasattr(result, "__await__"):
             result = await result
@@ -489,6 +492,7 @@ WITHOUT_PROOF = {
     "explain_user",
     "names_of",
     "wizard_choice",
+    "unfinished_session",
     "replace_unsaved_codes",  # Answers that nothing is to be replaced.
     "act_on_many",  # Requires, here and below; clearing asks for proof (see test_bulk).
     "carry_out",
