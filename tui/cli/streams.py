@@ -42,7 +42,7 @@ def _of_process() -> Streams:
         sys.stdout,
         sys.stderr,
         _ask_on_terminal if asks else None,
-        shutil.get_terminal_size((0, 0)).columns or None,
+        shutil.get_terminal_size if shutil.get_terminal_size((0, 0)).columns else None,
     )
 
 
@@ -53,7 +53,7 @@ def _binary_input() -> BinaryIO:
     return io.BytesIO()
 
 
-def _ask_on_terminal(prompt: str, hidden: bool) -> str:
+def _ask_on_terminal(prompt: str, hidden: bool = False, kept: bool = False) -> str:  # noqa: ARG001 - no history.
     try:
         return str(
             click.prompt(

@@ -1,0 +1,149 @@
+"""Questions over a channel: answers are edited, echoed and bounded, and come up nowhere else."""
+
+import asyncio
+
+import pytest
+
+from sshserver.session.line_reader import LineReader
+
+UP, LEFT, PAGE_UP = "\x1b[A", "\x1b[D", "\x1b[5~"
+
+
+class Typist:
+    """A terminal whose questions are asked from another thread, as by a command."""
+
+    def __init__(self, term: str | None = "xterm", columns: int = 40) -> None:
+        self.shown = b""
+        self.interrupts = 0
+        self.pauses: list[bool] = []
+        self.reader = LineReader(
+            self._show, term=term, columns=columns, interrupt=self._interrupt, pause=self.pauses.append
+        )
+
+    def _show(self, data: bytes) -> None:
+        self.shown += data
+
+    def _interrupt(self) -> None:
+        self.interrupts += 1
+
+    def ask(self, prompt: str = "? ", hidden: bool = False, kept: bool = False) -> str | None:
+        """Ask in this thread; None if Ctrl+C was pressed, which must not reach the test's event loop."""
+        try:
+            return self.reader.ask(prompt, hidden, kept)
+        except KeyboardInterrupt:
+            return None
+
+    async def answers(
+        self, typed: str | bytes, prompt: str = "? ", *, hidden=False, kept=False
+    ) -> str | None:
+        """Have a question asked, then type."""
+        asking = asyncio.create_task(asyncio.to_thread(self.ask, prompt, hidden, kept))
+        seen = len(self.shown)
+        while prompt and prompt.encode() not in self.shown[seen:]:
+            await asyncio.sleep(0.001)
+        self.reader.feed(typed if isinstance(typed, bytes) else typed.encode())
+        return await asking
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    [
+        ("user list\r", "user list"),
+        ("usex\x7fr list\r", "user list"),
+        (f"ser list{LEFT * 8}u\r", "user list"),
+        ("nonsense\x15user list\r", "user list"),
+        ("user list all\x17\x7f\r", "user list"),
+        (f"user{PAGE_UP} list\r", "user list"),
+        ("user\x1b]11;rgb:0000/0000/0000\x1b\\ list\x00\x00\n", "user list"),
+        (b"ben \xff\xfe\r", "ben \ufffd\ufffd"),
+    ],
+)
+async def test_a_line_is_edited(typed, line):
+    assert await Typist().answers(typed) == line
+
+
+async def test_no_escape_sequence_and_no_redrawing_where_the_cursor_cannot_be_placed():
+    typist = Typist("dumb")
+    command = "user list --practice 'the one by the river'"
+    assert await typist.answers(f"usex\x7f{command[3:]}{LEFT}\x02\x01\r") == command
+    assert typist.shown == f"? usex\b \b{command[3:]}\r\n".encode()
+    await typist.answers(f"first{UP}\x10\r", kept=True)
+    assert await typist.answers("\x10\r", kept=True) == "first"
+    assert b"\x1b" not in typist.shown
+
+
+async def test_history_holds_commands_and_no_answers():
+    typist = Typist()
+    await typist.answers("user list\r", kept=True)
+    await typist.answers("an answer\r")
+    await typist.answers("a password\x15\r", hidden=True)
+    assert await typist.answers(f"{UP}\x19\r", kept=True) == "user list"
+    assert await typist.answers(f"{UP}{UP}{UP}\r", kept=True) == "user list"
+    assert await typist.answers(f"{UP}\x19\r") == ""
+
+
+async def test_a_hidden_answer_is_not_shown():
+    typist = Typist()
+    assert await typist.answers("correct horse\x7f\x12\r", "Password: ", hidden=True) == "correct hors"
+    assert typist.shown == b"Password: \r\n"
+
+
+async def test_interrupting_and_ending():
+    typist = Typist()
+    assert await typist.answers("half\x03") is None
+    with pytest.raises(EOFError):
+        await typist.answers("\x04")
+    assert typist.interrupts == 0
+    typist.reader.feed(b"typed ahead \x03next\r")
+    assert typist.interrupts == 1
+    assert await typist.answers("") == "next"
+    asking = asyncio.create_task(asyncio.to_thread(typist.ask))
+    await asyncio.sleep(0.01)
+    typist.reader.stop()
+    with pytest.raises(EOFError):
+        await asking
+    with pytest.raises(EOFError):
+        await asyncio.to_thread(typist.ask)
+
+
+async def test_a_line_in_the_middle_of_a_question():
+    """What was typed so far is shown again behind the question."""
+    typist = Typist("dumb")
+    typist.reader.feed(b"half")
+    asking = asyncio.create_task(asyncio.to_thread(typist.ask))
+    while b"half" not in typist.shown:
+        await asyncio.sleep(0.001)
+    typist.reader.tell("This session ends soon.")
+    typist.reader.feed(b" a line\r")
+    assert await asking == "half a line"
+    assert typist.shown == b"? half\r\nThis session ends soon.\r\n? half a line\r\n"
+
+
+async def test_without_a_terminal_each_line_is_an_answer():
+    typist = Typist(None)
+    typist.reader.feed(b"first\r\nsecond\n" + b"x" * 4000)
+    assert typist.pauses == []
+    typist.reader.feed(b"y" * 96 + b"\nlast")
+    assert typist.pauses == [True]
+    assert await typist.answers("") == "first"
+    assert await typist.answers("") == "second"
+    assert typist.pauses == [True]
+    assert await typist.answers("") == "x" * 4000 + "y" * 96
+    assert typist.pauses == [True, False]
+    typist.reader.end()
+    assert await typist.answers("") == "last"
+    with pytest.raises(EOFError):
+        await typist.answers("")
+    assert typist.shown == b"? \n" * 4 + b"? "
+
+
+async def test_lines_are_bounded():
+    typist = Typist(None)
+    with pytest.raises(EOFError):
+        await typist.answers("x" * 5000 + "\n")
+    assert b"longer than 4096 characters" in typist.shown
+    typist = Typist("dumb")
+    assert await typist.answers("x" * 5000 + "\r") == "x" * 4096
+    for _ in range(100):
+        typist.reader.feed(b"y" * 100)
+    assert await typist.answers("\r") == "y" * 4000
