@@ -249,7 +249,7 @@ def test_an_interrupt_loses_no_password(clinic, monkeypatch):
 
 @pytest.mark.feature("bulk-more")
 def test_several_names(clinic):
-    """Several users are moved, unlocked, deactivated and given passwords; who is refused is listed."""
+    """Several users are moved, required, cleared and so on at once; who is refused is listed."""
     for name in ("ben", "eve"):
         assert clinic("user", "add", name, "--email", f"{name}@b.example").status == 0
     assert clinic("practice", "add", "North").status == 0
@@ -269,6 +269,12 @@ def test_several_names(clinic):
     assert clinic("user", "deactivate", "ben", "eve", "--yes").out == "2 users deactivated.\n"
     assert shown(clinic, "ben")["active"] is False
     assert clinic("user", "disable-2fa", "ben", "eve", "--yes").out == "2 users had their 2FA disabled.\n"
+    assert clinic("user", "require", "ben", "eve").out == "2 users required.\n"
+    assert shown(clinic, "eve")["required"] is True
+    assert "--no is for one user" in clinic("user", "require", "ben", "eve", "--no").err
+    assert clinic("user", "clear-2fa", "ben", "eve").status == 2
+    assert clinic("user", "clear-2fa", "ben", "eve", "--yes").out == "2 users cleared.\n"
+    assert clinic("audit", "list", "--event", "two_factor.cleared", "--json").out.count('"event"') == 2
 
 
 @pytest.mark.feature("bulk-parts")

@@ -90,16 +90,19 @@ def test_remembered_addresses_are_shown_and_forgotten(clinic, ben):
     clinic("policy", "set", "--remember-days", "2")
     models.database.connect(reuse_if_open=True)
     user = models.User.get(models.User.name == ben)
-    models.RememberedAddress.create(
-        user=user.id,
-        address="192.0.2.7",
-        credential=f"password:{user.credential}",
-        accepted_at=user.created_at,
-        until=user.created_at.replace(year=user.created_at.year + 1),
-    )
+    for address in ("192.0.2.7", "192.0.2.8"):
+        models.RememberedAddress.create(
+            user=user.id,
+            address=address,
+            credential=f"password:{user.credential}",
+            accepted_at=user.created_at,
+            until=user.created_at.replace(year=user.created_at.year + 1),
+        )
     models.database.close()
-    assert [row["address"] for row in shown(clinic)["remembered"]] == ["192.0.2.7"]
+    assert [row["address"] for row in shown(clinic)["remembered"]] == ["192.0.2.7", "192.0.2.8"]
     assert "192.0.2.7" in clinic("user", "show", ben).out
+    assert clinic("user", "forget", ben, "--address", "192.0.2.8").status == 0
+    assert [row["address"] for row in shown(clinic)["remembered"]] == ["192.0.2.7"]
     assert clinic("user", "forget", ben).status == 0
     assert shown(clinic)["remembered"] == []
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from data.operations.results import Done, RefusedOrStale
+from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED
 from data.operations.users import (
     credentials,
     deletion,
@@ -167,16 +168,25 @@ def role(here: Caller, name: str, grant: tuple[str, ...], take: tuple[str, ...])
     return here.run(role_grants.set_roles, name, wanted, seen=held)
 
 
-@click.command(epilog=examples("twofold user require ben", "twofold user require ben --no"))
-@click.argument("name")
+@click.command(
+    epilog=examples(
+        "twofold user require ben", "twofold user require ben eve", "twofold user require ben --no"
+    )
+)
+@names_argument
 @click.option(
     "--no", "release", is_flag=True, help="Remove the individual requirement; the policy still applies."
 )
 @changes
 @act
-def require(here: Caller, name: str, release: bool) -> _Result:
-    """Require a user to use two-factor authentication."""
-    return here.run(factor_administration.set_required, name, required=not release)
+def require(here: Caller, names: tuple[str, ...], release: bool) -> _Result | None:
+    """Require users to use two-factor authentication."""
+    if len(names) > 1:
+        if release:
+            raise click.UsageError("--no is for one user.")
+        act_on_many(here, names, Bulk.REQUIRE)
+        return None
+    return here.run(factor_administration.set_required, names[0], required=not release)
 
 
 @click.command(
@@ -199,13 +209,17 @@ def disable_two_factor(here: Caller, names: tuple[str, ...]) -> _Result | None:
 @click.command(
     "clear-2fa",
     short_help="Remove a user's factors and recovery codes.",
-    epilog=examples("twofold user clear-2fa ben"),
+    epilog=examples("twofold user clear-2fa ben", "twofold user clear-2fa ben eve --yes"),
 )
-@click.argument("name")
+@names_argument
 @asks_first
 @act
-def clear_two_factor(here: Caller, name: str) -> None:
-    """Remove a user's factors and recovery codes but keep the 2FA requirement, for a new phone."""
+def clear_two_factor(here: Caller, names: tuple[str, ...]) -> None:
+    """Remove users' factors and recovery codes but keep the 2FA requirement, for a new phone."""
+    if len(names) > 1:
+        act_on_many(here, names, Bulk.CLEAR, asks=True)
+        return
+    name = names[0]
     detail = _detail(here, name)
     confirm(consequences.clear(detail))
     say(here.run(factor_administration.clear_two_factor, name))
@@ -246,13 +260,23 @@ def resync(here: Caller, name: str) -> _Result:
     return here.run(factor_administration.offer_resync, name)
 
 
-@click.command(short_help="Forget a user's remembered addresses.", epilog=examples("twofold user forget ben"))
+@click.command(
+    short_help="Forget a user's remembered addresses.",
+    epilog=examples("twofold user forget ben", "twofold user forget ben --address 192.0.2.1"),
+)
 @click.argument("name")
+@click.option("--address", help="Forget this address only, with every key and password.")
 @changes
 @act
-def forget(here: Caller, name: str) -> _Result:
+def forget(here: Caller, name: str, address: str | None) -> _Result:
     """Forget a user's remembered addresses, so that a code is asked for again."""
-    return here.run(factor_administration.forget_addresses, name)
+    if address is None:
+        return here.run(factor_administration.forget_addresses, name)
+    result: _Result = Done(NOTHING_REMEMBERED)
+    for row in _detail(here, name).remembered:
+        if row.address == address:
+            result = confirmed(here.run(factor_administration.forget_addresses, name, row.id))
+    return result
 
 
 @click.command(epilog=examples("twofold user deactivate ben", "twofold user deactivate ben eve --yes"))
