@@ -24,7 +24,7 @@ READING = {
     *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
-    *(("overview",), ("report",)),
+    *(("overview",), ("report",), ("delivery", "show")),
     *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
 SERVING = {("serve",)}

@@ -1,6 +1,7 @@
 """`twofold delivery test`: a real message to a real carrier, and what it answered."""
 
 import asyncio
+import json
 
 import pytest
 from support.mail_server import HOST, mail_server
@@ -22,14 +23,19 @@ async def test_email(clinic, home):
     assert "Test message by e-mail to e•••@bücher.example" in log
 
 
+@pytest.mark.feature("delivery-errors")
 async def test_refusal_in_the_servers_words(clinic, home):
+    """They are shown once; what kind of error was the last is kept."""
     async with mail_server() as mail:
         mail.to_recipient = "550 5.1.1 No such mailbox"
         (home / "twofold.toml").write_text(SMTP.format(mail.port))
         outcome = await asyncio.to_thread(clinic, "delivery", "test", "--email", "eva@clinic.example")
     assert outcome.status == 1
-    said = f"twofold: Not sent. {HOST}:{mail.port} answered 550 to RCPT TO: 5.1.1 No such mailbox\n"
-    assert outcome.err == said
+    said = f"{HOST}:{mail.port} answered 550 to RCPT TO"
+    assert outcome.err == f"twofold: Not sent. {said}: 5.1.1 No such mailbox\n"
+    (shown,) = json.loads(clinic("delivery", "show", "--json").out)
+    assert (shown["method"], shown["reason"], shown["failed_at"][-1]) == ("email", said, "Z")
+    assert said in clinic("delivery", "show").out
 
 
 @pytest.mark.feature("delivery-errors")
