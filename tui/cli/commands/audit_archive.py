@@ -24,6 +24,7 @@ from data.rules.audit_chain import Head
 from data.storage.home import Home
 from data.store import StoreUnavailableError
 from data.wording.words import Question, counted
+from tui.cli.caller import Caller
 from tui.cli.commands import audit_archive_file
 from tui.cli.confirmation import asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, installation, refuse
@@ -84,7 +85,7 @@ def archive(home: Home, before: datetime, target: Path) -> None:
         echo(confirmed(done).message)
 
 
-def verify_file(here: Installation, file: IO[str], exported: Sequence[Head]) -> Verification:
+def verify_file(here: Caller, file: IO[str], exported: Sequence[Head]) -> Verification:
     """Verify each row of an archive, from one sealed mark to the next."""
     try:
         stretches = audit_archive_file.read_header(file)
@@ -115,7 +116,7 @@ def _refuse_fault(fault: Fault) -> NoReturn:
     refuse(f"{fault.sentence} Nothing was archived. See: twofold audit verify")
 
 
-def _follow(here: Installation, file: IO[str], plan: Plan, told: Told) -> Verification:
+def _follow(here: Caller, file: IO[str], plan: Plan, told: Told) -> Verification:
     """Follow each chain of a file; rows after its end, or outside all its chains, are faults."""
     positions = {stretch.end.chain: Position(stretch.begin) for stretch in plan.stretches}
     faults = {stretch.end.chain: stretch.before for stretch in plan.stretches}

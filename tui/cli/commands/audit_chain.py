@@ -1,6 +1,5 @@
 """`twofold audit head` and `verify`: proof that no row was changed, removed or cut off."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ import click
 from data.operations.audit import chain, verification
 from data.operations.audit.verification import Verification
 from data.rules.audit_chain import Head
-from data.storage.home import Home
 from data.wording.words import counted
+from tui.cli.caller import Caller
 from tui.cli.commands.audit_archive import verify_file
-from tui.cli.open_installation import Installation, confirmed, installation, refuse
+from tui.cli.confirmation import act
+from tui.cli.open_installation import confirmed, refuse
 from tui.cli.output_formats import opened
 from tui.cli.path_arguments import PathType, TextFile
 from tui.cli.streams import echo
@@ -34,15 +34,14 @@ _LONGEST_LINE = 1_000
     type=PathType(dir_okay=False),
     help="Write to this new file instead of standard output.",
 )
-@click.pass_obj
-def head(home: Home, output: Path | None) -> None:
+@act
+def head(here: Caller, output: Path | None) -> None:
     """Print the current end of the audit log: one line of JSON for each of its chains.
 
     Keep the output where people who can write to the database cannot change it. It shows later whether
     the end was cut off: see `twofold audit verify --head`.
     """
-    with installation(home) as here:
-        found = confirmed(here.run(chain.heads))
+    found = confirmed(here.run(chain.heads))
     with opened(output) as file:
         for each in found:
             file.write(json.dumps({"chain": each.chain, "seq": each.seq, "mac": each.mac}) + "\n")
@@ -70,16 +69,15 @@ def head(home: Home, output: Path | None) -> None:
     help="Verify this file from `twofold audit archive` instead of the log.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.pass_obj
-def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_json: bool) -> None:
+@act
+def verify(here: Caller, head_file: IO[str] | None, archive: IO[str] | None, as_json: bool) -> None:
     """Verify that no row of the audit log was changed, removed or moved.
 
     Shows the first row of each chain that was changed, removed, moved or cut off. The exit status is 0 if
     there is none. Only --head can show that rows at the end were cut off together with their record.
     """
     exported = _heads_of(head_file) if head_file else []
-    with installation(home) as here:
-        found = _verify_log(here, exported) if archive is None else verify_file(here, archive, exported)
+    found = _verify_log(here, exported) if archive is None else verify_file(here, archive, exported)
     if as_json:
         echo_json(_as_json(found))
     else:
@@ -92,10 +90,10 @@ def verify(home: Home, head_file: IO[str] | None, archive: IO[str] | None, as_js
         echo(f"The {what} is intact: {rows} in {chains}.")
 
 
-def _verify_log(here: Installation, exported: Sequence[Head]) -> Verification:
+def _verify_log(here: Caller, exported: Sequence[Head]) -> Verification:
     plan = confirmed(here.run(verification.plan_verification, exported))
     with progress(plan.rows, "Verifying") as told:
-        return confirmed(asyncio.run(verification.verify(here.store, here.actor, plan, told)))
+        return confirmed(here.wait(verification.verify(here.store, here.actor, plan, told)))
 
 
 def _heads_of(file: IO[str]) -> list[Head]:
