@@ -27,7 +27,7 @@ from sshserver.limits.limit_values import Limits
 from sshserver.limits.shared_counters import SharedCounters
 from sshserver.listener import TURN, bind
 from sshserver.selftest import app_check, signin_check
-from sshserver.server_context import AppFactory, ServerContext
+from sshserver.server_context import AppFactory, CommandRunner, ServerContext
 from sshserver.signin.connection import Connection
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import Telemetry
@@ -186,6 +186,7 @@ async def serve(
     host_key: SSHKey,
     make_app: AppFactory,
     *,
+    run_command: CommandRunner | None = None,
     carriers: Carriers | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -195,7 +196,7 @@ async def serve(
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
 ) -> Server:
-    """Start serving `make_app`'s app to users of `store`, behind both factors.
+    """Start serving `make_app`'s app to users of `store`, behind both factors, and running their commands.
 
     `carriers` send the codes that no app generates. Sessions that have ended in the store are closed shortly
     after `reap_seconds`. `port` 0 picks a free one. `identity` says which worker this is; workers of one node
@@ -233,6 +234,7 @@ async def serve(
             shared_counters,
             algorithms,
             telemetry or Telemetry(),
+            run_command,
         )
     except BaseException:
         if identity is not None:
@@ -271,6 +273,7 @@ async def listen(
     shared_counters: tuple[SharedCounters, int] | None = None,
     algorithms: Algorithms = _USUAL,
     telemetry: Telemetry | None = None,
+    run_command: CommandRunner | None = None,
 ) -> Server:
     """Start listening, without the self-test; with `shared_counters`, as one of several workers of a port.
 
@@ -286,7 +289,7 @@ async def listen(
     asyncssh.set_debug_level(1)
     asyncssh_shim.check()
     context: ServerContext[Connection] = ServerContext(
-        backend, make_app, limits, shared_counters, telemetry or Telemetry(silent=True)
+        backend, make_app, limits, run_command, shared_counters, telemetry or Telemetry(silent=True)
     )
     options = _options(host_key, limits, algorithms)
     acceptors = [

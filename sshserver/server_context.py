@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,12 +19,15 @@ from sshserver.limits.per_user import AwaitingSecondFactor, ConcurrencyLimit
 from sshserver.limits.shared_counters import Counted, Counts, OwnCounts, SharedCounters, SharedCounts
 from sshserver.limits.unauthenticated import Penalties, UnauthenticatedConnections
 from sshserver.listener import ConnectionRate
+from sshserver.session.streams import Streams
 from sshserver.telemetry import crash_reports
 from sshserver.telemetry.connection_events import Telemetry
 from sshserver.terminal.capabilities import Terminal
 
 AppFactory = Callable[[Session, Terminal], ContainedApp]
 """Returns the app of one channel, which is started in the client's terminal."""
+CommandRunner = Callable[[Session, Sequence[str], Streams], Awaitable[int]]
+"""Runs the command of a member, given as its words, without blocking the loop; returns the exit status."""
 _Outcome = TypeVar("_Outcome")
 _Connection = TypeVar("_Connection")
 _TRIES: Final = 100
@@ -39,6 +42,8 @@ class ServerContext(Generic[_Connection]):
     backend: AuthBackend
     make_app: AppFactory
     limits: Limits
+    run_command: CommandRunner | None = None
+    """Runs the commands of members; without it, they are refused."""
     shared_counters: tuple[SharedCounters, int] | None = None
     """The counters that the workers of a node share, and the index of this worker."""
     telemetry: Telemetry = field(default_factory=lambda: Telemetry(silent=True))
@@ -47,6 +52,9 @@ class ServerContext(Generic[_Connection]):
     admitted: ConcurrencyLimit = field(init=False)
     """The connections of each user that have passed both factors."""
     sessions: ConcurrencyLimit = field(init=False)
+    """The apps of each user."""
+    commands: ConcurrencyLimit = field(init=False)
+    """The commands of each user that are under way."""
     _rate: ConnectionRate = field(init=False)
     _most_connections: int = field(init=False)
     drawing: DrawingTurns = field(default_factory=DrawingTurns)
@@ -73,8 +81,11 @@ class ServerContext(Generic[_Connection]):
         self.admitted = ConcurrencyLimit(self.limits.connections_per_user, self._counts(Counted.ADMITTED))
         self._most_connections = max(1, open_files.limit() - self.limits.descriptors_kept_back)
         self.sessions = ConcurrencyLimit(self.limits.sessions_per_user, self._counts(Counted.SESSIONS))
+        self.commands = ConcurrencyLimit(self.limits.commands_per_user, self._counts(Counted.COMMANDS))
         self.telemetry.metrics.watch(
-            lambda: len(self.connections), lambda: len(self.unauthenticated), lambda: len(self.sessions)
+            lambda: len(self.connections),
+            lambda: len(self.unauthenticated),
+            lambda: len(self.sessions) + len(self.commands),
         )
 
     def _counts(self, what: Counted) -> Counts:

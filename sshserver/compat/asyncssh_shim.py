@@ -39,6 +39,9 @@ _SHADOWED: Final = {
 }
 _ELSEWHERE: Final = (
     (asyncssh.SSHServerChannel, "_process_env_request"),
+    (asyncssh.SSHServerChannel, "_process_exec_request"),
+    (asyncssh.SSHServerChannel, "_start_session"),
+    (asyncssh.SSHServerChannel, "_service_next_request"),
     (_ServerKbdIntAuth, "process_packet"),
 )
 _ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
@@ -322,6 +325,28 @@ def limit_environment(
 
     _hook(channel, "_process_env_request", process_env_request)
     return kept
+
+
+def take_commands(channel: "asyncssh.SSHServerChannel[bytes]", stop_reading: Callable[[], None]) -> None:
+    """Accept commands in any encoding: what is not UTF-8 arrives as lone surrogates (PEP 383).
+
+    `stop_reading` is called when the client tells that nothing reads the output any more: OpenSSH's
+    extension `eow@openssh.com` (PROTOCOL, section 2.1).
+    """
+    private = cast("Any", channel)
+
+    def process_exec_request(packet: SSHPacket) -> bool:
+        command = packet.get_string().decode("utf-8", "surrogateescape")
+        packet.check_end()
+        return bool(private._start_session(command=command))  # noqa: SLF001
+
+    def process_end_of_write(packet: SSHPacket) -> bool:
+        packet.check_end()
+        stop_reading()
+        return True
+
+    _hook(channel, "_process_exec_request", process_exec_request)
+    _hook(channel, "_process_eow_at_openssh_dot_com_request", process_end_of_write)
 
 
 def _decode(key_data: bytes) -> SSHKey | None:

@@ -47,7 +47,11 @@ class Limits:
     """Connections of one user, on one worker, that have passed the first factor but not the second."""
 
     sessions_per_user: int = 20
-    sessions_per_connection: int = 10
+    """Apps of one user: each holds megabytes."""
+    commands_per_user: int = 128
+    """Commands of one user under way: a script may start a hundred at once, and each holds little."""
+    sessions_per_connection: int = 128
+    """Channels of one connection, whether an app or a command is on them."""
     unused_seconds: float = 60.0
     """How long an admitted connection may stay without a running session."""
     descriptors_kept_back: int = 64
@@ -65,7 +69,7 @@ class Limits:
 
     sign_in_bytes: int = 131072
     """Bytes accepted from a connection before both factors are proven."""
-    received_bytes: int = 1048576
+    received_bytes: int = 8388608
     """Received bytes that may wait to be processed; every channel's window fits in it."""
     unsent_bytes: int = 16777216
     """Bytes that may wait to be sent to a client that does not read."""
@@ -78,6 +82,8 @@ class Limits:
     client_packet_bytes: int = 4096
     """The smallest maximum packet size that a channel's client may set; most set 16384."""
 
+    command_characters: int = 32768
+    """The longest command; half of the largest packet."""
     environment_variables: int = 16
     environment_requests: int = 256
     """Environment variables that a channel may offer; an honest client sends a dozen."""
@@ -90,6 +96,8 @@ class Limits:
 
     write_buffer_bytes: int = 262144
     """Unsent screen output of a channel above which frames are dropped."""
+    command_buffer_bytes: int = 65536
+    """Unsent output of a command above which it waits."""
     unread_seconds: float = 30.0
     """How long a client may leave its screen unread before its session ends."""
     early_input_bytes: int = 65536

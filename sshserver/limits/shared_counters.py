@@ -33,6 +33,7 @@ class Counted(IntEnum):
     SESSIONS = 2
     PENALTIES = 3
     ADMITTED = 4
+    COMMANDS = 5
 
 
 class Counts(Protocol):

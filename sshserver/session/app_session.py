@@ -1,27 +1,28 @@
-"""One channel is one app: a terminal gets the app, anything else gets one line on stderr.
+"""One channel is one app or one command: a terminal gets the app, a command its streams.
 
-`AppSession.session_started` lists the steps of a channel to its app.
+`AppSession.session_started` lists the steps of a channel to its app, and to its command.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import asyncssh
 
 from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
 from data.rules.safe_text import safe
-from sshserver.compat.asyncssh_shim import limit_environment
+from sshserver.compat.asyncssh_shim import limit_environment, take_commands
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_turns import Turns
 from sshserver.limits.limit_values import Limits
-from sshserver.server_context import AppFactory
+from sshserver.server_context import AppFactory, CommandRunner
 from sshserver.session import idle
 from sshserver.session.channel_driver import ChannelDriver
+from sshserver.session.command_session import CommandLineError, CommandSession, split
 from sshserver.session.flow_control import FlowControl
 from sshserver.session.idle import IdleWatch
 from sshserver.telemetry import crash_reports
@@ -35,10 +36,18 @@ POOR_TERMINAL: Final = (
 )
 TOO_MANY: Final = "You have too many open sessions. Close one and reconnect."
 _SHUT_DOWN_GRACE: Final = 5.0
+_FAILED, _WRONG_USAGE = 1, 2
+
+
+class _Refusal(NamedTuple):
+    """Why a channel is not served, and the exit status that its client is told."""
+
+    words: str
+    status: int = _FAILED
 
 
 class AppSession(asyncssh.SSHServerSession[bytes]):
-    """The session of one channel, from its requests to the end of its app."""
+    """The session of one channel, from its requests to the end of its app or command."""
 
     def __init__(
         self,
@@ -46,20 +55,23 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         make_app: AppFactory,
         limits: Limits,
         *,
-        claim: Callable[[], bool],
+        run_command: CommandRunner | None = None,
+        claim: Callable[[bool], bool],
         turn: Turns,
         on_misuse: Callable[[Misuse], None],
         on_end: Callable[["AppSession"], None],
     ) -> None:
-        """Serve `make_app`'s app to the user of `admission`.
+        """Serve `make_app`'s app to the user of `admission`, or what `run_command` makes of a command.
 
-        `claim` counts the session for its user and returns whether there is room. Each layout and each frame
+        `claim` counts the session for its user, as a command or as an app, and returns whether there is
+        room. Each layout and each frame
         is drawn in a `turn`. `on_misuse` is called when the client floods the session or leaves its screen
         unread; `on_end` is called once, with this session, when the channel is gone, even if the session
         never started.
         """
         self._admission = admission
         self._make_app = make_app
+        self._run_command = run_command
         self._limits = limits
         self._claim = claim
         self._turn = turn
@@ -70,7 +82,10 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._variables_offered = 0
         self._term: str | None = None
         self._size = (0, 0)
-        self._not_served: str | None = None
+        self._is_subsystem = False
+        self._command_line: str | None = None
+        self._words: list[str] = []
+        self._command: CommandSession | None = None
         self._early = bytearray()
         self._driver: ChannelDriver | None = None
         self._app: ContainedApp | None = None
@@ -87,12 +102,18 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.claimed = False
         """Whether the session is counted for its user."""
 
+    @property
+    def is_command(self) -> bool:
+        """Whether a command was requested, not the app."""
+        return self._command_line is not None
+
     # What asyncssh calls.
 
     def connection_made(self, chan: "asyncssh.SSHServerChannel[bytes]") -> None:
         """Use this channel."""
         self._channel = chan
         self._environment = limit_environment(chan, self._keeps_variable)
+        take_commands(chan, self._stop_reading)
         high = self._limits.write_buffer_bytes
         chan.set_write_buffer_limits(high, high // 8)
 
@@ -115,44 +136,56 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         """Accept, if only to report in `session_started` what is missing."""
         return True
 
-    def exec_requested(self, _command: str) -> bool:
-        """Accept, so that the refusal can be explained."""
-        self._not_served = NO_COMMANDS
+    def exec_requested(self, command: str) -> bool:
+        """Accept, so that a refusal can be explained."""
+        self._command_line = command
         return True
 
     def subsystem_requested(self, _subsystem: str) -> bool:
         """Accept, so that the refusal can be explained."""
-        self._not_served = NO_SUBSYSTEMS
+        self._is_subsystem = True
         return True
 
     def session_started(self) -> None:
-        """Run the steps that lead to the app; the first refusal ends the channel.
+        """Run the steps that lead to the app, or to the command; the first refusal ends the channel.
 
-        The steps judge what earlier requests left: the kept environment variables, the terminal, and whether
-        a shell was requested. What is typed meanwhile waits for the app.
+        The steps judge what earlier requests left: the kept environment variables, the terminal, and what
+        was requested. What is typed meanwhile waits for the app.
         """
-        steps = (
-            self._serve_shells_only,  # A command or subsystem is refused with a message.
-            self._need_terminal,  # Its type must be able to place characters on a screen.
+        to_command = (
+            self._split_command,  # Into words, as a shell would; no shell ever sees it.
             self._claim_session,  # The limit is per user, at all workers together.
+            self._watch_for_idleness,  # A command that waits for its client too long is stopped.
+            self._start_command,  # It gets the channel's streams, and decides what its user may do.
+        )
+        to_app = (
+            self._refuse_subsystems,  # With a message.
+            self._need_terminal,  # Its type must be able to place characters on a screen.
+            self._claim_session,
             self._watch_for_idleness,  # A user who types nothing is warned, then signed out.
             self._start_app,  # In a restricted session, the app shows only what the user must do.
         )
-        for step in steps:
+        for step in to_command if self.is_command else to_app:
             if refusal := step():
                 self._refuse(refusal)
                 return
 
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         """Pass input on, or keep it for the app that has not started yet."""
-        if self._driver is not None:
+        if self._command is not None:
+            self.act()
+            self._command.feed(data)
+        elif self._driver is not None:
             self._driver.feed(data)
         elif not self._over:
             self._early += data[: self._limits.early_input_bytes - len(self._early)]
 
     def eof_received(self) -> bool:
-        """End the app: no one can type any more. Its last output may still be sent."""
-        self.end(None)
+        """End the app: no one can type any more. Its last output may still be sent. A command goes on."""
+        if self._command is not None:
+            self._command.feed_end()
+        else:
+            self.end(None)
         return True
 
     def terminal_size_changed(self, width: int, height: int, _pixwidth: int, _pixheight: int) -> None:
@@ -160,14 +193,24 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._size = (width, height)
         if self._driver is not None:
             self._driver.resize(clamp(self._size, self._limits))
+        if self._command is not None:
+            self._command.resize()
 
     def signal_received(self, signal: str) -> None:
-        """End the app on a signal that ends programs."""
-        if signal in ("HUP", "TERM", "KILL"):
+        """End the app or command on a signal that ends programs."""
+        if self._command is not None and signal == "INT":
+            self._command.interrupt()
+        elif signal in ("HUP", "TERM", "KILL"):
+            self._stop_reading()
             self.end(None)
 
+    def _stop_reading(self) -> None:
+        """End a command whose output no one reads any more."""
+        if self._command is not None:
+            self._command.hang_up()
+
     def pause_writing(self) -> None:
-        """Drop frames while the channel is full."""
+        """Drop frames, or hold a command back, while the channel is full."""
         self.flow.pause("channel")
 
     def resume_writing(self) -> None:
@@ -180,15 +223,21 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._cancel_timers()
         if self._cut_off_timer is not None:
             self._cut_off_timer.cancel()
+        self._stop_reading()
         self.end(None)
         self._on_end(self)
 
-    # What the driver calls.
+    # What the driver and the command's streams call.
 
     def send(self, data: bytes) -> None:
         """Write to the client, or drop the data if the channel has ended."""
+        self.write(data, error=False)
+
+    def write(self, data: bytes, *, error: bool) -> None:
+        """Write to the client's standard output or error, or drop the data if the channel has ended."""
         if self._channel is not None and not self._channel.is_closing():
-            self._channel.write(data)
+            with contextlib.suppress(OSError):
+                self._channel.write(data, asyncssh.EXTENDED_DATA_STDERR if error else None)
 
     def attach(self, driver: ChannelDriver) -> None:
         """Pass input to `driver`, starting with what arrived early."""
@@ -216,7 +265,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     # What the connection and the server call.
 
     def end(self, last_words: str | None) -> None:
-        """End the app and show its user why, in one line; cancel an app that does not end."""
+        """End the app or command and show its user why, in one line; cancel one that does not end."""
         if self._ending or self.task is None or self.task.done():
             return
         self._ending = True
@@ -225,45 +274,82 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self.flow.release()
         if self._app is not None:
             self._app.exit(None)
+        if self._command is not None and last_words is not None:
+            self._command.end(last_words)
         grace = asyncio.get_running_loop().call_later(_SHUT_DOWN_GRACE, self.task.cancel)
         self.task.add_done_callback(lambda _task: grace.cancel())
 
-    # The steps from a request to its app: each returns the reason if it refuses.
+    # The steps from a request to its app or command: each returns the reason if it refuses.
 
-    def _serve_shells_only(self) -> str | None:
-        return self._not_served
+    def _split_command(self) -> _Refusal | None:
+        if self._run_command is None:
+            return _Refusal(NO_COMMANDS)
+        try:
+            self._words = split(self._command_line or "", self._limits.command_characters)
+        except CommandLineError as error:
+            return _Refusal(f"twofold: {error}", _WRONG_USAGE)
+        return None
 
-    def _need_terminal(self) -> str | None:
+    def _refuse_subsystems(self) -> _Refusal | None:
+        return _Refusal(NO_SUBSYSTEMS) if self._is_subsystem else None
+
+    def _need_terminal(self) -> _Refusal | None:
         if self._term is None:
-            return NO_TERMINAL
-        return None if is_usable(self._term) else POOR_TERMINAL
+            return _Refusal(NO_TERMINAL)
+        return None if is_usable(self._term) else _Refusal(POOR_TERMINAL)
 
-    def _claim_session(self) -> str | None:
-        self.claimed = self._claim()
-        return None if self.claimed else TOO_MANY
+    def _claim_session(self) -> _Refusal | None:
+        self.claimed = self._claim(self.is_command)
+        return None if self.claimed else _Refusal(TOO_MANY)
 
     def _watch_for_idleness(self) -> None:
         seconds = self._limits.idle_minutes * 60
         self._idle = IdleWatch(seconds, self._limits.idle_warning_seconds, self._warn_idle, self._expire)
 
     def _start_app(self) -> None:
-        self.task = asyncio.get_running_loop().create_task(self._run(), name="ssh session")
+        self._start(self._run_app())
 
-    # The app.
+    def _start_command(self) -> None:
+        assert self._run_command is not None and self._channel is not None  # noqa: S101, PT018 - judged before.
+        # Nothing is left in the channel when the command ends, so that its reader may take its time.
+        self._channel.set_write_buffer_limits(self._limits.command_buffer_bytes, 0)
+        self._command = CommandSession(
+            self._admission,
+            self._words,
+            self._run_command,
+            self,
+            self._environment,
+            self._term,
+            lambda: clamp(self._size, self._limits),
+        )
+        self.flow.attach(self._command)
+        self._command.feed(bytes(self._early))
+        self._start(self._run_to_status(self._command))
 
-    async def _run(self) -> None:
-        words, status = "", 1
+    def _start(self, program: Coroutine[Any, Any, tuple[str, int]]) -> None:
+        self.task = asyncio.get_running_loop().create_task(self._run(program), name="ssh session")
+
+    # The app, or the command.
+
+    async def _run(self, program: Coroutine[Any, Any, tuple[str, int]]) -> None:
+        words, status = "", _FAILED
         try:
-            words, status = await self._run_app()
+            words, status = await program
         except Exception as error:  # noqa: BLE001 - the last place for an app's errors.
             reference = crash_reports.report(error, "A session")
             self.ended_because = f"an error [reference {reference}]"
             words = crash_reports.words_for(reference)
         finally:
             self._over = True
-            self._app = self._driver = None
+            self._app = self._driver = self._command = None
             self._cancel_timers()
             self._finish(words, status)
+
+    async def _run_to_status(self, command: CommandSession) -> tuple[str, int]:
+        """Run the command, which says everything itself."""
+        status = await command.run()
+        self.ended_because = self._last_words or f"the command ended with status {status}"
+        return "", status
 
     async def _run_app(self) -> tuple[str, int]:
         """Run the app in the client's terminal; return its last words and the exit status."""
@@ -288,17 +374,15 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     def _finish(self, words: str, status: int) -> None:
         lines = [safe(line, 1000) for line in words.splitlines()]
-        self.send("".join(f"{line}\r\n" for line in lines).encode())
+        end = "\n" if self._term is None else "\r\n"
+        self.write("".join(f"{line}{end}" for line in lines).encode(), error=self.is_command)
         self._close(status)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, refusal: _Refusal) -> None:
         self._over = True
-        channel = self._channel
-        if channel is None:
-            return
-        with contextlib.suppress(OSError):
-            channel.write_stderr(f"{reason}\r\n".encode() if self._term else f"{reason}\n".encode())
-        self._close(1)
+        end = "\n" if self._term is None else "\r\n"
+        self.write(f"{refusal.words}{end}".encode(), error=True)
+        self._close(refusal.status)
 
     def _close(self, status: int) -> None:
         """Close the channel; a client that does not answer is disconnected after a while."""
@@ -318,9 +402,14 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._app.notify(words, title=idle.WARNING_TITLE, severity="warning", timeout=seconds)
 
     def _expire(self) -> None:
-        self.end(idle.farewell(self._limits))
+        if self._command is None or self._command.is_waiting:
+            self.end(idle.farewell(self._limits))
+        else:
+            self._watch_for_idleness()
 
     def _give_up(self) -> None:
+        if self._command is not None:
+            return  # Whoever reads page by page is idle at some time.
         self.ended_because = "the client did not read its screen"
         self._on_misuse(Misuse.UNREAD)
         if self._channel is not None:

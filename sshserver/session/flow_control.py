@@ -2,8 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
-from sshserver.session.channel_driver import ChannelDriver
+
+class Writer(Protocol):
+    """What writes to the client: the driver of an app, or a command."""
+
+    def pause_writing(self) -> None:
+        """Write nothing for now."""
+        ...
+
+    def resume_writing(self) -> None:
+        """Write again."""
+        ...
 
 
 class FlowControl:
@@ -16,10 +27,10 @@ class FlowControl:
         self._causes: set[str] = set()
         self._clear = asyncio.Event()
         self._clear.set()
-        self._driver: ChannelDriver | None = None
+        self._driver: Writer | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def attach(self, driver: ChannelDriver) -> None:
+    def attach(self, driver: Writer) -> None:
         """Hold back `driver` from now on."""
         self._driver = driver
         if self._causes:

@@ -68,6 +68,11 @@ class LineReader:
         self._question: _Question | None = None
         self._history: list[str] = []
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a question waits for its answer."""
+        return self._question is not None
+
     # In the command's thread.
 
     def ask(self, prompt: str, hidden: bool = False, kept: bool = False) -> str:

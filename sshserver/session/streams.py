@@ -1,8 +1,12 @@
 """What a command reads and writes, whether its caller is on the host or at the other end of a channel."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol, TextIO
+
+from data.errors import ExplainedError
 
 
 class Ask(Protocol):
@@ -19,12 +23,68 @@ class Ask(Protocol):
         """
 
 
+class CommandStoppedError(ExplainedError):
+    """The session of a command was ended, or has waited too long; the message says so."""
+
+
+class Interruption:
+    """Whether a command must stop, and why: set by its channel, asked by its thread.
+
+    The reason is a BrokenPipeError when no one reads any more, a KeyboardInterrupt at Ctrl+C, and a
+    CommandStoppedError when the session was ended. The first counts, except that a reader who is gone
+    outweighs all others.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reason: BaseException | None = None
+        self._listeners: list[Callable[[], object]] = []
+
+    def set(self, reason: BaseException) -> None:
+        """Have the command stop."""
+        with self._lock:
+            if self._reason is None or isinstance(reason, BrokenPipeError):
+                self._reason = reason
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener()
+
+    def clear(self) -> None:
+        """Forget a Ctrl+C that was dealt with; nothing else is forgotten."""
+        with self._lock:
+            if isinstance(self._reason, KeyboardInterrupt):
+                self._reason = None
+
+    def __bool__(self) -> bool:
+        return self._reason is not None
+
+    def check(self, *, writing: bool = False) -> None:
+        """Raise the reason, if there is one; what was done may still be written after a session was ended."""
+        reason = self._reason
+        if reason is not None and not (writing and isinstance(reason, CommandStoppedError)):
+            raise type(reason)(*reason.args)
+
+    @contextmanager
+    def calling(self, listener: Callable[[], object]) -> Iterator[None]:
+        """Call `listener` when the command must stop, at once if it must already."""
+        with self._lock:
+            self._listeners.append(listener)
+        if self:
+            listener()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners.remove(listener)
+
+
 @dataclass(frozen=True, slots=True)
 class Streams:
     """The three standard streams of one command; reading and writing block the calling thread.
 
     `ask` is None where nobody can be asked. `size` returns the present columns and rows of the terminal;
-    it is None without one. Writing to a reader that is gone raises BrokenPipeError.
+    it is None without one. Writing to a reader that is gone raises BrokenPipeError, and so does reading.
+    `interruption` says whether the command must stop.
     """
 
     stdin: BinaryIO
@@ -32,6 +92,7 @@ class Streams:
     stderr: TextIO
     ask: Ask | None = None
     size: Callable[[], tuple[int, int]] | None = None
+    interruption: Interruption = field(default_factory=Interruption)
 
     @property
     def columns(self) -> int | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
+from sshserver.limits.per_user import ConcurrencyLimit
 from sshserver.server_context import ServerContext
 from sshserver.session.app_session import AppSession
 from sshserver.signin.conversation import Conversation
@@ -24,10 +25,11 @@ class Channels:
         self._unused: asyncio.TimerHandle | None = None
         self.sessions: set[AppSession] = set()
 
-    def begin(self) -> None:
-        """Start waiting for a session."""
+    def begin(self, *, follows_command: bool = False) -> None:
+        """Start waiting for a session: between commands for as long as an idle session may last."""
         self.end()
-        self._unused = asyncio.get_running_loop().call_later(self._limits.unused_seconds, self._close_unused)
+        seconds = self._limits.idle_minutes * 60 if follows_command else self._limits.unused_seconds
+        self._unused = asyncio.get_running_loop().call_later(seconds, self._close_unused)
 
     def end(self) -> None:
         """Stop waiting for a session."""
@@ -47,6 +49,7 @@ class Channels:
             admission,
             self._context.make_app,
             self._limits,
+            run_command=self._context.run_command,
             claim=partial(self._claim, admission),
             turn=partial(self._context.drawing.turn, admission.user_id),
             on_misuse=self._transport.misused,
@@ -65,9 +68,9 @@ class Channels:
         for session in self.sessions:
             session.flow.resume("socket")
 
-    def _claim(self, admission: Session) -> bool:
-        if not self._context.sessions.take(admission.user_id):
-            self._transport.telemetry.limited("sessions_per_user")
+    def _claim(self, admission: Session, is_command: bool) -> bool:
+        if not self._counted(is_command=is_command).take(admission.user_id):
+            self._transport.telemetry.limited("commands_per_user" if is_command else "sessions_per_user")
             return False
         self._transport.telemetry.session_opened(admission.id)
         return True
@@ -76,10 +79,13 @@ class Channels:
         self.sessions.discard(session)
         if not session.claimed:
             return  # It was no use of the connection, whose clock goes on.
-        self._context.sessions.give_back(admission.user_id)
+        self._counted(is_command=session.is_command).give_back(admission.user_id)
         self._transport.telemetry.session_ended(admission.id, session.ended_because)
         if not self._is_used and self._transport.ssh is not None:
-            self.begin()
+            self.begin(follows_command=session.is_command)
+
+    def _counted(self, *, is_command: bool) -> ConcurrencyLimit:
+        return self._context.commands if is_command else self._context.sessions
 
     def _close_unused(self) -> None:
         self._unused = None

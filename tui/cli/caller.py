@@ -9,6 +9,8 @@ from data.store import Store, Tx
 
 P = ParamSpec("P")
 R = TypeVar("R")
+GoesOn = Callable[[], bool]
+"""Returns whether the caller still waits; asked between the parts of a long piece of work."""
 
 
 class Caller(ABC):
@@ -28,8 +30,15 @@ class Caller(ABC):
         """
 
     @abstractmethod
-    def wait(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run a coroutine that uses the store, and return its result."""
+    def wait(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a coroutine function that uses the store, and return its result.
+
+        It may be run again, after a fresh proof. Ctrl+C cancels it.
+        """
+
+    @abstractmethod
+    def wait_until_stopped(self, work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
+        """Run work that is done in parts, as `wait` does; it is told when to stop, instead of cancelled."""
 
     @abstractmethod
     def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,12 +1,16 @@
 """Command groups that import lazily, and the `--account` option of their commands."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from data.rules.policy import Step
+
+C = TypeVar("C", bound=click.Command)
 _ACCOUNT = "twofold.account"
 
 
@@ -78,6 +82,41 @@ def named_account() -> str | None:
     context = click.get_current_context(silent=True)
     name = context.meta.get(_ACCOUNT) if context else None
     return None if name is None else str(name)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberTerms:
+    """How members have a command: `without` these parameters, and in restricted sessions at these steps."""
+
+    without: frozenset[str]
+    restricted: tuple[type[Step], ...]
+
+
+_members: dict[click.Command, MemberTerms] = {}
+
+
+def for_members(*, without: Sequence[str] = (), restricted: tuple[type[Step], ...] = ()) -> Callable[[C], C]:
+    """Let members have a command over SSH; any other command is for the operator on the host.
+
+    `without` names parameters that members do not have. A restricted session runs the command only at the
+    steps in `restricted`, which it leads out of.
+    """
+
+    def declare(command: C) -> C:
+        _members[command] = MemberTerms(frozenset(without), restricted)
+        return command
+
+    return declare
+
+
+def terms_of(command: click.Command) -> MemberTerms | None:
+    """Return how members have a command; None if they do not."""
+    return _members.get(command)
+
+
+def is_account_option(parameter: click.Parameter) -> bool:
+    """Return whether this is the option `--account`."""
+    return parameter.callback is _remember_account
 
 
 def examples(*lines: str) -> str:

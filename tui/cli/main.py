@@ -1,7 +1,6 @@
 """The `twofold` command, and how its errors are shown."""
 
 import codecs
-import errno
 import io
 import os
 import sys
@@ -10,13 +9,10 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from data.errors import ExplainedError
-from data.rules.safe_text import safe
-from sshserver.telemetry.crash_reports import place_of
 from tui.cli import logging_setup
 from tui.cli.command_groups import LazyGroup, load
 from tui.cli.path_arguments import PathType, default_home
-from tui.cli.streams import echo
+from tui.cli.running import outcome
 
 _EXAMPLES = """\b
 Examples:
@@ -27,9 +23,6 @@ Examples:
   twofold                        open the app in this terminal
 """
 
-
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
-"""Errors of a disk, or another output, that cannot take any more."""
 
 COMMANDS = {
     "init": ("tui.cli.commands.setup:init", "Create an installation and its first administrator."),
@@ -184,53 +177,7 @@ def _look_ascii_up(name: str) -> codecs.CodecInfo | None:
 
 def _run() -> int:
     try:
-        result = cli.main(prog_name="twofold", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        return outcome(lambda: cli.main(prog_name="twofold", standalone_mode=False))
     except BrokenPipeError:
         sys.stdout = None
         return 1
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no one is shown a traceback.
-        return _fail(error)
-    return result if isinstance(result, int) else 0
-
-
-def _fail(error: BaseException) -> int:
-    """Print an error in one line and return the exit status."""
-    message = words_for(error)
-    if isinstance(error, click.UsageError):
-        command = error.ctx.command_path if error.ctx else "twofold"
-        end = "" if message.endswith((".", "?")) else "."
-        _complain(f"{message}{end} See: {command} --help")
-        return 2
-    _complain(message)
-    return 1
-
-
-def words_for(error: BaseException) -> str:
-    """Put an error into words; an unexpected one only by its type and place."""
-    match error:
-        case click.ClickException():
-            return error.format_message()
-        case click.Abort() | KeyboardInterrupt():
-            return "Cancelled."
-        case ExplainedError():
-            return str(error)
-        case OSError() if error.filename or error.errno in _NO_ROOM:
-            return _words_for_file(error)
-        case _:
-            return f"Internal error: {place_of(error)}. Please report this line."
-
-
-def _words_for_file(error: OSError) -> str:
-    where = safe(error.filename) if error.filename else "The output"
-    if isinstance(error, PermissionError):
-        return f"{where}: {error.strerror}. Run this as its owner or as root."
-    if error.errno in _NO_ROOM:
-        return f"{where} cannot be written: {error.strerror}. The command may have taken effect: check first."
-    return f"{where}: {error.strerror}."
-
-
-def _complain(message: str) -> None:
-    line = " ".join(message.split())
-    echo(f"twofold: {safe(line, 1_000)}", err=True)

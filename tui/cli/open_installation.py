@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import logging
 import os
+import signal
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from data.storage.password_hashing import Hasher
 from data.storage.postgresql import PostgresqlUrl
 from data.storage.sqlite import reason_of
 from data.store import Services, Store, StoreUnavailableError, Tx
-from tui.cli.caller import Caller
+from tui.cli.caller import Caller, GoesOn
 from tui.cli.command_groups import named_account
 from tui.cli.config_file import Settings, load
 from tui.cli.streams import echo, streams
@@ -77,9 +78,13 @@ class Installation(Caller):
         """Run an operation as the operator."""
         return self.store.run_now(operation, self.actor, *args, **kwargs)
 
-    def wait(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run a coroutine on a loop of its own."""
-        return asyncio.run(work)
+    def wait(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a coroutine function on a loop of its own."""
+        return asyncio.run(work(*args, **kwargs))
+
+    def wait_until_stopped(self, work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
+        """Run work that stops after a part at Ctrl+C."""
+        return asyncio.run(_until_interrupted(work))
 
     def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function here: nothing else waits."""
@@ -88,6 +93,15 @@ class Installation(Caller):
     def command(self, words: str) -> str:
         """Return the command line for this home."""
         return self.home.command(words)
+
+
+async def _until_interrupted(work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
+    interrupted, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    try:
+        return await work(lambda: not interrupted.is_set())
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def operator() -> Operator:

@@ -1,5 +1,6 @@
 """Paths and files given on the command line."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import platformdirs
 
 from data.rules.safe_text import safe
 from data.storage.files import open_plain
+from tui.cli.streams import streams
 
 _LONGEST = 1_000
 """Longest path, in characters: every message can show all of it."""
@@ -40,6 +42,39 @@ class PathType(click.Path):
                 f"{safe(text)} contains characters that cannot be shown. Choose another name.", param, ctx
             )
         return super().convert(value, param, ctx)
+
+
+class NamedFile(click.ParamType[str]):
+    """A word that names a file, or - for standard input; the command opens it itself."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ARG002
+        """Return the word."""
+        return value
+
+
+class StandardInput(click.ParamType[Any]):
+    """The word -, which stands for standard input: members have no files on the server."""
+
+    name = "-"
+
+    def __init__(self, host: click.ParamType[Any]) -> None:
+        """Take the place of `host`, the type of the same parameter on the host."""
+        self._host = host
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse anything but -."""
+        if str(value) != "-":
+            self.fail(f"{safe(value, 40)} is not on the server. Give - and send the file: < FILE", param, ctx)
+        if isinstance(self._host, click.File):
+            return io.TextIOWrapper(streams().stdin, "utf-8")
+        return Path("-") if isinstance(self._host, click.Path) else "-"
+
+
+def names_file(parameter: click.Parameter) -> bool:
+    """Return whether a parameter names a file or directory."""
+    return isinstance(parameter.type, click.Path | click.File | NamedFile)
 
 
 class TextFile(click.File):

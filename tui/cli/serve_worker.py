@@ -31,8 +31,9 @@ from sshserver.workers.worker import READY, Assignment, WorkerPipe
 from tui.app import TwofoldApp
 from tui.cli import logging_setup
 from tui.cli.commands.setup import load_host_key
-from tui.cli.main import words_for
+from tui.cli.member_commands import MemberCommands
 from tui.cli.open_installation import Installation, installation, refuse, refuse_lost, system_clock
+from tui.cli.running import words_for
 
 
 async def serve_until_told(
@@ -86,6 +87,7 @@ async def _start(
             here.store,
             load_host_key(here.home),
             _app_factory(here),
+            run_command=MemberCommands(here.store, here.settings.carriers).run,
             carriers=here.settings.carriers,
             host=host,
             port=port,

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
 import click
 import wcwidth
+from click._termui_impl import ProgressBar
 
 from data.rules.safe_text import safe
 from tui.cli.streams import echo, streams
@@ -39,8 +40,16 @@ def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
     if not out.isatty():
         yield lambda _more: None
         return
-    with click.progressbar(length=count, label=label, file=out) as bar:
-        yield bar.update
+    with ExitStack() as shown:
+        bars: list[ProgressBar[int]] = []
+
+        def update(more: int) -> None:
+            # A code may be asked for before the first part is done.
+            if not bars:
+                bars.append(shown.enter_context(click.progressbar(length=count, label=label, file=out)))
+            bars[0].update(more)
+
+        yield update
 
 
 def when(moment: datetime | None) -> str:

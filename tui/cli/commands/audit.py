@@ -11,7 +11,7 @@ from data.rules.audit_events import Event
 from data.rules.source_addresses import source_in_words
 from data.rules.user_fields import fold_username
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount
+from tui.cli.command_groups import InAccount, for_members
 from tui.cli.commands.audit_archive import archive
 from tui.cli.commands.audit_chain import head, verify
 from tui.cli.confirmation import act
@@ -43,6 +43,7 @@ def audit() -> None:
     """Read, verify and archive the audit log."""
 
 
+@for_members()
 @audit.command(
     "list",
     epilog="\b\nExamples:\n"
@@ -89,6 +90,7 @@ def list_entries(
 _COLUMNS = ("id", "at", "event", "sentence", "actor", "user", "application", "address", "detail")
 
 
+@for_members()
 @audit.command(
     epilog="\b\nExamples:\n"
     "  twofold audit export > audit.csv\n"

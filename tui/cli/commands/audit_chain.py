@@ -12,6 +12,7 @@ from data.operations.audit.verification import Verification
 from data.rules.audit_chain import Head
 from data.wording.words import counted
 from tui.cli.caller import Caller
+from tui.cli.command_groups import for_members
 from tui.cli.commands.audit_archive import verify_file
 from tui.cli.confirmation import act
 from tui.cli.open_installation import confirmed, refuse
@@ -23,6 +24,7 @@ from tui.cli.text_tables import echo_json, echo_table, progress
 _LONGEST_LINE = 1_000
 
 
+@for_members()
 @click.command(
     short_help="Print the current end of the audit log.",
     epilog="\b\nExamples:\n"
@@ -47,6 +49,7 @@ def head(here: Caller, output: Path | None) -> None:
             file.write(json.dumps({"chain": each.chain, "seq": each.seq, "mac": each.mac}) + "\n")
 
 
+@for_members(without=["archive"])
 @click.command(
     short_help="Verify that no row was changed or removed.",
     epilog="\b\nExamples:\n"
@@ -93,7 +96,7 @@ def verify(here: Caller, head_file: IO[str] | None, archive: IO[str] | None, as_
 def _verify_log(here: Caller, exported: Sequence[Head]) -> Verification:
     plan = confirmed(here.run(verification.plan_verification, exported))
     with progress(plan.rows, "Verifying") as told:
-        return confirmed(here.wait(verification.verify(here.store, here.actor, plan, told)))
+        return confirmed(here.wait(verification.verify, here.store, here.actor, plan, told))
 
 
 def _heads_of(file: IO[str]) -> list[Head]:

@@ -11,9 +11,9 @@ from data.rules.domain_types import Role
 from data.rules.safe_text import safe
 from data.wording.overview import attention, bar_parts
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples, in_account
+from tui.cli.command_groups import examples, for_members, in_account
 from tui.cli.confirmation import act
-from tui.cli.open_installation import confirmed
+from tui.cli.open_installation import Installation, confirmed
 from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_json, encodable, iso
 
@@ -29,6 +29,7 @@ _STATUSES = ("enabled", "pending", "no", "locked")
 _ROLES = {role.label: role.value for role in Role}
 
 
+@for_members()
 @in_account
 @click.command(
     short_help="Show how many people have two-factor authentication.",
@@ -43,7 +44,8 @@ def overview(here: Caller, as_json: bool) -> None:
     factors of the last 30 days (UTC); and what needs attention, most urgent first. With the mode off,
     "enabled" are those who have set up a second factor.
     """
-    here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
+    if isinstance(here, Installation):  # A server checks by itself, all the time.
+        here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
     seen = confirmed(here.run(show_overview))
     if as_json:
         echo_json(_as_json(seen))

@@ -14,7 +14,7 @@ from data.rules.remembered_addresses import MAX_DAYS, period_in_words
 from data.rules.safe_text import safe
 from data.wording import consequences
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount
+from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, asks_first, confirm
 from tui.cli.open_installation import confirmed, refuse, say
 from tui.cli.streams import ask, can_ask, echo
@@ -32,6 +32,7 @@ def policy() -> None:
     """Show and change the account's policy."""
 
 
+@for_members()
 @policy.command(epilog="\b\nExample:\n  twofold policy show --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
@@ -67,6 +68,7 @@ def show(here: Caller, as_json: bool) -> None:
         echo(safe(line))
 
 
+@for_members()
 @policy.command(
     "checklist",
     short_help="Show what must hold before the mode can be permanent.",
@@ -83,6 +85,7 @@ def show_checklist(here: Caller, as_json: bool) -> None:
     _echo_checklist(checklist)
 
 
+@for_members()
 @policy.command(
     "set",
     short_help="Change the mode, methods, notices or how long addresses are remembered.",

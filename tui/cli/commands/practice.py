@@ -5,7 +5,7 @@ import click
 from data.operations.results import Done, RefusedOrStale
 from data.operations.users import practices
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount
+from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, changes
 from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json, echo_table
@@ -23,6 +23,7 @@ def practice() -> None:
     """Manage practices, such as sites or departments. The account's policy applies to all of them."""
 
 
+@for_members()
 @practice.command(epilog='\b\nExample:\n  twofold practice add "Clinic North"\n')
 @click.argument("name")
 @changes
@@ -32,6 +33,7 @@ def add(here: Caller, name: str) -> Done | RefusedOrStale:
     return here.run(practices.add_practice, name)
 
 
+@for_members()
 @practice.command(epilog='\b\nExample:\n  twofold practice rename Main "Clinic South"\n')
 @click.argument("name")
 @click.argument("new_name")
@@ -42,6 +44,7 @@ def rename(here: Caller, name: str, new_name: str) -> Done | RefusedOrStale:
     return here.run(practices.rename_practice, name, new_name)
 
 
+@for_members()
 @practice.command(epilog='\b\nExample:\n  twofold practice remove "Clinic South"\n')
 @click.argument("name")
 @changes
@@ -51,6 +54,7 @@ def remove(here: Caller, name: str) -> Done | RefusedOrStale:
     return here.run(practices.remove_practice, name)
 
 
+@for_members()
 @practice.command("list", epilog="\b\nExamples:\n  twofold practice list\n  twofold practice list --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act

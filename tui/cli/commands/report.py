@@ -12,7 +12,7 @@ from data.operations.policy import auditor_report
 from data.operations.policy.auditor_report import Exemption, Setting, Unprotected
 from data.operations.policy.overview import StatusCounts
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples, in_account
+from tui.cli.command_groups import examples, for_members, in_account
 from tui.cli.confirmation import act
 from tui.cli.moment_options import moment_of
 from tui.cli.open_installation import confirmed
@@ -30,6 +30,7 @@ _COUNTED = {
 }
 
 
+@for_members()
 @in_account
 @click.command(
     short_help="Write a report for an auditor.",

@@ -7,7 +7,7 @@ from data.operations.signin import sessions
 from data.operations.signin.sessions import SessionRow
 from data.rules.source_addresses import source_in_words
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount
+from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, changes
 from tui.cli.open_installation import confirmed
 from tui.cli.text_tables import echo_json, echo_table, iso, when
@@ -20,6 +20,7 @@ def session() -> None:
     """List and end sessions."""
 
 
+@for_members()
 @session.command("list", epilog="\b\nExamples:\n  twofold session list\n  twofold session list --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
@@ -45,6 +46,7 @@ def list_sessions(here: Caller, as_json: bool) -> None:
     )
 
 
+@for_members()
 @session.command(epilog="\b\nExample:\n  twofold session end 42\n")
 @click.argument("number", type=click.IntRange(min=1, max=2**63 - 1), metavar="ID")
 @changes

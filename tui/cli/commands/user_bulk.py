@@ -1,12 +1,9 @@
 """One act on the users whom a command names, and the report on it."""
 
-import asyncio
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 
-from data.operations.results import RefusedOrStale
 from data.operations.users import bulk_actions
 from data.operations.users.bulk_actions import Bulk, BulkResult
 from data.rules.user_fields import fold_username
@@ -29,30 +26,16 @@ def act_on_many(
     if asks:
         confirm(consequences.act_on_many(names, act, detail))
     with progress(len(names), "Progress ") as told:
-        result = confirmed(here.wait(_until_interrupted(here, names, act, detail, told)))
+        result = confirmed(
+            here.wait_until_stopped(
+                lambda goes_on: bulk_actions.carry_out(
+                    here.store, here.actor, names, act, told, detail=detail, goes_on=goes_on
+                )
+            )
+        )
     for name, password in result.passwords:
         echo(f"{name}  {password}")
     report(result, act.done)
-
-
-async def _until_interrupted(
-    here: Caller, names: Sequence[str], act: Bulk, detail: str, told: Callable[[int], None]
-) -> BulkResult | RefusedOrStale:
-    """Act in parts until Ctrl+C, which stops it after a part: no password that was set is lost."""
-    interrupted, loop = asyncio.Event(), asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, interrupted.set)
-    try:
-        return await bulk_actions.carry_out(
-            here.store,
-            here.actor,
-            names,
-            act,
-            told,
-            detail=detail,
-            goes_on=lambda: not interrupted.is_set(),
-        )
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 def report(result: BulkResult, done: str) -> None:

@@ -23,7 +23,7 @@ from data.rules.domain_types import Role
 from data.rules.recovery_codes import MAX_TEMPORARY_HOURS, TEMPORARY_HOURS
 from data.wording import consequences
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.user_bulk import act_on_many, names_argument
 from tui.cli.commands.user_key import KEY_FILE, key_text, parsed_key
 from tui.cli.confirmation import act, asks_first, changes, confirm
@@ -39,6 +39,7 @@ from tui.cli.streams import ask, can_ask, echo
 _Result = Done | RefusedOrStale
 
 
+@for_members()
 @click.command(
     epilog=examples(
         "twofold user add ben --email ben@clinic.example",
@@ -107,6 +108,7 @@ def add(
         echo(f"One-time password: {made}")
 
 
+@for_members()
 @click.command(
     epilog=examples(
         "twofold user edit ben --email ben@practice.example", 'twofold user edit ben --phone "+49 30 1234567"'
@@ -130,6 +132,7 @@ def edit(here: Caller, name: str, email: str | None, full_name: str | None, phon
         echo(f"{consequences.OTHER_HANDS}: {clear} and then {password}", err=True)
 
 
+@for_members()
 @click.command(epilog=examples('twofold user move ben eve --practice "Clinic North"'))
 @names_argument
 @click.option("--practice", required=True, help="The new practice.")
@@ -146,6 +149,7 @@ def move(here: Caller, names: tuple[str, ...], practice: str) -> _Result | None:
 _ROLE = click.Choice([role.value for role in Role])
 
 
+@for_members()
 @click.command(
     epilog=examples(
         "twofold user role ben --grant support", "twofold user role ben --grant security_admin --take support"
@@ -168,6 +172,7 @@ def role(here: Caller, name: str, grant: tuple[str, ...], take: tuple[str, ...])
     return here.run(role_grants.set_roles, name, wanted, seen=held)
 
 
+@for_members()
 @click.command(
     epilog=examples(
         "twofold user require ben", "twofold user require ben eve", "twofold user require ben --no"
@@ -189,6 +194,7 @@ def require(here: Caller, names: tuple[str, ...], release: bool) -> _Result | No
     return here.run(factor_administration.set_required, names[0], required=not release)
 
 
+@for_members()
 @click.command(
     "disable-2fa",
     short_help="Remove a user's 2FA requirement, factors and recovery codes.",
@@ -206,6 +212,7 @@ def disable_two_factor(here: Caller, names: tuple[str, ...]) -> _Result | None:
     return here.run(factor_administration.disable_two_factor, names[0])
 
 
+@for_members()
 @click.command(
     "clear-2fa",
     short_help="Remove a user's factors and recovery codes.",
@@ -231,6 +238,7 @@ def clear_two_factor(here: Caller, names: tuple[str, ...]) -> None:
         )
 
 
+@for_members()
 @click.command(epilog=examples('twofold user unlock ben --reason "typed the old phone\'s codes"'))
 @names_argument
 @click.option("--reason", help="A reason, which is logged; asked for on a terminal if missing.")
@@ -248,6 +256,7 @@ def unlock(here: Caller, names: tuple[str, ...], reason: str | None) -> _Result 
     return here.run(factor_administration.unlock, names[0], reason)
 
 
+@for_members()
 @click.command(
     short_help="Let a phone whose clock is wrong resynchronise.",
     epilog=examples("twofold user resync ben"),
@@ -260,6 +269,7 @@ def resync(here: Caller, name: str) -> _Result:
     return here.run(factor_administration.offer_resync, name)
 
 
+@for_members()
 @click.command(
     short_help="Forget a user's remembered addresses.",
     epilog=examples("twofold user forget ben", "twofold user forget ben --address 192.0.2.1"),
@@ -279,6 +289,7 @@ def forget(here: Caller, name: str, address: str | None) -> _Result:
     return result
 
 
+@for_members()
 @click.command(epilog=examples("twofold user deactivate ben", "twofold user deactivate ben eve --yes"))
 @names_argument
 @asks_first
@@ -292,6 +303,7 @@ def deactivate(here: Caller, names: tuple[str, ...]) -> _Result | None:
     return here.run(lifecycle.set_active, names[0], active=False)
 
 
+@for_members()
 @click.command(epilog=examples("twofold user delete ben"))
 @click.argument("name")
 @asks_first
@@ -302,6 +314,7 @@ def delete(here: Caller, name: str) -> _Result:
     return here.run(deletion.delete_user, name)
 
 
+@for_members()
 @click.command(epilog=examples("twofold user activate ben"))
 @click.argument("name")
 @changes
@@ -311,6 +324,7 @@ def activate(here: Caller, name: str) -> _Result:
     return here.run(lifecycle.set_active, name, active=True)
 
 
+@for_members()
 @click.command(short_help="Set a new one-time password.", epilog=examples("twofold user password ben"))
 @names_argument
 @click.option("--password-stdin", is_flag=True, help="Read the one-time password from standard input.")
@@ -335,6 +349,7 @@ def password(here: Caller, names: tuple[str, ...], password_stdin: bool, hours: 
         echo(f"One-time password: {chosen}")
 
 
+@for_members()
 @click.command(
     "temporary-code",
     short_help="Make a code for one sign-in without the phone.",

@@ -16,14 +16,17 @@ from data.storage.files import open_plain
 from data.wording import consequences
 from data.wording.words import counted
 from tui.cli.caller import Caller
+from tui.cli.command_groups import for_members
 from tui.cli.confirmation import act, asks_first, confirm
 from tui.cli.open_installation import confirmed, refuse, say
+from tui.cli.path_arguments import NamedFile
 from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_table, progress
 
 _SHOWN_FAULTS = 100
 
 
+@for_members(without=["takes_over"])
 @click.command(
     "import",
     short_help="Create users from a CSV file: all of them, or none.",
@@ -38,7 +41,7 @@ _SHOWN_FAULTS = 100
     "  name,email,full_name,phone,practice,require_2fa,public_key\n"
     "  ben,ben@clinic.example,Ben Example,+49 30 1234567,Clinic North,yes,ssh-ed25519 AAAA...\n",
 )
-@click.argument("sources", nargs=-1, required=True, metavar="FILE.csv | NAME=FILE...")
+@click.argument("sources", nargs=-1, required=True, type=NamedFile(), metavar="FILE.csv | NAME=FILE...")
 @click.option("--dry-run", is_flag=True, help="Only check the file; change nothing.")
 @click.option(
     "--google-authenticator",
@@ -87,7 +90,7 @@ def import_people(
         raise click.UsageError(f"{file} was not found.")
     found = users_csv.read_people(_contents(file), encoding, ignore_extra=ignore_extra)
     with progress(len(found.seen), "Checking ") as told:
-        checked = here.wait(user_import.check_all(here.store, here.actor, found.seen, told, found.faults))
+        checked = here.wait(user_import.check_all, here.store, here.actor, found.seen, told, found.faults)
     if isinstance(checked, Faulty) and found.extra and not ignore_extra:
         _refuse_faults(checked.faults, f" --ignore-extra ignores: {', '.join(found.extra)}.")
     _settled(checked)
@@ -98,7 +101,7 @@ def import_people(
         return
     confirm(consequences.import_people(found.rows))
     with progress(len(found.rows), "Importing") as told:
-        result = here.wait(user_import.import_people(here.store, here.actor, found.rows, told))
+        result = here.wait(user_import.import_people, here.store, here.actor, found.rows, told)
     say(_settled(result) or Denied("Nothing was imported."))
     if any(row.key is None for row in found.rows):
         echo(f"Invite users without a key with: {here.command('user invite --pending')}", err=True)

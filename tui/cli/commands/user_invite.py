@@ -20,6 +20,7 @@ from data.rules.audit_events import Event
 from data.rules.safe_text import neutralised
 from data.wording.words import Question, counted, listed
 from tui.cli.caller import Caller
+from tui.cli.command_groups import for_members
 from tui.cli.commands.user_bulk import report
 from tui.cli.confirmation import act, asks_first, confirm
 from tui.cli.open_installation import Installation, confirmed, refuse, without_log_of_deliveries
@@ -49,6 +50,7 @@ def _whom(pending: str) -> Callable[[F], F]:
     return add
 
 
+@for_members()
 @click.command(
     short_help="Send users a one-time password by e-mail, or write it to a file.",
     epilog="\b\nExamples:\n"
@@ -92,6 +94,7 @@ def invite(
     _send(here, chosen, Bulk.INVITE, Event.INVITED)
 
 
+@for_members()
 @click.command(
     short_help="Remind users by e-mail to set up 2FA.",
     epilog="\b\nExamples:\n"
@@ -140,7 +143,7 @@ def _chosen(here: Caller, names: tuple[str, ...], practice: str | None, group: G
 def _send(here: Caller, names: list[str], act: Bulk, event: Event) -> None:
     """Queue the messages, send what the mail server accepts now, and report the result."""
     since = here.store.services.clock()
-    result = here.wait(_queue_and_send(here, names, act, since))
+    result = here.wait(_queue_and_send, here, names, act, since)
     if isinstance(here, Installation) and (
         waiting := here.store.run_now(notice_outbox.count_waiting, event, since)
     ):
@@ -165,7 +168,7 @@ def _write_passwords(here: Caller, names: list[str], file: Path) -> BulkResult:
         writer = csv.writer(rows, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for name in names:
-            match here.wait(invitations.write_password(here.store, here.actor, name)):
+            match here.wait(invitations.write_password, here.store, here.actor, name):
                 case WrittenPassword() as written:
                     writer.writerow(_cells(written))
                     rows.flush()

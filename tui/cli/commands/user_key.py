@@ -11,7 +11,7 @@ from data.rules.public_keys import PublicKey
 from data.rules.safe_text import encoding_of
 from data.storage.files import open_plain
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount
+from tui.cli.command_groups import InAccount, for_members
 from tui.cli.commands.user_rendering import key_json
 from tui.cli.confirmation import act, changes
 from tui.cli.open_installation import confirmed, refuse
@@ -30,6 +30,7 @@ def key() -> None:
     """Manage a user's SSH public keys."""
 
 
+@for_members()
 @key.command("add", epilog="\b\nExample:\n  twofold user key add ben ~/.ssh/id_ed25519.pub\n")
 @click.argument("name")
 @click.argument("key_file", type=KEY_FILE)
@@ -41,6 +42,7 @@ def add_key(here: Caller, name: str, key_file: Path) -> Done | RefusedOrStale:
     return here.run(credentials.add_key, text, name=name)
 
 
+@for_members()
 @key.command("list", epilog="\b\nExample:\n  twofold user key list ben --json\n")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -60,6 +62,7 @@ def list_keys(here: Caller, name: str, as_json: bool) -> None:
     )
 
 
+@for_members()
 @key.command("remove", epilog="\b\nExample:\n  twofold user key remove ben SHA256:47DEQpj8HBSa...\n")
 @click.argument("name")
 @click.argument("fingerprint")

@@ -10,7 +10,7 @@ from data.operations.users.user_search import UserQuery
 from data.operations.users.user_summaries import UserRow
 from data.rules.safe_text import safe
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.user_filters import filter_options, query_of, say_incomplete
 from tui.cli.commands.user_rendering import detail_json, detail_lines, row_json
 from tui.cli.confirmation import act
@@ -21,6 +21,7 @@ from tui.cli.text_tables import echo_json, echo_table, when
 _PAGE = 500
 
 
+@for_members()
 @click.command(
     "list",
     epilog=examples(
@@ -56,6 +57,7 @@ def list_users(here: Caller, /, as_json: bool, **filters: Any) -> None:
     )
 
 
+@for_members()
 @click.command(epilog=examples("twofold user show ben --json"))
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

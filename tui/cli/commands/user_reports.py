@@ -12,7 +12,7 @@ from data.operations.users.user_export import PAGE, PersonRecord
 from data.operations.users.user_search import UserQuery
 from data.rules.safe_text import safe
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.user_filters import filter_options, query_of, say_incomplete
 from tui.cli.confirmation import act
 from tui.cli.open_installation import confirmed
@@ -21,6 +21,7 @@ from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, iso
 
 
+@for_members()
 @click.command(epilog=examples("twofold user explain ben", "twofold user explain ben --json"))
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -54,6 +55,7 @@ _EXPORTED = (
 )
 
 
+@for_members()
 @click.command(
     short_help="Write users as CSV or JSON Lines.",
     epilog=examples(

@@ -1,0 +1,83 @@
+"""A member who gives commands over SSH, in the session that they signed in to."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from data.delivery.carriers import Carriers
+from data.operations.actors import Member
+from data.operations.results import FreshProofNeeded
+from data.store import Store, Tx
+from tui.cli.caller import Caller, GoesOn
+from tui.cli.fresh_proof import proven_afresh
+from tui.cli.streams import streams
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCaller(Caller):
+    """Runs operations on the server's event loop, from the thread of one command.
+
+    An operation that needs a fresh proof is run again once that was given. `carriers` send codes, and
+    `program` is what the member types before a command.
+    """
+
+    store: Store
+    actor: Member
+    carriers: Carriers
+    loop: asyncio.AbstractEventLoop = field(repr=False)
+    program: str = "ssh gate"
+
+    def run(
+        self, operation: Callable[Concatenate[Tx, Member, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation as the member."""
+        return self._proving(
+            lambda: self._finish(lambda: self.store.run(operation, self.actor, *args, **kwargs))
+        )
+
+    def wait(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a coroutine function on the server's loop; it is cancelled when the command must stop."""
+        return self._proving(lambda: self._finish(lambda: work(*args, **kwargs), cancels=True))
+
+    def wait_until_stopped(self, work: Callable[[GoesOn], Coroutine[Any, Any, R]]) -> R:
+        """Run work that stops after a part when the command must stop."""
+        interruption = streams().interruption
+        result = self._proving(lambda: self._finish(lambda: work(lambda: not interruption)))
+        interruption.clear()
+        return result
+
+    def compute(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a costly pure function where the server runs them."""
+        return self._finish(lambda: self.store.compute(function, *args, **kwargs))
+
+    def command(self, words: str) -> str:
+        """Return what the member must type to run another command."""
+        return f"{self.program} {words}"
+
+    def _proving(self, act: Callable[[], R]) -> R:
+        result = act()
+        if isinstance(result, FreshProofNeeded) and proven_afresh(self, result):
+            return act()
+        return result
+
+    def _finish(self, work: Callable[[], Coroutine[Any, Any, R]], *, cancels: bool = False) -> R:
+        """Run a coroutine on the server's loop, and wait in this thread until it has ended.
+
+        An operation that was begun is never given up: its result is what was done.
+        """
+        interruption = streams().interruption
+        interruption.check()
+        future = asyncio.run_coroutine_threadsafe(work(), self.loop)
+        if not cancels:
+            return future.result()
+        with interruption.calling(future.cancel):
+            try:
+                return future.result()
+            except CancelledError:
+                interruption.check()
+                raise

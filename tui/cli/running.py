@@ -1,0 +1,81 @@
+"""Running a command to its exit status, whoever gave it: every error is one line on standard error."""
+
+import errno
+from collections.abc import Callable
+from typing import Final
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+from data.errors import ExplainedError
+from data.rules.safe_text import safe
+from sshserver.telemetry.crash_reports import place_of
+from tui.cli.streams import echo, streams
+
+_FAILED, _WRONG_USAGE = 1, 2
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""Errors of a disk, or another output, that cannot take any more."""
+
+
+def outcome(command: Callable[[], object]) -> int:
+    """Run a command, show its error if it fails, and return the exit status.
+
+    It is 2 for wrong usage, 1 for a refused or failed operation.
+
+    Raises:
+        BrokenPipeError: when no one reads the output any more.
+    """
+    try:
+        result = command()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no one is shown a traceback.
+        streams().interruption.clear()
+        return _fail(error)
+    return result if isinstance(result, int) else 0
+
+
+def _fail(error: BaseException) -> int:
+    """Print an error in one line and return the exit status."""
+    if isinstance(error, NoArgsIsHelpError):
+        echo(error.format_message(), err=True)
+        return _WRONG_USAGE
+    message = words_for(error)
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "twofold"
+        end = "" if message.endswith((".", "?")) else "."
+        _complain(f"{message}{end} See: {command} --help")
+        return _WRONG_USAGE
+    _complain(message)
+    return _FAILED
+
+
+def words_for(error: BaseException) -> str:
+    """Put an error into words; an unexpected one only by its type and place."""
+    match error:
+        case click.ClickException():
+            return error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            return "Cancelled."
+        case ExplainedError():
+            return str(error)
+        case OSError() if error.filename or error.errno in _NO_ROOM:
+            return _words_for_file(error)
+        case _:
+            return f"Internal error: {place_of(error)}. Please report this line."
+
+
+def _words_for_file(error: OSError) -> str:
+    where = safe(error.filename) if error.filename else "The output"
+    if isinstance(error, PermissionError):
+        return f"{where}: {error.strerror}. Run this as its owner or as root."
+    if error.errno in _NO_ROOM:
+        return f"{where} cannot be written: {error.strerror}. The command may have taken effect: check first."
+    return f"{where}: {error.strerror}."
+
+
+def _complain(message: str) -> None:
+    line = " ".join(message.split())
+    echo(f"twofold: {safe(line, 1_000)}", err=True)
