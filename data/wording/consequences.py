@@ -22,6 +22,11 @@ OTHER_HANDS = (
     "Their other methods and recovery codes still work. If someone else may now have the phone or the mailbox"
 )
 """What to consider after an address or a number was changed; what to do follows it."""
+LOST_PHONE = (
+    "You signed in with a temporary code. If your phone is lost, set up another one now: for five minutes, "
+    "this needs no other code. The old phone then stops working."
+)
+"""What to do after a sign-in with a temporary code; how not to follows it."""
 _INVITED = (
     "the ssh command, the host key's fingerprint and a one-time password for one sign-in within "
     f"{INVITATION_HOURS // 24} days. Earlier one-time passwords stop working. Users who have an SSH key, "
@@ -133,9 +138,7 @@ def replace_phone() -> Question:
     """Offer to replace the phone after a sign-in with a temporary code."""
     return Question(
         "Replace the phone?",
-        "You signed in with a temporary code. If your phone is lost, set up another one now: for five "
-        "minutes, this needs no other code. The old phone then stops working. If you only left it somewhere, "
-        "press Cancel.",
+        f"{LOST_PHONE} If you only left it somewhere, press Cancel.",
         "Replace",
     )
 

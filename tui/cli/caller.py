@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from data.delivery.carriers import Carriers
 from data.operations.actors import Actor
 from data.store import Store, Tx
 
@@ -18,6 +19,8 @@ class Caller(ABC):
 
     store: Store
     actor: Actor
+    carriers: Carriers
+    """What delivers codes and notices."""
 
     @abstractmethod
     def run(

@@ -71,6 +71,7 @@ class Installation(Caller):
     settings: Settings
     store: Store
     actor: Operator
+    carriers: Carriers
 
     def run(
         self, operation: Callable[Concatenate[Tx, Operator, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -138,7 +139,7 @@ def installation(home: Home, chain: str = _CHAIN) -> Iterator[Installation]:
         found.store.recognise = fault_of
         found.store.rest()
         with _telling_users(found.store, found.settings.carriers):
-            yield Installation(home, found.settings, found.store, operator())
+            yield Installation(home, found.settings, found.store, operator(), found.settings.carriers)
 
 
 @contextmanager

@@ -269,4 +269,4 @@ class QrCodeScreen(ContainedScreen[str]):
 def _how_to_add(*, shown: bool, alone: bool) -> str:
     if shown:
         return "Scan the code or type this key:"
-    return "Press q for the QR code, or type this key:" if alone else "Type this key into your app:"
+    return "Press q for the QR code, or type this key:" if alone else wording.TYPE_KEY

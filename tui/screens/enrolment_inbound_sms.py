@@ -49,7 +49,7 @@ class WayScreen(Page[bool]):
 
     def body(self) -> Iterator[Widget]:
         """Yield the two ways."""
-        yield paragraph("Step 1 of 3: Choose how to verify your phone number.", "step")
+        yield paragraph(f"Step 1 of 3: {wording.CHOOSE_WAY}", "step")
         yield paragraph(wording.TYPE_NUMBER, "choice")
         yield Button("Type the number", id="typed", compact=True)
         yield paragraph(wording.send_to(self._number), "choice")

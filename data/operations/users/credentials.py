@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from data.operations.actors import ActingUser, Actor, Member, factor_among, usable_factors
+from data.operations.actors import ActingUser, Actor, factor_among, usable_factors
 from data.operations.audit import notice_outbox, trail
 from data.operations.guards import require_fresh_proof, require_user, which_proof
 from data.operations.leases import Work, one_at_a_time
@@ -203,14 +203,14 @@ def send_fresh_code(me: ActingUser, method: Method) -> CodeToSend | NotSent:
     return sent_codes.make_code(me.tx, me.user, method, factor.destination, Purpose.PROOF, me.origin)
 
 
-async def confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
+async def confirm_fresh_password(store: Store, actor: Actor, password: str) -> Done | Refused:
     """Judge the password of a user without two-factor authentication; failures slow down the source."""
     return await one_at_a_time(
         store, actor, Work.PASSWORD, lambda: _confirm_fresh_password(store, actor, password)
     )
 
 
-async def _confirm_fresh_password(store: Store, actor: Member, password: str) -> Done | Refused:
+async def _confirm_fresh_password(store: Store, actor: Actor, password: str) -> Done | Refused:
     asked = await store.read(_name_and_origin, actor)
     if not isinstance(asked, tuple):
         return asked

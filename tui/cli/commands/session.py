@@ -28,7 +28,7 @@ def list_sessions(here: Caller, as_json: bool) -> None:
     """List the open sessions, newest first."""
     rows = _all_sessions(here)
     if as_json:
-        echo_json([_as_json(row) for row in rows])
+        echo_json([session_json(row) for row in rows])
         return
     echo_table(
         ("ID", "USER", "FROM", "SINCE", "BY", "STATE"),
@@ -66,7 +66,8 @@ def _all_sessions(here: Caller) -> list[SessionRow]:
             return rows
 
 
-def _as_json(row: SessionRow) -> dict[str, object]:
+def session_json(row: SessionRow) -> dict[str, object]:
+    """Return an open session for JSON."""
     return {
         "id": row.id,
         "user": row.user,
