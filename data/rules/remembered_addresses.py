@@ -15,8 +15,8 @@ _PASSWORD = "password:"  # noqa: S105 - the beginning of a credential's name.
 
 
 def may_remember(policy: Policy, origin: Origin) -> bool:
-    """Whether this policy remembers this origin: never the host's own terminal, and only IP addresses."""
-    if policy.remember_days <= 0 or origin.application in (Application.LOCAL, Application.HOST):
+    """Whether this policy remembers this origin: only sign-ins over SSH, and only IP addresses."""
+    if policy.remember_days <= 0 or origin.application != Application.SSH:
         return False
     try:
         ip_address(origin.address)

@@ -6,6 +6,7 @@ import pytest
 from support.database import OPERATOR, World
 
 from data.authserver.verification import Verifier
+from data.operations.actors import Actor
 from data.operations.applications import asking, registry
 from data.rules.applications import Asks, NewApplication, Protocol
 
@@ -13,12 +14,12 @@ from data.rules.applications import Asks, NewApplication, Protocol
 class Asking:
     """An application that was added to a world, as it asks from loopback."""
 
-    def __init__(self, world: World, name: str, asks: Asks, **options) -> None:
+    def __init__(self, world: World, name: str, asks: Asks, actor: Actor = OPERATOR, **options) -> None:
         self._world = world
         self.name = name
         new = NewApplication(name, Protocol.HTTP, asks, **options)
-        self.token = world.run(registry.add_application, OPERATOR, new).secret
-        self._verifier = Verifier(world.store)
+        self.token = world.run(registry.add_application, actor, new).secret
+        self.verifier = Verifier(world.store)
 
     @property
     def identity(self) -> asking.AskingApplication:
@@ -28,7 +29,7 @@ class Asking:
 
     async def ask(self, name: str, answer: str, transaction_id: str | None = None, **more):
         request = asking.VerifyRequest(name, answer, transaction_id, **more)
-        return await self._verifier.verify(self.identity, request)
+        return await self.verifier.verify(self.identity, request)
 
 
 @pytest.fixture
