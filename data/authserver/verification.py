@@ -23,7 +23,7 @@ from data.operations.signin import second_factor
 from data.operations.signin.admission import TurnedAway
 from data.operations.signin.first_factor import FirstFactorRejected, NotJudged, judge_password
 from data.operations.signin.sent_codes import CodeSent, NotSent
-from data.rules.applications import Asks, Fields, split_answer
+from data.rules.applications import ANSWER_LIMIT, Asks, Fields, split_answer
 from data.store import Store
 
 _log = logging.getLogger("twofold.applications")
@@ -46,6 +46,8 @@ class Verifier:
         Raises:
             StoreUnavailableError: when the database fails; nothing was counted or accepted.
         """
+        if len(request.answer) > ANSWER_LIMIT:
+            return Reject() if asking.asks is Asks.CODE else Reject(password_signin.WRONG_PASSWORD)
         if asking.asks is Asks.CODE:
             return await self._code(asking, request)
         return await self._store.finish(self._password(asking, request))

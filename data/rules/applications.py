@@ -18,6 +18,10 @@ NAME_RULE = (
     "An application's name has 1 to 16 of a-z, 0-9, dot, underscore and dash, starts with a letter or digit, "
     "and is not ssh, local or host."
 )
+TYPED_LIMIT = 64
+"""Characters of a name, a network, a token or a transaction ID as typed."""
+ANSWER_LIMIT = 2_048
+"""Characters of a password and a code in one field."""
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 """The networks of an application that none were named for."""
 MOST_NETWORKS = 32
@@ -85,6 +89,8 @@ class NewApplication:
 
 def fold_name(typed: str) -> str | None:
     """Fold an application's name to lower case; None if it is invalid."""
+    if len(typed) > TYPED_LIMIT:
+        return None
     folded = typed.strip().lower()
     return folded if _NAME.match(folded) and folded not in _RESERVED else None
 
@@ -109,7 +115,7 @@ def why_not(new: NewApplication) -> str | None:
 
 def token_hash(token: str) -> str:
     """Hash a token or a transaction ID; a fast hash is enough, because nobody can guess 192 random bits."""
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(token[:TYPED_LIMIT].encode("utf-8", "replace")).hexdigest()
 
 
 def parse_network(text: str) -> str | None:
@@ -117,6 +123,8 @@ def parse_network(text: str) -> str | None:
 
     An address with bits outside its network is invalid: it is not clear which of the two is meant.
     """
+    if len(text) > TYPED_LIMIT:
+        return None
     try:
         return str(ip_network(text.strip()))
     except ValueError:

@@ -147,6 +147,46 @@ def _guessed(guessed: People) -> Iterator[_Parts]:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ApplicationFacts:
+    """What a check-up examines of a registered application."""
+
+    name: str
+    enabled: bool
+    suspended_at: datetime | None
+    accept_without_2fa: bool
+    lenient: bool
+
+
+def judge_applications(account: str, applications: Iterable[ApplicationFacts]) -> tuple[Finding, ...]:
+    """Judge the enabled applications of an account."""
+    enabled = [each for each in applications if each.enabled]
+    return tuple(Finding(_topic(account), *parts) for parts in _applications(enabled))
+
+
+def _applications(enabled: list[ApplicationFacts]) -> Iterator[_Parts]:
+    for each in enabled:
+        if each.suspended_at is not None:
+            since = f"{each.suspended_at:%Y-%m-%d %H:%M} UTC"
+            yield (
+                Level.PROBLEM,
+                f"Application {each.name} was suspended {since}: it sent wrong codes of many users.",
+                f"Find out who typed them, then: twofold application enable {each.name}",
+            )
+    if lax := ", ".join(each.name for each in enabled if each.accept_without_2fa):
+        yield (
+            Level.NOTE,
+            f"Applications that accept people without a second factor: {lax}.",
+            "Once everyone has one, remove them and add them again without --accept-without-2fa.",
+        )
+    if lenient := ", ".join(each.name for each in enabled if each.lenient):
+        yield (
+            Level.NOTE,
+            f"Applications whose packets need no Message-Authenticator: {lenient}.",
+            "Their answers can be forged on the way (CVE-2024-3596). Upgrade the clients.",
+        )
+
+
 def judge_clock(
     now: datetime, *, newest: datetime | None, stuck: int, database_now: datetime | None
 ) -> tuple[Finding, ...]:

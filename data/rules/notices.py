@@ -14,6 +14,7 @@ from data.rules.domain_types import Application, Method
 from data.rules.recovery_codes import FEW_LEFT
 from data.rules.safe_text import safe
 from data.rules.sent_codes import Envelope, masked
+from data.rules.source_addresses import place_in_words
 
 GIVEN_UP_AFTER = timedelta(days=1)
 """How long delivery of a notice is tried, counted from the act."""
@@ -102,6 +103,11 @@ _WORDS = {
     ),
     Event.NEW_PLACE: _Words("a sign-in from a new place", "You signed in {places}."),
     Event.PEOPLE_LOCKED: _Words("{count:user} locked", "{count:user} locked after seven wrong codes:"),
+    Event.APPLICATION_SUSPENDED: _Words(
+        "application {name} was suspended",
+        "The application {name} was suspended: codes of {users:user} were wrong within ten minutes. It "
+        "may be guessing.",
+    ),
     Event.PASSWORD_CHANGED: _Words("your password was changed", "Your password was changed."),
     Event.ONE_TIME_PASSWORD_SET: _Words(
         "a one-time password was set",
@@ -121,7 +127,13 @@ _WORDS = {
 
 TOLD = frozenset(_WORDS)
 """The events that have words."""
-_TOLD_APART = (Event.USER_EDITED, Event.EMAIL_ASKED_FOR, Event.NEW_PLACE, Event.PEOPLE_LOCKED)
+_TOLD_APART = (
+    Event.USER_EDITED,
+    Event.EMAIL_ASKED_FOR,
+    Event.NEW_PLACE,
+    Event.PEOPLE_LOCKED,
+    Event.APPLICATION_SUSPENDED,
+)
 _DETAIL_LIMIT = 1_000
 
 
@@ -145,10 +157,12 @@ def envelope(act: Act, to: str, issuer: str) -> Envelope:
     listed, facts = "", f"When:    {act.at:%Y-%m-%d %H:%M} UTC\nBy:      {by_whom(act)}\n"
     if act.event is Event.PEOPLE_LOCKED:
         listed, facts = _locks(act.detail), ""
+    if act.event is Event.APPLICATION_SUSPENDED:
+        facts = f"When:    {act.at:%Y-%m-%d %H:%M} UTC\nLast:    {_through(act)}\n"
     text = (
         f"Hello {act.user},\n"
         f"\n"
-        f"{_wrapped(filled(words.happened, detail))}\n"
+        f"{_wrapped(' '.join(filter(None, (filled(words.happened, detail), detail.get('used', '')))))}\n"
         f"{listed}"
         f"\n"
         f"Account: {account}\n"
@@ -204,11 +218,31 @@ def by_whom(act: Act) -> str:
         return f"the operator on the host ({safe(act.actor.removeprefix(_OPERATOR))})"
     if act.actor != act.user:
         return f"the administrator {safe(act.actor)}"
-    where = "in the app on the host" if act.application == Application.LOCAL else "over SSH"
-    source = "" if act.application == Application.LOCAL else f" from {safe(act.address)}"
     if act.event in (Event.LOCKED, Event.RIGHT_AFTER_FAILURES):
-        return f"someone with your password or SSH key, {where}{source}"
-    return f"{act.user}, {where}{source}"
+        return f"someone with your password or SSH key, {_through(act)}"
+    return f"{act.user}, {_through(act)}"
+
+
+def _through(act: Act) -> str:
+    """Say through which application an act came, and from where."""
+    if act.application == Application.LOCAL:
+        return "in the app on the host"
+    return safe(place_in_words(act.application, act.address))
+
+
+_TO_ADMINS = {
+    Event.APPLICATION_SUSPENDED: (
+        "It is rejected until a security administrator enables it. First find out who typed the codes: "
+        "see Activity, or run twofold audit list --event signin.code_wrong. Then enable it under "
+        "Applications, or run: twofold application enable NAME"
+    ),
+    Event.PEOPLE_LOCKED: (
+        "Ask them first: if they did not type the codes themselves, someone has their password or SSH "
+        "key. To unlock a user, press u on their page in the app, or run this on the host: twofold user "
+        "unlock NAME --reason REASON"
+    ),
+}
+"""What those who are told of others should do."""
 
 
 def _advice(act: Act, account: str) -> str:
@@ -217,12 +251,8 @@ def _advice(act: Act, account: str) -> str:
             f"If it was you, use another address there, or ask an administrator of {account} to change "
             "the one here. If not, you have nothing to do."
         )
-    if act.event is Event.PEOPLE_LOCKED:
-        return (
-            "Ask them first: if they did not type the codes themselves, someone has their password or SSH "
-            "key. To unlock a user, press u on their page in the app, or run this on the host: twofold user "
-            "unlock NAME --reason REASON"
-        )
+    if act.event in _TO_ADMINS:
+        return _TO_ADMINS[act.event]
     if act.actor != act.user:
         return (
             f"If you did not expect this, ask an administrator of {account} in person or by phone. Please "

@@ -43,10 +43,23 @@ class Failures:
     def words(self) -> str:
         """How many in each application, and when most recently."""
         named = (
-            (count, _THROUGH.get(application, application)) for application, count in self.by_application
+            (count, _THROUGH.get(application, f"by {application}"))
+            for application, count in self.by_application
         )
         listed = ", ".join(f"{count} {through}" for count, through in named)
         return f"{listed}, most recently {_moment(self.last_at)}"
+
+    @property
+    def by_registered(self) -> str:
+        """How many of their attempts registered applications used, told to the user; empty if none."""
+        named = [(name, count) for name, count in self.by_application if name not in _THROUGH]
+        if not named:
+            return ""
+        (first, count), *more = named
+        others = "".join(f", {more_count} by {name}" for name, more_count in more)
+        return (
+            f"{count} of your {ATTEMPTS} attempts {'was' if count == 1 else 'were'} used by {first}{others}."
+        )
 
 
 _THROUGH = {Application.SSH: "over SSH", Application.LOCAL: "on the host"}

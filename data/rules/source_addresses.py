@@ -85,7 +85,7 @@ def place_in_words(application: str, address: str) -> str:
     """Say in a sentence where something came from, such as `over SSH from 192.0.2.1`."""
     if application == Application.SSH:
         return f"over SSH from {address}"
-    return "on the host" if application == address else f"in {application} from {address}"
+    return "on the host" if application == address else f"through {application} from {address}"
 
 
 def source_in_words(application: str, address: str) -> str:

@@ -341,6 +341,10 @@ def _released(preview: ModePreview) -> list[str]:
 def attention(seen: NeedsAttention) -> list[str]:
     """Return who the administrators are and what needs attention."""
     lines = [f"Administrators: {seen.admins.listed}."]
+    if seen.suspended_applications:
+        lines.append(
+            f"! Suspended for guessing codes: {', '.join(seen.suspended_applications)}. See Applications."
+        )
     if seen.guessed.count:
         lines.append(
             f"! Passwords are being guessed for: {seen.guessed.listed}. This does not lock them out."

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from data.operations.signin.remembered_addresses import Remembered
 from data.operations.signin.sessions import SessionPage, SessionRow
-from data.operations.users.user_summaries import FactorRow, KeyRow
+from data.operations.users.user_summaries import FactorRow, KeyRow, UserDetail
 from data.rules.safe_text import safe
 from data.rules.source_addresses import source_in_words
 from data.wording.words import day, moment
@@ -50,3 +50,9 @@ def factor_lines(factors: Sequence[FactorRow]) -> str:
         for row in factors
     ]
     return "\n".join(lines) or "none"
+
+
+def attempts_line(user: UserDetail) -> str:
+    """Return how many attempts are left, and which applications used the others."""
+    used = f"; wrong codes: {user.attempts_used}" if user.attempts_used else ""
+    return f"{user.attempts_left}{used}"

@@ -14,7 +14,10 @@ import pytest
 from support.database import OPERATOR, PASSWORD, SECURITY, START, SYSTEM, World, undone
 
 from data import operations
+from data.authserver.verification import Verifier
 from data.operations.actors import Actor, Member, Operator
+from data.operations.applications import registry
+from data.operations.applications.asking import Reject, VerifyRequest, authenticate_application
 from data.operations.audit.trail import Filter
 from data.operations.audit.verification import Plan, Position, Stretch
 from data.operations.policy import policy_settings
@@ -24,6 +27,7 @@ from data.operations.users.bulk_actions import Bulk
 from data.operations.users.lifecycle import NewUser, UserChanges
 from data.operations.users.user_search import UserQuery
 from data.rules import public_keys, source_addresses, user_fields, user_search, users_csv
+from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.audit_chain import Head
 from data.rules.domain_types import Application, Method, Mode, Role
 from data.rules.permissions import Action
@@ -265,6 +269,24 @@ def test_unauthenticated_questions_take_it_too(everyone, text):
             world.run(operation, *args)
         wrong.append(looked_at(operation.__name__))
     assert not list(filter(None, wrong))
+
+
+@pytest.mark.parametrize("asks", Asks)
+async def test_applications_ask_it_too(everyone, text, asks):
+    """So do applications, in the place of everything that they say."""
+    added = everyone.run(registry.add_application, OPERATOR, NewApplication("vpn", Protocol.HTTP, asks))
+    for token, address in ((text, "127.0.0.1"), (added.secret, text)):
+        assert everyone.run(authenticate_application, token, address) is None
+    vpn = everyone.run(authenticate_application, added.secret, "127.0.0.1")
+    verify = Verifier(everyone.store).verify
+    for request in (
+        VerifyRequest(text, "123456"),
+        VerifyRequest("bob", text),
+        VerifyRequest("bob", "123456", text),
+        VerifyRequest("bob", "123456", None, text),
+    ):
+        assert isinstance(await verify(vpn, request), Reject)
+    assert looked_at("verify") is None
 
 
 def test_so_do_the_words_that_a_stranger_types(everyone, text):

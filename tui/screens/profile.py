@@ -16,7 +16,14 @@ from data.rules.domain_types import Method, Mode, ThemeChoice
 from data.rules.passwords import MAX_LENGTH
 from data.rules.permissions import OwnAct
 from data.wording import consequences
-from data.wording.user_lines import address_lines, factor_lines, key_lines, session_lines, session_words
+from data.wording.user_lines import (
+    address_lines,
+    attempts_line,
+    factor_lines,
+    key_lines,
+    session_lines,
+    session_words,
+)
 from data.wording.words import HOW_IT_WORKS, MODE_WORDS, moment, roles_in_words
 from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.form import Field, FormDialog
@@ -223,6 +230,7 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
         *([("Methods", factor_lines(mine.factors))] if mine.factors else []),
         ("Policy", _policy(profile)),
         *([("Recovery codes", f"{mine.recovery_codes_left} left")] if mine.enrolled_at else []),
+        *([("Attempts left", attempts_line(mine))] if mine.attempts_used else []),
         ("You", None),
         ("Name", f"{mine.full_name} ({mine.name})" if mine.full_name else mine.name),
         ("E-mail", mine.email),

@@ -11,7 +11,7 @@ from data.operations.audit.changes import Change
 from data.operations.users.user_summaries import UserDetail
 from data.rules.domain_types import Status
 from data.rules.permissions import UserAct
-from data.wording.user_lines import address_lines, factor_lines, key_lines
+from data.wording.user_lines import address_lines, attempts_line, factor_lines, key_lines
 from data.wording.words import moment, roles_in_words
 from tui.keys import Act
 from tui.screens.user_actions import UserActionsScreen, offers_for
@@ -87,7 +87,7 @@ def _facts(user: UserDetail) -> list[Fact]:
         ("Required", "individually" if user.required else "not individually"),
         ("Methods", factor_lines(user.factors)),
         ("Recovery codes", f"{user.recovery_codes_left} left" if user.enrolled_at else "none"),
-        ("Attempts left", str(user.attempts_left)),
+        ("Attempts left", attempts_line(user)),
         *([("Resync", f"offered until {moment(user.resync_until)}")] if user.resync_until else []),
         *([("Locked", moment(user.locked_at))] if user.locked_at else []),
         ("Signing in", None),

@@ -22,6 +22,7 @@ from data.operations.applications.asking import (
     origin_of_request,
     practices_served,
 )
+from data.operations.audit.wrong_codes import locked_in_words
 from data.operations.signin import first_factor
 from data.operations.signin.admission import Attempt, accept, ended_meanwhile, notices, turn_away
 from data.operations.signin.attempts import judge_answer
@@ -34,7 +35,6 @@ from data.rules.domain_types import FirstFactor, Method, Mode, Proof
 from data.rules.policy import (
     MustChangePassword,
     NeedCode,
-    Refusal,
     Refused,
     SignedIn,
     Step,
@@ -141,7 +141,7 @@ def _decide(
         return Send(attempt, asked_for, transaction_id or _open_challenge(tx, application, attempt))
     judged = judge_answer(tx, user, factor_among(usable, Method.APP), typed, attempt.origin, may_resync=False)
     if not isinstance(judged, Right):
-        return Reject(Refusal.LOCKED.value if isinstance(judged, LockedNow) else judged.message)
+        return Reject(locked_in_words(user) if isinstance(judged, LockedNow) else judged.message)
     if transaction_id is not None:
         asked = models.ApplicationChallenge.digest == token_hash(transaction_id)
         models.ApplicationChallenge.delete().where(asked).execute()

@@ -199,7 +199,8 @@ def _checked(acting: Acting, new: NewApplication) -> NewApplication | Denied:
     for text in new.networks or rules.LOOPBACK:
         network = rules.parse_network(text)
         if network is None:
-            return Denied(f"{text} is not a network. Write an address, or a network such as 10.0.0.0/24.")
+            typed = text[: rules.TYPED_LIMIT]
+            return Denied(f"{typed} is not a network. Write an address, or a network such as 10.0.0.0/24.")
         networks.append(network)
     practices: list[str] = []
     for text in new.practices:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from peewee import fn
 
 from data.operations.actors import Acting, Operator, in_each_account
+from data.operations.applications.findings import check_applications
 from data.operations.maintenance import clock_jumps
 from data.operations.results import Denied
 from data.operations.secret_sealing import open_factor
@@ -29,7 +30,7 @@ def check_accounts(tx: Tx, operator: Operator) -> tuple[Finding, ...] | Denied:
     accounts = in_each_account(tx, operator)
     if isinstance(accounts, Denied):
         return accounts
-    return tuple(finding for acting in accounts for finding in doctor.judge_account(_facts(acting)))
+    return tuple(finding for acting in accounts for finding in _check_account(acting))
 
 
 def check_database(tx: Tx) -> Finding:
@@ -95,6 +96,11 @@ def recipient(_tx: Tx) -> str | None:
     active = table.select(table.email).where(table.active)
     found = active.where(holds(*ADMIN_ROLES)).order_by(table.id).first() or active.order_by(table.id).first()
     return None if found is None else str(found.email)
+
+
+def _check_account(acting: Acting) -> tuple[Finding, ...]:
+    facts = _facts(acting)
+    return (*doctor.judge_account(facts), *check_applications(acting, facts.name))
 
 
 def _facts(acting: Acting) -> AccountFacts:

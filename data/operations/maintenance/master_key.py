@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from data.operations.actors import ActingOperator
+from data.operations.applications.registry import secret_place
 from data.operations.audit import trail
 from data.operations.audit.chain import cut_place, key_place
 from data.operations.guards import require_operator
@@ -58,6 +59,7 @@ def begin_rotation(acting: ActingOperator, former: str, new: str) -> Done | Deni
     digests = acting.tx.services.vault.seal_at(_DIGEST_KEYS, _digest_keys(acting.tx, row), new)
     models.Installation.update(key_check=new, former_key_check=former, sealed_digest_keys=digests).execute()
     _renew_chains(acting.tx, new)
+    _reseal_applications(acting.tx, new)
     trail.record_everywhere(acting, Event.KEY_ROTATION_BEGUN)
     return Done("The rotation has started.")
 
@@ -100,6 +102,15 @@ def _digest_keys(tx: Tx, row: models.Installation) -> bytes:
     if row.sealed_digest_keys is None:
         return tx.services.vault.digest_keys_of(row.key_check)
     return tx.services.vault.open_at(_DIGEST_KEYS, bytes(row.sealed_digest_keys))
+
+
+def _reseal_applications(tx: Tx, new: str) -> None:
+    """Reseal the few secrets that applications share with us, at once."""
+    table, vault = models.Application, tx.services.vault
+    for row in list(table.select().where(table.sealed_secret.is_null(False))):
+        place = secret_place(row.id)
+        sealed = vault.seal_at(place, vault.open_at(place, bytes(row.sealed_secret or b"")), new)
+        table.update(sealed_secret=sealed).where(table.id == row.id).execute()
 
 
 def _renew_chains(tx: Tx, new: str) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from data.operations.actors import Acting
+from data.operations.applications.findings import suspended_applications
 from data.operations.guards import require_permission
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import has_factor, holds, people_in
@@ -25,6 +26,7 @@ class NeedsAttention:
     unprotected: People
     active: int
     system_admins: int
+    suspended_applications: tuple[str, ...] = ()
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -41,4 +43,5 @@ def show_needs_attention(acting: Acting) -> NeedsAttention:
         unprotected=people_in(active.where(unprotected)),
         active=active.count(),
         system_admins=active.where(holds(Role.SYSTEM_ADMIN)).count(),
+        suspended_applications=suspended_applications(acting.account_id),
     )

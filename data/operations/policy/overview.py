@@ -9,6 +9,7 @@ from typing import Any
 from peewee import fn
 
 from data.operations.actors import Acting
+from data.operations.applications.findings import check_applications
 from data.operations.guards import require_permission, why_not
 from data.operations.signin.password_guessing import guessed_now
 from data.operations.users.queries import pending_since_before, people_in
@@ -240,6 +241,7 @@ def _findings(acting: Acting, account: models.Account) -> Iterator[Finding]:
     here = (user.account == account.id) & user.active
     guessed = people_in(user.select().where(here & user.id.in_(guessed_now(acting.tx))))
     of_people = judge_guessed(account.name, guessed)
-    for finding in (*of_people, *of_policy, *acting.tx.services.check_up.findings):
+    of_applications = check_applications(acting, account.name)
+    for finding in (*of_people, *of_policy, *of_applications, *acting.tx.services.check_up.findings):
         if finding.level is not Level.FINE:
             yield finding

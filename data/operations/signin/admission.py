@@ -5,6 +5,7 @@ from datetime import datetime
 
 from data.operations.actors import ActingUser, facts_of, origin_of, policy_of
 from data.operations.audit import trail
+from data.operations.audit.wrong_codes import locked_in_words
 from data.operations.guards import require_user
 from data.operations.signin import code_verification
 from data.operations.signin.code_verification import Right
@@ -18,6 +19,7 @@ from data.rules.policy import (
     MustChangePassword,
     MustEnrol,
     NeedCode,
+    Refusal,
     Refused,
     SignedIn,
     Step,
@@ -207,7 +209,7 @@ def turn_away(tx: Tx, user: models.User, attempt: Attempt, reason: str) -> Turne
     if count <= SIGNINS_PER_MINUTE:
         _COUNTED.run(_minute(tx), count + 1, user.id)
         _audit(tx, Event.TURNED_AWAY, user, attempt, reason=str(reason))
-    return TurnedAway(str(reason))
+    return TurnedAway(locked_in_words(user) if reason == Refusal.LOCKED else str(reason))
 
 
 def _signins(tx: Tx, user: models.User) -> int:

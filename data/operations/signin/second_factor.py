@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from data.operations.actors import factor_among, facts_of, policy_of, read_user, usable_factors
+from data.operations.audit.wrong_codes import locked_in_words
 from data.operations.signin import sent_codes
 from data.operations.signin.admission import (
     CREDENTIAL_CHANGED,
@@ -21,11 +22,7 @@ from data.operations.signin.first_factor import FirstFactorRejected
 from data.operations.signin.remembered_addresses import remember
 from data.operations.signin.sent_codes import CodeSent, CodeToSend, NotSent
 from data.rules.domain_types import Method
-from data.rules.policy import (
-    NeedCode,
-    Refusal,
-    Refused,
-)
+from data.rules.policy import NeedCode, Refused
 from data.rules.sent_codes import Purpose
 from data.store import Tx
 
@@ -56,7 +53,7 @@ def submit_code(tx: Tx, attempt: Attempt, answer: str) -> CodeResult:
         # A right answer changes no fact that matters to the user who gave it.
         proof = replace(proof, code=True)
         return admit(tx, user, attempt, step_of(tx, user, proof, facts), proof, method=verdict)
-    return TurnedAway(Refusal.LOCKED.value) if isinstance(verdict, LockedNow) else verdict
+    return TurnedAway(locked_in_words(user)) if isinstance(verdict, LockedNow) else verdict
 
 
 def send_code(tx: Tx, attempt: Attempt, method: Method) -> CodeToSend | NotSent | TurnedAway:

@@ -1,7 +1,6 @@
 """Why can't they sign in? The facts about one user, gathered for the rules that explain them."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from peewee import fn
 
 from data.operations.actors import factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import notice_outbox
+from data.operations.audit.wrong_codes import entries_about, failures_of, spent_attempts
 from data.operations.signin import code_verification
 from data.operations.signin.remembered_addresses import remembered_of
 from data.operations.signin.resync import offered_until
@@ -22,9 +22,8 @@ from data.rules import clock_jumps, passwords, throttle
 from data.rules.audit_events import Event
 from data.rules.domain_types import Method
 from data.rules.permissions import Action
-from data.rules.policy import ATTEMPTS
 from data.rules.sent_codes import DAY, Purpose
-from data.rules.signin_explanation import Failures, Known, Reason, Success, Undelivered, Weight, explain
+from data.rules.signin_explanation import Known, Reason, Success, Undelivered, Weight, explain
 from data.storage import models
 from data.store import Tx
 
@@ -76,9 +75,13 @@ def _known(tx: Tx, user: models.User) -> Known:
         recovery_left=code_verification.codes_left(user.id),
         temporary_until=temporary_code_until(tx, user.id),
         attempts_left=user.attempts_left,
-        wrong=_failures(_entries(user, Event.CODE_WRONG, ATTEMPTS - user.attempts_left)),
-        replayed=_failures(
-            [row for row in _entries(user, Event.CODE_REPLAYED, _REPLAYS) if tx.now - row.at <= _REPLAYS_OF]
+        wrong=spent_attempts(user, user.attempts_left),
+        replayed=failures_of(
+            [
+                row
+                for row in entries_about(user, Event.CODE_REPLAYED, _REPLAYS)
+                if tx.now - row.at <= _REPLAYS_OF
+            ]
         ),
         uncounted=uncounted_answers(tx, user.id),
         clock_offset=app.last_offset if app else None,
@@ -87,7 +90,7 @@ def _known(tx: Tx, user: models.User) -> Known:
         resync_until=offered_until(tx, app),
         first_factor_failures=_first_factor_failures(tx, user),
         remembered=tuple((row.address, row.first_factor, row.until) for row in remembered_of(tx, user)),
-        successes=tuple(_success(row) for row in _entries(user, Event.SIGNED_IN, SUCCESSES)),
+        successes=tuple(_success(row) for row in entries_about(user, Event.SIGNED_IN, SUCCESSES)),
         unreachable=_unreachable(tx, user),
         undelivered=tuple(_undelivered(tx, user)),
         notices_waiting=_notices_waiting(user),
@@ -99,18 +102,6 @@ def _refused_until(tx: Tx, app: models.Factor | None) -> datetime | None:
     if app is None or app.last_step <= clock_jumps.last_honest_step(tx.now, app.drift):
         return None
     return clock_jumps.stuck_until(app.last_step, app.drift)
-
-
-def _entries(user: models.User, event: Event, limit: int) -> list[models.AuditEntry]:
-    """Read the newest rows of one kind about a user."""
-    table = models.AuditEntry
-    mine = (table.account == user.account_id) & (table.user == user.name) & (table.event == event.value)
-    return list(table.select().where(mine).order_by(table.id.desc()).limit(limit))
-
-
-def _failures(rows: list[models.AuditEntry]) -> Failures:
-    counted = Counter(row.application for row in rows)
-    return Failures(tuple(sorted(counted.items())), rows[0].at if rows else None)
 
 
 def _first_factor_failures(tx: Tx, user: models.User) -> int:
@@ -138,14 +129,14 @@ def _unreachable(tx: Tx, user: models.User) -> frozenset[Method]:
 
 def _undelivered(tx: Tx, user: models.User) -> Iterator[Undelivered]:
     """Return which codes and notices of the last day were not delivered."""
-    rows = [row for row in _entries(user, Event.CODE_NOT_SENT, _UNDELIVERED) if tx.now - row.at <= DAY]
+    rows = [row for row in entries_about(user, Event.CODE_NOT_SENT, _UNDELIVERED) if tx.now - row.at <= DAY]
     details = [(row.at, json.loads(row.detail)) for row in rows]
     for label in dict.fromkeys(str(detail.get("method", "?")) for _, detail in details):
         mine = [(at, detail) for at, detail in details if detail.get("method", "?") == label]
         at, last = mine[0]
         yield Undelivered("code", label, len(mine), at, str(last.get("because", "")))
     abandoned = [
-        row for row in _entries(user, Event.NOTICE_ABANDONED, _UNDELIVERED) if tx.now - row.at <= DAY
+        row for row in entries_about(user, Event.NOTICE_ABANDONED, _UNDELIVERED) if tx.now - row.at <= DAY
     ]
     if abandoned:
         yield Undelivered("notice", Method.EMAIL.label, len(abandoned), abandoned[0].at)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from data.operations.actors import Acting, ActingUser, factor_of, facts_of, policy_of, usable_factors
 from data.operations.audit import trail
+from data.operations.audit.wrong_codes import spent_attempts
 from data.operations.guards import first_hindrance, require_permission, require_user, why_not
 from data.operations.results import Denied
 from data.operations.signin import code_verification
@@ -92,6 +93,8 @@ class FactorRow:
 class UserDetail:
     """Everything an administrator sees of a user. `one_time_until` is when a one-time password expires.
 
+    `attempts_used` says in which applications the attempts were used that are no longer left.
+
     `acts` are those that the actor may do to the user now, `grantable` the roles that they may change, and
     `who_can` says who can do the rest. Of oneself, see `Profile`.
     """
@@ -111,6 +114,7 @@ class UserDetail:
     active: bool
     locked_at: datetime | None
     attempts_left: int
+    attempts_used: str
     enrolled_at: datetime | None
     factors: tuple[FactorRow, ...]
     recovery_codes_left: int
@@ -282,6 +286,7 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         )
         for row in usable_factors(user.id, policy)
     )
+    spent = spent_attempts(user, user.attempts_left)
     return UserDetail(
         id=user.id,
         name=user.name,
@@ -298,6 +303,7 @@ def _detail(tx: Tx, user: models.User) -> UserDetail:
         active=user.active,
         locked_at=user.locked_at,
         attempts_left=user.attempts_left,
+        attempts_used=spent.words if spent.count else "",
         enrolled_at=min((factor.confirmed_at for factor in factors), default=None),
         factors=factors,
         recovery_codes_left=code_verification.codes_left(user.id),

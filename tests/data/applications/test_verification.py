@@ -13,15 +13,23 @@ from data.delivery.carriers import Carriers, Smtp
 from data.operations.actors import Operator
 from data.operations.applications import asking, code_only, registry
 from data.operations.applications.asking import Accept, Challenge, Reject, VerifyRequest
+from data.operations.audit import notice_outbox
 from data.operations.maintenance import accounts
 from data.operations.signin import second_factor
 from data.operations.signin.admission import Admitted, TurnedAway
 from data.operations.signin.code_verification import CodeAlreadyUsed
-from data.operations.users import lifecycle, practices, temporary_codes
+from data.operations.users import (
+    lifecycle,
+    practices,
+    signin_explanation,
+    temporary_codes,
+    user_summaries,
+)
 from data.rules.applications import Asks
 from data.rules.domain_types import Method, Mode
 from data.rules.policy import Refusal
 from data.storage import models
+from data.wording.user_lines import attempts_line
 
 REJECTED = Reject("The code was not accepted.")
 WRONG_PASSWORD = Reject("Wrong user name or password.")
@@ -89,9 +97,10 @@ async def test_password_and_code_in_one_field(world, application, anna):
     assert world.row(anna).attempts_left == 7
 
 
-@pytest.mark.feature("applications-attempts")
+@pytest.mark.feature("applications-attempts", "applications-named")
 async def test_attempts_are_shared(world, application, anna):
-    """Three wrong codes in a VPN and four over SSH lock, everywhere."""
+    """Three wrong codes in a VPN and four over SSH lock, everywhere, and the VPN is named."""
+    models.Notice.delete().execute()
     vpn = application("vpn", Asks.CODE)
     portal = application("portal", Asks.PASSWORD_AND_CODE)
     for left in (6, 5, 4):
@@ -100,10 +109,18 @@ async def test_attempts_are_shared(world, application, anna):
     attempt = world.attempt(anna)
     for _ in range(4):
         result = world.submit(attempt, world.wrong_code(anna))
-    assert isinstance(result, TurnedAway)
+    used = "3 of your 7 attempts were used by vpn."
+    locked = TurnedAway(f"{Refusal.LOCKED} {used}")
+    assert result == world.submit(attempt, world.code(anna)) == world.first(anna) == locked
+    (notice,) = world.run(notice_outbox.claim)
+    assert used in " ".join(notice.envelope.text.split())
+    said = world.run(signin_explanation.explain_user, OPERATOR, anna).reasons
+    assert any("Wrong codes: 4 over SSH, 3 by vpn, most recently" in each.sentence for each in said)
+    detail = world.run(user_summaries.user_detail, OPERATOR, anna)
+    assert attempts_line(detail).startswith("0; wrong codes: 4 over SSH, 3 by vpn, most recently")
     assert await vpn.ask(anna, world.code(anna)) == REJECTED
     told = await portal.ask(anna, f"{PASSWORD}{world.code(anna)}")
-    assert told.message.startswith(Refusal.LOCKED)
+    assert told.message == locked.reason
 
 
 async def test_locked_through_an_application(world, application, anna):
@@ -114,11 +131,11 @@ async def test_locked_through_an_application(world, application, anna):
     for _ in range(6):
         await portal.ask(anna, world.wrong_code(anna), asked.transaction_id)
     locked = await portal.ask(anna, world.wrong_code(anna), asked.transaction_id)
-    assert locked.message.startswith(Refusal.LOCKED)
+    assert locked.message == f"{Refusal.LOCKED} 7 of your 7 attempts were used by portal."
     assert models.Session.get_by_id(member.session_id).ended_because == Refusal.LOCKED
     assert isinstance(world.first(anna), TurnedAway)
     again = await portal.ask(anna, world.code(anna), asked.transaction_id)
-    assert again.message.startswith(Refusal.LOCKED)
+    assert again == locked
 
 
 @pytest.mark.feature("applications-attempts")

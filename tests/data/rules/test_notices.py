@@ -79,6 +79,8 @@ def test_every_notice_is_whole_sentences_and_plain(event):
             until="2026-03-02 12:00 UTC",
             places="from an address",
             count=2,
+            name="vpn",
+            users=10,
             locks=["ben, 2026-03-02 09:00 UTC, over SSH from 192.0.2.1"],
         ),
         "a@b.example",

@@ -2,6 +2,7 @@
 
 from data.operations.users import user_summaries
 from data.operations.users.user_summaries import UserDetail, UserRow
+from data.wording.user_lines import attempts_line
 from tui.cli.text_tables import iso, when
 
 
@@ -78,7 +79,7 @@ def detail_lines(detail: UserDetail) -> list[tuple[str, str]]:
         ("Set up", when(detail.enrolled_at)),
         ("Methods", ", ".join(row.method.label for row in detail.factors) or "-"),
         ("Recovery codes", f"{detail.recovery_codes_left} left" if detail.enrolled_at else "-"),
-        ("Attempts left", str(detail.attempts_left)),
+        ("Attempts left", attempts_line(detail)),
         ("Locked", when(detail.locked_at)),
         ("Password", password_state if detail.has_password else "none"),
         ("SSH keys", ", ".join(row.fingerprint for row in detail.keys) or "-"),
