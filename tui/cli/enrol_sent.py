@@ -70,7 +70,7 @@ def _send(here: Caller, pending: PendingDestination) -> None:
         send = enrolment.send_enrolment_code
         return await sent_codes.send(here.store, here.carriers, send, here.actor, pending)
 
-    match here.wait(sent()):
+    match here.wait(sent):
         case CodeSent() as result:
             tell(result.message, err=True)
         case NotSent(reason):

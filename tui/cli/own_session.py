@@ -46,7 +46,7 @@ def go_on(here: Caller) -> None:
     session = confirmed(here.run(admission.unfinished_session))
     if session is None:
         return
-    arrive(here, here.wait(here.store.run(admission.advance, session.id)))
+    arrive(here, here.wait(here.store.run, admission.advance, session.id))
 
 
 def arrive(here: Caller, admitted: Admitted | TurnedAway) -> None:
