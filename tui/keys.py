@@ -76,6 +76,7 @@ class Act(Enum):
     RECOVERY_CODES = "b", "b", "Recovery codes", "Temporary code"
     END_SESSION = "h", "h", "End", "End sessions"
     THEME = "comma", ",", "Theme"
+    PLAIN_MODE = "full_stop", ".", "Plain mode"
     ATTENTION = "exclamation_mark", "!", "Attention"
     TEST = "at", "@", "Test"
     QR_CODE = "q", "q", "QR code"

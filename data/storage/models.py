@@ -184,6 +184,7 @@ class User(_Table):
     standing_since = _MomentField(default=_EPOCH, constraints=[SQL("DEFAULT 0")])
     few_codes = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
     known_places = TextField(null=True)
+    plain = BooleanField(default=False, constraints=[SQL("DEFAULT false")])
 
     class Meta:
         indexes = (

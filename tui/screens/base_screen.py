@@ -18,7 +18,9 @@ from textual.widgets import Button
 from textual.worker import Worker, WorkerError
 
 from data.operations.audit.changes import Change
+from data.operations.users import lifecycle, user_summaries
 from sshserver.compat.textual_screen import ContainedScreen
+from tui.dialogs.choose_one import ChooseDialog
 from tui.dialogs.dialog import paragraph
 from tui.dialogs.help import HelpDialog
 from tui.dialogs.manual import ManualDialog
@@ -157,6 +159,7 @@ class MainScreen(ActingScreen[None]):
         Act.PRACTICES.binding("go('practices')", show=False),
         Act.SESSIONS.binding("go('sessions')", show=False),
         Act.SIGN_OUT.binding(),
+        Act.PLAIN_MODE.binding(tooltip="Plain mode: text only, for screen readers", show=False),
     ]
 
     def body(self) -> Iterator[Widget]:
@@ -262,6 +265,17 @@ class MainScreen(ActingScreen[None]):
             return
         self.app.say("")
         self.app.open_tab(tab)
+
+    @working
+    async def action_plain_mode(self) -> None:
+        """Choose whether the next sessions are in the plain mode."""
+        profile = await self.app.read(user_summaries.my_profile)
+        if profile is None:
+            return
+        choices = [("Off: this app", False), ("On: a prompt and static text, from your next session", True)]
+        chosen = await self.app.push_screen_wait(ChooseDialog("Plain mode", choices, profile.plain))
+        if chosen is not None:
+            await self.app.act(lifecycle.choose_plain_mode, on=chosen[0])
 
     def action_sign_out(self) -> None:
         """End the session."""

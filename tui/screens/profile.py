@@ -211,6 +211,7 @@ _OFFERS = (
     Offer(Act.ADD_KEY, "Add SSH key", "add_key"),
     Offer(Act.REMOVE, "Remove SSH key", "remove_key"),
     Offer(Act.THEME, "Theme", "theme"),
+    Offer(Act.PLAIN_MODE, "Plain mode", "plain_mode"),
     Offer(Act.FORGET, "Forget addresses", "forget"),
     Offer(Act.END_SESSION, "End sessions", "end_sessions"),
 )
@@ -238,6 +239,7 @@ def _facts(profile: Profile, theme: ThemeChoice) -> list[Fact]:
         ("Practice", f"{mine.practice}, {mine.account}"),
         ("Roles", roles_in_words(mine.roles)),
         ("Theme", theme.label),
+        *([("Plain mode", "on, from your next session")] if profile.plain else []),
         ("SSH keys", key_lines(mine.keys)),
         *([("Remembered", address_lines(mine.remembered))] if mine.remembered else []),
         ("Last sign-in", moment(mine.last_signin_at)),

@@ -66,7 +66,7 @@ class Session:
 
     `attempt` is set while `step` asks for a code; `notices` are sentences to show at its step;
     `temporary_code` says that its user signed in with a temporary code, so that the phone should be
-    replaced.
+    replaced; `plain` that they prefer the plain mode.
     """
 
     id: int
@@ -80,6 +80,7 @@ class Session:
     attempt: Attempt | None = None
     theme: ThemeChoice = ThemeChoice.TERMINAL
     temporary_code: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +282,7 @@ def _session(
         step=step,
         attempt=attempt,
         theme=ThemeChoice(user.theme or ThemeChoice.TERMINAL),
+        plain=user.plain,
     )
 
 

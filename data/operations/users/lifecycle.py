@@ -181,6 +181,14 @@ def choose_theme(me: ActingUser, theme: ThemeChoice) -> Done:
     return Done(f"Theme: {theme.label}.")
 
 
+@require_user()
+def choose_plain_mode(me: ActingUser, *, on: bool) -> Done:
+    """Remember whether the actor's next sessions are in the plain mode. Like a theme, it is not recorded."""
+    me.user.plain = on
+    me.user.save(only=["plain"])
+    return Done(f"Plain mode {'on' if on else 'off'}, from your next session.")
+
+
 def set_active(tx: Tx, actor: Actor, name: str, *, active: bool) -> Done | RefusedOrStale:
     """Deactivate a user, or activate one again; the last administrators are kept."""
     found = find_target(tx, actor, name, UserAct.ACTIVATE if active else UserAct.DEACTIVATE)

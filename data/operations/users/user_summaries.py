@@ -140,6 +140,8 @@ class Profile:
     must_use_two_factor: bool
     methods: frozenset[Method]
     sessions: SessionPage
+    plain: bool = False
+    """Whether they prefer the plain mode."""
 
 
 @require_permission(Action.SEE_PEOPLE)
@@ -214,6 +216,7 @@ def my_profile(me: ActingUser, act: OwnAct | None = None) -> Profile | Denied:
         must_use_two_factor=me.facts.must_use_two_factor or me.policy.mode in (Mode.REQUIRED, Mode.PERMANENT),
         methods=me.policy.methods,
         sessions=open_ones,
+        plain=me.user.plain,
     )
 
 

@@ -20,6 +20,7 @@ APART = "0029_rows_of_imports"
 COUNTED = "0031_kept_counts"
 EXPIRING = "0036_temporary_codes"
 PLACES = "0037_known_places"
+PLAIN = "0043_plain_mode"
 DAY = 86_400_000_000
 TODAY = int(time.time()) * 1_000_000 // DAY
 
@@ -216,3 +217,12 @@ def test_accounts_of_before_tell_of_new_places_but_not_of_locks(tmp_path, monkey
         told = {(account.notify_new_places, account.notify_locks) for account in models.Account.select()}
         assert told == {(True, False)}
         assert {user.known_places for user in models.User.select()} == {None}
+
+
+def test_users_of_before_do_not_prefer_the_plain_mode(tmp_path, monkeypatch, server):
+    older = older_than(PLAIN, tmp_path, monkeypatch, server)
+    with older.connection_context():
+        add_counted(older)
+        assert migrate(older)[0] == PLAIN
+        models.database.initialize(older)
+        assert {user.plain for user in models.User.select()} == {False}
