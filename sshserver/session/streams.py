@@ -84,7 +84,8 @@ class Streams:
 
     `ask` is None where nobody can be asked. `size` returns the present columns and rows of the terminal;
     it is None without one. Writing to a reader that is gone raises BrokenPipeError, and so does reading.
-    `interruption` says whether the command must stop.
+    `interruption` says whether the command must stop. `is_plain` asks for lines that stay as they are
+    written: no bars, no cursor.
     """
 
     stdin: BinaryIO
@@ -93,6 +94,7 @@ class Streams:
     ask: Ask | None = None
     size: Callable[[], tuple[int, int]] | None = None
     interruption: Interruption = field(default_factory=Interruption)
+    is_plain: bool = False
 
     @property
     def columns(self) -> int | None:

@@ -12,14 +12,40 @@ from click._termui_impl import ProgressBar
 from data.rules.safe_text import safe
 from tui.cli.streams import echo, streams
 
+_NARROW = 80
+"""Columns below which a terminal gets a block for each row of a table that does not fit."""
+_EMPTY = ("", "-")
+
 
 def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, limit: int = 64) -> None:
-    """Print rows under headings, in columns as wide as needed in terminal cells."""
+    """Print rows under headings, in columns as wide as needed in terminal cells.
+
+    On a narrow terminal that they do not fit on, each row becomes lines with its headings.
+    """
     shown = [list(headings), *([encodable(safe(cell, limit)) for cell in row] for row in rows)]
     widths = [max(wcwidth.width(row[column]) for row in shown) for column in range(len(headings))]
+    columns = streams().columns if streams().stdout.isatty() else None
+    if columns is not None and columns < min(_NARROW, sum(widths) + 2 * (len(widths) - 1)):
+        _echo_blocks(shown, columns)
+        return
     for row in shown:
         cells = (wcwidth.ljust(cell, width) for cell, width in zip(row, widths, strict=True))
         echo("  ".join(cells).rstrip())
+
+
+def _echo_blocks(table: Sequence[Sequence[str]], columns: int) -> None:
+    """Print the rows below the headings as blocks, without what is empty in them."""
+    headings, *rows = table
+    for number, row in enumerate(rows):
+        if number:
+            echo()
+        for heading, cell in zip(headings, row, strict=True):
+            if cell not in _EMPTY:
+                echo("\n".join(wcwidth.wrap(f"{_label(heading)}: {cell}", columns, subsequent_indent="  ")))
+
+
+def _label(heading: str) -> str:
+    return heading if heading[:1].isdigit() else heading.capitalize()
 
 
 def encodable(text: str) -> str:
@@ -35,10 +61,16 @@ def echo_json(value: object) -> None:
 
 @contextmanager
 def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on a terminal; call what is yielded with how many more of `count` are done."""
+    """Show progress on a terminal; call what is yielded with how many more of `count` are done.
+
+    It is a bar, or in the plain mode a line for each quarter.
+    """
     out = streams().stderr
     if not out.isatty():
         yield lambda _more: None
+        return
+    if streams().is_plain:
+        yield _Quarters(count, label.strip()).add
         return
     with ExitStack() as shown:
         bars: list[ProgressBar[int]] = []
@@ -50,6 +82,17 @@ def progress(count: int, label: str) -> Iterator[Callable[[int], None]]:
             bars[0].update(more)
 
         yield update
+
+
+class _Quarters:
+    def __init__(self, count: int, label: str) -> None:
+        self._count, self._label = count, label
+        self._done = 0
+
+    def add(self, more: int) -> None:
+        before, self._done = self._done, self._done + more
+        if 4 * before // max(self._count, 1) < 4 * self._done // max(self._count, 1):
+            echo(f"{self._label}: {self._done:,} of {self._count:,}", err=True)
 
 
 def when(moment: datetime | None) -> str:
