@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import many_users, sessions, signing_in, verifying
+from bench import commands, many_users, sessions, signing_in, verifying
 from bench.report import Result, show, write
 
 SECTIONS = {
     "signing-in": signing_in.measure,
     "verifying": verifying.measure,
     "sessions": sessions.measure,
+    "commands": commands.measure,
     "many-users": many_users.measure,
 }
 

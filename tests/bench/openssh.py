@@ -26,17 +26,32 @@ _LEAN = {
     "key": "auth required {module} secret={secret} user=root no_strict_owner",
     "password": "auth required pam_unix.so\nauth required {module} secret={secret} user=root no_strict_owner",
 }
+_TWO_FACTORS = """UsePAM yes
+PasswordAuthentication no
+KbdInteractiveAuthentication yes
+AuthenticationMethods {methods}
+"""
+_KEY_ALONE = """UsePAM no
+AuthenticationMethods publickey
+"""
 _METHODS = {"key": "publickey,keyboard-interactive", "password": "keyboard-interactive"}
 
 
 def missing() -> str | None:
     """Say what stands in the way of measuring it."""
-    if os.geteuid() != 0:
-        return "sshd with PAM is measured as root only"
-    if shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") is None:
-        return "there is no sshd: apt-get install openssh-server"
+    if why := missing_for_commands():
+        return why
     if not any(Path("/").glob(f"lib*/**/security/{_MODULE}")):
         return f"there is no {_MODULE}: apt-get install libpam-google-authenticator"
+    return None
+
+
+def missing_for_commands() -> str | None:
+    """Say what stands in the way of running commands over it, which needs no PAM."""
+    if os.geteuid() != 0:
+        return "sshd is measured as root only"
+    if shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") is None:
+        return "there is no sshd: apt-get install openssh-server"
     taken = [str(path) for path in (*_services(),) if path.exists()]
     with suppress(KeyError):
         pwd.getpwnam(USER)
@@ -76,7 +91,7 @@ def account() -> Iterator[None]:
         subprocess.run(["chpasswd"], input=f"{USER}:{PASSWORD}\n", text=True, check=True)
         yield
     finally:
-        subprocess.run(["userdel", USER], check=True, capture_output=True)
+        subprocess.run(["userdel", "--force", USER], check=True, capture_output=True)
 
 
 @contextmanager
@@ -91,22 +106,40 @@ def running(factor: str, public_key: str) -> Iterator[Sshd]:
         service.write_text(f"{auth}\naccount required pam_permit.so\nsession required pam_permit.so\n")
         program = folder / service.name
         program.symlink_to("/usr/sbin/sshd")
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host"], check=True)
-        (folder / "authorized_keys").write_text(public_key)
-        port = _free_port()
-        (folder / "config").write_text(_configuration(folder, port, factor))
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        with Server([program, "-D", "-e", "-f", folder / "config"]) as server:
-            sshd = Sshd(server, port, secret)
-            sshd.refill()
-            _await(port)
+        with _started(folder, program, public_key, _TWO_FACTORS.format(methods=_METHODS[factor])) as sshd:
             yield sshd
     finally:
         service.unlink(missing_ok=True)
         shutil.rmtree(folder)
 
 
-def _configuration(folder: Path, port: int, factor: str) -> str:
+@contextmanager
+def running_for_commands(public_key: str) -> Iterator[Sshd]:
+    """Run it for the user that was made, with a key alone and without PAM."""
+    folder = Path(mkdtemp(prefix="twofold-bench-sshd-"))
+    try:
+        folder.chmod(0o711)
+        with _started(folder, Path("/usr/sbin/sshd"), public_key, _KEY_ALONE) as sshd:
+            yield sshd
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _started(folder: Path, program: Path, public_key: str, authentication: str) -> Iterator[Sshd]:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host"], check=True)
+    (folder / "authorized_keys").write_text(public_key)
+    port = _free_port()
+    (folder / "config").write_text(_configuration(folder, port) + authentication)
+    Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    with Server([program, "-D", "-e", "-f", folder / "config"]) as server:
+        sshd = Sshd(server, port, folder / "authenticator")
+        sshd.refill()
+        _await(port)
+        yield sshd
+
+
+def _configuration(folder: Path, port: int) -> str:
     return f"""
 ListenAddress 127.0.0.1
 Port {port}
@@ -114,10 +147,6 @@ HostKey {folder}/host
 PidFile none
 AuthorizedKeysFile {folder}/authorized_keys
 StrictModes no
-UsePAM yes
-PasswordAuthentication no
-KbdInteractiveAuthentication yes
-AuthenticationMethods {_METHODS[factor]}
 MaxStartups 100
 UseDNS no
 PrintMotd no
