@@ -1,14 +1,11 @@
 """A restricted session may do what it was opened for, and nothing else at all."""
 
-import inspect
 from dataclasses import replace
-from importlib import import_module
-from pkgutil import walk_packages
 
 import pytest
 from support.database import OPERATOR, PASSWORD, SECURITY, START, SUPPORT, SYSTEM, World, totp, undone
+from support.operations import OF_THE_OPERATOR, every_operation
 
-from data import operations
 from data.operations.actors import Member, Operator
 from data.operations.applications import registry
 from data.operations.audit import archiving, chain, trail, verification
@@ -49,7 +46,6 @@ from data.rules.users_csv import PersonRow
 from data.storage import models
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH6xgP3QhlrYTQXmDoLy8mTBxdKRZhOSVBdGAcZ0BQZA anna"
-PREFIX = f"{operations.__name__}."
 ONE_MORE = PersonRow(2, "more", "more@clinic.example", "", None, "", required=False, key=None)
 NEW_PASSWORD = "a wholly new password"
 BOTH_METHODS = frozenset({Method.APP, Method.EMAIL})
@@ -335,16 +331,7 @@ async def test_nothing_but_its_purpose(world, restrict, step, allowed):
 
 @pytest.mark.feature("account-walls")
 def test_every_operation_is_tried():
-    found = {
-        name
-        for module in (import_module(found.name) for found in walk_packages(operations.__path__, PREFIX))
-        for name, function in vars(module).items()
-        if inspect.isfunction(function) and "actor" in getattr(function, "__annotations__", {})
-        if function.__module__ == module.__name__ and not name.startswith("_")
-    }
-    helpers = {"authorise", "find_target", "password_context", "resolve"}
-    helpers |= {"write", "tell", "tell_if_due", "one_at_a_time", "take", "may_not_look"}
-    assert found - helpers == {name.removesuffix(" of someone") for name in OPERATIONS}
+    assert every_operation() == {name.removesuffix(" of someone") for name in OPERATIONS}
 
 
 def rows_of_the_clinic(world: World) -> dict[str, list[tuple[object, ...]]]:
@@ -521,24 +508,6 @@ WITHOUT_PROOF = {
     "confirm_fresh_password",
 }
 """What someone who is signed in may do with proof that is five minutes old."""
-OF_THE_OPERATOR = {
-    "repair_counts",
-    "plan_archive",
-    "read_batch",
-    "cut",
-    "plan_archive_verification",
-    "verify_archived",
-    "begin_rotation",
-    "count_sealed",
-    "reseal_batch",
-    "finish_rotation",
-    "take_over",
-    "find_unfit",
-    "add_account",
-    "rename_account",
-    "list_accounts",
-    "show_account",
-}
 AFTER_PROOF = {
     "confirm_app",
     "send_enrolment_code",

@@ -85,7 +85,8 @@ def test_notices_of_locks(clinic):
 def test_forgetting_says_when_there_is_nothing(clinic):
     assert clinic("user", "forget", "anna").out == "No address is remembered.\n"
     assert json.loads(clinic("user", "show", "anna", "--json").out)["remembered"] == []
-    assert clinic("user", "forget", "anna", "--address", "192.0.2.1").out == "No address is remembered.\n"
+    refused = clinic("user", "forget", "anna", "--address", "192.0.2.1")
+    assert (refused.status, refused.err) == (1, "twofold: That address is not remembered.\n")
     assert clinic("user", "forget", "nobody").err == "twofold: The user was not found.\n"
 
 

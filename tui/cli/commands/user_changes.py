@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from data.operations.results import Done, RefusedOrStale
-from data.operations.signin.remembered_addresses import NOTHING_REMEMBERED
 from data.operations.users import (
     credentials,
     deletion,
@@ -282,11 +281,12 @@ def forget(here: Caller, name: str, address: str | None) -> _Result:
     """Forget a user's remembered addresses, so that a code is asked for again."""
     if address is None:
         return here.run(factor_administration.forget_addresses, name)
-    result: _Result = Done(NOTHING_REMEMBERED)
-    for row in _detail(here, name).remembered:
-        if row.address == address:
-            result = confirmed(here.run(factor_administration.forget_addresses, name, row.id))
-    return result
+    found = [row.id for row in _detail(here, name).remembered if row.address == address]
+    if not found:
+        refuse("That address is not remembered.")
+    for row in found[:-1]:
+        confirmed(here.run(factor_administration.forget_addresses, name, row))
+    return here.run(factor_administration.forget_addresses, name, found[-1])
 
 
 @for_members()
