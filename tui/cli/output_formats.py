@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -41,7 +42,11 @@ def export_options(command: F) -> F:
 
 
 def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:
-    """Write each record as soon as it is read; keep none in memory."""
+    """Write each record as soon as it is read; keep none in memory.
+
+    The first one is read before anything is written: whoever may read none is told so, and nothing else.
+    """
+    records = chain(list(islice(records, 1)), records)
     with opened(output) as file:
         if form == "jsonl":
             for record in records:

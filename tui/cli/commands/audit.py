@@ -109,7 +109,7 @@ def export(
     In CSV, cells that a spreadsheet would take for a formula start with an apostrophe.
     """
     which = Filter(_folded(name), event, moment_of("--since", since, here.store.services.clock()))
-    write_records(map(_as_json, _oldest_first(here, which)), _COLUMNS, form, output)
+    write_records(map(_as_json, oldest_first(here, which)), _COLUMNS, form, output)
 
 
 # The chains belong to the whole installation, so these commands take no account.
@@ -117,11 +117,13 @@ for _command in (head, verify, archive):
     click.Group.add_command(audit, _command)
 
 
-def _oldest_first(here: Caller, which: Filter) -> Iterator[Entry]:
-    after = 0
-    while page := confirmed(here.run(log.export_entries, which, after=after, limit=_PAGE)):
+def oldest_first(here: Caller, which: Filter) -> Iterator[Entry]:
+    """Read all rows, page by page; the first page that is not full ends the export."""
+    after: int | None = 0
+    while after is not None:
+        page = confirmed(here.run(log.export_entries, which, after=after, limit=_PAGE))
         yield from page
-        after = page[-1].id
+        after = page[-1].id if len(page) == _PAGE else None
 
 
 def _newest(here: Caller, which: Filter, limit: int) -> list[Entry]:

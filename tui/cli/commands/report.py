@@ -6,20 +6,20 @@ from pathlib import Path
 
 import click
 
-from data.operations.audit import chain, trail
+from data.operations.audit import chain
 from data.operations.audit.trail import Entry, Filter
 from data.operations.policy import auditor_report
 from data.operations.policy.auditor_report import Exemption, Setting, Unprotected
 from data.operations.policy.overview import StatusCounts
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members, in_account
+from tui.cli.commands.audit import oldest_first
 from tui.cli.confirmation import act
 from tui.cli.moment_options import moment_of
 from tui.cli.open_installation import confirmed
 from tui.cli.output_formats import Record, output_option
 from tui.cli.report_formats import Report, Section, write_report
 
-_PAGE = 500
 _COUNTED = {
     "people": "People",
     "enabled": "Enabled",
@@ -125,7 +125,7 @@ def _report(here: Caller, practice: str | None, since: datetime | None) -> Repor
             "policy_changes",
             "Changes of policy",
             {"at": "When", "by": "By", "change": "Change"},
-            map(_change, _all_changes(here, changed)),
+            map(_change, oldest_first(here, changed)),
         ),
         Section(
             "audit_log_head",
@@ -140,10 +140,11 @@ def _report(here: Caller, practice: str | None, since: datetime | None) -> Repor
 
 
 def _all_unprotected(here: Caller, practice: str | None) -> Iterator[Unprotected]:
-    after = ""
-    while page := confirmed(here.run(auditor_report.list_unprotected, practice, after=after)):
+    after: str | None = ""
+    while after is not None:
+        page = confirmed(here.run(auditor_report.list_unprotected, practice, after=after))
         yield from page
-        after = page[-1].name
+        after = page[-1].name if len(page) == auditor_report.PAGE else None
 
 
 def _all_exceptions(here: Caller, practice: str | None) -> Iterator[Exemption]:
@@ -152,13 +153,6 @@ def _all_exceptions(here: Caller, practice: str | None) -> Iterator[Exemption]:
         page = confirmed(here.run(auditor_report.list_exceptions, practice, after=after))
         yield from page.rows
         after = page.following
-
-
-def _all_changes(here: Caller, which: Filter) -> Iterator[Entry]:
-    after = 0
-    while page := confirmed(here.run(trail.export_entries, which, after=after, limit=_PAGE)):
-        yield from page
-        after = page[-1].id
 
 
 def _heads(here: Caller) -> Iterator[Record]:
