@@ -49,6 +49,12 @@ class ListeningSocket(socket.socket):
     """Accepts the connections that `takes` allows, and hangs up on the others."""
 
     takes: Callable[[str], bool]
+    most_open: int | None = None
+    """How many connections may be open at a time, if that is limited here; a quarter of them per source."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._open: list[tuple[str, socket.socket]] = []
 
     def listen(self, backlog: int = BACKLOG, /) -> None:
         """Listen with a long queue, independent of how many are accepted at a time."""
@@ -62,16 +68,32 @@ class ListeningSocket(socket.socket):
         """
         for _ in range(_HUNG_UP_ON_IN_A_TURN):
             accepted, address = super().accept()
-            if self.takes(str(address[0])):
+            if self.takes(str(address[0])) and self._has_room(str(address[0]), accepted):
                 return accepted, address
             with contextlib.suppress(OSError):
                 accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _WITHOUT_A_GOODBYE)
             accepted.close()
         raise BlockingIOError
 
+    def _has_room(self, address: str, accepted: socket.socket) -> bool:
+        if self.most_open is None:
+            return True
+        source = source_of(address)
+        self._open = [known for known in self._open if known[1].fileno() >= 0]
+        of_source = sum(1 for known, _ in self._open if known == source)
+        if len(self._open) >= self.most_open or of_source >= self.most_open // 4:
+            return False
+        self._open.append((source, accepted))
+        return True
+
 
 async def bind(
-    host: str, port: int, takes: Callable[[str], bool], *, reuse_port: bool = False
+    host: str,
+    port: int,
+    takes: Callable[[str], bool],
+    *,
+    reuse_port: bool = False,
+    most_open: int | None = None,
 ) -> list[ListeningSocket]:
     """Bind a socket for every address of `host`; an empty host means every interface.
 
@@ -88,6 +110,7 @@ async def bind(
             listening = ListeningSocket(family, kind, protocol)
             sockets.append(listening)
             listening.takes = takes
+            listening.most_open = most_open
             listening.setblocking(False)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if reuse_port:

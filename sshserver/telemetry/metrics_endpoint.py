@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,10 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from data.errors import ExplainedError
+from sshserver.telemetry import crash_reports
+
+if TYPE_CHECKING:
+    from aiohttp import web
 
 _LOOPBACK: Final = "127.0.0.1"
 _ANSWER_SECONDS: Final = 10.0
-_LONGEST_REQUEST: Final = 16_384
+_BACKLOG: Final = 16
 
 Texts = Mapping[int, str | None]
 """The metrics of each worker; None for one that does not answer."""
@@ -65,37 +70,35 @@ async def exposed(port: int, read: Callable[[], Awaitable[Texts]]) -> AsyncItera
     if not port:
         yield
         return
-    asked = partial(_answer, read)
+    # Few installations need the library.
+    from data.authserver.http_listener import serving  # noqa: PLC0415
+
     try:
-        server = await asyncio.start_server(asked, _LOOPBACK, port, limit=_LONGEST_REQUEST)
+        listening = socket.create_server((_LOOPBACK, port), backlog=_BACKLOG)
     except OSError as error:
         raise MetricsPortError(port, error) from None
-    try:
+    listening.setblocking(False)
+    async with serving(
+        partial(_answer, read),
+        [listening],
+        crash_reports.report,
+        drain_seconds=0,
+        idle_seconds=_ANSWER_SECONDS,
+    ):
         yield
-    finally:
-        server.close()
 
 
-async def _answer(
-    read: Callable[[], Awaitable[Texts]], asking: asyncio.StreamReader, answer: asyncio.StreamWriter
-) -> None:
-    """Answer one request, whatever it asks for, and close (RFC 9112)."""
-    try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            await asking.readuntil(b"\r\n\r\n")
-            content = await asyncio.to_thread(_content, await read())
-            answer.write(
-                b"HTTP/1.1 200 OK\r\n"
-                b"Content-Type: %b\r\n"
-                b"Content-Length: %d\r\n"
-                b"Connection: close\r\n\r\n" % (CONTENT_TYPE_LATEST.encode(), len(content))
-            )
-            answer.write(content)
-            await answer.drain()
-            answer.close()
-            await answer.wait_closed()
-    except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        answer.transport.abort()
+async def _answer(read: Callable[[], Awaitable[Texts]], request: "web.BaseRequest") -> "web.StreamResponse":
+    """Answer one request, whatever it asks for, and close."""
+    from aiohttp import web  # noqa: PLC0415
+
+    if request.transport is not None:
+        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, request.transport.abort)
+    answer = web.Response(
+        body=await asyncio.to_thread(_content, await read()), headers={"Content-Type": CONTENT_TYPE_LATEST}
+    )
+    answer.force_close()
+    return answer
 
 
 def _content(texts: Texts) -> bytes:

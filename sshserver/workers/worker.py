@@ -27,6 +27,8 @@ class Assignment:
     port: int
     node: str
     workers: int
+    http: tuple[str, int] = ("", 0)
+    """Where other applications ask over HTTP; nowhere, if there is no host."""
     worker: str = ""
     index: int = 0
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from data.authserver.http_settings import HttpSettings, parse_listen, parse_network
 from data.delivery.carriers import Carriers, Command, Smtp
 from data.rules.invitations import is_reachable, parse_address
 from data.rules.safe_text import safe
@@ -40,6 +41,7 @@ class Settings:
     log_level: str
     log_format: str
     metrics_port: int
+    http: HttpSettings
     carriers: Carriers
     sms_number: str | None
     codes_per_day: int
@@ -247,6 +249,21 @@ class _Values:
             raise self._fault("number in [sms] needs send_command too: it sends the codes at sign-in.")
         return number
 
+    def http(self) -> HttpSettings:
+        """Return where HTTP is served, if at all, and with what."""
+        given = self.text("http", "listen")
+        listen = parse_listen(given) if given else ("", 0)
+        if listen is None:
+            raise self._fault('listen in [http] must be an address and a port, such as "127.0.0.1:8443".')
+        files = [self.text("http", key) for key in ("certificate", "key")]
+        certificate, key = (self._path.parent / file if file else None for file in files)
+        names = self._values["http", "proxies"]
+        proxies = [parse_network(name) for name in names] if isinstance(names, tuple) else []
+        known = tuple(network for network in proxies if network is not None)
+        if len(known) < len(proxies):
+            raise self._fault('proxies in [http] must be addresses or networks, such as "10.0.0.0/24".')
+        return HttpSettings(*listen, certificate, key, known)
+
     def _first_line(self, file: str) -> str:
         path = self._path.parent / file
         try:
@@ -278,6 +295,7 @@ def _settings(values: _Values) -> Settings:
         log_level=values.text("log", "level"),
         log_format=values.text("log", "format"),
         metrics_port=values.count("metrics", "port"),
+        http=values.http(),
         carriers=Carriers(values.smtp(), values.send_command()),
         sms_number=values.sms_number(),
         codes_per_day=values.count("sending", "codes_per_day"),

@@ -149,6 +149,26 @@ SETTINGS: tuple[Setting, ...] = (
         choices=FORMATS,
     ),
     Setting(
+        "http",
+        "listen",
+        "",
+        'The address and port where other applications ask over HTTP, such as "127.0.0.1:8443"; empty for\n'
+        "# none. On any address but loopback it needs both files:",
+    ),
+    Setting(
+        "http",
+        "certificate",
+        "",
+        "The certificate with its chain, in PEM; it is read again when it changes ...",
+    ),
+    Setting("http", "key", "", "... and its key, in PEM."),
+    Setting(
+        "http",
+        "proxies",
+        (),
+        'Addresses or networks of proxies whose X-Forwarded-For is believed, such as ["127.0.0.1"].',
+    ),
+    Setting(
         "metrics",
         "port",
         0,

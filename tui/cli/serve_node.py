@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import socket
 from collections.abc import Iterator
 from typing import Final
 
 import click
 
+from data.authserver.http_settings import HttpSettings, HttpSettingsError
 from data.errors import ExplainedError
 from data.operations.policy import needs_attention
 from data.operations.policy.needs_attention import NeedsAttention
@@ -22,7 +24,7 @@ from sshserver.telemetry.connection_events import Telemetry, tell
 from sshserver.telemetry.metrics_endpoint import Texts, exposed
 from sshserver.workers.fork_server import ForkServer
 from sshserver.workers.heartbeat import WorkerIdentity
-from sshserver.workers.port import hold_port
+from sshserver.workers.port import PortError, hold_port
 from sshserver.workers.supervisor import Supervisor
 from sshserver.workers.worker import Assignment
 from tui.cli import logging_setup
@@ -47,10 +49,12 @@ def serve_node(
     *,
     files: int,
     first_start: bool,
+    http: tuple[str, int] | None = None,
 ) -> None:
     """Serve a home until asked to stop: in this process, or in `workers` that `forks` starts.
 
-    If `host` or `port` is None, the settings' value is used. `files` is how many may be open at once.
+    If `host` or `port` is None, the settings' value is used; so it is with `http`, the address for other
+    applications. `files` is how many may be open at once.
 
     Raises:
         ExplainedError: when the server cannot start; a `PortError` when it cannot get its port.
@@ -65,11 +69,13 @@ def serve_node(
             tell(_log, logging.WARNING, "files.few", limit=files, wanted=open_files.FEW)
         address = host or here.settings.host
         chosen = here.settings.port if port is None else port
+        at_http = here.settings.http if http is None else here.settings.http.at(*http)
+        at_http.check()
         welcome = _Welcome(here, address, first, newcomer=first_start)
         if forks is None:
-            asyncio.run(_serve_alone(here, node, address, chosen, welcome))
+            asyncio.run(_serve_alone(here, node, address, chosen, at_http, welcome))
         else:
-            _serve_together(here, node, address, chosen, workers, forks, welcome)
+            _serve_together(here, node, address, chosen, at_http, workers, forks, welcome)
 
 
 @contextlib.contextmanager
@@ -93,7 +99,7 @@ class _Welcome:
         self._name = None if first or not newcomer else _administrator(here)
         self._fingerprint = host_keys.fingerprint(load_host_key(here.home)) if first else ""
 
-    def say(self, port: int) -> None:
+    def say(self, port: int, http: HttpSettings) -> None:
         shown = _LOCALHOST if self._host in ("", "0.0.0.0", "::") else self._host  # noqa: S104 - not listened on.
         if self._first is not None:
             echo(
@@ -114,6 +120,8 @@ class _Welcome:
             echo(f"  ssh -p {port} {self._name}@{shown}\n")
         listening = f"[{self._host}]" if ":" in self._host else self._host
         echo(f"listening on {listening}:{port}")
+        if http.host:
+            echo(f"listening on {http.url}")
 
 
 def _administrator(here: Installation) -> str:
@@ -123,7 +131,9 @@ def _administrator(here: Installation) -> str:
     return safe(found.admins.names[0]) if isinstance(found, NeedsAttention) else "NAME"
 
 
-async def _serve_alone(here: Installation, node: str, host: str, port: int, welcome: _Welcome) -> None:
+async def _serve_alone(
+    here: Installation, node: str, host: str, port: int, http: HttpSettings, welcome: _Welcome
+) -> None:
     # A supervisor does not load the app, which takes time and memory.
     serve_until_told = load("tui.cli.serve_worker:serve_until_told")
     await here.store.run(worker_sessions.take_node, node)
@@ -139,8 +149,9 @@ async def _serve_alone(here: Installation, node: str, host: str, port: int, welc
             identity,
             host,
             port,
+            http,
             telemetry=telemetry,
-            ready=lambda server: welcome.say(server.port),
+            ready=lambda server, served: welcome.say(server.port, served),
         )
 
 
@@ -149,18 +160,30 @@ def _serve_together(
     node: str,
     host: str,
     port: int,
+    http: HttpSettings,
     workers: int,
     forks: ForkServer,
     welcome: _Welcome,
 ) -> None:
     held = hold_port(host, port)
     shared = int(held[0].getsockname()[1])
+    if http.host:
+        held_for_http = _hold_for_http(http)
+        held += held_for_http
+        http = http.at(http.host, int(held_for_http[0].getsockname()[1]))
     key = str(here.home.key_file or "")
-    assignment = Assignment(str(here.home.path), key, host, shared, node, workers)
+    assignment = Assignment(str(here.home.path), key, host, shared, node, workers, (http.host, http.port))
     supervisor = Supervisor(here.store, forks, assignment, here.settings.limits, here.settings.metrics_port)
     try:
-        asyncio.run(supervisor.run(lambda: welcome.say(shared)))
+        asyncio.run(supervisor.run(lambda: welcome.say(shared, http)))
     finally:
         for address in held:
             address.close()
     refuse_lost(here)
+
+
+def _hold_for_http(http: HttpSettings) -> list[socket.socket]:
+    try:
+        return hold_port(http.host, http.port)
+    except PortError as error:
+        raise HttpSettingsError(f"{error} Choose another address for HTTP with --http.") from None

@@ -12,6 +12,7 @@ import email_validator  # noqa: F401
 import phonenumbers  # noqa: F401
 import zxcvbn  # noqa: F401
 
+from data.authserver.http_settings import HttpSettings
 from data.delivery.notices import sending
 from data.operations.audit.changes import ChangeFeed
 from data.operations.signin.admission import Session
@@ -34,6 +35,7 @@ from tui.cli.commands.setup import load_host_key
 from tui.cli.member_commands import MemberCommands
 from tui.cli.open_installation import Installation, installation, refuse, refuse_lost, system_clock
 from tui.cli.running import words_for
+from tui.cli.serve_applications import answering_applications, limits_beside
 
 
 async def serve_until_told(
@@ -41,14 +43,15 @@ async def serve_until_told(
     identity: WorkerIdentity,
     host: str,
     port: int,
+    http: HttpSettings,
     *,
     telemetry: Telemetry,
-    ready: Callable[[Server], object],
+    ready: Callable[[Server, HttpSettings], object],
     lifeline: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT, the end of `lifeline` or the loss of the database's file; then drain.
 
-    `ready` is called once, when the self-test has passed and the server is listening.
+    `ready` is called once, when the self-test has passed and both servers are listening.
 
     Raises:
         PortError: when the server cannot listen on the address.
@@ -62,7 +65,7 @@ async def serve_until_told(
     held = None if lifeline is None else asyncio.ensure_future(lifeline())
     if held is not None:
         held.add_done_callback(lambda _ended: stop.set())
-    server = await _start(here, identity, host, port, telemetry)
+    server = await _start(here, identity, host, port, http, telemetry)
     if here.settings.metrics_port:
         here.store.on_timing = telemetry.metrics.stored
         server.measure(telemetry.metrics)
@@ -70,17 +73,27 @@ async def serve_until_told(
     # collection would delay every session.
     gc.collect()
     gc.freeze()
-    ready(server)
     async with sending(here.store, here.settings.carriers):
-        await stop.wait()
-        await server.drain()
+        draining = None
+        try:
+            async with answering_applications(here, identity, http) as served:
+                ready(server, served)
+                await stop.wait()
+                draining = asyncio.ensure_future(server.drain())
+        finally:
+            await (draining or server.drain())
     if held is not None:
         held.cancel()
     refuse_lost(here)
 
 
 async def _start(
-    here: Installation, identity: WorkerIdentity, host: str, port: int, telemetry: Telemetry
+    here: Installation,
+    identity: WorkerIdentity,
+    host: str,
+    port: int,
+    http: HttpSettings,
+    telemetry: Telemetry,
 ) -> Server:
     try:
         return await serve_ssh(
@@ -91,7 +104,7 @@ async def _start(
             carriers=here.settings.carriers,
             host=host,
             port=port,
-            limits=here.settings.limits,
+            limits=limits_beside(here, http),
             identity=identity,
             algorithms=STRICT if here.settings.strict_algorithms else Algorithms(),
             telemetry=telemetry,
@@ -143,7 +156,8 @@ async def _serve(
         WorkerIdentity(given.worker, given.node, given.index, shared_counters),
         given.host,
         given.port,
+        here.settings.http.at(*given.http),
         telemetry=telemetry,
-        ready=lambda _server: pipe.report(READY),
+        ready=lambda _server, _http: pipe.report(READY),
         lifeline=partial(pipe.answer, telemetry.metrics.text),
     )

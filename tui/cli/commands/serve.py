@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from data.authserver.http_settings import parse_listen
 from data.storage.home import Home
 from data.wording.words import counted
 from sshserver.limits import open_files
@@ -41,13 +42,25 @@ _HOME_OF_MAKE: Final = ".twofold"
     type=click.IntRange(1, 64),
     help="Processes that share the port, instead of the number in twofold.toml.",
 )
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Where other applications ask over HTTP, instead of the address in twofold.toml. "
+    "See: twofold help http",
+)
 @click.pass_obj
-def serve(home: Home, host: str | None, port: int | None, first_start: bool, workers: int | None) -> None:
+def serve(
+    home: Home, host: str | None, port: int | None, first_start: bool, workers: int | None, http: str | None
+) -> None:
     """Serve the app over SSH until stopped.
 
-    Prints `listening on HOST:PORT` when all workers are ready. A worker that dies is restarted. SIGTERM and
+    Prints `listening on HOST:PORT` when all workers are ready, then a line for HTTP if that is served.
+    A worker that dies is restarted. SIGTERM and
     Ctrl-C stop the server: it accepts no new connections, warns open sessions, then closes them.
     """
+    listen = None if http is None else parse_listen(http)
+    if http is not None and listen is None:
+        raise click.BadParameter("Write an address and a port, such as 127.0.0.1:8443.", param_hint="--http")
     if home.initialised or not first_start:
         home.check()
         home.check_owner()
@@ -65,7 +78,7 @@ def serve(home: Home, host: str | None, port: int | None, first_start: bool, wor
             ending.callback(forks.close)
         try:
             serve_node = load("tui.cli.serve_node:serve_node")
-            serve_node(home, host, port, count, forks, files=files, first_start=first_start)
+            serve_node(home, host, port, count, forks, files=files, first_start=first_start, http=listen)
         except PortError as error:
             raise click.ClickException(f"{error} {_other_port(home)}") from None
 
