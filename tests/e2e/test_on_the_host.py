@@ -167,7 +167,7 @@ async def test_local_app_signs_in(home, require_program):
     await terminal.expect_on_screen("Verification code")
     terminal.type(phone.wrong_code() + "\r")
     await terminal.expect_on_screen("6 attempts left")
-    assert re.search(r"Attempts left +6\n", twofold(home, "user", "show", "anna"))
+    assert re.search(r"Attempts left +6\b", twofold(home, "user", "show", "anna"))
     terminal.type(await phone.new_code() + "\r")
     await terminal.expect_on_screen("New recovery codes")
     terminal.type("y")
