@@ -238,7 +238,7 @@ def clear_two_factor(here: Caller, names: tuple[str, ...]) -> None:
 
 
 @for_members()
-@click.command(epilog=examples('twofold user unlock ben --reason "typed the old phone\'s codes"'))
+@click.command(epilog=examples('twofold user unlock ben --reason "called, known voice"'))
 @names_argument
 @click.option("--reason", help="A reason, which is logged; asked for on a terminal if missing.")
 @changes
