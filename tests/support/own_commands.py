@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,11 @@ class OwnCaller(Caller):
     def run(self, operation: Any, /, *args: Any, **kwargs: Any) -> Any:
         return self._proving(lambda: self.world.run(operation, self.actor, *args, **kwargs))
 
-    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run(work)
+    def wait(self, work: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(work(*args, **kwargs))
+
+    def wait_until_stopped(self, work: Any) -> Any:
+        return asyncio.run(work(lambda: True))
 
     def compute(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)

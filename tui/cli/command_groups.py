@@ -88,8 +88,8 @@ def named_account() -> str | None:
 class MemberTerms:
     """How members have a command: `without` these parameters, and in restricted sessions at these steps."""
 
-    without: frozenset[str]
-    restricted: tuple[type[Step], ...]
+    without: frozenset[str] = frozenset()
+    restricted: tuple[type[Step], ...] = ()
 
 
 _members: dict[click.Command, MemberTerms] = {}

@@ -9,10 +9,14 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from data.delivery.carriers import Carriers
 from data.operations.actors import Member
 from data.operations.results import FreshProofNeeded
+from data.operations.signin import admission
+from data.rules.policy import SignedIn, Step
 from data.store import Store, Tx
 from tui.cli.caller import Caller, GoesOn
-from tui.cli.fresh_proof import proven_afresh
-from tui.cli.streams import streams
+from tui.cli.code_dialogue import give_proof
+from tui.cli.open_installation import confirmed, refuse
+from tui.cli.own_session import go_on, what_next
+from tui.cli.streams import can_ask, streams
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +34,21 @@ class MemberCaller(Caller):
     actor: Member
     carriers: Carriers
     loop: asyncio.AbstractEventLoop = field(repr=False)
-    program: str = "ssh gate"
+    program: str
+    restricted: bool
+    """Whether the session was restricted when it began."""
+
+    def refuse_unfinished(self, steps: tuple[type[Step], ...]) -> None:
+        """End a command in a session that must do something else first than what leads out of `steps`."""
+        if not self.restricted:
+            return
+        session = confirmed(self.run(admission.unfinished_session))
+        if session is None or isinstance(session.step, steps):
+            return
+        if isinstance(session.step, SignedIn):
+            go_on(self)
+        else:
+            refuse(what_next(self))
 
     def run(
         self, operation: Callable[Concatenate[Tx, Member, P], R], /, *args: P.args, **kwargs: P.kwargs
@@ -61,9 +79,13 @@ class MemberCaller(Caller):
 
     def _proving(self, act: Callable[[], R]) -> R:
         result = act()
-        if isinstance(result, FreshProofNeeded) and proven_afresh(self, result):
-            return act()
-        return result
+        if not isinstance(result, FreshProofNeeded):
+            return result
+        if not can_ask():
+            confirm = self.command("me confirm").replace("ssh ", "ssh -t ", 1)
+            refuse(f"Confirm it's you first: {confirm}")
+        give_proof(self, result)
+        return act()
 
     def _finish(self, work: Callable[[], Coroutine[Any, Any, R]], *, cancels: bool = False) -> R:
         """Run a coroutine on the server's loop, and wait in this thread until it has ended.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from data.delivery.carriers import Carriers
 from data.operations.actors import Member
 from data.operations.signin.admission import Session
+from data.rules.policy import SignedIn
 from data.store import Store
 from sshserver.session.streams import Streams
 from tui.cli.main import cli
@@ -25,13 +26,20 @@ class MemberCommands:
         """Make the tree of commands, so that no command has to wait for it."""
         self._store = store
         self._carriers = carriers
-        self._root = member_tree(cli, {})
+        self._root = member_tree(cli)
 
     async def run(self, session: Session, arguments: Sequence[str], streams: Streams) -> int:
         """Run a command in a thread until it ends; return its exit status."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[int] = loop.create_future()
-        caller = MemberCaller(self._store, Member(session.id), self._carriers, loop)
+        caller = MemberCaller(
+            self._store,
+            Member(session.id),
+            self._carriers,
+            loop,
+            program=PROGRAM,
+            restricted=not isinstance(session.step, SignedIn),
+        )
 
         def work() -> None:
             status = self._run_here(caller, arguments, streams)

@@ -1,101 +1,126 @@
 """The commands of members: those of the host that are declared for members, and no file of the server."""
 
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from copy import copy
-from functools import partial
+from functools import wraps
 from typing import Any, Final
 
 import click
 
-from tui.cli.command_groups import is_account_option, terms_of
+from data.rules.policy import Step
+from tui.cli.command_groups import MemberTerms, is_account_option, terms_of
+from tui.cli.commands.me import me
+from tui.cli.member_caller import MemberCaller
+from tui.cli.member_examples import over_ssh
 from tui.cli.path_arguments import StandardInput, names_file
 from tui.cli.streams import echo
 
 PROGRAM: Final = "ssh gate"
 """What members type before a command, in examples."""
-_ON_HOST: Final = "is only possible on the host. Ask the operator of the server."
+_OWN: Final = {"me": me}
+"""What members have and the operator has not."""
+_ALWAYS: Final = ("help",)
+"""What a restricted session runs too."""
 
 
 class MemberGroup(click.Group):
     """A group of members' commands; it knows those of the host by name."""
 
-    def __init__(self, *arguments: Any, on_host: Iterable[str], **options: Any) -> None:
-        """Take the names of the host's commands that members do not have."""
-        super().__init__(*arguments, **options)
-        self._on_host = frozenset(on_host)
+    on_host: frozenset[str] = frozenset()
+    """The commands that only the operator has."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; refuse one that only the operator has."""
-        if cmd_name in self._on_host:
+        if cmd_name in self.on_host:
             path = f"{ctx.command_path} {cmd_name}".removeprefix(ctx.find_root().command_path).strip()
-            raise click.ClickException(f"`{path}` {_ON_HOST}")
+            raise click.ClickException(f"`{path}` is only possible on the host. Ask its operator.")
         return super().get_command(ctx, cmd_name)
 
 
-def member_tree(host: click.Group, own: Mapping[str, click.Command]) -> MemberGroup:
-    """Return the members' root: the host's commands that they have, and their `own`."""
-    root = _group(click.Context(host, info_name="twofold"), host, PROGRAM)
-    root.epilog, root.params = None, []
-    for name, command in own.items():
-        root.add_command(_command(command), name)
-    root.params.append(_help_option())
+def member_tree(host: click.Group) -> MemberGroup:
+    """Return the members' root: the commands of the host that they have, and their own."""
+    root = _group(click.Context(host, info_name="twofold"), host, is_own=False)
+    root.name, root.callback, root.params = PROGRAM, None, [_help_option()]
+    root.help = "Two-factor authentication: what you and your roles may do, as commands over SSH."
+    root.invoke_without_command, root.no_args_is_help = False, True
+    for name, own in _OWN.items():
+        root.add_command(_group(click.Context(own, info_name=name), own, is_own=True), name)
+    _say_as_typed(click.Context(root, info_name=PROGRAM), root)
     return root
 
 
-def _group(context: click.Context, host: click.Group, name: str) -> MemberGroup:
-    commands: dict[str, click.Command] = {}
-    on_host: list[str] = []
-    for each in host.list_commands(context):
-        found = host.get_command(context, each)
-        assert found is not None  # noqa: S101 - it was listed.
-        inner: click.Command | None
-        if isinstance(found, click.Group):
-            inner = _group(click.Context(found, context, each), found, each)
-            inner = inner if inner.commands else None
-        else:
-            inner = _command(found) if terms_of(found) else None
-        if inner is None:
-            on_host.append(each)
-        else:
-            commands[each] = inner
-    return MemberGroup(
-        name,
-        commands=commands,
-        on_host=on_host,
+def _member(
+    context: click.Context, host: click.Command, name: str, *, is_own: bool = False
+) -> click.Command | None:
+    """Return a command or group as members have it; None if they do not."""
+    if isinstance(host, click.Group):
+        group = _group(context, host, is_own=is_own)
+        return group if group.commands else None
+    terms = terms_of(host)
+    if terms is None and not is_own:
+        return None
+    return _command(host, copy(host), terms or MemberTerms(), is_open=name in _ALWAYS)
+
+
+def _group(context: click.Context, host: click.Group, *, is_own: bool) -> MemberGroup:
+    found = {name: host.get_command(context, name) for name in host.list_commands(context)}
+    members = {
+        name: _member(click.Context(command, context, info_name=name), command, name, is_own=is_own)
+        for name, command in found.items()
+        if command is not None
+    }
+    group = MemberGroup(
+        host.name,
+        commands={name: command for name, command in members.items() if command is not None},
+        invoke_without_command=host.invoke_without_command,
         help=host.help,
         short_help=host.short_help,
-        epilog=over_ssh(host.epilog),
-        params=[_help_option()],
-        add_help_option=False,
+        epilog=host.epilog,
     )
+    group.on_host = frozenset(name for name, command in members.items() if command is None)
+    _command(host, group, MemberTerms())
+    return group
 
 
-def _command(host: click.Command) -> click.Command:
-    """Return a copy without the parameters that name files, the account, and those declared so."""
-    terms = terms_of(host)
-    without = terms.without if terms else frozenset()
-    member = copy(host)
+def _command(
+    host: click.Command, member: click.Command, terms: MemberTerms, *, is_open: bool = False
+) -> click.Command:
+    """Give a command what it has for members: no file, no account, and what the terms say."""
     kept: list[click.Parameter] = []
     absent: dict[str, object] = {}
     for parameter in host.params:
         if is_account_option(parameter):
             continue
-        is_file = names_file(parameter)
-        if parameter.name in without or (is_file and not takes_standard_input(parameter)):
-            absent[parameter.name or ""] = False if getattr(parameter, "is_flag", False) else None
+        if not names_file(parameter) and parameter.name not in terms.without:
+            kept.append(copy(parameter))
+        elif parameter.name not in terms.without and _can_be_standard_input(parameter):
+            kept.append(_from_standard_input(parameter))
         else:
-            kept.append(_from_standard_input(parameter) if is_file else parameter)
+            absent[parameter.name or ""] = False if getattr(parameter, "is_flag", False) else None
     member.params = [*kept, _help_option()]
     member.add_help_option = False
-    member.epilog = over_ssh(host.epilog)
-    assert host.callback is not None  # noqa: S101 - every command has one.
-    member.callback = partial(host.callback, **absent) if absent else host.callback
+    if host.callback is not None:
+        member.callback = _guarded(host.callback, absent, None if is_open else terms.restricted)
     return member
 
 
-def takes_standard_input(parameter: click.Parameter) -> bool:
-    """Return whether a parameter that names a file can name standard input instead."""
+def _guarded(
+    callback: Callable[..., Any], absent: dict[str, object], steps: tuple[type[Step], ...] | None
+) -> Callable[..., Any]:
+    """Have a command refused in a restricted session, except at `steps`; without those it always runs."""
+
+    @wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        context = click.get_current_context()
+        leads_on = isinstance(context.command, click.Group) and context.invoked_subcommand is not None
+        if isinstance(context.obj, MemberCaller) and steps is not None and not leads_on:
+            context.obj.refuse_unfinished(steps)
+        return callback(*arguments, **absent, **options)
+
+    return run
+
+
+def _can_be_standard_input(parameter: click.Parameter) -> bool:
     return not isinstance(parameter.type, click.Path) or parameter.type.allow_dash
 
 
@@ -123,16 +148,17 @@ def _show_help(context: click.Context, _option: click.Parameter, wanted: bool) -
         context.exit()
 
 
-def over_ssh(epilog: str | None) -> str | None:
-    """Return examples as members type them."""
-    if epilog is None:
-        return None
-    return "\n".join(map(_example_over_ssh, epilog.splitlines())) + "\n"
+def _say_as_typed(root: click.Context, command: click.Command) -> None:
+    """Put what members type in place of what the operator types, in all help below a command."""
+    command.epilog = over_ssh(command.epilog, root)
+    command.help = _as_typed(command.help)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            parameter.help = _as_typed(parameter.help)
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _say_as_typed(root, inner)
 
 
-def _example_over_ssh(line: str) -> str:
-    indent, program, words = line.partition("twofold ")
-    if not program or indent.strip():
-        return line
-    quoted = any(shlex.quote(word) != word for word in shlex.split(words))
-    return f"{indent}{PROGRAM} {chr(39) + words + chr(39) if quoted else words}"
+def _as_typed(text: str | None) -> str | None:
+    return text and text.replace("`twofold ", f"`{PROGRAM} ")

@@ -29,6 +29,7 @@ _format = click.option(
     show_default=True,
     help="CSV with a header row, or one JSON object per line.",
 )
+_as_json = click.option("--json", "form", flag_value="jsonl", help="JSON Lines, as with --format jsonl.")
 output_option = click.option(
     "--output",
     type=PathType(dir_okay=False),
@@ -38,7 +39,7 @@ output_option = click.option(
 
 def export_options(command: F) -> F:
     """Add the options that all exports share."""
-    return _format(output_option(command))
+    return _format(_as_json(output_option(command)))
 
 
 def write_records(records: Iterator[Record], columns: Sequence[str], form: str, output: Path | None) -> None:

@@ -18,7 +18,7 @@ _FILE = re.compile(r"FILE|PATH|DIR|home|key.file|output|csv", re.IGNORECASE)
 
 def test_no_parameter_names_a_file_or_an_account():
     """Whatever has the type or the looks of a file's name takes - alone."""
-    for path, command in commands(member_tree(cli, {})):
+    for path, command in commands(member_tree(cli)):
         for parameter in command.params:
             words = " ".join([*parameter.opts, parameter.metavar or "", parameter.name or ""])
             if isinstance(parameter.type, StandardInput):
@@ -31,8 +31,8 @@ def test_no_parameter_names_a_file_or_an_account():
 
 def test_what_is_not_declared_is_for_the_operator():
     """Of the whole tree of the host, exactly the rest is refused, in words."""
-    members = {path for path, _ in commands(member_tree(cli, {}))}
-    root = member_tree(cli, {})
+    members = {path for path, _ in commands(member_tree(cli))}
+    root = member_tree(cli)
     for path, _ in commands(cli):
         if path in members:
             continue

@@ -3,16 +3,15 @@
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from shutil import get_terminal_size
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from data.rules.safe_text import safe
 from tui import manual
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.man_page import man_page
-from tui.cli.streams import echo
+from tui.cli.streams import echo, streams
 
 _PROGRAM = "twofold"
 _WIDEST = 100
@@ -28,6 +27,7 @@ def _complete(context: click.Context, _argument: click.Parameter, typed: str) ->
     return [CompletionItem(name) for name in names if name.startswith(typed)]
 
 
+@for_members(without=["man"])
 @click.command(
     short_help="Read the manual, or the help of a command.",
     epilog=examples(
@@ -52,28 +52,33 @@ def help_(context: click.Context, words: tuple[str, ...], man: bool) -> None:
     elif not words:
         echo(_list_of_pages(context))
     elif topic := manual.find(" ".join(words)):
-        _show(topic)
+        _show(topic, pages=streams().stdout is sys.stdout)
     else:
         echo(_context_of(context, words).get_help())
 
 
-def _show(topic: str) -> None:
-    """Print a page as it is written; on a terminal through the pager, with its lines broken to fit."""
-    if sys.stdout.isatty():
-        width = min(get_terminal_size().columns, _WIDEST)
-        click.echo_via_pager(manual.wrapped(topic, width))
-    else:
+def _show(topic: str, *, pages: bool) -> None:
+    """Print a page as it is written; on a terminal its lines are broken to fit, and the host has a pager."""
+    columns = streams().columns
+    if columns is None or not streams().stdout.isatty():
         echo(manual.page(topic), nl=False)
+        return
+    page = manual.wrapped(topic, min(columns, _WIDEST))
+    if pages:
+        click.echo_via_pager(page)
+    else:
+        echo(page, nl=False)
 
 
 def _list_of_pages(context: click.Context) -> str:
+    program = _program(context)
     formatter = context.make_formatter()
     with formatter.section("Pages of the manual"):
         formatter.write_dl(
             [(topic, f"{manual.title(topic)}. {manual.first_sentence(topic)}") for topic in manual.topics()]
         )
     formatter.write_paragraph()
-    formatter.write_text(f"Read one with: {_PROGRAM} help TOPIC. List the commands with: {_PROGRAM} --help.")
+    formatter.write_text(f"Read one with: {program} help TOPIC. List the commands with: {program} --help.")
     return formatter.getvalue().rstrip("\n")
 
 
@@ -83,8 +88,13 @@ def _context_of(present: click.Context, words: Sequence[str]) -> click.Context:
     Raises:
         click.UsageError: when there is no such command.
     """
-    root = present.find_root().command
-    context = click.Context(root, info_name=_PROGRAM, **root.context_settings)
+    root = present.find_root()
+    context = click.Context(
+        root.command,
+        info_name=_program(present),
+        terminal_width=root.terminal_width,
+        max_content_width=root.max_content_width,
+    )
     for word in words:
         group = context.command
         command = group.get_command(context, word) if isinstance(group, click.Group) else None
@@ -94,14 +104,20 @@ def _context_of(present: click.Context, words: Sequence[str]) -> click.Context:
     return context
 
 
+def _program(present: click.Context) -> str:
+    """Return what is typed before a command: `twofold` on the host."""
+    return present.find_root().info_name or _PROGRAM
+
+
 def _not_found(group: click.Context, words: Sequence[str], word: str) -> str:
     """Say what was not found, with the names that are near it."""
     said = f"The page or command {safe(' '.join(words))} was not found."
+    program = _program(group)
     known = list(_names_in(group))
     near = get_close_matches(word, known) or [name for name in known if word and word in name]
     if not near:
-        return f"{said} List the pages with: {_PROGRAM} help."
-    path = group.command_path.removeprefix(_PROGRAM).lstrip()
+        return f"{said} List the pages with: {program} help."
+    path = group.command_path.removeprefix(program).lstrip()
     return f"{said} Did you mean {' or '.join(f'{path} {name}'.lstrip() for name in near[:3])}?"
 
 

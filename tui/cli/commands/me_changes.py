@@ -6,9 +6,10 @@ from data.operations.results import Denied, Done, RefusedOrStale
 from data.operations.signin import remembered_addresses
 from data.operations.users import credentials, lifecycle
 from data.rules.domain_types import ThemeChoice
+from data.rules.policy import MustChangePassword
 from data.wording.enrolment import PASSWORDS_DIFFER
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.commands.me import read_profile
 from tui.cli.confirmation import act, changes
 from tui.cli.dialogue import reply, tell
@@ -19,6 +20,7 @@ from tui.cli.streams import can_ask
 _Result = Done | RefusedOrStale
 
 
+@for_members(restricted=(MustChangePassword,))
 @click.command(
     short_help="Change your password, or replace a one-time password.",
     epilog=examples("ssh -t gate me password", "pass show gate | ssh gate me password"),
@@ -58,9 +60,9 @@ def _change(here: Caller, chosen: str) -> _Result:
 @click.command(
     short_help="Change your name, e-mail address or phone number.",
     epilog=examples(
-        'ssh gate me edit --name "Anna Berg"',
+        "ssh gate 'me edit --name \"Anna Berg\"'",
         "ssh -t gate me edit --email anna@clinic.example",
-        'ssh -t gate me edit --phone ""',
+        "ssh -t gate 'me edit --phone \"\"'",
     ),
 )
 @click.option("--email", help="The new e-mail address.")

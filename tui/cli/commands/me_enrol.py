@@ -5,10 +5,11 @@ import click
 from data.operations.signin import enrolment
 from data.operations.signin.enrolment import Enrolled, PendingApp, WizardChoice
 from data.rules.domain_types import Method
+from data.rules.policy import MustEnrol
 from data.wording import enrolment as wording
 from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
 from tui.cli.caller import Caller
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.confirmation import act
 from tui.cli.dialogue import choose, tell
 from tui.cli.enrol_code import confirm_code
@@ -22,6 +23,7 @@ _QR = "qr"
 _qr_option = click.option("--qr", "qr", is_flag=True, help="Show the QR code at once.")
 
 
+@for_members(restricted=(MustEnrol,))
 @click.command(
     short_help="Set up two-factor authentication, or another method.",
     epilog=examples(

@@ -11,7 +11,7 @@ from data.rules.policy import NeedCode
 from data.wording import consequences
 from tui.cli.caller import Caller
 from tui.cli.code_dialogue import give_proof, sign_in_with_code
-from tui.cli.command_groups import examples
+from tui.cli.command_groups import examples, for_members
 from tui.cli.confirmation import act, asks_first, confirm
 from tui.cli.open_installation import confirmed, refuse
 from tui.cli.own_session import arrive, show_recovery_codes, what_next
@@ -44,6 +44,7 @@ def turn_off(here: Caller) -> Done | RefusedOrStale:
     return here.run(enrolment.turn_off)
 
 
+@for_members(restricted=(NeedCode,))
 @click.command(
     "confirm",
     short_help="Enter a fresh code, for the changes of the next five minutes.",
