@@ -6,6 +6,7 @@ from support.features import PARTS, TESTS, shown_by
 NOT_IN_THE_APP = {
     "Export": "files are written on the host",
     "Commands over SSH": "they are another face",
+    "Commands for oneself": "they are another face",
     "Journeys": "they go through everything",
 }
 NOT_ON_THE_COMMAND_LINE = {

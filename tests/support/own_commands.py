@@ -1,60 +1,38 @@
-"""Members' commands for themselves, run in this process on a real store: at a terminal or from a pipe."""
+"""Members' commands, run in this process on a real store: at a terminal or from a pipe, by no connection."""
 
 import asyncio
 import io
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-import click
 from support.database import World
 
 from data.delivery.carriers import Carriers
 from data.operations.actors import Member
-from data.operations.results import FreshProofNeeded
+from data.operations.signin import admission
+from data.operations.signin.admission import Session
+from data.rules.domain_types import Application
+from data.rules.policy import SignedIn
 from sshserver.session.streams import Streams
-from tui.cli.caller import Caller
-from tui.cli.code_dialogue import give_proof
-from tui.cli.commands.me import me
+from tui.cli.member_caller import MemberCaller
+from tui.cli.member_commands import MemberCommands
+from tui.cli.member_tree import PROGRAM
+from tui.cli.running import outcome
 from tui.cli.streams import using
 
 Answer = str | Callable[[str], str]
 """What is typed, or what makes it from all that was shown before."""
 
 
-@dataclass
-class OwnCaller(Caller):
-    """Somebody whose session is open on the store of a world."""
-
-    world: World
-    actor: Member
-    carriers: Carriers
-
-    @property
-    def store(self) -> Any:
-        return self.world.store
-
-    def run(self, operation: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return self._proving(lambda: self.world.run(operation, self.actor, *args, **kwargs))
-
-    def wait(self, work: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return asyncio.run(work(*args, **kwargs))
-
-    def wait_until_stopped(self, work: Any) -> Any:
-        return asyncio.run(work(lambda: True))
-
-    def compute(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-    def command(self, words: str) -> str:
-        return words
-
-    def _proving(self, act: Callable[[], Any]) -> Any:
-        result = act()
-        if isinstance(result, FreshProofNeeded):
-            give_proof(self, result)
-            return act()
-        return result
+@cache
+def _commands() -> MemberCommands:
+    """Make the tree of commands, once: it takes longer than most tests."""
+    nobody: Any = None
+    return MemberCommands(nobody, Carriers())
 
 
 @dataclass(frozen=True)
@@ -65,6 +43,32 @@ class Shown:
     out: str
     err: str
     all: str
+
+    def says(self, *words: str) -> bool:
+        """Whether all of these were shown, however the lines are broken."""
+        flat = " ".join(self.all.split())
+        return all(word in flat for word in words)
+
+    def is_readable(self, columns: int = 40) -> bool:
+        """Whether nothing is an escape sequence, and each line fits; addresses and keys stay whole."""
+        long = [line for line in self.all.splitlines() if len(line) > columns]
+        whole = [line for line in long if re.fullmatch(r" *(otpauth://|SHA256:)\S+", line)]
+        return self.all.replace("\n", "").isprintable() and long == whole
+
+
+class _Lines(io.BytesIO):
+    """Standard input from a program that answers line by line."""
+
+    def __init__(self, answers: Sequence[Answer], shown: Callable[[], str]) -> None:
+        super().__init__()
+        self._answers = iter(answers)
+        self._shown = shown
+
+    def readline(self, _limit: int | None = None, /) -> bytes:
+        answer = next(self._answers, None)
+        if answer is None:
+            return b""
+        return (answer if isinstance(answer, str) else answer(self._shown())).encode() + b"\n"
 
 
 class _Both(io.RawIOBase):
@@ -82,17 +86,27 @@ class _Both(io.RawIOBase):
         return len(data)
 
 
-def run_me(
+def run_me(world: World, member: Member, *arguments: str, **options: Any) -> Shown:
+    """Run `me` with arguments (see `run_as`)."""
+    return run_as(world, member, "me", *arguments, **options)
+
+
+def run_as(
     world: World,
     member: Member,
     *arguments: str,
     types: Sequence[Answer] | None = None,
-    stdin: bytes = b"",
+    stdin: bytes | Sequence[Answer] = b"",
     columns: int | None = None,
     encoding: str = "utf-8",
     carriers: Carriers | None = None,
+    act: Callable[[MemberCaller], None] | None = None,
 ) -> Shown:
-    """Run `me` with arguments: at a terminal where something is typed, otherwise with standard input."""
+    """Run a command as a member: at a terminal where something is typed, otherwise with standard input.
+
+    Standard input is bytes, or lines that a program writes when it has read what is shown. What a prompt
+    does by itself is an `act` in place of a command.
+    """
     out, err, both = bytearray(), bytearray(), bytearray()
     stdout, stderr = (
         io.TextIOWrapper(_Both(kept, both), encoding, "backslashreplace", write_through=True)
@@ -100,42 +114,55 @@ def run_me(
     )
     answers = iter(types or ())
 
+    def shown() -> str:
+        return both.decode(encoding)
+
     def ask(prompt: str, hidden: bool = False, kept: bool = False) -> str:
         stderr.write(prompt)
         answer = next(answers, None)
         if answer is None:
             raise EOFError
-        typed = answer if isinstance(answer, str) else answer(both.decode(encoding))
+        typed = answer if isinstance(answer, str) else answer(shown())
         stderr.write("\n" if hidden else f"{typed}\n")
         return typed
 
     streams = Streams(
-        io.BytesIO(stdin), stdout, stderr, None if types is None else ask, columns and (lambda: (columns, 24))
+        io.BytesIO(stdin) if isinstance(stdin, bytes) else _Lines(stdin, shown),
+        stdout,
+        stderr,
+        None if types is None else ask,
+        None if columns is None else lambda: (columns, 24),
     )
-    with using(streams):
-        status = _status(OwnCaller(world, member, carriers or Carriers()), arguments, stderr)
+    session = _session(world, member)
+    ended = _act(world, session, act, streams) if act else _run(world, session, arguments, streams, carriers)
+    status = asyncio.run(ended)
     assert types is None or next(answers, None) is None, "not everything was asked for"
-    return Shown(status, out.decode(encoding), err.decode(encoding), both.decode(encoding))
+    return Shown(status, out.decode(encoding), err.decode(encoding), shown())
 
 
-def _status(caller: OwnCaller, arguments: Sequence[str], stderr: io.TextIOWrapper) -> int:
-    try:
-        with me.make_context("me", list(arguments), obj=caller) as context:
-            me.invoke(context)
-    except click.UsageError as error:
-        stderr.write(f"{error.format_message()}\n")
-        return 2
-    except click.ClickException as error:
-        stderr.write(f"{error.format_message()}\n")
-        return 1
-    except click.Abort:
-        stderr.write("Cancelled.\n")
-        return 1
-    return 0
+def _session(world: World, member: Member) -> Session:
+    """Return a session as the server has it after the sign-in."""
+    unfinished = world.run(admission.unfinished_session, member)
+    if isinstance(unfinished, Session):
+        return unfinished
+    now = world.clock.now
+    return Session(member.session_id, 0, "", Application.SSH, "192.0.2.1", now, SignedIn())
 
 
-def lines_over(shown: Shown, width: int) -> Iterator[str]:
-    """Return the lines that are too long, but for what cannot be broken."""
-    for line in shown.all.splitlines():
-        if len(line) > width and not any(len(word) > width - 4 for word in line.split()):
-            yield line
+async def _run(
+    world: World, session: Session, arguments: Sequence[str], streams: Streams, carriers: Carriers | None
+) -> int:
+    commands = copy(_commands())
+    commands._store, commands._carriers = world.store, carriers or Carriers()
+    return await commands.run(session, arguments, streams)
+
+
+async def _act(world: World, session: Session, act: Callable[[MemberCaller], None], streams: Streams) -> int:
+    loop = asyncio.get_running_loop()
+    here = MemberCaller(world.store, Member(session.id), Carriers(), loop, program=PROGRAM, restricted=False)
+
+    def work() -> int:
+        with using(streams):
+            return outcome(lambda: act(here))
+
+    return await asyncio.to_thread(work)

@@ -25,7 +25,7 @@ _NAMED = {
     "brightwhite": "ffffff",
 }
 """The sixteen colours as xterm shows them, by pyte's names."""
-_BLOCKS = {" ": (0.0, 0.0), "▀": (0.0, 0.5), "▄": (0.5, 1.0), "█": (0.0, 1.0)}
+_BLOCKS = {" ": (0.0, 0.0), "▀": (0.0, 0.5), "▄": (0.5, 1.0), "█": (0.0, 1.0), "#": (0.0, 1.0)}
 
 
 def draw(screen: pyte.Screen) -> Image.Image:
@@ -48,9 +48,10 @@ def draw(screen: pyte.Screen) -> Image.Image:
     return picture
 
 
-def read_qr(screen: pyte.Screen) -> str | None:
-    """Decode the QR code on a screen; None when there is none that can be read."""
-    found = zxingcpp.read_barcodes(draw(screen), formats=zxingcpp.BarcodeFormat.QRCode)
+def read_qr(screen: pyte.Screen, *, inverted: bool = True) -> str | None:
+    """Decode the QR code on a screen, even an `inverted` one; None when there is none that can be read."""
+    code = zxingcpp.BarcodeFormat.QRCode
+    found = zxingcpp.read_barcodes(draw(screen), formats=code, try_invert=inverted)
     return found[0].text if found else None
 
 

@@ -8,12 +8,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from data.operations.results import Done, RefusedOrStale
-from data.rules.safe_text import safe
 from data.storage.home import Home
 from data.wording.words import Question
 from tui.cli.caller import Caller
+from tui.cli.dialogue import ask_yes, tell
 from tui.cli.open_installation import installation, say
-from tui.cli.streams import ask_yes, can_ask, echo
+from tui.cli.streams import can_ask
 
 P = ParamSpec("P")
 C = TypeVar("C", bound=Callable[..., Any])
@@ -66,7 +66,7 @@ def confirm(question: Question) -> None:
     if click.get_current_context().meta[_YES]:
         return
     for line in question.body.splitlines():
-        echo(safe(line, 1_000), err=True)
+        tell(line, err=True)
     if not can_ask():
         raise click.UsageError(
             "Nothing was done: there is no terminal for the confirmation. Add --yes to confirm."

@@ -18,11 +18,8 @@ _LONGEST_TEXT = 2_000
 
 def tell(text: str, *, hang: int = 0, err: bool = False) -> None:
     """Write a text; on a terminal its lines are broken between words, those after the first indented."""
-    width = streams().columns
     for line in text.split("\n"):
-        shown = encodable(safe(line, _LONGEST_TEXT))
-        broken = [shown] if width is None else _broken(shown, width, hang)
-        for part in broken or [""]:
+        for part in _broken(line, hang):
             echo(part, err=err)
 
 
@@ -53,7 +50,24 @@ def choose(question: str, choices: Sequence[str]) -> int:
         tell(f"Type a number from 1 to {len(choices)}.", err=True)
 
 
-def _broken(line: str, width: int, hang: int) -> list[str]:
+def ask_yes(question: str) -> bool:
+    """Ask for a yes or no, until one is given; no is the default."""
+    *before, prompt = _broken(f"{question} [y/N]:")
+    for part in before:
+        echo(part, err=True)
+    while True:
+        answer = reply(f"{prompt} ").strip().lower()
+        if answer in ("", "n", "no"):
+            return False
+        if answer in ("y", "yes"):
+            return True
+        tell("Answer y or n.", err=True)
+
+
+def _broken(line: str, hang: int = 0) -> list[str]:
+    shown, width = encodable(safe(line, _LONGEST_TEXT)), streams().columns
+    if width is None or not shown:
+        return [shown]
     return wcwidth.wrap(
-        line, width, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False
+        shown, width, subsequent_indent=" " * hang, break_long_words=False, break_on_hyphens=False
     )

@@ -42,9 +42,9 @@ def prove_number(here: Caller, sms_number: str | None) -> Enrolled:
 
 
 def _prove_typed(here: Caller) -> Enrolled:
-    tell(wording.YOUR_NUMBER, err=True)
+    tell(f"{wording.YOUR_NUMBER} Example: {wording.A_NUMBER}", err=True)
     while True:
-        typed = reply(f"Phone number, such as {wording.A_NUMBER}: ")
+        typed = reply("Phone number: ")
         pending = here.run(enrolment.begin_sms, typed)
         if isinstance(pending, Denied) and fold_phone(typed) is None:
             tell(pending.message, err=True)

@@ -35,6 +35,7 @@ from data.store import Services, Store, StoreUnavailableError, Tx
 from tui.cli.caller import Caller, GoesOn
 from tui.cli.command_groups import named_account
 from tui.cli.config_file import Settings, load
+from tui.cli.dialogue import tell
 from tui.cli.streams import echo, streams
 
 P = ParamSpec("P")
@@ -349,7 +350,7 @@ def confirmed(result: R | Denied | SessionOver | FreshProofNeeded) -> R:
 
 def say(result: Done | Denied | SessionOver | FreshProofNeeded) -> None:
     """Print what was done, or end the command with the denial."""
-    echo(safe(confirmed(result).message))
+    tell(confirmed(result).message)
 
 
 def read_password_line() -> str:

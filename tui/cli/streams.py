@@ -14,7 +14,6 @@ from typing import BinaryIO
 
 import click
 
-from data.rules.safe_text import safe
 from sshserver.session.streams import Streams
 
 _present: ContextVar[Streams | None] = ContextVar("streams", default=None)
@@ -42,7 +41,7 @@ def _of_process() -> Streams:
         sys.stdout,
         sys.stderr,
         _ask_on_terminal if asks else None,
-        shutil.get_terminal_size if shutil.get_terminal_size((0, 0)).columns else None,
+        shutil.get_terminal_size if sys.stdout is not None and sys.stdout.isatty() else None,
     )
 
 
@@ -88,14 +87,3 @@ def ask(prompt: str, *, hidden: bool = False) -> str:
         return question(prompt, hidden)
     except (EOFError, KeyboardInterrupt):
         raise click.Abort from None
-
-
-def ask_yes(question: str) -> bool:
-    """Ask for a yes or no, until one is given; no is the default."""
-    while True:
-        answer = ask(f"{safe(question, 1_000)} [y/N]: ").strip().lower()
-        if answer in ("", "n", "no"):
-            return False
-        if answer in ("y", "yes"):
-            return True
-        echo("Answer y or n.", err=True)

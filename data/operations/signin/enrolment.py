@@ -339,10 +339,15 @@ def _not_offered(me: ActingUser, method: Method) -> Denied | None:
     if not may_set_up(me.policy):
         return Denied(NOT_AVAILABLE)
     if method not in me.policy.methods:
-        return Denied(f"The method {method.label} is turned off. Choose another one.")
+        return turned_off(method)
     if method is Method.EMAIL and _password_came_by_email(me):
         return Denied(EMAIL_AFTER_ANOTHER)
     return None if me.facts.enrolled else too_many_sets(me.tx, me.user)
+
+
+def turned_off(method: Method) -> Denied:
+    """Refuse a method that the policy does not allow."""
+    return Denied(f"The method {method.label} is turned off. Choose another one.")
 
 
 def _password_came_by_email(me: ActingUser) -> bool:

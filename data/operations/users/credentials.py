@@ -54,6 +54,13 @@ class OneTimePassword:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofToGive:
+    """The fresh proof that someone can give, though nothing needs it now."""
+
+    proof: FreshProofNeeded
+
+
+@dataclass(frozen=True, slots=True)
 class _PasswordContext:
     about: tuple[str, ...]
     present_hash: str | None = field(repr=False)
@@ -166,9 +173,10 @@ def remove_key(tx: Tx, actor: Actor, fingerprint: str, *, name: str | None = Non
 
 
 @require_user()
-def proof_to_give(me: ActingUser) -> FreshProofNeeded | Denied:
+def proof_to_give(me: ActingUser) -> ProofToGive | Denied:
     """Read which fresh proof the actor can give now, whether or not one was given recently."""
-    return which_proof(me, code=me.facts.can_prove)
+    proof = which_proof(me, code=me.facts.can_prove)
+    return ProofToGive(proof) if isinstance(proof, FreshProofNeeded) else proof
 
 
 @require_user()

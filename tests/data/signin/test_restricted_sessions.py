@@ -503,6 +503,7 @@ WITHOUT_PROOF = {
     "forget_my_addresses",
     "confirm_saved",
     "stop_awaiting",
+    "proof_to_give",
     "confirm_fresh_code",  # Proof itself, here and below.
     "send_fresh_code",
     "confirm_fresh_password",

@@ -46,8 +46,11 @@ def enrol(here: Caller, method: str | None, qr: bool) -> None:
     terminal, or by the lines of standard input.
     """
     choice = confirmed(here.run(enrolment.wizard_choice))
+    offered = choice.methods if method is None else (Method(method),)
+    if not set(offered) <= set(choice.methods):
+        confirmed(enrolment.turned_off(offered[0]))
     tell(SET_UP_TITLE)
-    _set_up(here, Method(method) if method else _method(choice, choice.methods), choice.sms_number, qr=qr)
+    _set_up(here, _method(choice, offered), choice.sms_number, qr=qr)
 
 
 @click.command(

@@ -59,7 +59,7 @@ def confirm_it_is_you(here: Caller) -> Done | None:
     """
     session = confirmed(here.run(admission.unfinished_session))
     if session is None:
-        return give_proof(here, confirmed(here.run(credentials.proof_to_give)))
+        return give_proof(here, confirmed(here.run(credentials.proof_to_give)).proof)
     if not isinstance(session.step, NeedCode) or session.attempt is None:
         refuse(what_next(here))
     result = sign_in_with_code(here, session.attempt)
