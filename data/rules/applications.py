@@ -39,6 +39,11 @@ class Protocol(StrEnum):
     RADIUS = "radius"
 
     @property
+    def label(self) -> str:
+        """The protocol in words."""
+        return self.value.upper()
+
+    @property
     def secret(self) -> str:
         """What its secret is called."""
         return "token" if self is Protocol.HTTP else "secret"

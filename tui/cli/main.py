@@ -32,6 +32,10 @@ COMMANDS = {
     "account": ("tui.cli.commands.account:account", "Manage accounts, which are isolated from each other."),
     "user": ("tui.cli.commands.user:user", "Manage users."),
     "practice": ("tui.cli.commands.practice:practice", "Manage practices, such as sites or departments."),
+    "application": (
+        "tui.cli.commands.application:application",
+        "Manage the applications that ask for codes.",
+    ),
     "policy": ("tui.cli.commands.policy:policy", "Show and change the account's policy."),
     "audit": ("tui.cli.commands.audit:audit", "Read, verify and archive the audit log."),
     "overview": (

@@ -24,6 +24,7 @@ READING = {
     *(("account", "list"), ("account", "show"), ("practice", "list"), ("session", "list")),
     *(("policy", "show"), ("policy", "checklist"), ("clock", "show"), ("doctor",), ("hostkey",)),
     *(("audit", "list"), ("audit", "export"), ("audit", "head"), ("audit", "verify")),
+    *(("application", "list"), ("application", "show")),
     *(("overview",), ("report",), ("delivery", "show")),
     *(("print-unit",), ("print-containerfile",), ("completion",), ("help",)),
 }
@@ -32,6 +33,9 @@ SERVING = {("serve",)}
 NEW_FILE = "{home}/../file"
 ASKING = {
     ("policy", "set"): ("--mode", "off"),
+    ("application", "rotate"): ("vpn",),
+    ("application", "disable"): ("vpn",),
+    ("application", "remove"): ("vpn",),
     ("user", "disable-2fa"): ("ben",),
     ("user", "clear-2fa"): ("ben",),
     ("user", "deactivate"): ("ben",),
@@ -69,6 +73,7 @@ def ready(clinic, home):
     """A clinic in which every command of `ASKING` would do something."""
     assert clinic("user", "add", "ben", "--email", "ben@clinic.example", "--require-2fa").status == 0
     assert clinic("user", "add", "kim", "--email", "kim@clinic.example").status == 0
+    assert clinic("application", "add", "vpn", "--http", "--asks", "code").status == 0
     with Home(home).serving():  # Which names the node, as each of them that must be alone does.
         pass
     (home.parent / "people.csv").write_text("name,email\neve,eve@clinic.example\n")

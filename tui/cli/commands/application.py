@@ -1,0 +1,196 @@
+"""`twofold application`: the applications that ask for codes."""
+
+import click
+
+from data.operations.applications import registry
+from data.operations.applications.registry import ApplicationRow, NewSecret, State
+from data.operations.results import Done, RefusedOrStale
+from data.rules.applications import Asks, NewApplication, Protocol
+from data.rules.safe_text import safe
+from data.wording import applications as wording
+from tui.cli.caller import Caller
+from tui.cli.command_groups import InAccount, examples
+from tui.cli.confirmation import act, asks_first, changes, confirm
+from tui.cli.open_installation import confirmed
+from tui.cli.streams import echo
+from tui.cli.text_tables import echo_json, echo_table, iso
+
+
+@click.group(
+    short_help="Manage the applications that ask for codes.",
+    cls=InAccount,
+    epilog=examples(
+        "twofold application add portal --http --asks password-then-code",
+        "twofold application add vpn --http --from 10.0.0.5/32 --asks code",
+        "twofold application list --json",
+    ),
+)
+def application() -> None:
+    """Manage the applications, such as a VPN or a web app, that ask whether users may sign in."""
+
+
+@application.command(
+    epilog=examples(
+        "twofold application add portal --http --asks password-then-code",
+        'twofold application add vpn --http --from 10.0.0.5/32 --asks code --practice "Clinic North"',
+    )
+)
+@click.argument("name")
+@click.option("--http", "protocol", flag_value=Protocol.HTTP.value, required=True, help="It asks over HTTP.")
+@click.option(
+    "--asks",
+    type=click.Choice([asks.value for asks in Asks]),
+    required=True,
+    help="What it asks: the code, if it checks the password itself; the password, then the code; or both in "
+    "one field.",
+)
+@click.option(
+    "--from",
+    "networks",
+    metavar="NETWORK",
+    multiple=True,
+    help="An address or network that it asks from; loopback by default.",
+)
+@click.option("--practice", "practices", multiple=True, help="A practice it serves; all by default.")
+@click.option(
+    "--accept-without-2fa",
+    is_flag=True,
+    help="Accept people by their password alone where no code is asked of them.",
+)
+@click.option(
+    "--may-send",
+    is_flag=True,
+    help="With --asks code: it may have codes sent by text message and e-mail.",
+)
+@changes
+@act
+def add(
+    here: Caller,
+    name: str,
+    protocol: str,
+    asks: str,
+    networks: tuple[str, ...],
+    practices: tuple[str, ...],
+    accept_without_2fa: bool,
+    may_send: bool,
+) -> None:
+    """Add an application, and print its token once, as the last word.
+
+    Give --from and --practice once for each network and practice.
+    """
+    new = NewApplication(
+        name,
+        Protocol(protocol),
+        Asks(asks),
+        networks,
+        practices,
+        accept_without_2fa=accept_without_2fa,
+        may_send=may_send,
+    )
+    made = confirmed(here.run(registry.add_application, new))
+    echo(f"Application {safe(made.application)} added.")
+    _show_once(made)
+
+
+@application.command("list", epilog=examples("twofold application list", "twofold application list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@act
+def list_applications(here: Caller, as_json: bool) -> None:
+    """List the applications."""
+    rows = confirmed(here.run(registry.list_applications)).rows
+    if as_json:
+        echo_json([_as_json(row) for row in rows])
+        return
+    echo_table(
+        ("APPLICATION", "PROTOCOL", "ASKS", "STATE", "FROM"),
+        [
+            (row.name, row.protocol.value, row.asks.value, row.state.value, ", ".join(row.networks))
+            for row in rows
+        ],
+    )
+
+
+@application.command(epilog=examples("twofold application show vpn", "twofold application show vpn --json"))
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@act
+def show(here: Caller, name: str, as_json: bool) -> None:
+    """Show an application, without its token."""
+    row = _row(here, name)
+    if as_json:
+        echo_json(_as_json(row))
+        return
+    for label, value in wording.facts(row):
+        echo(f"{label:12}  {safe(value, 1_000)}")
+
+
+@application.command(short_help="Make a new token.", epilog=examples("twofold application rotate vpn --yes"))
+@click.argument("name")
+@asks_first
+@act
+def rotate(here: Caller, name: str) -> None:
+    """Make a new token, and print it once, as the last word. The one before it stops working at once."""
+    confirm(wording.rotate(_row(here, name)))
+    made = confirmed(here.run(registry.rotate_secret, name))
+    echo(f"New {made.protocol.secret} made for application {safe(made.application)}.")
+    _show_once(made)
+
+
+@application.command(
+    short_help="Stop answering an application.", epilog=examples("twofold application disable vpn --yes")
+)
+@click.argument("name")
+@asks_first
+@act
+def disable(here: Caller, name: str) -> Done | RefusedOrStale:
+    """Stop answering an application; its token and settings stay."""
+    row = _row(here, name)
+    if row.state is not State.DISABLED:
+        confirm(wording.disable(row))
+    return here.run(registry.disable_application, name)
+
+
+@application.command(
+    short_help="Answer an application again.", epilog=examples("twofold application enable vpn")
+)
+@click.argument("name")
+@changes
+@act
+def enable(here: Caller, name: str) -> Done | RefusedOrStale:
+    """Answer an application again that was disabled, or suspended because it guessed codes."""
+    return here.run(registry.enable_application, name)
+
+
+@application.command(epilog=examples("twofold application remove vpn --yes"))
+@click.argument("name")
+@asks_first
+@act
+def remove(here: Caller, name: str) -> Done | RefusedOrStale:
+    """Remove an application and its token."""
+    confirm(wording.remove(_row(here, name)))
+    return here.run(registry.remove_application, name)
+
+
+def _row(here: Caller, name: str) -> ApplicationRow:
+    return confirmed(here.run(registry.show_application, name))
+
+
+def _show_once(made: NewSecret) -> None:
+    echo(f"{made.protocol.secret.capitalize()}: {made.secret}")
+
+
+def _as_json(row: ApplicationRow) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "protocol": row.protocol.value,
+        "asks": row.asks.value,
+        "state": row.state.value,
+        "from": list(row.networks),
+        "all_practices": row.all_practices,
+        "practices": list(row.practices),
+        "accept_without_2fa": row.accept_without_2fa,
+        "may_send": row.may_send,
+        "created_at": iso(row.created_at),
+        "rotated_at": iso(row.rotated_at),
+        "suspended_at": iso(row.suspended_at),
+    }
