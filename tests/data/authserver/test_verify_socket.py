@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support.database import OPERATOR, PASSWORD
 from support.http_server import add_application
+from support.pam import authenticate
 
 from data.authserver import verify_client, verify_socket
 from data.authserver.verification import Verifier
@@ -110,6 +111,22 @@ async def test_socket_is_private(world, home, monkeypatch):
             assert (await run(home, "ben", "--application", "sudo", given=b"1"))[0] == 2
     finally:
         os.umask(previous)
+
+
+@pytest.mark.feature("applications-host")
+async def test_by_pam_exec(world, home, ben, tmp_path):
+    """As the manual has it for sudo and sshd: PAM asks, and hands the answer over with a NUL at its end."""
+    add_application(world, Asks.CODE, "sudo")
+    (tmp_path / "sudo").write_text(
+        f"auth required pam_exec.so expose_authtok quiet {PROGRAM} --application sudo --home {home}\n"
+    )
+    async with answering(world, home):
+        results = [
+            await asyncio.to_thread(authenticate, tmp_path, "sudo", ben, [answer])
+            for answer in (world.code(ben), world.code(ben), world.wrong_code(ben))
+        ]
+    assert results == [(accepted, ["Password: "]) for accepted in (True, False, False)]
+    assert world.row(ben).attempts_left == 6
 
 
 @pytest.mark.feature("applications-host")

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,20 @@ def test_what_is_set_is_used(file):
     assert asdict(loaded.limits) == asdict(Limits(sessions_per_user=3))
 
 
+@pytest.mark.feature("applications-http")
+def test_http(file):
+    """It is off by default; its files are found beside the settings."""
+    assert config_file.load(file).http.host == ""
+    file.write_text(
+        '[http]\nlisten = "[::1]:8443"\ncertificate = "tls.crt"\nkey = "/etc/tls.key"\n'
+        'proxies = ["10.0.0.0/8"]\n'
+    )
+    loaded = config_file.load(file).http
+    assert (loaded.host, loaded.port, loaded.url) == ("::1", 8443, "https://[::1]:8443")
+    assert (loaded.certificate, loaded.key) == (file.parent / "tls.crt", Path("/etc/tls.key"))
+    assert [str(network) for network in loaded.proxies] == ["10.0.0.0/8"]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -59,6 +74,8 @@ def test_what_is_set_is_used(file):
         ("[log]\nformat = 'xml'", "plain, json"),
         ("[metrics]\nport = 70000", "between 0 and 65535"),
         ("[server]\nworkers = 65", "between 0 and 64"),
+        ("[http]\nlisten = '8443'", 'an address and a port, such as "127.0.0.1:8443"'),
+        ("[http]\nproxies = ['10.0.0.1/24']", 'addresses or networks, such as "10.0.0.0/24"'),
         ("[enrolment]\nissuer = 'a name that is too long'", "12 characters"),
         ("[enrolment]\nissuer = 'a:b'", "no colon"),
         ("[limits]\nwrong_answers = 0", "between 1"),
