@@ -19,6 +19,7 @@ from data.operations.users.bulk_actions import Bulk
 from data.operations.users.user_summaries import UserDetail
 from data.rules import passwords
 from data.rules.domain_types import Role
+from data.rules.permissions import UserAct
 from data.rules.recovery_codes import MAX_TEMPORARY_HOURS, TEMPORARY_HOURS
 from data.wording import consequences
 from tui.cli.caller import Caller
@@ -166,7 +167,7 @@ def role(here: Caller, name: str, grant: tuple[str, ...], take: tuple[str, ...])
         raise click.UsageError("Nothing to change. Give --grant ROLE or --take ROLE.")
     if both := given & taken:
         raise click.UsageError(f"{', '.join(sorted(both))} cannot be granted and taken away at once.")
-    held = _detail(here, name).roles
+    held = _detail(here, name, UserAct.ROLES).roles
     wanted = (held | given) - taken
     return here.run(role_grants.set_roles, name, wanted, seen=held)
 
@@ -299,7 +300,7 @@ def deactivate(here: Caller, names: tuple[str, ...]) -> _Result | None:
     if len(names) > 1:
         act_on_many(here, names, Bulk.DEACTIVATE, asks=True)
         return None
-    confirm(consequences.deactivate(_detail(here, names[0])))
+    confirm(consequences.deactivate(_detail(here, names[0], UserAct.DEACTIVATE)))
     return here.run(lifecycle.set_active, names[0], active=False)
 
 
@@ -310,7 +311,7 @@ def deactivate(here: Caller, names: tuple[str, ...]) -> _Result | None:
 @act
 def delete(here: Caller, name: str) -> _Result:
     """Delete a user and all their data; the audit log keeps the name."""
-    confirm(consequences.delete(_detail(here, name)))
+    confirm(consequences.delete(_detail(here, name, UserAct.DELETE)))
     return here.run(deletion.delete_user, name)
 
 
@@ -370,11 +371,15 @@ def temporary_code(here: Caller, name: str, hours: int) -> None:
 
     It works once, where a code is asked for. The user's factors stay. A new code voids the earlier one.
     """
-    confirm(consequences.temporary_code(_detail(here, name), hours))
+    confirm(consequences.temporary_code(_detail(here, name, UserAct.TEMPORARY_CODE), hours))
     made = confirmed(here.run(temporary_codes.make_temporary_code, name, hours))
     echo(made.message)
     echo(f"Temporary code: {made.code}")
 
 
-def _detail(here: Caller, name: str) -> UserDetail:
-    return confirmed(here.run(user_summaries.user_detail, name))
+def _detail(here: Caller, name: str, act: UserAct | None = None) -> UserDetail:
+    """Read a user; for an act, end the command before anything is asked if it cannot be done to them.
+
+    What would change nothing, such as clearing twice, cannot be done by this, but may be repeated by scripts.
+    """
+    return confirmed(here.run(user_summaries.user_detail, name, act))
