@@ -41,7 +41,6 @@ _ELSEWHERE: Final = (
     (asyncssh.SSHServerChannel, "_process_env_request"),
     (asyncssh.SSHServerChannel, "_process_exec_request"),
     (asyncssh.SSHServerChannel, "_start_session"),
-    (asyncssh.SSHServerChannel, "_service_next_request"),
     (_ServerKbdIntAuth, "process_packet"),
 )
 _ATTRIBUTES: Final = ("_next_service", "_max_recv_pktlen", "_transport", "_inpbuf", "_client_version")
@@ -327,12 +326,8 @@ def limit_environment(
     return kept
 
 
-def take_commands(channel: "asyncssh.SSHServerChannel[bytes]", stop_reading: Callable[[], None]) -> None:
-    """Accept commands in any encoding: what is not UTF-8 arrives as lone surrogates (PEP 383).
-
-    `stop_reading` is called when the client tells that nothing reads the output any more: OpenSSH's
-    extension `eow@openssh.com` (PROTOCOL, section 2.1).
-    """
+def take_other_encodings(channel: "asyncssh.SSHServerChannel[bytes]") -> None:
+    """Accept commands in any encoding: what is not UTF-8 arrives as lone surrogates (PEP 383)."""
     private = cast("Any", channel)
 
     def process_exec_request(packet: SSHPacket) -> bool:
@@ -340,13 +335,7 @@ def take_commands(channel: "asyncssh.SSHServerChannel[bytes]", stop_reading: Cal
         packet.check_end()
         return bool(private._start_session(command=command))  # noqa: SLF001
 
-    def process_end_of_write(packet: SSHPacket) -> bool:
-        packet.check_end()
-        stop_reading()
-        return True
-
     _hook(channel, "_process_exec_request", process_exec_request)
-    _hook(channel, "_process_eow_at_openssh_dot_com_request", process_end_of_write)
 
 
 def _decode(key_data: bytes) -> SSHKey | None:

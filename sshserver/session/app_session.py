@@ -15,7 +15,7 @@ import asyncssh
 from data.operations.signin.admission import Session
 from data.rules.protocol_misuse import Misuse
 from data.rules.safe_text import safe
-from sshserver.compat.asyncssh_shim import limit_environment, take_commands
+from sshserver.compat.asyncssh_shim import limit_environment, take_other_encodings
 from sshserver.compat.textual_app import ContainedApp
 from sshserver.compat.textual_turns import Turns
 from sshserver.limits.limit_values import Limits
@@ -113,7 +113,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         """Use this channel."""
         self._channel = chan
         self._environment = limit_environment(chan, self._keeps_variable)
-        take_commands(chan, self._stop_reading)
+        take_other_encodings(chan)
         high = self._limits.write_buffer_bytes
         chan.set_write_buffer_limits(high, high // 8)
 
@@ -201,10 +201,10 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         if self._command is not None and signal == "INT":
             self._command.interrupt()
         elif signal in ("HUP", "TERM", "KILL"):
-            self._stop_reading()
+            self._hang_up()
             self.end(None)
 
-    def _stop_reading(self) -> None:
+    def _hang_up(self) -> None:
         """End a command whose output no one reads any more."""
         if self._command is not None:
             self._command.hang_up()
@@ -223,7 +223,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         self._cancel_timers()
         if self._cut_off_timer is not None:
             self._cut_off_timer.cancel()
-        self._stop_reading()
+        self._hang_up()
         self.end(None)
         self._on_end(self)
 
@@ -335,6 +335,10 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         words, status = "", _FAILED
         try:
             words, status = await program
+        except asyncio.CancelledError:
+            if self._command is not None and self._channel is not None:
+                self._channel.abort()  # It does not read, and what waits for it would wait for ever.
+            raise
         except Exception as error:  # noqa: BLE001 - the last place for an app's errors.
             reference = crash_reports.report(error, "A session")
             self.ended_because = f"an error [reference {reference}]"
@@ -349,7 +353,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
         """Run the command, which says everything itself."""
         status = await command.run()
         self.ended_because = self._last_words or f"the command ended with status {status}"
-        return "", status
+        return f"twofold: {self._last_words}" if self._last_words else "", status
 
     async def _run_app(self) -> tuple[str, int]:
         """Run the app in the client's terminal; return its last words and the exit status."""
@@ -400,6 +404,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             seconds = self._limits.idle_warning_seconds
             words = idle.warning(self._limits)
             self._app.notify(words, title=idle.WARNING_TITLE, severity="warning", timeout=seconds)
+        elif self._command is not None and self._command.is_waiting:
+            self._command.tell(idle.warning(self._limits))
 
     def _expire(self) -> None:
         if self._command is None or self._command.is_waiting:

@@ -164,7 +164,7 @@ class OutputQueue:
         self._wire = wire
         self._interruption = interruption
         self._room = threading.Condition()
-        self._waiting: deque[tuple[bytes, bool]] = deque()
+        self._waiting: deque[tuple[bytearray, bool]] = deque()
         self._size = 0
         self._is_sending = False
         self._is_paused = False
@@ -186,7 +186,10 @@ class OutputQueue:
     def resume(self) -> None:
         """Send on."""
         self._is_paused = False
-        self._send()
+        if self._is_sending:
+            self._send()
+        else:
+            self._empty.set()
 
     def wake(self) -> None:
         """Have the command look whether it must stop."""
@@ -198,16 +201,19 @@ class OutputQueue:
         await self._empty.wait()
 
     def _send(self) -> None:
-        while not self._is_paused:
-            with self._room:
-                if not self._waiting:
-                    self._is_sending = False
-                    self._empty.set()
-                    return
-                data, error = self._waiting.popleft()
-                self._size -= len(data)
-                self._room.notify_all()
-            self._wire.write(data, error=error)
+        """Send a piece, and leave the rest until others have had a turn."""
+        if self._is_paused:
+            return
+        with self._room:
+            if not self._waiting:
+                self._is_sending = False
+                self._empty.set()
+                return
+            data, error = self._waiting.popleft()
+            self._size -= len(data)
+            self._room.notify_all()
+        self._wire.write(bytes(data), error=error)
+        self._loop.call_soon(self._send)
 
     def drop(self) -> None:
         """Forget everything: no one reads any more."""
@@ -232,7 +238,10 @@ class OutputQueue:
     def append(self, data: bytes, *, error: bool) -> None:
         """Have bytes sent, however many wait."""
         with self._room:
-            self._waiting.append((data, error))
+            if self._waiting and self._waiting[-1][1] is error and len(self._waiting[-1][0]) < _PIECE:
+                self._waiting[-1][0].extend(data)
+            else:
+                self._waiting.append((bytearray(data), error))
             self._size += len(data)
             if self._is_sending:
                 return

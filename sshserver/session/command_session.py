@@ -135,6 +135,11 @@ class CommandSession:
             self._lines.end()
         self._input.feed_end()
 
+    def tell(self, line: str) -> None:
+        """Show a line at a terminal; without one, nothing is there that would read it."""
+        if self._lines is not None:
+            self._lines.tell(line)
+
     def resize(self) -> None:
         """Follow the client's terminal to another size."""
         if self._lines is not None:

@@ -32,6 +32,12 @@ class Caller(ABC):
             StoreUnavailableError: when the database fails.
         """
 
+    def read(
+        self, operation: Callable[Concatenate[Tx, Any, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that only reads, as `run` does."""
+        return self.run(operation, *args, **kwargs)
+
     @abstractmethod
     def wait(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a coroutine function that uses the store, and return its result.

@@ -42,7 +42,7 @@ class MemberCaller(Caller):
         """End a command in a session that must do something else first than what leads out of `steps`."""
         if not self.restricted:
             return
-        session = confirmed(self.run(admission.unfinished_session))
+        session = confirmed(self.read(admission.unfinished_session))
         if session is None or isinstance(session.step, steps):
             return
         if isinstance(session.step, SignedIn):
@@ -56,6 +56,14 @@ class MemberCaller(Caller):
         """Run an operation as the member."""
         return self._proving(
             lambda: self._finish(lambda: self.store.run(operation, self.actor, *args, **kwargs))
+        )
+
+    def read(
+        self, operation: Callable[Concatenate[Tx, Member, P], R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run an operation that only reads, beside those that write."""
+        return self._proving(
+            lambda: self._finish(lambda: self.store.read(operation, self.actor, *args, **kwargs))
         )
 
     def wait(self, work: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs) -> R:

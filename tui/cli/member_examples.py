@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from tui.cli.confirmation import YesOption
 from tui.cli.path_arguments import StandardInput
 
 _HOST: Final = "twofold "
@@ -40,17 +41,22 @@ def _typed(example: str, root: click.Context) -> Iterator[str]:
         tail = f" > {words[place + 1]}"
         del words[place : place + 2]
     try:
-        files = _take_files(words, root)
+        files, asks = _take_files(words, root)
     except click.ClickException:
         return
     if len(files) > 1:
         return
+    program = root.info_name or ""
+    if files and asks:
+        words.append("--yes")
+    elif asks:
+        program = program.replace("ssh", "ssh -t", 1)
     given = "".join(f" < {file}" for file in files)
-    yield f"{root.info_name} {_quoted(words)}{given}{tail}"
+    yield f"{program} {_quoted(words)}{given}{tail}"
 
 
-def _take_files(words: list[str], root: click.Context) -> list[str]:
-    """Put - in the place of each word that names a file, and return those words.
+def _take_files(words: list[str], root: click.Context) -> tuple[list[str], bool]:
+    """Put - in the place of each word that names a file; return those words, and whether a y is asked for.
 
     Raises:
         click.ClickException: when members have no such command or option.
@@ -69,7 +75,8 @@ def _take_files(words: list[str], root: click.Context) -> list[str]:
             files += [value] if isinstance(value, str) else value
     for file in files:
         words[words.index(file)] = "-"
-    return [file for file in files if file != "-"]
+    asks = any(isinstance(each, YesOption) and each.asks for each in context.command.params)
+    return [file for file in files if file != "-"], asks and not {"--yes", "--dry-run"} & {*words}
 
 
 def _quoted(words: Sequence[str]) -> str:

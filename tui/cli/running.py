@@ -9,6 +9,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from data.errors import ExplainedError
 from data.rules.safe_text import safe
+from sshserver.session.streams import CommandStoppedError
 from sshserver.telemetry.crash_reports import place_of
 from tui.cli.streams import echo, streams
 
@@ -17,10 +18,11 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
 """Errors of a disk, or another output, that cannot take any more."""
 
 
-def outcome(command: Callable[[], object]) -> int:
+def outcome(command: Callable[[], object], describe: Callable[[BaseException], str] | None = None) -> int:
     """Run a command, show its error if it fails, and return the exit status.
 
-    It is 2 for wrong usage, 1 for a refused or failed operation.
+    It is 2 for wrong usage, 1 for a refused or failed operation. `describe` puts an error into words, as
+    `words_for` does.
 
     Raises:
         BrokenPipeError: when no one reads the output any more.
@@ -31,18 +33,20 @@ def outcome(command: Callable[[], object]) -> int:
         return end.exit_code
     except BrokenPipeError:
         raise
+    except CommandStoppedError:
+        return _FAILED  # Whoever ended the session says why.
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no one is shown a traceback.
         streams().interruption.clear()
-        return _fail(error)
+        return _fail(error, describe or words_for)
     return result if isinstance(result, int) else 0
 
 
-def _fail(error: BaseException) -> int:
+def _fail(error: BaseException, describe: Callable[[BaseException], str]) -> int:
     """Print an error in one line and return the exit status."""
     if isinstance(error, NoArgsIsHelpError):
         echo(error.format_message(), err=True)
         return _WRONG_USAGE
-    message = words_for(error)
+    message = describe(error)
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "twofold"
         end = "" if message.endswith((".", "?")) else "."
@@ -50,6 +54,11 @@ def _fail(error: BaseException) -> int:
         return _WRONG_USAGE
     _complain(message)
     return _FAILED
+
+
+def is_explained(error: BaseException) -> bool:
+    """Return whether an error says by itself what happened, in words for whoever gave the command."""
+    return isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt | ExplainedError)
 
 
 def words_for(error: BaseException) -> str:

@@ -39,10 +39,10 @@ async def in_turns(
     return result
 
 
-async def clean_up_all(store: Store) -> None:
-    """Do the remaining work for imports that were published, dropped or given up."""
+async def clean_up_all(store: Store, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Do the remaining work for imports that were published, dropped or given up, while it `goes_on`."""
     with suppress(StoreUnavailableError):  # It stays to be done later.
-        while await store.read(is_something_left):
+        while goes_on() and await store.read(is_something_left):
             await in_turns(store, clean_up)
 
 

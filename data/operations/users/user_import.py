@@ -84,19 +84,28 @@ async def check_all(
 
 
 async def import_people(
-    store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
+    store: Store,
+    actor: Actor,
+    rows: Sequence[PersonRow],
+    told: Told,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> Done | Faulty | RefusedOrStale:
-    """Import all rows or none. Rows that a broken-off import has staged are removed later."""
-    result = await one_at_a_time(store, actor, Work.BULK, lambda: _import(store, actor, rows, told))
-    await clean_up_all(store)
+    """Import all rows or none. Rows that a broken-off import has staged are removed later.
+
+    `goes_on` is asked between parts. Once all are staged, the import is completed whatever happens.
+    """
+    result = await one_at_a_time(store, actor, Work.BULK, lambda: _import(store, actor, rows, told, goes_on))
+    await clean_up_all(store, goes_on)
     return result
 
 
 async def _import(
-    store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told
+    store: Store, actor: Actor, rows: Sequence[PersonRow], told: Told, goes_on: Callable[[], bool]
 ) -> Done | Faulty | RefusedOrStale:
     batch: int | None = None
     for some in _parts(rows, PART):
+        if not goes_on():
+            return _STOPPED
         # Work that needs no database is done before the transaction begins.
         arriving = await store.calculate(newcomers, some)
         staged = await in_turns(store, stage_people, actor, batch, arriving)
@@ -170,6 +179,7 @@ def publish_people(tx: Tx, actor: Actor, batch: int) -> Done | Faulty | Refused:
 
 
 _ENDED = Denied("This import has ended. Start it again.")
+_STOPPED = Denied("Stopped. Nothing was imported.")
 
 
 def _begin(tx: Tx, acting: Acting) -> int:

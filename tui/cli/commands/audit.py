@@ -121,7 +121,7 @@ def oldest_first(here: Caller, which: Filter) -> Iterator[Entry]:
     """Read all rows, page by page; the first page that is not full ends the export."""
     after: int | None = 0
     while after is not None:
-        page = confirmed(here.run(log.export_entries, which, after=after, limit=_PAGE))
+        page = confirmed(here.read(log.export_entries, which, after=after, limit=_PAGE))
         yield from page
         after = page[-1].id if len(page) == _PAGE else None
 
@@ -131,7 +131,7 @@ def _newest(here: Caller, which: Filter, limit: int) -> list[Entry]:
     while not limit or len(found) < limit:
         size = min(_PAGE, limit - len(found)) if limit else _PAGE
         before = found[-1].id if found else None
-        page = confirmed(here.run(log.list_entries, which, before=before, limit=size))
+        page = confirmed(here.read(log.list_entries, which, before=before, limit=size))
         found.extend(page)
         if len(page) < size:
             break

@@ -43,7 +43,7 @@ def head(here: Caller, output: Path | None) -> None:
     Keep the output where people who can write to the database cannot change it. It shows later whether
     the end was cut off: see `twofold audit verify --head`.
     """
-    found = confirmed(here.run(chain.heads))
+    found = confirmed(here.read(chain.heads))
     with opened(output) as file:
         for each in found:
             file.write(json.dumps({"chain": each.chain, "seq": each.seq, "mac": each.mac}) + "\n")
@@ -94,7 +94,7 @@ def verify(here: Caller, head_file: IO[str] | None, archive: IO[str] | None, as_
 
 
 def _verify_log(here: Caller, exported: Sequence[Head]) -> Verification:
-    plan = confirmed(here.run(verification.plan_verification, exported))
+    plan = confirmed(here.read(verification.plan_verification, exported))
     with progress(plan.rows, "Verifying") as told:
         return confirmed(here.wait(verification.verify, here.store, here.actor, plan, told))
 

@@ -64,7 +64,7 @@ def me(here: Caller, as_json: bool) -> None:
 
 def read_profile(here: Caller) -> Profile:
     """Read one's own profile."""
-    return confirmed(here.run(user_summaries.my_profile))
+    return confirmed(here.read(user_summaries.my_profile))
 
 
 def own_session_json(row: SessionRow) -> dict[str, object]:

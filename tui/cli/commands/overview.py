@@ -46,7 +46,7 @@ def overview(here: Caller, as_json: bool) -> None:
     """
     if isinstance(here, Installation):  # A server checks by itself, all the time.
         here.store.services.check_up.findings = here.store.run_now(doctor_facts.check_quickly)
-    seen = confirmed(here.run(show_overview))
+    seen = confirmed(here.read(show_overview))
     if as_json:
         echo_json(_as_json(seen))
         return

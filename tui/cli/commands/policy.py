@@ -38,8 +38,8 @@ def policy() -> None:
 @act
 def show(here: Caller, as_json: bool) -> None:
     """Show the mode, the methods and counts by status."""
-    view = confirmed(here.run(policy_settings.show_policy))
-    seen = confirmed(here.run(needs_attention.show_needs_attention))
+    view = confirmed(here.read(policy_settings.show_policy))
+    seen = confirmed(here.read(needs_attention.show_needs_attention))
     if as_json:
         echo_json(
             {
@@ -78,7 +78,7 @@ def show(here: Caller, as_json: bool) -> None:
 @act
 def show_checklist(here: Caller, as_json: bool) -> None:
     """Show what must hold before the mode can be permanent, and who does not meet it."""
-    checklist = confirmed(here.run(permanent_mode.show_checklist))
+    checklist = confirmed(here.read(permanent_mode.show_checklist))
     if as_json:
         echo_json(_checklist_json(checklist))
         return
@@ -149,7 +149,7 @@ def set_policy(
     if wanted is not None:
         changes.append(_mode_act(here, Mode(wanted), confirmation))
     if remember_days is not None:
-        seen = confirmed(here.run(policy_settings.show_policy)).policy.remember_days
+        seen = confirmed(here.read(policy_settings.show_policy)).policy.remember_days
         changes.append(
             partial(
                 here.run,
@@ -166,7 +166,7 @@ def set_policy(
 
 def _mode_act(here: Caller, mode: Mode, confirmation: str | None) -> _Act:
     """Confirm a change of the mode, and return the act that makes it."""
-    preview = confirmed(here.run(policy_settings.preview_mode, mode))
+    preview = confirmed(here.read(policy_settings.preview_mode, mode))
     if preview.refusal:
         refuse(preview.refusal)
     if mode is Mode.PERMANENT:
@@ -187,7 +187,7 @@ def _ask_for_name(here: Caller) -> str:
         raise click.UsageError(
             "There is no terminal for the confirmation. Add --confirm with the account's name."
         )
-    _echo_checklist(confirmed(here.run(permanent_mode.show_checklist)), err=True)
+    _echo_checklist(confirmed(here.read(permanent_mode.show_checklist)), err=True)
     echo("This cannot be undone, not even by an administrator or operator.", err=True)
     return ask("Type the name of the account to confirm: ")
 
@@ -224,7 +224,7 @@ def _echo_checklist(checklist: Checklist, *, err: bool = False) -> None:
 
 def _methods_act(here: Caller, methods: frozenset[Method]) -> _Act:
     """Confirm a change of the methods, and return the act that makes it."""
-    preview = confirmed(here.run(policy_settings.preview_methods, methods))
+    preview = confirmed(here.read(policy_settings.preview_methods, methods))
     if preview.refusal:
         refuse(preview.refusal)
     confirm(consequences.change_methods(preview))

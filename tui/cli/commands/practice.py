@@ -60,7 +60,7 @@ def remove(here: Caller, name: str) -> Done | RefusedOrStale:
 @act
 def list_practices(here: Caller, as_json: bool) -> None:
     """List the practices with their numbers of users."""
-    rows = confirmed(here.run(practices.list_practices))
+    rows = confirmed(here.read(practices.list_practices))
     if as_json:
         echo_json([{"name": row.name, "users": row.users, "active": row.active} for row in rows])
         return

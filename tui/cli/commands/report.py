@@ -71,7 +71,7 @@ def report(here: Caller, form: str, practice: str | None, since: str | None, out
 
 def _report(here: Caller, practice: str | None, since: datetime | None) -> Report:
     """Read what is small; the rest is read while it is written."""
-    seen = confirmed(here.run(auditor_report.summarise, practice))
+    seen = confirmed(here.read(auditor_report.summarise, practice))
     changed = Filter(event="policy.", since=since)
     facts = {"account": seen.account, "practice": practice, "written_at": seen.at, "changes_since": since}
     sections = [
@@ -142,7 +142,7 @@ def _report(here: Caller, practice: str | None, since: datetime | None) -> Repor
 def _all_unprotected(here: Caller, practice: str | None) -> Iterator[Unprotected]:
     after: str | None = ""
     while after is not None:
-        page = confirmed(here.run(auditor_report.list_unprotected, practice, after=after))
+        page = confirmed(here.read(auditor_report.list_unprotected, practice, after=after))
         yield from page
         after = page[-1].name if len(page) == auditor_report.PAGE else None
 
@@ -150,14 +150,14 @@ def _all_unprotected(here: Caller, practice: str | None) -> Iterator[Unprotected
 def _all_exceptions(here: Caller, practice: str | None) -> Iterator[Exemption]:
     after: str | None = ""
     while after is not None:
-        page = confirmed(here.run(auditor_report.list_exceptions, practice, after=after))
+        page = confirmed(here.read(auditor_report.list_exceptions, practice, after=after))
         yield from page.rows
         after = page.following
 
 
 def _heads(here: Caller) -> Iterator[Record]:
     """Read the heads when they are written: after everything else."""
-    for head in confirmed(here.run(chain.heads)):
+    for head in confirmed(here.read(chain.heads)):
         yield {"chain": head.chain, "seq": head.seq, "mac": head.mac}
 
 

@@ -60,7 +60,7 @@ def _all_sessions(here: Caller) -> list[SessionRow]:
     rows: list[SessionRow] = []
     while True:
         before = rows[-1].id if rows else None
-        page = confirmed(here.run(sessions.list_sessions, before=before, limit=_PAGE))
+        page = confirmed(here.read(sessions.list_sessions, before=before, limit=_PAGE))
         rows.extend(page.rows)
         if not page.more:
             return rows

@@ -12,7 +12,7 @@ from data.wording.words import counted
 from tui.cli.caller import Caller
 from tui.cli.confirmation import confirm
 from tui.cli.open_installation import confirmed, refuse
-from tui.cli.streams import echo
+from tui.cli.streams import echo, streams
 from tui.cli.text_tables import echo_table, progress
 
 names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
@@ -42,7 +42,8 @@ def report(result: BulkResult, done: str) -> None:
     """Print how many users it was done for, the others and why; fail if any are left, or all are others."""
     if result.done:
         echo(f"{counted(len(result.done), 'user')} {done}.")
-    if others := [*result.refused, *((name, result.stopped or "You stopped it.") for name in result.left)]:
+    stopped = result.stopped or ("The session was ended." if streams().interruption else "You stopped it.")
+    if others := [*result.refused, *((name, stopped) for name in result.left)]:
         echo_table(("NOT DONE", "REASON"), others, limit=160)
     if not result.done:
         refuse("Nothing was done. The reasons are listed above.")

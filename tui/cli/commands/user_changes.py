@@ -382,4 +382,4 @@ def _detail(here: Caller, name: str, act: UserAct | None = None) -> UserDetail:
 
     What would change nothing, such as clearing twice, cannot be done by this, but may be repeated by scripts.
     """
-    return confirmed(here.run(user_summaries.user_detail, name, act))
+    return confirmed(here.read(user_summaries.user_detail, name, act))

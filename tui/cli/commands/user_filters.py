@@ -87,7 +87,7 @@ def query_of(
 ) -> UserQuery:
     """Return the query that the options ask for, page by page; a practice is found whatever its case."""
     if practice is not None:
-        practice = confirmed(here.run(practices.practice_named, practice))
+        practice = confirmed(here.read(practices.practice_named, practice))
     now = here.store.services.clock()
     return UserQuery(
         search=search,

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import click
 
-from data.operations.results import Denied, Done, RefusedOrStale
+from data.operations.results import Denied, Done, RefusedOrStale, SessionOver
 from data.operations.users import google_authenticator_import, user_import
 from data.operations.users.user_import import Faulty
 from data.rules import google_authenticator_file, users_csv
@@ -101,7 +101,9 @@ def import_people(
         return
     confirm(consequences.import_people(found.rows))
     with progress(len(found.rows), "Importing") as told:
-        result = here.wait(user_import.import_people, here.store, here.actor, found.rows, told)
+        result = here.wait_until_stopped(
+            lambda goes_on: user_import.import_people(here.store, here.actor, found.rows, told, goes_on)
+        )
     say(_settled(result) or Denied("Nothing was imported."))
     if any(row.key is None for row in found.rows):
         echo(f"Invite users without a key with: {here.command('user invite --pending')}", err=True)
@@ -158,6 +160,8 @@ def _contents(path: Path) -> bytes:
 def _settled(result: Done | Faulty | RefusedOrStale | None) -> Done | None:
     if isinstance(result, Faulty):
         _refuse_faults(result.faults)
+    if isinstance(result, SessionOver):
+        refuse(f"{result.message} Nothing was imported.")
     return confirmed(result)
 
 

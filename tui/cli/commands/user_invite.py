@@ -133,7 +133,7 @@ def _chosen(here: Caller, names: tuple[str, ...], practice: str | None, group: G
     chosen = list(dict.fromkeys(names))
     while not names:
         after = chosen[-1] if chosen else ""
-        page = here.run(invitations.names_of, group, practice=practice, after=after)
+        page = here.read(invitations.names_of, group, practice=practice, after=after)
         chosen += confirmed(page)
         if len(confirmed(page)) < invitations.PAGE:
             break

@@ -49,7 +49,7 @@ def add_key(here: Caller, name: str, key_file: Path) -> Done | RefusedOrStale:
 @act
 def list_keys(here: Caller, name: str, as_json: bool) -> None:
     """List a user's public keys."""
-    keys = confirmed(here.run(user_summaries.user_detail, name)).keys
+    keys = confirmed(here.read(user_summaries.user_detail, name)).keys
     if as_json:
         echo_json([key_json(row) for row in keys])
         return

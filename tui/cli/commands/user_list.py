@@ -64,7 +64,7 @@ def list_users(here: Caller, /, as_json: bool, **filters: Any) -> None:
 @act
 def show(here: Caller, name: str, as_json: bool) -> None:
     """Show a user in detail."""
-    detail = confirmed(here.run(user_summaries.user_detail, name))
+    detail = confirmed(here.read(user_summaries.user_detail, name))
     if as_json:
         echo_json(detail_json(detail))
         return
@@ -79,7 +79,7 @@ def _all_users(here: Caller, query: UserQuery) -> list[UserRow]:
     """Read all pages; if a search finds more than it returns, say so on stderr."""
     rows: list[UserRow] = []
     while True:
-        page = confirmed(here.run(user_summaries.list_users, query))
+        page = confirmed(here.read(user_summaries.list_users, query))
         rows.extend(page.rows)
         if page.following is None:
             break

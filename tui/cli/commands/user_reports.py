@@ -31,7 +31,7 @@ def explain(here: Caller, name: str, as_json: bool) -> None:
 
     Then list the facts behind the answer, such as recent deliveries.
     """
-    answer = confirmed(here.run(signin_explanation.explain_user, name))
+    answer = confirmed(here.read(signin_explanation.explain_user, name))
     if as_json:
         findings = [{"weight": reason.weight.value, "sentence": reason.sentence} for reason in answer.reasons]
         echo_json({"name": answer.name, "can_sign_in": answer.can_sign_in, "findings": findings})
@@ -79,7 +79,7 @@ def export(here: Caller, /, form: str, output: Path | None, **filters: Any) -> N
 def _people(here: Caller, query: UserQuery) -> Iterator[PersonRecord]:
     count = 0
     while True:
-        page = confirmed(here.run(user_export.export_people, query))
+        page = confirmed(here.read(user_export.export_people, query))
         yield from page.records
         count += len(page.records)
         if page.following is None:
