@@ -83,6 +83,7 @@ def test_status_as_json(world, anna):
     assert (told.status, told.err) == (0, "")
     found = json.loads(told.out)
     listed = found.pop("sessions")
+    assert found.pop("plain") is False
     assert found == detail_json(world.run(user_summaries.user_detail, OPERATOR, "anna"))
     assert [(row["id"], row["mine"]) for row in listed] == [
         (other.session_id, False),
@@ -215,6 +216,15 @@ def test_theme(world, anna):
     assert run_me(world, anna, "theme", "high-contrast").out == "Theme: high contrast.\n"
     assert world.row("anna").theme == "high-contrast"
     assert run_me(world, anna, "theme", "pink").status == 2
+
+
+@pytest.mark.feature("me-edit")
+def test_plain_mode(world, anna):
+    for choice in ("on", "off"):
+        assert run_me(world, anna, "plain-mode", choice).out.startswith(f"Plain mode {choice}")
+        assert world.row("anna").plain is (choice == "on")
+        assert ("Plain mode: on" in run_me(world, anna).out) is (choice == "on")
+    assert run_me(world, anna, "plain-mode").status == 2
 
 
 @pytest.mark.feature("me-sessions")

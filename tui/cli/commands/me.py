@@ -29,6 +29,7 @@ _COMMANDS = {
     "forget": "tui.cli.commands.me_changes:forget",
     "key": "tui.cli.commands.me_key:key",
     "password": "tui.cli.commands.me_changes:password",
+    "plain-mode": "tui.cli.commands.me_changes:plain_mode",
     "replace-phone": "tui.cli.commands.me_enrol:replace_phone",
     "sessions": "tui.cli.commands.me_sessions:sessions_",
     "theme": "tui.cli.commands.me_changes:theme",
@@ -73,9 +74,9 @@ def own_session_json(row: SessionRow) -> dict[str, object]:
 
 
 def _as_json(profile: Profile) -> dict[str, object]:
-    """Return a profile under the keys of `user show`, with the sessions."""
+    """Return a profile under the keys of `user show`, with what only its owner sees."""
     listed = [own_session_json(row) for row in profile.sessions.rows]
-    return {**detail_json(profile.detail), "sessions": listed}
+    return {**detail_json(profile.detail), "plain": profile.plain, "sessions": listed}
 
 
 def _lines(profile: Profile, now: datetime) -> Iterator[str]:
@@ -87,6 +88,8 @@ def _lines(profile: Profile, now: datetime) -> Iterator[str]:
         yield f"Phone: {mine.phone}"
     yield f"Practice: {mine.practice}, {mine.account}"
     yield f"Roles: {roles_in_words(mine.roles)}"
+    if profile.plain:
+        yield "Plain mode: on"
     yield from _under("SSH keys", key_lines(mine.keys))
     yield from _under("Remembered addresses", address_lines(mine.remembered))
     yield from _under("Sessions", session_lines(profile.sessions))

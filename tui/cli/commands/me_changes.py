@@ -1,4 +1,4 @@
-"""`me password`, `edit`, `theme` and `forget`."""
+"""`me password`, `edit`, `theme`, `plain-mode` and `forget`."""
 
 import click
 
@@ -90,6 +90,19 @@ def edit(here: Caller, email: str | None, full_name: str | None, phone: str | No
 def theme(here: Caller, choice: str) -> _Result:
     """Choose the colours of the app: terminal (as it is), dark, light or high-contrast."""
     return here.run(lifecycle.choose_theme, ThemeChoice(choice))
+
+
+@click.command(
+    "plain-mode",
+    short_help="Choose a prompt instead of the app.",
+    epilog=examples("ssh gate me plain-mode on"),
+)
+@click.argument("choice", metavar="on|off", type=click.Choice(["on", "off"]))
+@changes
+@act
+def plain_mode(here: Caller, choice: str) -> _Result:
+    """Choose whether your next sessions begin with a prompt and text that stays, instead of the app."""
+    return here.run(lifecycle.choose_plain_mode, on=choice == "on")
 
 
 @click.command(
