@@ -6,6 +6,7 @@ The store's rules apply: an answer that was begun is finished, even if who asked
 import asyncio
 import logging
 import secrets
+import time
 from typing import Final
 
 from data.delivery import sent_codes as delivery
@@ -46,6 +47,17 @@ class Verifier:
         Raises:
             StoreUnavailableError: when the database fails; nothing was counted or accepted.
         """
+        began = time.monotonic()
+        verdict = await self._judged(asking, request)
+        fields = {
+            "application": asking.name,
+            "result": type(verdict).__name__.lower(),
+            "ms": round((time.monotonic() - began) * 1000, 1),
+        }
+        _log.info("application.answered", extra={"fields": fields})
+        return verdict
+
+    async def _judged(self, asking: AskingApplication, request: VerifyRequest) -> Verdict:
         if len(request.answer) > ANSWER_LIMIT:
             return Reject() if asking.asks is Asks.CODE else Reject(password_signin.WRONG_PASSWORD)
         if asking.asks is Asks.CODE:

@@ -12,7 +12,15 @@ from itertools import zip_longest
 
 ORDER = (
     *("signing-in", "enrolling", "lost-phone", "overview", "administering-people", "policy", "roles", "keys"),
-    *("commands", "delivery", "several-nodes", "backup-and-restore", "cryptographic-keys", "audit-log"),
+    *(
+        "commands",
+        "delivery",
+        "several-nodes",
+        "backup-and-restore",
+        "cryptographic-keys",
+        "audit-log",
+        "http",
+    ),
     *("operating", "security", "troubleshooting", "performance", "architecture"),
 )
 """The pages, as one would read them."""

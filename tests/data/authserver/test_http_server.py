@@ -351,6 +351,7 @@ async def test_places_while_users_are_slowed(world, token, ben, monkeypatch):
 async def test_nothing_in_the_log(world, token, ben, caplog):
     """Neither a token in a path nor an answer is logged, whatever goes wrong with the request."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "twofold")
     portal, known = token(), world.code(ben)
     async with http_server(world.store) as base:
         await curl(f"{base}/{portal}/validate/check", "-d", f"user={ben}&pass={known}")
@@ -366,6 +367,9 @@ async def test_nothing_in_the_log(world, token, ben, caplog):
             assert b" 400 " in answer
             assert portal.encode() not in answer
     assert "from 127.0.0.1 had a token that is not accepted" in caplog.text
+    (answered,) = (record for record in caplog.records if record.message == "application.answered")
+    assert answered.fields["ms"] > 0
+    assert {**answered.fields, "ms": 0} == {"application": "portal", "result": "accept", "ms": 0}
     for secret in (portal, portal[::-1], known):
         assert secret not in caplog.text
 
