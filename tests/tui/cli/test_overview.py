@@ -1,6 +1,7 @@
 """`twofold overview`: the same as on the screen, in the width of the terminal or as JSON."""
 
 import json
+import sys
 
 import pytest
 
@@ -24,6 +25,7 @@ def mixed(clinic):
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_text_fits_the_terminal(mixed, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     shown = mixed("overview").out.splitlines()
     table = shown[: shown.index("LAST 30 DAYS")]
     assert shown[0] == "Two-factor authentication: 0% of people (0 of 4)"
