@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import commands, many_users, sessions, signing_in, verifying
+from bench import applications, commands, many_users, sessions, signing_in, verifying
 from bench.report import Result, show, write
 
 SECTIONS = {
@@ -14,6 +14,7 @@ SECTIONS = {
     "verifying": verifying.measure,
     "sessions": sessions.measure,
     "commands": commands.measure,
+    "applications": applications.measure,
     "many-users": many_users.measure,
 }
 

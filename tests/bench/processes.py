@@ -50,6 +50,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 stdin=subprocess.DEVNULL,
+                bufsize=0,  # What is not read yet must be seen by select.
                 env={**os.environ, **ENVIRONMENT},
             )
         self.line = self._line(ready) if ready is not None else b""
