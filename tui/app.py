@@ -37,6 +37,7 @@ from sshserver.workers.heartbeat import WorkerIdentity, keep_present
 from tui.command_palette import TwofoldCommands, UsersByName
 from tui.keys import Act
 from tui.screens.activity import ActivityScreen
+from tui.screens.applications import ApplicationsScreen
 from tui.screens.base_app import ActingApp
 from tui.screens.base_screen import MainScreen, in_background
 from tui.screens.overview import OverviewScreen
@@ -58,6 +59,7 @@ _TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("activity", "Activity", ActivityScreen),
     ("practices", "Practices", PracticesScreen),
     ("sessions", "Sessions", SessionsScreen),
+    ("applications", "Applications", ApplicationsScreen),
 ]
 _END_WARNING: Final = timedelta(minutes=5)
 """How long before a session ends its user is warned, active or not."""

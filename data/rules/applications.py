@@ -67,9 +67,9 @@ class Asks(StrEnum):
     def words(self) -> str:
         """What is checked here, in words."""
         return {
-            Asks.CODE: "the code; it checks the password itself",
-            Asks.PASSWORD_THEN_CODE: "the password, then the code",
-            Asks.PASSWORD_AND_CODE: "the password and the code in one field",
+            Asks.CODE: "code; it checks the password itself",
+            Asks.PASSWORD_THEN_CODE: "password, then code",
+            Asks.PASSWORD_AND_CODE: "password and code in one field",
         }[self]
 
 

@@ -1,9 +1,9 @@
 """Applications that ask us, in words: what one is, and the questions before it is changed."""
 
-from data.operations.applications.registry import ApplicationRow, NewSecret, State
+from data.operations.applications.registry import ApplicationRow, State
 from data.wording.words import Question, moment
 
-ADDED_ONCE = "It is not shown again. Put it into the application's settings."
+IN_ITS_SETTINGS = "Put it into the application's settings."
 
 
 def state_in_words(row: ApplicationRow) -> str:
@@ -24,7 +24,7 @@ def facts(row: ApplicationRow) -> list[tuple[str, str]]:
         ("Name", row.name),
         ("Protocol", row.protocol.label),
         ("State", state_in_words(row)),
-        ("Asks", f"{row.asks.value}: {row.asks.words}"),
+        ("Asks", row.asks.words),
         ("From", ", ".join(row.networks)),
         ("Practices", practices_in_words(row)),
         ("Without 2FA", "accepted by their password" if row.accept_without_2fa else "rejected"),
@@ -32,11 +32,6 @@ def facts(row: ApplicationRow) -> list[tuple[str, str]]:
         ("Added", moment(row.created_at)),
         (row.protocol.secret.capitalize(), f"made {moment(row.rotated_at)}"),
     ]
-
-
-def added(made: NewSecret) -> str:
-    """Confirm that an application was added or has a new secret."""
-    return f"Application {made.application} has a new {made.protocol.secret}. {ADDED_ONCE}"
 
 
 def rotate(row: ApplicationRow) -> Question:

@@ -25,7 +25,7 @@ def attention(found: Attention) -> str:  # noqa: PLR0911 - one concern, one sent
         case Concern.FAILED_DELIVERIES:
             what = "notice" if found.event is Event.NOTICE_ABANDONED else "code"
             return f"{count} {what}{'' if one else 's'} could not be delivered since yesterday."
-        case Concern.DOCTOR:
+        case Concern.DOCTOR | Concern.SUSPENDED_APPLICATION:
             return found.finding.sentence if found.finding else ""
 
 

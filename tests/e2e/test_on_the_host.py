@@ -173,7 +173,7 @@ async def test_local_app_signs_in(home, require_program):
     terminal.type("y")
     await asyncio.sleep(0.5)
     terminal.type("\r")
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     terminal.type("q")
     assert await terminal.end() == 0
     assert b"Signed out." in terminal.output

@@ -68,7 +68,7 @@ async def found(organisation: Organisation, phone: Phone) -> TerminalProgram:
     await password_then(anna, one_time)
     await set_password(clinic, anna, ANNA_PASSWORD)
     await enrol(clinic, anna, phone, "Twofold:anna")
-    await anna.expect_on_screen("1 My profile")
+    await anna.expect_on_screen("1 M")
     return anna
 
 
@@ -122,7 +122,7 @@ async def switch_methods_on(anna: Terminal) -> None:
 
 async def come_in_without_a_code(organisation: Organisation, member: Member) -> None:
     terminal = await organisation.open(member)
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     assert terminal.asked == []
     await sign_out(terminal)
 
@@ -157,7 +157,7 @@ async def set_up(organisation: Organisation, member: Member, terminal: Terminal)
             await type_number(terminal, member.number)
         terminal.type(await organisation.code_of(member) + "\r")
     await save_recovery_codes(organisation.clinic, terminal)
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
 
 
 async def type_number(terminal: Terminal, number: str) -> None:
@@ -194,7 +194,7 @@ async def enrol_bob(organisation: Organisation, phone: Phone) -> None:
     await bob.expect_on_screen("Authenticator app")
     bob.type("\r")
     await enrol(clinic, bob, phone, "Twofold:bob")
-    await bob.expect_on_screen("1 My profile")
+    await bob.expect_on_screen("1 M")
     await sign_out(bob)
 
 
@@ -211,7 +211,7 @@ async def enrol_cleo(organisation: Organisation) -> None:
     await type_number(cleo, organisation.cleo.number)
     cleo.type(await organisation.code_of(organisation.cleo) + "\r")
     await save_recovery_codes(clinic, cleo)
-    await cleo.expect_on_screen("1 My profile")
+    await cleo.expect_on_screen("1 M")
     await sign_out(cleo)
 
 
@@ -274,7 +274,7 @@ async def come_in_with_both_factors(organisation: Organisation, member: Member) 
     if member.name.endswith("1"):
         terminal = await organisation.open(member)
         asked = terminal.asked
-        await terminal.expect_on_screen("1 My profile")
+        await terminal.expect_on_screen("1 M")
         await sign_out(terminal)
     else:
         answers = organisation.answers_of(member)
@@ -315,7 +315,7 @@ async def test_twenty_people_go_from_off_to_permanent(organisation):
     clinic.twofold("user", "role", "bob", "--grant", "system_admin")
     volunteer = organisation.members[BY_APP[0]]
     terminal = await organisation.open(volunteer)
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     terminal.type("t")
     await terminal.expect_on_screen("is your choice")
     await set_up(organisation, volunteer, terminal)
@@ -386,7 +386,7 @@ async def morning_of_the_three(organisation: Organisation, anna_phone: Phone, bo
     bob = await clinic.connect("bob", key=clinic.folder / "bob_key")
     await code_then(bob, await bob_phone.new_code())
     for terminal in (cleo, anna, bob):
-        await terminal.expect_on_screen("1 My profile")
+        await terminal.expect_on_screen("1 M")
         await sign_out(terminal)
 
 

@@ -58,7 +58,7 @@ async def at_home(clinic: Clinic, old: Phone) -> None:
     terminal = await signs_in(clinic, code)
     await terminal.expect("Code already used")
     await code_then(terminal, await old.new_code())
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     clinic.twofold("user", "forget", "ben")
 
@@ -81,12 +81,12 @@ async def lost(clinic: Clinic, old: Phone, new: Phone) -> None:
     await terminal.expect_on_screen("Replace the phone?")
     terminal.type("y")
     await new_phone(clinic, terminal, new, "Twofold:ben")
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
     terminal = await signs_in(clinic, await old.new_code())
     await terminal.expect("Wrong code, 6 attempts left")
     await code_then(terminal, await new.new_code())
-    await terminal.expect_on_screen("1 My profile")
+    await terminal.expect_on_screen("1 M")
     await sign_out(terminal)
 
 
@@ -109,7 +109,7 @@ async def test_temporary_code(clinic: Clinic):
         await password_then(terminal, one_time)
         await set_password(clinic, terminal, PASSWORD)
         await enrol(clinic, terminal, old, "Twofold:ben")
-        await terminal.expect_on_screen("1 My profile")
+        await terminal.expect_on_screen("1 M")
         await sign_out(terminal)
         await at_home(clinic, old)
         await lost(clinic, old, new)

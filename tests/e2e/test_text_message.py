@@ -53,7 +53,7 @@ async def test_gateway_hands_the_message_over(clinic: Clinic, require_program):
         await terminal.expect(r"A code was sent by text message to \*\*\*\* 4711\.")
         await terminal.expect("Verification code")
         terminal.type(f"{words[:6]}\r")
-        await terminal.expect_on_screen("1 My profile")
+        await terminal.expect_on_screen("1 M")
         await sign_out(terminal)
         assert await clinic.stop() == 0
     told = clinic.twofold("audit", "list", "--user", "ben")

@@ -43,7 +43,7 @@ class Picture:
         """Go from the overview to the users, until these words stand on the screen too."""
         await self.sees("0 Overview")
         self.types("2")
-        await self.sees("1 My profile", "by name", *words)
+        await self.sees("1 M", "by name", *words)
 
     async def draws(self, holds: Callable[[], bool]) -> None:
         """Draw what arrives until the screen is as wanted."""

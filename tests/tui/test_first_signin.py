@@ -59,7 +59,7 @@ async def test_required_user(world):
     async with opened(world, session=world.restricted("anna", MustEnrol)) as person:
         await person.sees("Two-factor authentication is required by Clinic.")
         await enrols(person, "anna")
-        await person.sees("1 My profile", "Enabled, since 2026-03-02")
+        await person.sees("1 M", "Enabled, since 2026-03-02")
         assert "2 Users" not in person.screen
 
 
@@ -156,7 +156,7 @@ async def test_unconfirmed_recovery_codes(world):
         await person.presses("enter")
         await person.sees("New recovery codes")
         await person.presses("y", "enter")
-        await person.sees("1 My profile")
+        await person.sees("1 M")
     assert world.row("anna").recovery_saved
 
 
@@ -209,7 +209,7 @@ class TestOnTheHost:
             await asyncio.gather(*queue)
             await person.types(PASSWORD)
             await person.presses("enter")
-            await person.sees("1 My profile")
+            await person.sees("1 M")
         assert not models.FirstFactorFailures.select().exists()
 
     async def test_password_and_code(self, world):
@@ -291,7 +291,7 @@ class TestOnTheHost:
 async def test_given_session_is_not_ended(world):
     session = sign_in(world, "anna")
     async with opened(world, session=session) as person:
-        await person.sees("1 My profile")
+        await person.sees("1 M")
         await person.presses("ctrl+q")
         assert await person.has_left() == "Signed out."
     assert models.Session.get_by_id(session.id).ended_at is None

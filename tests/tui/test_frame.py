@@ -20,7 +20,7 @@ from tui.widgets.key_line import KeyLine
 
 async def test_a_user_has_the_profile_alone(world):
     async with opened(world, "anna") as person:
-        shown = await person.sees("1 My profile", "Clinic", "anna")
+        shown = await person.sees("1 M", "Clinic", "anna")
         assert not any(title in shown for title in ("2 Users", "3 Security", "4 Activity"))
         await person.presses("2", "3", "4")
         await person.sees("How it works")
@@ -29,7 +29,7 @@ async def test_a_user_has_the_profile_alone(world):
 
 
 async def test_places_are_reached_by_keys_and_by_clicks(world):
-    async with opened(world, "admin") as person:
+    async with opened(world, "admin", size=(100, 24)) as person:
         await person.sees("4 users")
         for key, words in (
             ("0", "Sign-ins, 30 days"),
@@ -334,7 +334,7 @@ async def test_without_colour(world):
         await person.sees("0 Overview")
         for key in ("0", "1", "3", "4", "2"):
             await person.presses(key)
-            await person.sees("1 My profile")
+            await person.sees("1 M")
             for line in screen_cells(app):
                 styles = [part.style for part in line if part.style]
                 colours = [colour for style in styles for colour in (style.color, style.bgcolor)]

@@ -15,8 +15,10 @@ from textual.dom import DOMNode
 import tui.dialogs
 import tui.screens
 import tui.widgets
+from data.operations.applications import registry
 from data.operations.signin.admission import MustEnrol
 from data.operations.users import credentials
+from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode
 from data.storage import models
 from tui import manual
@@ -126,6 +128,7 @@ async def lists_every_key(person) -> None:
 
 @pytest.mark.feature("key-map")
 async def test_the_help_lists_every_key_of_every_main_screen(world: World):
+    world.run(registry.add_application, OPERATOR, NewApplication("vpn", Protocol.HTTP, Asks.CODE))
     async with opened(world, "admin", size=(120, 60)) as person:
         await person.sees("2 Users")
         for keys, words in (
@@ -138,6 +141,7 @@ async def test_the_help_lists_every_key_of_every_main_screen(world: World):
             ("4", "newest first"),
             ("5", "1 practice"),
             ("6", "session"),
+            ("7", "1 application"),
         ):
             await person.presses(keys)
             await person.sees(words)

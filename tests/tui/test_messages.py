@@ -44,7 +44,7 @@ async def test_wizard_goes_on_after_the_message(world, size):
         await world.store.run(inbound_sms.receive_message, NUMBER, code)
         await person.sees("Step 3 of 3: Save your recovery codes", "Your message came from •••• 4711.")
         await person.presses("y", "enter")
-        await person.sees("1 My profile", "text message to •••• 4711", NUMBER)
+        await person.sees("1 M", "text message to •••• 4711", NUMBER)
 
 
 async def test_a_second_method_is_added_from_the_profile(world):
@@ -54,7 +54,7 @@ async def test_a_second_method_is_added_from_the_profile(world):
         await person.presses("t")
         code = await to_the_code(person)
         await world.store.run(inbound_sms.receive_message, NUMBER, code)
-        await person.sees("1 My profile", "text message to •••• 4711", "✓ Your message came from •••• 4711.")
+        await person.sees("1 M", "text message to •••• 4711", "✓ Your message came from •••• 4711.")
 
 
 async def test_sender_without_a_number(world):

@@ -4,6 +4,7 @@ Whether something can be done is found out by doing it, in a transaction that is
 """
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from support.app_driver import Person, opened
@@ -11,6 +12,7 @@ from support.database import OPERATOR, SECURITY, SUPPORT, SYSTEM, World, undone
 from textual.widgets import Checkbox, RadioButton
 
 from data.operations.actors import Member
+from data.operations.applications import registry
 from data.operations.policy import delivery_tests, policy_settings
 from data.operations.results import Denied, FreshProofNeeded, SessionOver
 from data.operations.signin import enrolment, recovery_codes, remembered_addresses, sessions
@@ -27,6 +29,7 @@ from data.operations.users import (
 )
 from data.operations.users.bulk_actions import Bulk
 from data.rules import public_keys
+from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.domain_types import Method, Mode, PolicyNotice, Role
 from data.storage import models
 from tui.command_palette import TwofoldCommands
@@ -113,6 +116,13 @@ ON_ONESELF = {
     "forget": lambda world, me: world.run(remembered_addresses.forget_my_addresses, me),
     "end_sessions": lambda world, me: world.run(sessions.end_my_sessions, me),
 }
+VPN = NewApplication("vpn", Protocol.HTTP, Asks.CODE)
+ON_APPLICATION = {
+    "rotate": registry.rotate_secret,
+    "disable": registry.disable_application,
+    "enable": registry.enable_application,
+    "remove": registry.remove_application,
+}
 SETTING_UP = {"set_up": "Set up 2FA", "replace_phone": "Replace the phone", "change_methods": "Methods"}
 
 
@@ -177,6 +187,11 @@ def build(world: World) -> None:
     world.lock("locked")
     world.set("gone", active=False)
     world.run(practices.add_practice, OPERATOR, "North")
+    for name in ("vpn", "halted", "guessing"):
+        world.run(registry.add_application, OPERATOR, replace(VPN, name=name))
+    world.run(registry.disable_application, OPERATOR, "halted")
+    suspended = models.Application.update(suspended_at=world.clock.now)
+    suspended.where(models.Application.name == "guessing").execute()
     models.Account.update(remember_days=3).execute()
     remember(world, "enrolled")
 
@@ -261,6 +276,7 @@ async def test_administrators_are_offered_what_they_can_do(peopled, who):
             await walks_sessions_and_practices(person, me)
             await goes_to(person, "activity")
             assert offered(person) & set(ON_USER) == set()
+        await walks_applications(person, me)
 
 
 async def walks_users(person: Person, me: Member, who: str, truth: dict[str, set[str]]) -> None:
@@ -413,6 +429,25 @@ async def walks_sessions_and_practices(person: Person, me: Member) -> None:
         removes = possible(world, lambda world, row=row: world.run(practices.remove_practice, me, row.name))
         assert ("new" in found, "rename" in found, "remove" in found) == (manages, manages, removes)
     assert bool(says(person)) == (not manages)
+
+
+async def walks_applications(person: Person, me: Member) -> None:
+    world = person.world
+    await goes_to(person, "applications")
+    await person.sees("3 applications")
+    adds = possible(world, lambda world: world.run(registry.add_application, me, replace(VPN, name="new")))
+    for number, row in enumerate(person.app.screen.query_one(PagedTable)._page):
+        person.app.screen.query_one(PagedTable).move_cursor(number)
+        can = {
+            action
+            for action, operation in ON_APPLICATION.items()
+            if possible(world, lambda world, of=operation, name=row.name: world.run(of, me, name))
+        }
+        can -= {"enable"} if row.name == "vpn" else {"disable"} if row.name == "halted" else set()
+        found = offered(person)
+        assert found & set(ON_APPLICATION) == can, row.name
+        assert ("new" in found) == adds
+    assert bool(says(person)) == (not adds)
 
 
 OWN = {

@@ -83,7 +83,7 @@ async def test_first_screen_of_who_holds_a_role(clinic):
         await person.clicks("0 Overview")
         await person.sees("Needs attention")
     async with on_overview(clinic, "carla") as person:
-        await person.sees("1 My profile", "How it works")
+        await person.sees("1 M", "How it works")
         await person.presses("0")
         assert "Overview" not in await person.sees("How it works")
 

@@ -76,7 +76,7 @@ async def test_the_phone_is_replaced_first(world, anna):
         await person.presses("enter")
         await person.sees("The new phone is set up")
         await person.presses("enter")
-        await person.sees("✓ The new phone is set up; the old one no longer works.", "1 My profile")
+        await person.sees("✓ The new phone is set up; the old one no longer works.", "1 M")
 
 
 @pytest.mark.feature("temporary-code-fresh")
@@ -115,5 +115,5 @@ async def test_no_phone_to_replace(world):
     world.methods(Method.APP, Method.EMAIL)
     world.enrol_email("boris")
     async with opened(world, session=signed_in(world, "boris")) as person:
-        await person.sees("1 My profile", "Methods")
+        await person.sees("1 M", "Methods")
         assert "Replace the phone?" not in person.screen

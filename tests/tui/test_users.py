@@ -593,7 +593,7 @@ class TestDenials:
         world.user("sue", SUPPORT)
         world.enrol("sue")
         async with opened(world, "sue") as person:
-            await person.sees("0 Overview", "1 My profile", "2 Users", "3 Security", "4 Activity")
+            await person.sees("0 Overview", "1 M", "2 Users", "3 Security", "4 Activity")
 
 
 @pytest.mark.feature("explain")

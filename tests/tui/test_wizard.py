@@ -279,7 +279,7 @@ async def test_saving_recovery_codes(required):
         await person.clicks("[ ]")
         await person.sees("[x] I have saved")
         await person.clicks("Continue")
-        await person.sees("1 My profile")
+        await person.sees("1 M")
         assert required.row("anna").recovery_saved
 
 
@@ -295,7 +295,7 @@ async def test_recovery_codes_are_saved_by_keys(required, size):
         await person.sees("[x] I have saved", "Continue")
         assert person.app.focused is person.app.screen.query_one("Button")
         await person.presses("enter")
-        await person.sees("1 My profile")
+        await person.sees("1 M")
     assert required.row("anna").recovery_saved
 
 
@@ -317,19 +317,19 @@ async def test_shown_key_is_the_stored_secret(required):
 
 async def test_a_set_up_that_took_too_long_ends_in_words(world):
     async with opened(world, "anna") as person:
-        await person.sees("1 My profile")
+        await person.sees("1 M")
         await person.presses("t")
         screen = await sets_up(person)
         world.clock.forward(minutes=31)
         await person.types(totp(screen._pending.secret, world.clock.now))
         await person.presses("enter")
-        await person.sees("✗ This setup took too long and was cancelled.", "1 My profile")
+        await person.sees("✗ This setup took too long and was cancelled.", "1 M")
 
 
 async def test_factor_set_up_meanwhile(world):
     """It ends the wizard and the session without a code."""
     async with opened(world, "anna") as person:
-        await person.sees("1 My profile")
+        await person.sees("1 M")
         await person.presses("t")
         screen = await sets_up(person)
         world.wizard("anna", Member(world.session("anna").session_id))

@@ -19,6 +19,7 @@ ORDER = (
         "backup-and-restore",
         "cryptographic-keys",
         "audit-log",
+        "applications",
         "http",
     ),
     *("operating", "security", "troubleshooting", "performance", "architecture"),

@@ -158,6 +158,7 @@ class MainScreen(ActingScreen[None]):
         Act.ACTIVITY.binding("go('activity')", show=False),
         Act.PRACTICES.binding("go('practices')", show=False),
         Act.SESSIONS.binding("go('sessions')", show=False),
+        Act.APPLICATIONS.binding("go('applications')", show=False),
         Act.SIGN_OUT.binding(),
         Act.PLAIN_MODE.binding(tooltip="Plain mode: text only, for screen readers", show=False),
     ]

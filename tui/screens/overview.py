@@ -181,7 +181,7 @@ class OverviewScreen(MainScreen):
 
     def _line(self, found: Attention) -> Line:
         name = ".".join(str(part) for part in (found.concern.value, found.role, found.event) if part)
-        mark = "✗" if found.concern is Concern.LOCKED else "!"
+        mark = "✗" if found.concern in (Concern.LOCKED, Concern.SUSPENDED_APPLICATION) else "!"
         if found.finding is not None:
             name += f".{found.finding.topic}.{found.finding.sentence}"
         return Line(name, mark, wording.attention(found), partial(self._go, found))
@@ -193,6 +193,8 @@ class OverviewScreen(MainScreen):
                 self.app.open_activity(Filter(event=found.event))
             case Concern.DOCTOR:
                 self._tell(found)
+            case Concern.SUSPENDED_APPLICATION:
+                self.app.open_tab("applications")
             case _:
                 self.app.open_users(_query(found, self.view))
 

@@ -12,9 +12,9 @@ from data.rules.safe_text import safe
 from tui.widgets.action_bar import ClickableLines, clicking
 from tui.widgets.cells import cell
 
-_IN_SHORT = {"profile": "Me"}
+_IN_SHORT = {"profile": "Me", "applications": "Apps"}
 """Shorter titles for when not all of them fit."""
-_LONGEST = 9
+_LONGEST = 12
 """Letters of the longest title."""
 
 

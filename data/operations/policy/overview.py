@@ -90,6 +90,7 @@ class Day:
 class Concern(Enum):
     """A kind of thing that needs attention, the most urgent first."""
 
+    SUSPENDED_APPLICATION = "suspended_application"
     LOCKED = "locked"
     PENDING_LONG = "pending_long"
     ADMIN_WITHOUT_FACTOR = "administrator_without_second_factor"
@@ -106,7 +107,7 @@ class Attention:
     `count` is how many people or messages; if `more`, there are more than that. `role` is set where it is
     about the holders of a role, `pending_before` where it is about people pending since before then,
     `event` where the entries of the audit log with that event are behind it, and `finding` where a
-    check-up found it.
+    check-up found it, as it does for a suspended application.
     """
 
     concern: Concern
@@ -148,6 +149,8 @@ def show_overview(acting: Acting) -> Overview:
     ]
     roles = {role: count_statuses(mode, counts) for role, counts in kept.roles.items()}
     events = _count_events(acting)
+    of_applications = check_applications(acting, account.name)
+    suspended = [finding for finding in of_applications if finding.level is Level.PROBLEM]
     return Overview(
         mode=mode,
         counts=count_statuses(mode, kept.users),
@@ -156,9 +159,14 @@ def show_overview(acting: Acting) -> Overview:
         roles=tuple(Group(role.label, counts) for role, counts in roles.items() if counts.total),
         days=tuple(_days(acting, events)),
         attention=(
+            *(Attention(Concern.SUSPENDED_APPLICATION, 1, finding=finding) for finding in suspended),
             *_about_people(acting, account, kept, roles),
             *_about_deliveries(acting, events),
-            *(Attention(Concern.DOCTOR, 1, finding=finding) for finding in _findings(acting, account)),
+            *(
+                Attention(Concern.DOCTOR, 1, finding=finding)
+                for finding in (*of_applications, *_findings(acting, account))
+                if finding not in suspended
+            ),
         ),
         may_add=why_not(acting, SensitiveAction.EMPOWER_PEOPLE) is None,
     )
@@ -241,7 +249,6 @@ def _findings(acting: Acting, account: models.Account) -> Iterator[Finding]:
     here = (user.account == account.id) & user.active
     guessed = people_in(user.select().where(here & user.id.in_(guessed_now(acting.tx))))
     of_people = judge_guessed(account.name, guessed)
-    of_applications = check_applications(acting, account.name)
-    for finding in (*of_people, *of_policy, *of_applications, *acting.tx.services.check_up.findings):
+    for finding in (*of_people, *of_policy, *acting.tx.services.check_up.findings):
         if finding.level is not Level.FINE:
             yield finding

@@ -51,7 +51,7 @@ def test_shown_and_listed(clinic):
     assert lines[0].split() == ["APPLICATION", "PROTOCOL", "ASKS", "STATE", "FROM"]
     assert lines[2].split() == ["vpn", "http", "code", "enabled", "10.0.0.5/32"]
     said = clinic("application", "show", "portal").out
-    assert "Asks          password-then-code: the password, then the code\n" in said
+    assert "Asks          password, then code\n" in said
     assert "Without 2FA   accepted by their password\n" in said
 
 
