@@ -85,10 +85,10 @@ class People:
         path.chmod(0o600)
         return path
 
-    def code(self, oathtool: str = "oathtool") -> str:
+    def code(self, oathtool: str = "oathtool", secret: str = SECRET) -> str:
         """Let oathtool compute the code of this moment."""
         moment = self.clock.now.strftime("%Y-%m-%d %H:%M:%S UTC")
-        command = [oathtool, "--totp", "--base32", "--now", moment, SECRET]
+        command = [oathtool, "--totp", "--base32", "--now", moment, secret]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def wrong_code(self) -> str:
