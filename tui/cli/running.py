@@ -33,10 +33,13 @@ def outcome(command: Callable[[], object], describe: Callable[[BaseException], s
         return end.exit_code
     except BrokenPipeError:
         raise
-    except CommandStoppedError:
-        return _FAILED  # Whoever ended the session says why.
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no one is shown a traceback.
-        streams().interruption.clear()
+        there = streams()
+        there.interruption.clear()
+        if there.stdout is not None:
+            there.stdout.flush()  # What was written before the error comes before it.
+        if isinstance(error, CommandStoppedError):
+            return _FAILED  # Whoever ended the session says why.
         return _fail(error, describe or words_for)
     return result if isinstance(result, int) else 0
 
