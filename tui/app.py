@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from math import ceil, inf
+from math import inf
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -27,7 +27,7 @@ from data.rules.safe_text import was_decoded
 from data.rules.source_addresses import Origin
 from data.rules.user_fields import TEXT_LIMIT
 from data.store import Clock, Store, StoreUnavailableError
-from data.wording.words import counted
+from data.wording.words import END_WARNING, SIGNED_OUT, ends_soon
 from sshserver.compat.textual_parser import BackgroundTold
 from sshserver.limits.limit_values import Limits
 from sshserver.session import idle
@@ -45,7 +45,7 @@ from tui.screens.practices import PracticesScreen
 from tui.screens.profile import ProfileScreen
 from tui.screens.security_policy import SecurityScreen
 from tui.screens.sessions import SessionsScreen
-from tui.screens.signin_flow import SIGNED_OUT, lead_to_main_screens
+from tui.screens.signin_flow import lead_to_main_screens
 from tui.screens.users import UsersScreen
 from tui.themes import THEMES, is_choosable, theme_for
 from tui.widgets.status_line import Tone
@@ -61,8 +61,6 @@ _TABS: list[tuple[str, str, type[MainScreen]]] = [
     ("sessions", "Sessions", SessionsScreen),
     ("applications", "Applications", ApplicationsScreen),
 ]
-_END_WARNING: Final = timedelta(minutes=5)
-"""How long before a session ends its user is warned, active or not."""
 _AT_ONCE: Final = timedelta(milliseconds=1)
 
 
@@ -199,7 +197,7 @@ class TwofoldApp(ActingApp):
         """
         self._wear(session.theme)
         left = session.started_at + self.store.services.longest_session - self.clock()
-        self.set_timer(max(left - _END_WARNING, _AT_ONCE).total_seconds(), partial(self._warn_of_end, left))
+        self.set_timer(max(left - END_WARNING, _AT_ONCE).total_seconds(), partial(self._warn_of_end, left))
         if self._opens_session:
             limits = self._limits
             self._idle = IdleWatch(
@@ -210,9 +208,7 @@ class TwofoldApp(ActingApp):
             )
 
     def _warn_of_end(self, left: timedelta) -> None:
-        minutes = counted(ceil(min(left, _END_WARNING) / timedelta(minutes=1)), "minute")
-        words = f"This session ends in {minutes}. To avoid an interruption, sign out and sign in again."
-        self.notify(words, title="Sign in again soon", severity="warning", timeout=60)
+        self.notify(ends_soon(left), title="Sign in again soon", severity="warning", timeout=60)
 
     def _warn_idle(self) -> None:
         seconds = self._limits.idle_warning_seconds

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 
 from data.rules.domain_types import Mode, Role
 
@@ -13,6 +14,12 @@ NAMED = 8
 """How many names a text lists; it counts the others."""
 
 SET_UP_TITLE = "Set up Two-Factor Authentication"
+SIGNED_OUT = "Signed out."
+WRONG_NAME_OR_PASSWORD = "Wrong user name or password."  # noqa: S105 - no password.
+"""The same for an unknown user, a wrong password and a deactivated user."""
+
+END_WARNING = timedelta(minutes=5)
+"""How long before a session ends its user is warned, active or not."""
 
 HOW_IT_WORKS = (
     "In addition to your password or SSH key, you enter a code from your phone.",
@@ -67,3 +74,9 @@ class Question:
     title: str
     body: str
     yes: str
+
+
+def ends_soon(left: timedelta) -> str:
+    """Warn that a session ends after this time, of which the warning comes `END_WARNING` before."""
+    minutes = counted(ceil(min(left, END_WARNING) / timedelta(minutes=1)), "minute")
+    return f"This session ends in {minutes}. To avoid an interruption, sign out and sign in again."

@@ -67,7 +67,7 @@ class LineEditor(SSHLineEditor):
 
     def interject(self, line: str) -> None:
         """Show a line, then the question again with what was typed so far."""
-        self._outbuf.append(f"\r\n{line}\r\n")
+        self._outbuf.append(f"\n{line}\n".replace("\n", "\r\n"))
         self._cursor = self._start_column = self._end_column = 0
         self.process_output(self._prompt)
 

@@ -22,11 +22,11 @@ from sshserver.limits.limit_values import Limits
 from sshserver.server_context import AppFactory, CommandRunner
 from sshserver.session import idle
 from sshserver.session.channel_driver import ChannelDriver
-from sshserver.session.command_session import CommandLineError, CommandSession, split
+from sshserver.session.command_session import PLAIN_MODE, CommandLineError, CommandSession, split
 from sshserver.session.flow_control import FlowControl
 from sshserver.session.idle import IdleWatch
 from sshserver.telemetry import crash_reports
-from sshserver.terminal.capabilities import clamp, describe, is_usable, keeps_variable
+from sshserver.terminal.capabilities import clamp, describe, is_usable, keeps_variable, wants_plain
 
 NO_COMMANDS: Final = "This server does not run commands. Use ssh without a command."
 NO_SUBSYSTEMS: Final = "This server does not support subsystems or file transfer."
@@ -104,8 +104,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
 
     @property
     def is_command(self) -> bool:
-        """Whether a command was requested, not the app."""
-        return self._command_line is not None
+        """Whether a command was requested, not the app or the plain mode."""
+        return self._command_line is not None and self._words != [*PLAIN_MODE]
 
     # What asyncssh calls.
 
@@ -158,6 +158,7 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._watch_for_idleness,  # A command that waits for its client too long is stopped.
             self._start_command,  # It gets the channel's streams, and decides what its user may do.
         )
+        to_plain_mode = (self._claim_session, self._watch_for_idleness, self._start_plain_mode)
         to_app = (
             self._refuse_subsystems,  # With a message.
             self._need_terminal,  # Its type must be able to place characters on a screen.
@@ -165,7 +166,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
             self._watch_for_idleness,  # A user who types nothing is warned, then signed out.
             self._start_app,  # In a restricted session, the app shows only what the user must do.
         )
-        for step in to_command if self.is_command else to_app:
+        to_shell = to_plain_mode if self._is_plain else to_app
+        for step in to_shell if self._command_line is None else to_command:
             if refusal := step():
                 self._refuse(refusal)
                 return
@@ -173,7 +175,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, _datatype: int | None) -> None:
         """Pass input on, or keep it for the app that has not started yet."""
         if self._command is not None:
-            self.act()
+            if data.strip(b"\0"):  # Clients send it on their own, to keep the connection alive.
+                self.act()
             self._command.feed(data)
         elif self._driver is not None:
             self._driver.feed(data)
@@ -309,6 +312,17 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     def _start_app(self) -> None:
         self._start(self._run_app())
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether a shell is the plain mode: chosen by the user, or by what their client says."""
+        if self._is_subsystem or self._run_command is None:
+            return False
+        return self._admission.plain or wants_plain(self._term, self._environment)
+
+    def _start_plain_mode(self) -> None:
+        self._words = [*PLAIN_MODE]
+        self._start_command()
+
     def _start_command(self) -> None:
         assert self._run_command is not None and self._channel is not None  # noqa: S101, PT018 - judged before.
         # Nothing is left in the channel when the command ends, so that its reader may take its time.
@@ -352,7 +366,8 @@ class AppSession(asyncssh.SSHServerSession[bytes]):
     async def _run_to_status(self, command: CommandSession) -> tuple[str, int]:
         """Run the command, which says everything itself."""
         status = await command.run()
-        self.ended_because = self._last_words or f"the command ended with status {status}"
+        if self.is_command:
+            self.ended_because = self._last_words or f"the command ended with status {status}"
         return f"twofold: {self._last_words}" if self._last_words else "", status
 
     async def _run_app(self) -> tuple[str, int]:

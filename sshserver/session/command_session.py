@@ -5,6 +5,7 @@ import io
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from data.operations.signin.admission import Session
 from sshserver.server_context import CommandRunner
@@ -19,6 +20,10 @@ from sshserver.session.channel_streams import (
 )
 from sshserver.session.line_reader import LineReader
 from sshserver.session.streams import CommandStoppedError, Interruption, Streams
+from sshserver.terminal.capabilities import is_usable
+
+PLAIN_MODE: Final = ("plain",)
+"""The command that asks for other commands, and is a session of its own."""
 
 
 class CommandLineError(ValueError):
@@ -54,7 +59,10 @@ class CommandSession:
         term: str | None,
         size: Callable[[], tuple[int, int]],
     ) -> None:
-        """Prepare the streams; `term` is the type of the client's terminal, None without one."""
+        """Prepare the streams; `term` is the type of the client's terminal, None without one.
+
+        The plain mode reads lines in any case.
+        """
         self._admission = admission
         self._arguments = arguments
         self._run_command = run_command
@@ -65,10 +73,11 @@ class CommandSession:
         loop = asyncio.get_running_loop()
         self._input = ChannelInput(loop, wire, self._interruption)
         self._output = OutputQueue(loop, wire, self._interruption)
-        self._lines = None if term is None else self._line_reader(term)
-        self._streams = self._open_streams()
+        is_conversation = tuple(arguments) == PLAIN_MODE
+        self._lines = self._line_reader(term) if is_conversation or term is not None else None
+        self._streams = self._open_streams(term)
 
-    def _line_reader(self, term: str) -> LineReader:
+    def _line_reader(self, term: str | None) -> LineReader:
         return LineReader(
             lambda data: self._output.append(data, error=False),
             term=term,
@@ -77,19 +86,27 @@ class CommandSession:
             pause=lambda full: self._wire.pause_reading() if full else self._wire.resume_reading(),
         )
 
-    def _open_streams(self) -> Streams:
+    def _open_streams(self, term: str | None) -> Streams:
         """Return the streams; a terminal shows standard output and standard error as one."""
-        terminal = self._lines is not None
+        terminal = term is not None
         stdout, stderr = (
             text_output(
                 ChannelOutput(self._output, error=error and not terminal, terminal=terminal), self._encoding
             )
             for error in (False, True)
         )
-        if not terminal:
+        if self._lines is None:
             return Streams(io.BufferedReader(self._input), stdout, stderr, interruption=self._interruption)
-        typed = io.BufferedReader(TypedInput(partial(self._ask, "")))
-        return Streams(typed, stdout, stderr, self._ask, self._size, self._interruption)
+        return Streams(
+            io.BufferedReader(TypedInput(partial(self._ask, ""))),
+            stdout,
+            stderr,
+            self._ask,
+            self._size if terminal else None,
+            self._interruption,
+            is_plain=term is None or not is_usable(term),
+            tell=self._lines.tell,
+        )
 
     def _ask(self, prompt: str, hidden: bool = False, kept: bool = False) -> str:
         """Ask in the command's thread."""
@@ -136,7 +153,7 @@ class CommandSession:
         self._input.feed_end()
 
     def tell(self, line: str) -> None:
-        """Show a line at a terminal; without one, nothing is there that would read it."""
+        """Show a line to whoever types, even in the middle of a question; no one else is there to read it."""
         if self._lines is not None:
             self._lines.tell(line)
 

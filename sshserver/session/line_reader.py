@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import textwrap
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -120,6 +121,8 @@ class LineReader:
 
     def tell(self, line: str) -> None:
         """Show a line, even in the middle of a question."""
+        if self._has_terminal:
+            line = textwrap.fill(line, self._columns)
         if self._question is not None and self._question.editor is not None:
             self._question.editor.interject(line)
         else:

@@ -85,7 +85,8 @@ class Streams:
     `ask` is None where nobody can be asked. `size` returns the present columns and rows of the terminal;
     it is None without one. Writing to a reader that is gone raises BrokenPipeError, and so does reading.
     `interruption` says whether the command must stop. `is_plain` asks for lines that stay as they are
-    written: no bars, no cursor.
+    written: no bars, no cursor. `tell` shows a line at once, even in the middle of a question; it is called
+    on the event loop, and is None where nobody waits for lines.
     """
 
     stdin: BinaryIO
@@ -95,6 +96,7 @@ class Streams:
     size: Callable[[], tuple[int, int]] | None = None
     interruption: Interruption = field(default_factory=Interruption)
     is_plain: bool = False
+    tell: Callable[[str], None] | None = None
 
     @property
     def columns(self) -> int | None:

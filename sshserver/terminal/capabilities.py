@@ -10,7 +10,9 @@ from sshserver.limits.limit_values import Limits
 
 _TERM_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _VALUE_FORM = re.compile(r"[\x20-\x7e]*")
-_WANTED = re.compile(r"LANG|LC_[A-Z]{1,20}|COLORTERM|NO_COLOR")
+_ASKS_PLAIN = ("ACCESSIBLE", "TWOFOLD_PLAIN")
+_WANTED = re.compile(r"LANG|LC_[A-Z]{1,20}|COLORTERM|NO_COLOR|" + "|".join(_ASKS_PLAIN))
+_SAYS_NO = ("", "0", "no", "false", "off")
 _TRUE_COLOUR_TERMS = ("xterm-kitty", "xterm-ghostty", "alacritty", "foot", "wezterm", "contour")
 _MONOCHROME = re.compile(r"vt[0-9]+.*|.*-(mono|m)")
 _USABLE_FALLBACK = (80, 24)
@@ -67,6 +69,13 @@ def describe(term: str, environment: Mapping[str, str], size: tuple[int, int], l
 def is_usable(term: str) -> bool:
     """Return whether a terminal type is well formed and can place characters on a screen."""
     return term not in ("dumb", "unknown") and _TERM_FORM.fullmatch(term) is not None
+
+
+def wants_plain(term: str | None, environment: Mapping[str, str]) -> bool:
+    """Return whether only static text can be shown, or is wanted; without a terminal, `term` is None."""
+    if term is None or not is_usable(term):
+        return True
+    return any(environment.get(name, "").strip().lower() not in _SAYS_NO for name in _ASKS_PLAIN)
 
 
 def colours_of(term: str, colorterm: str = "") -> Colours:

@@ -21,6 +21,8 @@ class Caller(ABC):
     actor: Actor
     carriers: Carriers
     """What delivers codes and notices."""
+    leads_on: bool = False
+    """Whether what must be done next begins by itself, so that nobody has to be told how to begin it."""
 
     @abstractmethod
     def run(

@@ -114,9 +114,12 @@ def _from_root(context: click.Context, option: click.Parameter, path: Path | Non
     show_envvar=True,
     help="The master key file, if it is kept outside the home.",
 )
+@click.option(
+    "--plain", "is_plain", is_flag=True, help="Without a command: a prompt and static text, not the app."
+)
 @click.version_option(package_name="twofold")
 @click.pass_context
-def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
+def cli(context: click.Context, path: Path, key_file: Path | None, is_plain: bool) -> None:
     """Two-factor authentication that an organisation runs itself, from the terminal.
 
     Without a command, open the app in this terminal. Commands act as the operator on the host,
@@ -124,7 +127,19 @@ def cli(context: click.Context, path: Path, key_file: Path | None) -> None:
     """
     context.obj = load("data.storage.home:Home")(path, key_file)
     if context.invoked_subcommand is None:
-        load("tui.cli.local_app:run_local_app")(context.obj)
+        is_plain = is_plain or _wants_plain()
+        place = "tui.cli.local_plain:run_plain_mode" if is_plain else "tui.cli.local_app:run_local_app"
+        load(place)(context.obj)
+    elif is_plain:
+        raise click.UsageError("--plain is for the app, and takes no command.")
+
+
+def _wants_plain() -> bool:
+    """Return whether this is a terminal that asks for the plain mode."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    asks = load("sshserver.terminal.capabilities:wants_plain")(os.environ.get("TERM"), os.environ)
+    return bool(asks)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from data.delivery.carriers import Carriers
 from data.operations.actors import Member
 from data.operations.results import FreshProofNeeded
 from data.operations.signin import admission
+from data.operations.signin.admission import Session
 from data.rules.policy import SignedIn, Step
 from data.store import Store, Tx
 from tui.cli.caller import Caller, GoesOn
@@ -26,8 +27,8 @@ R = TypeVar("R")
 class MemberCaller(Caller):
     """Runs operations on the server's event loop, from the thread of one command.
 
-    An operation that needs a fresh proof is run again once that was given. `carriers` send codes, and
-    `program` is what the member types before a command.
+    An operation that needs a fresh proof is run again once that was given. `carriers` send codes,
+    `program` is what the member types before a command, and `session` is how the sign-in ended.
     """
 
     store: Store
@@ -35,12 +36,12 @@ class MemberCaller(Caller):
     carriers: Carriers
     loop: asyncio.AbstractEventLoop = field(repr=False)
     program: str
-    restricted: bool
-    """Whether the session was restricted when it began."""
+    session: Session
+    leads_on: bool = False
 
     def refuse_unfinished(self, steps: tuple[type[Step], ...]) -> None:
         """End a command in a session that must do something else first than what leads out of `steps`."""
-        if not self.restricted:
+        if isinstance(self.session.step, SignedIn):
             return
         session = confirmed(self.read(admission.unfinished_session))
         if session is None or isinstance(session.step, steps):
@@ -83,7 +84,7 @@ class MemberCaller(Caller):
 
     def command(self, words: str) -> str:
         """Return what the member must type to run another command."""
-        return f"{self.program} {words}"
+        return f"{self.program} {words}".lstrip()
 
     def _proving(self, act: Callable[[], R]) -> R:
         result = act()

@@ -9,17 +9,15 @@ from typing import Final
 from data.delivery.carriers import Carriers
 from data.operations.actors import Member
 from data.operations.signin.admission import Session
-from data.rules.policy import SignedIn
 from data.store import Store
 from sshserver.session.streams import Streams
 from sshserver.telemetry import crash_reports
 from tui.cli.main import cli
 from tui.cli.member_caller import MemberCaller
 from tui.cli.member_tree import PROGRAM, member_tree
-from tui.cli.running import is_explained, outcome, words_for
+from tui.cli.running import invoke, outcome, words_for_member
 from tui.cli.streams import using
 
-_USUAL_COLUMNS: Final = 80
 _FAILED: Final = 1
 
 
@@ -36,14 +34,7 @@ class MemberCommands:
         """Run a command in a thread until it ends; return its exit status."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[int] = loop.create_future()
-        caller = MemberCaller(
-            self._store,
-            Member(session.id),
-            self._carriers,
-            loop,
-            program=PROGRAM,
-            restricted=not isinstance(session.step, SignedIn),
-        )
+        caller = MemberCaller(self._store, Member(session.id), self._carriers, loop, PROGRAM, session)
 
         def work() -> None:
             status = self._status(caller, arguments, streams)
@@ -57,33 +48,12 @@ class MemberCommands:
         """Run a command in this thread; a reader who is gone is told nothing."""
         try:
             with using(streams):
-                return outcome(lambda: self._invoke(caller, arguments, streams), _words_for)
+                return outcome(lambda: invoke(self._root, PROGRAM, caller, arguments), words_for_member)
         except (BrokenPipeError, KeyboardInterrupt):
             return _FAILED
         except Exception as error:  # noqa: BLE001 - the channel waits for a status.
             crash_reports.report(error, "A command")
             return _FAILED
-
-    def _invoke(self, caller: MemberCaller, arguments: Sequence[str], streams: Streams) -> object:
-        with self._root.make_context(
-            PROGRAM,
-            list(arguments),
-            obj=caller,
-            terminal_width=streams.columns or _USUAL_COLUMNS,
-            max_content_width=100,
-        ) as context:
-            result = self._root.invoke(context)
-        for stream in (streams.stdout, streams.stderr):
-            stream.flush()
-        return result
-
-
-def _words_for(error: BaseException) -> str:
-    """Put an error into words; an unexpected one is reported to the operator."""
-    if isinstance(error, Exception) and not is_explained(error):
-        reference = crash_reports.report(error, "A command")
-        return f"The command failed. Give your administrator this reference: {reference}"
-    return words_for(error)
 
 
 def _set_result(future: asyncio.Future[int], result: int) -> None:

@@ -10,6 +10,7 @@ import click
 from data.rules.policy import Step
 from tui.cli.command_groups import MemberTerms, is_account_option, terms_of
 from tui.cli.commands.me import me
+from tui.cli.commands.plain import plain
 from tui.cli.member_caller import MemberCaller
 from tui.cli.member_examples import over_ssh
 from tui.cli.path_arguments import StandardInput, names_file
@@ -17,9 +18,9 @@ from tui.cli.streams import echo
 
 PROGRAM: Final = "ssh gate"
 """What members type before a command, in examples."""
-_OWN: Final = {"me": me}
+_OWN: Final = {"me": me, "plain": plain}
 """What members have and the operator has not."""
-_ALWAYS: Final = ("help",)
+_ALWAYS: Final = ("help", "plain")
 """What a restricted session runs too."""
 
 
@@ -44,7 +45,9 @@ def member_tree(host: click.Group) -> MemberGroup:
     root.help = "Two-factor authentication: what you and your roles may do, as commands over SSH."
     root.invoke_without_command, root.no_args_is_help = False, True
     for name, own in _OWN.items():
-        root.add_command(_group(click.Context(own, info_name=name), own, is_own=True), name)
+        member = _member(click.Context(own, info_name=name), own, name, is_own=True)
+        assert member is not None  # noqa: S101 - it is theirs.
+        root.add_command(member, name)
     _say_as_typed(click.Context(root, info_name=PROGRAM), root)
     return root
 

@@ -67,7 +67,8 @@ def welcome(here: Caller, session: Session) -> None:
     for notice in session.notices:
         tell(notice, err=True)
     if not isinstance(session.step, SignedIn):
-        tell(_instruction(here, session), err=True)
+        if not here.leads_on:
+            tell(_instruction(here, session), err=True)
         return
     unsaved = here.run(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):

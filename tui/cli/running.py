@@ -1,7 +1,7 @@
 """Running a command to its exit status, whoever gave it: every error is one line on standard error."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import click
@@ -10,10 +10,13 @@ from click.exceptions import NoArgsIsHelpError
 from data.errors import ExplainedError
 from data.rules.safe_text import safe
 from sshserver.session.streams import CommandStoppedError
+from sshserver.telemetry import crash_reports
 from sshserver.telemetry.crash_reports import place_of
+from tui.cli.caller import Caller
 from tui.cli.streams import echo, streams
 
 _FAILED, _WRONG_USAGE = 1, 2
+_USUAL_COLUMNS, _WIDEST = 80, 100
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """Errors of a disk, or another output, that cannot take any more."""
 
@@ -42,6 +45,19 @@ def outcome(command: Callable[[], object], describe: Callable[[BaseException], s
             return _FAILED  # Whoever ended the session says why.
         return _fail(error, describe or words_for)
     return result if isinstance(result, int) else 0
+
+
+def invoke(root: click.Group, program: str, caller: Caller, words: Sequence[str]) -> object:
+    """Run a command of a tree, whose help fits on the terminal of the present streams."""
+    there = streams()
+    columns = there.columns or _USUAL_COLUMNS
+    with root.make_context(
+        program, list(words), obj=caller, terminal_width=columns, max_content_width=_WIDEST
+    ) as context:
+        result = root.invoke(context)
+    there.stdout.flush()
+    there.stderr.flush()
+    return result
 
 
 def _fail(error: BaseException, describe: Callable[[BaseException], str]) -> int:
@@ -77,6 +93,14 @@ def words_for(error: BaseException) -> str:
             return _words_for_file(error)
         case _:
             return f"Internal error: {place_of(error)}. Please report this line."
+
+
+def words_for_member(error: BaseException) -> str:
+    """Put an error into words for a member; an unexpected one is reported to the operator."""
+    if isinstance(error, Exception) and not is_explained(error):
+        reference = crash_reports.report(error, "A command")
+        return f"The command failed. Give your administrator this reference: {reference}"
+    return words_for(error)
 
 
 def _words_for_file(error: OSError) -> str:

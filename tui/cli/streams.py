@@ -64,9 +64,27 @@ def _ask_on_terminal(prompt: str, hidden: bool = False, kept: bool = False) -> s
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Write a line to standard output or standard error."""
+    """Write a line to standard output or standard error; in the plain mode, broken between words to fit."""
     there = streams()
-    click.echo(text, file=there.stderr if err else there.stdout, nl=nl)
+    click.echo("\n".join(_fitted(text)), file=there.stderr if err else there.stdout, nl=nl)
+
+
+def _fitted(text: str) -> Iterator[str]:
+    """Yield the lines of a text; in the plain mode, those that are too long are broken and indented alike."""
+    columns = streams().columns if streams().is_plain else None
+    if columns is None:
+        yield from text.split("\n")
+        return
+    import wcwidth  # noqa: PLC0415 - it takes longer than all that most commands of the host do.
+
+    for line in text.split("\n"):
+        if wcwidth.wcswidth(line) <= columns:
+            yield line
+            continue
+        indent = " " * (len(line) - len(line.lstrip()))
+        yield from wcwidth.wrap(
+            line.rstrip(), columns, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+        )
 
 
 def can_ask() -> bool:
@@ -83,7 +101,10 @@ def ask(prompt: str, *, hidden: bool = False) -> str:
     question = streams().ask
     if question is None:
         raise click.Abort
+    *above, last = _fitted(prompt)
+    for line in above:
+        echo(line, err=True)
     try:
-        return question(prompt, hidden)
+        return question(last + " " * (len(prompt) - len(prompt.rstrip())) if above else prompt, hidden)
     except (EOFError, KeyboardInterrupt):
         raise click.Abort from None

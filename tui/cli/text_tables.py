@@ -56,7 +56,7 @@ def encodable(text: str) -> str:
 
 def echo_json(value: object) -> None:
     """Print a value as JSON, with characters beyond ASCII escaped so that no terminal acts on them."""
-    echo(json.dumps(value, indent=2))
+    click.echo(json.dumps(value, indent=2), file=streams().stdout)
 
 
 @contextmanager

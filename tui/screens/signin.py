@@ -20,6 +20,7 @@ from data.rules.policy import warning_of_few
 from data.rules.sent_codes import LETTERS, RECOVERY_FIRST, prompt
 from data.rules.source_addresses import Origin
 from data.rules.user_fields import USERNAME_LIMIT
+from data.wording.words import WRONG_NAME_OR_PASSWORD
 from tui.dialogs.dialog import paragraph
 from tui.keys import Act
 from tui.screens.base_screen import Page, working
@@ -32,8 +33,6 @@ _TONES = {
     After.FIRST_OF_TWO: Tone.NOTE,
     After.REFUSED: Tone.REFUSED,
 }
-REJECTED = "Wrong user name or password."
-"""The same for an unknown user, a wrong password and a deactivated user."""
 
 
 class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
@@ -79,7 +78,7 @@ class SignInScreen(Page[CodeNeeded | Admitted | TurnedAway | None]):
             case None:
                 pass
             case FirstFactorRejected():
-                self.app.say(REJECTED, Tone.REFUSED)
+                self.app.say(WRONG_NAME_OR_PASSWORD, Tone.REFUSED)
                 field.focus()
             case NotJudged():
                 self.app.say(result.message, Tone.REFUSED)

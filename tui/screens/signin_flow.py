@@ -13,6 +13,7 @@ from data.rules.policy import MustChangePassword, MustEnrol, NeedCode, SignedIn
 from data.rules.source_addresses import Origin
 from data.wording import consequences
 from data.wording import enrolment as wording
+from data.wording.words import SIGNED_OUT
 from tui.dialogs.message_box import ConfirmDialog, TellDialog
 from tui.screens.base_app import ActingApp
 from tui.screens.enrolment import enrol
@@ -22,7 +23,6 @@ from tui.screens.signin import CodeScreen, SignInScreen
 from tui.widgets.top_line import Heading
 
 R = TypeVar("R")
-SIGNED_OUT = "Signed out."
 
 
 async def lead_to_main_screens(app: ActingApp, origin: Origin | None) -> None:

@@ -81,7 +81,7 @@ def _as_json(profile: Profile) -> dict[str, object]:
 
 def _lines(profile: Profile, now: datetime) -> Iterator[str]:
     mine = profile.detail
-    yield _two_factor(mine, now)
+    yield two_factor(mine, now)
     yield f"Name: {mine.full_name} ({mine.name})" if mine.full_name else f"Name: {mine.name}"
     yield f"E-mail: {mine.email}"
     if mine.phone:
@@ -95,7 +95,7 @@ def _lines(profile: Profile, now: datetime) -> Iterator[str]:
     yield from _under("Sessions", session_lines(profile.sessions))
 
 
-def _two_factor(mine: UserDetail, now: datetime) -> str:
+def two_factor(mine: UserDetail, now: datetime) -> str:
     """Say how one's two-factor authentication is, as one would be told."""
     match mine.status:
         case Status.NOT_AVAILABLE:
