@@ -12,17 +12,9 @@ from itertools import zip_longest
 
 ORDER = (
     *("signing-in", "enrolling", "lost-phone", "overview", "administering-people", "policy", "roles", "keys"),
-    *(
-        "commands",
-        "delivery",
-        "several-nodes",
-        "backup-and-restore",
-        "cryptographic-keys",
-        "audit-log",
-        "applications",
-        "http",
-    ),
-    *("operating", "security", "troubleshooting", "performance", "architecture"),
+    *("commands", "commands-over-ssh", "recipes", "delivery", "several-nodes", "backup-and-restore"),
+    *("cryptographic-keys", "audit-log", "applications", "http", "operating", "security", "troubleshooting"),
+    *("performance", "architecture"),
 )
 """The pages, as one would read them."""
 _SUFFIX = ".md"

@@ -9,7 +9,7 @@ from data.rules.applications import Asks, NewApplication, Protocol
 from data.rules.safe_text import safe
 from data.wording import applications as wording
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount, examples
+from tui.cli.command_groups import InAccount, examples, for_members
 from tui.cli.confirmation import act, asks_first, changes, confirm
 from tui.cli.open_installation import confirmed
 from tui.cli.streams import echo
@@ -29,6 +29,7 @@ def application() -> None:
     """Manage the applications, such as a VPN or a web app, that ask whether users may sign in."""
 
 
+@for_members()
 @application.command(
     epilog=examples(
         "twofold application add portal --http --asks password-then-code",
@@ -92,6 +93,7 @@ def add(
     _show_once(made)
 
 
+@for_members()
 @application.command("list", epilog=examples("twofold application list", "twofold application list --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
@@ -110,6 +112,7 @@ def list_applications(here: Caller, as_json: bool) -> None:
     )
 
 
+@for_members()
 @application.command(epilog=examples("twofold application show vpn", "twofold application show vpn --json"))
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -124,6 +127,7 @@ def show(here: Caller, name: str, as_json: bool) -> None:
         echo(f"{label:12}  {safe(value, 1_000)}")
 
 
+@for_members()
 @application.command(short_help="Make a new token.", epilog=examples("twofold application rotate vpn --yes"))
 @click.argument("name")
 @asks_first
@@ -136,6 +140,7 @@ def rotate(here: Caller, name: str) -> None:
     _show_once(made)
 
 
+@for_members()
 @application.command(
     short_help="Stop answering an application.", epilog=examples("twofold application disable vpn --yes")
 )
@@ -150,6 +155,7 @@ def disable(here: Caller, name: str) -> Done | RefusedOrStale:
     return here.run(registry.disable_application, name)
 
 
+@for_members()
 @application.command(
     short_help="Answer an application again.", epilog=examples("twofold application enable vpn")
 )
@@ -161,6 +167,7 @@ def enable(here: Caller, name: str) -> Done | RefusedOrStale:
     return here.run(registry.enable_application, name)
 
 
+@for_members()
 @application.command(epilog=examples("twofold application remove vpn --yes"))
 @click.argument("name")
 @asks_first

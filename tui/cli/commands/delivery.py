@@ -1,18 +1,15 @@
 """`twofold delivery`: testing whether messages can be sent."""
 
-import asyncio
-
 import click
 
 from data.delivery.trial_messages import send_test
 from data.operations.policy import delivery_tests
 from data.rules.domain_types import Method
 from data.rules.safe_text import safe
-from data.storage.home import Home
 from tui.cli.caller import Caller
-from tui.cli.command_groups import InAccount
+from tui.cli.command_groups import InAccount, for_members
 from tui.cli.confirmation import act, changes
-from tui.cli.open_installation import confirmed, installation, refuse
+from tui.cli.open_installation import confirmed, refuse
 from tui.cli.streams import echo
 from tui.cli.text_tables import echo_json, echo_table, iso, when
 
@@ -28,6 +25,7 @@ def delivery() -> None:
     """Test the delivery of e-mail and text messages."""
 
 
+@for_members()
 @delivery.command(epilog="\b\nExamples:\n  twofold delivery show\n  twofold delivery show --json\n")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @act
@@ -53,6 +51,7 @@ def show(here: Caller, as_json: bool) -> None:
     )
 
 
+@for_members()
 @delivery.command(
     epilog="\b\nExamples:\n"
     "  twofold delivery test --email anna@clinic.example\n"
@@ -63,15 +62,13 @@ def show(here: Caller, as_json: bool) -> None:
     "--sms", metavar="NUMBER", help="Send a text message to this number, with + and the country code."
 )
 @changes
-@click.pass_obj
-def test(home: Home, email: str | None, sms: str | None) -> None:
+@act
+def test(here: Caller, email: str | None, sms: str | None) -> None:
     """Send a test message and show the answer of the mail server or SMS program."""
     if (email is None) == (sms is None):
         raise click.UsageError("Give either --email ADDRESS or --sms NUMBER.")
     method = Method.EMAIL if email is not None else Method.SMS
-    with installation(home) as here:
-        work = send_test(here.store, here.actor, here.settings.carriers, method, email or sms or "")
-        trial = confirmed(asyncio.run(work))
+    trial = confirmed(here.wait(send_test, here.store, here.actor, here.carriers, method, email or sms or ""))
     if not trial.taken:
         refuse(f"Not sent. {trial.sentence}")
     echo(safe(f"Sent. {trial.sentence}", 1_000))
