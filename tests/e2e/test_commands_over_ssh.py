@@ -76,7 +76,7 @@ async def test_statuses_and_streams(running, people):
             ("user unlock ben --reason x", 1, "User ben is not locked."),
             ("backup", 1, "`backup` is only possible on the host."),
             ("audit archive", 1, "`audit archive` is only possible on the host."),
-            ("nothing", 2, "No such command 'nothing'. See: ssh gate --help"),
+            ("nothing", 2, "No such command 'nothing'. See: ssh gate help"),
             ("user list --home /", 2, "No such option '--home'."),
             ("user import /etc/passwd", 2, "/etc/passwd is not on the server."),
             ("user list 'open", 2, "A quote or backslash in the command has no end."),

@@ -15,6 +15,7 @@ from sshserver.telemetry.crash_reports import place_of
 from tui.cli.caller import Caller
 from tui.cli.streams import echo, streams
 
+_PROGRAM: Final = "twofold"
 _FAILED, _WRONG_USAGE = 1, 2
 _USUAL_COLUMNS, _WIDEST = 80, 100
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
@@ -67,12 +68,18 @@ def _fail(error: BaseException, describe: Callable[[BaseException], str]) -> int
         return _WRONG_USAGE
     message = describe(error)
     if isinstance(error, click.UsageError):
-        command = error.ctx.command_path if error.ctx else "twofold"
         end = "" if message.endswith((".", "?")) else "."
-        _complain(f"{message}{end} See: {command} --help")
+        _complain(f"{message}{end} See: {_help_of(error.ctx)}")
         return _WRONG_USAGE
     _complain(message)
     return _FAILED
+
+
+def _help_of(context: click.Context | None) -> str:
+    """Return what shows how a command is used; an option right after the host would be OpenSSH's."""
+    path = context.command_path if context else _PROGRAM
+    is_root_of_members = context is not None and context.parent is None and path != _PROGRAM
+    return f"{path} {'help' if is_root_of_members else '--help'}".lstrip()
 
 
 def is_explained(error: BaseException) -> bool:

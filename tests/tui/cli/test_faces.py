@@ -335,6 +335,9 @@ def test_every_command_of_members_is_an_act():
 def test_every_help_is_of_ssh(clinic):
     """The help of members' commands shows how they type them, and no place on the server."""
     with clinic.copy() as world:
+        listed = over_ssh(world, clinic.members["user"], ["help"]).out
+        assert "  user  " in listed
+        assert "  commands-over-ssh  " in listed
         for path in member_commands():
             ended = over_ssh(world, clinic.members["user"], [*path, "--help"])
             assert (ended.status, ended.err) == (0, ""), path

@@ -43,13 +43,15 @@ def _complete(context: click.Context, _argument: click.Parameter, typed: str) ->
 def help_(context: click.Context, words: tuple[str, ...], man: bool) -> None:
     """Read a page of the manual, or the help of a command.
 
-    Without an argument, the pages are listed. A page is named as in the list, by its file (policy.md) or by
-    its title, in capitals or not. If a page and a command share a name, the page is shown; `twofold COMMAND
-    --help` shows the help of the command.
+    Without an argument, the pages are listed; over SSH, the commands first. A page is named as in the list,
+    by its file (policy.md) or by its title, in capitals or not. If a page and a command share a name, the
+    page is shown; `twofold COMMAND --help` shows the help of the command.
     """
     if man:
         echo(man_page(_context_of(context, ())), nl=False)
     elif not words:
+        if _program(context) != _PROGRAM:
+            echo(f"{_context_of(context, ()).get_help()}\n")
         echo(_list_of_pages(context))
     elif topic := manual.find(" ".join(words)):
         _show(topic, pages=streams().stdout is sys.stdout)
@@ -78,7 +80,12 @@ def _list_of_pages(context: click.Context) -> str:
             [(topic, f"{manual.title(topic)}. {manual.first_sentence(topic)}") for topic in manual.topics()]
         )
     formatter.write_paragraph()
-    formatter.write_text(f"Read one with: {program} help TOPIC. List the commands with: {program} --help.")
+    read = f"{program} help".lstrip()
+    formatter.write_text(
+        f"Read one with: {read} TOPIC. List the commands with: {program} --help."
+        if program == _PROGRAM
+        else f"Read one with: {read} TOPIC. See what a command does with: {read} COMMAND."
+    )
     return formatter.getvalue().rstrip("\n")
 
 
