@@ -185,7 +185,10 @@ class _Visit:
         )
         with self._beside(self._watch(session)):
             PlainPrompt(member_tree(cli), member, session, self._questions.ask).run()
-        self._questions.interruption.check()
+        try:
+            self._questions.interruption.check()
+        except CommandStoppedError as stopped:
+            refuse(str(stopped))
         tell(SIGNED_OUT)
 
     def _sign_in(self) -> Session:
