@@ -23,6 +23,8 @@ from tui.cli.open_installation import confirmed, refuse
 R = TypeVar("R")
 A = TypeVar("A", bound=Attempt | FreshProofNeeded)
 _Step = SendCode[A] | CheckCode[A]
+_WHY = {False: "Confirm it's you.", True: "Confirm it's you. A temporary code is good too."}
+"""What is said before the question, and whether a temporary code is proof."""
 _NOT_CONFIRMED = "Not confirmed. Nothing was changed."
 
 
@@ -32,6 +34,7 @@ def give_proof(here: Caller, needed: FreshProofNeeded) -> Done:
     Raises:
         click.ClickException: when the input ends before, or the session does.
     """
+    tell(_WHY[needed.replaces_phone], err=True)
     try:
         if needed.proof is FreshProof.PASSWORD:
             return _give_password(here)

@@ -1,6 +1,6 @@
 """Enrolment for sent codes as text: a code or a message verifies the address or number."""
 
-import time
+import asyncio
 from typing import Final
 
 import click
@@ -18,7 +18,7 @@ from tui.cli.caller import Caller
 from tui.cli.dialogue import choose, reply, tell
 from tui.cli.enrol_code import confirm_code
 from tui.cli.open_installation import confirmed
-from tui.cli.streams import echo
+from tui.cli.streams import echo, streams
 
 LOOKS: Final = 10
 """How often a message is looked for before the question is asked again."""
@@ -86,7 +86,8 @@ def _prove_by_message(here: Caller) -> Enrolled:
         try:
             if _arrived(here, pending):
                 return confirmed(here.run(inbound_sms.confirm_message, pending))
-        except click.Abort:
+        except (click.Abort, KeyboardInterrupt):
+            streams().interruption.clear()
             here.run(inbound_sms.stop_awaiting, pending)
             raise
 
@@ -112,7 +113,7 @@ def _look(here: Caller, pending: PendingMessage) -> Sighting:
     found = Sighting.NOTHING
     for look in range(LOOKS):
         if look:
-            time.sleep(LOOK_SECONDS)
+            here.wait(asyncio.sleep, LOOK_SECONDS)
         found = confirmed(here.run(inbound_sms.look_for_message, pending))
         if found is not Sighting.NOTHING:
             break

@@ -337,4 +337,5 @@ def test_a_stale_session_confirms_first(world, anna):
     stale(world)
     told = run_me(world, anna, "key", "add", types=[KEY, world.live_code("anna")])
     assert told.status == 0
+    assert told.says("Confirm it's you. Type your app's code, or a recovery code.")
     assert world.events(last=2) == ["signin.code_fresh", "key.added"]

@@ -282,6 +282,7 @@ def test_replacing_the_phone(world):
     assert shown.status == 0
     assert shown.is_readable()
     assert shown.says(
+        "Confirm it's you. A temporary code is good too. Type your app's code, or a recovery code.",
         "Your current phone works until you confirm the new one.",
         "The new phone is set up; the old one no longer works.",
     )
