@@ -103,7 +103,7 @@ async def test_everything_of_ones_own(clinic, require_program):
         (("me", "key", "add", "-"), other.with_suffix(".pub").read_text(), "Key SHA256:"),
         (("me", "key", "list"), "", "never used"),
         (("me", "password"), f"{PASSWORD}\n", "Password changed."),
-        (("me", "codes", "--yes"), "y\n", "Recovery codes saved."),
+        (("me", "codes", "--yes"), "y\n", "-"),
         (("me", "edit", "--name", "'Ben Okri'"), "", "saved"),
         (("me", "theme", "dark"), "", "Theme: dark."),
         (("me", "sessions"), "", "(this session)"),

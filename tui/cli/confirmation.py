@@ -31,8 +31,8 @@ class _AskingYesOption(YesOption):
 
 
 def changes(command: C) -> C:
-    """Give a command `--yes`, for scripts that pass it everywhere; the command never asks."""
-    return _option(YesOption, "Accepted for consistency; this command never asks.")(command)
+    """Give a command `--yes`, for scripts that pass it everywhere; it asks for no confirmation."""
+    return _option(YesOption, "Accepted for consistency; this command asks for no confirmation.")(command)
 
 
 def asks_first(command: C) -> C:

@@ -16,7 +16,7 @@ from data.wording.consequences import LOST_PHONE
 from tui.cli.caller import Caller
 from tui.cli.dialogue import reply, tell
 from tui.cli.open_installation import confirmed, refuse
-from tui.cli.streams import echo
+from tui.cli.streams import echo, streams
 
 
 def what_next(here: Caller) -> str:
@@ -81,14 +81,18 @@ def welcome(here: Caller, session: Session) -> None:
 
 
 def show_recovery_codes(here: Caller, codes: Sequence[str]) -> None:
-    """Show new recovery codes, and ask that they are saved; if the input ends before, say what happens."""
-    tell(wording.SAVE_RECOVERY_CODES)
-    tell(wording.KEEP_RECOVERY_CODES)
-    echo("\n".join(["", *codes, ""]))
+    """Show new recovery codes, and ask that they are saved; if the input ends before, say what happens.
+
+    Standard output gets the codes alone, so that a file of them holds nothing else.
+    """
+    tell(f"{wording.SAVE_RECOVERY_CODES}\n{wording.KEEP_RECOVERY_CODES}\n", err=True)
+    echo("\n".join(codes))
+    echo(err=True)
     try:
         while reply("Type y when you have saved them: ").strip().lower() not in ("y", "yes"):
             pass
     except click.Abort:
+        streams().interruption.clear()
         tell("You did not confirm that they are saved. Your next sign-in replaces them.", err=True)
         return
-    tell(confirmed(here.run(recovery_codes.confirm_saved)).message)
+    tell(confirmed(here.run(recovery_codes.confirm_saved)).message, err=True)

@@ -140,7 +140,7 @@ def test_codes(world, anna):
 def test_codes_that_nobody_says_are_saved(world, anna):
     told = run_me(world, anna, "codes", "--yes")
     assert told.status == 0
-    assert len([line for line in told.out.splitlines() if line.count("-") == 3]) == 5
+    assert [line.count("-") for line in told.out.splitlines()] == [3] * 5
     assert told.err.endswith("Your next sign-in replaces them.\n")
     assert not world.row("anna").recovery_saved
     assert run_me(world, anna, "codes", "--yes", stdin=b"y\n").status == 0

@@ -10,7 +10,7 @@ from data.wording import enrolment as wording
 from data.wording.words import HOW_IT_WORKS, SET_UP_TITLE
 from tui.cli.caller import Caller
 from tui.cli.command_groups import examples, for_members
-from tui.cli.confirmation import act
+from tui.cli.confirmation import act, changes
 from tui.cli.dialogue import choose, tell
 from tui.cli.enrol_code import confirm_code
 from tui.cli.enrol_sent import prove_address, prove_number
@@ -38,6 +38,7 @@ _qr_option = click.option("--qr", "qr", is_flag=True, help="Show the QR code at 
     help="The way to get codes; asked for if there are several.",
 )
 @_qr_option
+@changes
 @act
 def enrol(here: Caller, method: str | None, qr: bool) -> None:
     """Set up two-factor authentication, or add or replace a method.
@@ -56,9 +57,10 @@ def enrol(here: Caller, method: str | None, qr: bool) -> None:
 @click.command(
     "replace-phone",
     short_help="Set up another phone in place of the present one.",
-    epilog=examples("ssh -t gate me replace-phone", "ssh -t -p 2222 gate me replace-phone --qr"),
+    epilog=examples("ssh -t gate me replace-phone", "ssh -t gate me replace-phone --qr"),
 )
 @_qr_option
+@changes
 @act
 def replace_phone(here: Caller, qr: bool) -> None:
     """Set up another phone; the present one works until the new one is confirmed.

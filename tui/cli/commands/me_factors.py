@@ -12,7 +12,7 @@ from data.wording import consequences
 from tui.cli.caller import Caller
 from tui.cli.code_dialogue import give_proof, sign_in_with_code
 from tui.cli.command_groups import examples, for_members
-from tui.cli.confirmation import act, asks_first, confirm
+from tui.cli.confirmation import act, asks_first, changes, confirm
 from tui.cli.open_installation import confirmed, refuse
 from tui.cli.own_session import arrive, show_recovery_codes, what_next
 
@@ -50,6 +50,7 @@ def turn_off(here: Caller) -> Done | RefusedOrStale:
     short_help="Enter a fresh code, for the changes of the next five minutes.",
     epilog=examples("ssh -t gate me confirm", "pass otp gate | ssh gate me confirm"),
 )
+@changes
 @act
 def confirm_it_is_you(here: Caller) -> Done | None:
     """Enter a fresh code, from the terminal or standard input.
