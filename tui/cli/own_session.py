@@ -44,32 +44,46 @@ def _instruction(here: Caller, session: Session) -> str:
 def go_on(here: Caller) -> None:
     """Have the rules decide what follows a step that was done, and say it."""
     session = confirmed(here.run(admission.unfinished_session))
-    if session is None:
-        return
-    arrive(here, here.wait(here.store.run, admission.advance, session.id))
+    if session is not None:
+        _tell_how_far(here, here.wait(here.store.run, admission.advance, session.id))
 
 
 def arrive(here: Caller, admitted: Admitted | TurnedAway) -> None:
-    """Say how far a restricted session has got.
+    """Say what follows a code that a restricted session needed.
 
     Raises:
         click.ClickException: when its user was turned away.
     """
+    session = _tell_how_far(here, admitted)
+    if isinstance(session.step, SignedIn):
+        _tell_first(here, session)
+
+
+def welcome(here: Caller, session: Session) -> None:
+    """Say what whoever has signed in must know: what is still to be done, or what the app says first."""
+    _tell_step(here, session)
+    if isinstance(session.step, SignedIn):
+        _tell_first(here, session)
+
+
+def _tell_how_far(here: Caller, admitted: Admitted | TurnedAway) -> Session:
     if isinstance(admitted, TurnedAway):
         refuse(admitted.reason)
     if isinstance(admitted.session.step, SignedIn):
         tell("You are signed in.", err=True)
-    welcome(here, admitted.session)
+    _tell_step(here, admitted.session)
+    return admitted.session
 
 
-def welcome(here: Caller, session: Session) -> None:
-    """Say what whoever has got so far must know: what is still to be done, or what the app says first."""
+def _tell_step(here: Caller, session: Session) -> None:
     for notice in session.notices:
         tell(notice, err=True)
-    if not isinstance(session.step, SignedIn):
-        if not here.leads_on:
-            tell(_instruction(here, session), err=True)
-        return
+    if not isinstance(session.step, SignedIn) and not here.leads_on:
+        tell(_instruction(here, session), err=True)
+
+
+def _tell_first(here: Caller, session: Session) -> None:
+    """Show new recovery codes if the last ones were not saved, and offer to replace a lost phone."""
     unsaved = here.run(recovery_codes.replace_unsaved_codes)
     if isinstance(unsaved, NewRecoveryCodes):
         tell(wording.REPLACES_UNSAVED_CODES, err=True)

@@ -406,3 +406,4 @@ def test_a_restricted_session_by_key_or_password_enrols(world):
     assert PASSWORD not in welcomed(world, session, [])
     shown = run_me(world, Member(session.id), "enrol", stdin=[shown_code(world)])
     assert shown.says("Your next sign-in replaces them.", "You are signed in.")
+    assert len(codes_in(shown)) == 5
