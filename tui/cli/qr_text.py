@@ -26,11 +26,13 @@ def draw(text: str, columns: int | None, encoding: str, *, dark_on_light: bool) 
 
 
 def _has_blocks(encoding: str) -> bool:
+    """Whether half blocks can be written, each in one cell: in the encodings of East Asia they take two."""
+    blocks = "".join(_BLOCKS.values())
     try:
-        "".join(_BLOCKS.values()).encode(encoding)
+        written = blocks.encode(encoding)
     except UnicodeEncodeError:
         return False
-    return True
+    return written == blocks.encode() or len(written) == len(blocks)
 
 
 def _in_halves(rows: list[list[bool]], dark_on_light: bool) -> list[str]:

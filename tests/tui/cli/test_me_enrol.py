@@ -107,7 +107,7 @@ def test_input_that_ends(world):
     ("columns", "encoding", "width"),
     [
         *((39, "utf-8", 39), (40, "utf-8", 39), (41, "utf-8", 41), (80, "utf-8", 45), (None, "utf-8", 45)),
-        *((80, "ascii", 78), (90, "ascii", 90), (80, "iso8859-1", 78)),
+        *((80, "ascii", 78), (90, "ascii", 90), (80, "iso8859-1", 78), (80, "gbk", 78), (40, "koi8-r", 39)),
     ],
 )
 def test_qr_code(world, columns, encoding, width):
@@ -115,7 +115,7 @@ def test_qr_code(world, columns, encoding, width):
     me = world.session("anna")
     types = ["qr", "QR", shown_code(world), "y"]
     shown = run_me(world, me, "enrol", "--qr", types=types[1:], columns=columns, encoding=encoding)
-    painted = set("█▀▄ ") if encoding == "utf-8" else set("# ")
+    painted = set("█▀▄ ") if encoding in ("utf-8", "koi8-r") else set("# ")
     lines = [line for line in shown.all.splitlines() if len(line) == width and set(line) <= painted]
     assert lines
     half = len(lines) // 2
